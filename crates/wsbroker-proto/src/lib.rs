@@ -1,1 +1,42 @@
-//! Protocol.
+//! The WebSocket protocol (RFC 6455), sans-IO: bytes in, messages out; messages in, bytes out.
+//!
+//! No sockets, no clocks, no threads, no `unsafe`. A caller that reads into a buffer shared by many
+//! connections hands the bytes to each connection's [`Parser`], which unmasks them where they lie; a
+//! message that is whole in the buffer is handed out as a slice of it, without a copy or an allocation.
+//!
+//! * `parser`: [`Parser`], the reading side, for servers and clients.
+//! * `frame`: headers and the writing side; [`client`] holds what only a client needs.
+//! * `close`: [`CloseCode`], [`CloseFrame`].
+//! * [`mask`] and [`utf8`]: the two loops that touch every byte.
+//! * `error`: [`ProtocolError`], with the close code each failure calls for.
+//!
+//! ```
+//! use wsbroker_proto::{client, Input, Item, Limits, Opcode, Parser, Role};
+//!
+//! let mut wire = Vec::new();
+//! client::write_frame(&mut wire, true, Opcode::Text, b"hello", [1, 2, 3, 4]);
+//!
+//! let limits = Limits { max_message: 1 << 20, allow_rsv1: false };
+//! let mut parser = Parser::new(Role::Server);
+//! let mut input = Input::new(&mut wire);
+//! let item = parser.next(&mut input, &limits)?;
+//! assert!(matches!(item, Some(Item::Message { payload, .. }) if payload.as_ref() == b"hello"));
+//! assert!(parser.next(&mut input, &limits)?.is_none());
+//! # Ok::<(), wsbroker_proto::ProtocolError>(())
+//! ```
+#![forbid(unsafe_code)]
+
+mod close;
+mod error;
+mod frame;
+pub mod mask;
+mod parser;
+pub mod utf8;
+
+pub use close::{CloseCode, CloseFrame, MAX_REASON};
+pub use error::ProtocolError;
+pub use frame::{
+    Header, MAX_CONTROL, MAX_HEADER, MAX_SERVER_HEADER, Opcode, client, server_header, write_close,
+    write_frame,
+};
+pub use parser::{Input, Item, Limits, MessageKind, Parser, Payload, Role};

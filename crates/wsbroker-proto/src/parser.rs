@@ -1,0 +1,586 @@
+//! The reading side: from bytes, in whatever pieces they arrive, to messages.
+
+use std::fmt;
+use std::mem;
+
+use crate::close::{self, CloseFrame};
+use crate::error::ProtocolError;
+use crate::frame::{self, Expect, FrameHead, MAX_HEADER, Opcode};
+use crate::{mask, utf8};
+
+/// Which end of the connection we are (RFC 6455, section 5.1).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum Role {
+    /// What we read comes from a client and must be masked.
+    Server,
+    /// What we read comes from a server and must not be masked.
+    Client,
+}
+
+/// What a message holds (RFC 6455, section 5.6).
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub enum MessageKind {
+    /// UTF-8.
+    Text,
+    /// Any bytes.
+    Binary,
+}
+
+/// What the parser accepts. Passed at every call, so that it costs an idle connection nothing; changes take
+/// effect at the next frame header.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Limits {
+    /// The longest message, all fragments together, in bytes. A longer one fails with 1009 at the header of
+    /// the frame that would pass it.
+    ///
+    /// It bounds what a compressed message inflates to, so that is for the inflater to check. The parser lets
+    /// compressed bytes be an eighth and 64 bytes more than this, for data that does not compress grows.
+    pub max_message: usize,
+    /// permessage-deflate was negotiated: RSV1 on the first frame of a message means that it is compressed
+    /// (RFC 7692, section 6). Otherwise RSV1 is an error.
+    pub allow_rsv1: bool,
+}
+
+impl Limits {
+    /// The most bytes a message may bring on the wire.
+    #[inline]
+    fn ceiling(&self, compressed: bool) -> usize {
+        let slack = if compressed {
+            (self.max_message / 8).saturating_add(64)
+        } else {
+            0
+        };
+        self.max_message.saturating_add(slack)
+    }
+}
+
+/// A cursor over bytes that were read from the connection. They are unmasked where they lie.
+#[derive(Debug)]
+pub struct Input<'a> {
+    rest: &'a mut [u8],
+}
+
+impl<'a> Input<'a> {
+    /// Starts at the front of `bytes`.
+    pub const fn new(bytes: &'a mut [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// Bytes not consumed yet.
+    pub const fn remaining(&self) -> usize {
+        self.rest.len()
+    }
+
+    /// Whether everything is consumed.
+    pub const fn is_empty(&self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The bytes not consumed yet, as they were read: whoever stops between two items can keep them, and feed
+    /// them later.
+    pub fn into_rest(self) -> &'a mut [u8] {
+        self.rest
+    }
+
+    /// The next `len` bytes, or as many as there are.
+    #[inline]
+    fn take(&mut self, len: usize) -> &'a mut [u8] {
+        let rest = mem::take(&mut self.rest);
+        let (taken, rest) = rest.split_at_mut(len.min(rest.len()));
+        self.rest = rest;
+        taken
+    }
+}
+
+/// Payload bytes, unmasked.
+pub enum Payload<'a> {
+    /// In the buffer they were read into.
+    Borrowed(&'a mut [u8]),
+    /// Gathered from more than one read or fragment. The capacity may be up to twice the length.
+    Owned(Vec<u8>),
+}
+
+impl Payload<'_> {
+    /// Length in bytes.
+    #[inline]
+    pub fn len(&self) -> usize {
+        self.as_ref().len()
+    }
+
+    /// Whether there are no bytes.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The bytes as a vector of their own; copies if they are borrowed.
+    pub fn into_vec(self) -> Vec<u8> {
+        match self {
+            Self::Borrowed(bytes) => bytes.to_vec(),
+            Self::Owned(bytes) => bytes,
+        }
+    }
+}
+
+impl AsRef<[u8]> for Payload<'_> {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Borrowed(bytes) => bytes,
+            Self::Owned(bytes) => bytes,
+        }
+    }
+}
+
+/// Payloads are equal when their bytes are, wherever they lie.
+impl PartialEq for Payload<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_ref() == other.as_ref()
+    }
+}
+
+impl Eq for Payload<'_> {}
+
+impl fmt::Debug for Payload<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().fmt(f)
+    }
+}
+
+/// One thing the peer said.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Item<'a> {
+    /// A whole message, its fragments joined.
+    Message {
+        /// Text or binary.
+        kind: MessageKind,
+        /// The bytes. Text is valid UTF-8, unless it is compressed.
+        payload: Payload<'a>,
+        /// RSV1 was set: `payload` must be inflated, and only then can text be checked (RFC 7692, section 6.2).
+        compressed: bool,
+    },
+    /// To be answered by a pong with the same payload, at most 125 bytes (section 5.5.2).
+    Ping(Payload<'a>),
+    /// An answer to a ping, or a sign of life (section 5.5.3).
+    Pong(Payload<'a>),
+    /// The peer closes; nothing comes after it. `None`: it gave no code (1005).
+    Close(Option<CloseFrame<'a>>),
+}
+
+/// What the next byte belongs to.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Phase {
+    Header,
+    /// The payload of the data or control frame `opcode`.
+    Payload,
+    /// A close frame or an error came before: whatever follows is discarded.
+    Done,
+}
+
+/// A message whose first frame has begun.
+#[derive(Clone, Copy, Debug)]
+struct Unfinished {
+    kind: MessageKind,
+    compressed: bool,
+}
+
+/// Reads one connection's frames. 64 bytes, and no heap memory between messages.
+///
+/// The same bytes give the same items and the same error however they are cut into inputs. A frame that is whole
+/// in its input costs no copy and no allocation; of others what has arrived is gathered in a buffer that
+/// grows by doubling, never beyond the declared length of a final frame. Text is checked as it
+/// arrives: the first bad byte is an error, even inside an unfinished frame (RFC 6455, section 8.1).
+/// Fragments are not counted, since an empty one costs nothing here.
+///
+/// ```
+/// use wsbroker_proto::{Input, Item, Limits, Parser, Role};
+///
+/// let limits = Limits { max_message: 100, allow_rsv1: false };
+/// let mut parser = Parser::new(Role::Client);
+/// // "Hel" in a first fragment, then a ping, then "lo", read in two parts.
+/// let (mut a, mut b) = (*b"\x01\x03Hel\x89\x00\x80\x02l", *b"o");
+///
+/// let mut input = Input::new(&mut a);
+/// assert!(matches!(parser.next(&mut input, &limits)?, Some(Item::Ping(_))));
+/// assert_eq!(parser.next(&mut input, &limits)?, None);
+/// let item = parser.next(&mut Input::new(&mut b), &limits)?;
+/// assert!(matches!(item, Some(Item::Message { payload, .. }) if payload.as_ref() == b"Hello"));
+/// assert_eq!(parser.buffered(), 0);
+/// # Ok::<(), wsbroker_proto::ProtocolError>(())
+/// ```
+pub struct Parser {
+    /// The unfinished message, and behind it the unfinished control frame that interrupted it. Empty means
+    /// without capacity: nothing is reserved before there are bytes, and whole payloads are moved out.
+    buffer: Vec<u8>,
+    /// Payload bytes of the current frame still to come.
+    remaining: usize,
+    /// Bytes of a header that has not arrived whole.
+    header: [u8; MAX_HEADER],
+    header_len: u8,
+    /// How many of the buffer's last bytes belong to the current control frame.
+    control_len: u8,
+    /// How many of the message's last bytes begin a character that is not complete.
+    utf8_pending: u8,
+    /// The masking key, turned so that it begins with the next byte's.
+    key: [u8; 4],
+    phase: Phase,
+    /// Of the current frame.
+    opcode: Opcode,
+    fin: bool,
+    unfinished: Option<Unfinished>,
+    role: Role,
+}
+
+impl Parser {
+    /// A parser at the beginning of a connection's frames, right behind the handshake.
+    pub const fn new(role: Role) -> Self {
+        Self {
+            buffer: Vec::new(),
+            remaining: 0,
+            header: [0; MAX_HEADER],
+            header_len: 0,
+            control_len: 0,
+            utf8_pending: 0,
+            key: [0; 4],
+            phase: Phase::Header,
+            opcode: Opcode::Continuation,
+            fin: false,
+            unfinished: None,
+            role,
+        }
+    }
+
+    /// Consumes from the front of `input` until one item is complete or `input` is used up.
+    ///
+    /// `None`: everything is consumed, and what belongs to an unfinished frame is kept inside. Call again until
+    /// then, or take the rest out of `input` ([`Input::into_rest`]). After a close frame or an error
+    /// everything is consumed and discarded, for nothing valid can follow.
+    ///
+    /// # Errors
+    /// [`ProtocolError`]: the connection must be failed with [`ProtocolError::close_code`].
+    #[inline]
+    pub fn next<'a>(
+        &mut self,
+        input: &mut Input<'a>,
+        limits: &Limits,
+    ) -> Result<Option<Item<'a>>, ProtocolError> {
+        let result = self.step(input, limits);
+        if result.is_err() {
+            self.finish();
+        }
+        result
+    }
+
+    /// Heap memory held for an unfinished message, in bytes: 0 between messages, at most about twice the bytes
+    /// that arrived.
+    pub fn buffered(&self) -> usize {
+        self.buffer.capacity()
+    }
+
+    /// Whether a close frame or an error ended the stream: further input is discarded.
+    pub fn is_done(&self) -> bool {
+        self.phase == Phase::Done
+    }
+
+    #[inline]
+    fn step<'a>(
+        &mut self,
+        input: &mut Input<'a>,
+        limits: &Limits,
+    ) -> Result<Option<Item<'a>>, ProtocolError> {
+        loop {
+            match self.phase {
+                Phase::Header => {
+                    let Some(head) = self.read_header(input, limits)? else {
+                        return Ok(None);
+                    };
+                    let len = self.admit(&head, limits)?;
+                    let whole = head.fin && len <= input.remaining();
+                    if whole && (self.buffer.is_empty() || head.opcode.is_control()) {
+                        let bytes = input.take(len);
+                        let ascii = mask::apply(bytes, head.key);
+                        return self.whole_frame(&head, bytes, ascii).map(Some);
+                    }
+                    self.begin_frame(&head, len);
+                }
+                Phase::Payload => {}
+                Phase::Done => {
+                    input.take(usize::MAX);
+                    return Ok(None);
+                }
+            }
+            if let Some(item) = self.gather(input, limits)? {
+                return Ok(Some(item));
+            }
+            if input.is_empty() {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// The next header, once it is whole.
+    #[inline]
+    fn read_header(
+        &mut self,
+        input: &mut Input<'_>,
+        limits: &Limits,
+    ) -> Result<Option<FrameHead>, ProtocolError> {
+        let expect = Expect {
+            masked: self.role == Role::Server,
+            in_message: self.unfinished.is_some(),
+            rsv1: limits.allow_rsv1,
+        };
+        if self.header_len == 0
+            && let Some(head) = frame::decode(input.rest, expect)?
+        {
+            input.take(head.size);
+            return Ok(Some(head));
+        }
+        self.gather_header(input, expect)
+    }
+
+    /// Moves header bytes from `input` into the parser until the header is whole.
+    #[cold]
+    fn gather_header(
+        &mut self,
+        input: &mut Input<'_>,
+        expect: Expect,
+    ) -> Result<Option<FrameHead>, ProtocolError> {
+        // One byte at a time is the simplest that never takes one too many; this path is rare and short.
+        while let [byte] = input.take(1) {
+            let Some(free) = self.header.get_mut(usize::from(self.header_len)) else {
+                break;
+            };
+            *free = *byte;
+            self.header_len += 1;
+            let bytes = self
+                .header
+                .get(..usize::from(self.header_len))
+                .unwrap_or_default();
+            if let Some(head) = frame::decode(bytes, expect)? {
+                self.header_len = 0;
+                return Ok(Some(head));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Checks a frame against the limit, before any of its payload is read. Returns its length.
+    #[inline]
+    fn admit(&self, head: &FrameHead, limits: &Limits) -> Result<usize, ProtocolError> {
+        let room = if head.opcode.is_control() {
+            frame::MAX_CONTROL
+        } else {
+            let compressed = self
+                .unfinished
+                .map_or(head.rsv1, |message| message.compressed);
+            limits.ceiling(compressed).saturating_sub(self.buffer.len())
+        };
+        match usize::try_from(head.len) {
+            Ok(len) if len <= room => Ok(len),
+            _ => Err(ProtocolError::MessageTooBig),
+        }
+    }
+
+    /// A final frame whose payload lies whole in the input, with nothing gathered before it.
+    #[inline]
+    fn whole_frame<'a>(
+        &mut self,
+        head: &FrameHead,
+        bytes: &'a mut [u8],
+        ascii: bool,
+    ) -> Result<Item<'a>, ProtocolError> {
+        let unfinished = match head.opcode {
+            Opcode::Text => Unfinished {
+                kind: MessageKind::Text,
+                compressed: head.rsv1,
+            },
+            Opcode::Binary => Unfinished {
+                kind: MessageKind::Binary,
+                compressed: head.rsv1,
+            },
+            _ => return self.rare_frame(head.opcode, bytes, ascii),
+        };
+        Self::whole_message(unfinished, bytes, ascii)
+    }
+
+    #[inline]
+    fn whole_message(
+        unfinished: Unfinished,
+        bytes: &mut [u8],
+        ascii: bool,
+    ) -> Result<Item<'_>, ProtocolError> {
+        let Unfinished { kind, compressed } = unfinished;
+        if kind == MessageKind::Text && !compressed && !ascii {
+            utf8::check(bytes)?;
+        }
+        Ok(Item::Message {
+            kind,
+            payload: Payload::Borrowed(bytes),
+            compressed,
+        })
+    }
+
+    /// A whole control frame, or the last fragment of a message whose others were empty.
+    #[cold]
+    fn rare_frame<'a>(
+        &mut self,
+        opcode: Opcode,
+        bytes: &'a mut [u8],
+        ascii: bool,
+    ) -> Result<Item<'a>, ProtocolError> {
+        match (opcode, self.unfinished) {
+            (Opcode::Continuation, Some(unfinished)) => {
+                self.unfinished = None;
+                Self::whole_message(unfinished, bytes, ascii)
+            }
+            _ => self.control_item(opcode, Payload::Borrowed(bytes)),
+        }
+    }
+
+    fn control_item<'a>(
+        &mut self,
+        opcode: Opcode,
+        payload: Payload<'a>,
+    ) -> Result<Item<'a>, ProtocolError> {
+        Ok(match opcode {
+            Opcode::Ping => Item::Ping(payload),
+            Opcode::Pong => Item::Pong(payload),
+            _ => {
+                let close = close::decode(payload)?;
+                self.finish();
+                Item::Close(close)
+            }
+        })
+    }
+
+    /// Nothing valid can follow: give the memory back, and discard what comes.
+    #[cold]
+    fn finish(&mut self) {
+        self.buffer = Vec::new();
+        self.unfinished = None;
+        self.phase = Phase::Done;
+    }
+
+    #[cold]
+    fn begin_frame(&mut self, head: &FrameHead, len: usize) {
+        self.phase = Phase::Payload;
+        self.opcode = head.opcode;
+        self.fin = head.fin;
+        self.key = head.key;
+        self.remaining = len;
+        self.control_len = 0;
+        let kind = match head.opcode {
+            Opcode::Text => MessageKind::Text,
+            Opcode::Binary => MessageKind::Binary,
+            _ => return,
+        };
+        self.utf8_pending = 0;
+        self.unfinished = Some(Unfinished {
+            kind,
+            compressed: head.rsv1,
+        });
+    }
+
+    /// Takes what `input` has of the current frame's payload, and gives the item that this completes.
+    #[cold]
+    fn gather<'a>(
+        &mut self,
+        input: &mut Input<'_>,
+        limits: &Limits,
+    ) -> Result<Option<Item<'a>>, ProtocolError> {
+        let bytes = input.take(self.remaining);
+        let ascii = mask::apply(bytes, self.key);
+        self.key = mask::advance(self.key, bytes.len());
+        self.reserve(bytes.len(), limits);
+        self.buffer.extend_from_slice(bytes);
+        self.remaining -= bytes.len();
+
+        if self.opcode.is_control() {
+            // At most 125 bytes in all, so the sum fits.
+            self.control_len += bytes.len() as u8;
+            if self.remaining > 0 {
+                return Ok(None);
+            }
+            self.phase = Phase::Header;
+            let start = self.buffer.len() - usize::from(self.control_len);
+            let payload = if start == 0 {
+                mem::take(&mut self.buffer)
+            } else {
+                self.buffer.split_off(start)
+            };
+            return self
+                .control_item(self.opcode, Payload::Owned(payload))
+                .map(Some);
+        }
+
+        let text = matches!(
+            self.unfinished,
+            Some(Unfinished {
+                kind: MessageKind::Text,
+                compressed: false
+            })
+        );
+        if text && !(ascii && self.utf8_pending == 0) {
+            let start = self.buffer.len() - bytes.len() - usize::from(self.utf8_pending);
+            let pending = utf8::check_start(self.buffer.get(start..).unwrap_or_default())?;
+            // 0 to 3.
+            self.utf8_pending = pending as u8;
+        }
+        if self.remaining > 0 {
+            return Ok(None);
+        }
+        self.phase = Phase::Header;
+        if !self.fin {
+            return Ok(None);
+        }
+        if text && self.utf8_pending > 0 {
+            return Err(ProtocolError::InvalidUtf8);
+        }
+        let payload = Payload::Owned(mem::take(&mut self.buffer));
+        // A data frame always has its message: `begin_frame` set it, or `decode` refused the continuation.
+        let unfinished = self.unfinished.take();
+        Ok(
+            unfinished.map(|Unfinished { kind, compressed }| Item::Message {
+                kind,
+                payload,
+                compressed,
+            }),
+        )
+    }
+
+    /// Makes room for `more` bytes that have arrived. Doubling keeps the copies amortised, also over many tiny
+    /// fragments and over control frames in pieces between them; never more than twice what has arrived.
+    fn reserve(&mut self, more: usize, limits: &Limits) {
+        let len = self.buffer.len();
+        let needed = len + more;
+        if needed <= self.buffer.capacity() {
+            return;
+        }
+        let doubled = needed.saturating_mul(2);
+        let in_message = self.unfinished.is_some();
+        let capacity = if self.fin && !(in_message && self.opcode.is_control()) {
+            // Nothing comes behind this frame, so its declared length is where the buffer ends.
+            doubled.min(len + self.remaining)
+        } else {
+            let ceiling = limits.ceiling(self.unfinished.is_some_and(|message| message.compressed));
+            if needed <= ceiling {
+                doubled.max(64).min(ceiling)
+            } else {
+                doubled
+            }
+        };
+        self.buffer.reserve_exact(capacity - len);
+    }
+}
+
+impl fmt::Debug for Parser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Payload bytes are the user's and stay out of logs.
+        f.debug_struct("Parser")
+            .field("role", &self.role)
+            .field("phase", &self.phase)
+            .field("buffered", &self.buffered())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,1 +1,32 @@
-//! Broker.
+//! The broker: accepts WebSocket connections, owns the registry of channels and tokens, and hands events to workers.
+//!
+//! Four stages, one direction each. The [front](crate::Broker::listen) (tokio) takes a connection from accept to the 101. A *shard*
+//! (one OS thread with a mio event loop) owns it from then on. *Dispatch* hands a loop turn's events to the connection's worker as one
+//! [`Batch`]. What the worker asks for comes back to the shards as commands, collected in a [`Cork`].
+//!
+//! Nothing here is global and nothing knows Node: a [`Broker`] is a value, and whoever runs handlers implements [`Worker`].
+#![forbid(unsafe_code)]
+
+mod broker;
+mod config;
+mod cork;
+mod dispatch;
+mod error;
+mod event;
+mod front;
+mod ids;
+mod registry;
+mod shard;
+mod sys;
+mod worker;
+
+pub use broker::{Broker, ShutdownReport, WorkerHandle};
+pub use config::{Bind, Config, InFlight, ListenerConfig, Overflow, SocketLimits};
+pub use cork::{Cork, SendOutcome, Staged};
+pub use error::{BindError, DeliverError, ListenError, StartError};
+pub use event::{Accept, Batch, Event, EventKind, LateVerdict, Open, OpenReply, OpenRequest, Payload, Reject};
+pub use front::Listener;
+pub use ids::{SocketId, WorkerId};
+pub use registry::{Socket, Token};
+pub use worker::{Handlers, Worker};
+pub use wsbroker_proto::{CloseCode, MessageKind};

@@ -1,0 +1,503 @@
+//! The one handle: send, publish, subscribe, set tokens, shut down.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::runtime::{Handle, Runtime};
+use wsbroker_proto::CloseCode;
+
+use crate::{
+    config::{Config, ListenerConfig},
+    cork::Cork,
+    dispatch::{Dispatch, WorkerEntry},
+    error::{ListenError, StartError},
+    event::{Batch, Event},
+    front::{Endpoint, Front, Listener},
+    ids::{SocketId, WorkerId},
+    registry::{Channels, Socket, Sockets, Token},
+    shard::{self, Command, Place, ShardHandle},
+    worker::{Handlers, Worker},
+};
+
+/// A broker: its listeners, shards, workers, sockets and channels. Clones are the same broker.
+///
+/// When the last clone is dropped everything ends at once; [`shutdown`](Self::shutdown) ends it in order.
+#[derive(Clone, Debug)]
+pub struct Broker {
+    threads: Arc<Threads>,
+}
+
+/// The threads of a broker, ended when the last handle goes.
+#[derive(Debug)]
+struct Threads {
+    inner: Arc<Inner>,
+    runtime: Mutex<Option<Runtime>>,
+    handle: Handle,
+}
+
+/// What all threads of a broker share.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) config: Config,
+    pub(crate) sockets: Sockets,
+    pub(crate) channels: Channels,
+    pub(crate) dispatch: Dispatch,
+    pub(crate) memory: Memory,
+    pub(crate) front: Front,
+    shards: Box<[ShardHandle]>,
+    endpoints: AtomicU32,
+    closing: AtomicBool,
+}
+
+/// What a shutdown did.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct ShutdownReport {
+    /// Connections that ended with a close handshake in time.
+    pub closed: usize,
+    /// Connections that had to be cut.
+    pub terminated: usize,
+}
+
+/// The memory that waits for slow receivers or unfinished messages, against its limits.
+#[derive(Debug)]
+pub(crate) struct Memory {
+    max_send: usize,
+    max_receive: usize,
+    send: AtomicUsize,
+    receive: AtomicUsize,
+}
+
+impl Memory {
+    /// Whether sends are refused for want of memory.
+    pub(crate) fn send_is_full(&self) -> bool {
+        self.send.load(Ordering::Relaxed) > self.max_send
+    }
+
+    pub(crate) fn receive_is_full(&self) -> bool {
+        self.receive.load(Ordering::Relaxed) > self.max_receive
+    }
+
+    /// Counts bytes that enter a shard's FIFO.
+    pub(crate) fn queued(&self, shard: &ShardHandle, bytes: usize) {
+        if bytes > 0 {
+            shard.add_fifo_bytes(bytes);
+            self.send.fetch_add(bytes, Ordering::Relaxed);
+        }
+    }
+
+    /// Moves a count from what it was to what it is.
+    pub(crate) fn send_changed(&self, from: usize, to: usize) {
+        shift(&self.send, from, to);
+    }
+
+    pub(crate) fn receive_changed(&self, from: usize, to: usize) {
+        shift(&self.receive, from, to);
+    }
+}
+
+fn shift(counter: &AtomicUsize, from: usize, to: usize) {
+    if to > from {
+        counter.fetch_add(to - from, Ordering::Relaxed);
+    } else if from > to {
+        counter.fetch_sub(from - to, Ordering::Relaxed);
+    }
+}
+
+impl Inner {
+    pub(crate) fn shard(&self, index: usize) -> &ShardHandle {
+        // Indices come from `admit`, which takes them modulo the number of shards.
+        &self.shards[index % self.shards.len()]
+    }
+
+    pub(crate) fn shard_count(&self) -> usize {
+        self.shards.len()
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// An id, a place in a shard and the worker with the fewest connections. `None` when shutting down.
+    pub(crate) fn admit(&self, endpoint: &Endpoint) -> Option<(Arc<Socket>, Option<Arc<WorkerEntry>>)> {
+        if self.is_closing() {
+            return None;
+        }
+        let id = self.sockets.next_id();
+        let index = (id.get() % self.shards.len() as u64) as usize;
+        let slot = self.shard(index).take_slot();
+        let worker = self.dispatch.assign();
+        let socket = Arc::new(Socket::new(id, index as u16, slot, &endpoint.limits));
+        socket.set_worker(worker.as_ref().map_or(0, |worker| worker.id.get()));
+        self.sockets.insert(&socket);
+        endpoint.joined();
+        Some((socket, worker))
+    }
+
+    pub(crate) fn set_token_of(&self, socket: &Socket, token: Bytes) {
+        socket.set_token(token);
+        if let Some(worker) = socket.worker().and_then(|id| self.dispatch.find(id)) {
+            worker.sink.token_changed();
+        }
+    }
+
+    /// Adds a socket to a channel; `before` runs just before the command is pushed, for what must come first. The membership lock is
+    /// held over both, otherwise two threads could be applied the other way round.
+    pub(crate) fn subscribe_socket(&self, socket: &Socket, name: &[u8], before: &mut dyn FnMut(usize)) -> bool {
+        let mut membership = socket.membership();
+        if membership.sealed {
+            return false;
+        }
+        if let Some(channel) = self.channels.get(name) {
+            if membership.channels.contains_key(&channel.id()) {
+                return false;
+            }
+        }
+        let channel = self.channels.join(name, socket.id(), socket.shard());
+        membership.channels.insert(channel.id(), Arc::clone(&channel));
+        before(socket.shard());
+        self.shard(socket.shard()).push(Command::Subscribe(Place::of(socket), channel));
+        true
+    }
+
+    fn unsubscribe_socket(&self, socket: &Socket, name: &[u8]) -> bool {
+        let mut membership = socket.membership();
+        let Some(channel) = self.channels.get(name) else { return false };
+        if membership.channels.remove(&channel.id()).is_none() {
+            return false;
+        }
+        self.channels.leave(&channel, socket.id(), socket.shard());
+        self.shard(socket.shard()).push(Command::Unsubscribe(Place::of(socket), channel));
+        true
+    }
+
+    /// Ends a socket for everybody but its shard: no lookups, no memberships.
+    pub(crate) fn retire(&self, socket: &Socket) {
+        let channels = {
+            let mut membership = socket.membership();
+            membership.sealed = true;
+            std::mem::take(&mut membership.channels)
+        };
+        for channel in channels.values() {
+            self.channels.leave(channel, socket.id(), socket.shard());
+        }
+        self.sockets.remove(socket.id());
+    }
+
+    fn push_all(&self, command: impl Fn() -> Command) {
+        for shard in &self.shards {
+            shard.push(command());
+        }
+    }
+}
+
+impl Broker {
+    /// Starts the shards and the front.
+    ///
+    /// # Errors
+    /// [`StartError::System`] when the system refuses a thread or a poll handle.
+    pub fn new(config: Config) -> Result<Self, StartError> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("wsbroker-front")
+            .enable_io()
+            .enable_time()
+            .build()?;
+        let count = config.io_threads.clamp(1, usize::from(u16::MAX));
+        let mut polls = Vec::with_capacity(count);
+        let mut shards = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (poll, handle) = ShardHandle::new()?;
+            polls.push(poll);
+            shards.push(handle);
+        }
+        let inner = Arc::new(Inner {
+            sockets: Sockets::default(),
+            channels: Channels::new(count),
+            dispatch: Dispatch::default(),
+            memory: Memory {
+                max_send: config.max_send_memory,
+                max_receive: config.max_receive_memory,
+                send: AtomicUsize::new(0),
+                receive: AtomicUsize::new(0),
+            },
+            front: Front::new(config.max_pending_upgrades),
+            shards: shards.into_boxed_slice(),
+            endpoints: AtomicU32::new(0),
+            closing: AtomicBool::new(false),
+            config,
+        });
+        let handle = runtime.handle().clone();
+        let broker = Self { threads: Arc::new(Threads { inner: Arc::clone(&inner), runtime: Mutex::new(Some(runtime)), handle }) };
+        for (index, poll) in polls.into_iter().enumerate() {
+            shard::spawn(Arc::clone(&inner), index, poll)?;
+        }
+        Ok(broker)
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.threads.inner
+    }
+
+    /// The runtime of the front, for whoever awaits this broker's futures without one.
+    #[must_use]
+    pub fn runtime(&self) -> &Handle {
+        &self.threads.handle
+    }
+
+    /// Lets socket ids start above this number, so that brokers that follow each other never give one out twice.
+    pub fn start_ids_after(&self, last: u64) {
+        self.inner().sockets.start_after(last);
+    }
+
+    /// The highest socket id given out so far.
+    #[must_use]
+    pub fn last_id(&self) -> u64 {
+        self.inner().sockets.last()
+    }
+
+    /// Binds an address and reserves its paths. Connections are taken from [`Listener::serve`] on.
+    ///
+    /// # Errors
+    /// [`ListenError`]: the address cannot be bound, a path is taken, an option of the address differs.
+    pub async fn listen(&self, config: ListenerConfig) -> Result<Listener, ListenError> {
+        let inner = Arc::clone(self.inner());
+        // On our own runtime, whichever runtime awaits this: the sockets belong to it.
+        let task = self.threads.handle.spawn(async move { Listener::bind(inner, config).await });
+        task.await.unwrap_or(Err(ListenError::ShuttingDown))
+    }
+
+    pub(crate) fn next_endpoint(inner: &Inner) -> u32 {
+        inner.endpoints.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Adds a worker: it gets connections from now on, and what has been waiting for one.
+    pub fn add_worker(&self, worker: Arc<dyn Worker>, handlers: Handlers) -> WorkerHandle {
+        let entry = self.inner().dispatch.add(worker, handlers);
+        self.inner().push_all(|| Command::WorkerJoined);
+        WorkerHandle { broker: Arc::clone(self.inner()), entry }
+    }
+
+    /// Whether there is no worker.
+    #[must_use]
+    pub fn has_no_worker(&self) -> bool {
+        self.inner().dispatch.is_empty()
+    }
+
+    /// A way to send for the calling thread.
+    #[must_use]
+    pub fn cork(&self) -> Cork {
+        Cork::new(Arc::clone(self.inner()))
+    }
+
+    /// Adds a socket to a channel. False when it was in it, or is gone. `cork` is the calling thread's: what it holds goes first.
+    pub fn subscribe(&self, cork: &mut Cork, id: SocketId, channel: &[u8]) -> bool {
+        let Some(socket) = self.inner().sockets.get(id) else { return false };
+        cork.flush();
+        self.inner().subscribe_socket(&socket, channel, &mut |_| {})
+    }
+
+    /// Takes a socket out of a channel. False when it was not in it.
+    pub fn unsubscribe(&self, cork: &mut Cork, id: SocketId, channel: &[u8]) -> bool {
+        let Some(socket) = self.inner().sockets.get(id) else { return false };
+        cork.flush();
+        self.inner().unsubscribe_socket(&socket, channel)
+    }
+
+    /// Takes a socket out of all its channels. Returns how many.
+    pub fn unsubscribe_all(&self, cork: &mut Cork, id: SocketId) -> usize {
+        let Some(socket) = self.inner().sockets.get(id) else { return 0 };
+        cork.flush();
+        let inner = self.inner();
+        let mut membership = socket.membership();
+        let channels = std::mem::take(&mut membership.channels);
+        for channel in channels.values() {
+            inner.channels.leave(channel, id, socket.shard());
+        }
+        inner.shard(socket.shard()).push_with(|commands| {
+            commands.extend(channels.values().map(|channel| Command::Unsubscribe(Place::of(&socket), Arc::clone(channel))));
+        });
+        channels.len()
+    }
+
+    /// Every subscriber of `from` at the call also becomes one of `to`. Returns how many were added.
+    pub fn copy_subscriptions(&self, cork: &mut Cork, from: &[u8], to: &[u8]) -> usize {
+        let Some(channel) = self.inner().channels.get(from) else { return 0 };
+        cork.flush();
+        let inner = self.inner();
+        let sockets = channel.members().into_iter().filter_map(|id| inner.sockets.get(id));
+        sockets.filter(|socket| inner.subscribe_socket(socket, to, &mut |_| {})).count()
+    }
+
+    /// Attaches bytes to a socket. False when it is gone.
+    pub fn set_token(&self, id: SocketId, token: Bytes) -> bool {
+        let Some(socket) = self.inner().sockets.get(id) else { return false };
+        self.inner().set_token_of(&socket, token);
+        true
+    }
+
+    /// The token of a socket.
+    #[must_use]
+    pub fn token(&self, id: SocketId) -> Option<Token> {
+        self.inner().sockets.get(id)?.token()
+    }
+
+    /// Whether what is sent to it may still go out: from `handleOpen` to the first close frame.
+    #[must_use]
+    pub fn is_open(&self, id: SocketId) -> bool {
+        self.inner().sockets.get(id).is_some_and(|socket| socket.takes_sends())
+    }
+
+    /// Bytes sent to a socket that the kernel has not taken yet, frame headers included.
+    #[must_use]
+    pub fn buffered_amount(&self, id: SocketId) -> usize {
+        self.inner().sockets.get(id).map_or(0, |socket| socket.queued())
+    }
+
+    /// Connections between their 101 and their end.
+    #[must_use]
+    pub fn connection_count(&self) -> usize {
+        self.inner().sockets.open()
+    }
+
+    /// Channels that have subscribers.
+    #[must_use]
+    pub fn channel_count(&self) -> usize {
+        self.inner().channels.len()
+    }
+
+    /// Subscribers of a channel.
+    #[must_use]
+    pub fn subscriber_count(&self, channel: &[u8]) -> usize {
+        self.inner().channels.get(channel).map_or(0, |channel| channel.count())
+    }
+
+    /// Whether a socket is in a channel.
+    #[must_use]
+    pub fn is_subscribed(&self, id: SocketId, channel: &[u8]) -> bool {
+        let Some(channel) = self.inner().channels.get(channel) else { return false };
+        self.inner().sockets.get(id).is_some_and(|socket| socket.membership().channels.contains_key(&channel.id()))
+    }
+
+    /// The channels of a socket, in no order.
+    #[must_use]
+    pub fn subscriptions(&self, id: SocketId) -> Vec<Bytes> {
+        let Some(socket) = self.inner().sockets.get(id) else { return Vec::new() };
+        let membership = socket.membership();
+        membership.channels.values().map(|channel| Bytes::copy_from_slice(channel.name())).collect()
+    }
+
+    /// The subscribers of a channel, in no order.
+    #[must_use]
+    pub fn subscribers(&self, channel: &[u8]) -> Vec<SocketId> {
+        self.inner().channels.get(channel).map(|channel| channel.members()).unwrap_or_default()
+    }
+
+    /// Stops accepting, closes every connection with this code, waits for the close handshakes and the handlers at most `timeout`, cuts what
+    /// is left, and ends the threads. Afterwards every call is a no-op.
+    pub async fn shutdown(&self, code: CloseCode, timeout: Duration) -> ShutdownReport {
+        let inner = Arc::clone(self.inner());
+        let task = self.threads.handle.spawn(async move { shut_down(&inner, code, timeout).await });
+        let report = task.await.unwrap_or_default();
+        self.threads.stop();
+        report
+    }
+}
+
+async fn shut_down(inner: &Arc<Inner>, code: CloseCode, timeout: Duration) -> ShutdownReport {
+    let deadline = tokio::time::Instant::now() + timeout;
+    let before = inner.sockets.open();
+    inner.closing.store(true, Ordering::Release);
+    inner.front.close_all();
+    inner.push_all(|| Command::CloseAll(None, code));
+    let emptied = tokio::time::timeout_at(deadline, async {
+        inner.front.emptied().await;
+        inner.dispatch.idle().await;
+    });
+    let mut terminated = 0;
+    if emptied.await.is_err() {
+        terminated = inner.sockets.open();
+        inner.push_all(|| Command::TerminateAll);
+        // The shards are prompt; handlers may not be, and they are not waited for twice.
+        let _ = tokio::time::timeout(Duration::from_secs(1), inner.front.emptied()).await;
+    }
+    ShutdownReport { closed: before.saturating_sub(terminated), terminated }
+}
+
+impl Threads {
+    fn stop(&self) {
+        self.inner.closing.store(true, Ordering::Release);
+        self.inner.front.close_all();
+        self.inner.push_all(|| Command::Stop);
+        if let Some(runtime) = self.runtime.lock().take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// A worker's side of a broker.
+#[derive(Debug)]
+pub struct WorkerHandle {
+    broker: Arc<Inner>,
+    entry: Arc<WorkerEntry>,
+}
+
+impl WorkerHandle {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> WorkerId {
+        self.entry.id
+    }
+
+    /// The handlers of these events have settled: gives their room in the inbound window back.
+    pub fn settle<'a>(&self, events: impl Iterator<Item = &'a Event>) {
+        let (mut bytes, mut count) = (0, 0);
+        for event in events {
+            count += 1;
+            let Some(cost) = event.kind.cost() else { continue };
+            bytes += cost;
+            let socket = &event.socket;
+            if socket.leave_window(cost - crate::event::OVERHEAD) {
+                self.broker.shard(socket.shard()).push(Command::Resume(Place::of(socket)));
+            }
+        }
+        if count > 0 {
+            if self.entry.sub_in_flight(bytes, self.broker.config.in_flight.worker_bytes) {
+                self.broker.push_all(|| Command::WorkerRoom(Arc::clone(&self.entry)));
+            }
+            self.broker.dispatch.settled(count);
+        }
+    }
+
+    /// Ends the worker: its connections move to others, which get `unstarted` first, in order, and then what came since. Events that
+    /// were started must have been settled before. From before this call on, [`Worker::deliver`] must answer
+    /// [`DeliverError::Gone`](crate::DeliverError::Gone).
+    pub fn remove(self, unstarted: Vec<Batch>) {
+        if !self.broker.dispatch.remove(&self.entry) {
+            return;
+        }
+        let mut per_shard: Vec<Vec<(Event, Bytes)>> = (0..self.broker.shard_count()).map(|_| Vec::new()).collect();
+        for batch in unstarted {
+            for event in batch.events {
+                if let Some(events) = per_shard.get_mut(event.socket.shard()) {
+                    events.push((event, batch.data.clone()));
+                }
+            }
+        }
+        for (index, events) in per_shard.into_iter().enumerate() {
+            self.broker.shard(index).push(Command::WorkerGone(Arc::clone(&self.entry), events));
+        }
+    }
+}

@@ -1,0 +1,280 @@
+//! Holds a thread's sends, publishes and closes together, so that a burst is one push per shard and one write per socket.
+
+use std::{
+    fmt,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use bytes::{BufMut, Bytes, BytesMut};
+use wsbroker_proto::{CloseCode, MAX_SERVER_HEADER, MessageKind, Opcode, server_header};
+
+use crate::{
+    broker::Inner,
+    config::Overflow,
+    ids::SocketId,
+    registry::Socket,
+    shard::{Command, Place, Range},
+};
+
+/// Bytes after which a cork flushes by itself: the shards get to work, and memory stays bounded.
+const FLUSH_AT: usize = 64 << 10;
+/// Sockets remembered between calls; a power of two.
+const RECENT: usize = 256;
+
+/// What became of a send. A promise about queueing, never about receipt.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum SendOutcome {
+    /// It is queued.
+    Queued,
+    /// It is queued, and the socket is now over its `max_backpressure`.
+    OverLimit,
+    /// It was dropped: the socket is gone or closing, over its limit with [`Overflow::DropNewest`], or send memory is used up.
+    Dropped,
+}
+
+/// One thread's way to send. Nothing leaves before [`flush`](Self::flush), except when 64 KiB have gathered.
+///
+/// What one cork sends takes effect in call order. Drop flushes.
+pub struct Cork {
+    broker: Arc<Inner>,
+    arena: BytesMut,
+    /// Differs after each flush, so that a stale [`Staged`] is noticed.
+    generation: u32,
+    queues: Box<[Queue]>,
+    commands: usize,
+    since: Option<Instant>,
+    recent: Box<[Option<Arc<Socket>>]>,
+}
+
+#[derive(Default)]
+struct Queue {
+    commands: Vec<Command>,
+    bytes: usize,
+}
+
+/// A payload that lies framed in a cork, to be sent or published at once.
+#[derive(Debug)]
+#[must_use = "staged bytes go nowhere by themselves"]
+pub struct Staged {
+    start: usize,
+    end: usize,
+    generation: u32,
+}
+
+impl fmt::Debug for Cork {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cork").field("commands", &self.commands).field("bytes", &self.arena.len()).finish_non_exhaustive()
+    }
+}
+
+impl Cork {
+    pub(crate) fn new(broker: Arc<Inner>) -> Self {
+        let queues = (0..broker.shard_count()).map(|_| Queue::default()).collect();
+        Self {
+            broker,
+            arena: BytesMut::new(),
+            generation: 0,
+            queues,
+            commands: 0,
+            since: None,
+            recent: (0..RECENT).map(|_| None).collect(),
+        }
+    }
+
+    /// Frames what `fill` appends, in place. `fill` must only append.
+    ///
+    /// # Errors
+    /// Those of `fill`; nothing is staged then.
+    pub fn stage<E>(&mut self, kind: MessageKind, fill: impl FnOnce(&mut BytesMut) -> Result<(), E>) -> Result<Staged, E> {
+        let start = self.arena.len();
+        if self.arena.capacity() - start < MAX_SERVER_HEADER + 1024 {
+            self.arena.reserve(FLUSH_AT);
+        }
+        self.arena.put_bytes(0, MAX_SERVER_HEADER);
+        if let Err(error) = fill(&mut self.arena) {
+            self.arena.truncate(start);
+            return Err(error);
+        }
+        let opcode = match kind {
+            MessageKind::Text => Opcode::Text,
+            MessageKind::Binary => Opcode::Binary,
+        };
+        let payload = start + MAX_SERVER_HEADER;
+        let header = server_header(opcode, false, self.arena.len().saturating_sub(payload));
+        let header = header.as_ref();
+        let start = payload - header.len();
+        if let Some(room) = self.arena.get_mut(start..payload) {
+            room.copy_from_slice(header);
+        }
+        Ok(Staged { start, end: self.arena.len(), generation: self.generation })
+    }
+
+    /// Frames a copy of these bytes.
+    pub fn stage_slice(&mut self, kind: MessageKind, payload: &[u8]) -> Staged {
+        let staged: Result<Staged, std::convert::Infallible> = self.stage(kind, |arena| {
+            arena.put_slice(payload);
+            Ok(())
+        });
+        match staged {
+            Ok(staged) => staged,
+            Err(never) => match never {},
+        }
+    }
+
+    /// Sends a staged payload to one socket.
+    pub fn send(&mut self, id: SocketId, staged: Staged) -> SendOutcome {
+        let Some(range) = self.range(&staged) else { return SendOutcome::Dropped };
+        let Some(socket) = socket(&self.broker, &mut self.recent, id) else {
+            self.arena.truncate(staged.start);
+            return SendOutcome::Dropped;
+        };
+        let before = socket.queued();
+        let limit = socket.max_backpressure();
+        if !socket.takes_sends()
+            || (before >= limit && socket.overflow() == Overflow::DropNewest)
+            || self.broker.memory.send_is_full()
+        {
+            self.arena.truncate(staged.start);
+            return SendOutcome::Dropped;
+        }
+        socket.add_queued(range.len());
+        let (place, shard) = (Place::of(socket), socket.shard());
+        self.push(shard, range.len(), Command::Send(place, range));
+        if before + range.len() > limit { SendOutcome::OverLimit } else { SendOutcome::Queued }
+    }
+
+    /// Sends a staged payload to every subscriber of a channel but `exclude`. Returns the number of subscribers at the call, the
+    /// excluded included; no receipt.
+    pub fn publish(&mut self, channel: &[u8], staged: Staged, exclude: &[SocketId]) -> usize {
+        let Some(range) = self.range(&staged) else { return 0 };
+        let channel = if self.broker.memory.send_is_full() { None } else { self.broker.channels.get(channel) };
+        let Some(channel) = channel else {
+            self.arena.truncate(staged.start);
+            return 0;
+        };
+        let count = channel.count();
+        // Collected first: `push` needs the whole cork. A publish reaches few shards, usually one.
+        for shard in 0..self.queues.len() {
+            if channel.has_subscribers_in(shard) {
+                let exclude = (!exclude.is_empty()).then(|| exclude.into());
+                self.queue(shard, range.len(), Command::Publish(Arc::clone(&channel), range, exclude));
+            }
+        }
+        self.flush_if_large();
+        count
+    }
+
+    /// Starts the close handshake with one socket.
+    pub fn close(&mut self, id: SocketId, code: CloseCode, reason: &str) {
+        if let Some(socket) = socket(&self.broker, &mut self.recent, id) {
+            let (place, shard) = (Place::of(socket), socket.shard());
+            self.push(shard, 0, Command::Close(place, Box::new((code, reason.into()))));
+        }
+    }
+
+    /// Cuts one socket, with what is queued for it.
+    pub fn terminate(&mut self, id: SocketId) {
+        if let Some(socket) = socket(&self.broker, &mut self.recent, id) {
+            let (place, shard) = (Place::of(socket), socket.shard());
+            self.push(shard, 0, Command::Terminate(place));
+        }
+    }
+
+    /// Starts the close handshake with every subscriber of a channel. Returns their number at the call.
+    pub fn close_channel(&mut self, channel: &[u8], code: CloseCode, reason: &str) -> usize {
+        let Some(channel) = self.broker.channels.get(channel) else { return 0 };
+        let count = channel.count();
+        for shard in 0..self.queues.len() {
+            if channel.has_subscribers_in(shard) {
+                self.queue(shard, 0, Command::CloseChannel(Arc::clone(&channel), Box::new((code, reason.into()))));
+            }
+        }
+        count
+    }
+
+    /// Whether nothing waits here.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.commands == 0
+    }
+
+    /// How long the oldest command has waited here.
+    #[must_use]
+    pub fn age(&self) -> Duration {
+        self.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Hands everything to the shards, one push each.
+    pub fn flush(&mut self) {
+        if self.commands == 0 {
+            self.arena.clear();
+            return;
+        }
+        self.commands = 0;
+        self.since = None;
+        self.generation = self.generation.wrapping_add(1);
+        let arena = self.arena.split().freeze();
+        for (index, queue) in self.queues.iter_mut().enumerate() {
+            if queue.commands.is_empty() {
+                continue;
+            }
+            let shard = self.broker.shard(index);
+            self.broker.memory.queued(shard, std::mem::take(&mut queue.bytes));
+            shard.push_with(|commands| {
+                commands.push(Command::Arena(Bytes::clone(&arena)));
+                commands.append(&mut queue.commands);
+            });
+        }
+    }
+
+    fn range(&mut self, staged: &Staged) -> Option<Range> {
+        if staged.generation != self.generation {
+            debug_assert!(false, "a staged payload outlived a flush");
+            return None;
+        }
+        let (Ok(start), Ok(end)) = (u32::try_from(staged.start), u32::try_from(staged.end)) else {
+            // Above 4 GiB: no send memory takes that.
+            self.arena.truncate(staged.start);
+            return None;
+        };
+        Some(Range { start, end })
+    }
+
+    fn push(&mut self, shard: usize, bytes: usize, command: Command) {
+        self.queue(shard, bytes, command);
+        self.flush_if_large();
+    }
+
+    fn queue(&mut self, shard: usize, bytes: usize, command: Command) {
+        if self.commands == 0 {
+            self.since = Some(Instant::now());
+        }
+        self.commands += 1;
+        if let Some(queue) = self.queues.get_mut(shard) {
+            queue.commands.push(command);
+            queue.bytes += bytes;
+        }
+    }
+
+    fn flush_if_large(&mut self) {
+        if self.arena.len() >= FLUSH_AT || self.commands >= 4096 {
+            self.flush();
+        }
+    }
+}
+
+/// Looks a socket up, the recent ones without touching the registry. A remembered socket may be closed: its state tells.
+fn socket<'a>(broker: &Inner, recent: &'a mut [Option<Arc<Socket>>], id: SocketId) -> Option<&'a Arc<Socket>> {
+    let place = recent.get_mut(id.get() as usize % RECENT)?;
+    if place.as_ref().is_none_or(|socket| socket.id() != id) {
+        *place = broker.sockets.get(id);
+    }
+    place.as_ref()
+}
+
+impl Drop for Cork {
+    fn drop(&mut self) {
+        self.flush();
+    }
+}

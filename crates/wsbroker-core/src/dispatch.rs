@@ -1,0 +1,161 @@
+//! Which worker gets which connection, and the ordering promise.
+//!
+//! A connection belongs to one worker, the one that had the fewest. Only the connection's shard hands events over, so they arrive in
+//! order; only the shard moves a connection to another worker, after giving that worker what the old one had not begun.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+
+use crate::{
+    ids::WorkerId,
+    worker::{Handlers, Worker},
+};
+
+/// A worker and what is under way to it.
+pub(crate) struct WorkerEntry {
+    pub(crate) id: WorkerId,
+    /// Its place in a shard's table of batches; used again after its end.
+    pub(crate) index: usize,
+    pub(crate) handlers: Handlers,
+    pub(crate) sink: Arc<dyn Worker>,
+    connections: AtomicUsize,
+    /// Bytes of messages that were handed over and whose handlers have not settled.
+    in_flight: AtomicUsize,
+    /// A shard has stopped reading for want of room here.
+    starving: AtomicBool,
+    gone: AtomicBool,
+}
+
+impl fmt::Debug for WorkerEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WorkerEntry").field("id", &self.id).field("in_flight", &self.in_flight).finish_non_exhaustive()
+    }
+}
+
+impl WorkerEntry {
+    pub(crate) fn in_flight(&self) -> usize {
+        self.in_flight.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn add_in_flight(&self, bytes: usize) {
+        self.in_flight.fetch_add(bytes, Ordering::SeqCst);
+    }
+
+    /// True when shards wait for room and there is enough again: half the window, so that they do not wait again at once.
+    pub(crate) fn sub_in_flight(&self, bytes: usize, limit: usize) -> bool {
+        let left = self.in_flight.fetch_sub(bytes, Ordering::SeqCst) - bytes;
+        left <= limit / 2 && self.starving.load(Ordering::SeqCst) && self.starving.swap(false, Ordering::SeqCst)
+    }
+
+    pub(crate) fn starve(&self) {
+        self.starving.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_gone(&self) -> bool {
+        self.gone.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn release(&self) {
+        self.connections.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+/// The workers of a broker.
+#[derive(Debug, Default)]
+pub(crate) struct Dispatch {
+    workers: Mutex<Workers>,
+    last: AtomicU32,
+    /// Events handed over whose handlers have not settled.
+    unsettled: AtomicUsize,
+    settled: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Workers {
+    live: Vec<Arc<WorkerEntry>>,
+    free: Vec<usize>,
+    indices: usize,
+}
+
+impl Dispatch {
+    pub(crate) fn add(&self, sink: Arc<dyn Worker>, handlers: Handlers) -> Arc<WorkerEntry> {
+        let mut workers = self.workers.lock();
+        let index = workers.free.pop().unwrap_or_else(|| {
+            workers.indices += 1;
+            workers.indices - 1
+        });
+        let entry = Arc::new(WorkerEntry {
+            id: WorkerId(self.last.fetch_add(1, Ordering::Relaxed) + 1),
+            index,
+            handlers,
+            sink,
+            connections: AtomicUsize::new(0),
+            in_flight: AtomicUsize::new(0),
+            starving: AtomicBool::new(false),
+            gone: AtomicBool::new(false),
+        });
+        workers.live.push(Arc::clone(&entry));
+        entry
+    }
+
+    /// From now on it gets no connection. False when it was removed before.
+    pub(crate) fn remove(&self, worker: &Arc<WorkerEntry>) -> bool {
+        let mut workers = self.workers.lock();
+        let before = workers.live.len();
+        workers.live.retain(|entry| !Arc::ptr_eq(entry, worker));
+        worker.gone.store(true, Ordering::Release);
+        before != workers.live.len()
+    }
+
+    /// Lets another worker have its place in the shards' tables. Only after every shard has let go of it.
+    pub(crate) fn free_index(&self, index: usize) {
+        self.workers.lock().free.push(index);
+    }
+
+    /// The worker with the fewest connections, and one more for it.
+    pub(crate) fn assign(&self) -> Option<Arc<WorkerEntry>> {
+        let workers = self.workers.lock();
+        let entry = workers.live.iter().min_by_key(|entry| entry.connections.load(Ordering::Acquire))?;
+        entry.connections.fetch_add(1, Ordering::AcqRel);
+        Some(Arc::clone(entry))
+    }
+
+    pub(crate) fn find(&self, id: WorkerId) -> Option<Arc<WorkerEntry>> {
+        self.workers.lock().live.iter().find(|entry| entry.id == id).cloned()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.workers.lock().live.is_empty()
+    }
+
+    pub(crate) fn handed_over(&self, events: usize) {
+        self.unsettled.fetch_add(events, Ordering::AcqRel);
+    }
+
+    pub(crate) fn settled(&self, events: usize) {
+        if self.unsettled.fetch_sub(events, Ordering::AcqRel) == events {
+            self.settled.notify_waiters();
+        }
+    }
+
+    /// Resolves when no handler is at work and none is waiting for its turn.
+    pub(crate) async fn idle(&self) {
+        loop {
+            let settled = self.settled.notified();
+            tokio::pin!(settled);
+            settled.as_mut().enable();
+            if self.unsettled.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            settled.await;
+        }
+    }
+}

@@ -1,0 +1,170 @@
+//! Where a connection waits for its verdict: between the request and the 101.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+use crate::{
+    broker::Inner,
+    event::{Accept, LateVerdict, Open, OpenReply, OpenRequest, Reject},
+    front::Endpoint,
+    registry::Socket,
+    shard::{Attach, Command, Place, Reserve, Stream},
+    worker::Handlers,
+};
+
+const PENDING: u8 = 0;
+const DECIDED: u8 = 1;
+const TIMED_OUT: u8 = 2;
+
+/// One connection's verdict: decided once, by the worker or by the clock, whoever comes first.
+#[derive(Debug)]
+pub(crate) struct Gate {
+    broker: Arc<Inner>,
+    socket: Arc<Socket>,
+    state: AtomicU8,
+    answer: Mutex<Option<oneshot::Sender<Verdict>>>,
+}
+
+/// What became of a connection that asked to be let in.
+#[derive(Debug)]
+pub(crate) enum Verdict {
+    /// Answer 101.
+    Accept(Accept),
+    /// Answer this.
+    Reject(Reject),
+    /// The worker did not answer in time: 503.
+    TimedOut,
+    /// The worker ended with the question in hand: 503.
+    WorkerGone,
+}
+
+impl Gate {
+    fn decide(&self, verdict: Verdict) -> Result<(), LateVerdict> {
+        self.state.compare_exchange(PENDING, DECIDED, Ordering::AcqRel, Ordering::Acquire).map_err(|_| LateVerdict)?;
+        if let Some(answer) = self.answer.lock().take() {
+            // The front is gone only when the runtime is being shut down; its reservation cleans up after itself.
+            let _ = answer.send(verdict);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn accept(&self, accept: Accept) -> Result<(), LateVerdict> {
+        self.decide(Verdict::Accept(accept)).inspect_err(|_| self.late(Command::AcceptedLate))
+    }
+
+    pub(crate) fn reject(&self, reject: Reject) -> Result<(), LateVerdict> {
+        self.decide(Verdict::Reject(reject)).inspect_err(|_| self.late(Command::Abandon))
+    }
+
+    pub(crate) fn worker_gone(&self) {
+        if self.decide(Verdict::WorkerGone).is_err() {
+            self.late(Command::Abandon);
+        }
+    }
+
+    fn late(&self, command: fn(Place) -> Command) {
+        self.broker.shard(self.socket.shard()).push(command(Place::of(&self.socket)));
+    }
+}
+
+/// A connection's place in a shard, kept while a worker thinks. Dropped unused, it is given up.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    broker: Arc<Inner>,
+    socket: Arc<Socket>,
+    gate: Arc<Gate>,
+    answer: oneshot::Receiver<Verdict>,
+    /// What is left to do when this is dropped.
+    held: bool,
+}
+
+impl Reservation {
+    /// Takes an id and a place for a connection and puts the question to a worker. Without a handler for it the verdict is there at once.
+    /// `None` when the broker is shutting down.
+    pub(crate) fn new(broker: &Arc<Inner>, endpoint: &Arc<Endpoint>, request: OpenRequest) -> Option<Self> {
+        let (socket, worker) = broker.admit(endpoint)?;
+        let (answer, receiver) = oneshot::channel();
+        let gate = Arc::new(Gate {
+            broker: Arc::clone(broker),
+            socket: Arc::clone(&socket),
+            state: AtomicU8::new(PENDING),
+            answer: Mutex::new(Some(answer)),
+        });
+        let asks = worker.as_ref().is_none_or(|worker| worker.handlers.contains(Handlers::OPEN));
+        let open = asks.then(|| Box::new(Open { request, reply: OpenReply { gate: Some(Arc::clone(&gate)) } }));
+        if !asks {
+            // Cannot be late: nobody else knows this gate yet.
+            let _ = gate.accept(Accept::default());
+        }
+        broker.shard(socket.shard()).push(Command::Reserve(Box::new(Reserve {
+            socket: Arc::clone(&socket),
+            endpoint: Arc::clone(endpoint),
+            worker,
+            open,
+            gate: Arc::clone(&gate),
+        })));
+        Some(Self { broker: Arc::clone(broker), socket, gate, answer: receiver, held: true })
+    }
+
+    /// Waits for the verdict, at most this long.
+    pub(crate) async fn verdict(&mut self, timeout: Duration) -> Verdict {
+        let outcome = tokio::time::timeout(timeout, &mut self.answer).await;
+        match outcome {
+            Ok(Ok(verdict)) => verdict,
+            Ok(Err(_)) => Verdict::WorkerGone,
+            Err(_) => match self.gate.state.compare_exchange(PENDING, TIMED_OUT, Ordering::AcqRel, Ordering::Acquire) {
+                Ok(_) => {
+                    // From here on the place belongs to the worker's late answer, see `Gate::late`.
+                    self.held = false;
+                    Verdict::TimedOut
+                }
+                // Decided in this very moment: the sender is at work and answers without delay.
+                Err(_) => (&mut self.answer).await.unwrap_or(Verdict::WorkerGone),
+            },
+        }
+    }
+
+    /// Puts the verdict's token and channels in place. Call it before [`attach`](Self::attach).
+    pub(crate) fn apply(&self, accept: &Accept) {
+        if let Some(token) = &accept.token {
+            self.broker.set_token_of(&self.socket, token.clone());
+        }
+        for channel in &accept.channels {
+            self.broker.subscribe_socket(&self.socket, channel, &mut |_| {});
+        }
+    }
+
+    /// Hands the stream to the shard: `head` is written first, `rest` is what came behind the request.
+    pub(crate) fn attach(mut self, stream: Stream, head: Vec<u8>, rest: Vec<u8>) {
+        self.held = false;
+        let place = Place::of(&self.socket);
+        self.broker.shard(self.socket.shard()).push(Command::Attach(place, Box::new(Attach { stream, head, rest })));
+    }
+
+    /// The connection was accepted, but its 101 cannot be written any more: it gets a close event.
+    pub(crate) fn lost(mut self) {
+        self.held = false;
+        self.broker.shard(self.socket.shard()).push(Command::AcceptedLate(Place::of(&self.socket)));
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        if !self.held {
+            return;
+        }
+        // Given up while the worker may still be thinking: as with a deadline, its answer cleans up. Decided already: we do.
+        let undecided = self.gate.state.compare_exchange(PENDING, TIMED_OUT, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        if !undecided {
+            self.broker.shard(self.socket.shard()).push(Command::Abandon(Place::of(&self.socket)));
+        }
+    }
+}

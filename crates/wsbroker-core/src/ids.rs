@@ -1,0 +1,42 @@
+//! Identities that are never mixed up, because each has its own type.
+
+use std::{fmt, num::NonZeroU64};
+
+/// One socket, for the life of the process. Positive, increasing, never reused; below 2^53, so a JavaScript number holds it.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct SocketId(NonZeroU64);
+
+impl SocketId {
+    /// The id with this number; `None` for 0 and for numbers that a JavaScript number cannot hold exactly (2^53 and up).
+    #[must_use]
+    pub fn new(number: u64) -> Option<Self> {
+        if number >= 1 << 53 {
+            return None;
+        }
+        NonZeroU64::new(number).map(Self)
+    }
+
+    /// The number that JavaScript sees.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for SocketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// One worker of a broker, never reused.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct WorkerId(pub(crate) u32);
+
+impl WorkerId {
+    /// The number, for logs and for JavaScript.
+    #[must_use]
+    pub fn get(self) -> u32 {
+        self.0
+    }
+}

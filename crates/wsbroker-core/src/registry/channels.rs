@@ -1,0 +1,224 @@
+//! The channels of a broker: who is subscribed, and which shards a publish has to reach.
+
+use std::{
+    hash::{Hash, Hasher},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    },
+};
+
+use dashmap::{DashMap, Entry};
+use parking_lot::{Mutex, MutexGuard};
+use rustc_hash::{FxBuildHasher, FxHashSet};
+
+use crate::ids::SocketId;
+
+/// Identifies one life of a channel: from its first subscriber to its last. Shards key their lists by it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct ChannelId(u64);
+
+/// A channel that has, or just had, subscribers.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    id: ChannelId,
+    name: Box<[u8]>,
+    /// Subscribers per shard, so that a publish wakes only shards that have some. Changed under `members`.
+    per_shard: Box<[AtomicU32]>,
+    count: AtomicUsize,
+    members: Mutex<Members>,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Members {
+    /// The last subscriber has left and the map has let go of it: look the name up again.
+    dead: bool,
+    sockets: FxHashSet<SocketId>,
+}
+
+impl Channel {
+    pub(crate) fn id(&self) -> ChannelId {
+        self.id
+    }
+
+    pub(crate) fn name(&self) -> &[u8] {
+        &self.name
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.count.load(Ordering::Acquire)
+    }
+
+    /// Whether a publish has to reach that shard.
+    pub(crate) fn has_subscribers_in(&self, shard: usize) -> bool {
+        self.per_shard.get(shard).is_some_and(|count| count.load(Ordering::Acquire) > 0)
+    }
+
+    pub(crate) fn members(&self) -> Vec<SocketId> {
+        self.lock().sockets.iter().copied().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Members> {
+        self.members.lock()
+    }
+}
+
+/// The channels of a broker by name.
+#[derive(Debug)]
+pub(crate) struct Channels {
+    map: DashMap<ChannelName, Arc<Channel>, FxBuildHasher>,
+    shards: usize,
+    last: AtomicU64,
+}
+
+/// A name as the map's key; looked up by plain bytes.
+#[derive(Debug, Eq)]
+struct ChannelName(Arc<Channel>);
+
+impl PartialEq for ChannelName {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.name == other.0.name
+    }
+}
+
+impl Hash for ChannelName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.name.hash(state);
+    }
+}
+
+impl std::borrow::Borrow<[u8]> for ChannelName {
+    fn borrow(&self) -> &[u8] {
+        &self.0.name
+    }
+}
+
+impl PartialEq for Channel {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id
+    }
+}
+
+impl Eq for Channel {}
+
+impl Channels {
+    pub(crate) fn new(shards: usize) -> Self {
+        Self { map: DashMap::default(), shards, last: AtomicU64::new(0) }
+    }
+
+    pub(crate) fn get(&self, name: &[u8]) -> Option<Arc<Channel>> {
+        self.map.get(name).map(|entry| Arc::clone(entry.value()))
+    }
+
+    /// How many channels have subscribers.
+    pub(crate) fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    fn get_or_create(&self, name: &[u8]) -> Arc<Channel> {
+        if let Some(channel) = self.get(name) {
+            return channel;
+        }
+        let fresh = Arc::new(Channel {
+            id: ChannelId(self.last.fetch_add(1, Ordering::Relaxed) + 1),
+            name: name.into(),
+            per_shard: (0..self.shards).map(|_| AtomicU32::new(0)).collect(),
+            count: AtomicUsize::new(0),
+            members: Mutex::default(),
+        });
+        match self.map.entry(ChannelName(Arc::clone(&fresh))) {
+            Entry::Occupied(entry) => Arc::clone(entry.get()),
+            Entry::Vacant(entry) => Arc::clone(entry.insert(fresh).value()),
+        }
+    }
+
+    /// Adds a socket to the channel of that name and returns the channel. The caller holds the socket's membership, so the
+    /// socket is not in it yet.
+    pub(crate) fn join(&self, name: &[u8], socket: SocketId, shard: usize) -> Arc<Channel> {
+        loop {
+            let channel = self.get_or_create(name);
+            let mut members = channel.lock();
+            if members.dead {
+                drop(members);
+                // Whoever emptied it is about to take it out of the map; help, so that this loop does not wait for that thread.
+                self.forget(&channel);
+                continue;
+            }
+            if members.sockets.insert(socket) {
+                channel.count.fetch_add(1, Ordering::AcqRel);
+                if let Some(count) = channel.per_shard.get(shard) {
+                    count.fetch_add(1, Ordering::AcqRel);
+                }
+            }
+            drop(members);
+            return channel;
+        }
+    }
+
+    /// Takes a socket out. The last one out ends the channel.
+    pub(crate) fn leave(&self, channel: &Arc<Channel>, socket: SocketId, shard: usize) {
+        let mut members = channel.lock();
+        if !members.sockets.remove(&socket) {
+            return;
+        }
+        channel.count.fetch_sub(1, Ordering::AcqRel);
+        if let Some(count) = channel.per_shard.get(shard) {
+            count.fetch_sub(1, Ordering::AcqRel);
+        }
+        let last = members.sockets.is_empty();
+        if last {
+            members.dead = true;
+        } else if members.sockets.capacity() > 64 && members.sockets.len() * 8 < members.sockets.capacity() {
+            members.sockets.shrink_to_fit();
+        }
+        drop(members);
+        if last {
+            self.forget(channel);
+        }
+    }
+
+    fn forget(&self, channel: &Arc<Channel>) {
+        self.map.remove_if(channel.name(), |_, found| Arc::ptr_eq(found, channel));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(number: u64) -> SocketId {
+        SocketId::new(number).unwrap()
+    }
+
+    #[test]
+    fn an_empty_channel_is_freed_at_once() {
+        let channels = Channels::new(2);
+        let first = channels.join(b"room", id(1), 0);
+        channels.join(b"room", id(2), 1);
+        assert_eq!((channels.len(), first.count(), first.has_subscribers_in(0), first.has_subscribers_in(1)), (1, 2, true, true));
+        channels.leave(&first, id(1), 0);
+        assert!(!first.has_subscribers_in(0) && first.has_subscribers_in(1));
+        channels.leave(&first, id(2), 1);
+        assert_eq!(channels.len(), 0);
+        assert_ne!(channels.join(b"room", id(1), 0).id(), first.id(), "another life, another id");
+    }
+
+    #[test]
+    fn the_last_leave_and_a_join_at_once_lose_nobody() {
+        let channels = Channels::new(1);
+        std::thread::scope(|scope| {
+            for thread in 1..=4 {
+                let channels = &channels;
+                scope.spawn(move || {
+                    for _ in 0..20_000 {
+                        let channel = channels.join(b"room", id(thread), 0);
+                        let found = channels.get(b"room").expect("a channel with a member is in the map");
+                        assert_eq!(found.id(), channel.id());
+                        channels.leave(&channel, id(thread), 0);
+                    }
+                });
+            }
+        });
+        assert_eq!(channels.len(), 0);
+    }
+}

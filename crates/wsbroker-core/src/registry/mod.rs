@@ -1,0 +1,10 @@
+//! Process-wide state: sockets, channels and tokens. It decides at call time; the shards only carry out.
+//!
+//! Lock order: a socket's membership, then a channel's members, then a shard's FIFO. A map guard is never held while another lock is taken.
+
+mod channels;
+mod sockets;
+
+pub(crate) use channels::{Channel, ChannelId, Channels};
+pub use sockets::{Socket, Token};
+pub(crate) use sockets::{Membership, SocketState, Sockets, WindowUse};

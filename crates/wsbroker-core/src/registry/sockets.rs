@@ -1,0 +1,304 @@
+//! The sockets of a broker, and what is known of each without asking its shard.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+};
+
+use bytes::Bytes;
+use dashmap::DashMap;
+use parking_lot::{Mutex, MutexGuard};
+use rustc_hash::{FxBuildHasher, FxHashMap};
+
+use super::channels::{Channel, ChannelId};
+use crate::{
+    config::{InFlight, Overflow, SocketLimits},
+    ids::{SocketId, WorkerId},
+};
+
+/// One socket as every thread sees it. Its shard holds the stream and everything else.
+#[derive(Debug)]
+pub struct Socket {
+    id: SocketId,
+    slot: u32,
+    shard: u16,
+    state: AtomicU8,
+    /// Set by the shard when it stops reading for want of room, cleared by whoever asks the shard to go on.
+    paused: AtomicBool,
+    worker: AtomicU32,
+    max_backpressure: usize,
+    overflow: Overflow,
+    token_version: AtomicU32,
+    /// Bytes sent to this socket that the kernel has not taken yet.
+    queued: AtomicUsize,
+    /// The inbound window in use: messages in the upper 24 bits, payload bytes in the lower 40.
+    window: AtomicU64,
+    token: Mutex<Option<Bytes>>,
+    membership: Mutex<Membership>,
+}
+
+/// The channels of a socket.
+#[derive(Debug, Default)]
+pub(crate) struct Membership {
+    /// The socket has closed: it can join nothing any more.
+    pub(crate) sealed: bool,
+    pub(crate) channels: FxHashMap<ChannelId, Arc<Channel>>,
+}
+
+/// Where a socket stands, as seen from any thread.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub(crate) enum SocketState {
+    /// Before the 101.
+    Opening,
+    /// Between the 101 and the first close frame.
+    Open,
+    /// A close frame was sent or received.
+    Closing,
+    /// Over.
+    Closed,
+}
+
+/// Opaque bytes that the application attached to a socket.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Token {
+    /// Differs whenever the token was set anew; never 0.
+    pub version: u32,
+    /// The bytes.
+    pub bytes: Bytes,
+}
+
+/// What a socket holds of its inbound window.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct WindowUse {
+    pub(crate) messages: u32,
+    pub(crate) bytes: usize,
+}
+
+impl WindowUse {
+    const BYTES: u64 = (1 << 40) - 1;
+
+    fn unpack(packed: u64) -> Self {
+        Self { messages: (packed >> 40) as u32, bytes: (packed & Self::BYTES) as usize }
+    }
+
+    /// Whether a message of this many payload bytes may join. One that is larger than the whole window joins an empty one.
+    pub(crate) fn admits(self, payload: usize, limit: &InFlight) -> bool {
+        self.messages == 0 || (self.messages < limit.messages && self.bytes.saturating_add(payload) <= limit.bytes)
+    }
+}
+
+impl Socket {
+    pub(crate) fn new(id: SocketId, shard: u16, slot: u32, limits: &SocketLimits) -> Self {
+        Self {
+            id,
+            slot,
+            shard,
+            state: AtomicU8::new(SocketState::Opening as u8),
+            paused: AtomicBool::new(false),
+            worker: AtomicU32::new(0),
+            max_backpressure: limits.max_backpressure,
+            overflow: limits.overflow,
+            token_version: AtomicU32::new(0),
+            queued: AtomicUsize::new(0),
+            window: AtomicU64::new(0),
+            token: Mutex::new(None),
+            membership: Mutex::new(Membership::default()),
+        }
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> SocketId {
+        self.id
+    }
+
+    /// The worker that runs its handlers now; `None` while it waits for one.
+    #[must_use]
+    pub fn worker(&self) -> Option<WorkerId> {
+        match self.worker.load(Ordering::Relaxed) {
+            0 => None,
+            number => Some(WorkerId(number)),
+        }
+    }
+
+    pub(crate) fn set_worker(&self, worker: u32) {
+        self.worker.store(worker, Ordering::Relaxed);
+    }
+
+    /// Changes with every [`Broker::set_token`](crate::Broker::set_token); 0 before the first.
+    #[must_use]
+    pub fn token_version(&self) -> u32 {
+        self.token_version.load(Ordering::Acquire)
+    }
+
+    /// The token, also after the socket has closed.
+    #[must_use]
+    pub fn token(&self) -> Option<Token> {
+        let guard = self.token.lock();
+        guard.as_ref().map(|bytes| Token { version: self.token_version(), bytes: bytes.clone() })
+    }
+
+    pub(crate) fn set_token(&self, bytes: Bytes) {
+        let mut guard = self.token.lock();
+        *guard = Some(bytes);
+        let next = self.token_version.load(Ordering::Relaxed).wrapping_add(1).max(1);
+        self.token_version.store(next, Ordering::Release);
+    }
+
+    pub(crate) fn slot(&self) -> u32 {
+        self.slot
+    }
+
+    pub(crate) fn shard(&self) -> usize {
+        usize::from(self.shard)
+    }
+
+    pub(crate) fn state(&self) -> SocketState {
+        match self.state.load(Ordering::Acquire) {
+            0 => SocketState::Opening,
+            1 => SocketState::Open,
+            2 => SocketState::Closing,
+            _ => SocketState::Closed,
+        }
+    }
+
+    pub(crate) fn set_state(&self, state: SocketState) {
+        self.state.store(state as u8, Ordering::Release);
+    }
+
+    pub(crate) fn max_backpressure(&self) -> usize {
+        self.max_backpressure
+    }
+
+    pub(crate) fn overflow(&self) -> Overflow {
+        self.overflow
+    }
+
+    /// Whether what is sent to it may still go out.
+    pub(crate) fn takes_sends(&self) -> bool {
+        self.state.load(Ordering::Acquire) < SocketState::Closing as u8
+    }
+
+    pub(crate) fn queued(&self) -> usize {
+        self.queued.load(Ordering::Relaxed)
+    }
+
+    /// Counts bytes as queued and returns how many were before.
+    pub(crate) fn add_queued(&self, bytes: usize) -> usize {
+        self.queued.fetch_add(bytes, Ordering::Relaxed)
+    }
+
+    pub(crate) fn sub_queued(&self, bytes: usize) {
+        self.queued.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    pub(crate) fn membership(&self) -> MutexGuard<'_, Membership> {
+        self.membership.lock()
+    }
+
+    pub(crate) fn window(&self) -> WindowUse {
+        WindowUse::unpack(self.window.load(Ordering::SeqCst))
+    }
+
+    pub(crate) fn enter_window(&self, payload: usize) {
+        self.window.fetch_add((1 << 40) | payload as u64, Ordering::SeqCst);
+    }
+
+    /// Gives a message's room back. True when the shard waits for that and must be told; told once.
+    pub(crate) fn leave_window(&self, payload: usize) -> bool {
+        self.window.fetch_sub((1 << 40) | payload as u64, Ordering::SeqCst);
+        // SeqCst on both sides: either we see the pause, or the shard that set it sees the room we just made.
+        self.paused.load(Ordering::SeqCst) && self.paused.swap(false, Ordering::SeqCst)
+    }
+
+    pub(crate) fn set_paused(&self, paused: bool) {
+        self.paused.store(paused, Ordering::SeqCst);
+    }
+}
+
+/// The sockets of a broker by id.
+#[derive(Debug, Default)]
+pub(crate) struct Sockets {
+    map: DashMap<SocketId, Arc<Socket>, FxBuildHasher>,
+    last: AtomicU64,
+    open: AtomicUsize,
+}
+
+impl Sockets {
+    /// The next id. Ids are given out in increasing order and never twice.
+    pub(crate) fn next_id(&self) -> SocketId {
+        loop {
+            let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
+            // 2^53 connections take 285 years at a million a second; the loop only keeps this function total.
+            if let Some(id) = SocketId::new(number) {
+                return id;
+            }
+        }
+    }
+
+    /// Lets the ids start above this one, so that brokers that follow each other in one process never reuse one.
+    pub(crate) fn start_after(&self, last: u64) {
+        self.last.store(last, Ordering::Relaxed);
+    }
+
+    pub(crate) fn last(&self) -> u64 {
+        self.last.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn insert(&self, socket: &Arc<Socket>) {
+        self.map.insert(socket.id(), Arc::clone(socket));
+    }
+
+    pub(crate) fn remove(&self, id: SocketId) {
+        self.map.remove(&id);
+    }
+
+    pub(crate) fn get(&self, id: SocketId) -> Option<Arc<Socket>> {
+        self.map.get(&id).map(|entry| Arc::clone(entry.value()))
+    }
+
+    pub(crate) fn opened(&self) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn closed(&self) {
+        self.open.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    /// Sockets between their 101 and their end.
+    pub(crate) fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_counts_messages_and_bytes() {
+        let limit = InFlight { messages: 2, bytes: 100, worker_bytes: 1000 };
+        let socket = Socket::new(SocketId::new(1).unwrap(), 0, 0, &SocketLimits::default());
+        assert!(socket.window().admits(1_000_000, &limit), "a large message passes when nothing else holds the window");
+        socket.enter_window(60);
+        assert!(socket.window().admits(40, &limit));
+        assert!(!socket.window().admits(41, &limit));
+        socket.enter_window(0);
+        assert!(!socket.window().admits(0, &limit), "two messages are the limit");
+        assert_eq!(socket.window(), WindowUse { messages: 2, bytes: 60 });
+        assert!(!socket.leave_window(60));
+        socket.set_paused(true);
+        assert!(socket.leave_window(0));
+        assert_eq!(socket.window(), WindowUse { messages: 0, bytes: 0 });
+    }
+
+    #[test]
+    fn a_token_version_is_never_zero() {
+        let socket = Socket::new(SocketId::new(1).unwrap(), 0, 0, &SocketLimits::default());
+        assert_eq!(socket.token(), None);
+        socket.token_version.store(u32::MAX, Ordering::Relaxed);
+        socket.set_token(Bytes::from_static(b"a"));
+        assert_eq!(socket.token(), Some(Token { version: 1, bytes: Bytes::from_static(b"a") }));
+    }
+}

@@ -1,0 +1,172 @@
+//! What other threads ask of a shard, and the queue it comes through.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use wsbroker_proto::CloseCode;
+
+use super::stream::Stream;
+use crate::{
+    dispatch::WorkerEntry,
+    event::{Event, Open},
+    front::{Endpoint, Gate},
+    ids::SocketId,
+    registry::{Channel, Socket},
+};
+
+/// A connection's place: the slot in its shard, and the id that must be found there, since slots are used again.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place {
+    pub(crate) slot: u32,
+    pub(crate) id: SocketId,
+}
+
+impl Place {
+    pub(crate) fn of(socket: &Socket) -> Self {
+        Self { slot: socket.slot(), id: socket.id() }
+    }
+}
+
+/// A frame in the arena that the last [`Command::Arena`] named.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Range {
+    pub(crate) start: u32,
+    pub(crate) end: u32,
+}
+
+impl Range {
+    pub(crate) fn len(self) -> usize {
+        (self.end - self.start) as usize
+    }
+}
+
+/// What is asked of a shard.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// The frames of the commands that follow lie in here.
+    Arena(Bytes),
+    Send(Place, Range),
+    Publish(Arc<Channel>, Range, Option<Box<[SocketId]>>),
+    Subscribe(Place, Arc<Channel>),
+    Unsubscribe(Place, Arc<Channel>),
+    Close(Place, Box<(CloseCode, Box<str>)>),
+    Terminate(Place),
+    /// Closes every subscriber of the channel.
+    CloseChannel(Arc<Channel>, Box<(CloseCode, Box<str>)>),
+    /// A connection asks to be let in: keep a place for it, and tell its worker unless it is let in at once.
+    Reserve(Box<Reserve>),
+    /// It is in: here is its stream.
+    Attach(Place, Box<Attach>),
+    /// It was refused or lost: undo what was done for it.
+    Abandon(Place),
+    /// It was let in after the client had gone: it gets a close event.
+    AcceptedLate(Place),
+    /// The socket's window has room again.
+    Resume(Place),
+    /// A worker's window has room again.
+    WorkerRoom(Arc<WorkerEntry>),
+    /// There is a worker where there was none.
+    WorkerJoined,
+    /// A worker has ended; these events it had not begun.
+    WorkerGone(Arc<WorkerEntry>, Vec<(Event, Bytes)>),
+    /// Closes what was accepted by that listener (`Some`) or everything.
+    CloseAll(Option<u32>, CloseCode),
+    /// Cuts everything.
+    TerminateAll,
+    /// Ends the thread.
+    Stop,
+}
+
+/// What a shard needs to keep a place.
+#[derive(Debug)]
+pub(crate) struct Reserve {
+    pub(crate) socket: Arc<Socket>,
+    pub(crate) endpoint: Arc<Endpoint>,
+    pub(crate) worker: Option<Arc<WorkerEntry>>,
+    /// `None` when the worker does not ask to be asked.
+    pub(crate) open: Option<Box<Open>>,
+    /// For a connection whose worker is not known yet: opened if the worker found later does not ask to be asked.
+    pub(crate) gate: Arc<Gate>,
+}
+
+/// What turns a reserved place into a connection.
+#[derive(Debug)]
+pub(crate) struct Attach {
+    pub(crate) stream: Stream,
+    /// The 101, written before anything that waits.
+    pub(crate) head: Vec<u8>,
+    /// Bytes that came right behind the request.
+    pub(crate) rest: Vec<u8>,
+}
+
+/// The way into a shard, from any thread.
+#[derive(Debug)]
+pub(crate) struct Fifo {
+    inner: Mutex<Inner>,
+    waker: mio::Waker,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    commands: Vec<Command>,
+    parked: bool,
+    stopped: bool,
+}
+
+impl Fifo {
+    pub(crate) fn new(waker: mio::Waker) -> Self {
+        Self { inner: Mutex::default(), waker }
+    }
+
+    /// Puts a command at the end.
+    pub(crate) fn push(&self, command: Command) {
+        self.push_with(|commands| commands.push(command));
+    }
+
+    /// Puts several at the end, together: nothing of another thread comes in between.
+    pub(crate) fn push_with(&self, fill: impl FnOnce(&mut Vec<Command>)) {
+        let mut inner = self.inner.lock();
+        if inner.stopped {
+            // Dropped after the lock: a command may own a reply whose drop pushes here again.
+            let mut late = Vec::new();
+            fill(&mut late);
+            drop(inner);
+            drop(late);
+            return;
+        }
+        fill(&mut inner.commands);
+        let parked = std::mem::take(&mut inner.parked);
+        drop(inner);
+        if parked {
+            // A failure here means the poll handle is gone, and with it the shard.
+            if let Err(error) = self.waker.wake() {
+                tracing::error!(%error, "cannot wake a shard");
+            }
+        }
+    }
+
+    /// Swaps the whole queue with an empty one.
+    pub(crate) fn take(&self, into: &mut Vec<Command>) {
+        debug_assert!(into.is_empty());
+        std::mem::swap(&mut self.inner.lock().commands, into);
+    }
+
+    /// True when the queue is empty, and then the next push wakes the shard.
+    pub(crate) fn park(&self) -> bool {
+        let mut inner = self.inner.lock();
+        inner.parked = inner.commands.is_empty();
+        inner.parked
+    }
+
+    pub(crate) fn unpark(&self) {
+        self.inner.lock().parked = false;
+    }
+
+    /// From now on commands are dropped. Returns what was still waiting.
+    pub(crate) fn stop(&self) -> Vec<Command> {
+        let mut inner = self.inner.lock();
+        inner.stopped = true;
+        std::mem::take(&mut inner.commands)
+    }
+}

@@ -1,0 +1,57 @@
+//! The seam between the broker and whoever runs handlers.
+
+use crate::{error::DeliverError, event::Batch};
+
+/// Whoever runs handlers: a Node thread in production, a `Vec` in tests.
+pub trait Worker: Send + Sync {
+    /// Takes one loop turn's events, in order, or hands all of them back.
+    ///
+    /// Called from shard threads, so it must not wait for anything. Once a worker has been removed with
+    /// [`Broker::remove_worker`](crate::Broker::remove_worker) it answers [`DeliverError::Gone`]; the broker keeps such events and gives them
+    /// to another worker.
+    ///
+    /// # Errors
+    /// [`DeliverError::Gone`] when the worker has ended, with the batch untouched.
+    fn deliver(&self, batch: Batch) -> Result<(), DeliverError>;
+
+    /// A token of one of its sockets was set; what it remembers of tokens may be old. Must not wait for anything.
+    fn token_changed(&self) {}
+}
+
+/// Which events a worker wants. The others never reach it: without `OPEN` every connection is accepted at once.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Handlers(u8);
+
+impl Handlers {
+    /// It answers [`EventKind::Open`](crate::EventKind::Open).
+    pub const OPEN: Self = Self(1);
+    /// It takes text messages.
+    pub const TEXT: Self = Self(2);
+    /// It takes binary messages.
+    pub const BINARY: Self = Self(4);
+    /// It is told when a connection ends.
+    pub const CLOSE: Self = Self(8);
+    /// It is told when a slow socket has room again.
+    pub const DRAIN: Self = Self(16);
+    /// Everything.
+    pub const ALL: Self = Self(31);
+
+    /// The set with these bits, in the order of the constants; unknown bits are ignored.
+    #[must_use]
+    pub fn from_bits(bits: u32) -> Self {
+        Self((bits & 31) as u8)
+    }
+
+    /// Whether every handler of `other` is in this set.
+    #[must_use]
+    pub fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+}
+
+impl std::ops::BitOr for Handlers {
+    type Output = Self;
+    fn bitor(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}

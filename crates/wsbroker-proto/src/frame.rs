@@ -351,3 +351,90 @@ pub(crate) fn decode(bytes: &[u8], expect: Expect) -> Result<Option<FrameHead>, 
         size,
     }))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn headers_use_the_shortest_length() {
+        let header = |len| server_header(Opcode::Binary, false, len).as_ref().to_vec();
+        assert_eq!(header(0), [0x82, 0]);
+        assert_eq!(header(125), [0x82, 125]);
+        assert_eq!(header(126), [0x82, 126, 0, 126]);
+        assert_eq!(header(0xffff), [0x82, 126, 0xff, 0xff]);
+        assert_eq!(header(0x1_0000), [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
+        assert_eq!(
+            server_header(Opcode::Text, false, usize::MAX).len(),
+            MAX_SERVER_HEADER
+        );
+        assert_eq!(
+            client::header(false, true, Opcode::Text, 0x1_0000, [9; 4]).len(),
+            MAX_HEADER
+        );
+    }
+
+    #[test]
+    fn a_header_is_read_as_it_was_written_and_never_from_a_part_of_it() {
+        for (masked, key) in [(false, [0; 4]), (true, [1, 2, 3, 4])] {
+            let expect = Expect {
+                masked,
+                in_message: false,
+                rsv1: true,
+            };
+            for len in [0usize, 1, 125, 126, 0xffff, 0x1_0000, 1 << 40] {
+                let header = if masked {
+                    client::header(false, true, Opcode::Binary, len, key)
+                } else {
+                    Header::new(RSV1 | Opcode::Binary as u8, len)
+                };
+                let bytes = header.as_ref();
+                for cut in 0..bytes.len() {
+                    assert_eq!(decode(&bytes[..cut], expect), Ok(None));
+                }
+                let head = decode(bytes, expect).unwrap().unwrap();
+                assert_eq!(
+                    (head.len, head.size, head.key),
+                    (len as u64, bytes.len(), key)
+                );
+                assert!(head.rsv1 && !head.fin);
+            }
+        }
+    }
+
+    #[test]
+    fn a_reason_is_cut_between_characters() {
+        for reason in [
+            "a".repeat(200),
+            "ü".repeat(100),
+            "a€".repeat(50),
+            "😀".repeat(40),
+        ] {
+            let mut out = Vec::new();
+            write_close(&mut out, Some(CloseCode::POLICY), &reason);
+            assert!((120..=MAX_REASON).contains(&(out.len() - 4)));
+            let sent = std::str::from_utf8(&out[4..]).unwrap();
+            assert!(reason.starts_with(sent));
+        }
+    }
+
+    #[test]
+    fn codes_that_must_not_be_sent_make_an_empty_close_frame() {
+        for code in [None, Some(CloseCode::NO_STATUS), Some(CloseCode::ABNORMAL)] {
+            let mut out = Vec::new();
+            write_close(&mut out, code, "why");
+            assert_eq!(out, [0x88, 0]);
+        }
+    }
+
+    #[test]
+    fn control_frames_are_final_and_cut_at_125_bytes() {
+        let mut out = Vec::new();
+        write_frame(&mut out, Opcode::Ping, &[7; 200]);
+        assert_eq!(out[..2], [0x89, 125]);
+        assert_eq!(out.len(), 127);
+        out.clear();
+        client::write_frame(&mut out, false, Opcode::Pong, &[7; 200], [0; 4]);
+        assert_eq!((out[0], out.len()), (0x8a, 131));
+    }
+}

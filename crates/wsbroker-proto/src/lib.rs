@@ -5,6 +5,7 @@
 //! message that is whole in the buffer is handed out as a slice of it, without a copy or an allocation.
 //!
 //! * `parser`: [`Parser`], the reading side, for servers and clients.
+//! * `item`: what it takes ([`Input`], [`Limits`]) and gives ([`Item`], [`Payload`]).
 //! * `frame`: headers and the writing side; [`client`] holds what only a client needs.
 //! * `close`: [`CloseCode`], [`CloseFrame`].
 //! * [`mask`] and [`utf8`]: the two loops that touch every byte.
@@ -29,6 +30,7 @@
 mod close;
 mod error;
 mod frame;
+mod item;
 pub mod mask;
 mod parser;
 pub mod utf8;
@@ -39,4 +41,5 @@ pub use frame::{
     Header, MAX_CONTROL, MAX_HEADER, MAX_SERVER_HEADER, Opcode, client, server_header, write_close,
     write_frame,
 };
-pub use parser::{Input, Item, Limits, MessageKind, Parser, Payload, Role};
+pub use item::{Input, Item, Limits, MessageKind, Payload, Role};
+pub use parser::Parser;

@@ -21,7 +21,7 @@ use crate::{
     event::{Batch, Event},
     front::{Endpoint, Front, Listener},
     ids::{SocketId, WorkerId},
-    registry::{Channels, Socket, Sockets, Token},
+    registry::{ChannelId, Channels, Socket, Sockets, Token},
     shard::{self, Command, Place, ShardHandle},
     worker::{Handlers, Worker},
 };
@@ -178,7 +178,7 @@ impl Inner {
     }
 
     /// Ends a socket for everybody but its shard: no lookups, no memberships.
-    pub(crate) fn retire(&self, socket: &Socket) {
+    pub(crate) fn retire(&self, socket: &Socket) -> impl Iterator<Item = ChannelId> + use<> {
         let channels = {
             let mut membership = socket.membership();
             membership.sealed = true;
@@ -188,6 +188,7 @@ impl Inner {
             self.channels.leave(channel, socket.id(), socket.shard());
         }
         self.sockets.remove(socket.id());
+        channels.into_keys()
     }
 
     fn push_all(&self, command: impl Fn() -> Command) {
@@ -234,7 +235,9 @@ impl Broker {
             config,
         });
         let handle = runtime.handle().clone();
-        let broker = Self { threads: Arc::new(Threads { inner: Arc::clone(&inner), runtime: Mutex::new(Some(runtime)), handle }) };
+        let broker = Self {
+            threads: Arc::new(Threads { inner: Arc::clone(&inner), runtime: Mutex::new(Some(runtime)), handle }),
+        };
         for (index, poll) in polls.into_iter().enumerate() {
             shard::spawn(Arc::clone(&inner), index, poll)?;
         }
@@ -321,7 +324,8 @@ impl Broker {
             inner.channels.leave(channel, id, socket.shard());
         }
         inner.shard(socket.shard()).push_with(|commands| {
-            commands.extend(channels.values().map(|channel| Command::Unsubscribe(Place::of(&socket), Arc::clone(channel))));
+            commands
+                .extend(channels.values().map(|channel| Command::Unsubscribe(Place::of(&socket), Arc::clone(channel))));
         });
         channels.len()
     }

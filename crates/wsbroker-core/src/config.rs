@@ -151,7 +151,9 @@ impl FromStr for Bind {
     type Err = BindError;
 
     fn from_str(text: &str) -> Result<Self, BindError> {
-        let wrong = |why: &str| BindError { reason: format!("expected \"host:port\", \"[v6]:port\" or \"unix:/path\", got {text:?}: {why}") };
+        let wrong = |why: &str| BindError {
+            reason: format!("expected \"host:port\", \"[v6]:port\" or \"unix:/path\", got {text:?}: {why}"),
+        };
         if let Some(path) = text.strip_prefix("unix:") {
             if path.is_empty() || path.contains('\0') {
                 return Err(wrong("the path is empty or has a NUL"));

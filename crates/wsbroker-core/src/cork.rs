@@ -64,7 +64,10 @@ pub struct Staged {
 
 impl fmt::Debug for Cork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cork").field("commands", &self.commands).field("bytes", &self.arena.len()).finish_non_exhaustive()
+        f.debug_struct("Cork")
+            .field("commands", &self.commands)
+            .field("bytes", &self.arena.len())
+            .finish_non_exhaustive()
     }
 }
 
@@ -86,7 +89,11 @@ impl Cork {
     ///
     /// # Errors
     /// Those of `fill`; nothing is staged then.
-    pub fn stage<E>(&mut self, kind: MessageKind, fill: impl FnOnce(&mut BytesMut) -> Result<(), E>) -> Result<Staged, E> {
+    pub fn stage<E>(
+        &mut self,
+        kind: MessageKind,
+        fill: impl FnOnce(&mut BytesMut) -> Result<(), E>,
+    ) -> Result<Staged, E> {
         let start = self.arena.len();
         if self.arena.capacity() - start < MAX_SERVER_HEADER + 1024 {
             self.arena.reserve(FLUSH_AT);
@@ -135,13 +142,21 @@ impl Cork {
             || (before >= limit && socket.overflow() == Overflow::DropNewest)
             || self.broker.memory.send_is_full()
         {
+            if before >= limit {
+                socket.want_drain();
+            }
             self.arena.truncate(staged.start);
             return SendOutcome::Dropped;
         }
         socket.add_queued(range.len());
+        let over = before + range.len() > limit;
+        if over {
+            // Before the command, so that the shard sees it when it has written what this adds.
+            socket.want_drain();
+        }
         let (place, shard) = (Place::of(socket), socket.shard());
         self.push(shard, range.len(), Command::Send(place, range));
-        if before + range.len() > limit { SendOutcome::OverLimit } else { SendOutcome::Queued }
+        if over { SendOutcome::OverLimit } else { SendOutcome::Queued }
     }
 
     /// Sends a staged payload to every subscriber of a channel but `exclude`. Returns the number of subscribers at the call, the

@@ -15,6 +15,7 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::{
+    broker::Inner,
     ids::WorkerId,
     worker::{Handlers, Worker},
 };
@@ -32,6 +33,8 @@ pub(crate) struct WorkerEntry {
     /// A shard has stopped reading for want of room here.
     starving: AtomicBool,
     gone: AtomicBool,
+    /// Shards that no longer know it.
+    let_go: AtomicUsize,
 }
 
 impl fmt::Debug for WorkerEntry {
@@ -61,6 +64,13 @@ impl WorkerEntry {
 
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
+    }
+
+    /// A shard has forgotten it. After the last one its index is free for another worker.
+    pub(crate) fn let_go(&self, broker: &Inner) {
+        if self.let_go.fetch_add(1, Ordering::AcqRel) + 1 == broker.shard_count() {
+            broker.dispatch.free_index(self.index);
+        }
     }
 
     pub(crate) fn release(&self) {
@@ -101,6 +111,7 @@ impl Dispatch {
             in_flight: AtomicUsize::new(0),
             starving: AtomicBool::new(false),
             gone: AtomicBool::new(false),
+            let_go: AtomicUsize::new(0),
         });
         workers.live.push(Arc::clone(&entry));
         entry

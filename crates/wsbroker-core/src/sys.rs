@@ -9,7 +9,10 @@ pub(crate) const SHORT_READ_DRAINS: bool = cfg!(unix);
 pub(crate) fn prefer_batches() {
     #[cfg(target_os = "linux")]
     {
-        use thread_priority::{NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy, thread_native_id};
+        use thread_priority::{
+            NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
+            thread_native_id,
+        };
         let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
         if let Err(error) = set_thread_priority_and_policy(thread_native_id(), ThreadPriority::Min, policy) {
             tracing::debug!(?error, "SCHED_BATCH is not available");

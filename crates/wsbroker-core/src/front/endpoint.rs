@@ -1,6 +1,6 @@
 //! What a listener's connections have in common.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::sync::Notify;
 
@@ -14,11 +14,21 @@ pub(crate) struct Endpoint {
     pub(crate) limits: SocketLimits,
     connections: AtomicUsize,
     changed: Notify,
+    closed: AtomicBool,
 }
 
 impl Endpoint {
     pub(crate) fn new(id: u32, limits: SocketLimits) -> Self {
-        Self { id, limits, connections: AtomicUsize::new(0), changed: Notify::new() }
+        Self { id, limits, connections: AtomicUsize::new(0), changed: Notify::new(), closed: AtomicBool::new(false) }
+    }
+
+    /// Lets nobody in any more.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::SeqCst)
     }
 
     pub(crate) fn joined(&self) {

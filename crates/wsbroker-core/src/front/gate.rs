@@ -109,7 +109,6 @@ impl Reservation {
             endpoint: Arc::clone(endpoint),
             worker,
             open,
-            gate: Arc::clone(&gate),
         })));
         Some(Self { broker: Arc::clone(broker), socket, gate, answer: receiver, held: true })
     }
@@ -162,7 +161,8 @@ impl Drop for Reservation {
             return;
         }
         // Given up while the worker may still be thinking: as with a deadline, its answer cleans up. Decided already: we do.
-        let undecided = self.gate.state.compare_exchange(PENDING, TIMED_OUT, Ordering::AcqRel, Ordering::Acquire).is_ok();
+        let undecided =
+            self.gate.state.compare_exchange(PENDING, TIMED_OUT, Ordering::AcqRel, Ordering::Acquire).is_ok();
         if !undecided {
             self.broker.shard(self.socket.shard()).push(Command::Abandon(Place::of(&self.socket)));
         }

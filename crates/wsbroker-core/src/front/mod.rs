@@ -6,4 +6,5 @@ mod listener;
 
 pub(crate) use endpoint::Endpoint;
 pub(crate) use gate::{Gate, Reservation, Verdict};
+pub(crate) use listener::Front;
 pub use listener::Listener;

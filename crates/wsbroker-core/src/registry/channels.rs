@@ -195,7 +195,10 @@ mod tests {
         let channels = Channels::new(2);
         let first = channels.join(b"room", id(1), 0);
         channels.join(b"room", id(2), 1);
-        assert_eq!((channels.len(), first.count(), first.has_subscribers_in(0), first.has_subscribers_in(1)), (1, 2, true, true));
+        assert_eq!(
+            (channels.len(), first.count(), first.has_subscribers_in(0), first.has_subscribers_in(1)),
+            (1, 2, true, true)
+        );
         channels.leave(&first, id(1), 0);
         assert!(!first.has_subscribers_in(0) && first.has_subscribers_in(1));
         channels.leave(&first, id(2), 1);

@@ -31,6 +31,8 @@ pub struct Socket {
     token_version: AtomicU32,
     /// Bytes sent to this socket that the kernel has not taken yet.
     queued: AtomicUsize,
+    /// Somebody was told that it is over its limit, and will be told when it is not.
+    drain: AtomicBool,
     /// The inbound window in use: messages in the upper 24 bits, payload bytes in the lower 40.
     window: AtomicU64,
     token: Mutex<Option<Bytes>>,
@@ -101,6 +103,7 @@ impl Socket {
             overflow: limits.overflow,
             token_version: AtomicU32::new(0),
             queued: AtomicUsize::new(0),
+            drain: AtomicBool::new(false),
             window: AtomicU64::new(0),
             token: Mutex::new(None),
             membership: Mutex::new(Membership::default()),
@@ -191,6 +194,19 @@ impl Socket {
 
     pub(crate) fn sub_queued(&self, bytes: usize) {
         self.queued.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
+    /// It is over its limit: a drain event is due once it no longer is.
+    pub(crate) fn want_drain(&self) {
+        self.drain.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn wants_drain(&self) -> bool {
+        self.drain.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn take_drain(&self) -> bool {
+        self.drain.swap(false, Ordering::Relaxed)
     }
 
     pub(crate) fn membership(&self) -> MutexGuard<'_, Membership> {

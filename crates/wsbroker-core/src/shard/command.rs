@@ -10,7 +10,7 @@ use super::stream::Stream;
 use crate::{
     dispatch::WorkerEntry,
     event::{Event, Open},
-    front::{Endpoint, Gate},
+    front::Endpoint,
     ids::SocketId,
     registry::{Channel, Socket},
 };
@@ -86,8 +86,6 @@ pub(crate) struct Reserve {
     pub(crate) worker: Option<Arc<WorkerEntry>>,
     /// `None` when the worker does not ask to be asked.
     pub(crate) open: Option<Box<Open>>,
-    /// For a connection whose worker is not known yet: opened if the worker found later does not ask to be asked.
-    pub(crate) gate: Arc<Gate>,
 }
 
 /// What turns a reserved place into a connection.
@@ -157,10 +155,6 @@ impl Fifo {
         let mut inner = self.inner.lock();
         inner.parked = inner.commands.is_empty();
         inner.parked
-    }
-
-    pub(crate) fn unpark(&self) {
-        self.inner.lock().parked = false;
     }
 
     /// From now on commands are dropped. Returns what was still waiting.

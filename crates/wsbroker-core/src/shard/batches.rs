@@ -1,0 +1,174 @@
+//! One loop turn's events, gathered per worker and handed over as one batch each.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+
+use crate::{
+    dispatch::{Dispatch, WorkerEntry},
+    error::DeliverError,
+    event::{Batch, Event, EventKind, Payload},
+    ids::WorkerId,
+    registry::Socket,
+};
+
+/// Payloads up to this size share an allocation with the rest of their batch.
+const SHARE_MAX: usize = 4 << 10;
+/// A batch is handed over early at this many events, or
+const EVENTS_MAX: usize = 1024;
+/// this many shared bytes.
+const DATA_MAX: usize = 256 << 10;
+
+/// The batches of a turn, by the worker's index.
+#[derive(Debug, Default)]
+pub(super) struct Batches {
+    building: Vec<Option<Building>>,
+    /// Events that a worker refused because it has ended, until the shard is told what it had not begun.
+    refused: FxHashMap<WorkerId, Vec<(Event, Bytes)>>,
+}
+
+#[derive(Debug)]
+struct Building {
+    worker: Arc<WorkerEntry>,
+    events: Vec<Event>,
+    data: Vec<u8>,
+    cost: usize,
+}
+
+impl Batches {
+    /// Bytes gathered for this worker that are not counted as under way yet.
+    pub(super) fn cost(&self, worker: &WorkerEntry) -> usize {
+        match self.building.get(worker.index) {
+            Some(Some(building)) if building.worker.id == worker.id => building.cost,
+            _ => 0,
+        }
+    }
+
+    /// Whether a batch is large enough to be handed over before the turn ends.
+    pub(super) fn is_full(&self, worker: &WorkerEntry) -> bool {
+        match self.building.get(worker.index) {
+            Some(Some(building)) => building.events.len() >= EVENTS_MAX || building.data.len() >= DATA_MAX,
+            _ => false,
+        }
+    }
+
+    fn building(&mut self, worker: &Arc<WorkerEntry>) -> &mut Building {
+        if self.building.len() <= worker.index {
+            self.building.resize_with(worker.index + 1, || None);
+        }
+        self.building[worker.index].get_or_insert_with(|| Building {
+            worker: Arc::clone(worker),
+            events: Vec::with_capacity(16),
+            data: Vec::new(),
+            cost: 0,
+        })
+    }
+
+    pub(super) fn push(&mut self, worker: &Arc<WorkerEntry>, socket: &Arc<Socket>, kind: EventKind) {
+        let building = self.building(worker);
+        building.cost += kind.cost().unwrap_or(0);
+        building.events.push(Event { socket: Arc::clone(socket), kind });
+    }
+
+    /// A message: its bytes are copied next to the others of the batch if they are few.
+    pub(super) fn push_message(
+        &mut self,
+        worker: &Arc<WorkerEntry>,
+        socket: &Arc<Socket>,
+        text: bool,
+        bytes: MessageBytes<'_>,
+    ) {
+        let payload = match bytes {
+            MessageBytes::Borrowed(bytes) if bytes.len() > SHARE_MAX => Payload::Owned(Bytes::copy_from_slice(bytes)),
+            MessageBytes::Owned(bytes) if bytes.len() > SHARE_MAX => Payload::Owned(bytes.into()),
+            small => {
+                let data = &mut self.building(worker).data;
+                let start = data.len() as u32;
+                data.extend_from_slice(small.as_ref());
+                Payload::Shared(start..data.len() as u32)
+            }
+        };
+        self.push(worker, socket, if text { EventKind::Text(payload) } else { EventKind::Binary(payload) });
+    }
+
+    /// An event that comes from another batch, with that batch's data.
+    pub(super) fn push_again(&mut self, worker: &Arc<WorkerEntry>, event: Event, data: &Bytes) {
+        let Event { socket, kind } = event;
+        match kind {
+            EventKind::Text(payload @ Payload::Shared(_)) => {
+                self.push_message(worker, &socket, true, MessageBytes::Borrowed(payload.of(data)));
+            }
+            EventKind::Binary(payload @ Payload::Shared(_)) => {
+                self.push_message(worker, &socket, false, MessageBytes::Borrowed(payload.of(data)));
+            }
+            kind => self.push(worker, &socket, kind),
+        }
+    }
+
+    /// Hands over what has been gathered.
+    pub(super) fn deliver(&mut self, dispatch: &Dispatch) {
+        for place in &mut self.building {
+            let Some(building) = place.as_mut() else { continue };
+            if building.events.is_empty() {
+                continue;
+            }
+            let Some(Building { worker, events, data, cost }) = place.take() else { continue };
+            let count = events.len();
+            dispatch.handed_over(count);
+            worker.add_in_flight(cost);
+            let Err(DeliverError::Gone(batch)) = worker.sink.deliver(Batch { events, data: data.into() }) else {
+                continue;
+            };
+            worker.sub_in_flight(cost, 0);
+            dispatch.settled(count);
+            let Batch { events, data } = batch;
+            let refused = self.refused.entry(worker.id).or_default();
+            refused.extend(events.into_iter().map(|event| (event, data.clone())));
+        }
+    }
+
+    /// What an ended worker refused, in order.
+    pub(super) fn take_refused(&mut self, worker: WorkerId) -> Vec<(Event, Bytes)> {
+        self.refused.remove(&worker).unwrap_or_default()
+    }
+}
+
+/// The bytes of a message, kept or copied.
+#[derive(Debug)]
+pub(super) enum MessageBytes<'a> {
+    Borrowed(&'a [u8]),
+    Owned(Vec<u8>),
+}
+
+impl AsRef<[u8]> for MessageBytes<'_> {
+    fn as_ref(&self) -> &[u8] {
+        match self {
+            Self::Borrowed(bytes) => bytes,
+            Self::Owned(bytes) => bytes,
+        }
+    }
+}
+
+/// Events while there is no worker at all: they wait, within the window of one worker.
+#[derive(Debug, Default)]
+pub(super) struct Homeless {
+    events: VecDeque<(Event, Bytes)>,
+    cost: usize,
+}
+
+impl Homeless {
+    pub(super) fn cost(&self) -> usize {
+        self.cost
+    }
+
+    pub(super) fn push(&mut self, socket: Arc<Socket>, kind: EventKind, data: Bytes) {
+        self.cost += kind.cost().unwrap_or(0);
+        self.events.push_back((Event { socket, kind }, data));
+    }
+
+    pub(super) fn take(&mut self) -> VecDeque<(Event, Bytes)> {
+        self.cost = 0;
+        std::mem::take(&mut self.events)
+    }
+}

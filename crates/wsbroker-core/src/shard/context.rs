@@ -1,0 +1,77 @@
+//! What a shard's connections share while one of them is at work.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{
+    batches::{Batches, Homeless},
+    outbox::Spare,
+    timers::{Tick, Wheel},
+};
+use crate::{broker::Inner, front::Endpoint, registry::Socket};
+
+/// Everything of a shard but its connections and its poll handle.
+pub(super) struct Context {
+    pub(super) inner: Arc<Inner>,
+    pub(super) batches: Batches,
+    /// Events that have no worker to go to.
+    pub(super) homeless: Homeless,
+    pub(super) wheel: Wheel,
+    pub(super) spare: Spare,
+    /// Connections with something to write.
+    pub(super) dirty: Vec<u32>,
+    /// Connections with something to read.
+    pub(super) ready: Vec<u32>,
+    /// Connections to remove at the end of the step.
+    pub(super) doomed: Vec<u32>,
+    /// Sockets to take out of registry and lists at the end of the step.
+    pub(super) retired: Vec<Arc<Socket>>,
+    /// Endpoints that have one connection less, told once the close events are handed over.
+    pub(super) leaving: Vec<Arc<Endpoint>>,
+    /// Connections that wait for their worker's window, or for a worker.
+    pub(super) starved: Vec<u32>,
+    /// Bytes in all outboxes.
+    pub(super) outbox_bytes: usize,
+    /// Bytes that were queued since connections were last flushed.
+    pub(super) unflushed: usize,
+    /// Bytes that unfinished inbound messages hold.
+    pub(super) receive_bytes: usize,
+}
+
+impl Context {
+    pub(super) fn new(inner: Arc<Inner>) -> Self {
+        Self {
+            inner,
+            batches: Batches::default(),
+            homeless: Homeless::default(),
+            wheel: Wheel::new(Instant::now()),
+            spare: Spare::default(),
+            dirty: Vec::new(),
+            ready: Vec::new(),
+            doomed: Vec::new(),
+            retired: Vec::new(),
+            leaving: Vec::new(),
+            starved: Vec::new(),
+            outbox_bytes: 0,
+            unflushed: 0,
+            receive_bytes: 0,
+        }
+    }
+
+    pub(super) fn now(&self) -> Tick {
+        self.wheel.now()
+    }
+
+    pub(super) fn doom(&mut self, slot: u32) {
+        self.doomed.push(slot);
+    }
+
+    /// Counts a change of one outbox, in the socket and in all.
+    pub(super) fn settle_outbox(&mut self, socket: &Socket, before: usize, after: usize) {
+        if after > before {
+            socket.add_queued(after - before);
+        } else if before > after {
+            socket.sub_queued(before - after);
+        }
+        self.outbox_bytes = (self.outbox_bytes + after).saturating_sub(before);
+    }
+}

@@ -1,0 +1,210 @@
+//! From bytes to events: reads a connection, parses, and stops where there is no room.
+
+use std::{io, sync::Arc};
+
+use wsbroker_proto::{Input, Item, Limits, MessageKind, Payload};
+
+use bytes::Bytes;
+
+use super::{
+    batches::MessageBytes,
+    connection::{Connection, Pause, Phase},
+    context::Context,
+};
+use crate::{
+    event::{self, OVERHEAD},
+    sys::SHORT_READ_DRAINS,
+    worker::Handlers,
+};
+
+/// Reads of one connection per turn, so that one busy peer does not keep the others waiting.
+const READS: usize = 4;
+
+impl Connection {
+    /// Reads what the kernel has, up to a bound, and turns it into events. True when there may be more.
+    pub(super) fn read(&mut self, ctx: &mut Context, buffer: &mut [u8]) -> bool {
+        if self.phase == Phase::Dead || self.paused != Pause::No {
+            return false;
+        }
+        if self.held.is_some() || !self.leftover.is_empty() {
+            self.go_on(ctx);
+        }
+        for _ in 0..READS {
+            if self.paused != Pause::No || self.phase == Phase::Dead {
+                return false;
+            }
+            let Some(stream) = self.stream.as_mut() else { return false };
+            match stream.read(buffer) {
+                Ok(0) => {
+                    self.readable = false;
+                    self.end_of_stream(ctx);
+                    return false;
+                }
+                Ok(count) => {
+                    self.seen(ctx);
+                    let short = count < buffer.len();
+                    self.take(ctx, buffer.get_mut(..count).unwrap_or_default());
+                    if short && SHORT_READ_DRAINS && !self.read_closed {
+                        self.readable = false;
+                        return false;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    if self.write_dead {
+                        // A write failed and nothing is left to read: nobody is there.
+                        self.end_of_stream(ctx);
+                    }
+                    return false;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => {
+                    self.readable = false;
+                    self.write_dead = true;
+                    self.end_of_stream(ctx);
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Goes on with what was kept when there was no room.
+    fn go_on(&mut self, ctx: &mut Context) {
+        if let Some(held) = self.held.take() {
+            let (kind, bytes) = *held;
+            if !self.deliver(ctx, kind, MessageBytes::Owned(bytes)) {
+                return;
+            }
+        }
+        let mut rest = std::mem::take(&mut self.leftover);
+        self.take(ctx, &mut rest);
+    }
+
+    /// Parses bytes, as far as there is room for what is in them; the rest is kept.
+    fn take(&mut self, ctx: &mut Context, bytes: &mut [u8]) {
+        if self.phase == Phase::Lingering {
+            return;
+        }
+        let limits = Limits { max_message: self.endpoint.limits.max_payload, allow_rsv1: false };
+        let mut input = Input::new(bytes);
+        while !input.is_empty() {
+            if self.phase == Phase::Active && !self.has_room(ctx) {
+                break;
+            }
+            match self.parser.next(&mut input, &limits) {
+                Ok(None) => break,
+                Ok(Some(Item::Message { kind, payload, .. })) => {
+                    let payload = match payload {
+                        Payload::Borrowed(bytes) => MessageBytes::Borrowed(bytes),
+                        Payload::Owned(bytes) => MessageBytes::Owned(bytes),
+                    };
+                    if self.phase == Phase::Active && !self.deliver(ctx, kind, payload) {
+                        break;
+                    }
+                }
+                Ok(Some(Item::Ping(payload))) => self.pong(ctx, payload.as_ref()),
+                Ok(Some(Item::Pong(_))) => {}
+                Ok(Some(Item::Close(frame))) => {
+                    match frame {
+                        Some(frame) => self.peer_closed(ctx, Some(frame.code), &frame.reason),
+                        None => self.peer_closed(ctx, None, ""),
+                    }
+                    break;
+                }
+                Err(error) => {
+                    tracing::debug!(socket = %self.id(), %error, "protocol error");
+                    self.fail(ctx, error.close_code());
+                    break;
+                }
+            }
+        }
+        if self.paused != Pause::No && matches!(self.phase, Phase::Active | Phase::CloseSent) {
+            self.leftover.extend_from_slice(input.into_rest());
+        }
+        self.count_receive(ctx);
+    }
+
+    /// Counts what its unfinished messages hold, in all and here.
+    pub(super) fn count_receive(&mut self, ctx: &mut Context) {
+        let now =
+            self.parser.buffered() + self.leftover.capacity() + self.held.as_ref().map_or(0, |held| held.1.capacity());
+        if now != self.receive_held {
+            ctx.receive_bytes = (ctx.receive_bytes + now).saturating_sub(self.receive_held);
+            self.receive_held = now;
+        }
+    }
+
+    /// Whether any message may be taken now. If not, the connection is paused, and somebody will say when to go on.
+    fn has_room(&mut self, ctx: &mut Context) -> bool {
+        self.room_for(ctx, 0)
+    }
+
+    fn room_for(&mut self, ctx: &mut Context, payload: usize) -> bool {
+        let limit = ctx.inner.config.in_flight;
+        if !self.socket.window().admits(payload, &limit) {
+            self.socket.set_paused(true);
+            // The last handler may have settled in between, before it could see the pause.
+            if !self.socket.window().admits(payload, &limit) {
+                self.paused = Pause::Window;
+                return false;
+            }
+            self.socket.set_paused(false);
+        }
+        let cost = payload + OVERHEAD;
+        let fits = |held: usize| held == 0 || held + cost <= limit.worker_bytes;
+        let Some(worker) = &self.worker else {
+            if fits(ctx.homeless.cost()) {
+                return true;
+            }
+            self.paused = Pause::Worker;
+            ctx.starved.push(self.socket.slot());
+            return false;
+        };
+        if fits(worker.in_flight() + ctx.batches.cost(worker)) {
+            return true;
+        }
+        worker.starve();
+        // As above: with less than half under way there may be nobody left to tell us.
+        if worker.in_flight() + ctx.batches.cost(worker) <= limit.worker_bytes / 2 {
+            return true;
+        }
+        self.paused = Pause::Worker;
+        ctx.starved.push(self.socket.slot());
+        false
+    }
+
+    /// Hands a message to the worker's batch. False when there is no room: then it is kept, and the connection paused.
+    fn deliver(&mut self, ctx: &mut Context, kind: MessageKind, bytes: MessageBytes<'_>) -> bool {
+        let text = kind == MessageKind::Text;
+        let wanted = if text { Handlers::TEXT } else { Handlers::BINARY };
+        if self.worker.as_ref().is_some_and(|worker| !worker.handlers.contains(wanted)) {
+            return true;
+        }
+        let length = bytes.as_ref().len();
+        if !self.room_for(ctx, length) {
+            let bytes = match bytes {
+                MessageBytes::Borrowed(bytes) => bytes.to_vec(),
+                MessageBytes::Owned(bytes) => bytes,
+            };
+            self.held = Some(Box::new((kind, bytes)));
+            return false;
+        }
+        self.socket.enter_window(length);
+        match &self.worker {
+            Some(worker) => {
+                ctx.batches.push_message(worker, &self.socket, text, bytes);
+                if ctx.batches.is_full(worker) {
+                    ctx.batches.deliver(&ctx.inner.dispatch);
+                }
+            }
+            None => {
+                let data = Bytes::copy_from_slice(bytes.as_ref());
+                let payload = event::Payload::Owned(data);
+                let kind = if text { event::EventKind::Text(payload) } else { event::EventKind::Binary(payload) };
+                ctx.homeless.push(Arc::clone(&self.socket), kind, Bytes::new());
+            }
+        }
+        true
+    }
+}

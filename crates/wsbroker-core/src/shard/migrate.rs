@@ -1,0 +1,101 @@
+//! Workers that come and go: connections move, events that were not begun go along, and nothing newer overtakes them.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustc_hash::FxHashMap;
+
+use super::{Place, Shard};
+use crate::{
+    dispatch::WorkerEntry,
+    event::{Accept, Event, EventKind},
+    ids::SocketId,
+    registry::Socket,
+    worker::Handlers,
+};
+
+impl Shard {
+    /// Gives an event to a worker, or keeps it until there is one.
+    pub(super) fn dispatch(&mut self, worker: Option<&Arc<WorkerEntry>>, socket: &Arc<Socket>, kind: EventKind) {
+        match worker {
+            Some(worker) => self.ctx.batches.push(worker, socket, kind),
+            None => self.ctx.homeless.push(Arc::clone(socket), kind, Bytes::new()),
+        }
+    }
+
+    /// A worker has ended. `events` are those it had not begun; what it has refused since comes behind them.
+    pub(super) fn worker_gone(&mut self, worker: &Arc<WorkerEntry>, mut events: Vec<(Event, Bytes)>) {
+        self.ctx.batches.deliver(&self.ctx.inner.dispatch);
+        events.append(&mut self.ctx.batches.take_refused(worker.id));
+        for connection in self.connections.all() {
+            if connection.worker.as_ref().is_some_and(|own| own.id == worker.id) {
+                worker.release();
+                connection.worker = self.ctx.inner.dispatch.assign();
+                connection.socket.set_worker(connection.worker.as_ref().map_or(0, |worker| worker.id.get()));
+            }
+        }
+        // Handed over to the old worker and counted there, now as good as never handed over.
+        self.redispatch(events);
+        self.feed(|_| true);
+        worker.let_go(&self.ctx.inner);
+    }
+
+    /// There is a worker: whoever has none gets one, and what has waited is dispatched.
+    pub(super) fn worker_joined(&mut self) {
+        for connection in self.connections.all() {
+            if connection.worker.is_none() && connection.takes_part() {
+                connection.worker = self.ctx.inner.dispatch.assign();
+                connection.socket.set_worker(connection.worker.as_ref().map_or(0, |worker| worker.id.get()));
+            }
+        }
+        let waiting = self.ctx.homeless.take();
+        self.redispatch(waiting);
+        self.feed(|_| true);
+    }
+
+    /// Dispatches events again, in order. Messages keep the room they hold in their socket's window.
+    fn redispatch(&mut self, events: impl IntoIterator<Item = (Event, Bytes)>) {
+        let mut adopted: FxHashMap<SocketId, Option<Arc<WorkerEntry>>> = FxHashMap::default();
+        for (event, data) in events {
+            let worker = match self.connections.find(Place::of(&event.socket)) {
+                Some(connection) if connection.takes_part() => connection.worker.clone(),
+                // Its connection has ended: one worker for all that is left of it.
+                _ => adopted
+                    .entry(event.socket.id())
+                    .or_insert_with(|| self.ctx.inner.dispatch.assign().inspect(|worker| worker.release()))
+                    .clone(),
+            };
+            let Some(worker) = worker else {
+                self.ctx.homeless.push(event.socket, event.kind, data);
+                continue;
+            };
+            match event.kind {
+                EventKind::Open(open) if !worker.handlers.contains(Handlers::OPEN) => {
+                    // Too late only if the client has had its 503, and then the reply sees to the rest.
+                    let _ = open.reply.accept(Accept::default());
+                }
+                kind if !worker.handlers.contains(wanted(&kind)) => {
+                    if let Some(cost) = kind.cost() {
+                        // A pause that this ends is ended below, when everybody is fed.
+                        if event.socket.leave_window(cost - crate::event::OVERHEAD)
+                            && let Some(connection) = self.connections.find(Place::of(&event.socket))
+                        {
+                            connection.resume(&mut self.ctx);
+                        }
+                    }
+                }
+                kind => self.ctx.batches.push_again(&worker, Event { socket: event.socket, kind }, &data),
+            }
+        }
+    }
+}
+
+fn wanted(kind: &EventKind) -> Handlers {
+    match kind {
+        EventKind::Open(_) => Handlers::OPEN,
+        EventKind::Text(_) => Handlers::TEXT,
+        EventKind::Binary(_) => Handlers::BINARY,
+        EventKind::Close { .. } => Handlers::CLOSE,
+        EventKind::Drain => Handlers::DRAIN,
+    }
+}

@@ -1,0 +1,449 @@
+//! A shard: one thread with an event loop that owns its connections. After the 101 a socket never leaves it.
+//!
+//! A turn of the loop: wait, read what is readable, hand the events to the workers, carry out the commands, write what became
+//! dirty, look at the clock. Nothing here waits for anything but the poll.
+
+mod batches;
+mod command;
+mod connection;
+mod context;
+mod inbound;
+mod migrate;
+mod outbox;
+mod pressure;
+mod stream;
+mod subscriptions;
+mod timers;
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use mio::{Events, Poll, Token};
+use parking_lot::Mutex;
+use wsbroker_proto::CloseCode;
+
+pub(crate) use command::{Attach, Command, Place, Range, Reserve};
+pub(crate) use stream::Stream;
+
+use self::{
+    command::Fifo,
+    connection::{Connection, Pause, Phase},
+    context::Context,
+    subscriptions::Subscriptions,
+};
+use crate::{broker::Inner, event::EventKind, ids::SocketId, sys};
+
+const WAKE: Token = Token(usize::MAX);
+/// What one read takes at most. Shared by all connections of the shard.
+const READ_BUFFER: usize = 64 << 10;
+/// Outgoing bytes that may pile up within a turn before connections are written.
+const UNFLUSHED_MAX: usize = 4 << 20;
+
+/// What other threads hold of a shard.
+#[derive(Debug)]
+pub(crate) struct ShardHandle {
+    fifo: Fifo,
+    slots: Mutex<Slots>,
+    fifo_bytes: AtomicUsize,
+}
+
+/// The places of a shard's connections; one that was given back is taken first, so the table stays dense.
+#[derive(Debug, Default)]
+struct Slots {
+    free: Vec<u32>,
+    next: u32,
+}
+
+impl ShardHandle {
+    pub(crate) fn new() -> io::Result<(Poll, Self)> {
+        let poll = Poll::new()?;
+        let waker = mio::Waker::new(poll.registry(), WAKE)?;
+        Ok((poll, Self { fifo: Fifo::new(waker), slots: Mutex::default(), fifo_bytes: AtomicUsize::new(0) }))
+    }
+
+    pub(crate) fn push(&self, command: Command) {
+        self.fifo.push(command);
+    }
+
+    pub(crate) fn push_with(&self, fill: impl FnOnce(&mut Vec<Command>)) {
+        self.fifo.push_with(fill);
+    }
+
+    /// A place for a connection. Whoever takes it follows up with [`Command::Reserve`].
+    pub(crate) fn take_slot(&self) -> u32 {
+        let mut slots = self.slots.lock();
+        slots.free.pop().unwrap_or_else(|| {
+            slots.next += 1;
+            slots.next - 1
+        })
+    }
+
+    fn give_slot(&self, slot: u32) {
+        self.slots.lock().free.push(slot);
+    }
+
+    pub(crate) fn add_fifo_bytes(&self, bytes: usize) {
+        self.fifo_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
+
+/// Starts the thread of a shard. It ends with [`Command::Stop`].
+pub(crate) fn spawn(inner: Arc<Inner>, index: usize, poll: Poll) -> io::Result<()> {
+    std::thread::Builder::new().name(format!("wsbroker-io-{index}")).spawn(move || {
+        sys::prefer_batches();
+        Shard::new(inner, index, poll).run();
+    })?;
+    Ok(())
+}
+
+struct Shard {
+    index: usize,
+    poll: Poll,
+    connections: Connections,
+    lists: Subscriptions,
+    ctx: Context,
+    /// Frames of the commands that are being carried out.
+    arena: Bytes,
+    read_buffer: Box<[u8]>,
+    /// Set by a shutdown: whoever comes later is closed at once.
+    closing: Option<CloseCode>,
+    stopped: bool,
+    /// What this shard last reported of its outboxes and its unfinished messages.
+    reported_send: usize,
+    reported_receive: usize,
+}
+
+/// The connections of a shard by slot.
+#[derive(Default)]
+struct Connections(Vec<Option<Box<Connection>>>);
+
+impl Connections {
+    fn at(&mut self, slot: u32) -> Option<&mut Connection> {
+        self.0.get_mut(slot as usize)?.as_deref_mut()
+    }
+
+    /// The connection that a command means, unless it has ended and its slot may be another's.
+    fn find(&mut self, place: Place) -> Option<&mut Connection> {
+        self.at(place.slot).filter(|connection| connection.id() == place.id)
+    }
+
+    fn put(&mut self, slot: u32, connection: Connection) {
+        let at = slot as usize;
+        if self.0.len() <= at {
+            self.0.resize_with(at + 1, || None);
+        }
+        self.0[at] = Some(Box::new(connection));
+    }
+
+    fn take(&mut self, slot: u32) -> Option<Box<Connection>> {
+        self.0.get_mut(slot as usize)?.take()
+    }
+
+    fn all(&mut self) -> impl Iterator<Item = &mut Connection> {
+        self.0.iter_mut().filter_map(|place| place.as_deref_mut())
+    }
+}
+
+impl Shard {
+    fn new(inner: Arc<Inner>, index: usize, poll: Poll) -> Self {
+        Self {
+            index,
+            poll,
+            connections: Connections::default(),
+            lists: Subscriptions::default(),
+            ctx: Context::new(inner),
+            arena: Bytes::new(),
+            read_buffer: vec![0; READ_BUFFER].into_boxed_slice(),
+            closing: None,
+            stopped: false,
+            reported_send: 0,
+            reported_receive: 0,
+        }
+    }
+
+    fn handle(&self) -> &ShardHandle {
+        self.ctx.inner.shard(self.index)
+    }
+
+    fn run(mut self) {
+        let mut events = Events::with_capacity(1024);
+        let mut commands = Vec::new();
+        let mut due = Vec::new();
+        while !self.stopped {
+            if let Err(error) = self.poll.poll(&mut events, self.wait()) {
+                if error.kind() != io::ErrorKind::Interrupted {
+                    // The poll handle itself is broken; without it nothing can be done here but not to spin.
+                    tracing::error!(%error, "cannot poll");
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+                continue;
+            }
+            self.ctx.wheel.advance(Instant::now(), &mut due);
+            for event in &events {
+                self.note(event);
+            }
+            self.read_ready();
+            self.hand_over();
+            self.handle().fifo.take(&mut commands);
+            if !commands.is_empty() {
+                let counted = self.handle().fifo_bytes.swap(0, Ordering::Relaxed);
+                for command in commands.drain(..) {
+                    self.carry_out(command);
+                }
+                self.arena = Bytes::new();
+                self.ctx.inner.memory.send_changed(counted, 0);
+            }
+            for entry in due.drain(..) {
+                if let Some(connection) = self.connections.at(entry.slot) {
+                    connection.timer(&mut self.ctx, entry.due);
+                }
+            }
+            self.flush_dirty();
+            self.relieve();
+            self.hand_over();
+        }
+        let late = self.handle().fifo.stop();
+        drop(late);
+    }
+
+    /// How long to wait for events. Zero when there is work already.
+    fn wait(&self) -> Option<Duration> {
+        if !self.ctx.ready.is_empty() || !self.ctx.dirty.is_empty() || !self.handle().fifo.park() {
+            return Some(Duration::ZERO);
+        }
+        self.ctx.wheel.sleep(Instant::now())
+    }
+
+    fn note(&mut self, event: &mio::event::Event) {
+        if event.token() == WAKE {
+            return;
+        }
+        let Some(connection) = self.connections.at(event.token().0 as u32) else { return };
+        if event.is_read_closed() || event.is_error() {
+            connection.read_closed = true;
+        }
+        if event.is_readable() || event.is_read_closed() || event.is_error() {
+            connection.mark_ready(&mut self.ctx);
+        }
+        if event.is_writable() {
+            connection.writable(&mut self.ctx);
+        }
+    }
+
+    fn read_ready(&mut self) {
+        if self.ctx.ready.is_empty() {
+            return;
+        }
+        let mut ready = std::mem::take(&mut self.ctx.ready);
+        for slot in ready.drain(..) {
+            let Some(connection) = self.connections.at(slot) else { continue };
+            connection.listed = false;
+            if connection.read(&mut self.ctx, &mut self.read_buffer) {
+                connection.mark_ready(&mut self.ctx);
+            }
+        }
+        if self.ctx.ready.is_empty() {
+            // Keeps the allocation.
+            self.ctx.ready = ready;
+        }
+        self.reap();
+    }
+
+    /// Gives the events of this turn to the workers, and then says who has left: a shutdown waits for both in this order.
+    fn hand_over(&mut self) {
+        self.reap();
+        self.ctx.batches.deliver(&self.ctx.inner.dispatch);
+        for endpoint in self.ctx.leaving.drain(..) {
+            endpoint.left();
+        }
+    }
+
+    fn flush_dirty(&mut self) {
+        self.ctx.unflushed = 0;
+        let mut dirty = std::mem::take(&mut self.ctx.dirty);
+        for slot in dirty.drain(..) {
+            if let Some(connection) = self.connections.at(slot) {
+                connection.dirty = false;
+                connection.flush(&mut self.ctx);
+            }
+        }
+        if self.ctx.dirty.is_empty() {
+            self.ctx.dirty = dirty;
+        }
+        self.reap();
+    }
+
+    /// Takes out what has ended in this step: out of registry and lists first, then out of the table.
+    fn reap(&mut self) {
+        while let Some(socket) = self.ctx.retired.pop() {
+            for channel in self.ctx.inner.retire(&socket) {
+                self.lists.remove(channel, socket.slot());
+            }
+        }
+        while let Some(slot) = self.ctx.doomed.pop() {
+            let Some(mut connection) = self.connections.take(slot) else { continue };
+            if let Some(mut stream) = connection.stream.take() {
+                stream.deregister(self.poll.registry());
+            }
+            self.ctx.settle_outbox(&connection.socket, connection.outbox.len(), 0);
+            self.ctx.receive_bytes = self.ctx.receive_bytes.saturating_sub(connection.receive_held);
+            self.handle().give_slot(slot);
+        }
+    }
+
+    fn carry_out(&mut self, command: Command) {
+        match command {
+            Command::Arena(arena) => self.arena = arena,
+            Command::Send(place, range) => {
+                if let Some(connection) = self.connections.find(place) {
+                    connection.enqueue(&mut self.ctx, &self.arena, range.start as usize, range.end as usize, true);
+                }
+                self.flush_if_much();
+            }
+            Command::Publish(channel, range, exclude) => {
+                let exclude: &[SocketId] = exclude.as_deref().unwrap_or_default();
+                for slot in self.lists.of(channel.id()) {
+                    let Some(connection) = self.connections.at(*slot) else { continue };
+                    if exclude.is_empty() || !exclude.contains(&connection.id()) {
+                        connection.enqueue(&mut self.ctx, &self.arena, range.start as usize, range.end as usize, false);
+                    }
+                }
+                self.flush_if_much();
+            }
+            Command::Subscribe(place, channel) => {
+                if self.connections.find(place).is_some_and(|connection| connection.takes_part()) {
+                    self.lists.add(channel.id(), place.slot);
+                }
+            }
+            // Also for a connection that has ended: its list entry may still be there.
+            Command::Unsubscribe(place, channel) => self.lists.remove(channel.id(), place.slot),
+            Command::Close(place, what) => {
+                if let Some(connection) = self.connections.find(place) {
+                    connection.begin_close(&mut self.ctx, what.0, &what.1);
+                }
+            }
+            Command::Terminate(place) => {
+                if let Some(connection) = self.connections.find(place) {
+                    connection.cut(&mut self.ctx);
+                }
+            }
+            Command::CloseChannel(channel, what) => {
+                for slot in self.lists.of(channel.id()) {
+                    if let Some(connection) = self.connections.at(*slot) {
+                        connection.begin_close(&mut self.ctx, what.0, &what.1);
+                    }
+                }
+            }
+            Command::Reserve(reserve) => self.reserve(*reserve),
+            Command::Attach(place, attach) => self.attach(place, *attach),
+            Command::Abandon(place) => {
+                if let Some(connection) = self.connections.find(place) {
+                    connection.abandon(&mut self.ctx);
+                }
+            }
+            Command::AcceptedLate(place) => {
+                if let Some(connection) = self.connections.find(place) {
+                    connection.accepted_late(&mut self.ctx);
+                }
+            }
+            Command::Resume(place) => {
+                if let Some(connection) = self.connections.find(place) {
+                    if connection.paused == Pause::Window {
+                        connection.resume(&mut self.ctx);
+                    }
+                }
+            }
+            Command::WorkerRoom(worker) => {
+                self.feed(|connection| connection.worker.as_ref().is_some_and(|own| own.id == worker.id))
+            }
+            Command::WorkerJoined => self.worker_joined(),
+            Command::WorkerGone(worker, events) => self.worker_gone(&worker, events),
+            Command::CloseAll(endpoint, code) => {
+                if endpoint.is_none() {
+                    self.closing = Some(code);
+                }
+                for connection in self.connections.all() {
+                    if connection.is_attached() && endpoint.is_none_or(|id| connection.endpoint.id == id) {
+                        connection.begin_close(&mut self.ctx, code, "");
+                    }
+                }
+            }
+            Command::TerminateAll => {
+                for connection in self.connections.all() {
+                    connection.cut(&mut self.ctx);
+                }
+            }
+            Command::Stop => self.stopped = true,
+        }
+    }
+
+    /// Many publishes in one turn must not pile up in outboxes that the kernel would take.
+    fn flush_if_much(&mut self) {
+        if self.ctx.unflushed > UNFLUSHED_MAX {
+            self.flush_dirty();
+        }
+    }
+
+    fn reserve(&mut self, reserve: Reserve) {
+        let Reserve { socket, endpoint, worker, open } = reserve;
+        // Chosen before this command: by now the worker may have ended, and its end may have been dealt with here already.
+        let worker = match worker {
+            Some(worker) if worker.is_gone() => {
+                worker.release();
+                self.ctx.inner.dispatch.assign()
+            }
+            other => other,
+        };
+        socket.set_worker(worker.as_ref().map_or(0, |worker| worker.id.get()));
+        if let Some(open) = open {
+            self.dispatch(worker.as_ref(), &socket, EventKind::Open(open));
+        }
+        self.connections.put(socket.slot(), Connection::new(socket, endpoint, worker));
+    }
+
+    fn attach(&mut self, place: Place, attach: Attach) {
+        let Some(connection) = self.connections.find(place) else { return };
+        let Attach { mut stream, head, rest } = attach;
+        let registered = stream.register(self.poll.registry(), Token(place.slot as usize));
+        connection.attach(&mut self.ctx, stream, head, rest);
+        if let Err(error) = registered {
+            tracing::warn!(%error, "cannot watch a connection");
+            connection.cut(&mut self.ctx);
+        } else if let Some(code) = self.closing {
+            connection.begin_close(&mut self.ctx, code, "");
+        } else if connection.endpoint.is_closed() {
+            connection.begin_close(&mut self.ctx, CloseCode::GOING_AWAY, "");
+        }
+    }
+
+    /// Reads on where reading stopped for want of room towards a worker.
+    fn feed(&mut self, whose: impl Fn(&Connection) -> bool) {
+        let mut starved = std::mem::take(&mut self.ctx.starved);
+        starved.retain(|slot| {
+            let Some(connection) = self.connections.at(*slot) else { return false };
+            if connection.paused != Pause::Worker {
+                return false;
+            }
+            let mine = whose(connection);
+            if mine {
+                connection.resume(&mut self.ctx);
+            }
+            !mine
+        });
+        self.ctx.starved.append(&mut starved);
+    }
+}
+
+impl Connection {
+    /// Whether it may join a channel's list: not once it has left the registry.
+    fn takes_part(&self) -> bool {
+        matches!(self.phase, Phase::Active | Phase::CloseSent)
+    }
+}

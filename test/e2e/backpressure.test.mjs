@@ -36,8 +36,8 @@ const fillUp = (wsb, kit, id, block = 65536) =>
     push();
   });
 
-async function neverReading(t, server) {
-  const raw = await open(t, server);
+async function neverReading(server) {
+  const raw = await open(server);
   raw.socket.pause();
   const { id } = await server.told.next('open');
   return { raw, id };
@@ -45,7 +45,7 @@ async function neverReading(t, server) {
 
 test("overflow: 'close' (default): over the limit is -1, and the socket is closed with 1013", async (t) => {
   const server = await launch(t, { options: { maxBackpressure: MiB, closeTimeout: 500 } });
-  const { raw, id } = await neverReading(t, server);
+  const { raw, id } = await neverReading(server);
   const { said } = await server.main(fillUp, id);
   assert.equal(said, -1);
   const after = await server.main((wsb, kit, id) => [wsb.send(id, 'x'), wsb.send(id, 'y')], id);
@@ -58,7 +58,7 @@ test("overflow: 'close' (default): over the limit is -1, and the socket is close
 
 test("overflow: 'dropNewest': what does not fit is dropped and said to be, the rest comes whole and in order", async (t) => {
   const server = await launch(t, { options: { maxBackpressure: MiB, overflow: 'dropNewest' } });
-  const { raw, id } = await neverReading(t, server);
+  const { raw, id } = await neverReading(server);
   const { said, count } = await server.main(fillUp, id);
   assert.equal(said, -1, 'the message that finds the outbox under the limit is queued whole');
   const dropped = await server.main((wsb, kit, id) => Array.from({ length: 5 }, () => wsb.send(id, 'does not fit')), id);
@@ -91,7 +91,7 @@ test('handleDrain is told once the outbox is at or below half of the limit again
       handleDrain: (id, token) => kit.tell('drain', { id, token: token?.toString(), buffered: wsb.bufferedAmount(id) }),
     }),
   });
-  const { raw, id } = await neverReading(t, server);
+  const { raw, id } = await neverReading(server);
   await server.main((wsb, kit, id) => wsb.setToken(id, 'mine'), id);
   await server.main(fillUp, id);
   raw.socket.resume();
@@ -106,7 +106,7 @@ test('handleDrain is told once the outbox is at or below half of the limit again
 
 test('close frames pass a full outbox', async (t) => {
   const server = await launch(t, { options: { maxBackpressure: MiB, overflow: 'dropNewest', closeTimeout: 60_000 } });
-  const { raw, id } = await neverReading(t, server);
+  const { raw, id } = await neverReading(server);
   await server.main(fillUp, id);
   await server.main((wsb, kit, id) => wsb.close(id, 4000, 'enough'), id);
   raw.socket.resume();
@@ -116,7 +116,7 @@ test('close frames pass a full outbox', async (t) => {
 
 test('of the pongs for a client that does not read only the newest waits', async (t) => {
   const server = await launch(t, { options: { maxBackpressure: MiB, overflow: 'dropNewest' } });
-  const { raw, id } = await neverReading(t, server);
+  const { raw, id } = await neverReading(server);
   await server.main(fillUp, id);
   const before = await server.main((wsb, kit, id) => wsb.bufferedAmount(id), id);
   for (let i = 0; i < 2000; i++) raw.write(frame(PING, `ping ${i}`.padEnd(125)));
@@ -131,7 +131,7 @@ test('of the pongs for a client that does not read only the newest waits', async
 
 test('publishing to a channel with a subscriber that never reads: the others get everything, and calls return at once', async (t) => {
   const server = await launch(t, { options: { threads: 2, ioThreads: 2, maxBackpressure: MiB } });
-  const { id } = await neverReading(t, server);
+  const { id } = await neverReading(server);
   const readers = [];
   for (let i = 0; i < 5; i++) readers.push(await server.connect());
   await server.main((wsb, kit, ids) => ids.forEach((one) => wsb.subscribe(one, 'all')), [id, ...readers.map((reader) => reader.id)]);
@@ -160,7 +160,7 @@ test('publishing to a channel with a subscriber that never reads: the others get
 
 test('maxSendMemory: the slowest socket is closed first, with 1013', async (t) => {
   const server = await launch(t, { options: { maxSendMemory: 8 * MiB, maxBackpressure: 64 * MiB, ioThreads: 1, closeTimeout: 500 } });
-  const { id: slow } = await neverReading(t, server);
+  const { id: slow } = await neverReading(server);
   const reader = await server.connect();
   const told = await server.main((wsb, kit, id) => new Promise((resolve) => {
     const block = Buffer.alloc(256 << 10);
@@ -182,9 +182,9 @@ test('maxSendMemory: the slowest socket is closed first, with 1013', async (t) =
 
 test('maxReceiveMemory: of unfinished messages the largest is closed, with 1013', async (t) => {
   const server = await launch(t, { options: { maxReceiveMemory: 4 * MiB, maxPayload: 64 * MiB, ioThreads: 1 } });
-  const small = await open(t, server);
+  const small = await open(server);
   const { id: smallId } = await server.told.next('open');
-  const large = await open(t, server);
+  const large = await open(server);
   const { id: largeId } = await server.told.next('open');
   small.write(frame(BINARY, Buffer.alloc(200_000), { fin: false }));
   for (let i = 0; i < 40; i++) large.write(frame(i ? 0 : BINARY, Buffer.alloc(256 << 10), { fin: false }));
@@ -196,7 +196,7 @@ test('maxReceiveMemory: of unfinished messages the largest is closed, with 1013'
 
 test('bufferedAmount grows while a client does not read and is 0 when it has caught up', async (t) => {
   const server = await launch(t, { options: { maxBackpressure: 64 * MiB } });
-  const { raw, id } = await neverReading(t, server);
+  const { raw, id } = await neverReading(server);
   await server.main((wsb, kit, id) => { for (let i = 0; i < 200; i++) wsb.send(id, Buffer.alloc(65536)); }, id);
   assert.ok((await server.main((wsb, kit, id) => wsb.bufferedAmount(id), id)) > MiB);
   raw.socket.resume();

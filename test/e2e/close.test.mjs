@@ -13,7 +13,7 @@ test('the close frame of a client is answered with its own code, and the connect
     [closeFrame(4321, 'why not'), 4321, 4321],
     [frame(CLOSE), undefined, 1005],
   ]) {
-    const raw = await open(t, server);
+    const raw = await open(server);
     raw.write(bytes);
     assert.equal((await raw.frame(CLOSE)).code, code);
     await raw.end();
@@ -36,7 +36,7 @@ for (const [what, bytes, code] of [
   test(`${what} ends the connection with ${code}, and only this one`, async (t) => {
     const server = await launch(t);
     const other = await server.connect();
-    const raw = await open(t, server);
+    const raw = await open(server);
     const { id } = await server.told.next('open');
     raw.write(Buffer.concat([frame(TEXT, 'before'), bytes, frame(TEXT, 'after')]));
     assert.equal((await raw.frame(CLOSE)).code, code);
@@ -50,7 +50,7 @@ for (const [what, bytes, code] of [
 
 test('a client that only closes its TCP connection is seen as 1006', async (t) => {
   const server = await launch(t);
-  const raw = await open(t, server);
+  const raw = await open(server);
   raw.socket.end();
   assert.equal((await server.told.next('close')).code, 1006);
   await raw.end();
@@ -58,14 +58,14 @@ test('a client that only closes its TCP connection is seen as 1006', async (t) =
 
 test('a client that resets its TCP connection is seen as 1006', async (t) => {
   const server = await launch(t);
-  const raw = await open(t, server);
+  const raw = await open(server);
   raw.socket.resetAndDestroy?.() ?? raw.destroy();
   assert.equal((await server.told.next('close')).code, 1006);
 });
 
 test('closeTimeout: a client that does not answer our close frame is cut; meanwhile what it sends is discarded', async (t) => {
   const server = await launch(t, { options: { closeTimeout: 300 } });
-  const raw = await open(t, server);
+  const raw = await open(server);
   const { id } = await server.told.next('open');
   const began = Date.now();
   await server.main((wsb, kit, id) => wsb.close(id, 4000, 'go'), id);
@@ -119,7 +119,7 @@ test('server.close() closes its own connections with 1001 and leaves other serve
   assert.equal((await here.end()).code, 1001);
   const close = await server.told.next('close');
   assert.deepEqual([close.id, close.code], [here.id, 1001]);
-  await assert.rejects(tcp(t, server.at.port), /ECONNREFUSED/);
+  await assert.rejects(tcp(server), /ECONNREFUSED/);
   assert.deepEqual(await there.fence(), []);
   await server.main((wsb, kit) => kit.state.servers[0].close());
 });
@@ -157,7 +157,7 @@ test('shutdown closes everything with 1001, runs every handleClose and handleSto
   assert.deepEqual([report.closed, report.terminated], [6, 0]);
   const order = server.told.all.map((event) => event.type);
   assert.ok(order.lastIndexOf('close') < order.indexOf('stopped'), 'handleStop comes last');
-  await assert.rejects(tcp(t, server.port), /ECONNREFUSED/);
+  await assert.rejects(tcp(server), /ECONNREFUSED/);
   await server.main((wsb, kit) => kit.hold(false));
   assert.deepEqual(await server.exit(), { code: 0, signal: null });
 });
@@ -171,7 +171,7 @@ test('shutdown takes a code', async (t) => {
 
 test('shutdown cuts who does not answer within its timeout', async (t) => {
   const server = await launch(t, { options: { closeTimeout: 60_000 } });
-  const raw = await open(t, server);
+  const raw = await open(server);
   await server.told.next('open');
   const report = await server.main((wsb) => wsb.shutdown({ timeout: 200 }));
   assert.deepEqual([report.closed, report.terminated], [0, 1]);
@@ -283,7 +283,7 @@ test('process.exit in the middle of traffic ends the process with its own status
 
 test('a connection attempt during shutdown gets no hanging socket', async (t) => {
   const server = await launch(t, { options: { closeTimeout: 60_000 } });
-  const silent = await open(t, server);
+  const silent = await open(server);
   await server.told.next('open');
   const stopping = server.main((wsb) => wsb.shutdown({ timeout: 500 }).then(() => {}));
   await silent.frame(CLOSE);

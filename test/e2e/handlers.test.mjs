@@ -183,7 +183,7 @@ test('replies of a slow handler are not held back until its batch ends', async (
   await server.main((wsb, kit, id) => void 0, client.id);
   const began = Date.now();
   // Two handlers in one batch, each sends first and then works.
-  const raw = await open(t, server);
+  const raw = await open(server);
   const work = (mark) => `do:globalThis.wsb.send(${client.id}, '${mark}'); const end = Date.now() + 300; while (Date.now() < end);`;
   await client.run((wsb) => void (globalThis.wsb = wsb));
   raw.write(Buffer.concat([frame(TEXT, work('a')), frame(TEXT, work('b')), frame(TEXT, 'last')]));

@@ -23,8 +23,8 @@ export const onBun = path.basename(runtime).startsWith('bun');
 export const onWindows = process.platform === 'win32';
 /** How long anything may take that is expected to happen. Generous: a busy machine must not fail a test. */
 export const DEADLINE = Number(process.env.WSB_DEADLINE || 15_000);
-/** The file `require('wsbroker')` stands for. */
-export const packageFile = require.resolve('wsbroker');
+/** The file `require('wsbroker')` stands for; WSB_PACKAGE names another, such as that of an installed package. */
+export const packageFile = process.env.WSB_PACKAGE || require.resolve('wsbroker');
 const kitFile = path.join(here, 'fixtures/kit.cjs');
 
 /** Waits until `probe` returns (or resolves to) something truthy, and returns that. */
@@ -181,6 +181,7 @@ export class Server {
     this.orders = new Map();
     this.numbered = 0;
     this.clients = [];
+    this.raws = [];
     this.told = new Told(() => this.note());
     this.exited = new Promise((resolve) => {
       child.on('error', (error) => resolve({ error }));
@@ -308,9 +309,15 @@ export class Server {
     return file;
   }
 
+  /** Cuts every connection that a test has made. */
+  cut() {
+    for (const client of this.clients) client.ws.terminate();
+    for (const raw of this.raws) raw.destroy();
+  }
+
   /** Stops the broker, and expects the process to find its end without help. */
   async stop() {
-    for (const client of this.clients) client.ws.terminate();
+    this.cut();
     if (this.ended) return this.ended;
     await this.main(async (wsb, kit) => {
       await wsb.shutdown({ timeout: 1000 });
@@ -365,7 +372,7 @@ export async function launch(t, { worker, format = 'cjs', options = {}, start = 
   process.on('exit', atExit);
   t.after(async () => {
     try {
-      if (server.ended === undefined && clean && !server.broken) {
+      if (server.ended === undefined && clean) {
         const end = await server.stop();
         assert.deepEqual(end, { code: 0, signal: null }, `the server process ends well${server.note()}`);
       } else if (server.ended?.signal && server.ended.signal !== 'SIGKILL') {
@@ -373,7 +380,7 @@ export async function launch(t, { worker, format = 'cjs', options = {}, start = 
       }
       server.assertQuiet();
     } finally {
-      for (const client of server.clients) client.ws.terminate();
+      server.cut();
       process.off('exit', atExit);
       child.kill('SIGKILL');
       await server.exited;

@@ -5,8 +5,8 @@ import { test } from 'node:test';
 import { launch, until } from './harness.mjs';
 import { frame, open, request, tcp, TEXT } from './raw.mjs';
 
-async function answered(t, server, bytes) {
-  const raw = await tcp(t, server.port);
+async function answered(server, bytes) {
+  const raw = await tcp(server);
   raw.write(bytes);
   await raw.answer();
   return raw;
@@ -14,7 +14,7 @@ async function answered(t, server, bytes) {
 
 test('the 101 is what the protocol asks for', async (t) => {
   const server = await launch(t);
-  const raw = await answered(t, server, request());
+  const raw = await answered(server, request());
   assert.equal(raw.status, 101);
   assert.equal(raw.headers.upgrade.toLowerCase(), 'websocket');
   assert.equal(raw.headers.connection.toLowerCase(), 'upgrade');
@@ -25,7 +25,7 @@ test('the 101 is what the protocol asks for', async (t) => {
 
 test('header names and tokens are compared without case, and Connection may be a list', async (t) => {
   const server = await launch(t);
-  const raw = await answered(t, server, request('/', { Upgrade: 'WebSocket', Connection: 'keep-alive, UPGRADE' }).replace('Host:', 'hOsT:'));
+  const raw = await answered(server, request('/', { Upgrade: 'WebSocket', Connection: 'keep-alive, UPGRADE' }).replace('Host:', 'hOsT:'));
   assert.equal(raw.status, 101);
 });
 
@@ -43,7 +43,7 @@ for (const [what, bytes, status] of [
 ]) {
   test(`${what} is answered with ${[].concat(status).join(' or ')}, and no handler hears of it`, async (t) => {
     const server = await launch(t);
-    const raw = await answered(t, server, bytes);
+    const raw = await answered(server, bytes);
     assert.ok([].concat(status).includes(raw.status ?? 0), `${raw.head}`);
     if (status === 426) {
       assert.match(raw.headers.upgrade ?? '', /websocket/i);
@@ -74,24 +74,24 @@ test('paths: one, a list, all', async (t) => {
 
 test('maxHeaderSize: a larger head is answered with 431', async (t) => {
   const server = await launch(t, { options: { maxHeaderSize: 2048 } });
-  const fits = await answered(t, server, request('/', { 'X-Pad': 'x'.repeat(1500) }));
+  const fits = await answered(server, request('/', { 'X-Pad': 'x'.repeat(1500) }));
   assert.equal(fits.status, 101);
-  const large = await answered(t, server, request('/', { 'X-Pad': 'x'.repeat(4000) }));
+  const large = await answered(server, request('/', { 'X-Pad': 'x'.repeat(4000) }));
   assert.equal(large.status, 431);
   await large.end();
   // Also when the end of it never comes.
-  const endless = await tcp(t, server.port);
+  const endless = await tcp(server);
   endless.write('GET / HTTP/1.1\r\nHost: x\r\nX-Pad: ' + 'x'.repeat(8000));
   assert.equal(await endless.answer(), 431);
 });
 
 test('by default a head of 15 KiB passes, one of 17 KiB or of more than 100 headers does not', async (t) => {
   const server = await launch(t);
-  assert.equal((await answered(t, server, request('/', { 'X-Pad': 'x'.repeat(15 << 10) }))).status, 101);
-  assert.equal((await answered(t, server, request('/', { 'X-Pad': 'x'.repeat(17 << 10) }))).status, 431);
+  assert.equal((await answered(server, request('/', { 'X-Pad': 'x'.repeat(15 << 10) }))).status, 101);
+  assert.equal((await answered(server, request('/', { 'X-Pad': 'x'.repeat(17 << 10) }))).status, 431);
   const many = (count) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`X-${i}`, `${i}`]));
-  assert.equal((await answered(t, server, request('/', many(90)))).status, 101);
-  assert.equal((await answered(t, server, request('/', many(101)))).status, 431);
+  assert.equal((await answered(server, request('/', many(90)))).status, 101);
+  assert.equal((await answered(server, request('/', many(101)))).status, 431);
 });
 
 test('a long URL passes as long as the head fits', async (t) => {
@@ -102,10 +102,10 @@ test('a long URL passes as long as the head fits', async (t) => {
 test('handshakeTimeout: who says nothing, or half of it, or a byte at a time, is cut', async (t) => {
   const server = await launch(t, { options: { handshakeTimeout: 300 } });
   const began = Date.now();
-  const silent = await tcp(t, server.port);
-  const half = await tcp(t, server.port);
+  const silent = await tcp(server);
+  const half = await tcp(server);
   half.write('GET / HTTP/1.1\r\nHost: x\r\n');
-  const slow = await tcp(t, server.port);
+  const slow = await tcp(server);
   const bytes = request();
   let at = 0;
   const drip = setInterval(() => {
@@ -127,7 +127,7 @@ test('handshakeTimeout: who says nothing, or half of it, or a byte at a time, is
 
 test('a request that comes byte by byte is understood, and so are frames', async (t) => {
   const server = await launch(t);
-  const raw = await tcp(t, server.port);
+  const raw = await tcp(server);
   raw.socket.setNoDelay(true);
   for (const byte of request()) {
     raw.write(byte);
@@ -177,15 +177,15 @@ test('many connections at once are all served', async (t) => {
 
 test('protocols: the choice is one that was offered, and none when nothing fits', async (t) => {
   const server = await launch(t, { options: { protocols: ['known'] } });
-  const known = await answered(t, server, request('/', { 'Sec-WebSocket-Protocol': 'strange, known' }));
+  const known = await answered(server, request('/', { 'Sec-WebSocket-Protocol': 'strange, known' }));
   assert.equal(known.headers['sec-websocket-protocol'], 'known');
-  const strange = await answered(t, server, request('/', { 'Sec-WebSocket-Protocol': 'strange' }));
+  const strange = await answered(server, request('/', { 'Sec-WebSocket-Protocol': 'strange' }));
   assert.equal(strange.headers['sec-websocket-protocol'], undefined);
 });
 
 test('an offer of compression is declined', async (t) => {
   const server = await launch(t);
-  const raw = await answered(t, server, request('/', { 'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits' }));
+  const raw = await answered(server, request('/', { 'Sec-WebSocket-Extensions': 'permessage-deflate; client_max_window_bits' }));
   assert.equal(raw.status, 101);
   assert.equal(raw.headers['sec-websocket-extensions'], undefined);
 });

@@ -19,10 +19,10 @@ test('maxPayload: a message of that size passes, a larger one ends the connectio
 
 test('maxPayload counts a fragmented message whole, and refuses at the header, before the bytes have come', async (t) => {
   const server = await launch(t, { options: { maxPayload: 1000 } });
-  const parts = await open(t, server);
+  const parts = await open(server);
   parts.write(Buffer.concat([frame(TEXT, 'x'.repeat(600), { fin: false }), frame(0, 'x'.repeat(401))]));
   assert.equal((await parts.frame(CLOSE)).code, 1009);
-  const header = await open(t, server);
+  const header = await open(server);
   header.write(frame(BINARY, Buffer.alloc(100_000)).subarray(0, 14));
   assert.equal((await header.frame(CLOSE)).code, 1009);
 });
@@ -38,7 +38,7 @@ test('by default 1 MiB passes and a byte more does not', async (t) => {
 
 test('a ping is answered with its own payload, also between the fragments of a message', async (t) => {
   const server = await launch(t);
-  const raw = await open(t, server);
+  const raw = await open(server);
   raw.write(Buffer.concat([frame(TEXT, 'one ', { fin: false }), frame(PING, 'are you there?'), frame(0, 'two', { fin: true })]));
   assert.equal((await raw.frame(PONG)).text, 'are you there?');
   assert.equal((await server.told.next('text')).data, 'one two');
@@ -49,7 +49,7 @@ test('a ping is answered with its own payload, also between the fragments of a m
 
 test('pings: after half of idleTimeout in silence the server asks; who answers lives on', async (t) => {
   const server = await launch(t, { options: { idleTimeout: 800 } });
-  const raw = await open(t, server);
+  const raw = await open(server);
   const began = Date.now();
   for (let i = 0; i < 4; i++) {
     const ping = await raw.frame(PING, i);
@@ -64,7 +64,7 @@ test('pings: after half of idleTimeout in silence the server asks; who answers l
 test('idleTimeout: a client that does not even answer pings is cut, and handleClose sees 1006', async (t) => {
   const server = await launch(t, { options: { idleTimeout: 600 } });
   const other = await server.connect(); // answers pings by itself
-  const raw = await open(t, server);
+  const raw = await open(server);
   const began = Date.now();
   const { id } = await server.told.next('open');
   await raw.frame(PING);
@@ -79,7 +79,7 @@ test('idleTimeout: a client that does not even answer pings is cut, and handleCl
 
 test('pings: false asks nobody, and silence is cut all the same', async (t) => {
   const server = await launch(t, { options: { idleTimeout: 500, pings: false } });
-  const raw = await open(t, server);
+  const raw = await open(server);
   await raw.end();
   assert.deepEqual(raw.frames, []);
   assert.equal((await server.told.next('close')).code, 1006);
@@ -87,7 +87,7 @@ test('pings: false asks nobody, and silence is cut all the same', async (t) => {
 
 test('any byte counts as a sign of life, also part of a frame', async (t) => {
   const server = await launch(t, { options: { idleTimeout: 600, pings: false } });
-  const raw = await open(t, server);
+  const raw = await open(server);
   const bytes = frame(TEXT, 'drop by drop');
   const began = Date.now();
   for (const byte of bytes) {
@@ -101,7 +101,7 @@ test('any byte counts as a sign of life, also part of a frame', async (t) => {
 
 test('idleTimeout: 0 is off', async (t) => {
   const server = await launch(t, { options: { idleTimeout: 0 } });
-  const raw = await open(t, server);
+  const raw = await open(server);
   raw.write(frame(TEXT, 'x'));
   await server.told.next('text');
   assert.deepEqual(raw.frames, []);
@@ -173,7 +173,7 @@ test('the idle clock stands still while we ourselves do not read', async (t) => 
     }),
   });
   server.standard = true;
-  const paused = await open(t, server); // never answers a ping
+  const paused = await open(server); // never answers a ping
   const other = await server.connect();
   for (let n = 0; n < 20; n++) paused.write(frame(BINARY, Buffer.alloc(2048, n)));
   await server.told.next('got');

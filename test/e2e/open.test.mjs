@@ -29,7 +29,7 @@ test('handleOpen is told the id, the address, the headers and the request', asyn
     }),
     options: { protocols: ['chat', 'mqtt'] },
   });
-  const raw = await tcp(t, server.port);
+  const raw = await tcp(server);
   raw.write(
     request('/room/a%20b?x=1&y=%2F&x=2', {
       Host: 'example.test:80',
@@ -68,7 +68,7 @@ test('headers are a plain object that a hostile name cannot poison', async (t) =
       },
     }),
   });
-  const raw = await tcp(t, server.port);
+  const raw = await tcp(server);
   raw.write(request('/', { ['__proto__']: 'injected' }).replace('Host:', '__proto__: x\r\nconstructor: y\r\nHost:'));
   await raw.answer();
   const told = await server.told.next('open');
@@ -195,7 +195,7 @@ test('token and channels of a verdict are in place before the first message', as
     it: (id, request) => ({ token: Buffer.from('{"user":7}'), channels: ['news', Buffer.from('room')] }),
   }`));
   // The first message comes in the same segment as the request.
-  const raw = await tcp(t, server.port);
+  const raw = await tcp(server);
   raw.write(Buffer.concat([Buffer.from(request('/it')), frame(TEXT, 'first')]));
   const { id } = await server.told.next('open');
   assert.equal((await server.told.next('text')).token, '{"user":7}');
@@ -298,7 +298,7 @@ test('the client may leave while handleOpen still thinks', async (t) => {
     }),
   });
   server.standard = true;
-  const raw = await tcp(t, server.port);
+  const raw = await tcp(server);
   raw.write(request('/wait'));
   const { id } = await server.told.next('open');
   raw.destroy();
@@ -313,7 +313,7 @@ test('the client may leave while handleOpen still thinks', async (t) => {
 
 test('bytes right behind the request are not lost', async (t) => {
   const server = await launch(t);
-  const raw = await open(t, server, { behind: Buffer.concat([frame(TEXT, 'one'), frame(TEXT, 'two').subarray(0, 3)]) });
+  const raw = await open(server, { behind: Buffer.concat([frame(TEXT, 'one'), frame(TEXT, 'two').subarray(0, 3)]) });
   assert.equal((await server.told.next('text')).data, 'one');
   assert.equal(raw.status, 101);
 });

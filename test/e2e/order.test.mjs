@@ -38,7 +38,7 @@ test('1: every accepted connection has one open, then its messages, then one clo
 
 test('1: messages that came together with the close frame are handled before handleClose', async (t) => {
   const server = await launch(t);
-  const raw = await tcp(t, server.port);
+  const raw = await tcp(server);
   const messages = Array.from({ length: 100 }, (_, i) => frame(TEXT, `m${i}`));
   raw.write(Buffer.concat([Buffer.from(request()), ...messages, frame(CLOSE, Buffer.from([0x0f, 0xa0]))]));
   const { id } = await server.told.next('open');
@@ -49,7 +49,7 @@ test('1: messages that came together with the close frame are handled before han
 
 test('1: messages that came before the connection was cut are handled before handleClose', async (t) => {
   const server = await launch(t);
-  const raw = await open(t, server);
+  const raw = await open(server);
   const { id } = await server.told.next('open');
   raw.socket.end(Buffer.concat([frame(TEXT, 'one'), frame(TEXT, 'two'), frame(TEXT, 'half').subarray(0, 4)]));
   const close = await server.told.next('close');

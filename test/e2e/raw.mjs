@@ -160,19 +160,19 @@ export class Raw {
   }
 }
 
-/** A TCP connection on which nothing was said yet. */
-export async function tcp(t, target, { allowHalfOpen = false } = {}) {
-  const socket = net.connect(typeof target === 'object' ? target : { host: '127.0.0.1', port: target, allowHalfOpen });
+/** A TCP connection on which nothing was said yet. It ends with the server process at the latest. */
+export async function tcp(server) {
+  const socket = net.connect({ host: '127.0.0.1', port: server.port });
   const raw = new Raw(socket);
-  t.after(() => socket.destroy());
+  server.raws.push(raw);
   await until(() => raw.error || socket.readyState === 'open', 'a TCP connection');
   if (raw.error) throw raw.error;
   return raw;
 }
 
 /** An open WebSocket connection. */
-export async function open(t, server, { target = '/', headers = {}, behind = '' } = {}) {
-  const raw = await tcp(t, server.port);
+export async function open(server, { target = '/', headers = {}, behind = '' } = {}) {
+  const raw = await tcp(server);
   raw.write(Buffer.concat([Buffer.from(request(target, headers)), Buffer.from(behind)]));
   const status = await raw.answer();
   if (status !== 101) throw new Error(`refused: ${raw.head}`);

@@ -1,0 +1,117 @@
+// Runs the Autobahn test suite (its fuzzing client) against the built addon. By itself: `node run.mjs [section ...]`.
+//
+// The suite is a program for Python 2.7 and is used as published: it and all it needs come from PyPI into a virtual environment
+// of its own under test/.cache/. A case counts as passed only if the suite calls it OK or INFORMATIONAL, its closing included:
+// NON-STRICT and UNIMPLEMENTED are failures here, and so is a case that did not run.
+import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { logOf, must, outDir, root, run, StepFailed } from '../../runner/child.mjs';
+
+const here = path.dirname(fileURLToPath(import.meta.url));
+const requirements = path.join(here, 'requirements.txt');
+const venv = path.join(root, 'test/.cache/autobahn');
+const bin = (name) => path.join(venv, 'bin', name);
+
+/** Framing, pings, reserved bits, opcodes, fragmentation, UTF-8, closing; 9 sizes, 10 chopped frames. 8 and 11 do not exist. */
+export const SECTIONS = ['1', '2', '3', '4', '5', '6', '7', '9', '10'];
+
+function python27() {
+  const versions = path.join(homedir(), '.pyenv/versions');
+  const own = existsSync(versions) ? readdirSync(versions).filter((name) => name.startsWith('2.7.')) : [];
+  return [
+    process.env.PY27,
+    ...own.map((name) => path.join(versions, name, 'bin/python2.7')),
+    '/usr/bin/python2.7',
+    '/usr/local/bin/python2.7',
+  ].find((file) => file && existsSync(file));
+}
+
+/** Why it cannot run here, if so. */
+export function missing() {
+  if (process.platform !== 'linux' || process.arch !== 'x64') {
+    return { why: 'the suite is pinned for x86-64 Linux', enable: 'run it on such a machine' };
+  }
+  if (!python27() && !existsSync(bin('wstest'))) {
+    return { why: 'it needs a CPython 2.7', enable: 'pyenv install 2.7.18, or PY27=/path/to/python2.7' };
+  }
+  return undefined;
+}
+
+async function install(log) {
+  const wanted = createHash('sha256').update(readFileSync(requirements)).digest('hex');
+  const stamp = path.join(venv, 'installed');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === wanted) return;
+  rmSync(venv, { recursive: true, force: true });
+  // The last virtualenv that can make an environment for Python 2.7, in a throw-away environment of Python 3.
+  const maker = `${venv}.maker`;
+  rmSync(maker, { recursive: true, force: true });
+  await must('python3', ['-m', 'venv', maker], { log });
+  await must(path.join(maker, 'bin/pip'), ['-q', 'install', 'virtualenv==20.21.1'], { log });
+  await must(path.join(maker, 'bin/virtualenv'), ['-q', '-p', python27(), venv], { log });
+  await must(bin('pip'), ['-q', 'install', '--require-hashes', '--no-deps', '-r', requirements], { log, minutes: 10 });
+  rmSync(maker, { recursive: true, force: true });
+  writeFileSync(stamp, wanted);
+}
+
+async function startServer() {
+  const child = spawn(process.execPath, [path.join(here, 'server.cjs')], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const url = await new Promise((resolve, reject) => {
+    child.stdout.once('data', (text) => resolve(String(text).trim()));
+    child.once('exit', (code) => reject(new StepFailed(`the echo server ended with ${code}`)));
+  });
+  return { url, child };
+}
+
+/** { passed, failed, skipped }, and the cases that failed in the error's message. */
+export async function runAutobahn(sections = SECTIONS) {
+  const folder = path.join(outDir, 'autobahn');
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  await install(logOf('autobahn-install'));
+  const server = await startServer();
+  try {
+    const spec = {
+      outdir: path.join(folder, 'report'),
+      servers: [{ agent: 'wsbroker', url: server.url }],
+      cases: sections.map((section) => (section.includes('.') ? section : `${section}.*`)),
+      'exclude-cases': [],
+      'exclude-agent-cases': {},
+    };
+    writeFileSync(path.join(folder, 'spec.json'), JSON.stringify(spec));
+    await must(bin('python'), [path.join(here, 'cases.py'), folder], { log: logOf('autobahn-cases') });
+    const log = logOf('autobahn');
+    const end = await run(bin('wstest'), ['-m', 'fuzzingclient', '-s', path.join(folder, 'spec.json')], { log, minutes: 10 });
+    return judge(folder, log, end);
+  } finally {
+    server.child.kill('SIGKILL');
+  }
+}
+
+function judge(folder, log, end) {
+  const due = JSON.parse(readFileSync(path.join(folder, 'due.json'), 'utf8'));
+  const index = path.join(folder, 'report/index.json');
+  // The suite writes its report at the very end only.
+  const results = existsSync(index) ? JSON.parse(readFileSync(index, 'utf8')).wsbroker ?? {} : {};
+  const good = ['OK', 'INFORMATIONAL'];
+  const failed = due.filter((id) => !good.includes(results[id]?.behavior) || !good.includes(results[id]?.behaviorClose));
+  const counts = { passed: due.length - failed.length, failed: failed.length, skipped: 0 };
+  if (due.length > 0 && failed.length === 0) return counts;
+  const shown = failed.slice(0, 20).map((id) => {
+    const { behavior = 'not run', behaviorClose = '' } = results[id] ?? {};
+    return `${id} ${behavior}${good.includes(behaviorClose) ? '' : ` (closing: ${behaviorClose})`}`;
+  });
+  const why = end.timedOut ? 'stopped by its time limit: ' : '';
+  throw new StepFailed(`${why}${shown.join(', ')}${failed.length > 20 ? ', …' : ''}; see ${path.relative(root, folder)}/report`, { log, counts });
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const wanted = process.argv.slice(2);
+  const reason = missing();
+  if (reason) throw new Error(`${reason.why}; ${reason.enable}`);
+  console.log(await runAutobahn(wanted.length > 0 ? wanted : SECTIONS));
+}

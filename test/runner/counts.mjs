@@ -1,0 +1,24 @@
+// How many tests passed, failed and were skipped, read off what the test runners print.
+
+const sum = (text, pattern) => [...text.matchAll(pattern)].reduce((total, match) => total + Number(match[1]), 0);
+const plain = (text) => text.replace(/\x1b\[[0-9;]*m/g, '');
+
+/** `node --test --test-reporter=spec` (one summary a run). */
+export function nodeCounts(output) {
+  const text = plain(output);
+  const of = (word) => sum(text, new RegExp(`^. ${word} (\\d+)$`, 'gm'));
+  return { passed: of('pass'), failed: of('fail') + of('cancelled'), skipped: of('skipped') + of('todo') };
+}
+
+/** `cargo nextest run`. */
+export function nextestCounts(output) {
+  const summary = /^ *Summary .*$/m.exec(plain(output))?.[0] ?? '';
+  const of = (word) => sum(summary, new RegExp(`(\\d+) ${word}`, 'g'));
+  return { passed: of('passed'), failed: of('failed') + of('timed out'), skipped: of('skipped') };
+}
+
+/** `cargo test`, also of several crates. */
+export function cargoCounts(output) {
+  const lines = plain(output).match(/^test result: .*$/gm)?.join('\n') ?? '';
+  return { passed: sum(lines, /(\d+) passed/g), failed: sum(lines, /(\d+) failed/g), skipped: sum(lines, /(\d+) ignored/g) };
+}

@@ -1,0 +1,164 @@
+// What `npm test` consists of, in order. A step: { part, name, after?, missing?, run }.
+//   after     names of steps that must not have failed; they run whenever this one is asked for
+//   missing   resolves to { why, enable } if this cannot run here
+//   run       resolves to { passed, failed, skipped }, or throws a StepFailed
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import path from 'node:path';
+
+import { missing as autobahnMissing, runAutobahn } from '../conformance/autobahn/run.mjs';
+import { logOf, must, onWindows, root, run, StepFailed } from './child.mjs';
+import { cargoCounts, nextestCounts, nodeCounts } from './counts.mjs';
+import { findBun, findNode, NODE_VERSIONS } from './runtimes.mjs';
+
+const one = { passed: 1, failed: 0, skipped: 0 };
+const answers = (command, ...args) => spawnSync(command, args, { cwd: root, timeout: 60_000 }).status === 0;
+const bin = (name) => path.join(root, 'node_modules/.bin', onWindows ? `${name}.cmd` : name);
+
+/** A step that is one check: it passes or fails. */
+const check = (part, name, command, args, { minutes = 10, ...more } = {}) => ({
+  part,
+  name,
+  ...more,
+  run: async () => {
+    await must(command, args, { log: logOf(name), minutes, env: more.env });
+    return one;
+  },
+});
+
+/** Fails unless the child ended well and ran something. */
+function judged(name, end, counts, log) {
+  const { passed, failed } = counts;
+  if (end.code === 0 && failed === 0 && passed > 0) return counts;
+  const why = end.timedOut ? 'stopped by its time limit' : failed > 0 ? `${failed} failed` : passed === 0 && end.code === 0 ? 'ran no test' : `status ${end.code ?? end.signal}`;
+  throw new StepFailed(`${why}, all of it in ${path.relative(root, log)}`, { log, counts });
+}
+
+const files = (folder, pattern = /\.test\.[cm]js$/) => {
+  const full = path.join(root, folder);
+  if (!existsSync(full)) return [];
+  return readdirSync(full).filter((name) => pattern.test(name)).sort().map((name) => path.join(folder, name));
+};
+
+/** Test files run by node:test, all on this Node. */
+const nodeTest = (part, name, tests, { minutes = 10, env, ...more } = {}) => ({
+  part,
+  name,
+  after: ['build'],
+  ...more,
+  run: async () => {
+    const log = logOf(name);
+    const extra = typeof env === 'function' ? await env() : env;
+    const end = await run(process.execPath, ['--test', '--test-reporter=spec', ...tests], { log, minutes, env: extra });
+    return judged(name, end, nodeCounts(end.text), log);
+  },
+});
+
+const cargoMissing = () => (answers('cargo', '--version') ? undefined : { why: 'no cargo', enable: 'install Rust from https://rustup.rs' });
+const component = (name) => () =>
+  answers('cargo', name, '--version') ? undefined : { why: `no cargo ${name}`, enable: `rustup component add ${name === 'fmt' ? 'rustfmt' : name}` };
+
+const rust = [
+  check('rust', 'rustfmt', 'cargo', ['fmt', '--all', '--check'], { missing: component('fmt') }),
+  check('rust', 'clippy', 'cargo', ['clippy', '--workspace', '--all-targets', '--locked', '--', '-D', 'warnings'], { missing: component('clippy'), minutes: 20 }),
+  {
+    part: 'rust',
+    name: 'cargo test',
+    missing: cargoMissing,
+    run: async (name) => {
+      const log = logOf(name);
+      const nextest = answers('cargo', 'nextest', '--version');
+      const args = nextest ? ['nextest', 'run', '--no-fail-fast'] : ['test', '--all-targets', '--no-fail-fast'];
+      const end = await run('cargo', [...args, '--workspace', '--locked'], { log, minutes: 20 });
+      return judged(name, end, nextest ? nextestCounts(end.text) : cargoCounts(end.text), log);
+    },
+  },
+  {
+    part: 'rust',
+    name: 'cargo doctests',
+    missing: cargoMissing,
+    run: async (name) => {
+      const log = logOf(name);
+      const end = await run('cargo', ['test', '--doc', '--workspace', '--locked'], { log, minutes: 15 });
+      const counts = cargoCounts(end.text);
+      // No example at all is not a failure.
+      return judged(name, end, counts.failed === 0 && end.code === 0 ? { ...counts, passed: Math.max(1, counts.passed) } : counts, log);
+    },
+  },
+];
+
+const GENERATED = ['lib', 'src/native.d.cts', 'README.md', 'docs/reference.md', 'platforms'];
+const SOURCES = ['src', 'crates', 'scripts'];
+const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' });
+
+const build = [
+  check('build', 'build', process.execPath, ['scripts/build.mjs'], { minutes: 25, missing: cargoMissing }),
+  {
+    part: 'generated',
+    name: 'generated files',
+    after: ['build'],
+    missing: () => (git('rev-parse', '--is-inside-work-tree').status === 0 ? undefined : { why: 'no git checkout', enable: 'git clone the repository' }),
+    run: async (name) => {
+      const log = logOf(name);
+      for (const script of ['docs', 'platforms']) {
+        if (existsSync(path.join(root, `scripts/${script}.mjs`))) await must(process.execPath, [`scripts/${script}.mjs`], { log, minutes: 3 });
+      }
+      const dirty = git('status', '--porcelain', '--', ...GENERATED).stdout;
+      if (dirty === '') return one;
+      const editing = git('status', '--porcelain', '--', ...SOURCES, ':!src/native.d.cts').stdout;
+      // Somebody who is changing the sources has just had them regenerated, and commits both together.
+      if (editing !== '' && process.env.CI !== 'true') return { ...one, note: `to be committed together with the sources:\n${dirty}` };
+      await run('git', ['--no-pager', 'diff', '--stat', '--', ...GENERATED], { log });
+      throw new StepFailed(`not what the sources make; commit what npm run build and npm run docs made:\n${dirty}`, { log });
+    },
+  },
+];
+
+const tsc = bin('tsc');
+const types = [
+  check('types', 'TypeScript', tsc, ['-p', '.', '--noEmit']),
+  ...(existsSync(path.join(root, 'test/types/tsconfig.json')) ? [check('types', 'type tests', tsc, ['-p', 'test/types', '--noEmit'], { after: ['build'] })] : []),
+];
+
+const e2e = files('test/e2e');
+const runtimes = [
+  ...NODE_VERSIONS.map((version) => ({ name: `Node ${version.split('.')[0]}`, find: () => findNode(version) })),
+  { name: 'Bun', find: findBun },
+].map(({ name, find }) => {
+  let found;
+  const look = async () => (found ??= await find());
+  return nodeTest('e2e', `e2e on ${name}`, e2e, {
+    minutes: 15,
+    missing: async () => ((await look()).binary ? undefined : look()),
+    env: async () => ({ WSB_RUNTIME: (await look()).binary }),
+  });
+});
+
+const browserMissing = () => {
+  const wanted = process.env.CHROMIUM ?? '/usr/bin/chromium';
+  if (!existsSync(wanted)) return { why: `no Chromium at ${wanted}`, enable: 'apt-get install chromium, or CHROMIUM=/path/to/chromium' };
+  return undefined;
+};
+
+/** Only what is there: a folder without tests makes no step. */
+const folder = (part, name, where, more) => {
+  const tests = files(where);
+  return tests.length > 0 ? [nodeTest(part, name, tests, more)] : [];
+};
+
+export const steps = [
+  ...rust,
+  ...build,
+  ...types,
+  ...folder('unit', 'unit tests', 'test/unit', {}),
+  ...runtimes,
+  ...folder('examples', 'examples', 'test/example', {}),
+  ...folder('browser', 'browser', 'test/browser', { missing: browserMissing }),
+  nodeTest('readme', 'README examples', ['test/readme.test.mjs'], {
+    env: async () => ({ BUN: (await findBun()).binary ?? '' }),
+    missing: async () => ((await findBun()).binary ? undefined : findBun()),
+  }),
+  { part: 'autobahn', name: 'Autobahn', after: ['build'], missing: autobahnMissing, run: () => runAutobahn() },
+];
+
+export const parts = [...new Set(steps.map((step) => step.part))];

@@ -52,11 +52,7 @@ impl CloseCode {
 
     /// The code, if it may stand on the wire ([`is_sendable`](Self::is_sendable)).
     pub const fn new(code: u16) -> Option<Self> {
-        if Self::is_sendable(code) {
-            Some(Self(code))
-        } else {
-            None
-        }
+        if Self::is_sendable(code) { Some(Self(code)) } else { None }
     }
 
     /// Whether a close frame may carry `code`: 1000-1003 and 1007-1014 are defined (section 7.4.1 and the
@@ -119,8 +115,7 @@ mod tests {
     use super::*;
 
     fn decode_both(payload: &[u8]) -> Result<Option<(u16, String)>, ProtocolError> {
-        let own =
-            |frame: Option<CloseFrame<'_>>| frame.map(|f| (f.code.get(), f.reason.into_owned()));
+        let own = |frame: Option<CloseFrame<'_>>| frame.map(|f| (f.code.get(), f.reason.into_owned()));
         let mut bytes = payload.to_vec();
         let borrowed = decode(Payload::Borrowed(&mut bytes)).map(own);
         assert_eq!(decode(Payload::Owned(payload.to_vec())).map(own), borrowed);
@@ -160,9 +155,6 @@ mod tests {
 
     #[test]
     fn a_bad_code_is_told_before_a_bad_reason() {
-        assert_eq!(
-            decode_both(b"\0\0\xff"),
-            Err(ProtocolError::InvalidCloseCode(0))
-        );
+        assert_eq!(decode_both(b"\0\0\xff"), Err(ProtocolError::InvalidCloseCode(0)));
     }
 }

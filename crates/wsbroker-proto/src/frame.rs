@@ -164,11 +164,7 @@ fn close_payload(payload: &mut [u8; MAX_CONTROL], code: Option<CloseCode>, reaso
 }
 
 fn fit(opcode: Opcode, payload: &[u8]) -> &[u8] {
-    if opcode.is_control() {
-        &payload[..payload.len().min(MAX_CONTROL)]
-    } else {
-        payload
-    }
+    if opcode.is_control() { &payload[..payload.len().min(MAX_CONTROL)] } else { payload }
 }
 
 /// Writing as a client does: masked (RFC 6455, section 5.3).
@@ -178,13 +174,7 @@ pub mod client {
 
     /// The header of a masked frame. The key should be unpredictable to whoever chose the payload
     /// (section 10.3).
-    pub fn header(
-        fin: bool,
-        rsv1: bool,
-        opcode: Opcode,
-        payload_len: usize,
-        key: [u8; 4],
-    ) -> Header {
+    pub fn header(fin: bool, rsv1: bool, opcode: Opcode, payload_len: usize, key: [u8; 4]) -> Header {
         let fin = if fin { FIN } else { 0 };
         let rsv1 = if rsv1 { RSV1 } else { 0 };
         Header::new(fin | rsv1 | opcode as u8, payload_len).masked(key)
@@ -201,21 +191,9 @@ pub mod client {
     /// client::write_frame(&mut out, true, Opcode::Text, b"abc", [1, 1, 1, 1]);
     /// assert_eq!(out, b"\x81\x83\x01\x01\x01\x01`cb");
     /// ```
-    pub fn write_frame(
-        out: &mut Vec<u8>,
-        fin: bool,
-        opcode: Opcode,
-        payload: &[u8],
-        mask: [u8; 4],
-    ) {
+    pub fn write_frame(out: &mut Vec<u8>, fin: bool, opcode: Opcode, payload: &[u8], mask: [u8; 4]) {
         let payload = fit(opcode, payload);
-        let header = header(
-            fin || opcode.is_control(),
-            false,
-            opcode,
-            payload.len(),
-            mask,
-        );
+        let header = header(fin || opcode.is_control(), false, opcode, payload.len(), mask);
         out.reserve(header.len() + payload.len());
         out.extend_from_slice(header.as_ref());
         let start = out.len();
@@ -291,11 +269,7 @@ pub(crate) fn decode(bytes: &[u8], expect: Expect) -> Result<Option<FrameHead>, 
         return Ok(None);
     };
     if (second & MASKED != 0) != expect.masked {
-        return Err(if expect.masked {
-            ProtocolError::MaskMissing
-        } else {
-            ProtocolError::MaskUnexpected
-        });
+        return Err(if expect.masked { ProtocolError::MaskMissing } else { ProtocolError::MaskUnexpected });
     }
     let short = second & !MASKED;
     if control {
@@ -342,14 +316,7 @@ pub(crate) fn decode(bytes: &[u8], expect: Expect) -> Result<Option<FrameHead>, 
     } else {
         ([0; 4], at)
     };
-    Ok(Some(FrameHead {
-        fin,
-        rsv1,
-        opcode,
-        len,
-        key,
-        size,
-    }))
+    Ok(Some(FrameHead { fin, rsv1, opcode, len, key, size }))
 }
 
 #[cfg(test)]
@@ -364,24 +331,14 @@ mod tests {
         assert_eq!(header(126), [0x82, 126, 0, 126]);
         assert_eq!(header(0xffff), [0x82, 126, 0xff, 0xff]);
         assert_eq!(header(0x1_0000), [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0]);
-        assert_eq!(
-            server_header(Opcode::Text, false, usize::MAX).len(),
-            MAX_SERVER_HEADER
-        );
-        assert_eq!(
-            client::header(false, true, Opcode::Text, 0x1_0000, [9; 4]).len(),
-            MAX_HEADER
-        );
+        assert_eq!(server_header(Opcode::Text, false, usize::MAX).len(), MAX_SERVER_HEADER);
+        assert_eq!(client::header(false, true, Opcode::Text, 0x1_0000, [9; 4]).len(), MAX_HEADER);
     }
 
     #[test]
     fn a_header_is_read_as_it_was_written_and_never_from_a_part_of_it() {
         for (masked, key) in [(false, [0; 4]), (true, [1, 2, 3, 4])] {
-            let expect = Expect {
-                masked,
-                in_message: false,
-                rsv1: true,
-            };
+            let expect = Expect { masked, in_message: false, rsv1: true };
             for len in [0usize, 1, 125, 126, 0xffff, 0x1_0000, 1 << 40] {
                 let header = if masked {
                     client::header(false, true, Opcode::Binary, len, key)
@@ -393,10 +350,7 @@ mod tests {
                     assert_eq!(decode(&bytes[..cut], expect), Ok(None));
                 }
                 let head = decode(bytes, expect).unwrap().unwrap();
-                assert_eq!(
-                    (head.len, head.size, head.key),
-                    (len as u64, bytes.len(), key)
-                );
+                assert_eq!((head.len, head.size, head.key), (len as u64, bytes.len(), key));
                 assert!(head.rsv1 && !head.fin);
             }
         }
@@ -404,12 +358,7 @@ mod tests {
 
     #[test]
     fn a_reason_is_cut_between_characters() {
-        for reason in [
-            "a".repeat(200),
-            "ü".repeat(100),
-            "a€".repeat(50),
-            "😀".repeat(40),
-        ] {
+        for reason in ["a".repeat(200), "ü".repeat(100), "a€".repeat(50), "😀".repeat(40)] {
             let mut out = Vec::new();
             write_close(&mut out, Some(CloseCode::POLICY), &reason);
             assert!((120..=MAX_REASON).contains(&(out.len() - 4)));

@@ -42,11 +42,7 @@ impl Limits {
     /// The most bytes a message may bring on the wire.
     #[inline]
     pub(crate) fn ceiling(&self, compressed: bool) -> usize {
-        let slack = if compressed {
-            (self.max_message / 8).saturating_add(64)
-        } else {
-            0
-        };
+        let slack = if compressed { (self.max_message / 8).saturating_add(64) } else { 0 };
         self.max_message.saturating_add(slack)
     }
 }

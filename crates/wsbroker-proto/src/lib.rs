@@ -38,8 +38,7 @@ pub mod utf8;
 pub use close::{CloseCode, CloseFrame, MAX_REASON};
 pub use error::ProtocolError;
 pub use frame::{
-    Header, MAX_CONTROL, MAX_HEADER, MAX_SERVER_HEADER, Opcode, client, server_header, write_close,
-    write_frame,
+    Header, MAX_CONTROL, MAX_HEADER, MAX_SERVER_HEADER, Opcode, client, server_header, write_close, write_frame,
 };
 pub use item::{Input, Item, Limits, MessageKind, Payload, Role};
 pub use parser::Parser;

@@ -56,11 +56,8 @@ mod tests {
         for start in 0..8 {
             for len in 0..70 {
                 let mut data: Vec<u8> = (0..100).map(|i| (i * 37) as u8).collect();
-                let expected: Vec<u8> = data[start..start + len]
-                    .iter()
-                    .enumerate()
-                    .map(|(i, byte)| byte ^ key[i % 4])
-                    .collect();
+                let expected: Vec<u8> =
+                    data[start..start + len].iter().enumerate().map(|(i, byte)| byte ^ key[i % 4]).collect();
                 let ascii = apply(&mut data[start..start + len], key);
                 assert_eq!(data[start..start + len], expected);
                 assert_eq!(ascii, expected.is_ascii());

@@ -24,6 +24,16 @@ enum Phase {
     Done,
 }
 
+/// The kind of message that a frame begins; `None` if it begins none.
+#[inline]
+fn kind_of(opcode: Opcode) -> Option<MessageKind> {
+    match opcode {
+        Opcode::Text => Some(MessageKind::Text),
+        Opcode::Binary => Some(MessageKind::Binary),
+        _ => None,
+    }
+}
+
 /// A message whose first frame has begun.
 #[derive(Clone, Copy, Debug)]
 struct Unfinished {
@@ -66,7 +76,8 @@ pub struct Parser {
     header_len: u8,
     /// How many of the buffer's last bytes belong to the current control frame.
     control_len: u8,
-    /// How many of the message's last bytes begin a character that is not complete.
+    /// How many of the message's last bytes begin a character that is not complete. A message that ends
+    /// well leaves 0 behind.
     utf8_pending: u8,
     /// The masking key, turned so that it begins with the next byte's.
     key: [u8; 4],
@@ -106,11 +117,7 @@ impl Parser {
     /// # Errors
     /// [`ProtocolError`]: the connection must be failed with [`ProtocolError::close_code`].
     #[inline]
-    pub fn next<'a>(
-        &mut self,
-        input: &mut Input<'a>,
-        limits: &Limits,
-    ) -> Result<Option<Item<'a>>, ProtocolError> {
+    pub fn next<'a>(&mut self, input: &mut Input<'a>, limits: &Limits) -> Result<Option<Item<'a>>, ProtocolError> {
         let result = self.step(input, limits);
         if result.is_err() {
             self.finish();
@@ -130,11 +137,7 @@ impl Parser {
     }
 
     #[inline]
-    fn step<'a>(
-        &mut self,
-        input: &mut Input<'a>,
-        limits: &Limits,
-    ) -> Result<Option<Item<'a>>, ProtocolError> {
+    fn step<'a>(&mut self, input: &mut Input<'a>, limits: &Limits) -> Result<Option<Item<'a>>, ProtocolError> {
         loop {
             match self.phase {
                 Phase::Header => {
@@ -143,7 +146,7 @@ impl Parser {
                     };
                     let len = self.admit(&head, limits)?;
                     let whole = head.fin && len <= input.remaining();
-                    if whole && (self.buffer.is_empty() || head.opcode.is_control()) {
+                    if whole && head.opcode != Opcode::Continuation {
                         let bytes = input.take(len);
                         let ascii = mask::apply(bytes, head.key);
                         return self.whole_frame(&head, bytes, ascii).map(Some);
@@ -167,11 +170,7 @@ impl Parser {
 
     /// The next header, once it is whole.
     #[inline]
-    fn read_header(
-        &mut self,
-        input: &mut Input<'_>,
-        limits: &Limits,
-    ) -> Result<Option<FrameHead>, ProtocolError> {
+    fn read_header(&mut self, input: &mut Input<'_>, limits: &Limits) -> Result<Option<FrameHead>, ProtocolError> {
         let expect = Expect {
             masked: self.role == Role::Server,
             in_message: self.unfinished.is_some(),
@@ -188,11 +187,7 @@ impl Parser {
 
     /// Moves header bytes from `input` into the parser until the header is whole.
     #[cold]
-    fn gather_header(
-        &mut self,
-        input: &mut Input<'_>,
-        expect: Expect,
-    ) -> Result<Option<FrameHead>, ProtocolError> {
+    fn gather_header(&mut self, input: &mut Input<'_>, expect: Expect) -> Result<Option<FrameHead>, ProtocolError> {
         // One byte at a time is the simplest that never takes one too many; this path is rare and short.
         while let [byte] = input.take(1) {
             let Some(free) = self.header.get_mut(usize::from(self.header_len)) else {
@@ -200,10 +195,7 @@ impl Parser {
             };
             *free = *byte;
             self.header_len += 1;
-            let bytes = self
-                .header
-                .get(..usize::from(self.header_len))
-                .unwrap_or_default();
+            let bytes = self.header.get(..usize::from(self.header_len)).unwrap_or_default();
             if let Some(head) = frame::decode(bytes, expect)? {
                 self.header_len = 0;
                 return Ok(Some(head));
@@ -218,9 +210,7 @@ impl Parser {
         let room = if head.opcode.is_control() {
             frame::MAX_CONTROL
         } else {
-            let compressed = self
-                .unfinished
-                .map_or(head.rsv1, |message| message.compressed);
+            let compressed = self.unfinished.map_or(head.rsv1, |message| message.compressed);
             limits.ceiling(compressed).saturating_sub(self.buffer.len())
         };
         match usize::try_from(head.len) {
@@ -229,7 +219,7 @@ impl Parser {
         }
     }
 
-    /// A final frame whose payload lies whole in the input, with nothing gathered before it.
+    /// A control frame, or the only frame of a message, that lies whole in the input.
     #[inline]
     fn whole_frame<'a>(
         &mut self,
@@ -237,59 +227,18 @@ impl Parser {
         bytes: &'a mut [u8],
         ascii: bool,
     ) -> Result<Item<'a>, ProtocolError> {
-        let unfinished = match head.opcode {
-            Opcode::Text => Unfinished {
-                kind: MessageKind::Text,
-                compressed: head.rsv1,
-            },
-            Opcode::Binary => Unfinished {
-                kind: MessageKind::Binary,
-                compressed: head.rsv1,
-            },
-            _ => return self.rare_frame(head.opcode, bytes, ascii),
+        let compressed = head.rsv1;
+        let Some(kind) = kind_of(head.opcode) else {
+            return self.control_item(head.opcode, Payload::Borrowed(bytes));
         };
-        Self::whole_message(unfinished, bytes, ascii)
-    }
-
-    #[inline]
-    fn whole_message(
-        unfinished: Unfinished,
-        bytes: &mut [u8],
-        ascii: bool,
-    ) -> Result<Item<'_>, ProtocolError> {
-        let Unfinished { kind, compressed } = unfinished;
         if kind == MessageKind::Text && !compressed && !ascii {
             utf8::check(bytes)?;
         }
-        Ok(Item::Message {
-            kind,
-            payload: Payload::Borrowed(bytes),
-            compressed,
-        })
+        Ok(Item::Message { kind, payload: Payload::Borrowed(bytes), compressed })
     }
 
-    /// A whole control frame, or the last fragment of a message whose others were empty.
     #[cold]
-    fn rare_frame<'a>(
-        &mut self,
-        opcode: Opcode,
-        bytes: &'a mut [u8],
-        ascii: bool,
-    ) -> Result<Item<'a>, ProtocolError> {
-        match (opcode, self.unfinished) {
-            (Opcode::Continuation, Some(unfinished)) => {
-                self.unfinished = None;
-                Self::whole_message(unfinished, bytes, ascii)
-            }
-            _ => self.control_item(opcode, Payload::Borrowed(bytes)),
-        }
-    }
-
-    fn control_item<'a>(
-        &mut self,
-        opcode: Opcode,
-        payload: Payload<'a>,
-    ) -> Result<Item<'a>, ProtocolError> {
+    fn control_item<'a>(&mut self, opcode: Opcode, payload: Payload<'a>) -> Result<Item<'a>, ProtocolError> {
         Ok(match opcode {
             Opcode::Ping => Item::Ping(payload),
             Opcode::Pong => Item::Pong(payload),
@@ -317,25 +266,14 @@ impl Parser {
         self.key = head.key;
         self.remaining = len;
         self.control_len = 0;
-        let kind = match head.opcode {
-            Opcode::Text => MessageKind::Text,
-            Opcode::Binary => MessageKind::Binary,
-            _ => return,
-        };
-        self.utf8_pending = 0;
-        self.unfinished = Some(Unfinished {
-            kind,
-            compressed: head.rsv1,
-        });
+        if let Some(kind) = kind_of(head.opcode) {
+            self.unfinished = Some(Unfinished { kind, compressed: head.rsv1 });
+        }
     }
 
     /// Takes what `input` has of the current frame's payload, and gives the item that this completes.
     #[cold]
-    fn gather<'a>(
-        &mut self,
-        input: &mut Input<'_>,
-        limits: &Limits,
-    ) -> Result<Option<Item<'a>>, ProtocolError> {
+    fn gather<'a>(&mut self, input: &mut Input<'_>, limits: &Limits) -> Result<Option<Item<'a>>, ProtocolError> {
         let bytes = input.take(self.remaining);
         self.reserve(bytes.len(), limits);
         let mut ascii = true;
@@ -354,23 +292,11 @@ impl Parser {
             }
             self.phase = Phase::Header;
             let start = self.buffer.len() - usize::from(self.control_len);
-            let payload = if start == 0 {
-                mem::take(&mut self.buffer)
-            } else {
-                self.buffer.split_off(start)
-            };
-            return self
-                .control_item(self.opcode, Payload::Owned(payload))
-                .map(Some);
+            let payload = if start == 0 { mem::take(&mut self.buffer) } else { self.buffer.split_off(start) };
+            return self.control_item(self.opcode, Payload::Owned(payload)).map(Some);
         }
 
-        let text = matches!(
-            self.unfinished,
-            Some(Unfinished {
-                kind: MessageKind::Text,
-                compressed: false
-            })
-        );
+        let text = matches!(self.unfinished, Some(Unfinished { kind: MessageKind::Text, compressed: false }));
         if text && !(ascii && self.utf8_pending == 0) {
             let start = self.buffer.len() - bytes.len() - usize::from(self.utf8_pending);
             let pending = utf8::check_start(self.buffer.get(start..).unwrap_or_default())?;
@@ -390,13 +316,7 @@ impl Parser {
         let payload = Payload::Owned(mem::take(&mut self.buffer));
         // A data frame always has its message: `begin_frame` set it, or `decode` refused the continuation.
         let unfinished = self.unfinished.take();
-        Ok(
-            unfinished.map(|Unfinished { kind, compressed }| Item::Message {
-                kind,
-                payload,
-                compressed,
-            }),
-        )
+        Ok(unfinished.map(|Unfinished { kind, compressed }| Item::Message { kind, payload, compressed }))
     }
 
     /// Makes room for `more` bytes that have arrived. Doubling keeps the copies amortised, also over many tiny
@@ -414,11 +334,7 @@ impl Parser {
             doubled.min(len + self.remaining)
         } else {
             let ceiling = limits.ceiling(self.unfinished.is_some_and(|message| message.compressed));
-            if needed <= ceiling {
-                doubled.max(64).min(ceiling)
-            } else {
-                doubled
-            }
+            if needed <= ceiling { doubled.max(64).min(ceiling) } else { doubled }
         };
         self.buffer.reserve_exact(capacity - len);
     }

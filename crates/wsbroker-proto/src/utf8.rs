@@ -8,9 +8,7 @@ use crate::error::ProtocolError;
 /// [`ProtocolError::InvalidUtf8`].
 #[inline]
 pub fn check(text: &[u8]) -> Result<(), ProtocolError> {
-    simdutf8::basic::from_utf8(text)
-        .map(|_| ())
-        .map_err(|_| ProtocolError::InvalidUtf8)
+    simdutf8::basic::from_utf8(text).map(|_| ()).map_err(|_| ProtocolError::InvalidUtf8)
 }
 
 /// Checks the beginning of a text, and returns how many bytes at its end (0 to 3) belong to a character
@@ -45,17 +43,8 @@ mod tests {
     /// Whether some continuation makes `text` valid, by trying: a valid text cut anywhere is a valid start.
     fn can_become_valid(text: &[u8]) -> bool {
         // No character needs more than three further bytes, and these reach every valid end of one.
-        const ENDS: [&[u8]; 7] = [
-            b"",
-            b"\x80",
-            b"\xa0",
-            b"\x80\x80",
-            b"\xa0\x80",
-            b"\x80\x80\x80",
-            b"\x90\x80\x80",
-        ];
-        ENDS.iter()
-            .any(|end| std::str::from_utf8(&[text, end].concat()).is_ok())
+        const ENDS: [&[u8]; 7] = [b"", b"\x80", b"\xa0", b"\x80\x80", b"\xa0\x80", b"\x80\x80\x80", b"\x90\x80\x80"];
+        ENDS.iter().any(|end| std::str::from_utf8(&[text, end].concat()).is_ok())
     }
 
     #[test]
@@ -63,16 +52,8 @@ mod tests {
         for a in 0..=255 {
             for b in 0..=255 {
                 for text in [&[a][..], &[a, b], &[a, b, 0x80], &[b'x', a, b, 0xbf, 0xbf]] {
-                    assert_eq!(
-                        check_start(text).is_ok(),
-                        can_become_valid(text),
-                        "{text:02x?}"
-                    );
-                    assert_eq!(
-                        check(text).is_ok(),
-                        std::str::from_utf8(text).is_ok(),
-                        "{text:02x?}"
-                    );
+                    assert_eq!(check_start(text).is_ok(), can_become_valid(text), "{text:02x?}");
+                    assert_eq!(check(text).is_ok(), std::str::from_utf8(text).is_ok(), "{text:02x?}");
                 }
             }
         }
@@ -80,26 +61,13 @@ mod tests {
 
     #[test]
     fn surrogates_overlong_forms_and_what_is_beyond_unicode_fail_at_their_second_byte() {
-        for bad in [
-            &b"\xed\xa0"[..],
-            b"\xc0",
-            b"\xc1",
-            b"\xe0\x9f",
-            b"\xf0\x8f",
-            b"\xf4\x90",
-            b"\xf5",
-            b"\xff",
-            b"\x80",
-        ] {
+        for bad in
+            [&b"\xed\xa0"[..], b"\xc0", b"\xc1", b"\xe0\x9f", b"\xf0\x8f", b"\xf4\x90", b"\xf5", b"\xff", b"\x80"]
+        {
             assert!(check_start(bad).is_err(), "{bad:02x?}");
         }
-        for (start, pending) in [
-            (&b"\xed\x9f"[..], 2),
-            (b"\xc2", 1),
-            (b"\xe0\xa0", 2),
-            (b"\xf4\x8f\xbf", 3),
-            (b"", 0),
-        ] {
+        for (start, pending) in [(&b"\xed\x9f"[..], 2), (b"\xc2", 1), (b"\xe0\xa0", 2), (b"\xf4\x8f\xbf", 3), (b"", 0)]
+        {
             assert_eq!(check_start(start), Ok(pending), "{start:02x?}");
         }
     }

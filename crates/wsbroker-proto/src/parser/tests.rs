@@ -3,18 +3,11 @@
 use super::*;
 use crate::{CloseCode, CloseFrame, client, write_close, write_frame};
 
-const LIMITS: Limits = Limits {
-    max_message: 1000,
-    allow_rsv1: false,
-};
+const LIMITS: Limits = Limits { max_message: 1000, allow_rsv1: false };
 const KEY: [u8; 4] = [0x37, 0xfa, 0x21, 0x3d];
 
 /// Feeds `bytes` to a server's parser: what it says, as text, and how it ended.
-fn feed(
-    parser: &mut Parser,
-    bytes: &[u8],
-    limits: &Limits,
-) -> (Vec<String>, Option<ProtocolError>) {
+fn feed(parser: &mut Parser, bytes: &[u8], limits: &Limits) -> (Vec<String>, Option<ProtocolError>) {
     let mut bytes = bytes.to_vec();
     let mut input = Input::new(&mut bytes);
     let mut said = Vec::new();
@@ -22,11 +15,7 @@ fn feed(
         match parser.next(&mut input, limits) {
             Ok(None) => return (said, None),
             Ok(Some(item)) => said.push(match item {
-                Item::Message {
-                    kind,
-                    payload,
-                    compressed,
-                } => {
+                Item::Message { kind, payload, compressed } => {
                     let compressed = if compressed { " compressed" } else { "" };
                     format!("{kind:?}{compressed} {}", payload.as_ref().escape_ascii())
                 }
@@ -74,38 +63,23 @@ fn an_idle_parser_is_small_and_owns_nothing() {
 #[test]
 fn the_examples_of_the_rfc_are_read() {
     // Section 5.7.
-    let masked = [
-        0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58,
-    ];
+    let masked = [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58];
     assert_eq!(server(&masked), (vec!["Text Hello".to_owned()], None));
     let mut client = Parser::new(Role::Client);
     let stream = b"\x81\x05Hello\x01\x03Hel\x80\x02lo\x89\x05Hello";
     let (said, end) = feed(&mut client, stream, &LIMITS);
-    assert_eq!(
-        (said.as_slice(), end),
-        (
-            &["Text Hello", "Text Hello", "Ping Hello"].map(str::to_owned)[..],
-            None
-        )
-    );
+    assert_eq!((said.as_slice(), end), (&["Text Hello", "Text Hello", "Ping Hello"].map(str::to_owned)[..], None));
 }
 
 #[test]
 fn a_whole_message_is_handed_out_where_it_lies() {
-    let mut bytes = [
-        frame(true, Opcode::Binary, b"first"),
-        frame(true, Opcode::Text, b"second"),
-    ]
-    .concat();
+    let mut bytes = [frame(true, Opcode::Binary, b"first"), frame(true, Opcode::Text, b"second")].concat();
     let range = bytes.as_ptr_range();
     let mut input = Input::new(&mut bytes);
     let mut parser = Parser::new(Role::Server);
     for expected in [&b"first"[..], b"second"] {
         match parser.next(&mut input, &LIMITS) {
-            Ok(Some(Item::Message {
-                payload: Payload::Borrowed(payload),
-                ..
-            })) => {
+            Ok(Some(Item::Message { payload: Payload::Borrowed(payload), .. })) => {
                 assert_eq!(payload, expected);
                 assert!(range.contains(&payload.as_ptr()));
             }
@@ -129,17 +103,10 @@ fn whoever_stops_between_items_finds_the_rest_untouched() {
 
 #[test]
 fn lengths_at_the_edges_of_their_encodings_are_read() {
-    let limits = Limits {
-        max_message: 1 << 20,
-        ..LIMITS
-    };
+    let limits = Limits { max_message: 1 << 20, ..LIMITS };
     for len in [0, 1, 125, 126, 127, 65_535, 65_536, 65_537] {
         let payload = vec![b'x'; len];
-        let (said, end) = feed(
-            &mut Parser::new(Role::Server),
-            &frame(true, Opcode::Text, &payload),
-            &limits,
-        );
+        let (said, end) = feed(&mut Parser::new(Role::Server), &frame(true, Opcode::Text, &payload), &limits);
         assert_eq!(end, None);
         assert_eq!(said.concat().len(), "Text ".len() + len);
     }
@@ -147,30 +114,12 @@ fn lengths_at_the_edges_of_their_encodings_are_read() {
 
 #[test]
 fn lengths_must_be_minimal_and_below_63_bits() {
-    assert_eq!(
-        error(&raw(0x82, 126, &[0, 125])),
-        ProtocolError::LengthNotMinimal
-    );
-    assert_eq!(
-        error(&raw(0x82, 126, &[0, 0])),
-        ProtocolError::LengthNotMinimal
-    );
-    assert_eq!(
-        error(&raw(0x82, 127, &[0, 0, 0, 0, 0, 0, 0xff, 0xff])),
-        ProtocolError::LengthNotMinimal
-    );
-    assert_eq!(
-        error(&raw(0x82, 127, &[0x80, 0, 0, 0, 0, 0, 0, 0])),
-        ProtocolError::LengthOverflow
-    );
-    assert_eq!(
-        error(&raw(0x82, 127, &[0xff; 8])),
-        ProtocolError::LengthOverflow
-    );
-    assert_eq!(
-        error(&raw(0x82, 127, &[0x7f, 255, 255, 255, 255, 255, 255, 255])),
-        ProtocolError::MessageTooBig
-    );
+    assert_eq!(error(&raw(0x82, 126, &[0, 125])), ProtocolError::LengthNotMinimal);
+    assert_eq!(error(&raw(0x82, 126, &[0, 0])), ProtocolError::LengthNotMinimal);
+    assert_eq!(error(&raw(0x82, 127, &[0, 0, 0, 0, 0, 0, 0xff, 0xff])), ProtocolError::LengthNotMinimal);
+    assert_eq!(error(&raw(0x82, 127, &[0x80, 0, 0, 0, 0, 0, 0, 0])), ProtocolError::LengthOverflow);
+    assert_eq!(error(&raw(0x82, 127, &[0xff; 8])), ProtocolError::LengthOverflow);
+    assert_eq!(error(&raw(0x82, 127, &[0x7f, 255, 255, 255, 255, 255, 255, 255])), ProtocolError::MessageTooBig);
 }
 
 #[test]
@@ -194,10 +143,7 @@ fn reserved_bits_and_opcodes_are_refused_at_the_first_byte() {
 fn the_mask_must_be_as_the_role_says() {
     assert_eq!(error(&[0x81, 0x05]), ProtocolError::MaskMissing);
     let mut client = Parser::new(Role::Client);
-    assert_eq!(
-        feed(&mut client, &[0x81, 0x85], &LIMITS).1,
-        Some(ProtocolError::MaskUnexpected)
-    );
+    assert_eq!(feed(&mut client, &[0x81, 0x85], &LIMITS).1, Some(ProtocolError::MaskUnexpected));
 }
 
 #[test]
@@ -212,15 +158,8 @@ fn control_frames_have_at_most_125_bytes() {
 
 #[test]
 fn the_message_limit_does_not_concern_control_frames() {
-    let limits = Limits {
-        max_message: 3,
-        ..LIMITS
-    };
-    let (said, end) = feed(
-        &mut Parser::new(Role::Server),
-        &frame(true, Opcode::Ping, b"longer"),
-        &limits,
-    );
+    let limits = Limits { max_message: 3, ..LIMITS };
+    let (said, end) = feed(&mut Parser::new(Role::Server), &frame(true, Opcode::Ping, b"longer"), &limits);
     assert_eq!((said, end), (vec!["Ping longer".to_owned()], None));
 }
 
@@ -237,42 +176,24 @@ fn fragments_are_joined_and_control_frames_pass_between_them() {
         frame(false, Opcode::Binary, b"x"),
         frame(true, Opcode::Continuation, b""),
         frame(true, Opcode::Text, b""),
+        frame(false, Opcode::Text, b""),
+        frame(true, Opcode::Continuation, b""),
     ];
-    let expected = [
-        "Ping 1",
-        "Pong 2",
-        "Text ab",
-        "Binary whole",
-        "Binary x",
-        "Text ",
-    ];
-    assert_eq!(
-        server(&stream.concat()),
-        (expected.map(str::to_owned).to_vec(), None)
-    );
+    let expected = ["Ping 1", "Pong 2", "Text ab", "Binary whole", "Binary x", "Text ", "Text "];
+    assert_eq!(server(&stream.concat()), (expected.map(str::to_owned).to_vec(), None));
 }
 
 #[test]
 fn messages_do_not_interleave() {
-    assert_eq!(
-        error(&frame(true, Opcode::Continuation, b"x")),
-        ProtocolError::UnexpectedContinuation
-    );
+    assert_eq!(error(&frame(true, Opcode::Continuation, b"x")), ProtocolError::UnexpectedContinuation);
     let start = frame(false, Opcode::Text, b"a");
     for opcode in [Opcode::Text, Opcode::Binary] {
         let stream = [start.clone(), frame(true, opcode, b"b")].concat();
         assert_eq!(error(&stream), ProtocolError::ExpectedContinuation);
     }
     // And a message that is over does not go on.
-    let stream = [
-        frame(true, Opcode::Text, b"a"),
-        frame(true, Opcode::Continuation, b"b"),
-    ]
-    .concat();
-    assert_eq!(
-        server(&stream).1,
-        Some(ProtocolError::UnexpectedContinuation)
-    );
+    let stream = [frame(true, Opcode::Text, b"a"), frame(true, Opcode::Continuation, b"b")].concat();
+    assert_eq!(server(&stream).1, Some(ProtocolError::UnexpectedContinuation));
 }
 
 #[test]
@@ -314,134 +235,77 @@ fn bad_text_fails_at_its_first_bad_byte() {
     }
     assert!(parser.is_done());
     assert_eq!(parser.buffered(), 0);
-    assert_eq!(
-        error(&frame[..header + bad + 1]),
-        ProtocolError::InvalidUtf8
-    );
+    assert_eq!(error(&frame[..header + bad + 1]), ProtocolError::InvalidUtf8);
     assert_eq!(error(&frame).close_code(), CloseCode::INVALID_PAYLOAD);
 }
 
 #[test]
 fn a_character_may_be_cut_by_fragments_but_not_by_the_end_of_the_message() {
-    let whole = [
-        frame(false, Opcode::Text, b"\xf0\x9f"),
-        frame(true, Opcode::Continuation, b"\x98\x80"),
-    ]
-    .concat();
+    let whole = [frame(false, Opcode::Text, b"\xf0\x9f"), frame(true, Opcode::Continuation, b"\x98\x80")].concat();
     assert_eq!(server(&whole).0, ["Text \\xf0\\x9f\\x98\\x80"]);
-    assert_eq!(
-        error(&frame(true, Opcode::Text, b"\xf0\x9f\x98")),
-        ProtocolError::InvalidUtf8
-    );
-    let cut = [
-        frame(false, Opcode::Text, b"\xf0\x9f"),
-        frame(true, Opcode::Continuation, b""),
-    ]
-    .concat();
+    assert_eq!(error(&frame(true, Opcode::Text, b"\xf0\x9f\x98")), ProtocolError::InvalidUtf8);
+    let cut = [frame(false, Opcode::Text, b"\xf0\x9f"), frame(true, Opcode::Continuation, b"")].concat();
     assert_eq!(error(&cut), ProtocolError::InvalidUtf8);
-    let ascii = [
-        frame(false, Opcode::Text, b"\xf0\x9f"),
-        frame(true, Opcode::Continuation, b"a"),
-    ]
-    .concat();
+    let ascii = [frame(false, Opcode::Text, b"\xf0\x9f"), frame(true, Opcode::Continuation, b"a")].concat();
     assert_eq!(error(&ascii), ProtocolError::InvalidUtf8);
     // What one message left open does not spoil the next.
     let mut parser = Parser::new(Role::Server);
-    let binary = [
-        frame(false, Opcode::Binary, b"\xf0"),
-        frame(true, Opcode::Continuation, b""),
-    ]
-    .concat();
+    let binary = [frame(false, Opcode::Binary, b"\xf0"), frame(true, Opcode::Continuation, b"")].concat();
     assert_eq!(feed(&mut parser, &binary, &LIMITS).1, None);
     assert_eq!(feed(&mut parser, &whole, &LIMITS).1, None);
 }
 
 #[test]
 fn the_limit_counts_all_fragments_and_strikes_at_the_header() {
-    let limits = Limits {
-        max_message: 10,
-        ..LIMITS
-    };
+    let limits = Limits { max_message: 10, ..LIMITS };
     let start = frame(false, Opcode::Binary, b"123456");
     let fits = [start.clone(), frame(true, Opcode::Continuation, b"7890")].concat();
-    assert_eq!(
-        feed(&mut Parser::new(Role::Server), &fits, &limits).0,
-        ["Binary 1234567890"]
-    );
+    assert_eq!(feed(&mut Parser::new(Role::Server), &fits, &limits).0, ["Binary 1234567890"]);
 
     let mut header = frame(true, Opcode::Continuation, b"78901");
     header.truncate(6);
     let mut parser = Parser::new(Role::Server);
     let (_, end) = feed(&mut parser, &[start, header].concat(), &limits);
     assert_eq!(end, Some(ProtocolError::MessageTooBig));
-    assert_eq!(
-        end.map(|error| error.close_code()),
-        Some(CloseCode::TOO_BIG)
-    );
+    assert_eq!(end.map(|error| error.close_code()), Some(CloseCode::TOO_BIG));
     assert_eq!(parser.buffered(), 0);
 }
 
 #[test]
 fn rsv1_means_compression_where_it_was_agreed_on() {
-    let limits = Limits {
-        allow_rsv1: true,
-        ..LIMITS
-    };
+    let limits = Limits { allow_rsv1: true, ..LIMITS };
     let with = |fin, opcode, payload: &[u8]| {
-        let mut out = client::header(fin, true, opcode, payload.len(), [0; 4])
-            .as_ref()
-            .to_vec();
+        let mut out = client::header(fin, true, opcode, payload.len(), [0; 4]).as_ref().to_vec();
         out.extend_from_slice(payload);
         out
     };
     let read = |bytes: &[u8]| feed(&mut Parser::new(Role::Server), bytes, &limits);
     // Not checked as text: that is for the inflater's output.
-    assert_eq!(
-        read(&with(true, Opcode::Text, b"\xff")).0,
-        ["Text compressed \\xff"]
-    );
-    let parts = [
-        with(false, Opcode::Text, b"\xff"),
-        frame(true, Opcode::Continuation, b"\xfe"),
-    ]
-    .concat();
+    assert_eq!(read(&with(true, Opcode::Text, b"\xff")).0, ["Text compressed \\xff"]);
+    let parts = [with(false, Opcode::Text, b"\xff"), frame(true, Opcode::Continuation, b"\xfe")].concat();
     assert_eq!(read(&parts).0, ["Text compressed \\xff\\xfe"]);
-    assert_eq!(
-        read(&frame(true, Opcode::Text, b"\xff")).1,
-        Some(ProtocolError::InvalidUtf8)
-    );
+    assert_eq!(read(&frame(true, Opcode::Text, b"\xff")).1, Some(ProtocolError::InvalidUtf8));
 
-    let again = [
-        with(false, Opcode::Text, b""),
-        with(true, Opcode::Continuation, b""),
-    ]
-    .concat();
+    let again = [with(false, Opcode::Text, b""), with(true, Opcode::Continuation, b"")].concat();
     assert_eq!(read(&again).1, Some(ProtocolError::ReservedBits));
-    assert_eq!(
-        read(&with(true, Opcode::Ping, b"")).1,
-        Some(ProtocolError::ReservedBits)
-    );
-    assert_eq!(
-        error(&with(true, Opcode::Text, b"")),
-        ProtocolError::ReservedBits
-    );
+    assert_eq!(read(&with(true, Opcode::Ping, b"")).1, Some(ProtocolError::ReservedBits));
+    assert_eq!(error(&with(true, Opcode::Text, b"")), ProtocolError::ReservedBits);
 }
 
 #[test]
 fn compressed_bytes_may_pass_the_limit_a_little() {
-    let limits = Limits {
-        max_message: 800,
-        allow_rsv1: true,
-    };
-    for (len, compressed, fits) in [
-        (800, false, true),
-        (801, false, false),
-        (964, true, true),
-        (965, true, false),
-    ] {
+    let limits = Limits { max_message: 800, allow_rsv1: true };
+    for (len, compressed, fits) in [(800, false, true), (801, false, false), (964, true, true), (965, true, false)] {
         let header = client::header(true, compressed, Opcode::Binary, len, KEY);
         let (_, end) = feed(&mut Parser::new(Role::Server), header.as_ref(), &limits);
         assert_eq!(end.is_none(), fits, "{len}");
+
+        let mut parser = Parser::new(Role::Server);
+        let first = client::header(false, compressed, Opcode::Binary, 0, KEY);
+        feed(&mut parser, first.as_ref(), &limits);
+        let header = client::header(true, false, Opcode::Continuation, len, KEY);
+        let (_, end) = feed(&mut parser, header.as_ref(), &limits);
+        assert_eq!(end.is_none(), fits, "{len} in a continuation");
     }
 }
 
@@ -451,10 +315,7 @@ fn nothing_follows_a_close_frame() {
     client::write_close(&mut stream, Some(CloseCode::GOING_AWAY), "bye", KEY);
     stream.extend_from_slice(&[0xff; 50]);
     let mut parser = Parser::new(Role::Server);
-    assert_eq!(
-        feed(&mut parser, &stream, &LIMITS),
-        (vec!["Close 1001 bye".to_owned()], None)
-    );
+    assert_eq!(feed(&mut parser, &stream, &LIMITS), (vec!["Close 1001 bye".to_owned()], None));
     assert!(parser.is_done());
     let mut more = [0xff; 10];
     let mut input = Input::new(&mut more);
@@ -465,24 +326,12 @@ fn nothing_follows_a_close_frame() {
 #[test]
 fn close_frames_with_one_byte_a_bad_code_or_a_bad_reason_are_refused() {
     assert_eq!(server(&frame(true, Opcode::Close, b"")).0, ["Close"]);
-    assert_eq!(
-        error(&frame(true, Opcode::Close, b"\x03")),
-        ProtocolError::CloseTooShort
-    );
-    assert_eq!(
-        error(&frame(true, Opcode::Close, b"\x03\xed")),
-        ProtocolError::InvalidCloseCode(1005)
-    );
-    assert_eq!(
-        error(&frame(true, Opcode::Close, b"\x03\xe8\xff")),
-        ProtocolError::InvalidCloseReason
-    );
+    assert_eq!(error(&[0x88, 0x81]), ProtocolError::CloseTooShort);
+    assert_eq!(error(&frame(true, Opcode::Close, b"\x03")), ProtocolError::CloseTooShort);
+    assert_eq!(error(&frame(true, Opcode::Close, b"\x03\xed")), ProtocolError::InvalidCloseCode(1005));
+    assert_eq!(error(&frame(true, Opcode::Close, b"\x03\xe8\xff")), ProtocolError::InvalidCloseReason);
     // Inside a message, too.
-    let stream = [
-        frame(false, Opcode::Text, b"a"),
-        frame(true, Opcode::Close, b"\x03\xe8"),
-    ]
-    .concat();
+    let stream = [frame(false, Opcode::Text, b"a"), frame(true, Opcode::Close, b"\x03\xe8")].concat();
     assert_eq!(server(&stream).0, ["Close 1000 "]);
 }
 
@@ -490,18 +339,12 @@ fn close_frames_with_one_byte_a_bad_code_or_a_bad_reason_are_refused() {
 fn after_an_error_everything_is_discarded() {
     let mut parser = Parser::new(Role::Server);
     assert!(feed(&mut parser, &[0x83], &LIMITS).1.is_some());
-    assert_eq!(
-        feed(&mut parser, &frame(true, Opcode::Text, b"x"), &LIMITS),
-        (Vec::new(), None)
-    );
+    assert_eq!(feed(&mut parser, &frame(true, Opcode::Text, b"x"), &LIMITS), (Vec::new(), None));
 }
 
 #[test]
 fn memory_grows_with_what_arrives_and_ends_with_the_message() {
-    let limits = Limits {
-        max_message: 1 << 30,
-        ..LIMITS
-    };
+    let limits = Limits { max_message: 1 << 30, ..LIMITS };
     let mut parser = Parser::new(Role::Server);
     let header = client::header(true, false, Opcode::Binary, 1 << 30, KEY);
     feed(&mut parser, header.as_ref(), &limits);
@@ -523,26 +366,15 @@ fn memory_grows_with_what_arrives_and_ends_with_the_message() {
 /// Autobahn 9.3 and 9.4 send such; each fragment must cost the same, however many came before.
 #[test]
 fn many_tiny_fragments_with_pings_in_pieces_between_them_reallocate_seldom() {
-    let limits = Limits {
-        max_message: 1 << 20,
-        ..LIMITS
-    };
+    let limits = Limits { max_message: 1 << 20, ..LIMITS };
     let mut parser = Parser::new(Role::Server);
     let mut growths = 0;
     let mut capacity = 0;
     for i in 0..20_000 {
-        let opcode = if i == 0 {
-            Opcode::Text
-        } else {
-            Opcode::Continuation
-        };
+        let opcode = if i == 0 { Opcode::Text } else { Opcode::Continuation };
         feed(&mut parser, &frame(false, opcode, b"x"), &limits);
         // Empty ones take no memory at all.
-        feed(
-            &mut parser,
-            &frame(false, Opcode::Continuation, b""),
-            &limits,
-        );
+        feed(&mut parser, &frame(false, Opcode::Continuation, b""), &limits);
         let ping = frame(true, Opcode::Ping, &[b'p'; 125]);
         let (a, b) = ping.split_at(100);
         feed(&mut parser, a, &limits);
@@ -556,17 +388,10 @@ fn many_tiny_fragments_with_pings_in_pieces_between_them_reallocate_seldom() {
 
 #[test]
 fn the_limit_is_where_the_buffer_stops_growing() {
-    let limits = Limits {
-        max_message: 100,
-        allow_rsv1: false,
-    };
+    let limits = Limits { max_message: 100, allow_rsv1: false };
     let mut parser = Parser::new(Role::Server);
     for i in 0..100 {
-        let opcode = if i == 0 {
-            Opcode::Binary
-        } else {
-            Opcode::Continuation
-        };
+        let opcode = if i == 0 { Opcode::Binary } else { Opcode::Continuation };
         feed(&mut parser, &frame(false, opcode, b"x"), &limits);
     }
     assert_eq!(parser.buffered(), 100);
@@ -579,21 +404,12 @@ fn what_the_server_writes_a_client_reads() {
     write_frame(&mut bytes, Opcode::Pong, b"1");
     write_close(&mut bytes, None, "left out");
     let (said, end) = feed(&mut Parser::new(Role::Client), &bytes, &LIMITS);
-    assert_eq!(
-        (said, end),
-        (
-            ["Text hi", "Pong 1", "Close"].map(str::to_owned).to_vec(),
-            None
-        )
-    );
+    assert_eq!((said, end), (["Text hi", "Pong 1", "Close"].map(str::to_owned).to_vec(), None));
 }
 
 #[test]
 fn debug_output_keeps_payloads_out() {
     let mut parser = Parser::new(Role::Server);
     feed(&mut parser, &frame(false, Opcode::Text, b"secret"), &LIMITS);
-    assert_eq!(
-        format!("{parser:?}"),
-        "Parser { role: Server, phase: Header, buffered: 64, .. }"
-    );
+    assert_eq!(format!("{parser:?}"), "Parser { role: Server, phase: Header, buffered: 64, .. }");
 }

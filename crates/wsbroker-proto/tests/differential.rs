@@ -8,13 +8,11 @@ mod generate;
 use common::{Said, TheirEnd, check_against_tungstenite, read, read_theirs};
 use generate::{damage, damaged, stream};
 use proptest::prelude::*;
+use tokio_tungstenite::tungstenite::Error as TheirError;
 use wsbroker_proto::{Limits, Opcode, ProtocolError, Role, client};
 
 const MAX: usize = 70_000;
-const LIMITS: Limits = Limits {
-    max_message: MAX,
-    allow_rsv1: false,
-};
+const LIMITS: Limits = Limits { max_message: MAX, allow_rsv1: false };
 
 fn frame(fin: bool, opcode: Opcode, payload: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
@@ -82,37 +80,22 @@ fn every_pair_of_first_bytes_gets_the_same_verdict() {
 #[test]
 fn difference_1_lengths_that_are_not_minimal() {
     let stream = [0x82, 0xfe, 0, 1, 0, 0, 0, 0, b'x'];
-    assert_eq!(
-        read(Role::Server, &LIMITS, [&stream[..]]).error,
-        Some(ProtocolError::LengthNotMinimal)
-    );
+    assert_eq!(read(Role::Server, &LIMITS, [&stream[..]]).error, Some(ProtocolError::LengthNotMinimal));
     let (said, end) = read_theirs(Role::Server, MAX, &stream);
     assert_eq!(said, [Said::Binary(b"x".to_vec())]);
     assert!(matches!(end, TheirEnd::Open));
 
     let stream = [0x89, 0xfe, 0, 1, 0, 0, 0, 0, b'x'];
-    assert_eq!(
-        read(Role::Server, &LIMITS, [&stream[..2]]).error,
-        Some(ProtocolError::ControlTooLong)
-    );
-    assert_eq!(
-        read_theirs(Role::Server, MAX, &stream).0,
-        [Said::Ping(b"x".to_vec())]
-    );
+    assert_eq!(read(Role::Server, &LIMITS, [&stream[..2]]).error, Some(ProtocolError::ControlTooLong));
+    assert_eq!(read_theirs(Role::Server, MAX, &stream).0, [Said::Ping(b"x".to_vec())]);
 }
 
 #[test]
 fn difference_2_bad_text_in_an_unfinished_frame() {
     let mut stream = frame(true, Opcode::Text, b"\xc0......");
     stream.truncate(stream.len() - 3);
-    assert_eq!(
-        read(Role::Server, &LIMITS, [&stream[..]]).error,
-        Some(ProtocolError::InvalidUtf8)
-    );
-    assert!(matches!(
-        read_theirs(Role::Server, MAX, &stream).1,
-        TheirEnd::Open
-    ));
+    assert_eq!(read(Role::Server, &LIMITS, [&stream[..]]).error, Some(ProtocolError::InvalidUtf8));
+    assert!(matches!(read_theirs(Role::Server, MAX, &stream).1, TheirEnd::Open));
     check_against_tungstenite(Role::Server, MAX, &stream);
 }
 
@@ -124,13 +107,24 @@ fn difference_3_and_4_close_codes() {
         let (said, end) = read_theirs(Role::Server, MAX, &stream);
         assert!(matches!(end, TheirEnd::Closed));
         if outcome.error.is_some() || code == 1014 {
-            assert_eq!(
-                said,
-                [Said::Close(Some((1002, "Protocol violation".to_owned())))],
-                "{code}"
-            );
+            assert_eq!(said, [Said::Close(Some((1002, "Protocol violation".to_owned())))], "{code}");
         } else {
             assert_eq!(said, [Said::Close(Some((code, String::new())))], "{code}");
         }
     }
+}
+
+#[test]
+fn difference_5_the_first_of_several_faults() {
+    // A reserved bit, and a length over the limit.
+    let stream = [0xc2, 0xfe, 0x03, 0xe9, 0, 0, 0, 0];
+    let ours = check_against_tungstenite(Role::Server, 1000, &stream);
+    assert_eq!(ours.error, Some(ProtocolError::ReservedBits));
+    assert!(matches!(read_theirs(Role::Server, 1000, &stream).1, TheirEnd::Failed(TheirError::Capacity(_))));
+
+    // A close code that must not be sent, and a reason that is not UTF-8.
+    let stream = frame(true, Opcode::Close, b"\x03\xee\xff");
+    let ours = check_against_tungstenite(Role::Server, MAX, &stream);
+    assert_eq!(ours.error, Some(ProtocolError::InvalidCloseCode(1006)));
+    assert!(matches!(read_theirs(Role::Server, MAX, &stream).1, TheirEnd::Failed(TheirError::Utf8(_))));
 }

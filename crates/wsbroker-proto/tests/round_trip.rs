@@ -4,14 +4,9 @@ mod common;
 
 use common::{Said, read};
 use proptest::prelude::*;
-use wsbroker_proto::{
-    CloseCode, Limits, MAX_REASON, Opcode, Role, client, server_header, write_close, write_frame,
-};
+use wsbroker_proto::{CloseCode, Limits, MAX_REASON, Opcode, Role, client, server_header, write_close, write_frame};
 
-const LIMITS: Limits = Limits {
-    max_message: 100_000,
-    allow_rsv1: true,
-};
+const LIMITS: Limits = Limits { max_message: 100_000, allow_rsv1: true };
 
 fn payload() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![

@@ -9,39 +9,19 @@ use generate::{damage, damaged, stream};
 use proptest::prelude::*;
 use wsbroker_proto::{CloseCode, Limits, Opcode, ProtocolError, Role, client};
 
-const LIMITS: Limits = Limits {
-    max_message: 70_000,
-    allow_rsv1: false,
-};
+const LIMITS: Limits = Limits { max_message: 70_000, allow_rsv1: false };
 
 /// A stream with a bit of everything, short enough to try every pair of cuts.
 fn sampler() -> Vec<u8> {
     let mut out = Vec::new();
-    client::write_frame(
-        &mut out,
-        true,
-        Opcode::Text,
-        "né €😀".as_bytes(),
-        [1, 2, 3, 4],
-    );
+    client::write_frame(&mut out, true, Opcode::Text, "né €😀".as_bytes(), [1, 2, 3, 4]);
     client::write_frame(&mut out, false, Opcode::Text, b"\xf0\x9f", [9, 8, 7, 6]);
     client::write_frame(&mut out, true, Opcode::Ping, b"12345", [5; 4]);
     client::write_frame(&mut out, false, Opcode::Continuation, b"", [5; 4]);
-    client::write_frame(
-        &mut out,
-        true,
-        Opcode::Continuation,
-        b"\x98\x80!",
-        [0xff, 0, 0xff, 0],
-    );
+    client::write_frame(&mut out, true, Opcode::Continuation, b"\x98\x80!", [0xff, 0, 0xff, 0]);
     client::write_frame(&mut out, true, Opcode::Binary, &[0xee; 130], [3, 1, 4, 1]);
     client::write_frame(&mut out, true, Opcode::Pong, b"", [0; 4]);
-    client::write_close(
-        &mut out,
-        Some(CloseCode::NORMAL),
-        "à la fin",
-        [0x80, 1, 0x80, 1],
-    );
+    client::write_close(&mut out, Some(CloseCode::NORMAL), "à la fin", [0x80, 1, 0x80, 1]);
     out
 }
 
@@ -53,11 +33,7 @@ fn every_pair_of_cuts_gives_the_same() {
     assert_eq!(whole.error, None);
     for a in 0..=bytes.len() {
         for b in a..=bytes.len() {
-            let split = read(
-                Role::Server,
-                &LIMITS,
-                [&bytes[..a], &bytes[a..b], &bytes[b..]],
-            );
+            let split = read(Role::Server, &LIMITS, [&bytes[..a], &bytes[a..b], &bytes[b..]]);
             assert_eq!(split, whole, "cut at {a} and {b}");
         }
     }

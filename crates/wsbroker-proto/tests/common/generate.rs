@@ -53,12 +53,7 @@ fn message() -> impl Strategy<Value = Sent> {
         prop_oneof![2 => Just(Vec::new()), 1 => prop::collection::vec(any::<Index>(), 0..5)],
         prop::collection::vec(prop::option::weighted(0.3, control), 0..6),
     )
-        .prop_map(|((opcode, payload), cuts, controls)| Sent {
-            opcode,
-            payload,
-            cuts,
-            controls,
-        })
+        .prop_map(|((opcode, payload), cuts, controls)| Sent { opcode, payload, cuts, controls })
 }
 
 fn close() -> impl Strategy<Value = Option<(u16, String)>> {
@@ -68,21 +63,9 @@ fn close() -> impl Strategy<Value = Option<(u16, String)>> {
 
 /// A valid conversation of one side, as a client (masked) or a server (not) sends it.
 pub fn stream(masked: bool) -> impl Strategy<Value = Stream> {
-    (
-        prop::collection::vec(message(), 0..6),
-        prop::option::weighted(0.3, close()),
-        any::<u32>(),
-    )
-        .prop_map(move |(messages, close, seed)| {
-            let mut writer = Writer {
-                masked,
-                seed,
-                stream: Stream {
-                    bytes: vec![],
-                    said: vec![],
-                    frames: vec![],
-                },
-            };
+    (prop::collection::vec(message(), 0..6), prop::option::weighted(0.3, close()), any::<u32>()).prop_map(
+        move |(messages, close, seed)| {
+            let mut writer = Writer { masked, seed, stream: Stream { bytes: vec![], said: vec![], frames: vec![] } };
             for message in messages {
                 writer.message(message);
             }
@@ -90,7 +73,8 @@ pub fn stream(masked: bool) -> impl Strategy<Value = Stream> {
                 writer.close(close);
             }
             writer.stream
-        })
+        },
+    )
 }
 
 struct Writer {
@@ -101,10 +85,7 @@ struct Writer {
 
 impl Writer {
     fn frame(&mut self, fin: bool, opcode: Opcode, payload: &[u8]) {
-        self.seed = self
-            .seed
-            .wrapping_mul(1_664_525)
-            .wrapping_add(1_013_904_223);
+        self.seed = self.seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         let out = &mut self.stream.bytes;
         let start = out.len();
         self.stream.frames.push(start);
@@ -122,16 +103,8 @@ impl Writer {
     }
 
     fn message(&mut self, message: Sent) {
-        let Sent {
-            opcode,
-            payload,
-            cuts,
-            controls,
-        } = message;
-        let mut ends: Vec<usize> = cuts
-            .iter()
-            .map(|cut| cut.index(payload.len() + 1))
-            .collect();
+        let Sent { opcode, payload, cuts, controls } = message;
+        let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(payload.len() + 1)).collect();
         ends.sort_unstable();
         ends.push(payload.len());
         let mut controls = controls.into_iter();

@@ -1,19 +1,11 @@
 //! What the tests and the fuzz targets share: reading a stream with our parser, with tungstenite, and the
 //! rules by which the two must agree. No test framework is used here; a broken rule panics.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    missing_docs,
-    unreachable_pub,
-    reason = "test code, each user takes a part"
-)]
+#![allow(dead_code, clippy::unwrap_used, missing_docs, unreachable_pub, reason = "test code, each user takes a part")]
 
 use std::io::{self, Read, Write};
 
 use tokio_tungstenite::tungstenite::Error as TheirError;
-use tokio_tungstenite::tungstenite::protocol::{
-    Message, Role as TheirRole, WebSocket, WebSocketConfig,
-};
+use tokio_tungstenite::tungstenite::protocol::{Message, Role as TheirRole, WebSocket, WebSocketConfig};
 use wsbroker_proto::{Input, Item, Limits, MessageKind, Parser, ProtocolError, Role};
 
 /// An item that owns its bytes.
@@ -30,26 +22,12 @@ pub enum Said {
 impl From<Item<'_>> for Said {
     fn from(item: Item<'_>) -> Self {
         match item {
-            Item::Message {
-                kind,
-                payload,
-                compressed: true,
-            } => Self::Compressed(kind, payload.into_vec()),
-            Item::Message {
-                kind: MessageKind::Text,
-                payload,
-                ..
-            } => Self::Text(payload.into_vec()),
-            Item::Message {
-                kind: MessageKind::Binary,
-                payload,
-                ..
-            } => Self::Binary(payload.into_vec()),
+            Item::Message { kind, payload, compressed: true } => Self::Compressed(kind, payload.into_vec()),
+            Item::Message { kind: MessageKind::Text, payload, .. } => Self::Text(payload.into_vec()),
+            Item::Message { kind: MessageKind::Binary, payload, .. } => Self::Binary(payload.into_vec()),
             Item::Ping(payload) => Self::Ping(payload.into_vec()),
             Item::Pong(payload) => Self::Pong(payload.into_vec()),
-            Item::Close(frame) => {
-                Self::Close(frame.map(|frame| (frame.code.get(), frame.reason.into_owned())))
-            }
+            Item::Close(frame) => Self::Close(frame.map(|frame| (frame.code.get(), frame.reason.into_owned()))),
         }
     }
 }
@@ -67,11 +45,7 @@ pub struct Outcome {
 /// Reads `parts` one after the other, and checks on the way what holds for every input.
 pub fn read<'a>(role: Role, limits: &Limits, parts: impl IntoIterator<Item = &'a [u8]>) -> Outcome {
     let mut parser = Parser::new(role);
-    let mut outcome = Outcome {
-        said: Vec::new(),
-        error: None,
-        failed_in: None,
-    };
+    let mut outcome = Outcome { said: Vec::new(), error: None, failed_in: None };
     let mut fed = 0;
     for (index, part) in parts.into_iter().enumerate() {
         fed += part.len();
@@ -96,11 +70,7 @@ pub fn read<'a>(role: Role, limits: &Limits, parts: impl IntoIterator<Item = &'a
                     return outcome;
                 }
             }
-            assert!(
-                parser.buffered() <= 64 + 2 * fed,
-                "{} bytes held of {fed}",
-                parser.buffered()
-            );
+            assert!(parser.buffered() <= 64 + 2 * fed, "{} bytes held of {fed}", parser.buffered());
         }
         if parser.is_done() {
             assert_eq!(parser.buffered(), 0);
@@ -115,32 +85,18 @@ pub fn read<'a>(role: Role, limits: &Limits, parts: impl IntoIterator<Item = &'a
 pub fn check_splits(role: Role, limits: &Limits, bytes: &[u8], cuts: &[usize]) -> Outcome {
     let whole = read(role, limits, [bytes]);
     let bytewise = read(role, limits, bytes.chunks(1));
-    assert_eq!(
-        (&bytewise.said, bytewise.error),
-        (&whole.said, whole.error),
-        "byte by byte"
-    );
+    assert_eq!((&bytewise.said, bytewise.error), (&whole.said, whole.error), "byte by byte");
 
     let mut positions: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
     positions.extend([0, bytes.len()]);
     positions.sort_unstable();
-    let parts: Vec<&[u8]> = positions
-        .windows(2)
-        .map(|pair| &bytes[pair[0]..pair[1]])
-        .collect();
+    let parts: Vec<&[u8]> = positions.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
     let split = read(role, limits, parts);
-    assert_eq!(
-        (&split.said, split.error),
-        (&whole.said, whole.error),
-        "cut at {positions:?}"
-    );
+    assert_eq!((&split.said, split.error), (&whole.said, whole.error), "cut at {positions:?}");
 
     if let (Some(at), Some(part)) = (bytewise.failed_in, split.failed_in) {
         let range = positions[part]..positions[part + 1];
-        assert!(
-            range.contains(&at),
-            "the bad byte is {at}, the error came with {range:?}"
-        );
+        assert!(range.contains(&at), "the bad byte is {at}, the error came with {range:?}");
     }
     whole
 }
@@ -193,8 +149,7 @@ pub fn read_theirs(role: Role, max_message: usize, bytes: &[u8]) -> (Vec<Said>, 
             Ok(Message::Ping(bytes)) => Said::Ping(bytes.to_vec()),
             Ok(Message::Pong(bytes)) => Said::Pong(bytes.to_vec()),
             Ok(Message::Close(frame)) => {
-                let frame =
-                    frame.map(|frame| (frame.code.into(), frame.reason.as_str().to_owned()));
+                let frame = frame.map(|frame| (frame.code.into(), frame.reason.as_str().to_owned()));
                 said.push(Said::Close(frame));
                 return (said, TheirEnd::Closed);
             }
@@ -225,23 +180,13 @@ fn their_complaint() -> Said {
 /// `max_message` is at least 125: tungstenite holds control frames to that limit as well.
 pub fn check_against_tungstenite(role: Role, max_message: usize, bytes: &[u8]) -> Outcome {
     assert!(max_message >= 125);
-    let ours = read(
-        role,
-        &Limits {
-            max_message,
-            allow_rsv1: false,
-        },
-        [bytes],
-    );
+    let ours = read(role, &Limits { max_message, allow_rsv1: false }, [bytes]);
     let (their_said, their_end) = read_theirs(role, max_message, bytes);
     let closed = matches!(ours.said.last(), Some(Said::Close(_)));
 
     match (ours.error, &their_end) {
         (Some(ProtocolError::LengthNotMinimal | ProtocolError::ControlTooLong), _) => {
-            assert!(
-                their_said.starts_with(&ours.said),
-                "{their_said:?} does not start with {ours:?}"
-            );
+            assert!(their_said.starts_with(&ours.said), "{their_said:?} does not start with {ours:?}");
         }
         (None, TheirEnd::Open) => {
             assert!(!closed, "{ours:?}");
@@ -263,15 +208,9 @@ pub fn check_against_tungstenite(role: Role, max_message: usize, bytes: &[u8]) -
         (Some(ours_error), TheirEnd::Failed(their_error)) => {
             assert_eq!(their_said, ours.said);
             match (ours_error, their_error) {
-                (
-                    ProtocolError::InvalidUtf8 | ProtocolError::InvalidCloseReason,
-                    TheirError::Utf8(_),
-                )
+                (ProtocolError::InvalidUtf8 | ProtocolError::InvalidCloseReason, TheirError::Utf8(_))
                 | (ProtocolError::InvalidCloseCode(_), TheirError::Utf8(_))
-                | (
-                    ProtocolError::MessageTooBig | ProtocolError::LengthOverflow,
-                    TheirError::Capacity(_),
-                ) => {}
+                | (ProtocolError::MessageTooBig | ProtocolError::LengthOverflow, TheirError::Capacity(_)) => {}
                 (ProtocolError::InvalidUtf8 | ProtocolError::InvalidCloseReason, _)
                 | (ProtocolError::MessageTooBig | ProtocolError::LengthOverflow, _)
                 | (_, TheirError::Utf8(_)) => panic!("{ours_error:?} and {their_error:?}"),

@@ -7,14 +7,9 @@ mod common;
 
 use common::{Said, check_splits, read};
 use libfuzzer_sys::fuzz_target;
-use wsbroker_proto::{
-    CloseCode, Limits, MAX_CONTROL, Opcode, ProtocolError, Role, client, write_close,
-};
+use wsbroker_proto::{CloseCode, Limits, MAX_CONTROL, Opcode, ProtocolError, Role, client, write_close};
 
-const LIMITS: Limits = Limits {
-    max_message: 0,
-    allow_rsv1: false,
-};
+const LIMITS: Limits = Limits { max_message: 0, allow_rsv1: false };
 
 fuzz_target!(|input: &[u8]| {
     let Some((key, payload)) = input.split_first_chunk::<4>() else {
@@ -41,9 +36,7 @@ fuzz_target!(|input: &[u8]| {
         Ok(close) => {
             assert_eq!(outcome.error, None);
             assert_eq!(outcome.said, [Said::Close(close.clone())]);
-            let (code, reason) = close.map_or((None, String::new()), |(code, reason)| {
-                (CloseCode::new(code), reason)
-            });
+            let (code, reason) = close.map_or((None, String::new()), |(code, reason)| (CloseCode::new(code), reason));
             let mut again = Vec::new();
             write_close(&mut again, code, &reason);
             assert_eq!(read(Role::Client, &LIMITS, [&again[..]]), outcome);

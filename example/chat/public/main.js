@@ -1,0 +1,359 @@
+// The page: what the user does goes to the server, what the server says goes to the rooms, the view draws them.
+
+import { Connection } from './connection.js';
+import { nameDialog, roomPicker } from './dialogs.js';
+import { closeDrawers } from './frame.js';
+import { Room, roomNameOf } from './rooms.js';
+import { store, stored } from './storage.js';
+import {
+  $, addressOf, drawEntries, drawPeople, drawRooms, drawSeconds, drawStatus, drawTyping, isAtEnd, paintAvatar, scrollToEnd,
+  showJump, toast,
+} from './view.js';
+
+const LOBBY = 'lobby';
+/** A text that is not confirmed by then sits in a dead connection. */
+const CONFIRMED_WITHIN = 10_000;
+const TYPING_EVERY = 2_000;
+
+/** 32 random hexadecimal digits. `crypto.randomUUID` would be nicer but is missing on http:// in a local network. */
+const randomKey = () => [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+
+function guestName() {
+  const pick = (words) => words[crypto.getRandomValues(new Uint32Array(1))[0] % words.length];
+  const manner = pick(['Amber', 'Brisk', 'Calm', 'Clever', 'Gentle', 'Jolly', 'Keen', 'Lucky', 'Merry', 'Nimble', 'Quiet', 'Sunny', 'Swift', 'Witty']);
+  const animal = pick(['Badger', 'Crane', 'Finch', 'Fox', 'Hare', 'Heron', 'Lark', 'Lynx', 'Marten', 'Otter', 'Owl', 'Robin', 'Seal', 'Wren']);
+  return `${manner} ${animal}`;
+}
+
+// ---- State
+
+const isName = (value) => typeof value === 'string' && value.trim() !== '' && value.length <= 24;
+const me = { id: undefined, name: isName(stored.name) ? stored.name : guestName() };
+/** By this the server knows the page again after a broken connection. Per page, so that two tabs are two people. */
+const session = randomKey();
+/** Ids of what this page sent, to tell our own texts from others' when they come back. */
+const mine = new Set();
+const limits = { name: 24, room: 32, text: 2000 };
+/** @type {Map<string, Room>} in the order in which they were joined, the lobby first */
+const rooms = new Map();
+let active;
+let lastTyping = 0;
+let unseenBelow = 0;
+
+const connection = new Connection(async () => {
+  const { webSocketPort, webSocketUrl } = await (await fetch('/config.json', { cache: 'no-store' })).json();
+  const protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
+  return webSocketUrl ?? `${protocol}//${location.hostname}:${webSocketPort}`;
+});
+
+const send = (message) => connection.send(message);
+
+// ---- Rooms
+
+function roomNamed(name) {
+  let room = rooms.get(name);
+  if (!room) {
+    room = new Room(name);
+    rooms.set(name, room);
+  }
+  return room;
+}
+
+/** Shows a room; joins it first if we are not in it. */
+function show(name) {
+  const isNew = !rooms.has(name);
+  const room = roomNamed(name);
+  if (isNew) {
+    saveRooms();
+    send({ type: 'join', room: name });
+  }
+  if (active) active.draft = $('text').value;
+  active = room;
+  active.unread = 0;
+  unseenBelow = 0;
+  if (location.hash !== addressOf(name)) history.replaceState(null, '', addressOf(name));
+  $('room-name').textContent = `#${name}`;
+  $('text').value = room.draft;
+  $('text').placeholder = `Message #${name}`;
+  fitText();
+  closeDrawers();
+  // Another conversation is not news to be read out from its beginning.
+  $('log').setAttribute('aria-busy', 'true');
+  drawAll({ toEnd: true });
+  requestAnimationFrame(() => $('log').removeAttribute('aria-busy'));
+}
+
+function leave(name) {
+  if (name === LOBBY || !rooms.has(name)) return;
+  send({ type: 'leave', room: name });
+  drop(name);
+}
+
+function drop(name) {
+  rooms.get(name).forgetPeople();
+  rooms.delete(name);
+  saveRooms();
+  if (active.name === name) show(LOBBY);
+  else drawRooms([...rooms.values()], active.name, LOBBY);
+}
+
+const saveRooms = () => store({ rooms: [...rooms.keys()] });
+
+function drawAll(options) {
+  drawRooms([...rooms.values()], active.name, LOBBY);
+  drawPeople(active, me);
+  drawTyping(active);
+  drawEntries(active, options);
+}
+
+/** The room is on the screen and somebody is looking. */
+const isSeen = (room) => room === active && document.visibilityState === 'visible';
+
+// ---- What the server says
+
+const hears = {
+  welcome({ id, name, limits: theirs }) {
+    me.id = id;
+    Object.assign(limits, theirs);
+    $('text').maxLength = limits.text;
+    $('name').maxLength = limits.name;
+    $('room').maxLength = limits.room;
+    showMe(name);
+  },
+
+  room({ room: name, people, messages }) {
+    // A room that the page has not asked for, or has left meanwhile, is no news.
+    const room = rooms.get(name);
+    if (!room) return;
+    room.setPeople(people);
+    let fresh = 0;
+    for (const message of messages) fresh += hear(room, message);
+    // What was said before we first came is not unread; what was said while we were offline is.
+    if (room.hasHistory && !isSeen(room)) room.unread += fresh;
+    room.hasHistory = true;
+    // Not among the last messages, so it was lost with the connection. It has kept its id: arriving twice is harmless.
+    for (const entry of room.pending) deliver(room, entry);
+    changed(room);
+  },
+
+  joined: (message) => changePeople(message),
+  left: (message) => changePeople(message),
+  named: (message) => changePeople(message),
+
+  message({ room: name, ...message }) {
+    const room = rooms.get(name);
+    if (!room) return;
+    const isNew = hear(room, message);
+    room.stopTyping(message.from);
+    if (isNew && !isSeen(room) && !mine.has(message.id)) room.unread += 1;
+    changed(room);
+    if (isNew && room === active && !isAtEnd()) showJump((unseenBelow += 1));
+  },
+
+  typing({ room: name, id }) {
+    const room = rooms.get(name);
+    if (!room) return;
+    room.startTyping(id, () => room === active && drawTyping(room));
+    if (room === active) drawTyping(room);
+  },
+
+  rooms: ({ rooms: found }) => picker.offer(found),
+
+  error({ message, about }) {
+    if (about?.type === 'say' && about.id) {
+      for (const room of rooms.values()) {
+        const entry = room.known.get(about.id);
+        if (entry) room.add({ ...entry, state: 'failed' });
+        if (entry) changed(room);
+      }
+    }
+    if (about?.type === 'join' && rooms.has(about.room) && about.room !== LOBBY) drop(about.room);
+    if (about?.type === 'name' && naming.refuse(sentence(message))) return;
+    // Nobody misses a typing indicator.
+    if (about?.type !== 'typing') toast(sentence(message));
+  },
+};
+
+/** Returns 1 if the message is new on this page. */
+function hear(room, message) {
+  return Number(room.add({ ...message, mine: mine.has(message.id), state: 'sent' }));
+}
+
+function changePeople(message) {
+  if (message.type === 'named' && message.id === me.id) {
+    store({ name: message.name });
+    showMe(message.name);
+    naming.accept();
+  }
+  const room = rooms.get(message.room);
+  if (!room) return;
+  room.changePeople(message);
+  changed(room);
+}
+
+function changed(room) {
+  if (room === active) drawAll();
+  else drawRooms([...rooms.values()], active.name, LOBBY);
+}
+
+const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
+
+connection.addEventListener('message', ({ detail }) => hears[detail.type]?.(detail));
+
+let countdown;
+connection.addEventListener('state', ({ detail: { state, retryAt } }) => {
+  clearInterval(countdown);
+  drawStatus(state, () => connection.retry());
+  if (state === 'waiting') {
+    drawSeconds(retryAt);
+    countdown = setInterval(drawSeconds, 1_000, retryAt);
+    for (const room of rooms.values()) room.forgetPeople();
+    drawAll();
+  }
+  if (state === 'open') send({ type: 'hello', session, name: me.name, rooms: [...rooms.keys()].slice(0, 20) });
+});
+
+// ---- Writing
+
+function say(text) {
+  const entry = { id: randomKey(), name: me.name, text, at: Date.now(), mine: true, state: 'pending' };
+  mine.add(entry.id);
+  active.add(entry);
+  deliver(active, entry);
+  drawEntries(active, { toEnd: true });
+}
+
+/** Sends a text, or sends it again. Offline it stays pending, and goes when the room is back (see `room`). */
+function deliver(room, { id, text }) {
+  if (!send({ type: 'say', room: room.name, id, text })) return;
+  clearTimeout(deadlines.get(id));
+  deadlines.set(id, setTimeout(() => {
+    deadlines.delete(id);
+    if (room.known.get(id)?.state === 'pending') connection.restart();
+  }, CONFIRMED_WITHIN));
+}
+
+const deadlines = new Map();
+
+function fitText() {
+  const text = $('text');
+  text.style.height = 'auto';
+  text.style.height = `${Math.min(text.scrollHeight, 180)}px`;
+  const left = limits.text - text.value.length;
+  $('counter').textContent = left < limits.text / 5 ? `${left}` : '';
+}
+
+$('composer').addEventListener('submit', (event) => {
+  event.preventDefault();
+  const text = $('text').value.trim();
+  if (text === '') return;
+  say(text);
+  $('text').value = '';
+  lastTyping = 0;
+  fitText();
+  $('text').focus();
+});
+
+$('text').addEventListener('keydown', (event) => {
+  // While an input method composes a character, Enter belongs to it.
+  if (event.key !== 'Enter' || event.shiftKey || event.isComposing) return;
+  event.preventDefault();
+  $('composer').requestSubmit();
+});
+
+$('text').addEventListener('input', () => {
+  fitText();
+  if ($('text').value.trim() === '' || Date.now() - lastTyping < TYPING_EVERY) return;
+  lastTyping = Date.now();
+  send({ type: 'typing', room: active.name });
+});
+
+// ---- Names and rooms to choose
+
+function showMe(name) {
+  me.name = name;
+  $('me-name').textContent = name;
+  paintAvatar($('me-avatar'), name);
+}
+
+const naming = nameDialog({
+  current: () => me.name,
+  submit: (name) => send({ type: 'name', name }),
+});
+
+const picker = roomPicker({
+  ask: () => send({ type: 'rooms' }),
+  choose(name) {
+    show(name);
+    $('text').focus();
+  },
+});
+
+// ---- Everything else on the page
+
+$('rooms').addEventListener('click', (event) => {
+  const button = event.target.closest('[data-leave]');
+  if (button) leave(button.dataset.leave);
+});
+
+$('entries').addEventListener('click', (event) => {
+  const id = event.target.closest('[data-retry]')?.dataset.retry;
+  const entry = id && active.known.get(id);
+  if (!entry) return;
+  active.add({ ...entry, state: 'pending' });
+  deliver(active, entry);
+  drawEntries(active);
+});
+
+$('log').addEventListener('scroll', () => {
+  if (!isAtEnd()) {
+    if ($('jump').hidden) showJump(unseenBelow);
+    return;
+  }
+  unseenBelow = 0;
+  $('jump').hidden = true;
+}, { passive: true });
+$('jump').addEventListener('click', () => {
+  unseenBelow = 0;
+  scrollToEnd();
+  $('text').focus();
+});
+// The window or the keyboard of a phone changes the height: who was at the end stays there.
+new ResizeObserver(() => {
+  if (unseenBelow === 0 && $('jump').hidden) scrollToEnd();
+}).observe($('log'));
+
+document.addEventListener('visibilitychange', () => {
+  if (document.visibilityState !== 'visible') return;
+  active.unread = 0;
+  drawRooms([...rooms.values()], active.name, LOBBY);
+});
+
+addEventListener('keydown', (event) => {
+  if (!event.altKey || (event.key !== 'ArrowUp' && event.key !== 'ArrowDown')) return;
+  event.preventDefault();
+  const names = [...rooms.keys()];
+  const step = event.key === 'ArrowDown' ? 1 : -1;
+  show(names[(names.indexOf(active.name) + step + names.length) % names.length]);
+});
+
+// ---- Begin: the room in the address, the rooms of last time, the lobby
+
+function roomInAddress() {
+  try {
+    return roomNameOf(decodeURIComponent(location.hash.replace(/^#\//u, '')));
+  } catch {
+    return undefined;
+  }
+}
+
+addEventListener('hashchange', () => {
+  const name = location.hash.startsWith('#/') ? roomInAddress() : undefined;
+  if (name !== undefined && name !== active.name) show(name);
+});
+
+showMe(me.name);
+const last = Array.isArray(stored.rooms) ? stored.rooms.map(roomNameOf).filter(Boolean) : [];
+for (const name of [LOBBY, ...last]) roomNamed(name);
+show(roomInAddress() ?? LOBBY);
+connection.connect();

@@ -1,0 +1,111 @@
+// What the page knows: rooms, who is in them, what was said. No DOM here: view.js draws it.
+
+const MESSAGES_KEPT = 300;
+const TYPING_SHOWN = 4_000;
+/** Above this, who comes and goes is noise and only the list shows it. */
+const ANNOUNCED_UP_TO = 15;
+
+/** The one spelling of a room's name, or undefined if it can be none. The server has the same rule and the last word. */
+export function roomNameOf(input) {
+  if (typeof input !== 'string') return undefined;
+  const name = input.normalize('NFC').trim().toLowerCase().replace(/^#/u, '').replace(/\s+/gu, '-');
+  return name.length <= 32 && /^[\p{L}\p{N}][\p{L}\p{M}\p{N}_-]*$/u.test(name) ? name : undefined;
+}
+
+export class Room {
+  constructor(name) {
+    this.name = name;
+    /** id -> name; undefined until the server has sent the list. */
+    this.people = undefined;
+    /** Oldest first: { id, from, name, text, at, mine, state } and notes { id, note, at }. state: 'sent', 'pending' or 'failed'. */
+    this.entries = [];
+    this.unread = 0;
+    this.draft = '';
+    /** id -> timer of those who write something just now. */
+    this.typing = new Map();
+    /** Arrivals and departures that came before the list. */
+    this.early = [];
+    /** id -> entry */
+    this.known = new Map();
+    this.hasHistory = false;
+  }
+
+  /** The connection is gone: who is here is no longer known. What was said stays on the page. */
+  forgetPeople() {
+    this.people = undefined;
+    this.early = [];
+    for (const timer of this.typing.values()) clearTimeout(timer);
+    this.typing.clear();
+  }
+
+  /**
+   * The server lists the room at one moment while others come and go, so what was announced before the list may be
+   * newer than it. Applying it once more on top is right in both cases: each step says how it is, not what to add.
+   */
+  setPeople(people) {
+    this.people = new Map(people.map(({ id, name }) => [id, name]));
+    const early = this.early;
+    this.early = [];
+    for (const step of early) this.changePeople(step);
+  }
+
+  changePeople({ type, id, name }) {
+    if (!this.people) {
+      this.early.push({ type, id, name });
+      return;
+    }
+    const before = this.people.get(id);
+    if (type === 'left') {
+      this.people.delete(id);
+      this.stopTyping(id);
+      if (before !== undefined) this.#note(`${before} left`);
+    } else {
+      this.people.set(id, name);
+      if (before === undefined) this.#note(`${name} joined`);
+      else if (before !== name) this.#note(`${before} is now ${name}`);
+    }
+  }
+
+  #note(text) {
+    if (this.people.size <= ANNOUNCED_UP_TO) this.add({ id: `note-${(notes += 1)}`, note: text, at: Date.now() });
+  }
+
+  /** Adds an entry in its place by time, or updates the one of that id. Returns true if it is new. */
+  add(entry) {
+    const known = this.known.get(entry.id);
+    if (known) {
+      // The server's word on a text that was pending replaces ours; a repetition changes nothing.
+      if (known.state === 'sent' || known.note) return false;
+      this.entries.splice(this.entries.indexOf(known), 1);
+      entry = { ...known, ...entry };
+    }
+    let index = this.entries.length;
+    while (index > 0 && order(this.entries[index - 1]) > order(entry)) index -= 1;
+    this.entries.splice(index, 0, entry);
+    this.known.set(entry.id, entry);
+    if (this.entries.length > MESSAGES_KEPT) this.known.delete(this.entries.shift().id);
+    return !known;
+  }
+
+  get pending() {
+    return this.entries.filter(({ state }) => state === 'pending');
+  }
+
+  startTyping(id, changed) {
+    this.stopTyping(id);
+    this.typing.set(id, setTimeout(() => {
+      this.typing.delete(id);
+      changed();
+    }, TYPING_SHOWN));
+  }
+
+  stopTyping(id) {
+    clearTimeout(this.typing.get(id));
+    this.typing.delete(id);
+  }
+}
+
+let notes = 0;
+
+/** What is not sent yet stands last, whatever this machine's clock says. */
+const order = ({ state, at }) => (state === undefined || state === 'sent' ? at : Infinity);

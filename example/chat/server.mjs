@@ -1,0 +1,115 @@
+// The chat server: wsbroker for the WebSockets, plain node:http for the page. Two ports, because wsbroker has its own
+// I/O threads and its own listener: what happens on a socket never waits for this thread.
+//
+//   node example/chat/server.mjs        or        bun example/chat/server.mjs
+//
+//   HOST            address to listen on, default 127.0.0.1: nobody but you. 0.0.0.0 lets your network in.
+//   PORT            port of the page, default 8080
+//   WS_PORT         port of the WebSockets, default PORT + 1
+//   THREADS         worker threads, default 2: enough to show that nothing depends on being in the same thread
+//   PUBLIC_WS_URL   what the page connects to when a proxy stands in between, such as wss://chat.example.org/socket
+
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { fileURLToPath } from 'node:url';
+import { shutdown, start } from 'wsbroker';
+import { limits } from './messages.mjs';
+
+const host = process.env.HOST || '127.0.0.1';
+const port = numberFrom('PORT', 8080, 65_535);
+const webSocketPort = numberFrom('WS_PORT', port === 0 ? 0 : port + 1, 65_535);
+const threads = numberFrom('THREADS', 2, 64);
+
+// An IPv6 address stands in brackets wherever a port follows.
+const authority = (name, number) => `${name.includes(':') ? `[${name}]` : name}:${number}`;
+
+const sockets = await start({
+  bind: authority(host, webSocketPort),
+  workerPath: fileURLToPath(new URL('worker.mjs', import.meta.url)),
+  threads,
+  maxPayload: limits.payload,
+  // Half of it in silence and the server pings; no answer in all of it and the connection is cut. Shorter than the
+  // default of 120 s, because in a chat people look at who is here.
+  idleTimeout: 30_000,
+}).catch((error) => fail(error, 'WS_PORT', webSocketPort));
+
+// Read once, served from memory. The list is fixed, so no request can reach another file.
+const read = (name) => readFileSync(new URL(`public/${name}`, import.meta.url));
+const files = new Map([
+  ['/', { type: 'text/html; charset=utf-8', body: read('index.html') }],
+  ['/style.css', { type: 'text/css; charset=utf-8', body: read('style.css') }],
+  ['/icon.svg', { type: 'image/svg+xml', body: read('icon.svg') }],
+  ...['main', 'connection', 'dialogs', 'dom', 'frame', 'rooms', 'storage', 'view'].map((name) => [
+    `/${name}.js`,
+    { type: 'text/javascript; charset=utf-8', body: read(`${name}.js`) },
+  ]),
+  // The page asks for this before each connection, so that it finds the server even when its port has changed.
+  ['/config.json', {
+    type: 'application/json',
+    body: JSON.stringify({ webSocketPort: sockets.port, webSocketUrl: process.env.PUBLIC_WS_URL }),
+  }],
+]);
+
+const headers = {
+  // Texts are shown as text (see view.js). Should that ever fail, the browser still runs no script but ours.
+  'content-security-policy':
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:; " +
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+  'x-content-type-options': 'nosniff',
+  'referrer-policy': 'no-referrer',
+  'cache-control': 'no-cache',
+};
+
+const page = createServer((request, response) => {
+  const file = files.get(request.url.split('?', 1)[0]);
+  if (request.method !== 'GET' && request.method !== 'HEAD') {
+    response.writeHead(405, { ...headers, allow: 'GET, HEAD' }).end();
+  } else if (!file) {
+    response.writeHead(404, { ...headers, 'content-type': 'text/plain' }).end('not found\n');
+  } else {
+    response.writeHead(200, { ...headers, 'content-type': file.type });
+    response.end(request.method === 'HEAD' ? undefined : file.body);
+  }
+});
+
+await new Promise((resolve, reject) => {
+  page.once('error', reject).listen(port, host, resolve);
+}).catch(async (error) => {
+  await shutdown();
+  fail(error, 'PORT', port);
+});
+
+const shownHost = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
+console.log(`Chat at http://${authority(shownHost, page.address().port)} (WebSockets on port ${sockets.port}). Ctrl+C stops it.`);
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.once(signal, async () => {
+    page.close();
+    page.closeAllConnections?.();
+    // 1012, "service restart": the pages show that they wait, and come back by themselves.
+    await shutdown({ code: 1012, timeout: 3_000 });
+    // Nothing is left that keeps the process alive, so it ends here without process.exit().
+  });
+}
+
+/** Says what is wrong and what to do, instead of a stack that only shows where. */
+function fail(error, variable, number) {
+  const text = `${error.syscallCode ?? error.code} ${error.message}`;
+  if (/EADDRINUSE|in use/iu.test(text)) {
+    console.error(
+      `Port ${number} on ${host} is in use. Stop the program that has it, or choose another: ${variable}=${number + 1000} npm start`,
+    );
+  } else {
+    console.error(`The chat cannot start on ${authority(host, number)}: ${error.message}`);
+  }
+  process.exit(1);
+}
+
+function numberFrom(variable, otherwise, max) {
+  const value = process.env[variable] || `${otherwise}`;
+  if (!/^\d+$/u.test(value) || Number(value) > max) {
+    console.error(`${variable} must be a whole number from 0 to ${max}, got ${JSON.stringify(value)}`);
+    process.exit(1);
+  }
+  return Number(value);
+}

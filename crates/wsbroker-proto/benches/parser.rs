@@ -14,10 +14,7 @@ use wsbroker_proto::{Input, Item, Limits, Opcode, Parser, Role, client};
 
 const READ: usize = 64 * 1024;
 const ROUNDS: usize = 400;
-const LIMITS: Limits = Limits {
-    max_message: 1 << 24,
-    allow_rsv1: false,
-};
+const LIMITS: Limits = Limits { max_message: 1 << 24, allow_rsv1: false };
 
 /// Whole messages of `size` bytes, as many as fit in about `READ` bytes, at least one.
 fn stream(opcode: Opcode, payload: &[u8]) -> (Vec<u8>, usize) {
@@ -124,11 +121,7 @@ fn fragments() {
     let mut wire = Vec::new();
     let count = 200_000;
     for i in 0..count {
-        let opcode = if i == 0 {
-            Opcode::Text
-        } else {
-            Opcode::Continuation
-        };
+        let opcode = if i == 0 { Opcode::Text } else { Opcode::Continuation };
         client::write_frame(&mut wire, i + 1 == count, opcode, b"x", [7, 8, 9, 10]);
     }
     let mut buffer = vec![0; READ];
@@ -139,12 +132,7 @@ fn fragments() {
         assert_eq!(ours(&mut parser, &wire, &mut buffer), count);
         time = time.min(start.elapsed());
     }
-    println!(
-        "{:24} {:>10} {:>10.1}",
-        "1 B fragments (each)",
-        "",
-        time.as_nanos() as f64 / count as f64
-    );
+    println!("{:24} {:>10} {:>10.1}", "1 B fragments (each)", "", time.as_nanos() as f64 / count as f64);
 }
 
 fn main() {
@@ -152,11 +140,7 @@ fn main() {
     let ascii = [b'a'; 64];
     compare("text 64 B", Opcode::Text, &ascii);
     compare("binary 64 B", Opcode::Binary, &ascii);
-    compare(
-        "text 64 B, not ASCII",
-        Opcode::Text,
-        "grüße ".repeat(8).as_bytes(),
-    );
+    compare("text 64 B, not ASCII", Opcode::Text, "grüße ".repeat(8).as_bytes());
     compare("text 5 B", Opcode::Text, b"hello");
     compare("text 125 B", Opcode::Text, &[b'a'; 125]);
     compare("text 1 KiB", Opcode::Text, &[b'a'; 1024]);

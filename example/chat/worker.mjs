@@ -186,7 +186,7 @@ function refuse(socketId, error, message) {
   const about = error.about ?? (message && { type: message.type, id: message.id, room: message.room });
   reply(socketId, { type: 'error', code: error.code, message: error.message, about });
   // A refusal costs too, so that nonsense is no cheaper than sense, and who goes on regardless is sent away.
-  if (charge(socketId) < -BURST) close(socketId, 1008, 'too many messages');
+  if (charge(socketId) < -BURST) close(socketId, 4008, 'too many messages');
 }
 
 const reply = (socketId, message) => send(socketId, JSON.stringify(message));
@@ -195,7 +195,7 @@ const reply = (socketId, message) => send(socketId, JSON.stringify(message));
 const publish = (room, message, exclude) =>
   sendToChannel(roomChannel(room), JSON.stringify(message), exclude === undefined ? undefined : { exclude });
 
-const save = (socketId, me) => setToken(socketId, Buffer.from(JSON.stringify(me)));
+const save = (socketId, me) => setToken(socketId, JSON.stringify(me));
 
 /** What another socket's token says; undefined if it has none (yet), or is gone. */
 function stateOf(socketId) {

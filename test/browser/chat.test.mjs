@@ -313,7 +313,7 @@ describe('example/chat in a browser', { skip, timeout: 180_000 }, () => {
       for (let count = 0; count < 200; count += 1) socket.send('{"type":"rooms"}');
       return { code: await closed, slowed: codes.has('slow-down') };
     }, chat.ports.WS_PORT);
-    assert.deepEqual(seen, { code: 1008, slowed: true });
+    assert.deepEqual(seen, { code: 4008, slowed: true });
   });
 
   test('a page of another site gets no socket', async () => {

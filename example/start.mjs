@@ -1,0 +1,22 @@
+// What `npm start` runs: builds the addon if there is none yet, then starts the chat.
+
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+// Loading is the only proof that a binary is there, is for this system, and fits the JavaScript around it. Tried in a
+// process of its own, since a failed load cannot be undone in this one.
+const loads = () => spawnSync(process.execPath, ['-e', "require('wsbroker')"], { cwd: root }).status === 0;
+
+if (!loads()) {
+  console.log('There is no addon for this system yet: building it from source. This takes a few minutes, once.\n');
+  // A shell, because npm is a .cmd file on Windows.
+  const build = spawnSync('npm run build', { cwd: root, shell: true, stdio: 'inherit' });
+  if (build.status !== 0) {
+    console.error('\nThe build failed. It needs Rust (https://rustup.rs), and `npm install` before it.');
+    process.exit(build.status ?? 1);
+  }
+}
+
+await import('./chat/server.mjs');

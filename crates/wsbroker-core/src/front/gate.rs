@@ -15,14 +15,15 @@ use crate::{
     broker::Inner,
     event::{Accept, LateVerdict, Open, OpenReply, OpenRequest, Reject},
     front::Endpoint,
-    registry::Socket,
+    registry::{Socket, SocketState},
     shard::{Attach, Command, Place, Reserve, Stream},
     worker::Handlers,
 };
 
 const PENDING: u8 = 0;
-const DECIDED: u8 = 1;
-const TIMED_OUT: u8 = 2;
+const ACCEPTED: u8 = 1;
+const REFUSED: u8 = 2;
+const TIMED_OUT: u8 = 3;
 
 /// One connection's verdict: decided once, by the worker or by the clock, whoever comes first.
 #[derive(Debug)]
@@ -48,7 +49,8 @@ pub(crate) enum Verdict {
 
 impl Gate {
     fn decide(&self, verdict: Verdict) -> Result<(), LateVerdict> {
-        self.state.compare_exchange(PENDING, DECIDED, Ordering::AcqRel, Ordering::Acquire).map_err(|_| LateVerdict)?;
+        let state = if matches!(verdict, Verdict::Accept(_)) { ACCEPTED } else { REFUSED };
+        self.state.compare_exchange(PENDING, state, Ordering::AcqRel, Ordering::Acquire).map_err(|_| LateVerdict)?;
         if let Some(answer) = self.answer.lock().take() {
             // The front is gone only when the runtime is being shut down; its reservation cleans up after itself.
             let _ = answer.send(verdict);
@@ -82,6 +84,8 @@ pub(crate) struct Reservation {
     socket: Arc<Socket>,
     gate: Arc<Gate>,
     answer: oneshot::Receiver<Verdict>,
+    /// The verdict is a worker's, so that an acceptance must be followed by a close event.
+    asked: bool,
     /// What is left to do when this is dropped.
     held: bool,
 }
@@ -110,7 +114,7 @@ impl Reservation {
             worker,
             open,
         })));
-        Some(Self { broker: Arc::clone(broker), socket, gate, answer: receiver, held: true })
+        Some(Self { broker: Arc::clone(broker), socket, gate, answer: receiver, asked: asks, held: true })
     }
 
     /// Waits for the verdict, at most this long.
@@ -123,6 +127,7 @@ impl Reservation {
                 Ok(_) => {
                     // From here on the place belongs to the worker's late answer, see `Gate::late`.
                     self.held = false;
+                    self.socket.set_state(SocketState::Closed);
                     Verdict::TimedOut
                 }
                 // Decided in this very moment: the sender is at work and answers without delay.
@@ -149,9 +154,8 @@ impl Reservation {
     }
 
     /// The connection was accepted, but its 101 cannot be written any more: it gets a close event.
-    pub(crate) fn lost(mut self) {
-        self.held = false;
-        self.broker.shard(self.socket.shard()).push(Command::AcceptedLate(Place::of(&self.socket)));
+    pub(crate) fn lost(self) {
+        // What an acceptance that comes to nothing needs is done by the drop.
     }
 }
 
@@ -160,11 +164,17 @@ impl Drop for Reservation {
         if !self.held {
             return;
         }
-        // Given up while the worker may still be thinking: as with a deadline, its answer cleans up. Decided already: we do.
-        let undecided =
-            self.gate.state.compare_exchange(PENDING, TIMED_OUT, Ordering::AcqRel, Ordering::Acquire).is_ok();
-        if !undecided {
-            self.broker.shard(self.socket.shard()).push(Command::Abandon(Place::of(&self.socket)));
-        }
+        let place = Place::of(&self.socket);
+        let command = match self.gate.state.compare_exchange(PENDING, TIMED_OUT, Ordering::AcqRel, Ordering::Acquire) {
+            Ok(_) => {
+                // Given up while the worker may still be thinking: as with a deadline, its answer cleans up.
+                self.socket.set_state(SocketState::Closed);
+                return;
+            }
+            // Let in by a handler, whether or not we have seen it yet: it will be told of the end.
+            Err(ACCEPTED) if self.asked => Command::AcceptedLate(place),
+            Err(_) => Command::Abandon(place),
+        };
+        self.broker.shard(self.socket.shard()).push(command);
     }
 }

@@ -1,23 +1,121 @@
-//! Stub until the listener lands.
-use std::sync::Arc;
+//! What the caller of [`Broker::listen`](crate::Broker::listen) holds.
 
-use crate::{broker::Inner, config::ListenerConfig, error::ListenError};
+use std::{fmt, net::SocketAddr, sync::Arc};
 
-/// Every listener of a broker.
-#[derive(Debug)]
-pub(crate) struct Front;
-impl Front {
-    pub(crate) fn new(_: usize) -> Self {
-        Self
-    }
-    pub(crate) fn close_all(&self) {}
-    pub(crate) async fn emptied(&self) {}
+use tokio::runtime::Handle;
+use wsbroker_proto::CloseCode;
+
+use super::{
+    accept,
+    address::{Address, Place, Service},
+    socket::Local,
+};
+use crate::{
+    broker::{Broker, Inner},
+    config::{Bind, ListenerConfig},
+    error::ListenError,
+    shard::Command,
+};
+
+/// Some paths on one address. Several listeners may share an address with different paths.
+///
+/// Its paths are its own from the start, but answer 503 until [`serve`](Self::serve), and again after its end for as long as other listeners
+/// keep the address open. Dropping it ends it as [`close`](Self::close) does, only that nobody waits.
+pub struct Listener {
+    broker: Arc<Inner>,
+    address: Arc<Address>,
+    service: Arc<Service>,
+    /// The address as it is shown: without symbolic links resolved.
+    shown: String,
+    runtime: Handle,
 }
-/// An address that is listened on.
-#[derive(Debug)]
-pub struct Listener;
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Listener").field("url", &self.url()).finish_non_exhaustive()
+    }
+}
+
 impl Listener {
-    pub(crate) async fn bind(_: Arc<Inner>, _: ListenerConfig) -> Result<Self, ListenError> {
-        Err(ListenError::ShuttingDown)
+    /// Binds and reserves. Must be called in the front's runtime.
+    pub(crate) async fn bind(broker: Arc<Inner>, config: ListenerConfig) -> Result<Self, ListenError> {
+        if cfg!(not(unix)) && matches!(config.bind, Bind::Unix(_)) {
+            return Err(ListenError::Unsupported { address: config.bind.to_string(), what: "unix sockets" });
+        }
+        let place = Place::of(&config.bind)
+            .await
+            .map_err(|source| ListenError::Bind { address: config.bind.to_string(), source })?;
+        let (address, service) = broker.front.open(Broker::next_endpoint(&broker), &place, &config)?;
+        let shown = match (&address.local, place) {
+            (Local::Tcp(local), _) => local.ip().to_string(),
+            (Local::Unix(_), Place::Unix(path, _)) => path.display().to_string(),
+            (Local::Unix(path), Place::Tcp(_)) => path.display().to_string(),
+        };
+        Ok(Self { broker, address, service, shown, runtime: Handle::current() })
+    }
+
+    /// Takes connections from now on. Does nothing after [`close`](Self::close).
+    pub fn serve(&self) {
+        self.service.endpoint.serve();
+        if self.address.begin_accepting() {
+            self.runtime.spawn(accept::run(Arc::clone(&self.broker), Arc::clone(&self.address)));
+        }
+    }
+
+    /// The address it listens on, with the port that the system chose; `None` for a unix socket.
+    #[must_use]
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match self.address.local {
+            Local::Tcp(address) => Some(address),
+            Local::Unix(_) => None,
+        }
+    }
+
+    /// The IP address it listens on, without brackets and port, or the path of the unix socket.
+    #[must_use]
+    pub fn address(&self) -> String {
+        self.shown.clone()
+    }
+
+    /// The port it listens on; 0 for a unix socket.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.local_addr().map_or(0, |address| address.port())
+    }
+
+    /// Where clients on this machine reach it: `ws://127.0.0.1:9000`, `ws://[::1]:9000`, `ws+unix:/run/chat.sock`. An unspecified address is
+    /// shown as it was bound.
+    #[must_use]
+    pub fn url(&self) -> String {
+        match self.address.local {
+            Local::Tcp(address) => format!("ws://{address}"),
+            Local::Unix(_) => format!("ws+unix:{}", self.shown),
+        }
+    }
+
+    /// Takes no connections any more, closes those that were made here with 1001, and resolves when they and the upgrades under way are
+    /// gone. The last listener of an address releases it, at once, and removes the file of a unix socket. Closing twice is closing once.
+    pub async fn close(&self) {
+        self.stop();
+        self.service.endpoint.emptied().await;
+    }
+
+    fn stop(&self) {
+        if self.broker.front.retire(&self.address, &self.service) {
+            close_connections(&self.broker, self.service.endpoint.id);
+        }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Closes what was accepted by one listener.
+fn close_connections(broker: &Inner, endpoint: u32) {
+    for index in 0..broker.shard_count() {
+        broker.shard(index).push(Command::CloseAll(Some(endpoint), CloseCode::GOING_AWAY));
     }
 }

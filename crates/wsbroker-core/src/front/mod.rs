@@ -1,10 +1,127 @@
 //! From accept to the 101: async code, where waiting is the job.
+//!
+//! [`listener`] is what the caller holds: some paths on one address. [`address`] is a bound [`socket`] with the paths of all its listeners,
+//! [`accept`] takes connections there, and [`upgrade`] leads one connection through [`request`], [`handshake`], [`gate`] (where it waits for
+//! the worker's verdict) and [`response`]. The counts that tell when a listener is empty are in [`endpoint`].
+//!
+//! Bounded are: connections before their verdict (`max_pending_upgrades`; more get a canned 503), connections that are being told no (as many
+//! again, and 256 at least; more are cut), and of each connection the bytes and the time until its request is complete.
 
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+mod accept;
+mod address;
 mod endpoint;
 mod gate;
+mod handshake;
 mod listener;
+mod request;
+mod response;
+mod socket;
+mod upgrade;
 
-pub(crate) use endpoint::Endpoint;
-pub(crate) use gate::{Gate, Reservation, Verdict};
-pub(crate) use listener::Front;
-pub use listener::Listener;
+use self::address::{Address, Place, Service};
+pub(crate) use self::{
+    endpoint::Endpoint,
+    gate::Gate,
+};
+use crate::{config::ListenerConfig, error::ListenError};
+
+pub use self::listener::Listener;
+
+/// Connections that may be told no at once, however few may wait to be let in.
+const MIN_ANSWERS: usize = 256;
+
+/// The addresses of a broker, and what bounds the way in.
+#[derive(Debug)]
+pub(crate) struct Front {
+    /// Connections between accept and verdict.
+    pending: Arc<Semaphore>,
+    /// Connections that are being told no.
+    answering: Arc<Semaphore>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    closed: bool,
+    addresses: Vec<Arc<Address>>,
+    /// Of every listener that may still have connections.
+    endpoints: Vec<Weak<Endpoint>>,
+}
+
+impl Front {
+    pub(crate) fn new(max_pending_upgrades: usize) -> Self {
+        let permits = max_pending_upgrades.min(Semaphore::MAX_PERMITS);
+        Self { pending: Arc::new(Semaphore::new(permits)), answering: Arc::new(Semaphore::new(permits.max(MIN_ANSWERS))), state: Mutex::default() }
+    }
+
+    /// Every listener stops accepting, at once, and no upgrade is admitted any more.
+    pub(crate) fn close_all(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        for endpoint in state.endpoints.iter().filter_map(Weak::upgrade) {
+            endpoint.close();
+        }
+        for address in state.addresses.drain(..) {
+            address.release();
+        }
+    }
+
+    /// Resolves when no listener has a connection or an upgrade left, after [`close_all`](Self::close_all).
+    pub(crate) async fn emptied(&self) {
+        // An endpoint that nobody holds any more has no connections.
+        let endpoints: Vec<_> = self.state.lock().endpoints.iter().filter_map(Weak::upgrade).collect();
+        for endpoint in endpoints {
+            endpoint.emptied().await;
+        }
+    }
+
+    /// Takes a listener's paths on its address, which is bound if this broker has not bound it yet. One at a time: of two listeners that
+    /// ask for one address at once the second joins the first.
+    fn open(&self, id: u32, place: &Place, config: &ListenerConfig) -> Result<(Arc<Address>, Arc<Service>), ListenError> {
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(ListenError::ShuttingDown);
+        }
+        let service = Arc::new(Service::new(id, config));
+        let known = state.addresses.iter().find(|address| place.means(&address.local)).map(Arc::clone);
+        let address = match &known {
+            Some(address) => Arc::clone(address),
+            None => Arc::new(Address::bind(place, config)?),
+        };
+        address.reserve(config, &service)?;
+        if known.is_none() {
+            state.addresses.push(Arc::clone(&address));
+        }
+        state.endpoints.retain(|endpoint| endpoint.strong_count() > 0);
+        state.endpoints.push(Arc::downgrade(&service.endpoint));
+        Ok((address, service))
+    }
+
+    /// Ends a listener, and its address with the last one. False when it had ended before.
+    fn retire(&self, address: &Arc<Address>, service: &Service) -> bool {
+        let mut state = self.state.lock();
+        if !service.endpoint.close() {
+            return false;
+        }
+        if address.is_deserted() {
+            address.release();
+            state.addresses.retain(|known| !Arc::ptr_eq(known, address));
+        }
+        true
+    }
+
+    /// A place among the connections that wait to be let in; held until the verdict.
+    fn pend(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.pending).try_acquire_owned().ok()
+    }
+
+    /// A place among the connections that are being told no.
+    fn answer(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.answering).try_acquire_owned().ok()
+    }
+}

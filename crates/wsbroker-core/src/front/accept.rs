@@ -1,0 +1,86 @@
+//! Takes connections, and never stops because of one.
+
+use std::{future::poll_fn, io, pin::pin, sync::Arc, time::Duration};
+
+use tokio::net::TcpStream;
+
+use super::{
+    address::Address,
+    response::Refusal,
+    socket::{Accepted, Transport},
+    upgrade::{self, Peer},
+};
+use crate::broker::Inner;
+
+/// How long accepting pauses when the system refuses, mostly for want of descriptors: from the first, doubling, to the last.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// Accepts until the address is released.
+pub(super) async fn run(broker: Arc<Inner>, address: Arc<Address>) {
+    let mut released = pin!(address.released());
+    let mut pause = PAUSE.0;
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = &mut released => return,
+            accepted = poll_fn(|cx| address.poll_accept(cx)) => accepted,
+        };
+        match accepted {
+            Ok(accepted) => {
+                pause = PAUSE.0;
+                take(&broker, &address, accepted);
+            }
+            // The connection ended while it waited to be accepted. The next one may be fine.
+            Err(error) if is_of_one_connection(&error) => {
+                tracing::debug!(%error, "a connection was lost before it was accepted")
+            }
+            Err(error) => {
+                tracing::warn!(%error, pause_ms = pause.as_millis(), "cannot accept connections");
+                tokio::select! {
+                    () = &mut released => return,
+                    () = tokio::time::sleep(pause) => {}
+                }
+                pause = (pause * 2).min(PAUSE.1);
+            }
+        }
+    }
+}
+
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::ConnectionReset | io::ErrorKind::Interrupted
+    )
+}
+
+fn take(broker: &Arc<Inner>, address: &Arc<Address>, accepted: Accepted) {
+    match accepted {
+        Accepted::Tcp(stream, peer) => {
+            without_delay(&stream);
+            // A dual-stack socket shows IPv4 peers as IPv6 addresses; nobody wants to see those.
+            begin(broker, address, stream, Peer { ip: peer.ip().to_canonical().to_string(), port: peer.port() });
+        }
+        #[cfg(unix)]
+        Accepted::Unix(stream) => begin(broker, address, stream, Peer { ip: String::new(), port: 0 }),
+    }
+}
+
+/// Small frames must not wait for the acknowledgement of those before: the shards gather what belongs together by themselves.
+fn without_delay(stream: &TcpStream) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY cannot be set");
+    }
+}
+
+fn begin<T: Transport>(broker: &Arc<Inner>, address: &Arc<Address>, stream: T, peer: Peer) {
+    if let Some(pending) = broker.front.pend() {
+        tokio::spawn(upgrade::run(Arc::clone(broker), Arc::clone(address), stream, peer, pending));
+    } else if let Some(answering) = broker.front.answer() {
+        let timeout = address.handshake_timeout;
+        tokio::spawn(async move {
+            upgrade::turn_away(stream, Refusal::BUSY.answer(false), timeout).await;
+            drop(answering);
+        });
+    }
+    // Else it is cut, unanswered: so many are being told no already that an answer would only feed the flood.
+}

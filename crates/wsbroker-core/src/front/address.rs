@@ -1,0 +1,199 @@
+//! One address with everything that is served there.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::Duration,
+};
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use tokio::sync::watch;
+
+use super::{
+    endpoint::Endpoint,
+    socket::{Accepted, Acceptor, Local},
+};
+use crate::{
+    config::{Bind, ListenerConfig},
+    error::ListenError,
+};
+
+/// The path that stands for every path no other listener owns.
+const ANY: &str = "*";
+
+/// Where a listener wants to be, with names resolved.
+#[derive(Debug)]
+pub(super) enum Place {
+    /// Best first; never empty.
+    Tcp(Vec<SocketAddr>),
+    /// As it was given, and as [`Local`] would name it.
+    Unix(PathBuf, Option<PathBuf>),
+}
+
+/// An address that is bound, with the settings that hold for all of it.
+#[derive(Debug)]
+pub(super) struct Address {
+    pub(super) local: Local,
+    /// From accept to the end of the request; also what writing an answer may take.
+    pub(super) handshake_timeout: Duration,
+    pub(super) max_header_size: usize,
+    /// `None` once released.
+    acceptor: Mutex<Option<Acceptor>>,
+    /// Somebody runs the accept loop.
+    accepting: AtomicBool,
+    released: watch::Sender<bool>,
+    /// Services that have closed stay, so that their paths are known to be unavailable rather than unknown.
+    routes: Mutex<FxHashMap<String, Arc<Service>>>,
+}
+
+/// What is served on a listener's paths.
+#[derive(Debug)]
+pub(super) struct Service {
+    pub(super) endpoint: Arc<Endpoint>,
+    pub(super) protocols: Vec<String>,
+    pub(super) open_timeout: Duration,
+}
+
+/// What a path leads to.
+#[derive(Debug)]
+pub(super) enum Route {
+    Serving(Arc<Service>),
+    /// Not served yet, or not any more.
+    Unavailable,
+    Unknown,
+}
+
+impl Place {
+    pub(super) async fn of(bind: &Bind) -> io::Result<Self> {
+        match bind {
+            Bind::Tcp { host, port } => {
+                let addresses: Vec<_> = tokio::net::lookup_host((host.as_str(), *port)).await?.collect();
+                if addresses.is_empty() {
+                    return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+                }
+                Ok(Self::Tcp(addresses))
+            }
+            Bind::Unix(path) => {
+                let path = std::path::absolute(path)?;
+                let folder = path.parent().and_then(|folder| folder.canonicalize().ok());
+                let local = folder.zip(path.file_name()).map(|(folder, name)| folder.join(name));
+                Ok(Self::Unix(path, local))
+            }
+        }
+    }
+
+    /// Whether this means that address. Port 0 never does: it asks for a new one.
+    pub(super) fn means(&self, local: &Local) -> bool {
+        match (self, local) {
+            (Self::Tcp(addresses), Local::Tcp(local)) => addresses.contains(local),
+            (Self::Unix(_, Some(path)), Local::Unix(local)) => path == local,
+            _ => false,
+        }
+    }
+}
+
+impl Service {
+    pub(super) fn new(id: u32, config: &ListenerConfig) -> Self {
+        Self {
+            endpoint: Arc::new(Endpoint::new(id, config.limits.clone())),
+            protocols: config.protocols.clone(),
+            open_timeout: config.open_timeout,
+        }
+    }
+}
+
+impl Address {
+    /// Binds. Must be called in the front's runtime.
+    pub(super) fn bind(place: &Place, config: &ListenerConfig) -> Result<Self, ListenError> {
+        let acceptor = match place {
+            Place::Tcp(addresses) => Acceptor::tcp(addresses),
+            #[cfg(unix)]
+            Place::Unix(path, _) => Acceptor::unix(path),
+            #[cfg(not(unix))]
+            Place::Unix(..) => {
+                return Err(ListenError::Unsupported { address: config.bind.to_string(), what: "unix sockets" });
+            }
+        };
+        let acceptor = acceptor.map_err(|source| ListenError::Bind { address: config.bind.to_string(), source })?;
+        Ok(Self {
+            local: acceptor.local().clone(),
+            handshake_timeout: config.handshake_timeout,
+            max_header_size: config.max_header_size,
+            acceptor: Mutex::new(Some(acceptor)),
+            accepting: AtomicBool::new(false),
+            released: watch::Sender::new(false),
+            routes: Mutex::default(),
+        })
+    }
+
+    /// Takes all of a listener's paths, or none.
+    ///
+    /// # Errors
+    /// [`ListenError::Conflict`] and [`ListenError::PathTaken`].
+    pub(super) fn reserve(&self, config: &ListenerConfig, service: &Arc<Service>) -> Result<(), ListenError> {
+        let conflict = |option| Err(ListenError::Conflict { address: config.bind.to_string(), option });
+        let mut routes = self.routes.lock();
+        if let Some(path) =
+            config.paths.iter().find(|path| routes.get(*path).is_some_and(|owner| !owner.endpoint.is_closed()))
+        {
+            return Err(ListenError::PathTaken { address: config.bind.to_string(), path: path.clone() });
+        }
+        if config.handshake_timeout != self.handshake_timeout {
+            return conflict("handshake_timeout");
+        }
+        if config.max_header_size != self.max_header_size {
+            return conflict("max_header_size");
+        }
+        for path in &config.paths {
+            routes.insert(path.clone(), Arc::clone(service));
+        }
+        Ok(())
+    }
+
+    /// Looks a request's path up: exactly, then under `*`.
+    pub(super) fn route(&self, path: &str) -> Route {
+        let routes = self.routes.lock();
+        // A target may read `*`, and must not be taken for a listener's name of everything.
+        let exact = if path == ANY { None } else { routes.get(path) };
+        match exact.or_else(|| routes.get(ANY)) {
+            None => Route::Unknown,
+            Some(service) if service.endpoint.is_serving() => Route::Serving(Arc::clone(service)),
+            Some(_) => Route::Unavailable,
+        }
+    }
+
+    /// Whether every service here has closed.
+    pub(super) fn is_deserted(&self) -> bool {
+        self.routes.lock().values().all(|service| service.endpoint.is_closed())
+    }
+
+    /// True once: whoever gets it runs the accept loop.
+    pub(super) fn begin_accepting(&self) -> bool {
+        !self.accepting.swap(true, Ordering::AcqRel)
+    }
+
+    /// Never ready again after [`release`](Self::release).
+    pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        self.acceptor.lock().as_ref().map_or(Poll::Pending, |acceptor| acceptor.poll_accept(cx))
+    }
+
+    /// Gives the address back to the system, at once: when this returns it can be bound again.
+    pub(super) fn release(&self) {
+        let acceptor = self.acceptor.lock().take();
+        drop(acceptor);
+        self.released.send_replace(true);
+    }
+
+    /// Resolves when the address has been released.
+    pub(super) async fn released(&self) {
+        // Fails only when the sender is gone, and we hold it.
+        let _ = self.released.subscribe().wait_for(|released| *released).await;
+    }
+}

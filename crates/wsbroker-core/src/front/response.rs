@@ -1,0 +1,242 @@
+//! Answers as bytes: the 101, and everything that is no 101.
+
+use bytes::Bytes;
+use tokio_tungstenite::tungstenite::http::StatusCode;
+
+use crate::event::Reject;
+
+/// Headers that say how the connection goes on or where the answer ends. They are ours: an application that sets them could split answers.
+const OURS: [&str; 7] = [
+    "connection",
+    "content-length",
+    "sec-websocket-accept",
+    "sec-websocket-extensions",
+    "sec-websocket-protocol",
+    "transfer-encoding",
+    "upgrade",
+];
+
+/// Why we turn a connection away by ourselves, as the client is told.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Refusal {
+    pub(super) status: u16,
+    text: &'static str,
+    headers: &'static [(&'static str, &'static str)],
+}
+
+impl Refusal {
+    pub(super) const VERSION: Self = Self::new(505, "only HTTP/1.1 is spoken here");
+    pub(super) const HEAD_TOO_LARGE: Self = Self::new(431, "request line and headers are too large");
+    pub(super) const TOO_MANY_HEADERS: Self = Self::new(431, "too many headers");
+    pub(super) const NOT_FOUND: Self = Self::new(404, "nothing is served on this path");
+    pub(super) const NOT_SERVED: Self = Self::new(503, "this path is not served at the moment");
+    pub(super) const BUSY: Self = Self::new(503, "too many connections are waiting to be let in");
+    pub(super) const CLOSING: Self = Self::new(503, "the server is shutting down");
+    pub(super) const NO_VERDICT: Self = Self::new(503, "the application did not answer in time");
+    pub(super) const NO_WORKER: Self = Self::new(503, "the application could not answer");
+    pub(super) const METHOD: Self =
+        Self { headers: &[("Allow", "GET")], ..Self::new(405, "a WebSocket handshake is a GET request") };
+    pub(super) const NO_UPGRADE: Self = Self {
+        headers: &[("Upgrade", "websocket")],
+        ..Self::new(426, "this is a WebSocket endpoint: send an HTTP/1.1 request with \"Upgrade: websocket\"")
+    };
+    pub(super) const WEBSOCKET_VERSION: Self = Self {
+        headers: &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")],
+        ..Self::new(426, "Sec-WebSocket-Version must be 13")
+    };
+
+    const fn new(status: u16, text: &'static str) -> Self {
+        Self { status, text, headers: &[] }
+    }
+
+    /// 400, naming what is wrong with the request.
+    pub(super) const fn bad(text: &'static str) -> Self {
+        Self::new(400, text)
+    }
+
+    /// The answer. `head_only`: to a HEAD request, which gets no body (RFC 9110 §9.3.2).
+    pub(super) fn answer(&self, head_only: bool) -> Vec<u8> {
+        let mut answer = Answer::new(self.status);
+        // 426 must name what to upgrade to in a header that Connection lists (RFC 9110 §7.8).
+        answer.header(
+            "Connection",
+            if self.headers.contains(&("Upgrade", "websocket")) { "Upgrade, close" } else { "close" },
+        );
+        for (name, value) in self.headers {
+            answer.header(name, value);
+        }
+        answer.header("Content-Type", "text/plain; charset=utf-8");
+        answer.header("Content-Length", &(self.text.len() + 1).to_string());
+        let mut bytes = answer.end();
+        if !head_only {
+            bytes.extend_from_slice(self.text.as_bytes());
+            bytes.push(b'\n');
+        }
+        bytes
+    }
+}
+
+/// The answer a worker gave instead of letting the connection in.
+pub(super) fn rejection(reject: &Reject) -> Vec<u8> {
+    let status = if (300..=599).contains(&reject.status) { reject.status } else { 403 };
+    let mut answer = Answer::new(status);
+    answer.header("Connection", "close");
+    answer.application(&reject.headers);
+    // A 304 ends with its head (RFC 9110 §15.4.5).
+    let body = if status == 304 { Bytes::new() } else { reject.body.clone() };
+    if !body.is_empty() && !reject.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
+        answer.header("Content-Type", "text/plain; charset=utf-8");
+    }
+    if status != 304 {
+        answer.header("Content-Length", &body.len().to_string());
+    }
+    let mut bytes = answer.end();
+    bytes.extend_from_slice(&body);
+    bytes
+}
+
+/// The 101 (RFC 6455 §4.2.2). Extensions are answered here once there are any.
+pub(super) fn switching(accept_key: &str, protocol: Option<&str>, headers: &[(String, String)]) -> Vec<u8> {
+    let mut answer = Answer::new(101);
+    answer.header("Upgrade", "websocket");
+    answer.header("Connection", "Upgrade");
+    answer.header("Sec-WebSocket-Accept", accept_key);
+    if let Some(protocol) = protocol {
+        answer.header("Sec-WebSocket-Protocol", protocol);
+    }
+    answer.application(headers);
+    answer.end()
+}
+
+struct Answer(Vec<u8>);
+
+impl Answer {
+    fn new(status: u16) -> Self {
+        let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Status");
+        let mut bytes = Vec::with_capacity(256);
+        bytes.extend_from_slice(format!("HTTP/1.1 {status} {reason}\r\n").as_bytes());
+        Self(bytes)
+    }
+
+    fn header(&mut self, name: &str, value: &str) {
+        for part in [name, ": ", value, "\r\n"] {
+            self.0.extend_from_slice(part.as_bytes());
+        }
+    }
+
+    /// The application's headers, without those that would break the answer.
+    fn application(&mut self, headers: &[(String, String)]) {
+        for (name, value) in headers {
+            match objection(name, value) {
+                None => self.header(name, value),
+                Some(why) => tracing::warn!(?name, why, "a header of the application's answer is left out"),
+            }
+        }
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.0.extend_from_slice(b"\r\n");
+        self.0
+    }
+}
+
+/// What speaks against a header of the application's (RFC 9110 §5.1, §5.5).
+fn objection(name: &str, value: &str) -> Option<&'static str> {
+    if !is_token(name) {
+        return Some("its name is no token");
+    }
+    if value.bytes().any(|byte| matches!(byte, 0..=8 | 10..=31 | 127)) {
+        return Some("its value has a control character");
+    }
+    OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)).then_some("the broker sets it")
+}
+
+/// Whether this is a token (RFC 9110 §5.6.2).
+pub(super) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(headers: &[(&str, &str)]) -> Vec<(String, String)> {
+        headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    }
+
+    fn text(bytes: Vec<u8>) -> String {
+        String::from_utf8(bytes).unwrap()
+    }
+
+    #[test]
+    fn a_refusal_names_what_is_wrong() {
+        let answer = text(Refusal::bad("something").answer(false));
+        assert_eq!(
+            answer,
+            "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 10\r\n\r\nsomething\n"
+        );
+        assert!(text(Refusal::bad("something").answer(true)).ends_with("Content-Length: 10\r\n\r\n"));
+        let answer = text(Refusal::WEBSOCKET_VERSION.answer(false));
+        assert!(
+            answer.contains("\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"),
+            "{answer}"
+        );
+    }
+
+    #[test]
+    fn a_101_has_what_it_needs_and_no_more() {
+        assert_eq!(
+            text(switching(
+                "key=",
+                Some("chat"),
+                &pairs(&[("X-A", "ü \t~"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
+            )),
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: key=\r\n\
+             Sec-WebSocket-Protocol: chat\r\nX-A: ü \t~\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn headers_that_would_split_or_bend_the_answer_are_left_out() {
+        let hostile = pairs(&[
+            ("X-A", "b\r\nX-Evil: 1"),
+            ("X-A", "b\nX-Evil: 1"),
+            ("X-A", "b\0"),
+            ("X-A: 1\r\nX-Evil", "1"),
+            ("", "x"),
+            ("X A", "x"),
+            ("Ü", "x"),
+            ("upgrade", "h2c"),
+            ("CONNECTION", "keep-alive"),
+            ("Content-Length", "0"),
+            ("transfer-encoding", "chunked"),
+            ("Sec-WebSocket-Accept", "x"),
+            ("Sec-WebSocket-Protocol", "x"),
+            ("Sec-WebSocket-Extensions", "x"),
+        ]);
+        assert_eq!(switching("key=", None, &hostile), switching("key=", None, &[]));
+        let reject = Reject { status: 401, headers: hostile, body: Bytes::from_static(b"no") };
+        assert_eq!(
+            text(rejection(&reject)),
+            "HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\n\r\nno"
+        );
+    }
+
+    #[test]
+    fn a_rejection_keeps_to_what_an_answer_may_be() {
+        let reject = |status, headers: &[(&str, &str)], body: &'static str| {
+            text(rejection(&Reject { status, headers: pairs(headers), body: Bytes::from_static(body.as_bytes()) }))
+        };
+        for status in [0, 101, 200, 299, 600, u16::MAX] {
+            assert!(reject(status, &[], "").starts_with("HTTP/1.1 403 Forbidden\r\n"), "{status}");
+        }
+        assert!(reject(599, &[], "").starts_with("HTTP/1.1 599 Status\r\n"));
+        assert_eq!(
+            reject(302, &[("Location", "/x")], ""),
+            "HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n"
+        );
+        assert!(reject(304, &[], "body").ends_with("close\r\n\r\n"));
+        let json = reject(400, &[("content-type", "application/json")], "{}");
+        assert_eq!(json.to_lowercase().matches("content-type").count(), 1, "{json}");
+    }
+}

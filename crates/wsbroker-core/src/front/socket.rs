@@ -1,0 +1,219 @@
+//! Listening sockets and the streams they give.
+
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    task::{Context, Poll},
+};
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+#[cfg(unix)]
+use tokio::net::{UnixListener, UnixStream};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, Interest, Ready},
+    net::{TcpListener, TcpStream},
+};
+
+use crate::shard::Stream;
+
+/// Connections that the kernel keeps for us between two accepts. A reconnect storm after a restart comes at once.
+const BACKLOG: i32 = 4096;
+
+/// Where a listening socket is, as the system knows it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Local {
+    Tcp(SocketAddr),
+    /// Absolute, with no symbolic link on the way.
+    Unix(PathBuf),
+}
+
+/// A bound socket that takes connections.
+#[derive(Debug)]
+pub(super) struct Acceptor {
+    kind: Kind,
+    local: Local,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Tcp(TcpListener),
+    #[cfg(unix)]
+    // The file goes before the socket is closed: nobody ever finds a stale one.
+    Unix {
+        _file: SocketFile,
+        listener: UnixListener,
+    },
+}
+
+/// A connection that was just accepted.
+#[derive(Debug)]
+pub(super) enum Accepted {
+    Tcp(TcpStream, SocketAddr),
+    #[cfg(unix)]
+    Unix(UnixStream),
+}
+
+impl Acceptor {
+    /// Listens on the first of these addresses that this machine has. An address that is in use or not allowed is final: the next one
+    /// would be another server than the one that was asked for.
+    pub(super) fn tcp(addresses: &[SocketAddr]) -> io::Result<Self> {
+        let mut refused = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        for &address in addresses {
+            match listen(address) {
+                Ok(listener) => {
+                    let local = Local::Tcp(listener.local_addr()?);
+                    return Ok(Self { kind: Kind::Tcp(listener), local });
+                }
+                Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => {
+                    return Err(error);
+                }
+                Err(error) => refused = error,
+            }
+        }
+        Err(refused)
+    }
+
+    /// Listens on a socket file. One that nobody listens on any more is replaced; any other file is left alone.
+    #[cfg(unix)]
+    pub(super) fn unix(path: &Path) -> io::Result<Self> {
+        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+        let address = SockAddr::unix(path)?;
+        if let Err(error) = socket.bind(&address) {
+            if error.kind() != io::ErrorKind::AddrInUse || !is_stale(path, &address)? {
+                return Err(error);
+            }
+            tracing::debug!(?path, "a socket file was left behind and is replaced");
+            std::fs::remove_file(path)?;
+            socket.bind(&address)?;
+        }
+        let file = SocketFile::of(path)?;
+        let local = Local::Unix(file.path.clone());
+        socket.listen(BACKLOG)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { kind: Kind::Unix { _file: file, listener: UnixListener::from_std(socket.into())? }, local })
+    }
+
+    pub(super) fn local(&self) -> &Local {
+        &self.local
+    }
+
+    pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
+        match &self.kind {
+            Kind::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, peer)| Accepted::Tcp(stream, peer)),
+            #[cfg(unix)]
+            Kind::Unix { listener, .. } => listener.poll_accept(cx).map_ok(|(stream, _)| Accepted::Unix(stream)),
+        }
+    }
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    // On Windows this option would let two processes listen on one port.
+    #[cfg(unix)]
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6()
+        && address.ip().is_unspecified()
+        && let Err(error) = socket.set_only_v6(false)
+    {
+        tracing::debug!(%error, "[::] takes IPv6 connections only on this system");
+    }
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    socket.set_nonblocking(true)?;
+    TcpListener::from_std(socket.into())
+}
+
+/// Whether the file in the way is a socket that nobody listens on.
+#[cfg(unix)]
+fn is_stale(path: &Path, address: &SockAddr) -> io::Result<bool> {
+    use std::os::unix::fs::FileTypeExt;
+    let file = match std::fs::symlink_metadata(path) {
+        Ok(metadata) => metadata.file_type(),
+        // Gone in this very moment: whoever removed it is ending, but let its user decide.
+        Err(_) => return Ok(false),
+    };
+    if !file.is_socket() {
+        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file in its place that is no socket"));
+    }
+    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    probe.set_nonblocking(true)?;
+    // A full backlog says WouldBlock, a socket of another kind WrongType: both are alive.
+    Ok(probe.connect(address).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused))
+}
+
+/// The file of a listening socket, removed with it unless somebody put another in its place.
+#[cfg(unix)]
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+#[cfg(unix)]
+impl SocketFile {
+    fn of(path: &Path) -> io::Result<Self> {
+        use std::os::unix::fs::MetadataExt;
+        let path = path.canonicalize()?;
+        let metadata = path.symlink_metadata()?;
+        Ok(Self { device: metadata.dev(), inode: metadata.ino(), path })
+    }
+}
+
+#[cfg(unix)]
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if Self::of(&self.path).is_ok_and(|now| (now.device, now.inode) == (self.device, self.inode))
+            && let Err(error) = std::fs::remove_file(&self.path)
+        {
+            tracing::warn!(path = ?self.path, %error, "the socket file cannot be removed");
+        }
+    }
+}
+
+/// A stream on its way to a shard.
+pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static {
+    /// Takes the stream out of this runtime. It stays non-blocking.
+    fn into_shard(self) -> io::Result<Stream>;
+
+    /// What of `interest` is there, as soon as some is.
+    fn ready(&self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send;
+
+    /// Resolves when the peer has closed the connection, or will send nothing more, which for a WebSocket is the same. Reads nothing. Once
+    /// the peer has sent something this may never resolve, except on Linux.
+    fn gone(&self) -> impl Future<Output = ()> + Send {
+        // On Linux the end of the stream can be waited for without waiting for data.
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        const END: Interest = Interest::PRIORITY;
+        #[cfg(not(any(target_os = "linux", target_os = "android")))]
+        const END: Interest = Interest::READABLE;
+        async {
+            match self.ready(END).await {
+                Ok(ready) if !ready.is_read_closed() => std::future::pending().await,
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+}
+
+impl Transport for TcpStream {
+    fn into_shard(self) -> io::Result<Stream> {
+        self.into_std().map(Stream::tcp)
+    }
+
+    fn ready(&self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send {
+        Self::ready(self, interest)
+    }
+}
+
+#[cfg(unix)]
+impl Transport for UnixStream {
+    fn into_shard(self) -> io::Result<Stream> {
+        self.into_std().map(Stream::unix)
+    }
+
+    fn ready(&self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send {
+        Self::ready(self, interest)
+    }
+}

@@ -1,0 +1,333 @@
+//! A worker on a thread, a client on a blocking socket, and waiting with a deadline.
+#![allow(dead_code, unreachable_pub)]
+
+use std::{
+    collections::VecDeque,
+    io::{Read, Write},
+    net::TcpStream,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+
+use parking_lot::{Condvar, Mutex};
+use wsbroker_core::{
+    Accept, Batch, Bind, Broker, Cork, DeliverError, Event, EventKind, Handlers, Listener, ListenerConfig, SocketId,
+    SocketLimits, Worker, WorkerHandle,
+};
+use wsbroker_proto::{Input, Item, Limits, Opcode, Parser, Role, client};
+
+/// Longer than anything here takes on a busy machine.
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
+/// Waits until this holds.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < DEADLINE, "waited in vain until {what}");
+        std::thread::yield_now();
+    }
+}
+
+/// What a handler may use.
+pub struct Scope<'a> {
+    pub broker: &'a Broker,
+    pub cork: &'a mut Cork,
+}
+
+impl Scope<'_> {
+    pub fn send(&mut self, id: SocketId, text: &[u8]) -> wsbroker_core::SendOutcome {
+        let staged = self.cork.stage_slice(wsbroker_core::MessageKind::Text, text);
+        self.cork.send(id, staged)
+    }
+
+    pub fn publish(&mut self, channel: &[u8], text: &[u8]) -> usize {
+        let staged = self.cork.stage_slice(wsbroker_core::MessageKind::Text, text);
+        self.cork.publish(channel, staged, &[])
+    }
+}
+
+/// One thing that happened, with its bytes copied out.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Seen {
+    Text(Vec<u8>),
+    Binary(Vec<u8>),
+    Close(u16, String),
+    Drain,
+}
+
+type Handler = Box<dyn FnMut(&mut Scope<'_>, SocketId, &Seen) + Send>;
+
+#[derive(Default)]
+struct Queue {
+    batches: Mutex<State>,
+    changed: Condvar,
+    stop: AtomicBool,
+}
+
+#[derive(Default)]
+struct State {
+    batches: VecDeque<Batch>,
+    gone: bool,
+}
+
+impl Worker for Queue {
+    fn deliver(&self, batch: Batch) -> Result<(), DeliverError> {
+        let mut state = self.batches.lock();
+        if state.gone {
+            return Err(DeliverError::Gone(batch));
+        }
+        state.batches.push_back(batch);
+        drop(state);
+        self.changed.notify_one();
+        Ok(())
+    }
+}
+
+/// A worker whose handler runs on a thread of its own. Open events are accepted.
+pub struct TestWorker {
+    queue: Arc<Queue>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl TestWorker {
+    pub fn new(broker: &Broker, handlers: Handlers, handler: Handler) -> Self {
+        Self::opening(broker, handlers, Box::new(|_, _| Some(Accept::default())), handler)
+    }
+
+    /// With a handler for open events: `None` drops the reply.
+    pub fn opening(
+        broker: &Broker,
+        handlers: Handlers,
+        open: Box<dyn FnMut(&mut Scope<'_>, SocketId) -> Option<Accept> + Send>,
+        handler: Handler,
+    ) -> Self {
+        let queue = Arc::new(Queue::default());
+        let handle = broker.add_worker(Arc::clone(&queue) as Arc<dyn Worker>, handlers);
+        let (own, broker) = (Arc::clone(&queue), broker.clone());
+        let thread = std::thread::spawn(move || run(&own, &broker, handle, open, handler));
+        Self { queue, thread: Some(thread) }
+    }
+
+    /// Ends it between two events: what it has not begun goes to others.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    fn end(&mut self) {
+        self.queue.stop.store(true, Ordering::SeqCst);
+        self.queue.changed.notify_all();
+        if let Some(thread) = self.thread.take() {
+            let outcome = thread.join();
+            assert!(outcome.is_ok() || std::thread::panicking(), "a handler panicked");
+        }
+    }
+}
+
+impl Drop for TestWorker {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+fn run(
+    queue: &Queue,
+    broker: &Broker,
+    handle: WorkerHandle,
+    mut open: Box<dyn FnMut(&mut Scope<'_>, SocketId) -> Option<Accept> + Send>,
+    mut handler: Handler,
+) {
+    let mut cork = broker.cork();
+    loop {
+        let batch = {
+            let mut state = queue.batches.lock();
+            loop {
+                if queue.stop.load(Ordering::SeqCst) {
+                    break None;
+                }
+                if let Some(batch) = state.batches.pop_front() {
+                    break Some(batch);
+                }
+                queue.changed.wait_for(&mut state, Duration::from_millis(50));
+            }
+        };
+        let Some(Batch { events, data }) = batch else { break };
+        let mut events = events.into_iter();
+        while let Some(event) = events.next() {
+            handle_one(broker, &mut cork, &handle, event, &data, &mut open, &mut handler);
+            if queue.stop.load(Ordering::SeqCst) {
+                queue.batches.lock().batches.push_front(Batch { events: events.collect(), data });
+                break;
+            }
+        }
+        cork.flush();
+    }
+    cork.flush();
+    let unstarted = {
+        let mut state = queue.batches.lock();
+        state.gone = true;
+        state.batches.drain(..).collect()
+    };
+    handle.remove(unstarted);
+}
+
+fn handle_one(
+    broker: &Broker,
+    cork: &mut Cork,
+    handle: &WorkerHandle,
+    event: Event,
+    data: &[u8],
+    open: &mut Box<dyn FnMut(&mut Scope<'_>, SocketId) -> Option<Accept> + Send>,
+    handler: &mut Handler,
+) {
+    let Event { socket, kind } = event;
+    let id = socket.id();
+    let mut scope = Scope { broker, cork };
+    let bytes = |payload: &wsbroker_core::Payload| match payload {
+        wsbroker_core::Payload::Shared(range) => data[range.start as usize..range.end as usize].to_vec(),
+        wsbroker_core::Payload::Owned(bytes) => bytes.to_vec(),
+    };
+    let seen = match &kind {
+        EventKind::Text(payload) => Some(Seen::Text(bytes(payload))),
+        EventKind::Binary(payload) => Some(Seen::Binary(bytes(payload))),
+        EventKind::Close { code, reason } => Some(Seen::Close(*code, reason.to_string())),
+        EventKind::Drain => Some(Seen::Drain),
+        EventKind::Open(_) => None,
+    };
+    let kind = match kind {
+        EventKind::Open(request) => {
+            if let Some(accept) = open(&mut scope, id) {
+                // A late verdict is the test's own doing.
+                let _ = request.reply.accept(accept);
+            }
+            EventKind::Drain
+        }
+        kind => kind,
+    };
+    if let Some(seen) = seen {
+        handler(&mut scope, id, &seen);
+    }
+    handle.settle([Event { socket, kind }].iter());
+}
+
+/// Listens on a free port of the loopback.
+pub fn listen(broker: &Broker, limits: SocketLimits) -> (Listener, u16) {
+    let mut config = ListenerConfig::new(Bind::Tcp { host: "127.0.0.1".into(), port: 0 });
+    config.limits = limits;
+    let listener = broker.runtime().block_on(broker.listen(config)).unwrap();
+    listener.serve();
+    let port = listener.port();
+    (listener, port)
+}
+
+/// A client on a blocking socket, from the side of the protocol crate that the broker does not use.
+pub struct Client {
+    pub stream: TcpStream,
+    parser: Parser,
+    buffer: Vec<u8>,
+}
+
+/// What a client received.
+#[derive(Debug, Eq, PartialEq)]
+pub enum Got {
+    Text(Vec<u8>),
+    Binary(Vec<u8>),
+    Ping(Vec<u8>),
+    Pong(Vec<u8>),
+    Close(Option<u16>, String),
+    /// The end of the stream, or a reset.
+    End,
+}
+
+impl Client {
+    pub fn connect(port: u16) -> Self {
+        let client = Self::request(port);
+        client.expect("HTTP/1.1 101")
+    }
+
+    /// Sends the request only.
+    pub fn request(port: u16) -> Self {
+        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        stream
+            .write_all(
+                b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                  Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+            )
+            .unwrap();
+        Self { stream, parser: Parser::new(Role::Client), buffer: Vec::new() }
+    }
+
+    /// Reads the answer's head.
+    pub fn expect(mut self, start: &str) -> Self {
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            self.stream.read_exact(&mut byte).unwrap();
+            head.push(byte[0]);
+        }
+        let head = String::from_utf8(head).unwrap();
+        assert!(head.starts_with(start), "{head}");
+        self
+    }
+
+    pub fn send(&mut self, text: &[u8]) {
+        self.send_frame(true, Opcode::Text, text);
+    }
+
+    pub fn send_frame(&mut self, fin: bool, opcode: Opcode, payload: &[u8]) {
+        let mut frame = Vec::new();
+        client::write_frame(&mut frame, fin, opcode, payload, [1, 2, 3, 4]);
+        self.stream.write_all(&frame).unwrap();
+    }
+
+    pub fn close(&mut self, code: u16, reason: &str) {
+        let mut payload = code.to_be_bytes().to_vec();
+        payload.extend_from_slice(reason.as_bytes());
+        self.send_frame(true, Opcode::Close, &payload);
+    }
+
+    /// The next thing from the server. Panics after the deadline.
+    pub fn next(&mut self) -> Got {
+        loop {
+            let limits = Limits { max_message: usize::MAX >> 1, allow_rsv1: false };
+            let mut taken = std::mem::take(&mut self.buffer);
+            let mut input = Input::new(&mut taken);
+            let got = match self.parser.next(&mut input, &limits).unwrap() {
+                Some(Item::Message { kind: wsbroker_core::MessageKind::Text, payload, .. }) => {
+                    Some(Got::Text(payload.into_vec()))
+                }
+                Some(Item::Message { payload, .. }) => Some(Got::Binary(payload.into_vec())),
+                Some(Item::Ping(payload)) => Some(Got::Ping(payload.into_vec())),
+                Some(Item::Pong(payload)) => Some(Got::Pong(payload.into_vec())),
+                Some(Item::Close(frame)) => Some(match frame {
+                    Some(frame) => Got::Close(Some(frame.code.get()), frame.reason.into_owned()),
+                    None => Got::Close(None, String::new()),
+                }),
+                None => None,
+            };
+            self.buffer = input.into_rest().to_vec();
+            if let Some(got) = got {
+                return got;
+            }
+            let mut bytes = vec![0; 64 << 10];
+            match self.stream.read(&mut bytes) {
+                Ok(0) => return Got::End,
+                Ok(count) => self.buffer.extend_from_slice(&bytes[..count]),
+                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Got::End,
+                Err(error) => panic!("nothing came: {error}"),
+            }
+        }
+    }
+
+    pub fn text(&mut self) -> String {
+        match self.next() {
+            Got::Text(bytes) => String::from_utf8(bytes).unwrap(),
+            other => panic!("expected a text message, got {other:?}"),
+        }
+    }
+}

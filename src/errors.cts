@@ -1,0 +1,113 @@
+import { inspect } from 'node:util';
+
+/** The codes of everything that can fail on purpose. */
+export type WSBrokerErrorCode =
+  /** No addon binary for this platform, or it does not load. */
+  | 'ERR_WSBROKER_BINARY'
+  /** The address cannot be bound: in use, not allowed, not of this machine. */
+  | 'ERR_WSBROKER_BIND'
+  /** `bind` is no address. */
+  | 'ERR_WSBROKER_INVALID_BIND'
+  /** Something earlier stands against it: a process-wide option, the worker module, a path of the same address. */
+  | 'ERR_WSBROKER_CONFLICT'
+  /** Not on this system. */
+  | 'ERR_WSBROKER_UNSUPPORTED'
+  /** An argument of the wrong type. The error is a `TypeError`. */
+  | 'ERR_WSBROKER_INVALID_ARG_TYPE'
+  /** An argument of the right type with a value that is not allowed. */
+  | 'ERR_WSBROKER_INVALID_ARG_VALUE'
+  /** An option that does not exist. */
+  | 'ERR_WSBROKER_UNKNOWN_OPTION'
+  /** Called inside a worker of the pool, where it cannot work. */
+  | 'ERR_WSBROKER_IN_WORKER'
+  /** `start` without `workerPath`, and no worker is registered. */
+  | 'ERR_WSBROKER_NO_WORKER'
+  /** There is no file at `workerPath`. */
+  | 'ERR_WSBROKER_WORKER_NOT_FOUND'
+  /** A worker ended or threw before it was ready; `cause` is its own error. */
+  | 'ERR_WSBROKER_WORKER_FAILED'
+  /** A worker ended though nobody asked it to. */
+  | 'ERR_WSBROKER_WORKER_DIED'
+  /** `shutdown` was called before `start` was done. */
+  | 'ERR_WSBROKER_SHUTDOWN'
+  /** An async handler did not settle within `handlerTimeout`. */
+  | 'ERR_WSBROKER_HANDLER_TIMEOUT'
+  /** `handleOpen` gave something that is no verdict; the connection was refused with 500. */
+  | 'ERR_WSBROKER_INVALID_VERDICT';
+
+/**
+ * Every failure the package raises on purpose. Switch on `code`, never on `message`.
+ *
+ * A wrong type is a `TypeError` with such a code; `instanceof WSBrokerError` is true for it too.
+ */
+export class WSBrokerError extends Error {
+  override readonly name: string = 'WSBrokerError';
+  readonly code: WSBrokerErrorCode;
+
+  constructor(code: WSBrokerErrorCode, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+
+  /** By code, so that the `TypeError`s and those that the addon makes belong here as well. */
+  static override [Symbol.hasInstance](value: unknown): boolean {
+    if (this !== WSBrokerError) return Function.prototype[Symbol.hasInstance].call(this, value);
+    return value instanceof Error && String((value as { code?: unknown }).code).startsWith('ERR_WSBROKER_');
+  }
+}
+
+/** An argument of the wrong type. */
+export class WSBrokerTypeError extends TypeError {
+  readonly code = 'ERR_WSBROKER_INVALID_ARG_TYPE' satisfies WSBrokerErrorCode;
+}
+
+/** The failure of an addon call as one of ours, with a stack that leads to the caller. */
+export function fromNative(error: unknown): unknown {
+  const { code, message, syscallCode } = error as { code?: unknown; message?: unknown; syscallCode?: unknown };
+  if (typeof code !== 'string' || !code.startsWith('ERR_WSBROKER_')) return error;
+  const ours = new WSBrokerError(code as WSBrokerErrorCode, String(message));
+  return syscallCode === undefined ? ours : Object.assign(ours, { syscallCode });
+}
+
+const BUILT_IN = { EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError } as const;
+
+/** An error on its way between threads: structured cloning alone would lose `code` and, on Bun, more. */
+export interface PortableError {
+  readonly name?: string;
+  readonly message: string;
+  readonly stack?: string;
+  readonly code?: string | number;
+  readonly cause?: PortableError;
+  /** What was thrown was no error at all. */
+  readonly plain?: boolean;
+}
+
+/** @see {@link PortableError} */
+export function toPortable(error: unknown, depth = 0): PortableError {
+  try {
+    if (!(error instanceof Error)) return { message: typeof error === 'string' ? error : inspect(error, { depth: 1 }), plain: true };
+    const { name, message, stack, code, cause } = error as Error & { code?: unknown };
+    return {
+      name: String(name),
+      message: String(message),
+      ...(typeof stack === 'string' && { stack }),
+      ...((typeof code === 'string' || typeof code === 'number') && { code }),
+      ...(cause !== undefined && depth < 8 && { cause: toPortable(cause, depth + 1) }),
+    };
+  } catch {
+    return { message: 'an error that cannot be read', plain: true };
+  }
+}
+
+/** The error again, of the same class where the class is the language's own. */
+export function fromPortable(portable: PortableError): unknown {
+  if (portable.plain) return portable.message;
+  const { name = 'Error', message, stack, code, cause } = portable;
+  const options = cause === undefined ? undefined : { cause: fromPortable(cause) };
+  const BuiltIn = Object.hasOwn(BUILT_IN, name) ? BUILT_IN[name as keyof typeof BUILT_IN] : undefined;
+  const error = BuiltIn === undefined ? new Error(message, options) : new BuiltIn(message, options);
+  const hidden = { configurable: true, writable: true, enumerable: false };
+  if (error.name !== name) Object.defineProperty(error, 'name', { ...hidden, value: name });
+  if (stack !== undefined) Object.defineProperty(error, 'stack', { ...hidden, value: stack });
+  return code === undefined ? error : Object.assign(error, { code });
+}

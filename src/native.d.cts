@@ -1,0 +1,107 @@
+// What the addon exports: the contract between src/ and crates/wsbroker. Nothing here is public; src/index.cts is.
+
+import type { Data, OpenRequest, SendOptions, SendResult } from './types.cjs';
+
+/** Called by the addon with up to 32 events: how many, then one value per event. All numbers lie in the control block. */
+export type Dispatch = (count: number, ...data: unknown[]) => void;
+
+/** Limits that the process has once. Integers; durations in milliseconds, sizes in bytes. */
+export interface NativeProcessOptions {
+  ioThreads: number;
+  maxSendMemory: number;
+  maxReceiveMemory: number;
+  maxInFlight: { messages: number; bytes: number; workerBytes: number };
+  maxPendingUpgrades: number;
+  /** For workers in threads that `start` cannot reach: told to them through the control block. */
+  concurrent: boolean;
+  handlerTimeout: number;
+}
+
+/** Everything `listen` takes; every default is filled in. */
+export interface NativeListenOptions {
+  bind: string;
+  paths: string[];
+  protocols: string[];
+  handshakeTimeout: number;
+  openTimeout: number;
+  maxHeaderSize: number;
+  maxPayload: number;
+  idleTimeout: number;
+  pings: boolean;
+  closeTimeout: number;
+  maxBackpressure: number;
+  overflow: 'close' | 'dropNewest';
+  process: NativeProcessOptions;
+}
+
+/** What goes with a 101. */
+export interface NativeAccept {
+  protocol?: string;
+  headers?: [string, string][];
+  token?: Uint8Array;
+  channels?: (string | Uint8Array)[];
+}
+
+/** What goes with any other answer. */
+export interface NativeReject {
+  status: number;
+  headers?: [string, string][];
+  body?: string | Uint8Array;
+}
+
+export interface Attached {
+  workerId: number;
+  /** Written by both sides; its layout is in src/dispatch.cts. */
+  control: ArrayBuffer;
+}
+
+/** What an open event carries. */
+export type NativeOpen = OpenRequest;
+
+export interface Native {
+  // The broker's life.
+  init(scheduleFlush: () => void): void;
+  brokerDefaults(): { memory: number; cpus: number };
+  listen(options: NativeListenOptions): Promise<number>;
+  serve(listener: number): void;
+  listenerAddress(listener: number): { address: string; port: number; url: string };
+  closeListener(listener: number): Promise<void>;
+  shutdownBroker(code: number, timeout: number): Promise<{ closed: number; terminated: number }>;
+
+  // This thread as a worker.
+  attachWorker(mask: number, dispatch: Dispatch, again: () => void, keepAlive: boolean): Attached;
+  detachWorker(): void;
+  keepAlive(on: boolean): void;
+  drain(): void;
+  settle(): void;
+  /** Workers attached in the whole process, by whichever thread. */
+  workerCount?(): number;
+  openVerdict(slot: number, accepted: true, detail?: NativeAccept): void;
+  openVerdict(slot: number, accepted: false, detail: NativeReject): void;
+  slotToken(slot: number): Buffer | undefined;
+  /** 0 = no token, or no such socket any more. */
+  tokenVersion(socketId: number): number;
+
+  // The public calls, as they are.
+  send(socketId: number, data: Data): SendResult;
+  sendToChannel(channel: Data, data: Data, options?: SendOptions): number;
+  subscribe(socketId: number, channel: Data): boolean;
+  unsubscribe(socketId: number, channel: Data): boolean;
+  subscribeMany(socketId: number, channels: readonly Data[]): number;
+  unsubscribeMany(socketId: number, channels: readonly Data[]): number;
+  unsubscribeAll(socketId: number): number;
+  copySubscriptions(from: Data, to: Data): void;
+  setToken(socketId: number, token: Data): void;
+  getToken(socketId: number): Buffer | undefined;
+  close(socketId: number, code?: number, reason?: string): void;
+  terminate(socketId: number): void;
+  closeChannel(channel: Data, code?: number, reason?: string): number;
+  isOpen(socketId: number): boolean;
+  bufferedAmount(socketId: number): number;
+  hasSubscriptions(channel: Data): boolean;
+  subscriberCount(channel: Data): number;
+  isSubscribed(socketId: number, channel: Data): boolean;
+  getSubscriptions(socketId: number): (string | Buffer)[];
+  getSubscribers(channel: Data): number[];
+  connectionCount(): number;
+}

@@ -1,0 +1,30 @@
+import { inspect } from 'node:util';
+import type { ErrorContext } from './types.cjs';
+
+/** The error with its stack and causes; whatever was thrown, this does not throw. */
+export function errorText(error: unknown): string {
+  try {
+    return typeof error === 'string' ? error : inspect(error);
+  } catch {
+    return 'an error that cannot be shown';
+  }
+}
+
+/** To stderr. Nothing to write to is no reason to fail. */
+export function complain(what: string, error: unknown): void {
+  try {
+    process.stderr.write(`wsbroker: ${what}: ${errorText(error)}\n`);
+  } catch {
+    // A closed stderr: nobody is there to be told.
+  }
+}
+
+/** What `onError` does where a worker has none. */
+export function complainOfHandler(error: unknown, { handler, socketId }: ErrorContext): void {
+  complain(socketId === undefined ? `${handler} failed` : `${handler} failed for socket ${socketId}`, error);
+}
+
+/** Whether it has a `then` to be waited for. A getter's throw passes through. */
+export function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return value !== null && (typeof value === 'object' || typeof value === 'function') && typeof (value as { then?: unknown }).then === 'function';
+}

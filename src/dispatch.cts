@@ -1,0 +1,374 @@
+import { WSBrokerError } from './errors.cjs';
+import type { HandlerTable } from './handlers.cjs';
+import { Line, LineTable, Waiting } from './lines.cjs';
+import type { Dispatch, Native } from './native.cjs';
+import { isThenable } from './report.cjs';
+import type { HandlerName, OpenRequest } from './types.cjs';
+import { ACCEPTED, BROKEN, FORBIDDEN, judge, LATE, type Judgement } from './verdict.cjs';
+
+// The way from the addon to handlers. The addon calls `dispatch` with up to 32 events: one value each as an argument, everything numeric in the control
+// block, so that an event costs no property reads and, unless its handler returns a promise or its socket has a token or bytes, no allocation.
+//
+// Every event has a slot, and `state[slot]` tells the addon how far it got: 0 not started, 1 in hand, 2 settled. If this thread dies, what is at 0 goes to
+// another worker. An event is settled when its handler has returned and its promise, if any, has too; until then it counts into `maxInFlight`.
+
+export const enum Kind { Open = 1, Text = 2, SharedBytes = 3, Bytes = 4, Close = 5, Drain = 6 }
+const enum State { Started = 1, Settled = 2 }
+
+/** Indexes of the control block's first words. */
+const enum Control {
+  /** Changes whenever a token of one of this worker's sockets is set. */
+  TokenEpoch = 0,
+  /** How many entries `settled` has; the addon puts it back to 0. */
+  Settled = 1,
+  /** How many slots there are. */
+  Slots = 2,
+  /** 1 = `handlers: 'concurrent'`, valid if the next word is not 0. */
+  Concurrent = 4,
+  /** `handlerTimeout` + 1; 0 = the addon says nothing and `settings` decides. */
+  HandlerTimeout = 5,
+}
+
+/** Byte offsets in the control block. */
+const enum Offset { Ids = 64, Kinds = 320, Slots = 448, Tokens = 576, A = 704, B = 832, Settled = 1024 }
+
+const BATCH = 32;
+
+/** A pending handler is looked at this often within `handlerTimeout`: one timer for all of them, and no clock is read per event. */
+const LOOKS = 8;
+
+/** Lines kept for the next promise, so that a busy worker makes none. */
+const SPARE_LINES = 256;
+
+const NAMES: readonly HandlerName[] = [
+  'handleOpen', 'handleOpen', 'handleTextMessage', 'handleBinaryMessage', 'handleBinaryMessage', 'handleClose', 'handleDrain',
+];
+
+/** How handlers of one connection follow each other. Read at every batch, so that it can change. */
+export interface DispatchSettings {
+  concurrent: boolean;
+  handlerTimeout: number;
+}
+
+export type DispatchNative = Pick<Native, 'openVerdict' | 'settle' | 'slotToken' | 'tokenVersion'>;
+
+export interface Dispatcher {
+  /** What the addon calls. It never throws. */
+  readonly dispatch: Dispatch;
+  /** Before the first event. */
+  attach(control: ArrayBuffer): void;
+  /** Resolves when no handler is pending. */
+  idle(): Promise<void>;
+  /** Starts no handler any more: what is not started belongs to the addon again. */
+  stop(): void;
+}
+
+interface CachedToken { version: number; bytes: Buffer }
+
+/** @param goodbye called when the addon says that the broker is gone, which only happens in threads of the user's own */
+export function createDispatcher(native: DispatchNative, table: HandlerTable, settings: Readonly<DispatchSettings>, goodbye: () => void): Dispatcher {
+  const { self, handleOpen, handleTextMessage, handleBinaryMessage, handleClose, handleDrain } = table;
+  const { openVerdict, settle, slotToken, tokenVersion } = native;
+  const { setInterval, clearInterval } = globalThis;
+  const microtask = Promise.resolve();
+
+  let control = new Int32Array(16);
+  let ids = new Float64Array(0);
+  let kinds = control;
+  let slots = control;
+  let tokens = new Uint32Array(0);
+  let numbers = control;
+  let lengths = control;
+  let settled = control;
+  let state = new Uint8Array(0);
+
+  const lines = new LineTable();
+  const spare: Line[] = [];
+  const tokenCache = new Map<number, CachedToken>();
+  let inHand = 0;
+  let stopped = false;
+  let whenIdle: (() => void)[] = [];
+  let look = 0;
+  let looking: NodeJS.Timeout | undefined;
+
+  function attach(block: ArrayBuffer): void {
+    control = new Int32Array(block, 0, 16);
+    const capacity = control[Control.Slots] ?? 0;
+    ids = new Float64Array(block, Offset.Ids, BATCH);
+    kinds = new Int32Array(block, Offset.Kinds, BATCH);
+    slots = new Int32Array(block, Offset.Slots, BATCH);
+    tokens = new Uint32Array(block, Offset.Tokens, BATCH);
+    numbers = new Int32Array(block, Offset.A, BATCH);
+    lengths = new Int32Array(block, Offset.B, BATCH);
+    settled = new Int32Array(block, Offset.Settled, capacity);
+    state = new Uint8Array(block, Offset.Settled + 4 * capacity, capacity);
+  }
+
+  function dispatch(count: number, ...data: unknown[]): void {
+    if (stopped) return;
+    if (count === 0) return goodbye();
+    const epoch = control[Control.TokenEpoch];
+    const serial = !isConcurrent();
+    for (let i = 0; i < count; i++) {
+      const id = ids[i] as number;
+      const slot = slots[i] as number;
+      let kind = kinds[i] as Kind;
+      try {
+        let value = data[i];
+        if (kind === Kind.SharedBytes) {
+          value = Buffer.from(value as ArrayBuffer, numbers[i], lengths[i]);
+          kind = Kind.Bytes;
+        } else if (kind === Kind.Bytes) {
+          value = Buffer.from(value as ArrayBuffer);
+        }
+        if (serial && lines.size !== 0) {
+          const line = lines.find(id);
+          if (line !== undefined) {
+            line.push(new Waiting(kind, slot, value, numbers[i] as number));
+            continue;
+          }
+        }
+        state[slot] = State.Started;
+        if (kind === Kind.Open) {
+          open(id, slot, value as OpenRequest);
+          continue;
+        }
+        const version = tokens[i] as number;
+        const token =
+          control[Control.TokenEpoch] !== epoch ? currentToken(id, slot)
+          : version === 0 ? undefined
+          : tokenOf(id, slot, version);
+        const result = invoke(kind, id, value, token, numbers[i] as number);
+        if (result !== undefined && isThenable(result)) {
+          pend(takeLine(), kind, id, slot, result, serial);
+          continue;
+        }
+      } catch (error) {
+        report(error, kind, id);
+      }
+      state[slot] = State.Settled;
+    }
+  }
+
+  /** Calls the handler of any event but an open. */
+  function invoke(kind: Kind, id: number, value: unknown, token: Buffer | undefined, code: number): unknown {
+    switch (kind) {
+      case Kind.Text: return handleTextMessage === undefined ? undefined : handleTextMessage.call(self, value, id, token);
+      case Kind.Bytes: return handleBinaryMessage === undefined ? undefined : handleBinaryMessage.call(self, value, id, token);
+      case Kind.Drain: return handleDrain === undefined ? undefined : handleDrain.call(self, id, token);
+      case Kind.Close:
+        tokenCache.delete(id);
+        return handleClose === undefined ? undefined : handleClose.call(self, id, token, code, value);
+      default: return undefined;
+    }
+  }
+
+  /** The first event of its socket, so that nothing can be before it. It counts as settled from its verdict on. */
+  function open(id: number, slot: number, request: OpenRequest): void {
+    let judgement = FORBIDDEN;
+    try {
+      const verdict: unknown = handleOpen === undefined ? true : handleOpen.call(self, id, request.ip, request.headers, request);
+      if (isThenable(verdict)) {
+        const line = takeLine();
+        line.offered = request.protocols;
+        pend(line, Kind.Open, id, slot, verdict, true);
+        return;
+      }
+      judgement = judgeOrReport(verdict, request.protocols, id);
+    } catch (error) {
+      report(error, Kind.Open, id);
+    }
+    tell(slot, judgement, id);
+    state[slot] = State.Settled;
+  }
+
+  function judgeOrReport(verdict: unknown, offered: readonly string[], id: number): Judgement {
+    if (verdict === undefined || verdict === true) return ACCEPTED;
+    if (verdict === false) return FORBIDDEN;
+    try {
+      return judge(verdict, offered);
+    } catch (error) {
+      report(error, Kind.Open, id);
+      return BROKEN;
+    }
+  }
+
+  /** The addon may refuse an acceptance, because of a limit for example: then the connection is refused. */
+  function tell(slot: number, judgement: Judgement, id: number): void {
+    if (stopped) return;
+    try {
+      if (judgement.accepted) openVerdict(slot, true, judgement.detail);
+      else openVerdict(slot, false, judgement.detail);
+    } catch (error) {
+      report(error, Kind.Open, id);
+      if (judgement !== BROKEN) tell(slot, BROKEN, id);
+    }
+  }
+
+  // Tokens. A Buffer made for every event would cost more than all the rest of it.
+
+  function tokenOf(id: number, slot: number, version: number): Buffer | undefined {
+    const cached = tokenCache.get(id);
+    if (cached !== undefined && cached.version === version) return cached.bytes;
+    const bytes = slotToken(slot);
+    if (bytes === undefined) return undefined;
+    if (cached === undefined) {
+      tokenCache.set(id, { version, bytes });
+    } else {
+      cached.version = version;
+      cached.bytes = bytes;
+    }
+    return bytes;
+  }
+
+  /** For an event that has waited, be it only for the one before it in its batch: the version that came with it may be old. */
+  function currentToken(id: number, slot: number): Buffer | undefined {
+    const version = tokenVersion(id);
+    // 0 also says that the socket is gone; its slot still knows the token.
+    return version === 0 ? slotToken(slot) : tokenOf(id, slot, version);
+  }
+
+  // Promises.
+
+  function pend(line: Line, kind: Kind, id: number, slot: number, promise: PromiseLike<unknown>, serial: boolean): void {
+    line.id = id;
+    line.kind = kind;
+    line.slot = slot;
+    line.since = look;
+    // A native promise is taken as it is; any other thenable is called once, later, and believed once.
+    Promise.resolve(promise).then(line.resolved, line.rejected);
+    inHand++;
+    if (serial && !line.serial) {
+      line.serial = true;
+      lines.add(line);
+      if (looking === undefined) startLooking();
+    }
+  }
+
+  function done(line: Line, failed: boolean, value: unknown): void {
+    if (line.expired) return doneLate(line, failed, value);
+    const { id, kind, slot } = line;
+    inHand--;
+    if (kind === Kind.Open) {
+      if (failed) report(value, kind, id);
+      tell(slot, failed ? FORBIDDEN : judgeOrReport(value, line.offered, id), id);
+    } else if (failed) {
+      report(value, kind, id);
+    }
+    settleLater(slot);
+    goOn(line);
+  }
+
+  /** Its events went on without it. An acceptance came too late for the connection, but it was one, and an acceptance is followed by a `handleClose`. */
+  function doneLate(line: Line, failed: boolean, value: unknown): void {
+    const { id, kind } = line;
+    if (failed) return report(value, kind, id);
+    if (kind !== Kind.Open || handleClose === undefined || !judgeOrReport(value, line.offered, id).accepted) return;
+    try {
+      const result = handleClose.call(self, id, undefined, 1006, '');
+      if (isThenable(result)) Promise.resolve(result).then(undefined, (error: unknown) => report(error, Kind.Close, id));
+    } catch (error) {
+      report(error, Kind.Close, id);
+    }
+  }
+
+  /** Runs what waits in the line, up to the next promise. */
+  function goOn(line: Line): void {
+    const { id } = line;
+    for (let event = line.shift(); event !== undefined && !stopped; event = line.shift()) {
+      const { kind, slot } = event;
+      state[slot] = State.Started;
+      try {
+        const result = invoke(kind, id, event.data, currentToken(id, slot), event.code);
+        if (result !== undefined && isThenable(result)) return pend(line, kind, id, slot, result, true);
+      } catch (error) {
+        report(error, kind, id);
+      }
+      settleLater(slot);
+    }
+    if (line.serial) lines.remove(line);
+    line.serial = false;
+    line.clear();
+    if (spare.length < SPARE_LINES) spare.push(line);
+    if (inHand === 0) for (const resolve of whenIdle.splice(0)) resolve();
+  }
+
+  /** For an event that ends outside of `dispatch`, where the addon does not look by itself. */
+  function settleLater(slot: number): void {
+    if (stopped) return;
+    state[slot] = State.Settled;
+    const count = control[Control.Settled] as number;
+    settled[count] = slot;
+    control[Control.Settled] = count + 1;
+    if (count === 0) void microtask.then(settle);
+  }
+
+  function takeLine(): Line {
+    return spare.pop() ?? new Line(done);
+  }
+
+  // Handlers that take too long.
+
+  function startLooking(): void {
+    const timeout = handlerTimeout();
+    if (timeout === 0) return;
+    looking = setInterval(lookAtLines, Math.ceil(timeout / LOOKS));
+    looking.unref();
+  }
+
+  function lookAtLines(): void {
+    look++;
+    if (lines.size === 0 || stopped) {
+      clearInterval(looking);
+      looking = undefined;
+      return;
+    }
+    // One look more than the timeout has: a line may have begun just before the look it remembers ended.
+    const overdue = lines.all().filter((line) => look - line.since > LOOKS);
+    for (const line of overdue) expire(line);
+  }
+
+  function expire(line: Line): void {
+    const { id, kind, slot } = line;
+    const name = NAMES[kind] as HandlerName;
+    const outcome = kind === Kind.Open ? 'the connection was refused with 503' : "the connection's next event goes on";
+    line.expired = true;
+    inHand--;
+    if (kind === Kind.Open) tell(slot, LATE, id);
+    settleLater(slot);
+    const heir = takeLine();
+    heir.id = id;
+    heir.serial = true;
+    line.moveTo(heir);
+    lines.remove(line);
+    lines.add(heir);
+    report(new WSBrokerError('ERR_WSBROKER_HANDLER_TIMEOUT', `${name} did not settle within ${handlerTimeout()} ms; ${outcome}`), kind, id);
+    goOn(heir);
+  }
+
+  function isConcurrent(): boolean {
+    return control[Control.HandlerTimeout] === 0 ? settings.concurrent : control[Control.Concurrent] === 1;
+  }
+
+  function handlerTimeout(): number {
+    const told = control[Control.HandlerTimeout] as number;
+    return told === 0 ? settings.handlerTimeout : told - 1;
+  }
+
+  function report(error: unknown, kind: Kind, id: number): void {
+    table.report(error, NAMES[kind] as HandlerName, id);
+  }
+
+  return {
+    dispatch,
+    attach,
+    idle: () => (inHand === 0 ? Promise.resolve() : new Promise((resolve) => whenIdle.push(resolve))),
+    stop() {
+      stopped = true;
+      clearInterval(looking);
+      lines.clear();
+      tokenCache.clear();
+      for (const resolve of whenIdle.splice(0)) resolve();
+    },
+  };
+}

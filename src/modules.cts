@@ -1,0 +1,74 @@
+import { statSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { join, resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { WSBrokerError } from './errors.cjs';
+import { HANDLER_NAMES, hasHandlers } from './handlers.cjs';
+import { currentRegistration, register, thread, type Registration } from './register.cjs';
+
+/**
+ * The worker module's file, an extension added as `require` would.
+ *
+ * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND naming the path that was tried
+ */
+export function workerFile(path: string): string {
+  const file = resolve(path);
+  if (statSync(file, { throwIfNoEntry: false })?.isFile()) return file;
+  try {
+    return createRequire(join(process.cwd(), 'x.js')).resolve(file);
+  } catch {
+    throw new WSBrokerError('ERR_WSBROKER_WORKER_NOT_FOUND', `start: "workerPath" names no module: there is no file ${file}`);
+  }
+}
+
+/** What a module registered by itself when it was first imported: a second import does not run it again. */
+const registeredBy = new Map<string, unknown>();
+
+/**
+ * Imports the module into this thread and makes the thread a worker with the handlers it exports, unless it does so itself.
+ *
+ * @throws what the module throws, or its `handleStart`; then the thread is no worker
+ */
+export async function loadWorker(file: string): Promise<Registration> {
+  const before = currentRegistration();
+  thread.loading = true;
+  try {
+    const registration = await importWorker(file, before);
+    await registration.ready;
+    return registration;
+  } catch (error) {
+    const itself = currentRegistration();
+    if (itself !== before) itself?.drop();
+    throw error;
+  } finally {
+    thread.loading = false;
+  }
+}
+
+async function importWorker(file: string, before: Registration | undefined): Promise<Registration> {
+  const module: unknown = await import(pathToFileURL(file).href);
+  const itself = currentRegistration();
+  if (itself !== undefined && itself !== before) {
+    registeredBy.set(file, itself.handlers);
+    return itself;
+  }
+  const handlers = registeredBy.get(file) ?? exportedHandlers(module);
+  return handlers === undefined ? register(file, {}, true) : register(file, handlers);
+}
+
+/** Handlers are exported by name or on the default export; what a CommonJS module exports is its default. A name counts before a default. */
+function exportedHandlers(module: unknown): unknown {
+  const outer = defaultOf(module);
+  // What TypeScript and Babel make of a default export in CommonJS.
+  const inner = defaultOf(outer);
+  const object = hasHandlers(outer) ? outer : hasHandlers(inner) ? inner : undefined;
+  if (!hasHandlers(module)) return object;
+  if (object === undefined) return module;
+  const named = HANDLER_NAMES.filter((name) => module[name] !== undefined && module[name] !== object[name]);
+  // In the usual case, names of a CommonJS module that Node has found in it, the object itself is `this` of its handlers.
+  return named.length === 0 ? object : Object.assign(Object.create(object) as object, Object.fromEntries(named.map((name) => [name, module[name]])));
+}
+
+function defaultOf(value: unknown): unknown {
+  return value !== null && (typeof value === 'object' || typeof value === 'function') ? (value as { default?: unknown }).default : undefined;
+}

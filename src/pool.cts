@@ -1,0 +1,155 @@
+import { join } from 'node:path';
+import { performance } from 'node:perf_hooks';
+import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
+import type { DispatchSettings } from './dispatch.cjs';
+import { fromPortable, WSBrokerError } from './errors.cjs';
+import { complain, errorText } from './report.cjs';
+import { within } from './time.cjs';
+import type { WorkerEvent } from './types.cjs';
+import type { FromWorker, ToWorker, WorkerStart } from './worker.cjs';
+
+/** A worker that lived this long did not die of its start: the next replacement comes at once again. */
+const STEADY = 10_000;
+const FIRST_PAUSE = 100;
+const LONGEST_PAUSE = 10_000;
+
+/** Past the deadline that a worker has for `handleStop`, before its thread is ended from outside. */
+const GRACE = 500;
+
+/**
+ * The worker threads of a process: started together, each replaced when it ends though nobody asked, stopped together. The threads keep nobody alive; who
+ * started them does that, as long as a server listens.
+ */
+export class Pool {
+  readonly #members = new Set<Member>();
+  readonly #pauses = new Set<NodeJS.Timeout>();
+  #stopping = false;
+
+  /** @param watchers told of every start and end; they come and go while it runs */
+  constructor(
+    readonly file: string,
+    readonly threads: number,
+    readonly settings: DispatchSettings,
+    readonly watchers: ReadonlySet<(event: WorkerEvent) => void>,
+  ) {}
+
+  /**
+   * Resolves when every worker is ready.
+   *
+   * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED with the first failure as `cause`; the others are to be stopped then
+   */
+  async start(): Promise<void> {
+    await Promise.all(Array.from({ length: this.threads }, () => this.#launch(0).ready));
+  }
+
+  /** Ends all threads: `handleStop` has `timeout` milliseconds. Never rejects. */
+  async stop(timeout: number): Promise<void> {
+    this.#stopping = true;
+    for (const pause of this.#pauses) clearTimeout(pause);
+    await Promise.all([...this.#members].map((member) => member.stop(timeout)));
+  }
+
+  #launch(failures: number): Member {
+    const member = new Member(this.file, this.settings);
+    this.#members.add(member);
+    member.ready.then(
+      () => this.#tell({ type: 'started', workerId: member.id }),
+      () => undefined,
+    );
+    void member.ended.then((reason) => {
+      this.#members.delete(member);
+      if (this.#stopping) {
+        if (member.wasReady) this.#tell({ type: 'stopped', workerId: member.id });
+      } else if (member.wasReady) this.#replace(member, 'died', reason, member.age() >= STEADY ? 0 : failures);
+      else if (failures > 0) this.#replace(member, 'failed', reason, failures);
+    });
+    return member;
+  }
+
+  #replace(member: Member, type: 'died' | 'failed', reason: WSBrokerError, failures: number): void {
+    const pause = failures === 0 ? 0 : Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1));
+    const timer = setTimeout(() => {
+      this.#pauses.delete(timer);
+      this.#launch(failures + 1).ready.catch(() => undefined);
+    }, pause);
+    timer.unref();
+    this.#pauses.add(timer);
+    if (this.watchers.size === 0) complain(`worker ${member.id} ${type}; another is started in ${pause} ms`, reason);
+    this.#tell({ type, workerId: member.id, reason });
+  }
+
+  #tell(event: WorkerEvent): void {
+    for (const watcher of this.watchers) {
+      try {
+        watcher(event);
+      } catch (error) {
+        complain('onWorker failed', error);
+      }
+    }
+  }
+}
+
+/** One thread. */
+class Member {
+  readonly id: number;
+  /** Rejects if the thread fails or ends before it is ready. */
+  readonly ready: Promise<void>;
+  /** Resolves with the reason when the thread has ended. */
+  readonly ended: Promise<WSBrokerError>;
+  wasReady = false;
+  readonly #worker: Worker;
+  readonly #port: MessagePort;
+  readonly #born = performance.now();
+  #error: unknown;
+
+  constructor(file: string, settings: DispatchSettings) {
+    const { port1, port2 } = new MessageChannel();
+    const wsbroker: WorkerStart = { file, settings, port: port2 };
+    const worker = new Worker(join(__dirname, 'worker.cjs'), { workerData: { wsbroker }, transferList: [port2] });
+    this.#worker = worker;
+    this.#port = port1;
+    this.id = worker.threadId;
+    worker.on('error', (error) => (this.#error ??= error));
+    this.ended = new Promise((resolve) => {
+      worker.on('exit', (code) => {
+        port1.close();
+        resolve(this.#reason('ERR_WSBROKER_WORKER_DIED', `worker ${this.id} (${file}) ended with code ${code}`));
+      });
+    });
+    this.ready = new Promise((resolve, reject) => {
+      port1.on('message', (message: FromWorker) => {
+        if (message.type === 'ready') {
+          this.wasReady = true;
+          resolve();
+        } else {
+          this.#error = fromPortable(message.error);
+          reject(this.#reason('ERR_WSBROKER_WORKER_FAILED', `worker ${file} failed to load`));
+          void worker.terminate();
+        }
+      });
+      worker.on('exit', (code) => reject(this.#reason('ERR_WSBROKER_WORKER_FAILED', `worker ${file} ended with code ${code} before it was ready`)));
+    });
+    worker.unref();
+    port1.unref();
+  }
+
+  age(): number {
+    return performance.now() - this.#born;
+  }
+
+  /** Lets a ready one run `handleStop` first. */
+  async stop(timeout: number): Promise<void> {
+    if (this.wasReady) {
+      this.#port.postMessage({ type: 'stop', timeout } satisfies ToWorker);
+      if (await within(timeout + GRACE, this.ended)) return;
+    }
+    await this.#worker.terminate();
+  }
+
+  #reason(code: 'ERR_WSBROKER_WORKER_DIED' | 'ERR_WSBROKER_WORKER_FAILED', what: string): WSBrokerError {
+    const error = this.#error;
+    if (error === undefined) return new WSBrokerError(code, what);
+    const message: unknown = (error as { message?: unknown } | null)?.message;
+    return new WSBrokerError(code, `${what}: ${typeof message === 'string' ? message : errorText(error)}`, { cause: error });
+  }
+}

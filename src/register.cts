@@ -1,0 +1,114 @@
+import { isMainThread } from 'node:worker_threads';
+import { createDispatcher, type Dispatcher, type DispatchSettings } from './dispatch.cjs';
+import { WSBrokerError } from './errors.cjs';
+import { handlerTable, type HandlerTable } from './handlers.cjs';
+import { native } from './load.cjs';
+import { isThenable } from './report.cjs';
+import { within } from './time.cjs';
+
+/** What handlers of this thread go by. `start` and the pool write it. */
+export const settings: DispatchSettings = { concurrent: false, handlerTimeout: 30_000 };
+
+/** What this thread is to the pool. */
+export const thread = {
+  /** It belongs to a pool, which another thread watches. */
+  inPool: false,
+  /** A `start` waits for this thread's handlers and hears of a `handleStart` that fails. */
+  loading: false,
+};
+
+/** For threads of the user's own, whose broker another thread has shut down. */
+const GOODBYE_TIMEOUT = 10_000;
+
+/** This thread as a worker. */
+export class Registration {
+  /** Resolves when `handleStart` is done and events may come; rejects with its error. */
+  readonly ready: Promise<void>;
+  /** Nobody asked for it: a later `registerWorkerThread` takes its place. */
+  readonly implicit: boolean;
+  readonly #table: HandlerTable;
+  #dispatcher: Dispatcher | undefined;
+  #dropped = false;
+  #stopping: Promise<void> | undefined;
+
+  /** @param started what `handleStart` returned */
+  constructor(table: HandlerTable, started: unknown, implicit: boolean, replaced: Registration | undefined) {
+    this.#table = table;
+    this.implicit = implicit;
+    const attach = (): void => {
+      replaced?.drop();
+      if (!this.#dropped) this.#attach();
+    };
+    this.ready = isThenable(started) ? Promise.resolve(started).then(attach) : Promise.resolve(attach());
+    this.ready.catch((error: unknown) => {
+      this.drop();
+      if (!thread.loading) table.report(error, 'handleStart', undefined);
+    });
+  }
+
+  /** The object that was registered. */
+  get handlers(): unknown {
+    return this.#table.self;
+  }
+
+  /** Waits for pending handlers and runs `handleStop`, no longer than `timeout`, and lets go of the addon. Never rejects. */
+  stop(timeout: number): Promise<void> {
+    return (this.#stopping ??= this.#stop(timeout));
+  }
+
+  /** Lets go of the addon at once. */
+  drop(): void {
+    if (current === this) current = undefined;
+    this.#dropped = true;
+    if (this.#dispatcher === undefined) return;
+    native.detachWorker();
+    this.#dispatcher.stop();
+    this.#dispatcher = undefined;
+  }
+
+  #attach(): void {
+    const dispatcher = createDispatcher(native, this.#table, settings, () => void this.stop(GOODBYE_TIMEOUT));
+    // The main thread is kept alive by its servers, a pool's thread by its port, a thread of the user's own by this.
+    const keepAlive = !isMainThread && !thread.inPool;
+    const again = (): void => void setImmediate(native.drain);
+    dispatcher.attach(native.attachWorker(this.#table.mask, dispatcher.dispatch, again, keepAlive).control);
+    this.#dispatcher = dispatcher;
+  }
+
+  async #stop(timeout: number): Promise<void> {
+    const quiet = this.ready.then(() => this.#dispatcher?.idle());
+    await within(timeout, quiet.then(() => this.#handleStop(), () => undefined));
+    this.drop();
+  }
+
+  async #handleStop(): Promise<void> {
+    try {
+      await this.#table.handleStop?.call(this.#table.self);
+    } catch (error) {
+      this.#table.report(error, 'handleStop', undefined);
+    }
+  }
+}
+
+let current: Registration | undefined;
+
+export function currentRegistration(): Registration | undefined {
+  return current;
+}
+
+/**
+ * Makes this thread a worker.
+ *
+ * @param call who asks, for messages
+ * @param implicit the module has no handlers, and a later registration shall take this one's place
+ * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_CONFLICT if the thread is a worker already
+ */
+export function register(call: string, handlers: unknown, implicit = false): Registration {
+  const table = handlerTable(call, handlers);
+  if (current?.implicit === false) {
+    throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already`);
+  }
+  const started = table.handleStart?.call(table.self);
+  current = new Registration(table, started, implicit, current);
+  return current;
+}

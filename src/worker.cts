@@ -1,0 +1,48 @@
+import { workerData, type MessagePort } from 'node:worker_threads';
+import type { DispatchSettings } from './dispatch.cjs';
+import { toPortable, type PortableError } from './errors.cjs';
+import { loadWorker } from './modules.cjs';
+import { currentRegistration, settings, thread } from './register.cjs';
+import { complain } from './report.cjs';
+
+// The entry of the pool's threads. It talks to src/pool.cts over a port of its own, because the thread's usual one is the user's.
+
+/** What the pool gives to a thread, as `workerData.wsbroker`. */
+export interface WorkerStart {
+  readonly file: string;
+  readonly settings: DispatchSettings;
+  readonly port: MessagePort;
+}
+
+export type ToWorker = { readonly type: 'stop'; readonly timeout: number };
+
+export type FromWorker = { readonly type: 'ready' } | { readonly type: 'failed'; readonly error: PortableError };
+
+const { file, port, settings: given } = (workerData as { wsbroker: WorkerStart }).wsbroker;
+
+thread.inPool = true;
+Object.assign(settings, given);
+
+const tell = (message: FromWorker): void => port.postMessage(message);
+
+port.on('message', (message: ToWorker) => {
+  const registration = currentRegistration();
+  const stopped = registration === undefined ? Promise.resolve() : registration.stop(message.timeout);
+  void stopped.then(() => {
+    port.close();
+    // Timers and sockets of the user's module would keep the thread for ever.
+    process.exit(0);
+  });
+});
+
+loadWorker(file).then(
+  () => tell({ type: 'ready' }),
+  (error: unknown) => {
+    try {
+      tell({ type: 'failed', error: toPortable(error) });
+    } catch (odd) {
+      complain(`${file} failed, and its error cannot be sent`, odd);
+      process.exit(1);
+    }
+  },
+);

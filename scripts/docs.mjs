@@ -1,0 +1,171 @@
+// `npm run docs`: writes the reference in README.md, between its two markers, from the doc comments in src/. Only the syntax of the
+// sources is read, in the order in which things stand there; `npm test` checks that the result is current.
+import { readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '..');
+// TypeScript 7, which builds the package, has no JavaScript interface: this one is there for that.
+const ts = createRequire(path.join(root, 'scripts/docs/package.json'))('typescript');
+
+const parse = (name) => {
+  const file = path.join(root, 'src', name);
+  return ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.ES2022, true);
+};
+const index = parse('index.cts');
+
+// Reading -------------------------------------------------------------------------------------------------------------------
+
+/** Everything declared at the top of a file, by name. */
+function declarations(source) {
+  const found = new Map();
+  for (const statement of source.statements) {
+    if (ts.isVariableStatement(statement)) {
+      for (const one of statement.declarationList.declarations) found.set(one.name.text, one);
+    } else if (statement.name) {
+      found.set(statement.name.text, statement);
+    }
+  }
+  return found;
+}
+
+/** What index.cts exports itself, and the names it re-exports with the file they come from. */
+function exported() {
+  const own = [...declarations(index)].filter(([, node]) => ts.getCombinedModifierFlags(node) & ts.ModifierFlags.Export);
+  const others = index.statements.filter((one) => ts.isExportDeclaration(one) && one.exportClause).flatMap((one) => {
+    const there = declarations(parse(one.moduleSpecifier.text.replace(/\.cjs$/, '.cts').replace(/^\.\//, '')));
+    return one.exportClause.elements.map(({ name }) => [name.text, there.get(name.text)]);
+  });
+  return { own: new Map(own), others: new Map(others) };
+}
+
+/** A doc comment: its text, and its tags in order as { name, of, text }. */
+function comment(node) {
+  const doc = ts.getJSDocCommentsAndTags(node).filter(ts.isJSDoc).at(-1);
+  if (!doc) return { text: '', tags: [] };
+  const tags = (doc.tags ?? []).map((tag) => ({
+    name: tag.tagName.text,
+    of: tag.name?.getText?.() ?? '',
+    type: tag.typeExpression?.type?.getText?.() ?? '',
+    text: prose(ts.getTextOfJSDocComment(tag.comment)),
+  }));
+  return { text: prose(ts.getTextOfJSDocComment(doc.comment)), tags };
+}
+
+/** Paragraphs on one line each; links as code. Fenced code stays as it is. */
+function prose(text = '') {
+  return text
+    .split(/(```[\s\S]*?```)/)
+    .map((part) =>
+      part.startsWith('```')
+        ? part
+        : part
+            .replace(/\{@link(?:code|plain)?\s+([\w.]+?)(?:\s*\|\s*([^}]*))?\}/g, (_, name, shown) => `\`${shown || name.split('.').at(-1)}\``)
+            .split(/\n{2,}/)
+            .map((paragraph) => (/^\s*[-|]/m.test(paragraph) ? paragraph : paragraph.replace(/\s*\n\s*/g, ' ')))
+            .join('\n\n'),
+    )
+    .join('')
+    .trim();
+}
+
+const sentence = (text) => (text === '' || /[.:]$/.test(text) ? text : `${text}.`);
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+const cell = (text) => text.replace(/\n+/g, ' ').replace(/\|/g, '\\|');
+const flat = (node) => node.getText().replace(/\s*\n\s*/g, ' ').replace(/\breadonly /g, '');
+/** The type of something optional: that it may be undefined is said by the question mark. */
+const given = (node) => flat(node.type).replace(/ \| undefined$/, '');
+
+// Writing -------------------------------------------------------------------------------------------------------------------
+
+const ARG_TYPE = 'ERR_WSBROKER_INVALID_ARG_TYPE';
+
+function callable(name, node) {
+  const type = ts.isVariableDeclaration(node) ? node.type : node;
+  const parameters = type.parameters.map(flat).join(', ');
+  const { text, tags } = comment(node);
+  const lines = [`#### \`${name}(${type.parameters.map((one) => one.name.getText() + (one.questionToken ? '?' : '')).join(', ')})\``, ''];
+  lines.push('```ts', `${name}(${parameters}): ${flat(type.type)}`, '```', '', text, '');
+  for (const tag of tags) {
+    if (tag.name === 'param') lines.push(`- \`${tag.of}\`: ${sentence(tag.text)}`);
+    if (tag.name === 'returns') lines.push(`- Returns ${sentence(tag.text)}`);
+    // Every call does that, and it is said once for all.
+    if (tag.name === 'throws' && tag.text !== ARG_TYPE) lines.push(`- Throws ${tag.type ? `\`${tag.type}\` ` : ''}${sentence(codes(tag.text))}`);
+  }
+  for (const { text: example } of tags.filter((tag) => tag.name === 'example')) lines.push('', example);
+  return lines.join('\n').replace(/\n{3,}/g, '\n\n').trim();
+}
+
+const codes = (text) => text.replace(/\bERR_WSBROKER_\w+/g, '`$&`');
+
+/** An interface as a table of its members. */
+function members(name, node, [first, second] = ['Member', 'Means']) {
+  const { text } = comment(node);
+  const rows = node.members.map((member) => {
+    const optional = member.questionToken ? '?' : '';
+    const doc = comment(member);
+    const notes = doc.tags.filter((tag) => tag.name === 'param').map((tag) => `\`${tag.of}\`: ${sentence(tag.text)}`);
+    const shown = ts.isMethodSignature(member)
+      ? `${member.name.getText()}${optional}(${member.parameters.map((one) => one.name.getText()).join(', ')})`
+      : `${member.name.getText()}${optional}: ${optional ? given(member) : flat(member.type)}`;
+    return `| \`${cell(shown)}\` | ${cell(capital([sentence(doc.text), ...notes].join(' ').trim()))} |`;
+  });
+  return [`#### \`${name}\``, '', text, '', `| ${first} | ${second} |`, '| --- | --- |', ...rows].join('\n').replace(/\n{3,}/g, '\n\n');
+}
+
+/** A type alias: what it stands for, and why. */
+function alias(name, node) {
+  return [`#### \`${name}\``, '', '```ts', `type ${name} = ${flat(node.type).replace(/^\| /, '')}`, '```', '', comment(node).text].join('\n').trim();
+}
+
+/** A union of string literals, each with its own comment. */
+function codesTable(node) {
+  const source = node.getSourceFile().text;
+  const rows = node.type.types.map((one) => {
+    // The comment stands before the bar in front of the literal, where no node owns it.
+    const before = source.slice(node.pos, one.pos);
+    const doc = /\/\*\*((?:(?!\*\/)[\s\S])*)\*\/[\s|]*$/.exec(before)?.[1] ?? '';
+    return `| \`${one.getText().slice(1, -1)}\` | ${cell(prose(doc.replace(/^\s*\*? ?/gm, ' ').trim()))} |`;
+  });
+  return ['| Code | When |', '| --- | --- |', ...rows].join('\n');
+}
+
+/** What a reader looks for; the rest follows as index.cts has it. */
+const FIRST = ['StartOptions', 'Server', 'WorkerInterface'];
+
+function reference() {
+  const { own, others } = exported();
+  const functions = [...own].map(([name, node]) => callable(name, node));
+  const shown = [...others].filter(([name, node]) => node && name !== 'WSBrokerErrorCode' && !ts.isClassDeclaration(node));
+  const rank = ([name]) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
+  const types = shown.sort((a, b) => rank(a) - rank(b)).map(([name, node]) => {
+    if (!ts.isInterfaceDeclaration(node)) return alias(name, node);
+    return members(name, node, name === 'StartOptions' ? ['Option', 'Means'] : name === 'WorkerInterface' ? ['Handler', 'Called'] : undefined);
+  });
+  return [
+    '### Functions',
+    '',
+    `A wrong argument throws before anything is done: a \`TypeError\` with the code \`${ARG_TYPE}\`, whose message names the argument, what was expected and what came. Before the first \`start\` there is`,
+    'nobody to reach: `send` returns 0, `subscribe` false, counts are 0.',
+    '',
+    functions.join('\n\n'),
+    '',
+    '### Types',
+    '',
+    types.join('\n\n'),
+    '',
+    '### Errors',
+    '',
+    comment(others.get('WSBrokerError')).text,
+    '',
+    codesTable(others.get('WSBrokerErrorCode')),
+  ].join('\n');
+}
+
+const readme = path.join(root, 'README.md');
+const text = readFileSync(readme, 'utf8');
+const parts = /^([\s\S]*<!-- reference: [^\n]*-->\n)[\s\S]*?(<!-- end of reference -->[\s\S]*)$/.exec(text);
+if (!parts) throw new Error('README.md has no place for the reference: its two markers are missing');
+const made = `${parts[1]}\n${reference()}\n\n${parts[2]}`;
+if (made !== text) writeFileSync(readme, made);

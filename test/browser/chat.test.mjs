@@ -1,53 +1,17 @@
 // example/chat in a real browser: what a visitor sees and does, through the built addon.
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { after, afterEach, before, describe, test } from 'node:test';
 
-const executablePath = process.env.CHROMIUM ?? '/usr/bin/chromium';
-const playwright = await import('playwright-core').catch(() => undefined);
-const skip = !playwright
-  ? 'playwright-core is not installed; enable with: npm install'
-  : !existsSync(executablePath)
-    ? `no browser at ${executablePath}; enable with: apt-get install chromium, or CHROMIUM=/path/to/chromium node --test test/browser/`
-    : false;
-if (skip) console.log(`skipped: ${skip}`);
+import { startExample } from '../e2e/example.mjs';
+import { launch, skip } from './chromium.mjs';
 
-const root = fileURLToPath(new URL('../..', import.meta.url));
 const out = fileURLToPath(new URL('../.out/', import.meta.url));
 const DEADLINE = 15_000;
 
-/** Starts the chat as its users do and waits for the line that tells the address. */
-async function startChat(env = {}) {
-  const child = spawn(process.execPath, ['example/chat/server.mjs'], {
-    cwd: root,
-    env: { ...process.env, PORT: '0', WS_PORT: '0', HOST: '127.0.0.1', ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
-  let said = '';
-  const exited = new Promise((resolve) => child.once('exit', resolve));
-  const ports = await new Promise((resolve, reject) => {
-    const look = (chunk) => {
-      said += chunk;
-      const match = /http:\/\/127\.0\.0\.1:(\d+) \(WebSockets on port (\d+)\)/u.exec(said);
-      if (match) resolve({ PORT: match[1], WS_PORT: match[2] });
-    };
-    child.stdout.on('data', look);
-    child.stderr.on('data', look);
-    exited.then((code) => reject(new Error(`the chat ended with ${code} before it was ready:\n${said}`)));
-  });
-  return {
-    url: `http://127.0.0.1:${ports.PORT}/`,
-    ports,
-    output: () => said,
-    async stop(signal = 'SIGTERM') {
-      child.kill(signal);
-      return exited;
-    },
-  };
-}
+const startChat = (env) => startExample('example/chat/server.mjs', env);
 
 describe('example/chat in a browser', { skip, timeout: 180_000 }, () => {
   let browser;
@@ -57,13 +21,7 @@ describe('example/chat in a browser', { skip, timeout: 180_000 }, () => {
   before(async () => {
     mkdirSync(out, { recursive: true });
     chat = await startChat();
-    browser = await playwright.chromium.launch({
-      executablePath,
-      args: [
-        '--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking', '--disable-component-update',
-        '--disable-sync', '--disable-quic',
-      ],
-    });
+    browser = await launch();
   });
 
   after(async () => {
@@ -85,7 +43,7 @@ describe('example/chat in a browser', { skip, timeout: 180_000 }, () => {
     page.on('console', (message) => {
       if (message.type() === 'error' && !/ERR_CONNECTION_REFUSED|WebSocket connection to/u.test(message.text())) problems.push(`${name}: ${message.text()}`);
     });
-    await page.goto(`${chat.url}${room ? `#/${room}` : ''}`);
+    await page.goto(`${chat.url}/${room ? `#/${room}` : ''}`);
     await connected(page);
     // The list of who is here comes with the room: now we are in it.
     await page.getByLabel('Who is here').getByText('you', { exact: true }).waitFor({ state: 'attached' });

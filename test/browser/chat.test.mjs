@@ -46,7 +46,9 @@ describe('example/chat in a browser', { skip, timeout: 180_000 }, () => {
     await page.goto(`${chat.url}/${room ? `#/${room}` : ''}`);
     await connected(page);
     // The list of who is here comes with the room: now we are in it.
-    await page.getByLabel('Who is here').getByText('you', { exact: true }).waitFor({ state: 'attached' });
+    await page.getByLabel('Who is here').getByText('you', { exact: true }).waitFor({ state: 'attached' }).catch(async (error) => {
+      throw new Error(`${error.message}\nThe page:\n${await page.locator('body').innerText()}\nThe server:\n${chat.output()}`);
+    });
     return page;
   }
 

@@ -147,29 +147,33 @@ fn is_stale(path: &Path, address: &SockAddr) -> io::Result<bool> {
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
-    device: u64,
-    inode: u64,
+    identity: (u64, u64),
 }
 
 #[cfg(unix)]
 impl SocketFile {
     fn of(path: &Path) -> io::Result<Self> {
-        use std::os::unix::fs::MetadataExt;
         let path = path.canonicalize()?;
-        let metadata = path.symlink_metadata()?;
-        Ok(Self { device: metadata.dev(), inode: metadata.ino(), path })
+        Ok(Self { identity: identity(&path)?, path })
     }
 }
 
 #[cfg(unix)]
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if Self::of(&self.path).is_ok_and(|now| (now.device, now.inode) == (self.device, self.inode))
+        if identity(&self.path).is_ok_and(|now| now == self.identity)
             && let Err(error) = std::fs::remove_file(&self.path)
         {
             tracing::warn!(path = ?self.path, %error, "the socket file cannot be removed");
         }
     }
+}
+
+/// What tells a file from another of the same name.
+#[cfg(unix)]
+fn identity(path: &Path) -> io::Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    path.symlink_metadata().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// A stream on its way to a shard.

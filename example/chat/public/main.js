@@ -28,7 +28,8 @@ function guestName() {
 // ---- State
 
 const isName = (value) => typeof value === 'string' && value.trim() !== '' && value.length <= 24;
-const me = { id: undefined, name: isName(stored.name) ? stored.name : guestName() };
+/** `wanted` is what we ask for at each connection; `name` is what the server gave: "Ada 2", should there be an Ada already. */
+const me = { id: undefined, wanted: isName(stored.name) ? stored.name : guestName(), name: '' };
 /** By this the server knows the page again after a broken connection. Per page, so that two tabs are two people. */
 const session = randomKey();
 /** Ids of what this page sent, to tell our own texts from others' when they come back. */
@@ -181,6 +182,7 @@ function hear(room, message) {
 
 function changePeople(message) {
   if (message.type === 'named' && message.id === me.id) {
+    me.wanted = message.name;
     store({ name: message.name });
     showMe(message.name);
     naming.accept();
@@ -210,7 +212,7 @@ connection.addEventListener('state', ({ detail: { state, retryAt } }) => {
     for (const room of rooms.values()) room.forgetPeople();
     drawAll();
   }
-  if (state === 'open') send({ type: 'hello', session, name: me.name, rooms: [...rooms.keys()].slice(0, 20) });
+  if (state === 'open') send({ type: 'hello', session, name: me.wanted, rooms: [...rooms.keys()].slice(0, 20) });
 });
 
 // ---- Writing
@@ -352,7 +354,7 @@ addEventListener('hashchange', () => {
   if (name !== undefined && name !== active.name) show(name);
 });
 
-showMe(me.name);
+showMe(me.wanted);
 const last = Array.isArray(stored.rooms) ? stored.rooms.map(roomNameOf).filter(Boolean) : [];
 for (const name of [LOBBY, ...last]) roomNamed(name);
 show(roomInAddress() ?? LOBBY);

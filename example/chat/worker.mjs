@@ -90,6 +90,7 @@ const answers = {
     me.name = name;
     save(socketId, me);
     const change = { type: 'named', id: socketId, name };
+    reply(socketId, change);
     for (const room of me.rooms) publish(room, { ...change, room });
   },
 

@@ -1,1 +1,58 @@
-//! Binding.
+//! The Node-API binding of wsbroker: converts values and batches calls, and decides nothing.
+//!
+//! The broker is one for the process ([`global`]); every JavaScript thread that loads the addon has its own worker, cork and callbacks.
+//!
+//! * `api`: the functions that are called once per server, through napi-rs. `calls`: those that are called for every message, registered raw.
+//! * `convert` and `error`: arguments, results and failures.
+//! * `worker`: the thread as the broker sees it, a mailbox. `desk`: its other end, on the thread: hands events over, up to 32 per call (`call`), from
+//!   its `inbox`, and keeps each in a slot (`slots`) until its handler has settled.
+//! * `cork`: what JavaScript sends, held together until the end of the batch.
+//! * `memory`: how much there is, for defaults.
+//! * `raw`: the only unsafe code.
+//!
+//! With `RUST_LOG` in the environment, what happens inside is logged to stderr.
+#![deny(unsafe_code)]
+
+mod api;
+mod call;
+mod calls;
+mod convert;
+mod cork;
+mod desk;
+mod error;
+mod global;
+mod inbox;
+mod memory;
+mod raw;
+mod slots;
+mod worker;
+
+use std::{io::IsTerminal, sync::Once};
+
+use napi::{Env, bindgen_prelude::Object};
+use napi_derive::napi;
+
+/// Runs in each environment that loads the addon.
+#[napi(module_exports)]
+pub fn exports(exports: Object<'_>, env: Env) -> napi::Result<()> {
+    log_to_stderr();
+    // Threads of ours outlive the environment that loaded the addon.
+    napi::bindgen_prelude::retain_current_module_for_unload_safety();
+    calls::register(raw::Env::of(&env), raw::value_of(&exports)).map_err(|_| napi::Error::from_reason("cannot register the addon's functions"))
+}
+
+fn log_to_stderr() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        if std::env::var_os("RUST_LOG").is_none() {
+            return;
+        }
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+            .with_writer(std::io::stderr)
+            .with_ansi(std::io::stderr().is_terminal())
+            .finish();
+        // Somebody else's subscriber, in the same process, stays.
+        let _ = tracing::subscriber::set_global_default(subscriber);
+    });
+}

@@ -1,0 +1,259 @@
+//! The life of the broker: what is called once per server. Convert, call the core, convert back.
+
+// The macro wants what it exports to be public, though nothing can reach it from Rust.
+#![allow(unreachable_pub)]
+
+use std::{future::Future, time::Duration};
+
+use napi::{Env, bindgen_prelude::Object};
+use napi_derive::napi;
+use wsbroker_core::{Bind, Broker, CloseCode, Config, InFlight, ListenerConfig, Overflow, SocketLimits};
+
+use crate::{
+    error::Failure,
+    global::{self, ProcessOptions},
+    memory, raw,
+};
+
+type Result<T> = std::result::Result<T, napi::Error<&'static str>>;
+
+/// What is on its way to JavaScript, towards one socket and one worker.
+#[napi(object)]
+pub struct NativeInFlight {
+    /// Messages of one socket.
+    pub messages: f64,
+    /// Bytes of one socket.
+    pub bytes: f64,
+    /// Bytes towards one worker.
+    pub worker_bytes: f64,
+}
+
+/// Limits that the process has once. Integers; durations in milliseconds, sizes in bytes.
+#[napi(object)]
+pub struct NativeProcessOptions {
+    /// Shards.
+    pub io_threads: f64,
+    /// Bytes that may wait for slow receivers.
+    pub max_send_memory: f64,
+    /// Bytes of unfinished inbound messages.
+    pub max_receive_memory: f64,
+    /// The inbound window.
+    pub max_in_flight: NativeInFlight,
+    /// Connections between accept and 101.
+    pub max_pending_upgrades: f64,
+    /// Told to the workers: whether a socket's handlers run at the same time.
+    pub concurrent: bool,
+    /// Told to the workers; 0 = off.
+    pub handler_timeout: f64,
+}
+
+/// Everything `listen` takes; every default is filled in.
+#[napi(object)]
+pub struct NativeListenOptions {
+    /// `host:port`, `[v6]:port` or `unix:/path`.
+    pub bind: String,
+    /// Paths to serve; `*` for all that are left.
+    pub paths: Vec<String>,
+    /// Subprotocols, best first.
+    pub protocols: Vec<String>,
+    /// From accept to the end of the request.
+    pub handshake_timeout: f64,
+    /// For `handleOpen`.
+    pub open_timeout: f64,
+    /// Bytes of request line and headers.
+    pub max_header_size: f64,
+    /// Bytes of one inbound message.
+    pub max_payload: f64,
+    /// Silence after which a connection is cut; 0 = off.
+    pub idle_timeout: f64,
+    /// Whether a ping is sent after half of it.
+    pub pings: bool,
+    /// For the peer's answer to our close frame.
+    pub close_timeout: f64,
+    /// Bytes in the outbox from which on `overflow` applies.
+    pub max_backpressure: f64,
+    /// What happens then.
+    #[napi(ts_type = "'close' | 'dropNewest'")]
+    pub overflow: String,
+    /// What the process has once.
+    pub process: NativeProcessOptions,
+}
+
+/// Where a listener listens.
+#[napi(object)]
+pub struct NativeAddress {
+    /// An IP address, or the path of a unix socket.
+    pub address: String,
+    /// 0 for a unix socket.
+    pub port: u32,
+    /// For clients on this machine.
+    pub url: String,
+}
+
+/// What a shutdown did.
+#[napi(object)]
+pub struct NativeShutdownReport {
+    /// Ended with a close handshake.
+    pub closed: f64,
+    /// Had to be cut.
+    pub terminated: f64,
+}
+
+/// What defaults are made from.
+#[napi(object)]
+pub struct NativeDefaults {
+    /// Bytes of memory for this process: the cgroup's limit, else what the machine has; 0 when neither is known.
+    pub memory: f64,
+    /// Threads that can run at once.
+    pub cpus: u32,
+}
+
+fn size(number: f64) -> usize {
+    // Saturates; what is no number becomes 0. The TypeScript side has checked it.
+    number as usize
+}
+
+fn milliseconds(number: f64) -> Duration {
+    Duration::from_millis(number as u64)
+}
+
+fn process_options(options: &NativeProcessOptions) -> ProcessOptions {
+    let config = Config {
+        io_threads: size(options.io_threads),
+        max_send_memory: size(options.max_send_memory),
+        max_receive_memory: size(options.max_receive_memory),
+        in_flight: InFlight {
+            messages: options.max_in_flight.messages as u32,
+            bytes: size(options.max_in_flight.bytes),
+            worker_bytes: size(options.max_in_flight.worker_bytes),
+        },
+        max_pending_upgrades: size(options.max_pending_upgrades),
+    };
+    ProcessOptions { config, concurrent: options.concurrent, handler_timeout: options.handler_timeout as u32 }
+}
+
+fn listener_config(options: NativeListenOptions) -> std::result::Result<ListenerConfig, Failure> {
+    let idle = milliseconds(options.idle_timeout);
+    let overflow = match options.overflow.as_str() {
+        "close" => Overflow::Close,
+        "dropNewest" => Overflow::DropNewest,
+        other => return Err(Failure::wrong_value("start", "overflow", "'close' or 'dropNewest'", format_args!("'{other}'"))),
+    };
+    Ok(ListenerConfig {
+        bind: options.bind.parse::<Bind>()?,
+        paths: options.paths,
+        protocols: options.protocols,
+        handshake_timeout: milliseconds(options.handshake_timeout),
+        open_timeout: milliseconds(options.open_timeout),
+        max_header_size: size(options.max_header_size),
+        limits: SocketLimits {
+            max_payload: size(options.max_payload),
+            idle_timeout: (!idle.is_zero()).then_some(idle),
+            pings: options.pings,
+            close_timeout: milliseconds(options.close_timeout),
+            max_backpressure: size(options.max_backpressure),
+            overflow,
+        },
+    })
+}
+
+/// A promise for what a future on the broker's own runtime comes to. It keeps the process alive until then.
+fn promise<'env, T, F>(env: &'env Env, broker: &Broker, future: F) -> Result<Object<'env>>
+where
+    T: napi::bindgen_prelude::ToNapiValue + Send + 'static,
+    F: Future<Output = std::result::Result<T, Failure>> + Send + 'static,
+{
+    let (deferred, promise) = env.create_deferred().map_err(internal)?;
+    broker.runtime().spawn(async move {
+        let outcome = future.await;
+        deferred.resolve(move |env: Env| outcome.map_err(|failure| raw::rejection(&env, &failure)));
+    });
+    Ok(promise)
+}
+
+/// A promise that is settled already.
+fn settled<'env, T>(env: &'env Env, outcome: std::result::Result<T, Failure>) -> Result<Object<'env>>
+where
+    T: napi::bindgen_prelude::ToNapiValue + 'static,
+{
+    let (deferred, promise) = env.create_deferred().map_err(internal)?;
+    deferred.resolve(move |env: Env| outcome.map_err(|failure| raw::rejection(&env, &failure)));
+    Ok(promise)
+}
+
+fn internal(error: napi::Error) -> napi::Error<&'static str> {
+    Failure::internal("wsbroker", &error.reason).into()
+}
+
+/// Binds an address and reserves its paths, without accepting. The first call makes the broker.
+///
+/// Rejects with ERR_WSBROKER_INVALID_BIND, ERR_WSBROKER_BIND (`syscallCode` says why), ERR_WSBROKER_CONFLICT, ERR_WSBROKER_UNSUPPORTED or
+/// ERR_WSBROKER_SHUTDOWN.
+#[napi(ts_return_type = "Promise<number>")]
+pub fn listen(env: &Env, options: NativeListenOptions) -> Result<Object<'_>> {
+    let process = process_options(&options.process);
+    let begun = listener_config(options).and_then(|config| Ok((config, global::open(process)?)));
+    let (config, opening) = match begun {
+        Ok(begun) => begun,
+        Err(failure) => return settled::<u32>(env, Err(failure)),
+    };
+    let broker = opening.broker.clone();
+    promise(env, &broker, async move {
+        let listener = opening.broker.listen(config).await?;
+        opening.done(listener).map_err(|_| wsbroker_core::ListenError::ShuttingDown.into())
+    })
+}
+
+/// Takes connections from now on.
+#[napi]
+pub fn serve(listener: u32) -> Result<()> {
+    global::listener(listener).ok_or_else(|| Failure::no_listener("serve"))?.serve();
+    Ok(())
+}
+
+/// Where it listens, with the port that the system chose.
+#[napi]
+pub fn listener_address(listener: u32) -> Result<NativeAddress> {
+    let listener = global::listener(listener).ok_or_else(|| Failure::no_listener("listenerAddress"))?;
+    Ok(NativeAddress { address: listener.address(), port: u32::from(listener.port()), url: listener.url() })
+}
+
+/// Takes no connections there any more, closes those it has with 1001, resolves when they are gone.
+#[napi(ts_return_type = "Promise<void>")]
+pub fn close_listener(env: &Env, listener: u32) -> Result<Object<'_>> {
+    match (global::take_listener(listener), global::broker().1) {
+        (Some(listener), Some(broker)) => promise(env, &broker, async move {
+            listener.close().await;
+            Ok(())
+        }),
+        // Closed already, or gone with its broker.
+        _ => settled(env, Ok(())),
+    }
+}
+
+/// Closes everything and ends the broker; `timeout` in milliseconds. Afterwards `listen` may make a new one.
+#[napi(ts_return_type = "Promise<NativeShutdownReport>")]
+pub fn shutdown_broker(env: &Env, code: u32, timeout: f64) -> Result<Object<'_>> {
+    let code = u16::try_from(code).ok().and_then(CloseCode::new).unwrap_or(CloseCode::GOING_AWAY);
+    let report = |closed: usize, terminated: usize| NativeShutdownReport { closed: closed as f64, terminated: terminated as f64 };
+    let (generation, broker) = global::broker();
+    let Some(broker) = broker else { return settled(env, Ok(report(0, 0))) };
+    promise(env, &broker.clone(), async move {
+        let done = broker.shutdown(code, milliseconds(timeout)).await;
+        global::ended(generation);
+        Ok(report(done.closed, done.terminated))
+    })
+}
+
+/// What defaults are made from.
+#[napi]
+pub fn broker_defaults() -> NativeDefaults {
+    let cpus = std::thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
+    NativeDefaults { memory: memory::available() as f64, cpus }
+}
+
+/// Workers that are attached in the whole process, by whichever thread.
+#[napi]
+pub fn worker_count() -> u32 {
+    u32::try_from(global::worker_count()).unwrap_or(u32::MAX)
+}

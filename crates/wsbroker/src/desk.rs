@@ -1,0 +1,391 @@
+//! The worker's end on its JavaScript thread: fetches events, hands them over in calls of up to 32, and sees them through until their handlers
+//! have settled.
+//!
+//! An event lies in a slot from the call that hands it over until it has settled; what JavaScript writes into the control block tells how far
+//! it got, also when the thread is terminated in the middle of a handler.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use wsbroker_core::{Batch, CloseCode, Event, EventKind, Handlers, OpenReply};
+
+use crate::{
+    call::Call,
+    cork::{self, HOLD},
+    global,
+    inbox::{InHand, Inbox},
+    raw::{Env, Failed, Persistent, Scratch, Value, Wake},
+    slots::{BATCH, Control, Progress, Slots},
+    worker::{Fetched, NodeWorker},
+};
+
+/// How many events a worker can have in hand, handlers that wait included. Above what `maxInFlight.workerBytes` lets through by default, with
+/// room for open and close events, which need none. Only what is used takes memory: 5 bytes and the event itself.
+pub(crate) const SLOTS: usize = 160 << 10;
+/// After so long the thread goes through its event loop, for timers and other I/O.
+const BUDGET: Duration = Duration::from_millis(2);
+thread_local! {
+    static DESK: RefCell<Option<Rc<Desk>>> = const { RefCell::new(None) };
+}
+
+static LAST: AtomicUsize = AtomicUsize::new(0);
+
+/// A worker on its thread.
+pub(crate) struct Desk {
+    number: usize,
+    worker: Arc<NodeWorker>,
+    dispatch: Persistent,
+    again: Persistent,
+    inbox: RefCell<Inbox>,
+    slots: RefCell<Slots<InHand>>,
+    scratch: RefCell<Scratch>,
+    /// Memory for events that have settled, and for the slots of promises that have; empty between uses.
+    settled: RefCell<Vec<Event>>,
+    promises: RefCell<Vec<u32>>,
+    /// What a handler costs, lately: decides how many events go into a call.
+    pace: Cell<Duration>,
+    handing_over: Cell<bool>,
+    /// Events wait because every slot is taken.
+    stalled: Cell<bool>,
+    /// It has left; what is being handed over is the last.
+    leaving: Cell<bool>,
+}
+
+/// Makes this thread a worker, in place of what it was before. Returns the worker's number and its control block for JavaScript.
+pub(crate) fn attach<'s>(
+    env: Env<'s>,
+    handlers: Handlers,
+    dispatch: Value<'_>,
+    again: Value<'_>,
+    keep_alive: bool,
+    slots: usize,
+) -> Result<(usize, Value<'s>), Failed> {
+    detach(env);
+    let wake = Wake::new(env, "wsbroker", drain)?;
+    wake.keep_alive(env, keep_alive);
+    let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+    // After the wake: hooks run in reverse order, so the worker leaves before its wake is torn down.
+    env.on_teardown(torn_down, number)?;
+    let control = Control::new(slots);
+    let block = control.array_buffer(env)?;
+    let worker = Arc::new(NodeWorker::new(handlers, control, wake));
+    let desk = Rc::new(Desk {
+        number,
+        worker: Arc::clone(&worker),
+        dispatch: Persistent::new(env, dispatch)?,
+        again: Persistent::new(env, again)?,
+        inbox: RefCell::default(),
+        slots: RefCell::new(Slots::new(slots)),
+        scratch: RefCell::default(),
+        settled: RefCell::new(Vec::with_capacity(BATCH)),
+        promises: RefCell::default(),
+        pace: Cell::new(Duration::ZERO),
+        handing_over: Cell::new(false),
+        stalled: Cell::new(false),
+        leaving: Cell::new(false),
+    });
+    DESK.with(|place| *place.borrow_mut() = Some(desk));
+    global::add_worker(&worker);
+    Ok((number, block))
+}
+
+/// This thread is no worker any more. What its handlers have not begun goes to other workers.
+pub(crate) fn detach(_env: Env<'_>) {
+    if let Some(desk) = take() {
+        desk.leave();
+    }
+}
+
+/// Whether this thread's worker keeps its event loop alive.
+pub(crate) fn keep_alive(env: Env<'_>, on: bool) {
+    if let Some(desk) = current() {
+        desk.worker.wake().keep_alive(env, on);
+    }
+}
+
+/// Hands over what has come, as far as the time goes.
+pub(crate) fn drain(env: Env<'_>) {
+    // The thread may have left: Bun calls once more after the teardown hooks.
+    if let Some(desk) = current() {
+        desk.drain(env);
+    }
+}
+
+/// Handlers have settled, or commands wait: looks after both.
+pub(crate) fn settle(env: Env<'_>) {
+    if let Some(desk) = current() {
+        desk.collect_settled();
+        if desk.stalled.get() && !desk.slots.borrow().is_full() && !desk.handing_over.get() {
+            desk.stalled.set(false);
+            desk.go_on(env);
+        }
+    }
+    cork::flush();
+}
+
+/// The event in that slot.
+pub(crate) fn with_event<R>(slot: u32, body: impl FnOnce(&Event) -> R) -> Option<R> {
+    let desk = current()?;
+    let slots = desk.slots.borrow();
+    slots.get(slot).map(|in_hand| body(&in_hand.event))
+}
+
+/// The reply of the open event in that slot; `None` when there is none any more.
+pub(crate) fn take_reply(slot: u32) -> Option<OpenReply> {
+    let desk = current()?;
+    let mut slots = desk.slots.borrow_mut();
+    let event = &mut slots.get_mut(slot)?.event;
+    if !matches!(event.kind, EventKind::Open(_)) {
+        return None;
+    }
+    // Any other kind that costs as little will do: the event is only settled from here on.
+    match std::mem::replace(&mut event.kind, EventKind::Drain) {
+        EventKind::Open(open) => Some(open.reply),
+        _ => None,
+    }
+}
+
+fn current() -> Option<Rc<Desk>> {
+    DESK.try_with(|desk| desk.borrow().clone()).ok().flatten()
+}
+
+fn take() -> Option<Rc<Desk>> {
+    DESK.try_with(|desk| desk.borrow_mut().take()).ok().flatten()
+}
+
+fn torn_down(number: usize) {
+    // Another one may have been attached since, in another environment on this thread.
+    if current().is_some_and(|desk| desk.number == number) {
+        if let Some(desk) = take() {
+            // If the environment ends in the middle of a call, that call will never return.
+            desk.handing_over.set(false);
+            desk.leave();
+        }
+    }
+}
+
+impl Desk {
+    fn control(&self) -> &Control {
+        self.worker.control()
+    }
+
+    fn drain(&self, env: Env<'_>) {
+        if self.handing_over.replace(true) {
+            return;
+        }
+        cork::begin_hand_over();
+        let outcome = self.hand_over(env);
+        cork::end_hand_over();
+        self.handing_over.set(false);
+        if self.leaving.get() {
+            self.give_back();
+            return;
+        }
+        match outcome {
+            Ok(Outcome::Idle) => {}
+            Ok(Outcome::OutOfTime) => self.go_on(env),
+            Ok(Outcome::OutOfSlots) => {
+                // Handlers that settled while this was found out have not been looked at by anybody.
+                self.stalled.set(true);
+                settle(env);
+            }
+            Ok(Outcome::Goodbye) => {
+                if let (Ok(zero), Some(dispatch)) = (env.int(0), self.dispatch.get(env)) {
+                    let _ = env.call(dispatch, &[zero]);
+                }
+            }
+            // The thread is being terminated, and its teardown looks after what is left.
+            Err(Failed) => {}
+        }
+    }
+
+    /// Has `drain` called again, after other work of the event loop.
+    fn go_on(&self, env: Env<'_>) {
+        if self.again.get(env).is_none_or(|again| env.call(again, &[]).is_err()) {
+            self.worker.wake_again();
+        }
+    }
+
+    fn hand_over(&self, env: Env<'_>) -> Result<Outcome, Failed> {
+        let start = Instant::now();
+        let mut now = start;
+        loop {
+            if !self.inbox.borrow().has_more() {
+                match self.worker.fetch() {
+                    Fetched::Batches(batches) => self.inbox.borrow_mut().refill(batches),
+                    Fetched::Goodbye => return Ok(Outcome::Goodbye),
+                    Fetched::Nothing => return Ok(Outcome::Idle),
+                }
+            }
+            let count = env.scoped(|env| self.call(env))??;
+            self.collect_settled();
+            if self.leaving.get() {
+                return Ok(Outcome::Idle);
+            }
+            if count == 0 {
+                if self.slots.borrow().is_full() {
+                    return Ok(Outcome::OutOfSlots);
+                }
+                continue;
+            }
+            let before = std::mem::replace(&mut now, Instant::now());
+            self.set_pace((now - before) / count as u32);
+            if now - start >= BUDGET {
+                return Ok(Outcome::OutOfTime);
+            }
+        }
+    }
+
+    /// Slower at once, faster by halves: one hiccup costs a few smaller calls.
+    fn set_pace(&self, latest: Duration) {
+        let before = self.pace.get();
+        self.pace.set(if latest > before { latest } else { (before + latest) / 2 });
+    }
+
+    /// How many events can be handed over so that what the first handler sends is not held for too long.
+    fn room(&self) -> usize {
+        let pace = self.pace.get().as_nanos().max(1);
+        usize::try_from(HOLD.as_nanos() / pace).map_or(BATCH, |room| room.clamp(1, BATCH))
+    }
+
+    /// Makes one call into JavaScript. Returns how many events went.
+    fn call(&self, env: Env<'_>) -> Result<usize, Failed> {
+        let mut call = Call::new(env)?;
+        let lost = {
+            let (mut inbox, mut slots) = (self.inbox.borrow_mut(), self.slots.borrow_mut());
+            call.fill(env, &mut inbox, &mut slots, self.control(), &mut self.scratch.borrow_mut(), self.room())
+        };
+        self.lose(env, lost);
+        let (count, values, taken) = call.parts(env)?;
+        if count == 0 {
+            return Ok(0);
+        }
+        let dispatch = self.dispatch.get(env).ok_or(Failed)?;
+        cork::begin_call();
+        let called = env.call(dispatch, values);
+        cork::end_call();
+        if called.is_err() {
+            self.recover(env, taken)?;
+        }
+        self.collect(taken);
+        Ok(count)
+    }
+
+    /// After a throw that passed the dispatcher, which is a mistake of ours, or while the thread is being terminated.
+    fn recover(&self, env: Env<'_>, taken: &[u32]) -> Result<(), Failed> {
+        let error = env.take_exception().filter(|error| env.is_object(*error)).ok_or(Failed)?;
+        env.uncaught(error);
+        // Whoever threw is the one in hand, or else the first that waits: it is done for. The rest gets another call.
+        let mut slots = self.slots.borrow_mut();
+        let mut waiting: Vec<u32> = taken.iter().copied().filter(|slot| self.control().progress(*slot) == Progress::Waiting).collect();
+        if !taken.iter().any(|slot| self.control().progress(*slot) == Progress::InHand) && !waiting.is_empty() {
+            waiting.remove(0);
+        }
+        let back: Vec<InHand> = waiting.into_iter().filter_map(|slot| slots.take(slot)).collect();
+        let done = taken.iter().filter_map(|slot| slots.take(*slot)).map(|in_hand| in_hand.event);
+        self.settled.borrow_mut().extend(done);
+        drop(slots);
+        self.inbox.borrow_mut().put_back(back);
+        self.worker.settle(&mut self.settled.borrow_mut());
+        Ok(())
+    }
+
+    /// Looks how far the events of a call got.
+    fn collect(&self, taken: &[u32]) {
+        let mut settled = self.settled.borrow_mut();
+        {
+            let mut slots = self.slots.borrow_mut();
+            for &slot in taken {
+                match self.control().progress(slot) {
+                    Progress::Settled => settled.extend(slots.take(slot).map(|in_hand| in_hand.event)),
+                    // It will not be given to another worker any more, so its bytes are of no use.
+                    Progress::InHand => slots.get_mut(slot).into_iter().for_each(InHand::let_go_of_bytes),
+                    Progress::Waiting => {}
+                }
+            }
+        }
+        self.worker.settle(&mut settled);
+    }
+
+    /// Looks which promises have settled since the last time.
+    fn collect_settled(&self) {
+        let mut list = self.promises.borrow_mut();
+        self.control().take_settled(&mut list);
+        if list.is_empty() {
+            return;
+        }
+        let mut settled = self.settled.borrow_mut();
+        {
+            let mut slots = self.slots.borrow_mut();
+            for slot in list.drain(..) {
+                if self.control().progress(slot) == Progress::Settled {
+                    settled.extend(slots.take(slot).map(|in_hand| in_hand.event));
+                }
+            }
+        }
+        self.worker.settle(&mut settled);
+    }
+
+    /// Events that could not be made into values, for want of memory: their connections are closed (1011).
+    fn lose(&self, env: Env<'_>, lost: Vec<InHand>) {
+        if lost.is_empty() {
+            return;
+        }
+        let _ = env.take_exception();
+        for in_hand in lost {
+            let id = in_hand.event.socket.id();
+            tracing::error!(%id, "an event could not be handed over; its connection is closed");
+            cork::with(|_, cork| cork.close(id, CloseCode::INTERNAL, ""));
+            self.settled.borrow_mut().push(in_hand.event);
+        }
+        self.worker.settle(&mut self.settled.borrow_mut());
+    }
+
+    /// Takes no events any more, and gives back what its handlers have not begun: at once, or when the call that is being made is over.
+    fn leave(&self) {
+        self.leaving.set(true);
+        if !self.handing_over.get() {
+            self.give_back();
+        }
+    }
+
+    fn give_back(&self) {
+        let arrived = self.worker.close();
+        global::remove_worker(&self.worker);
+        self.worker.wake().end();
+        cork::flush();
+        let mut unstarted: Vec<InHand> = Vec::new();
+        let mut started: Vec<Event> = Vec::new();
+        for (slot, in_hand) in self.slots.borrow_mut().take_all() {
+            match self.control().progress(slot) {
+                Progress::Waiting => unstarted.push(in_hand),
+                Progress::InHand | Progress::Settled => started.push(in_hand.event),
+            }
+        }
+        unstarted.sort_unstable_by_key(|in_hand| in_hand.order);
+        let mut batches: Vec<Batch> = unstarted.into_iter().map(InHand::into_batch).collect();
+        batches.extend(self.inbox.borrow_mut().take_all());
+        batches.extend(arrived);
+        // A verdict that was being thought about is dropped with its event: the connection gets 503.
+        self.worker.settle(&mut started);
+        self.worker.retire(batches);
+    }
+}
+
+enum Outcome {
+    /// Nothing is left; the next batch wakes the thread.
+    Idle,
+    /// More is there, after a turn of the event loop.
+    OutOfTime,
+    /// More is there, when handlers have settled.
+    OutOfSlots,
+    /// Nothing is left, and the broker has gone.
+    Goodbye,
+}

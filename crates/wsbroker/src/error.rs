@@ -1,0 +1,167 @@
+//! What can go wrong, as JavaScript sees it: a kind of `Error`, a `code`, a message.
+
+use wsbroker_core::{BindError, ListenError, StartError};
+
+use crate::raw::{Detached, Env, Failed, Value};
+
+/// A failure on its way to JavaScript.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    kind: Kind,
+    code: &'static str,
+    message: String,
+    system: Option<String>,
+}
+
+/// Which `Error` it becomes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// `Error`.
+    Plain,
+    /// `TypeError`.
+    Type,
+    /// `RangeError`.
+    Range,
+    /// None: an exception is pending already.
+    Pending,
+}
+
+/// What a `Data` argument may be, for messages.
+pub(crate) const DATA: &str = "a string, ArrayBuffer or Uint8Array";
+
+const TYPE: &str = "ERR_WSBROKER_INVALID_ARG_TYPE";
+const VALUE: &str = "ERR_WSBROKER_INVALID_ARG_VALUE";
+
+impl Failure {
+    fn new(kind: Kind, code: &'static str, message: String) -> Self {
+        Self { kind, code, message, system: None }
+    }
+
+    /// An argument of the wrong type. `name` is quoted in the message: `send: "data" must be …, got number`.
+    pub(crate) fn wrong_type(env: Env<'_>, call: &str, name: &str, expected: &str, got: Value<'_>) -> Self {
+        Self::new(Kind::Type, TYPE, format!("{call}: \"{name}\" must be {expected}, got {}", env.describe(got)))
+    }
+
+    /// An argument of the right type with a value that is not allowed.
+    pub(crate) fn wrong_value(call: &str, name: &str, expected: &str, got: impl std::fmt::Display) -> Self {
+        Self::new(Kind::Range, VALUE, format!("{call}: \"{name}\" must be {expected}, got {got}"))
+    }
+
+    /// Bytes that are not there any more.
+    pub(crate) fn detached(call: &str, name: &str, Detached: Detached) -> Self {
+        Self::new(Kind::Type, TYPE, format!("{call}: \"{name}\" must be {DATA}, got one whose ArrayBuffer is detached"))
+    }
+
+    /// The process has settled on something else earlier.
+    pub(crate) fn conflict(message: String) -> Self {
+        Self::new(Kind::Plain, "ERR_WSBROKER_CONFLICT", message)
+    }
+
+    /// There is no such listener, or no broker at all.
+    pub(crate) fn no_listener(call: &str) -> Self {
+        Self::new(Kind::Plain, VALUE, format!("{call}: there is no such listener"))
+    }
+
+    /// A mistake of ours.
+    pub(crate) fn internal(call: &str, what: &str) -> Self {
+        Self::new(Kind::Plain, "ERR_WSBROKER_INTERNAL", format!("{call}: {what}"))
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn code(&self) -> &'static str {
+        self.code
+    }
+
+    pub(crate) fn message(&self) -> &str {
+        &self.message
+    }
+
+    /// The operating system's name for it, like `EADDRINUSE`.
+    pub(crate) fn system_code(&self) -> Option<&str> {
+        self.system.as_deref()
+    }
+}
+
+impl From<Failed> for Failure {
+    fn from(Failed: Failed) -> Self {
+        Self::new(Kind::Pending, "ERR_WSBROKER_INTERNAL", "a Node-API call failed".into())
+    }
+}
+
+/// For functions that napi-rs calls: its errors carry the code as their status.
+impl From<Failure> for napi::Error<&'static str> {
+    fn from(failure: Failure) -> Self {
+        Self::new(failure.code, failure.message)
+    }
+}
+
+impl From<BindError> for Failure {
+    fn from(error: BindError) -> Self {
+        Self::new(Kind::Plain, "ERR_WSBROKER_INVALID_BIND", format!("start: \"bind\" is no address: {error}"))
+    }
+}
+
+impl From<StartError> for Failure {
+    fn from(error: StartError) -> Self {
+        Self::new(Kind::Plain, "ERR_WSBROKER_START", error.to_string())
+    }
+}
+
+impl From<ListenError> for Failure {
+    fn from(error: ListenError) -> Self {
+        let message = format!("start: {error}");
+        let code = match &error {
+            ListenError::Bind { source, .. } => {
+                let system = Some(system_code(source));
+                return Self { system, ..Self::new(Kind::Plain, "ERR_WSBROKER_BIND", message) };
+            }
+            ListenError::PathTaken { .. } | ListenError::Conflict { .. } => "ERR_WSBROKER_CONFLICT",
+            ListenError::Unsupported { .. } => "ERR_WSBROKER_UNSUPPORTED",
+            ListenError::ShuttingDown => "ERR_WSBROKER_SHUTDOWN",
+            _ => "ERR_WSBROKER_BIND",
+        };
+        Self::new(Kind::Plain, code, message)
+    }
+}
+
+/// The name that Node gives to a system error.
+fn system_code(error: &std::io::Error) -> String {
+    use std::io::ErrorKind as E;
+    let name = match error.kind() {
+        E::AddrInUse => "EADDRINUSE",
+        E::AddrNotAvailable => "EADDRNOTAVAIL",
+        E::PermissionDenied => "EACCES",
+        E::NotFound => "ENOENT",
+        E::AlreadyExists => "EEXIST",
+        E::InvalidInput => "EINVAL",
+        E::NotADirectory => "ENOTDIR",
+        E::ReadOnlyFilesystem => "EROFS",
+        // What the resolver says has no number.
+        _ => return error.raw_os_error().map_or_else(|| "ENOTFOUND".into(), |number| format!("E{number}")),
+    };
+    name.into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_bind_keeps_the_systems_code() {
+        let source = std::io::Error::from(std::io::ErrorKind::AddrInUse);
+        let failure = Failure::from(ListenError::Bind { address: "127.0.0.1:80".into(), source });
+        assert_eq!((failure.code(), failure.system_code()), ("ERR_WSBROKER_BIND", Some("EADDRINUSE")));
+        assert!(failure.message().contains("127.0.0.1:80"), "{}", failure.message());
+    }
+
+    #[test]
+    fn a_bad_address_says_what_was_expected() {
+        let error = "nowhere".parse::<wsbroker_core::Bind>().expect_err("no port");
+        let failure = Failure::from(error);
+        assert_eq!(failure.code(), "ERR_WSBROKER_INVALID_BIND");
+        assert!(failure.message().contains("host:port"), "{}", failure.message());
+    }
+}

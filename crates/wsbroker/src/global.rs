@@ -1,0 +1,228 @@
+//! The one static: the broker that all threads of the process share, and the workers that wait for one.
+//!
+//! Every JavaScript thread loads the addon and must reach the same broker; in the core nothing is global.
+
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use parking_lot::Mutex;
+use wsbroker_core::{Broker, Config, Listener};
+
+use crate::{error::Failure, worker::NodeWorker};
+
+/// What the process has.
+struct Global {
+    /// Changes whenever `state.current` comes or goes, so that threads notice without taking the lock.
+    generation: AtomicU64,
+    state: Mutex<State>,
+}
+
+struct State {
+    current: Option<Current>,
+    /// Attached workers of all threads.
+    workers: Vec<Arc<NodeWorker>>,
+    /// The highest socket id of all brokers before this one.
+    last_id: u64,
+    last_listener: u32,
+}
+
+struct Current {
+    broker: Broker,
+    options: ProcessOptions,
+    listeners: BTreeMap<u32, Arc<Listener>>,
+    /// Listeners that are being opened.
+    opening: usize,
+}
+
+static GLOBAL: Global = Global {
+    generation: AtomicU64::new(1),
+    state: Mutex::new(State { current: None, workers: Vec::new(), last_id: 0, last_listener: 0 }),
+};
+
+/// What a process can have only one value of.
+#[derive(Clone, Debug)]
+pub(crate) struct ProcessOptions {
+    /// For the core.
+    pub(crate) config: Config,
+    /// Told to the workers: whether a socket's handlers run at the same time.
+    pub(crate) concurrent: bool,
+    /// Told to the workers, in milliseconds; 0 = off.
+    pub(crate) handler_timeout: u32,
+}
+
+impl ProcessOptions {
+    /// The first option in which two differ.
+    fn difference(&self, other: &Self) -> Option<&'static str> {
+        let (a, b) = (&self.config, &other.config);
+        let differs = [
+            ("ioThreads", a.io_threads != b.io_threads),
+            ("maxSendMemory", a.max_send_memory != b.max_send_memory),
+            ("maxReceiveMemory", a.max_receive_memory != b.max_receive_memory),
+            ("maxInFlight.messages", a.in_flight.messages != b.in_flight.messages),
+            ("maxInFlight.bytes", a.in_flight.bytes != b.in_flight.bytes),
+            ("maxInFlight.workerBytes", a.in_flight.worker_bytes != b.in_flight.worker_bytes),
+            ("maxPendingUpgrades", a.max_pending_upgrades != b.max_pending_upgrades),
+            ("handlers", self.concurrent != other.concurrent),
+            ("handlerTimeout", self.handler_timeout != other.handler_timeout),
+        ];
+        differs.into_iter().find_map(|(name, differs)| differs.then_some(name))
+    }
+}
+
+/// Differs when the process has another broker, or none any more.
+pub(crate) fn generation() -> u64 {
+    GLOBAL.generation.load(Ordering::Acquire)
+}
+
+/// The broker of the process, and the generation it belongs to.
+pub(crate) fn broker() -> (u64, Option<Broker>) {
+    let state = GLOBAL.state.lock();
+    (generation(), state.current.as_ref().map(|current| current.broker.clone()))
+}
+
+/// A listener on its way. Dropped without [`done`](Self::done), it failed.
+pub(crate) struct Opening {
+    /// The broker to open it on.
+    pub(crate) broker: Broker,
+    generation: u64,
+    done: bool,
+}
+
+/// The broker for a new listener: the one there is, or a new one with these options.
+///
+/// # Errors
+/// The options differ from those of the broker there is; the system refuses its threads.
+pub(crate) fn open(options: ProcessOptions) -> Result<Opening, Failure> {
+    let mut guard = GLOBAL.state.lock();
+    let state = &mut *guard;
+    let current = match &mut state.current {
+        Some(current) => {
+            if let Some(name) = current.options.difference(&options) {
+                return Err(Failure::conflict(format!("start: \"{name}\" differs from an earlier call, and a process can have it once")));
+            }
+            current
+        }
+        none => {
+            let broker = Broker::new(options.config.clone())?;
+            broker.start_ids_after(state.last_id);
+            for worker in &state.workers {
+                worker.join(&broker, options.concurrent, options.handler_timeout);
+            }
+            GLOBAL.generation.fetch_add(1, Ordering::AcqRel);
+            none.insert(Current { broker, options, listeners: BTreeMap::new(), opening: 0 })
+        }
+    };
+    current.opening += 1;
+    Ok(Opening { broker: current.broker.clone(), generation: generation(), done: false })
+}
+
+impl Opening {
+    /// It is open. Returns its handle; hands the listener back when the broker has gone meanwhile.
+    pub(crate) fn done(mut self, listener: Listener) -> Result<u32, Listener> {
+        self.done = true;
+        let mut guard = GLOBAL.state.lock();
+        let state = &mut *guard;
+        match &mut state.current {
+            Some(current) if self.generation == generation() => {
+                current.opening -= 1;
+                state.last_listener += 1;
+                current.listeners.insert(state.last_listener, Arc::new(listener));
+                Ok(state.last_listener)
+            }
+            _ => Err(listener),
+        }
+    }
+}
+
+impl Drop for Opening {
+    /// A broker whose first listener failed must not fix the options of the next attempt: it goes again.
+    fn drop(&mut self) {
+        if self.done {
+            return;
+        }
+        let mut guard = GLOBAL.state.lock();
+        let state = &mut *guard;
+        let Some(current) = &mut state.current else { return };
+        if self.generation != generation() {
+            return;
+        }
+        current.opening -= 1;
+        if current.opening == 0 && current.listeners.is_empty() && state.last_id == current.broker.last_id() {
+            for worker in &state.workers {
+                worker.leave();
+            }
+            let gone = state.current.take();
+            GLOBAL.generation.fetch_add(1, Ordering::AcqRel);
+            drop(guard);
+            drop(gone);
+        }
+    }
+}
+
+/// A listener by its handle.
+pub(crate) fn listener(handle: u32) -> Option<Arc<Listener>> {
+    GLOBAL.state.lock().current.as_ref()?.listeners.get(&handle).cloned()
+}
+
+/// A listener by its handle, which is free from now on.
+pub(crate) fn take_listener(handle: u32) -> Option<Arc<Listener>> {
+    GLOBAL.state.lock().current.as_mut()?.listeners.remove(&handle)
+}
+
+/// The broker of that generation has shut down: from now on there is none. Workers that are still there are told.
+pub(crate) fn ended(of: u64) {
+    let mut guard = GLOBAL.state.lock();
+    if of != generation() {
+        return;
+    }
+    let gone = guard.current.take();
+    if let Some(current) = &gone {
+        guard.last_id = current.broker.last_id();
+    }
+    GLOBAL.generation.fetch_add(1, Ordering::AcqRel);
+    for worker in &guard.workers {
+        worker.say_goodbye();
+    }
+    drop(guard);
+    drop(gone);
+}
+
+/// A worker is there. It joins the broker, now or as soon as there is one.
+pub(crate) fn add_worker(worker: &Arc<NodeWorker>) {
+    let mut state = GLOBAL.state.lock();
+    state.workers.push(Arc::clone(worker));
+    if let Some(current) = &state.current {
+        worker.join(&current.broker, current.options.concurrent, current.options.handler_timeout);
+    }
+}
+
+/// A worker has gone.
+pub(crate) fn remove_worker(worker: &Arc<NodeWorker>) {
+    GLOBAL.state.lock().workers.retain(|other| !Arc::ptr_eq(other, worker));
+}
+
+/// Attached workers of all threads.
+pub(crate) fn worker_count() -> usize {
+    GLOBAL.state.lock().workers.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_option_that_differs_is_named() {
+        let options = ProcessOptions { config: Config::default(), concurrent: false, handler_timeout: 30_000 };
+        assert_eq!(options.difference(&options.clone()), None);
+        let mut other = options.clone();
+        other.config.in_flight.bytes += 1;
+        assert_eq!(options.difference(&other), Some("maxInFlight.bytes"));
+        let other = ProcessOptions { concurrent: true, ..options.clone() };
+        assert_eq!(options.difference(&other), Some("handlers"));
+    }
+}

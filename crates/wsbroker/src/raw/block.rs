@@ -1,0 +1,81 @@
+//! Memory that Rust and one JavaScript thread both read and write.
+
+use std::{
+    ffi::c_void,
+    marker::PhantomData,
+    ptr, slice,
+    sync::{
+        Arc,
+        atomic::{AtomicI32, AtomicU8, AtomicU64},
+    },
+};
+
+use napi_sys as sys;
+
+use super::{Env, Failed, Value, check};
+
+/// A zeroed block that lives until both Rust and JavaScript have let go of it.
+///
+/// Rust reaches it through atomics only, since JavaScript and other threads may write at any time. Whoever lays it out must not look at the same
+/// bytes with two widths.
+#[derive(Clone)]
+pub(crate) struct Block {
+    words: Arc<[AtomicU64]>,
+}
+
+impl Block {
+    /// At least that many bytes.
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self { words: (0..bytes.div_ceil(8)).map(|_| AtomicU64::new(0)).collect() }
+    }
+
+    fn bytes(&self) -> usize {
+        self.words.len() * 8
+    }
+
+    /// The 64-bit words from a byte offset on, which must be a multiple of 8. Empty when they are not all inside.
+    pub(crate) fn longs(&self, offset: usize, count: usize) -> &[AtomicU64] {
+        debug_assert!(offset % 8 == 0);
+        self.words.get(offset / 8..offset / 8 + count).unwrap_or_default()
+    }
+
+    /// The 32-bit words from a byte offset on, which must be a multiple of 4. Empty when they are not all inside.
+    pub(crate) fn ints(&self, offset: usize, count: usize) -> &[AtomicI32] {
+        if offset % 4 != 0 || offset + count * 4 > self.bytes() {
+            return &[];
+        }
+        // SAFETY: inside the block, aligned, and an atomic of 32 bits may lie anywhere in initialised memory that is only reached through
+        // atomics. The block lives as long as `self`.
+        unsafe { slice::from_raw_parts(self.words.as_ptr().cast::<u8>().add(offset).cast::<AtomicI32>(), count) }
+    }
+
+    /// The bytes from an offset on. Empty when they are not all inside.
+    pub(crate) fn octets(&self, offset: usize, count: usize) -> &[AtomicU8] {
+        if offset + count > self.bytes() {
+            return &[];
+        }
+        // SAFETY: as above.
+        unsafe { slice::from_raw_parts(self.words.as_ptr().cast::<u8>().add(offset).cast::<AtomicU8>(), count) }
+    }
+
+    /// The block as an `ArrayBuffer`, not a copy of it.
+    pub(crate) fn array_buffer<'s>(&self, env: Env<'s>) -> Result<Value<'s>, Failed> {
+        let data = self.words.as_ptr().cast_mut().cast::<c_void>();
+        let keep = Box::into_raw(Box::new(Arc::clone(&self.words)));
+        let mut value = ptr::null_mut();
+        // SAFETY: the memory stays until `let_go` drops the count that was just taken, which the engine calls when the ArrayBuffer is gone.
+        // It lies in `UnsafeCell`s, so JavaScript may write it.
+        let status =
+            unsafe { sys::napi_create_external_arraybuffer(env.raw, data, self.bytes(), Some(let_go), keep.cast(), &mut value) };
+        check(status).inspect_err(|_| {
+            // SAFETY: the engine did not take it.
+            drop(unsafe { Box::from_raw(keep) });
+        })?;
+        Ok(Value(value, PhantomData))
+    }
+}
+
+unsafe extern "C" fn let_go(_env: sys::napi_env, _data: *mut c_void, keep: *mut c_void) {
+    // SAFETY: made in `array_buffer`, and the engine calls this once.
+    drop(unsafe { Box::from_raw(keep.cast::<Arc<[AtomicU64]>>()) });
+}

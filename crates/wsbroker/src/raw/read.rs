@@ -1,0 +1,183 @@
+//! From JavaScript values to Rust ones. Apart from properties and elements, nothing here runs JavaScript.
+
+use std::{marker::PhantomData, ptr, slice};
+
+use bytes::BytesMut;
+use napi_sys as sys;
+
+use super::{Env, Failed, Value, check};
+
+/// The bytes are of an `ArrayBuffer` that was transferred away.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Detached;
+
+/// More than one UTF-16 unit can become in UTF-8, and a NUL.
+const CLOSE_TO_FULL: usize = 4;
+
+impl<'s> Env<'s> {
+    /// A number; `None` for anything else.
+    pub(crate) fn number(self, value: Value<'_>) -> Option<f64> {
+        let mut number = 0.0;
+        // SAFETY: the value belongs to an open handle scope.
+        check(unsafe { sys::napi_get_value_double(self.raw, value.0, &mut number) }).ok().map(|()| number)
+    }
+
+    /// A boolean; `None` for anything else.
+    pub(crate) fn boolean_of(self, value: Value<'_>) -> Option<bool> {
+        let mut boolean = false;
+        // SAFETY: as above.
+        check(unsafe { sys::napi_get_value_bool(self.raw, value.0, &mut boolean) }).ok().map(|()| boolean)
+    }
+
+    /// Appends a string as UTF-8. False when it is none, and then nothing was appended.
+    ///
+    /// One call for most strings: it is read straight into the spare capacity. Lone surrogates become U+FFFD.
+    pub(crate) fn append_text(self, value: Value<'_>, into: &mut BytesMut) -> bool {
+        if into.capacity() - into.len() < 64 {
+            into.reserve(1024);
+        }
+        let Some(written) = self.text_into_spare(value, into) else { return false };
+        let written = if written + CLOSE_TO_FULL < into.capacity() - into.len() {
+            written
+        } else {
+            // It may have been cut. Ask how long it is, and read it again whole.
+            let mut length = 0;
+            // SAFETY: without a buffer the call only tells the length.
+            let status = unsafe { sys::napi_get_value_string_utf8(self.raw, value.0, ptr::null_mut(), 0, &mut length) };
+            if check(status).is_err() {
+                return false;
+            }
+            into.reserve(length + CLOSE_TO_FULL + 1);
+            let Some(written) = self.text_into_spare(value, into) else { return false };
+            written
+        };
+        // SAFETY: the engine has written that many bytes right behind the old length.
+        unsafe { into.set_len(into.len() + written) };
+        true
+    }
+
+    fn text_into_spare(self, value: Value<'_>, into: &mut BytesMut) -> Option<usize> {
+        let spare = into.spare_capacity_mut();
+        let mut written = 0;
+        // SAFETY: the engine writes at most `spare.len()` bytes, a closing NUL included.
+        let status = unsafe { sys::napi_get_value_string_utf8(self.raw, value.0, spare.as_mut_ptr().cast(), spare.len(), &mut written) };
+        check(status).ok().map(|()| written.min(spare.len()))
+    }
+
+    /// Appends the bytes of an `ArrayBuffer` or a `Uint8Array`. `None` for anything else, and then nothing was appended.
+    pub(crate) fn append_bytes(self, value: Value<'_>, into: &mut BytesMut) -> Option<Result<(), Detached>> {
+        let mut kind = 0;
+        let mut length = 0;
+        let mut data = ptr::null_mut();
+        // SAFETY: the value belongs to an open handle scope; the call fails for what is no typed array.
+        let status = unsafe {
+            sys::napi_get_typedarray_info(self.raw, value.0, &mut kind, &mut length, &mut data, ptr::null_mut(), ptr::null_mut())
+        };
+        if check(status).is_ok() {
+            if kind != sys::TypedarrayType::uint8_array {
+                return None;
+            }
+        } else {
+            // SAFETY: as above, for what is no ArrayBuffer.
+            check(unsafe { sys::napi_get_arraybuffer_info(self.raw, value.0, &mut data, &mut length) }).ok()?;
+        }
+        if length == 0 || data.is_null() {
+            return Some(if self.is_detached(value) { Err(Detached) } else { Ok(()) });
+        }
+        // SAFETY: the engine says that there are `length` bytes at `data`. They stay there until JavaScript runs again, which is after the
+        // copy. (If they are shared with a thread that writes them now, the copy has some of both: its problem, as in Node itself.)
+        into.extend_from_slice(unsafe { slice::from_raw_parts(data.cast::<u8>(), length) });
+        Some(Ok(()))
+    }
+
+    fn is_detached(self, value: Value<'_>) -> bool {
+        let mut buffer = value.0;
+        let (mut kind, mut length, mut data, mut offset) = (0, 0, ptr::null_mut(), 0);
+        let mut found = ptr::null_mut();
+        // SAFETY: the value belongs to an open handle scope; for an ArrayBuffer the call fails and `buffer` stays what it is.
+        let status = unsafe {
+            sys::napi_get_typedarray_info(self.raw, value.0, &mut kind, &mut length, &mut data, &mut found, &mut offset)
+        };
+        if check(status).is_ok() && !found.is_null() {
+            buffer = found;
+        }
+        let mut detached = false;
+        // SAFETY: `buffer` belongs to an open handle scope; the call tells false for what is no ArrayBuffer.
+        let status = unsafe { sys::napi_is_detached_arraybuffer(self.raw, buffer, &mut detached) };
+        check(status).is_ok() && detached
+    }
+
+    /// Whether it is an array.
+    pub(crate) fn is_array(self, value: Value<'_>) -> bool {
+        let mut is = false;
+        // SAFETY: the value belongs to an open handle scope.
+        check(unsafe { sys::napi_is_array(self.raw, value.0, &mut is) }).is_ok() && is
+    }
+
+    /// The elements of an array; `None` for anything else. Runs JavaScript if the array has getters or is a proxy.
+    pub(crate) fn elements(self, value: Value<'_>) -> Result<Option<Vec<Value<'s>>>, Failed> {
+        if !self.is_array(value) {
+            return Ok(None);
+        }
+        let mut length = 0;
+        // SAFETY: as above.
+        check(unsafe { sys::napi_get_array_length(self.raw, value.0, &mut length) })?;
+        let elements = (0..length).map(|index| {
+            let mut element = ptr::null_mut();
+            // SAFETY: as above.
+            check(unsafe { sys::napi_get_element(self.raw, value.0, index, &mut element) })?;
+            Ok(Value(element, PhantomData))
+        });
+        elements.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// A property; `None` when it is `undefined`, or the value is no object. Runs JavaScript if it is a getter.
+    pub(crate) fn property(self, value: Value<'_>, name: &std::ffi::CStr) -> Result<Option<Value<'s>>, Failed> {
+        if !self.is_object(value) {
+            return Ok(None);
+        }
+        let mut property = ptr::null_mut();
+        // SAFETY: the value belongs to an open handle scope, and the name ends in NUL.
+        check(unsafe { sys::napi_get_named_property(self.raw, value.0, name.as_ptr(), &mut property) })?;
+        let property = Value(property, PhantomData);
+        Ok((!self.is_undefined(property)).then_some(property))
+    }
+
+    fn type_of(self, value: Value<'_>) -> sys::napi_valuetype {
+        let mut kind = sys::ValueType::napi_undefined;
+        // SAFETY: the value belongs to an open handle scope.
+        let _ = unsafe { sys::napi_typeof(self.raw, value.0, &mut kind) };
+        kind
+    }
+
+    /// Whether it is `undefined`.
+    pub(crate) fn is_undefined(self, value: Value<'_>) -> bool {
+        self.type_of(value) == sys::ValueType::napi_undefined
+    }
+
+    /// Whether it is an object, an array included and functions not.
+    pub(crate) fn is_object(self, value: Value<'_>) -> bool {
+        self.type_of(value) == sys::ValueType::napi_object
+    }
+
+    /// Whether it can be called.
+    pub(crate) fn is_function(self, value: Value<'_>) -> bool {
+        self.type_of(value) == sys::ValueType::napi_function
+    }
+
+    /// What it is, for messages: `number`, `null`, `an array`.
+    pub(crate) fn describe(self, value: Value<'_>) -> &'static str {
+        match self.type_of(value) {
+            sys::ValueType::napi_undefined => "undefined",
+            sys::ValueType::napi_null => "null",
+            sys::ValueType::napi_boolean => "boolean",
+            sys::ValueType::napi_number => "number",
+            sys::ValueType::napi_string => "string",
+            sys::ValueType::napi_symbol => "symbol",
+            sys::ValueType::napi_function => "function",
+            sys::ValueType::napi_bigint => "bigint",
+            sys::ValueType::napi_object if self.is_array(value) => "an array",
+            _ => "an object",
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A JavaScript thread as a worker of the broker: its mailbox, and who joins and leaves.
+//!
+//! Shards put batches into the mailbox and wake the thread once; `desk` takes them out there.
+
+use std::{collections::VecDeque, fmt};
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use wsbroker_core::{Batch, Broker, DeliverError, Event, Handlers, Worker, WorkerHandle};
+
+use crate::{raw::Wake, slots::Control};
+
+/// A JavaScript thread as the broker sees it.
+pub(crate) struct NodeWorker {
+    handlers: Handlers,
+    control: Control,
+    wake: Wake,
+    mailbox: Mutex<Mailbox>,
+    /// The membership of a broker. Locked while joining, so that whoever settles the first events finds it.
+    membership: Mutex<Option<WorkerHandle>>,
+}
+
+/// What has come and was not fetched. Bounded by the broker's inbound window; close and open events come on top.
+#[derive(Default)]
+struct Mailbox {
+    batches: VecDeque<Batch>,
+    /// The thread was woken, or is at work, or has itself asked to go on: nobody else needs to wake it.
+    pending: bool,
+    /// The broker has shut down, and the thread was not told.
+    goodbye: bool,
+    /// The thread has ended or left. Nothing is taken any more.
+    closed: bool,
+}
+
+/// What the mailbox had.
+pub(crate) enum Fetched {
+    /// These.
+    Batches(VecDeque<Batch>),
+    /// Nothing; the broker has gone, and JavaScript must hear of it.
+    Goodbye,
+    /// Nothing. The next batch wakes the thread again.
+    Nothing,
+}
+
+impl fmt::Debug for NodeWorker {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NodeWorker").field("handlers", &self.handlers).finish_non_exhaustive()
+    }
+}
+
+impl Worker for NodeWorker {
+    fn deliver(&self, batch: Batch) -> Result<(), DeliverError> {
+        let wake = {
+            let mut mailbox = self.mailbox.lock();
+            if mailbox.closed {
+                return Err(DeliverError::Gone(batch));
+            }
+            mailbox.batches.push_back(batch);
+            !std::mem::replace(&mut mailbox.pending, true)
+        };
+        if wake {
+            self.wake.wake();
+        }
+        Ok(())
+    }
+
+    fn token_changed(&self) {
+        self.control.bump_token_epoch();
+    }
+}
+
+impl NodeWorker {
+    /// A worker without a broker.
+    pub(crate) fn new(handlers: Handlers, control: Control, wake: Wake) -> Self {
+        Self { handlers, control, wake, mailbox: Mutex::default(), membership: Mutex::new(None) }
+    }
+
+    /// Gets events from this broker from now on. A worker that has been told goodbye stays away.
+    pub(crate) fn join(self: &Arc<Self>, broker: &Broker, concurrent: bool, handler_timeout: u32) {
+        let mut membership = self.membership.lock();
+        {
+            let mailbox = self.mailbox.lock();
+            if mailbox.closed || mailbox.goodbye || membership.is_some() {
+                return;
+            }
+        }
+        self.control.set_handling(concurrent, handler_timeout);
+        let worker: Arc<dyn Worker> = Arc::clone(self) as _;
+        *membership = Some(broker.add_worker(worker, self.handlers));
+    }
+
+    /// Lets go of a broker that never had a connection. The next one may be joined.
+    pub(crate) fn leave(&self) {
+        drop(self.membership.lock().take());
+    }
+
+    /// The broker has shut down: what is here already is run, then the thread is told.
+    pub(crate) fn say_goodbye(&self) {
+        self.leave();
+        let wake = {
+            let mut mailbox = self.mailbox.lock();
+            mailbox.goodbye = true;
+            !mailbox.closed && !std::mem::replace(&mut mailbox.pending, true)
+        };
+        if wake {
+            self.wake.wake();
+        }
+    }
+
+    /// Takes everything that has come.
+    pub(crate) fn fetch(&self) -> Fetched {
+        let mut mailbox = self.mailbox.lock();
+        if !mailbox.batches.is_empty() {
+            return Fetched::Batches(std::mem::take(&mut mailbox.batches));
+        }
+        mailbox.pending = false;
+        if std::mem::replace(&mut mailbox.goodbye, false) && !mailbox.closed { Fetched::Goodbye } else { Fetched::Nothing }
+    }
+
+    /// Asks for another call on the thread, from the thread itself when nothing else worked.
+    pub(crate) fn wake_again(&self) {
+        self.wake.wake();
+    }
+
+    /// How to wake its thread.
+    pub(crate) fn wake(&self) -> &Wake {
+        &self.wake
+    }
+
+    /// Its control block.
+    pub(crate) fn control(&self) -> &Control {
+        &self.control
+    }
+
+    /// From now on it takes nothing. Returns what has come.
+    pub(crate) fn close(&self) -> VecDeque<Batch> {
+        let mut mailbox = self.mailbox.lock();
+        mailbox.closed = true;
+        std::mem::take(&mut mailbox.batches)
+    }
+
+    /// The handlers of these events have settled. Empties the list.
+    pub(crate) fn settle(&self, events: &mut Vec<Event>) {
+        if events.is_empty() {
+            return;
+        }
+        if let Some(handle) = &*self.membership.lock() {
+            handle.settle(events.iter());
+        }
+        // After the lock: an event may own a reply whose drop pushes to a shard.
+        events.clear();
+    }
+
+    /// Leaves for good. `unstarted` goes to other workers, in order.
+    pub(crate) fn retire(&self, unstarted: Vec<Batch>) {
+        if let Some(handle) = self.membership.lock().take() {
+            handle.remove(unstarted);
+        }
+    }
+}

@@ -54,7 +54,7 @@ function deliver(...events) {
 }
 
 const quiet = {
-  brokerDefaults: () => ({ memory: 4 << 30, cpus: 2 }),
+  brokerDefaults: () => ({ memory: 2 ** 32, cpus: 2 }),
   listen: async () => ++listeners,
   listenerAddress: () => ({ address: '127.0.0.1', port: 4321, url: 'ws://127.0.0.1:4321' }),
   closeListener: async () => undefined,

@@ -1,0 +1,12 @@
+import { shutdown, start } from '../../../lib/index.mjs';
+
+let started = 0;
+await start({
+  bind: '127.0.0.1:0',
+  workerPath: process.argv[2],
+  threads: 1,
+  onWorker({ type, reason }) {
+    console.log(type, reason?.cause?.message ?? '');
+    if (type === 'started' && ++started === 3) void shutdown();
+  },
+});

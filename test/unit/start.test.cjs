@@ -1,0 +1,326 @@
+'use strict';
+const assert = require('node:assert/strict');
+const { mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
+const { tmpdir } = require('node:os');
+const { join } = require('node:path');
+const { after, afterEach, beforeEach, describe, test } = require('node:test');
+const { pathToFileURL } = require('node:url');
+const { fake, lib, until, wsbroker } = require('./setup.cjs');
+
+const { WSBrokerError, registerWorkerThread, shutdown, start } = wsbroker;
+const bind = '127.0.0.1:0';
+const worker = (name) => join(__dirname, 'workers', name);
+const folder = mkdtempSync(join(tmpdir(), 'wsbroker-'));
+const log = (process.env.WSBROKER_TEST_LOG = join(folder, 'log'));
+/** What worker modules recorded: the words, without the threads. */
+const recorded = () => readFileSync(log, 'utf8').split('\n').filter(Boolean).map((line) => line.split(' ')[0]);
+const failure = async (promise) => promise.then(() => assert.fail('it resolved'), (error) => error);
+
+beforeEach(() => {
+  writeFileSync(log, '');
+  fake.calls.length = 0;
+});
+afterEach(async () => {
+  for (const name of Object.keys(fake.instead)) delete fake.instead[name];
+  await shutdown({ timeout: 5000 });
+});
+after(() => rmSync(folder, { recursive: true }));
+
+describe('options', () => {
+  const cases = [
+    [undefined, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', 'start: "options" must be an object, got undefined'],
+    [null, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"options" must be an object, got null'],
+    ['127.0.0.1:1', TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"options" must be an object, got string'],
+    [[], TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"options" must be an object, got an array'],
+    [{}, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', 'start: "bind" must be a string, got undefined'],
+    [{ bind: 8080 }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"bind" must be a string, got number'],
+    [{ bind, maxPayLoad: 1 }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "maxPayLoad"; did you mean "maxPayload"?'],
+    [{ bind, certificate: 'x' }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "certificate"; known are bind, workerPath'],
+    [{ bind, maxInFlight: { message: 1 } }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', '"message" in "maxInFlight"; did you mean "messages"?'],
+    [{ bind, maxInFlight: 5 }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"maxInFlight" must be an object, got number'],
+    [{ bind, maxInFlight: { bytes: 0 } }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"maxInFlight.bytes" must be an integer from 1 to 2147483647, got 0'],
+    [{ bind, threads: '4' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"threads" must be a number, got string'],
+    [{ bind, threads: NaN }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"threads" must be an integer from 0 to 1024, got NaN'],
+    [{ bind, threads: -1 }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'got -1'],
+    [{ bind, threads: 1.5 }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'got 1.5'],
+    [{ bind, threads: Infinity }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'got Infinity'],
+    [{ bind, threads: 10n }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', 'got bigint'],
+    [{ bind, threads: null }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', 'got null'],
+    [{ bind, ioThreads: 0 }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"ioThreads" must be an integer from 1'],
+    [{ bind, openTimeout: 0 }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"openTimeout" must be an integer from 1'],
+    [{ bind, idleTimeout: 2 ** 31 }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"idleTimeout" must be an integer from 0 to 2147483647'],
+    [{ bind, handlers: 'parallel' }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"handlers\" must be 'serial' or 'concurrent', got 'parallel'"],
+    [{ bind, handlers: true }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"handlers" must be a string, got boolean'],
+    [{ bind, overflow: 'dropOldest' }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"overflow\" must be 'close' or 'dropNewest', got 'dropOldest'"],
+    [{ bind, pings: 'yes' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"pings" must be a boolean, got string'],
+    [{ bind, onWorker: {} }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"onWorker" must be a function, got an object'],
+    [{ bind, path: 'chat' }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"path\" must be '*', or begin with '/'"],
+    [{ bind, path: '/a?b' }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "got '/a?b'"],
+    [{ bind, path: [] }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"path" must name at least one path'],
+    [{ bind, path: ['/a', 1] }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"path[1]" must be a string, got number'],
+    [{ bind, protocols: 'v1' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"protocols" must be an array of strings, got string'],
+    [{ bind, protocols: ['a b'] }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "got 'a b'"],
+    [{ bind, workerPath: 5 }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"workerPath" must be a string or a file: URL, got number'],
+    [{ bind, workerPath: '' }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"workerPath" must be the path of a module'],
+    [{ bind, workerPath: new URL('http://a/b') }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "got 'http://a/b'"],
+    [{ bind, workerPath: './no/such.js' }, WSBrokerError, 'ERR_WSBROKER_WORKER_NOT_FOUND', join(process.cwd(), 'no', 'such.js')],
+    [{ bind }, WSBrokerError, 'ERR_WSBROKER_NO_WORKER', '"workerPath" is needed'],
+  ];
+  for (const [options, type, code, message] of cases) {
+    test(message, async () => {
+      const error = await failure(start(options));
+      assert.ok(error instanceof type, `${error.stack}`);
+      assert.ok(error instanceof WSBrokerError);
+      assert.equal(error.code, code);
+      assert.ok(error.message.includes(message), error.message);
+      assert.deepEqual(fake.callsOf('listen'), [], 'nothing was bound');
+    });
+  }
+
+  test('defaults_are_filled_in', async () => {
+    registerWorkerThread({});
+    await start({ bind, workerPath: undefined, path: undefined });
+    assert.deepEqual(fake.callsOf('listen'), [
+      [
+        {
+          bind, paths: ['*'], protocols: [], handshakeTimeout: 10_000, openTimeout: 10_000, maxHeaderSize: 16_384, maxPayload: 2 ** 20, idleTimeout: 120_000,
+          pings: true, closeTimeout: 5_000, maxBackpressure: 2 ** 20, overflow: 'close',
+          process: {
+            ioThreads: 1, maxSendMemory: 2 ** 30, maxReceiveMemory: 2 ** 30, maxInFlight: { messages: 256, bytes: 2 ** 20, workerBytes: 2 ** 24 },
+            maxPendingUpgrades: 4096, concurrent: false, handlerTimeout: 30_000,
+          },
+        },
+      ],
+    ]);
+  });
+
+  test('shutdown_looks_at_its_arguments_too', async () => {
+    for (const [options, code] of [
+      [5, 'ERR_WSBROKER_INVALID_ARG_TYPE'], [{ code: 1005 }, 'ERR_WSBROKER_INVALID_ARG_VALUE'], [{ code: '1000' }, 'ERR_WSBROKER_INVALID_ARG_TYPE'],
+      [{ timeout: -1 }, 'ERR_WSBROKER_INVALID_ARG_VALUE'], [{ timout: 1 }, 'ERR_WSBROKER_UNKNOWN_OPTION'],
+    ]) assert.equal((await failure(shutdown(options))).code, code);
+  });
+
+  test('handlers_must_be_functions_of_an_object', () => {
+    assert.throws(() => registerWorkerThread(), { name: 'TypeError', code: 'ERR_WSBROKER_INVALID_ARG_TYPE', message: 'registerWorkerThread: "handlers" must be an object, got undefined' });
+    assert.throws(() => registerWorkerThread({ handleOpen: 1 }), { name: 'TypeError', message: 'registerWorkerThread: "handlers.handleOpen" must be a function, got number' });
+    registerWorkerThread({});
+    assert.throws(() => registerWorkerThread({}), { code: 'ERR_WSBROKER_CONFLICT' });
+  });
+});
+
+describe('the order of a start', () => {
+  test('the_address_comes_first_then_workers_then_serving', async () => {
+    fake.instead.listen = async () => (writeFileSync(log, 'listen\n'), 1);
+    let before;
+    fake.instead.serve = () => (before = recorded());
+    const server = await start({ bind, workerPath: worker('good.cjs'), threads: 2 });
+    assert.deepEqual(before, ['listen', 'start', 'start']);
+    assert.deepEqual([server.address, server.port, server.url], ['127.0.0.1', 4321, 'ws://127.0.0.1:4321']);
+    await shutdown();
+    assert.deepEqual(recorded().slice(3), ['stop', 'stop']);
+  });
+
+  test('an_address_that_cannot_be_had_starts_no_worker', async () => {
+    fake.instead.listen = async () => {
+      throw Object.assign(new Error('cannot bind'), { code: 'ERR_WSBROKER_BIND', syscallCode: 'EADDRINUSE' });
+    };
+    const error = await failure(start({ bind, workerPath: worker('good.cjs'), threads: 1 }));
+    assert.deepEqual([error.code, error.message, error.syscallCode, error.name], ['ERR_WSBROKER_BIND', 'cannot bind', 'EADDRINUSE', 'WSBrokerError']);
+    assert.deepEqual(recorded(), []);
+    assert.equal(fake.callsOf('shutdownBroker').length, 1);
+  });
+
+  test('a_server_closes_once', async () => {
+    registerWorkerThread({});
+    const server = await start({ bind });
+    await Promise.all([server.close(), server.close()]);
+    await server.close();
+    assert.equal(fake.callsOf('closeListener').length, 1);
+  });
+
+  test('shutdown_makes_a_waiting_start_give_up', async () => {
+    const starting = failure(start({ bind, workerPath: worker('hangs.mjs'), threads: 2 }));
+    await until(() => fake.callsOf('listen').length === 1);
+    const queued = failure(start({ bind, workerPath: worker('good.cjs'), threads: 2 }));
+    await shutdown();
+    assert.equal((await starting).code, 'ERR_WSBROKER_SHUTDOWN');
+    assert.equal((await queued).code, 'ERR_WSBROKER_SHUTDOWN');
+    assert.deepEqual(fake.callsOf('closeListener'), [[fake.callsOf('listenerAddress')[0]?.[0] ?? fake.callsOf('closeListener')[0][0]]]);
+  });
+
+  test('after_a_shutdown_it_starts_anew_with_other_options', async () => {
+    await start({ bind, workerPath: worker('good.cjs'), threads: 1, ioThreads: 1 });
+    await shutdown();
+    await start({ bind, workerPath: worker('good.mjs'), threads: 2, ioThreads: 2 });
+    assert.deepEqual(recorded(), ['start', 'stop', 'start', 'start']);
+  });
+});
+
+describe('workers', () => {
+  for (const name of ['good.cjs', 'good.mjs', 'registers.cjs', 'plain.js', 'plain']) {
+    test(`${name} is loaded`, async () => {
+      await start({ bind, workerPath: worker(name), threads: 1 });
+      assert.deepEqual(recorded(), ['start']);
+    });
+  }
+
+  test('a_path_may_be_relative_or_a_url', async () => {
+    await start({ bind, workerPath: pathToFileURL(worker('good.cjs')), threads: 1 });
+    const { relative } = require('node:path');
+    await start({ bind, workerPath: relative(process.cwd(), worker('good.cjs')) });
+    assert.deepEqual(recorded(), ['start'], 'the same module again reuses its workers');
+  });
+
+  for (const [name, check] of [
+    ['throws.cjs', (cause) => assert.deepEqual([cause.name, cause instanceof RangeError, cause.message, cause.code, cause.cause.message], ['RangeError', true, 'broken module', 'E_BROKEN', 'deeper'])],
+    ['throws-text.cjs', (cause) => assert.equal(cause, 'just text')],
+    ['syntax.mjs', (cause) => assert.equal(cause.name, 'SyntaxError')],
+    ['start-rejects.mjs', (cause) => assert.match(cause.stack, /not today\n.*start-rejects\.mjs/s)],
+    ['exits.cjs', (cause, error) => assert.match(error.message, /ended with code 3 before it was ready/)],
+  ]) {
+    test(`${name} rejects start and leaves nothing behind`, async () => {
+      const error = await failure(start({ bind, workerPath: worker(name), threads: 2 }));
+      assert.equal(error.code, 'ERR_WSBROKER_WORKER_FAILED', error.stack);
+      assert.ok(error.message.includes(worker(name)), error.message);
+      check(error.cause, error);
+      assert.equal(fake.callsOf('closeListener').length, 1);
+      assert.equal(fake.callsOf('serve').length, 0);
+      await start({ bind, workerPath: worker('good.mjs'), threads: 1, ioThreads: 7 });
+    });
+  }
+
+  test('one_that_fails_takes_the_ready_ones_with_it_and_they_run_handleStop', async () => {
+    await failure(start({ bind, workerPath: worker('one-of-two.cjs'), threads: 2 }));
+    assert.deepEqual(recorded(), ['start', 'start', 'stop']);
+  });
+
+  test('a_start_inside_a_worker_is_refused', async () => {
+    const error = await failure(start({ bind, workerPath: worker('nested.cjs'), threads: 1 }));
+    assert.equal(error.cause.code, 'ERR_WSBROKER_IN_WORKER');
+  });
+
+  test('one_that_dies_is_replaced_with_growing_pauses_and_told_of', async () => {
+    const events = [];
+    await start({ bind, workerPath: worker('dies.cjs'), threads: 1, onWorker: (event) => events.push(event) });
+    await until(() => events.filter(({ type }) => type === 'started').length === 4);
+    assert.deepEqual(events.slice(0, 4).map(({ type }) => type), ['started', 'died', 'started', 'died']);
+    const [first, died, second] = events;
+    assert.equal(died.workerId, first.workerId);
+    assert.notEqual(second.workerId, first.workerId);
+    assert.equal(died.reason.code, 'ERR_WSBROKER_WORKER_DIED');
+    assert.equal(died.reason.cause.message, 'died of a timer');
+  });
+
+  test('a_watcher_that_throws_harms_nobody', async () => {
+    const write = process.stderr.write;
+    const written = [];
+    process.stderr.write = (chunk) => written.push(String(chunk)) > 0;
+    try {
+      await start({ bind, workerPath: worker('good.mjs'), threads: 1, onWorker: () => { throw new Error('watcher'); } });
+    } finally {
+      process.stderr.write = write;
+    }
+    assert.match(written.join(''), /onWorker failed: Error: watcher/);
+  });
+});
+
+describe('threads: 0', () => {
+  test('the_module_is_registered_on_this_thread', async () => {
+    await start({ bind, workerPath: worker('good.cjs'), threads: 0 });
+    assert.deepEqual(recorded(), ['start']);
+    assert.equal(readFileSync(log, 'utf8'), 'start 0\n');
+    assert.equal(fake.worker().keepAlive, false);
+    await shutdown();
+    assert.deepEqual(recorded(), ['start', 'stop']);
+    assert.equal(fake.worker(), undefined);
+  });
+
+  test('a_module_that_registers_itself_does_so_in_a_second_life_too', async () => {
+    await start({ bind, workerPath: worker('registers.cjs'), threads: 0 });
+    await shutdown();
+    await start({ bind, workerPath: worker('registers.cjs'), threads: 0 });
+    assert.deepEqual(recorded(), ['start', 'start']);
+  });
+
+  for (const name of ['throws.cjs', 'start-rejects.mjs']) {
+    test(`${name} rejects start and leaves nothing behind`, async () => {
+      const error = await failure(start({ bind, workerPath: worker(name), threads: 0 }));
+      assert.equal(error.code, 'ERR_WSBROKER_WORKER_FAILED');
+      assert.match(error.cause.message, /broken module|not today/);
+      assert.equal(fake.worker(), undefined);
+      assert.equal(fake.callsOf('closeListener').length, 1);
+    });
+  }
+
+  test('start_waits_for_a_handleStart_that_is_pending_here', async () => {
+    const order = [];
+    registerWorkerThread({
+      async handleStart() {
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        order.push('handleStart');
+      },
+    });
+    fake.instead.serve = () => order.push('serve');
+    await start({ bind });
+    assert.deepEqual(order, ['handleStart', 'serve']);
+  });
+
+  test('a_handleStart_that_throws_passes_through_registerWorkerThread', () => {
+    assert.throws(() => registerWorkerThread({ handleStart() { throw new Error('not now'); } }), { message: 'not now' });
+    registerWorkerThread({});
+  });
+});
+
+describe('conflicts', () => {
+  const base = { bind, handlers: 'serial', handlerTimeout: 5, ioThreads: 2, maxSendMemory: 10, maxReceiveMemory: 11, maxPendingUpgrades: 12, maxInFlight: { messages: 3, bytes: 4, workerBytes: 5 } };
+  for (const [name, other] of [
+    ['handlers', { handlers: 'concurrent' }], ['handlerTimeout', { handlerTimeout: 6 }], ['ioThreads', { ioThreads: 3 }], ['maxSendMemory', { maxSendMemory: 1 }],
+    ['maxReceiveMemory', { maxReceiveMemory: 1 }], ['maxPendingUpgrades', { maxPendingUpgrades: 1 }], ['maxInFlight.bytes', { maxInFlight: { bytes: 1 } }],
+  ]) {
+    test(name, async () => {
+      registerWorkerThread({});
+      await start(base);
+      await start(base);
+      await start({ bind, path: '/other', maxPayload: 5 });
+      const error = await failure(start({ bind, ...other }));
+      assert.equal(error.code, 'ERR_WSBROKER_CONFLICT');
+      assert.ok(error.message.includes(`"${name}"`), error.message);
+      assert.equal(fake.callsOf('listen').length, 3);
+      assert.equal(fake.callsOf('shutdownBroker').length, 0, 'the running servers stay');
+    });
+  }
+
+  test('workerPath_and_threads', async () => {
+    await start({ bind, workerPath: worker('good.mjs'), threads: 1 });
+    for (const options of [{ workerPath: worker('good.cjs') }, { workerPath: worker('good.mjs'), threads: 2 }, { workerPath: worker('good.mjs'), threads: 0 }]) {
+      assert.equal((await failure(start({ bind, ...options }))).code, 'ERR_WSBROKER_CONFLICT');
+    }
+    await Promise.all([start({ bind }), start({ bind, workerPath: worker('good.mjs'), threads: 1 })]);
+    assert.deepEqual(recorded(), ['start']);
+  });
+
+  test('two_starts_at_once_share_their_workers', async () => {
+    await Promise.all([start({ bind, workerPath: worker('good.cjs'), threads: 2 }), start({ bind, workerPath: worker('good.cjs'), threads: 2 })]);
+    assert.deepEqual(recorded(), ['start', 'start']);
+  });
+});
+
+test('every_error_can_be_told_by_its_class', () => {
+  const error = new WSBrokerError('ERR_WSBROKER_BIND', 'x');
+  assert.ok(error instanceof WSBrokerError && error instanceof Error);
+  assert.ok(!(new Error('x') instanceof WSBrokerError));
+  assert.ok(!({ code: 'ERR_WSBROKER_BIND' } instanceof WSBrokerError));
+  class Mine extends WSBrokerError {}
+  assert.ok(!(error instanceof Mine));
+  assert.ok(new Mine('ERR_WSBROKER_BIND', 'x') instanceof Mine);
+});
+
+test('the_public_names_are_there', () => {
+  for (const name of [
+    'start', 'registerWorkerThread', 'shutdown', 'send', 'sendToChannel', 'subscribe', 'unsubscribe', 'setToken', 'copySubscriptions', 'close', 'terminate', 'isOpen',
+    'getToken', 'bufferedAmount', 'hasSubscriptions', 'subscriberCount', 'isSubscribed', 'getSubscriptions', 'getSubscribers', 'unsubscribeAll', 'subscribeMany',
+    'unsubscribeMany', 'connectionCount', 'closeChannel', 'WSBrokerError',
+  ]) assert.equal(typeof wsbroker[name], 'function', name);
+  assert.equal(wsbroker.send, require(join(lib, 'load.cjs')).native.send, 'the addon is called without a detour');
+});

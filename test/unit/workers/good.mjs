@@ -1,0 +1,4 @@
+import { record } from './record.cjs';
+
+export const handleStart = () => record('start');
+export const handleTextMessage = () => undefined;

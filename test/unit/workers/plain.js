@@ -1,0 +1,2 @@
+'use strict';
+exports.handleStart = () => require('./record.cjs').record('start');

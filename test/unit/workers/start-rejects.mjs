@@ -1,0 +1,3 @@
+export const handleStart = async () => {
+  throw new Error('not today');
+};

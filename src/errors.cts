@@ -32,6 +32,10 @@ export type WSBrokerErrorCode =
   | 'ERR_WSBROKER_SHUTDOWN'
   /** An async handler did not settle within `handlerTimeout`. */
   | 'ERR_WSBROKER_HANDLER_TIMEOUT'
+  /** The system refuses the threads that a broker needs. */
+  | 'ERR_WSBROKER_START'
+  /** A mistake of this package. */
+  | 'ERR_WSBROKER_INTERNAL'
   /** `handleOpen` gave something that is no verdict; the connection was refused with 500. */
   | 'ERR_WSBROKER_INVALID_VERDICT';
 

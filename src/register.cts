@@ -29,7 +29,9 @@ export class Registration {
   readonly #table: HandlerTable;
   #dispatcher: Dispatcher | undefined;
   #dropped = false;
-  #stopping: Promise<void> | undefined;
+  #finishing: Promise<void> | undefined;
+  /** The addon had no time to hand over everything, and asked for another turn. */
+  #hasMore = false;
 
   /** @param started what `handleStart` returned */
   constructor(table: HandlerTable, started: unknown, implicit: boolean, replaced: Registration | undefined) {
@@ -51,9 +53,11 @@ export class Registration {
     return this.#table.self;
   }
 
-  /** Waits for pending handlers and runs `handleStop`, no longer than `timeout`, and lets go of the addon. Never rejects. */
-  stop(timeout: number): Promise<void> {
-    return (this.#stopping ??= this.#stop(timeout));
+  /** Runs the events that have come, waits for their handlers, runs `handleStop`, all within `timeout`, and lets go of the addon. Never rejects. */
+  async stop(timeout: number): Promise<void> {
+    this.#finishing ??= this.#finish(timeout / 2);
+    await within(timeout, this.#finishing);
+    this.drop();
   }
 
   /** Lets go of the addon at once. */
@@ -70,15 +74,32 @@ export class Registration {
     const dispatcher = createDispatcher(native, this.#table, settings, () => void this.stop(GOODBYE_TIMEOUT));
     // The main thread is kept alive by its servers, a pool's thread by its port, a thread of the user's own by this.
     const keepAlive = !isMainThread && !thread.inPool;
-    const again = (): void => void setImmediate(native.drain);
+    const again = (): void => {
+      this.#hasMore = true;
+      setImmediate(native.drain);
+    };
     dispatcher.attach(native.attachWorker(this.#table.mask, dispatcher.dispatch, again, keepAlive).control);
     this.#dispatcher = dispatcher;
   }
 
-  async #stop(timeout: number): Promise<void> {
-    const quiet = this.ready.then(() => this.#dispatcher?.idle());
-    await within(timeout, quiet.then(() => this.#handleStop(), () => undefined));
-    this.drop();
+  /** @param patience for handlers that do not settle: they shall leave some time to `handleStop` */
+  async #finish(patience: number): Promise<void> {
+    try {
+      await this.ready;
+    } catch {
+      return;
+    }
+    await within(patience, this.#rest());
+    await this.#handleStop();
+  }
+
+  /** A shutdown that ran out of time leaves close events behind, and each of them has a handler to be told. */
+  async #rest(): Promise<void> {
+    do {
+      this.#hasMore = false;
+      native.drain();
+      await this.#dispatcher?.idle();
+    } while (this.#hasMore);
   }
 
   async #handleStop(): Promise<void> {

@@ -1,7 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { WSBrokerError } from './errors.cjs';
 import type { Native } from './native.cjs';
+import { platformTarget } from './target.cjs';
 
 const ROOT = dirname(__dirname);
 
@@ -56,35 +57,6 @@ function load(): Native {
 function buildCommand(): string {
   const script = JSON.stringify(join(ROOT, 'scripts', 'build.mjs'));
   return existsSync(join(ROOT, '.git')) ? `npm --prefix ${JSON.stringify(ROOT)} run build` : `${process.versions['bun'] === undefined ? 'node' : 'bun'} ${script}`;
-}
-
-/** As napi-rs names its targets: `linux-x64-gnu`, `darwin-arm64`, `win32-x64-msvc`. */
-function platformTarget(): string {
-  const { platform, arch } = process;
-  switch (platform) {
-    case 'linux':
-      return `linux-${arch}-${isMusl() ? 'musl' : 'gnu'}${arch === 'arm' ? 'eabihf' : ''}`;
-    case 'win32':
-      return `win32-${arch}-msvc`;
-    default:
-      return `${platform}-${arch}`;
-  }
-}
-
-/** By the system's own loader; the runtime's report knows too, but takes long to make, and Bun's does not say. */
-function isMusl(): boolean {
-  try {
-    const ldd = readFileSync('/usr/bin/ldd', 'latin1');
-    if (ldd.includes('musl')) return true;
-    if (/GNU C Library|GLIBC/i.test(ldd)) return false;
-  } catch {
-    // Not every image has ldd.
-  }
-  try {
-    return readdirSync('/lib').some((name) => name.startsWith('ld-musl-'));
-  } catch {
-    return false;
-  }
 }
 
 function firstLine(error: unknown): string {

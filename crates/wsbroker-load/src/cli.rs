@@ -1,0 +1,254 @@
+//! The command line.
+
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::content::{Kind, SMALLEST};
+use crate::target::Target;
+
+pub(crate) const USAGE: &str = "\
+wsbroker-load SCENARIO --url ws://HOST:PORT/PATH [option value]...
+
+Drives a WebSocket server, checks all that comes back, prints one JSON report.
+Exit code: 0 verified, 1 something was lost, doubled, damaged, refused or cut, 2 not run.
+
+The server echoes binary messages and texts that begin with E, subscribes a
+connection to ROOM on the text S:ROOM, and on P:ROOM:PAYLOAD publishes PAYLOAD to
+ROOM, the sender included when it is subscribed.
+
+Scenarios with a measured phase
+  echo      every connection keeps --depth messages under way
+  publish   --publishers publish to --connections subscribers; each keeps --depth
+            publishes under way, and one is done when all subscribers have it
+  rooms     --rooms of --members, all publish to their room, one message under way
+            each; the own copy is the acknowledgement
+    --messages N          sent in the measured phase (200000 unless --seconds is given)
+    --seconds S           measured phase by time; with --messages, whichever ends first
+    --warmup N            messages sent before it (default 0)
+    --warmup-seconds S    the same by time
+    --pid PID             report the processor time that process used in the phase
+
+Others
+  idle      opens --connections and holds them
+  slow      opens --connections, subscribes them to --room, then reads nothing;
+            at the end reads what there is
+  flood     --connections send as fast as they can for --seconds (default 1), then
+            wait for all echoes; with --no-read they read nothing and are cut
+  connect   --connections at a time open, and close again, until --messages
+            handshakes (default 1000) or --seconds
+    --hold S              idle and slow: for so long, else until stdin ends. A line
+                          {\"event\":\"holding\"} tells that they are all there
+    --touch               idle and connect: an echo on each connection first
+    --abrupt              idle and connect: end without a close handshake
+    --no-read             flood: as told above
+
+For all
+  --connections N         (default 64; publish 1000)
+  --depth N               messages under way on a connection (default 1)
+  --size BYTES            of a payload (default 64, at least 17)
+  --binary                binary messages; else text
+  --publishers N          (default 1)     --rooms N (default 100)   --members N (default 10)
+  --room NAME             (default bench)
+  --header 'Name: value'  in the upgrade request; may be repeated
+  --sources N             connect from 127.0.0.1, 127.0.0.2, ... (default 1)
+  --receive-buffer BYTES  SO_RCVBUF
+  --window N              handshakes under way at once (default 64)
+  --stall S               give up when nothing moved for so long (default 10)
+";
+
+/// What the command line asks for.
+pub(crate) enum Request {
+    Run(Box<Options>),
+    Help,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Name {
+    Echo,
+    Publish,
+    Rooms,
+    Idle,
+    Slow,
+    Flood,
+    Connect,
+}
+
+impl Name {
+    fn parse(name: &str) -> Option<Self> {
+        Some(match name {
+            "echo" => Self::Echo,
+            "publish" => Self::Publish,
+            "rooms" => Self::Rooms,
+            "idle" => Self::Idle,
+            "slow" => Self::Slow,
+            "flood" => Self::Flood,
+            "connect" => Self::Connect,
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Echo => "echo",
+            Self::Publish => "publish",
+            Self::Rooms => "rooms",
+            Self::Idle => "idle",
+            Self::Slow => "slow",
+            Self::Flood => "flood",
+            Self::Connect => "connect",
+        }
+    }
+}
+
+/// All options, with the defaults filled in. Their meaning is told by [`USAGE`].
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    pub(crate) name: Name,
+    pub(crate) target: Target,
+    pub(crate) connections: usize,
+    pub(crate) depth: usize,
+    pub(crate) size: usize,
+    pub(crate) kind: Kind,
+    pub(crate) messages: Option<u64>,
+    pub(crate) seconds: Option<Duration>,
+    pub(crate) warmup: Option<u64>,
+    pub(crate) warmup_seconds: Option<Duration>,
+    pub(crate) pid: Option<u32>,
+    pub(crate) publishers: usize,
+    pub(crate) rooms: usize,
+    pub(crate) members: usize,
+    pub(crate) room: String,
+    pub(crate) hold: Option<Duration>,
+    pub(crate) touch: bool,
+    pub(crate) abrupt: bool,
+    pub(crate) read: bool,
+    pub(crate) window: usize,
+    pub(crate) stall: Duration,
+}
+
+/// Reads the arguments behind the program's name.
+///
+/// # Errors
+/// The argument that is wrong, and what was expected.
+pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Request, String> {
+    let name = match arguments.next().as_deref() {
+        None | Some("--help" | "-h" | "help") => return Ok(Request::Help),
+        Some(name) => Name::parse(name).ok_or_else(|| format!("unknown scenario '{name}', see --help"))?,
+    };
+    let mut url = None;
+    let (mut headers, mut sources, mut receive_buffer) = (Vec::new(), 1, None);
+    let mut connections = if name == Name::Publish { 1000 } else { 64 };
+    let (mut depth, mut size, mut kind) = (1, 64, Kind::Text);
+    let (mut messages, mut seconds, mut warmup, mut warmup_seconds, mut pid) = (None, None, None, None, None);
+    let (mut publishers, mut rooms, mut members, mut room) = (1, 100, 10, "bench".to_owned());
+    let (mut hold, mut touch, mut abrupt, mut read) = (None, false, false, true);
+    let (mut window, mut stall) = (64, Duration::from_secs(10));
+    while let Some(option) = arguments.next() {
+        let mut value = || arguments.next().ok_or_else(|| format!("{option} needs a value"));
+        match option.as_str() {
+            "--url" => url = Some(value()?),
+            "--connections" => connections = positive(&option, &value()?)?,
+            "--depth" => depth = positive(&option, &value()?)?,
+            "--size" => size = positive(&option, &value()?)?,
+            "--binary" => kind = Kind::Binary,
+            "--messages" => messages = Some(number(&option, &value()?)?),
+            "--seconds" => seconds = Some(duration(&option, &value()?)?),
+            "--warmup" => warmup = Some(number(&option, &value()?)?),
+            "--warmup-seconds" => warmup_seconds = Some(duration(&option, &value()?)?),
+            "--pid" => pid = Some(number(&option, &value()?)?),
+            "--publishers" => publishers = positive(&option, &value()?)?,
+            "--rooms" => rooms = positive(&option, &value()?)?,
+            "--members" => members = positive(&option, &value()?)?,
+            "--room" => room = value()?,
+            "--hold" => hold = Some(duration(&option, &value()?)?),
+            "--touch" => touch = true,
+            "--abrupt" => abrupt = true,
+            "--no-read" => read = false,
+            "--header" => headers.push(value()?),
+            "--sources" => sources = positive(&option, &value()?)?,
+            "--receive-buffer" => receive_buffer = Some(positive(&option, &value()?)?),
+            "--window" => window = positive(&option, &value()?)?,
+            "--stall" => stall = duration(&option, &value()?)?,
+            "--help" | "-h" => return Ok(Request::Help),
+            _ => return Err(format!("unknown option '{option}', see --help")),
+        }
+    }
+    if size < SMALLEST {
+        return Err(format!("--size must be at least {SMALLEST}, got {size}"));
+    }
+    let target = Target { sources, receive_buffer, ..Target::new(&url.ok_or("--url is missing")?, &headers)? };
+    Ok(Request::Run(Box::new(Options {
+        name,
+        target,
+        connections,
+        depth,
+        size,
+        kind,
+        messages,
+        seconds,
+        warmup,
+        warmup_seconds,
+        pid,
+        publishers,
+        rooms,
+        members,
+        room,
+        hold,
+        touch,
+        abrupt,
+        read,
+        window,
+        stall,
+    })))
+}
+
+fn number<N: FromStr>(option: &str, value: &str) -> Result<N, String> {
+    value.replace('_', "").parse().map_err(|_| format!("{option} must be a whole number, got '{value}'"))
+}
+
+fn positive(option: &str, value: &str) -> Result<usize, String> {
+    match number(option, value)? {
+        0 => Err(format!("{option} must be at least 1")),
+        n => Ok(n),
+    }
+}
+
+fn duration(option: &str, value: &str) -> Result<Duration, String> {
+    let seconds = value.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    seconds.ok_or_else(|| format!("{option} must be a number of seconds, got '{value}'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse_line(line: &str) -> Result<Request, String> {
+        parse(line.split_ascii_whitespace().map(str::to_owned))
+    }
+
+    #[test]
+    fn options_override_defaults() {
+        let line = "echo --url ws://127.0.0.1:1 --depth 16 --messages 1_000 --seconds 0.5 --binary";
+        let Ok(Request::Run(options)) = parse_line(line) else { panic!("not a run") };
+        assert_eq!((options.name, options.connections, options.depth), (Name::Echo, 64, 16));
+        assert_eq!((options.messages, options.seconds), (Some(1000), Some(Duration::from_millis(500))));
+        assert_eq!(options.kind, Kind::Binary);
+    }
+
+    #[test]
+    fn a_wrong_argument_is_named() {
+        for (line, named) in [
+            ("race", "'race'"),
+            ("echo", "--url"),
+            ("echo --url http://x", "ws://"),
+            ("echo --url ws://127.0.0.1:1 --size 3", "--size"),
+            ("echo --url ws://127.0.0.1:1 --depth 0", "--depth"),
+            ("echo --url ws://127.0.0.1:1 --seconds -1", "--seconds"),
+            ("echo --url ws://127.0.0.1:1 --colour", "'--colour'"),
+            ("echo --url", "--url"),
+        ] {
+            let Err(error) = parse_line(line) else { panic!("{line} was taken") };
+            assert!(error.contains(named), "{line}: {error}");
+        }
+    }
+}

@@ -1,0 +1,151 @@
+//! Payloads that say who sent them and when in its order, so that a lost, doubled, swapped or damaged message
+//! shows at once.
+//!
+//! A payload is a tag, the sender (its *lane*) as 6 hex digits, its place in that lane (the *sequence*) as 10,
+//! and filler up to the asked size that depends on the lane.
+
+use crate::tally::Tally;
+
+/// The first byte, which the benchmark's servers look at: they echo what begins with it.
+pub(crate) const TAG: u8 = b'E';
+const LANE_DIGITS: usize = 6;
+const SEQUENCE_DIGITS: usize = 10;
+/// Bytes before the filler: the smallest payload there is.
+pub(crate) const SMALLEST: usize = 1 + LANE_DIGITS + SEQUENCE_DIGITS;
+/// Lanes with the same remainder share their filler.
+const SHIFTS: usize = 26;
+
+/// Text or binary, as a whole message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Kind {
+    Text,
+    Binary,
+}
+
+/// Makes and checks the payloads of one run: all have one size and one kind.
+pub(crate) struct Content {
+    kind: Kind,
+    size: usize,
+    filler: Vec<u8>,
+}
+
+impl Content {
+    /// Payloads of `size` bytes, at least [`SMALLEST`]. Text is ASCII; binary filler uses every byte value.
+    pub(crate) fn new(kind: Kind, size: usize) -> Self {
+        let filler = (0..size + SHIFTS).map(|i| match kind {
+            Kind::Text => b'a' + (i % SHIFTS) as u8,
+            Kind::Binary => (i * 131) as u8,
+        });
+        Self { kind, size, filler: filler.collect() }
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Appends the payload for that place in that lane.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, lane: usize, sequence: u64) {
+        let mut head = [TAG; SMALLEST];
+        write_hex(&mut head[1..=LANE_DIGITS], lane as u64);
+        write_hex(&mut head[1 + LANE_DIGITS..], sequence);
+        out.extend_from_slice(&head);
+        out.extend_from_slice(self.filler_of(lane));
+    }
+
+    /// The lane and sequence in a payload that is whole and undamaged.
+    pub(crate) fn read(&self, kind: Kind, payload: &[u8]) -> Option<(usize, u64)> {
+        if kind != self.kind || payload.len() != self.size || payload.first() != Some(&TAG) {
+            return None;
+        }
+        let lane = read_hex(&payload[1..=LANE_DIGITS])? as usize;
+        let sequence = read_hex(&payload[1 + LANE_DIGITS..SMALLEST])?;
+        (payload[SMALLEST..] == *self.filler_of(lane)).then_some((lane, sequence))
+    }
+
+    fn filler_of(&self, lane: usize) -> &[u8] {
+        &self.filler[lane % SHIFTS..][..self.size - SMALLEST]
+    }
+}
+
+/// What one receiver has had from one lane: everything below `next`.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Order {
+    next: u64,
+}
+
+impl Order {
+    /// Takes the next message of the lane and counts what its sequence betrays. Returns how many messages of
+    /// the lane are settled by it: 1 as it should be, 0 for a duplicate, more when some before it are lost.
+    pub(crate) fn accept(&mut self, sequence: u64, tally: &mut Tally) -> u64 {
+        if sequence < self.next {
+            tally.duplicate += 1;
+            return 0;
+        }
+        let settled = sequence - self.next + 1;
+        tally.missing += settled - 1;
+        self.next = sequence + 1;
+        settled
+    }
+}
+
+fn write_hex(digits: &mut [u8], mut value: u64) {
+    for digit in digits.iter_mut().rev() {
+        *digit = b"0123456789abcdef"[(value & 15) as usize];
+        value >>= 4;
+    }
+}
+
+fn read_hex(digits: &[u8]) -> Option<u64> {
+    digits.iter().try_fold(0, |value, &digit| {
+        let nibble = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'f' => digit - b'a' + 10,
+            _ => return None,
+        };
+        Some(value << 4 | u64::from(nibble))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_comes_back_as_it_was_made() {
+        for (kind, size) in [(Kind::Text, SMALLEST), (Kind::Text, 64), (Kind::Binary, 16_384)] {
+            let content = Content::new(kind, size);
+            for (lane, sequence) in [(0, 0), (25, 1), (999, 0xab_cdef), (0xff_ffff, 0xff_ffff_ffff)] {
+                let mut out = Vec::new();
+                content.write(&mut out, lane, sequence);
+                assert_eq!(out.len(), size);
+                assert_eq!(content.read(kind, &out), Some((lane, sequence)));
+            }
+        }
+    }
+
+    #[test]
+    fn every_damaged_byte_is_noticed() {
+        let content = Content::new(Kind::Text, 64);
+        let mut out = Vec::new();
+        content.write(&mut out, 7, 42);
+        for i in 0..out.len() {
+            let mut damaged = out.clone();
+            damaged[i] ^= 1;
+            assert_ne!(content.read(Kind::Text, &damaged), Some((7, 42)), "byte {i}");
+        }
+        assert_eq!(content.read(Kind::Text, &out[..63]), None);
+        assert_eq!(content.read(Kind::Binary, &out), None);
+    }
+
+    #[test]
+    fn a_gap_is_missing_and_a_step_back_a_duplicate() {
+        let (mut order, mut tally) = (Order::default(), Tally::default());
+        let settled: Vec<u64> = [0, 1, 1, 4, 2, 5].map(|sequence| order.accept(sequence, &mut tally)).to_vec();
+        assert_eq!(settled, [1, 1, 0, 3, 0, 1]);
+        assert_eq!((tally.missing, tally.duplicate, order.next), (2, 2, 6));
+    }
+}

@@ -1,0 +1,334 @@
+//! The connections of an engine: opening, sending, and taking what arrives.
+
+use std::io;
+use std::time::Instant;
+
+use mio::{Interest, Registry, Token};
+
+use super::Scenario;
+use crate::connection::{Connection, Ending, NO_STATUS, Phase, parse_answer};
+use crate::content::{Content, Kind};
+use crate::frame::{self, Header, Opcode};
+use crate::tally::Tally;
+use crate::target::Target;
+
+/// Reads of one connection before the others have their turn.
+const READS_IN_A_ROW: usize = 8;
+
+/// The connections, as a scenario sees them. A connection is named by its slot.
+pub(crate) struct Io {
+    registry: Registry,
+    target: Target,
+    pub(super) connections: Vec<Connection>,
+    /// Those with something to flush, each once.
+    dirty: Vec<usize>,
+    /// Those to read in the next turn though no event will say so.
+    pub(super) again: Vec<usize>,
+    /// Those whose socket could not even be made.
+    pub(super) stillborn: Vec<(usize, String)>,
+    pub(super) woken: bool,
+    pub(super) pending: usize,
+    pub(super) alive: usize,
+    mask: u32,
+    opens: usize,
+    pub(super) moved: Instant,
+    /// The time as of the event being handled.
+    pub(crate) now: Instant,
+    pub(crate) tally: Tally,
+    pub(crate) bytes_sent: u64,
+    pub(crate) bytes_received: u64,
+}
+
+impl Io {
+    pub(super) fn new(registry: Registry, target: Target, slots: usize) -> Self {
+        let now = Instant::now();
+        Self {
+            registry,
+            target,
+            connections: (0..slots).map(|_| Connection::vacant()).collect(),
+            dirty: Vec::new(),
+            again: Vec::new(),
+            stillborn: Vec::new(),
+            woken: false,
+            pending: 0,
+            alive: 0,
+            mask: 0x9e37_79b9,
+            opens: 0,
+            moved: now,
+            now,
+            tally: Tally::default(),
+            bytes_sent: 0,
+            bytes_received: 0,
+        }
+    }
+
+    /// Begins a connection in a vacant slot. To be called from [`Scenario::turn`] or between turns, since bytes of
+    /// the slot's last connection may still be in hand elsewhere.
+    pub(crate) fn open(&mut self, slot: usize) {
+        self.opens += 1;
+        self.pending += 1;
+        self.alive += 1;
+        let made = self.target.connect(self.opens).and_then(|mut stream| {
+            self.registry.register(&mut stream, Token(slot), Interest::READABLE | Interest::WRITABLE)?;
+            Ok(stream)
+        });
+        let connection = &mut self.connections[slot];
+        debug_assert_eq!(connection.phase, Phase::Vacant, "a slot is opened once at a time");
+        connection.phase = Phase::Connecting;
+        connection.started = Instant::now();
+        match made {
+            Ok(stream) => connection.stream = Some(stream),
+            Err(error) => self.stillborn.push((slot, format!("connect: {error}"))),
+        }
+    }
+
+    /// Whether messages can be sent on it.
+    pub(crate) fn is_open(&self, connection: usize) -> bool {
+        let connection = &self.connections[connection];
+        connection.phase == Phase::Open && connection.close_code.is_none() && !connection.deaf
+    }
+
+    /// Whether there is no connection at all, not even one on its way.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.alive == 0
+    }
+
+    /// Bytes that the socket would not take yet.
+    pub(crate) fn waiting(&self, connection: usize) -> usize {
+        self.connections[connection].out.len()
+    }
+
+    /// Sends one payload of `content`, behind `prefix`, which the server is to take off.
+    pub(crate) fn send(&mut self, connection: usize, prefix: &[u8], content: &Content, lane: usize, sequence: u64) {
+        let opcode = match content.kind() {
+            Kind::Text => Opcode::Text,
+            Kind::Binary => Opcode::Binary,
+        };
+        self.write(connection, opcode, prefix.len() + content.size(), |out| {
+            out.extend_from_slice(prefix);
+            content.write(out, lane, sequence);
+        });
+    }
+
+    /// Sends a text message.
+    pub(crate) fn send_text(&mut self, connection: usize, text: &str) {
+        self.write(connection, Opcode::Text, text.len(), |out| out.extend_from_slice(text.as_bytes()));
+    }
+
+    /// Begins the close handshake; nothing happens to a connection that is not open.
+    pub(crate) fn close(&mut self, connection: usize, code: u16) {
+        if self.connections[connection].phase == Phase::Open {
+            self.write(connection, Opcode::Close, 2, |out| out.extend_from_slice(&code.to_be_bytes()));
+            self.connections[connection].phase = Phase::Closing;
+        }
+    }
+
+    /// Ends a connection at once, without a close frame. The scenario is not told.
+    pub(crate) fn cut(&mut self, connection: usize) {
+        if self.connections[connection].phase != Phase::Vacant {
+            let ending = if self.connections[connection].deaf { Ending::Reset } else { Ending::Cut };
+            self.forget(connection, &ending);
+        }
+    }
+
+    /// Stops or resumes reading what arrives.
+    pub(crate) fn set_reading(&mut self, connection: usize, reading: bool) {
+        let resumed = reading && !self.connections[connection].reading;
+        self.connections[connection].reading = reading;
+        if resumed {
+            self.again.push(connection);
+        }
+    }
+
+    /// Writes what was sent; called by the engine after each step of a scenario.
+    pub(crate) fn flush(&mut self) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for slot in dirty.drain(..) {
+            self.connections[slot].dirty = false;
+            self.flush_one(slot);
+        }
+        self.dirty = dirty; // flushing makes nothing dirty; the list keeps its memory
+    }
+
+    fn flush_one(&mut self, slot: usize) {
+        let connection = &mut self.connections[slot];
+        let taken = connection.flush();
+        if taken > 0 {
+            self.bytes_sent += taken as u64;
+            self.moved = self.now;
+        }
+        if connection.deaf && connection.reading {
+            self.again.push(slot);
+        }
+    }
+
+    fn write(&mut self, slot: usize, opcode: Opcode, size: usize, fill: impl FnOnce(&mut Vec<u8>)) {
+        let connection = &mut self.connections[slot];
+        let answering = opcode == Opcode::Close;
+        if connection.phase != Phase::Open || connection.deaf || (connection.close_code.is_some() && !answering) {
+            return;
+        }
+        // Xorshift: any mask that is not constant serves.
+        self.mask ^= self.mask << 13;
+        self.mask ^= self.mask >> 17;
+        self.mask ^= self.mask << 5;
+        frame::write(&mut connection.out, opcode, size, self.mask.to_ne_bytes(), fill);
+        if !connection.dirty {
+            connection.dirty = true;
+            self.dirty.push(slot);
+        }
+    }
+
+    pub(super) fn writable<S: Scenario>(&mut self, slot: usize, scenario: &mut S) {
+        let connection = &mut self.connections[slot];
+        let Some(stream) = connection.stream.as_ref() else {
+            return;
+        };
+        if connection.phase == Phase::Connecting {
+            if let Ok(Some(error)) = stream.take_error() {
+                return self.end(slot, Ending::Failed(format!("connect: {error}")), scenario);
+            }
+            if stream.peer_addr().is_err() {
+                return; // an event of the slot's earlier connection
+            }
+            connection.phase = Phase::Handshaking;
+            connection.out.extend_from_slice(&self.target.request);
+        }
+        self.flush_one(slot);
+    }
+
+    /// Reads what there is. `ended` when the end of the stream may lie right behind it.
+    pub(super) fn readable<S: Scenario>(&mut self, slot: usize, ended: bool, buffer: &mut [u8], scenario: &mut S) {
+        for _ in 0..READS_IN_A_ROW {
+            let connection = &mut self.connections[slot];
+            if !connection.reading || matches!(connection.phase, Phase::Vacant | Phase::Connecting) {
+                return;
+            }
+            match connection.read(buffer) {
+                Ok(0) => return self.end(slot, Ending::Eof, scenario),
+                Ok(n) => {
+                    self.bytes_received += n as u64;
+                    self.moved = self.now;
+                    if let Err(ending) = self.received(slot, &buffer[..n], scenario) {
+                        return self.end(slot, ending, scenario);
+                    }
+                    if n < buffer.len() && !ended {
+                        return;
+                    }
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => return self.end(slot, Ending::Reset, scenario),
+            }
+        }
+        self.again.push(slot);
+    }
+
+    /// Takes bytes from the stream: the answer to the upgrade, then frames.
+    fn received<S: Scenario>(&mut self, slot: usize, data: &[u8], scenario: &mut S) -> Result<(), Ending> {
+        // Most often nothing is left over from before, and the frames are read where they lie.
+        let mut inbox = std::mem::take(&mut self.connections[slot].inbox);
+        let gathered = !inbox.is_empty();
+        if gathered {
+            inbox.extend_from_slice(data);
+        }
+        let mut rest = if gathered { &inbox[..] } else { data };
+        if self.connections[slot].phase == Phase::Handshaking
+            && let Some(length) = parse_answer(rest)?
+        {
+            rest = &rest[length..];
+            self.connections[slot].phase = Phase::Open;
+            self.pending -= 1;
+            self.tally.opened += 1;
+            let took = self.now - self.connections[slot].started;
+            scenario.opened(self, slot, took);
+        }
+        while matches!(self.connections[slot].phase, Phase::Open | Phase::Closing)
+            && let Some(header) = frame::parse_header(rest).map_err(Ending::Protocol)?
+            && let Some((_, body)) = rest.split_at_checked(header.length)
+            && let Some((payload, behind)) = body.split_at_checked(header.payload)
+        {
+            rest = behind;
+            self.frame(slot, header, payload, scenario)?;
+        }
+        let used = if gathered { inbox.len() } else { data.len() } - rest.len();
+        if gathered {
+            inbox.drain(..used);
+        } else {
+            inbox.extend_from_slice(&data[used..]);
+        }
+        // A scenario that cut the connection has no use for what came behind.
+        if self.connections[slot].phase != Phase::Vacant {
+            self.connections[slot].inbox = inbox;
+        }
+        Ok(())
+    }
+
+    fn frame<S: Scenario>(
+        &mut self,
+        slot: usize,
+        header: Header,
+        payload: &[u8],
+        scenario: &mut S,
+    ) -> Result<(), Ending> {
+        let connection = &mut self.connections[slot];
+        if connection.close_code.is_some() {
+            return Err(Ending::Protocol("a frame behind the close frame"));
+        }
+        match header.opcode {
+            Opcode::Ping => self.write(slot, Opcode::Pong, payload.len(), |out| out.extend_from_slice(payload)),
+            Opcode::Pong => {}
+            Opcode::Close => {
+                let code = match payload {
+                    [] => NO_STATUS,
+                    &[high, low, ..] => u16::from_be_bytes([high, low]),
+                    _ => return Err(Ending::Protocol("a close frame with half a code")),
+                };
+                connection.close_code = Some(code);
+                if connection.phase == Phase::Open {
+                    self.write(slot, Opcode::Close, payload.len().min(2), |out| {
+                        out.extend_from_slice(&payload[..payload.len().min(2)]);
+                    });
+                }
+            }
+            _ if connection.is_whole(header) => {
+                let kind = if header.opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
+                scenario.message(self, slot, kind, payload);
+            }
+            _ => {
+                if let Some((kind, message)) = connection.gather(header, payload).map_err(Ending::Protocol)? {
+                    scenario.message(self, slot, kind, &message);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn end<S: Scenario>(&mut self, slot: usize, ending: Ending, scenario: &mut S) {
+        let connection = &self.connections[slot];
+        let ending = match (ending, connection.close_code, connection.phase) {
+            (Ending::Eof | Ending::Reset, Some(code), _) => Ending::Close(code),
+            (Ending::Eof, None, Phase::Connecting | Phase::Handshaking) => {
+                Ending::Failed("handshake: end of stream".into())
+            }
+            (Ending::Reset, None, Phase::Connecting | Phase::Handshaking) => Ending::Failed("handshake: reset".into()),
+            (ending, ..) => ending,
+        };
+        self.forget(slot, &ending);
+        scenario.ended(self, slot, &ending);
+    }
+
+    fn forget(&mut self, slot: usize, ending: &Ending) {
+        let connection = &mut self.connections[slot];
+        let phase = connection.phase;
+        // Its place in `dirty` stays: flushing a vacant slot does nothing.
+        let dirty = connection.dirty;
+        *connection = Connection::vacant();
+        connection.dirty = dirty;
+        self.alive -= 1;
+        if matches!(phase, Phase::Connecting | Phase::Handshaking) {
+            self.pending -= 1;
+        }
+        self.tally.end(ending, phase == Phase::Closing);
+    }
+}

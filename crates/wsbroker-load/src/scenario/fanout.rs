@@ -1,0 +1,209 @@
+//! Publishing: one group whose publishers stand outside it, or many rooms whose members all publish.
+//!
+//! Members have the first slots, group by group. A publisher's messages are a lane, and every member of its
+//! group must have each of them once and in order.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::Budget;
+use super::load::{Figures, Load};
+use crate::cli::Options;
+use crate::content::{Content, Kind, Order};
+use crate::engine::{Io, Scenario};
+
+/// The sequence of the echo that tells a member that it is subscribed: none of a lane gets there.
+const PREPARED: u64 = 0xff_ffff_ffff;
+
+pub(super) struct Fanout {
+    content: Content,
+    depth: usize,
+    /// Members of each group.
+    members: usize,
+    rooms: Vec<Room>,
+    publishers: Vec<Publisher>,
+    /// By member, then by publisher of its group.
+    orders: Vec<Order>,
+    done: Done,
+    prepared: usize,
+    under_way: u64,
+    budget: Budget,
+    figures: Figures,
+}
+
+/// When a publish counts as done, and the next may follow.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Done {
+    /// Every member has it.
+    ByAll,
+    /// The publisher, itself a member, has it.
+    ByOwn,
+}
+
+struct Room {
+    subscribe: String,
+    prefix: Vec<u8>,
+}
+
+struct Publisher {
+    slot: usize,
+    sent: u64,
+    /// Its publishes that are not done yet, the oldest first.
+    under_way: VecDeque<Publish>,
+}
+
+struct Publish {
+    at: Instant,
+    /// Members that have it.
+    by: usize,
+}
+
+impl Fanout {
+    /// One room of `connections` members, and publishers that are in no room.
+    pub(super) fn publish(options: &Options) -> Self {
+        let members = options.connections;
+        let slots = (members..members + options.publishers).collect();
+        Self::new(options, vec![options.room.clone()], members, slots, Done::ByAll)
+    }
+
+    /// Many rooms, in which every member publishes.
+    pub(super) fn rooms(options: &Options) -> Self {
+        let names = (0..options.rooms).map(|i| format!("{}{i}", options.room)).collect();
+        let slots = (0..options.rooms * options.members).collect();
+        Self::new(options, names, options.members, slots, Done::ByOwn)
+    }
+
+    fn new(options: &Options, names: Vec<String>, members: usize, slots: Vec<usize>, done: Done) -> Self {
+        let room = |name: &String| Room { subscribe: format!("S:{name}"), prefix: format!("P:{name}:").into_bytes() };
+        let rooms: Vec<Room> = names.iter().map(room).collect();
+        let orders = vec![Order::default(); members * slots.len()];
+        let publisher = |slot| Publisher { slot, sent: 0, under_way: VecDeque::new() };
+        Self {
+            content: Content::new(options.kind, options.size),
+            depth: options.depth,
+            members,
+            rooms,
+            publishers: slots.into_iter().map(publisher).collect(),
+            orders,
+            done,
+            prepared: 0,
+            under_way: 0,
+            budget: Budget::new(None, None, 0),
+            figures: Figures::new(),
+        }
+    }
+
+    fn all_members(&self) -> usize {
+        self.members * self.rooms.len()
+    }
+
+    fn publishers_per_room(&self) -> usize {
+        self.publishers.len() / self.rooms.len()
+    }
+
+    fn send(&mut self, io: &mut Io, lane: usize) {
+        if self.budget.take(io.now) {
+            let room = &self.rooms[lane / self.publishers_per_room()];
+            let publisher = &mut self.publishers[lane];
+            io.send(publisher.slot, &room.prefix, &self.content, lane, publisher.sent);
+            publisher.sent += 1;
+            publisher.under_way.push_back(Publish { at: io.now, by: 0 });
+            self.under_way += self.members as u64;
+            self.figures.sent += 1;
+        }
+    }
+
+    /// Where the order of that lane at that member is kept; `None` when it should not get there at all.
+    fn order_at(&self, member: usize, lane: usize, sequence: u64) -> Option<usize> {
+        let per_room = self.publishers_per_room();
+        let rightly = member < self.all_members()
+            && lane < self.publishers.len()
+            && lane / per_room == member / self.members
+            && sequence < self.publishers[lane].sent;
+        rightly.then(|| member * per_room + lane % per_room)
+    }
+
+    /// One member has that publish of the lane.
+    fn delivered(&mut self, io: &mut Io, member: usize, lane: usize, sequence: u64) {
+        let publisher = &mut self.publishers[lane];
+        let oldest = publisher.sent - publisher.under_way.len() as u64;
+        let counts = self.done == Done::ByAll || publisher.slot == member;
+        let publish = sequence.checked_sub(oldest).and_then(|at| publisher.under_way.get_mut(at as usize));
+        if let (true, Some(publish)) = (counts, publish) {
+            publish.by += 1;
+        }
+        let needed = if self.done == Done::ByAll { self.members } else { 1 };
+        let mut done = 0;
+        while let Some(publish) = publisher.under_way.front().filter(|publish| publish.by >= needed) {
+            self.figures.latency.record(io.now - publish.at);
+            publisher.under_way.pop_front();
+            done += 1;
+        }
+        for _ in 0..done {
+            self.send(io, lane);
+        }
+    }
+}
+
+impl Scenario for Fanout {
+    fn message(&mut self, io: &mut Io, connection: usize, kind: Kind, payload: &[u8]) {
+        match self.content.read(kind, payload) {
+            Some((from, PREPARED)) if from == connection && !self.is_prepared() => self.prepared += 1,
+            Some((lane, sequence)) => match self.order_at(connection, lane, sequence) {
+                Some(at) => {
+                    let settled = self.orders[at].accept(sequence, &mut io.tally);
+                    self.under_way -= settled;
+                    if settled > 0 {
+                        self.figures.received += 1;
+                        self.delivered(io, connection, lane, sequence);
+                    }
+                }
+                None => io.tally.corrupt += 1,
+            },
+            None => io.tally.corrupt += 1,
+        }
+    }
+}
+
+impl Load for Fanout {
+    fn slots(&self) -> usize {
+        match self.done {
+            Done::ByAll => self.all_members() + self.publishers.len(),
+            Done::ByOwn => self.all_members(),
+        }
+    }
+
+    /// The echo comes behind the subscription on the same connection, so the one is in force when the other is back.
+    fn prepare(&mut self, io: &mut Io) {
+        for member in 0..self.all_members() {
+            io.send_text(member, &self.rooms[member / self.members].subscribe);
+            io.send(member, b"", &self.content, member, PREPARED);
+        }
+    }
+
+    fn is_prepared(&self) -> bool {
+        self.prepared == self.all_members()
+    }
+
+    fn begin(&mut self, io: &mut Io, budget: Budget) {
+        self.budget = budget;
+        self.figures = Figures::new();
+        for lane in 0..self.publishers.len() {
+            for _ in 0..self.depth {
+                self.send(io, lane);
+            }
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.under_way == 0 && self.budget.is_spent()
+    }
+
+    fn under_way(&self) -> u64 {
+        self.under_way
+    }
+
+    fn figures(&self) -> &Figures {
+        &self.figures
+    }
+}

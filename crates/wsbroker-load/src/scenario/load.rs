@@ -1,0 +1,147 @@
+//! Scenarios with a measured phase: open, prepare, warm up, measure, close.
+//!
+//! Phases begin and end with nothing under way, so that what is measured is exactly what was sent in the phase.
+
+use std::time::Instant;
+
+use super::{Budget, Report, RunError, add_latency, describe};
+use crate::cli::{Name, Options};
+use crate::cpu::CpuTime;
+use crate::engine::{Engine, Io, Limit, Scenario};
+use crate::histogram::Histogram;
+use crate::json::Object;
+
+/// Messages of a measured phase when neither a number nor a time is given.
+const DEFAULT_MESSAGES: u64 = 200_000;
+
+/// A scenario that can be measured.
+pub(super) trait Load: Scenario {
+    /// Connections it needs.
+    fn slots(&self) -> usize;
+    /// Called when all are open.
+    fn prepare(&mut self, _io: &mut Io) {}
+    fn is_prepared(&self) -> bool {
+        true
+    }
+    /// Begins a phase; earlier figures are forgotten, but not the order of messages.
+    fn begin(&mut self, io: &mut Io, budget: Budget);
+    /// Whether the budget is spent and nothing is under way.
+    fn is_settled(&self) -> bool;
+    /// Messages that should still arrive.
+    fn under_way(&self) -> u64;
+    fn figures(&self) -> &Figures;
+}
+
+/// What a phase counts.
+pub(super) struct Figures {
+    pub(super) sent: u64,
+    pub(super) received: u64,
+    pub(super) latency: Histogram,
+}
+
+impl Figures {
+    pub(super) fn new() -> Self {
+        Self { sent: 0, received: 0, latency: Histogram::new() }
+    }
+}
+
+/// The measured phase from outside.
+#[derive(Default)]
+struct Measured {
+    seconds: f64,
+    server: Option<CpuTime>,
+    own: Option<CpuTime>,
+}
+
+pub(super) fn run<L: Load>(mut load: L, options: &Options) -> Result<Report, RunError> {
+    let mut engine = Engine::new(&options.target, load.slots())?;
+    let measured = drive(&mut engine, &mut load, options)?;
+    let verified = measured.is_some() && engine.io.tally.all_verified();
+    let json = report(&engine.io, &load, options, measured.unwrap_or_default()).flag("verified", verified).finish();
+    Ok(Report { verified, json })
+}
+
+/// All phases; `None` when one did not come to its end, which the tally then explains.
+fn drive<L: Load>(engine: &mut Engine, load: &mut L, options: &Options) -> Result<Option<Measured>, RunError> {
+    let opened = engine.open_all(load, options.window, options.stall)?;
+    if !opened || engine.io.tally.refused > 0 {
+        engine.io.tally.note("not all connections could be opened".to_owned());
+        return Ok(None);
+    }
+    load.prepare(&mut engine.io);
+    let prepared = engine.run(load, Limit::Stall(options.stall), |load, io| load.is_prepared() || io.tally.lost > 0)?;
+    if !prepared || !load.is_prepared() {
+        engine.io.tally.note("not all connections could be prepared".to_owned());
+        return Ok(None);
+    }
+    if options.warmup.is_some() || options.warmup_seconds.is_some() {
+        let budget = Budget::new(options.warmup, options.warmup_seconds, 0);
+        if !phase(engine, load, options, budget)? {
+            return Ok(None);
+        }
+    }
+    let server = options.pid.map(|pid| pid.to_string());
+    let cpu = || (server.as_deref().and_then(CpuTime::of), CpuTime::of("self"));
+    engine.io.bytes_sent = 0;
+    engine.io.bytes_received = 0;
+    let (server_before, own_before) = cpu();
+    let begun = Instant::now();
+    let settled = phase(engine, load, options, Budget::new(options.messages, options.seconds, DEFAULT_MESSAGES))?;
+    let seconds = begun.elapsed().as_secs_f64();
+    let (server_after, own_after) = cpu();
+    if server.is_some() && server_after.is_none() {
+        engine.io.tally.note("--pid: the processor time of that process could not be read".to_owned());
+    }
+    let used = |before: Option<CpuTime>, after: Option<CpuTime>| Some(after? - before?);
+    let measured = Measured { seconds, server: used(server_before, server_after), own: used(own_before, own_after) };
+    let closed = engine.close_all(load, options.stall)?;
+    if !closed {
+        engine.io.tally.note("not all close frames were answered".to_owned());
+    }
+    Ok((settled && closed).then_some(measured))
+}
+
+/// One phase, until it has settled. What is then still under way, because a connection was lost or nothing
+/// moved any more, is missing.
+fn phase<L: Load>(engine: &mut Engine, load: &mut L, options: &Options, budget: Budget) -> Result<bool, RunError> {
+    engine.io.now = Instant::now();
+    load.begin(&mut engine.io, budget);
+    engine.run(load, Limit::Stall(options.stall), |load, io| {
+        load.is_settled() || io.tally.lost > 0 || io.tally.protocol > 0
+    })?;
+    if !load.is_settled() {
+        engine.io.tally.missing += load.under_way();
+        engine.io.tally.note(format!("gave up with {} messages under way", load.under_way()));
+    }
+    Ok(load.is_settled())
+}
+
+fn report<L: Load>(io: &Io, load: &L, options: &Options, measured: Measured) -> Object {
+    let figures = load.figures();
+    let received = figures.received as f64;
+    let mut report = describe(options).count("connections", load.slots() as u64).count("depth", options.depth as u64);
+    report = match options.name {
+        Name::Publish => report.count("publishers", options.publishers as u64),
+        Name::Rooms => report.count("rooms", options.rooms as u64).count("members", options.members as u64),
+        _ => report,
+    };
+    report = report
+        .count("sent", figures.sent)
+        .count("received", figures.received)
+        .number("seconds", measured.seconds)
+        .number("receivedPerSecond", received / measured.seconds)
+        .count("bytesSent", io.bytes_sent)
+        .count("bytesReceived", io.bytes_received);
+    report = add_latency(report, "latencyMicros", &figures.latency);
+    for (name, time) in [("serverCpu", measured.server), ("ownCpu", measured.own)] {
+        if let Some(time) = time {
+            let object = Object::new()
+                .number("userSeconds", time.user)
+                .number("systemSeconds", time.system)
+                .number("seconds", time.total())
+                .number("secondsPerMillion", time.total() / received * 1e6);
+            report = report.object(name, object);
+        }
+    }
+    io.tally.report(report)
+}

@@ -10,6 +10,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use wsbroker_proto::{CloseCode, MAX_SERVER_HEADER, MessageKind, Opcode, server_header};
 
 use crate::{
+    arena::Arenas,
     broker::Inner,
     config::Overflow,
     ids::SocketId,
@@ -19,6 +20,8 @@ use crate::{
 
 /// Bytes after which a cork flushes by itself: the shards get to work, and memory stays bounded.
 const FLUSH_AT: usize = 64 << 10;
+/// Room that whoever stages finds at least; more is got by growing.
+const ROOM: usize = 4 << 10;
 /// Sockets remembered between calls; a power of two.
 const RECENT: usize = 256;
 
@@ -39,6 +42,7 @@ pub enum SendOutcome {
 pub struct Cork {
     broker: Arc<Inner>,
     arena: BytesMut,
+    arenas: Arenas,
     /// Differs after each flush, so that a stale [`Staged`] is noticed.
     generation: u32,
     queues: Box<[Queue]>,
@@ -77,6 +81,7 @@ impl Cork {
         Self {
             broker,
             arena: BytesMut::new(),
+            arenas: Arenas::default(),
             generation: 0,
             queues,
             commands: 0,
@@ -94,10 +99,15 @@ impl Cork {
         kind: MessageKind,
         fill: impl FnOnce(&mut BytesMut) -> Result<(), E>,
     ) -> Result<Staged, E> {
-        let start = self.arena.len();
-        if self.arena.capacity() - start < MAX_SERVER_HEADER + 1024 {
-            self.arena.reserve(FLUSH_AT);
+        if self.arena.capacity() - self.arena.len() < MAX_SERVER_HEADER + ROOM {
+            self.flush();
+            let used = std::mem::take(&mut self.arena);
+            if used.capacity() > 0 {
+                self.arenas.give(used);
+            }
+            self.arena = self.arenas.take(MAX_SERVER_HEADER + ROOM);
         }
+        let start = self.arena.len();
         self.arena.put_bytes(0, MAX_SERVER_HEADER);
         if let Err(error) = fill(&mut self.arena) {
             self.arena.truncate(start);

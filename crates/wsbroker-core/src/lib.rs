@@ -7,6 +7,7 @@
 //! Nothing here is global and nothing knows Node: a [`Broker`] is a value, and whoever runs handlers implements [`Worker`].
 #![forbid(unsafe_code)]
 
+mod arena;
 mod broker;
 mod config;
 mod cork;

@@ -155,7 +155,7 @@ impl Reservation {
 
     /// The connection was accepted, but its 101 cannot be written any more: it gets a close event.
     pub(crate) fn lost(self) {
-        // What an acceptance that comes to nothing needs is done by the drop.
+        drop(self);
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     broker::{Broker, Inner},
-    config::{Bind, ListenerConfig},
+    config::ListenerConfig,
     error::ListenError,
     shard::Command,
 };
@@ -39,9 +39,6 @@ impl fmt::Debug for Listener {
 impl Listener {
     /// Binds and reserves. Must be called in the front's runtime.
     pub(crate) async fn bind(broker: Arc<Inner>, config: ListenerConfig) -> Result<Self, ListenError> {
-        if cfg!(not(unix)) && matches!(config.bind, Bind::Unix(_)) {
-            return Err(ListenError::Unsupported { address: config.bind.to_string(), what: "unix sockets" });
-        }
         let place = Place::of(&config.bind)
             .await
             .map_err(|source| ListenError::Bind { address: config.bind.to_string(), source })?;

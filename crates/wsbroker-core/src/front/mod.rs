@@ -21,13 +21,12 @@ mod listener;
 mod request;
 mod response;
 mod socket;
+#[cfg(unix)]
+mod unix;
 mod upgrade;
 
 use self::address::{Address, Place, Service};
-pub(crate) use self::{
-    endpoint::Endpoint,
-    gate::Gate,
-};
+pub(crate) use self::{endpoint::Endpoint, gate::Gate};
 use crate::{config::ListenerConfig, error::ListenError};
 
 pub use self::listener::Listener;
@@ -56,7 +55,11 @@ struct State {
 impl Front {
     pub(crate) fn new(max_pending_upgrades: usize) -> Self {
         let permits = max_pending_upgrades.min(Semaphore::MAX_PERMITS);
-        Self { pending: Arc::new(Semaphore::new(permits)), answering: Arc::new(Semaphore::new(permits.max(MIN_ANSWERS))), state: Mutex::default() }
+        Self {
+            pending: Arc::new(Semaphore::new(permits)),
+            answering: Arc::new(Semaphore::new(permits.max(MIN_ANSWERS))),
+            state: Mutex::default(),
+        }
     }
 
     /// Every listener stops accepting, at once, and no upgrade is admitted any more.
@@ -82,7 +85,12 @@ impl Front {
 
     /// Takes a listener's paths on its address, which is bound if this broker has not bound it yet. One at a time: of two listeners that
     /// ask for one address at once the second joins the first.
-    fn open(&self, id: u32, place: &Place, config: &ListenerConfig) -> Result<(Arc<Address>, Arc<Service>), ListenError> {
+    fn open(
+        &self,
+        id: u32,
+        place: &Place,
+        config: &ListenerConfig,
+    ) -> Result<(Arc<Address>, Arc<Service>), ListenError> {
         let mut state = self.state.lock();
         if state.closed {
             return Err(ListenError::ShuttingDown);

@@ -3,11 +3,11 @@
 use std::{
     io,
     net::SocketAddr,
-    path::{Path, PathBuf},
+    path::PathBuf,
     task::{Context, Poll},
 };
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, Protocol, Socket, Type};
 #[cfg(unix)]
 use tokio::net::{UnixListener, UnixStream};
 use tokio::{
@@ -15,13 +15,16 @@ use tokio::{
     net::{TcpListener, TcpStream},
 };
 
+#[cfg(unix)]
+use super::unix::{self, SocketFile};
 use crate::shard::Stream;
 
 /// Connections that the kernel keeps for us between two accepts. A reconnect storm after a restart comes at once.
-const BACKLOG: i32 = 4096;
+pub(super) const BACKLOG: i32 = 4096;
 
 /// Where a listening socket is, as the system knows it.
 #[derive(Clone, Debug, Eq, PartialEq)]
+#[cfg_attr(not(unix), allow(dead_code))]
 pub(super) enum Local {
     Tcp(SocketAddr),
     /// Absolute, with no symbolic link on the way.
@@ -74,24 +77,12 @@ impl Acceptor {
         Err(refused)
     }
 
-    /// Listens on a socket file. One that nobody listens on any more is replaced; any other file is left alone.
+    /// Listens on a socket file.
     #[cfg(unix)]
-    pub(super) fn unix(path: &Path) -> io::Result<Self> {
-        let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-        let address = SockAddr::unix(path)?;
-        if let Err(error) = socket.bind(&address) {
-            if error.kind() != io::ErrorKind::AddrInUse || !is_stale(path, &address)? {
-                return Err(error);
-            }
-            tracing::debug!(?path, "a socket file was left behind and is replaced");
-            std::fs::remove_file(path)?;
-            socket.bind(&address)?;
-        }
-        let file = SocketFile::of(path)?;
-        let local = Local::Unix(file.path.clone());
-        socket.listen(BACKLOG)?;
-        socket.set_nonblocking(true)?;
-        Ok(Self { kind: Kind::Unix { _file: file, listener: UnixListener::from_std(socket.into())? }, local })
+    pub(super) fn unix(path: &std::path::Path) -> io::Result<Self> {
+        let (file, listener) = unix::bind(path)?;
+        let local = Local::Unix(file.path().to_owned());
+        Ok(Self { kind: Kind::Unix { _file: file, listener }, local })
     }
 
     pub(super) fn local(&self) -> &Local {
@@ -122,58 +113,6 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     TcpListener::from_std(socket.into())
-}
-
-/// Whether the file in the way is a socket that nobody listens on.
-#[cfg(unix)]
-fn is_stale(path: &Path, address: &SockAddr) -> io::Result<bool> {
-    use std::os::unix::fs::FileTypeExt;
-    let file = match std::fs::symlink_metadata(path) {
-        Ok(metadata) => metadata.file_type(),
-        // Gone in this very moment: whoever removed it is ending, but let its user decide.
-        Err(_) => return Ok(false),
-    };
-    if !file.is_socket() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file in its place that is no socket"));
-    }
-    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    probe.set_nonblocking(true)?;
-    // A full backlog says WouldBlock, a socket of another kind WrongType: both are alive.
-    Ok(probe.connect(address).is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused))
-}
-
-/// The file of a listening socket, removed with it unless somebody put another in its place.
-#[cfg(unix)]
-#[derive(Debug)]
-struct SocketFile {
-    path: PathBuf,
-    identity: (u64, u64),
-}
-
-#[cfg(unix)]
-impl SocketFile {
-    fn of(path: &Path) -> io::Result<Self> {
-        let path = path.canonicalize()?;
-        Ok(Self { identity: identity(&path)?, path })
-    }
-}
-
-#[cfg(unix)]
-impl Drop for SocketFile {
-    fn drop(&mut self) {
-        if identity(&self.path).is_ok_and(|now| now == self.identity)
-            && let Err(error) = std::fs::remove_file(&self.path)
-        {
-            tracing::warn!(path = ?self.path, %error, "the socket file cannot be removed");
-        }
-    }
-}
-
-/// What tells a file from another of the same name.
-#[cfg(unix)]
-fn identity(path: &Path) -> io::Result<(u64, u64)> {
-    use std::os::unix::fs::MetadataExt;
-    path.symlink_metadata().map(|metadata| (metadata.dev(), metadata.ino()))
 }
 
 /// A stream on its way to a shard.

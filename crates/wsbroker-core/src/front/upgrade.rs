@@ -87,9 +87,9 @@ async fn negotiate<T: Transport>(
         read = read(address, stream) => read?,
         () = address.released() => return Err(refuse(Refusal::CLOSING, None, false)),
     };
-    let is_head = request.method == "HEAD";
+    let (path, is_head) = (request.path.clone(), request.method == "HEAD");
     let no = |refusal: Refusal, entered| {
-        tracing::debug!(path = request.path, status = refusal.status, "an upgrade is refused");
+        tracing::debug!(path, status = refusal.status, "an upgrade is refused");
         refuse(refusal, entered, is_head)
     };
     let service = match address.route(&request.path) {
@@ -101,7 +101,7 @@ async fn negotiate<T: Transport>(
     let Some(entered) = service.endpoint.enter() else { return Err(no(Refusal::NOT_SERVED, None)) };
 
     let offered = protocols.clone();
-    let open = request.clone().into_open(peer.ip, peer.port, protocols);
+    let open = request.into_open(peer.ip, peer.port, protocols);
     let Some(mut reservation) = Reservation::new(broker, &service.endpoint, open) else {
         return Err(no(Refusal::CLOSING, Some(entered)));
     };
@@ -118,7 +118,7 @@ async fn negotiate<T: Transport>(
         }
         Verdict::Accept(accept) => accept,
         Verdict::Reject(reject) => {
-            tracing::debug!(path = request.path, status = reject.status, "an upgrade is rejected by its worker");
+            tracing::debug!(path, status = reject.status, "an upgrade is rejected by its worker");
             return Err(Out::Answer(response::rejection(&reject), Some(entered)));
         }
         Verdict::TimedOut => return Err(no(Refusal::NO_VERDICT, Some(entered))),
@@ -126,7 +126,7 @@ async fn negotiate<T: Transport>(
     };
     reservation.apply(&accept);
     let head = head(&accept, &accept_key, &offered, &service);
-    tracing::debug!(path = request.path, "an upgrade is accepted");
+    tracing::debug!(path, "an upgrade is accepted");
     Ok(Admitted { reservation, head, rest, entered })
 }
 

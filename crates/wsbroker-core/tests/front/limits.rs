@@ -1,0 +1,90 @@
+//! Time, number and size on the way in.
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    time::{Duration, Instant},
+};
+
+use wsbroker_core::{Accept, ListenerConfig};
+
+use crate::kit::*;
+
+#[test]
+fn a_request_that_takes_too_long_is_cut_without_an_answer() {
+    let broker = broker();
+    let timeout = Duration::from_millis(300);
+    let listener = serve(&broker, ListenerConfig { handshake_timeout: timeout, ..loopback() });
+    let start = Instant::now();
+    let mut silent = connect(listener.port());
+    let mut slow = connect(listener.port());
+    let request = handshake("/", &[]);
+    // Each byte on its own would be in time; the whole is not.
+    let dribble = std::thread::spawn(move || {
+        let mut writer = slow.try_clone().unwrap();
+        let mut bytes = request.bytes().cycle();
+        let _ = slow.set_read_timeout(Some(Duration::from_millis(10)));
+        loop {
+            // Fails once we are cut.
+            if writer.write_all(&[bytes.next().unwrap() & 0x5f | 0x40]).is_err() {
+                return;
+            }
+            match slow.read(&mut [0]) {
+                Ok(0) => return,
+                Ok(_) => panic!("an answer"),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+                Err(_) => return,
+            }
+            assert!(start.elapsed() < DEADLINE, "never cut");
+        }
+    });
+    expect_end(&mut silent);
+    assert!(start.elapsed() >= timeout, "{:?}", start.elapsed());
+    dribble.join().unwrap();
+    assert!(start.elapsed() >= timeout);
+}
+
+#[test]
+fn more_pending_upgrades_than_allowed_are_told_so() {
+    let broker = broker_with(2);
+    let (_keeper, opens) = pondering(&broker);
+    let listener = serve(&broker, loopback());
+    let port = listener.port();
+    // One has sent nothing, one waits for its verdict: both are pending.
+    let silent = connect(port);
+    let mut waiting = connect(port);
+    waiting.write_all(handshake("/", &[]).as_bytes()).unwrap();
+    let (_, open) = opens.recv_timeout(DEADLINE).unwrap();
+    let full = ask(port, handshake("/", &[]));
+    assert_eq!((full.status, full.body.as_str()), (503, "too many connections are waiting to be let in\n"));
+    assert_eq!(answer(&mut connect(port)).status, 503, "without even asking");
+    // The verdict gives the place back.
+    open.reply.accept(Accept::default()).unwrap();
+    assert_eq!(answer(&mut waiting).status, 101);
+    until("there is room for one more", || {
+        let mut next = connect(port);
+        next.write_all(handshake("/", &[]).as_bytes()).unwrap();
+        match opens.recv_timeout(Duration::from_millis(20)) {
+            Ok((_, open)) => {
+                open.reply.accept(Accept::default()).unwrap();
+                answer(&mut next).status == 101
+            }
+            Err(_) => false,
+        }
+    });
+    drop(silent);
+}
+
+#[test]
+fn hundreds_at_once_are_all_let_in() {
+    let broker = broker();
+    let _keeper = Keeper::open(&broker);
+    let listener = serve(&broker, loopback());
+    let mut streams: Vec<_> = (0..300).map(|_| connect(listener.port())).collect();
+    for stream in &mut streams {
+        stream.write_all(handshake("/", &[]).as_bytes()).unwrap();
+    }
+    for stream in &mut streams {
+        assert_eq!(answer(stream).status, 101);
+    }
+    until("all are counted", || broker.connection_count() == 300);
+}

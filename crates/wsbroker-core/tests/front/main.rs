@@ -1,0 +1,11 @@
+//! From accept to the 101, over real sockets.
+#![allow(clippy::unwrap_used)]
+
+mod addresses;
+mod answers;
+mod closing;
+mod kit;
+mod limits;
+#[cfg(unix)]
+mod unix;
+mod verdicts;

@@ -41,6 +41,7 @@ fn closing_a_listener_ends_what_is_its_own_and_nothing_else() {
     });
     close(&broker, &first);
     assert!(broker.is_open(other_id) && !broker.is_open(own_id));
+    until("both ends are told", || keeper.told().len() == 2);
     let told = keeper.told.lock().clone();
     assert!(told.contains(&(own_id, Told::Close(1001))) && told.contains(&(pending_id, Told::Close(1006))), "{told:?}");
     other.write_all(&frame(b"still here")).unwrap();

@@ -64,10 +64,8 @@ fn more_pending_upgrades_than_allowed_are_told_so() {
         let mut next = connect(port);
         next.write_all(handshake("/", &[]).as_bytes()).unwrap();
         match opens.recv_timeout(Duration::from_millis(20)) {
-            Ok((_, open)) => {
-                open.reply.accept(Accept::default()).unwrap();
-                answer(&mut next).status == 101
-            }
+            // Of one before that was given up, it comes too late.
+            Ok((_, open)) => open.reply.accept(Accept::default()).is_ok() && answer(&mut next).status == 101,
             Err(_) => false,
         }
     });

@@ -108,6 +108,7 @@ fn a_worker_that_does_not_answer_costs_the_client_only_its_patience() {
     assert_eq!(open.reply.reject(reject), Err(LateVerdict));
     drop(ask_one());
     close(&broker, &listener);
+    until("its end is told", || !keeper.told.lock().is_empty());
     assert_eq!(*keeper.told.lock(), [(accepted, Told::Close(1006))], "who was let in has an end, and nobody else");
 }
 

@@ -1,0 +1,102 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { loadavg } from 'node:os';
+import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { memoryOf, openFilesLimit } from './machine.mjs';
+import { Server } from './peers.mjs';
+
+/** Files a server needs besides its connections. */
+const SPARE_FILES = 500;
+/** Connections that come and go before the memory is first looked at, so that code loaded for them is there. */
+const MEMORY_WARMUP = 500;
+/** How often, a second apart, the memory of a server with its connections is looked at; the least counts. */
+const MEMORY_SAMPLES = 5;
+
+/**
+ * One run of one scenario against one peer, in a process of its own.
+ * @returns {Promise<{ figure?: number, error?: string, [raw: string]: unknown }>}
+ */
+export async function measure(scenario, peer, { generator, placement, seconds, warmup, quick }) {
+  const load = loadavg()[0];
+  let server;
+  try {
+    server = await Server.start(peer, placement.server(scenario.measure), scenario.env);
+    const prefix = [...placement.generator(scenario.measure), generator];
+    const target = ['--url', server.url, '--pid', String(server.pid)];
+    if (scenario.measure === 'memory') {
+      return { load, ...(await measureMemory(scenario, server, prefix, target, quick)) };
+    }
+    const args = [...scenario.load, '--seconds', String(seconds), '--warmup-seconds', String(warmup), ...target];
+    return { load, ...figureOf(scenario.measure, await run(prefix, args)) };
+  } catch (error) {
+    return { load, error: error.message };
+  } finally {
+    await server?.stop();
+  }
+}
+
+function figureOf(measure, raw) {
+  if (!raw.verified) {
+    return { error: `not verified: ${JSON.stringify({ ...raw.errors, notes: raw.notes })}`, raw };
+  }
+  if (measure === 'rate') {
+    return { figure: raw.receivedPerSecond, raw };
+  }
+  if (raw.serverCpu === undefined) {
+    return { error: 'the processor time of the server cannot be read here', raw };
+  }
+  // On one CPU, what neither server nor generator used, somebody else did, or it was idle.
+  const busy = (raw.serverCpu.seconds + raw.ownCpu.seconds) / raw.seconds;
+  return { figure: raw.serverCpu.secondsPerMillion, busy, raw };
+}
+
+async function measureMemory(scenario, server, prefix, target, quick) {
+  const connections = Math.min(quick ? 2_000 : scenario.connections, openFilesLimit() - SPARE_FILES);
+  await run(prefix, ['connect', '--touch', '--messages', String(MEMORY_WARMUP), ...target]);
+  await sleep(1_000);
+  const before = memoryOf(server.pid);
+  if (before === undefined) {
+    return { error: 'the memory of the server cannot be read here' };
+  }
+  const idle = start(prefix, [...scenario.load, '--connections', String(connections), ...target]);
+  const samples = [];
+  try {
+    await idle.line();
+    for (let i = 0; i < MEMORY_SAMPLES; i += 1) {
+      await sleep(1_000);
+      samples.push(memoryOf(server.pid));
+    }
+  } finally {
+    idle.child.stdin.end();
+  }
+  const raw = JSON.parse(await idle.line());
+  const least = Math.min(...samples.map((sample) => sample.private));
+  const figure = (least - before.private) / connections;
+  return raw.verified ? { figure, connections, before, samples, raw } : { error: 'not verified', connections, before, samples, raw };
+}
+
+/** Runs the generator to its end. */
+async function run(prefix, args) {
+  const generator = start(prefix, args);
+  generator.child.stdin.end();
+  return JSON.parse(await generator.line());
+}
+
+/** Starts the generator; `line()` is its next line of output, and rejects when there is none. */
+function start(prefix, args) {
+  const [file, ...rest] = [...prefix, ...args];
+  const child = spawn(file, rest, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const failed = once(child, 'error').then(([error]) => Promise.reject(error));
+  failed.catch(() => {}); // told by line(), when somebody asks
+  const lines = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
+  const line = async () => {
+    const { value, done } = await Promise.race([lines.next(), failed]);
+    if (done) {
+      throw new Error(`wsbroker-load ${args.join(' ')}: no report`);
+    }
+    return value;
+  };
+  return { child, line };
+}

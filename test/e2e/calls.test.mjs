@@ -73,7 +73,7 @@ test('send: to an id that is gone or never was, 0 and no throw', async (t) => {
 
 test('a message of every size comes in unchanged, text and binary', async (t) => {
   const server = await launch(t, {
-    options: { maxPayload: 4 << 20 },
+    options: { maxPayload: 8 << 20 },
     worker: (wsb, kit) => ({
       handleTextMessage: (text, id) => void wsb.send(id, text),
       handleBinaryMessage: (bytes, id) => void wsb.send(id, bytes),

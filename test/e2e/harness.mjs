@@ -80,6 +80,11 @@ class Told {
     return this.all.filter((event) => event.type === type && match(event));
   }
 
+  /** Takes all events of a type so far, so that `next` waits for a new one. */
+  skip(type) {
+    for (const event of this.of(type)) Object.defineProperty(event, 'taken', { value: true, configurable: true });
+  }
+
   /** The first event of a type that no earlier `next` has taken. */
   next(type, match = () => true, ms = DEADLINE) {
     return within(
@@ -87,7 +92,7 @@ class Told {
         const check = () => {
           const found = this.all.find((event) => event.type === type && !event.taken && match(event));
           if (!found) return;
-          Object.defineProperty(found, 'taken', { value: true });
+          Object.defineProperty(found, 'taken', { value: true, configurable: true });
           this.waiting.delete(check);
           resolve(found);
         };
@@ -190,8 +195,16 @@ export class Server {
     child.stderr.setEncoding('utf8').on('data', (text) => (this.stderr += text));
     child.stdout.setEncoding('utf8').on('data', (text) => (this.stdout += text));
     child.stdin.on('error', () => {});
+    const parts = new Map();
     createInterface({ input: child.stdio[3] }).on('line', (line) => {
-      const event = JSON.parse(line);
+      let event = JSON.parse(line);
+      if (event.part !== undefined) {
+        const text = (parts.get(event.part) ?? '') + event.text;
+        parts.set(event.part, text);
+        if (!event.last) return;
+        parts.delete(event.part);
+        event = JSON.parse(text);
+      }
       if (event.type !== 'done') return this.told.add(event);
       const { resolve, reject } = this.orders.get(event.n);
       this.orders.delete(event.n);

@@ -198,6 +198,6 @@ test('close events need no room in the window', async (t) => {
   const leaver = await server.connect();
   holder.send(Buffer.alloc(4096));
   await server.told.next('got');
-  await leaver.close();
+  await server.main((wsb, kit, id) => void wsb.terminate(id), leaver.id);
   assert.equal((await server.told.next('close')).id, leaver.id);
 });

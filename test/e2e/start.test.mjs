@@ -340,7 +340,7 @@ for (const [what, wrong, name] of [
 
 test('an unknown option is an error that names the nearest known one', async (t) => {
   const server = await launch(t, { start: false });
-  for (const [typo, meant] of [['maxPayLoad', 'maxPayload'], ['worker', 'workerPath'], ['idleTimout', 'idleTimeout'], ['thread', 'threads']]) {
+  for (const [typo, meant] of [['maxPayLoad', 'maxPayload'], ['workerpath', 'workerPath'], ['idleTimout', 'idleTimeout'], ['thread', 'threads']]) {
     const error = await failure(server.start({ [typo]: 1 }), { code: /^ERR_WSBROKER_/ });
     assert.ok(error.message.includes(typo) && error.message.includes(meant), error.message);
   }

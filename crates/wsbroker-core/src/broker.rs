@@ -154,10 +154,10 @@ impl Inner {
         if membership.sealed {
             return false;
         }
-        if let Some(channel) = self.channels.get(name) {
-            if membership.channels.contains_key(&channel.id()) {
-                return false;
-            }
+        if let Some(channel) = self.channels.get(name)
+            && membership.channels.contains_key(&channel.id())
+        {
+            return false;
         }
         let channel = self.channels.join(name, socket.id(), socket.shard());
         membership.channels.insert(channel.id(), Arc::clone(&channel));

@@ -169,6 +169,13 @@ impl OpenReply {
         self.gate.take().map_or(Err(LateVerdict), |gate| gate.accept(accept))
     }
 
+    /// Lets the connection in because nobody wants to be asked.
+    pub(crate) fn let_in(mut self) {
+        if let Some(gate) = self.gate.take() {
+            gate.let_in();
+        }
+    }
+
     /// Turns the connection away.
     ///
     /// # Errors

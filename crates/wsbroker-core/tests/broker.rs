@@ -1,5 +1,7 @@
 //! A whole broker over real sockets: events, commands, limits, and the end.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::{
@@ -39,7 +41,8 @@ fn echo(broker: &Broker) -> TestWorker {
 fn logging(broker: &Broker) -> (TestWorker, Log) {
     let log = Log::default();
     let own = Arc::clone(&log);
-    let worker = TestWorker::new(broker, Handlers::ALL, Box::new(move |_, id, seen| own.lock().push((id.get(), seen.clone()))));
+    let worker =
+        TestWorker::new(broker, Handlers::ALL, Box::new(move |_, id, seen| own.lock().push((id.get(), seen.clone()))));
     (worker, log)
 }
 
@@ -119,7 +122,9 @@ fn a_broken_frame_closes_with_its_code() {
     let broker = broker(1);
     let (_worker, log) = logging(&broker);
     let (_listener, port) = listen(&broker, SocketLimits { max_payload: 1000, ..SocketLimits::default() });
-    for (code, frame) in [(1002, &b"\xc1\x80\0\0\0\0"[..]), (1007, b"\x81\x81\0\0\0\0\xff"), (1009, b"\x81\xfe\x03\xe9\0\0\0\0")] {
+    for (code, frame) in
+        [(1002, &b"\xc1\x80\0\0\0\0"[..]), (1007, b"\x81\x81\0\0\0\0\xff"), (1009, b"\x81\xfe\x03\xe9\0\0\0\0")]
+    {
         use std::io::Write;
         let mut client = Client::connect(port);
         client.stream.write_all(frame).unwrap();
@@ -373,7 +378,8 @@ fn unfinished_messages_are_bounded_by_closing_the_largest() {
 fn shutdown_closes_everything_and_says_how() {
     let broker = broker(2);
     let (worker, log) = logging(&broker);
-    let (_listener, port) = listen(&broker, SocketLimits { close_timeout: Duration::from_secs(60), ..SocketLimits::default() });
+    let (_listener, port) =
+        listen(&broker, SocketLimits { close_timeout: Duration::from_secs(60), ..SocketLimits::default() });
     let (mut polite, silent) = (Client::connect(port), Client::connect(port));
     until("both are there", || broker.connection_count() == 2);
     let closing = {

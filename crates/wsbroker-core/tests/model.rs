@@ -1,6 +1,8 @@
 //! Random calls from many threads against a naive model: no loss, no duplicate, no reordering, no event outside open and close.
 //! Workers are killed and added in the middle.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::{
@@ -142,7 +144,10 @@ fn text_token(driver: u64, sequence: u64) -> bytes::Bytes {
 
 /// Checks what one client received from one driver.
 fn check(id: u64, driver: u64, done: &Done, all: &[Done], received: &[u64]) {
-    assert!(received.windows(2).all(|pair| pair[0] < pair[1]), "{id} from {driver}: out of order or doubled: {received:?}");
+    assert!(
+        received.windows(2).all(|pair| pair[0] < pair[1]),
+        "{id} from {driver}: out of order or doubled: {received:?}"
+    );
     let got = |sequence: u64| received.binary_search(&sequence).is_ok();
     for sequence in done.sent.get(&id).into_iter().flatten() {
         assert!(got(*sequence), "{id} missed send {driver}:{sequence}");

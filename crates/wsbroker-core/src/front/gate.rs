@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU8, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Duration,
 };
@@ -32,6 +32,8 @@ pub(crate) struct Gate {
     socket: Arc<Socket>,
     state: AtomicU8,
     answer: Mutex<Option<oneshot::Sender<Verdict>>>,
+    /// The verdict is a handler's, so that an acceptance must be followed by a close event.
+    asked: AtomicBool,
 }
 
 /// What became of a connection that asked to be let in.
@@ -62,6 +64,14 @@ impl Gate {
         self.decide(Verdict::Accept(accept)).inspect_err(|_| self.late(Command::AcceptedLate))
     }
 
+    /// Lets the connection in because there is no handler to ask.
+    pub(crate) fn let_in(&self) {
+        self.asked.store(false, Ordering::Release);
+        if self.decide(Verdict::Accept(Accept::default())).is_err() {
+            self.late(Command::Abandon);
+        }
+    }
+
     pub(crate) fn reject(&self, reject: Reject) -> Result<(), LateVerdict> {
         self.decide(Verdict::Reject(reject)).inspect_err(|_| self.late(Command::Abandon))
     }
@@ -84,8 +94,6 @@ pub(crate) struct Reservation {
     socket: Arc<Socket>,
     gate: Arc<Gate>,
     answer: oneshot::Receiver<Verdict>,
-    /// The verdict is a worker's, so that an acceptance must be followed by a close event.
-    asked: bool,
     /// What is left to do when this is dropped.
     held: bool,
 }
@@ -101,12 +109,12 @@ impl Reservation {
             socket: Arc::clone(&socket),
             state: AtomicU8::new(PENDING),
             answer: Mutex::new(Some(answer)),
+            asked: AtomicBool::new(true),
         });
         let asks = worker.as_ref().is_none_or(|worker| worker.handlers.contains(Handlers::OPEN));
         let open = asks.then(|| Box::new(Open { request, reply: OpenReply { gate: Some(Arc::clone(&gate)) } }));
         if !asks {
-            // Cannot be late: nobody else knows this gate yet.
-            let _ = gate.accept(Accept::default());
+            gate.let_in();
         }
         broker.shard(socket.shard()).push(Command::Reserve(Box::new(Reserve {
             socket: Arc::clone(&socket),
@@ -114,7 +122,7 @@ impl Reservation {
             worker,
             open,
         })));
-        Some(Self { broker: Arc::clone(broker), socket, gate, answer: receiver, asked: asks, held: true })
+        Some(Self { broker: Arc::clone(broker), socket, gate, answer: receiver, held: true })
     }
 
     /// Waits for the verdict, at most this long.
@@ -127,13 +135,19 @@ impl Reservation {
                 Ok(_) => {
                     // From here on the place belongs to the worker's late answer, see `Gate::late`.
                     self.held = false;
-                    self.socket.set_state(SocketState::Closed);
+                    self.leave_to_late_answer();
                     Verdict::TimedOut
                 }
                 // Decided in this very moment: the sender is at work and answers without delay.
                 Err(_) => (&mut self.answer).await.unwrap_or(Verdict::WorkerGone),
             },
         }
+    }
+
+    /// The client has gone or was answered; only the place is kept, until the handler answers. Nobody who closes a listener waits for that.
+    fn leave_to_late_answer(&self) {
+        self.socket.set_state(SocketState::Closed);
+        self.broker.shard(self.socket.shard()).push(Command::Unanswered(Place::of(&self.socket)));
     }
 
     /// Puts the verdict's token and channels in place. Call it before [`attach`](Self::attach).
@@ -168,11 +182,11 @@ impl Drop for Reservation {
         let command = match self.gate.state.compare_exchange(PENDING, TIMED_OUT, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => {
                 // Given up while the worker may still be thinking: as with a deadline, its answer cleans up.
-                self.socket.set_state(SocketState::Closed);
+                self.leave_to_late_answer();
                 return;
             }
             // Let in by a handler, whether or not we have seen it yet: it will be told of the end.
-            Err(ACCEPTED) if self.asked => Command::AcceptedLate(place),
+            Err(ACCEPTED) if self.gate.asked.load(Ordering::Acquire) => Command::AcceptedLate(place),
             Err(_) => Command::Abandon(place),
         };
         self.broker.shard(self.socket.shard()).push(command);

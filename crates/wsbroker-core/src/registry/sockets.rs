@@ -157,15 +157,6 @@ impl Socket {
         usize::from(self.shard)
     }
 
-    pub(crate) fn state(&self) -> SocketState {
-        match self.state.load(Ordering::Acquire) {
-            0 => SocketState::Opening,
-            1 => SocketState::Open,
-            2 => SocketState::Closing,
-            _ => SocketState::Closed,
-        }
-    }
-
     pub(crate) fn set_state(&self, state: SocketState) {
         self.state.store(state as u8, Ordering::Release);
     }

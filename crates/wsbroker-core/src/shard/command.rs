@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Abandon(Place),
     /// It was let in after the client had gone: it gets a close event.
     AcceptedLate(Place),
+    /// Its client has gone, and the worker may never answer: it counts no more among its listener's connections.
+    Unanswered(Place),
     /// The socket's window has room again.
     Resume(Place),
     /// A worker's window has room again.

@@ -62,6 +62,8 @@ pub(super) struct Connection {
     pub(super) receive_held: usize,
     /// How it ended, for a connection that ended before its 101.
     early_end: Option<(CloseCode, Box<str>)>,
+    /// Counts no more among its listener's connections.
+    left: bool,
 }
 
 /// Where a connection stands. Only this module moves it forward.
@@ -113,6 +115,7 @@ impl Connection {
             deadline: 0,
             receive_held: 0,
             early_end: None,
+            left: false,
         }
     }
 
@@ -434,7 +437,14 @@ impl Connection {
             }
             None => ctx.homeless.push(Arc::clone(&self.socket), kind, Bytes::new()),
         }
-        ctx.leaving.push(Arc::clone(&self.endpoint));
+        self.leave_endpoint(ctx);
+    }
+
+    /// Counts no more among its listener's connections.
+    pub(super) fn leave_endpoint(&mut self, ctx: &mut Context) {
+        if !std::mem::replace(&mut self.left, true) {
+            ctx.leaving.push(Arc::clone(&self.endpoint));
+        }
     }
 
     /// Let in by a worker after its client had been answered 503: it has its close event, and nothing else.
@@ -453,7 +463,7 @@ impl Connection {
         if let Some(worker) = self.worker.take() {
             worker.release();
         }
-        ctx.leaving.push(Arc::clone(&self.endpoint));
+        self.leave_endpoint(ctx);
         self.die(ctx);
     }
 

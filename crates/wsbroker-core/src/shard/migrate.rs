@@ -8,7 +8,7 @@ use rustc_hash::FxHashMap;
 use super::{Place, Shard};
 use crate::{
     dispatch::WorkerEntry,
-    event::{Accept, Event, EventKind},
+    event::{Event, EventKind},
     ids::SocketId,
     registry::Socket,
     worker::Handlers,
@@ -71,8 +71,7 @@ impl Shard {
             };
             match event.kind {
                 EventKind::Open(open) if !worker.handlers.contains(Handlers::OPEN) => {
-                    // Too late only if the client has had its 503, and then the reply sees to the rest.
-                    let _ = open.reply.accept(Accept::default());
+                    open.reply.let_in();
                 }
                 kind if !worker.handlers.contains(wanted(&kind)) => {
                     if let Some(cost) = kind.cost() {

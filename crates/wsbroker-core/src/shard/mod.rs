@@ -353,11 +353,16 @@ impl Shard {
                     connection.accepted_late(&mut self.ctx);
                 }
             }
-            Command::Resume(place) => {
+            Command::Unanswered(place) => {
                 if let Some(connection) = self.connections.find(place) {
-                    if connection.paused == Pause::Window {
-                        connection.resume(&mut self.ctx);
-                    }
+                    connection.leave_endpoint(&mut self.ctx);
+                }
+            }
+            Command::Resume(place) => {
+                if let Some(connection) = self.connections.find(place)
+                    && connection.paused == Pause::Window
+                {
+                    connection.resume(&mut self.ctx);
                 }
             }
             Command::WorkerRoom(worker) => {

@@ -83,7 +83,7 @@ impl Outbox {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.len == 0 && self.pong.is_none()
+        self.len == 0
     }
 
     /// Appends a whole frame that lies in `arena`.
@@ -100,11 +100,11 @@ impl Outbox {
     /// Appends a copy of whole frames.
     pub(super) fn push_copy(&mut self, frames: &[u8], spare: &mut Spare) {
         self.len += frames.len();
-        if let Some(Chunk::Copied(last)) = self.chunks.back_mut() {
-            if last.len() + frames.len() <= CHUNK {
-                last.extend_from_slice(frames);
-                return;
-            }
+        if let Some(Chunk::Copied(last)) = self.chunks.back_mut()
+            && last.len() + frames.len() <= CHUNK
+        {
+            last.extend_from_slice(frames);
+            return;
         }
         let mut chunk = spare.take(frames.len());
         chunk.extend_from_slice(frames);
@@ -222,10 +222,11 @@ impl Outbox {
     /// have an arena to themselves.
     fn unshare(&mut self) {
         for chunk in &mut self.chunks {
-            if let Chunk::Shared(bytes) = chunk {
-                if bytes.len() < 64 << 10 && !bytes.is_unique() {
-                    *bytes = Bytes::copy_from_slice(bytes);
-                }
+            if let Chunk::Shared(bytes) = chunk
+                && bytes.len() < 64 << 10
+                && !bytes.is_unique()
+            {
+                *bytes = Bytes::copy_from_slice(bytes);
             }
         }
     }

@@ -27,7 +27,7 @@ impl Shard {
         let mut slow: Vec<_> = self
             .connections
             .all()
-            .filter(|connection| connection.phase != Phase::Dead && connection.outbox.len() > 0)
+            .filter(|connection| connection.phase != Phase::Dead && !connection.outbox.is_empty())
             .map(|connection| (connection.outbox.len(), connection.socket.slot()))
             .collect();
         slow.sort_unstable_by(|a, b| b.cmp(a));

@@ -1,5 +1,7 @@
 //! A worker on a thread, a client on a blocking socket, and waiting with a deadline.
 #![allow(dead_code, unreachable_pub)]
+// Not in a test function, so clippy.toml does not see that it is one.
+#![allow(clippy::unwrap_used)]
 
 use std::{
     collections::VecDeque,
@@ -59,6 +61,7 @@ pub enum Seen {
     Drain,
 }
 
+type OpenHandler = Box<dyn FnMut(&mut Scope<'_>, SocketId) -> Option<Accept> + Send>;
 type Handler = Box<dyn FnMut(&mut Scope<'_>, SocketId, &Seen) + Send>;
 
 #[derive(Default)]
@@ -99,12 +102,7 @@ impl TestWorker {
     }
 
     /// With a handler for open events: `None` drops the reply.
-    pub fn opening(
-        broker: &Broker,
-        handlers: Handlers,
-        open: Box<dyn FnMut(&mut Scope<'_>, SocketId) -> Option<Accept> + Send>,
-        handler: Handler,
-    ) -> Self {
+    pub fn opening(broker: &Broker, handlers: Handlers, open: OpenHandler, handler: Handler) -> Self {
         let queue = Arc::new(Queue::default());
         let handle = broker.add_worker(Arc::clone(&queue) as Arc<dyn Worker>, handlers);
         let (own, broker) = (Arc::clone(&queue), broker.clone());
@@ -133,13 +131,7 @@ impl Drop for TestWorker {
     }
 }
 
-fn run(
-    queue: &Queue,
-    broker: &Broker,
-    handle: WorkerHandle,
-    mut open: Box<dyn FnMut(&mut Scope<'_>, SocketId) -> Option<Accept> + Send>,
-    mut handler: Handler,
-) {
+fn run(queue: &Queue, broker: &Broker, handle: WorkerHandle, mut open: OpenHandler, mut handler: Handler) {
     let mut cork = broker.cork();
     loop {
         let batch = {
@@ -180,7 +172,7 @@ fn handle_one(
     handle: &WorkerHandle,
     event: Event,
     data: &[u8],
-    open: &mut Box<dyn FnMut(&mut Scope<'_>, SocketId) -> Option<Accept> + Send>,
+    open: &mut OpenHandler,
     handler: &mut Handler,
 ) {
     let Event { socket, kind } = event;

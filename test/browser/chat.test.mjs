@@ -52,7 +52,7 @@ describe('example/chat in a browser', { skip, timeout: 180_000 }, () => {
     return page;
   }
 
-  const connected = (page) => page.getByRole('status').filter({ hasText: 'Connected' }).waitFor({ state: 'attached' });
+  const connected = (page, timeout = DEADLINE) => page.getByRole('status').filter({ hasText: 'Connected' }).waitFor({ state: 'attached', timeout });
   const log = (page) => page.getByRole('log');
   const people = (page) => page.getByLabel('Who is here').getByRole('listitem');
 
@@ -208,8 +208,9 @@ describe('example/chat in a browser', { skip, timeout: 180_000 }, () => {
     await katherine.screenshot({ path: `${out}chat-offline.png` });
 
     chat = await startChat(ports);
-    await connected(katherine);
-    await connected(dorothy);
+    // They try by themselves, and wait up to 15 s between two attempts when the server takes long to come back.
+    await connected(katherine, 2 * DEADLINE);
+    await connected(dorothy, 2 * DEADLINE);
     await eventually(names(dorothy), ['Dorothy', 'Katherine']);
     await log(dorothy).getByText('written while offline').waitFor();
     await log(katherine).getByText('Sending…').waitFor({ state: 'detached' });

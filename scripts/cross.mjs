@@ -49,10 +49,8 @@ for (const one of platforms) {
     continue;
   }
   console.log(`${one.name}: building for ${one.triple}`);
-  const napi = path.join(root, 'node_modules/.bin', process.platform === 'win32' ? 'napi.cmd' : 'napi');
-  const args = ['build', '--release', '--platform', '--no-js', '--manifest-path', 'crates/wsbroker/Cargo.toml', '--package-json-path', 'package.json'];
-  args.push('--output-dir', 'lib', '--target', one.triple, ...(one.triple === host ? [] : ['--cross-compile']));
-  const { status } = spawnSync(napi, args, { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' });
+  const args = ['scripts/build.mjs', '--native-only', '--target', one.triple, ...(one.triple === host ? [] : ['--cross'])];
+  const { status } = spawnSync(process.execPath, args, { cwd: root, stdio: 'inherit' });
   const file = `${main.name}.${one.name}.node`;
   if (status !== 0 || !existsSync(path.join(root, 'lib', file))) {
     console.log(`${one.name}: FAILED`);

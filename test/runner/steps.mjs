@@ -87,8 +87,8 @@ const rust = [
   },
 ];
 
-const GENERATED = ['lib', 'src/native.d.cts', 'README.md', 'docs/reference.md', 'platforms'];
-const SOURCES = ['src', 'crates', 'scripts'];
+const GENERATED = ['lib', 'README.md', 'platforms'];
+const SOURCES = ['src', 'scripts', 'package.json'];
 const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' });
 
 const build = [
@@ -105,7 +105,7 @@ const build = [
       }
       const dirty = git('status', '--porcelain', '--', ...GENERATED).stdout;
       if (dirty === '') return one;
-      const editing = git('status', '--porcelain', '--', ...SOURCES, ':!src/native.d.cts').stdout;
+      const editing = git('status', '--porcelain', '--', ...SOURCES).stdout;
       // Somebody who is changing the sources has just had them regenerated, and commits both together.
       if (editing !== '' && process.env.CI !== 'true') return { ...one, note: `to be committed together with the sources:\n${dirty}` };
       await run('git', ['--no-pager', 'diff', '--stat', '--', ...GENERATED], { log });
@@ -152,8 +152,8 @@ export const steps = [
   ...types,
   // A stand-in takes the addon's place there.
   ...folder('unit', 'unit tests', 'test/unit', { after: ['TypeScript'] }),
+  ...folder('native', 'the addon alone', 'test/native', {}),
   ...runtimes,
-  ...folder('examples', 'examples', 'test/example', {}),
   ...folder('browser', 'browser', 'test/browser', { missing: browserMissing }),
   nodeTest('readme', 'README examples', ['test/readme.test.mjs'], {
     env: async () => ({ BUN: (await findBun()).binary ?? '' }),

@@ -23,9 +23,9 @@ const enum Control {
   Settled = 1,
   /** How many slots there are. */
   Slots = 2,
-  /** 1 = `handlers: 'concurrent'`, valid if the next word is not 0. */
+  /** 1 = `handlers: 'concurrent'`. Written, like the next one, when this worker joins a broker. */
   Concurrent = 4,
-  /** `handlerTimeout` + 1; 0 = the addon says nothing and `settings` decides. */
+  /** `handlerTimeout` + 1; 0 = there is no broker yet. */
   HandlerTimeout = 5,
 }
 
@@ -44,12 +44,6 @@ const NAMES: readonly HandlerName[] = [
   'handleOpen', 'handleOpen', 'handleTextMessage', 'handleBinaryMessage', 'handleBinaryMessage', 'handleClose', 'handleDrain',
 ];
 
-/** How handlers of one connection follow each other. Read at every batch, so that it can change. */
-export interface DispatchSettings {
-  concurrent: boolean;
-  handlerTimeout: number;
-}
-
 export type DispatchNative = Pick<Native, 'openVerdict' | 'settle' | 'slotToken' | 'tokenVersion'>;
 
 export interface Dispatcher {
@@ -66,7 +60,7 @@ export interface Dispatcher {
 interface CachedToken { version: number; bytes: Buffer }
 
 /** @param goodbye called when the addon says that the broker is gone, which only happens in threads of the user's own */
-export function createDispatcher(native: DispatchNative, table: HandlerTable, settings: Readonly<DispatchSettings>, goodbye: () => void): Dispatcher {
+export function createDispatcher(native: DispatchNative, table: HandlerTable, goodbye: () => void): Dispatcher {
   const { self, handleOpen, handleTextMessage, handleBinaryMessage, handleClose, handleDrain } = table;
   const { openVerdict, settle, slotToken, tokenVersion } = native;
   const { setInterval, clearInterval } = globalThis;
@@ -108,7 +102,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, se
     if (stopped) return;
     if (count === 0) return goodbye();
     const epoch = control[Control.TokenEpoch];
-    const serial = !isConcurrent();
+    const serial = control[Control.Concurrent] === 0;
     for (let i = 0; i < count; i++) {
       const id = ids[i] as number;
       const slot = slots[i] as number;
@@ -346,13 +340,8 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, se
     goOn(heir);
   }
 
-  function isConcurrent(): boolean {
-    return control[Control.HandlerTimeout] === 0 ? settings.concurrent : control[Control.Concurrent] === 1;
-  }
-
   function handlerTimeout(): number {
-    const told = control[Control.HandlerTimeout] as number;
-    return told === 0 ? settings.handlerTimeout : told - 1;
+    return Math.max(0, (control[Control.HandlerTimeout] as number) - 1);
   }
 
   function report(error: unknown, kind: Kind, id: number): void {

@@ -4,7 +4,7 @@ import { native } from './load.cjs';
 import { loadWorker, workerFile } from './modules.cjs';
 import type { NativeListenOptions } from './native.cjs';
 import { Pool } from './pool.cjs';
-import { currentRegistration, settings, thread, type Registration } from './register.cjs';
+import { currentRegistration, thread, type Registration } from './register.cjs';
 import { errorText } from './report.cjs';
 import type { Server, ShutdownReport, WorkerEvent } from './types.cjs';
 import type { ProcessOptions, StartRequest } from './validate.cjs';
@@ -17,7 +17,6 @@ type Workers = { readonly file: string } & ({ readonly pool: Pool } | { readonly
 /** All process-wide options but `threads`, which counts only where there is a module. */
 type Agreed = Omit<ProcessOptions, 'threads'>;
 
-const HANDLER_DEFAULTS = { ...settings };
 /** For `handleStop` of workers that must go because another did not load. */
 const UNDO_TIMEOUT = 5_000;
 /** For `handleStop` even if connections have used up the time that `shutdown` has. */
@@ -55,8 +54,7 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
     checkWorkers(file, request.process.threads);
     if (agreed === undefined) {
       agreed = options;
-      Object.assign(settings, { concurrent: options.handlers === 'concurrent', handlerTimeout: options.handlerTimeout });
-      undo.push(forget);
+      undo.push(() => (agreed = undefined));
     }
     const { onWorker } = request;
     if (onWorker !== undefined && !watchers.has(onWorker)) {
@@ -113,8 +111,8 @@ async function shutdown(code: number, timeout: number): Promise<ShutdownReport> 
   const left = Math.max(LEAST_TIMEOUT, deadline - performance.now());
   await Promise.all([workers !== undefined && 'pool' in workers ? workers.pool.stop(left) : undefined, currentRegistration()?.stop(left)]);
   workers = undefined;
+  agreed = undefined;
   watchers.clear();
-  forget();
   return { closed, terminated };
 }
 
@@ -134,8 +132,8 @@ function defaults(): Agreed {
   const { memory, cpus } = native.brokerDefaults();
   const quarter = Math.max(1, Math.floor(memory / 4));
   return {
-    handlers: HANDLER_DEFAULTS.concurrent ? 'concurrent' : 'serial',
-    handlerTimeout: HANDLER_DEFAULTS.handlerTimeout,
+    handlers: 'serial',
+    handlerTimeout: 30_000,
     ioThreads: Math.max(1, Math.floor(cpus / 2)),
     maxSendMemory: quarter,
     maxReceiveMemory: quarter,
@@ -152,11 +150,6 @@ function nativeOptions(options: Agreed): NativeListenOptions['process'] {
   return { ioThreads, maxSendMemory, maxReceiveMemory, maxInFlight, maxPendingUpgrades, concurrent: options.handlers === 'concurrent', handlerTimeout };
 }
 
-function forget(): void {
-  agreed = undefined;
-  Object.assign(settings, HANDLER_DEFAULTS);
-}
-
 function conflict(name: string, before: unknown, now: unknown): WSBrokerError {
   return new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${String(before)} since an earlier start, got ${String(now)}`);
 }
@@ -165,7 +158,7 @@ function conflict(name: string, before: unknown, now: unknown): WSBrokerError {
 
 function checkWorkers(file: string | undefined, threads: number | undefined): void {
   if (file === undefined) {
-    if (workers !== undefined || currentRegistration() !== undefined || (native.workerCount?.() ?? 1) > 0) return;
+    if (workers !== undefined || currentRegistration() !== undefined || native.workerCount() > 0) return;
     throw new WSBrokerError('ERR_WSBROKER_NO_WORKER', 'start: "workerPath" is needed, since no worker is registered (registerWorkerThread)');
   }
   if (workers === undefined) {
@@ -186,7 +179,7 @@ async function readyWorkers(file: string | undefined, threads: number | undefine
       undo.push(() => void loading.then((late) => late.stop(UNDO_TIMEOUT), () => undefined));
       workers = { file, registration: await unlessShutdown(signal, loading) };
     } else {
-      const pool = new Pool(file, threads ?? Math.max(4, native.brokerDefaults().cpus), { ...settings }, watchers);
+      const pool = new Pool(file, threads ?? Math.max(4, native.brokerDefaults().cpus), watchers);
       undo.push(() => pool.stop(UNDO_TIMEOUT));
       await unlessShutdown(signal, pool.start());
       workers = { file, pool };
@@ -202,7 +195,7 @@ async function readyWorkers(file: string | undefined, threads: number | undefine
 
 /** A `start` that failed leaves no broker with its options behind, unless another thread uses it. */
 async function dropUnusedBroker(): Promise<void> {
-  if (servers.size > 0 || agreed !== undefined || currentRegistration() !== undefined || (native.workerCount?.() ?? 0) > 0) return;
+  if (servers.size > 0 || agreed !== undefined || currentRegistration() !== undefined || native.workerCount() > 0) return;
   await native.shutdownBroker(1001, 0);
 }
 

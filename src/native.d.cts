@@ -12,7 +12,7 @@ export interface NativeProcessOptions {
   maxReceiveMemory: number;
   maxInFlight: { messages: number; bytes: number; workerBytes: number };
   maxPendingUpgrades: number;
-  /** For workers in threads that `start` cannot reach: told to them through the control block. */
+  /** Told, like the next one, to all workers through their control blocks. */
   concurrent: boolean;
   handlerTimeout: number;
 }
@@ -75,7 +75,7 @@ export interface Native {
   drain(): void;
   settle(): void;
   /** Workers attached in the whole process, by whichever thread. */
-  workerCount?(): number;
+  workerCount(): number;
   openVerdict(slot: number, accepted: true, detail?: NativeAccept): void;
   openVerdict(slot: number, accepted: false, detail: NativeReject): void;
   slotToken(slot: number): Buffer | undefined;

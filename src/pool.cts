@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
-import type { DispatchSettings } from './dispatch.cjs';
 import { fromPortable, WSBrokerError } from './errors.cjs';
 import { complain, errorText } from './report.cjs';
 import { within } from './time.cjs';
@@ -29,7 +28,6 @@ export class Pool {
   constructor(
     readonly file: string,
     readonly threads: number,
-    readonly settings: DispatchSettings,
     readonly watchers: ReadonlySet<(event: WorkerEvent) => void>,
   ) {}
 
@@ -50,7 +48,7 @@ export class Pool {
   }
 
   #launch(failures: number): Member {
-    const member = new Member(this.file, this.settings);
+    const member = new Member(this.file);
     this.#members.add(member);
     member.ready.then(
       () => this.#tell({ type: 'started', workerId: member.id }),
@@ -102,9 +100,9 @@ class Member {
   readonly #born = performance.now();
   #error: unknown;
 
-  constructor(file: string, settings: DispatchSettings) {
+  constructor(file: string) {
     const { port1, port2 } = new MessageChannel();
-    const wsbroker: WorkerStart = { file, settings, port: port2 };
+    const wsbroker: WorkerStart = { file, port: port2 };
     const worker = new Worker(join(__dirname, 'worker.cjs'), { workerData: { wsbroker }, transferList: [port2] });
     this.#worker = worker;
     this.#port = port1;

@@ -1,13 +1,10 @@
 import { isMainThread } from 'node:worker_threads';
-import { createDispatcher, type Dispatcher, type DispatchSettings } from './dispatch.cjs';
+import { createDispatcher, type Dispatcher } from './dispatch.cjs';
 import { WSBrokerError } from './errors.cjs';
 import { handlerTable, type HandlerTable } from './handlers.cjs';
 import { native } from './load.cjs';
 import { isThenable } from './report.cjs';
 import { within } from './time.cjs';
-
-/** What handlers of this thread go by. `start` and the pool write it. */
-export const settings: DispatchSettings = { concurrent: false, handlerTimeout: 30_000 };
 
 /** What this thread is to the pool. */
 export const thread = {
@@ -71,7 +68,7 @@ export class Registration {
   }
 
   #attach(): void {
-    const dispatcher = createDispatcher(native, this.#table, settings, () => void this.stop(GOODBYE_TIMEOUT));
+    const dispatcher = createDispatcher(native, this.#table, () => void this.stop(GOODBYE_TIMEOUT));
     // The main thread is kept alive by its servers, a pool's thread by its port, a thread of the user's own by this.
     const keepAlive = !isMainThread && !thread.inPool;
     const again = (): void => {

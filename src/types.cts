@@ -212,12 +212,15 @@ export interface StartOptions {
   readonly ioThreads?: number | undefined;
 
   /**
-   * The paths to serve, such as `'/chat'` or `['/chat', '/feed']`; others are answered with 404. `'*'`, the default, is every path. Servers may share one address if
+   * The paths to serve, exactly, such as `'/chat'` or `['/chat', '/feed']`; others are answered with 404. `'*'`, the default, is every path. Servers may share one address if
    * their paths differ.
    */
   readonly path?: string | readonly string[] | undefined;
 
-  /** Subprotocols that are served: the first of the client's offers that is in the list is answered, unless `handleOpen` chooses. Default: none. */
+  /**
+   * Subprotocols, best first: the first of them that the client offers too is answered, unless `handleOpen` chooses. A client that offers none of them is let in
+   * without one; browsers then fail the connection themselves. Default: none.
+   */
   readonly protocols?: readonly string[] | undefined;
 
   /** The largest message, 1 to 536,870,888 (the longest string there is). A larger one closes its connection with 1009. Default 1 MiB. */
@@ -229,7 +232,7 @@ export interface StartOptions {
   /** For `handleOpen` to decide, at least 1. Then the answer is 503. Default 10,000. */
   readonly openTimeout?: number | undefined;
 
-  /** Process-wide. Upgrades that wait for a verdict at once, at least 1. Any more are answered with 503. Default 4,096. */
+  /** Process-wide. Connections that may be between accept and 101 at once, at least 1. Any more are answered with 503. Default 4,096. */
   readonly maxPendingUpgrades?: number | undefined;
 
   /** The request's head, 256 to 1 MiB, and at most 100 headers. A larger one is answered with 431. Default 16 KiB. */

@@ -1,8 +1,7 @@
 import { workerData, type MessagePort } from 'node:worker_threads';
-import type { DispatchSettings } from './dispatch.cjs';
 import { toPortable, type PortableError } from './errors.cjs';
 import { loadWorker } from './modules.cjs';
-import { currentRegistration, settings, thread } from './register.cjs';
+import { currentRegistration, thread } from './register.cjs';
 import { complain } from './report.cjs';
 
 // The entry of the pool's threads. It talks to src/pool.cts over a port of its own, because the thread's usual one is the user's.
@@ -10,7 +9,6 @@ import { complain } from './report.cjs';
 /** What the pool gives to a thread, as `workerData.wsbroker`. */
 export interface WorkerStart {
   readonly file: string;
-  readonly settings: DispatchSettings;
   readonly port: MessagePort;
 }
 
@@ -18,10 +16,9 @@ export type ToWorker = { readonly type: 'stop'; readonly timeout: number };
 
 export type FromWorker = { readonly type: 'ready' } | { readonly type: 'failed'; readonly error: PortableError };
 
-const { file, port, settings: given } = (workerData as { wsbroker: WorkerStart }).wsbroker;
+const { file, port } = (workerData as { wsbroker: WorkerStart }).wsbroker;
 
 thread.inPool = true;
-Object.assign(settings, given);
 
 const tell = (message: FromWorker): void => port.postMessage(message);
 

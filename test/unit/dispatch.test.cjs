@@ -203,16 +203,6 @@ test('concurrent_handlers_do_not_wait', async () => {
   await server.close();
 });
 
-test('the_addon_tells_threads_of_the_users_own_how_handlers_follow_each_other', async () => {
-  const seen = [];
-  worker({ handleTextMessage: async (data) => void seen.push(data) });
-  const { control } = fake.worker().block;
-  control[4] = 1;
-  control[5] = 1;
-  deliver(text(1, 'a'), text(1, 'b'));
-  assert.deepEqual(seen, ['a', 'b']);
-});
-
 test('a_handler_that_takes_too_long_is_told_of_and_the_next_event_goes_on', async () => {
   const seen = [];
   const late = deferred();

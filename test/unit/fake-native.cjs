@@ -13,6 +13,7 @@ const tokens = new Map();
 let worker;
 let version = 0;
 let listeners = 0;
+let handling;
 
 /** A control block as the addon makes it, with a way to deliver through it. */
 function controlBlock() {
@@ -31,6 +32,13 @@ function controlBlock() {
     settled: new Int32Array(buffer, 1024, SLOTS),
     state: new Uint8Array(buffer, 1024 + 4 * SLOTS, SLOTS),
   };
+}
+
+/** As the addon does when a worker joins a broker. */
+function tellHandling() {
+  if (worker === undefined || handling === undefined) return;
+  worker.block.control[4] = Number(handling.concurrent);
+  worker.block.control[5] = handling.handlerTimeout + 1;
 }
 
 /** Delivers events as one batch and returns their slots. */
@@ -55,13 +63,21 @@ function deliver(...events) {
 
 const quiet = {
   brokerDefaults: () => ({ memory: 2 ** 32, cpus: 2 }),
-  listen: async () => ++listeners,
+  async listen({ process }) {
+    handling = process;
+    tellHandling();
+    return ++listeners;
+  },
   listenerAddress: () => ({ address: '127.0.0.1', port: 4321, url: 'ws://127.0.0.1:4321' }),
   closeListener: async () => undefined,
-  shutdownBroker: async () => ({ closed: 0, terminated: 0 }),
+  async shutdownBroker() {
+    handling = undefined;
+    return { closed: 0, terminated: 0 };
+  },
   attachWorker(mask, dispatch, again, keepAlive) {
     const block = controlBlock();
     worker = { mask, dispatch, again, keepAlive, block, next: 0, socketOf: [] };
+    tellHandling();
     return { workerId: 1, control: block.buffer };
   },
   detachWorker: () => (worker = undefined),

@@ -1,0 +1,58 @@
+// What the types promise, and what they must refuse.
+import { shutdown, start, WSBrokerError } from 'wsbroker';
+import * as wsbroker from 'wsbroker';
+import type { Data, SendResult, Server, ShutdownReport, StartOptions, WorkerEvent, WorkerInterface, WSBrokerErrorCode } from 'wsbroker';
+
+type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false;
+const same = <A, B>(_: Same<A, B>): void => undefined;
+
+same<Data, string | ArrayBuffer | Uint8Array>(true);
+same<ReturnType<typeof wsbroker.send>, SendResult>(true);
+same<SendResult, 1 | 0 | -1>(true);
+same<ReturnType<typeof wsbroker.subscribe>, boolean>(true);
+same<ReturnType<typeof wsbroker.sendToChannel>, number>(true);
+same<ReturnType<typeof wsbroker.getToken>, Buffer | undefined>(true);
+same<ReturnType<typeof wsbroker.getSubscriptions>, (string | Buffer)[]>(true);
+same<Awaited<ReturnType<typeof start>>, Server>(true);
+same<Awaited<ReturnType<typeof shutdown>>, ShutdownReport>(true);
+
+// Values that may be absent need no ceremony, under exactOptionalPropertyTypes too.
+const options: StartOptions = {
+  bind: '127.0.0.1:0',
+  workerPath: process.env['WORKER'],
+  threads: undefined,
+  path: ['/a', '/b'] as const,
+  protocols: ['v1'],
+  maxInFlight: { bytes: 1024 },
+  overflow: 'dropNewest',
+  onWorker: ({ type, workerId, reason }: WorkerEvent) => console.log(type, workerId.toFixed(), reason?.message),
+};
+const server = await start(options);
+same<typeof server.port, number>(true);
+await start({ bind: 'unix:/tmp/socket', workerPath: new URL('./worker.js', import.meta.url) });
+
+try {
+  await server.close();
+} catch (error) {
+  if (!(error instanceof WSBrokerError)) throw error;
+  same<typeof error.code, WSBrokerErrorCode>(true);
+}
+
+// @ts-expect-error without an address
+await start({ workerPath: './worker.js' });
+// @ts-expect-error a number that is text
+await start({ bind: 'a:1', threads: '4' });
+// @ts-expect-error an option that does not exist
+await start({ bind: 'a:1', maxPayLoad: 1 });
+// @ts-expect-error not yet
+await start({ bind: 'a:1', overflow: 'dropOldest' });
+// @ts-expect-error no data
+wsbroker.send(1, { text: 'x' });
+// @ts-expect-error an id is a number
+wsbroker.subscribe('1', 'room');
+// @ts-expect-error a verdict is no string
+({ handleOpen: () => 'yes' }) satisfies WorkerInterface;
+// @ts-expect-error null fails closed, so it is a mistake
+({ handleOpen: async () => null }) satisfies WorkerInterface;
+// @ts-expect-error a handler that does not exist
+({ handleTextMesage: () => undefined }) satisfies WorkerInterface;

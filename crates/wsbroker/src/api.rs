@@ -137,7 +137,14 @@ fn listener_config(options: NativeListenOptions) -> std::result::Result<Listener
     let overflow = match options.overflow.as_str() {
         "close" => Overflow::Close,
         "dropNewest" => Overflow::DropNewest,
-        other => return Err(Failure::wrong_value("start", "overflow", "'close' or 'dropNewest'", format_args!("'{other}'"))),
+        other => {
+            return Err(Failure::wrong_value(
+                "start",
+                "overflow",
+                "'close' or 'dropNewest'",
+                format_args!("'{other}'"),
+            ));
+        }
     };
     Ok(ListenerConfig {
         bind: options.bind.parse::<Bind>()?,
@@ -235,7 +242,10 @@ pub fn close_listener(env: &Env, listener: u32) -> Result<Object<'_>> {
 #[napi(ts_return_type = "Promise<NativeShutdownReport>")]
 pub fn shutdown_broker(env: &Env, code: u32, timeout: f64) -> Result<Object<'_>> {
     let code = u16::try_from(code).ok().and_then(CloseCode::new).unwrap_or(CloseCode::GOING_AWAY);
-    let report = |closed: usize, terminated: usize| NativeShutdownReport { closed: closed as f64, terminated: terminated as f64 };
+    let report = |closed: usize, terminated: usize| NativeShutdownReport {
+        closed: closed as f64,
+        terminated: terminated as f64,
+    };
     let (generation, broker) = global::broker();
     let Some(broker) = broker else { return settled(env, Ok(report(0, 0))) };
     promise(env, &broker.clone(), async move {

@@ -1,10 +1,12 @@
 //! The events of one call into JavaScript, and the values that go with them.
 
-use wsbroker_core::EventKind;
+use bytes::Bytes;
+use wsbroker_core::{Event, EventKind};
 
 use crate::{
     convert,
-    inbox::{InHand, Inbox},
+    desk::Place,
+    inbox::{Inbox, Position, bytes_of},
     raw::{Env, Failed, Scratch, Value},
     slots::{BATCH, Control, Slots, Told},
 };
@@ -25,16 +27,36 @@ const DRAIN: i32 = 6;
 pub(crate) struct Call<'s> {
     /// How many there are, then one value each.
     values: [Value<'s>; BATCH + 1],
-    slots: [u32; BATCH],
-    count: usize,
+    taken: Taken,
     /// Bytes that the shared ArrayBuffer needs; `None` when nothing lies in one.
     shared: Option<usize>,
+}
+
+/// Where the events of a call are.
+#[derive(Clone, Copy)]
+pub(crate) struct Taken {
+    places: [(u32, Position); BATCH],
+    count: usize,
+}
+
+impl Taken {
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.count
+    }
+
+    /// The slot and the position of each, in order.
+    #[inline]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, Position)> + '_ {
+        self.places.iter().take(self.count).copied()
+    }
 }
 
 impl<'s> Call<'s> {
     /// One without events.
     pub(crate) fn new(env: Env<'s>) -> Result<Self, Failed> {
-        Ok(Self { values: [env.undefined()?; BATCH + 1], slots: [0; BATCH], count: 0, shared: None })
+        let taken = Taken { places: [Default::default(); BATCH], count: 0 };
+        Ok(Self { values: [env.undefined()?; BATCH + 1], taken, shared: None })
     }
 
     /// Takes the next events, at most `room`, as far as there are slots. Returns those that could not be made into values.
@@ -42,56 +64,67 @@ impl<'s> Call<'s> {
         &mut self,
         env: Env<'s>,
         inbox: &mut Inbox,
-        slots: &mut Slots<InHand>,
+        slots: &mut Slots<Place>,
         control: &Control,
         scratch: &mut Scratch,
         room: usize,
-    ) -> Vec<InHand> {
+    ) -> Vec<Position> {
         let mut lost = Vec::new();
-        while self.count < room.min(BATCH) && !slots.is_full() {
-            let Some(in_hand) = inbox.next() else { break };
-            let mut told = Told::default();
-            let Ok(value) = self.value(env, &in_hand, &mut told, scratch) else {
-                lost.push(in_hand);
+        while self.taken.count < room.min(BATCH) && !slots.is_full() {
+            let Some(position) = inbox.advance() else { break };
+            let Some((event, data)) = inbox.get(position) else { break };
+            let mut told = Told {
+                id: event.socket.id().get() as i64 as f64,
+                token: event.socket.token_version(),
+                ..Told::default()
+            };
+            let Ok(value) = self.value(env, event, data, &mut told, scratch) else {
+                lost.push(position);
                 continue;
             };
-            let socket = &in_hand.event.socket;
-            (told.id, told.token) = (socket.id().get() as f64, socket.token_version());
-            match slots.insert(in_hand) {
-                Ok(slot) => told.slot = slot,
-                // Cannot be: it was not full.
-                Err(in_hand) => {
-                    lost.push(in_hand);
-                    break;
-                }
+            let index = self.taken.count;
+            // There is one: it is not full.
+            let Some(slot) = slots.insert(Place::Here(position)) else { break };
+            told.slot = slot;
+            control.reset(slot);
+            control.tell(index, &told);
+            if let (Some(cell), Some(place)) = (self.values.get_mut(index + 1), self.taken.places.get_mut(index)) {
+                (*cell, *place) = (value, (slot, position));
             }
-            control.reset(told.slot);
-            control.tell(self.count, &told);
-            if let (Some(place), Some(slot)) = (self.values.get_mut(self.count + 1), self.slots.get_mut(self.count)) {
-                (*place, *slot) = (value, told.slot);
-            }
-            self.count += 1;
+            self.taken.count += 1;
         }
         if let Some(length) = self.shared {
-            self.share(env, length, slots);
+            self.share(env, length, inbox);
         }
         lost
     }
 
-    /// How many there are, what to call with, and the slots they are in.
-    pub(crate) fn parts(&mut self, env: Env<'s>) -> Result<(usize, &[Value<'s>], &[u32]), Failed> {
+    /// What to call with.
+    pub(crate) fn arguments(&mut self, env: Env<'s>) -> Result<&[Value<'s>], Failed> {
         if let Some(first) = self.values.first_mut() {
-            *first = env.int(self.count as i32)?;
+            *first = env.int(self.taken.count as i32)?;
         }
-        Ok((self.count, self.values.get(..=self.count).ok_or(Failed)?, self.slots.get(..self.count).ok_or(Failed)?))
+        self.values.get(..=self.taken.count).ok_or(Failed)
+    }
+
+    /// Where its events are.
+    pub(crate) fn taken(&self) -> Taken {
+        self.taken
     }
 
     #[inline]
-    fn value(&mut self, env: Env<'s>, in_hand: &InHand, told: &mut Told, scratch: &mut Scratch) -> Result<Value<'s>, Failed> {
-        match &in_hand.event.kind {
+    fn value(
+        &mut self,
+        env: Env<'s>,
+        event: &Event,
+        data: &Bytes,
+        told: &mut Told,
+        scratch: &mut Scratch,
+    ) -> Result<Value<'s>, Failed> {
+        match &event.kind {
             EventKind::Text(payload) => {
                 told.kind = TEXT;
-                env.string(in_hand.bytes(payload), scratch)
+                env.string(bytes_of(payload, data), scratch)
             }
             EventKind::Binary(payload) if payload.len() <= SHARED => {
                 told.kind = SHARED_BYTES;
@@ -103,7 +136,7 @@ impl<'s> Call<'s> {
             }
             EventKind::Binary(payload) => {
                 told.kind = BYTES;
-                env.array_buffer(payload.len(), |bytes| bytes.copy_from_slice(in_hand.bytes(payload)))
+                env.array_buffer(payload.len(), |bytes| bytes.copy_from_slice(bytes_of(payload, data)))
             }
             EventKind::Close { code, reason } => {
                 (told.kind, told.first) = (CLOSE, i32::from(*code));
@@ -123,18 +156,19 @@ impl<'s> Call<'s> {
     /// Puts the small payloads of this call into one ArrayBuffer, each into a part of its own, since handlers may change and keep theirs.
     ///
     /// If the engine has no memory for it, the dispatcher finds `undefined` in its place and reports that.
-    fn share(&mut self, env: Env<'s>, length: usize, slots: &Slots<InHand>) {
-        let taken = self.slots.get(..self.count).unwrap_or_default();
-        let small = |slot: u32| match slots.get(slot) {
-            Some(in_hand) => match &in_hand.event.kind {
-                EventKind::Binary(payload) if payload.len() <= SHARED => Some(in_hand.bytes(payload)),
-                _ => None,
-            },
-            None => None,
+    fn share(&mut self, env: Env<'s>, length: usize, inbox: &Inbox) {
+        let small = |position: Position| match inbox.get(position)? {
+            (Event { kind: EventKind::Binary(payload), .. }, data) if payload.len() <= SHARED => {
+                Some(bytes_of(payload, data))
+            }
+            _ => None,
         };
+        let taken = self.taken;
         let buffer = env.array_buffer(length, |mut rest| {
-            for bytes in taken.iter().filter_map(|slot| small(*slot)) {
-                let Some((part, behind)) = rest.split_at_mut_checked(bytes.len().next_multiple_of(ALIGN)) else { break };
+            for bytes in taken.iter().filter_map(|(_, position)| small(position)) {
+                let Some((part, behind)) = rest.split_at_mut_checked(bytes.len().next_multiple_of(ALIGN)) else {
+                    break;
+                };
                 if let Some(part) = part.get_mut(..bytes.len()) {
                     part.copy_from_slice(bytes);
                 }
@@ -145,8 +179,8 @@ impl<'s> Call<'s> {
             let _ = env.take_exception();
             return;
         };
-        for (value, slot) in self.values.iter_mut().skip(1).zip(taken) {
-            if small(*slot).is_some() {
+        for (value, (_, position)) in self.values.iter_mut().skip(1).zip(taken.iter()) {
+            if small(position).is_some() {
                 *value = buffer;
             }
         }

@@ -71,7 +71,10 @@ functions! {
 
 fn send<'s>(env: Env<'s>, [id, data]: [Value<'s>; 2]) -> Result<'s> {
     let outcome = match socket_id(env, "send", "socketId", id)? {
-        Some(id) => cork::command(env, |_, cork| stage(env, cork, "send", "data", data).map(|staged| cork.send(id, staged))).transpose()?,
+        Some(id) => {
+            cork::command(env, |_, cork| stage(env, cork, "send", "data", data).map(|staged| cork.send(id, staged)))
+                .transpose()?
+        }
         None => None,
     };
     let result = match outcome {
@@ -91,7 +94,9 @@ fn send_to_channel<'s>(env: Env<'s>, [name, data, options]: [Value<'s>; 3]) -> R
     // First, since it may run JavaScript that sends.
     let exclude = convert::exclude(env, CALL, options)?;
     let name = channel(env, CALL, "channel", name)?;
-    let count = cork::command(env, |_, cork| stage(env, cork, CALL, "data", data).map(|staged| cork.publish(&name, staged, &exclude)));
+    let count = cork::command(env, |_, cork| {
+        stage(env, cork, CALL, "data", data).map(|staged| cork.publish(&name, staged, &exclude))
+    });
     let count = match count.transpose()? {
         Some(count) => count,
         None => {
@@ -124,14 +129,17 @@ fn unsubscribe<'s>(env: Env<'s>, [id, name]: [Value<'s>; 2]) -> Result<'s> {
 fn subscribe_many<'s>(env: Env<'s>, [id, names]: [Value<'s>; 2]) -> Result<'s> {
     let id = socket_id(env, "subscribeMany", "socketId", id)?;
     let names = channels(env, "subscribeMany", names)?;
-    let added = id.and_then(|id| cork::with(|broker, cork| names.iter().filter(|name| broker.subscribe(cork, id, name)).count()));
+    let added = id
+        .and_then(|id| cork::with(|broker, cork| names.iter().filter(|name| broker.subscribe(cork, id, name)).count()));
     Ok(env.count(added.unwrap_or(0))?)
 }
 
 fn unsubscribe_many<'s>(env: Env<'s>, [id, names]: [Value<'s>; 2]) -> Result<'s> {
     let id = socket_id(env, "unsubscribeMany", "socketId", id)?;
     let names = channels(env, "unsubscribeMany", names)?;
-    let removed = id.and_then(|id| cork::with(|broker, cork| names.iter().filter(|name| broker.unsubscribe(cork, id, name)).count()));
+    let removed = id.and_then(|id| {
+        cork::with(|broker, cork| names.iter().filter(|name| broker.unsubscribe(cork, id, name)).count())
+    });
     Ok(env.count(removed.unwrap_or(0))?)
 }
 

@@ -19,9 +19,10 @@ pub(crate) fn socket_id(env: Env<'_>, call: &str, name: &str, value: Value<'_>) 
 }
 
 fn exact_id(number: f64) -> Option<SocketId> {
-    // A cast saturates and turns NaN to 0, so what is no integer differs when it comes back.
-    let integer = number as u64;
-    if integer as f64 == number { SocketId::new(integer) } else { None }
+    // A cast saturates and turns NaN to 0, so what is no integer differs when it comes back. Signed, because processors convert that in one
+    // step.
+    let integer = number as i64;
+    if integer as f64 == number { u64::try_from(integer).ok().and_then(SocketId::new) } else { None }
 }
 
 /// Bytes of a `Data` argument, text as UTF-8.
@@ -53,7 +54,13 @@ pub(crate) fn channel(env: Env<'_>, call: &str, name: &str, value: Value<'_>) ->
 ///
 /// # Errors
 /// It is no `Data`; nothing is staged then.
-pub(crate) fn stage(env: Env<'_>, cork: &mut Cork, call: &str, name: &str, value: Value<'_>) -> Result<Staged, Failure> {
+pub(crate) fn stage(
+    env: Env<'_>,
+    cork: &mut Cork,
+    call: &str,
+    name: &str,
+    value: Value<'_>,
+) -> Result<Staged, Failure> {
     struct NoText;
     let text = cork.stage(MessageKind::Text, |arena| if env.append_text(value, arena) { Ok(()) } else { Err(NoText) });
     if let Ok(staged) = text {
@@ -73,14 +80,24 @@ pub(crate) fn stage(env: Env<'_>, cork: &mut Cork, call: &str, name: &str, value
 ///
 /// # Errors
 /// Of the wrong type; a code that may not stand on the wire; a reason over 123 bytes.
-pub(crate) fn close_reason(env: Env<'_>, call: &str, code: Value<'_>, reason: Value<'_>) -> Result<(CloseCode, String), Failure> {
+pub(crate) fn close_reason(
+    env: Env<'_>,
+    call: &str,
+    code: Value<'_>,
+    reason: Value<'_>,
+) -> Result<(CloseCode, String), Failure> {
     let code = if env.is_undefined(code) {
         CloseCode::NORMAL
     } else {
         let number = env.number(code).ok_or_else(|| Failure::wrong_type(env, call, "code", "a number", code))?;
         let exact = (number as u16 as f64 == number).then_some(number as u16);
         exact.and_then(CloseCode::new).ok_or_else(|| {
-            Failure::wrong_value(call, "code", "a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)", number)
+            Failure::wrong_value(
+                call,
+                "code",
+                "a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)",
+                number,
+            )
         })?
     };
     let mut text = BytesMut::new();
@@ -89,7 +106,12 @@ pub(crate) fn close_reason(env: Env<'_>, call: &str, code: Value<'_>, reason: Va
             return Err(Failure::wrong_type(env, call, "reason", "a string", reason));
         }
         if text.len() > MAX_REASON {
-            return Err(Failure::wrong_value(call, "reason", "at most 123 bytes long in UTF-8", format_args!("{} bytes", text.len())));
+            return Err(Failure::wrong_value(
+                call,
+                "reason",
+                "at most 123 bytes long in UTF-8",
+                format_args!("{} bytes", text.len()),
+            ));
         }
     }
     Ok((code, String::from_utf8_lossy(&text).into_owned()))
@@ -111,10 +133,12 @@ pub(crate) fn exclude(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Ve
     }
     if let Some(compress) = env.property(options, c"compress")? {
         // Taken for later: messages are not compressed yet.
-        env.boolean_of(compress).ok_or_else(|| Failure::wrong_type(env, call, "options.compress", "a boolean", compress))?;
+        env.boolean_of(compress)
+            .ok_or_else(|| Failure::wrong_type(env, call, "options.compress", "a boolean", compress))?;
     }
     let Some(exclude) = env.property(options, c"exclude")? else { return Ok(Vec::new()) };
-    let wrong = |value: Value<'_>| Failure::wrong_type(env, call, "options.exclude", "a number or an array of numbers", value);
+    let wrong =
+        |value: Value<'_>| Failure::wrong_type(env, call, "options.exclude", "a number or an array of numbers", value);
     if let Some(number) = env.number(exclude) {
         return Ok(exact_id(number).into_iter().collect());
     }
@@ -128,8 +152,9 @@ pub(crate) fn exclude(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Ve
 /// # Errors
 /// It is no array, or something in it is no `Data`.
 pub(crate) fn channels(env: Env<'_>, call: &str, value: Value<'_>) -> Result<Vec<Bytes>, Failure> {
-    let elements =
-        env.elements(value)?.ok_or_else(|| Failure::wrong_type(env, call, "channels", "an array of strings, ArrayBuffers or Uint8Arrays", value))?;
+    let elements = env.elements(value)?.ok_or_else(|| {
+        Failure::wrong_type(env, call, "channels", "an array of strings, ArrayBuffers or Uint8Arrays", value)
+    })?;
     let read = |(index, element): (usize, Value<'_>)| {
         let mut bytes = BytesMut::new();
         data(env, call, &format!("channels[{index}]"), element, &mut bytes)?;
@@ -176,7 +201,9 @@ pub(crate) fn acceptance(env: Env<'_>, detail: Value<'_>) -> Result<Accept, Fail
 /// Something in it is of the wrong type; a status that is none.
 pub(crate) fn refusal(env: Env<'_>, detail: Value<'_>) -> Result<Reject, Failure> {
     let status = match env.property(detail, c"status")? {
-        Some(value) => env.number(value).ok_or_else(|| Failure::wrong_type(env, VERDICT, "status", "a number", value))?,
+        Some(value) => {
+            env.number(value).ok_or_else(|| Failure::wrong_type(env, VERDICT, "status", "a number", value))?
+        }
         None => 403.0,
     };
     if !(200.0..600.0).contains(&status) {
@@ -210,7 +237,6 @@ fn headers(env: Env<'_>, detail: Value<'_>) -> Result<Vec<(String, String)>, Fai
     };
     pairs.into_iter().map(read).collect()
 }
-
 
 #[cfg(test)]
 mod tests {

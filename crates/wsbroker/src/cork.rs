@@ -40,7 +40,7 @@ struct Thread {
     handing_over: Cell<bool>,
     /// Commands since the last call into JavaScript began.
     commands: Cell<u32>,
-    /// Something was held for too long in this call: look at the clock at every command.
+    /// Something was held for too long in this call: hold nothing more.
     slow: Cell<bool>,
     /// A flush has been asked for.
     scheduled: Cell<bool>,
@@ -94,12 +94,15 @@ impl Thread {
         Some(body(broker, cork))
     }
 
-    /// A clock costs a quarter of a send, so it is read at the 1st, 2nd, 4th, 8th … command of a call; once one was late, at each.
+    /// A clock costs a quarter of a send, so it is read at the 1st, 2nd, 4th, 8th … command of a call. Once one was late, each leaves at once: handlers
+    /// that take so long do not notice the price.
     #[inline]
     fn flush_if_late(&self, cork: &mut Cork) {
         let commands = self.commands.get() + 1;
         self.commands.set(commands);
-        if (commands.is_power_of_two() || self.slow.get()) && cork.age() >= HOLD {
+        if self.slow.get() {
+            cork.flush();
+        } else if commands.is_power_of_two() && cork.age() >= HOLD {
             self.slow.set(true);
             cork.flush();
         }

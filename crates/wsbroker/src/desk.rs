@@ -17,10 +17,10 @@ use std::{
 use wsbroker_core::{Batch, CloseCode, Event, EventKind, Handlers, OpenReply};
 
 use crate::{
-    call::Call,
+    call::{Call, Taken},
     cork::{self, HOLD},
     global,
-    inbox::{InHand, Inbox},
+    inbox::{Inbox, Kept, Position},
     raw::{Env, Failed, Persistent, Scratch, Value, Wake},
     slots::{BATCH, Control, Progress, Slots},
     worker::{Fetched, NodeWorker},
@@ -44,11 +44,12 @@ pub(crate) struct Desk {
     dispatch: Persistent,
     again: Persistent,
     inbox: RefCell<Inbox>,
-    slots: RefCell<Slots<InHand>>,
+    slots: RefCell<Slots<Place>>,
     scratch: RefCell<Scratch>,
-    /// Memory for events that have settled, and for the slots of promises that have; empty between uses.
-    settled: RefCell<Vec<Event>>,
+    /// Memory for the slots of promises that have settled; empty between uses.
     promises: RefCell<Vec<u32>>,
+    /// How many events were kept beyond their call.
+    kept: Cell<u64>,
     /// What a handler costs, lately: decides how many events go into a call.
     pace: Cell<Duration>,
     handing_over: Cell<bool>,
@@ -56,6 +57,14 @@ pub(crate) struct Desk {
     stalled: Cell<bool>,
     /// It has left; what is being handed over is the last.
     leaving: Cell<bool>,
+}
+
+/// Where the event of a slot is.
+pub(crate) enum Place {
+    /// In its batch: it is being handed over.
+    Here(Position),
+    /// By itself: its handler has not settled, or has not been called. With a number that tells their order.
+    Kept(u64, Box<Kept>),
 }
 
 /// Makes this thread a worker, in place of what it was before. Returns the worker's number and its control block for JavaScript.
@@ -84,14 +93,15 @@ pub(crate) fn attach<'s>(
         inbox: RefCell::default(),
         slots: RefCell::new(Slots::new(slots)),
         scratch: RefCell::default(),
-        settled: RefCell::new(Vec::with_capacity(BATCH)),
         promises: RefCell::default(),
+        kept: Cell::new(0),
         pace: Cell::new(Duration::ZERO),
         handing_over: Cell::new(false),
         stalled: Cell::new(false),
         leaving: Cell::new(false),
     });
     DESK.with(|place| *place.borrow_mut() = Some(desk));
+    tracing::debug!(number, ?handlers, "a worker is there");
     global::add_worker(&worker);
     Ok((number, block))
 }
@@ -133,19 +143,29 @@ pub(crate) fn settle(env: Env<'_>) {
 /// The event in that slot.
 pub(crate) fn with_event<R>(slot: u32, body: impl FnOnce(&Event) -> R) -> Option<R> {
     let desk = current()?;
-    let slots = desk.slots.borrow();
-    slots.get(slot).map(|in_hand| body(&in_hand.event))
+    let (slots, inbox) = (desk.slots.borrow(), desk.inbox.borrow());
+    let event = match slots.get(slot)? {
+        Place::Here(position) => inbox.get(*position)?.0,
+        Place::Kept(_, kept) => &kept.event,
+    };
+    Some(body(event))
 }
 
 /// The reply of the open event in that slot; `None` when there is none any more.
 pub(crate) fn take_reply(slot: u32) -> Option<OpenReply> {
     let desk = current()?;
-    let mut slots = desk.slots.borrow_mut();
-    let event = &mut slots.get_mut(slot)?.event;
+    let (mut slots, mut inbox) = (desk.slots.borrow_mut(), desk.inbox.borrow_mut());
+    take_open(match slots.get_mut(slot)? {
+        Place::Here(position) => inbox.get_mut(*position)?,
+        Place::Kept(_, kept) => &mut kept.event,
+    })
+}
+
+/// Takes the question out of an open event. Any other kind that costs as little will do in its place: it is only settled from here on.
+fn take_open(event: &mut Event) -> Option<OpenReply> {
     if !matches!(event.kind, EventKind::Open(_)) {
         return None;
     }
-    // Any other kind that costs as little will do: the event is only settled from here on.
     match std::mem::replace(&mut event.kind, EventKind::Drain) {
         EventKind::Open(open) => Some(open.reply),
         _ => None,
@@ -162,12 +182,12 @@ fn take() -> Option<Rc<Desk>> {
 
 fn torn_down(number: usize) {
     // Another one may have been attached since, in another environment on this thread.
-    if current().is_some_and(|desk| desk.number == number) {
-        if let Some(desk) = take() {
-            // If the environment ends in the middle of a call, that call will never return.
-            desk.handing_over.set(false);
-            desk.leave();
-        }
+    if current().is_some_and(|desk| desk.number == number)
+        && let Some(desk) = take()
+    {
+        // If the environment ends in the middle of a call, that call will never return.
+        desk.handing_over.set(false);
+        desk.leave();
     }
 }
 
@@ -262,56 +282,51 @@ impl Desk {
             let (mut inbox, mut slots) = (self.inbox.borrow_mut(), self.slots.borrow_mut());
             call.fill(env, &mut inbox, &mut slots, self.control(), &mut self.scratch.borrow_mut(), self.room())
         };
-        self.lose(env, lost);
-        let (count, values, taken) = call.parts(env)?;
-        if count == 0 {
+        self.lose(env, &lost);
+        let taken = call.taken();
+        if taken.len() == 0 {
+            self.inbox.borrow_mut().forget_passed();
             return Ok(0);
         }
         let dispatch = self.dispatch.get(env).ok_or(Failed)?;
+        let arguments = call.arguments(env)?;
         cork::begin_call();
-        let called = env.call(dispatch, values);
+        let called = env.call(dispatch, arguments);
         cork::end_call();
+        self.collect(&taken);
         if called.is_err() {
-            self.recover(env, taken)?;
+            self.recover(env, &taken)?;
         }
-        self.collect(taken);
-        Ok(count)
+        Ok(taken.len())
     }
 
-    /// After a throw that passed the dispatcher, which is a mistake of ours, or while the thread is being terminated.
-    fn recover(&self, env: Env<'_>, taken: &[u32]) -> Result<(), Failed> {
-        let error = env.take_exception().filter(|error| env.is_object(*error)).ok_or(Failed)?;
-        env.uncaught(error);
-        // Whoever threw is the one in hand, or else the first that waits: it is done for. The rest gets another call.
-        let mut slots = self.slots.borrow_mut();
-        let mut waiting: Vec<u32> = taken.iter().copied().filter(|slot| self.control().progress(*slot) == Progress::Waiting).collect();
-        if !taken.iter().any(|slot| self.control().progress(*slot) == Progress::InHand) && !waiting.is_empty() {
-            waiting.remove(0);
-        }
-        let back: Vec<InHand> = waiting.into_iter().filter_map(|slot| slots.take(slot)).collect();
-        let done = taken.iter().filter_map(|slot| slots.take(*slot)).map(|in_hand| in_hand.event);
-        self.settled.borrow_mut().extend(done);
-        drop(slots);
-        self.inbox.borrow_mut().put_back(back);
-        self.worker.settle(&mut self.settled.borrow_mut());
-        Ok(())
-    }
-
-    /// Looks how far the events of a call got.
-    fn collect(&self, taken: &[u32]) {
-        let mut settled = self.settled.borrow_mut();
-        {
-            let mut slots = self.slots.borrow_mut();
-            for &slot in taken {
-                match self.control().progress(slot) {
-                    Progress::Settled => settled.extend(slots.take(slot).map(|in_hand| in_hand.event)),
-                    // It will not be given to another worker any more, so its bytes are of no use.
-                    Progress::InHand => slots.get_mut(slot).into_iter().for_each(InHand::let_go_of_bytes),
-                    Progress::Waiting => {}
+    /// Looks how far the events of a call got. Those that have not settled are kept.
+    fn collect(&self, taken: &Taken) {
+        let (mut slots, mut inbox) = (self.slots.borrow_mut(), self.inbox.borrow_mut());
+        let mut settled = 0_u32;
+        for (index, (slot, position)) in taken.iter().enumerate() {
+            let progress = self.control().progress(slot);
+            if progress == Progress::Settled {
+                slots.take(slot);
+                settled |= 1 << index;
+                // Without a verdict the connection gets its 503 now, and not when the batch is over.
+                if let Some(event) = inbox.get_mut(position) {
+                    drop(take_open(event));
                 }
+            } else if let (Some(place), Some(mut kept)) = (slots.get_mut(slot), inbox.take(position)) {
+                if progress == Progress::InHand {
+                    // It will not be given to another worker any more, so its bytes are of no use.
+                    kept.let_go_of_bytes();
+                }
+                self.kept.set(self.kept.get() + 1);
+                *place = Place::Kept(self.kept.get(), Box::new(kept));
             }
         }
-        self.worker.settle(&mut settled);
+        if settled != 0 {
+            let settled = taken.iter().enumerate().filter(|(index, _)| settled & (1 << index) != 0);
+            self.worker.settle(settled.filter_map(|(_, (_, position))| inbox.get(position)).map(|(event, _)| event));
+        }
+        inbox.forget_passed();
     }
 
     /// Looks which promises have settled since the last time.
@@ -321,31 +336,52 @@ impl Desk {
         if list.is_empty() {
             return;
         }
-        let mut settled = self.settled.borrow_mut();
-        {
-            let mut slots = self.slots.borrow_mut();
-            for slot in list.drain(..) {
-                if self.control().progress(slot) == Progress::Settled {
-                    settled.extend(slots.take(slot).map(|in_hand| in_hand.event));
-                }
-            }
+        let mut slots = self.slots.borrow_mut();
+        let settled = list.drain(..).filter(|slot| self.control().progress(*slot) == Progress::Settled);
+        let kept: Vec<Box<Kept>> = settled.filter_map(|slot| take_kept(&mut slots, slot)).collect();
+        drop(slots);
+        self.worker.settle(kept.iter().map(|kept| &kept.event));
+    }
+
+    /// After a throw that passed the dispatcher, which is a mistake of ours, or while the thread is being terminated.
+    fn recover(&self, env: Env<'_>, taken: &Taken) -> Result<(), Failed> {
+        let error = env.take_exception().filter(|error| env.is_object(*error)).ok_or(Failed)?;
+        env.uncaught(error);
+        // Whoever threw is the one in hand, or else the first that waits: it is done for. The rest gets another call.
+        let mut slots = self.slots.borrow_mut();
+        let left: Vec<(Progress, Box<Kept>)> = taken
+            .iter()
+            .filter_map(|(slot, _)| {
+                let progress = self.control().progress(slot);
+                take_kept(&mut slots, slot).map(|kept| (progress, kept))
+            })
+            .collect();
+        drop(slots);
+        let (thrown, mut waiting): (Vec<_>, Vec<_>) =
+            left.into_iter().partition(|(progress, _)| *progress != Progress::Waiting);
+        let mut thrown: Vec<Box<Kept>> = thrown.into_iter().map(|(_, kept)| kept).collect();
+        if thrown.is_empty() && !waiting.is_empty() {
+            thrown.push(waiting.remove(0).1);
         }
-        self.worker.settle(&mut settled);
+        self.worker.settle(thrown.iter().map(|kept| &kept.event));
+        self.inbox.borrow_mut().put_back(waiting.into_iter().map(|(_, kept)| *kept).collect());
+        Ok(())
     }
 
     /// Events that could not be made into values, for want of memory: their connections are closed (1011).
-    fn lose(&self, env: Env<'_>, lost: Vec<InHand>) {
+    fn lose(&self, env: Env<'_>, lost: &[Position]) {
         if lost.is_empty() {
             return;
         }
         let _ = env.take_exception();
-        for in_hand in lost {
-            let id = in_hand.event.socket.id();
+        let inbox = self.inbox.borrow();
+        let events = || lost.iter().filter_map(|position| inbox.get(*position)).map(|(event, _)| event);
+        for event in events() {
+            let id = event.socket.id();
             tracing::error!(%id, "an event could not be handed over; its connection is closed");
             cork::with(|_, cork| cork.close(id, CloseCode::INTERNAL, ""));
-            self.settled.borrow_mut().push(in_hand.event);
         }
-        self.worker.settle(&mut self.settled.borrow_mut());
+        self.worker.settle(events());
     }
 
     /// Takes no events any more, and gives back what its handlers have not begun: at once, or when the call that is being made is over.
@@ -361,20 +397,32 @@ impl Desk {
         global::remove_worker(&self.worker);
         self.worker.wake().end();
         cork::flush();
-        let mut unstarted: Vec<InHand> = Vec::new();
-        let mut started: Vec<Event> = Vec::new();
-        for (slot, in_hand) in self.slots.borrow_mut().take_all() {
+        let mut inbox = self.inbox.borrow_mut();
+        let mut unstarted: Vec<(u64, Kept)> = Vec::new();
+        let mut started: Vec<Kept> = Vec::new();
+        for (slot, place) in self.slots.borrow_mut().take_all() {
+            let (order, kept) = match place {
+                Place::Kept(order, kept) => (order, *kept),
+                // The environment has ended in the middle of a call.
+                Place::Here(position) => match inbox.take(position) {
+                    Some(kept) => (position.order(), kept),
+                    None => continue,
+                },
+            };
             match self.control().progress(slot) {
-                Progress::Waiting => unstarted.push(in_hand),
-                Progress::InHand | Progress::Settled => started.push(in_hand.event),
+                Progress::Waiting => unstarted.push((order, kept)),
+                Progress::InHand | Progress::Settled => started.push(kept),
             }
         }
-        unstarted.sort_unstable_by_key(|in_hand| in_hand.order);
-        let mut batches: Vec<Batch> = unstarted.into_iter().map(InHand::into_batch).collect();
-        batches.extend(self.inbox.borrow_mut().take_all());
+        unstarted.sort_unstable_by_key(|(order, _)| *order);
+        tracing::debug!(number = self.number, started = started.len(), waiting = unstarted.len(), "a worker leaves");
+        let mut batches: Vec<Batch> = unstarted.into_iter().map(|(_, kept)| kept.into_batch()).collect();
+        batches.extend(inbox.take_all());
         batches.extend(arrived);
+        drop(inbox);
         // A verdict that was being thought about is dropped with its event: the connection gets 503.
-        self.worker.settle(&mut started);
+        self.worker.settle(started.iter().map(|kept| &kept.event));
+        drop(started);
         self.worker.retire(batches);
     }
 }
@@ -388,4 +436,15 @@ enum Outcome {
     OutOfSlots,
     /// Nothing is left, and the broker has gone.
     Goodbye,
+}
+
+/// Takes an event out of its slot, if it was kept beyond its call.
+fn take_kept(slots: &mut Slots<Place>, slot: u32) -> Option<Box<Kept>> {
+    match slots.get(slot)? {
+        Place::Here(_) => None,
+        Place::Kept(..) => match slots.take(slot)? {
+            Place::Kept(_, kept) => Some(kept),
+            Place::Here(_) => None,
+        },
+    }
 }

@@ -5,8 +5,13 @@ use wsbroker_core::{BindError, ListenError, StartError};
 use crate::raw::{Detached, Env, Failed, Value};
 
 /// A failure on its way to JavaScript.
+///
+/// One pointer: functions that hardly ever fail return it, and a large one would be copied around in every result.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct Failure(Box<Details>);
+
+#[derive(Debug)]
+struct Details {
     kind: Kind,
     code: &'static str,
     message: String,
@@ -33,8 +38,9 @@ const TYPE: &str = "ERR_WSBROKER_INVALID_ARG_TYPE";
 const VALUE: &str = "ERR_WSBROKER_INVALID_ARG_VALUE";
 
 impl Failure {
+    #[cold]
     fn new(kind: Kind, code: &'static str, message: String) -> Self {
-        Self { kind, code, message, system: None }
+        Self(Box::new(Details { kind, code, message, system: None }))
     }
 
     /// An argument of the wrong type. `name` is quoted in the message: `send: "data" must be …, got number`.
@@ -68,20 +74,20 @@ impl Failure {
     }
 
     pub(crate) fn kind(&self) -> Kind {
-        self.kind
+        self.0.kind
     }
 
     pub(crate) fn code(&self) -> &'static str {
-        self.code
+        self.0.code
     }
 
     pub(crate) fn message(&self) -> &str {
-        &self.message
+        &self.0.message
     }
 
     /// The operating system's name for it, like `EADDRINUSE`.
     pub(crate) fn system_code(&self) -> Option<&str> {
-        self.system.as_deref()
+        self.0.system.as_deref()
     }
 }
 
@@ -94,7 +100,7 @@ impl From<Failed> for Failure {
 /// For functions that napi-rs calls: its errors carry the code as their status.
 impl From<Failure> for napi::Error<&'static str> {
     fn from(failure: Failure) -> Self {
-        Self::new(failure.code, failure.message)
+        Self::new(failure.code(), failure.message())
     }
 }
 
@@ -115,8 +121,9 @@ impl From<ListenError> for Failure {
         let message = format!("start: {error}");
         let code = match &error {
             ListenError::Bind { source, .. } => {
-                let system = Some(system_code(source));
-                return Self { system, ..Self::new(Kind::Plain, "ERR_WSBROKER_BIND", message) };
+                let mut failure = Self::new(Kind::Plain, "ERR_WSBROKER_BIND", message);
+                failure.0.system = Some(system_code(source));
+                return failure;
             }
             ListenError::PathTaken { .. } | ListenError::Conflict { .. } => "ERR_WSBROKER_CONFLICT",
             ListenError::Unsupported { .. } => "ERR_WSBROKER_UNSUPPORTED",

@@ -103,7 +103,9 @@ pub(crate) fn open(options: ProcessOptions) -> Result<Opening, Failure> {
     let current = match &mut state.current {
         Some(current) => {
             if let Some(name) = current.options.difference(&options) {
-                return Err(Failure::conflict(format!("start: \"{name}\" differs from an earlier call, and a process can have it once")));
+                return Err(Failure::conflict(format!(
+                    "start: \"{name}\" differs from an earlier call, and a process can have it once"
+                )));
             }
             current
         }

@@ -1,98 +1,144 @@
-//! Events on the JavaScript thread, before and after they are handed over.
+//! Events on the JavaScript thread, before they are handed over and until they have settled.
+//!
+//! An event is large, and nearly all settle in the call that hands them over, so events are not moved: they lie in their batch until
+//! the call is over. Only those that are in hand or wait longer get a place of their own, so that they do not hold the batch.
 
-use std::{collections::VecDeque, rc::Rc, vec};
+use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 use wsbroker_core::{Batch, Event, EventKind, Payload};
 
-/// An event that was handed over.
-pub(crate) struct InHand {
-    pub(crate) event: Event,
-    /// Where its small payload lies.
-    pub(crate) data: Rc<Bytes>,
-    /// When it was handed over, to give it back in order.
-    pub(crate) order: u64,
-}
-
-/// Fetched and not handed over, in order.
+/// Batches that were fetched, in order; the first may have been handed over in part.
 #[derive(Default)]
 pub(crate) struct Inbox {
-    events: vec::IntoIter<Event>,
-    data: Rc<Bytes>,
     batches: VecDeque<Batch>,
-    order: u64,
+    next: Position,
+}
+
+/// An event among the batches. Valid until [`Inbox::forget_passed`].
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Position {
+    batch: u32,
+    event: u32,
+}
+
+/// An event that outlives its batch.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) event: Event,
+    /// Where its small payload lies.
+    data: Bytes,
+}
+
+impl Position {
+    /// Its place in the order of events that are being handed over, behind those that were kept from earlier calls.
+    pub(crate) fn order(self) -> u64 {
+        1 << 63 | u64::from(self.batch) << 32 | u64::from(self.event)
+    }
 }
 
 impl Inbox {
-    /// Adds what was fetched. Everything before it has been handed over.
+    /// Adds what was fetched.
     pub(crate) fn refill(&mut self, batches: VecDeque<Batch>) {
-        debug_assert!(!self.has_more());
-        self.batches = batches;
-    }
-
-    /// The next event, as the one that is handed over now.
-    #[inline]
-    pub(crate) fn next(&mut self) -> Option<InHand> {
-        loop {
-            if let Some(event) = self.events.next() {
-                self.order += 1;
-                return Some(InHand { event, data: Rc::clone(&self.data), order: self.order });
-            }
-            let batch = self.batches.pop_front()?;
-            self.events = batch.events.into_iter();
-            self.data = Rc::new(batch.data);
+        if self.batches.is_empty() {
+            self.batches = batches;
+        } else {
+            self.batches.extend(batches);
         }
     }
 
-    /// Whether something is left.
+    /// Whether something was not handed over. To be asked between calls.
     pub(crate) fn has_more(&self) -> bool {
-        self.events.len() > 0 || !self.batches.is_empty()
+        // What has been handed over whole was forgotten.
+        self.batches.iter().any(|batch| !batch.events.is_empty())
+    }
+
+    /// The position of the next event, which is handed over with this.
+    #[inline]
+    pub(crate) fn advance(&mut self) -> Option<Position> {
+        loop {
+            let batch = self.batches.get(self.next.batch as usize)?;
+            if (self.next.event as usize) < batch.events.len() {
+                let position = self.next;
+                self.next.event += 1;
+                return Some(position);
+            }
+            self.next = Position { batch: self.next.batch + 1, event: 0 };
+        }
+    }
+
+    /// An event and the bytes of its batch.
+    #[inline]
+    pub(crate) fn get(&self, position: Position) -> Option<(&Event, &Bytes)> {
+        let batch = self.batches.get(position.batch as usize)?;
+        Some((batch.events.get(position.event as usize)?, &batch.data))
+    }
+
+    /// An event, to be changed.
+    pub(crate) fn get_mut(&mut self, position: Position) -> Option<&mut Event> {
+        self.batches.get_mut(position.batch as usize)?.events.get_mut(position.event as usize)
+    }
+
+    /// Takes an event out. What stays in its place is never looked at again.
+    pub(crate) fn take(&mut self, position: Position) -> Option<Kept> {
+        let batch = self.batches.get_mut(position.batch as usize)?;
+        let event = batch.events.get_mut(position.event as usize)?;
+        let rest = Event { socket: Arc::clone(&event.socket), kind: EventKind::Drain };
+        Some(Kept { event: std::mem::replace(event, rest), data: Bytes::clone(&batch.data) })
+    }
+
+    /// Frees the batches that were handed over whole. Their positions are void, and those of the others change.
+    pub(crate) fn forget_passed(&mut self) {
+        while self.next.batch > 0 {
+            self.batches.pop_front();
+            self.next.batch -= 1;
+        }
+        if self.batches.front().is_some_and(|batch| batch.events.len() <= self.next.event as usize) {
+            self.batches.pop_front();
+            self.next = Position::default();
+        }
     }
 
     /// Puts events back to the front, in order.
-    pub(crate) fn put_back(&mut self, events: Vec<InHand>) {
-        if events.is_empty() {
-            return;
-        }
-        let rest: Vec<Event> = std::mem::take(&mut self.events).collect();
-        let data = std::mem::take(&mut self.data);
-        self.batches.push_front(Batch { events: rest, data: Bytes::clone(&data) });
-        for event in events.into_iter().rev() {
-            self.batches.push_front(event.into_batch());
-        }
+    pub(crate) fn put_back(&mut self, events: Vec<Kept>) {
+        let batches = self.take_all().collect::<VecDeque<_>>();
+        self.batches = events.into_iter().map(Kept::into_batch).chain(batches).collect();
     }
 
-    /// Everything, in order.
-    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Batch> {
-        let data = std::mem::take(&mut self.data);
-        let rest = Batch { events: std::mem::take(&mut self.events).collect(), data: Bytes::clone(&data) };
-        std::iter::once(rest).chain(std::mem::take(&mut self.batches))
+    /// Everything that was not handed over, in order.
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Batch> + use<> {
+        let Position { batch, event } = std::mem::take(&mut self.next);
+        let mut batches = std::mem::take(&mut self.batches);
+        batches.drain(..(batch as usize).min(batches.len()));
+        if let Some(first) = batches.front_mut() {
+            first.events.drain(..(event as usize).min(first.events.len()));
+        }
+        batches.into_iter()
     }
 }
 
-impl InHand {
+/// The bytes of a payload.
+#[inline]
+pub(crate) fn bytes_of<'a>(payload: &'a Payload, data: &'a Bytes) -> &'a [u8] {
+    match payload {
+        Payload::Shared(range) => data.get(range.start as usize..range.end as usize).unwrap_or_default(),
+        Payload::Owned(bytes) => bytes,
+    }
+}
+
+impl Kept {
     /// A batch of its own.
     pub(crate) fn into_batch(self) -> Batch {
-        Batch { data: Bytes::clone(&self.data), events: vec![self.event] }
-    }
-
-    /// The bytes of a payload of this event.
-    #[inline]
-    pub(crate) fn bytes<'a>(&'a self, payload: &'a Payload) -> &'a [u8] {
-        match payload {
-            Payload::Shared(range) => self.data.get(range.start as usize..range.end as usize).unwrap_or_default(),
-            Payload::Owned(bytes) => bytes,
-        }
+        Batch { data: self.data, events: vec![self.event] }
     }
 
     /// Keeps what settling needs, the payload's length, and frees the payload: a handler may take long.
     pub(crate) fn let_go_of_bytes(&mut self) {
-        self.data = Rc::default();
-        if let EventKind::Text(payload) | EventKind::Binary(payload) = &mut self.event.kind {
-            if let Ok(length) = u32::try_from(payload.len()) {
-                *payload = Payload::Shared(0..length);
-            }
+        self.data = Bytes::new();
+        if let EventKind::Text(payload) | EventKind::Binary(payload) = &mut self.event.kind
+            && let Ok(length) = u32::try_from(payload.len())
+        {
+            *payload = Payload::Shared(0..length);
         }
     }
 }
-

@@ -25,7 +25,9 @@ fn from(root: &Path) -> u64 {
 /// and the root of the mount is the group.
 fn limit_files(line: &str) -> Vec<String> {
     let mut fields = line.splitn(3, ':');
-    let (Some(_), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else { return Vec::new() };
+    let (Some(_), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else {
+        return Vec::new();
+    };
     let (mount, file) = match controllers {
         "" => ("sys/fs/cgroup", "memory.max"),
         list if list.split(',').any(|name| name == "memory") => ("sys/fs/cgroup/memory", "memory.limit_in_bytes"),
@@ -72,22 +74,28 @@ mod tests {
 
     #[test]
     fn a_cgroup_limit_counts_from_any_level() {
-        let root = Root::new("v2", &[
-            MEMINFO,
-            ("proc/self/cgroup", "0::/pods/pod1/app\n"),
-            ("sys/fs/cgroup/pods/pod1/app/memory.max", "max\n"),
-            ("sys/fs/cgroup/pods/pod1/memory.max", "536870912\n"),
-        ]);
+        let root = Root::new(
+            "v2",
+            &[
+                MEMINFO,
+                ("proc/self/cgroup", "0::/pods/pod1/app\n"),
+                ("sys/fs/cgroup/pods/pod1/app/memory.max", "max\n"),
+                ("sys/fs/cgroup/pods/pod1/memory.max", "536870912\n"),
+            ],
+        );
         assert_eq!(from(&root.0), 512 << 20);
     }
 
     #[test]
     fn version_1_without_a_limit_is_what_the_machine_has() {
-        let root = Root::new("v1", &[
-            MEMINFO,
-            ("proc/self/cgroup", "12:cpu,cpuacct:/x\n9:memory:/docker/abc\n"),
-            ("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
-        ]);
+        let root = Root::new(
+            "v1",
+            &[
+                MEMINFO,
+                ("proc/self/cgroup", "12:cpu,cpuacct:/x\n9:memory:/docker/abc\n"),
+                ("sys/fs/cgroup/memory/memory.limit_in_bytes", "9223372036854771712\n"),
+            ],
+        );
         assert_eq!(from(&root.0), 8_000_000 << 10);
     }
 

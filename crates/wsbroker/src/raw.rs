@@ -90,7 +90,14 @@ impl<'s> Env<'s> {
         let mut result = ptr::null_mut();
         // SAFETY: all values belong to open handle scopes of this environment, and `Value` is a transparent `napi_value`.
         let status = unsafe {
-            sys::napi_call_function(self.raw, this.0, function.0, arguments.len(), arguments.as_ptr().cast(), &mut result)
+            sys::napi_call_function(
+                self.raw,
+                this.0,
+                function.0,
+                arguments.len(),
+                arguments.as_ptr().cast(),
+                &mut result,
+            )
         };
         check(status)?;
         Ok(Value(result, PhantomData))
@@ -139,7 +146,9 @@ impl<'s> Env<'s> {
 
     /// Throws. An exception that is pending already stays.
     pub(crate) fn throw(self, failure: &Failure) {
-        let (Ok(code), Ok(message)) = (CString::new(failure.code()), CString::new(failure.message().replace('\0', "\u{fffd}"))) else {
+        let (Ok(code), Ok(message)) =
+            (CString::new(failure.code()), CString::new(failure.message().replace('\0', "\u{fffd}")))
+        else {
             return;
         };
         let throw = match failure.kind() {
@@ -178,14 +187,24 @@ impl Drop for ScopeGuard {
 }
 
 /// The way in from JavaScript.
-unsafe extern "C" fn enter<F: Function<N>, const N: usize>(raw: sys::napi_env, info: sys::napi_callback_info) -> sys::napi_value {
+unsafe extern "C" fn enter<F: Function<N>, const N: usize>(
+    raw: sys::napi_env,
+    info: sys::napi_callback_info,
+) -> sys::napi_value {
     let env = Env { raw, scope: PhantomData };
     let body = || {
         let mut arguments = [Value(ptr::null_mut(), PhantomData); N];
         let mut count = N;
         // SAFETY: there is room for `count` values, and `Value` is a transparent `napi_value`. Missing arguments become `undefined`.
         let status = unsafe {
-            sys::napi_get_cb_info(raw, info, &mut count, arguments.as_mut_ptr().cast(), ptr::null_mut(), ptr::null_mut())
+            sys::napi_get_cb_info(
+                raw,
+                info,
+                &mut count,
+                arguments.as_mut_ptr().cast(),
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )
         };
         check(status)?;
         F::call(env, arguments)
@@ -200,7 +219,11 @@ unsafe extern "C" fn enter<F: Function<N>, const N: usize>(raw: sys::napi_env, i
 }
 
 fn describe(panic: &(dyn Any + Send)) -> &str {
-    panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("a panic")
+    panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("a panic")
 }
 
 /// A value that outlives the call it came in. It must be [released](Self::release), or it lives as long as its environment.

@@ -158,8 +158,9 @@ impl<T> Slots<T> {
         Self { places: Vec::new(), free: Vec::new(), capacity, used: 0 }
     }
 
-    /// Puts something into a free place, or hands it back when there is none.
-    pub(crate) fn insert(&mut self, item: T) -> Result<u32, T> {
+    /// Puts something into a free place. `None` when there is none.
+    #[inline]
+    pub(crate) fn insert(&mut self, item: T) -> Option<u32> {
         let free = self.free.pop().and_then(|slot| self.places.get_mut(slot as usize).map(|place| (slot, place)));
         let slot = if let Some((slot, place)) = free {
             *place = Some(item);
@@ -168,10 +169,10 @@ impl<T> Slots<T> {
             self.places.push(Some(item));
             (self.places.len() - 1) as u32
         } else {
-            return Err(item);
+            return None;
         };
         self.used += 1;
-        Ok(slot)
+        Some(slot)
     }
 
     /// Takes out what is there.
@@ -211,14 +212,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_slab_hands_the_item_back() {
+    fn a_full_slab_takes_nothing_more() {
         let mut slots = Slots::new(2);
-        assert_eq!((slots.insert("a"), slots.insert("b"), slots.insert("c")), (Ok(0), Ok(1), Err("c")));
+        assert_eq!((slots.insert("a"), slots.insert("b"), slots.insert("c")), (Some(0), Some(1), None));
         assert!(slots.is_full());
         assert_eq!(slots.take(0), Some("a"));
         assert_eq!(slots.take(0), None, "taken once");
         assert!(!slots.is_full());
-        assert_eq!(slots.insert("c"), Ok(0), "used again");
+        assert_eq!(slots.insert("c"), Some(0), "used again");
         assert_eq!((slots.get(0), slots.get(1), slots.get(2)), (Some(&"c"), Some(&"b"), None));
     }
 
@@ -230,13 +231,14 @@ mod tests {
         }
         slots.take(1);
         assert_eq!(slots.take_all().collect::<Vec<_>>(), [(0, "a"), (2, "c")]);
-        assert_eq!((slots.insert("d"), slots.get(2)), (Ok(0), None));
+        assert_eq!((slots.insert("d"), slots.get(2)), (Some(0), None));
     }
 
     #[test]
     fn the_control_block_holds_what_was_told() {
         let control = Control::new(8);
-        control.tell(31, &Told { id: 9_007_199_254_740_991.0, kind: 3, slot: 7, token: u32::MAX, first: 40, second: -1 });
+        control
+            .tell(31, &Told { id: 9_007_199_254_740_991.0, kind: 3, slot: 7, token: u32::MAX, first: 40, second: -1 });
         assert_eq!(f64::from_bits(control.block.longs(64, 32)[31].load(Relaxed)), 9_007_199_254_740_991.0);
         let word = |offset: usize| control.block.ints(offset, 32)[31].load(Relaxed);
         assert_eq!([word(320), word(448), word(576), word(704), word(832)], [3, 7, -1, 40, -1]);
@@ -251,7 +253,10 @@ mod tests {
     fn what_javascript_writes_is_read_and_bounded() {
         let control = Control::new(4);
         control.block.octets(1024 + 16, 4)[3].store(2, Relaxed);
-        assert_eq!([control.progress(2), control.progress(3), control.progress(4)], [Progress::Waiting, Progress::Settled, Progress::Settled]);
+        assert_eq!(
+            [control.progress(2), control.progress(3), control.progress(4)],
+            [Progress::Waiting, Progress::Settled, Progress::Settled]
+        );
         control.reset(3);
         assert_eq!(control.progress(3), Progress::Waiting);
         control.block.ints(1024, 4)[1].store(3, Relaxed);

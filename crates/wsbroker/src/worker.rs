@@ -115,7 +115,11 @@ impl NodeWorker {
             return Fetched::Batches(std::mem::take(&mut mailbox.batches));
         }
         mailbox.pending = false;
-        if std::mem::replace(&mut mailbox.goodbye, false) && !mailbox.closed { Fetched::Goodbye } else { Fetched::Nothing }
+        if std::mem::replace(&mut mailbox.goodbye, false) && !mailbox.closed {
+            Fetched::Goodbye
+        } else {
+            Fetched::Nothing
+        }
     }
 
     /// Asks for another call on the thread, from the thread itself when nothing else worked.
@@ -140,16 +144,11 @@ impl NodeWorker {
         std::mem::take(&mut mailbox.batches)
     }
 
-    /// The handlers of these events have settled. Empties the list.
-    pub(crate) fn settle(&self, events: &mut Vec<Event>) {
-        if events.is_empty() {
-            return;
-        }
+    /// The handlers of these events have settled.
+    pub(crate) fn settle<'a>(&self, events: impl Iterator<Item = &'a Event>) {
         if let Some(handle) = &*self.membership.lock() {
-            handle.settle(events.iter());
+            handle.settle(events);
         }
-        // After the lock: an event may own a reply whose drop pushes to a shard.
-        events.clear();
     }
 
     /// Leaves for good. `unstarted` goes to other workers, in order.

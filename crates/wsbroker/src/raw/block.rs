@@ -35,13 +35,13 @@ impl Block {
 
     /// The 64-bit words from a byte offset on, which must be a multiple of 8. Empty when they are not all inside.
     pub(crate) fn longs(&self, offset: usize, count: usize) -> &[AtomicU64] {
-        debug_assert!(offset % 8 == 0);
+        debug_assert!(offset.is_multiple_of(8));
         self.words.get(offset / 8..offset / 8 + count).unwrap_or_default()
     }
 
     /// The 32-bit words from a byte offset on, which must be a multiple of 4. Empty when they are not all inside.
     pub(crate) fn ints(&self, offset: usize, count: usize) -> &[AtomicI32] {
-        if offset % 4 != 0 || offset + count * 4 > self.bytes() {
+        if !offset.is_multiple_of(4) || offset + count * 4 > self.bytes() {
             return &[];
         }
         // SAFETY: inside the block, aligned, and an atomic of 32 bits may lie anywhere in initialised memory that is only reached through
@@ -65,8 +65,9 @@ impl Block {
         let mut value = ptr::null_mut();
         // SAFETY: the memory stays until `let_go` drops the count that was just taken, which the engine calls when the ArrayBuffer is gone.
         // It lies in `UnsafeCell`s, so JavaScript may write it.
-        let status =
-            unsafe { sys::napi_create_external_arraybuffer(env.raw, data, self.bytes(), Some(let_go), keep.cast(), &mut value) };
+        let status = unsafe {
+            sys::napi_create_external_arraybuffer(env.raw, data, self.bytes(), Some(let_go), keep.cast(), &mut value)
+        };
         check(status).inspect_err(|_| {
             // SAFETY: the engine did not take it.
             drop(unsafe { Box::from_raw(keep) });

@@ -108,7 +108,8 @@ impl<'s> Env<'s> {
     fn latin1(self, text: &[u8]) -> Result<Value<'s>, Failed> {
         let mut value = ptr::null_mut();
         // SAFETY: the engine copies that many bytes.
-        let status = unsafe { sys::napi_create_string_latin1(self.raw, text.as_ptr().cast(), text.len() as isize, &mut value) };
+        let status =
+            unsafe { sys::napi_create_string_latin1(self.raw, text.as_ptr().cast(), text.len() as isize, &mut value) };
         Self::made(status, value)
     }
 
@@ -139,7 +140,10 @@ impl<'s> Env<'s> {
     }
 
     /// An array of these.
-    pub(crate) fn array(self, elements: impl ExactSizeIterator<Item = Result<Value<'s>, Failed>>) -> Result<Value<'s>, Failed> {
+    pub(crate) fn array(
+        self,
+        elements: impl ExactSizeIterator<Item = Result<Value<'s>, Failed>>,
+    ) -> Result<Value<'s>, Failed> {
         let mut array = ptr::null_mut();
         // SAFETY: the environment is alive.
         check(unsafe { sys::napi_create_array_with_length(self.raw, elements.len(), &mut array) })?;
@@ -171,7 +175,9 @@ impl<'s> Env<'s> {
     pub(crate) fn buffer(self, bytes: &[u8]) -> Result<Value<'s>, Failed> {
         let mut value = ptr::null_mut();
         // SAFETY: the engine copies that many bytes.
-        let status = unsafe { sys::napi_create_buffer_copy(self.raw, bytes.len(), bytes.as_ptr().cast(), ptr::null_mut(), &mut value) };
+        let status = unsafe {
+            sys::napi_create_buffer_copy(self.raw, bytes.len(), bytes.as_ptr().cast(), ptr::null_mut(), &mut value)
+        };
         Self::made(status, value)
     }
 

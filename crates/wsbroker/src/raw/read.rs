@@ -60,7 +60,9 @@ impl<'s> Env<'s> {
         let spare = into.spare_capacity_mut();
         let mut written = 0;
         // SAFETY: the engine writes at most `spare.len()` bytes, a closing NUL included.
-        let status = unsafe { sys::napi_get_value_string_utf8(self.raw, value.0, spare.as_mut_ptr().cast(), spare.len(), &mut written) };
+        let status = unsafe {
+            sys::napi_get_value_string_utf8(self.raw, value.0, spare.as_mut_ptr().cast(), spare.len(), &mut written)
+        };
         check(status).ok().map(|()| written.min(spare.len()))
     }
 
@@ -71,7 +73,15 @@ impl<'s> Env<'s> {
         let mut data = ptr::null_mut();
         // SAFETY: the value belongs to an open handle scope; the call fails for what is no typed array.
         let status = unsafe {
-            sys::napi_get_typedarray_info(self.raw, value.0, &mut kind, &mut length, &mut data, ptr::null_mut(), ptr::null_mut())
+            sys::napi_get_typedarray_info(
+                self.raw,
+                value.0,
+                &mut kind,
+                &mut length,
+                &mut data,
+                ptr::null_mut(),
+                ptr::null_mut(),
+            )
         };
         if check(status).is_ok() {
             if kind != sys::TypedarrayType::uint8_array {

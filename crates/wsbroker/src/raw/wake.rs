@@ -70,8 +70,13 @@ impl Wake {
         let handle = self.shared.lock();
         if let Some(function) = handle.0 {
             // SAFETY: it is alive: `end` and `finalized` take it out under this lock before it dies.
-            let status =
-                unsafe { sys::napi_call_threadsafe_function(function, ptr::null_mut(), sys::ThreadsafeFunctionCallMode::nonblocking) };
+            let status = unsafe {
+                sys::napi_call_threadsafe_function(
+                    function,
+                    ptr::null_mut(),
+                    sys::ThreadsafeFunctionCallMode::nonblocking,
+                )
+            };
             if status != sys::Status::napi_ok {
                 // Only while the environment goes down; its teardown hands over what waits.
                 tracing::debug!(status, "cannot wake a worker");
@@ -85,7 +90,11 @@ impl Wake {
         if let Some(function) = handle.0 {
             // SAFETY: alive as above, and this is its own thread, or another environment's, which the engine refuses.
             let _ = unsafe {
-                if on { sys::napi_ref_threadsafe_function(env.raw, function) } else { sys::napi_unref_threadsafe_function(env.raw, function) }
+                if on {
+                    sys::napi_ref_threadsafe_function(env.raw, function)
+                } else {
+                    sys::napi_unref_threadsafe_function(env.raw, function)
+                }
             };
         }
     }
@@ -95,7 +104,8 @@ impl Wake {
         let function = self.shared.lock().0.take();
         if let Some(function) = function {
             // SAFETY: alive as above, and nobody else can get at it any more. Abort: what is queued must not come.
-            let _ = unsafe { sys::napi_release_threadsafe_function(function, sys::ThreadsafeFunctionReleaseMode::abort) };
+            let _ =
+                unsafe { sys::napi_release_threadsafe_function(function, sys::ThreadsafeFunctionReleaseMode::abort) };
         }
     }
 }

@@ -29,7 +29,7 @@ export async function measure(scenario, peer, { generator, placement, seconds, w
       return { load, ...(await measureMemory(scenario, server, prefix, target, quick)) };
     }
     const args = [...scenario.load, '--seconds', String(seconds), '--warmup-seconds', String(warmup), ...target];
-    return { load, ...figureOf(scenario.measure, await run(prefix, args)) };
+    return { load, ...figureOf(scenario.measure, await run(prefix, args), placement) };
   } catch (error) {
     return { load, error: error.message };
   } finally {
@@ -37,7 +37,7 @@ export async function measure(scenario, peer, { generator, placement, seconds, w
   }
 }
 
-function figureOf(measure, raw) {
+function figureOf(measure, raw, placement) {
   if (!raw.verified) {
     return { error: `not verified: ${JSON.stringify({ ...raw.errors, notes: raw.notes })}`, raw };
   }
@@ -48,7 +48,7 @@ function figureOf(measure, raw) {
     return { error: 'the processor time of the server cannot be read here', raw };
   }
   // On one CPU, what neither server nor generator used, somebody else did, or it was idle.
-  const busy = (raw.serverCpu.seconds + raw.ownCpu.seconds) / raw.seconds;
+  const busy = placement.cpu === undefined ? undefined : (raw.serverCpu.seconds + raw.ownCpu.seconds) / raw.seconds;
   return { figure: raw.serverCpu.secondsPerMillion, busy, raw };
 }
 

@@ -1,9 +1,8 @@
 // Builds the addon into lib/ and compiles src/ there.
 //
-//   node scripts/build.mjs [--debug] [--target <triple>] [--cross] [--native-only]
+//   node scripts/build.mjs [--debug]
 //
-// --cross builds for another machine (with --target; needs zig for Linux and macOS, cargo-xwin for Windows). In an installed package there are no developer tools:
-// then cargo alone builds the addon, and the compiled TypeScript is there already.
+// In an installed package there are no developer tools: then cargo alone builds the addon, and the compiled TypeScript is there already.
 
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
@@ -14,14 +13,12 @@ import { parseArgs } from 'node:util';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const require = createRequire(import.meta.url);
-const { values } = parseArgs({
-  options: { debug: { type: 'boolean' }, cross: { type: 'boolean' }, 'native-only': { type: 'boolean' }, target: { type: 'string' } },
-});
+const { debug = false } = parseArgs({ options: { debug: { type: 'boolean' } } }).values;
 
 mkdirSync(join(root, 'lib'), { recursive: true });
 if (has('@napi-rs/cli')) await buildWithNapi();
 else buildWithCargo();
-if (!values['native-only'] && has('typescript')) run(process.execPath, [join(dirname(require.resolve('typescript/package.json')), 'bin', 'tsc'), '-p', '.']);
+if (has('typescript')) run(process.execPath, [join(root, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', '.']);
 
 async function buildWithNapi() {
   const { NapiCli } = await import('@napi-rs/cli');
@@ -32,37 +29,31 @@ async function buildWithNapi() {
     packageJsonPath: 'package.json',
     outputDir: 'lib',
     platform: true,
-    release: !values.debug,
+    release: !debug,
     noJsBinding: true,
-    dts: join(root, 'target', 'wsbroker.d.ts'),
-    ...(values.target && { target: values.target }),
-    ...(values.cross && { crossCompile: true }),
+    // Of no use: src/native.d.cts holds what is not made by macros, too.
+    dts: '../target/wsbroker.d.ts',
   });
   await task;
 }
 
 function buildWithCargo() {
-  if (values.cross || values.target) throw new Error('--cross and --target need the developer tools: run npm install first');
   const compiled = join(root, 'lib', 'target.cjs');
   if (!existsSync(compiled)) throw new Error('the developer tools are not there: run npm install first');
   const { platformTarget } = require(compiled);
-  run('cargo', ['build', '--package', 'wsbroker', ...(values.debug ? [] : ['--release'])]);
+  run('cargo', ['build', '--package', 'wsbroker', ...(debug ? [] : ['--release'])]);
   const { target_directory: target } = JSON.parse(run('cargo', ['metadata', '--format-version=1', '--no-deps'], 'pipe'));
   const file = { darwin: 'libwsbroker.dylib', win32: 'wsbroker.dll' }[process.platform] ?? 'libwsbroker.so';
   const addon = join(root, 'lib', `wsbroker.${platformTarget()}.node`);
   // A new file: overwriting one that a process has loaded would crash it.
-  copyFileSync(join(target, values.debug ? 'debug' : 'release', file), `${addon}.new`);
+  copyFileSync(join(target, debug ? 'debug' : 'release', file), `${addon}.new`);
   if (existsSync(addon)) rmSync(addon);
   renameSync(`${addon}.new`, addon);
 }
 
-function has(name) {
-  try {
-    require.resolve(`${name}/package.json`);
-    return true;
-  } catch {
-    return false;
-  }
+/** Only a tool of this package's own: what the application around an installed package uses has nothing to do with it. */
+function has(tool) {
+  return existsSync(join(root, 'node_modules', tool, 'package.json'));
 }
 
 function run(command, args, stdout = 'inherit') {

@@ -176,10 +176,10 @@ test('thousands_of_lines_at_once_keep_their_order', async () => {
       if (data === 1) return new Promise((resolve) => gates.set(id, resolve));
     },
   });
-  for (let id = 1; id <= 300; id++) deliver(text(id * 256, 1), text(id * 256, 2), text(id * 256, 3));
+  for (let id = 1; id <= 3000; id++) deliver(text(id * 256, 1), text(id * 256, 2), text(id * 256, 3));
   for (const resolve of [...gates.values()].reverse()) resolve();
   await settle();
-  assert.equal(seen.size, 300);
+  assert.equal(seen.size, 3000);
   for (const order of seen.values()) assert.deepEqual(order, [1, 2, 3]);
 });
 

@@ -1,7 +1,7 @@
 'use strict';
 // The addon's place in unit tests: WSBROKER_BINARY names this file. It has no sockets; tests deliver events themselves and look at what was called.
 
-const SLOTS = 1024;
+const SLOTS = 16_384;
 const KIND = { open: 1, text: 2, shared: 3, bytes: 4, close: 5, drain: 6 };
 
 /** What each call does instead, by name: tests put functions here. */

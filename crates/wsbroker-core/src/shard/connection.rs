@@ -305,10 +305,15 @@ impl Connection {
         self.pinged = false;
     }
 
-    /// Answers a ping.
+    /// Answers a ping: each while the kernel takes what we write, of those that come meanwhile only the newest.
     pub(super) fn pong(&mut self, ctx: &mut Context, payload: &[u8]) {
-        if self.phase == Phase::Active {
+        if self.phase != Phase::Active {
+            return;
+        }
+        if self.blocked {
             self.outbox.set_pong(payload);
+        } else {
+            self.account(ctx, |outbox, spare| outbox.push_pong(payload, spare));
             self.mark_dirty(ctx);
         }
     }

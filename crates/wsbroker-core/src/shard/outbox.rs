@@ -27,7 +27,7 @@ pub(super) struct Outbox {
     chunks: VecDeque<Chunk>,
     head: usize,
     len: usize,
-    /// Of pongs only the newest waits (RFC 6455 §5.5.3 allows that); it goes out when the rest has.
+    /// While the kernel takes nothing, of pongs only the newest waits (RFC 6455 §5.5.3 allows that); it goes out when the rest has.
     pong: Option<Box<[u8]>>,
 }
 
@@ -134,7 +134,15 @@ impl Outbox {
         frame.len()
     }
 
-    /// Answers a ping, in place of an answer that has not gone out yet.
+    /// Appends the answer to a ping. It takes the place of one that waited longer than it.
+    pub(super) fn push_pong(&mut self, payload: &[u8], spare: &mut Spare) {
+        self.pong = None;
+        let mut frame = Vec::with_capacity(payload.len() + 2);
+        write_frame(&mut frame, Opcode::Pong, payload);
+        self.push_copy(&frame, spare);
+    }
+
+    /// Answers a ping once all that waits has gone out, in place of an answer that waited for that.
     pub(super) fn set_pong(&mut self, payload: &[u8]) {
         self.pong = Some(payload.into());
     }

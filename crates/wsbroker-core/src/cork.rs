@@ -193,6 +193,7 @@ impl Cork {
     /// Starts the close handshake with one socket.
     pub fn close(&mut self, id: SocketId, code: CloseCode, reason: &str) {
         if let Some(socket) = socket(&self.broker, &mut self.recent, id) {
+            socket.end_asked();
             let (place, shard) = (Place::of(socket), socket.shard());
             self.push(shard, 0, Command::Close(place, Box::new((code, reason.into()))));
         }
@@ -201,6 +202,7 @@ impl Cork {
     /// Cuts one socket, with what is queued for it.
     pub fn terminate(&mut self, id: SocketId) {
         if let Some(socket) = socket(&self.broker, &mut self.recent, id) {
+            socket.end_asked();
             let (place, shard) = (Place::of(socket), socket.shard());
             self.push(shard, 0, Command::Terminate(place));
         }

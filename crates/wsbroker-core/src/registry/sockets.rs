@@ -23,6 +23,8 @@ pub struct Socket {
     slot: u32,
     shard: u16,
     state: AtomicU8,
+    /// Some thread has asked for its end. The state follows when the shard hears of it; whoever sends sees this at once.
+    ending: AtomicBool,
     /// Set by the shard when it stops reading for want of room, cleared by whoever asks the shard to go on.
     paused: AtomicBool,
     worker: AtomicU32,
@@ -97,6 +99,7 @@ impl Socket {
             slot,
             shard,
             state: AtomicU8::new(SocketState::Opening as u8),
+            ending: AtomicBool::new(false),
             paused: AtomicBool::new(false),
             worker: AtomicU32::new(0),
             max_backpressure: limits.max_backpressure,
@@ -171,7 +174,12 @@ impl Socket {
 
     /// Whether what is sent to it may still go out.
     pub(crate) fn takes_sends(&self) -> bool {
-        self.state.load(Ordering::Acquire) < SocketState::Closing as u8
+        self.state.load(Ordering::Acquire) < SocketState::Closing as u8 && !self.ending.load(Ordering::Relaxed)
+    }
+
+    /// A close or a cut is on its way to the shard.
+    pub(crate) fn end_asked(&self) {
+        self.ending.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn queued(&self) -> usize {

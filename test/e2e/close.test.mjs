@@ -276,7 +276,7 @@ test('process.exit in the middle of traffic ends the process with its own status
   }, 1);
   t.after(() => clearInterval(pump));
   await server.told.next('text');
-  await server.main(() => void setImmediate(() => process.exit(5)));
+  await server.main(() => void setTimeout(() => process.exit(5), 20));
   assert.deepEqual(await server.exit(), { code: 5, signal: null });
   for (const client of clients) await client.end();
 });

@@ -87,8 +87,9 @@ impl Memory {
     /// Counts bytes that enter a shard's FIFO.
     pub(crate) fn queued(&self, shard: &ShardHandle, bytes: usize) {
         if bytes > 0 {
-            shard.add_fifo_bytes(bytes);
+            // In this order: the shard takes off what it finds there, perhaps before this function is over.
             self.send.fetch_add(bytes, Ordering::Relaxed);
+            shard.add_fifo_bytes(bytes);
         }
     }
 
@@ -503,5 +504,29 @@ impl WorkerHandle {
         for (index, events) in per_shard.into_iter().enumerate() {
             self.broker.shard(index).push(Command::WorkerGone(Arc::clone(&self.entry), events));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_queued_and_taken_at_once_never_looks_like_too_much() {
+        let memory = Memory { max_send: 1 << 30, max_receive: 0, send: AtomicUsize::new(0), receive: AtomicUsize::new(0) };
+        let (_poll, shard) = ShardHandle::new().unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                (0..3_000_000).for_each(|_| memory.queued(&shard, 66));
+                done.store(true, Ordering::Release);
+            });
+            while !done.load(Ordering::Acquire) {
+                memory.send_changed(shard.take_fifo_bytes(), 0);
+                assert!(!memory.send_is_full());
+            }
+        });
+        memory.send_changed(shard.take_fifo_bytes(), 0);
+        assert_eq!(memory.send.load(Ordering::Relaxed), 0);
     }
 }

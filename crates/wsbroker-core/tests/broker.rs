@@ -397,3 +397,27 @@ fn shutdown_closes_everything_and_says_how() {
     assert!(std::net::TcpStream::connect(("127.0.0.1", port)).is_err(), "nobody listens any more");
     drop((silent, worker));
 }
+
+#[test]
+fn no_send_is_refused_while_there_is_memory() {
+    let broker = broker(1);
+    let (_worker, _log) = logging(&broker);
+    let (_listener, port) = listen(&broker, SocketLimits { max_backpressure: 1 << 30, ..SocketLimits::default() });
+    let clients: Vec<_> = (0..4).map(|_| Client::connect(port)).collect();
+    until("all are there", || broker.connection_count() == 4);
+    const SENDS: usize = 50_000;
+    std::thread::scope(|scope| {
+        for (number, mut client) in (1..).zip(clients) {
+            let broker = &broker;
+            scope.spawn(move || {
+                let (id, mut cork) = (wsbroker_core::SocketId::new(number).unwrap(), broker.cork());
+                for _ in 0..SENDS {
+                    let staged = cork.stage_slice(wsbroker_core::MessageKind::Text, b"x");
+                    assert_eq!(cork.send(id, staged), SendOutcome::Queued);
+                    cork.flush();
+                }
+            });
+            scope.spawn(move || (0..SENDS).for_each(|_| assert_eq!(client.text(), "x")));
+        }
+    });
+}

@@ -90,7 +90,12 @@ impl ShardHandle {
     }
 
     pub(crate) fn add_fifo_bytes(&self, bytes: usize) {
-        self.fifo_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.fifo_bytes.fetch_add(bytes, Ordering::Release);
+    }
+
+    /// What has been added since the last call.
+    pub(crate) fn take_fifo_bytes(&self) -> usize {
+        self.fifo_bytes.swap(0, Ordering::Acquire)
     }
 }
 
@@ -193,7 +198,7 @@ impl Shard {
             self.hand_over();
             self.handle().fifo.take(&mut commands);
             if !commands.is_empty() {
-                let counted = self.handle().fifo_bytes.swap(0, Ordering::Relaxed);
+                let counted = self.handle().take_fifo_bytes();
                 for command in commands.drain(..) {
                     self.carry_out(command);
                 }

@@ -2,7 +2,7 @@
 //
 // Nothing is installed into the system. What cannot run here is listed as skipped at the end, with the command that would
 // enable it; with CI=true that is a failure. Each step's output is kept in test/.out/, and shown when it fails.
-import { mkdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { outDir, root } from './runner/child.mjs';
@@ -13,6 +13,10 @@ const asked = process.argv.slice(2);
 const unknown = asked.filter((part) => !parts.includes(part));
 if (unknown.length > 0) {
   console.error(`no such part: ${unknown.join(', ')}; there are ${parts.join(', ')}`);
+  process.exit(2);
+}
+if (!existsSync(path.join(root, 'node_modules/typescript'))) {
+  console.error('the developer tools are not there: npm install');
   process.exit(2);
 }
 mkdirSync(outDir, { recursive: true });

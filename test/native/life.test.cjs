@@ -149,13 +149,17 @@ test('a worker that was there first joins the broker, is told of its end, and th
   await until('the answer', () => client.got.length === 1);
   await native.shutdownBroker(1001, 1_000);
   await until('the goodbye', () => worker.goodbyes === 1);
+  // Nobody is there for the next broker: a connection waits, and gets its answer when somebody is.
   const next = await serve();
   const events = worker.events;
+  let open = false;
   const other = new WebSocket(next.url);
   sockets.add(other);
-  other.on('error', () => undefined);
+  other.on('error', () => undefined).on('open', () => { open = true; });
   await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.deepEqual([worker.events, worker.goodbyes], [events, 1]);
+  assert.deepEqual([open, worker.events, worker.goodbyes], [false, events, 1]);
+  attach({ text: () => undefined });
+  await until('the connection', () => open);
 });
 
 test('a handler that does not end in time is not waited for', async () => {

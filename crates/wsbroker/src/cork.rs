@@ -1,7 +1,7 @@
 //! This thread's cork: what JavaScript sends is held together until the batch of events, or the turn, is over.
 //!
-//! While events are handed over, the end of the hand-over flushes, or 200 us after the first command when handlers are slow. At any other time
-//! (timers, promises) a microtask does, asked for by the first command; [`Cork`] itself flushes when much has gathered.
+//! While events are handed over, the end of the hand-over flushes. At any other time (timers, promises) the end of the turn does, asked for by the
+//! first command. Either comes 200 us after the first command at the latest when handlers are slow, and [`Cork`] itself flushes when much has gathered.
 
 use std::{
     cell::{Cell, RefCell},
@@ -38,9 +38,9 @@ struct Thread {
     corked: RefCell<Corked>,
     /// Events are being handed over, and the end of it flushes.
     handing_over: Cell<bool>,
-    /// Commands since the last call into JavaScript began.
+    /// Commands since the last call into JavaScript, or else the turn, began.
     commands: Cell<u32>,
-    /// Something was held for too long in this call: hold nothing more.
+    /// Something was held for too long in it: hold nothing more.
     slow: Cell<bool>,
     /// A flush has been asked for.
     scheduled: Cell<bool>,
@@ -65,12 +65,13 @@ pub(crate) fn command<R>(env: Env<'_>, body: impl FnOnce(&Broker, &mut Cork) -> 
     let outcome = THREAD.try_with(|thread| {
         let result = thread.with(|broker, cork| {
             let result = body(broker, cork);
-            if thread.handing_over.get() {
-                thread.flush_if_late(cork);
-                (result, false)
+            let schedule = !thread.handing_over.get() && !thread.scheduled.get() && !cork.is_empty();
+            if schedule {
+                thread.begin();
             } else {
-                (result, !cork.is_empty() && !thread.scheduled.get())
+                thread.flush_if_late(cork);
             }
+            (result, schedule)
         });
         result.map(|(result, schedule)| {
             if schedule {
@@ -92,6 +93,12 @@ impl Thread {
         }
         let (broker, cork) = corked.broker.as_mut()?;
         Some(body(broker, cork))
+    }
+
+    /// Nothing is late yet.
+    fn begin(&self) {
+        self.commands.set(0);
+        self.slow.set(false);
     }
 
     /// A clock costs a quarter of a send, so it is read at the 1st, 2nd, 4th, 8th … command of a call. Once one was late, each leaves at once: handlers
@@ -147,10 +154,7 @@ pub(crate) fn begin_hand_over() {
 
 /// A call into JavaScript begins.
 pub(crate) fn begin_call() {
-    let _ = THREAD.try_with(|thread| {
-        thread.commands.set(0);
-        thread.slow.set(false);
-    });
+    let _ = THREAD.try_with(Thread::begin);
 }
 
 /// A call into JavaScript is over: flushes what has been held for long.

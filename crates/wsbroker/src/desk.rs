@@ -221,8 +221,8 @@ impl Desk {
                     let _ = env.call(dispatch, &[zero]);
                 }
             }
-            // The thread is being terminated, and its teardown looks after what is left.
-            Err(Failed) => {}
+            // The thread is being terminated, and its teardown looks after what is left; if it is not, there must be another call.
+            Err(Failed) => self.go_on(env),
         }
     }
 

@@ -152,7 +152,8 @@ impl<'s> Env<'s> {
             return;
         };
         let throw = match failure.kind() {
-            Kind::Pending => return,
+            // Nothing is lost if there is one already: this call then fails.
+            Kind::Pending => sys::napi_throw_error,
             Kind::Type => sys::napi_throw_type_error,
             Kind::Range => sys::napi_throw_range_error,
             Kind::Plain => sys::napi_throw_error,

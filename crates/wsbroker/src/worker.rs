@@ -2,9 +2,7 @@
 //!
 //! Shards put batches into the mailbox and wake the thread once; `desk` takes them out there.
 
-use std::{collections::VecDeque, fmt};
-
-use std::sync::Arc;
+use std::{collections::VecDeque, fmt, sync::Arc};
 
 use parking_lot::Mutex;
 use wsbroker_core::{Batch, Broker, DeliverError, Event, Handlers, Worker, WorkerHandle};
@@ -27,10 +25,21 @@ struct Mailbox {
     batches: VecDeque<Batch>,
     /// The thread was woken, or is at work, or has itself asked to go on: nobody else needs to wake it.
     pending: bool,
-    /// The broker has shut down, and the thread was not told.
-    goodbye: bool,
+    farewell: Farewell,
     /// The thread has ended or left. Nothing is taken any more.
     closed: bool,
+}
+
+/// How much the thread knows of the end of its broker.
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+enum Farewell {
+    /// There was none.
+    #[default]
+    None,
+    /// It has shut down, and the thread must be told when all else is done.
+    Due,
+    /// It was told. A later broker is not for this worker.
+    Told,
 }
 
 /// What the mailbox had.
@@ -81,7 +90,7 @@ impl NodeWorker {
         let mut membership = self.membership.lock();
         {
             let mailbox = self.mailbox.lock();
-            if mailbox.closed || mailbox.goodbye || membership.is_some() {
+            if mailbox.closed || mailbox.farewell != Farewell::None || membership.is_some() {
                 return;
             }
         }
@@ -100,7 +109,7 @@ impl NodeWorker {
         self.leave();
         let wake = {
             let mut mailbox = self.mailbox.lock();
-            mailbox.goodbye = true;
+            mailbox.farewell = Farewell::Due;
             !mailbox.closed && !std::mem::replace(&mut mailbox.pending, true)
         };
         if wake {
@@ -115,11 +124,11 @@ impl NodeWorker {
             return Fetched::Batches(std::mem::take(&mut mailbox.batches));
         }
         mailbox.pending = false;
-        if std::mem::replace(&mut mailbox.goodbye, false) && !mailbox.closed {
-            Fetched::Goodbye
-        } else {
-            Fetched::Nothing
+        if mailbox.farewell == Farewell::Due && !mailbox.closed {
+            mailbox.farewell = Farewell::Told;
+            return Fetched::Goodbye;
         }
+        Fetched::Nothing
     }
 
     /// Asks for another call on the thread, from the thread itself when nothing else worked.

@@ -20,13 +20,17 @@ use super::{Env, Failed, Value, check};
 /// bytes with two widths.
 #[derive(Clone)]
 pub(crate) struct Block {
-    words: Arc<[AtomicU64]>,
+    words: Arc<Box<[AtomicU64]>>,
 }
 
 impl Block {
-    /// At least that many bytes.
+    /// At least that many bytes. The system gives memory as they are touched.
     pub(crate) fn new(bytes: usize) -> Self {
-        Self { words: (0..bytes.div_ceil(8)).map(|_| AtomicU64::new(0)).collect() }
+        const { assert!(align_of::<u64>() == align_of::<AtomicU64>()) };
+        let zeros: Box<[u64]> = vec![0; bytes.div_ceil(8)].into_boxed_slice();
+        // SAFETY: an atomic has the size and the values of its integer, and here its alignment too, so the box can be freed as what it becomes.
+        let words = unsafe { Box::from_raw(Box::into_raw(zeros) as *mut [AtomicU64]) };
+        Self { words: Arc::new(words) }
     }
 
     fn bytes(&self) -> usize {
@@ -78,5 +82,5 @@ impl Block {
 
 unsafe extern "C" fn let_go(_env: sys::napi_env, _data: *mut c_void, keep: *mut c_void) {
     // SAFETY: made in `array_buffer`, and the engine calls this once.
-    drop(unsafe { Box::from_raw(keep.cast::<Arc<[AtomicU64]>>()) });
+    drop(unsafe { Box::from_raw(keep.cast::<Arc<Box<[AtomicU64]>>>()) });
 }

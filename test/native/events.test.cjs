@@ -216,42 +216,33 @@ test('a flood does not starve timers', async () => {
 });
 
 test('replies of slow handlers are not held back for the rest of their batch', async () => {
-  let block = false;
+  let slow = false;
+  let left = 0;
   use({
     text(id, text) {
+      // Nothing of what was sent before is with us any more.
+      if (slow && native.bufferedAmount(id) === 0) left++;
       native.send(id, text);
-      const end = performance.now() + (block ? 3 : 0);
+      const end = performance.now() + (slow ? 3 : 0);
       while (performance.now() < end);
     },
   });
-  // The client is another thread, since this one is busy.
-  const { Worker } = require('node:worker_threads');
-  const client = new Worker(`
-    const { parentPort, workerData } = require('node:worker_threads');
-    const WebSocket = require(workerData.ws);
-    const socket = new WebSocket(workerData.url, { perMessageDeflate: false });
-    socket.on('open', () => parentPort.postMessage('open'));
-    let times = [];
-    socket.on('message', () => {
-      times.push(performance.now());
-      if (times.length === 40) parentPort.postMessage(times);
-    });
-    parentPort.on('message', () => { times = []; for (let i = 0; i < 40; i++) socket.send(String(i)); });
-  `, { eval: true, workerData: { url: server.url, ws: require.resolve('ws') } });
-  const message = () => new Promise((resolve) => client.once('message', resolve));
-  await message();
-  client.postMessage('warm up');
-  await message();
-  // All 40 lie in one batch of a thread that does not know yet how slow they are.
-  block = true;
-  client.postMessage('go');
-  const times = await message();
-  await client.terminate();
-  const gaps = times.slice(1).map((time, i) => time - times[i]);
-  // 3 ms each: held to the end of a batch of 32, most would come at once; some do on a busy machine.
-  const together = gaps.filter((gap) => gap < 0.5).length;
-  assert.ok(together <= 15, `${together} of 40 replies came together with the one before`);
-  assert.ok(worker.largest > 1);
+  const client = await connect();
+  const round = async (mode) => {
+    [slow, left, client.got] = [mode, 0, []];
+    worker.largest = 0;
+    for (let i = 0; i < 40; i++) client.send(String(i));
+    await until('all answers', () => client.got.length === 40);
+  };
+  // On a machine that is busy elsewhere the thread that writes them may not have had its turn.
+  for (let attempt = 0; attempt < 5; attempt++) {
+    // Now the thread expects all handlers to be quick.
+    for (let i = 0; i < 10; i++) await round(false);
+    await round(true);
+    // Held to the end of a batch of 32, at most 9 could have left.
+    if (worker.largest === 32 && left >= 15) return;
+  }
+  assert.fail(`of 40 handlers ${left} found the replies before theirs gone; the largest batch had ${worker.largest}`);
 });
 
 test('what is sent from timers and promises leaves without another event', async () => {

@@ -68,7 +68,7 @@ const rust = [
     run: async (name) => {
       const log = logOf(name);
       const nextest = answers('cargo', 'nextest', '--version');
-      const args = nextest ? ['nextest', 'run', '--no-fail-fast'] : ['test', '--all-targets', '--no-fail-fast'];
+      const args = nextest ? ['nextest', 'run', '--no-fail-fast', '--status-level', 'fail', '--failure-output', 'final'] : ['test', '--all-targets', '--no-fail-fast'];
       const end = await run('cargo', [...args, '--workspace', '--locked'], { log, minutes: 20 });
       return judged(name, end, nextest ? nextestCounts(end.text) : cargoCounts(end.text), log);
     },

@@ -64,7 +64,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
   const { self, handleOpen, handleTextMessage, handleBinaryMessage, handleClose, handleDrain } = table;
   const { openVerdict, settle, slotToken, tokenVersion } = native;
   const { setInterval, clearInterval } = globalThis;
-  const microtask = Promise.resolve();
+  const { nextTick } = process;
 
   let control = new Int32Array(16);
   let ids = new Float64Array(0);
@@ -101,7 +101,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
   function dispatch(count: number, ...data: unknown[]): void {
     if (stopped) return;
     if (count === 0) return goodbye();
-    const epoch = control[Control.TokenEpoch];
+    const epoch = control[Control.TokenEpoch] as number;
     const serial = control[Control.Concurrent] === 0;
     for (let i = 0; i < count; i++) {
       const id = ids[i] as number;
@@ -118,7 +118,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
         if (serial && lines.size !== 0) {
           const line = lines.find(id);
           if (line !== undefined) {
-            line.push(new Waiting(kind, slot, value, numbers[i] as number));
+            line.push(new Waiting(kind, slot, value, numbers[i] as number, tokens[i] as number, epoch));
             continue;
           }
         }
@@ -127,11 +127,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
           open(id, slot, value as OpenRequest);
           continue;
         }
-        const version = tokens[i] as number;
-        const token =
-          control[Control.TokenEpoch] !== epoch ? currentToken(id, slot)
-          : version === 0 ? undefined
-          : tokenOf(id, slot, version);
+        const token = tokenNow(id, slot, tokens[i] as number, epoch);
         const result = invoke(kind, id, value, token, numbers[i] as number);
         if (result !== undefined && isThenable(result)) {
           pend(takeLine(), kind, id, slot, result, serial);
@@ -215,7 +211,12 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     return bytes;
   }
 
-  /** For an event that has waited, be it only for the one before it in its batch: the version that came with it may be old. */
+  /** The version that came with an event is good as long as no token of this worker's sockets was set since. */
+  function tokenNow(id: number, slot: number, version: number, epoch: number): Buffer | undefined {
+    if (control[Control.TokenEpoch] !== epoch) return currentToken(id, slot);
+    return version === 0 ? undefined : tokenOf(id, slot, version);
+  }
+
   function currentToken(id: number, slot: number): Buffer | undefined {
     const version = tokenVersion(id);
     // 0 also says that the socket is gone; its slot still knows the token.
@@ -273,7 +274,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
       const { kind, slot } = event;
       state[slot] = State.Started;
       try {
-        const result = invoke(kind, id, event.data, currentToken(id, slot), event.code);
+        const result = invoke(kind, id, event.data, tokenNow(id, slot, event.token, event.epoch), event.code);
         if (result !== undefined && isThenable(result)) return pend(line, kind, id, slot, result, true);
       } catch (error) {
         report(error, kind, id);
@@ -294,7 +295,8 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     const count = control[Control.Settled] as number;
     settled[count] = slot;
     control[Control.Settled] = count + 1;
-    if (count === 0) void microtask.then(settle);
+    // Behind all promises that go on now, so that they are settled, and what their handlers send is flushed, together.
+    if (count === 0) nextTick(settle);
   }
 
   function takeLine(): Line {

@@ -10,6 +10,9 @@ export class Waiting {
     readonly data: unknown,
     /** Of a close event: the close code. */
     readonly code: number,
+    /** The version of its socket's token when it came, and the epoch in which that is true. */
+    readonly token: number,
+    readonly epoch: number,
   ) {}
 }
 

@@ -9,9 +9,9 @@ const ROOT = dirname(__dirname);
 /** Loads the addon, once per thread. */
 export const native: Native = load();
 
-// What is sent outside of a batch of events, from a timer for example, is flushed together with the rest of its turn.
-const turn = Promise.resolve();
-native.init(() => void turn.then(native.settle));
+// What is sent outside of a batch of events, from a timer or behind an await for example, is flushed together with the rest of its turn.
+const { nextTick } = process;
+native.init(() => nextTick(native.settle));
 
 /**
  * In this order: what WSBROKER_BINARY names; what was built here; the package for this platform.

@@ -1,0 +1,74 @@
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.WSBrokerTypeError = exports.WSBrokerError = void 0;
+exports.fromNative = fromNative;
+exports.toPortable = toPortable;
+exports.fromPortable = fromPortable;
+const node_util_1 = require("node:util");
+/**
+ * Every failure the package raises on purpose. Switch on `code`, never on `message`.
+ *
+ * A wrong type is a `TypeError` with such a code; `instanceof WSBrokerError` is true for it too.
+ */
+class WSBrokerError extends Error {
+    name = 'WSBrokerError';
+    code;
+    constructor(code, message, options) {
+        super(message, options);
+        this.code = code;
+    }
+    /** By code, so that the `TypeError`s and those that the addon makes belong here as well. */
+    static [Symbol.hasInstance](value) {
+        if (this !== WSBrokerError)
+            return Function.prototype[Symbol.hasInstance].call(this, value);
+        return value instanceof Error && String(value.code).startsWith('ERR_WSBROKER_');
+    }
+}
+exports.WSBrokerError = WSBrokerError;
+/** An argument of the wrong type. */
+class WSBrokerTypeError extends TypeError {
+    code = 'ERR_WSBROKER_INVALID_ARG_TYPE';
+}
+exports.WSBrokerTypeError = WSBrokerTypeError;
+/** The failure of an addon call as one of ours, with a stack that leads to the caller. */
+function fromNative(error) {
+    const { code, message, syscallCode } = error;
+    if (typeof code !== 'string' || !code.startsWith('ERR_WSBROKER_'))
+        return error;
+    const ours = new WSBrokerError(code, String(message));
+    return syscallCode === undefined ? ours : Object.assign(ours, { syscallCode });
+}
+const BUILT_IN = { EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
+/** @see {@link PortableError} */
+function toPortable(error, depth = 0) {
+    try {
+        if (!(error instanceof Error))
+            return { message: typeof error === 'string' ? error : (0, node_util_1.inspect)(error, { depth: 1 }), plain: true };
+        const { name, message, stack, code, cause } = error;
+        return {
+            name: String(name),
+            message: String(message),
+            ...(typeof stack === 'string' && { stack }),
+            ...((typeof code === 'string' || typeof code === 'number') && { code }),
+            ...(cause !== undefined && depth < 8 && { cause: toPortable(cause, depth + 1) }),
+        };
+    }
+    catch {
+        return { message: 'an error that cannot be read', plain: true };
+    }
+}
+/** The error again, of the same class where the class is the language's own. */
+function fromPortable(portable) {
+    if (portable.plain)
+        return portable.message;
+    const { name = 'Error', message, stack, code, cause } = portable;
+    const options = cause === undefined ? undefined : { cause: fromPortable(cause) };
+    const BuiltIn = Object.hasOwn(BUILT_IN, name) ? BUILT_IN[name] : undefined;
+    const error = BuiltIn === undefined ? new Error(message, options) : new BuiltIn(message, options);
+    const hidden = { configurable: true, writable: true, enumerable: false };
+    if (error.name !== name)
+        Object.defineProperty(error, 'name', { ...hidden, value: name });
+    if (stack !== undefined)
+        Object.defineProperty(error, 'stack', { ...hidden, value: stack });
+    return code === undefined ? error : Object.assign(error, { code });
+}

@@ -1,0 +1,70 @@
+/** The codes of everything that can fail on purpose. */
+export type WSBrokerErrorCode = 
+/** No addon binary for this platform, or it does not load. */
+'ERR_WSBROKER_BINARY'
+/** The address cannot be bound: in use, not allowed, not of this machine. */
+ | 'ERR_WSBROKER_BIND'
+/** `bind` is no address. */
+ | 'ERR_WSBROKER_INVALID_BIND'
+/** Something earlier stands against it: a process-wide option, the worker module, a path of the same address. */
+ | 'ERR_WSBROKER_CONFLICT'
+/** Not on this system. */
+ | 'ERR_WSBROKER_UNSUPPORTED'
+/** An argument of the wrong type. The error is a `TypeError`. */
+ | 'ERR_WSBROKER_INVALID_ARG_TYPE'
+/** An argument of the right type with a value that is not allowed. */
+ | 'ERR_WSBROKER_INVALID_ARG_VALUE'
+/** An option that does not exist. */
+ | 'ERR_WSBROKER_UNKNOWN_OPTION'
+/** Called inside a worker of the pool, where it cannot work. */
+ | 'ERR_WSBROKER_IN_WORKER'
+/** `start` without `workerPath`, and no worker is registered. */
+ | 'ERR_WSBROKER_NO_WORKER'
+/** There is no file at `workerPath`. */
+ | 'ERR_WSBROKER_WORKER_NOT_FOUND'
+/** A worker ended or threw before it was ready; `cause` is its own error. */
+ | 'ERR_WSBROKER_WORKER_FAILED'
+/** A worker ended though nobody asked it to. */
+ | 'ERR_WSBROKER_WORKER_DIED'
+/** `shutdown` was called before `start` was done. */
+ | 'ERR_WSBROKER_SHUTDOWN'
+/** An async handler did not settle within `handlerTimeout`. */
+ | 'ERR_WSBROKER_HANDLER_TIMEOUT'
+/** The system refuses the threads that a broker needs. */
+ | 'ERR_WSBROKER_START'
+/** A mistake of this package. */
+ | 'ERR_WSBROKER_INTERNAL'
+/** `handleOpen` gave something that is no verdict; the connection was refused with 500. */
+ | 'ERR_WSBROKER_INVALID_VERDICT';
+/**
+ * Every failure the package raises on purpose. Switch on `code`, never on `message`.
+ *
+ * A wrong type is a `TypeError` with such a code; `instanceof WSBrokerError` is true for it too.
+ */
+export declare class WSBrokerError extends Error {
+    readonly name: string;
+    readonly code: WSBrokerErrorCode;
+    constructor(code: WSBrokerErrorCode, message: string, options?: ErrorOptions);
+    /** By code, so that the `TypeError`s and those that the addon makes belong here as well. */
+    static [Symbol.hasInstance](value: unknown): boolean;
+}
+/** An argument of the wrong type. */
+export declare class WSBrokerTypeError extends TypeError {
+    readonly code = "ERR_WSBROKER_INVALID_ARG_TYPE";
+}
+/** The failure of an addon call as one of ours, with a stack that leads to the caller. */
+export declare function fromNative(error: unknown): unknown;
+/** An error on its way between threads: structured cloning alone would lose `code` and, on Bun, more. */
+export interface PortableError {
+    readonly name?: string;
+    readonly message: string;
+    readonly stack?: string;
+    readonly code?: string | number;
+    readonly cause?: PortableError;
+    /** What was thrown was no error at all. */
+    readonly plain?: boolean;
+}
+/** @see {@link PortableError} */
+export declare function toPortable(error: unknown, depth?: number): PortableError;
+/** The error again, of the same class where the class is the language's own. */
+export declare function fromPortable(portable: PortableError): unknown;

@@ -1,0 +1,75 @@
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.MASK = exports.HANDLER_NAMES = void 0;
+exports.hasHandlers = hasHandlers;
+exports.handlerTable = handlerTable;
+const validate_cjs_1 = require("./validate.cjs");
+const report_cjs_1 = require("./report.cjs");
+exports.HANDLER_NAMES = [
+    'handleOpen', 'handleTextMessage', 'handleBinaryMessage', 'handleClose', 'handleDrain', 'handleStart', 'handleStop', 'onError',
+];
+/** What the addon needs to know of a worker: events of other kinds never cross. */
+exports.MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16 };
+/** Whether the value looks like something that holds handlers. */
+function hasHandlers(value) {
+    return value !== null && (typeof value === 'object' || typeof value === 'function') && exports.HANDLER_NAMES.some((name) => Reflect.get(value, name) !== undefined);
+}
+/** @throws {TypeError} naming the handler that is no function */
+function handlerTable(call, handlers) {
+    if (typeof handlers !== 'object' || handlers === null)
+        throw (0, validate_cjs_1.wrongType)(call, 'handlers', 'an object', handlers);
+    const pick = (name) => {
+        const value = Reflect.get(handlers, name);
+        if (value !== undefined && typeof value !== 'function')
+            throw (0, validate_cjs_1.wrongType)(call, `handlers.${name}`, 'a function', value);
+        return value;
+    };
+    warnOfTypos(handlers);
+    const [handleOpen, handleTextMessage, handleBinaryMessage] = [pick('handleOpen'), pick('handleTextMessage'), pick('handleBinaryMessage')];
+    const [handleClose, handleDrain] = [pick('handleClose'), pick('handleDrain')];
+    const onError = pick('onError');
+    // Who is handed tokens keeps them by socket, and learns from the close event when to forget them.
+    const closes = handleClose ?? handleTextMessage ?? handleBinaryMessage ?? handleDrain;
+    return {
+        self: handlers,
+        handleOpen,
+        handleTextMessage,
+        handleBinaryMessage,
+        handleClose,
+        handleDrain,
+        handleStart: pick('handleStart'),
+        handleStop: pick('handleStop'),
+        mask: (handleOpen ? exports.MASK.open : 0)
+            | (handleTextMessage ? exports.MASK.text : 0)
+            | (handleBinaryMessage ? exports.MASK.binary : 0)
+            | (closes ? exports.MASK.close : 0)
+            | (handleDrain ? exports.MASK.drain : 0),
+        report: (error, handler, socketId) => report(handlers, onError, error, { handler, socketId }),
+    };
+}
+function report(self, onError, error, context) {
+    if (onError === undefined)
+        return (0, report_cjs_1.complainOfHandler)(error, context);
+    const failed = (reason) => {
+        (0, report_cjs_1.complainOfHandler)(error, context);
+        (0, report_cjs_1.complain)('onError failed', reason);
+    };
+    try {
+        const result = onError.call(self, error, context);
+        if ((0, report_cjs_1.isThenable)(result))
+            Promise.resolve(result).then(undefined, failed);
+    }
+    catch (reason) {
+        failed(reason);
+    }
+}
+/** Modules export all sorts of things, so a name that is almost a handler's is worth a warning, no more. */
+function warnOfTypos(handlers) {
+    for (const key of Object.keys(handlers)) {
+        if (!/^(handle|on)/i.test(key) || exports.HANDLER_NAMES.includes(key) || typeof Reflect.get(handlers, key) !== 'function')
+            continue;
+        const near = (0, validate_cjs_1.nearest)(key, exports.HANDLER_NAMES, 2);
+        if (near !== undefined)
+            process.emitWarning(`"${key}" is no handler; did you mean "${near}"?`, { type: 'WSBrokerWarning' });
+    }
+}

@@ -1,0 +1,24 @@
+import type { HandlerName } from './types.cjs';
+export declare const HANDLER_NAMES: readonly ["handleOpen", "handleTextMessage", "handleBinaryMessage", "handleClose", "handleDrain", "handleStart", "handleStop", "onError"];
+/** What the addon needs to know of a worker: events of other kinds never cross. */
+export declare const MASK: {
+    readonly open: 1;
+    readonly text: 2;
+    readonly binary: 4;
+    readonly close: 8;
+    readonly drain: 16;
+};
+type Handler = (...args: unknown[]) => unknown;
+/** A worker's handlers, looked up once: later changes of the user's object have no effect. */
+export interface HandlerTable extends Readonly<Record<Exclude<(typeof HANDLER_NAMES)[number], 'onError'>, Handler | undefined>> {
+    /** `this` of each handler: the object they came from. */
+    readonly self: unknown;
+    readonly mask: number;
+    /** Never throws and leaves no rejection behind. */
+    report(error: unknown, handler: HandlerName, socketId: number | undefined): void;
+}
+/** Whether the value looks like something that holds handlers. */
+export declare function hasHandlers(value: unknown): value is Record<string, unknown>;
+/** @throws {TypeError} naming the handler that is no function */
+export declare function handlerTable(call: string, handlers: unknown): HandlerTable;
+export {};

@@ -1,0 +1,253 @@
+"use strict";
+/**
+ * WebSocket servers for Node and Bun. Connections, channels and fan-out run in Rust, on threads of their own; handlers run in worker threads.
+ *
+ * @packageDocumentation
+ */
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.connectionCount = exports.getSubscribers = exports.getSubscriptions = exports.isSubscribed = exports.subscriberCount = exports.hasSubscriptions = exports.bufferedAmount = exports.isOpen = exports.closeChannel = exports.terminate = exports.close = exports.getToken = exports.setToken = exports.copySubscriptions = exports.unsubscribeAll = exports.unsubscribeMany = exports.subscribeMany = exports.unsubscribe = exports.subscribe = exports.sendToChannel = exports.send = exports.WSBrokerError = void 0;
+exports.start = start;
+exports.registerWorkerThread = registerWorkerThread;
+exports.shutdown = shutdown;
+const lifecycle_cjs_1 = require("./lifecycle.cjs");
+const load_cjs_1 = require("./load.cjs");
+const register_cjs_1 = require("./register.cjs");
+const validate_cjs_1 = require("./validate.cjs");
+var errors_cjs_1 = require("./errors.cjs");
+Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: function () { return errors_cjs_1.WSBrokerError; } });
+// What is called for every message comes from the addon as it is: a function around it would cost more than the call.
+/**
+ * Binds the address, loads the workers, and begins to serve. Resolves when all of that is done, every worker's `handleStart` included. If it fails, everything it
+ * has made is undone.
+ *
+ * It may be called again for more addresses: all servers share channels, tokens, subscriptions and the one pool of workers. The same `workerPath` again
+ * reuses its workers.
+ *
+ * While a server listens the process stays alive; after {@link shutdown} it can exit by itself.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `options` is missing, `bind` is no string, or another option has the wrong type
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARG_VALUE, ERR_WSBROKER_UNKNOWN_OPTION, ERR_WSBROKER_INVALID_BIND: an option that cannot be
+ * @throws {WSBrokerError} ERR_WSBROKER_BIND: the system does not give the address
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: a process-wide option, `workerPath` or `threads` differs from an earlier call's, or a path is taken on that address
+ * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND: no file is there
+ * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a worker threw or ended before it was ready; its own error is the `cause`
+ * @throws {WSBrokerError} ERR_WSBROKER_NO_WORKER: without `workerPath`, and no worker is registered
+ * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: with `workerPath`, from inside a worker of the pool
+ * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: a Unix socket where the system has none
+ * @throws {WSBrokerError} ERR_WSBROKER_SHUTDOWN: {@link shutdown} was called meanwhile
+ *
+ * @example
+ * ```js
+ * import { start } from 'wsbroker';
+ *
+ * const server = await start({ bind: '127.0.0.1:8080', workerPath: './worker.js' });
+ * console.log(`listening on ${server.url}`);
+ * ```
+ */
+async function start(options) {
+    return (0, lifecycle_cjs_1.startServer)((0, validate_cjs_1.startRequest)(options));
+}
+/**
+ * Makes the calling thread a worker with these handlers: the main thread, a `Worker` the application made, or a thread of the pool whose module prefers this to
+ * exports. A thread registers once.
+ *
+ * `handleStart` is called at once; if it returns a promise, events come when that has resolved, and {@link start} on this thread waits for it.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `handlers` is no object, or a handler no function
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread has registered already
+ * @throws whatever `handleStart` throws
+ *
+ * @example
+ * ```js
+ * import { registerWorkerThread, send, start } from 'wsbroker';
+ *
+ * registerWorkerThread({
+ *   handleTextMessage(text, socketId) {
+ *     send(socketId, text);
+ *   },
+ * });
+ * await start({ bind: '127.0.0.1:8080' });
+ * ```
+ */
+function registerWorkerThread(handlers) {
+    (0, register_cjs_1.register)('registerWorkerThread', handlers);
+}
+/**
+ * Closes all servers and their connections, waits until their `handleClose` has run, and ends the workers: `handleStop` of each is awaited. Afterwards nothing keeps
+ * the process alive, and {@link start} may be called anew. Call it on the thread that called `start`.
+ *
+ * @param options `code`: the close code for connections, default 1001. `timeout`: milliseconds, 0 to 2^31-1, default 10,000; whoever needs longer is cut
+ * @returns how many connections closed and how many were cut
+ * @throws {TypeError | WSBrokerError} naming the argument that is wrong
+ * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: from inside a worker of the pool
+ *
+ * @example
+ * ```js
+ * import { shutdown } from 'wsbroker';
+ *
+ * process.once('SIGTERM', () => void shutdown({ code: 1012, timeout: 5000 }));
+ * ```
+ */
+async function shutdown(options) {
+    const { code, timeout } = (0, validate_cjs_1.shutdownRequest)(options);
+    return (0, lifecycle_cjs_1.shutdownAll)(code, timeout);
+}
+/**
+ * Sends to one connection. Never waits, and never throws for an id that is gone.
+ *
+ * From one thread, what concerns one socket takes effect in the order of the calls, {@link sendToChannel}, {@link subscribe} and {@link close} included.
+ *
+ * @param socketId as `handleOpen` got it
+ * @param data a string is sent as a text message, bytes as a binary one; the bytes are copied at once
+ * @returns 1: queued, which does not say received. -1: queued, but the socket is over its limit (`maxBackpressure`). 0: dropped, or the socket is gone
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `socketId` is no number, or `data` neither string nor bytes
+ *
+ * @example
+ * ```js
+ * send(socketId, JSON.stringify({ event: 'hello' }));
+ * send(socketId, new Uint8Array([1, 2, 3]));
+ * ```
+ */
+exports.send = load_cjs_1.native.send;
+/**
+ * Publishes to every subscriber of the channel. The message is encoded once, however many there are.
+ *
+ * @param channel compared as bytes: the string 'a' and the byte 0x61 are one channel
+ * @param data as in {@link send}
+ * @param options `exclude`: a socket id, or an array of them, that is left out
+ * @returns the number of subscribers at the call, less the excluded; no receipt
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ *
+ * @example
+ * ```js
+ * sendToChannel('room:42', text, { exclude: socketId });
+ * ```
+ */
+exports.sendToChannel = load_cjs_1.native.sendToChannel;
+/**
+ * Subscribes the socket to the channel. A publish that happens later on any thread reaches it. When the connection closes its subscriptions end.
+ *
+ * @returns true: added. false: it was subscribed already, or the socket is gone
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+exports.subscribe = load_cjs_1.native.subscribe;
+/**
+ * Ends a subscription. What this thread published before still reaches the socket.
+ *
+ * @returns true: removed. false: there was none
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+exports.unsubscribe = load_cjs_1.native.unsubscribe;
+/**
+ * {@link subscribe} for several channels.
+ *
+ * @returns how many subscriptions were added
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE; then none was
+ */
+exports.subscribeMany = load_cjs_1.native.subscribeMany;
+/**
+ * {@link unsubscribe} for several channels.
+ *
+ * @returns how many subscriptions were removed
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE; then none was
+ */
+exports.unsubscribeMany = load_cjs_1.native.unsubscribeMany;
+/**
+ * Ends all subscriptions of the socket.
+ *
+ * @returns how many there were
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+exports.unsubscribeAll = load_cjs_1.native.unsubscribeAll;
+/**
+ * Subscribes everyone who is subscribed to `from` at the call to `to` as well. A publish to `to` right after reaches them.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+exports.copySubscriptions = load_cjs_1.native.copySubscriptions;
+/**
+ * Attaches bytes to the socket. Every later handler call for that socket gets them as a `Buffer`, also for events that are waiting already. Kept for the whole
+ * process, until the connection has closed. Does nothing for a socket that is gone.
+ *
+ * @param token a string is stored as UTF-8, so that `JSON.parse(token)` works in a handler
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ *
+ * @example
+ * ```js
+ * setToken(socketId, JSON.stringify({ user: 'ada' }));
+ * ```
+ */
+exports.setToken = load_cjs_1.native.setToken;
+/**
+ * The socket's token, as a `Buffer` that belongs to the caller.
+ *
+ * @returns `undefined`: none was set, or the socket is gone
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+exports.getToken = load_cjs_1.native.getToken;
+/**
+ * Starts the close handshake, behind everything that was sent before. Does nothing for a socket that is gone.
+ *
+ * @param code 1000 (the default) or 3000 to 4999
+ * @param reason at most 123 bytes of UTF-8, default ''
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARG_VALUE: a code that may not be sent, or a longer reason
+ */
+exports.close = load_cjs_1.native.close;
+/**
+ * Cuts the connection at once; what waits to be sent is lost, and `handleClose` sees 1006. Does nothing for a socket that is gone.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+exports.terminate = load_cjs_1.native.terminate;
+/**
+ * {@link close} for every subscriber of the channel.
+ *
+ * @returns how many there are
+ * @throws as {@link close}
+ */
+exports.closeChannel = load_cjs_1.native.closeChannel;
+/**
+ * Whether the connection is open: accepted, and neither closing nor closed.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+exports.isOpen = load_cjs_1.native.isOpen;
+/**
+ * Bytes that wait to be sent to the socket; 0 if it is gone.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+exports.bufferedAmount = load_cjs_1.native.bufferedAmount;
+/**
+ * Whether the channel has a subscriber.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+exports.hasSubscriptions = load_cjs_1.native.hasSubscriptions;
+/**
+ * How many subscribers the channel has.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+exports.subscriberCount = load_cjs_1.native.subscriberCount;
+/**
+ * Whether the socket is subscribed to the channel.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+exports.isSubscribed = load_cjs_1.native.isSubscribed;
+/**
+ * The channels that the socket is subscribed to, in no particular order: a string where the name is UTF-8, else a `Buffer`.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+exports.getSubscriptions = load_cjs_1.native.getSubscriptions;
+/**
+ * The ids of the channel's subscribers, in no particular order.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+exports.getSubscribers = load_cjs_1.native.getSubscribers;
+/** How many connections there are in the process, on all servers. */
+exports.connectionCount = load_cjs_1.native.connectionCount;

@@ -1,0 +1,236 @@
+/**
+ * WebSocket servers for Node and Bun. Connections, channels and fan-out run in Rust, on threads of their own; handlers run in worker threads.
+ *
+ * @packageDocumentation
+ */
+import type { Data, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, WorkerInterface } from './types.cjs';
+export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
+export type { AcceptVerdict, Data, ErrorContext, HandlerName, HeaderOptions, MaxInFlight, OpenRequest, OpenVerdict, RejectVerdict, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, WorkerEvent, WorkerInterface, } from './types.cjs';
+/**
+ * Binds the address, loads the workers, and begins to serve. Resolves when all of that is done, every worker's `handleStart` included. If it fails, everything it
+ * has made is undone.
+ *
+ * It may be called again for more addresses: all servers share channels, tokens, subscriptions and the one pool of workers. The same `workerPath` again
+ * reuses its workers.
+ *
+ * While a server listens the process stays alive; after {@link shutdown} it can exit by itself.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `options` is missing, `bind` is no string, or another option has the wrong type
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARG_VALUE, ERR_WSBROKER_UNKNOWN_OPTION, ERR_WSBROKER_INVALID_BIND: an option that cannot be
+ * @throws {WSBrokerError} ERR_WSBROKER_BIND: the system does not give the address
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: a process-wide option, `workerPath` or `threads` differs from an earlier call's, or a path is taken on that address
+ * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND: no file is there
+ * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a worker threw or ended before it was ready; its own error is the `cause`
+ * @throws {WSBrokerError} ERR_WSBROKER_NO_WORKER: without `workerPath`, and no worker is registered
+ * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: with `workerPath`, from inside a worker of the pool
+ * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: a Unix socket where the system has none
+ * @throws {WSBrokerError} ERR_WSBROKER_SHUTDOWN: {@link shutdown} was called meanwhile
+ *
+ * @example
+ * ```js
+ * import { start } from 'wsbroker';
+ *
+ * const server = await start({ bind: '127.0.0.1:8080', workerPath: './worker.js' });
+ * console.log(`listening on ${server.url}`);
+ * ```
+ */
+export declare function start(options: StartOptions): Promise<Server>;
+/**
+ * Makes the calling thread a worker with these handlers: the main thread, a `Worker` the application made, or a thread of the pool whose module prefers this to
+ * exports. A thread registers once.
+ *
+ * `handleStart` is called at once; if it returns a promise, events come when that has resolved, and {@link start} on this thread waits for it.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `handlers` is no object, or a handler no function
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread has registered already
+ * @throws whatever `handleStart` throws
+ *
+ * @example
+ * ```js
+ * import { registerWorkerThread, send, start } from 'wsbroker';
+ *
+ * registerWorkerThread({
+ *   handleTextMessage(text, socketId) {
+ *     send(socketId, text);
+ *   },
+ * });
+ * await start({ bind: '127.0.0.1:8080' });
+ * ```
+ */
+export declare function registerWorkerThread(handlers: WorkerInterface): void;
+/**
+ * Closes all servers and their connections, waits until their `handleClose` has run, and ends the workers: `handleStop` of each is awaited. Afterwards nothing keeps
+ * the process alive, and {@link start} may be called anew. Call it on the thread that called `start`.
+ *
+ * @param options `code`: the close code for connections, default 1001. `timeout`: milliseconds, 0 to 2^31-1, default 10,000; whoever needs longer is cut
+ * @returns how many connections closed and how many were cut
+ * @throws {TypeError | WSBrokerError} naming the argument that is wrong
+ * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: from inside a worker of the pool
+ *
+ * @example
+ * ```js
+ * import { shutdown } from 'wsbroker';
+ *
+ * process.once('SIGTERM', () => void shutdown({ code: 1012, timeout: 5000 }));
+ * ```
+ */
+export declare function shutdown(options?: ShutdownOptions): Promise<ShutdownReport>;
+/**
+ * Sends to one connection. Never waits, and never throws for an id that is gone.
+ *
+ * From one thread, what concerns one socket takes effect in the order of the calls, {@link sendToChannel}, {@link subscribe} and {@link close} included.
+ *
+ * @param socketId as `handleOpen` got it
+ * @param data a string is sent as a text message, bytes as a binary one; the bytes are copied at once
+ * @returns 1: queued, which does not say received. -1: queued, but the socket is over its limit (`maxBackpressure`). 0: dropped, or the socket is gone
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `socketId` is no number, or `data` neither string nor bytes
+ *
+ * @example
+ * ```js
+ * send(socketId, JSON.stringify({ event: 'hello' }));
+ * send(socketId, new Uint8Array([1, 2, 3]));
+ * ```
+ */
+export declare const send: (socketId: number, data: Data) => SendResult;
+/**
+ * Publishes to every subscriber of the channel. The message is encoded once, however many there are.
+ *
+ * @param channel compared as bytes: the string 'a' and the byte 0x61 are one channel
+ * @param data as in {@link send}
+ * @param options `exclude`: a socket id, or an array of them, that is left out
+ * @returns the number of subscribers at the call, less the excluded; no receipt
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ *
+ * @example
+ * ```js
+ * sendToChannel('room:42', text, { exclude: socketId });
+ * ```
+ */
+export declare const sendToChannel: (channel: Data, data: Data, options?: SendOptions) => number;
+/**
+ * Subscribes the socket to the channel. A publish that happens later on any thread reaches it. When the connection closes its subscriptions end.
+ *
+ * @returns true: added. false: it was subscribed already, or the socket is gone
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+export declare const subscribe: (socketId: number, channel: Data) => boolean;
+/**
+ * Ends a subscription. What this thread published before still reaches the socket.
+ *
+ * @returns true: removed. false: there was none
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+export declare const unsubscribe: (socketId: number, channel: Data) => boolean;
+/**
+ * {@link subscribe} for several channels.
+ *
+ * @returns how many subscriptions were added
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE; then none was
+ */
+export declare const subscribeMany: (socketId: number, channels: readonly Data[]) => number;
+/**
+ * {@link unsubscribe} for several channels.
+ *
+ * @returns how many subscriptions were removed
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE; then none was
+ */
+export declare const unsubscribeMany: (socketId: number, channels: readonly Data[]) => number;
+/**
+ * Ends all subscriptions of the socket.
+ *
+ * @returns how many there were
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+export declare const unsubscribeAll: (socketId: number) => number;
+/**
+ * Subscribes everyone who is subscribed to `from` at the call to `to` as well. A publish to `to` right after reaches them.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+export declare const copySubscriptions: (from: Data, to: Data) => void;
+/**
+ * Attaches bytes to the socket. Every later handler call for that socket gets them as a `Buffer`, also for events that are waiting already. Kept for the whole
+ * process, until the connection has closed. Does nothing for a socket that is gone.
+ *
+ * @param token a string is stored as UTF-8, so that `JSON.parse(token)` works in a handler
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ *
+ * @example
+ * ```js
+ * setToken(socketId, JSON.stringify({ user: 'ada' }));
+ * ```
+ */
+export declare const setToken: (socketId: number, token: Data) => void;
+/**
+ * The socket's token, as a `Buffer` that belongs to the caller.
+ *
+ * @returns `undefined`: none was set, or the socket is gone
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+export declare const getToken: (socketId: number) => Buffer | undefined;
+/**
+ * Starts the close handshake, behind everything that was sent before. Does nothing for a socket that is gone.
+ *
+ * @param code 1000 (the default) or 3000 to 4999
+ * @param reason at most 123 bytes of UTF-8, default ''
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARG_VALUE: a code that may not be sent, or a longer reason
+ */
+export declare const close: (socketId: number, code?: number, reason?: string) => void;
+/**
+ * Cuts the connection at once; what waits to be sent is lost, and `handleClose` sees 1006. Does nothing for a socket that is gone.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+export declare const terminate: (socketId: number) => void;
+/**
+ * {@link close} for every subscriber of the channel.
+ *
+ * @returns how many there are
+ * @throws as {@link close}
+ */
+export declare const closeChannel: (channel: Data, code?: number, reason?: string) => number;
+/**
+ * Whether the connection is open: accepted, and neither closing nor closed.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+export declare const isOpen: (socketId: number) => boolean;
+/**
+ * Bytes that wait to be sent to the socket; 0 if it is gone.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+export declare const bufferedAmount: (socketId: number) => number;
+/**
+ * Whether the channel has a subscriber.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+export declare const hasSubscriptions: (channel: Data) => boolean;
+/**
+ * How many subscribers the channel has.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+export declare const subscriberCount: (channel: Data) => number;
+/**
+ * Whether the socket is subscribed to the channel.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+export declare const isSubscribed: (socketId: number, channel: Data) => boolean;
+/**
+ * The channels that the socket is subscribed to, in no particular order: a string where the name is UTF-8, else a `Buffer`.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+export declare const getSubscriptions: (socketId: number) => (string | Buffer)[];
+/**
+ * The ids of the channel's subscribers, in no particular order.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+export declare const getSubscribers: (channel: Data) => number[];
+/** How many connections there are in the process, on all servers. */
+export declare const connectionCount: () => number;

@@ -1,0 +1,3 @@
+import type { Native } from './native.cjs';
+/** Loads the addon, once per thread. */
+export declare const native: Native;

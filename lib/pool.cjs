@@ -1,0 +1,151 @@
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.Pool = void 0;
+const node_path_1 = require("node:path");
+const node_perf_hooks_1 = require("node:perf_hooks");
+const node_worker_threads_1 = require("node:worker_threads");
+const errors_cjs_1 = require("./errors.cjs");
+const report_cjs_1 = require("./report.cjs");
+const time_cjs_1 = require("./time.cjs");
+/** A worker that lived this long did not die of its start: the next replacement comes at once again. */
+const STEADY = 10_000;
+const FIRST_PAUSE = 100;
+const LONGEST_PAUSE = 10_000;
+/** Past the deadline that a worker has for `handleStop`, before its thread is ended from outside. */
+const GRACE = 500;
+/**
+ * The worker threads of a process: started together, each replaced when it ends though nobody asked, stopped together. The threads keep nobody alive; who
+ * started them does that, as long as a server listens.
+ */
+class Pool {
+    file;
+    threads;
+    watchers;
+    #members = new Set();
+    #pauses = new Set();
+    #stopping = false;
+    /** @param watchers told of every start and end; they come and go while it runs */
+    constructor(file, threads, watchers) {
+        this.file = file;
+        this.threads = threads;
+        this.watchers = watchers;
+    }
+    /**
+     * Resolves when every worker is ready.
+     *
+     * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED with the first failure as `cause`; the others are to be stopped then
+     */
+    async start() {
+        await Promise.all(Array.from({ length: this.threads }, () => this.#launch(0).ready));
+    }
+    /** Ends all threads: `handleStop` has `timeout` milliseconds. Never rejects. */
+    async stop(timeout) {
+        this.#stopping = true;
+        for (const pause of this.#pauses)
+            clearTimeout(pause);
+        await Promise.all([...this.#members].map((member) => member.stop(timeout)));
+    }
+    #launch(failures) {
+        const member = new Member(this.file);
+        this.#members.add(member);
+        member.ready.then(() => this.#tell({ type: 'started', workerId: member.id }), () => undefined);
+        void member.ended.then((reason) => {
+            this.#members.delete(member);
+            if (this.#stopping) {
+                if (member.wasReady)
+                    this.#tell({ type: 'stopped', workerId: member.id });
+            }
+            else if (member.wasReady)
+                this.#replace(member, 'died', reason, member.age() >= STEADY ? 0 : failures);
+            else if (failures > 0)
+                this.#replace(member, 'failed', reason, failures);
+        });
+        return member;
+    }
+    #replace(member, type, reason, failures) {
+        const pause = failures === 0 ? 0 : Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1));
+        const timer = setTimeout(() => {
+            this.#pauses.delete(timer);
+            this.#launch(failures + 1).ready.catch(() => undefined);
+        }, pause);
+        timer.unref();
+        this.#pauses.add(timer);
+        if (this.watchers.size === 0)
+            (0, report_cjs_1.complain)(`worker ${member.id} ${type}; another is started in ${pause} ms`, reason);
+        this.#tell({ type, workerId: member.id, reason });
+    }
+    #tell(event) {
+        for (const watcher of this.watchers) {
+            try {
+                watcher(event);
+            }
+            catch (error) {
+                (0, report_cjs_1.complain)('onWorker failed', error);
+            }
+        }
+    }
+}
+exports.Pool = Pool;
+/** One thread. */
+class Member {
+    id;
+    /** Rejects if the thread fails or ends before it is ready. */
+    ready;
+    /** Resolves with the reason when the thread has ended. */
+    ended;
+    wasReady = false;
+    #worker;
+    #port;
+    #born = node_perf_hooks_1.performance.now();
+    #error;
+    constructor(file) {
+        const { port1, port2 } = new node_worker_threads_1.MessageChannel();
+        const wsbroker = { file, port: port2 };
+        const worker = new node_worker_threads_1.Worker((0, node_path_1.join)(__dirname, 'worker.cjs'), { workerData: { wsbroker }, transferList: [port2] });
+        this.#worker = worker;
+        this.#port = port1;
+        this.id = worker.threadId;
+        worker.on('error', (error) => (this.#error ??= error));
+        this.ended = new Promise((resolve) => {
+            worker.on('exit', (code) => {
+                port1.close();
+                resolve(this.#reason('ERR_WSBROKER_WORKER_DIED', `worker ${this.id} (${file}) ended with code ${code}`));
+            });
+        });
+        this.ready = new Promise((resolve, reject) => {
+            port1.on('message', (message) => {
+                if (message.type === 'ready') {
+                    this.wasReady = true;
+                    resolve();
+                }
+                else {
+                    this.#error = (0, errors_cjs_1.fromPortable)(message.error);
+                    reject(this.#reason('ERR_WSBROKER_WORKER_FAILED', `worker ${file} failed to load`));
+                    void worker.terminate();
+                }
+            });
+            worker.on('exit', (code) => reject(this.#reason('ERR_WSBROKER_WORKER_FAILED', `worker ${file} ended with code ${code} before it was ready`)));
+        });
+        worker.unref();
+        port1.unref();
+    }
+    age() {
+        return node_perf_hooks_1.performance.now() - this.#born;
+    }
+    /** Lets a ready one run `handleStop` first. */
+    async stop(timeout) {
+        if (this.wasReady) {
+            this.#port.postMessage({ type: 'stop', timeout });
+            if (await (0, time_cjs_1.within)(timeout + GRACE, this.ended))
+                return;
+        }
+        await this.#worker.terminate();
+    }
+    #reason(code, what) {
+        const error = this.#error;
+        if (error === undefined)
+            return new errors_cjs_1.WSBrokerError(code, what);
+        const message = error?.message;
+        return new errors_cjs_1.WSBrokerError(code, `${what}: ${typeof message === 'string' ? message : (0, report_cjs_1.errorText)(error)}`, { cause: error });
+    }
+}

@@ -1,0 +1,130 @@
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.Registration = exports.thread = void 0;
+exports.currentRegistration = currentRegistration;
+exports.register = register;
+const node_worker_threads_1 = require("node:worker_threads");
+const dispatch_cjs_1 = require("./dispatch.cjs");
+const errors_cjs_1 = require("./errors.cjs");
+const handlers_cjs_1 = require("./handlers.cjs");
+const load_cjs_1 = require("./load.cjs");
+const report_cjs_1 = require("./report.cjs");
+const time_cjs_1 = require("./time.cjs");
+/** What this thread is to the pool. */
+exports.thread = {
+    /** It belongs to a pool, which another thread watches. */
+    inPool: false,
+    /** A `start` waits for this thread's handlers and hears of a `handleStart` that fails. */
+    loading: false,
+};
+/** For threads of the user's own, whose broker another thread has shut down. */
+const GOODBYE_TIMEOUT = 10_000;
+/** This thread as a worker. */
+class Registration {
+    /** Resolves when `handleStart` is done and events may come; rejects with its error. */
+    ready;
+    /** Nobody asked for it: a later `registerWorkerThread` takes its place. */
+    implicit;
+    #table;
+    #dispatcher;
+    #dropped = false;
+    #finishing;
+    /** The addon had no time to hand over everything, and asked for another turn. */
+    #hasMore = false;
+    /** @param started what `handleStart` returned */
+    constructor(table, started, implicit, replaced) {
+        this.#table = table;
+        this.implicit = implicit;
+        const attach = () => {
+            replaced?.drop();
+            if (!this.#dropped)
+                this.#attach();
+        };
+        this.ready = (0, report_cjs_1.isThenable)(started) ? Promise.resolve(started).then(attach) : Promise.resolve(attach());
+        this.ready.catch((error) => {
+            this.drop();
+            if (!exports.thread.loading)
+                table.report(error, 'handleStart', undefined);
+        });
+    }
+    /** The object that was registered. */
+    get handlers() {
+        return this.#table.self;
+    }
+    /** Runs the events that have come, waits for their handlers, runs `handleStop`, all within `timeout`, and lets go of the addon. Never rejects. */
+    async stop(timeout) {
+        this.#finishing ??= this.#finish(timeout / 2);
+        await (0, time_cjs_1.within)(timeout, this.#finishing);
+        this.drop();
+    }
+    /** Lets go of the addon at once. */
+    drop() {
+        if (current === this)
+            current = undefined;
+        this.#dropped = true;
+        if (this.#dispatcher === undefined)
+            return;
+        load_cjs_1.native.detachWorker();
+        this.#dispatcher.stop();
+        this.#dispatcher = undefined;
+    }
+    #attach() {
+        const dispatcher = (0, dispatch_cjs_1.createDispatcher)(load_cjs_1.native, this.#table, () => void this.stop(GOODBYE_TIMEOUT));
+        // The main thread is kept alive by its servers, a pool's thread by its port, a thread of the user's own by this.
+        const keepAlive = !node_worker_threads_1.isMainThread && !exports.thread.inPool;
+        const again = () => {
+            this.#hasMore = true;
+            setImmediate(load_cjs_1.native.drain);
+        };
+        dispatcher.attach(load_cjs_1.native.attachWorker(this.#table.mask, dispatcher.dispatch, again, keepAlive).control);
+        this.#dispatcher = dispatcher;
+    }
+    /** @param patience for handlers that do not settle: they shall leave some time to `handleStop` */
+    async #finish(patience) {
+        try {
+            await this.ready;
+        }
+        catch {
+            return;
+        }
+        await (0, time_cjs_1.within)(patience, this.#rest());
+        await this.#handleStop();
+    }
+    /** A shutdown that ran out of time leaves close events behind, and each of them has a handler to be told. */
+    async #rest() {
+        do {
+            this.#hasMore = false;
+            load_cjs_1.native.drain();
+            await this.#dispatcher?.idle();
+        } while (this.#hasMore);
+    }
+    async #handleStop() {
+        try {
+            await this.#table.handleStop?.call(this.#table.self);
+        }
+        catch (error) {
+            this.#table.report(error, 'handleStop', undefined);
+        }
+    }
+}
+exports.Registration = Registration;
+let current;
+function currentRegistration() {
+    return current;
+}
+/**
+ * Makes this thread a worker.
+ *
+ * @param call who asks, for messages
+ * @param implicit the module has no handlers, and a later registration shall take this one's place
+ * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_CONFLICT if the thread is a worker already
+ */
+function register(call, handlers, implicit = false) {
+    const table = (0, handlers_cjs_1.handlerTable)(call, handlers);
+    if (current?.implicit === false) {
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already`);
+    }
+    const started = table.handleStart?.call(table.self);
+    current = new Registration(table, started, implicit, current);
+    return current;
+}

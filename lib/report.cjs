@@ -1,0 +1,33 @@
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.errorText = errorText;
+exports.complain = complain;
+exports.complainOfHandler = complainOfHandler;
+exports.isThenable = isThenable;
+const node_util_1 = require("node:util");
+/** The error with its stack and causes; whatever was thrown, this does not throw. */
+function errorText(error) {
+    try {
+        return typeof error === 'string' ? error : (0, node_util_1.inspect)(error);
+    }
+    catch {
+        return 'an error that cannot be shown';
+    }
+}
+/** To stderr. Nothing to write to is no reason to fail. */
+function complain(what, error) {
+    try {
+        process.stderr.write(`wsbroker: ${what}: ${errorText(error)}\n`);
+    }
+    catch {
+        // A closed stderr: nobody is there to be told.
+    }
+}
+/** What `onError` does where a worker has none. */
+function complainOfHandler(error, { handler, socketId }) {
+    complain(socketId === undefined ? `${handler} failed` : `${handler} failed for socket ${socketId}`, error);
+}
+/** Whether it has a `then` to be waited for. A getter's throw passes through. */
+function isThenable(value) {
+    return value !== null && (typeof value === 'object' || typeof value === 'function') && typeof value.then === 'function';
+}

@@ -1,0 +1,9 @@
+import type { ErrorContext } from './types.cjs';
+/** The error with its stack and causes; whatever was thrown, this does not throw. */
+export declare function errorText(error: unknown): string;
+/** To stderr. Nothing to write to is no reason to fail. */
+export declare function complain(what: string, error: unknown): void;
+/** What `onError` does where a worker has none. */
+export declare function complainOfHandler(error: unknown, { handler, socketId }: ErrorContext): void;
+/** Whether it has a `then` to be waited for. A getter's throw passes through. */
+export declare function isThenable(value: unknown): value is PromiseLike<unknown>;

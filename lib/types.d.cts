@@ -1,0 +1,254 @@
+import type { Buffer } from 'node:buffer';
+/** What can be sent: a string travels as a text frame, bytes as a binary one. As the name of a channel it is compared as bytes. */
+export type Data = string | ArrayBuffer | Uint8Array;
+/** 1: queued. -1: queued, but the socket is over its limit ({@link StartOptions.maxBackpressure}). 0: dropped, or the socket is gone. */
+export type SendResult = 1 | 0 | -1;
+/** Headers of an answer: an object, or pairs as in a `Headers` or `Map`. Values are printable ASCII. */
+export type HeaderOptions = Readonly<Record<string, string | number | readonly string[]>> | Iterable<readonly [string, string]>;
+/** The upgrade request, as `handleOpen` gets it. */
+export interface OpenRequest {
+    /** The peer's address, as the second argument of `handleOpen`. */
+    readonly ip: string;
+    /** Names in lower case; repeated headers are joined as HTTP says. */
+    readonly headers: Readonly<Record<string, string>>;
+    /** The request's target as it came: path and query. */
+    readonly url: string;
+    /** `url` up to the question mark. */
+    readonly path: string;
+    /** `url` behind the question mark, '' without one. For `new URLSearchParams(query)`. */
+    readonly query: string;
+    /** `GET`. */
+    readonly method: string;
+    /** The subprotocols that the client offers, in its order. */
+    readonly protocols: readonly string[];
+    /** Whether the connection is encrypted (wss). */
+    readonly secure: boolean;
+    /** The peer's port; 0 on a Unix socket. */
+    readonly remotePort: number;
+}
+/** A `handleOpen` verdict that accepts, with what is in place before the first message. */
+export interface AcceptVerdict {
+    /** The subprotocol to answer with; one of those the client offered. */
+    readonly protocol?: string | undefined;
+    /** Additional headers of the 101 answer. */
+    readonly headers?: HeaderOptions | undefined;
+    /** As {@link setToken} would set it. */
+    readonly token?: Data | undefined;
+    /** Subscribed as {@link subscribeMany} would. */
+    readonly channels?: readonly Data[] | undefined;
+}
+/** A `handleOpen` verdict that refuses, with this answer. */
+export interface RejectVerdict {
+    /** The status, 200 to 599. */
+    readonly status: number;
+    readonly headers?: HeaderOptions | undefined;
+    readonly body?: Data | undefined;
+}
+/**
+ * What `handleOpen` decides. `true`, nothing, or an {@link AcceptVerdict}: 101. `false`: 403. A {@link RejectVerdict}: its own answer. Any other
+ * value (`null`, `0`, `''`, a string, an object with keys that mean nothing here) is reported and answered with 500: nothing fails open.
+ */
+export type OpenVerdict = boolean | undefined | void | AcceptVerdict | RejectVerdict;
+/** Where a handler's error came from. */
+export interface ErrorContext {
+    /** The handler's name, such as `handleTextMessage`. */
+    readonly handler: HandlerName;
+    /** `undefined` for `handleStart` and `handleStop`, which concern no socket. */
+    readonly socketId: number | undefined;
+}
+/** The names of all handlers that can fail. */
+export type HandlerName = 'handleOpen' | 'handleTextMessage' | 'handleBinaryMessage' | 'handleClose' | 'handleDrain' | 'handleStart' | 'handleStop';
+/**
+ * What a worker module exports, by name or as its default export, and what {@link registerWorkerThread} takes. Every handler is optional, and may be
+ * async. What a message handler returns is not looked at, except that a promise (or any thenable) is waited for: see {@link StartOptions.handlers}.
+ *
+ * A throw or a rejection goes to `onError` and never further: neither the connection nor the worker ends of it.
+ *
+ * @example
+ * ```ts
+ * import { sendToChannel, subscribe, type WorkerInterface } from 'wsbroker';
+ *
+ * export default {
+ *   handleOpen(socketId) {
+ *     subscribe(socketId, 'everyone');
+ *   },
+ *   handleTextMessage(text) {
+ *     sendToChannel('everyone', text);
+ *   },
+ * } satisfies WorkerInterface;
+ * ```
+ */
+export interface WorkerInterface {
+    /**
+     * Decides over a connection; without it all are accepted. The id is valid already: what is sent, subscribed or set here takes effect with the 101
+     * answer, in order, and is undone if the connection is refused or lost.
+     *
+     * A throw or a rejection refuses with 403, no verdict within {@link StartOptions.openTimeout} with 503.
+     *
+     * @param socketId positive, increasing, never reused in the process
+     * @param ip the peer's address (an IPv4 address mapped into IPv6 is shown as IPv4)
+     * @param headers the request's headers: names in lower case, repeated ones joined as HTTP says
+     * @param request the rest of the request
+     */
+    handleOpen?(socketId: number, ip: string, headers: Readonly<Record<string, string>>, request: OpenRequest): OpenVerdict | PromiseLike<OpenVerdict>;
+    /**
+     * A text message.
+     *
+     * @param token what {@link setToken} set, as a `Buffer`, `undefined` before. The same `Buffer` for every event until the token changes: copy it before
+     * you change it
+     */
+    handleTextMessage?(text: string, socketId: number, token?: Buffer): unknown;
+    /**
+     * A binary message.
+     *
+     * @param bytes belongs to the handler, which may keep and change it. A small message kept for long holds memory of others that came with it:
+     * `Buffer.from(bytes)` makes a copy that does not
+     */
+    handleBinaryMessage?(bytes: Buffer, socketId: number, token?: Buffer): unknown;
+    /**
+     * Once for each connection that was accepted, after its last message.
+     *
+     * @param code the close code: the peer's, ours, 1005 if the peer gave none, 1006 if the connection was lost
+     * @param reason the close reason, often ''
+     */
+    handleClose?(socketId: number, token: Buffer | undefined, code: number, reason: string): unknown;
+    /** A socket that was over {@link StartOptions.maxBackpressure} is at or below half of it again. */
+    handleDrain?(socketId: number, token?: Buffer): unknown;
+    /** Before this worker's first event; awaited. A throw or a rejection is a worker that failed to load: it rejects {@link start}. */
+    handleStart?(): unknown;
+    /** After this worker's last event, while {@link shutdown} waits for it. */
+    handleStop?(): unknown;
+    /**
+     * Told of every error of the other handlers, exactly once, and of handlers that take longer than {@link StartOptions.handlerTimeout}. By default the error
+     * goes to stderr with its stack.
+     *
+     * @param error what was thrown, which need not be an `Error`
+     */
+    onError?(error: unknown, context: ErrorContext): unknown;
+}
+/** Told to {@link StartOptions.onWorker}. */
+export interface WorkerEvent {
+    /**
+     * `started`: takes connections from now on. `died`: ended though nobody asked; its connections stay open and move to others, and a new worker is on its
+     * way. `failed`: a replacement did not load; the next try follows. `stopped`: ended because of {@link shutdown}.
+     */
+    readonly type: 'started' | 'died' | 'failed' | 'stopped';
+    /** The thread's `threadId`, as `node:worker_threads` counts. */
+    readonly workerId: number;
+    /** With `died` and `failed`: why. */
+    readonly reason?: Error;
+}
+/** Bounds of what is on its way to handlers. At a bound its sockets are not read any more, and TCP pushes back. */
+export interface MaxInFlight {
+    /** Messages of one socket, 1 to 2^31-1. Default 256. */
+    readonly messages?: number | undefined;
+    /** Bytes of one socket's messages, 128 counted on top of each. Default 1 MiB. A larger message passes when nothing else is on its way. */
+    readonly bytes?: number | undefined;
+    /** Bytes of one worker's messages, counted alike. Default 16 MiB. */
+    readonly workerBytes?: number | undefined;
+}
+/**
+ * What {@link start} takes. Durations are milliseconds, sizes are bytes, all of them integers; an option that is `undefined` counts as absent.
+ *
+ * *Process-wide* options hold for everything in this process: a later call may leave them out, and fails with `ERR_WSBROKER_CONFLICT` if it gives another value.
+ * The others belong to the one server.
+ */
+export interface StartOptions {
+    /** Where to listen: `'host:port'`, `'[v6]:port'`, port 0 for any free one, or `'unix:/path'`. */
+    readonly bind: string;
+    /**
+     * The module with the handlers ({@link WorkerInterface}): absolute, relative to `process.cwd()`, or a `file:` URL. CommonJS, ESM, and TypeScript where
+     * the runtime takes it. Without it at least one worker must be registered already.
+     */
+    readonly workerPath?: string | URL | undefined;
+    /**
+     * Process-wide. How many worker threads to start, 0 to 1024. 0: none, the module is registered on the calling thread. Default: the number of CPU cores, at
+     * least 4.
+     */
+    readonly threads?: number | undefined;
+    /**
+     * Process-wide. `'serial'`, the default: while a handler's promise is pending, the next event of *that* connection waits. `'concurrent'`: it does not, so
+     * that async handlers of one connection overlap.
+     */
+    readonly handlers?: 'serial' | 'concurrent' | undefined;
+    /**
+     * Process-wide. How long an async handler may take while others wait for it. Then `onError` is told (`ERR_WSBROKER_HANDLER_TIMEOUT`) and the connection's
+     * next event goes on; a `handleOpen` is answered with 503. 0 = no limit. Default 30,000.
+     */
+    readonly handlerTimeout?: number | undefined;
+    /** Process-wide. Threads that do input and output, 1 to 1024. Default: half the CPU cores, at least 1. */
+    readonly ioThreads?: number | undefined;
+    /**
+     * The paths to serve, exactly, such as `'/chat'` or `['/chat', '/feed']`; others are answered with 404. `'*'`, the default, is every path. Servers may share one address if
+     * their paths differ.
+     */
+    readonly path?: string | readonly string[] | undefined;
+    /**
+     * Subprotocols, best first: the first of them that the client offers too is answered, unless `handleOpen` chooses. A client that offers none of them is let in
+     * without one; browsers then fail the connection themselves. Default: none.
+     */
+    readonly protocols?: readonly string[] | undefined;
+    /** The largest message, 1 to 536,870,888 (the longest string there is). A larger one closes its connection with 1009. Default 1 MiB. */
+    readonly maxPayload?: number | undefined;
+    /** From accept to the whole request, at least 1. Then the connection is cut. Default 10,000. */
+    readonly handshakeTimeout?: number | undefined;
+    /** For `handleOpen` to decide, at least 1. Then the answer is 503. Default 10,000. */
+    readonly openTimeout?: number | undefined;
+    /** Process-wide. Connections that may be between accept and 101 at once, at least 1. Any more are answered with 503. Default 4,096. */
+    readonly maxPendingUpgrades?: number | undefined;
+    /** The request's head, 256 to 1 MiB, and at most 100 headers. A larger one is answered with 431. Default 16 KiB. */
+    readonly maxHeaderSize?: number | undefined;
+    /** How long a connection may be silent before it is cut (`handleClose` sees 1006); the clock stands still while we pause reading. 0 = for ever. Default 120,000. */
+    readonly idleTimeout?: number | undefined;
+    /** Whether a connection that was silent for half of `idleTimeout` is sent a ping, so that only dead ones are cut. Default `true`. */
+    readonly pings?: boolean | undefined;
+    /** How long the peer has to answer our close frame, at least 1. Then the connection is cut. Default 5,000. */
+    readonly closeTimeout?: number | undefined;
+    /** What may wait to be sent to one socket, at least 1. A message that finds less waiting is queued whole; `overflow` says what happens to the next. Default 1 MiB. */
+    readonly maxBackpressure?: number | undefined;
+    /** For a socket over `maxBackpressure`: `'close'` it with 1013, the default, or `'dropNewest'`: drop what is sent to it until it has room. */
+    readonly overflow?: 'close' | 'dropNewest' | undefined;
+    /** Process-wide. All that waits to be sent. At the limit the slowest sockets are closed with 1013. Default: a quarter of memory (the cgroup's limit, else RAM). */
+    readonly maxSendMemory?: number | undefined;
+    /** Process-wide. All unfinished messages that come in. At the limit the largest one's connection is closed with 1013. Default: a quarter of memory. */
+    readonly maxReceiveMemory?: number | undefined;
+    /** Process-wide. Bounds of what is on its way to handlers. */
+    readonly maxInFlight?: MaxInFlight | undefined;
+    /**
+     * Told, on the thread that called `start`, when a worker thread starts or ends. Without it, ends that nobody asked for are written to stderr. Several calls'
+     * functions are all told.
+     */
+    readonly onWorker?: ((event: WorkerEvent) => void) | undefined;
+}
+/** A listening server: what {@link start} resolves to. */
+export interface Server {
+    /** The address it is bound to: an IP address, or the path of a Unix socket. */
+    readonly address: string;
+    /** The port it is bound to; 0 for a Unix socket. */
+    readonly port: number;
+    /** For a client on this machine, such as `ws://127.0.0.1:8080`; `ws+unix:/path` for a Unix socket. */
+    readonly url: string;
+    /** Stops listening here and closes this server's connections with 1001. Resolves when they are gone. Workers and other servers stay. */
+    close(): Promise<void>;
+}
+/** What {@link sendToChannel} takes besides. */
+export interface SendOptions {
+    /** A socket, or several, that the message shall not reach. */
+    readonly exclude?: number | readonly number[] | undefined;
+    /** Accepted and without effect until compression is there. */
+    readonly compress?: boolean | undefined;
+}
+/** What {@link shutdown} takes. */
+export interface ShutdownOptions {
+    /** The close code that connections are sent: 1000 to 1014 as far as RFC 6455 lets it be sent, or 3000 to 4999. Default 1001. */
+    readonly code?: number | undefined;
+    /** Milliseconds for connections and workers to end by themselves; then they are cut. Default 10,000. */
+    readonly timeout?: number | undefined;
+}
+/** What {@link shutdown} resolves to. */
+export interface ShutdownReport {
+    /** Connections that completed the close handshake. */
+    readonly closed: number;
+    /** Connections that had to be cut. */
+    readonly terminated: number;
+}

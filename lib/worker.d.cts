@@ -1,0 +1,17 @@
+import { type MessagePort } from 'node:worker_threads';
+import { type PortableError } from './errors.cjs';
+/** What the pool gives to a thread, as `workerData.wsbroker`. */
+export interface WorkerStart {
+    readonly file: string;
+    readonly port: MessagePort;
+}
+export type ToWorker = {
+    readonly type: 'stop';
+    readonly timeout: number;
+};
+export type FromWorker = {
+    readonly type: 'ready';
+} | {
+    readonly type: 'failed';
+    readonly error: PortableError;
+};

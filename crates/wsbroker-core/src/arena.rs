@@ -3,7 +3,7 @@
 use bytes::BytesMut;
 
 /// A new buffer has this many bytes.
-const SIZE: usize = 256 << 10;
+pub(crate) const SIZE: usize = 256 << 10;
 /// Buffers kept; those above are freed by their last reader.
 const KEPT: usize = 8;
 

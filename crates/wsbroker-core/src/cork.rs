@@ -10,7 +10,7 @@ use bytes::{BufMut, Bytes, BytesMut};
 use wsbroker_proto::{CloseCode, MAX_SERVER_HEADER, MessageKind, Opcode, server_header};
 
 use crate::{
-    arena::Arenas,
+    arena::{self, Arenas},
     broker::Inner,
     config::Overflow,
     ids::SocketId,
@@ -43,6 +43,8 @@ pub struct Cork {
     broker: Arc<Inner>,
     arena: BytesMut,
     arenas: Arenas,
+    /// The arena was made for a large message, and is not worth keeping.
+    large: bool,
     /// Differs after each flush, so that a stale [`Staged`] is noticed.
     generation: u32,
     queues: Box<[Queue]>,
@@ -82,11 +84,25 @@ impl Cork {
             broker,
             arena: BytesMut::new(),
             arenas: Arenas::default(),
+            large: false,
             generation: 0,
             queues,
             commands: 0,
             since: None,
             recent: (0..RECENT).map(|_| None).collect(),
+        }
+    }
+
+    /// Makes sure that the next payload finds room for this many bytes. What waits here may leave: growing its memory would copy it.
+    pub fn make_room(&mut self, bytes: usize) {
+        if self.arena.capacity() - self.arena.len() < MAX_SERVER_HEADER + bytes {
+            self.flush();
+            let used = std::mem::take(&mut self.arena);
+            if used.capacity() > 0 && !self.large {
+                self.arenas.give(used);
+            }
+            self.large = MAX_SERVER_HEADER + bytes > arena::SIZE;
+            self.arena = self.arenas.take(MAX_SERVER_HEADER + bytes);
         }
     }
 
@@ -99,14 +115,7 @@ impl Cork {
         kind: MessageKind,
         fill: impl FnOnce(&mut BytesMut) -> Result<(), E>,
     ) -> Result<Staged, E> {
-        if self.arena.capacity() - self.arena.len() < MAX_SERVER_HEADER + ROOM {
-            self.flush();
-            let used = std::mem::take(&mut self.arena);
-            if used.capacity() > 0 {
-                self.arenas.give(used);
-            }
-            self.arena = self.arenas.take(MAX_SERVER_HEADER + ROOM);
-        }
+        self.make_room(ROOM);
         let start = self.arena.len();
         self.arena.put_bytes(0, MAX_SERVER_HEADER);
         if let Err(error) = fill(&mut self.arena) {

@@ -5,8 +5,8 @@ use wsbroker_core::{Accept, CloseCode, Cork, MessageKind, OpenRequest, Reject, S
 
 use crate::{
     cork::Name,
-    error::{DATA, Failure},
-    raw::{Env, Failed, Value},
+    error::Failure,
+    raw::{Env, Failed, Unfit, Value},
 };
 
 /// A socket's number. `None` for a number that no socket has or will have: as if it were gone.
@@ -30,14 +30,7 @@ fn exact_id(number: f64) -> Option<SocketId> {
 /// # Errors
 /// It is no `Data`.
 pub(crate) fn data(env: Env<'_>, call: &str, name: &str, value: Value<'_>, into: &mut BytesMut) -> Result<(), Failure> {
-    if env.append_text(value, into) {
-        return Ok(());
-    }
-    match env.append_bytes(value, into) {
-        Some(Ok(())) => Ok(()),
-        Some(Err(detached)) => Err(Failure::detached(call, name, detached)),
-        None => Err(Failure::wrong_type(env, call, name, DATA, value)),
-    }
+    env.append_data(value, into).map_err(|unfit| Failure::no_data(env, call, name, unfit, value))
 }
 
 /// A channel's name.
@@ -54,6 +47,7 @@ pub(crate) fn channel(env: Env<'_>, call: &str, name: &str, value: Value<'_>) ->
 ///
 /// # Errors
 /// It is no `Data`; nothing is staged then.
+#[inline]
 pub(crate) fn stage(
     env: Env<'_>,
     cork: &mut Cork,
@@ -61,19 +55,23 @@ pub(crate) fn stage(
     name: &str,
     value: Value<'_>,
 ) -> Result<Staged, Failure> {
-    struct NoText;
-    let text = cork.stage(MessageKind::Text, |arena| if env.append_text(value, arena) { Ok(()) } else { Err(NoText) });
-    if let Ok(staged) = text {
-        return Ok(staged);
-    }
-    let bytes = cork.stage(MessageKind::Binary, |arena| match env.append_bytes(value, arena) {
-        Some(result) => result.map_err(Some),
-        None => Err(None),
-    });
-    bytes.map_err(|error| match error {
-        Some(detached) => Failure::detached(call, name, detached),
-        None => Failure::wrong_type(env, call, name, DATA, value),
-    })
+    let text = |arena: &mut BytesMut| env.fit_text(value, arena);
+    let bytes = |arena: &mut BytesMut| env.fit_bytes(value, arena);
+    let staged = match cork.stage(MessageKind::Text, text) {
+        Err(Unfit::Long(length)) => {
+            cork.make_room(length);
+            cork.stage(MessageKind::Text, text)
+        }
+        Err(Unfit::Other) => match cork.stage(MessageKind::Binary, bytes) {
+            Err(Unfit::Long(length)) => {
+                cork.make_room(length);
+                cork.stage(MessageKind::Binary, bytes)
+            }
+            done => done,
+        },
+        done => done,
+    };
+    staged.map_err(|unfit| Failure::no_data(env, call, name, unfit, value))
 }
 
 /// `code` and `reason` of a close; 1000 and nothing if they are not given.
@@ -102,7 +100,7 @@ pub(crate) fn close_reason(
     };
     let mut text = BytesMut::new();
     if !env.is_undefined(reason) {
-        if !env.append_text(reason, &mut text) {
+        if env.append_text(reason, &mut text).is_err() {
             return Err(Failure::wrong_type(env, call, "reason", "a string", reason));
         }
         if text.len() > MAX_REASON {
@@ -215,7 +213,7 @@ pub(crate) fn refusal(env: Env<'_>, detail: Value<'_>) -> Result<Reject, Failure
 
 fn text(env: Env<'_>, name: &str, value: Value<'_>) -> Result<String, Failure> {
     let mut text = BytesMut::new();
-    if !env.append_text(value, &mut text) {
+    if env.append_text(value, &mut text).is_err() {
         return Err(Failure::wrong_type(env, VERDICT, name, "a string", value));
     }
     Ok(String::from_utf8_lossy(&text).into_owned())

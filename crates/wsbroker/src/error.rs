@@ -2,7 +2,7 @@
 
 use wsbroker_core::{BindError, ListenError, StartError};
 
-use crate::raw::{Detached, Env, Failed, Value};
+use crate::raw::{Env, Failed, Unfit, Value};
 
 /// A failure on its way to JavaScript.
 ///
@@ -32,7 +32,7 @@ pub(crate) enum Kind {
 }
 
 /// What a `Data` argument may be, for messages.
-pub(crate) const DATA: &str = "a string, ArrayBuffer or Uint8Array";
+const DATA: &str = "a string, ArrayBuffer or Uint8Array";
 
 const TYPE: &str = "ERR_WSBROKER_INVALID_ARG_TYPE";
 const VALUE: &str = "ERR_WSBROKER_INVALID_ARG_VALUE";
@@ -53,9 +53,17 @@ impl Failure {
         Self::new(Kind::Range, VALUE, format!("{call}: \"{name}\" must be {expected}, got {got}"))
     }
 
-    /// Bytes that are not there any more.
-    pub(crate) fn detached(call: &str, name: &str, Detached: Detached) -> Self {
-        Self::new(Kind::Type, TYPE, format!("{call}: \"{name}\" must be {DATA}, got one whose ArrayBuffer is detached"))
+    /// A `Data` argument that is none, or whose bytes are not there any more.
+    pub(crate) fn no_data(env: Env<'_>, call: &str, name: &str, unfit: Unfit, got: Value<'_>) -> Self {
+        match unfit {
+            Unfit::Other => Self::wrong_type(env, call, name, DATA, got),
+            Unfit::Detached => {
+                let message = format!("{call}: \"{name}\" must be {DATA}, got one whose ArrayBuffer is detached");
+                Self::new(Kind::Type, TYPE, message)
+            }
+            // The engine found it longer at the second look.
+            Unfit::Long(_) => Self::internal(call, "a string changed while it was read"),
+        }
     }
 
     /// The process has settled on something else earlier.

@@ -26,7 +26,7 @@ use napi_sys as sys;
 
 pub(crate) use block::Block;
 pub(crate) use make::Scratch;
-pub(crate) use read::Detached;
+pub(crate) use read::Unfit;
 pub(crate) use wake::Wake;
 
 use crate::error::{Failure, Kind};

@@ -7,12 +7,32 @@ use napi_sys as sys;
 
 use super::{Env, Failed, Value, check};
 
-/// The bytes are of an `ArrayBuffer` that was transferred away.
+/// Why something was not appended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Detached;
+pub(crate) enum Unfit {
+    /// It is something else.
+    Other,
+    /// Its bytes are of an `ArrayBuffer` that was transferred away.
+    Detached,
+    /// It needs so much spare capacity.
+    Long(usize),
+}
 
-/// More than one UTF-16 unit can become in UTF-8, and a NUL.
+/// What one character can become in UTF-8: with so little room left a string may have been cut, since the engine writes whole characters.
 const CLOSE_TO_FULL: usize = 4;
+
+/// Bytes that a first attempt at a string may take, so that little is read twice.
+const FIRST: usize = 4 << 10;
+
+fn make_room(into: &mut BytesMut, fit: impl Fn(&mut BytesMut) -> Result<(), Unfit>) -> Result<(), Unfit> {
+    match fit(into) {
+        Err(Unfit::Long(length)) => {
+            into.reserve(length.max(64));
+            fit(into)
+        }
+        done => done,
+    }
+}
 
 impl<'s> Env<'s> {
     /// A number; `None` for anything else.
@@ -29,45 +49,58 @@ impl<'s> Env<'s> {
         check(unsafe { sys::napi_get_value_bool(self.raw, value.0, &mut boolean) }).ok().map(|()| boolean)
     }
 
-    /// Appends a string as UTF-8. False when it is none, and then nothing was appended.
+    /// Appends a string as UTF-8 if it fits into the spare capacity; otherwise nothing is appended.
     ///
-    /// One call for most strings: it is read straight into the spare capacity. Lone surrogates become U+FFFD.
-    pub(crate) fn append_text(self, value: Value<'_>, into: &mut BytesMut) -> bool {
-        if into.capacity() - into.len() < 64 {
-            into.reserve(1024);
-        }
-        let Some(written) = self.text_into_spare(value, into) else { return false };
-        let written = if written + CLOSE_TO_FULL < into.capacity() - into.len() {
-            written
-        } else {
-            // It may have been cut. Ask how long it is, and read it again whole.
-            let mut length = 0;
-            // SAFETY: without a buffer the call only tells the length.
-            let status = unsafe { sys::napi_get_value_string_utf8(self.raw, value.0, ptr::null_mut(), 0, &mut length) };
-            if check(status).is_err() {
-                return false;
+    /// One call for most strings: it is read without asking first how long it is. Lone surrogates become U+FFFD.
+    #[inline]
+    pub(crate) fn fit_text(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), Unfit> {
+        let room = (into.capacity() - into.len()).min(FIRST);
+        if room > CLOSE_TO_FULL {
+            let written = self.text_into_spare(value, into, room).ok_or(Unfit::Other)?;
+            if written + CLOSE_TO_FULL < room {
+                // SAFETY: the engine has written that many bytes right behind the old length.
+                unsafe { into.set_len(into.len() + written) };
+                return Ok(());
             }
-            into.reserve(length + CLOSE_TO_FULL + 1);
-            let Some(written) = self.text_into_spare(value, into) else { return false };
-            written
-        };
-        // SAFETY: the engine has written that many bytes right behind the old length.
-        unsafe { into.set_len(into.len() + written) };
-        true
+        }
+        // It was cut, perhaps: read it again whole.
+        self.fit_long_text(value, into)
     }
 
-    fn text_into_spare(self, value: Value<'_>, into: &mut BytesMut) -> Option<usize> {
-        let spare = into.spare_capacity_mut();
+    fn fit_long_text(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), Unfit> {
+        let room = into.capacity() - into.len();
+        let mut units = 0;
+        // SAFETY: without a buffer the calls only tell the length. This one knows it, the next has to look at every character.
+        check(unsafe { sys::napi_get_value_string_utf16(self.raw, value.0, ptr::null_mut(), 0, &mut units) })
+            .map_err(|Failed| Unfit::Other)?;
+        let mut need = units.saturating_mul(3);
+        if need >= room {
+            // SAFETY: as above.
+            check(unsafe { sys::napi_get_value_string_utf8(self.raw, value.0, ptr::null_mut(), 0, &mut need) })
+                .map_err(|Failed| Unfit::Other)?;
+        }
+        if need >= room {
+            return Err(Unfit::Long(need + 1));
+        }
+        let written = self.text_into_spare(value, into, room).ok_or(Unfit::Other)?;
+        // SAFETY: as in `fit_text`.
+        unsafe { into.set_len(into.len() + written) };
+        Ok(())
+    }
+
+    #[inline]
+    fn text_into_spare(self, value: Value<'_>, into: &mut BytesMut, room: usize) -> Option<usize> {
+        let spare = into.spare_capacity_mut().get_mut(..room)?;
         let mut written = 0;
         // SAFETY: the engine writes at most `spare.len()` bytes, a closing NUL included.
         let status = unsafe {
             sys::napi_get_value_string_utf8(self.raw, value.0, spare.as_mut_ptr().cast(), spare.len(), &mut written)
         };
-        check(status).ok().map(|()| written.min(spare.len()))
+        check(status).ok().map(|()| written.min(room))
     }
 
-    /// Appends the bytes of an `ArrayBuffer` or a `Uint8Array`. `None` for anything else, and then nothing was appended.
-    pub(crate) fn append_bytes(self, value: Value<'_>, into: &mut BytesMut) -> Option<Result<(), Detached>> {
+    /// Appends the bytes of an `ArrayBuffer` or a `Uint8Array` if they fit into the spare capacity; otherwise nothing is appended.
+    pub(crate) fn fit_bytes(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), Unfit> {
         let mut kind = 0;
         let mut length = 0;
         let mut data = ptr::null_mut();
@@ -85,19 +118,36 @@ impl<'s> Env<'s> {
         };
         if check(status).is_ok() {
             if kind != sys::TypedarrayType::uint8_array {
-                return None;
+                return Err(Unfit::Other);
             }
         } else {
             // SAFETY: as above, for what is no ArrayBuffer.
-            check(unsafe { sys::napi_get_arraybuffer_info(self.raw, value.0, &mut data, &mut length) }).ok()?;
+            check(unsafe { sys::napi_get_arraybuffer_info(self.raw, value.0, &mut data, &mut length) })
+                .map_err(|Failed| Unfit::Other)?;
         }
         if length == 0 || data.is_null() {
-            return Some(if self.is_detached(value) { Err(Detached) } else { Ok(()) });
+            return if self.is_detached(value) { Err(Unfit::Detached) } else { Ok(()) };
+        }
+        if length > into.capacity() - into.len() {
+            return Err(Unfit::Long(length));
         }
         // SAFETY: the engine says that there are `length` bytes at `data`. They stay there until JavaScript runs again, which is after the
         // copy. (If they are shared with a thread that writes them now, the copy has some of both: its problem, as in Node itself.)
         into.extend_from_slice(unsafe { slice::from_raw_parts(data.cast::<u8>(), length) });
-        Some(Ok(()))
+        Ok(())
+    }
+
+    /// Appends a string, or the bytes of an `ArrayBuffer` or a `Uint8Array`, and makes room for it. Never [`Unfit::Long`].
+    pub(crate) fn append_data(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), Unfit> {
+        self.append_text(value, into).or_else(|unfit| match unfit {
+            Unfit::Other => make_room(into, |into| self.fit_bytes(value, into)),
+            other => Err(other),
+        })
+    }
+
+    /// Appends a string, and makes room for it. [`Unfit::Other`] when it is none.
+    pub(crate) fn append_text(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), Unfit> {
+        make_room(into, |into| self.fit_text(value, into))
     }
 
     fn is_detached(self, value: Value<'_>) -> bool {

@@ -11,8 +11,10 @@ use crate::{
     slots::{BATCH, Control, Slots, Told},
 };
 
-/// Payloads up to this share one ArrayBuffer per call; a handler that keeps one keeps the buffer, 32 KiB at most.
-const SHARED: usize = 1 << 10;
+/// Payloads up to this share one ArrayBuffer per call; a handler that keeps one keeps the buffer, 64 KiB at most.
+const SHARED: usize = 2 << 10;
+/// Bytes of payload after which a call goes as it is: the first handler must not wait for megabytes of others to be converted.
+const ENOUGH: usize = 128 << 10;
 /// Shared payloads begin at multiples of this, so that any typed array can look at them.
 const ALIGN: usize = 8;
 
@@ -30,6 +32,8 @@ pub(crate) struct Call<'s> {
     taken: Taken,
     /// Bytes that the shared ArrayBuffer needs; `None` when nothing lies in one.
     shared: Option<usize>,
+    /// Bytes of all payloads.
+    bytes: usize,
 }
 
 /// Where the events of a call are.
@@ -56,7 +60,7 @@ impl<'s> Call<'s> {
     /// One without events.
     pub(crate) fn new(env: Env<'s>) -> Result<Self, Failed> {
         let taken = Taken { places: [Default::default(); BATCH], count: 0 };
-        Ok(Self { values: [env.undefined()?; BATCH + 1], taken, shared: None })
+        Ok(Self { values: [env.undefined()?; BATCH + 1], taken, shared: None, bytes: 0 })
     }
 
     /// Takes the next events, at most `room`, as far as there are slots. Returns those that could not be made into values.
@@ -70,7 +74,7 @@ impl<'s> Call<'s> {
         room: usize,
     ) -> Vec<Position> {
         let mut lost = Vec::new();
-        while self.taken.count < room.min(BATCH) && !slots.is_full() {
+        while self.taken.count < room.min(BATCH) && self.bytes < ENOUGH && !slots.is_full() {
             let Some(position) = inbox.advance() else { break };
             let Some((event, data)) = inbox.get(position) else { break };
             let mut told = Told {
@@ -121,6 +125,9 @@ impl<'s> Call<'s> {
         told: &mut Told,
         scratch: &mut Scratch,
     ) -> Result<Value<'s>, Failed> {
+        if let EventKind::Text(payload) | EventKind::Binary(payload) = &event.kind {
+            self.bytes += payload.len();
+        }
         match &event.kind {
             EventKind::Text(payload) => {
                 told.kind = TEXT;

@@ -7,10 +7,7 @@
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -31,18 +28,16 @@ use crate::{
 pub(crate) const SLOTS: usize = 160 << 10;
 /// After so long the thread goes through its event loop, for timers and other I/O.
 const BUDGET: Duration = Duration::from_millis(2);
+
 thread_local! {
     static DESK: RefCell<Option<Rc<Desk>>> = const { RefCell::new(None) };
 }
-
-static LAST: AtomicUsize = AtomicUsize::new(0);
 
 /// A worker on its thread.
 pub(crate) struct Desk {
     number: usize,
     worker: Arc<NodeWorker>,
-    dispatch: Persistent,
-    again: Persistent,
+    functions: RefCell<Option<Functions>>,
     inbox: RefCell<Inbox>,
     slots: RefCell<Slots<Place>>,
     scratch: RefCell<Scratch>,
@@ -57,6 +52,12 @@ pub(crate) struct Desk {
     stalled: Cell<bool>,
     /// It has left; what is being handed over is the last.
     leaving: Cell<bool>,
+}
+
+/// What JavaScript gave us to call. Gone after it has left.
+struct Functions {
+    dispatch: Persistent,
+    again: Persistent,
 }
 
 /// Where the event of a slot is.
@@ -77,19 +78,19 @@ pub(crate) fn attach<'s>(
     slots: usize,
 ) -> Result<(usize, Value<'s>), Failed> {
     detach(env);
-    let wake = Wake::new(env, "wsbroker", drain)?;
-    wake.keep_alive(env, keep_alive);
-    let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
-    // After the wake: hooks run in reverse order, so the worker leaves before its wake is torn down.
-    env.on_teardown(torn_down, number)?;
     let control = Control::new(slots);
     let block = control.array_buffer(env)?;
+    let functions = Functions { dispatch: Persistent::new(env, dispatch)?, again: Persistent::new(env, again)? };
+    let number = global::next_worker();
+    let wake = Wake::new(env, "wsbroker", drain)?;
+    wake.keep_alive(env, keep_alive);
+    // After the wake: hooks run in reverse order, so the worker leaves before its wake is torn down.
+    env.on_teardown(torn_down, number).inspect_err(|_| wake.end())?;
     let worker = Arc::new(NodeWorker::new(handlers, control, wake));
     let desk = Rc::new(Desk {
         number,
         worker: Arc::clone(&worker),
-        dispatch: Persistent::new(env, dispatch)?,
-        again: Persistent::new(env, again)?,
+        functions: RefCell::new(Some(functions)),
         inbox: RefCell::default(),
         slots: RefCell::new(Slots::new(slots)),
         scratch: RefCell::default(),
@@ -107,9 +108,12 @@ pub(crate) fn attach<'s>(
 }
 
 /// This thread is no worker any more. What its handlers have not begun goes to other workers.
-pub(crate) fn detach(_env: Env<'_>) {
+pub(crate) fn detach(env: Env<'_>) {
     if let Some(desk) = take() {
         desk.leave();
+        if !desk.handing_over.get() {
+            desk.release(env);
+        }
     }
 }
 
@@ -206,6 +210,7 @@ impl Desk {
         self.handing_over.set(false);
         if self.leaving.get() {
             self.give_back();
+            self.release(env);
             return;
         }
         match outcome {
@@ -217,7 +222,7 @@ impl Desk {
                 settle(env);
             }
             Ok(Outcome::Goodbye) => {
-                if let (Ok(zero), Some(dispatch)) = (env.int(0), self.dispatch.get(env)) {
+                if let (Ok(zero), Some(dispatch)) = (env.int(0), self.dispatch(env)) {
                     let _ = env.call(dispatch, &[zero]);
                 }
             }
@@ -228,8 +233,21 @@ impl Desk {
 
     /// Has `drain` called again, after other work of the event loop.
     fn go_on(&self, env: Env<'_>) {
-        if self.again.get(env).is_none_or(|again| env.call(again, &[]).is_err()) {
-            self.worker.wake_again();
+        let again = self.functions.borrow().as_ref().and_then(|functions| functions.again.get(env));
+        if again.is_none_or(|again| env.call(again, &[]).is_err()) {
+            self.worker.wake().wake();
+        }
+    }
+
+    fn dispatch<'s>(&self, env: Env<'s>) -> Option<Value<'s>> {
+        self.functions.borrow().as_ref().and_then(|functions| functions.dispatch.get(env))
+    }
+
+    /// Lets JavaScript's functions be collected.
+    fn release(&self, env: Env<'_>) {
+        if let Some(Functions { dispatch, again }) = self.functions.take() {
+            dispatch.release(env);
+            again.release(env);
         }
     }
 
@@ -271,8 +289,8 @@ impl Desk {
 
     /// How many events can be handed over so that what the first handler sends is not held for too long.
     fn room(&self) -> usize {
-        let pace = self.pace.get().as_nanos().max(1);
-        usize::try_from(HOLD.as_nanos() / pace).map_or(BATCH, |room| room.clamp(1, BATCH))
+        let pace = self.pace.get().as_nanos().clamp(1, HOLD.as_nanos()) as u64;
+        ((HOLD.as_nanos() as u64 / pace) as usize).min(BATCH)
     }
 
     /// Makes one call into JavaScript. Returns how many events went.
@@ -288,7 +306,7 @@ impl Desk {
             self.inbox.borrow_mut().forget_passed();
             return Ok(0);
         }
-        let dispatch = self.dispatch.get(env).ok_or(Failed)?;
+        let dispatch = self.dispatch(env).ok_or(Failed)?;
         let arguments = call.arguments(env)?;
         cork::begin_call();
         let called = env.call(dispatch, arguments);

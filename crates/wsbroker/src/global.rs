@@ -29,6 +29,7 @@ struct State {
     /// The highest socket id of all brokers before this one.
     last_id: u64,
     last_listener: u32,
+    last_worker: usize,
 }
 
 struct Current {
@@ -41,7 +42,7 @@ struct Current {
 
 static GLOBAL: Global = Global {
     generation: AtomicU64::new(1),
-    state: Mutex::new(State { current: None, workers: Vec::new(), last_id: 0, last_listener: 0 }),
+    state: Mutex::new(State { current: None, workers: Vec::new(), last_id: 0, last_listener: 0, last_worker: 0 }),
 };
 
 /// What a process can have only one value of.
@@ -192,6 +193,13 @@ pub(crate) fn ended(of: u64) {
     }
     drop(guard);
     drop(gone);
+}
+
+/// A number for a new worker, never used again.
+pub(crate) fn next_worker() -> usize {
+    let mut state = GLOBAL.state.lock();
+    state.last_worker += 1;
+    state.last_worker
 }
 
 /// A worker is there. It joins the broker, now or as soon as there is one.

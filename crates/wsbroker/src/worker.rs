@@ -131,11 +131,6 @@ impl NodeWorker {
         Fetched::Nothing
     }
 
-    /// Asks for another call on the thread, from the thread itself when nothing else worked.
-    pub(crate) fn wake_again(&self) {
-        self.wake.wake();
-    }
-
     /// How to wake its thread.
     pub(crate) fn wake(&self) -> &Wake {
         &self.wake

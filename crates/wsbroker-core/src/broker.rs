@@ -466,24 +466,32 @@ impl WorkerHandle {
         self.entry.id
     }
 
-    /// The handlers of these events have settled: gives their room in the inbound window back.
-    pub fn settle<'a>(&self, events: impl Iterator<Item = &'a Event>) {
+    /// The handlers of these events have settled: gives their room in the inbound window back. `flush` is called before a shard is told to
+    /// go on with a socket, and must hand over what the handlers have sent: a connection that ends does so behind it.
+    pub fn settle<'a>(&self, events: impl Iterator<Item = &'a Event>, flush: impl FnOnce()) {
         let (mut bytes, mut count) = (0, 0);
+        let mut awaited: Vec<&Arc<Socket>> = Vec::new();
         for event in events {
             count += 1;
             let Some(cost) = event.kind.cost() else { continue };
             bytes += cost;
-            let socket = &event.socket;
-            if socket.leave_window(cost - crate::event::OVERHEAD) {
+            if event.socket.leave_window(cost - crate::event::OVERHEAD) {
+                awaited.push(&event.socket);
+            }
+        }
+        if count == 0 {
+            return;
+        }
+        if !awaited.is_empty() {
+            flush();
+            for socket in awaited {
                 self.broker.shard(socket.shard()).push(Command::Resume(Place::of(socket)));
             }
         }
-        if count > 0 {
-            if self.entry.sub_in_flight(bytes, self.broker.config.in_flight.worker_bytes) {
-                self.broker.push_all(|| Command::WorkerRoom(Arc::clone(&self.entry)));
-            }
-            self.broker.dispatch.settled(count);
+        if self.entry.sub_in_flight(bytes, self.broker.config.in_flight.worker_bytes) {
+            self.broker.push_all(|| Command::WorkerRoom(Arc::clone(&self.entry)));
         }
+        self.broker.dispatch.settled(count);
     }
 
     /// Ends the worker: its connections move to others, which get `unstarted` first, in order, and then what came since. Events that
@@ -513,7 +521,8 @@ mod tests {
 
     #[test]
     fn what_is_queued_and_taken_at_once_never_looks_like_too_much() {
-        let memory = Memory { max_send: 1 << 30, max_receive: 0, send: AtomicUsize::new(0), receive: AtomicUsize::new(0) };
+        let memory =
+            Memory { max_send: 1 << 30, max_receive: 0, send: AtomicUsize::new(0), receive: AtomicUsize::new(0) };
         let (_poll, shard) = ShardHandle::new().unwrap();
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {

@@ -149,6 +149,7 @@ impl Cork {
     }
 
     /// Sends a staged payload to one socket.
+    #[inline]
     pub fn send(&mut self, id: SocketId, staged: Staged) -> SendOutcome {
         let Some(range) = self.range(&staged) else { return SendOutcome::Dropped };
         let Some(socket) = socket(&self.broker, &mut self.recent, id) else {
@@ -264,6 +265,7 @@ impl Cork {
         }
     }
 
+    #[inline]
     fn range(&mut self, staged: &Staged) -> Option<Range> {
         if staged.generation != self.generation {
             debug_assert!(false, "a staged payload outlived a flush");
@@ -277,11 +279,13 @@ impl Cork {
         Some(Range { start, end })
     }
 
+    #[inline]
     fn push(&mut self, shard: usize, bytes: usize, command: Command) {
         self.queue(shard, bytes, command);
         self.flush_if_large();
     }
 
+    #[inline]
     fn queue(&mut self, shard: usize, bytes: usize, command: Command) {
         if self.commands == 0 {
             self.since = Some(Instant::now());

@@ -421,3 +421,38 @@ fn no_send_is_refused_while_there_is_memory() {
         }
     });
 }
+
+#[test]
+fn an_end_of_the_peers_making_waits_for_replies_but_not_for_ever() {
+    let broker = broker(1);
+    let (go, gate) = mpsc::channel::<()>();
+    let _worker = TestWorker::new(
+        &broker,
+        Handlers::TEXT,
+        Box::new(move |scope, id, seen| {
+            if let Seen::Text(text) = seen {
+                gate.recv_timeout(DEADLINE).unwrap();
+                scope.send(id, text);
+            }
+        }),
+    );
+    let limits = SocketLimits { close_timeout: Duration::from_millis(300), ..SocketLimits::default() };
+    let (_listener, port) = listen(&broker, limits);
+    let mut client = Client::connect(port);
+    for ending in [(1000, &b"\x88\x82\0\0\0\0\x03\xe8"[..]), (1002, b"\xff\x80\0\0\0\0")] {
+        use std::io::Write;
+        client.send(b"1");
+        client.send(b"2");
+        client.stream.write_all(ending.1).unwrap();
+        go.send(()).unwrap();
+        go.send(()).unwrap();
+        assert_eq!((client.text(), client.text()), ("1".into(), "2".into()));
+        assert_eq!(client.next(), Got::Close(Some(ending.0), String::new()));
+        assert_eq!(client.next(), Got::End);
+        client = Client::connect(port);
+    }
+    client.send(b"1");
+    client.close(1000, "");
+    assert_eq!(client.next(), Got::Close(Some(1000), String::new()), "the handler is still at work");
+    go.send(()).unwrap();
+}

@@ -55,23 +55,32 @@ pub(crate) fn stage(
     name: &str,
     value: Value<'_>,
 ) -> Result<Staged, Failure> {
-    let text = |arena: &mut BytesMut| env.fit_text(value, arena);
-    let bytes = |arena: &mut BytesMut| env.fit_bytes(value, arena);
-    let staged = match cork.stage(MessageKind::Text, text) {
-        Err(Unfit::Long(length)) => {
-            cork.make_room(length);
-            cork.stage(MessageKind::Text, text)
+    match cork.stage(MessageKind::Text, |arena| env.fit_text(value, arena)) {
+        Ok(staged) => Ok(staged),
+        Err(unfit) => {
+            stage_other(env, cork, value, unfit).map_err(|unfit| Failure::no_data(env, call, name, unfit, value))
         }
-        Err(Unfit::Other) => match cork.stage(MessageKind::Binary, bytes) {
+    }
+}
+
+/// Stages what is no short string, as the first attempt has found.
+#[inline(never)]
+fn stage_other(env: Env<'_>, cork: &mut Cork, value: Value<'_>, unfit: Unfit) -> Result<Staged, Unfit> {
+    let bytes = |arena: &mut BytesMut| env.fit_bytes(value, arena);
+    match unfit {
+        Unfit::Long(length) => {
+            cork.make_room(length);
+            cork.stage(MessageKind::Text, |arena| env.fit_text(value, arena))
+        }
+        Unfit::Other => match cork.stage(MessageKind::Binary, bytes) {
             Err(Unfit::Long(length)) => {
                 cork.make_room(length);
                 cork.stage(MessageKind::Binary, bytes)
             }
             done => done,
         },
-        done => done,
-    };
-    staged.map_err(|unfit| Failure::no_data(env, call, name, unfit, value))
+        Unfit::Detached => Err(unfit),
+    }
 }
 
 /// `code` and `reason` of a close; 1000 and nothing if they are not given.

@@ -7,7 +7,7 @@ use std::{collections::VecDeque, fmt, sync::Arc};
 use parking_lot::Mutex;
 use wsbroker_core::{Batch, Broker, DeliverError, Event, Handlers, Worker, WorkerHandle};
 
-use crate::{raw::Wake, slots::Control};
+use crate::{cork, raw::Wake, slots::Control};
 
 /// A JavaScript thread as the broker sees it.
 pub(crate) struct NodeWorker {
@@ -151,7 +151,7 @@ impl NodeWorker {
     /// The handlers of these events have settled.
     pub(crate) fn settle<'a>(&self, events: impl Iterator<Item = &'a Event>) {
         if let Some(handle) = &*self.membership.lock() {
-            handle.settle(events);
+            handle.settle(events, cork::flush);
         }
     }
 

@@ -25,8 +25,8 @@ pub struct Socket {
     state: AtomicU8,
     /// Some thread has asked for its end. The state follows when the shard hears of it; whoever sends sees this at once.
     ending: AtomicBool,
-    /// Set by the shard when it stops reading for want of room, cleared by whoever asks the shard to go on.
-    paused: AtomicBool,
+    /// What the shard waits for before it reads on, a [`Awaited`]; cleared by whoever tells it to go on.
+    awaited: AtomicU8,
     worker: AtomicU32,
     max_backpressure: usize,
     overflow: Overflow,
@@ -61,6 +61,17 @@ pub(crate) enum SocketState {
     Closing,
     /// Over.
     Closed,
+}
+
+/// What a shard waits for before it goes on with a socket.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+pub(crate) enum Awaited {
+    Nothing,
+    /// Room in the socket's window.
+    Room,
+    /// The end of all its handlers.
+    Rest,
 }
 
 /// Opaque bytes that the application attached to a socket.
@@ -100,7 +111,7 @@ impl Socket {
             shard,
             state: AtomicU8::new(SocketState::Opening as u8),
             ending: AtomicBool::new(false),
-            paused: AtomicBool::new(false),
+            awaited: AtomicU8::new(Awaited::Nothing as u8),
             worker: AtomicU32::new(0),
             max_backpressure: limits.max_backpressure,
             overflow: limits.overflow,
@@ -222,13 +233,16 @@ impl Socket {
 
     /// Gives a message's room back. True when the shard waits for that and must be told; told once.
     pub(crate) fn leave_window(&self, payload: usize) -> bool {
-        self.window.fetch_sub((1 << 40) | payload as u64, Ordering::SeqCst);
-        // SeqCst on both sides: either we see the pause, or the shard that set it sees the room we just made.
-        self.paused.load(Ordering::SeqCst) && self.paused.swap(false, Ordering::SeqCst)
+        let one = (1 << 40) | payload as u64;
+        let left = WindowUse::unpack(self.window.fetch_sub(one, Ordering::SeqCst) - one);
+        // SeqCst on both sides: either we see what is awaited, or the shard that waits for it sees the room we just made.
+        let awaited = self.awaited.load(Ordering::SeqCst);
+        let due = awaited == Awaited::Room as u8 || (awaited == Awaited::Rest as u8 && left.messages == 0);
+        due && self.awaited.swap(Awaited::Nothing as u8, Ordering::SeqCst) != Awaited::Nothing as u8
     }
 
-    pub(crate) fn set_paused(&self, paused: bool) {
-        self.paused.store(paused, Ordering::SeqCst);
+    pub(crate) fn set_awaited(&self, awaited: Awaited) {
+        self.awaited.store(awaited as u8, Ordering::SeqCst);
     }
 }
 
@@ -303,9 +317,18 @@ mod tests {
         assert!(!socket.window().admits(0, &limit), "two messages are the limit");
         assert_eq!(socket.window(), WindowUse { messages: 2, bytes: 60 });
         assert!(!socket.leave_window(60));
-        socket.set_paused(true);
+        socket.set_awaited(Awaited::Room);
         assert!(socket.leave_window(0));
         assert_eq!(socket.window(), WindowUse { messages: 0, bytes: 0 });
+    }
+
+    #[test]
+    fn who_waits_for_the_end_of_all_handlers_is_told_by_the_last() {
+        let socket = Socket::new(SocketId::new(1).unwrap(), 0, 0, &SocketLimits::default());
+        (0..3).for_each(|_| socket.enter_window(5));
+        socket.set_awaited(Awaited::Rest);
+        assert!(!socket.leave_window(5) && !socket.leave_window(5));
+        assert!(socket.leave_window(5));
     }
 
     #[test]

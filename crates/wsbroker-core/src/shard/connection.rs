@@ -17,7 +17,7 @@ use crate::{
     event::EventKind,
     front::Endpoint,
     ids::SocketId,
-    registry::{Socket, SocketState},
+    registry::{Awaited, Socket, SocketState},
     worker::Handlers,
 };
 
@@ -64,6 +64,8 @@ pub(super) struct Connection {
     early_end: Option<(CloseCode, Box<str>)>,
     /// Counts no more among its listener's connections.
     left: bool,
+    /// How it ends once the handlers at work have settled.
+    ending: Option<Box<Ending>>,
 }
 
 /// Where a connection stands. Only this module moves it forward.
@@ -87,6 +89,15 @@ pub(super) enum Pause {
     Window,
     /// Its worker's window is full, or there is no worker.
     Worker,
+    /// It has ended, and handlers of what came before are at work.
+    Ending,
+}
+
+/// The end of a connection as the peer brought it about, by a close frame or by breaking the protocol.
+#[derive(Debug)]
+pub(super) enum Ending {
+    Peer(Option<CloseCode>, Box<str>),
+    Failure(CloseCode),
 }
 
 impl Connection {
@@ -116,6 +127,7 @@ impl Connection {
             receive_held: 0,
             early_end: None,
             left: false,
+            ending: None,
         }
     }
 
@@ -339,6 +351,11 @@ impl Connection {
         if self.phase != Phase::Active {
             return;
         }
+        if self.ending.is_some() {
+            // The peer was first.
+            self.end_now(ctx);
+            return;
+        }
         self.phase = Phase::CloseSent;
         self.socket.set_state(SocketState::Closing);
         self.account(ctx, |outbox, spare| {
@@ -352,8 +369,43 @@ impl Connection {
         }
     }
 
+    /// The peer brought it to an end. Our close frame goes out behind what the handlers of earlier messages send, if they settle within
+    /// the close timeout; nothing is read meanwhile.
+    pub(super) fn end_behind_handlers(&mut self, ctx: &mut Context, ending: Ending) {
+        self.ending = Some(Box::new(ending));
+        if self.phase == Phase::Active && self.socket.window().messages > 0 {
+            self.paused = Pause::Ending;
+            self.socket.set_awaited(Awaited::Rest);
+            // The last handler may have settled in between, before it could see that somebody waits.
+            if self.socket.window().messages > 0 {
+                self.start_deadline(ctx);
+                return;
+            }
+            self.unpause();
+        }
+        self.end_now(ctx);
+    }
+
+    fn end_now(&mut self, ctx: &mut Context) {
+        self.deadline = 0;
+        match self.ending.take().as_deref() {
+            Some(Ending::Peer(code, reason)) => self.peer_closed(ctx, *code, reason),
+            Some(Ending::Failure(code)) => self.fail(ctx, *code),
+            None => {}
+        }
+    }
+
+    /// What was awaited has come: room, or the end of all handlers.
+    pub(super) fn go_ahead(&mut self, ctx: &mut Context) {
+        match self.paused {
+            Pause::Window => self.resume(ctx),
+            Pause::Ending => self.end_now(ctx),
+            Pause::No | Pause::Worker => {}
+        }
+    }
+
     /// The peer's close frame: answered if it came first (RFC 6455 §5.5.1).
-    pub(super) fn peer_closed(&mut self, ctx: &mut Context, code: Option<CloseCode>, reason: &str) {
+    fn peer_closed(&mut self, ctx: &mut Context, code: Option<CloseCode>, reason: &str) {
         if self.phase == Phase::Active {
             self.account(ctx, |outbox, spare| {
                 outbox.push_close(code, "", spare);
@@ -399,6 +451,7 @@ impl Connection {
         }
         self.ended(ctx, code, reason);
         self.phase = Phase::Lingering;
+        self.ending = None;
         self.leftover = Vec::new();
         self.parser = Parser::new(Role::Server);
         self.unpause();
@@ -491,7 +544,7 @@ impl Connection {
 
     fn unpause(&mut self) {
         self.paused = Pause::No;
-        self.socket.set_paused(false);
+        self.socket.set_awaited(Awaited::Nothing);
     }
 
     fn next_idle_check(&self) -> Option<Tick> {
@@ -524,6 +577,7 @@ impl Connection {
         match self.phase {
             Phase::Dead => {}
             Phase::CloseSent | Phase::Lingering => self.cut(ctx),
+            Phase::Active if self.ending.is_some() => self.end_now(ctx),
             Phase::Active => {
                 if self.paused != Pause::No || self.readable {
                     // We are behind, not the peer.

@@ -8,11 +8,12 @@ use bytes::Bytes;
 
 use super::{
     batches::MessageBytes,
-    connection::{Connection, Pause, Phase},
+    connection::{Connection, Ending, Pause, Phase},
     context::Context,
 };
 use crate::{
     event::{self, OVERHEAD},
+    registry::Awaited,
     sys::SHORT_READ_DRAINS,
     worker::Handlers,
 };
@@ -106,20 +107,20 @@ impl Connection {
                 Ok(Some(Item::Ping(payload))) => self.pong(ctx, payload.as_ref()),
                 Ok(Some(Item::Pong(_))) => {}
                 Ok(Some(Item::Close(frame))) => {
-                    match frame {
-                        Some(frame) => self.peer_closed(ctx, Some(frame.code), &frame.reason),
-                        None => self.peer_closed(ctx, None, ""),
-                    }
+                    let (code, reason) = frame.map_or((None, "".into()), |frame| (Some(frame.code), frame.reason));
+                    self.end_behind_handlers(ctx, Ending::Peer(code, (*reason).into()));
                     break;
                 }
                 Err(error) => {
                     tracing::debug!(socket = %self.id(), %error, "protocol error");
-                    self.fail(ctx, error.close_code());
+                    self.end_behind_handlers(ctx, Ending::Failure(error.close_code()));
                     break;
                 }
             }
         }
-        if self.paused != Pause::No && matches!(self.phase, Phase::Active | Phase::CloseSent) {
+        if matches!(self.paused, Pause::Window | Pause::Worker)
+            && matches!(self.phase, Phase::Active | Phase::CloseSent)
+        {
             self.leftover.extend_from_slice(input.into_rest());
         }
         self.count_receive(ctx);
@@ -143,13 +144,13 @@ impl Connection {
     fn room_for(&mut self, ctx: &mut Context, payload: usize) -> bool {
         let limit = ctx.inner.config.in_flight;
         if !self.socket.window().admits(payload, &limit) {
-            self.socket.set_paused(true);
+            self.socket.set_awaited(Awaited::Room);
             // The last handler may have settled in between, before it could see the pause.
             if !self.socket.window().admits(payload, &limit) {
                 self.paused = Pause::Window;
                 return false;
             }
-            self.socket.set_paused(false);
+            self.socket.set_awaited(Awaited::Nothing);
         }
         let cost = payload + OVERHEAD;
         let fits = |held: usize| held == 0 || held + cost <= limit.worker_bytes;

@@ -79,7 +79,7 @@ impl Shard {
                         if event.socket.leave_window(cost - crate::event::OVERHEAD)
                             && let Some(connection) = self.connections.find(Place::of(&event.socket))
                         {
-                            connection.resume(&mut self.ctx);
+                            connection.go_ahead(&mut self.ctx);
                         }
                     }
                 }

@@ -364,10 +364,8 @@ impl Shard {
                 }
             }
             Command::Resume(place) => {
-                if let Some(connection) = self.connections.find(place)
-                    && connection.paused == Pause::Window
-                {
-                    connection.resume(&mut self.ctx);
+                if let Some(connection) = self.connections.find(place) {
+                    connection.go_ahead(&mut self.ctx);
                 }
             }
             Command::WorkerRoom(worker) => {

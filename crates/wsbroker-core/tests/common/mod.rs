@@ -202,7 +202,7 @@ fn handle_one(
     if let Some(seen) = seen {
         handler(&mut scope, id, &seen);
     }
-    handle.settle([Event { socket, kind }].iter());
+    handle.settle([Event { socket, kind }].iter(), || cork.flush());
 }
 
 /// Listens on a free port of the loopback.

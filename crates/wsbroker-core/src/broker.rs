@@ -84,6 +84,16 @@ impl Memory {
         self.receive.load(Ordering::Relaxed) > self.max_receive
     }
 
+    /// Whether a shard with this much in its outboxes has to do with send memory being used up: more than its part of it. If the outboxes of all
+    /// are too much, then those of one shard are; if not, it is the queues, and closing sockets would not help.
+    pub(crate) fn send_is_full_through(&self, own: usize, shards: usize) -> bool {
+        self.send_is_full() && own > self.max_send / shards
+    }
+
+    pub(crate) fn receive_is_full_through(&self, own: usize, shards: usize) -> bool {
+        self.receive_is_full() && own > self.max_receive / shards
+    }
+
     /// Counts bytes that enter a shard's FIFO.
     pub(crate) fn queued(&self, shard: &ShardHandle, bytes: usize) {
         if bytes > 0 {
@@ -475,7 +485,7 @@ impl WorkerHandle {
             count += 1;
             let Some(cost) = event.kind.cost() else { continue };
             bytes += cost;
-            if event.socket.leave_window(cost - crate::event::OVERHEAD) {
+            if event.socket.leave_window(cost - crate::event::OVERHEAD, &self.broker.config.in_flight) {
                 awaited.push(&event.socket);
             }
         }

@@ -257,7 +257,9 @@ impl Cork {
                 continue;
             }
             let shard = self.broker.shard(index);
-            self.broker.memory.queued(shard, std::mem::take(&mut queue.bytes));
+            // The commands themselves count too: a flood of empty messages is made of little else.
+            let own = queue.commands.len() * size_of::<Command>();
+            self.broker.memory.queued(shard, std::mem::take(&mut queue.bytes) + own);
             shard.push_with(|commands| {
                 commands.push(Command::Arena(Bytes::clone(&arena)));
                 commands.append(&mut queue.commands);

@@ -63,7 +63,8 @@ impl<'s> Call<'s> {
         Ok(Self { values: [env.undefined()?; BATCH + 1], taken, shared: None, bytes: 0 })
     }
 
-    /// Takes the next events, at most `room`, as far as there are slots. Returns those that could not be made into values.
+    /// Takes the next events, at most `room`, as far as there are slots. Returns those that could not be made into values. Fails when the
+    /// environment is going down; then what was taken has not been handed over.
     pub(crate) fn fill(
         &mut self,
         env: Env<'s>,
@@ -72,7 +73,7 @@ impl<'s> Call<'s> {
         control: &Control,
         scratch: &mut Scratch,
         room: usize,
-    ) -> Vec<Position> {
+    ) -> Result<Vec<Position>, Failed> {
         let mut lost = Vec::new();
         while self.taken.count < room.min(BATCH) && self.bytes < ENOUGH && !slots.is_full() {
             let Some(position) = inbox.advance() else { break };
@@ -83,6 +84,11 @@ impl<'s> Call<'s> {
                 ..Told::default()
             };
             let Ok(value) = self.value(env, event, data, &mut told, scratch) else {
+                if env.is_ending() {
+                    // Not its fault: whoever takes over gets it.
+                    inbox.go_back_to(position);
+                    return Err(Failed);
+                }
                 lost.push(position);
                 continue;
             };
@@ -100,7 +106,7 @@ impl<'s> Call<'s> {
         if let Some(length) = self.shared {
             self.share(env, length, inbox);
         }
-        lost
+        Ok(lost)
     }
 
     /// What to call with.

@@ -298,7 +298,7 @@ impl Desk {
         let mut call = Call::new(env)?;
         let lost = {
             let (mut inbox, mut slots) = (self.inbox.borrow_mut(), self.slots.borrow_mut());
-            call.fill(env, &mut inbox, &mut slots, self.control(), &mut self.scratch.borrow_mut(), self.room())
+            call.fill(env, &mut inbox, &mut slots, self.control(), &mut self.scratch.borrow_mut(), self.room())?
         };
         self.lose(env, &lost);
         let taken = call.taken();

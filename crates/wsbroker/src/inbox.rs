@@ -67,6 +67,11 @@ impl Inbox {
         }
     }
 
+    /// Makes this event the next one again.
+    pub(crate) fn go_back_to(&mut self, position: Position) {
+        self.next = position;
+    }
+
     /// An event and the bytes of its batch.
     #[inline]
     pub(crate) fn get(&self, position: Position) -> Option<(&Event, &Bytes)> {

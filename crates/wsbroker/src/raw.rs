@@ -117,6 +117,12 @@ impl<'s> Env<'s> {
         (!exception.is_null()).then_some(Value(exception, PhantomData))
     }
 
+    /// Whether the thread is being terminated, so that no value can be made. To be asked when one could not.
+    pub(crate) fn is_ending(self) -> bool {
+        let _ = self.take_exception();
+        self.array_buffer(0, |_| ()).is_err()
+    }
+
     /// Hands an error to the environment as one that nobody caught.
     pub(crate) fn uncaught(self, error: Value<'_>) {
         // SAFETY: the value belongs to an open handle scope. A failure means that the environment is going down, and nobody listens.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use crate::{
     broker::Inner,
@@ -34,6 +34,8 @@ pub(crate) struct Gate {
     answer: Mutex<Option<oneshot::Sender<Verdict>>>,
     /// The verdict is a handler's, so that an acceptance must be followed by a close event.
     asked: AtomicBool,
+    /// Its place among the questions. Kept until the front and the worker are done with it: the client may be gone long before.
+    _asking: OwnedSemaphorePermit,
 }
 
 /// What became of a connection that asked to be let in.
@@ -101,7 +103,12 @@ pub(crate) struct Reservation {
 impl Reservation {
     /// Takes an id and a place for a connection and puts the question to a worker. Without a handler for it the verdict is there at once.
     /// `None` when the broker is shutting down.
-    pub(crate) fn new(broker: &Arc<Inner>, endpoint: &Arc<Endpoint>, request: OpenRequest) -> Option<Self> {
+    pub(crate) fn new(
+        broker: &Arc<Inner>,
+        endpoint: &Arc<Endpoint>,
+        request: OpenRequest,
+        asking: OwnedSemaphorePermit,
+    ) -> Option<Self> {
         let (socket, worker) = broker.admit(endpoint)?;
         let (answer, receiver) = oneshot::channel();
         let gate = Arc::new(Gate {
@@ -110,6 +117,7 @@ impl Reservation {
             state: AtomicU8::new(PENDING),
             answer: Mutex::new(Some(answer)),
             asked: AtomicBool::new(true),
+            _asking: asking,
         });
         let asks = worker.as_ref().is_none_or(|worker| worker.handlers.contains(Handlers::OPEN));
         let open = asks.then(|| Box::new(Open { request, reply: OpenReply { gate: Some(Arc::clone(&gate)) } }));

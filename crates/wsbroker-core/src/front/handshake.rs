@@ -7,6 +7,9 @@ use super::{
     response::{Refusal, is_token},
 };
 
+/// Names of subprotocols in one request. Each is compared with those before it.
+const MAX_PROTOCOLS: usize = 100;
+
 /// What a valid handshake asks for.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Handshake {
@@ -73,6 +76,9 @@ fn protocols(request: &Request) -> Result<Vec<String>, Refusal> {
         }
         if protocols.iter().any(|found| found == protocol) {
             return Err(Refusal::bad("Sec-WebSocket-Protocol has a name twice"));
+        }
+        if protocols.len() == MAX_PROTOCOLS {
+            return Err(Refusal::bad("Sec-WebSocket-Protocol has too many names"));
         }
         protocols.push(protocol.to_owned());
     }

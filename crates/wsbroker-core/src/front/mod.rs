@@ -39,6 +39,8 @@ const MIN_ANSWERS: usize = 256;
 pub(crate) struct Front {
     /// Connections between accept and verdict.
     pending: Arc<Semaphore>,
+    /// Questions that no worker has answered, also of connections that have gone.
+    asking: Arc<Semaphore>,
     /// Connections that are being told no.
     answering: Arc<Semaphore>,
     state: Mutex<State>,
@@ -57,6 +59,7 @@ impl Front {
         let permits = max_pending_upgrades.min(Semaphore::MAX_PERMITS);
         Self {
             pending: Arc::new(Semaphore::new(permits)),
+            asking: Arc::new(Semaphore::new(permits.saturating_mul(4).clamp(MIN_ANSWERS, Semaphore::MAX_PERMITS))),
             answering: Arc::new(Semaphore::new(permits.max(MIN_ANSWERS))),
             state: Mutex::default(),
         }
@@ -126,6 +129,11 @@ impl Front {
     /// A place among the connections that wait to be let in; held until the verdict.
     fn pend(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.pending).try_acquire_owned().ok()
+    }
+
+    /// A place among the questions to workers; held until the answer.
+    fn ask(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.asking).try_acquire_owned().ok()
     }
 
     /// A place among the connections that are being told no.

@@ -99,10 +99,11 @@ async fn negotiate<T: Transport>(
     };
     let Handshake { accept_key, protocols } = Handshake::of(&request).map_err(|refusal| no(refusal, None))?;
     let Some(entered) = service.endpoint.enter() else { return Err(no(Refusal::NOT_SERVED, None)) };
+    let Some(asking) = broker.front.ask() else { return Err(no(Refusal::BUSY, Some(entered))) };
 
     let offered = protocols.clone();
     let open = request.into_open(peer.ip, peer.port, protocols);
-    let Some(mut reservation) = Reservation::new(broker, &service.endpoint, open) else {
+    let Some(mut reservation) = Reservation::new(broker, &service.endpoint, open, asking) else {
         return Err(no(Refusal::CLOSING, Some(entered)));
     };
     let verdict = tokio::select! {

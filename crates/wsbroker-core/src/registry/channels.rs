@@ -10,7 +10,7 @@ use std::{
 
 use dashmap::{DashMap, Entry};
 use parking_lot::{Mutex, MutexGuard};
-use rustc_hash::{FxBuildHasher, FxHashSet};
+use rustc_hash::FxHashSet;
 
 use crate::ids::SocketId;
 
@@ -66,7 +66,7 @@ impl Channel {
 /// The channels of a broker by name.
 #[derive(Debug)]
 pub(crate) struct Channels {
-    map: DashMap<ChannelName, Arc<Channel>, FxBuildHasher>,
+    map: DashMap<ChannelName, Arc<Channel>>,
     shards: usize,
     last: AtomicU64,
 }

@@ -232,12 +232,14 @@ impl Socket {
     }
 
     /// Gives a message's room back. True when the shard waits for that and must be told; told once.
-    pub(crate) fn leave_window(&self, payload: usize) -> bool {
+    pub(crate) fn leave_window(&self, payload: usize, limit: &InFlight) -> bool {
         let one = (1 << 40) | payload as u64;
         let left = WindowUse::unpack(self.window.fetch_sub(one, Ordering::SeqCst) - one);
         // SeqCst on both sides: either we see what is awaited, or the shard that waits for it sees the room we just made.
         let awaited = self.awaited.load(Ordering::SeqCst);
-        let due = awaited == Awaited::Room as u8 || (awaited == Awaited::Rest as u8 && left.messages == 0);
+        // Half the window, so that the shard does not have to wait again at once.
+        let room = left.messages <= limit.messages / 2 && left.bytes <= limit.bytes / 2;
+        let due = (awaited == Awaited::Room as u8 && room) || (awaited == Awaited::Rest as u8 && left.messages == 0);
         due && self.awaited.swap(Awaited::Nothing as u8, Ordering::SeqCst) != Awaited::Nothing as u8
     }
 
@@ -316,9 +318,9 @@ mod tests {
         socket.enter_window(0);
         assert!(!socket.window().admits(0, &limit), "two messages are the limit");
         assert_eq!(socket.window(), WindowUse { messages: 2, bytes: 60 });
-        assert!(!socket.leave_window(60));
+        assert!(!socket.leave_window(60, &limit));
         socket.set_awaited(Awaited::Room);
-        assert!(socket.leave_window(0));
+        assert!(socket.leave_window(0, &limit));
         assert_eq!(socket.window(), WindowUse { messages: 0, bytes: 0 });
     }
 
@@ -327,8 +329,9 @@ mod tests {
         let socket = Socket::new(SocketId::new(1).unwrap(), 0, 0, &SocketLimits::default());
         (0..3).for_each(|_| socket.enter_window(5));
         socket.set_awaited(Awaited::Rest);
-        assert!(!socket.leave_window(5) && !socket.leave_window(5));
-        assert!(socket.leave_window(5));
+        let limit = InFlight::default();
+        assert!(!socket.leave_window(5, &limit) && !socket.leave_window(5, &limit));
+        assert!(socket.leave_window(5, &limit));
     }
 
     #[test]

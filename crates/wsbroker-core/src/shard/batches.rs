@@ -137,7 +137,7 @@ impl Batches {
                 continue;
             };
             worker.sub_in_flight(cost, 0);
-            dispatch.settled(count);
+            // Still counted as handed over, so that a shutdown waits for the next worker: see `Shard::worker_gone`.
             let Batch { events, data } = batch;
             let refused = self.refused.entry(worker.id).or_default();
             refused.extend(events.into_iter().map(|event| (event, data.clone())));

@@ -76,6 +76,8 @@ pub(crate) enum Command {
     CloseAll(Option<u32>, CloseCode),
     /// Cuts everything.
     TerminateAll,
+    /// Memory is used up, and this shard holds more than its part of it.
+    Relieve,
     /// Ends the thread.
     Stop,
 }

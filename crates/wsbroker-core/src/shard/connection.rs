@@ -218,7 +218,8 @@ impl Connection {
         if !counted {
             self.socket.add_queued(length);
         }
-        self.outbox.push(arena, start, end, &mut ctx.spare);
+        let waits = self.blocked || self.stream.is_none();
+        self.outbox.push(arena, start, end, waits, &mut ctx.spare);
         ctx.outbox_bytes += length;
         ctx.unflushed += length;
         self.mark_dirty(ctx);
@@ -357,6 +358,8 @@ impl Connection {
             return;
         }
         self.phase = Phase::CloseSent;
+        // As what comes behind it: discarded. Else it would pause the reading, and the peer's close frame would not be seen.
+        self.held = None;
         self.socket.set_state(SocketState::Closing);
         self.account(ctx, |outbox, spare| {
             outbox.push_close(Some(code), reason, spare);
@@ -454,6 +457,7 @@ impl Connection {
         self.ending = None;
         self.leftover = Vec::new();
         self.parser = Parser::new(Role::Server);
+        self.count_receive(ctx);
         self.unpause();
         if self.is_attached() {
             self.start_deadline(ctx);
@@ -486,7 +490,8 @@ impl Connection {
         // The lists of subscribers may be in use by a publish right now, so this socket leaves them when the turn is over.
         ctx.retired.push(Arc::clone(&self.socket));
         let kind = EventKind::Close { code: code.get(), reason: reason.into() };
-        match self.worker.take() {
+        // Without one since before its 101: whoever has joined since was not told of it.
+        match self.worker.take().or_else(|| ctx.inner.dispatch.assign()) {
             Some(worker) => {
                 if worker.handlers.contains(Handlers::CLOSE) {
                     ctx.batches.push(&worker, &self.socket, kind);

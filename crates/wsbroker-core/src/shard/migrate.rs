@@ -10,19 +10,10 @@ use crate::{
     dispatch::WorkerEntry,
     event::{Event, EventKind},
     ids::SocketId,
-    registry::Socket,
     worker::Handlers,
 };
 
 impl Shard {
-    /// Gives an event to a worker, or keeps it until there is one.
-    pub(super) fn dispatch(&mut self, worker: Option<&Arc<WorkerEntry>>, socket: &Arc<Socket>, kind: EventKind) {
-        match worker {
-            Some(worker) => self.ctx.batches.push(worker, socket, kind),
-            None => self.ctx.homeless.push(Arc::clone(socket), kind, Bytes::new()),
-        }
-    }
-
     /// A worker has ended. `events` are those it had not begun; what it has refused since comes behind them.
     pub(super) fn worker_gone(&mut self, worker: &Arc<WorkerEntry>, mut events: Vec<(Event, Bytes)>) {
         self.ctx.batches.deliver(&self.ctx.inner.dispatch);
@@ -34,8 +25,11 @@ impl Shard {
                 connection.socket.set_worker(connection.worker.as_ref().map_or(0, |worker| worker.id.get()));
             }
         }
-        // Handed over to the old worker and counted there, now as good as never handed over.
+        // Handed over to the old worker and counted there. Counted anew before that is taken back, so that nobody sees none between.
+        let counted = events.len();
         self.redispatch(events);
+        self.ctx.batches.deliver(&self.ctx.inner.dispatch);
+        self.ctx.inner.dispatch.settled(counted);
         self.feed(|_| true);
         worker.let_go(&self.ctx.inner);
     }
@@ -54,7 +48,7 @@ impl Shard {
     }
 
     /// Dispatches events again, in order. Messages keep the room they hold in their socket's window.
-    fn redispatch(&mut self, events: impl IntoIterator<Item = (Event, Bytes)>) {
+    pub(super) fn redispatch(&mut self, events: impl IntoIterator<Item = (Event, Bytes)>) {
         let mut adopted: FxHashMap<SocketId, Option<Arc<WorkerEntry>>> = FxHashMap::default();
         for (event, data) in events {
             let worker = match self.connections.find(Place::of(&event.socket)) {
@@ -76,7 +70,7 @@ impl Shard {
                 kind if !worker.handlers.contains(wanted(&kind)) => {
                     if let Some(cost) = kind.cost() {
                         // A pause that this ends is ended below, when everybody is fed.
-                        if event.socket.leave_window(cost - crate::event::OVERHEAD)
+                        if event.socket.leave_window(cost - crate::event::OVERHEAD, &self.ctx.inner.config.in_flight)
                             && let Some(connection) = self.connections.find(Place::of(&event.socket))
                         {
                             connection.go_ahead(&mut self.ctx);

@@ -38,8 +38,15 @@ use self::{
     context::Context,
     subscriptions::Subscriptions,
 };
-use crate::{broker::Inner, event::EventKind, ids::SocketId, sys};
+use crate::{
+    broker::Inner,
+    event::{Event, EventKind},
+    ids::SocketId,
+    sys,
+};
 
+/// Readiness events of one poll.
+const EVENTS: usize = 1024;
 const WAKE: Token = Token(usize::MAX);
 /// What one read takes at most. Shared by all connections of the shard.
 const READ_BUFFER: usize = 64 << 10;
@@ -52,6 +59,9 @@ pub(crate) struct ShardHandle {
     fifo: Fifo,
     slots: Mutex<Slots>,
     fifo_bytes: AtomicUsize,
+    /// What its outboxes and its unfinished messages hold.
+    send: AtomicUsize,
+    receive: AtomicUsize,
 }
 
 /// The places of a shard's connections; one that was given back is taken first, so the table stays dense.
@@ -65,7 +75,16 @@ impl ShardHandle {
     pub(crate) fn new() -> io::Result<(Poll, Self)> {
         let poll = Poll::new()?;
         let waker = mio::Waker::new(poll.registry(), WAKE)?;
-        Ok((poll, Self { fifo: Fifo::new(waker), slots: Mutex::default(), fifo_bytes: AtomicUsize::new(0) }))
+        Ok((
+            poll,
+            Self {
+                fifo: Fifo::new(waker),
+                slots: Mutex::default(),
+                fifo_bytes: AtomicUsize::new(0),
+                send: AtomicUsize::new(0),
+                receive: AtomicUsize::new(0),
+            },
+        ))
     }
 
     pub(crate) fn push(&self, command: Command) {
@@ -178,11 +197,14 @@ impl Shard {
     }
 
     fn run(mut self) {
-        let mut events = Events::with_capacity(1024);
+        let mut events = Events::with_capacity(EVENTS);
+        // Turns that timers have waited for the rest of the readiness events.
+        let mut behind = 0;
         let mut commands = Vec::new();
         let mut due = Vec::new();
         while !self.stopped {
-            if let Err(error) = self.poll.poll(&mut events, self.wait()) {
+            let wait = if due.is_empty() { self.wait() } else { Some(Duration::ZERO) };
+            if let Err(error) = self.poll.poll(&mut events, wait) {
                 if error.kind() != io::ErrorKind::Interrupted {
                     // The poll handle itself is broken; without it nothing can be done here but not to spin.
                     tracing::error!(%error, "cannot poll");
@@ -205,9 +227,15 @@ impl Shard {
                 self.arena = Bytes::new();
                 self.ctx.inner.memory.send_changed(counted, 0);
             }
-            for entry in due.drain(..) {
-                if let Some(connection) = self.connections.at(entry.slot) {
-                    connection.timer(&mut self.ctx, entry.due);
+            // More may be readable than the poll could tell: after a stall nobody is cut before what he sent meanwhile was seen.
+            if events.iter().count() >= EVENTS && behind < self.connections.0.len() / EVENTS {
+                behind += 1;
+            } else {
+                behind = 0;
+                for entry in due.drain(..) {
+                    if let Some(connection) = self.connections.at(entry.slot) {
+                        connection.timer(&mut self.ctx, entry.due);
+                    }
                 }
             }
             self.flush_dirty();
@@ -388,6 +416,8 @@ impl Shard {
                     connection.cut(&mut self.ctx);
                 }
             }
+            // The turn ends with it.
+            Command::Relieve => {}
             Command::Stop => self.stopped = true,
         }
     }
@@ -407,13 +437,16 @@ impl Shard {
                 worker.release();
                 self.ctx.inner.dispatch.assign()
             }
+            // There was none when it was admitted, and who has joined since knows nothing of it.
+            None => self.ctx.inner.dispatch.assign(),
             other => other,
         };
         socket.set_worker(worker.as_ref().map_or(0, |worker| worker.id.get()));
+        self.connections.put(socket.slot(), Connection::new(Arc::clone(&socket), endpoint, worker));
         if let Some(open) = open {
-            self.dispatch(worker.as_ref(), &socket, EventKind::Open(open));
+            // The worker may be another than the one that was chosen, without a handler for this.
+            self.redispatch([(Event { socket, kind: EventKind::Open(open) }, Bytes::new())]);
         }
-        self.connections.put(socket.slot(), Connection::new(socket, endpoint, worker));
     }
 
     fn attach(&mut self, place: Place, attach: Attach) {

@@ -87,13 +87,15 @@ impl Outbox {
     }
 
     /// Appends a whole frame that lies in `arena`.
-    pub(super) fn push(&mut self, arena: &Bytes, start: usize, end: usize, spare: &mut Spare) {
+    pub(super) fn push(&mut self, arena: &Bytes, start: usize, end: usize, waits: bool, spare: &mut Spare) {
         let Some(frame) = arena.get(start..end) else { return };
         if frame.len() <= COPY_MAX {
             self.push_copy(frame, spare);
         } else {
             self.len += frame.len();
-            self.chunks.push_back(Chunk::Shared(arena.slice(start..end)));
+            let alone = !waits || frame.len() >= 64 << 10;
+            let frame = if alone { arena.slice(start..end) } else { Bytes::copy_from_slice(frame) };
+            self.chunks.push_back(Chunk::Shared(frame));
         }
     }
 

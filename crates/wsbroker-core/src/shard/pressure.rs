@@ -1,8 +1,10 @@
 //! What happens when memory is used up: the worst go first.
 
+use std::sync::atomic::Ordering;
+
 use wsbroker_proto::CloseCode;
 
-use super::{Shard, connection::Phase};
+use super::{Command, Shard, connection::Phase};
 
 /// A frame that was begun and is longer than this is not finished for the sake of a close frame.
 const FINISH_MAX: usize = 64 << 10;
@@ -15,15 +17,41 @@ impl Shard {
         memory.receive_changed(self.reported_receive, self.ctx.receive_bytes);
         self.reported_send = self.ctx.outbox_bytes;
         self.reported_receive = self.ctx.receive_bytes;
-        if memory.send_is_full() && self.ctx.outbox_bytes > 0 {
-            self.close_slowest();
+        self.handle().send.store(self.ctx.outbox_bytes, Ordering::Relaxed);
+        self.handle().receive.store(self.ctx.receive_bytes, Ordering::Relaxed);
+        if !memory.send_is_full() && !memory.receive_is_full() {
+            return;
         }
-        if self.ctx.inner.memory.receive_is_full() && self.ctx.receive_bytes > 0 {
-            self.close_largest();
+        self.close_slowest();
+        self.close_largest();
+        self.wake_the_others();
+    }
+
+    fn must_free_send(&self) -> bool {
+        let inner = &self.ctx.inner;
+        inner.memory.send_is_full_through(self.ctx.outbox_bytes, inner.shard_count())
+    }
+
+    fn must_free_receive(&self) -> bool {
+        let inner = &self.ctx.inner;
+        inner.memory.receive_is_full_through(self.ctx.receive_bytes, inner.shard_count())
+    }
+
+    /// A shard all of whose peers are silent sleeps, however much it holds.
+    fn wake_the_others(&self) {
+        let (inner, count) = (&self.ctx.inner, self.ctx.inner.shard_count());
+        for other in (0..count).filter(|index| *index != self.index).map(|index| inner.shard(index)) {
+            let (send, receive) = (other.send.load(Ordering::Relaxed), other.receive.load(Ordering::Relaxed));
+            if inner.memory.send_is_full_through(send, count) || inner.memory.receive_is_full_through(receive, count) {
+                other.push(Command::Relieve);
+            }
         }
     }
 
     fn close_slowest(&mut self) {
+        if !self.must_free_send() {
+            return;
+        }
         let mut slow: Vec<_> = self
             .connections
             .all()
@@ -32,7 +60,7 @@ impl Shard {
             .collect();
         slow.sort_unstable_by(|a, b| b.cmp(a));
         for (_, slot) in slow {
-            if !self.ctx.inner.memory.send_is_full() {
+            if !self.must_free_send() {
                 return;
             }
             let Some(connection) = self.connections.at(slot) else { continue };
@@ -49,6 +77,9 @@ impl Shard {
     }
 
     fn close_largest(&mut self) {
+        if !self.must_free_receive() {
+            return;
+        }
         let mut large: Vec<_> = self
             .connections
             .all()
@@ -57,7 +88,7 @@ impl Shard {
             .collect();
         large.sort_unstable_by(|a, b| b.cmp(a));
         for (_, slot) in large {
-            if !self.ctx.inner.memory.receive_is_full() {
+            if !self.must_free_receive() {
                 return;
             }
             let Some(connection) = self.connections.at(slot) else { continue };

@@ -296,9 +296,17 @@ impl Desk {
     /// Makes one call into JavaScript. Returns how many events went.
     fn call(&self, env: Env<'_>) -> Result<usize, Failed> {
         let mut call = Call::new(env)?;
-        let lost = {
+        let filled = {
             let (mut inbox, mut slots) = (self.inbox.borrow_mut(), self.slots.borrow_mut());
-            call.fill(env, &mut inbox, &mut slots, self.control(), &mut self.scratch.borrow_mut(), self.room())?
+            call.fill(env, &mut inbox, &mut slots, self.control(), &mut self.scratch.borrow_mut(), self.room())
+        };
+        let lost = match filled {
+            Ok(lost) => lost,
+            Err(failed) => {
+                // Nobody will be called with these: they are kept for another worker.
+                self.collect(&call.taken());
+                return Err(failed);
+            }
         };
         self.lose(env, &lost);
         let taken = call.taken();

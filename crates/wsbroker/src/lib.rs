@@ -1,6 +1,6 @@
 //! The Node-API binding of wsbroker: converts values and batches calls, and decides nothing.
 //!
-//! The broker is one for the process ([`global`]); every JavaScript thread that loads the addon has its own worker, cork and callbacks.
+//! The broker is one for the process (`global`); every JavaScript thread that loads the addon has its own worker, cork and callbacks.
 //!
 //! * `api`: the functions that are called once per server, through napi-rs. `calls`: those that are called for every message, registered raw.
 //! * `convert` and `error`: arguments, results and failures.

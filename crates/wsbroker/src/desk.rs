@@ -17,7 +17,7 @@ use crate::{
     call::{Call, Taken},
     cork::{self, HOLD},
     global,
-    inbox::{Inbox, Kept, Position},
+    inbox::{self, Inbox, Position},
     raw::{Env, Failed, Persistent, Scratch, Value, Wake},
     slots::{BATCH, Control, Progress, Slots},
     worker::{Fetched, NodeWorker},
@@ -65,7 +65,7 @@ pub(crate) enum Place {
     /// In its batch: it is being handed over.
     Here(Position),
     /// By itself: its handler has not settled, or has not been called. With a number that tells their order.
-    Kept(u64, Box<Kept>),
+    Kept(u64, Event),
 }
 
 /// Makes this thread a worker, in place of what it was before. Returns the worker's number and its control block for JavaScript.
@@ -150,7 +150,7 @@ pub(crate) fn with_event<R>(slot: u32, body: impl FnOnce(&Event) -> R) -> Option
     let (slots, inbox) = (desk.slots.borrow(), desk.inbox.borrow());
     let event = match slots.get(slot)? {
         Place::Here(position) => inbox.get(*position)?.0,
-        Place::Kept(_, kept) => &kept.event,
+        Place::Kept(_, event) => event,
     };
     Some(body(event))
 }
@@ -161,7 +161,7 @@ pub(crate) fn take_reply(slot: u32) -> Option<OpenReply> {
     let (mut slots, mut inbox) = (desk.slots.borrow_mut(), desk.inbox.borrow_mut());
     take_open(match slots.get_mut(slot)? {
         Place::Here(position) => inbox.get_mut(*position)?,
-        Place::Kept(_, kept) => &mut kept.event,
+        Place::Kept(_, event) => event,
     })
 }
 
@@ -339,13 +339,11 @@ impl Desk {
                 if let Some(event) = inbox.get_mut(position) {
                     drop(take_open(event));
                 }
-            } else if let (Some(place), Some(mut kept)) = (slots.get_mut(slot), inbox.take(position)) {
-                if progress == Progress::InHand {
-                    // It will not be given to another worker any more, so its bytes are of no use.
-                    kept.let_go_of_bytes();
-                }
+            } else if let (Some(place), Some(event)) =
+                (slots.get_mut(slot), inbox.take(position, progress == Progress::InHand))
+            {
                 self.kept.set(self.kept.get() + 1);
-                *place = Place::Kept(self.kept.get(), Box::new(kept));
+                *place = Place::Kept(self.kept.get(), event);
             }
         }
         if settled != 0 {
@@ -364,9 +362,9 @@ impl Desk {
         }
         let mut slots = self.slots.borrow_mut();
         let settled = list.drain(..).filter(|slot| self.control().progress(*slot) == Progress::Settled);
-        let kept: Vec<Box<Kept>> = settled.filter_map(|slot| take_kept(&mut slots, slot)).collect();
+        let kept: Vec<Event> = settled.filter_map(|slot| take_kept(&mut slots, slot)).collect();
         drop(slots);
-        self.worker.settle(kept.iter().map(|kept| &kept.event));
+        self.worker.settle(kept.iter());
     }
 
     /// After a throw that passed the dispatcher, which is a mistake of ours, or while the thread is being terminated.
@@ -375,7 +373,7 @@ impl Desk {
         env.uncaught(error);
         // Whoever threw is the one in hand, or else the first that waits: it is done for. The rest gets another call.
         let mut slots = self.slots.borrow_mut();
-        let left: Vec<(Progress, Box<Kept>)> = taken
+        let left: Vec<(Progress, Event)> = taken
             .iter()
             .filter_map(|(slot, _)| {
                 let progress = self.control().progress(slot);
@@ -385,12 +383,12 @@ impl Desk {
         drop(slots);
         let (thrown, mut waiting): (Vec<_>, Vec<_>) =
             left.into_iter().partition(|(progress, _)| *progress != Progress::Waiting);
-        let mut thrown: Vec<Box<Kept>> = thrown.into_iter().map(|(_, kept)| kept).collect();
+        let mut thrown: Vec<Event> = thrown.into_iter().map(|(_, kept)| kept).collect();
         if thrown.is_empty() && !waiting.is_empty() {
             thrown.push(waiting.remove(0).1);
         }
-        self.worker.settle(thrown.iter().map(|kept| &kept.event));
-        self.inbox.borrow_mut().put_back(waiting.into_iter().map(|(_, kept)| *kept).collect());
+        self.worker.settle(thrown.iter());
+        self.inbox.borrow_mut().put_back(waiting.into_iter().map(|(_, event)| event).collect());
         Ok(())
     }
 
@@ -424,30 +422,31 @@ impl Desk {
         self.worker.wake().end();
         cork::flush();
         let mut inbox = self.inbox.borrow_mut();
-        let mut unstarted: Vec<(u64, Kept)> = Vec::new();
-        let mut started: Vec<Kept> = Vec::new();
+        let mut unstarted: Vec<(u64, Event)> = Vec::new();
+        let mut started: Vec<Event> = Vec::new();
         for (slot, place) in self.slots.borrow_mut().take_all() {
-            let (order, kept) = match place {
-                Place::Kept(order, kept) => (order, *kept),
+            let (order, event) = match place {
+                Place::Kept(order, event) => (order, event),
                 // The environment has ended in the middle of a call.
-                Place::Here(position) => match inbox.take(position) {
-                    Some(kept) => (position.order(), kept),
+                Place::Here(position) => match inbox.take(position, false) {
+                    Some(event) => (position.order(), event),
                     None => continue,
                 },
             };
             match self.control().progress(slot) {
-                Progress::Waiting => unstarted.push((order, kept)),
-                Progress::InHand | Progress::Settled => started.push(kept),
+                Progress::Waiting => unstarted.push((order, event)),
+                Progress::InHand | Progress::Settled => started.push(event),
             }
         }
         unstarted.sort_unstable_by_key(|(order, _)| *order);
         tracing::debug!(number = self.number, started = started.len(), waiting = unstarted.len(), "a worker leaves");
-        let mut batches: Vec<Batch> = unstarted.into_iter().map(|(_, kept)| kept.into_batch()).collect();
+        let unstarted = unstarted.into_iter().map(|(_, event)| event).collect();
+        let mut batches: Vec<Batch> = vec![inbox::alone(unstarted)];
         batches.extend(inbox.take_all());
         batches.extend(arrived);
         drop(inbox);
         // A verdict that was being thought about is dropped with its event: the connection gets 503.
-        self.worker.settle(started.iter().map(|kept| &kept.event));
+        self.worker.settle(started.iter());
         drop(started);
         self.worker.retire(batches);
     }
@@ -465,11 +464,11 @@ enum Outcome {
 }
 
 /// Takes an event out of its slot, if it was kept beyond its call.
-fn take_kept(slots: &mut Slots<Place>, slot: u32) -> Option<Box<Kept>> {
+fn take_kept(slots: &mut Slots<Place>, slot: u32) -> Option<Event> {
     match slots.get(slot)? {
         Place::Here(_) => None,
         Place::Kept(..) => match slots.take(slot)? {
-            Place::Kept(_, kept) => Some(kept),
+            Place::Kept(_, event) => Some(event),
             Place::Here(_) => None,
         },
     }

@@ -22,14 +22,6 @@ pub(crate) struct Position {
     event: u32,
 }
 
-/// An event that outlives its batch.
-#[derive(Debug)]
-pub(crate) struct Kept {
-    pub(crate) event: Event,
-    /// Where its small payload lies.
-    data: Bytes,
-}
-
 impl Position {
     /// Its place in the order of events that are being handed over, behind those that were kept from earlier calls.
     pub(crate) fn order(self) -> u64 {
@@ -84,12 +76,23 @@ impl Inbox {
         self.batches.get_mut(position.batch as usize)?.events.get_mut(position.event as usize)
     }
 
-    /// Takes an event out. What stays in its place is never looked at again.
-    pub(crate) fn take(&mut self, position: Position) -> Option<Kept> {
-        let batch = self.batches.get_mut(position.batch as usize)?;
-        let event = batch.events.get_mut(position.event as usize)?;
-        let rest = Event { socket: Arc::clone(&event.socket), kind: EventKind::Drain };
-        Some(Kept { event: std::mem::replace(event, rest), data: Bytes::clone(&batch.data) })
+    /// Takes an event out of its batch, whose memory it does not hold any more. What stays in its place is never looked at again.
+    ///
+    /// One that was `started` will not be given to another worker, so of its payload only the length is kept, for settling.
+    pub(crate) fn take(&mut self, position: Position, started: bool) -> Option<Event> {
+        let Batch { events, data } = self.batches.get_mut(position.batch as usize)?;
+        let event = events.get_mut(position.event as usize)?;
+        let keep = |payload: Payload| match payload {
+            payload if started && u32::try_from(payload.len()).is_ok() => Payload::Shared(0..payload.len() as u32),
+            Payload::Shared(_) => Payload::Owned(Bytes::copy_from_slice(bytes_of(&payload, data))),
+            owned => owned,
+        };
+        let kind = match std::mem::replace(&mut event.kind, EventKind::Drain) {
+            EventKind::Text(payload) => EventKind::Text(keep(payload)),
+            EventKind::Binary(payload) => EventKind::Binary(keep(payload)),
+            other => other,
+        };
+        Some(Event { socket: Arc::clone(&event.socket), kind })
     }
 
     /// Frees the batches that were handed over whole. Their positions are void, and those of the others change.
@@ -105,9 +108,9 @@ impl Inbox {
     }
 
     /// Puts events back to the front, in order.
-    pub(crate) fn put_back(&mut self, events: Vec<Kept>) {
+    pub(crate) fn put_back(&mut self, events: Vec<Event>) {
         let batches = self.take_all().collect::<VecDeque<_>>();
-        self.batches = events.into_iter().map(Kept::into_batch).chain(batches).collect();
+        self.batches = std::iter::once(alone(events)).chain(batches).collect();
     }
 
     /// Everything that was not handed over, in order.
@@ -131,19 +134,7 @@ pub(crate) fn bytes_of<'a>(payload: &'a Payload, data: &'a Bytes) -> &'a [u8] {
     }
 }
 
-impl Kept {
-    /// A batch of its own.
-    pub(crate) fn into_batch(self) -> Batch {
-        Batch { data: self.data, events: vec![self.event] }
-    }
-
-    /// Keeps what settling needs, the payload's length, and frees the payload: a handler may take long.
-    pub(crate) fn let_go_of_bytes(&mut self) {
-        self.data = Bytes::new();
-        if let EventKind::Text(payload) | EventKind::Binary(payload) = &mut self.event.kind
-            && let Ok(length) = u32::try_from(payload.len())
-        {
-            *payload = Payload::Shared(0..length);
-        }
-    }
+/// A batch of events that were taken out of theirs.
+pub(crate) fn alone(events: Vec<Event>) -> Batch {
+    Batch { data: Bytes::new(), events }
 }

@@ -170,3 +170,101 @@ impl Dispatch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::{
+        Config, SocketLimits,
+        broker::Broker,
+        error::DeliverError,
+        event::{Batch, Open, OpenReply, OpenRequest},
+        front::Endpoint,
+        registry::Socket,
+        shard::{Command, Reserve},
+    };
+
+    /// Takes events and begins none.
+    #[derive(Default)]
+    struct Shelf {
+        batches: Mutex<Vec<Batch>>,
+        gone: AtomicBool,
+    }
+
+    impl Worker for Shelf {
+        fn deliver(&self, batch: Batch) -> Result<(), DeliverError> {
+            if self.gone.load(Ordering::SeqCst) {
+                return Err(DeliverError::Gone(batch));
+            }
+            self.batches.lock().push(batch);
+            Ok(())
+        }
+    }
+
+    impl Shelf {
+        fn waiting(&self) -> usize {
+            self.batches.lock().iter().map(|batch| batch.events.len()).sum()
+        }
+    }
+
+    fn until(what: &str, holds: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !holds() {
+            assert!(start.elapsed() < Duration::from_secs(10), "waited in vain until {what}");
+            std::thread::yield_now();
+        }
+    }
+
+    fn broker() -> (Broker, Arc<Endpoint>) {
+        let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
+        (broker, Arc::new(Endpoint::new(1, SocketLimits::default())))
+    }
+
+    fn admit(broker: &Broker, endpoint: &Endpoint) -> (Arc<Socket>, Option<Arc<WorkerEntry>>) {
+        broker.inner().admit(endpoint).unwrap()
+    }
+
+    /// The second half of an admission: the shard learns of the connection, and asks a worker.
+    fn reserve(broker: &Broker, endpoint: &Arc<Endpoint>, (socket, worker): (Arc<Socket>, Option<Arc<WorkerEntry>>)) {
+        let open = Some(Box::new(Open { request: OpenRequest::default(), reply: OpenReply { gate: None } }));
+        let endpoint = Arc::clone(endpoint);
+        broker.inner().shard(0).push(Command::Reserve(Box::new(Reserve { socket, endpoint, worker, open })));
+    }
+
+    #[test]
+    fn events_that_a_dead_worker_left_are_counted_once() {
+        let (broker, endpoint) = broker();
+        let unsettled = || broker.inner().dispatch.unsettled.load(Ordering::SeqCst);
+        let (first, second) = (Arc::<Shelf>::default(), Arc::<Shelf>::default());
+        let handle = broker.add_worker(Arc::clone(&first) as Arc<dyn Worker>, Handlers::ALL);
+        for _ in 0..3 {
+            reserve(&broker, &endpoint, admit(&broker, &endpoint));
+        }
+        until("the first has them", || first.waiting() == 3);
+        first.gone.store(true, Ordering::SeqCst);
+        reserve(&broker, &endpoint, admit(&broker, &endpoint));
+        until("it has refused one", || unsettled() == 4);
+        let heir = broker.add_worker(Arc::clone(&second) as Arc<dyn Worker>, Handlers::ALL);
+        handle.remove(std::mem::take(&mut first.batches.lock()));
+        until("the second has all", || second.waiting() == 4);
+        until("only the second is waited for", || unsettled() == 4);
+        for batch in second.batches.lock().drain(..) {
+            heir.settle(batch.events.iter(), || {});
+        }
+        assert_eq!(unsettled(), 0);
+    }
+
+    #[test]
+    fn a_worker_that_joins_during_an_admission_is_asked() {
+        let (broker, endpoint) = broker();
+        let (socket, none) = admit(&broker, &endpoint);
+        assert!(none.is_none());
+        let shelf = Arc::<Shelf>::default();
+        let handle = broker.add_worker(Arc::clone(&shelf) as Arc<dyn Worker>, Handlers::ALL);
+        reserve(&broker, &endpoint, (Arc::clone(&socket), none));
+        until("it is asked", || shelf.waiting() == 1);
+        assert_eq!(socket.worker(), Some(handle.id()));
+    }
+}

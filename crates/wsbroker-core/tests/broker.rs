@@ -4,17 +4,11 @@
 
 mod common;
 
-use std::{
-    sync::{Arc, mpsc},
-    time::Duration,
-};
+use std::{sync::mpsc, time::Duration};
 
-use common::{Client, DEADLINE, Got, Seen, TestWorker, listen, until};
-use parking_lot::Mutex;
+use common::{Client, DEADLINE, Got, Seen, TestWorker, fill, listen, logging, pass, until};
 use wsbroker_core::{Accept, Broker, CloseCode, Config, Handlers, InFlight, Overflow, SendOutcome, SocketLimits};
 use wsbroker_proto::Opcode;
-
-type Log = Arc<Mutex<Vec<(u64, Seen)>>>;
 
 fn broker(io_threads: usize) -> Broker {
     Broker::new(Config { io_threads, ..Config::default() }).unwrap()
@@ -35,15 +29,6 @@ fn echo(broker: &Broker) -> TestWorker {
             _ => {}
         }),
     )
-}
-
-/// A worker that writes down what it sees.
-fn logging(broker: &Broker) -> (TestWorker, Log) {
-    let log = Log::default();
-    let own = Arc::clone(&log);
-    let worker =
-        TestWorker::new(broker, Handlers::ALL, Box::new(move |_, id, seen| own.lock().push((id.get(), seen.clone()))));
-    (worker, log)
 }
 
 #[test]
@@ -67,7 +52,7 @@ fn messages_of_every_size_come_back_in_order() {
 #[test]
 fn the_peers_close_is_answered_and_told_once() {
     let broker = broker(1);
-    let (_worker, log) = logging(&broker);
+    let (_worker, log) = logging(&broker, Handlers::ALL);
     let (_listener, port) = listen(&broker, SocketLimits::default());
     let mut client = Client::connect(port);
     client.close(4001, "bye");
@@ -92,7 +77,7 @@ fn the_peers_close_is_answered_and_told_once() {
 #[test]
 fn our_close_waits_for_the_peers_and_not_for_ever() {
     let broker = broker(1);
-    let (_worker, log) = logging(&broker);
+    let (_worker, log) = logging(&broker, Handlers::ALL);
     let limits = SocketLimits { close_timeout: Duration::from_millis(200), ..SocketLimits::default() };
     let (_listener, port) = listen(&broker, limits);
     let (mut polite, mut silent) = (Client::connect(port), Client::connect(port));
@@ -120,7 +105,7 @@ fn our_close_waits_for_the_peers_and_not_for_ever() {
 #[test]
 fn a_broken_frame_closes_with_its_code() {
     let broker = broker(1);
-    let (_worker, log) = logging(&broker);
+    let (_worker, log) = logging(&broker, Handlers::ALL);
     let (_listener, port) = listen(&broker, SocketLimits { max_payload: 1000, ..SocketLimits::default() });
     for (code, frame) in
         [(1002, &b"\xc1\x80\0\0\0\0"[..]), (1007, b"\x81\x81\0\0\0\0\xff"), (1009, b"\x81\xfe\x03\xe9\0\0\0\0")]
@@ -205,7 +190,7 @@ fn what_is_done_before_the_101_takes_effect_with_it() {
 #[test]
 fn a_slow_subscriber_is_closed_and_the_others_get_everything() {
     let broker = broker(1);
-    let (_worker, log) = logging(&broker);
+    let (_worker, log) = logging(&broker, Handlers::ALL);
     let (_listener, port) = listen(&broker, SocketLimits { max_backpressure: 64 << 10, ..SocketLimits::default() });
     let (mut slow, mut quick) = (Client::connect(port), Client::connect(port));
     let mut cork = broker.cork();
@@ -237,7 +222,7 @@ fn a_slow_subscriber_is_closed_and_the_others_get_everything() {
 #[test]
 fn with_drop_newest_a_slow_socket_gets_what_was_queued_and_a_drain() {
     let broker = broker(1);
-    let (_worker, log) = logging(&broker);
+    let (_worker, log) = logging(&broker, Handlers::ALL);
     let limits = SocketLimits { max_backpressure: 64 << 10, overflow: Overflow::DropNewest, ..SocketLimits::default() };
     let (_listener, port) = listen(&broker, limits);
     let mut slow = Client::connect(port);
@@ -267,7 +252,7 @@ fn with_drop_newest_a_slow_socket_gets_what_was_queued_and_a_drain() {
 #[test]
 fn a_silent_peer_is_pinged_and_then_cut() {
     let broker = broker(1);
-    let (_worker, log) = logging(&broker);
+    let (_worker, log) = logging(&broker, Handlers::ALL);
     let limits = SocketLimits { idle_timeout: Some(Duration::from_millis(400)), ..SocketLimits::default() };
     let (_listener, port) = listen(&broker, limits);
     let (mut dead, mut alive) = (Client::connect(port), Client::connect(port));
@@ -341,28 +326,38 @@ fn a_flood_at_a_slow_handler_is_held_back_and_not_lost() {
 fn send_memory_is_bounded_by_closing_the_slowest() {
     let config = Config { io_threads: 1, max_send_memory: 8 << 20, ..Config::default() };
     let broker = Broker::new(config).unwrap();
-    let (_worker, log) = logging(&broker);
+    let (_worker, log) = logging(&broker, Handlers::ALL);
     let (_listener, port) = listen(&broker, SocketLimits { max_backpressure: 1 << 30, ..SocketLimits::default() });
-    let _slow: Vec<_> = (0..4).map(|_| Client::connect(port)).collect();
+    let mut reader = Client::connect(port);
+    let _slow: Vec<_> = (0..3).map(|_| Client::connect(port)).collect();
     until("all are there", || broker.connection_count() == 4);
+    let id = |number| wsbroker_core::SocketId::new(number).unwrap();
+    for (number, bytes) in [(2, 1 << 20), (3, 4 << 20), (4, 1 << 20)] {
+        fill(&broker, id(number), bytes, &mut reader);
+    }
+    assert!(log.lock().is_empty(), "there is room for all of it");
     let mut cork = broker.cork();
-    let message = vec![b'x'; 100_000];
+    let message = vec![b'x'; 50_000];
+    // The slowest is closed for what others are sent.
     until("one is closed", || {
-        for number in 1..=4 {
+        for number in [2, 4] {
             let staged = cork.stage_slice(wsbroker_core::MessageKind::Text, &message);
-            cork.send(wsbroker_core::SocketId::new(number).unwrap(), staged);
+            cork.send(id(number), staged);
         }
         cork.flush();
-        !log.lock().is_empty()
+        pass(&mut reader);
+        broker.connection_count() < 4
     });
-    assert!(log.lock().iter().all(|(_, seen)| *seen == Seen::Close(1013, "too slow".into())));
+    until("it is told", || !log.lock().is_empty());
+    assert_eq!(*log.lock(), [(3, Seen::Close(1013, "too slow".into()))]);
+    assert!([1, 2, 4].into_iter().all(|number| broker.is_open(id(number))));
 }
 
 #[test]
 fn unfinished_messages_are_bounded_by_closing_the_largest() {
     let config = Config { io_threads: 1, max_receive_memory: 1 << 20, ..Config::default() };
     let broker = Broker::new(config).unwrap();
-    let (_worker, log) = logging(&broker);
+    let (_worker, log) = logging(&broker, Handlers::ALL);
     let (_listener, port) = listen(&broker, SocketLimits { max_payload: 64 << 20, ..SocketLimits::default() });
     let (mut large, mut small) = (Client::connect(port), Client::connect(port));
     small.send_frame(false, Opcode::Text, &vec![b'x'; 100_000]);
@@ -377,7 +372,7 @@ fn unfinished_messages_are_bounded_by_closing_the_largest() {
 #[test]
 fn shutdown_closes_everything_and_says_how() {
     let broker = broker(2);
-    let (worker, log) = logging(&broker);
+    let (worker, log) = logging(&broker, Handlers::ALL);
     let (_listener, port) =
         listen(&broker, SocketLimits { close_timeout: Duration::from_secs(60), ..SocketLimits::default() });
     let (mut polite, silent) = (Client::connect(port), Client::connect(port));
@@ -401,7 +396,7 @@ fn shutdown_closes_everything_and_says_how() {
 #[test]
 fn no_send_is_refused_while_there_is_memory() {
     let broker = broker(1);
-    let (_worker, _log) = logging(&broker);
+    let (_worker, _log) = logging(&broker, Handlers::ALL);
     let (_listener, port) = listen(&broker, SocketLimits { max_backpressure: 1 << 30, ..SocketLimits::default() });
     let clients: Vec<_> = (0..4).map(|_| Client::connect(port)).collect();
     until("all are there", || broker.connection_count() == 4);

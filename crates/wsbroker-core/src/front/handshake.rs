@@ -207,6 +207,15 @@ mod tests {
     }
 
     #[test]
+    fn more_than_a_hundred_subprotocols_are_too_many() {
+        let names: Vec<_> = (0..101).map(|number| format!("p{number}")).collect();
+        let header = |names: &[String]| format!("Sec-WebSocket-Protocol: {}", names.join(", "));
+        assert_eq!(status("", &[&header(&names)]), 400);
+        assert_eq!(status("", &[&header(&names[..60]), &header(&names[60..])]), 400, "several headers are one list");
+        assert_eq!(status("", &[&header(&names[..100])]), 101);
+    }
+
+    #[test]
     fn the_subprotocol_is_one_that_was_offered() {
         let offered = ["a".to_owned(), "b".to_owned()];
         let ours = ["x".to_owned(), "b".to_owned(), "a".to_owned()];

@@ -184,6 +184,8 @@ impl Channels {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::BuildHasher;
+
     use super::*;
 
     fn id(number: u64) -> SocketId {
@@ -204,6 +206,23 @@ mod tests {
         channels.leave(&first, id(2), 1);
         assert_eq!(channels.len(), 0);
         assert_ne!(channels.join(b"room", id(1), 0).id(), first.id(), "another life, another id");
+    }
+
+    #[test]
+    fn names_of_a_peers_choice_spread_over_the_map() {
+        // In a hash without a secret the first eight bytes can be chosen so that those behind them count for nothing. These do so in
+        // rustc-hash.
+        let start = 0x243f_6a88_85a3_08d3_u64.to_le_bytes();
+        let names = || (0..20_000_u64).map(|number| [start, number.to_le_bytes()].concat());
+        let (channels, other) = (Channels::new(1), Channels::new(1));
+        for name in names() {
+            channels.join(&name, id(1), 0);
+        }
+        assert_eq!(channels.len(), 20_000);
+        let hash = |channels: &Channels, name: &[u8]| channels.map.hasher().hash_one(name);
+        let hashes: FxHashSet<u64> = names().map(|name| hash(&channels, &name)).collect();
+        assert!(hashes.len() > 19_990, "{} hashes", hashes.len());
+        assert!(names().any(|name| hash(&channels, &name) != hash(&other, &name)), "each broker has its secret");
     }
 
     #[test]

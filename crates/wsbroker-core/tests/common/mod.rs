@@ -64,8 +64,9 @@ pub enum Seen {
 type OpenHandler = Box<dyn FnMut(&mut Scope<'_>, SocketId) -> Option<Accept> + Send>;
 type Handler = Box<dyn FnMut(&mut Scope<'_>, SocketId, &Seen) + Send>;
 
+/// What a worker was given. By itself it is a worker that begins nothing.
 #[derive(Default)]
-struct Queue {
+pub struct Queue {
     batches: Mutex<State>,
     changed: Condvar,
     stop: AtomicBool,
@@ -75,12 +76,38 @@ struct Queue {
 struct State {
     batches: VecDeque<Batch>,
     gone: bool,
+    refused: usize,
+}
+
+impl Queue {
+    /// Events that were given and not begun.
+    pub fn waiting(&self) -> usize {
+        self.batches.lock().batches.iter().map(|batch| batch.events.len()).sum()
+    }
+
+    /// Events that came after the end.
+    pub fn refused(&self) -> usize {
+        self.batches.lock().refused
+    }
+
+    /// Takes what waits.
+    pub fn take(&self) -> Vec<Batch> {
+        self.batches.lock().batches.drain(..).collect()
+    }
+
+    /// From now on everything is refused. Returns what was not begun.
+    pub fn end(&self) -> Vec<Batch> {
+        let mut state = self.batches.lock();
+        state.gone = true;
+        state.batches.drain(..).collect()
+    }
 }
 
 impl Worker for Queue {
     fn deliver(&self, batch: Batch) -> Result<(), DeliverError> {
         let mut state = self.batches.lock();
         if state.gone {
+            state.refused += batch.events.len();
             return Err(DeliverError::Gone(batch));
         }
         state.batches.push_back(batch);
@@ -158,12 +185,7 @@ fn run(queue: &Queue, broker: &Broker, handle: WorkerHandle, mut open: OpenHandl
         cork.flush();
     }
     cork.flush();
-    let unstarted = {
-        let mut state = queue.batches.lock();
-        state.gone = true;
-        state.batches.drain(..).collect()
-    };
-    handle.remove(unstarted);
+    handle.remove(queue.end());
 }
 
 fn handle_one(
@@ -203,6 +225,43 @@ fn handle_one(
         handler(&mut scope, id, &seen);
     }
     handle.settle([Event { socket, kind }].iter(), || cork.flush());
+}
+
+/// What workers were told, by socket.
+pub type Log = Arc<Mutex<Vec<(u64, Seen)>>>;
+
+/// A worker that writes down what it sees.
+pub fn logging(broker: &Broker, handlers: Handlers) -> (TestWorker, Log) {
+    let log = Log::default();
+    let own = Arc::clone(&log);
+    let worker =
+        TestWorker::new(broker, handlers, Box::new(move |_, id, seen| own.lock().push((id.get(), seen.clone()))));
+    (worker, log)
+}
+
+/// Lets the shard of this client's connection go through two turns: what was asked of the shard before is done then, and what the kernel
+/// takes is written.
+pub fn pass(neighbour: &mut Client) {
+    for _ in 0..2 {
+        neighbour.send_frame(true, Opcode::Ping, b"");
+        assert_eq!(neighbour.next(), Got::Pong(Vec::new()));
+    }
+}
+
+/// Sends to a socket whose client does not read, until this many bytes wait that the kernel does not take. `neighbour` is a client of the
+/// same shard.
+pub fn fill(broker: &Broker, id: SocketId, bytes: usize, neighbour: &mut Client) {
+    let mut cork = broker.cork();
+    let message = vec![b'x'; 50_000];
+    until("the socket is blocked", || {
+        while broker.buffered_amount(id) < bytes {
+            let staged = cork.stage_slice(wsbroker_core::MessageKind::Binary, &message);
+            assert_ne!(cork.send(id, staged), wsbroker_core::SendOutcome::Dropped);
+            cork.flush();
+        }
+        pass(neighbour);
+        broker.buffered_amount(id) >= bytes
+    });
 }
 
 /// Listens on a free port of the loopback.

@@ -1,0 +1,229 @@
+//! What a hostile peer, a silent one, or a dying worker can cost.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::{
+    sync::{Arc, mpsc},
+    time::{Duration, Instant},
+};
+
+use common::{Client, DEADLINE, Got, Queue, Seen, TestWorker, fill, listen, logging, pass, until};
+use wsbroker_core::{
+    Batch, Broker, CloseCode, Config, Handlers, InFlight, ShutdownReport, SocketId, SocketLimits, Worker, WorkerHandle,
+};
+
+fn broker() -> Broker {
+    Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap()
+}
+
+/// A worker that begins nothing.
+fn idle(broker: &Broker, handlers: Handlers) -> (Arc<Queue>, WorkerHandle) {
+    let queue = Arc::<Queue>::default();
+    let handle = broker.add_worker(Arc::clone(&queue) as Arc<dyn Worker>, handlers);
+    (queue, handle)
+}
+
+fn shut_down(broker: &Broker, timeout: Duration) -> ShutdownReport {
+    broker.runtime().clone().block_on(broker.shutdown(CloseCode::GOING_AWAY, timeout))
+}
+
+/// Events that a dead worker had not begun are waited for at their new worker only.
+#[test]
+fn a_shutdown_after_a_workers_death_ends_when_the_handlers_have() {
+    let broker = broker();
+    let (queue, handle) = idle(&broker, Handlers::TEXT);
+    let (_listener, port) = listen(&broker, SocketLimits::default());
+    let mut client = Client::connect(port);
+    (0..5).for_each(|_| client.send(b"x"));
+    until("all are handed over", || queue.waiting() == 5);
+    let mut unstarted = queue.end();
+    handle.settle([unstarted[0].events.remove(0)].iter(), || {});
+    handle.remove(unstarted);
+    let (_worker, log) = logging(&broker, Handlers::ALL);
+    until("the rest is heard", || log.lock().len() == 4);
+    drop(client);
+    until("the end is told", || log.lock().len() == 5);
+    let (start, timeout) = (Instant::now(), Duration::from_secs(5));
+    shut_down(&broker, timeout);
+    assert!(start.elapsed() < timeout, "nobody was at work");
+}
+
+/// A close event that a worker was too dead to take is told by another, and a shutdown waits for that.
+#[test]
+fn a_worker_that_dies_during_a_shutdown_takes_no_close_event_along() {
+    let broker = broker();
+    let (queue, handle) = idle(&broker, Handlers::CLOSE);
+    let (_listener, port) = listen(&broker, SocketLimits::default());
+    let mut client = Client::connect(port);
+    let (_worker, log) = logging(&broker, Handlers::CLOSE);
+    let unstarted: Vec<Batch> = queue.end();
+    assert!(unstarted.is_empty());
+    let shutting = {
+        let broker = broker.clone();
+        std::thread::spawn(move || shut_down(&broker, DEADLINE))
+    };
+    assert_eq!(client.next(), Got::Close(Some(1001), String::new()));
+    client.close(1001, "");
+    until("the event is refused", || queue.refused() == 1);
+    // That something does not happen cannot be awaited.
+    std::thread::sleep(Duration::from_millis(200));
+    assert!(!shutting.is_finished(), "nobody has been told");
+    handle.remove(unstarted);
+    assert_eq!(shutting.join().unwrap(), ShutdownReport { closed: 1, terminated: 0 });
+    assert_eq!(*log.lock(), [(1, Seen::Close(1001, String::new()))]);
+}
+
+/// What a worker has not answered is bounded, even when those who asked have gone.
+#[test]
+fn clients_that_do_not_wait_for_the_answer_cannot_pile_up_questions() {
+    let broker = Broker::new(Config { io_threads: 1, max_pending_upgrades: 64, ..Config::default() }).unwrap();
+    let (queue, _handle) = idle(&broker, Handlers::ALL);
+    let (_listener, port) = listen(&broker, SocketLimits::default());
+    let mut refused = 0;
+    for _ in 0..400 {
+        let (asked, client) = (queue.waiting(), Client::request(port));
+        client.stream.set_nonblocking(true).unwrap();
+        until("it is asked or refused", || {
+            let answered = client.stream.peek(&mut [0]).is_ok();
+            refused += usize::from(answered);
+            answered || queue.waiting() > asked
+        });
+    }
+    let asked = queue.waiting();
+    assert!((64..=256).contains(&asked), "{asked} questions wait");
+    assert_eq!(asked + refused, 400);
+    Client::request(port).expect("HTTP/1.1 503");
+    // Dropped, they are answered.
+    drop(queue.take());
+    let _client = Client::request(port);
+    until("there is room again", || queue.waiting() == 1);
+}
+
+/// Who is asked to close may answer at any time, also while we have a message of its that no handler has room for.
+#[test]
+fn a_message_that_finds_no_room_does_not_hold_up_the_close_handshake() {
+    let in_flight = InFlight { bytes: 100_000, ..InFlight::default() };
+    let broker = Broker::new(Config { io_threads: 1, in_flight, ..Config::default() }).unwrap();
+    let (began, begun) = mpsc::channel();
+    let (go, gate) = mpsc::channel::<()>();
+    let (told, ended) = mpsc::channel();
+    let _worker = TestWorker::new(
+        &broker,
+        Handlers::ALL,
+        Box::new(move |_, _, seen| match seen {
+            Seen::Text(text) => {
+                began.send(text[0]).unwrap();
+                gate.recv_timeout(DEADLINE).unwrap();
+            }
+            seen => told.send(seen.clone()).unwrap(),
+        }),
+    );
+    let limits = SocketLimits { close_timeout: Duration::from_secs(3), ..SocketLimits::default() };
+    let (_listener, port) = listen(&broker, limits);
+    let (mut client, mut neighbour) = (Client::connect(port), Client::connect(port));
+    client.send(&[b'1'; 60_000]);
+    assert_eq!(begun.recv_timeout(DEADLINE), Ok(b'1'));
+    client.send(&[b'2'; 60_000]);
+    pass(&mut neighbour);
+    let mut cork = broker.cork();
+    cork.close(SocketId::new(1).unwrap(), CloseCode::NORMAL, "bye");
+    cork.flush();
+    assert_eq!(client.next(), Got::Close(Some(1000), "bye".into()));
+    client.close(1000, "fine");
+    assert_eq!(client.next(), Got::End);
+    go.send(()).unwrap();
+    assert_eq!(ended.recv_timeout(DEADLINE), Ok(Seen::Close(1000, "fine".into())));
+    assert!(begun.try_recv().is_err(), "what came behind our close is discarded");
+}
+
+/// Memory is freed by the shard that holds it, also when that one sleeps and another finds that there is none left.
+#[test]
+fn the_slowest_socket_is_closed_whichever_shard_it_is_in() {
+    let broker = Broker::new(Config { io_threads: 2, max_send_memory: 16 << 20, ..Config::default() }).unwrap();
+    let (_worker, log) = logging(&broker, Handlers::CLOSE);
+    let (_listener, port) = listen(&broker, SocketLimits { max_backpressure: 1 << 30, ..SocketLimits::default() });
+    let id = |number| SocketId::new(number).unwrap();
+    // Ids go round the shards: 1 and 3 are in one, 2 and 4 in the other.
+    let (_slow, _slowest) = (Client::connect(port), Client::connect(port));
+    let (mut beside_slow, mut beside_slowest) = (Client::connect(port), Client::connect(port));
+    fill(&broker, id(1), 100_000, &mut beside_slow);
+    fill(&broker, id(2), 14 << 20, &mut beside_slowest);
+    assert!(log.lock().is_empty(), "there is room for all of it");
+    let mut cork = broker.cork();
+    let start = Instant::now();
+    until("one is closed", || {
+        let staged = cork.stage_slice(wsbroker_core::MessageKind::Binary, &[b'x'; 50_000]);
+        cork.send(id(1), staged);
+        cork.flush();
+        pass(&mut beside_slow);
+        broker.connection_count() < 4
+    });
+    // In the end the kernel would wake the other shard as well.
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    pass(&mut beside_slowest);
+    pass(&mut beside_slow);
+    until("it is told", || !log.lock().is_empty());
+    assert_eq!(*log.lock(), [(2, Seen::Close(1013, "too slow".into()))]);
+    assert_eq!(broker.connection_count(), 3);
+}
+
+/// Needs more connections than one poll tells of, so more descriptors than are usually allowed.
+#[cfg(target_os = "linux")]
+mod with_many_connections {
+    use parking_lot::Mutex;
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    use wsbroker_core::DeliverError;
+    use wsbroker_proto::Opcode;
+
+    use super::*;
+
+    /// Keeps the shard waiting with the first batch.
+    struct Staller {
+        begun: Mutex<mpsc::Sender<()>>,
+        gate: Mutex<mpsc::Receiver<()>>,
+    }
+
+    impl Worker for Staller {
+        fn deliver(&self, _batch: Batch) -> Result<(), DeliverError> {
+            self.begun.lock().send(()).unwrap();
+            let _ = self.gate.lock().recv_timeout(DEADLINE);
+            Ok(())
+        }
+    }
+
+    /// Silence is the peer's fault only if we listened.
+    #[test]
+    fn nobody_is_cut_for_a_stall_of_ours() {
+        const CLIENTS: usize = 1300;
+        let idle = Duration::from_secs(3);
+        let limit = getrlimit(Resource::Nofile);
+        setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }).unwrap();
+        let broker = broker();
+        let (begun, stalled) = mpsc::channel();
+        let (go, gate) = mpsc::channel();
+        let staller = Arc::new(Staller { begun: Mutex::new(begun), gate: Mutex::new(gate) });
+        let _handle = broker.add_worker(staller, Handlers::TEXT);
+        let limits = SocketLimits { idle_timeout: Some(idle), pings: false, ..SocketLimits::default() };
+        let (_listener, port) = listen(&broker, limits);
+        let mut clients: Vec<_> = (0..CLIENTS).map(|_| Client::connect(port)).collect();
+        clients[0].send(b"stall");
+        stalled.recv_timeout(DEADLINE).unwrap();
+        let start = Instant::now();
+        for client in &mut clients {
+            client.send_frame(true, Opcode::Ping, b"1");
+        }
+        // Time itself is what has to go by.
+        std::thread::sleep((idle + Duration::from_millis(300)).saturating_sub(start.elapsed()));
+        go.send(()).unwrap();
+        for client in &mut clients {
+            assert_eq!(client.next(), Got::Pong(b"1".to_vec()));
+            client.send_frame(true, Opcode::Ping, b"2");
+        }
+        for client in &mut clients {
+            assert_eq!(client.next(), Got::Pong(b"2".to_vec()));
+        }
+        assert_eq!(broker.connection_count(), CLIENTS);
+    }
+}

@@ -3,6 +3,7 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.MASK = exports.HANDLER_NAMES = void 0;
 exports.hasHandlers = hasHandlers;
 exports.handlerTable = handlerTable;
+exports.warnOfTypos = warnOfTypos;
 const validate_cjs_1 = require("./validate.cjs");
 const report_cjs_1 = require("./report.cjs");
 exports.HANDLER_NAMES = [
@@ -24,7 +25,7 @@ function handlerTable(call, handlers) {
             throw (0, validate_cjs_1.wrongType)(call, `handlers.${name}`, 'a function', value);
         return value;
     };
-    warnOfTypos(handlers);
+    warnOfTypos([handlers]);
     const [handleOpen, handleTextMessage, handleBinaryMessage] = [pick('handleOpen'), pick('handleTextMessage'), pick('handleBinaryMessage')];
     const [handleClose, handleDrain] = [pick('handleClose'), pick('handleDrain')];
     const onError = pick('onError');
@@ -63,13 +64,22 @@ function report(self, onError, error, context) {
         failed(reason);
     }
 }
-/** Modules export all sorts of things, so a name that is almost a handler's is worth a warning, no more. */
-function warnOfTypos(handlers) {
-    for (const key of Object.keys(handlers)) {
-        if (!/^(handle|on)/i.test(key) || exports.HANDLER_NAMES.includes(key) || typeof Reflect.get(handlers, key) !== 'function')
+/** Modules export all sorts of things, so a name that is almost a handler's is worth a warning, no more; and one, if several of the holders have it. */
+function warnOfTypos(holders) {
+    const warned = new Set();
+    for (const holder of holders) {
+        if (typeof holder !== 'object' || holder === null)
             continue;
-        const near = (0, validate_cjs_1.nearest)(key, exports.HANDLER_NAMES, 2);
-        if (near !== undefined)
+        for (const key of Object.keys(holder)) {
+            if (!/^(handle|on)/i.test(key) || warned.has(key) || exports.HANDLER_NAMES.includes(key))
+                continue;
+            if (typeof Reflect.get(holder, key) !== 'function')
+                continue;
+            const near = (0, validate_cjs_1.nearest)(key, exports.HANDLER_NAMES, 2);
+            if (near === undefined)
+                continue;
+            warned.add(key);
             process.emitWarning(`"${key}" is no handler; did you mean "${near}"?`, { type: 'WSBrokerWarning' });
+        }
     }
 }

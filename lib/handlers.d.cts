@@ -21,4 +21,6 @@ export interface HandlerTable extends Readonly<Record<Exclude<(typeof HANDLER_NA
 export declare function hasHandlers(value: unknown): value is Record<string, unknown>;
 /** @throws {TypeError} naming the handler that is no function */
 export declare function handlerTable(call: string, handlers: unknown): HandlerTable;
+/** Modules export all sorts of things, so a name that is almost a handler's is worth a warning, no more; and one, if several of the holders have it. */
+export declare function warnOfTypos(holders: readonly unknown[]): void;
 export {};

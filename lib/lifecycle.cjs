@@ -37,6 +37,7 @@ function shutdownAll(code, timeout) {
 }
 async function start(request, file, signal) {
     const undo = [];
+    let listened = false;
     try {
         checkShutdown(signal);
         const options = agree(request.process);
@@ -50,6 +51,7 @@ async function start(request, file, signal) {
             watchers.add(onWorker);
             undo.push(() => watchers.delete(onWorker));
         }
+        listened = true;
         // The address first: who cannot have it need not load anything.
         const listener = await listen({ ...request.listener, process: nativeOptions(options) });
         undo.push(() => load_cjs_1.native.closeListener(listener));
@@ -63,7 +65,9 @@ async function start(request, file, signal) {
     catch (error) {
         for (const step of undo.reverse())
             await attempt(step);
-        await attempt(dropUnusedBroker);
+        // Who did not get that far leaves nothing behind; a broker that is there then is another thread's.
+        if (listened)
+            await attempt(dropUnusedBroker);
         throw error;
     }
 }

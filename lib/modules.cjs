@@ -58,7 +58,12 @@ async function importWorker(file, before) {
         return itself;
     }
     const handlers = registeredBy.get(file) ?? exportedHandlers(module);
-    return handlers === undefined ? (0, register_cjs_1.register)(file, {}, true) : (0, register_cjs_1.register)(file, handlers);
+    if (handlers !== undefined)
+        return (0, register_cjs_1.register)(file, handlers);
+    // A module need not have handlers. But one whose only handler is misspelt looks just like that.
+    const outer = defaultOf(module);
+    (0, handlers_cjs_1.warnOfTypos)([module, outer, defaultOf(outer)]);
+    return (0, register_cjs_1.register)(file, {}, true);
 }
 /** Handlers are exported by name or on the default export; what a CommonJS module exports is its default. A name counts before a default. */
 function exportedHandlers(module) {

@@ -33,7 +33,7 @@ export function handlerTable(call: string, handlers: unknown): HandlerTable {
     if (value !== undefined && typeof value !== 'function') throw wrongType(call, `handlers.${name}`, 'a function', value);
     return value as Handler | undefined;
   };
-  warnOfTypos(handlers);
+  warnOfTypos([handlers]);
   const [handleOpen, handleTextMessage, handleBinaryMessage] = [pick('handleOpen'), pick('handleTextMessage'), pick('handleBinaryMessage')];
   const [handleClose, handleDrain] = [pick('handleClose'), pick('handleDrain')];
   const onError = pick('onError');
@@ -72,11 +72,18 @@ function report(self: unknown, onError: Handler | undefined, error: unknown, con
   }
 }
 
-/** Modules export all sorts of things, so a name that is almost a handler's is worth a warning, no more. */
-function warnOfTypos(handlers: object): void {
-  for (const key of Object.keys(handlers)) {
-    if (!/^(handle|on)/i.test(key) || (HANDLER_NAMES as readonly string[]).includes(key) || typeof Reflect.get(handlers, key) !== 'function') continue;
-    const near = nearest(key, HANDLER_NAMES, 2);
-    if (near !== undefined) process.emitWarning(`"${key}" is no handler; did you mean "${near}"?`, { type: 'WSBrokerWarning' });
+/** Modules export all sorts of things, so a name that is almost a handler's is worth a warning, no more; and one, if several of the holders have it. */
+export function warnOfTypos(holders: readonly unknown[]): void {
+  const warned = new Set<string>();
+  for (const holder of holders) {
+    if (typeof holder !== 'object' || holder === null) continue;
+    for (const key of Object.keys(holder)) {
+      if (!/^(handle|on)/i.test(key) || warned.has(key) || (HANDLER_NAMES as readonly string[]).includes(key)) continue;
+      if (typeof Reflect.get(holder, key) !== 'function') continue;
+      const near = nearest(key, HANDLER_NAMES, 2);
+      if (near === undefined) continue;
+      warned.add(key);
+      process.emitWarning(`"${key}" is no handler; did you mean "${near}"?`, { type: 'WSBrokerWarning' });
+    }
   }
 }

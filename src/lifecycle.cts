@@ -48,6 +48,7 @@ export function shutdownAll(code: number, timeout: number): Promise<ShutdownRepo
 
 async function start(request: StartRequest, file: string | undefined, signal: AbortSignal): Promise<Server> {
   const undo: (() => unknown)[] = [];
+  let listened = false;
   try {
     checkShutdown(signal);
     const options = agree(request.process);
@@ -61,6 +62,7 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
       watchers.add(onWorker);
       undo.push(() => watchers.delete(onWorker));
     }
+    listened = true;
     // The address first: who cannot have it need not load anything.
     const listener = await listen({ ...request.listener, process: nativeOptions(options) });
     undo.push(() => native.closeListener(listener));
@@ -72,7 +74,8 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
     return server(listener, place);
   } catch (error) {
     for (const step of undo.reverse()) await attempt(step);
-    await attempt(dropUnusedBroker);
+    // Who did not get that far leaves nothing behind; a broker that is there then is another thread's.
+    if (listened) await attempt(dropUnusedBroker);
     throw error;
   }
 }

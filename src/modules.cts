@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { WSBrokerError } from './errors.cjs';
-import { HANDLER_NAMES, hasHandlers } from './handlers.cjs';
+import { HANDLER_NAMES, hasHandlers, warnOfTypos } from './handlers.cjs';
 import { currentRegistration, register, thread, type Registration } from './register.cjs';
 
 /**
@@ -53,7 +53,11 @@ async function importWorker(file: string, before: Registration | undefined): Pro
     return itself;
   }
   const handlers = registeredBy.get(file) ?? exportedHandlers(module);
-  return handlers === undefined ? register(file, {}, true) : register(file, handlers);
+  if (handlers !== undefined) return register(file, handlers);
+  // A module need not have handlers. But one whose only handler is misspelt looks just like that.
+  const outer = defaultOf(module);
+  warnOfTypos([module, outer, defaultOf(outer)]);
+  return register(file, {}, true);
 }
 
 /** Handlers are exported by name or on the default export; what a CommonJS module exports is its default. A name counts before a default. */

@@ -12,7 +12,7 @@ export type WSBrokerErrorCode =
  | 'ERR_WSBROKER_UNSUPPORTED'
 /** An argument of the wrong type. The error is a `TypeError`. */
  | 'ERR_WSBROKER_INVALID_ARG_TYPE'
-/** An argument of the right type with a value that is not allowed. */
+/** An argument of the right type with a value that is not allowed. The error is a `RangeError` where it comes from a call other than `start` and `shutdown`. */
  | 'ERR_WSBROKER_INVALID_ARG_VALUE'
 /** An option that does not exist. */
  | 'ERR_WSBROKER_UNKNOWN_OPTION'
@@ -39,7 +39,7 @@ export type WSBrokerErrorCode =
 /**
  * Every failure the package raises on purpose. Switch on `code`, never on `message`.
  *
- * A wrong type is a `TypeError` with such a code; `instanceof WSBrokerError` is true for it too.
+ * A wrong type is a `TypeError` with such a code, a wrong value can be a `RangeError`; `instanceof WSBrokerError` is true for them too.
  */
 export declare class WSBrokerError extends Error {
     readonly name: string;

@@ -146,7 +146,7 @@ function reference() {
   return [
     '### Functions',
     '',
-    `A wrong argument throws before anything is done: a \`TypeError\` with the code \`${ARG_TYPE}\`, whose message names the argument, what was expected and what came. Before the first \`start\` there is`,
+    `A wrong argument throws before anything is done: a \`TypeError\` with the code \`${ARG_TYPE}\`, whose message names the argument, what was expected and what came. (What returns a promise rejects with it.) Before the first \`start\` there is`,
     'nobody to reach: `send` returns 0, `subscribe` false, counts are 0.',
     '',
     functions.join('\n\n'),

@@ -218,10 +218,10 @@ export const getToken: (socketId: number) => Buffer | undefined = native.getToke
 /**
  * Starts the close handshake, behind everything that was sent before. Does nothing for a socket that is gone.
  *
- * @param code 1000 (the default) or 3000 to 4999
+ * @param code 1000 (the default) to 1003, 1007 to 1014, or 3000 to 4999; those from 4000 on are the application's own
  * @param reason at most 123 bytes of UTF-8, default ''
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
- * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARG_VALUE: a code that may not be sent, or a longer reason
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: a code that may not be sent, or a longer reason
  */
 export const close: (socketId: number, code?: number, reason?: string) => void = native.close;
 

@@ -25,7 +25,7 @@ export interface OpenRequest {
   readonly method: string;
   /** The subprotocols that the client offers, in its order. */
   readonly protocols: readonly string[];
-  /** Whether the connection is encrypted (wss). */
+  /** Whether the connection is encrypted. `false`, as long as there is no TLS here; a proxy's clients do not count. */
   readonly secure: boolean;
   /** The peer's port; 0 on a Unix socket. */
   readonly remotePort: number;

@@ -8,7 +8,8 @@ const node_util_1 = require("node:util");
 /**
  * Every failure the package raises on purpose. Switch on `code`, never on `message`.
  *
- * A wrong type is a `TypeError` with such a code, a wrong value can be a `RangeError`; `instanceof WSBrokerError` is true for them too.
+ * A wrong type is a `TypeError` with such a code, a wrong value can be a `RangeError`; `instanceof WSBrokerError` is true for them too. Where the system refused,
+ * `syscallCode` says how: `EADDRINUSE`, for example, with `ERR_WSBROKER_BIND`.
  */
 class WSBrokerError extends Error {
     name = 'WSBrokerError';

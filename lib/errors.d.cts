@@ -39,11 +39,14 @@ export type WSBrokerErrorCode =
 /**
  * Every failure the package raises on purpose. Switch on `code`, never on `message`.
  *
- * A wrong type is a `TypeError` with such a code, a wrong value can be a `RangeError`; `instanceof WSBrokerError` is true for them too.
+ * A wrong type is a `TypeError` with such a code, a wrong value can be a `RangeError`; `instanceof WSBrokerError` is true for them too. Where the system refused,
+ * `syscallCode` says how: `EADDRINUSE`, for example, with `ERR_WSBROKER_BIND`.
  */
 export declare class WSBrokerError extends Error {
     readonly name: string;
     readonly code: WSBrokerErrorCode;
+    /** The system's own code, such as `EADDRINUSE`. */
+    readonly syscallCode?: string;
     constructor(code: WSBrokerErrorCode, message: string, options?: ErrorOptions);
     /** By code, so that the `TypeError`s and those that the addon makes belong here as well. */
     static [Symbol.hasInstance](value: unknown): boolean;

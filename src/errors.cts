@@ -42,11 +42,14 @@ export type WSBrokerErrorCode =
 /**
  * Every failure the package raises on purpose. Switch on `code`, never on `message`.
  *
- * A wrong type is a `TypeError` with such a code, a wrong value can be a `RangeError`; `instanceof WSBrokerError` is true for them too.
+ * A wrong type is a `TypeError` with such a code, a wrong value can be a `RangeError`; `instanceof WSBrokerError` is true for them too. Where the system refused,
+ * `syscallCode` says how: `EADDRINUSE`, for example, with `ERR_WSBROKER_BIND`.
  */
 export class WSBrokerError extends Error {
   override readonly name: string = 'WSBrokerError';
   readonly code: WSBrokerErrorCode;
+  /** The system's own code, such as `EADDRINUSE`. */
+  declare readonly syscallCode?: string;
 
   constructor(code: WSBrokerErrorCode, message: string, options?: ErrorOptions) {
     super(message, options);

@@ -93,7 +93,8 @@ export function registerWorkerThread(handlers: WorkerInterface): void {
 
 /**
  * Closes all servers and their connections, waits until their `handleClose` has run, and ends the workers: `handleStop` of each is awaited. Afterwards nothing keeps
- * the process alive, and {@link start} may be called anew. Call it on the thread that called `start`.
+ * the process alive, and {@link start} may be called anew; a thread that was a worker by {@link registerWorkerThread} is none any more, and registers again. Call it
+ * on the thread that called `start`.
  *
  * @param options `code`: the close code for connections, default 1001. `timeout`: milliseconds, 0 to 2^31-1, default 10,000; whoever needs longer is cut
  * @returns how many connections closed and how many were cut

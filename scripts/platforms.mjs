@@ -1,8 +1,8 @@
 // Writes platforms/<target>/: one npm package for each target, holding nothing but the addon built for it. They are made from
 // the list of targets in package.json, so that neither names nor versions can drift. `npm test` checks that they are current.
 //
-// `node scripts/platforms.mjs --release` also writes the packages into optionalDependencies of package.json. That belongs to a
-// release alone: before they are published nothing may depend on their names.
+// `node scripts/platforms.mjs --release` also writes the packages into optionalDependencies of package.json, and keeps the addon of this
+// machine out of the main package. That belongs to a release alone: before they are published nothing may depend on their names.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -80,6 +80,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const main = JSON.parse(readFileSync(packageFile, 'utf8'));
   const platforms = write(main);
   if (process.argv.includes('--release')) {
+    // They bring the addon, so the main package does not: packed from a clone it does, and works on that kind of machine by itself.
+    if (!main.files.includes('!lib/*.node')) main.files.splice(main.files.indexOf('lib') + 1, 0, '!lib/*.node');
     main.optionalDependencies = Object.fromEntries(platforms.map(({ name }) => [`${main.name}-${name}`, main.version]));
     writeFileSync(packageFile, json(main));
   }

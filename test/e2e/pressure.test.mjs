@@ -352,6 +352,7 @@ const misbehaving = (wsb, kit) => {
     ...kit.standard(wsb),
     handleTextMessage(text, id) {
       if (text.startsWith('run:')) return kit.perform(JSON.parse(text.slice(4)), wsb, id);
+      if (text === 'wait') return new Promise((resolve) => setTimeout(resolve, 5));
       if (!text.startsWith('do:')) return void kit.tell('text', { id, data: text });
       deeds.set(id, text.slice(3));
       return (0, eval)(`(() => { ${deeds.get(id)} })()`);
@@ -373,6 +374,7 @@ test('handlers that fail in every way at once: each is reported once, and nobody
   const all = [];
   for (const [name, [deed, reports]] of Object.entries(DEEDS)) all.push({ name, deed, reports, client: await server.connect() });
   for (const { deed, client } of all) {
+    client.send('wait'); // so that what follows runs from the line of waiting events
     client.send(`do:${deed}`);
     client.send(Buffer.from('and again'));
     client.send('after');

@@ -137,8 +137,9 @@ export const send: (socketId: number, data: Data) => SendResult = native.send;
  * @param channel compared as bytes: the string 'a' and the byte 0x61 are one channel
  * @param data as in {@link send}
  * @param options `exclude`: a socket id, or an array of them, that is left out
- * @returns the number of subscribers at the call, less the excluded; no receipt
+ * @returns the number of subscribers at the call, the excluded ones included; no receipt
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: a misspelt option, with the nearest that there is
  *
  * @example
  * ```js

@@ -44,6 +44,8 @@ function wrongTypes() {
   throws(() => native.subscribeMany(1, 'abc'), TypeError, TYPE, 'subscribeMany: "channels" must be an array of strings, ArrayBuffers or Uint8Arrays, got string');
   throws(() => native.sendToChannel('c', 'x', 5), TypeError, TYPE, 'sendToChannel: "options" must be an object, got number');
   throws(() => native.sendToChannel('c', 'x', { exclude: 'x' }), TypeError, TYPE, 'sendToChannel: "options.exclude" must be a number or an array of numbers, got string');
+  throws(() => native.sendToChannel('c', 'x', { exlude: 1 }), Error, 'ERR_WSBROKER_UNKNOWN_OPTION', 'sendToChannel: unknown option "exlude"; did you mean "exclude"?');
+  throws(() => native.sendToChannel('c', 'x', { to: 1 }), Error, 'ERR_WSBROKER_UNKNOWN_OPTION', 'sendToChannel: unknown option "to"; known are exclude, compress');
   throws(() => native.sendToChannel('c', 'x', { exclude: [1, '2'] }), TypeError, TYPE, 'sendToChannel: "options.exclude" must be a number or an array of numbers, got string');
   throws(() => native.sendToChannel('c', 'x', { compress: 1 }), TypeError, TYPE, 'sendToChannel: "options.compress" must be a boolean, got number');
   throws(() => native.close(1, '1000'), TypeError, TYPE, 'close: "code" must be a number, got string');

@@ -134,6 +134,8 @@ pub enum Overflow {
 /// assert_eq!("[::1]:0".parse(), Ok(Bind::Tcp { host: "::1".into(), port: 0 }));
 /// assert_eq!("unix:/run/chat.sock".parse(), Ok(Bind::Unix("/run/chat.sock".into())));
 /// assert!("127.0.0.1".parse::<Bind>().is_err());
+/// assert!("ws://127.0.0.1:80".parse::<Bind>().unwrap_err().to_string().contains("no URL"));
+/// assert!("*:80".parse::<Bind>().unwrap_err().to_string().contains("0.0.0.0"));
 /// ```
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum Bind {
@@ -161,6 +163,9 @@ impl FromStr for Bind {
             }
             return Ok(Self::Unix(path.into()));
         }
+        if text.contains("://") {
+            return Err(wrong("an address is no URL"));
+        }
         let (host, port) = if let Some(rest) = text.strip_prefix('[') {
             let (host, tail) = rest.split_once(']').ok_or_else(|| wrong("the bracket is not closed"))?;
             let port = tail.strip_prefix(':').ok_or_else(|| wrong("the port is missing"))?;
@@ -175,6 +180,9 @@ impl FromStr for Bind {
             }
             (host, port)
         };
+        if host == "*" {
+            return Err(wrong("all addresses are 0.0.0.0 or [::]"));
+        }
         if host.is_empty() || host.chars().any(|c| c.is_whitespace() || c == '/') {
             return Err(wrong("the host is no address or name"));
         }

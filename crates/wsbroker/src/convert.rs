@@ -127,6 +127,8 @@ pub(crate) fn close_reason(
 /// RFC 6455, section 5.5: a control frame's 125 bytes without the code's two.
 const MAX_REASON: usize = 123;
 
+const PUBLISH_OPTIONS: [&str; 2] = ["exclude", "compress"];
+
 /// The sockets in `options.exclude` of `sendToChannel`.
 ///
 /// # Errors
@@ -137,6 +139,12 @@ pub(crate) fn exclude(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Ve
     }
     if !env.is_object(options) || env.is_array(options) {
         return Err(Failure::wrong_type(env, call, "options", "an object", options));
+    }
+    for name in env.own_names(options)? {
+        if !PUBLISH_OPTIONS.contains(&name.as_str()) {
+            // Not ignored: who misspells `exclude` would send to whom he meant to leave out.
+            return Err(Failure::unknown_option(call, &name, &PUBLISH_OPTIONS));
+        }
     }
     if let Some(compress) = env.property(options, c"compress")? {
         // Taken for later: messages are not compressed yet.

@@ -66,6 +66,17 @@ impl Failure {
         }
     }
 
+    /// An option that there is not; names the nearest that there is.
+    pub(crate) fn unknown_option(call: &str, name: &str, known: &[&str]) -> Self {
+        let near = known.iter().map(|candidate| (distance(name, candidate), candidate)).min();
+        let hint = match near {
+            Some((distance, candidate)) if distance <= 2 => format!("did you mean \"{candidate}\"?"),
+            _ => format!("known are {}", known.join(", ")),
+        };
+        let message = format!("{call}: unknown option \"{name}\"; {hint}");
+        Self::new(Kind::Plain, "ERR_WSBROKER_UNKNOWN_OPTION", message)
+    }
+
     /// The process has settled on something else earlier.
     pub(crate) fn conflict(message: String) -> Self {
         Self::new(Kind::Plain, "ERR_WSBROKER_CONFLICT", message)
@@ -97,6 +108,21 @@ impl Failure {
     pub(crate) fn system_code(&self) -> Option<&str> {
         self.0.system.as_deref()
     }
+}
+
+/// How many letters are to be put in, taken out or changed, case not counted (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().flat_map(char::to_lowercase).collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, letter) in one.chars().flat_map(char::to_lowercase).enumerate() {
+        let mut next = vec![line + 1];
+        for (column, candidate) in other.iter().enumerate() {
+            let changed = row[column] + usize::from(letter != *candidate);
+            next.push(changed.min(row[column + 1] + 1).min(next[column] + 1));
+        }
+        row = next;
+    }
+    row.last().copied().unwrap_or(0)
 }
 
 impl From<Failed> for Failure {

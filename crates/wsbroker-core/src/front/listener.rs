@@ -1,6 +1,10 @@
 //! What the caller of [`Broker::listen`](crate::Broker::listen) holds.
 
-use std::{fmt, net::SocketAddr, sync::Arc};
+use std::{
+    fmt,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    sync::Arc,
+};
 
 use tokio::runtime::Handle;
 use wsbroker_proto::CloseCode;
@@ -85,6 +89,12 @@ impl Listener {
     #[must_use]
     pub fn url(&self) -> String {
         match self.address.local {
+            // Nobody can connect to "all addresses", but a client on this machine can to its loopback.
+            Local::Tcp(address) if address.ip().is_unspecified() => {
+                let loopback: IpAddr =
+                    if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+                format!("ws://{}", SocketAddr::new(loopback, address.port()))
+            }
             Local::Tcp(address) => format!("ws://{address}"),
             Local::Unix(_) => format!("ws+unix:{}", self.shown),
         }

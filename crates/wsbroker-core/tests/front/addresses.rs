@@ -133,7 +133,7 @@ fn an_ipv6_address_takes_both_kinds_and_shows_ipv4_as_ipv4() {
     let broker = broker();
     let keeper = Keeper::open(&broker);
     let every = serve(&broker, tcp("::", 0));
-    assert_eq!((every.address().as_str(), every.url()), ("::", format!("ws://[::]:{}", every.port())));
+    assert_eq!((every.address().as_str(), every.url()), ("::", format!("ws://[::1]:{}", every.port())));
     let one = serve(&broker, tcp("::1", 0));
     assert_eq!(one.url(), format!("ws://[::1]:{}", one.port()));
     let peers: [SocketAddr; 3] = [

@@ -191,6 +191,29 @@ impl<'s> Env<'s> {
         elements.collect::<Result<_, _>>().map(Some)
     }
 
+    /// The names of an object's own enumerable properties, symbols left out.
+    pub(crate) fn own_names(self, value: Value<'_>) -> Result<Vec<String>, Failed> {
+        let mut names = ptr::null_mut();
+        // SAFETY: the value belongs to an open handle scope and is an object.
+        check(unsafe {
+            sys::napi_get_all_property_names(
+                self.raw,
+                value.0,
+                sys::KeyCollectionMode::own_only,
+                sys::KeyFilter::enumerable | sys::KeyFilter::skip_symbols,
+                sys::KeyConversion::numbers_to_strings,
+                &mut names,
+            )
+        })?;
+        let names = self.elements(Value(names, PhantomData))?.unwrap_or_default();
+        let text = |name| {
+            let mut bytes = BytesMut::new();
+            self.append_text(name, &mut bytes).map_err(|_| Failed)?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        names.into_iter().map(text).collect()
+    }
+
     /// A property; `None` when it is `undefined`, or the value is no object. Runs JavaScript if it is a getter.
     pub(crate) fn property(self, value: Value<'_>, name: &std::ffi::CStr) -> Result<Option<Value<'s>>, Failed> {
         if !self.is_object(value) {

@@ -202,7 +202,7 @@ export interface StartOptions {
     readonly idleTimeout?: number | undefined;
     /** Whether a connection that was silent for half of `idleTimeout` is sent a ping, so that only dead ones are cut. Default `true`. */
     readonly pings?: boolean | undefined;
-    /** How long the peer has to answer our close frame, at least 1. Then the connection is cut. Default 5,000. */
+    /** How long the peer has to answer our close frame, at least 1. Then the connection is cut. If the peer closes first, ours waits so long for handlers at work. Default 5,000. */
     readonly closeTimeout?: number | undefined;
     /** What may wait to be sent to one socket, at least 1. A message that finds less waiting is queued whole; `overflow` says what happens to the next. Default 1 MiB. */
     readonly maxBackpressure?: number | undefined;

@@ -16,7 +16,7 @@ const bun = join(__dirname, '..', '..', 'node_modules', '.bin', process.platform
 after(() => rmSync(folder, { recursive: true }));
 
 for (const [runtime, binary] of [['node', process.execPath], ['bun', bun]]) {
-  describe(runtime, { skip: !existsSync(binary) }, () => {
+  describe(runtime, { skip: !existsSync(binary) && `no ${binary}` }, () => {
     /** Runs the program to its end and returns what it wrote to stdout, line by line. */
     const run = (program, ...args) =>
       new Promise((resolve, reject) => {

@@ -14,6 +14,7 @@ use crate::{
     broker::Inner,
     config::Overflow,
     ids::SocketId,
+    metrics::DropCause,
     registry::Socket,
     shard::{Command, Place, Range},
 };
@@ -153,6 +154,7 @@ impl Cork {
     pub fn send(&mut self, id: SocketId, staged: Staged) -> SendOutcome {
         let Some(range) = self.range(&staged) else { return SendOutcome::Dropped };
         let Some(socket) = socket(&self.broker, &mut self.recent, id) else {
+            self.broker.metrics.dropped.count(DropCause::Gone);
             self.arena.truncate(staged.start);
             return SendOutcome::Dropped;
         };
@@ -183,7 +185,11 @@ impl Cork {
     /// excluded included; no receipt.
     pub fn publish(&mut self, channel: &[u8], staged: Staged, exclude: &[SocketId]) -> usize {
         let Some(range) = self.range(&staged) else { return 0 };
-        let channel = if self.broker.memory.send_is_full() { None } else { self.broker.channels.get(channel) };
+        let full = self.broker.memory.send_is_full();
+        if full {
+            self.broker.metrics.dropped.count(DropCause::MaxSendMemory);
+        }
+        let channel = if full { None } else { self.broker.channels.get(channel) };
         let Some(channel) = channel else {
             self.arena.truncate(staged.start);
             return 0;

@@ -20,6 +20,13 @@ pub struct BindError {
     pub(crate) reason: String,
 }
 
+/// What is wrong with the text of a network.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("expected an IP address or a network as \"10.0.0.0/8\", got {text:?}")]
+pub struct CidrError {
+    pub(crate) text: String,
+}
+
 /// Why a listener could not be opened.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

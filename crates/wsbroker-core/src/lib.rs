@@ -16,18 +16,23 @@ mod error;
 mod event;
 mod front;
 mod ids;
+mod metrics;
 mod registry;
 mod shard;
 mod sys;
 mod worker;
 
 pub use broker::{Broker, ShutdownReport, WorkerHandle};
-pub use config::{Bind, Config, InFlight, ListenerConfig, Overflow, SocketLimits};
+pub use config::{
+    Bind, Cidr, Config, DeflateConfig, ForwardedHeader, InFlight, ListenerConfig, Overflow, RateAction, RateLimit,
+    SocketLimits, TrustProxy,
+};
 pub use cork::{Cork, SendOutcome, Staged};
-pub use error::{BindError, DeliverError, ListenError, StartError};
+pub use error::{BindError, CidrError, DeliverError, ListenError, StartError};
 pub use event::{Accept, Batch, Event, EventKind, LateVerdict, Open, OpenReply, OpenRequest, Payload, Reject};
 pub use front::Listener;
 pub use ids::{SocketId, WorkerId};
+pub use metrics::{CloseCause, DropCause, RejectCause};
 pub use registry::{Socket, Token};
 pub use worker::{Handlers, Worker};
 pub use wsbroker_proto::{CloseCode, MessageKind};

@@ -128,6 +128,7 @@ fn process_options(options: &NativeProcessOptions) -> ProcessOptions {
             worker_bytes: size(options.max_in_flight.worker_bytes),
         },
         max_pending_upgrades: size(options.max_pending_upgrades),
+        ..Config::default()
     };
     ProcessOptions { config, concurrent: options.concurrent, handler_timeout: options.handler_timeout as u32 }
 }
@@ -147,7 +148,6 @@ fn listener_config(options: NativeListenOptions) -> std::result::Result<Listener
         }
     };
     Ok(ListenerConfig {
-        bind: options.bind.parse::<Bind>()?,
         paths: options.paths,
         protocols: options.protocols,
         handshake_timeout: milliseconds(options.handshake_timeout),
@@ -160,7 +160,9 @@ fn listener_config(options: NativeListenOptions) -> std::result::Result<Listener
             close_timeout: milliseconds(options.close_timeout),
             max_backpressure: size(options.max_backpressure),
             overflow,
+            ..SocketLimits::default()
         },
+        ..ListenerConfig::new(options.bind.parse::<Bind>()?)
     })
 }
 

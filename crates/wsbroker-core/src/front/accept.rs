@@ -1,6 +1,12 @@
 //! Takes connections, and never stops because of one.
 
-use std::{future::poll_fn, io, pin::pin, sync::Arc, time::Duration};
+use std::{
+    future::poll_fn,
+    io,
+    pin::pin,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use tokio::net::TcpStream;
 
@@ -10,7 +16,7 @@ use super::{
     socket::{Accepted, Transport},
     upgrade::{self, Peer},
 };
-use crate::broker::Inner;
+use crate::{broker::Inner, metrics::RejectCause};
 
 /// How long accepting pauses when the system refuses, mostly for want of descriptors: from the first, doubling, to the last.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
@@ -54,6 +60,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
 }
 
 fn take(broker: &Arc<Inner>, address: &Arc<Address>, accepted: Accepted) {
+    broker.metrics.accepted.fetch_add(1, Ordering::Relaxed);
     match accepted {
         Accepted::Tcp(stream, peer) => {
             without_delay(&stream);
@@ -75,7 +82,10 @@ fn without_delay(stream: &TcpStream) {
 fn begin<T: Transport>(broker: &Arc<Inner>, address: &Arc<Address>, stream: T, peer: Peer) {
     if let Some(pending) = broker.front.pend() {
         tokio::spawn(upgrade::run(Arc::clone(broker), Arc::clone(address), stream, peer, pending));
-    } else if let Some(answering) = broker.front.answer() {
+        return;
+    }
+    broker.metrics.rejected.count(RejectCause::MaxPendingUpgrades);
+    if let Some(answering) = broker.front.answer() {
         let timeout = address.handshake_timeout;
         tokio::spawn(async move {
             upgrade::turn_away(stream, Refusal::BUSY.answer(false), timeout).await;

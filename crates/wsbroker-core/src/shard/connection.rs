@@ -208,7 +208,7 @@ impl Connection {
                     }
                     // `send` promised to queue what it counted; it looked at the limit itself.
                     Overflow::DropNewest if counted => {}
-                    Overflow::DropNewest => {
+                    Overflow::DropNewest | Overflow::DropOldest => {
                         self.socket.want_drain();
                         return;
                     }

@@ -1,8 +1,14 @@
 //! What can be set, and beside each default the reason for its value.
 
-use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
+use std::time::Duration;
 
-use crate::error::BindError;
+mod bind;
+mod proxy;
+
+pub use self::{
+    bind::Bind,
+    proxy::{Cidr, ForwardedHeader, TrustProxy},
+};
 
 /// Settings of a whole broker.
 #[derive(Clone, Debug)]
@@ -18,6 +24,15 @@ pub struct Config {
     pub in_flight: InFlight,
     /// Connections that may be between accept and 101 at once; more get 503. Default 4,096: a login storm fits, its memory stays in the tens of MB.
     pub max_pending_upgrades: usize,
+    /// Connections at once, from accept on; more get 503. Default `None`: as many as the system allows.
+    pub max_connections: Option<usize>,
+    /// Connections at once from one address, from accept on; more get 429. IPv4 counts by address, IPv6 by /64, which is what one customer has. Default
+    /// `None`, since many users may stand behind one address.
+    pub max_connections_per_ip: Option<usize>,
+    /// Channels that one socket may be in. Default `None`.
+    pub max_channels_per_socket: Option<usize>,
+    /// Bytes of a channel's name. Default `None`.
+    pub max_channel_name_length: Option<usize>,
 }
 
 impl Default for Config {
@@ -29,6 +44,10 @@ impl Default for Config {
             max_receive_memory: 1 << 30,
             in_flight: InFlight::default(),
             max_pending_upgrades: 4096,
+            max_connections: None,
+            max_connections_per_ip: None,
+            max_channels_per_socket: None,
+            max_channel_name_length: None,
         }
     }
 }
@@ -66,6 +85,16 @@ pub struct ListenerConfig {
     pub open_timeout: Duration,
     /// Bytes of request line and headers together, at most 100 headers; above 431. Default 16 KiB.
     pub max_header_size: usize,
+    /// Values of `Origin` that are let in; others get 403. A request without that header is let in: it comes from no browser. Default `None`: all.
+    pub origins: Option<Vec<String>>,
+    /// Proxies whose word about a client's address is taken. Default `None`.
+    pub trust_proxy: Option<TrustProxy>,
+    /// Every connection begins with a PROXY protocol header, version 1 or 2; one without it is cut. Default false.
+    pub proxy_protocol: bool,
+    /// Lets other processes listen on the same TCP port too, where the system can share connections out among them. Default false.
+    pub reuse_port: bool,
+    /// Compression of messages (RFC 7692). Default `None`: off.
+    pub deflate: Option<DeflateConfig>,
     /// Limits of each connection made here.
     pub limits: SocketLimits,
 }
@@ -81,9 +110,52 @@ impl ListenerConfig {
             handshake_timeout: Duration::from_secs(10),
             open_timeout: Duration::from_secs(10),
             max_header_size: 16 << 10,
+            origins: None,
+            trust_proxy: None,
+            proxy_protocol: false,
+            reuse_port: false,
+            deflate: None,
             limits: SocketLimits::default(),
         }
     }
+}
+
+/// How messages are compressed where the client can (RFC 7692).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct DeflateConfig {
+    /// Payload bytes from which on a message is compressed. Default 1,024: below, the frame that is saved costs more than it brings.
+    pub threshold: usize,
+    /// 1 (fastest) to 9 (smallest). Default 3.
+    pub level: u8,
+}
+
+impl Default for DeflateConfig {
+    fn default() -> Self {
+        Self { threshold: 1024, level: 3 }
+    }
+}
+
+/// How much one socket may send us, on average.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct RateLimit {
+    /// Messages a second; pings and pongs count too. `None` is unlimited.
+    pub messages: Option<u32>,
+    /// Payload bytes a second. `None` is unlimited.
+    pub bytes: Option<u64>,
+    /// How many messages may come at once; bytes in proportion, or that many bytes when `messages` is unlimited. Default one second's worth.
+    pub burst: Option<u32>,
+    /// What happens above it.
+    pub action: RateAction,
+}
+
+/// What happens to a socket above its [`RateLimit`].
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum RateAction {
+    /// It is not read until it is below again; TCP pushes back. Nothing is lost.
+    #[default]
+    Pause,
+    /// It is closed with 1008.
+    Close,
 }
 
 /// Limits of one connection.
@@ -101,6 +173,11 @@ pub struct SocketLimits {
     pub max_backpressure: usize,
     /// What happens to a message for a socket over `max_backpressure`.
     pub overflow: Overflow,
+    /// How long a connection may live, after its 101; then it is closed with 1012. Each gets a time between 90 and 100 % of it, so that those who came
+    /// together do not come back together. Default `None`.
+    pub max_lifetime: Option<Duration>,
+    /// How much it may send. Default `None`.
+    pub rate_limit: Option<RateLimit>,
 }
 
 impl Default for SocketLimits {
@@ -112,6 +189,8 @@ impl Default for SocketLimits {
             close_timeout: Duration::from_secs(5),
             max_backpressure: 1 << 20,
             overflow: Overflow::Close,
+            max_lifetime: None,
+            rate_limit: None,
         }
     }
 }
@@ -124,82 +203,6 @@ pub enum Overflow {
     Close,
     /// The message is dropped.
     DropNewest,
-}
-
-/// An address to listen on.
-///
-/// ```
-/// use wsbroker_core::Bind;
-/// assert_eq!("127.0.0.1:9000".parse(), Ok(Bind::Tcp { host: "127.0.0.1".into(), port: 9000 }));
-/// assert_eq!("[::1]:0".parse(), Ok(Bind::Tcp { host: "::1".into(), port: 0 }));
-/// assert_eq!("unix:/run/chat.sock".parse(), Ok(Bind::Unix("/run/chat.sock".into())));
-/// assert!("127.0.0.1".parse::<Bind>().is_err());
-/// assert!("ws://127.0.0.1:80".parse::<Bind>().unwrap_err().to_string().contains("no URL"));
-/// assert!("*:80".parse::<Bind>().unwrap_err().to_string().contains("0.0.0.0"));
-/// ```
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-pub enum Bind {
-    /// `host:port` or `[v6]:port`; port 0 lets the system choose.
-    Tcp {
-        /// An address or a name that resolves to one.
-        host: String,
-        /// The port; 0 lets the system choose.
-        port: u16,
-    },
-    /// `unix:/path`.
-    Unix(PathBuf),
-}
-
-impl FromStr for Bind {
-    type Err = BindError;
-
-    fn from_str(text: &str) -> Result<Self, BindError> {
-        let wrong = |why: &str| BindError {
-            reason: format!("expected \"host:port\", \"[v6]:port\" or \"unix:/path\", got {text:?}: {why}"),
-        };
-        if let Some(path) = text.strip_prefix("unix:") {
-            if path.is_empty() || path.contains('\0') {
-                return Err(wrong("the path is empty or has a NUL"));
-            }
-            return Ok(Self::Unix(path.into()));
-        }
-        if text.contains("://") {
-            return Err(wrong("an address is no URL"));
-        }
-        let (host, port) = if let Some(rest) = text.strip_prefix('[') {
-            let (host, tail) = rest.split_once(']').ok_or_else(|| wrong("the bracket is not closed"))?;
-            let port = tail.strip_prefix(':').ok_or_else(|| wrong("the port is missing"))?;
-            if host.parse::<std::net::Ipv6Addr>().is_err() && !host.contains('%') {
-                return Err(wrong("the brackets hold no IPv6 address"));
-            }
-            (host, port)
-        } else {
-            let (host, port) = text.rsplit_once(':').ok_or_else(|| wrong("the port is missing"))?;
-            if host.contains(':') {
-                return Err(wrong("an IPv6 address stands in brackets"));
-            }
-            (host, port)
-        };
-        if host == "*" {
-            return Err(wrong("all addresses are 0.0.0.0 or [::]"));
-        }
-        if host.is_empty() || host.chars().any(|c| c.is_whitespace() || c == '/') {
-            return Err(wrong("the host is no address or name"));
-        }
-        if port.is_empty() || !port.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(wrong("the port is no number"));
-        }
-        let port = port.parse().map_err(|_| wrong("the port is above 65535"))?;
-        Ok(Self::Tcp { host: host.into(), port })
-    }
-}
-
-impl fmt::Display for Bind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
-            Self::Tcp { host, port } => write!(f, "{host}:{port}"),
-            Self::Unix(path) => write!(f, "unix:{}", path.display()),
-        }
-    }
+    /// The messages that have waited longest are dropped, as many as it takes.
+    DropOldest,
 }

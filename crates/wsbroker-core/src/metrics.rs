@@ -1,0 +1,152 @@
+//! What happened so far, counted: every outcome that a limit or a peer can bring about has a number.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// An enum whose values are counted, with the names that users see.
+macro_rules! causes {
+    ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $cause:ident = $text:literal,)+ }) => {
+        $(#[$about])*
+        #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+        #[non_exhaustive]
+        pub enum $name { $($(#[$doc])* $cause,)+ }
+
+        impl $name {
+            /// Every value, in order.
+            pub const ALL: &'static [Self] = &[$(Self::$cause,)+];
+
+            /// Its name in statistics.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$cause => $text,)+ }
+            }
+        }
+
+        impl From<$name> for usize {
+            fn from(cause: $name) -> Self {
+                cause as Self
+            }
+        }
+    };
+}
+
+causes! {
+    /// Why a connection was turned away before its 101.
+    RejectCause {
+        /// 400: no well-formed request or handshake.
+        BadRequest = "badRequest",
+        /// 403: its `Origin` is not on the list.
+        Origin = "origin",
+        /// 404: nothing is served on its path.
+        NotFound = "notFound",
+        /// 405: not a GET.
+        Method = "method",
+        /// 426: a plain HTTP request, or another WebSocket version.
+        UpgradeRequired = "upgradeRequired",
+        /// 431: `max_header_size` or the number of headers.
+        HeaderSize = "headerSize",
+        /// 505: another HTTP version.
+        HttpVersion = "httpVersion",
+        /// 503: `max_connections`.
+        MaxConnections = "maxConnections",
+        /// 429: `max_connections_per_ip`.
+        MaxConnectionsPerIp = "maxConnectionsPerIp",
+        /// 503, or cut when even that many cannot be told: `max_pending_upgrades`.
+        MaxPendingUpgrades = "maxPendingUpgrades",
+        /// 503: the path has no server at the moment, or the server is closing.
+        NotServed = "notServed",
+        /// 503: the worker did not answer within `open_timeout`.
+        OpenTimeout = "openTimeout",
+        /// 503: the worker ended with the question in hand.
+        WorkerGone = "workerGone",
+        /// The worker's own answer.
+        Handler = "handler",
+        /// Cut: `handshake_timeout`.
+        HandshakeTimeout = "handshakeTimeout",
+        /// Cut: the TLS handshake failed.
+        Tls = "tls",
+        /// Cut: no well-formed PROXY protocol header.
+        ProxyProtocol = "proxyProtocol",
+        /// The client went away before its answer.
+        Gone = "gone",
+    }
+}
+
+causes! {
+    /// Why a connection ended after it was let in.
+    CloseCause {
+        /// The peer's close frame.
+        Peer = "peer",
+        /// The peer went away without one (1006).
+        Lost = "lost",
+        /// `close` or `close_channel`.
+        Application = "application",
+        /// `terminate`.
+        Terminated = "terminated",
+        /// Our listener was closed or the broker shut down.
+        Shutdown = "shutdown",
+        /// 1002: the peer broke the protocol.
+        Protocol = "protocol",
+        /// 1007: text that is no UTF-8, or compressed data that is none.
+        InvalidPayload = "invalidPayload",
+        /// 1009: `max_payload`.
+        MaxPayload = "maxPayload",
+        /// 1006: `idle_timeout`.
+        IdleTimeout = "idleTimeout",
+        /// The peer did not answer our close frame within `close_timeout`. Counted besides the cause of the close.
+        CloseTimeout = "closeTimeout",
+        /// 1013: `max_backpressure` with [`Overflow::Close`](crate::Overflow::Close).
+        MaxBackpressure = "maxBackpressure",
+        /// 1013: `max_send_memory`.
+        MaxSendMemory = "maxSendMemory",
+        /// 1013: `max_receive_memory`.
+        MaxReceiveMemory = "maxReceiveMemory",
+        /// 1008: `rate_limit` with [`RateAction::Close`](crate::RateAction::Close).
+        RateLimit = "rateLimit",
+        /// 1012: `max_lifetime`.
+        MaxLifetime = "maxLifetime",
+        /// 1006: let in, but gone before the 101 was written.
+        BeforeOpen = "beforeOpen",
+    }
+}
+
+causes! {
+    /// Why a message to a socket was dropped.
+    DropCause {
+        /// [`Overflow::DropNewest`](crate::Overflow::DropNewest).
+        Newest = "dropNewest",
+        /// [`Overflow::DropOldest`](crate::Overflow::DropOldest).
+        Oldest = "dropOldest",
+        /// `max_send_memory` is used up. A publish counts once.
+        MaxSendMemory = "maxSendMemory",
+        /// The socket is gone or closing.
+        Gone = "gone",
+    }
+}
+
+/// A counter for each of `N` causes.
+#[derive(Debug)]
+pub(crate) struct Counters<const N: usize>([AtomicU64; N]);
+
+impl<const N: usize> Default for Counters<N> {
+    fn default() -> Self {
+        Self(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+impl<const N: usize> Counters<N> {
+    /// One more.
+    pub(crate) fn count(&self, cause: impl Into<usize>) {
+        if let Some(counter) = self.0.get(cause.into()) {
+            counter.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// What is counted for a whole broker.
+#[derive(Debug, Default)]
+pub(crate) struct Metrics {
+    /// Connections that the system handed to us.
+    pub(crate) accepted: AtomicU64,
+    pub(crate) rejected: Counters<{ RejectCause::ALL.len() }>,
+    pub(crate) dropped: Counters<{ DropCause::ALL.len() }>,
+}

@@ -204,7 +204,7 @@ impl Inner {
         channels.into_keys()
     }
 
-    fn push_all(&self, command: impl Fn() -> Command) {
+    pub(crate) fn push_all(&self, command: impl Fn() -> Command) {
         for shard in &self.shards {
             shard.push(command());
         }
@@ -479,9 +479,13 @@ impl WorkerHandle {
         self.entry.id
     }
 
-    /// The handlers of these events have settled: gives their room in the inbound window back. `flush` is called before a shard is told to
-    /// go on with a socket, and must hand over what the handlers have sent: a connection that ends does so behind it.
-    pub fn settle<'a>(&self, events: impl Iterator<Item = &'a Event>, flush: impl FnOnce()) {
+    /// The handlers of these events have settled: gives their room in the inbound window back. `cork` is where they have sent: a connection that
+    /// ends does so behind that, so it is flushed before a shard is told to go on with a socket.
+    pub fn settle<'a>(&self, events: impl Iterator<Item = &'a Event>, mut cork: Option<&mut Cork>) {
+        if let Some(cork) = cork.as_deref_mut() {
+            // Before the first of them counts as settled.
+            cork.hold_for(&self.entry);
+        }
         let (mut bytes, mut count) = (0, 0);
         let mut awaited: Vec<&Arc<Socket>> = Vec::new();
         for event in events {
@@ -496,7 +500,9 @@ impl WorkerHandle {
             return;
         }
         if !awaited.is_empty() {
-            flush();
+            if let Some(cork) = cork {
+                cork.flush();
+            }
             for socket in awaited {
                 self.broker.shard(socket.shard()).push(Command::Resume(Place::of(socket)));
             }

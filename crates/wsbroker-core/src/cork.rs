@@ -13,6 +13,7 @@ use crate::{
     arena::{self, Arenas},
     broker::Inner,
     config::Overflow,
+    dispatch::WorkerEntry,
     ids::SocketId,
     metrics::DropCause,
     registry::Socket,
@@ -52,6 +53,8 @@ pub struct Cork {
     commands: usize,
     since: Option<Instant>,
     recent: Box<[Option<Arc<Socket>>]>,
+    /// The worker whose handlers have settled while their replies wait here.
+    holder: Option<Arc<WorkerEntry>>,
 }
 
 #[derive(Default)]
@@ -91,6 +94,7 @@ impl Cork {
             commands: 0,
             since: None,
             recent: (0..RECENT).map(|_| None).collect(),
+            holder: None,
         }
     }
 
@@ -248,6 +252,14 @@ impl Cork {
         self.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
+    /// What this worker's handlers have sent waits here, and they are about to count as settled: tells shards that ask.
+    pub(crate) fn hold_for(&mut self, worker: &Arc<WorkerEntry>) {
+        if self.commands > 0 && self.holder.is_none() {
+            worker.hold();
+            self.holder = Some(Arc::clone(worker));
+        }
+    }
+
     /// Hands everything to the shards, one push each.
     pub fn flush(&mut self) {
         if self.commands == 0 {
@@ -270,6 +282,11 @@ impl Cork {
                 commands.push(Command::Arena(Bytes::clone(&arena)));
                 commands.append(&mut queue.commands);
             });
+        }
+        if let Some(worker) = self.holder.take()
+            && worker.let_loose()
+        {
+            self.broker.push_all(|| Command::WorkerFlushed(Arc::clone(&worker)));
         }
     }
 

@@ -7,7 +7,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering},
     },
 };
 
@@ -32,9 +32,22 @@ pub(crate) struct WorkerEntry {
     in_flight: AtomicUsize,
     /// A shard has stopped reading for want of room here.
     starving: AtomicBool,
+    /// Whether its cork holds what handlers have sent that have settled, a [`Held`].
+    held: AtomicU8,
     gone: AtomicBool,
     /// Shards that no longer know it.
     let_go: AtomicUsize,
+}
+
+/// What a worker's cork holds of handlers that count as settled. Their replies are not in the shards' queues yet, and a connection that ends must
+/// not overtake them.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[repr(u8)]
+enum Held {
+    Nothing,
+    Something,
+    /// A shard waits for it.
+    Awaited,
 }
 
 impl fmt::Debug for WorkerEntry {
@@ -60,6 +73,25 @@ impl WorkerEntry {
 
     pub(crate) fn starve(&self) {
         self.starving.store(true, Ordering::SeqCst);
+    }
+
+    /// Handlers are about to count as settled while the cork holds something.
+    pub(crate) fn hold(&self) {
+        // Fails when it is so already, or a shard waits, and then that stays.
+        let _ =
+            self.held.compare_exchange(Held::Nothing as u8, Held::Something as u8, Ordering::SeqCst, Ordering::SeqCst);
+    }
+
+    /// The cork has been flushed. True when shards wait for that.
+    pub(crate) fn let_loose(&self) -> bool {
+        self.held.swap(Held::Nothing as u8, Ordering::SeqCst) == Held::Awaited as u8
+    }
+
+    /// Whether replies of settled handlers are still in the cork; if so, [`Command::WorkerFlushed`](crate::shard::Command::WorkerFlushed) will come
+    /// behind them. If not, they are in the shards' queues.
+    pub(crate) fn await_flush(&self) -> bool {
+        let await_it = |held| (held != Held::Nothing as u8).then_some(Held::Awaited as u8);
+        self.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, await_it).is_ok()
     }
 
     pub(crate) fn is_gone(&self) -> bool {
@@ -110,6 +142,7 @@ impl Dispatch {
             connections: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
             starving: AtomicBool::new(false),
+            held: AtomicU8::new(Held::Nothing as u8),
             gone: AtomicBool::new(false),
             let_go: AtomicUsize::new(0),
         });
@@ -251,7 +284,7 @@ mod tests {
         until("the second has all", || second.waiting() == 4);
         until("only the second is waited for", || unsettled() == 4);
         for batch in second.batches.lock().drain(..) {
-            heir.settle(batch.events.iter(), || {});
+            heir.settle(batch.events.iter(), None);
         }
         assert_eq!(unsettled(), 0);
     }

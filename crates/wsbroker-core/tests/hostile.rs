@@ -5,13 +5,15 @@
 mod common;
 
 use std::{
+    io::Write,
     sync::{Arc, mpsc},
     time::{Duration, Instant},
 };
 
 use common::{Client, DEADLINE, Got, Queue, Seen, TestWorker, fill, listen, logging, pass, until};
 use wsbroker_core::{
-    Batch, Broker, CloseCode, Config, Handlers, InFlight, ShutdownReport, SocketId, SocketLimits, Worker, WorkerHandle,
+    Batch, Broker, CloseCode, Config, Handlers, InFlight, MessageKind, ShutdownReport, SocketId, SocketLimits, Worker,
+    WorkerHandle,
 };
 
 fn broker() -> Broker {
@@ -39,7 +41,7 @@ fn a_shutdown_after_a_workers_death_ends_when_the_handlers_have() {
     (0..5).for_each(|_| client.send(b"x"));
     until("all are handed over", || queue.waiting() == 5);
     let mut unstarted = queue.end();
-    handle.settle([unstarted[0].events.remove(0)].iter(), || {});
+    handle.settle([unstarted[0].events.remove(0)].iter(), None);
     handle.remove(unstarted);
     let (_worker, log) = logging(&broker, Handlers::ALL);
     until("the rest is heard", || log.lock().len() == 4);
@@ -225,5 +227,46 @@ mod with_many_connections {
             assert_eq!(client.next(), Got::Pong(b"2".to_vec()));
         }
         assert_eq!(broker.connection_count(), CLIENTS);
+    }
+}
+
+/// A handler that has settled may have sent something that is not flushed yet: a peer that breaks the protocol right then gets it all the same.
+#[test]
+fn a_reply_that_waits_in_a_cork_comes_before_the_close_frame() {
+    let broker = broker();
+    let (queue, handle) = idle(&broker, Handlers::TEXT);
+    let (_listener, port) = listen(&broker, SocketLimits::default());
+    let (mut client, mut neighbour) = (Client::connect(port), Client::connect(port));
+    client.send(b"question");
+    until("it is handed over", || queue.waiting() == 1);
+    let batch = queue.take().remove(0);
+    let mut cork = broker.cork();
+    let staged = cork.stage_slice(MessageKind::Text, b"answer");
+    cork.send(batch.events[0].socket.id(), staged);
+    handle.settle(batch.events.iter(), Some(&mut cork));
+    client.stream.write_all(&[0xff]).unwrap();
+    client.stream.write_all(&[0x80]).unwrap();
+    pass(&mut neighbour);
+    cork.flush();
+    assert_eq!(client.text(), "answer");
+    assert_eq!(client.next(), Got::Close(Some(1002), String::new()));
+}
+
+/// As above, at every moment between the message and its reply.
+#[test]
+fn a_reply_comes_before_the_close_frame_whenever_the_peer_ends_it() {
+    let broker = broker();
+    let answer = |scope: &mut common::Scope<'_>, id, _: &Seen| {
+        scope.send(id, b"answer");
+    };
+    let _worker = TestWorker::new(&broker, Handlers::TEXT, Box::new(answer));
+    let (_listener, port) = listen(&broker, SocketLimits::default());
+    for round in 0..400 {
+        let mut client = Client::connect(port);
+        client.send(b"question");
+        (0..round * 20).for_each(|_| std::hint::spin_loop());
+        client.stream.write_all(&[0xff, 0x80]).unwrap();
+        assert_eq!(client.next(), Got::Text(b"answer".to_vec()), "round {round}");
+        assert_eq!(client.next(), Got::Close(Some(1002), String::new()), "round {round}");
     }
 }

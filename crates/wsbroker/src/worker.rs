@@ -151,7 +151,17 @@ impl NodeWorker {
     /// The handlers of these events have settled.
     pub(crate) fn settle<'a>(&self, events: impl Iterator<Item = &'a Event>) {
         if let Some(handle) = &*self.membership.lock() {
-            handle.settle(events, cork::flush);
+            let mut events = Some(events);
+            let settled = cork::with(|_, cork| {
+                if let Some(events) = events.take() {
+                    handle.settle(events, Some(cork));
+                }
+            });
+            if settled.is_none()
+                && let Some(events) = events
+            {
+                handle.settle(events, None);
+            }
         }
     }
 

@@ -68,6 +68,8 @@ pub(crate) enum Command {
     Resume(Place),
     /// A worker's window has room again.
     WorkerRoom(Arc<WorkerEntry>),
+    /// What a worker's handlers have sent is in the queues, where a shard waited for it.
+    WorkerFlushed(Arc<WorkerEntry>),
     /// There is a worker where there was none.
     WorkerJoined,
     /// A worker has ended; these events it had not begun.

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use wsbroker_proto::{CloseCode, MessageKind, Parser, Role};
 
 use super::{
+    command::Place,
     context::Context,
     outbox::{Outbox, Written},
     stream::Stream,
@@ -16,7 +17,7 @@ use crate::{
     dispatch::WorkerEntry,
     event::EventKind,
     front::Endpoint,
-    ids::SocketId,
+    ids::{SocketId, WorkerId},
     registry::{Awaited, Socket, SocketState},
     worker::Handlers,
 };
@@ -376,17 +377,29 @@ impl Connection {
     /// the close timeout; nothing is read meanwhile.
     pub(super) fn end_behind_handlers(&mut self, ctx: &mut Context, ending: Ending) {
         self.ending = Some(Box::new(ending));
-        if self.phase == Phase::Active && self.socket.window().messages > 0 {
-            self.paused = Pause::Ending;
+        if self.phase != Phase::Active {
+            self.end_now(ctx);
+            return;
+        }
+        self.paused = Pause::Ending;
+        if self.socket.window().messages > 0 {
             self.socket.set_awaited(Awaited::Rest);
             // The last handler may have settled in between, before it could see that somebody waits.
             if self.socket.window().messages > 0 {
                 self.start_deadline(ctx);
                 return;
             }
-            self.unpause();
+            self.socket.set_awaited(Awaited::Nothing);
         }
-        self.end_now(ctx);
+        // What they have sent is on its way, but not here yet.
+        ctx.ending.push(Place::of(&self.socket));
+    }
+
+    /// The worker whose flush its end has to wait for.
+    pub(super) fn await_flush(&mut self, ctx: &mut Context) -> Option<WorkerId> {
+        let worker = self.worker.as_ref().filter(|worker| worker.await_flush())?.id;
+        self.start_deadline(ctx);
+        Some(worker)
     }
 
     fn end_now(&mut self, ctx: &mut Context) {

@@ -4,10 +4,11 @@ use std::{sync::Arc, time::Instant};
 
 use super::{
     batches::{Batches, Homeless},
+    command::Place,
     outbox::Spare,
     timers::{Tick, Wheel},
 };
-use crate::{broker::Inner, front::Endpoint, registry::Socket};
+use crate::{broker::Inner, front::Endpoint, ids::WorkerId, registry::Socket};
 
 /// Everything of a shard but its connections and its poll handle.
 pub(super) struct Context {
@@ -29,6 +30,10 @@ pub(super) struct Context {
     pub(super) leaving: Vec<Arc<Endpoint>>,
     /// Connections that wait for their worker's window, or for a worker.
     pub(super) starved: Vec<u32>,
+    /// Connections that the peer has ended, and whose handlers have settled: what these have sent comes first.
+    pub(super) ending: Vec<Place>,
+    /// Those of them that wait for this worker's flush.
+    pub(super) unflushed_ends: Vec<(WorkerId, Place)>,
     /// Bytes in all outboxes.
     pub(super) outbox_bytes: usize,
     /// Bytes that were queued since connections were last flushed.
@@ -51,6 +56,8 @@ impl Context {
             retired: Vec::new(),
             leaving: Vec::new(),
             starved: Vec::new(),
+            ending: Vec::new(),
+            unflushed_ends: Vec::new(),
             outbox_bytes: 0,
             unflushed: 0,
             receive_bytes: 0,

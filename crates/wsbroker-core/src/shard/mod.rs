@@ -41,7 +41,7 @@ use self::{
 use crate::{
     broker::Inner,
     event::{Event, EventKind},
-    ids::SocketId,
+    ids::{SocketId, WorkerId},
     sys,
 };
 
@@ -218,6 +218,8 @@ impl Shard {
             }
             self.read_ready();
             self.hand_over();
+            // Looked up before the queue is taken: what is found settled and flushed has its replies in there.
+            let ending = self.take_ending();
             self.handle().fifo.take(&mut commands);
             if !commands.is_empty() {
                 let counted = self.handle().take_fifo_bytes();
@@ -226,6 +228,9 @@ impl Shard {
                 }
                 self.arena = Bytes::new();
                 self.ctx.inner.memory.send_changed(counted, 0);
+            }
+            for place in ending {
+                self.go_ahead(place);
             }
             // More may be readable than the poll could tell: after a stall nobody is cut before what he sent meanwhile was seen.
             if events.iter().count() >= EVENTS && behind < self.connections.0.len() / EVENTS {
@@ -244,6 +249,33 @@ impl Shard {
         }
         let late = self.handle().fifo.stop();
         drop(late);
+    }
+
+    /// The connections whose end comes behind the commands that are in the queue. Those that a worker has replies for are kept back until it has
+    /// flushed them.
+    fn take_ending(&mut self) -> Vec<Place> {
+        let mut ending = std::mem::take(&mut self.ctx.ending);
+        ending.retain(|place| {
+            let Some(connection) = self.connections.find(*place) else { return false };
+            let awaited = connection.await_flush(&mut self.ctx);
+            self.ctx.unflushed_ends.extend(awaited.map(|worker| (worker, *place)));
+            awaited.is_none()
+        });
+        ending
+    }
+
+    /// What a connection has waited for has come.
+    fn go_ahead(&mut self, place: Place) {
+        if let Some(connection) = self.connections.find(place) {
+            connection.go_ahead(&mut self.ctx);
+        }
+    }
+
+    fn worker_flushed(&mut self, worker: WorkerId) {
+        for (_, place) in self.ctx.unflushed_ends.extract_if(.., |(awaited, _)| *awaited == worker).collect::<Vec<_>>()
+        {
+            self.go_ahead(place);
+        }
     }
 
     /// How long to wait for events. Zero when there is work already.
@@ -391,14 +423,11 @@ impl Shard {
                     connection.leave_endpoint(&mut self.ctx);
                 }
             }
-            Command::Resume(place) => {
-                if let Some(connection) = self.connections.find(place) {
-                    connection.go_ahead(&mut self.ctx);
-                }
-            }
+            Command::Resume(place) => self.go_ahead(place),
             Command::WorkerRoom(worker) => {
                 self.feed(|connection| connection.worker.as_ref().is_some_and(|own| own.id == worker.id))
             }
+            Command::WorkerFlushed(worker) => self.worker_flushed(worker.id),
             Command::WorkerJoined => self.worker_joined(),
             Command::WorkerGone(worker, events) => self.worker_gone(&worker, events),
             Command::CloseAll(endpoint, code) => {

@@ -224,7 +224,7 @@ fn handle_one(
     if let Some(seen) = seen {
         handler(&mut scope, id, &seen);
     }
-    handle.settle([Event { socket, kind }].iter(), || cork.flush());
+    handle.settle([Event { socket, kind }].iter(), Some(cork));
 }
 
 /// What workers were told, by socket.

@@ -83,7 +83,7 @@ impl Keeper {
                         EventKind::Close { code, .. } => log.lock().push((id, Told::Close(*code))),
                         _ => {}
                     }
-                    handle.settle([Event { socket, kind }].iter(), || ());
+                    handle.settle([Event { socket, kind }].iter(), None);
                 }
             }
         });

@@ -12,11 +12,12 @@ use tokio::net::TcpStream;
 
 use super::{
     address::Address,
+    arrival::{Arrival, Peer},
     response::Refusal,
     socket::{Accepted, Transport},
-    upgrade::{self, Peer},
+    upgrade,
 };
-use crate::{broker::Inner, metrics::RejectCause};
+use crate::broker::Inner;
 
 /// How long accepting pauses when the system refuses, mostly for want of descriptors: from the first, doubling, to the last.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
@@ -64,11 +65,10 @@ fn take(broker: &Arc<Inner>, address: &Arc<Address>, accepted: Accepted) {
     match accepted {
         Accepted::Tcp(stream, peer) => {
             without_delay(&stream);
-            // A dual-stack socket shows IPv4 peers as IPv6 addresses; nobody wants to see those.
-            begin(broker, address, stream, Peer { ip: peer.ip().to_canonical().to_string(), port: peer.port() });
+            begin(broker, address, stream, Peer::new(peer.ip(), peer.port()));
         }
         #[cfg(unix)]
-        Accepted::Unix(stream) => begin(broker, address, stream, Peer { ip: String::new(), port: 0 }),
+        Accepted::Unix(stream) => begin(broker, address, stream, Peer::UNIX),
     }
 }
 
@@ -80,15 +80,18 @@ fn without_delay(stream: &TcpStream) {
 }
 
 fn begin<T: Transport>(broker: &Arc<Inner>, address: &Arc<Address>, stream: T, peer: Peer) {
-    if let Some(pending) = broker.front.pend() {
-        tokio::spawn(upgrade::run(Arc::clone(broker), Arc::clone(address), stream, peer, pending));
-        return;
-    }
-    broker.metrics.rejected.count(RejectCause::MaxPendingUpgrades);
+    let Some(pending) = broker.front.pend() else { return turn_away(broker, address, stream, Refusal::BUSY) };
+    let arrival = Arrival::new(Arc::clone(broker), Arc::clone(address), peer, pending);
+    tokio::spawn(upgrade::run(arrival, stream));
+}
+
+/// Says no before anything was read. Nothing here waits: the answer is a task of its own, of which there are only so many.
+fn turn_away<T: Transport>(broker: &Arc<Inner>, address: &Arc<Address>, stream: T, refusal: Refusal) {
+    broker.metrics.rejected.count(refusal.cause);
     if let Some(answering) = broker.front.answer() {
         let timeout = address.handshake_timeout;
         tokio::spawn(async move {
-            upgrade::turn_away(stream, Refusal::BUSY.answer(false), timeout).await;
+            upgrade::turn_away(stream, refusal.answer(false), timeout).await;
             drop(answering);
         });
     }

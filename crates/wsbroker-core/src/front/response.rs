@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::http::StatusCode;
 
-use crate::event::Reject;
+use crate::{event::Reject, metrics::RejectCause};
 
 /// Headers that say how the connection goes on or where the answer ends. They are ours: an application that sets them could split answers.
 const OURS: [&str; 7] = [
@@ -20,38 +20,49 @@ const OURS: [&str; 7] = [
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Refusal {
     pub(super) status: u16,
+    /// What it is counted as.
+    pub(super) cause: RejectCause,
     text: &'static str,
     headers: &'static [(&'static str, &'static str)],
 }
 
 impl Refusal {
-    pub(super) const VERSION: Self = Self::new(505, "only HTTP/1.1 is spoken here");
-    pub(super) const HEAD_TOO_LARGE: Self = Self::new(431, "request line and headers are too large");
-    pub(super) const TOO_MANY_HEADERS: Self = Self::new(431, "too many headers");
-    pub(super) const NOT_FOUND: Self = Self::new(404, "nothing is served on this path");
-    pub(super) const NOT_SERVED: Self = Self::new(503, "this path is not served at the moment");
-    pub(super) const BUSY: Self = Self::new(503, "too many connections are waiting to be let in");
-    pub(super) const CLOSING: Self = Self::new(503, "the server is shutting down");
-    pub(super) const NO_VERDICT: Self = Self::new(503, "the application did not answer in time");
-    pub(super) const NO_WORKER: Self = Self::new(503, "the application could not answer");
-    pub(super) const METHOD: Self =
-        Self { headers: &[("Allow", "GET")], ..Self::new(405, "a WebSocket handshake is a GET request") };
+    pub(super) const VERSION: Self = Self::new(505, RejectCause::HttpVersion, "only HTTP/1.1 is spoken here");
+    pub(super) const HEAD_TOO_LARGE: Self =
+        Self::new(431, RejectCause::HeaderSize, "request line and headers are too large");
+    pub(super) const TOO_MANY_HEADERS: Self = Self::new(431, RejectCause::HeaderSize, "too many headers");
+    pub(super) const NOT_FOUND: Self = Self::new(404, RejectCause::NotFound, "nothing is served on this path");
+    pub(super) const NOT_SERVED: Self = Self::new(503, RejectCause::NotServed, "this path is not served at the moment");
+    pub(super) const BUSY: Self =
+        Self::new(503, RejectCause::MaxPendingUpgrades, "too many connections are waiting to be let in");
+    pub(super) const CLOSING: Self = Self::new(503, RejectCause::NotServed, "the server is shutting down");
+    pub(super) const NO_VERDICT: Self =
+        Self::new(503, RejectCause::OpenTimeout, "the application did not answer in time");
+    pub(super) const NO_WORKER: Self = Self::new(503, RejectCause::WorkerGone, "the application could not answer");
+    pub(super) const METHOD: Self = Self {
+        headers: &[("Allow", "GET")],
+        ..Self::new(405, RejectCause::Method, "a WebSocket handshake is a GET request")
+    };
     pub(super) const NO_UPGRADE: Self = Self {
         headers: &[("Upgrade", "websocket")],
-        ..Self::new(426, "this is a WebSocket endpoint: send an HTTP/1.1 request with \"Upgrade: websocket\"")
+        ..Self::new(
+            426,
+            RejectCause::UpgradeRequired,
+            "this is a WebSocket endpoint: send an HTTP/1.1 request with \"Upgrade: websocket\"",
+        )
     };
     pub(super) const WEBSOCKET_VERSION: Self = Self {
         headers: &[("Upgrade", "websocket"), ("Sec-WebSocket-Version", "13")],
-        ..Self::new(426, "Sec-WebSocket-Version must be 13")
+        ..Self::new(426, RejectCause::UpgradeRequired, "Sec-WebSocket-Version must be 13")
     };
 
-    const fn new(status: u16, text: &'static str) -> Self {
-        Self { status, text, headers: &[] }
+    const fn new(status: u16, cause: RejectCause, text: &'static str) -> Self {
+        Self { status, cause, text, headers: &[] }
     }
 
     /// 400, naming what is wrong with the request.
     pub(super) const fn bad(text: &'static str) -> Self {
-        Self::new(400, text)
+        Self::new(400, RejectCause::BadRequest, text)
     }
 
     /// The answer. `head_only`: to a HEAD request, which gets no body (RFC 9110 §9.3.2).

@@ -1,15 +1,15 @@
 //! Leads one connection from accept to its shard, or to an answer that says why not.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
-    sync::OwnedSemaphorePermit,
-    time::{Instant, timeout, timeout_at},
+    time::timeout,
 };
 
 use super::{
-    address::{Address, Route, Service},
+    address::{Route, Service},
+    arrival::Arrival,
     endpoint::Entered,
     gate::{Reservation, Verdict},
     handshake::{self, Handshake},
@@ -17,18 +17,11 @@ use super::{
     response::{self, Refusal},
     socket::Transport,
 };
-use crate::{broker::Inner, event::Accept};
+use crate::{event::Accept, metrics::RejectCause};
 
 /// What is still read after an answer, so that the answer is not lost: a socket closed with unread input is reset, and the peer's kernel then
 /// throws away what it had received.
 const LINGER: (Duration, usize) = (Duration::from_secs(1), 64 << 10);
-
-/// The other end, as handlers see it.
-#[derive(Clone, Debug)]
-pub(super) struct Peer {
-    pub(super) ip: String,
-    pub(super) port: u16,
-}
 
 /// A connection that a worker has let in.
 struct Admitted {
@@ -41,26 +34,29 @@ struct Admitted {
 
 /// A connection that is not let in.
 enum Out {
-    /// Without a word: the peer has gone, or took too long.
-    Cut,
+    /// Without a word: the peer has gone, or took too long, or could not read it.
+    Cut(RejectCause),
     /// With this answer. The endpoint is not empty before it has been written.
-    Answer(Vec<u8>, Option<Entered>),
+    Answer(RejectCause, Vec<u8>, Option<Entered>),
 }
 
-/// From accept to the hand-over or the end.
-pub(super) async fn run<T: Transport>(
-    broker: Arc<Inner>,
-    address: Arc<Address>,
-    mut stream: T,
-    peer: Peer,
-    pending: OwnedSemaphorePermit,
-) {
-    let outcome = negotiate(&broker, &address, &mut stream, peer).await;
-    drop(pending);
+/// From accept to the hand-over or the end. Each step takes from the stream what is its own and not a byte more, and all of them share the
+/// deadline of the arrival.
+pub(super) async fn run<T: Transport>(arrival: Arrival, stream: T) {
+    // What a proxy says about the client comes before everything else; then encryption, of a stream that is another from there on; then HTTP.
+    serve(arrival, stream).await;
+}
+
+/// From the first byte of the request to the hand-over or the end.
+async fn serve<T: Transport>(arrival: Arrival, mut stream: T) {
+    let outcome = negotiate(&arrival, &mut stream).await;
     match outcome {
         Ok(admitted) => hand_over(stream, admitted),
-        Err(Out::Cut) => {}
-        Err(Out::Answer(answer, entered)) => {
+        Err(Out::Cut(cause)) => arrival.reject(cause),
+        Err(Out::Answer(cause, answer, entered)) => {
+            arrival.reject(cause);
+            let Arrival { broker, address, pending, .. } = arrival;
+            drop(pending);
             let Some(answering) = broker.front.answer() else { return };
             write_answer(&mut stream, &answer, address.handshake_timeout).await;
             drop(entered);
@@ -76,17 +72,9 @@ pub(super) async fn turn_away<T: Transport>(mut stream: T, answer: Vec<u8>, with
     linger(stream).await;
 }
 
-async fn negotiate<T: Transport>(
-    broker: &Arc<Inner>,
-    address: &Address,
-    stream: &mut T,
-    peer: Peer,
-) -> Result<Admitted, Out> {
-    let (request, rest) = tokio::select! {
-        biased;
-        read = read(address, stream) => read?,
-        () = address.released() => return Err(refuse(Refusal::CLOSING, None, false)),
-    };
+async fn negotiate<T: Transport>(arrival: &Arrival, stream: &mut T) -> Result<Admitted, Out> {
+    let Arrival { broker, address, peer, .. } = arrival;
+    let (request, rest) = read(arrival, stream).await?;
     let (path, is_head) = (request.path.clone(), request.method == "HEAD");
     let no = |refusal: Refusal, entered| {
         tracing::debug!(path, status = refusal.status, "an upgrade is refused");
@@ -102,7 +90,7 @@ async fn negotiate<T: Transport>(
     let Some(asking) = broker.front.ask() else { return Err(no(Refusal::BUSY, Some(entered))) };
 
     let offered = protocols.clone();
-    let open = request.into_open(peer.ip, peer.port, protocols);
+    let open = request.into_open(peer.ip_text(), peer.port, protocols);
     let Some(mut reservation) = Reservation::new(broker, &service.endpoint, open, asking) else {
         return Err(no(Refusal::CLOSING, Some(entered)));
     };
@@ -110,7 +98,7 @@ async fn negotiate<T: Transport>(
         biased;
         verdict = reservation.verdict(service.open_timeout) => verdict,
         () = service.endpoint.closing() => return Err(no(Refusal::CLOSING, Some(entered))),
-        () = stream.gone() => return Err(Out::Cut),
+        () = stream.gone() => return Err(Out::Cut(RejectCause::Gone)),
     };
     let accept = match verdict {
         Verdict::Accept(_) if service.endpoint.is_closed() => {
@@ -120,7 +108,7 @@ async fn negotiate<T: Transport>(
         Verdict::Accept(accept) => accept,
         Verdict::Reject(reject) => {
             tracing::debug!(path, status = reject.status, "an upgrade is rejected by its worker");
-            return Err(Out::Answer(response::rejection(&reject), Some(entered)));
+            return Err(Out::Answer(RejectCause::Handler, response::rejection(&reject), Some(entered)));
         }
         Verdict::TimedOut => return Err(no(Refusal::NO_VERDICT, Some(entered))),
         Verdict::WorkerGone => return Err(no(Refusal::NO_WORKER, Some(entered))),
@@ -132,9 +120,9 @@ async fn negotiate<T: Transport>(
 }
 
 /// Reads to the end of the request, within the limits of the address.
-async fn read<T: Transport>(address: &Address, stream: &mut T) -> Result<(Request, Vec<u8>), Out> {
-    let mut head = HeadBuffer::new(address.max_header_size);
-    let complete = async {
+async fn read<T: Transport>(arrival: &Arrival, stream: &mut T) -> Result<(Request, Vec<u8>), Out> {
+    let mut head = HeadBuffer::new(arrival.address.max_header_size);
+    let complete = arrival.step(async {
         while !head.is_complete()? {
             match stream.read_buf(&mut head.room()).await {
                 Ok(1..) => {}
@@ -142,15 +130,17 @@ async fn read<T: Transport>(address: &Address, stream: &mut T) -> Result<(Reques
             }
         }
         Ok(true)
-    };
+    });
     let refused = |refusal: Refusal| {
         tracing::debug!(status = refusal.status, "a request is refused");
         refuse(refusal, None, false)
     };
-    match timeout_at(Instant::now() + address.handshake_timeout, complete).await {
+    match complete.await {
         Ok(Ok(true)) => head.finish().map_err(refused),
-        Ok(Ok(false)) | Err(_) => Err(Out::Cut),
+        Ok(Ok(false)) => Err(Out::Cut(RejectCause::Gone)),
         Ok(Err(refusal)) => Err(refused(refusal)),
+        Err(RejectCause::NotServed) => Err(refused(Refusal::CLOSING)),
+        Err(cause) => Err(Out::Cut(cause)),
     }
 }
 
@@ -160,7 +150,7 @@ fn head(accept: &Accept, accept_key: &str, offered: &[String], service: &Service
 }
 
 fn refuse(refusal: Refusal, entered: Option<Entered>, head_only: bool) -> Out {
-    Out::Answer(refusal.answer(head_only), entered)
+    Out::Answer(refusal.cause, refusal.answer(head_only), entered)
 }
 
 fn hand_over<T: Transport>(stream: T, admitted: Admitted) {

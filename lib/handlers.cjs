@@ -4,7 +4,7 @@ exports.MASK = exports.HANDLER_NAMES = void 0;
 exports.hasHandlers = hasHandlers;
 exports.handlerTable = handlerTable;
 exports.warnOfTypos = warnOfTypos;
-const validate_cjs_1 = require("./validate.cjs");
+const checks_cjs_1 = require("./checks.cjs");
 const report_cjs_1 = require("./report.cjs");
 exports.HANDLER_NAMES = [
     'handleOpen', 'handleTextMessage', 'handleBinaryMessage', 'handleClose', 'handleDrain', 'handleStart', 'handleStop', 'onError',
@@ -18,11 +18,11 @@ function hasHandlers(value) {
 /** @throws {TypeError} naming the handler that is no function */
 function handlerTable(call, handlers) {
     if (typeof handlers !== 'object' || handlers === null)
-        throw (0, validate_cjs_1.wrongType)(call, 'handlers', 'an object', handlers);
+        throw (0, checks_cjs_1.wrongType)(call, 'handlers', 'an object', handlers);
     const pick = (name) => {
         const value = Reflect.get(handlers, name);
         if (value !== undefined && typeof value !== 'function')
-            throw (0, validate_cjs_1.wrongType)(call, `handlers.${name}`, 'a function', value);
+            throw (0, checks_cjs_1.wrongType)(call, `handlers.${name}`, 'a function', value);
         return value;
     };
     warnOfTypos([handlers]);
@@ -75,7 +75,7 @@ function warnOfTypos(holders) {
                 continue;
             if (typeof Reflect.get(holder, key) !== 'function')
                 continue;
-            const near = (0, validate_cjs_1.nearest)(key, exports.HANDLER_NAMES, 2);
+            const near = (0, checks_cjs_1.nearest)(key, exports.HANDLER_NAMES, 2);
             if (near === undefined)
                 continue;
             warned.add(key);

@@ -5,7 +5,7 @@
  */
 import type { Data, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, WorkerInterface } from './types.cjs';
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
-export type { AcceptVerdict, Data, ErrorContext, HandlerName, HeaderOptions, MaxInFlight, OpenRequest, OpenVerdict, RejectVerdict, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, WorkerEvent, WorkerInterface, } from './types.cjs';
+export type { AcceptVerdict, Data, ErrorContext, HandlerName, HeaderOptions, MaxInFlight, OpenRequest, OpenVerdict, PerMessageDeflate, RateLimit, RejectVerdict, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, TrustProxy, WorkerEvent, WorkerInterface, } from './types.cjs';
 /**
  * Binds the address, loads the workers, and begins to serve. Resolves when all of that is done, every worker's `handleStart` included. If it fails, everything it
  * has made is undone.

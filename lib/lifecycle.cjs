@@ -9,6 +9,8 @@ const modules_cjs_1 = require("./modules.cjs");
 const pool_cjs_1 = require("./pool.cjs");
 const register_cjs_1 = require("./register.cjs");
 const report_cjs_1 = require("./report.cjs");
+/** Process-wide options that are off unless somebody sets them. */
+const OFF = { maxConnections: undefined, maxConnectionsPerIp: undefined, maxChannelsPerSocket: undefined, maxChannelNameLength: undefined };
 /** For `handleStop` of workers that must go because another did not load. */
 const UNDO_TIMEOUT = 5_000;
 /** For `handleStop` even if connections have used up the time that `shutdown` has. */
@@ -134,15 +136,16 @@ function defaults() {
         'maxInFlight.bytes': 2 ** 20,
         'maxInFlight.workerBytes': 2 ** 24,
         maxPendingUpgrades: 4_096,
+        ...OFF,
     };
 }
 function nativeOptions(options) {
-    const { ioThreads, maxSendMemory, maxReceiveMemory, maxPendingUpgrades, handlerTimeout } = options;
-    const maxInFlight = { messages: options['maxInFlight.messages'], bytes: options['maxInFlight.bytes'], workerBytes: options['maxInFlight.workerBytes'] };
-    return { ioThreads, maxSendMemory, maxReceiveMemory, maxInFlight, maxPendingUpgrades, concurrent: options.handlers === 'concurrent', handlerTimeout };
+    const { handlers, 'maxInFlight.messages': messages, 'maxInFlight.bytes': bytes, 'maxInFlight.workerBytes': workerBytes, ...others } = options;
+    return { ...others, maxInFlight: { messages, bytes, workerBytes }, concurrent: handlers === 'concurrent' };
 }
 function conflict(name, before, now) {
-    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${String(before)} since an earlier start, got ${String(now)}`);
+    const was = before === undefined ? 'off' : String(before);
+    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}`);
 }
 // Workers.
 function checkWorkers(file, threads) {

@@ -147,6 +147,36 @@ export interface MaxInFlight {
     /** Bytes of one worker's messages, counted alike. Default 16 MiB. */
     readonly workerBytes?: number | undefined;
 }
+/** How much one socket may send, on average over time. At least one of `messages` and `bytes` is given. */
+export interface RateLimit {
+    /** Messages a second, 1 to 2^31-1; pings and pongs count too. Default: unlimited. */
+    readonly messages?: number | undefined;
+    /** Bytes of messages a second, at least 1. Default: unlimited. */
+    readonly bytes?: number | undefined;
+    /**
+     * How many messages may come at once, 1 to 2^31-1, and bytes in proportion (`bytes * burst / messages`); without `messages` it is a number of bytes. Default: one second's worth.
+     */
+    readonly burst?: number | undefined;
+    /** Above it: `'pause'`, the default: the socket is not read until it is below again, TCP pushes back, and nothing is lost. `'close'`: it is closed with 1008. */
+    readonly action?: 'pause' | 'close' | undefined;
+}
+/** Which proxies are believed about their clients' addresses. */
+export interface TrustProxy {
+    /**
+     * The proxies: addresses and networks such as `'10.0.0.0/8'` or `'fd00::/8'`, and `'unix'` for whoever connects through a Unix socket. What a client writes into the header itself is not
+     * believed: the rightmost address in it that belongs to no proxy is the client's.
+     */
+    readonly from: string | readonly string[];
+    /** The one header they write it to: `'x-forwarded-for'`, the default, or `'forwarded'` (RFC 7239). No other is looked at. */
+    readonly header?: 'x-forwarded-for' | 'forwarded' | undefined;
+}
+/** How messages are compressed (RFC 7692). */
+export interface PerMessageDeflate {
+    /** Bytes of payload from which on a message is compressed, 0 to 2^31-1. Default 1,024: below, it costs more than it brings. */
+    readonly threshold?: number | undefined;
+    /** 1 (fastest) to 9 (smallest). Default 3. */
+    readonly level?: number | undefined;
+}
 /**
  * What {@link start} takes. Durations are milliseconds, sizes are bytes, all of them integers; an option that is `undefined` counts as absent.
  *
@@ -188,14 +218,44 @@ export interface StartOptions {
      * without one; browsers then fail the connection themselves. Default: none.
      */
     readonly protocols?: readonly string[] | undefined;
-    /** The largest message, 1 to 536,870,888 (the longest string there is). A larger one closes its connection with 1009. Default 1 MiB. */
+    /** The largest message, after inflation, 1 to 536,870,888 (the longest string there is). A larger one closes its connection with 1009. Default 1 MiB. */
     readonly maxPayload?: number | undefined;
-    /** From accept to the whole request, at least 1. Then the connection is cut. Default 10,000. */
+    /** From accept to the whole request, a PROXY header and the TLS handshake included, at least 1. Then the connection is cut. Default 10,000. */
     readonly handshakeTimeout?: number | undefined;
     /** For `handleOpen` to decide, at least 1. Then the answer is 503. Default 10,000. */
     readonly openTimeout?: number | undefined;
     /** Process-wide. Connections that may be between accept and 101 at once, at least 1. Any more are answered with 503. Default 4,096. */
     readonly maxPendingUpgrades?: number | undefined;
+    /** Process-wide. Connections at once, from accept to their end, on all servers, 1 to 2^31-1. Any more are answered with 503. Default: no limit. */
+    readonly maxConnections?: number | undefined;
+    /**
+     * Process-wide. Connections at once from one address (of IPv6 from one /64, which is what one customer has), 1 to 2^31-1. Any more are answered with 429. Behind a proxy, tell
+     * `trustProxy` or `proxyProtocol`, or all clients share one address. Default: no limit.
+     */
+    readonly maxConnectionsPerIp?: number | undefined;
+    /** Process-wide. Channels that one socket may be in, 1 to 2^31-1. Beyond, {@link subscribe} throws `ERR_WSBROKER_LIMIT`, and a verdict with more is refused with 500. Default: no limit. */
+    readonly maxChannelsPerSocket?: number | undefined;
+    /** Process-wide. Bytes of a channel's name, 1 to 2^31-1. A longer one as with `maxChannelsPerSocket`. Default: no limit. */
+    readonly maxChannelNameLength?: number | undefined;
+    /**
+     * Values of the `Origin` header that are let in (RFC 6454), for servers that browsers reach with cookies: `'https://app.example'`, `'https://*.app.example'` (any name below it), `'null'`, or `'*'`.
+     * Others are answered with 403. A request without `Origin` is let in: it comes from no browser. Default: all.
+     */
+    readonly origins?: string | readonly string[] | undefined;
+    /** Proxies in front of the server. Their word about a client's address becomes `ip`. Default: none is believed. */
+    readonly trustProxy?: TrustProxy | undefined;
+    /**
+     * Of the address. Every connection begins with a header of the PROXY protocol, version 1 or 2, whose address becomes `ip`; one without is cut. Only for servers that nobody but the proxy can reach.
+     * Default `false`.
+     */
+    readonly proxyProtocol?: boolean | undefined;
+    /** Of the address. Other processes may listen on the same TCP port (`SO_REUSEPORT`), and the system shares connections out. `ERR_WSBROKER_UNSUPPORTED` where it cannot. Default `false`. */
+    readonly reusePort?: boolean | undefined;
+    /**
+     * Compression of messages (RFC 7692), with clients that offer it. It costs CPU time for every message, and can betray secrets that stand in one message with what an attacker chose
+     * (see [Compression](#compression)). Default `false`.
+     */
+    readonly perMessageDeflate?: boolean | PerMessageDeflate | undefined;
     /** The request's head, 256 to 1 MiB, and at most 100 headers. A larger one is answered with 431. Default 16 KiB. */
     readonly maxHeaderSize?: number | undefined;
     /** How long a connection may be silent before it is cut (`handleClose` sees 1006); the clock stands still while we pause reading. 0 = for ever. Default 120,000. */
@@ -206,8 +266,18 @@ export interface StartOptions {
     readonly closeTimeout?: number | undefined;
     /** What may wait to be sent to one socket, at least 1. A message that finds less waiting is queued whole; `overflow` says what happens to the next. Default 1 MiB. */
     readonly maxBackpressure?: number | undefined;
-    /** For a socket over `maxBackpressure`: `'close'` it with 1013, the default, or `'dropNewest'`: drop what is sent to it until it has room. */
-    readonly overflow?: 'close' | 'dropNewest' | undefined;
+    /**
+     * For a socket over `maxBackpressure`: `'close'` it with 1013, the default; `'dropNewest'`: drop what is sent to it until it has room; `'dropOldest'`: drop what has waited longest, whole
+     * messages, until the new one has room.
+     */
+    readonly overflow?: 'close' | 'dropNewest' | 'dropOldest' | undefined;
+    /**
+     * How long a connection may live from its 101 on. Then it is closed with 1012. Each gets a time between 90 and 100 % of it, so that those who came together do not come back
+     * together. 0 = for ever. Default 0.
+     */
+    readonly maxLifetime?: number | undefined;
+    /** How much one socket may send. Default: no limit. */
+    readonly rateLimit?: RateLimit | undefined;
     /** Process-wide. All that waits to be sent. At the limit the slowest sockets are closed with 1013. Default: a quarter of memory (the cgroup's limit, else RAM). */
     readonly maxSendMemory?: number | undefined;
     /** Process-wide. All unfinished messages that come in. At the limit the largest one's connection is closed with 1013. Default: a quarter of memory. */

@@ -1,4 +1,3 @@
-import { WSBrokerError, WSBrokerTypeError } from './errors.cjs';
 import type { NativeListenOptions } from './native.cjs';
 import type { WorkerEvent } from './types.cjs';
 /** Process-wide options, as far as the caller gave them. */
@@ -13,6 +12,10 @@ export interface ProcessOptions {
     'maxInFlight.bytes': number;
     'maxInFlight.workerBytes': number;
     maxPendingUpgrades: number;
+    maxConnections: number;
+    maxConnectionsPerIp: number;
+    maxChannelsPerSocket: number;
+    maxChannelNameLength: number;
 }
 /** A `start` call that is allowed. */
 export interface StartRequest {
@@ -28,13 +31,3 @@ export declare function shutdownRequest(options: unknown): {
     code: number;
     timeout: number;
 };
-/** An object whose every key is known. */
-export declare function optionBag(call: string, name: string, value: unknown, known: readonly string[]): Record<string, unknown>;
-/** RFC 9110, section 5.6.2. */
-export declare function isHttpToken(text: string): boolean;
-export declare function wrongType(call: string, name: string, expected: string, value: unknown): WSBrokerTypeError;
-export declare function wrongValue(call: string, name: string, expected: string, value: string | number): WSBrokerError;
-/** What kind of thing it is, never what it holds: that may be a secret. */
-export declare function typeName(value: unknown): string;
-/** The known name that is nearest, if it is near enough to be meant. */
-export declare function nearest(name: string, known: readonly string[], farthest?: number): string | undefined;

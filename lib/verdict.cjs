@@ -3,7 +3,7 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.LATE = exports.BROKEN = exports.FORBIDDEN = exports.ACCEPTED = void 0;
 exports.judge = judge;
 const errors_cjs_1 = require("./errors.cjs");
-const validate_cjs_1 = require("./validate.cjs");
+const checks_cjs_1 = require("./checks.cjs");
 exports.ACCEPTED = { accepted: true, detail: undefined };
 /** `handleOpen` said no, or failed. */
 exports.FORBIDDEN = { accepted: false, detail: { status: 403 } };
@@ -29,14 +29,14 @@ function judge(verdict, offered) {
     if (verdict === false)
         return exports.FORBIDDEN;
     if (typeof verdict !== 'object' || verdict === null || Array.isArray(verdict))
-        throw meaningless(`got ${(0, validate_cjs_1.typeName)(verdict)}`);
+        throw meaningless(`got ${(0, checks_cjs_1.typeName)(verdict)}`);
     const bag = verdict;
     const refuses = 'status' in bag;
     const known = refuses ? REJECT_KEYS : ACCEPT_KEYS;
     const keys = Object.keys(bag);
     const odd = keys.find((key) => !known.includes(key));
     if (odd !== undefined) {
-        const near = (0, validate_cjs_1.nearest)(odd, known, 2);
+        const near = (0, checks_cjs_1.nearest)(odd, known, 2);
         throw meaningless(`got an object with the unknown key "${odd}"${near === undefined ? '' : `; did you mean "${near}"?`}`);
     }
     // An empty Map, Date or record of a database is not the same as `{}`.
@@ -47,7 +47,7 @@ function judge(verdict, offered) {
 function reject(bag) {
     const { status, body } = bag;
     if (typeof status !== 'number' || !Number.isInteger(status) || status < 200 || status > 599) {
-        throw meaningless(`"status" must be an integer from 200 to 599, got ${typeof status === 'number' ? status : (0, validate_cjs_1.typeName)(status)}`);
+        throw meaningless(`"status" must be an integer from 200 to 599, got ${typeof status === 'number' ? status : (0, checks_cjs_1.typeName)(status)}`);
     }
     const detail = { status };
     if (bag['headers'] !== undefined)
@@ -61,7 +61,7 @@ function accept(bag, offered) {
     const detail = {};
     if (protocol !== undefined) {
         if (typeof protocol !== 'string')
-            throw meaningless(`"protocol" must be a string, got ${(0, validate_cjs_1.typeName)(protocol)}`);
+            throw meaningless(`"protocol" must be a string, got ${(0, checks_cjs_1.typeName)(protocol)}`);
         if (!offered.includes(protocol))
             throw meaningless('"protocol" must be one of those that the client offered');
         detail.protocol = protocol;
@@ -72,7 +72,7 @@ function accept(bag, offered) {
         detail.token = typeof token === 'string' ? Buffer.from(token) : bytes(token, 'token');
     if (channels !== undefined) {
         if (!Array.isArray(channels))
-            throw meaningless(`"channels" must be an array, got ${(0, validate_cjs_1.typeName)(channels)}`);
+            throw meaningless(`"channels" must be an array, got ${(0, checks_cjs_1.typeName)(channels)}`);
         detail.channels = channels.map((channel) => (typeof channel === 'string' ? channel : bytes(channel, 'channels')));
     }
     return detail;
@@ -82,16 +82,16 @@ function bytes(value, name) {
         return value;
     if (value instanceof ArrayBuffer)
         return new Uint8Array(value);
-    throw meaningless(`"${name}" must be ${name === 'channels' ? 'an array of' : 'a'} string, ArrayBuffer or Uint8Array, got ${(0, validate_cjs_1.typeName)(value)}`);
+    throw meaningless(`"${name}" must be ${name === 'channels' ? 'an array of' : 'a'} string, ArrayBuffer or Uint8Array, got ${(0, checks_cjs_1.typeName)(value)}`);
 }
 /** What came from a request can be put into a header by mistake: a line break in it must not become a header of its own. */
 function headerPairs(headers) {
     if (typeof headers !== 'object' || headers === null)
-        throw meaningless(`"headers" must be an object, got ${(0, validate_cjs_1.typeName)(headers)}`);
+        throw meaningless(`"headers" must be an object, got ${(0, checks_cjs_1.typeName)(headers)}`);
     const entries = Symbol.iterator in headers ? [...headers] : Object.entries(headers);
     return entries.flatMap((entry) => {
         const [name, value] = Array.isArray(entry) ? entry : [];
-        if (typeof name !== 'string' || !(0, validate_cjs_1.isHttpToken)(name))
+        if (typeof name !== 'string' || !(0, checks_cjs_1.isHttpToken)(name))
             throw meaningless('"headers" has a name that HTTP does not allow');
         if (RESERVED.has(name.toLowerCase()))
             throw meaningless(`"headers" may not set ${name}`);
@@ -100,7 +100,7 @@ function headerPairs(headers) {
 }
 function headerValue(name, value) {
     if (typeof value !== 'string' && typeof value !== 'number')
-        throw meaningless(`"headers" must have strings as values, got ${(0, validate_cjs_1.typeName)(value)} for ${name}`);
+        throw meaningless(`"headers" must have strings as values, got ${(0, checks_cjs_1.typeName)(value)} for ${name}`);
     const text = String(value);
     if (!/^[\t\x20-\x7e]*$/.test(text))
         throw meaningless(`"headers" has a value for ${name} that is not printable ASCII`);

@@ -1,5 +1,5 @@
 import type { ErrorContext, HandlerName, WorkerInterface } from './types.cjs';
-import { nearest, wrongType } from './validate.cjs';
+import { nearest, wrongType } from './checks.cjs';
 import { complain, complainOfHandler, isThenable } from './report.cjs';
 
 export const HANDLER_NAMES = [

@@ -20,6 +20,8 @@ export type {
   MaxInFlight,
   OpenRequest,
   OpenVerdict,
+  PerMessageDeflate,
+  RateLimit,
   RejectVerdict,
   SendOptions,
   SendResult,
@@ -27,6 +29,7 @@ export type {
   ShutdownOptions,
   ShutdownReport,
   StartOptions,
+  TrustProxy,
   WorkerEvent,
   WorkerInterface,
 } from './types.cjs';

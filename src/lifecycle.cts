@@ -14,8 +14,11 @@ import type { ProcessOptions, StartRequest } from './validate.cjs';
 /** Where the module's handlers run: on the threads of a pool, or here. */
 type Workers = { readonly file: string } & ({ readonly pool: Pool } | { readonly registration: Registration });
 
+/** Process-wide options that are off unless somebody sets them. */
+const OFF = { maxConnections: undefined, maxConnectionsPerIp: undefined, maxChannelsPerSocket: undefined, maxChannelNameLength: undefined };
+
 /** All process-wide options but `threads`, which counts only where there is a module. */
-type Agreed = Omit<ProcessOptions, 'threads'>;
+type Agreed = Omit<ProcessOptions, 'threads' | keyof typeof OFF> & { [K in keyof typeof OFF]: number | undefined };
 
 /** For `handleStop` of workers that must go because another did not load. */
 const UNDO_TIMEOUT = 5_000;
@@ -144,17 +147,20 @@ function defaults(): Agreed {
     'maxInFlight.bytes': 2 ** 20,
     'maxInFlight.workerBytes': 2 ** 24,
     maxPendingUpgrades: 4_096,
+    ...OFF,
   };
 }
 
 function nativeOptions(options: Agreed): NativeListenOptions['process'] {
-  const { ioThreads, maxSendMemory, maxReceiveMemory, maxPendingUpgrades, handlerTimeout } = options;
-  const maxInFlight = { messages: options['maxInFlight.messages'], bytes: options['maxInFlight.bytes'], workerBytes: options['maxInFlight.workerBytes'] };
-  return { ioThreads, maxSendMemory, maxReceiveMemory, maxInFlight, maxPendingUpgrades, concurrent: options.handlers === 'concurrent', handlerTimeout };
+  const {
+    handlers, 'maxInFlight.messages': messages, 'maxInFlight.bytes': bytes, 'maxInFlight.workerBytes': workerBytes, ...others
+  } = options;
+  return { ...others, maxInFlight: { messages, bytes, workerBytes }, concurrent: handlers === 'concurrent' };
 }
 
 function conflict(name: string, before: unknown, now: unknown): WSBrokerError {
-  return new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${String(before)} since an earlier start, got ${String(now)}`);
+  const was = before === undefined ? 'off' : String(before);
+  return new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}`);
 }
 
 // Workers.

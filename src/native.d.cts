@@ -12,12 +12,36 @@ export interface NativeProcessOptions {
   maxReceiveMemory: number;
   maxInFlight: { messages: number; bytes: number; workerBytes: number };
   maxPendingUpgrades: number;
+  /** Absent is unlimited, as in the next three. */
+  maxConnections?: number | undefined;
+  maxConnectionsPerIp?: number | undefined;
+  maxChannelsPerSocket?: number | undefined;
+  maxChannelNameLength?: number | undefined;
   /** Told, like the next one, to all workers through their control blocks. */
   concurrent: boolean;
   handlerTimeout: number;
 }
 
-/** Everything `listen` takes; every default is filled in. */
+export interface NativeTrustProxy {
+  /** Networks, without `'unix'`. */
+  from: string[];
+  unix: boolean;
+  header: 'x-forwarded-for' | 'forwarded';
+}
+
+export interface NativeDeflate {
+  threshold: number;
+  level: number;
+}
+
+export interface NativeRateLimit {
+  messages?: number | undefined;
+  bytes?: number | undefined;
+  burst?: number | undefined;
+  action: 'pause' | 'close';
+}
+
+/** Everything `listen` takes; every default is filled in, and what is absent is off. */
 export interface NativeListenOptions {
   bind: string;
   paths: string[];
@@ -30,7 +54,16 @@ export interface NativeListenOptions {
   pings: boolean;
   closeTimeout: number;
   maxBackpressure: number;
-  overflow: 'close' | 'dropNewest';
+  overflow: 'close' | 'dropNewest' | 'dropOldest';
+  /** 0 is off. */
+  maxLifetime: number;
+  rateLimit?: NativeRateLimit | undefined;
+  /** Lower-case. */
+  origins?: string[] | undefined;
+  trustProxy?: NativeTrustProxy | undefined;
+  proxyProtocol: boolean;
+  reusePort: boolean;
+  deflate?: NativeDeflate | undefined;
   process: NativeProcessOptions;
 }
 

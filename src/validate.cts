@@ -1,14 +1,12 @@
+import { isIP } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { WSBrokerError, WSBrokerTypeError } from './errors.cjs';
-import type { NativeListenOptions } from './native.cjs';
+import { integer, isHttpToken, MAX_DURATION, MAX_SIZE, oneOf, optionBag, optional, strings, wrongType, wrongValue } from './checks.cjs';
+import { WSBrokerError } from './errors.cjs';
+import type { NativeDeflate, NativeListenOptions, NativeRateLimit, NativeTrustProxy } from './native.cjs';
 import type { WorkerEvent } from './types.cjs';
 
-// Every function here takes the call's name and the argument's, so that a message can say: `start: "threads" must be …, got …`.
+// What the calls take: every function here returns it whole and checked, or throws.
 
-/** The longest time a timer takes. */
-const MAX_DURATION = 2 ** 31 - 1;
-/** What a per-socket size may be: it crosses into Rust as 32 bits. */
-const MAX_SIZE = 2 ** 31 - 1;
 /** V8 makes no longer string, and a text message is one. */
 const MAX_STRING = 2 ** 29 - 24;
 
@@ -24,6 +22,10 @@ export interface ProcessOptions {
   'maxInFlight.bytes': number;
   'maxInFlight.workerBytes': number;
   maxPendingUpgrades: number;
+  maxConnections: number;
+  maxConnectionsPerIp: number;
+  maxChannelsPerSocket: number;
+  maxChannelNameLength: number;
 }
 
 /** A `start` call that is allowed. */
@@ -37,7 +39,8 @@ export interface StartRequest {
 const START_OPTIONS = [
   'bind', 'workerPath', 'threads', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
   'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory',
-  'maxInFlight', 'onWorker',
+  'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy',
+  'proxyProtocol', 'reusePort', 'perMessageDeflate', 'onWorker',
 ] as const;
 
 /** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came */
@@ -61,7 +64,14 @@ export function startRequest(options: unknown): StartRequest {
       pings: optional(call, 'pings', bag['pings'], 'boolean') ?? true,
       closeTimeout: number('closeTimeout', 1, MAX_DURATION, 5_000),
       maxBackpressure: number('maxBackpressure', 1, MAX_SIZE, 2 ** 20),
-      overflow: oneOf(call, 'overflow', bag['overflow'], ['close', 'dropNewest']) ?? 'close',
+      overflow: oneOf(call, 'overflow', bag['overflow'], ['close', 'dropNewest', 'dropOldest']) ?? 'close',
+      maxLifetime: number('maxLifetime', 0, MAX_DURATION, 0),
+      rateLimit: rateLimit(call, bag['rateLimit']),
+      origins: allowedOrigins(call, bag['origins']),
+      trustProxy: trustProxy(call, bag['trustProxy']),
+      proxyProtocol: optional(call, 'proxyProtocol', bag['proxyProtocol'], 'boolean') ?? false,
+      reusePort: optional(call, 'reusePort', bag['reusePort'], 'boolean') ?? false,
+      deflate: deflate(call, bag['perMessageDeflate']),
     },
     onWorker: optional(call, 'onWorker', bag['onWorker'], 'function') as StartRequest['onWorker'],
   };
@@ -79,6 +89,7 @@ export function shutdownRequest(options: unknown): { code: number; timeout: numb
 function processOptions(call: string, bag: Record<string, unknown>): Partial<ProcessOptions> {
   const inFlight = bag['maxInFlight'] === undefined ? {} : optionBag(call, 'maxInFlight', bag['maxInFlight'], ['messages', 'bytes', 'workerBytes']);
   const memory = (name: string): number | undefined => integer(call, name, bag[name], 1, Number.MAX_SAFE_INTEGER);
+  const count = (name: string): number | undefined => integer(call, name, bag[name], 1, MAX_SIZE);
   const flight = (name: string): number | undefined => integer(call, `maxInFlight.${name}`, inFlight[name], 1, MAX_SIZE);
   const all: { [K in keyof ProcessOptions]: ProcessOptions[K] | undefined } = {
     threads: integer(call, 'threads', bag['threads'], 0, 1024),
@@ -90,7 +101,11 @@ function processOptions(call: string, bag: Record<string, unknown>): Partial<Pro
     'maxInFlight.messages': flight('messages'),
     'maxInFlight.bytes': flight('bytes'),
     'maxInFlight.workerBytes': flight('workerBytes'),
-    maxPendingUpgrades: integer(call, 'maxPendingUpgrades', bag['maxPendingUpgrades'], 1, MAX_SIZE),
+    maxPendingUpgrades: count('maxPendingUpgrades'),
+    maxConnections: count('maxConnections'),
+    maxConnectionsPerIp: count('maxConnectionsPerIp'),
+    maxChannelsPerSocket: count('maxChannelsPerSocket'),
+    maxChannelNameLength: count('maxChannelNameLength'),
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
 }
@@ -114,6 +129,77 @@ function subprotocols(call: string, value: unknown): string[] {
   return [...new Set(list)];
 }
 
+function rateLimit(call: string, value: unknown): NativeRateLimit | undefined {
+  if (value === undefined) return undefined;
+  const bag = optionBag(call, 'rateLimit', value, ['messages', 'bytes', 'burst', 'action']);
+  const number = (name: string, to: number): number | undefined => integer(call, `rateLimit.${name}`, bag[name], 1, to);
+  const messages = number('messages', MAX_SIZE);
+  const bytes = number('bytes', Number.MAX_SAFE_INTEGER);
+  if (messages === undefined && bytes === undefined) {
+    throw new WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "rateLimit" must have "messages" or "bytes"`);
+  }
+  return { messages, bytes, burst: number('burst', MAX_SIZE), action: oneOf(call, 'rateLimit.action', bag['action'], ['pause', 'close']) ?? 'pause' };
+}
+
+function deflate(call: string, value: unknown): NativeDeflate | undefined {
+  if (value === undefined || value === false) return undefined;
+  if (value !== true && typeof value !== 'object') throw wrongType(call, 'perMessageDeflate', 'a boolean or an object', value);
+  const bag = value === true ? {} : optionBag(call, 'perMessageDeflate', value, ['threshold', 'level']);
+  return {
+    threshold: integer(call, 'perMessageDeflate.threshold', bag['threshold'], 0, MAX_SIZE) ?? 1024,
+    level: integer(call, 'perMessageDeflate.level', bag['level'], 1, 9) ?? 3,
+  };
+}
+
+/** One or a list of something, each checked under its own name. */
+function oneOrMore(call: string, name: string, value: unknown, check: (name: string, one: string) => string): string[] {
+  if (typeof value === 'string') return [check(name, value)];
+  const list = strings(call, name, value, 'a string or an array of strings');
+  return [...new Set(list.map((one, i) => check(`${name}[${i}]`, one)))];
+}
+
+function allowedOrigins(call: string, value: unknown): string[] | undefined {
+  if (value === undefined) return undefined;
+  return oneOrMore(call, 'origins', value, (name, one) => {
+    const origin = originOf(one);
+    if (origin === undefined) throw wrongValue(call, name, "'*', 'null', or an origin such as 'https://app.example' or 'https://*.app.example', without a path", one);
+    return origin;
+  });
+}
+
+/** As browsers send it (RFC 6454, section 6.2): in lower case, names in Punycode, no port where it is the usual one. */
+function originOf(text: string): string | undefined {
+  if (text === '*' || text === 'null') return text;
+  if (!/^[a-z][a-z0-9+.-]*:\/\/[^/?#@\\\s]+$/i.test(text)) return undefined;
+  if (!/^https?:/i.test(text)) return text.toLowerCase();
+  try {
+    return new URL(text).origin;
+  } catch {
+    return undefined;
+  }
+}
+
+function trustProxy(call: string, value: unknown): NativeTrustProxy | undefined {
+  if (value === undefined) return undefined;
+  const bag = optionBag(call, 'trustProxy', value, ['from', 'header']);
+  const from = oneOrMore(call, 'trustProxy.from', bag['from'], (name, one) => {
+    if (one !== 'unix' && !isNetwork(one)) throw wrongValue(call, name, "an IP address, a network such as '10.0.0.0/8', or 'unix'", one);
+    return one;
+  });
+  if (from.length === 0) throw new WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "trustProxy.from" must name at least one proxy, got an empty array`);
+  return {
+    from: from.filter((one) => one !== 'unix'),
+    unix: from.includes('unix'),
+    header: oneOf(call, 'trustProxy.header', bag['header'], ['x-forwarded-for', 'forwarded']) ?? 'x-forwarded-for',
+  };
+}
+
+function isNetwork(text: string): boolean {
+  const [, address = '', prefix] = /^([^/%]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const family = isIP(address);
+  return family !== 0 && (prefix === undefined || Number(prefix) <= (family === 4 ? 32 : 128));
+}
+
 function path(call: string, name: string, value: unknown): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value === 'string' && !value.startsWith('file:')) {
@@ -128,94 +214,7 @@ function path(call: string, name: string, value: unknown): string | undefined {
   }
 }
 
-/** An object whose every key is known. */
-export function optionBag(call: string, name: string, value: unknown, known: readonly string[]): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(call, name, 'an object', value);
-  for (const key of Object.keys(value)) {
-    if (known.includes(key)) continue;
-    const near = nearest(key, known);
-    const where = name === 'options' ? '' : ` in "${name}"`;
-    const hint = near === undefined ? `known are ${known.join(', ')}` : `did you mean "${near}"?`;
-    throw new WSBrokerError('ERR_WSBROKER_UNKNOWN_OPTION', `${call}: unknown option "${key}"${where}; ${hint}`);
-  }
-  return value as Record<string, unknown>;
-}
-
-function integer(call: string, name: string, value: unknown, from: number, to: number): number | undefined {
-  if (value === undefined) return undefined;
-  if (typeof value !== 'number') throw wrongType(call, name, 'a number', value);
-  if (!Number.isInteger(value) || value < from || value > to) throw wrongValue(call, name, `an integer from ${from} to ${to}`, value);
-  return value;
-}
-
-function oneOf<T extends string>(call: string, name: string, value: unknown, allowed: readonly T[]): T | undefined {
-  if (value === undefined) return undefined;
-  if (typeof value !== 'string') throw wrongType(call, name, 'a string', value);
-  if (!allowed.includes(value as T)) throw wrongValue(call, name, allowed.map((one) => `'${one}'`).join(' or '), value);
-  return value as T;
-}
-
-function optional(call: string, name: string, value: unknown, type: 'boolean'): boolean | undefined;
-function optional(call: string, name: string, value: unknown, type: 'function'): unknown;
-function optional(call: string, name: string, value: unknown, type: 'boolean' | 'function'): unknown {
-  if (value !== undefined && typeof value !== type) throw wrongType(call, name, `a ${type}`, value);
-  return value;
-}
-
-function strings(call: string, name: string, value: unknown, expected: string): string[] {
-  if (!Array.isArray(value)) throw wrongType(call, name, expected, value);
-  const odd = value.findIndex((one) => typeof one !== 'string');
-  if (odd !== -1) throw wrongType(call, `${name}[${odd}]`, 'a string', value[odd]);
-  return value as string[];
-}
-
-/** RFC 9110, section 5.6.2. */
-export function isHttpToken(text: string): boolean {
-  return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text);
-}
-
 /** Whether RFC 6455, section 7.4, lets an application put it on the wire. */
 function isSendableCode(code: number): boolean {
   return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
-}
-
-export function wrongType(call: string, name: string, expected: string, value: unknown): WSBrokerTypeError {
-  return new WSBrokerTypeError(`${call}: "${name}" must be ${expected}, got ${typeName(value)}`);
-}
-
-export function wrongValue(call: string, name: string, expected: string, value: string | number): WSBrokerError {
-  const shown = typeof value === 'number' ? String(value) : `'${value.length > 100 ? `${value.slice(0, 100)}…` : value}'`;
-  return new WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}" must be ${expected}, got ${shown}`);
-}
-
-/** What kind of thing it is, never what it holds: that may be a secret. */
-export function typeName(value: unknown): string {
-  if (value === null) return 'null';
-  if (Array.isArray(value)) return 'an array';
-  return typeof value === 'object' ? 'an object' : typeof value;
-}
-
-/** The known name that is nearest, if it is near enough to be meant. */
-export function nearest(name: string, known: readonly string[], farthest = Math.max(2, Math.floor(name.length / 3))): string | undefined {
-  let best: string | undefined;
-  let least = farthest + 1;
-  for (const candidate of known) {
-    const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
-    if (distance < least) [best, least] = [candidate, distance];
-  }
-  return best;
-}
-
-/** Levenshtein's, row by row. A name from outside may be long: beyond 64 characters nothing is near anyhow. */
-function editDistance(a: string, b: string): number {
-  if (a.length > 64) return a.length;
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i++) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min((next[j - 1] ?? 0) + 1, (row[j] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

@@ -1,6 +1,6 @@
 import { WSBrokerError } from './errors.cjs';
 import type { NativeAccept, NativeReject } from './native.cjs';
-import { isHttpToken, nearest, typeName } from './validate.cjs';
+import { isHttpToken, nearest, typeName } from './checks.cjs';
 
 /** Told to the addon. */
 export type Judgement = { readonly accepted: true; readonly detail: NativeAccept | undefined } | { readonly accepted: false; readonly detail: NativeReject };

@@ -97,6 +97,9 @@ function listenOptions({ process: processOptions, ...options } = {}) {
     closeTimeout: 5_000,
     maxBackpressure: 64 << 20,
     overflow: 'close',
+    maxLifetime: 0,
+    proxyProtocol: false,
+    reusePort: false,
     ...options,
     process: {
       ioThreads: 1,

@@ -24,7 +24,12 @@ const options: StartOptions = {
   path: ['/a', '/b'] as const,
   protocols: ['v1'],
   maxInFlight: { bytes: 1024 },
-  overflow: 'dropNewest',
+  overflow: 'dropOldest',
+  maxConnections: undefined,
+  rateLimit: { messages: 100, burst: undefined, action: 'close' },
+  origins: ['https://app.example'] as const,
+  trustProxy: { from: ['10.0.0.0/8', 'unix'] as const, header: 'forwarded' },
+  perMessageDeflate: { threshold: 512, level: undefined },
   onWorker: ({ type, workerId, reason }: WorkerEvent) => console.log(type, workerId.toFixed(), reason?.message),
 };
 const server = await start(options);
@@ -44,8 +49,12 @@ await start({ workerPath: './worker.js' });
 await start({ bind: 'a:1', threads: '4' });
 // @ts-expect-error an option that does not exist
 await start({ bind: 'a:1', maxPayLoad: 1 });
-// @ts-expect-error not yet
-await start({ bind: 'a:1', overflow: 'dropOldest' });
+// @ts-expect-error a policy that does not exist
+await start({ bind: 'a:1', overflow: 'drop' });
+// @ts-expect-error proxies are named
+await start({ bind: 'a:1', trustProxy: true });
+// @ts-expect-error a header that is not looked at
+await start({ bind: 'a:1', trustProxy: { from: '::1', header: 'x-real-ip' } });
 // @ts-expect-error no data
 wsbroker.send(1, { text: 'x' });
 // @ts-expect-error an id is a number

@@ -51,7 +51,41 @@ describe('options', () => {
     [{ bind, idleTimeout: 2 ** 31 }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"idleTimeout" must be an integer from 0 to 2147483647'],
     [{ bind, handlers: 'parallel' }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"handlers\" must be 'serial' or 'concurrent', got 'parallel'"],
     [{ bind, handlers: true }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"handlers" must be a string, got boolean'],
-    [{ bind, overflow: 'dropOldest' }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"overflow\" must be 'close' or 'dropNewest', got 'dropOldest'"],
+    [{ bind, overflow: 'drop' }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"overflow\" must be 'close' or 'dropNewest' or 'dropOldest', got 'drop'"],
+    [{ bind, maxConnections: 0 }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"maxConnections" must be an integer from 1 to 2147483647, got 0'],
+    [{ bind, maxConnectionsPerIp: '5' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"maxConnectionsPerIp" must be a number, got string'],
+    [{ bind, maxChannelsPerSocket: -1 }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"maxChannelsPerSocket" must be an integer from 1'],
+    [{ bind, maxChannelNameLength: 1.5 }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"maxChannelNameLength" must be an integer from 1'],
+    [{ bind, maxConnectionPerIp: 5 }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "maxConnectionPerIp"; did you mean "maxConnectionsPerIp"?'],
+    [{ bind, maxLifetime: -1 }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"maxLifetime" must be an integer from 0 to 2147483647, got -1'],
+    [{ bind, rateLimit: 5 }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"rateLimit" must be an object, got number'],
+    [{ bind, rateLimit: {} }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"rateLimit" must have "messages" or "bytes"'],
+    [{ bind, rateLimit: { burst: 5 } }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'start: "rateLimit" must have'],
+    [{ bind, rateLimit: { messages: '9' } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"rateLimit.messages" must be a number, got string'],
+    [{ bind, rateLimit: { messages: 0 } }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"rateLimit.messages" must be an integer from 1'],
+    [{ bind, rateLimit: { bytes: 1, burst: 0 } }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"rateLimit.burst" must be an integer from 1'],
+    [{ bind, rateLimit: { bytes: 1, action: 'cut' } }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"rateLimit.action\" must be 'pause' or 'close', got 'cut'"],
+    [{ bind, rateLimit: { message: 5 } }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "message" in "rateLimit"; did you mean "messages"?'],
+    [{ bind, perMessageDeflate: 1 }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"perMessageDeflate" must be a boolean or an object, got number'],
+    [{ bind, perMessageDeflate: { level: 10 } }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"perMessageDeflate.level" must be an integer from 1 to 9, got 10'],
+    [{ bind, perMessageDeflate: { threshold: -1 } }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"perMessageDeflate.threshold" must be an integer from 0'],
+    [{ bind, perMessageDeflate: { treshold: 1 } }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', '"treshold" in "perMessageDeflate"; did you mean "threshold"?'],
+    [{ bind, origins: 5 }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"origins" must be a string or an array of strings, got number'],
+    [{ bind, origins: ['*', 5] }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"origins[1]" must be a string, got number'],
+    [{ bind, origins: 'app.example' }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"origins\" must be '*', 'null', or an origin such as 'https://app.example'"],
+    [{ bind, origins: ['*', 'https://a.example/'] }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"origins[1]" must be'],
+    [{ bind, origins: 'https://me@a.example' }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "got 'https://me@a.example'"],
+    [{ bind, origins: 'https://a.example:99999' }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "got 'https://a.example:99999'"],
+    [{ bind, trustProxy: true }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"trustProxy" must be an object, got boolean'],
+    [{ bind, trustProxy: {} }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"trustProxy.from" must be a string or an array of strings, got undefined'],
+    [{ bind, trustProxy: { from: [] } }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"trustProxy.from" must name at least one proxy'],
+    [{ bind, trustProxy: { from: ['unix', 'proxy.example'] } }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"trustProxy.from[1]\" must be an IP address, a network such as '10.0.0.0/8', or 'unix', got 'proxy.example'"],
+    [{ bind, trustProxy: { from: '10.0.0.0/33' } }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"trustProxy.from\" must be an IP address"],
+    [{ bind, trustProxy: { from: 'fd00::/129' } }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "got 'fd00::/129'"],
+    [{ bind, trustProxy: { from: '::1', header: 'X-Real-IP' } }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"trustProxy.header\" must be 'x-forwarded-for' or 'forwarded', got 'X-Real-IP'"],
+    [{ bind, trustProxy: { form: '::1' } }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', '"form" in "trustProxy"; did you mean "from"?'],
+    [{ bind, proxyProtocol: 1 }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"proxyProtocol" must be a boolean, got number'],
+    [{ bind, reusePort: 'yes' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"reusePort" must be a boolean, got string'],
     [{ bind, pings: 'yes' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"pings" must be a boolean, got string'],
     [{ bind, onWorker: {} }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"onWorker" must be a function, got an object'],
     [{ bind, path: 'chat' }, WSBrokerError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"path\" must be '*', or begin with '/'"],
@@ -84,14 +118,57 @@ describe('options', () => {
       [
         {
           bind, paths: ['*'], protocols: [], handshakeTimeout: 10_000, openTimeout: 10_000, maxHeaderSize: 16_384, maxPayload: 2 ** 20, idleTimeout: 120_000,
-          pings: true, closeTimeout: 5_000, maxBackpressure: 2 ** 20, overflow: 'close',
+          pings: true, closeTimeout: 5_000, maxBackpressure: 2 ** 20, overflow: 'close', maxLifetime: 0, rateLimit: undefined, origins: undefined,
+          trustProxy: undefined, proxyProtocol: false, reusePort: false, deflate: undefined,
           process: {
             ioThreads: 1, maxSendMemory: 2 ** 30, maxReceiveMemory: 2 ** 30, maxInFlight: { messages: 256, bytes: 2 ** 20, workerBytes: 2 ** 24 },
-            maxPendingUpgrades: 4096, concurrent: false, handlerTimeout: 30_000,
+            maxPendingUpgrades: 4096, maxConnections: undefined, maxConnectionsPerIp: undefined, maxChannelsPerSocket: undefined, maxChannelNameLength: undefined,
+            concurrent: false, handlerTimeout: 30_000,
           },
         },
       ],
     ]);
+  });
+
+  test('what_is_given_in_short_arrives_whole', async () => {
+    registerWorkerThread({});
+    const given = async (options) => {
+      await start({ bind, ...options });
+      return fake.callsOf('listen').at(-1)[0];
+    };
+    const listened = await given({
+      overflow: 'dropOldest', maxLifetime: 1000, rateLimit: { messages: 5 }, proxyProtocol: true, reusePort: true, perMessageDeflate: true,
+      trustProxy: { from: ['unix', '10.0.0.0/8', '::ffff:1.2.3.4', '10.0.0.0/8'] }, maxConnections: 7, maxConnectionsPerIp: 6, maxChannelsPerSocket: 5, maxChannelNameLength: 4,
+    });
+    assert.equal(listened.overflow, 'dropOldest');
+    assert.equal(listened.maxLifetime, 1000);
+    assert.deepEqual(listened.rateLimit, { messages: 5, bytes: undefined, burst: undefined, action: 'pause' });
+    assert.deepEqual([listened.proxyProtocol, listened.reusePort], [true, true]);
+    assert.deepEqual(listened.deflate, { threshold: 1024, level: 3 });
+    assert.deepEqual(listened.trustProxy, { from: ['10.0.0.0/8', '::ffff:1.2.3.4'], unix: true, header: 'x-forwarded-for' });
+    const { maxConnections, maxConnectionsPerIp, maxChannelsPerSocket, maxChannelNameLength } = listened.process;
+    assert.deepEqual([maxConnections, maxConnectionsPerIp, maxChannelsPerSocket, maxChannelNameLength], [7, 6, 5, 4]);
+    assert.equal((await given({ perMessageDeflate: false })).deflate, undefined);
+    assert.deepEqual((await given({ perMessageDeflate: { threshold: 0, level: 9 } })).deflate, { threshold: 0, level: 9 });
+    assert.deepEqual((await given({ origins: [] })).origins, []);
+    assert.deepEqual(
+      (await given({ origins: ['HTTPS://App.Example:443', 'http://a.example:80', 'http://a.example', 'https://*.A.example:8443', 'null', '*', 'Capacitor://LocalHost', 'https://bücher.example'] })).origins,
+      ['https://app.example', 'http://a.example', 'https://*.a.example:8443', 'null', '*', 'capacitor://localhost', 'https://xn--bcher-kva.example'],
+    );
+  });
+
+  test('an_option_of_the_process_that_was_off_or_differs_is_a_conflict', async () => {
+    registerWorkerThread({});
+    await start({ bind, maxConnections: 5 });
+    await start({ bind });
+    await start({ bind, maxConnections: 5 });
+    for (const [options, message] of [
+      [{ maxConnections: 6 }, 'start: "maxConnections" holds for the whole process and is 5 since an earlier start, got 6'],
+      [{ maxChannelNameLength: 6 }, 'start: "maxChannelNameLength" holds for the whole process and is off since an earlier start, got 6'],
+    ]) {
+      const error = await failure(start({ bind, ...options }));
+      assert.deepEqual([error.code, error.message], ['ERR_WSBROKER_CONFLICT', message]);
+    }
   });
 
   test('shutdown_looks_at_its_arguments_too', async () => {

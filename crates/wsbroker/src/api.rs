@@ -7,7 +7,10 @@ use std::{future::Future, time::Duration};
 
 use napi::{Env, bindgen_prelude::Object};
 use napi_derive::napi;
-use wsbroker_core::{Bind, Broker, CloseCode, Config, InFlight, ListenerConfig, Overflow, SocketLimits};
+use wsbroker_core::{
+    Bind, Broker, Cidr, CloseCode, Config, DeflateConfig, ForwardedHeader, InFlight, ListenerConfig, Overflow,
+    RateAction, RateLimit, SocketLimits, TrustProxy,
+};
 
 use crate::{
     error::Failure,
@@ -41,13 +44,56 @@ pub struct NativeProcessOptions {
     pub max_in_flight: NativeInFlight,
     /// Connections between accept and 101.
     pub max_pending_upgrades: f64,
+    /// Connections at once; absent is unlimited, as in the next three.
+    pub max_connections: Option<f64>,
+    /// Connections at once from one address.
+    pub max_connections_per_ip: Option<f64>,
+    /// Channels that one socket may be in.
+    pub max_channels_per_socket: Option<f64>,
+    /// Bytes of a channel's name.
+    pub max_channel_name_length: Option<f64>,
     /// Told to the workers: whether a socket's handlers run at the same time.
     pub concurrent: bool,
     /// Told to the workers; 0 = off.
     pub handler_timeout: f64,
 }
 
-/// Everything `listen` takes; every default is filled in.
+/// Proxies that are believed.
+#[napi(object)]
+pub struct NativeTrustProxy {
+    /// Networks.
+    pub from: Vec<String>,
+    /// Whoever comes through a unix socket, too.
+    pub unix: bool,
+    /// Where they write the client's address.
+    #[napi(ts_type = "'x-forwarded-for' | 'forwarded'")]
+    pub header: String,
+}
+
+/// Compression of messages.
+#[napi(object)]
+pub struct NativeDeflate {
+    /// Bytes from which on a message is compressed.
+    pub threshold: f64,
+    /// 1 to 9.
+    pub level: u32,
+}
+
+/// What one socket may send.
+#[napi(object)]
+pub struct NativeRateLimit {
+    /// A second; absent is unlimited.
+    pub messages: Option<f64>,
+    /// A second; absent is unlimited.
+    pub bytes: Option<f64>,
+    /// How many messages may come at once; absent is a second's worth.
+    pub burst: Option<f64>,
+    /// What happens above it.
+    #[napi(ts_type = "'pause' | 'close'")]
+    pub action: String,
+}
+
+/// Everything `listen` takes; every default is filled in, and what is absent is off.
 #[napi(object)]
 pub struct NativeListenOptions {
     /// `host:port`, `[v6]:port` or `unix:/path`.
@@ -73,8 +119,22 @@ pub struct NativeListenOptions {
     /// Bytes in the outbox from which on `overflow` applies.
     pub max_backpressure: f64,
     /// What happens then.
-    #[napi(ts_type = "'close' | 'dropNewest'")]
+    #[napi(ts_type = "'close' | 'dropNewest' | 'dropOldest'")]
     pub overflow: String,
+    /// How long a connection may live; 0 = off.
+    pub max_lifetime: f64,
+    /// How much it may send.
+    pub rate_limit: Option<NativeRateLimit>,
+    /// Values of `Origin` that are let in.
+    pub origins: Option<Vec<String>>,
+    /// Proxies that are believed.
+    pub trust_proxy: Option<NativeTrustProxy>,
+    /// Whether connections begin with a PROXY protocol header.
+    pub proxy_protocol: bool,
+    /// Whether other processes may listen on the same port.
+    pub reuse_port: bool,
+    /// Compression of messages.
+    pub deflate: Option<NativeDeflate>,
     /// What the process has once.
     pub process: NativeProcessOptions,
 }
@@ -128,41 +188,80 @@ fn process_options(options: &NativeProcessOptions) -> ProcessOptions {
             worker_bytes: size(options.max_in_flight.worker_bytes),
         },
         max_pending_upgrades: size(options.max_pending_upgrades),
-        ..Config::default()
+        max_connections: options.max_connections.map(size),
+        max_connections_per_ip: options.max_connections_per_ip.map(size),
+        max_channels_per_socket: options.max_channels_per_socket.map(size),
+        max_channel_name_length: options.max_channel_name_length.map(size),
     };
     ProcessOptions { config, concurrent: options.concurrent, handler_timeout: options.handler_timeout as u32 }
 }
 
 fn listener_config(options: NativeListenOptions) -> std::result::Result<ListenerConfig, Failure> {
-    let idle = milliseconds(options.idle_timeout);
-    let overflow = match options.overflow.as_str() {
-        "close" => Overflow::Close,
-        "dropNewest" => Overflow::DropNewest,
-        other => {
-            return Err(Failure::wrong_value(
-                "start",
-                "overflow",
-                "'close' or 'dropNewest'",
-                format_args!("'{other}'"),
-            ));
-        }
-    };
+    let duration = |number: f64| Some(milliseconds(number)).filter(|duration| !duration.is_zero());
     Ok(ListenerConfig {
         paths: options.paths,
         protocols: options.protocols,
         handshake_timeout: milliseconds(options.handshake_timeout),
         open_timeout: milliseconds(options.open_timeout),
         max_header_size: size(options.max_header_size),
+        origins: options.origins,
+        trust_proxy: options.trust_proxy.map(trust_proxy).transpose()?,
+        proxy_protocol: options.proxy_protocol,
+        reuse_port: options.reuse_port,
+        deflate: options
+            .deflate
+            .map(|deflate| DeflateConfig { threshold: size(deflate.threshold), level: deflate.level as u8 }),
         limits: SocketLimits {
             max_payload: size(options.max_payload),
-            idle_timeout: (!idle.is_zero()).then_some(idle),
+            idle_timeout: duration(options.idle_timeout),
             pings: options.pings,
             close_timeout: milliseconds(options.close_timeout),
             max_backpressure: size(options.max_backpressure),
-            overflow,
-            ..SocketLimits::default()
+            overflow: one_of(
+                "overflow",
+                &options.overflow,
+                &[
+                    ("close", Overflow::Close),
+                    ("dropNewest", Overflow::DropNewest),
+                    ("dropOldest", Overflow::DropOldest),
+                ],
+            )?,
+            max_lifetime: duration(options.max_lifetime),
+            rate_limit: options.rate_limit.map(rate_limit).transpose()?,
         },
         ..ListenerConfig::new(options.bind.parse::<Bind>()?)
+    })
+}
+
+fn trust_proxy(options: NativeTrustProxy) -> std::result::Result<TrustProxy, Failure> {
+    let network = |text: &String| {
+        text.parse::<Cidr>().map_err(|_| {
+            let expected = "an IP address, a network such as '10.0.0.0/8', or 'unix'";
+            Failure::wrong_value("start", "trustProxy.from", expected, format_args!("'{text}'"))
+        })
+    };
+    let headers = [("x-forwarded-for", ForwardedHeader::XForwardedFor), ("forwarded", ForwardedHeader::Forwarded)];
+    Ok(TrustProxy {
+        from: options.from.iter().map(network).collect::<std::result::Result<_, _>>()?,
+        unix: options.unix,
+        header: one_of("trustProxy.header", &options.header, &headers)?,
+    })
+}
+
+fn rate_limit(options: NativeRateLimit) -> std::result::Result<RateLimit, Failure> {
+    let actions = [("pause", RateAction::Pause), ("close", RateAction::Close)];
+    Ok(RateLimit {
+        messages: options.messages.map(|messages| messages as u32),
+        bytes: options.bytes.map(|bytes| bytes as u64),
+        burst: options.burst.map(|burst| burst as u32),
+        action: one_of("rateLimit.action", &options.action, &actions)?,
+    })
+}
+
+fn one_of<T: Copy>(name: &str, given: &str, known: &[(&str, T)]) -> std::result::Result<T, Failure> {
+    known.iter().find(|(text, _)| *text == given).map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<String> = known.iter().map(|(text, _)| format!("'{text}'")).collect();
+        Failure::wrong_value("start", name, &names.join(" or "), format_args!("'{given}'"))
     })
 }
 

@@ -68,6 +68,10 @@ impl ProcessOptions {
             ("maxInFlight.bytes", a.in_flight.bytes != b.in_flight.bytes),
             ("maxInFlight.workerBytes", a.in_flight.worker_bytes != b.in_flight.worker_bytes),
             ("maxPendingUpgrades", a.max_pending_upgrades != b.max_pending_upgrades),
+            ("maxConnections", a.max_connections != b.max_connections),
+            ("maxConnectionsPerIp", a.max_connections_per_ip != b.max_connections_per_ip),
+            ("maxChannelsPerSocket", a.max_channels_per_socket != b.max_channels_per_socket),
+            ("maxChannelNameLength", a.max_channel_name_length != b.max_channel_name_length),
             ("handlers", self.concurrent != other.concurrent),
             ("handlerTimeout", self.handler_timeout != other.handler_timeout),
         ];
@@ -232,6 +236,9 @@ mod tests {
         let mut other = options.clone();
         other.config.in_flight.bytes += 1;
         assert_eq!(options.difference(&other), Some("maxInFlight.bytes"));
+        let mut other = options.clone();
+        other.config.max_connections_per_ip = Some(1);
+        assert_eq!(options.difference(&other), Some("maxConnectionsPerIp"));
         let other = ProcessOptions { concurrent: true, ..options.clone() };
         assert_eq!(options.difference(&other), Some("handlers"));
     }

@@ -69,6 +69,70 @@ pub enum ListenError {
     ShuttingDown,
 }
 
+/// What is wrong with certificates and keys. `pair` counts from 0.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum TlsError {
+    /// There is no pair at all.
+    #[error("there is no certificate and no key")]
+    NoPair,
+    /// There is no certificate in the PEM.
+    #[error("cert[{pair}]: there is no certificate in it")]
+    NoCertificate {
+        /// Of which pair.
+        pair: usize,
+    },
+    /// The PEM or the certificate in it cannot be read.
+    #[error("cert[{pair}]: the certificate cannot be read: {reason}")]
+    BadCertificate {
+        /// Of which pair.
+        pair: usize,
+        /// What was found.
+        reason: String,
+    },
+    /// There is no private key in the PEM.
+    #[error("key[{pair}]: there is no private key in it")]
+    NoKey {
+        /// Of which pair.
+        pair: usize,
+    },
+    /// The key is protected by a password.
+    #[error("key[{pair}]: encrypted keys are not supported; decrypt it first, as with `openssl pkey`")]
+    EncryptedKey {
+        /// Of which pair.
+        pair: usize,
+    },
+    /// The PEM or the key in it cannot be read, or is of an unsupported kind.
+    #[error("key[{pair}]: the private key cannot be used: {reason}")]
+    BadKey {
+        /// Of which pair.
+        pair: usize,
+        /// What was found.
+        reason: String,
+    },
+    /// The key is not that of the certificate.
+    #[error("key[{pair}] does not belong to cert[{pair}]")]
+    KeyMismatch {
+        /// Which pair.
+        pair: usize,
+    },
+    /// The certificates of the authorities cannot be read, or there are none.
+    #[error("ca: {reason}")]
+    BadCa {
+        /// What was found.
+        reason: String,
+    },
+    /// Clients are asked for certificates, but none could ever be verified.
+    #[error("asking clients for a certificate needs `ca`, the authorities that they come from")]
+    RequestCertWithoutCa,
+    /// The listener was opened without TLS.
+    #[error("the address is not encrypted: it was opened without `tls`")]
+    Plain,
+    /// The system gave no random numbers.
+    #[error("cannot set up encryption: {0}")]
+    System(String),
+}
+
 /// Why a worker did not take a batch.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -123,6 +123,11 @@ pub struct OpenRequest {
     pub protocols: Vec<String>,
     /// Whether the connection is encrypted.
     pub secure: bool,
+    /// The client's certificate (DER), where [`TlsPem::request_cert`](crate::TlsPem::request_cert) asks for one and it has one.
+    pub client_certificate: Option<Vec<u8>>,
+    /// Whether that certificate comes from one of our authorities and is valid. Always true for a certificate unless
+    /// [`TlsPem::reject_unauthorized`](crate::TlsPem::reject_unauthorized) is off.
+    pub client_certificate_authorized: bool,
 }
 
 /// The way back from a worker to a connection that waits for its verdict.

@@ -20,6 +20,7 @@ mod metrics;
 mod registry;
 mod shard;
 mod sys;
+mod tls;
 mod worker;
 
 pub use broker::{Broker, ShutdownReport, WorkerHandle};
@@ -28,11 +29,12 @@ pub use config::{
     SocketLimits, TrustProxy,
 };
 pub use cork::{Cork, SendOutcome, Staged};
-pub use error::{BindError, CidrError, DeliverError, ListenError, StartError};
+pub use error::{BindError, CidrError, DeliverError, ListenError, StartError, TlsError};
 pub use event::{Accept, Batch, Event, EventKind, LateVerdict, Open, OpenReply, OpenRequest, Payload, Reject};
 pub use front::Listener;
 pub use ids::{SocketId, WorkerId};
 pub use metrics::{CloseCause, DropCause, RejectCause};
 pub use registry::{Socket, Token};
+pub use tls::{TlsConfig, TlsPem, TlsVersion};
 pub use worker::{Handlers, Worker};
 pub use wsbroker_proto::{CloseCode, MessageKind};

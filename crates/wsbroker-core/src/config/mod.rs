@@ -9,6 +9,7 @@ pub use self::{
     bind::Bind,
     proxy::{Cidr, ForwardedHeader, TrustProxy},
 };
+use crate::tls::TlsConfig;
 
 /// Settings of a whole broker.
 #[derive(Clone, Debug)]
@@ -91,6 +92,8 @@ pub struct ListenerConfig {
     pub trust_proxy: Option<TrustProxy>,
     /// Every connection begins with a PROXY protocol header, version 1 or 2; one without it is cut. Default false.
     pub proxy_protocol: bool,
+    /// Encryption, of the whole address. Default `None`: off.
+    pub tls: Option<TlsConfig>,
     /// Lets other processes listen on the same TCP port too, where the system can share connections out among them. Default false.
     pub reuse_port: bool,
     /// Compression of messages (RFC 7692). Default `None`: off.
@@ -113,6 +116,7 @@ impl ListenerConfig {
             origins: None,
             trust_proxy: None,
             proxy_protocol: false,
+            tls: None,
             reuse_port: false,
             deflate: None,
             limits: SocketLimits::default(),

@@ -88,6 +88,10 @@ fn begin<T: Transport>(broker: &Arc<Inner>, address: &Arc<Address>, stream: T, p
 /// Says no before anything was read. Nothing here waits: the answer is a task of its own, of which there are only so many.
 fn turn_away<T: Transport>(broker: &Arc<Inner>, address: &Arc<Address>, stream: T, refusal: Refusal) {
     broker.metrics.rejected.count(refusal.cause);
+    if address.is_encrypted() {
+        // It could not read the answer, and a handshake is dear.
+        return;
+    }
     if let Some(answering) = broker.front.answer() {
         let timeout = address.handshake_timeout;
         tokio::spawn(async move {

@@ -23,6 +23,7 @@ use super::{
 use crate::{
     config::{Bind, ListenerConfig},
     error::ListenError,
+    tls::TlsConfig,
 };
 
 /// The path that stands for every path no other listener owns.
@@ -44,6 +45,8 @@ pub(super) struct Address {
     /// From accept to the end of the request; also what writing an answer may take.
     pub(super) handshake_timeout: Duration,
     pub(super) max_header_size: usize,
+    /// What handshakes use from now on; `None` for an address that is not encrypted.
+    tls: Option<Mutex<TlsConfig>>,
     /// `None` once released.
     acceptor: Mutex<Option<Acceptor>>,
     /// Somebody runs the accept loop.
@@ -126,6 +129,7 @@ impl Address {
             local: acceptor.local().clone(),
             handshake_timeout: config.handshake_timeout,
             max_header_size: config.max_header_size,
+            tls: config.tls.clone().map(Mutex::new),
             acceptor: Mutex::new(Some(acceptor)),
             accepting: AtomicBool::new(false),
             released: watch::Sender::new(false),
@@ -151,10 +155,27 @@ impl Address {
         if config.max_header_size != self.max_header_size {
             return conflict("max_header_size");
         }
+        if config.tls != self.tls() {
+            return conflict("tls");
+        }
         for path in &config.paths {
             routes.insert(path.clone(), Arc::clone(service));
         }
         Ok(())
+    }
+
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// What a handshake that begins now uses.
+    pub(super) fn tls(&self) -> Option<TlsConfig> {
+        self.tls.as_ref().map(|tls| tls.lock().clone())
+    }
+
+    /// False when the address is not encrypted.
+    pub(super) fn reload_tls(&self, tls: TlsConfig) -> bool {
+        self.tls.as_ref().map(|old| *old.lock() = tls).is_some()
     }
 
     /// Looks a request's path up: exactly, then under `*`.

@@ -17,8 +17,9 @@ use super::{
 use crate::{
     broker::{Broker, Inner},
     config::ListenerConfig,
-    error::ListenError,
+    error::{ListenError, TlsError},
     shard::Command,
+    tls::TlsConfig,
 };
 
 /// Some paths on one address. Several listeners may share an address with different paths.
@@ -84,19 +85,20 @@ impl Listener {
         self.local_addr().map_or(0, |address| address.port())
     }
 
-    /// Where clients on this machine reach it: `ws://127.0.0.1:9000`, `ws://[::1]:9000`, `ws+unix:/run/chat.sock`. An unspecified address is
-    /// shown as it was bound.
+    /// Where clients on this machine reach it: `ws://127.0.0.1:9000`, `wss://[::1]:9000`, `ws+unix:/run/chat.sock`, `wss+unix:/run/chat.sock`. An
+    /// unspecified address is shown as the loopback.
     #[must_use]
     pub fn url(&self) -> String {
+        let scheme = if self.address.is_encrypted() { "wss" } else { "ws" };
         match self.address.local {
             // Nobody can connect to "all addresses", but a client on this machine can to its loopback.
             Local::Tcp(address) if address.ip().is_unspecified() => {
                 let loopback: IpAddr =
                     if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
-                format!("ws://{}", SocketAddr::new(loopback, address.port()))
+                format!("{scheme}://{}", SocketAddr::new(loopback, address.port()))
             }
-            Local::Tcp(address) => format!("ws://{address}"),
-            Local::Unix(_) => format!("ws+unix:{}", self.shown),
+            Local::Tcp(address) => format!("{scheme}://{address}"),
+            Local::Unix(_) => format!("{scheme}+unix:{}", self.shown),
         }
     }
 
@@ -105,6 +107,15 @@ impl Listener {
     pub async fn close(&self) {
         self.stop();
         self.service.endpoint.emptied().await;
+    }
+
+    /// Replaces certificates, keys and what is asked of clients, for the whole address. Handshakes that begin from now on use the new ones;
+    /// connections stay as they are.
+    ///
+    /// # Errors
+    /// [`TlsError::Plain`] when the address is not encrypted.
+    pub fn reload_tls(&self, tls: TlsConfig) -> Result<(), TlsError> {
+        if self.address.reload_tls(tls) { Ok(()) } else { Err(TlsError::Plain) }
     }
 
     fn stop(&self) {

@@ -164,6 +164,8 @@ impl Request {
             method: self.method,
             protocols,
             secure: false,
+            client_certificate: None,
+            client_certificate_authorized: false,
         }
     }
 }

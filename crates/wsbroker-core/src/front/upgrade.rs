@@ -44,6 +44,9 @@ enum Out {
 /// deadline of the arrival.
 pub(super) async fn run<T: Transport>(arrival: Arrival, stream: T) {
     // What a proxy says about the client comes before everything else; then encryption, of a stream that is another from there on; then HTTP.
+    if arrival.address.is_encrypted() {
+        return arrival.reject(RejectCause::Tls);
+    }
     serve(arrival, stream).await;
 }
 

@@ -242,7 +242,7 @@ impl Broker {
                 receive: AtomicUsize::new(0),
             },
             metrics: Metrics::default(),
-            front: Front::new(config.max_pending_upgrades),
+            front: Front::new(&config),
             shards: shards.into_boxed_slice(),
             endpoints: AtomicU32::new(0),
             closing: AtomicBool::new(false),

@@ -16,7 +16,7 @@ use crate::{
     config::Overflow,
     dispatch::WorkerEntry,
     event::EventKind,
-    front::Endpoint,
+    front::{Endpoint, Seat},
     ids::{SocketId, WorkerId},
     registry::{Awaited, Socket, SocketState},
     worker::Handlers,
@@ -31,6 +31,8 @@ pub(super) struct Connection {
     pub(super) worker: Option<Arc<WorkerEntry>>,
     /// `None` until the 101 may be written.
     pub(super) stream: Option<Stream>,
+    /// Comes with the stream, and is given back with it.
+    seat: Option<Seat>,
     pub(super) parser: Parser,
     pub(super) outbox: Outbox,
     /// Bytes that were read but may not be parsed before there is room.
@@ -108,6 +110,7 @@ impl Connection {
             endpoint,
             worker,
             stream: None,
+            seat: None,
             parser: Parser::new(Role::Server),
             outbox: Outbox::default(),
             leftover: Vec::new(),
@@ -148,8 +151,9 @@ impl Connection {
     // --- the beginning ------------------------------------------------------------------------------------------------------------
 
     /// The connection is in: from now on it has a stream. `head` goes out before what waits.
-    pub(super) fn attach(&mut self, ctx: &mut Context, stream: Stream, head: Vec<u8>, rest: Vec<u8>) {
+    pub(super) fn attach(&mut self, ctx: &mut Context, stream: Stream, head: Vec<u8>, rest: Vec<u8>, seat: Seat) {
         self.stream = Some(stream);
+        self.seat = Some(seat);
         self.account(ctx, |outbox, _| outbox.push_front(head));
         self.leftover = rest;
         self.last_seen = ctx.now();

@@ -480,9 +480,9 @@ impl Shard {
 
     fn attach(&mut self, place: Place, attach: Attach) {
         let Some(connection) = self.connections.find(place) else { return };
-        let Attach { mut stream, head, rest } = attach;
+        let Attach { mut stream, head, rest, seat } = attach;
         let registered = stream.register(self.poll.registry(), Token(place.slot as usize));
-        connection.attach(&mut self.ctx, stream, head, rest);
+        connection.attach(&mut self.ctx, stream, head, rest, seat);
         if let Err(error) = registered {
             tracing::warn!(%error, "cannot watch a connection");
             connection.cut(&mut self.ctx);

@@ -49,6 +49,7 @@ pub(crate) struct Front {
     admission: Arc<Admission>,
     /// Connections between accept and verdict.
     pending: Arc<Semaphore>,
+    max_pending: usize,
     /// Questions that no worker has answered, also of connections that have gone.
     asking: Arc<Semaphore>,
     /// Connections that are being told no.
@@ -70,6 +71,7 @@ impl Front {
         Self {
             admission: Arc::new(Admission::new(config.max_connections, config.max_connections_per_ip)),
             pending: Arc::new(Semaphore::new(permits)),
+            max_pending: permits,
             asking: Arc::new(Semaphore::new(permits.saturating_mul(4).clamp(MIN_ANSWERS, Semaphore::MAX_PERMITS))),
             answering: Arc::new(Semaphore::new(permits.max(MIN_ANSWERS))),
             state: Mutex::default(),
@@ -135,6 +137,11 @@ impl Front {
             state.addresses.retain(|known| !Arc::ptr_eq(known, address));
         }
         true
+    }
+
+    /// Connections between accept and verdict.
+    pub(crate) fn pending_upgrades(&self) -> usize {
+        self.max_pending - self.pending.available_permits()
     }
 
     /// A place among all connections; held to the end of the connection.

@@ -158,6 +158,11 @@ impl Fifo {
         std::mem::swap(&mut self.inner.lock().commands, into);
     }
 
+    /// Commands that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.inner.lock().commands.len()
+    }
+
     /// True when the queue is empty, and then the next push wakes the shard.
     pub(crate) fn park(&self) -> bool {
         let mut inner = self.inner.lock();

@@ -18,6 +18,7 @@ use crate::{
     event::EventKind,
     front::{Endpoint, Seat},
     ids::{SocketId, WorkerId},
+    metrics::{CloseCause, DropCause},
     registry::{Awaited, Socket, SocketState},
     worker::Handlers,
 };
@@ -69,6 +70,8 @@ pub(super) struct Connection {
     left: bool,
     /// How it ends once the handlers at work have settled.
     ending: Option<Box<Ending>>,
+    /// Why it ends: what came first.
+    cause: Option<CloseCause>,
 }
 
 /// Where a connection stands. Only this module moves it forward.
@@ -100,7 +103,16 @@ pub(super) enum Pause {
 #[derive(Debug)]
 pub(super) enum Ending {
     Peer(Option<CloseCode>, Box<str>),
-    Failure(CloseCode),
+    Failure(CloseCause, CloseCode),
+}
+
+impl Ending {
+    fn cause(&self) -> CloseCause {
+        match self {
+            Self::Peer(..) => CloseCause::Peer,
+            Self::Failure(cause, _) => *cause,
+        }
+    }
 }
 
 impl Connection {
@@ -132,6 +144,7 @@ impl Connection {
             early_end: None,
             left: false,
             ending: None,
+            cause: None,
         }
     }
 
@@ -155,9 +168,11 @@ impl Connection {
         self.stream = Some(stream);
         self.seat = Some(seat);
         self.account(ctx, |outbox, _| outbox.push_front(head));
+        ctx.tally.flow.wire_in += rest.len() as u64;
         self.leftover = rest;
         self.last_seen = ctx.now();
         ctx.inner.sockets.opened();
+        ctx.tally.flow.opened += 1;
         match self.phase {
             Phase::Active => {
                 self.socket.set_state(SocketState::Open);
@@ -187,9 +202,7 @@ impl Connection {
     pub(super) fn enqueue(&mut self, ctx: &mut Context, arena: &Bytes, start: usize, end: usize, counted: bool) {
         let length = end - start;
         if self.phase != Phase::Active || self.write_dead {
-            if counted {
-                self.socket.sub_queued(length);
-            }
+            self.forgo(ctx, length, counted);
             return;
         }
         let limit = self.endpoint.limits.max_backpressure;
@@ -197,23 +210,20 @@ impl Connection {
             // What piled up within this turn is no fault of the client: let the kernel have its say first.
             self.flush(ctx);
             if self.phase != Phase::Active || self.write_dead {
-                if counted {
-                    self.socket.sub_queued(length);
-                }
+                self.forgo(ctx, length, counted);
                 return;
             }
             if self.outbox.len() >= limit {
                 match self.endpoint.limits.overflow {
                     Overflow::Close => {
-                        if counted {
-                            self.socket.sub_queued(length);
-                        }
-                        self.overflow(ctx);
+                        self.forgo(ctx, length, counted);
+                        self.overflow(ctx, CloseCause::MaxBackpressure);
                         return;
                     }
                     // `send` promised to queue what it counted; it looked at the limit itself.
                     Overflow::DropNewest if counted => {}
                     Overflow::DropNewest | Overflow::DropOldest => {
+                        ctx.tally.count_drop(DropCause::Newest);
                         self.socket.want_drain();
                         return;
                     }
@@ -223,11 +233,20 @@ impl Connection {
         if !counted {
             self.socket.add_queued(length);
         }
+        ctx.tally.message_out(length);
         let waits = self.blocked || self.stream.is_none();
         self.outbox.push(arena, start, end, waits, &mut ctx.spare);
         ctx.outbox_bytes += length;
         ctx.unflushed += length;
         self.mark_dirty(ctx);
+    }
+
+    /// A message that cannot go out any more.
+    fn forgo(&mut self, ctx: &mut Context, length: usize, counted: bool) {
+        ctx.tally.count_drop(DropCause::Gone);
+        if counted {
+            self.socket.sub_queued(length);
+        }
     }
 
     /// Writes what waits, as far as the kernel takes it.
@@ -237,7 +256,7 @@ impl Connection {
             return;
         }
         let before = self.outbox.len();
-        let written = self.outbox.write(stream, &mut ctx.spare);
+        let written = self.outbox.write(stream, &mut ctx.spare, &mut ctx.tally.flow.wire_out);
         ctx.settle_outbox(&self.socket, before, self.outbox.len());
         match written {
             Written::All => self.written_all(ctx),
@@ -339,7 +358,7 @@ impl Connection {
     /// The peer's end, without a close frame.
     pub(super) fn end_of_stream(&mut self, ctx: &mut Context) {
         if self.phase != Phase::Lingering {
-            self.ended(ctx, CloseCode::ABNORMAL, "");
+            self.ended(ctx, CloseCause::Lost, CloseCode::ABNORMAL, "");
             self.die(ctx);
         } else if self.fin_sent || self.write_dead {
             self.die(ctx);
@@ -353,7 +372,7 @@ impl Connection {
     // --- the end ------------------------------------------------------------------------------------------------------------------
 
     /// Starts the close handshake (RFC 6455 §7.1.2), behind what is queued.
-    pub(super) fn begin_close(&mut self, ctx: &mut Context, code: CloseCode, reason: &str) {
+    pub(super) fn begin_close(&mut self, ctx: &mut Context, cause: CloseCause, code: CloseCode, reason: &str) {
         if self.phase != Phase::Active {
             return;
         }
@@ -362,6 +381,7 @@ impl Connection {
             self.end_now(ctx);
             return;
         }
+        self.cause.get_or_insert(cause);
         self.phase = Phase::CloseSent;
         // As what comes behind it: discarded. Else it would pause the reading, and the peer's close frame would not be seen.
         self.held = None;
@@ -380,6 +400,7 @@ impl Connection {
     /// The peer brought it to an end. Our close frame goes out behind what the handlers of earlier messages send, if they settle within
     /// the close timeout; nothing is read meanwhile.
     pub(super) fn end_behind_handlers(&mut self, ctx: &mut Context, ending: Ending) {
+        self.cause.get_or_insert(ending.cause());
         self.ending = Some(Box::new(ending));
         if self.phase != Phase::Active {
             self.end_now(ctx);
@@ -410,7 +431,7 @@ impl Connection {
         self.deadline = 0;
         match self.ending.take().as_deref() {
             Some(Ending::Peer(code, reason)) => self.peer_closed(ctx, *code, reason),
-            Some(Ending::Failure(code)) => self.fail(ctx, *code),
+            Some(Ending::Failure(cause, code)) => self.fail(ctx, *cause, *code),
             None => {}
         }
     }
@@ -431,21 +452,21 @@ impl Connection {
                 outbox.push_close(code, "", spare);
             });
         }
-        self.linger(ctx, code.unwrap_or(CloseCode::NO_STATUS), reason);
+        self.linger(ctx, CloseCause::Peer, code.unwrap_or(CloseCode::NO_STATUS), reason);
     }
 
     /// Fails the connection (RFC 6455 §7.1.7): a close frame with this code, and nothing more is taken from the peer.
-    pub(super) fn fail(&mut self, ctx: &mut Context, code: CloseCode) {
+    pub(super) fn fail(&mut self, ctx: &mut Context, cause: CloseCause, code: CloseCode) {
         if self.phase == Phase::Active {
             self.account(ctx, |outbox, spare| {
                 outbox.push_close(Some(code), "", spare);
             });
         }
-        self.linger(ctx, code, "");
+        self.linger(ctx, cause, code, "");
     }
 
     /// Closes a slow socket (1013): what it has not read is dropped, so that the close frame comes soon and memory is free at once.
-    pub(super) fn overflow(&mut self, ctx: &mut Context) {
+    pub(super) fn overflow(&mut self, ctx: &mut Context, cause: CloseCause) {
         if self.phase == Phase::Dead {
             return;
         }
@@ -456,20 +477,20 @@ impl Connection {
                 outbox.push_close(Some(CloseCode::TRY_AGAIN), "too slow", spare);
             }
         });
-        self.linger(ctx, CloseCode::TRY_AGAIN, "too slow");
+        self.linger(ctx, cause, CloseCode::TRY_AGAIN, "too slow");
     }
 
     /// Cuts the connection without a word.
-    pub(super) fn cut(&mut self, ctx: &mut Context) {
-        self.ended(ctx, CloseCode::ABNORMAL, "");
+    pub(super) fn cut(&mut self, ctx: &mut Context, cause: CloseCause) {
+        self.ended(ctx, cause, CloseCode::ABNORMAL, "");
         self.die(ctx);
     }
 
-    fn linger(&mut self, ctx: &mut Context, code: CloseCode, reason: &str) {
+    fn linger(&mut self, ctx: &mut Context, cause: CloseCause, code: CloseCode, reason: &str) {
         if matches!(self.phase, Phase::Lingering | Phase::Dead) {
             return;
         }
-        self.ended(ctx, code, reason);
+        self.ended(ctx, cause, code, reason);
         self.phase = Phase::Lingering;
         self.ending = None;
         self.leftover = Vec::new();
@@ -484,10 +505,11 @@ impl Connection {
     }
 
     /// Handlers are told, once; before the 101 the telling waits for it.
-    fn ended(&mut self, ctx: &mut Context, code: CloseCode, reason: &str) {
+    fn ended(&mut self, ctx: &mut Context, cause: CloseCause, code: CloseCode, reason: &str) {
         if matches!(self.phase, Phase::Lingering | Phase::Dead) {
             return;
         }
+        self.cause.get_or_insert(cause);
         self.socket.set_state(SocketState::Closed);
         self.held = None;
         if self.is_attached() {
@@ -500,6 +522,9 @@ impl Connection {
     /// The close event, and the end of its place among the open sockets.
     fn told(&mut self, ctx: &mut Context, code: CloseCode, reason: &str) {
         ctx.inner.sockets.closed();
+        ctx.tally.flow.closed += 1;
+        // There is one: whoever ends a connection says why.
+        ctx.tally.count_close(self.cause.unwrap_or(CloseCause::Lost));
         self.close_event(ctx, code, reason);
     }
 
@@ -531,6 +556,7 @@ impl Connection {
     pub(super) fn accepted_late(&mut self, ctx: &mut Context) {
         self.early_end = None;
         self.socket.set_state(SocketState::Closed);
+        ctx.tally.count_close(CloseCause::BeforeOpen);
         self.close_event(ctx, CloseCode::ABNORMAL, "");
         self.die(ctx);
     }
@@ -598,7 +624,10 @@ impl Connection {
         self.timer = 0;
         match self.phase {
             Phase::Dead => {}
-            Phase::CloseSent | Phase::Lingering => self.cut(ctx),
+            Phase::CloseSent | Phase::Lingering => {
+                ctx.tally.count_close(CloseCause::CloseTimeout);
+                self.cut(ctx, CloseCause::CloseTimeout);
+            }
             Phase::Active if self.ending.is_some() => self.end_now(ctx),
             Phase::Active => {
                 if self.paused != Pause::No || self.readable {
@@ -620,7 +649,7 @@ impl Connection {
                         self.set_timer(ctx, next);
                     }
                 } else {
-                    self.cut(ctx);
+                    self.cut(ctx, CloseCause::IdleTimeout);
                 }
             }
         }

@@ -8,8 +8,9 @@ use bytes::Bytes;
 
 use super::{
     batches::MessageBytes,
-    connection::{Connection, Ending, Pause, Phase},
+    connection::{Connection, Pause, Phase},
     context::Context,
+    ending::Ending,
 };
 use crate::{
     event::{self, OVERHEAD},

@@ -4,9 +4,11 @@
 //! dirty, look at the clock. Nothing here waits for anything but the poll.
 
 mod batches;
+mod clock;
 mod command;
 mod connection;
 mod context;
+mod ending;
 mod inbound;
 mod migrate;
 mod outbox;

@@ -48,6 +48,14 @@ function wrongTypes() {
   throws(() => native.sendToChannel('c', 'x', { to: 1 }), Error, 'ERR_WSBROKER_UNKNOWN_OPTION', 'sendToChannel: unknown option "to"; known are exclude, compress');
   throws(() => native.sendToChannel('c', 'x', { exclude: [1, '2'] }), TypeError, TYPE, 'sendToChannel: "options.exclude" must be a number or an array of numbers, got string');
   throws(() => native.sendToChannel('c', 'x', { compress: 1 }), TypeError, TYPE, 'sendToChannel: "options.compress" must be a boolean, got number');
+  throws(() => native.send(1, 'x', 5), TypeError, TYPE, 'send: "options" must be an object, got number');
+  throws(() => native.send(1, 'x', null), TypeError, TYPE, 'send: "options" must be an object, got null');
+  throws(() => native.send(1, 'x', { compress: 'yes' }), TypeError, TYPE, 'send: "options.compress" must be a boolean, got string');
+  throws(() => native.send(1, 'x', { compres: true }), Error, 'ERR_WSBROKER_UNKNOWN_OPTION', 'send: unknown option "compres"; did you mean "compress"?');
+  throws(() => native.send(1, 'x', { exclude: 1 }), Error, 'ERR_WSBROKER_UNKNOWN_OPTION', 'send: unknown option "exclude"; known are compress');
+  native.send(1, 'x', undefined);
+  native.send(1, 'x', { compress: undefined });
+  native.sendToChannel('c', 'x', undefined);
   throws(() => native.close(1, '1000'), TypeError, TYPE, 'close: "code" must be a number, got string');
   throws(() => native.close(1, 1000, 5), TypeError, TYPE, 'close: "reason" must be a string, got number');
 }

@@ -17,7 +17,7 @@ use crate::{
 type Result<'s> = std::result::Result<Value<'s>, Failure>;
 
 macro_rules! functions {
-    ($($function:ident as $name:literal with $arguments:literal;)*) => {
+    ($($function:ident as $name:literal with $arguments:literal $(of $given:ident)?;)*) => {
         /// Adds every function of this module to the exports.
         pub(crate) fn register(env: Env<'_>, exports: Value<'_>) -> std::result::Result<(), Failed> {
             $({
@@ -25,8 +25,8 @@ macro_rules! functions {
                 impl Function<$arguments> for Raw {
                     const NAME: &'static str = $name;
                     #[inline]
-                    fn call<'s>(env: Env<'s>, arguments: [Value<'s>; $arguments]) -> Result<'s> {
-                        $function(env, arguments)
+                    fn call<'s>(env: Env<'s>, arguments: [Value<'s>; $arguments], _given: usize) -> Result<'s> {
+                        $function(env, arguments $(, functions!(@$given _given))?)
                     }
                 }
                 env.export::<Raw, $arguments>(exports)?;
@@ -34,11 +34,12 @@ macro_rules! functions {
             Ok(())
         }
     };
+    (@given $given:expr) => { $given };
 }
 
 functions! {
-    send as "send" with 2;
-    send_to_channel as "sendToChannel" with 3;
+    send as "send" with 3 of given;
+    send_to_channel as "sendToChannel" with 3 of given;
     subscribe as "subscribe" with 2;
     unsubscribe as "unsubscribe" with 2;
     subscribe_many as "subscribeMany" with 2;
@@ -69,7 +70,9 @@ functions! {
     slot_token as "slotToken" with 1;
 }
 
-fn send<'s>(env: Env<'s>, [id, data]: [Value<'s>; 2]) -> Result<'s> {
+fn send<'s>(env: Env<'s>, [id, data, options]: [Value<'s>; 3], given: usize) -> Result<'s> {
+    // First, since it may run JavaScript that sends.
+    let _compress = if given > 2 { convert::send_options(env, "send", options)? } else { None };
     let outcome = match socket_id(env, "send", "socketId", id)? {
         Some(id) => {
             cork::command(env, |_, cork| stage(env, cork, "send", "data", data).map(|staged| cork.send(id, staged)))
@@ -89,13 +92,14 @@ fn send<'s>(env: Env<'s>, [id, data]: [Value<'s>; 2]) -> Result<'s> {
     Ok(env.int(result)?)
 }
 
-fn send_to_channel<'s>(env: Env<'s>, [name, data, options]: [Value<'s>; 3]) -> Result<'s> {
+fn send_to_channel<'s>(env: Env<'s>, [name, data, options]: [Value<'s>; 3], given: usize) -> Result<'s> {
     const CALL: &str = "sendToChannel";
     // First, since it may run JavaScript that sends.
-    let exclude = convert::exclude(env, CALL, options)?;
+    let options = if given > 2 { convert::publish_options(env, CALL, options)? } else { Default::default() };
+    let _compress = options.compress;
     let name = channel(env, CALL, "channel", name)?;
     let count = cork::command(env, |_, cork| {
-        stage(env, cork, CALL, "data", data).map(|staged| cork.publish(&name, staged, &exclude))
+        stage(env, cork, CALL, "data", data).map(|staged| cork.publish(&name, staged, &options.exclude))
     });
     let count = match count.transpose()? {
         Some(count) => count,

@@ -127,30 +127,58 @@ pub(crate) fn close_reason(
 /// RFC 6455, section 5.5: a control frame's 125 bytes without the code's two.
 const MAX_REASON: usize = 123;
 
-const PUBLISH_OPTIONS: [&str; 2] = ["exclude", "compress"];
+/// The options of `sendToChannel`.
+#[derive(Debug, Default)]
+pub(crate) struct PublishOptions {
+    /// Sockets that it shall not reach.
+    pub(crate) exclude: Vec<SocketId>,
+    /// Whether it is compressed; `None` by its size.
+    pub(crate) compress: Option<bool>,
+}
 
-/// The sockets in `options.exclude` of `sendToChannel`.
+/// The options of `sendToChannel`.
 ///
 /// # Errors
-/// `options`, or something in it, is of the wrong type.
-pub(crate) fn exclude(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Vec<SocketId>, Failure> {
+/// `options`, or something in it, is of the wrong type; a name that is not known.
+pub(crate) fn publish_options(env: Env<'_>, call: &str, options: Value<'_>) -> Result<PublishOptions, Failure> {
+    // Not ignored: who misspells `exclude` would send to whom he meant to leave out.
+    if !is_bag(env, call, options, &["exclude", "compress"])? {
+        return Ok(PublishOptions::default());
+    }
+    let compress = compress(env, call, options)?;
+    Ok(PublishOptions { exclude: exclude(env, call, options)?, compress })
+}
+
+/// `compress` in the options of `send`.
+///
+/// # Errors
+/// As [`publish_options`].
+pub(crate) fn send_options(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Option<bool>, Failure> {
+    if is_bag(env, call, options, &["compress"])? { compress(env, call, options) } else { Ok(None) }
+}
+
+/// Whether there are options at all, with names that are known.
+fn is_bag(env: Env<'_>, call: &str, options: Value<'_>, known: &[&str]) -> Result<bool, Failure> {
     if env.is_undefined(options) {
-        return Ok(Vec::new());
+        return Ok(false);
     }
     if !env.is_object(options) || env.is_array(options) {
         return Err(Failure::wrong_type(env, call, "options", "an object", options));
     }
-    for name in env.own_names(options)? {
-        if !PUBLISH_OPTIONS.contains(&name.as_str()) {
-            // Not ignored: who misspells `exclude` would send to whom he meant to leave out.
-            return Err(Failure::unknown_option(call, &name, &PUBLISH_OPTIONS));
-        }
+    match env.own_names(options)?.iter().find(|name| !known.contains(&name.as_str())) {
+        Some(odd) => Err(Failure::unknown_option(call, odd, known)),
+        None => Ok(true),
     }
-    if let Some(compress) = env.property(options, c"compress")? {
-        // Taken for later: messages are not compressed yet.
-        env.boolean_of(compress)
-            .ok_or_else(|| Failure::wrong_type(env, call, "options.compress", "a boolean", compress))?;
-    }
+}
+
+fn compress(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Option<bool>, Failure> {
+    let read = |value: Value<'_>| {
+        env.boolean_of(value).ok_or_else(|| Failure::wrong_type(env, call, "options.compress", "a boolean", value))
+    };
+    env.property(options, c"compress")?.map(read).transpose()
+}
+
+fn exclude(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Vec<SocketId>, Failure> {
     let Some(exclude) = env.property(options, c"exclude")? else { return Ok(Vec::new()) };
     let wrong =
         |value: Value<'_>| Failure::wrong_type(env, call, "options.exclude", "a number or an array of numbers", value);
@@ -194,6 +222,13 @@ pub(crate) fn open_request<'s>(env: Env<'s>, request: &OpenRequest) -> Result<Va
     env.set(object, "protocols", env.array(request.protocols.iter().map(|protocol| env.text(protocol)))?)?;
     env.set(object, "secure", env.boolean(request.secure)?)?;
     env.set(object, "remotePort", env.int(i32::from(request.remote_port))?)?;
+    if let Some(certificate) = &request.client_certificate {
+        // Its fingerprint is JavaScript's to make, where it is wanted.
+        let shown = env.object()?;
+        env.set(shown, "raw", env.buffer(certificate)?)?;
+        env.set(shown, "authorized", env.boolean(request.client_certificate_authorized)?)?;
+        env.set(object, "clientCertificate", shown)?;
+    }
     Ok(object)
 }
 

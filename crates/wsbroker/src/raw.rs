@@ -56,8 +56,9 @@ pub(crate) trait Function<const N: usize> {
     /// Its name in the exports.
     const NAME: &'static str;
 
-    /// Runs it. A failure is thrown.
-    fn call<'s>(env: Env<'s>, arguments: [Value<'s>; N]) -> Result<Value<'s>, Failure>;
+    /// Runs it. A failure is thrown. `given` is how many arguments there are; to look at it costs nothing, and to ask the engine whether one is
+    /// `undefined` does.
+    fn call<'s>(env: Env<'s>, arguments: [Value<'s>; N], given: usize) -> Result<Value<'s>, Failure>;
 }
 
 impl<'s> Env<'s> {
@@ -214,7 +215,7 @@ unsafe extern "C" fn enter<F: Function<N>, const N: usize>(
             )
         };
         check(status)?;
-        F::call(env, arguments)
+        F::call(env, arguments, count)
     };
     let failure = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(value)) => return value.0,

@@ -1,6 +1,7 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.createDispatcher = createDispatcher;
+const node_crypto_1 = require("node:crypto");
 const errors_cjs_1 = require("./errors.cjs");
 const lines_cjs_1 = require("./lines.cjs");
 const report_cjs_1 = require("./report.cjs");
@@ -13,6 +14,11 @@ const SPARE_LINES = 256;
 const NAMES = [
     'handleOpen', 'handleOpen', 'handleTextMessage', 'handleBinaryMessage', 'handleBinaryMessage', 'handleClose', 'handleDrain',
 ];
+/** As Node shows it: the SHA-256 of the certificate in pairs of digits. */
+function withFingerprint(certificate) {
+    const digits = (0, node_crypto_1.createHash)('sha256').update(certificate.raw).digest('hex').toUpperCase();
+    certificate.fingerprint256 = digits.replace(/..(?!$)/g, '$&:');
+}
 /** @param goodbye called when the addon says that the broker is gone, which only happens in threads of the user's own */
 function createDispatcher(native, table, goodbye) {
     const { self, handleOpen, handleTextMessage, handleBinaryMessage, handleClose, handleDrain } = table;
@@ -109,6 +115,8 @@ function createDispatcher(native, table, goodbye) {
     function open(id, slot, request) {
         let judgement = verdict_cjs_1.FORBIDDEN;
         try {
+            if (request.clientCertificate !== undefined)
+                withFingerprint(request.clientCertificate);
             const verdict = handleOpen === undefined ? true : handleOpen.call(self, id, request.ip, request.headers, request);
             if ((0, report_cjs_1.isThenable)(verdict)) {
                 const line = takeLine();

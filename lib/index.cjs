@@ -27,13 +27,14 @@ Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: functio
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `options` is missing, `bind` is no string, or another option has the wrong type
  * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARG_VALUE, ERR_WSBROKER_UNKNOWN_OPTION, ERR_WSBROKER_INVALID_BIND: an option that cannot be
+ * @throws {WSBrokerError} ERR_WSBROKER_TLS: a certificate, a key, or their file is no good
  * @throws {WSBrokerError} ERR_WSBROKER_BIND: the system does not give the address
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: a process-wide option, `workerPath` or `threads` differs from an earlier call's, or a path is taken on that address
  * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND: no file is there
  * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a worker threw or ended before it was ready; its own error is the `cause`
  * @throws {WSBrokerError} ERR_WSBROKER_NO_WORKER: without `workerPath`, and no worker is registered
  * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: with `workerPath`, from inside a worker of the pool
- * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: a Unix socket where the system has none
+ * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: a Unix socket or `reusePort` where the system has none
  * @throws {WSBrokerError} ERR_WSBROKER_SHUTDOWN: {@link shutdown} was called meanwhile
  *
  * @example
@@ -100,8 +101,10 @@ async function shutdown(options) {
  *
  * @param socketId as `handleOpen` got it
  * @param data a string is sent as a text message, bytes as a binary one; the bytes are copied at once
+ * @param options `compress`: whether it is compressed where the client can take it, by default if it is long enough
  * @returns 1: queued, which does not say received. -1: queued, but the socket is over its limit (`maxBackpressure`). 0: dropped, or the socket is gone
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `socketId` is no number, or `data` neither string nor bytes
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: a misspelt option, with the nearest that there is
  *
  * @example
  * ```js
@@ -115,7 +118,7 @@ exports.send = load_cjs_1.native.send;
  *
  * @param channel compared as bytes: the string 'a' and the byte 0x61 are one channel
  * @param data as in {@link send}
- * @param options `exclude`: a socket id, or an array of them, that is left out
+ * @param options `exclude`: a socket id, or an array of them, that is left out. `compress`: as in {@link send}
  * @returns the number of subscribers at the call, the excluded ones included; no receipt
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: a misspelt option, with the nearest that there is

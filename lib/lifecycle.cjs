@@ -9,6 +9,7 @@ const modules_cjs_1 = require("./modules.cjs");
 const pool_cjs_1 = require("./pool.cjs");
 const register_cjs_1 = require("./register.cjs");
 const report_cjs_1 = require("./report.cjs");
+const tls_cjs_1 = require("./tls.cjs");
 /** Process-wide options that are off unless somebody sets them. */
 const OFF = { maxConnections: undefined, maxConnectionsPerIp: undefined, maxChannelsPerSocket: undefined, maxChannelNameLength: undefined };
 /** For `handleStop` of workers that must go because another did not load. */
@@ -53,16 +54,17 @@ async function start(request, file, signal) {
             watchers.add(onWorker);
             undo.push(() => watchers.delete(onWorker));
         }
-        listened = true;
         // The address first: who cannot have it need not load anything.
-        const listener = await listen({ ...request.listener, process: nativeOptions(options) });
+        const tls = request.tls === undefined ? undefined : await unlessShutdown(signal, (0, tls_cjs_1.readTls)('start', request.tls));
+        listened = true;
+        const listener = await listen({ ...request.listener, tls, process: nativeOptions(options) });
         undo.push(() => load_cjs_1.native.closeListener(listener));
         checkShutdown(signal);
         await readyWorkers(file, request.process.threads, signal, undo);
         const place = load_cjs_1.native.listenerAddress(listener);
         load_cjs_1.native.serve(listener);
         servers.add(listener);
-        return server(listener, place);
+        return server(listener, place, request.tls);
     }
     catch (error) {
         for (const step of undo.reverse())
@@ -90,15 +92,43 @@ async function attempt(step) {
         // Nothing is left to be done about it.
     }
 }
-function server(listener, { address, port, url }) {
+function server(listener, { address, port, url }, tls) {
     let closing;
+    let reloaded = Promise.resolve();
     const close = async () => {
         if (!servers.has(listener))
             return;
         await load_cjs_1.native.closeListener(listener);
         servers.delete(listener);
     };
-    return { address, port, url, close: () => (closing ??= holding(close)) };
+    const reload = async (wanted) => {
+        if (tls === undefined)
+            throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_TLS', 'reloadTls: this server was started without "tls"');
+        const next = wanted ?? tls;
+        const pem = await (0, tls_cjs_1.readTls)('reloadTls', next);
+        if (closing !== undefined || !servers.has(listener))
+            throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_TLS', 'reloadTls: this server is closed');
+        try {
+            load_cjs_1.native.reloadTls(listener, pem);
+        }
+        catch (error) {
+            throw (0, errors_cjs_1.fromNative)(error);
+        }
+        tls = next;
+    };
+    return {
+        address,
+        port,
+        url,
+        close: () => (closing ??= holding(close)),
+        async reloadTls(options) {
+            const wanted = options === undefined ? undefined : (0, tls_cjs_1.tlsRequest)('reloadTls', options);
+            // One after the other, so that the last call's certificate is the one that stays.
+            const result = reloaded.then(() => reload(wanted));
+            reloaded = result.catch(() => undefined);
+            return result;
+        },
+    };
 }
 async function shutdown(code, timeout) {
     const deadline = node_perf_hooks_1.performance.now() + timeout;

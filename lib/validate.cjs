@@ -6,6 +6,7 @@ const node_net_1 = require("node:net");
 const node_url_1 = require("node:url");
 const checks_cjs_1 = require("./checks.cjs");
 const errors_cjs_1 = require("./errors.cjs");
+const tls_cjs_1 = require("./tls.cjs");
 // What the calls take: every function here returns it whole and checked, or throws.
 /** V8 makes no longer string, and a text message is one. */
 const MAX_STRING = 2 ** 29 - 24;
@@ -13,7 +14,7 @@ const START_OPTIONS = [
     'bind', 'workerPath', 'threads', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
     'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory',
     'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy',
-    'proxyProtocol', 'reusePort', 'perMessageDeflate', 'onWorker',
+    'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker',
 ];
 /** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came */
 function startRequest(options) {
@@ -46,6 +47,7 @@ function startRequest(options) {
             reusePort: (0, checks_cjs_1.optional)(call, 'reusePort', bag['reusePort'], 'boolean') ?? false,
             deflate: deflate(call, bag['perMessageDeflate']),
         },
+        tls: bag['tls'] === undefined ? undefined : (0, tls_cjs_1.tlsRequest)(call, bag['tls']),
         onWorker: (0, checks_cjs_1.optional)(call, 'onWorker', bag['onWorker'], 'function'),
     };
 }

@@ -1,4 +1,5 @@
 import type { NativeListenOptions } from './native.cjs';
+import { type TlsRequest } from './tls.cjs';
 import type { WorkerEvent } from './types.cjs';
 /** Process-wide options, as far as the caller gave them. */
 export interface ProcessOptions {
@@ -21,7 +22,8 @@ export interface ProcessOptions {
 export interface StartRequest {
     readonly workerPath: string | undefined;
     readonly process: Partial<ProcessOptions>;
-    readonly listener: Omit<NativeListenOptions, 'process'>;
+    readonly listener: Omit<NativeListenOptions, 'process' | 'tls'>;
+    readonly tls: TlsRequest | undefined;
     readonly onWorker: ((event: WorkerEvent) => void) | undefined;
 }
 /** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came */

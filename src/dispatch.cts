@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { WSBrokerError } from './errors.cjs';
 import type { HandlerTable } from './handlers.cjs';
 import { Line, LineTable, Waiting } from './lines.cjs';
@@ -45,6 +46,12 @@ const NAMES: readonly HandlerName[] = [
 ];
 
 export type DispatchNative = Pick<Native, 'openVerdict' | 'settle' | 'slotToken' | 'tokenVersion'>;
+
+/** As Node shows it: the SHA-256 of the certificate in pairs of digits. */
+function withFingerprint(certificate: { raw: Buffer; fingerprint256?: string }): void {
+  const digits = createHash('sha256').update(certificate.raw).digest('hex').toUpperCase();
+  certificate.fingerprint256 = digits.replace(/..(?!$)/g, '$&:');
+}
 
 export interface Dispatcher {
   /** What the addon calls. It never throws. */
@@ -157,6 +164,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
   function open(id: number, slot: number, request: OpenRequest): void {
     let judgement = FORBIDDEN;
     try {
+      if (request.clientCertificate !== undefined) withFingerprint(request.clientCertificate);
       const verdict: unknown = handleOpen === undefined ? true : handleOpen.call(self, id, request.ip, request.headers, request);
       if (isThenable(verdict)) {
         const line = takeLine();

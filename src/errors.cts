@@ -10,6 +10,10 @@ export type WSBrokerErrorCode =
   | 'ERR_WSBROKER_INVALID_BIND'
   /** Something earlier stands against it: a process-wide option, the worker module, a path of the same address. */
   | 'ERR_WSBROKER_CONFLICT'
+  /** A certificate, a key or their file is no good; the message names it. `syscallCode` says why a file could not be read. */
+  | 'ERR_WSBROKER_TLS'
+  /** A socket has as many channels as it may (`maxChannelsPerSocket`), or the name of a channel is too long (`maxChannelNameLength`). */
+  | 'ERR_WSBROKER_LIMIT'
   /** Not on this system. */
   | 'ERR_WSBROKER_UNSUPPORTED'
   /** An argument of the wrong type. The error is a `TypeError`. */

@@ -6,6 +6,7 @@ import type { NativeListenOptions } from './native.cjs';
 import { Pool } from './pool.cjs';
 import { currentRegistration, thread, type Registration } from './register.cjs';
 import { errorText } from './report.cjs';
+import { readTls, tlsRequest, type TlsRequest } from './tls.cjs';
 import type { Server, ShutdownReport, WorkerEvent } from './types.cjs';
 import type { ProcessOptions, StartRequest } from './validate.cjs';
 
@@ -65,16 +66,17 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
       watchers.add(onWorker);
       undo.push(() => watchers.delete(onWorker));
     }
-    listened = true;
     // The address first: who cannot have it need not load anything.
-    const listener = await listen({ ...request.listener, process: nativeOptions(options) });
+    const tls = request.tls === undefined ? undefined : await unlessShutdown(signal, readTls('start', request.tls));
+    listened = true;
+    const listener = await listen({ ...request.listener, tls, process: nativeOptions(options) });
     undo.push(() => native.closeListener(listener));
     checkShutdown(signal);
     await readyWorkers(file, request.process.threads, signal, undo);
     const place = native.listenerAddress(listener);
     native.serve(listener);
     servers.add(listener);
-    return server(listener, place);
+    return server(listener, place, request.tls);
   } catch (error) {
     for (const step of undo.reverse()) await attempt(step);
     // Who did not get that far leaves nothing behind; a broker that is there then is another thread's.
@@ -100,14 +102,39 @@ async function attempt(step: () => unknown): Promise<void> {
   }
 }
 
-function server(listener: number, { address, port, url }: { address: string; port: number; url: string }): Server {
+function server(listener: number, { address, port, url }: { address: string; port: number; url: string }, tls: TlsRequest | undefined): Server {
   let closing: Promise<void> | undefined;
+  let reloaded: Promise<unknown> = Promise.resolve();
   const close = async (): Promise<void> => {
     if (!servers.has(listener)) return;
     await native.closeListener(listener);
     servers.delete(listener);
   };
-  return { address, port, url, close: () => (closing ??= holding(close)) };
+  const reload = async (wanted: TlsRequest | undefined): Promise<void> => {
+    if (tls === undefined) throw new WSBrokerError('ERR_WSBROKER_TLS', 'reloadTls: this server was started without "tls"');
+    const next = wanted ?? tls;
+    const pem = await readTls('reloadTls', next);
+    if (closing !== undefined || !servers.has(listener)) throw new WSBrokerError('ERR_WSBROKER_TLS', 'reloadTls: this server is closed');
+    try {
+      native.reloadTls(listener, pem);
+    } catch (error) {
+      throw fromNative(error);
+    }
+    tls = next;
+  };
+  return {
+    address,
+    port,
+    url,
+    close: () => (closing ??= holding(close)),
+    async reloadTls(options) {
+      const wanted = options === undefined ? undefined : tlsRequest('reloadTls', options);
+      // One after the other, so that the last call's certificate is the one that stays.
+      const result = reloaded.then(() => reload(wanted));
+      reloaded = result.catch(() => undefined);
+      return result;
+    },
+  };
 }
 
 async function shutdown(code: number, timeout: number): Promise<ShutdownReport> {

@@ -1,6 +1,6 @@
 // What the addon exports: the contract between src/ and crates/wsbroker. Nothing here is public; src/index.cts is.
 
-import type { Data, OpenRequest, SendOptions, SendResult } from './types.cjs';
+import type { ClientCertificate, Data, OpenRequest, SendOptions, SendResult } from './types.cjs';
 
 /** Called by the addon with up to 32 events: how many, then one value per event. All numbers lie in the control block. */
 export type Dispatch = (count: number, ...data: unknown[]) => void;
@@ -41,6 +41,20 @@ export interface NativeRateLimit {
   action: 'pause' | 'close';
 }
 
+/** PEM, and where it is from, for messages: `"tls.key" (/etc/key.pem)`. */
+export interface NativePem {
+  name: string;
+  pem: Buffer;
+}
+
+export interface NativeTls {
+  pairs: { cert: NativePem; key: NativePem }[];
+  ca: NativePem[];
+  requestCert: boolean;
+  rejectUnauthorized: boolean;
+  minVersion: 'TLSv1.2' | 'TLSv1.3';
+}
+
 /** Everything `listen` takes; every default is filled in, and what is absent is off. */
 export interface NativeListenOptions {
   bind: string;
@@ -64,6 +78,7 @@ export interface NativeListenOptions {
   proxyProtocol: boolean;
   reusePort: boolean;
   deflate?: NativeDeflate | undefined;
+  tls?: NativeTls | undefined;
   process: NativeProcessOptions;
 }
 
@@ -88,8 +103,8 @@ export interface Attached {
   control: ArrayBuffer;
 }
 
-/** What an open event carries. */
-export type NativeOpen = OpenRequest;
+/** What an open event carries: the request, whose certificate has no fingerprint yet. */
+export type NativeOpen = Omit<OpenRequest, 'clientCertificate'> & { clientCertificate?: Omit<ClientCertificate, 'fingerprint256'> };
 
 export interface Native {
   // The broker's life.
@@ -99,6 +114,8 @@ export interface Native {
   serve(listener: number): void;
   listenerAddress(listener: number): { address: string; port: number; url: string };
   closeListener(listener: number): Promise<void>;
+  /** Throws, and keeps what there is, if that is no good. */
+  reloadTls(listener: number, tls: NativeTls): void;
   shutdownBroker(code: number, timeout: number): Promise<{ closed: number; terminated: number }>;
 
   // This thread as a worker.
@@ -116,7 +133,7 @@ export interface Native {
   tokenVersion(socketId: number): number;
 
   // The public calls, as they are.
-  send(socketId: number, data: Data): SendResult;
+  send(socketId: number, data: Data, options?: Pick<SendOptions, 'compress'>): SendResult;
   sendToChannel(channel: Data, data: Data, options?: SendOptions): number;
   subscribe(socketId: number, channel: Data): boolean;
   unsubscribe(socketId: number, channel: Data): boolean;

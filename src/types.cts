@@ -11,7 +11,7 @@ export type HeaderOptions = Readonly<Record<string, string | number | readonly s
 
 /** The upgrade request, as `handleOpen` gets it. */
 export interface OpenRequest {
-  /** The peer's address, as the second argument of `handleOpen`. */
+  /** The client's address, as the second argument of `handleOpen`. */
   readonly ip: string;
   /** Names in lower case; repeated headers are joined as HTTP says. */
   readonly headers: Readonly<Record<string, string>>;
@@ -25,10 +25,22 @@ export interface OpenRequest {
   readonly method: string;
   /** The subprotocols that the client offers, in its order. */
   readonly protocols: readonly string[];
-  /** Whether the connection is encrypted. `false`, as long as there is no TLS here; a proxy's clients do not count. */
+  /** Whether the connection is encrypted here ({@link StartOptions.tls}). Encryption that a proxy ends does not count. */
   readonly secure: boolean;
+  /** The client's certificate, where {@link TlsOptions.requestCert} asks for one and the client has one. */
+  readonly clientCertificate?: ClientCertificate;
   /** The peer's port; 0 on a Unix socket. */
   readonly remotePort: number;
+}
+
+/** A client's certificate. `new X509Certificate(raw)` of `node:crypto` reads what is in it. */
+export interface ClientCertificate {
+  /** The certificate in DER. */
+  readonly raw: Buffer;
+  /** Its SHA-256, as Node shows it: `'A1:B2:…'`. */
+  readonly fingerprint256: string;
+  /** Whether it is valid and comes from one of {@link TlsOptions.ca}. Only without {@link TlsOptions.rejectUnauthorized} can it be `false`: then anybody may have made it. */
+  readonly authorized: boolean;
 }
 
 /** A `handleOpen` verdict that accepts, with what is in place before the first message. */
@@ -208,6 +220,27 @@ export interface PerMessageDeflate {
 }
 
 /**
+ * PEM, or where it is: a string with `-----BEGIN` in it is PEM itself, any other string the path of a file (absolute, relative to `process.cwd()`, or a `file:` URL); bytes are those of PEM.
+ */
+export type PemSource = string | URL | ArrayBuffer | Uint8Array;
+
+/** What connections are encrypted with: TLS 1.2 and 1.3. */
+export interface TlsOptions {
+  /** The certificate, followed by those between it and the authority. With a list a client gets the first one for the name it asks for (SNI; wildcards count), or else the first of all. */
+  readonly cert: PemSource | readonly PemSource[];
+  /** The certificate's private key, in PKCS #8, PKCS #1 or SEC 1, not encrypted; with a list, one for each. */
+  readonly key: PemSource | readonly PemSource[];
+  /** The authorities that clients' certificates must come from. Needed with `requestCert`, and of no use without. */
+  readonly ca?: PemSource | readonly PemSource[] | undefined;
+  /** Whether clients are asked for a certificate: {@link OpenRequest.clientCertificate}. Default `false`. */
+  readonly requestCert?: boolean | undefined;
+  /** With `requestCert`: whether a client without a certificate, or with one that `ca` does not vouch for, fails the handshake. Default `true`. */
+  readonly rejectUnauthorized?: boolean | undefined;
+  /** The oldest version that is spoken. Default `'TLSv1.2'`. */
+  readonly minVersion?: 'TLSv1.2' | 'TLSv1.3' | undefined;
+}
+
+/**
  * What {@link start} takes. Durations are milliseconds, sizes are bytes, all of them integers; an option that is `undefined` counts as absent.
  *
  * *Process-wide* options hold for everything in this process: a later call may leave them out, and fails with `ERR_WSBROKER_CONFLICT` if it gives another value.
@@ -307,6 +340,9 @@ export interface StartOptions {
    */
   readonly perMessageDeflate?: boolean | PerMessageDeflate | undefined;
 
+  /** Of the address. Encryption: the server speaks `wss://` alone. A handshake that fails is cut. Default: none. */
+  readonly tls?: TlsOptions | undefined;
+
   /** The request's head, 256 to 1 MiB, and at most 100 headers. A larger one is answered with 431. Default 16 KiB. */
   readonly maxHeaderSize?: number | undefined;
 
@@ -359,17 +395,25 @@ export interface Server {
   readonly address: string;
   /** The port it is bound to; 0 for a Unix socket. */
   readonly port: number;
-  /** For a client on this machine, such as `ws://127.0.0.1:8080`; `ws+unix:/path` for a Unix socket. */
+  /** For a client on this machine, such as `ws://127.0.0.1:8080`; `ws+unix:/path` for a Unix socket. With TLS, `wss`. */
   readonly url: string;
   /** Stops listening here and closes this server's connections with 1001. Resolves when they are gone. Workers and other servers stay. */
   close(): Promise<void>;
+  /**
+   * Replaces certificates and keys, for the whole address: without `tls` the files are read again, with it, it takes the place of what `start` got. Handshakes from then on use the new ones; no
+   * connection is dropped. If they are no good it rejects with `ERR_WSBROKER_TLS`, and the old ones stay.
+   */
+  reloadTls(tls?: TlsOptions): Promise<void>;
 }
 
-/** What {@link sendToChannel} takes besides. */
+/** What {@link sendToChannel} takes besides; {@link send} takes `compress` alone. */
 export interface SendOptions {
   /** A socket, or several, that the message shall not reach. */
   readonly exclude?: number | readonly number[] | undefined;
-  /** Accepted and without effect until compression is there. */
+  /**
+   * Whether it is compressed for those who can take it. Default: if it is as long as {@link PerMessageDeflate.threshold}, and becomes shorter. `false` for what holds a secret beside something that others
+   * choose. Without {@link StartOptions.perMessageDeflate} nothing is compressed.
+   */
   readonly compress?: boolean | undefined;
 }
 

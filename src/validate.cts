@@ -3,6 +3,7 @@ import { fileURLToPath } from 'node:url';
 import { integer, isHttpToken, MAX_DURATION, MAX_SIZE, oneOf, optionBag, optional, strings, wrongType, wrongValue } from './checks.cjs';
 import { WSBrokerError } from './errors.cjs';
 import type { NativeDeflate, NativeListenOptions, NativeRateLimit, NativeTrustProxy } from './native.cjs';
+import { tlsRequest, type TlsRequest } from './tls.cjs';
 import type { WorkerEvent } from './types.cjs';
 
 // What the calls take: every function here returns it whole and checked, or throws.
@@ -32,7 +33,8 @@ export interface ProcessOptions {
 export interface StartRequest {
   readonly workerPath: string | undefined;
   readonly process: Partial<ProcessOptions>;
-  readonly listener: Omit<NativeListenOptions, 'process'>;
+  readonly listener: Omit<NativeListenOptions, 'process' | 'tls'>;
+  readonly tls: TlsRequest | undefined;
   readonly onWorker: ((event: WorkerEvent) => void) | undefined;
 }
 
@@ -40,7 +42,7 @@ const START_OPTIONS = [
   'bind', 'workerPath', 'threads', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
   'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory',
   'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy',
-  'proxyProtocol', 'reusePort', 'perMessageDeflate', 'onWorker',
+  'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker',
 ] as const;
 
 /** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came */
@@ -73,6 +75,7 @@ export function startRequest(options: unknown): StartRequest {
       reusePort: optional(call, 'reusePort', bag['reusePort'], 'boolean') ?? false,
       deflate: deflate(call, bag['perMessageDeflate']),
     },
+    tls: bag['tls'] === undefined ? undefined : tlsRequest(call, bag['tls']),
     onWorker: optional(call, 'onWorker', bag['onWorker'], 'function') as StartRequest['onWorker'],
   };
 }

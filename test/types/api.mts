@@ -34,6 +34,11 @@ const options: StartOptions = {
 };
 const server = await start(options);
 same<typeof server.port, number>(true);
+same<ReturnType<typeof server.reloadTls>, Promise<void>>(true);
+await server.reloadTls();
+await start({ bind: 'a:1', tls: { cert: [Buffer.from(''), './cert.pem'] as const, key: [new URL('file:///key'), 'pem'], ca: undefined, minVersion: 'TLSv1.3' } });
+// @ts-expect-error a certificate without a key
+await server.reloadTls({ cert: './cert.pem' });
 await start({ bind: 'unix:/tmp/socket', workerPath: new URL('./worker.js', import.meta.url) });
 
 try {
@@ -55,6 +60,10 @@ await start({ bind: 'a:1', overflow: 'drop' });
 await start({ bind: 'a:1', trustProxy: true });
 // @ts-expect-error a header that is not looked at
 await start({ bind: 'a:1', trustProxy: { from: '::1', header: 'x-real-ip' } });
+wsbroker.send(1, 'x', { compress: undefined });
+wsbroker.sendToChannel('a', 'x', { compress: true, exclude: [1] });
+// @ts-expect-error there is one receiver only
+wsbroker.send(1, 'x', { exclude: 1 });
 // @ts-expect-error no data
 wsbroker.send(1, { text: 'x' });
 // @ts-expect-error an id is a number

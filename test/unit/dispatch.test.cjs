@@ -349,3 +349,15 @@ test('a_broker_that_another_thread_has_shut_down_says_goodbye', async () => {
   await until(() => fake.callsOf('detachWorker').length === 1);
   assert.deepEqual(seen, ['stop']);
 });
+
+test('a_clients_certificate_has_the_fingerprint_that_node_shows', () => {
+  const seen = [];
+  worker({ handleOpen: (id, ip, headers, request) => void seen.push(request.clientCertificate) });
+  const request = { ip: '::1', headers: {}, protocols: [] };
+  deliver({ kind: 'open', id: 1, data: { ...request, clientCertificate: { raw: Buffer.from('abc'), authorized: true } } });
+  deliver({ kind: 'open', id: 2, data: request });
+  // SHA-256 of "abc", from FIPS 180-2, appendix B.1.
+  const digest = 'ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad';
+  const fingerprint256 = digest.toUpperCase().match(/../g).join(':');
+  assert.deepEqual(seen, [{ raw: Buffer.from('abc'), authorized: true, fingerprint256 }, undefined]);
+});

@@ -95,7 +95,7 @@ const quiet = {
 };
 
 for (const name of [
-  'init', 'serve', 'keepAlive', 'drain', 'openVerdict', 'send', 'sendToChannel', 'subscribe', 'unsubscribe', 'subscribeMany', 'unsubscribeMany', 'unsubscribeAll',
+  'init', 'serve', 'reloadTls', 'keepAlive', 'drain', 'openVerdict', 'send', 'sendToChannel', 'subscribe', 'unsubscribe', 'subscribeMany', 'unsubscribeMany', 'unsubscribeAll',
   'copySubscriptions', 'getToken', 'close', 'terminate', 'closeChannel', 'isOpen', 'bufferedAmount', 'hasSubscriptions', 'subscriberCount', 'isSubscribed',
   'getSubscriptions', 'getSubscribers',
   ...Object.keys(quiet),

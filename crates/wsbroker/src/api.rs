@@ -16,6 +16,7 @@ use crate::{
     error::Failure,
     global::{self, ProcessOptions},
     memory, raw,
+    tls::{self, NativeTls},
 };
 
 type Result<T> = std::result::Result<T, napi::Error<&'static str>>;
@@ -135,6 +136,8 @@ pub struct NativeListenOptions {
     pub reuse_port: bool,
     /// Compression of messages.
     pub deflate: Option<NativeDeflate>,
+    /// Encryption.
+    pub tls: Option<NativeTls>,
     /// What the process has once.
     pub process: NativeProcessOptions,
 }
@@ -197,6 +200,7 @@ fn process_options(options: &NativeProcessOptions) -> ProcessOptions {
 }
 
 fn listener_config(options: NativeListenOptions) -> std::result::Result<ListenerConfig, Failure> {
+    let bind = options.bind.parse::<Bind>()?;
     let duration = |number: f64| Some(milliseconds(number)).filter(|duration| !duration.is_zero());
     Ok(ListenerConfig {
         paths: options.paths,
@@ -208,6 +212,7 @@ fn listener_config(options: NativeListenOptions) -> std::result::Result<Listener
         trust_proxy: options.trust_proxy.map(trust_proxy).transpose()?,
         proxy_protocol: options.proxy_protocol,
         reuse_port: options.reuse_port,
+        tls: options.tls.map(|tls| tls::config("start", &tls)).transpose()?,
         deflate: options
             .deflate
             .map(|deflate| DeflateConfig { threshold: size(deflate.threshold), level: deflate.level as u8 }),
@@ -229,7 +234,7 @@ fn listener_config(options: NativeListenOptions) -> std::result::Result<Listener
             max_lifetime: duration(options.max_lifetime),
             rate_limit: options.rate_limit.map(rate_limit).transpose()?,
         },
-        ..ListenerConfig::new(options.bind.parse::<Bind>()?)
+        ..ListenerConfig::new(bind)
     })
 }
 
@@ -258,7 +263,11 @@ fn rate_limit(options: NativeRateLimit) -> std::result::Result<RateLimit, Failur
     })
 }
 
-fn one_of<T: Copy>(name: &str, given: &str, known: &[(&str, T)]) -> std::result::Result<T, Failure> {
+/// The value of a name.
+///
+/// # Errors
+/// It is none of these.
+pub(crate) fn one_of<T: Copy>(name: &str, given: &str, known: &[(&str, T)]) -> std::result::Result<T, Failure> {
     known.iter().find(|(text, _)| *text == given).map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<String> = known.iter().map(|(text, _)| format!("'{text}'")).collect();
         Failure::wrong_value("start", name, &names.join(" or "), format_args!("'{given}'"))
@@ -337,6 +346,16 @@ pub fn close_listener(env: &Env, listener: u32) -> Result<Object<'_>> {
         // Closed already, or gone with its broker.
         _ => settled(env, Ok(())),
     }
+}
+
+/// Replaces certificates and keys of the address. If they are no good it throws ERR_WSBROKER_TLS, and the old ones stay.
+#[napi]
+pub fn reload_tls(listener: u32, tls: NativeTls) -> Result<()> {
+    const CALL: &str = "reloadTls";
+    let listener = global::listener(listener).ok_or_else(|| Failure::no_listener(CALL))?;
+    let config = tls::config(CALL, &tls)?;
+    listener.reload_tls(config).map_err(|error| Failure::tls(format!("{CALL}: {error}")))?;
+    Ok(())
 }
 
 /// Closes everything and ends the broker; `timeout` in milliseconds. Afterwards `listen` may make a new one.

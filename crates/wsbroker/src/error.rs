@@ -82,6 +82,11 @@ impl Failure {
         Self::new(Kind::Plain, "ERR_WSBROKER_CONFLICT", message)
     }
 
+    /// A certificate or a key that is no good.
+    pub(crate) fn tls(message: String) -> Self {
+        Self::new(Kind::Plain, "ERR_WSBROKER_TLS", message)
+    }
+
     /// There is no such listener, or no broker at all.
     pub(crate) fn no_listener(call: &str) -> Self {
         Self::new(Kind::Plain, VALUE, format!("{call}: there is no such listener"))
@@ -152,7 +157,12 @@ impl From<StartError> for Failure {
 
 impl From<ListenError> for Failure {
     fn from(error: ListenError) -> Self {
-        let message = format!("start: {error}");
+        let message = match &error {
+            ListenError::Conflict { address, option } => {
+                format!("start: {address} is open with another value of \"{}\"", camel_case(option))
+            }
+            error => format!("start: {error}"),
+        };
         let code = match &error {
             ListenError::Bind { source, .. } => {
                 let mut failure = Self::new(Kind::Plain, "ERR_WSBROKER_BIND", message);
@@ -166,6 +176,16 @@ impl From<ListenError> for Failure {
         };
         Self::new(Kind::Plain, code, message)
     }
+}
+
+/// As JavaScript writes it: `max_header_size` is `maxHeaderSize`.
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_');
+    let first = words.next().unwrap_or_default().to_owned();
+    words.fold(first, |name, word| {
+        let (initial, rest) = word.split_at(word.chars().next().map_or(0, char::len_utf8));
+        name + &initial.to_uppercase() + rest
+    })
 }
 
 /// The name that Node gives to a system error.
@@ -196,6 +216,12 @@ mod tests {
         let failure = Failure::from(ListenError::Bind { address: "127.0.0.1:80".into(), source });
         assert_eq!((failure.code(), failure.system_code()), ("ERR_WSBROKER_BIND", Some("EADDRINUSE")));
         assert!(failure.message().contains("127.0.0.1:80"), "{}", failure.message());
+    }
+
+    #[test]
+    fn an_option_of_the_address_is_named_as_javascript_writes_it() {
+        let failure = Failure::from(ListenError::Conflict { address: "[::]:80".into(), option: "max_header_size" });
+        assert_eq!(failure.message(), "start: [::]:80 is open with another value of \"maxHeaderSize\"");
     }
 
     #[test]

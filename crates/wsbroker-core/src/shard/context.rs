@@ -6,7 +6,6 @@ use super::{
     batches::{Batches, Homeless},
     command::Place,
     outbox::Spare,
-    tally::Tally,
     timers::{Tick, Wheel},
 };
 use crate::{broker::Inner, front::Endpoint, ids::WorkerId, registry::Socket};
@@ -41,7 +40,6 @@ pub(super) struct Context {
     pub(super) unflushed: usize,
     /// Bytes that unfinished inbound messages hold.
     pub(super) receive_bytes: usize,
-    pub(super) tally: Tally,
 }
 
 impl Context {
@@ -63,7 +61,6 @@ impl Context {
             outbox_bytes: 0,
             unflushed: 0,
             receive_bytes: 0,
-            tally: Tally::default(),
         }
     }
 

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used)]
 
 mod addresses;
-mod admission;
 mod answers;
 mod closing;
 mod kit;

@@ -30,7 +30,7 @@ struct Lane {
 impl Echo {
     pub(super) fn new(options: &Options) -> Self {
         Self {
-            content: Content::of(options),
+            content: Content::new(options.kind, options.size),
             depth: options.depth,
             lanes: (0..options.connections).map(|_| Lane::default()).collect(),
             under_way: 0,

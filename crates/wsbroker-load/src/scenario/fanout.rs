@@ -79,7 +79,7 @@ impl Fanout {
         let orders = vec![Order::default(); members * slots.len()];
         let publisher = |slot| Publisher { slot, sent: 0, under_way: VecDeque::new() };
         Self {
-            content: Content::of(options),
+            content: Content::new(options.kind, options.size),
             depth: options.depth,
             members,
             rooms,

@@ -1,4 +1,4 @@
-//! Reading masked messages, beside tungstenite: `cargo bench -p wsbroker-proto`.
+//! Reading masked messages, beside tungstenite: `cargo bench -p wsbroker-proto --bench parser`.
 //!
 //! Both get the same bytes, 64 KiB at a time, as a socket would give them: the copy into the read buffer is
 //! counted for both, and told apart for us. The best of many rounds is printed, for that is the one that other

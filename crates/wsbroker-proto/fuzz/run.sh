@@ -17,7 +17,7 @@ case $seconds in '' | *[!0-9]*)
     exit 2 ;;
 esac
 [ $# -eq 0 ] || shift
-[ $# -gt 0 ] || set -- parser close differential
+[ $# -gt 0 ] || set -- parser close differential inflate extension
 
 command -v cargo >/dev/null || { echo "fuzzing needs cargo" >&2; exit 1; }
 command -v "${CXX:-c++}" >/dev/null || { echo "fuzzing needs a C++ compiler (c++, or CXX)" >&2; exit 1; }

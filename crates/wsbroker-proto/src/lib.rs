@@ -8,6 +8,8 @@
 //! * `item`: what it takes ([`Input`], [`Limits`]) and gives ([`Item`], [`Payload`]).
 //! * `frame`: headers and the writing side; [`client`] holds what only a client needs.
 //! * `close`: [`CloseCode`], [`CloseFrame`].
+//! * `extension`: agreeing on permessage-deflate ([`negotiate`], [`Offer`], [`Agreement`]).
+//! * `deflate`: its two directions, [`Inflater`] and [`Deflaters`], each for any number of connections.
 //! * [`mask`] and [`utf8`]: the two loops that touch every byte.
 //! * `error`: [`ProtocolError`], with the close code each failure calls for.
 //!
@@ -28,7 +30,9 @@
 #![forbid(unsafe_code)]
 
 mod close;
+mod deflate;
 mod error;
+mod extension;
 mod frame;
 mod item;
 pub mod mask;
@@ -36,7 +40,9 @@ mod parser;
 pub mod utf8;
 
 pub use close::{CloseCode, CloseFrame, MAX_REASON};
+pub use deflate::{Deflaters, InflateError, Inflater};
 pub use error::ProtocolError;
+pub use extension::{Agreement, ExtensionError, Offer, WindowBits, negotiate};
 pub use frame::{
     Header, MAX_CONTROL, MAX_HEADER, MAX_SERVER_HEADER, Opcode, client, server_header, write_close, write_frame,
 };

@@ -97,16 +97,28 @@ class Frames {
 }
 
 export class Raw {
-  constructor(socket) {
+  constructor(socket, deaf = false) {
     this.socket = socket;
     this.head = undefined; // status line and headers, once they came
     this.bytes = Buffer.alloc(0); // what came before the head was whole
     this.frames = [];
     this.parser = new Frames();
     this.ended = false;
-    socket.on('data', (chunk) => this.take(chunk));
+    if (!deaf) this.listen();
     socket.on('close', () => (this.ended = true));
     socket.on('error', (error) => (this.error = error));
+  }
+
+  /** Begins to read. */
+  listen() {
+    this.socket.on('data', (chunk) => this.take(chunk));
+    return this;
+  }
+
+  /** Stops reading: what comes from now on stays in the kernel, and then with the server. */
+  stopReading() {
+    this.socket.pause();
+    return this;
   }
 
   take(chunk) {
@@ -158,21 +170,29 @@ export class Raw {
   destroy() {
     this.socket.destroy();
   }
+
+  /** Ends the connection the hard way: with a RST. */
+  reset() {
+    this.socket.resetAndDestroy();
+  }
 }
 
-/** A TCP connection on which nothing was said yet. It ends with the server process at the latest. */
-export async function tcp(server) {
-  const socket = net.connect({ host: '127.0.0.1', port: server.port });
-  const raw = new Raw(socket);
+/**
+ * A TCP connection on which nothing was said yet. It ends with the server process at the latest. `more` goes to `net.connect`;
+ * with `deaf` it never reads what comes.
+ */
+export async function tcp(server, { deaf = false, ...more } = {}) {
+  const socket = net.connect({ host: '127.0.0.1', port: server.port, ...more });
+  const raw = new Raw(socket, deaf);
   server.raws.push(raw);
-  await until(() => raw.error || socket.readyState === 'open', 'a TCP connection');
+  await until(() => raw.error || !socket.connecting, 'a TCP connection');
   if (raw.error) throw raw.error;
   return raw;
 }
 
 /** An open WebSocket connection. */
-export async function open(server, { target = '/', headers = {}, behind = '' } = {}) {
-  const raw = await tcp(server);
+export async function open(server, { target = '/', headers = {}, behind = '', ...more } = {}) {
+  const raw = await tcp(server, more);
   raw.write(Buffer.concat([Buffer.from(request(target, headers)), Buffer.from(behind)]));
   const status = await raw.answer();
   if (status !== 101) throw new Error(`refused: ${raw.head}`);

@@ -40,8 +40,12 @@ const files = (folder, pattern = /\.test\.[cm]js$/) => {
   return readdirSync(full).filter((name) => pattern.test(name)).sort().map((name) => path.join(folder, name));
 };
 
+const [major, minor] = process.versions.node.split('.').map(Number);
+/** For files that mostly wait: two at a time, where this Node can be told so. */
+const twoAtATime = major > 20 || (major === 20 && minor >= 10) ? ['--test-concurrency=2'] : [];
+
 /** Test files run by node:test, all on this Node. */
-const nodeTest = (part, name, tests, { minutes = 10, env, ...more } = {}) => ({
+const nodeTest = (part, name, tests, { minutes = 10, env, flags = [], ...more } = {}) => ({
   part,
   name,
   after: ['build'],
@@ -49,7 +53,7 @@ const nodeTest = (part, name, tests, { minutes = 10, env, ...more } = {}) => ({
   run: async () => {
     const log = logOf(name);
     const extra = typeof env === 'function' ? await env() : env;
-    const end = await run(process.execPath, ['--test', '--test-reporter=spec', ...tests], { log, minutes, env: extra });
+    const end = await run(process.execPath, ['--test', ...flags, '--test-reporter=spec', ...tests], { log, minutes, env: extra });
     return judged(name, end, nodeCounts(end.text), log);
   },
 });
@@ -121,18 +125,26 @@ const types = [
 ];
 
 const e2e = files('test/e2e');
-const runtimes = [
-  ...NODE_VERSIONS.map((version) => ({ name: `Node ${version.split('.')[0]}`, find: () => findNode(version) })),
-  { name: 'Bun', find: findBun },
-].map(({ name, find }) => {
+const onRuntime = (part, name, find, tests, more) => {
   let found;
   const look = async () => (found ??= await find());
-  return nodeTest('e2e', `e2e on ${name}`, e2e, {
+  return nodeTest(part, name, tests, {
     minutes: 15,
     missing: async () => ((await look()).binary ? undefined : look()),
     env: async () => ({ WSB_RUNTIME: (await look()).binary }),
+    ...more,
   });
-});
+};
+const runtimes = [
+  ...NODE_VERSIONS.map((version) => ({ name: `Node ${version.split('.')[0]}`, find: () => findNode(version) })),
+  { name: 'Bun', find: findBun },
+].map(({ name, find }) => onRuntime('e2e', `e2e on ${name}`, find, e2e));
+
+/** Hostile peers: larger and longer with ABUSE=full. */
+const abuse = [
+  { name: 'Node', find: () => ({ binary: process.execPath }) },
+  { name: 'Bun', find: findBun },
+].map(({ name, find }) => onRuntime('abuse', `abuse on ${name}`, find, files('test/abuse'), { minutes: process.env.ABUSE === 'full' ? 60 : 10, flags: twoAtATime }));
 
 const browserMissing = () => {
   const wanted = process.env.CHROMIUM ?? '/usr/bin/chromium';
@@ -154,6 +166,7 @@ export const steps = [
   ...folder('unit', 'unit tests', 'test/unit', { after: ['TypeScript'] }),
   ...folder('native', 'the addon alone', 'test/native', {}),
   ...runtimes,
+  ...abuse,
   ...folder('browser', 'browser', 'test/browser', { missing: browserMissing }),
   nodeTest('readme', 'README examples', ['test/readme.test.mjs'], {
     env: async () => ({ BUN: (await findBun()).binary ?? '' }),

@@ -24,6 +24,7 @@ use crate::{
     metrics::Metrics,
     registry::{ChannelId, Channels, Socket, Sockets, Token},
     shard::{self, Command, Place, ShardHandle},
+    stats::Stats,
     worker::{Handlers, Worker},
 };
 
@@ -80,6 +81,16 @@ impl Memory {
     /// Whether sends are refused for want of memory.
     pub(crate) fn send_is_full(&self) -> bool {
         self.send.load(Ordering::Relaxed) > self.max_send
+    }
+
+    /// Bytes in outboxes, command queues and corks.
+    pub(crate) fn send(&self) -> usize {
+        self.send.load(Ordering::Relaxed)
+    }
+
+    /// Bytes of unfinished messages.
+    pub(crate) fn receive(&self) -> usize {
+        self.receive.load(Ordering::Relaxed)
     }
 
     pub(crate) fn receive_is_full(&self) -> bool {
@@ -242,7 +253,7 @@ impl Broker {
                 receive: AtomicUsize::new(0),
             },
             metrics: Metrics::default(),
-            front: Front::new(config.max_pending_upgrades),
+            front: Front::new(&config),
             shards: shards.into_boxed_slice(),
             endpoints: AtomicU32::new(0),
             closing: AtomicBool::new(false),
@@ -378,6 +389,12 @@ impl Broker {
         self.inner().sockets.get(id).map_or(0, |socket| socket.queued())
     }
 
+    /// What has been counted, and how full everything is. Costs a look at every worker and shard, not at their connections.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats::of(self.inner())
+    }
+
     /// Connections between their 101 and their end.
     #[must_use]
     pub fn connection_count(&self) -> usize {
@@ -507,6 +524,7 @@ impl WorkerHandle {
                 self.broker.shard(socket.shard()).push(Command::Resume(Place::of(socket)));
             }
         }
+        self.entry.settled(count);
         if self.entry.sub_in_flight(bytes, self.broker.config.in_flight.worker_bytes) {
             self.broker.push_all(|| Command::WorkerRoom(Arc::clone(&self.entry)));
         }

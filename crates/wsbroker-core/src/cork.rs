@@ -164,10 +164,13 @@ impl Cork {
         };
         let before = socket.queued();
         let limit = socket.max_backpressure();
-        if !socket.takes_sends()
-            || (before >= limit && socket.overflow() == Overflow::DropNewest)
-            || self.broker.memory.send_is_full()
-        {
+        let full = before >= limit && socket.overflow() == Overflow::DropNewest;
+        if !socket.takes_sends() || full || self.broker.memory.send_is_full() {
+            self.broker.metrics.dropped.count(match () {
+                () if !socket.takes_sends() => DropCause::Gone,
+                () if full => DropCause::Newest,
+                () => DropCause::MaxSendMemory,
+            });
             if before >= limit {
                 socket.want_drain();
             }

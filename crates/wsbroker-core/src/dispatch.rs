@@ -7,7 +7,7 @@ use std::{
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
 };
 
@@ -30,6 +30,9 @@ pub(crate) struct WorkerEntry {
     connections: AtomicUsize,
     /// Bytes of messages that were handed over and whose handlers have not settled.
     in_flight: AtomicUsize,
+    /// Events that were handed over, and those of them that have settled.
+    delivered: AtomicU64,
+    handled: AtomicU64,
     /// A shard has stopped reading for want of room here.
     starving: AtomicBool,
     /// Whether its cork holds what handlers have sent that have settled, a [`Held`].
@@ -61,8 +64,32 @@ impl WorkerEntry {
         self.in_flight.load(Ordering::SeqCst)
     }
 
-    pub(crate) fn add_in_flight(&self, bytes: usize) {
+    /// Events are handed over, with messages of this many bytes. Counted before they are, so that they are never handled more often.
+    pub(crate) fn hand_over(&self, events: usize, bytes: usize) {
+        self.delivered.fetch_add(events as u64, Ordering::Relaxed);
         self.in_flight.fetch_add(bytes, Ordering::SeqCst);
+    }
+
+    /// They were refused: the worker has ended.
+    pub(crate) fn take_back(&self, events: usize, bytes: usize) {
+        self.delivered.fetch_sub(events as u64, Ordering::Relaxed);
+        self.in_flight.fetch_sub(bytes, Ordering::SeqCst);
+    }
+
+    pub(crate) fn settled(&self, events: usize) {
+        self.handled.fetch_add(events as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn connections(&self) -> usize {
+        self.connections.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn delivered(&self) -> u64 {
+        self.delivered.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn handled(&self) -> u64 {
+        self.handled.load(Ordering::Relaxed)
     }
 
     /// True when shards wait for room and there is enough again: half the window, so that they do not wait again at once.
@@ -141,6 +168,8 @@ impl Dispatch {
             sink,
             connections: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
+            delivered: AtomicU64::new(0),
+            handled: AtomicU64::new(0),
             starving: AtomicBool::new(false),
             held: AtomicU8::new(Held::Nothing as u8),
             gone: AtomicBool::new(false),
@@ -174,6 +203,11 @@ impl Dispatch {
 
     pub(crate) fn find(&self, id: WorkerId) -> Option<Arc<WorkerEntry>> {
         self.workers.lock().live.iter().find(|entry| entry.id == id).cloned()
+    }
+
+    /// The workers there are.
+    pub(crate) fn workers(&self) -> Vec<Arc<WorkerEntry>> {
+        self.workers.lock().live.clone()
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -14,6 +14,8 @@ macro_rules! causes {
             /// Every value, in order.
             pub const ALL: &'static [Self] = &[$(Self::$cause,)+];
 
+            pub(crate) const COUNT: usize = Self::ALL.len();
+
             /// Its name in statistics.
             #[must_use]
             pub const fn name(self) -> &'static str {
@@ -92,7 +94,7 @@ causes! {
         MaxPayload = "maxPayload",
         /// 1006: `idle_timeout`.
         IdleTimeout = "idleTimeout",
-        /// The peer did not answer our close frame within `close_timeout`. Counted besides the cause of the close.
+        /// Cut, since the closing took longer than `close_timeout`. Counted besides what the closing began with.
         CloseTimeout = "closeTimeout",
         /// 1013: `max_backpressure` with [`Overflow::Close`](crate::Overflow::Close).
         MaxBackpressure = "maxBackpressure",
@@ -104,7 +106,7 @@ causes! {
         RateLimit = "rateLimit",
         /// 1012: `max_lifetime`.
         MaxLifetime = "maxLifetime",
-        /// 1006: let in, but gone before the 101 was written.
+        /// 1006: let in, but gone before there was a 101. Such a connection was never open.
         BeforeOpen = "beforeOpen",
     }
 }
@@ -118,7 +120,7 @@ causes! {
         Oldest = "dropOldest",
         /// `max_send_memory` is used up. A publish counts once.
         MaxSendMemory = "maxSendMemory",
-        /// The socket is gone or closing.
+        /// The socket is gone or closing, or this message makes it close.
         Gone = "gone",
     }
 }
@@ -140,6 +142,10 @@ impl<const N: usize> Counters<N> {
             counter.fetch_add(1, Ordering::Relaxed);
         }
     }
+
+    pub(crate) fn load(&self) -> [u64; N] {
+        std::array::from_fn(|index| self.0[index].load(Ordering::Relaxed))
+    }
 }
 
 /// What is counted for a whole broker.
@@ -147,6 +153,7 @@ impl<const N: usize> Counters<N> {
 pub(crate) struct Metrics {
     /// Connections that the system handed to us.
     pub(crate) accepted: AtomicU64,
-    pub(crate) rejected: Counters<{ RejectCause::ALL.len() }>,
-    pub(crate) dropped: Counters<{ DropCause::ALL.len() }>,
+    pub(crate) rejected: Counters<{ RejectCause::COUNT }>,
+    /// What a cork dropped. What a shard drops it counts by itself.
+    pub(crate) dropped: Counters<{ DropCause::COUNT }>,
 }

@@ -1,12 +1,12 @@
 //! One connection: its socket, how far it has come, and the bytes that wait in each direction.
 
-use std::io::{ErrorKind, Read, Write};
+use std::io::ErrorKind;
 use std::time::Instant;
 
-use mio::net::TcpStream;
-
 use crate::content::Kind;
+use crate::extension::Agreement;
 use crate::frame::{Header, Opcode};
+use crate::wire::Wire;
 
 /// The nonce of RFC 6455, section 1.3, so that the answer to it is known without SHA-1. It guards against
 /// caching intermediaries, and a load test has none.
@@ -47,15 +47,33 @@ pub(crate) enum Ending {
     Protocol(&'static str),
 }
 
+/// A message put together from fragments.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) struct Gathered {
+    pub(crate) kind: Kind,
+    pub(crate) compressed: bool,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// Compression on one connection.
+#[derive(Debug)]
+pub(crate) struct Deflate {
+    pub(crate) agreement: Agreement,
+    /// What the server said last, where it may refer to it.
+    pub(crate) history: Vec<u8>,
+}
+
 /// One slot of the engine, used again by a later connection once it is vacant.
 pub(crate) struct Connection {
-    pub(crate) stream: Option<TcpStream>,
+    pub(crate) wire: Option<Wire>,
     pub(crate) phase: Phase,
     pub(crate) started: Instant,
     /// Bytes received that are no whole frame (or answer) yet.
     pub(crate) inbox: Vec<u8>,
     /// A message of which fragments have come, and more will.
-    fragments: Option<(Kind, Vec<u8>)>,
+    fragments: Option<Gathered>,
+    /// Compression, if it was agreed.
+    pub(crate) deflate: Option<Deflate>,
     /// Bytes to send; those before `sent` have gone.
     pub(crate) out: Vec<u8>,
     sent: usize,
@@ -71,11 +89,12 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) fn vacant() -> Self {
         Self {
-            stream: None,
+            wire: None,
             phase: Phase::Vacant,
             started: Instant::now(),
             inbox: Vec::new(),
             fragments: None,
+            deflate: None,
             out: Vec::new(),
             sent: 0,
             dirty: false,
@@ -87,24 +106,20 @@ impl Connection {
 
     /// Writes what waits, as far as the socket takes it. Returns the bytes it took.
     pub(crate) fn flush(&mut self) -> usize {
-        let Some(stream) = self.stream.as_mut() else {
+        let Some(wire) = self.wire.as_mut() else {
             self.out.clear();
             return 0;
         };
         let before = self.sent;
-        while self.sent < self.out.len() {
-            match stream.write(&self.out[self.sent..]) {
+        let mut result = wire.push();
+        while result.is_ok() && self.sent < self.out.len() {
+            match wire.write(&self.out[self.sent..]) {
+                Ok(0) => break,
                 Ok(n) => self.sent += n,
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {
-                    break;
-                }
-                Err(_) => {
-                    self.deaf = true;
-                    break;
-                }
+                Err(error) => result = Err(error),
             }
         }
+        self.deaf |= result.is_err_and(|e| !matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected));
         let taken = self.sent - before;
         if self.deaf || self.sent == self.out.len() {
             self.out.clear();
@@ -114,8 +129,8 @@ impl Connection {
     }
 
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        match self.stream.as_mut() {
-            Some(stream) => stream.read(buffer),
+        match self.wire.as_mut() {
+            Some(wire) => wire.read(buffer),
             None => Err(ErrorKind::WouldBlock.into()),
         }
     }
@@ -124,20 +139,20 @@ impl Connection {
     ///
     /// # Errors
     /// The fragments are out of place (RFC 6455, section 5.4).
-    pub(crate) fn gather(&mut self, header: Header, payload: &[u8]) -> Result<Option<(Kind, Vec<u8>)>, &'static str> {
+    pub(crate) fn gather(&mut self, header: Header, payload: &[u8]) -> Result<Option<Gathered>, &'static str> {
         let kind = match header.opcode {
             Opcode::Text => Kind::Text,
             Opcode::Binary => Kind::Binary,
             _ => {
-                let (_, gathered) = self.fragments.as_mut().ok_or("a continuation of nothing")?;
-                gathered.extend_from_slice(payload);
+                let gathered = self.fragments.as_mut().ok_or("a continuation of nothing")?;
+                gathered.payload.extend_from_slice(payload);
                 return Ok(if header.fin { self.fragments.take() } else { None });
             }
         };
         if self.fragments.is_some() {
             return Err("a new message began inside a fragmented one");
         }
-        self.fragments = Some((kind, payload.to_vec()));
+        self.fragments = Some(Gathered { kind, compressed: header.compressed, payload: payload.to_vec() });
         Ok(None)
     }
 
@@ -147,31 +162,43 @@ impl Connection {
     }
 }
 
-/// Reads the answer to an upgrade request: its length when it is a whole and right 101, `None` when more must come.
+/// A 101.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Answer {
+    pub(crate) length: usize,
+    pub(crate) deflate: Option<Agreement>,
+}
+
+/// Reads the answer to an upgrade request that offered that extension: `None` when more must come.
 ///
 /// # Errors
-/// How the connection ends because of it.
-pub(crate) fn parse_answer(bytes: &[u8]) -> Result<Option<usize>, Ending> {
+/// How the connection ends because it is no right 101.
+pub(crate) fn parse_answer(bytes: &[u8], offer: Option<&str>) -> Result<Option<Answer>, Ending> {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
         return if bytes.len() > LONGEST_HEAD { Err(Ending::Protocol("the answer has no end")) } else { Ok(None) };
     };
     let head = str::from_utf8(&bytes[..end]).map_err(|_| Ending::Protocol("the answer is no text"))?;
-    let mut lines = head.split("\r\n");
-    let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 "));
+    let (line, fields) = head.split_once("\r\n").unwrap_or((head, ""));
+    let status = Some(line).and_then(|line| line.strip_prefix("HTTP/1.1 "));
     let status: Option<u16> = status.and_then(|status| status.get(..3)?.parse().ok());
     match status {
         Some(101) => {}
         Some(status) => return Err(Ending::Refused(status)),
         None => return Err(Ending::Protocol("the answer is not HTTP/1.1")),
     }
-    let accept = lines.find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("sec-websocket-accept").then(|| value.trim())
-    });
-    if accept != Some(ACCEPT) {
+    if field(fields, "sec-websocket-accept") != Some(ACCEPT) {
         return Err(Ending::Protocol("Sec-WebSocket-Accept does not answer the key"));
     }
-    Ok(Some(end + 4))
+    let extension = field(fields, "sec-websocket-extensions").map(|extension| Agreement::parse(extension, offer));
+    Ok(Some(Answer { length: end + 4, deflate: extension.transpose().map_err(Ending::Protocol)? }))
+}
+
+/// The value of the first field with that name.
+fn field<'a>(fields: &'a str, name: &str) -> Option<&'a str> {
+    fields.split("\r\n").find_map(|line| {
+        let (is, value) = line.split_once(':')?;
+        is.eq_ignore_ascii_case(name).then(|| value.trim())
+    })
 }
 
 #[cfg(test)]
@@ -181,23 +208,34 @@ mod tests {
     #[test]
     fn an_answer_is_taken_when_whole_and_right() {
         let right = format!("HTTP/1.1 101 Switching Protocols\r\nsec-websocket-ACCEPT: {ACCEPT}\r\n\r\n");
-        assert_eq!(parse_answer(right.as_bytes()), Ok(Some(right.len())));
-        assert_eq!(parse_answer(&right.as_bytes()[..right.len() - 1]), Ok(None));
-        assert_eq!(parse_answer(b"HTTP/1.1 503 Busy\r\n\r\n"), Err(Ending::Refused(503)));
+        let answer = Answer { length: right.len(), deflate: None };
+        assert_eq!(parse_answer(right.as_bytes(), None), Ok(Some(answer)));
+        assert_eq!(parse_answer(&right.as_bytes()[..right.len() - 1], None), Ok(None));
+        assert_eq!(parse_answer(b"HTTP/1.1 503 Busy\r\n\r\n", None), Err(Ending::Refused(503)));
         let wrong = b"HTTP/1.1 101 X\r\nSec-WebSocket-Accept: AAAA\r\n\r\n";
-        assert!(matches!(parse_answer(wrong), Err(Ending::Protocol(_))));
+        assert!(matches!(parse_answer(wrong, None), Err(Ending::Protocol(_))));
+    }
+
+    #[test]
+    fn compression_is_agreed_only_when_it_was_offered() {
+        let answer = format!(
+            "HTTP/1.1 101 X\r\nSec-WebSocket-Extensions: permessage-deflate\r\nSec-WebSocket-Accept: {ACCEPT}\r\n\r\n"
+        );
+        assert!(matches!(parse_answer(answer.as_bytes(), None), Err(Ending::Protocol(_))));
+        let taken = parse_answer(answer.as_bytes(), Some("permessage-deflate"));
+        assert!(matches!(taken, Ok(Some(Answer { deflate: Some(_), .. }))), "{taken:?}");
     }
 
     #[test]
     fn fragments_become_one_message() {
         let mut connection = Connection::vacant();
-        let header = |opcode, fin| Header { fin, opcode, length: 2, payload: 1 };
+        let header = |opcode, fin| Header { fin, compressed: false, opcode, length: 2, payload: 1 };
         assert_eq!(connection.gather(header(Opcode::Text, false), b"a"), Ok(None));
         assert!(!connection.is_whole(header(Opcode::Text, true)));
         assert_eq!(connection.gather(header(Opcode::Continuation, false), b"b"), Ok(None));
         assert_eq!(
             connection.gather(header(Opcode::Continuation, true), b"c"),
-            Ok(Some((Kind::Text, b"abc".to_vec())))
+            Ok(Some(Gathered { kind: Kind::Text, compressed: false, payload: b"abc".to_vec() }))
         );
         assert!(connection.gather(header(Opcode::Continuation, true), b"d").is_err());
     }

@@ -4,6 +4,8 @@
 //! A payload is a tag, the sender (its *lane*) as 6 hex digits, its place in that lane (the *sequence*) as 10,
 //! and filler up to the asked size that depends on the lane.
 
+use crate::cli::Options;
+use crate::sample;
 use crate::tally::Tally;
 
 /// The first byte, which the benchmark's servers look at: they echo what begins with it.
@@ -30,13 +32,21 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    /// Payloads of `size` bytes, at least [`SMALLEST`]. Text is ASCII; binary filler uses every byte value.
-    pub(crate) fn new(kind: Kind, size: usize) -> Self {
-        let filler = (0..size + SHIFTS).map(|i| match kind {
-            Kind::Text => b'a' + (i % SHIFTS) as u8,
-            Kind::Binary => (i * 131) as u8,
-        });
-        Self { kind, size, filler: filler.collect() }
+    /// Payloads of `size` bytes, at least [`SMALLEST`]. Text is ASCII, the alphabet or what looks like JSON; binary
+    /// filler uses every byte value.
+    pub(crate) fn new(kind: Kind, size: usize, json: bool) -> Self {
+        let length = size + SHIFTS;
+        let filler = match kind {
+            Kind::Text if json => sample::json(length),
+            Kind::Text => (0..length).map(|i| b'a' + (i % SHIFTS) as u8).collect(),
+            Kind::Binary => (0..length).map(|i| (i * 131) as u8).collect(),
+        };
+        Self { kind, size, filler }
+    }
+
+    /// As the options of a run have it.
+    pub(crate) fn of(options: &Options) -> Self {
+        Self::new(options.kind, options.size, options.json)
     }
 
     pub(crate) fn kind(&self) -> Kind {
@@ -116,8 +126,13 @@ mod tests {
 
     #[test]
     fn a_payload_comes_back_as_it_was_made() {
-        for (kind, size) in [(Kind::Text, SMALLEST), (Kind::Text, 64), (Kind::Binary, 16_384)] {
-            let content = Content::new(kind, size);
+        for (kind, size, json) in [
+            (Kind::Text, SMALLEST, false),
+            (Kind::Text, 64, false),
+            (Kind::Binary, 16_384, false),
+            (Kind::Text, 4096, true),
+        ] {
+            let content = Content::new(kind, size, json);
             for (lane, sequence) in [(0, 0), (25, 1), (999, 0xab_cdef), (0xff_ffff, 0xff_ffff_ffff)] {
                 let mut out = Vec::new();
                 content.write(&mut out, lane, sequence);
@@ -129,7 +144,7 @@ mod tests {
 
     #[test]
     fn every_damaged_byte_is_noticed() {
-        let content = Content::new(Kind::Text, 64);
+        let content = Content::new(Kind::Text, 64, false);
         let mut out = Vec::new();
         content.write(&mut out, 7, 42);
         for i in 0..out.len() {

@@ -3,6 +3,8 @@
 //! Not `wsbroker-proto` on purpose: with one codec at both ends, a mistake in it would cancel itself out and
 //! the generator would call it verified.
 
+const RSV1: u8 = 0x40;
+
 /// What a frame carries (RFC 6455, section 5.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Opcode {
@@ -47,6 +49,8 @@ impl Opcode {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Header {
     pub(crate) fin: bool,
+    /// RSV1: the message that begins here is compressed (RFC 7692, section 6).
+    pub(crate) compressed: bool,
     pub(crate) opcode: Opcode,
     /// Bytes of the header itself.
     pub(crate) length: usize,
@@ -54,21 +58,25 @@ pub(crate) struct Header {
     pub(crate) payload: usize,
 }
 
-/// Reads the header in front of `bytes`; `None` when it is not whole yet.
+/// Reads the header in front of `bytes`; `None` when it is not whole yet. `deflate`: whether compression was agreed.
 ///
 /// # Errors
-/// What the server did that RFC 6455, section 5 forbids.
-pub(crate) fn parse_header(bytes: &[u8]) -> Result<Option<Header>, &'static str> {
+/// What the server did that RFC 6455, section 5 or RFC 7692, section 6 forbids.
+pub(crate) fn parse_header(bytes: &[u8], deflate: bool) -> Result<Option<Header>, &'static str> {
     let &[first, second, ..] = bytes else {
         return Ok(None);
     };
-    if first & 0x70 != 0 {
+    let compressed = first & RSV1 != 0;
+    if first & 0x30 != 0 || (compressed && !deflate) {
         return Err("a reserved bit was set, and no extension was agreed");
     }
     if second & 0x80 != 0 {
         return Err("the server masked a frame");
     }
     let opcode = Opcode::from_bits(first & 0x0f).ok_or("unknown opcode")?;
+    if compressed && !matches!(opcode, Opcode::Text | Opcode::Binary) {
+        return Err("a frame that begins no message was marked as compressed");
+    }
     let fin = first & 0x80 != 0;
     let (length, payload) = match second {
         126 => match bytes.get(2..4).and_then(|b| b.try_into().ok()) {
@@ -88,12 +96,22 @@ pub(crate) fn parse_header(bytes: &[u8]) -> Result<Option<Header>, &'static str>
         return Err("a control frame was fragmented or longer than 125 bytes");
     }
     let payload = usize::try_from(payload).map_err(|_| "a frame was longer than the address space")?;
-    Ok(Some(Header { fin, opcode, length, payload }))
+    Ok(Some(Header { fin, compressed, opcode, length, payload }))
 }
 
 /// Appends one masked frame, its payload being whatever `fill` appends.
 pub(crate) fn write(out: &mut Vec<u8>, opcode: Opcode, size: usize, mask: [u8; 4], fill: impl FnOnce(&mut Vec<u8>)) {
     out.push(0x80 | opcode.bits());
+    write_rest(out, size, mask, fill);
+}
+
+/// The same for a whole message of which `compressed` is left.
+pub(crate) fn write_compressed(out: &mut Vec<u8>, opcode: Opcode, compressed: &[u8], mask: [u8; 4]) {
+    out.push(0x80 | RSV1 | opcode.bits());
+    write_rest(out, compressed.len(), mask, |out| out.extend_from_slice(compressed));
+}
+
+fn write_rest(out: &mut Vec<u8>, size: usize, mask: [u8; 4], fill: impl FnOnce(&mut Vec<u8>)) {
     match size {
         0..=125 => out.push(0x80 | size as u8),
         126..=0xffff => {
@@ -151,16 +169,20 @@ mod tests {
     fn a_header_is_read_only_when_it_is_whole() {
         let long = [0x82, 127, 0, 0, 0, 0, 0, 1, 0, 0];
         for cut in 0..long.len() {
-            assert_eq!(parse_header(&long[..cut]), Ok(None));
+            assert_eq!(parse_header(&long[..cut], false), Ok(None));
         }
-        let header = Header { fin: true, opcode: Opcode::Binary, length: 10, payload: 65_536 };
-        assert_eq!(parse_header(&long), Ok(Some(header)));
+        let header = Header { fin: true, compressed: false, opcode: Opcode::Binary, length: 10, payload: 65_536 };
+        assert_eq!(parse_header(&long, false), Ok(Some(header)));
     }
 
     #[test]
     fn what_a_server_must_not_send_is_named() {
         for bytes in [&[0xc1, 1][..], &[0x81, 0x81], &[0x83, 0], &[0x89, 126, 0, 126], &[0x09, 0], &[0x81, 126, 0, 5]] {
-            assert!(parse_header(bytes).is_err(), "{bytes:?}");
+            assert!(parse_header(bytes, false).is_err(), "{bytes:?}");
         }
+        for bytes in [&[0xa1, 1][..], &[0xc0, 0], &[0xc8, 0]] {
+            assert!(parse_header(bytes, true).is_err(), "{bytes:?}");
+        }
+        assert!(matches!(parse_header(&[0xc1, 1], true), Ok(Some(Header { compressed: true, .. }))));
     }
 }

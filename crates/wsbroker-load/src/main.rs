@@ -6,8 +6,9 @@
 //! `wsbroker-load --help` tells the scenarios; `bench/README.md` tells how the benchmark uses them.
 //!
 //! Modules, from the outside in: [`cli`] reads the arguments, [`scenario`] holds what can be driven,
-//! [`engine`] turns the event loop, [`connection`] is one socket in it, [`target`] where it goes, [`frame`] the bytes on it;
-//! [`content`] makes and checks payloads, [`tally`], [`histogram`], [`cpu`] and [`json`] count and tell.
+//! [`engine`] turns the event loop, [`connection`] is one WebSocket in it, [`target`] where it goes ([`url`], [`proxy`]),
+//! [`wire`] how its bytes get there ([`socket`], [`tls`]), [`frame`] what they are ([`extension`], [`deflate`]);
+//! [`content`] makes and checks payloads ([`sample`]), [`tally`], [`histogram`], [`cpu`] and [`json`] count and tell.
 
 #![forbid(unsafe_code)]
 
@@ -15,13 +16,21 @@ mod cli;
 mod connection;
 mod content;
 mod cpu;
+mod deflate;
 mod engine;
+mod extension;
 mod frame;
 mod histogram;
 mod json;
+mod proxy;
+mod sample;
 mod scenario;
+mod socket;
 mod tally;
 mod target;
+mod tls;
+mod url;
+mod wire;
 
 use std::io::Write;
 use std::process::ExitCode;

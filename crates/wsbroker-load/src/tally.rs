@@ -21,15 +21,31 @@ pub(crate) struct Tally {
     pub(crate) opened: u64,
     /// Connections that could not be made: no TCP connection, or no 101.
     pub(crate) refused: u64,
+    /// Messages that came compressed, and that went so.
+    pub(crate) compressed_received: u64,
+    pub(crate) compressed_sent: u64,
     /// Open connections that ended though nobody here asked for it.
     pub(crate) lost: u64,
     /// Frames or answers that break the protocol.
     pub(crate) protocol: u64,
+    /// Connections on which compression was agreed.
+    deflating: u64,
+    /// Connections by TLS version and cipher suite.
+    tls: BTreeMap<String, u64>,
     endings: BTreeMap<String, u64>,
     notes: Vec<String>,
 }
 
 impl Tally {
+    /// Counts a connection at the end of its handshake, with its TLS version and cipher suite.
+    pub(crate) fn open(&mut self, tls: Option<String>, deflating: bool) {
+        self.opened += 1;
+        self.deflating += u64::from(deflating);
+        if let Some(tls) = tls {
+            *self.tls.entry(tls).or_default() += 1;
+        }
+    }
+
     /// Counts how a connection ended; `asked` when we began its end.
     pub(crate) fn end(&mut self, ending: &Ending, asked: bool) {
         let label = match ending {
@@ -72,8 +88,22 @@ impl Tally {
         self.messages_verified() && self.refused == 0 && self.lost == 0
     }
 
-    /// Adds `opened`, `errors`, `endings` and `notes`.
+    /// Adds `opened`, `tls` and `deflate` where there were any, `errors`, `endings` and `notes`.
     pub(crate) fn report(&self, report: Object) -> Object {
+        let counts = |counts: &BTreeMap<String, u64>| {
+            counts.iter().fold(Object::new(), |object, (label, &count)| object.count(label, count))
+        };
+        let mut report = report.count("opened", self.opened);
+        if !self.tls.is_empty() {
+            report = report.object("tls", counts(&self.tls));
+        }
+        if self.deflating > 0 {
+            let deflate = Object::new()
+                .count("agreed", self.deflating)
+                .count("compressedReceived", self.compressed_received)
+                .count("compressedSent", self.compressed_sent);
+            report = report.object("deflate", deflate);
+        }
         let errors = Object::new()
             .count("missing", self.missing)
             .count("duplicate", self.duplicate)
@@ -81,11 +111,6 @@ impl Tally {
             .count("refused", self.refused)
             .count("lost", self.lost)
             .count("protocol", self.protocol);
-        let endings = self.endings.iter().fold(Object::new(), |object, (label, &count)| object.count(label, count));
-        report
-            .count("opened", self.opened)
-            .object("errors", errors)
-            .object("endings", endings)
-            .texts("notes", &self.notes)
+        report.object("errors", errors).object("endings", counts(&self.endings)).texts("notes", &self.notes)
     }
 }

@@ -1,19 +1,32 @@
-//! Where the connections go, and how the TCP part of one is begun.
+//! Where the connections go, and how one is begun.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 
 use mio::net::TcpStream;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, Type};
 
 use crate::connection::KEY;
+use crate::proxy::Proxy;
+use crate::socket::Socket;
+use crate::tls::Tls;
+use crate::url::{self, Url};
+use crate::wire::Wire;
 
 /// One server, resolved once, and the request that every connection begins with.
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) url: String,
-    pub(crate) address: SocketAddr,
+    pub(crate) place: Place,
     pub(crate) request: Vec<u8>,
+    pub(crate) tls: Option<Tls>,
+    /// What goes before everything else on a connection.
+    pub(crate) proxy: Option<Proxy>,
+    /// The `Sec-WebSocket-Extensions` of the request.
+    pub(crate) offer: Option<String>,
+    /// Whether messages are sent compressed where that was agreed.
+    pub(crate) compress: bool,
     /// Connections come from 127.0.0.1 and the addresses behind it, so many in all; 1 leaves it to the system.
     /// Each has some 28,000 ports of its own.
     pub(crate) sources: usize,
@@ -21,28 +34,89 @@ pub(crate) struct Target {
     pub(crate) receive_buffer: Option<usize>,
 }
 
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Place {
+    Tcp(SocketAddr),
+    /// The file of a Unix domain socket.
+    Unix(PathBuf),
+}
+
+/// How to get to the URL, besides what it says itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Way {
+    /// `Name: value`, as they are to stand in each request.
+    pub(crate) headers: Vec<String>,
+    /// TLS also where the URL does not say so.
+    pub(crate) tls: bool,
+    /// PEM file with the certificates to trust; `None` trusts all.
+    pub(crate) ca: Option<String>,
+    /// A Unix domain socket instead of the URL's host, which is then only a name.
+    pub(crate) unix: Option<String>,
+    pub(crate) proxy: Option<Proxy>,
+    pub(crate) offer: Option<String>,
+    pub(crate) compress: bool,
+    pub(crate) sources: usize,
+    pub(crate) receive_buffer: Option<usize>,
+}
+
+impl Default for Way {
+    fn default() -> Self {
+        Self {
+            headers: Vec::new(),
+            tls: false,
+            ca: None,
+            unix: None,
+            proxy: None,
+            offer: None,
+            compress: false,
+            sources: 1,
+            receive_buffer: None,
+        }
+    }
+}
+
 impl Target {
-    /// Reads `ws://host:port/path`; `headers` (`Name: value`) stand in each request as they are.
-    ///
     /// # Errors
-    /// What is wrong with the URL, or why its host is unknown.
-    pub(crate) fn new(url: &str, headers: &[String]) -> Result<Self, String> {
-        let rest = url.strip_prefix("ws://").ok_or("--url must begin with ws://")?;
-        let (host, path) = match rest.find(['/', '?']) {
-            Some(at) => rest.split_at(at),
-            None => (rest, "/"),
+    /// What is wrong with the URL or the certificates, or why the host is unknown.
+    pub(crate) fn new(url: &str, way: Way) -> Result<Self, String> {
+        let parsed = Url::parse(url)?;
+        let tls = parsed.tls || way.tls;
+        let named = match parsed.place {
+            url::Place::Host(host) => host,
+            url::Place::File(_) => parsed.host(),
         };
-        let slash = if path.starts_with('/') { "" } else { "/" };
-        let with_port = if has_port(host) { host.to_owned() } else { format!("{host}:80") };
-        let mut addresses = with_port.to_socket_addrs().map_err(|error| format!("--url: {host}: {error}"))?;
-        let address = addresses.next().ok_or_else(|| format!("--url: {host} has no address"))?;
-        let request = request(host, &format!("{slash}{path}"), headers);
-        Ok(Self { url: url.to_owned(), address, request, sources: 1, receive_buffer: None })
+        let place = match (&way.unix, parsed.place) {
+            (Some(file), _) => Place::Unix(file.into()),
+            (None, url::Place::File(file)) => Place::Unix(file.into()),
+            (None, url::Place::Host(host)) => Place::Tcp(resolve(host, if tls { 443 } else { 80 })?),
+        };
+        Ok(Self {
+            url: url.to_owned(),
+            place,
+            request: request(named, &parsed.path, &way.headers, way.offer.as_deref()),
+            tls: if tls { Some(Tls::new(parsed.host(), way.ca.as_deref())?) } else { None },
+            proxy: way.proxy,
+            offer: way.offer,
+            compress: way.compress,
+            sources: way.sources,
+            receive_buffer: way.receive_buffer,
+        })
     }
 
-    /// A socket on its way to the server; it becomes writable when it is there. `turn` chooses the source address.
-    pub(crate) fn connect(&self, turn: usize) -> io::Result<TcpStream> {
-        let socket = Socket::new(Domain::for_address(self.address), Type::STREAM, Some(Protocol::TCP))?;
+    /// A connection on its way to the server; it becomes writable when it is there. `turn` chooses the source address
+    /// and the client that a proxy would tell of.
+    pub(crate) fn connect(&self, turn: usize) -> io::Result<Wire> {
+        let (socket, address) = match &self.place {
+            Place::Tcp(address) => (Socket::Tcp(self.connect_tcp(*address, turn)?), *address),
+            Place::Unix(file) => (connect_unix(file)?, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+        };
+        let header = self.proxy.as_ref().map(|proxy| proxy.header(turn, address)).unwrap_or_default();
+        let tls = self.tls.as_ref().map(Tls::begin).transpose().map_err(io::Error::other)?;
+        Ok(Wire::new(socket, header, tls))
+    }
+
+    fn connect_tcp(&self, address: SocketAddr, turn: usize) -> io::Result<TcpStream> {
+        let socket = socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
         socket.set_nonblocking(true)?;
         socket.set_tcp_nodelay(true)?;
         if let Some(bytes) = self.receive_buffer {
@@ -52,13 +126,25 @@ impl Target {
             let host = u32::from(Ipv4Addr::LOCALHOST) + u32::try_from(turn % self.sources).unwrap_or(0);
             socket.bind(&SocketAddr::new(IpAddr::V4(Ipv4Addr::from(host)), 0).into())?;
         }
-        match socket.connect(&self.address.into()) {
+        match socket.connect(&address.into()) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::WouldBlock || error.raw_os_error() == IN_PROGRESS => {}
             Err(error) => return Err(error),
         }
         Ok(TcpStream::from_std(socket.into()))
     }
+}
+
+/// # Errors
+/// [`io::ErrorKind::WouldBlock`]: as many connections wait as the server lets wait.
+#[cfg(unix)]
+fn connect_unix(file: &std::path::Path) -> io::Result<Socket> {
+    mio::net::UnixStream::connect(file).map(Socket::Unix)
+}
+
+#[cfg(not(unix))]
+fn connect_unix(_file: &std::path::Path) -> io::Result<Socket> {
+    Err(io::Error::new(io::ErrorKind::Unsupported, "no Unix domain sockets here"))
 }
 
 /// `EINPROGRESS`, for which std has no stable name.
@@ -70,16 +156,27 @@ const IN_PROGRESS: Option<i32> = if cfg!(any(target_os = "linux", target_os = "a
     Some(36)
 };
 
+fn resolve(host: &str, port: u16) -> Result<SocketAddr, String> {
+    let with_port = if has_port(host) { host.to_owned() } else { format!("{host}:{port}") };
+    let mut addresses = with_port.to_socket_addrs().map_err(|error| format!("--url: {host}: {error}"))?;
+    addresses.next().ok_or_else(|| format!("--url: {host} has no address"))
+}
+
 /// The colons inside the brackets of an IPv6 address are none before a port.
 fn has_port(host: &str) -> bool {
     host.rsplit(']').next().is_some_and(|end| end.contains(':'))
 }
 
-fn request(host: &str, path: &str, headers: &[String]) -> Vec<u8> {
+fn request(host: &str, path: &str, headers: &[String], offer: Option<&str>) -> Vec<u8> {
     let mut request = format!(
         "GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Key: {KEY}\r\nSec-WebSocket-Version: 13\r\n"
     );
+    if let Some(offer) = offer {
+        request.push_str("Sec-WebSocket-Extensions: ");
+        request.push_str(offer);
+        request.push_str("\r\n");
+    }
     for header in headers {
         request.push_str(header);
         request.push_str("\r\n");
@@ -92,16 +189,38 @@ fn request(host: &str, path: &str, headers: &[String]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    fn target(url: &str, way: Way) -> Target {
+        Target::new(url, way).unwrap()
+    }
+
     #[test]
     fn a_url_is_an_address_and_a_request() {
-        let target = Target::new("ws://127.0.0.1:8000/chat?room=1", &["Origin: x".to_owned()]).unwrap();
-        assert_eq!(target.address, "127.0.0.1:8000".parse().unwrap());
+        let way = Way { headers: vec!["Origin: x".to_owned()], offer: Some("x-offer".to_owned()), ..Way::default() };
+        let target = target("ws://127.0.0.1:8000/chat?room=1", way);
+        assert_eq!(target.place, Place::Tcp("127.0.0.1:8000".parse().unwrap()));
         let request = String::from_utf8(target.request).unwrap();
         assert!(request.starts_with("GET /chat?room=1 HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n"), "{request}");
-        assert!(request.ends_with("\r\nOrigin: x\r\n\r\n"), "{request}");
-        assert_eq!(Target::new("ws://[::1]", &[]).unwrap().address, "[::1]:80".parse().unwrap());
-        let bare = Target::new("ws://127.0.0.1:1?a", &[]).unwrap();
-        assert!(bare.request.starts_with(b"GET /?a "));
-        assert!(Target::new("http://127.0.0.1", &[]).is_err());
+        assert!(request.ends_with("\r\nSec-WebSocket-Extensions: x-offer\r\nOrigin: x\r\n\r\n"), "{request}");
+    }
+
+    #[test]
+    fn the_port_is_that_of_the_scheme() {
+        for (url, address) in [("ws://[::1]", "[::1]:80"), ("wss://[::1]", "[::1]:443"), ("ws://[::1]:1", "[::1]:1")] {
+            assert_eq!(target(url, Way::default()).place, Place::Tcp(address.parse().unwrap()));
+        }
+        let forced = target("ws://127.0.0.1", Way { tls: true, ..Way::default() });
+        assert_eq!(forced.place, Place::Tcp("127.0.0.1:443".parse().unwrap()));
+        assert!(forced.tls.is_some());
+    }
+
+    #[test]
+    fn a_file_takes_the_place_of_the_host() {
+        let by_url = target("ws+unix:/run/a.sock:/chat", Way::default());
+        let by_option =
+            target("ws://no.such.host/chat", Way { unix: Some("/run/a.sock".to_owned()), ..Way::default() });
+        assert_eq!(by_url.place, Place::Unix("/run/a.sock".into()));
+        assert_eq!(by_option.place, by_url.place);
+        assert!(by_url.request.starts_with(b"GET /chat HTTP/1.1\r\nHost: localhost\r\n"));
+        assert!(by_option.request.starts_with(b"GET /chat HTTP/1.1\r\nHost: no.such.host\r\n"));
     }
 }

@@ -15,6 +15,13 @@ pub struct TrustProxy {
     pub header: ForwardedHeader,
 }
 
+impl TrustProxy {
+    /// Whether whoever connects from there is a proxy. `None` is the other end of a unix socket.
+    pub(crate) fn trusts(&self, peer: Option<IpAddr>) -> bool {
+        peer.map_or(self.unix, |ip| self.from.iter().any(|network| network.contains(ip)))
+    }
+}
+
 /// The one header in which proxies write the client's address. Any other is the client's own and means nothing.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum ForwardedHeader {

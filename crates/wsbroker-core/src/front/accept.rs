@@ -80,19 +80,27 @@ fn without_delay(stream: &TcpStream) {
 }
 
 fn begin<T: Transport>(broker: &Arc<Inner>, address: &Arc<Address>, stream: T, peer: Peer) {
+    let Some(mut seat) = broker.front.seat() else { return turn_away(broker, address, stream, Refusal::FULL) };
+    // Before the place among the pending: one address must not take all of those either. Whom a proxy speaks for is found out later.
+    if !address.proxy_protocol && !address.is_proxy(peer) && !seat.claim(peer.ip) {
+        return turn_away(broker, address, stream, Refusal::FULL_FOR_ADDRESS);
+    }
     let Some(pending) = broker.front.pend() else { return turn_away(broker, address, stream, Refusal::BUSY) };
-    let arrival = Arrival::new(Arc::clone(broker), Arc::clone(address), peer, pending);
+    let arrival = Arrival::new(Arc::clone(broker), Arc::clone(address), peer, pending, seat);
     tokio::spawn(upgrade::run(arrival, stream));
 }
 
-/// Says no before anything was read. Nothing here waits: the answer is a task of its own, of which there are only so many.
+/// Says no before anything was read. Nothing here waits: the answer is a task of its own, of which there are only so many. Who expects
+/// encryption is cut, since a handshake would cost more than letting in.
 fn turn_away<T: Transport>(broker: &Arc<Inner>, address: &Arc<Address>, stream: T, refusal: Refusal) {
     broker.metrics.rejected.count(refusal.cause);
     if address.is_encrypted() {
         // It could not read the answer, and a handshake is dear.
         return;
     }
-    if let Some(answering) = broker.front.answer() {
+    if !address.is_encrypted()
+        && let Some(answering) = broker.front.answer()
+    {
         let timeout = address.handshake_timeout;
         tokio::spawn(async move {
             upgrade::turn_away(stream, refusal.answer(false), timeout).await;

@@ -17,11 +17,12 @@ use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
 use super::{
+    arrival::Peer,
     endpoint::Endpoint,
     socket::{Accepted, Acceptor, Local},
 };
 use crate::{
-    config::{Bind, ListenerConfig},
+    config::{Bind, ListenerConfig, TrustProxy},
     error::ListenError,
     tls::TlsConfig,
 };
@@ -47,6 +48,8 @@ pub(super) struct Address {
     pub(super) max_header_size: usize,
     /// What handshakes use from now on; `None` for an address that is not encrypted.
     tls: Option<Mutex<TlsConfig>>,
+    pub(super) proxy_protocol: bool,
+    trust_proxy: Option<TrustProxy>,
     /// `None` once released.
     acceptor: Mutex<Option<Acceptor>>,
     /// Somebody runs the accept loop.
@@ -130,6 +133,8 @@ impl Address {
             handshake_timeout: config.handshake_timeout,
             max_header_size: config.max_header_size,
             tls: config.tls.clone().map(Mutex::new),
+            proxy_protocol: config.proxy_protocol,
+            trust_proxy: config.trust_proxy.clone(),
             acceptor: Mutex::new(Some(acceptor)),
             accepting: AtomicBool::new(false),
             released: watch::Sender::new(false),
@@ -142,21 +147,21 @@ impl Address {
     /// # Errors
     /// [`ListenError::Conflict`] and [`ListenError::PathTaken`].
     pub(super) fn reserve(&self, config: &ListenerConfig, service: &Arc<Service>) -> Result<(), ListenError> {
-        let conflict = |option| Err(ListenError::Conflict { address: config.bind.to_string(), option });
         let mut routes = self.routes.lock();
         if let Some(path) =
             config.paths.iter().find(|path| routes.get(*path).is_some_and(|owner| !owner.endpoint.is_closed()))
         {
             return Err(ListenError::PathTaken { address: config.bind.to_string(), path: path.clone() });
         }
-        if config.handshake_timeout != self.handshake_timeout {
-            return conflict("handshake_timeout");
-        }
-        if config.max_header_size != self.max_header_size {
-            return conflict("max_header_size");
-        }
-        if config.tls != self.tls() {
-            return conflict("tls");
+        let differs = [
+            ("handshake_timeout", config.handshake_timeout != self.handshake_timeout),
+            ("max_header_size", config.max_header_size != self.max_header_size),
+            ("proxy_protocol", config.proxy_protocol != self.proxy_protocol),
+            ("tls", config.tls != self.tls()),
+            ("trust_proxy", config.trust_proxy != self.trust_proxy),
+        ];
+        if let Some((option, _)) = differs.into_iter().find(|(_, differs)| *differs) {
+            return Err(ListenError::Conflict { address: config.bind.to_string(), option });
         }
         for path in &config.paths {
             routes.insert(path.clone(), Arc::clone(service));
@@ -176,6 +181,11 @@ impl Address {
     /// False when the address is not encrypted.
     pub(super) fn reload_tls(&self, tls: TlsConfig) -> bool {
         self.tls.as_ref().map(|old| *old.lock() = tls).is_some()
+    }
+
+    /// Whether this peer is a proxy that is believed about its clients.
+    pub(super) fn is_proxy(&self, peer: Peer) -> bool {
+        self.trust_proxy.as_ref().is_some_and(|trusted| trusted.trusts(peer.ip))
     }
 
     /// Looks a request's path up: exactly, then under `*`.

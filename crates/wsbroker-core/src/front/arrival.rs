@@ -7,7 +7,7 @@ use tokio::{
     time::{Instant, timeout_at},
 };
 
-use super::address::Address;
+use super::{address::Address, admission::Seat};
 use crate::{broker::Inner, metrics::RejectCause};
 
 /// The other end, as far as it is known.
@@ -45,13 +45,21 @@ pub(super) struct Arrival {
     deadline: Instant,
     /// Held until the verdict.
     pub(super) pending: OwnedSemaphorePermit,
+    /// Held until the connection ends.
+    pub(super) seat: Seat,
 }
 
 impl Arrival {
     /// To be made at accept: the deadline runs from here.
-    pub(super) fn new(broker: Arc<Inner>, address: Arc<Address>, peer: Peer, pending: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(
+        broker: Arc<Inner>,
+        address: Arc<Address>,
+        peer: Peer,
+        pending: OwnedSemaphorePermit,
+        seat: Seat,
+    ) -> Self {
         let deadline = Instant::now() + address.handshake_timeout;
-        Self { broker, address, peer, deadline, pending }
+        Self { broker, address, peer, deadline, pending, seat }
     }
 
     /// Runs one step of the way in, for as long as there is time and the address is open.

@@ -14,7 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use crate::{
     broker::Inner,
     event::{Accept, LateVerdict, Open, OpenReply, OpenRequest, Reject},
-    front::Endpoint,
+    front::{Endpoint, Seat},
     registry::{Socket, SocketState},
     shard::{Attach, Command, Place, Reserve, Stream},
     worker::Handlers,
@@ -168,11 +168,13 @@ impl Reservation {
         }
     }
 
-    /// Hands the stream to the shard: `head` is written first, `rest` is what came behind the request.
-    pub(crate) fn attach(mut self, stream: Stream, head: Vec<u8>, rest: Vec<u8>) {
+    /// Hands the stream to the shard: `head` is written first, `rest` is what came behind the request. The seat goes along.
+    pub(crate) fn attach(mut self, stream: Stream, head: Vec<u8>, rest: Vec<u8>, seat: Seat) {
         self.held = false;
         let place = Place::of(&self.socket);
-        self.broker.shard(self.socket.shard()).push(Command::Attach(place, Box::new(Attach { stream, head, rest })));
+        self.broker
+            .shard(self.socket.shard())
+            .push(Command::Attach(place, Box::new(Attach { stream, head, rest, seat })));
     }
 
     /// The connection was accepted, but its 101 cannot be written any more: it gets a close event.

@@ -1,5 +1,7 @@
 //! What makes a request a WebSocket handshake (RFC 6455 §4.2.1), and what is answered.
 
+use std::net::Ipv6Addr;
+
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
 use super::{
@@ -34,8 +36,16 @@ impl Handshake {
         if request.method != "GET" {
             return Err(Refusal::METHOD);
         }
-        if request.values("host").count() != 1 {
+        let mut hosts = request.values("host");
+        let (Some(host), None) = (hosts.next(), hosts.next()) else {
             return Err(Refusal::bad("an HTTP/1.1 request has exactly one Host header"));
+        };
+        if !is_host(host) {
+            return Err(Refusal::bad("the Host header is no host with an optional port"));
+        }
+        // Which of the two counts is read differently on the way (RFC 9112 §3.2.2), so they must not differ.
+        if request.authority.as_ref().is_some_and(|authority| !authority.eq_ignore_ascii_case(host)) {
+            return Err(Refusal::bad("the Host header is not the request target's"));
         }
         // What follows is frames for us; whoever reads it as a body would see another request in them.
         let body =
@@ -58,6 +68,20 @@ impl Handshake {
         };
         Ok(Self { accept_key, protocols: protocols(request)? })
     }
+}
+
+/// Whether this is `uri-host [":" port]` (RFC 9110 §7.2). No comma, though it might stand in a registered name: somebody may have joined two.
+fn is_host(value: &str) -> bool {
+    let (is_name, tail) = if let Some(rest) = value.strip_prefix('[') {
+        let Some((address, tail)) = rest.split_once(']') else { return false };
+        (address.parse::<Ipv6Addr>().is_ok(), tail)
+    } else {
+        let (name, tail) = value.split_at(value.find(':').unwrap_or(value.len()));
+        (name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~%!$&'()*+;=".contains(&byte)), tail)
+    };
+    is_name
+        && (tail.is_empty()
+            || tail.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit())))
 }
 
 /// Whether this is base64 of 16 bytes.
@@ -152,6 +176,10 @@ mod tests {
         assert_eq!(status("Connection", &["Connection: keep-alive, upgrade"]), 101);
         assert_eq!(status("Connection", &["Connection: keep-alive", "connection: Upgrade"]), 101);
         assert_eq!(status("", &["Content-Length: 0"]), 101);
+        for host in ["", "a", "A_b.c:80", "127.0.0.1:1", "[::1]", "[2001:db8::1]:443", "a:", "xn--bcher-kva.example"] {
+            assert_eq!(status("Host", &[&format!("Host: {host}")]), 101, "{host:?}");
+        }
+        assert!(variant("GET http://EXAMPLE.test/chat HTTP/1.1", "", &[]).is_ok());
         assert_eq!(status("", &["Sec-WebSocket-Extensions: permessage-deflate"]), 101);
         assert_eq!(status("Sec-WebSocket-Key", &["Sec-WebSocket-Key: ++++++++++//////////99=="]), 101);
     }
@@ -164,6 +192,17 @@ mod tests {
             ("Upgrade", &["Upgrade: websockets"], 426),
             ("Host", &[], 400),
             ("", &["Host: other.test"], 400),
+            ("Host", &["Host: a b"], 400),
+            ("Host", &["Host: a, b"], 400),
+            ("Host", &["Host: a/b"], 400),
+            ("Host", &["Host: a@b"], 400),
+            ("Host", &["Host: a:80b"], 400),
+            ("Host", &["Host: a:80:80"], 400),
+            ("Host", &["Host: http://a"], 400),
+            ("Host", &["Host: [::1"], 400),
+            ("Host", &["Host: [::1]80"], 400),
+            ("Host", &["Host: [a]"], 400),
+            ("Host", &["Host: ::1"], 400),
             ("", &["Content-Length: 1"], 400),
             ("", &["Content-Length: "], 400),
             ("", &["Content-Length: 0, 0"], 400),
@@ -196,6 +235,9 @@ mod tests {
         assert_eq!(of_line("POST / HTTP/1.1"), 405);
         assert_eq!(of_line("get / HTTP/1.1"), 405);
         assert_eq!(of_line("GET / HTTP/1.0"), 426);
+        assert_eq!(of_line("GET http://other.test/ HTTP/1.1"), 400);
+        assert_eq!(of_line("GET http://user@example.test/ HTTP/1.1"), 400);
+        assert_eq!(of_line("GET http://example.test:80/ HTTP/1.1"), 400);
     }
 
     #[test]

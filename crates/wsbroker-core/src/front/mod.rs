@@ -4,7 +4,7 @@
 //! [`accept`] takes connections there, makes an [`arrival`] of each, and [`upgrade`] leads it through [`request`], [`handshake`], [`gate`] (where it waits for
 //! the worker's verdict) and [`response`]. The counts that tell when a listener is empty are in [`endpoint`].
 //!
-//! Bounded are: connections before their verdict (`max_pending_upgrades`; more get a canned 503), connections that are being told no (as many
+//! Bounded are: connections from accept to their end, in all and from one address ([`admission`]); connections before their verdict (`max_pending_upgrades`; more get a canned 503), connections that are being told no (as many
 //! again, and 256 at least; more are cut), and of each connection the bytes and the time until its request is complete.
 
 use std::sync::{Arc, Weak};
@@ -14,6 +14,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 mod accept;
 mod address;
+mod admission;
 mod arrival;
 mod endpoint;
 mod gate;
@@ -26,9 +27,15 @@ mod socket;
 mod unix;
 mod upgrade;
 
-use self::address::{Address, Place, Service};
-pub(crate) use self::{endpoint::Endpoint, gate::Gate};
-use crate::{config::ListenerConfig, error::ListenError};
+use self::{
+    address::{Address, Place, Service},
+    admission::Admission,
+};
+pub(crate) use self::{admission::Seat, endpoint::Endpoint, gate::Gate};
+use crate::{
+    config::{Config, ListenerConfig},
+    error::ListenError,
+};
 
 pub use self::listener::Listener;
 
@@ -38,8 +45,11 @@ const MIN_ANSWERS: usize = 256;
 /// The addresses of a broker, and what bounds the way in.
 #[derive(Debug)]
 pub(crate) struct Front {
+    /// Connections from accept to their end.
+    admission: Arc<Admission>,
     /// Connections between accept and verdict.
     pending: Arc<Semaphore>,
+    max_pending: usize,
     /// Questions that no worker has answered, also of connections that have gone.
     asking: Arc<Semaphore>,
     /// Connections that are being told no.
@@ -56,10 +66,12 @@ struct State {
 }
 
 impl Front {
-    pub(crate) fn new(max_pending_upgrades: usize) -> Self {
-        let permits = max_pending_upgrades.min(Semaphore::MAX_PERMITS);
+    pub(crate) fn new(config: &Config) -> Self {
+        let permits = config.max_pending_upgrades.min(Semaphore::MAX_PERMITS);
         Self {
+            admission: Arc::new(Admission::new(config.max_connections, config.max_connections_per_ip)),
             pending: Arc::new(Semaphore::new(permits)),
+            max_pending: permits,
             asking: Arc::new(Semaphore::new(permits.saturating_mul(4).clamp(MIN_ANSWERS, Semaphore::MAX_PERMITS))),
             answering: Arc::new(Semaphore::new(permits.max(MIN_ANSWERS))),
             state: Mutex::default(),
@@ -125,6 +137,16 @@ impl Front {
             state.addresses.retain(|known| !Arc::ptr_eq(known, address));
         }
         true
+    }
+
+    /// Connections between accept and verdict.
+    pub(crate) fn pending_upgrades(&self) -> usize {
+        self.max_pending - self.pending.available_permits()
+    }
+
+    /// A place among all connections; held to the end of the connection.
+    fn seat(&self) -> Option<Seat> {
+        self.admission.enter()
     }
 
     /// A place among the connections that wait to be let in; held until the verdict.

@@ -102,6 +102,8 @@ pub(super) struct Request {
     pub(super) url: String,
     /// Undecoded. `*` for the target of that form (RFC 9112 §3.2.4).
     pub(super) path: String,
+    /// Of a target in absolute form: whose it is.
+    pub(super) authority: Option<String>,
     /// Lower-case names, one entry per header line.
     headers: Vec<(String, String)>,
 }
@@ -122,11 +124,11 @@ impl Request {
         let (Some(method), Some(target), Some(minor_version)) = (parsed.method, parsed.path, parsed.version) else {
             return Err(Refusal::bad("an unreadable request line"));
         };
-        let url = origin_form(target).ok_or(Refusal::bad("a request target that is no path"))?;
+        let (authority, url) = origin_form(target).ok_or(Refusal::bad("a request target that is no path"))?;
         let path = url.split('?').next().unwrap_or_default().to_owned();
         let headers =
             parsed.headers.iter().map(|header| (header.name.to_ascii_lowercase(), text(header.value))).collect();
-        Ok(Self { method: method.to_owned(), minor_version, url, path, headers })
+        Ok(Self { method: method.to_owned(), minor_version, url, path, authority, headers })
     }
 
     /// The values of all headers with this lower-case name.
@@ -181,13 +183,13 @@ fn names_a_version(head: &[u8]) -> bool {
     matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit())
 }
 
-/// Path and query of a target: as they are, or behind scheme and authority (RFC 9112 §3.2).
-fn origin_form(target: &str) -> Option<String> {
+/// Path and query of a target: as they are, or behind scheme and authority (RFC 9112 §3.2), which is given, too.
+fn origin_form(target: &str) -> Option<(Option<String>, String)> {
     if target.contains('#') {
         return None;
     }
     if target.starts_with('/') || target == "*" {
-        return Some(target.to_owned());
+        return Some((None, target.to_owned()));
     }
     let (scheme, rest) = target.split_once("://")?;
     let named = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
@@ -196,7 +198,8 @@ fn origin_form(target: &str) -> Option<String> {
     if !named || authority.is_empty() {
         return None;
     }
-    Some(if tail.starts_with('/') { tail.to_owned() } else { format!("/{tail}") })
+    let url = if tail.starts_with('/') { tail.to_owned() } else { format!("/{tail}") };
+    Some((Some(authority.to_owned()), url))
 }
 
 /// Bytes as text, losing none: UTF-8 where it is UTF-8, otherwise one character per byte.
@@ -291,6 +294,7 @@ mod tests {
         ] {
             let request = whole(&format!("GET {target} HTTP/1.1\r\n\r\n")).unwrap();
             assert_eq!((request.url.as_str(), request.path.as_str()), (url, path), "{target}");
+            assert_eq!(request.authority.is_some(), target.contains("://"), "{target}");
         }
         for target in ["a", "host:443", "http://", "http:///a", "://a/b", "1a://b/", "/a#b", "http://h/#f"] {
             assert_eq!(status(&format!("GET {target} HTTP/1.1\r\n\r\n")), 400, "{target}");

@@ -33,6 +33,9 @@ impl Refusal {
     pub(super) const TOO_MANY_HEADERS: Self = Self::new(431, RejectCause::HeaderSize, "too many headers");
     pub(super) const NOT_FOUND: Self = Self::new(404, RejectCause::NotFound, "nothing is served on this path");
     pub(super) const NOT_SERVED: Self = Self::new(503, RejectCause::NotServed, "this path is not served at the moment");
+    pub(super) const FULL: Self = Self::new(503, RejectCause::MaxConnections, "there are too many connections");
+    pub(super) const FULL_FOR_ADDRESS: Self =
+        Self::new(429, RejectCause::MaxConnectionsPerIp, "there are too many connections from this address");
     pub(super) const BUSY: Self =
         Self::new(503, RejectCause::MaxPendingUpgrades, "too many connections are waiting to be let in");
     pub(super) const CLOSING: Self = Self::new(503, RejectCause::NotServed, "the server is shutting down");

@@ -9,6 +9,7 @@ use tokio::{
 
 use super::{
     address::{Route, Service},
+    admission::Seat,
     arrival::Arrival,
     endpoint::Entered,
     gate::{Reservation, Verdict},
@@ -54,7 +55,7 @@ pub(super) async fn run<T: Transport>(arrival: Arrival, stream: T) {
 async fn serve<T: Transport>(arrival: Arrival, mut stream: T) {
     let outcome = negotiate(&arrival, &mut stream).await;
     match outcome {
-        Ok(admitted) => hand_over(stream, admitted),
+        Ok(admitted) => hand_over(stream, admitted, arrival.seat),
         Err(Out::Cut(cause)) => arrival.reject(cause),
         Err(Out::Answer(cause, answer, entered)) => {
             arrival.reject(cause);
@@ -156,10 +157,10 @@ fn refuse(refusal: Refusal, entered: Option<Entered>, head_only: bool) -> Out {
     Out::Answer(refusal.cause, refusal.answer(head_only), entered)
 }
 
-fn hand_over<T: Transport>(stream: T, admitted: Admitted) {
+fn hand_over<T: Transport>(stream: T, admitted: Admitted, seat: Seat) {
     let Admitted { reservation, head, rest, entered } = admitted;
     match stream.into_shard() {
-        Ok(stream) => reservation.attach(stream, head, rest),
+        Ok(stream) => reservation.attach(stream, head, rest, seat),
         Err(error) => {
             tracing::debug!(%error, "a connection was lost before its 101");
             reservation.lost();

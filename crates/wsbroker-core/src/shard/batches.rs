@@ -132,11 +132,11 @@ impl Batches {
             }
             let count = events.len();
             dispatch.handed_over(count);
-            worker.add_in_flight(cost);
+            worker.hand_over(count, cost);
             let Err(DeliverError::Gone(batch)) = worker.sink.deliver(Batch { events, data: filled }) else {
                 continue;
             };
-            worker.sub_in_flight(cost, 0);
+            worker.take_back(count, cost);
             // Still counted as handed over, so that a shutdown waits for the next worker: see `Shard::worker_gone`.
             let Batch { events, data } = batch;
             let refused = self.refused.entry(worker.id).or_default();

@@ -10,7 +10,7 @@ use super::stream::Stream;
 use crate::{
     dispatch::WorkerEntry,
     event::{Event, Open},
-    front::Endpoint,
+    front::{Endpoint, Seat},
     ids::SocketId,
     registry::{Channel, Socket},
 };
@@ -102,6 +102,8 @@ pub(crate) struct Attach {
     pub(crate) head: Vec<u8>,
     /// Bytes that came right behind the request.
     pub(crate) rest: Vec<u8>,
+    /// Its place among all connections.
+    pub(crate) seat: Seat,
 }
 
 /// The way into a shard, from any thread.
@@ -154,6 +156,11 @@ impl Fifo {
     pub(crate) fn take(&self, into: &mut Vec<Command>) {
         debug_assert!(into.is_empty());
         std::mem::swap(&mut self.inner.lock().commands, into);
+    }
+
+    /// Commands that wait.
+    pub(crate) fn len(&self) -> usize {
+        self.inner.lock().commands.len()
     }
 
     /// True when the queue is empty, and then the next push wakes the shard.

@@ -6,19 +6,20 @@ use bytes::Bytes;
 use wsbroker_proto::{CloseCode, MessageKind, Parser, Role};
 
 use super::{
-    command::Place,
     context::Context,
+    ending::Ending,
     outbox::{Outbox, Written},
     stream::Stream,
-    timers::{Entry, Tick, ticks},
+    timers::Tick,
 };
 use crate::{
     config::Overflow,
     dispatch::WorkerEntry,
     event::EventKind,
-    front::Endpoint,
-    ids::{SocketId, WorkerId},
-    registry::{Awaited, Socket, SocketState},
+    front::{Endpoint, Seat},
+    ids::SocketId,
+    metrics::{CloseCause, DropCause},
+    registry::{Socket, SocketState},
     worker::Handlers,
 };
 
@@ -31,6 +32,8 @@ pub(super) struct Connection {
     pub(super) worker: Option<Arc<WorkerEntry>>,
     /// `None` until the 101 may be written.
     pub(super) stream: Option<Stream>,
+    /// Comes with the stream, and is given back with it.
+    pub(super) seat: Option<Seat>,
     pub(super) parser: Parser,
     pub(super) outbox: Outbox,
     /// Bytes that were read but may not be parsed before there is room.
@@ -52,24 +55,26 @@ pub(super) struct Connection {
     /// Stands in the context's list of connections to write.
     pub(super) dirty: bool,
     /// A ping is out since the last byte came.
-    pinged: bool,
-    fin_sent: bool,
-    last_seen: Tick,
+    pub(super) pinged: bool,
+    pub(super) fin_sent: bool,
+    pub(super) last_seen: Tick,
     /// When the timer that counts fires; 0 = none. Others in the wheel are stale.
-    timer: Tick,
+    pub(super) timer: Tick,
     /// When the close handshake is given up.
-    deadline: Tick,
+    pub(super) deadline: Tick,
     /// What was counted of its unfinished inbound messages.
     pub(super) receive_held: usize,
     /// How it ended, for a connection that ended before its 101.
-    early_end: Option<(CloseCode, Box<str>)>,
+    pub(super) early_end: Option<(CloseCode, Box<str>)>,
     /// Counts no more among its listener's connections.
-    left: bool,
+    pub(super) left: bool,
     /// How it ends once the handlers at work have settled.
-    ending: Option<Box<Ending>>,
+    pub(super) ending: Option<Box<Ending>>,
+    /// Why it ends: what came first.
+    pub(super) cause: Option<CloseCause>,
 }
 
-/// Where a connection stands. Only this module moves it forward.
+/// Where a connection stands. Only [`ending`](super::ending) moves it forward.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Phase {
     /// Messages flow; before the 101 only outwards, into the outbox.
@@ -94,13 +99,6 @@ pub(super) enum Pause {
     Ending,
 }
 
-/// The end of a connection as the peer brought it about, by a close frame or by breaking the protocol.
-#[derive(Debug)]
-pub(super) enum Ending {
-    Peer(Option<CloseCode>, Box<str>),
-    Failure(CloseCode),
-}
-
 impl Connection {
     pub(super) fn new(socket: Arc<Socket>, endpoint: Arc<Endpoint>, worker: Option<Arc<WorkerEntry>>) -> Self {
         Self {
@@ -108,6 +106,7 @@ impl Connection {
             endpoint,
             worker,
             stream: None,
+            seat: None,
             parser: Parser::new(Role::Server),
             outbox: Outbox::default(),
             leftover: Vec::new(),
@@ -129,6 +128,7 @@ impl Connection {
             early_end: None,
             left: false,
             ending: None,
+            cause: None,
         }
     }
 
@@ -136,7 +136,7 @@ impl Connection {
         self.socket.id()
     }
 
-    fn slot(&self) -> u32 {
+    pub(super) fn slot(&self) -> u32 {
         self.socket.slot()
     }
 
@@ -148,12 +148,15 @@ impl Connection {
     // --- the beginning ------------------------------------------------------------------------------------------------------------
 
     /// The connection is in: from now on it has a stream. `head` goes out before what waits.
-    pub(super) fn attach(&mut self, ctx: &mut Context, stream: Stream, head: Vec<u8>, rest: Vec<u8>) {
+    pub(super) fn attach(&mut self, ctx: &mut Context, stream: Stream, head: Vec<u8>, rest: Vec<u8>, seat: Seat) {
         self.stream = Some(stream);
+        self.seat = Some(seat);
         self.account(ctx, |outbox, _| outbox.push_front(head));
+        ctx.tally.flow.wire_in += rest.len() as u64;
         self.leftover = rest;
         self.last_seen = ctx.now();
         ctx.inner.sockets.opened();
+        ctx.tally.flow.opened += 1;
         match self.phase {
             Phase::Active => {
                 self.socket.set_state(SocketState::Open);
@@ -183,9 +186,7 @@ impl Connection {
     pub(super) fn enqueue(&mut self, ctx: &mut Context, arena: &Bytes, start: usize, end: usize, counted: bool) {
         let length = end - start;
         if self.phase != Phase::Active || self.write_dead {
-            if counted {
-                self.socket.sub_queued(length);
-            }
+            self.forgo(ctx, length, counted);
             return;
         }
         let limit = self.endpoint.limits.max_backpressure;
@@ -193,23 +194,20 @@ impl Connection {
             // What piled up within this turn is no fault of the client: let the kernel have its say first.
             self.flush(ctx);
             if self.phase != Phase::Active || self.write_dead {
-                if counted {
-                    self.socket.sub_queued(length);
-                }
+                self.forgo(ctx, length, counted);
                 return;
             }
             if self.outbox.len() >= limit {
                 match self.endpoint.limits.overflow {
                     Overflow::Close => {
-                        if counted {
-                            self.socket.sub_queued(length);
-                        }
-                        self.overflow(ctx);
+                        self.forgo(ctx, length, counted);
+                        self.overflow(ctx, CloseCause::MaxBackpressure);
                         return;
                     }
                     // `send` promised to queue what it counted; it looked at the limit itself.
                     Overflow::DropNewest if counted => {}
                     Overflow::DropNewest | Overflow::DropOldest => {
+                        ctx.tally.count_drop(DropCause::Newest);
                         self.socket.want_drain();
                         return;
                     }
@@ -219,11 +217,20 @@ impl Connection {
         if !counted {
             self.socket.add_queued(length);
         }
+        ctx.tally.message_out(length);
         let waits = self.blocked || self.stream.is_none();
         self.outbox.push(arena, start, end, waits, &mut ctx.spare);
         ctx.outbox_bytes += length;
         ctx.unflushed += length;
         self.mark_dirty(ctx);
+    }
+
+    /// A message that cannot go out any more.
+    pub(super) fn forgo(&mut self, ctx: &mut Context, length: usize, counted: bool) {
+        ctx.tally.count_drop(DropCause::Gone);
+        if counted {
+            self.socket.sub_queued(length);
+        }
     }
 
     /// Writes what waits, as far as the kernel takes it.
@@ -233,7 +240,7 @@ impl Connection {
             return;
         }
         let before = self.outbox.len();
-        let written = self.outbox.write(stream, &mut ctx.spare);
+        let written = self.outbox.write(stream, &mut ctx.spare, &mut ctx.tally.flow.wire_out);
         ctx.settle_outbox(&self.socket, before, self.outbox.len());
         match written {
             Written::All => self.written_all(ctx),
@@ -301,13 +308,13 @@ impl Connection {
     }
 
     /// Changes the outbox by frames of our own, and counts them.
-    fn account(&mut self, ctx: &mut Context, change: impl FnOnce(&mut Outbox, &mut super::outbox::Spare)) {
+    pub(super) fn account(&mut self, ctx: &mut Context, change: impl FnOnce(&mut Outbox, &mut super::outbox::Spare)) {
         let before = self.outbox.len();
         change(&mut self.outbox, &mut ctx.spare);
         ctx.settle_outbox(&self.socket, before, self.outbox.len());
     }
 
-    fn drop_outbox(&mut self, ctx: &mut Context) {
+    pub(super) fn drop_outbox(&mut self, ctx: &mut Context) {
         self.account(ctx, |outbox, _| outbox.clear());
     }
 
@@ -329,296 +336,6 @@ impl Connection {
         } else {
             self.account(ctx, |outbox, spare| outbox.push_pong(payload, spare));
             self.mark_dirty(ctx);
-        }
-    }
-
-    /// The peer's end, without a close frame.
-    pub(super) fn end_of_stream(&mut self, ctx: &mut Context) {
-        if self.phase != Phase::Lingering {
-            self.ended(ctx, CloseCode::ABNORMAL, "");
-            self.die(ctx);
-        } else if self.fin_sent || self.write_dead {
-            self.die(ctx);
-        } else {
-            // It may have closed its side only: our close frame goes out first.
-            self.read_closed = true;
-            self.mark_dirty(ctx);
-        }
-    }
-
-    // --- the end ------------------------------------------------------------------------------------------------------------------
-
-    /// Starts the close handshake (RFC 6455 §7.1.2), behind what is queued.
-    pub(super) fn begin_close(&mut self, ctx: &mut Context, code: CloseCode, reason: &str) {
-        if self.phase != Phase::Active {
-            return;
-        }
-        if self.ending.is_some() {
-            // The peer was first.
-            self.end_now(ctx);
-            return;
-        }
-        self.phase = Phase::CloseSent;
-        // As what comes behind it: discarded. Else it would pause the reading, and the peer's close frame would not be seen.
-        self.held = None;
-        self.socket.set_state(SocketState::Closing);
-        self.account(ctx, |outbox, spare| {
-            outbox.push_close(Some(code), reason, spare);
-        });
-        self.unpause();
-        if self.is_attached() {
-            self.start_deadline(ctx);
-            self.mark_dirty(ctx);
-            self.mark_ready(ctx);
-        }
-    }
-
-    /// The peer brought it to an end. Our close frame goes out behind what the handlers of earlier messages send, if they settle within
-    /// the close timeout; nothing is read meanwhile.
-    pub(super) fn end_behind_handlers(&mut self, ctx: &mut Context, ending: Ending) {
-        self.ending = Some(Box::new(ending));
-        if self.phase != Phase::Active {
-            self.end_now(ctx);
-            return;
-        }
-        self.paused = Pause::Ending;
-        if self.socket.window().messages > 0 {
-            self.socket.set_awaited(Awaited::Rest);
-            // The last handler may have settled in between, before it could see that somebody waits.
-            if self.socket.window().messages > 0 {
-                self.start_deadline(ctx);
-                return;
-            }
-            self.socket.set_awaited(Awaited::Nothing);
-        }
-        // What they have sent is on its way, but not here yet.
-        ctx.ending.push(Place::of(&self.socket));
-    }
-
-    /// The worker whose flush its end has to wait for.
-    pub(super) fn await_flush(&mut self, ctx: &mut Context) -> Option<WorkerId> {
-        let worker = self.worker.as_ref().filter(|worker| worker.await_flush())?.id;
-        self.start_deadline(ctx);
-        Some(worker)
-    }
-
-    fn end_now(&mut self, ctx: &mut Context) {
-        self.deadline = 0;
-        match self.ending.take().as_deref() {
-            Some(Ending::Peer(code, reason)) => self.peer_closed(ctx, *code, reason),
-            Some(Ending::Failure(code)) => self.fail(ctx, *code),
-            None => {}
-        }
-    }
-
-    /// What was awaited has come: room, or the end of all handlers.
-    pub(super) fn go_ahead(&mut self, ctx: &mut Context) {
-        match self.paused {
-            Pause::Window => self.resume(ctx),
-            Pause::Ending => self.end_now(ctx),
-            Pause::No | Pause::Worker => {}
-        }
-    }
-
-    /// The peer's close frame: answered if it came first (RFC 6455 §5.5.1).
-    fn peer_closed(&mut self, ctx: &mut Context, code: Option<CloseCode>, reason: &str) {
-        if self.phase == Phase::Active {
-            self.account(ctx, |outbox, spare| {
-                outbox.push_close(code, "", spare);
-            });
-        }
-        self.linger(ctx, code.unwrap_or(CloseCode::NO_STATUS), reason);
-    }
-
-    /// Fails the connection (RFC 6455 §7.1.7): a close frame with this code, and nothing more is taken from the peer.
-    pub(super) fn fail(&mut self, ctx: &mut Context, code: CloseCode) {
-        if self.phase == Phase::Active {
-            self.account(ctx, |outbox, spare| {
-                outbox.push_close(Some(code), "", spare);
-            });
-        }
-        self.linger(ctx, code, "");
-    }
-
-    /// Closes a slow socket (1013): what it has not read is dropped, so that the close frame comes soon and memory is free at once.
-    pub(super) fn overflow(&mut self, ctx: &mut Context) {
-        if self.phase == Phase::Dead {
-            return;
-        }
-        let active = self.phase == Phase::Active;
-        self.account(ctx, |outbox, spare| {
-            outbox.discard_unsent();
-            if active {
-                outbox.push_close(Some(CloseCode::TRY_AGAIN), "too slow", spare);
-            }
-        });
-        self.linger(ctx, CloseCode::TRY_AGAIN, "too slow");
-    }
-
-    /// Cuts the connection without a word.
-    pub(super) fn cut(&mut self, ctx: &mut Context) {
-        self.ended(ctx, CloseCode::ABNORMAL, "");
-        self.die(ctx);
-    }
-
-    fn linger(&mut self, ctx: &mut Context, code: CloseCode, reason: &str) {
-        if matches!(self.phase, Phase::Lingering | Phase::Dead) {
-            return;
-        }
-        self.ended(ctx, code, reason);
-        self.phase = Phase::Lingering;
-        self.ending = None;
-        self.leftover = Vec::new();
-        self.parser = Parser::new(Role::Server);
-        self.count_receive(ctx);
-        self.unpause();
-        if self.is_attached() {
-            self.start_deadline(ctx);
-            self.mark_dirty(ctx);
-            self.mark_ready(ctx);
-        }
-    }
-
-    /// Handlers are told, once; before the 101 the telling waits for it.
-    fn ended(&mut self, ctx: &mut Context, code: CloseCode, reason: &str) {
-        if matches!(self.phase, Phase::Lingering | Phase::Dead) {
-            return;
-        }
-        self.socket.set_state(SocketState::Closed);
-        self.held = None;
-        if self.is_attached() {
-            self.told(ctx, code, reason);
-        } else {
-            self.early_end = Some((code, reason.into()));
-        }
-    }
-
-    /// The close event, and the end of its place among the open sockets.
-    fn told(&mut self, ctx: &mut Context, code: CloseCode, reason: &str) {
-        ctx.inner.sockets.closed();
-        self.close_event(ctx, code, reason);
-    }
-
-    fn close_event(&mut self, ctx: &mut Context, code: CloseCode, reason: &str) {
-        // The lists of subscribers may be in use by a publish right now, so this socket leaves them when the turn is over.
-        ctx.retired.push(Arc::clone(&self.socket));
-        let kind = EventKind::Close { code: code.get(), reason: reason.into() };
-        // Without one since before its 101: whoever has joined since was not told of it.
-        match self.worker.take().or_else(|| ctx.inner.dispatch.assign()) {
-            Some(worker) => {
-                if worker.handlers.contains(Handlers::CLOSE) {
-                    ctx.batches.push(&worker, &self.socket, kind);
-                }
-                worker.release();
-            }
-            None => ctx.homeless.push(Arc::clone(&self.socket), kind, Bytes::new()),
-        }
-        self.leave_endpoint(ctx);
-    }
-
-    /// Counts no more among its listener's connections.
-    pub(super) fn leave_endpoint(&mut self, ctx: &mut Context) {
-        if !std::mem::replace(&mut self.left, true) {
-            ctx.leaving.push(Arc::clone(&self.endpoint));
-        }
-    }
-
-    /// Let in by a worker after its client had been answered 503: it has its close event, and nothing else.
-    pub(super) fn accepted_late(&mut self, ctx: &mut Context) {
-        self.early_end = None;
-        self.socket.set_state(SocketState::Closed);
-        self.close_event(ctx, CloseCode::ABNORMAL, "");
-        self.die(ctx);
-    }
-
-    /// Refused, or lost before the verdict: as if it had never been.
-    pub(super) fn abandon(&mut self, ctx: &mut Context) {
-        self.early_end = None;
-        self.socket.set_state(SocketState::Closed);
-        ctx.retired.push(Arc::clone(&self.socket));
-        if let Some(worker) = self.worker.take() {
-            worker.release();
-        }
-        self.leave_endpoint(ctx);
-        self.die(ctx);
-    }
-
-    fn die(&mut self, ctx: &mut Context) {
-        self.phase = Phase::Dead;
-        if self.is_attached() || self.early_end.is_none() {
-            ctx.doom(self.slot());
-        }
-        // Otherwise the place is kept until the 101 is due, which tells handlers.
-    }
-
-    // --- time ---------------------------------------------------------------------------------------------------------------------
-
-    /// The clocks stand still while we ourselves do not read.
-    pub(super) fn resume(&mut self, ctx: &mut Context) {
-        self.unpause();
-        self.seen(ctx);
-        self.mark_ready(ctx);
-    }
-
-    fn unpause(&mut self) {
-        self.paused = Pause::No;
-        self.socket.set_awaited(Awaited::Nothing);
-    }
-
-    fn next_idle_check(&self) -> Option<Tick> {
-        let idle = self.endpoint.limits.idle_timeout?;
-        let wait = if self.endpoint.limits.pings && !self.pinged { idle / 2 } else { idle };
-        // One more, since `last_seen` is rounded down.
-        Some(self.last_seen + ticks(wait) + 1)
-    }
-
-    fn start_deadline(&mut self, ctx: &mut Context) {
-        let deadline = ctx.now() + ticks(self.endpoint.limits.close_timeout) + 1;
-        // A deadline that runs is not put off.
-        if self.deadline == 0 {
-            self.deadline = deadline;
-            self.set_timer(ctx, deadline);
-        }
-    }
-
-    fn set_timer(&mut self, ctx: &mut Context, due: Tick) {
-        self.timer = due;
-        ctx.wheel.set(Entry { slot: self.slot(), due });
-    }
-
-    /// A timer that was set for this slot has fired; perhaps not the one that counts.
-    pub(super) fn timer(&mut self, ctx: &mut Context, due: Tick) {
-        if due != self.timer {
-            return;
-        }
-        self.timer = 0;
-        match self.phase {
-            Phase::Dead => {}
-            Phase::CloseSent | Phase::Lingering => self.cut(ctx),
-            Phase::Active if self.ending.is_some() => self.end_now(ctx),
-            Phase::Active => {
-                if self.paused != Pause::No || self.readable {
-                    // We are behind, not the peer.
-                    self.seen(ctx);
-                }
-                let Some(next) = self.next_idle_check() else { return };
-                if next > ctx.now() {
-                    self.set_timer(ctx, next);
-                } else if self.endpoint.limits.pings && !self.pinged {
-                    self.pinged = true;
-                    if !self.blocked {
-                        self.account(ctx, |outbox, spare| {
-                            outbox.push_ping(spare);
-                        });
-                        self.mark_dirty(ctx);
-                    }
-                    if let Some(next) = self.next_idle_check() {
-                        self.set_timer(ctx, next);
-                    }
-                } else {
-                    self.cut(ctx);
-                }
-            }
         }
     }
 }

@@ -6,6 +6,7 @@ use super::{
     batches::{Batches, Homeless},
     command::Place,
     outbox::Spare,
+    tally::Tally,
     timers::{Tick, Wheel},
 };
 use crate::{broker::Inner, front::Endpoint, ids::WorkerId, registry::Socket};
@@ -40,6 +41,7 @@ pub(super) struct Context {
     pub(super) unflushed: usize,
     /// Bytes that unfinished inbound messages hold.
     pub(super) receive_bytes: usize,
+    pub(super) tally: Tally,
 }
 
 impl Context {
@@ -61,6 +63,7 @@ impl Context {
             outbox_bytes: 0,
             unflushed: 0,
             receive_bytes: 0,
+            tally: Tally::default(),
         }
     }
 

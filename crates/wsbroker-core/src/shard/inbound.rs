@@ -2,17 +2,19 @@
 
 use std::{io, sync::Arc};
 
-use wsbroker_proto::{Input, Item, Limits, MessageKind, Payload};
+use wsbroker_proto::{Input, Item, Limits, MessageKind, Payload, ProtocolError};
 
 use bytes::Bytes;
 
 use super::{
     batches::MessageBytes,
-    connection::{Connection, Ending, Pause, Phase},
+    connection::{Connection, Pause, Phase},
     context::Context,
+    ending::Ending,
 };
 use crate::{
     event::{self, OVERHEAD},
+    metrics::CloseCause,
     registry::Awaited,
     sys::SHORT_READ_DRAINS,
     worker::Handlers,
@@ -43,6 +45,7 @@ impl Connection {
                 }
                 Ok(count) => {
                     self.seen(ctx);
+                    ctx.tally.flow.wire_in += count as u64;
                     let short = count < buffer.len();
                     self.take(ctx, buffer.get_mut(..count).unwrap_or_default());
                     if short && SHORT_READ_DRAINS && !self.read_closed {
@@ -100,8 +103,11 @@ impl Connection {
                         Payload::Borrowed(bytes) => MessageBytes::Borrowed(bytes),
                         Payload::Owned(bytes) => MessageBytes::Owned(bytes),
                     };
-                    if self.phase == Phase::Active && !self.deliver(ctx, kind, payload) {
-                        break;
+                    if self.phase == Phase::Active {
+                        ctx.tally.message_in(payload.as_ref().len());
+                        if !self.deliver(ctx, kind, payload) {
+                            break;
+                        }
                     }
                 }
                 Ok(Some(Item::Ping(payload))) => self.pong(ctx, payload.as_ref()),
@@ -113,7 +119,7 @@ impl Connection {
                 }
                 Err(error) => {
                     tracing::debug!(socket = %self.id(), %error, "protocol error");
-                    self.end_behind_handlers(ctx, Ending::Failure(error.close_code()));
+                    self.end_behind_handlers(ctx, Ending::Failure(cause_of(error), error.close_code()));
                     break;
                 }
             }
@@ -207,5 +213,13 @@ impl Connection {
             }
         }
         true
+    }
+}
+
+fn cause_of(error: ProtocolError) -> CloseCause {
+    match error {
+        ProtocolError::MessageTooBig => CloseCause::MaxPayload,
+        ProtocolError::InvalidUtf8 | ProtocolError::InvalidCloseReason => CloseCause::InvalidPayload,
+        _ => CloseCause::Protocol,
     }
 }

@@ -4,15 +4,18 @@
 //! dirty, look at the clock. Nothing here waits for anything but the poll.
 
 mod batches;
+mod clock;
 mod command;
 mod connection;
 mod context;
+mod ending;
 mod inbound;
 mod migrate;
 mod outbox;
 mod pressure;
 mod stream;
 mod subscriptions;
+mod tally;
 mod timers;
 
 use std::{
@@ -31,17 +34,20 @@ use wsbroker_proto::CloseCode;
 
 pub(crate) use command::{Attach, Command, Place, Range, Reserve};
 pub(crate) use stream::Stream;
+pub(crate) use tally::Flow;
 
 use self::{
     command::Fifo,
     connection::{Connection, Pause, Phase},
     context::Context,
     subscriptions::Subscriptions,
+    tally::Shown,
 };
 use crate::{
     broker::Inner,
     event::{Event, EventKind},
     ids::{SocketId, WorkerId},
+    metrics::{CloseCause, DropCause},
     sys,
 };
 
@@ -62,6 +68,7 @@ pub(crate) struct ShardHandle {
     /// What its outboxes and its unfinished messages hold.
     send: AtomicUsize,
     receive: AtomicUsize,
+    pub(crate) shown: Shown,
 }
 
 /// The places of a shard's connections; one that was given back is taken first, so the table stays dense.
@@ -83,6 +90,7 @@ impl ShardHandle {
                 fifo_bytes: AtomicUsize::new(0),
                 send: AtomicUsize::new(0),
                 receive: AtomicUsize::new(0),
+                shown: Shown::default(),
             },
         ))
     }
@@ -110,6 +118,24 @@ impl ShardHandle {
 
     pub(crate) fn add_fifo_bytes(&self, bytes: usize) {
         self.fifo_bytes.fetch_add(bytes, Ordering::Release);
+    }
+
+    /// Bytes that wait in the queue.
+    pub(crate) fn fifo_bytes(&self) -> usize {
+        self.fifo_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Commands that wait in the queue.
+    pub(crate) fn commands(&self) -> usize {
+        self.fifo.len()
+    }
+
+    pub(crate) fn outbox_bytes(&self) -> usize {
+        self.send.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn receive_bytes(&self) -> usize {
+        self.receive.load(Ordering::Relaxed)
     }
 
     /// What has been added since the last call.
@@ -324,6 +350,8 @@ impl Shard {
     /// Gives the events of this turn to the workers, and then says who has left: a shutdown waits for both in this order.
     fn hand_over(&mut self) {
         self.reap();
+        // Before: who hears of an event finds it counted.
+        self.ctx.tally.show(&self.ctx.inner.shard(self.index).shown);
         self.ctx.batches.deliver(&self.ctx.inner.dispatch);
         for endpoint in self.ctx.leaving.drain(..) {
             endpoint.left();
@@ -367,8 +395,11 @@ impl Shard {
         match command {
             Command::Arena(arena) => self.arena = arena,
             Command::Send(place, range) => {
-                if let Some(connection) = self.connections.find(place) {
-                    connection.enqueue(&mut self.ctx, &self.arena, range.start as usize, range.end as usize, true);
+                match self.connections.find(place) {
+                    Some(connection) => {
+                        connection.enqueue(&mut self.ctx, &self.arena, range.start as usize, range.end as usize, true);
+                    }
+                    None => self.ctx.tally.count_drop(DropCause::Gone),
                 }
                 self.flush_if_much();
             }
@@ -391,18 +422,18 @@ impl Shard {
             Command::Unsubscribe(place, channel) => self.lists.remove(channel.id(), place.slot),
             Command::Close(place, what) => {
                 if let Some(connection) = self.connections.find(place) {
-                    connection.begin_close(&mut self.ctx, what.0, &what.1);
+                    connection.begin_close(&mut self.ctx, CloseCause::Application, what.0, &what.1);
                 }
             }
             Command::Terminate(place) => {
                 if let Some(connection) = self.connections.find(place) {
-                    connection.cut(&mut self.ctx);
+                    connection.cut(&mut self.ctx, CloseCause::Terminated);
                 }
             }
             Command::CloseChannel(channel, what) => {
                 for slot in self.lists.of(channel.id()) {
                     if let Some(connection) = self.connections.at(*slot) {
-                        connection.begin_close(&mut self.ctx, what.0, &what.1);
+                        connection.begin_close(&mut self.ctx, CloseCause::Application, what.0, &what.1);
                     }
                 }
             }
@@ -436,13 +467,13 @@ impl Shard {
                 }
                 for connection in self.connections.all() {
                     if connection.is_attached() && endpoint.is_none_or(|id| connection.endpoint.id == id) {
-                        connection.begin_close(&mut self.ctx, code, "");
+                        connection.begin_close(&mut self.ctx, CloseCause::Shutdown, code, "");
                     }
                 }
             }
             Command::TerminateAll => {
                 for connection in self.connections.all() {
-                    connection.cut(&mut self.ctx);
+                    connection.cut(&mut self.ctx, CloseCause::Shutdown);
                 }
             }
             // The turn ends with it.
@@ -480,16 +511,16 @@ impl Shard {
 
     fn attach(&mut self, place: Place, attach: Attach) {
         let Some(connection) = self.connections.find(place) else { return };
-        let Attach { mut stream, head, rest } = attach;
+        let Attach { mut stream, head, rest, seat } = attach;
         let registered = stream.register(self.poll.registry(), Token(place.slot as usize));
-        connection.attach(&mut self.ctx, stream, head, rest);
+        connection.attach(&mut self.ctx, stream, head, rest, seat);
         if let Err(error) = registered {
             tracing::warn!(%error, "cannot watch a connection");
-            connection.cut(&mut self.ctx);
+            connection.cut(&mut self.ctx, CloseCause::Lost);
         } else if let Some(code) = self.closing {
-            connection.begin_close(&mut self.ctx, code, "");
+            connection.begin_close(&mut self.ctx, CloseCause::Shutdown, code, "");
         } else if connection.endpoint.is_closed() {
-            connection.begin_close(&mut self.ctx, CloseCode::GOING_AWAY, "");
+            connection.begin_close(&mut self.ctx, CloseCause::Shutdown, CloseCode::GOING_AWAY, "");
         }
     }
 

@@ -175,8 +175,8 @@ impl Outbox {
         *self = Self::default();
     }
 
-    /// Writes as much as the kernel takes; [`len`](Self::len) tells what is left.
-    pub(super) fn write(&mut self, stream: &mut Stream, spare: &mut Spare) -> Written {
+    /// Writes as much as the kernel takes, and adds it to `taken`; [`len`](Self::len) tells what is left.
+    pub(super) fn write(&mut self, stream: &mut Stream, spare: &mut Spare, taken: &mut u64) -> Written {
         loop {
             if self.chunks.is_empty() {
                 let Some(pong) = self.pong.take() else { return Written::All };
@@ -200,7 +200,10 @@ impl Outbox {
             };
             match result {
                 Ok(0) => return Written::Lost,
-                Ok(count) => self.advance(count, spare),
+                Ok(count) => {
+                    *taken += count as u64;
+                    self.advance(count, spare);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.unshare();
                     return Written::Blocked;

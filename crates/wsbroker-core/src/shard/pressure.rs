@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 use wsbroker_proto::CloseCode;
 
 use super::{Command, Shard, connection::Phase};
+use crate::metrics::CloseCause;
 
 /// A frame that was begun and is longer than this is not finished for the sake of a close frame.
 const FINISH_MAX: usize = 64 << 10;
@@ -66,9 +67,9 @@ impl Shard {
             let Some(connection) = self.connections.at(slot) else { continue };
             let lingering = connection.phase == Phase::Lingering;
             tracing::warn!(socket = %connection.id(), bytes = connection.outbox.len(), "send memory is used up: closing the slowest socket");
-            connection.overflow(&mut self.ctx);
+            connection.overflow(&mut self.ctx, CloseCause::MaxSendMemory);
             if lingering || connection.outbox.len() > FINISH_MAX {
-                connection.cut(&mut self.ctx);
+                connection.cut(&mut self.ctx, CloseCause::MaxSendMemory);
             }
             self.reap();
             self.ctx.inner.memory.send_changed(self.reported_send, self.ctx.outbox_bytes);
@@ -93,7 +94,7 @@ impl Shard {
             }
             let Some(connection) = self.connections.at(slot) else { continue };
             tracing::warn!(socket = %connection.id(), bytes = connection.receive_held, "receive memory is used up: closing the largest message");
-            connection.fail(&mut self.ctx, CloseCode::TRY_AGAIN);
+            connection.fail(&mut self.ctx, CloseCause::MaxReceiveMemory, CloseCode::TRY_AGAIN);
             connection.count_receive(&mut self.ctx);
             self.reap();
             self.ctx.inner.memory.receive_changed(self.reported_receive, self.ctx.receive_bytes);

@@ -124,6 +124,11 @@ pub(crate) fn broker_with(max_pending_upgrades: usize) -> Broker {
     Broker::new(Config { io_threads: 1, max_pending_upgrades, ..Config::default() }).unwrap()
 }
 
+/// A broker with limits of its own.
+pub(crate) fn broker_of(config: Config) -> Broker {
+    Broker::new(Config { io_threads: 1, ..config }).unwrap()
+}
+
 pub(crate) fn tcp(host: &str, port: u16) -> ListenerConfig {
     ListenerConfig::new(Bind::Tcp { host: host.into(), port })
 }
@@ -158,6 +163,27 @@ pub(crate) fn connect(port: u16) -> TcpStream {
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
     stream.set_nodelay(true).unwrap();
     stream
+}
+
+/// Connects from another address of this machine: on Linux all of 127.0.0.0/8 is.
+#[cfg(target_os = "linux")]
+pub(crate) fn connect_from(host: &str, port: u16) -> TcpStream {
+    use socket2::{Domain, Socket, Type};
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    let from: std::net::SocketAddr = format!("{host}:0").parse().unwrap();
+    socket.bind(&from.into()).unwrap();
+    let to: std::net::SocketAddr = format!("127.0.0.1:{port}").parse().unwrap();
+    socket.connect(&to.into()).unwrap();
+    let stream = TcpStream::from(socket);
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    stream.set_nodelay(true).unwrap();
+    stream
+}
+
+/// Asks to be let in on a connection.
+pub(crate) fn shake(stream: &mut TcpStream, path: &str, more: &[&str]) -> Answer {
+    stream.write_all(handshake(path, more).as_bytes()).unwrap();
+    answer(stream)
 }
 
 /// A handshake, with more header lines.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod addresses;
+mod admission;
 mod answers;
 mod closing;
 mod kit;

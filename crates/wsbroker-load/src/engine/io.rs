@@ -3,14 +3,16 @@
 use std::io;
 use std::time::Instant;
 
-use mio::{Interest, Registry, Token};
+use mio::Registry;
 
 use super::Scenario;
-use crate::connection::{Connection, Ending, NO_STATUS, Phase, parse_answer};
+use crate::connection::{Connection, Deflate, Ending, NO_STATUS, Phase, parse_answer};
 use crate::content::{Content, Kind};
+use crate::deflate::{Deflater, Inflater};
 use crate::frame::{self, Header, Opcode};
 use crate::tally::Tally;
 use crate::target::Target;
+use crate::wire::Wire;
 
 /// Reads of one connection before the others have their turn.
 const READS_IN_A_ROW: usize = 8;
@@ -26,6 +28,15 @@ pub(crate) struct Io {
     pub(super) again: Vec<usize>,
     /// Those whose socket could not even be made.
     pub(super) stillborn: Vec<(usize, String)>,
+    /// Those that the server's queue had no room for.
+    pub(super) early: Vec<usize>,
+    /// What TLS records held.
+    plain: Vec<u8>,
+    inflater: Option<Inflater>,
+    /// Set when messages are to be sent compressed.
+    deflater: Option<Deflater>,
+    /// A message that is to be compressed.
+    uncompressed: Vec<u8>,
     pub(super) woken: bool,
     pub(super) pending: usize,
     pub(super) alive: usize,
@@ -42,6 +53,7 @@ pub(crate) struct Io {
 impl Io {
     pub(super) fn new(registry: Registry, target: Target, slots: usize) -> Self {
         let now = Instant::now();
+        let compress = target.compress;
         Self {
             registry,
             target,
@@ -49,6 +61,11 @@ impl Io {
             dirty: Vec::new(),
             again: Vec::new(),
             stillborn: Vec::new(),
+            early: Vec::new(),
+            plain: Vec::new(),
+            inflater: None,
+            deflater: compress.then(Deflater::new),
+            uncompressed: Vec::new(),
             woken: false,
             pending: 0,
             alive: 0,
@@ -65,19 +82,32 @@ impl Io {
     /// Begins a connection in a vacant slot. To be called from [`Scenario::turn`] or between turns, since bytes of
     /// the slot's last connection may still be in hand elsewhere.
     pub(crate) fn open(&mut self, slot: usize) {
-        self.opens += 1;
-        self.pending += 1;
-        self.alive += 1;
-        let made = self.target.connect(self.opens).and_then(|mut stream| {
-            self.registry.register(&mut stream, Token(slot), Interest::READABLE | Interest::WRITABLE)?;
-            Ok(stream)
-        });
         let connection = &mut self.connections[slot];
         debug_assert_eq!(connection.phase, Phase::Vacant, "a slot is opened once at a time");
         connection.phase = Phase::Connecting;
         connection.started = Instant::now();
+        self.opens += 1;
+        self.pending += 1;
+        self.alive += 1;
+        self.connect(slot);
+    }
+
+    /// Tries again what the server's queue had no room for, unless it was cut meanwhile.
+    pub(super) fn connect_again(&mut self, slot: usize) {
+        if self.connections[slot].phase == Phase::Connecting {
+            self.connect(slot);
+        }
+    }
+
+    fn connect(&mut self, slot: usize) {
+        let made = self.target.connect(self.opens).and_then(|mut wire| {
+            wire.register(&self.registry, slot)?;
+            Ok(wire)
+        });
         match made {
-            Ok(stream) => connection.stream = Some(stream),
+            Ok(wire) => self.connections[slot].wire = Some(wire),
+            // Only a Unix domain socket says so.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.early.push(slot),
             Err(error) => self.stillborn.push((slot, format!("connect: {error}"))),
         }
     }
@@ -172,7 +202,29 @@ impl Io {
         self.mask ^= self.mask << 13;
         self.mask ^= self.mask >> 17;
         self.mask ^= self.mask << 5;
-        frame::write(&mut connection.out, opcode, size, self.mask.to_ne_bytes(), fill);
+        let mask = self.mask.to_ne_bytes();
+        match (&mut self.deflater, &connection.deflate) {
+            (Some(deflater), Some(deflate)) if !opcode.is_control() => {
+                self.uncompressed.clear();
+                fill(&mut self.uncompressed);
+                match deflater.deflate(&self.uncompressed, deflate.agreement.client_window_bits) {
+                    Some(compressed) => {
+                        frame::write_compressed(&mut connection.out, opcode, &compressed, mask);
+                        self.tally.compressed_sent += 1;
+                    }
+                    None => frame::write(&mut connection.out, opcode, size, mask, |out| {
+                        out.extend_from_slice(&self.uncompressed);
+                    }),
+                }
+            }
+            _ => frame::write(&mut connection.out, opcode, size, mask, fill),
+        }
+        self.soil(slot);
+    }
+
+    /// Has it flushed at the end of the step.
+    fn soil(&mut self, slot: usize) {
+        let connection = &mut self.connections[slot];
         if !connection.dirty {
             connection.dirty = true;
             self.dirty.push(slot);
@@ -181,14 +233,14 @@ impl Io {
 
     pub(super) fn writable<S: Scenario>(&mut self, slot: usize, scenario: &mut S) {
         let connection = &mut self.connections[slot];
-        let Some(stream) = connection.stream.as_ref() else {
+        let Some(wire) = connection.wire.as_ref() else {
             return;
         };
         if connection.phase == Phase::Connecting {
-            if let Ok(Some(error)) = stream.take_error() {
+            if let Ok(Some(error)) = wire.socket().take_error() {
                 return self.end(slot, Ending::Failed(format!("connect: {error}")), scenario);
             }
-            if stream.peer_addr().is_err() {
+            if !wire.socket().is_connected() {
                 return; // an event of the slot's earlier connection
             }
             connection.phase = Phase::Handshaking;
@@ -209,7 +261,7 @@ impl Io {
                 Ok(n) => {
                     self.bytes_received += n as u64;
                     self.moved = self.now;
-                    if let Err(ending) = self.received(slot, &buffer[..n], scenario) {
+                    if let Err(ending) = self.arrived(slot, &buffer[..n], scenario) {
                         return self.end(slot, ending, scenario);
                     }
                     if n < buffer.len() && !ended {
@@ -224,7 +276,33 @@ impl Io {
         self.again.push(slot);
     }
 
-    /// Takes bytes from the stream: the answer to the upgrade, then frames.
+    /// Takes bytes from the socket, out of TLS if they are in it.
+    fn arrived<S: Scenario>(&mut self, slot: usize, data: &[u8], scenario: &mut S) -> Result<(), Ending> {
+        let connection = &mut self.connections[slot];
+        let Some(wire) = connection.wire.as_mut().filter(|wire| wire.is_tls()) else {
+            return self.received(slot, data, scenario);
+        };
+        let mut plain = std::mem::take(&mut self.plain);
+        let decrypted = wire.decrypt(data, &mut plain);
+        // What came before the fault counts, and a server may end the stream with the last record.
+        let result = if plain.is_empty() { Ok(()) } else { self.received(slot, &plain, scenario) };
+        plain.clear();
+        self.plain = plain;
+        match decrypted {
+            Ok(true) => self.soil(slot),
+            Ok(false) => {}
+            Err(error) if self.connections[slot].phase == Phase::Handshaking => {
+                return Err(Ending::Failed(format!("TLS: {error}")));
+            }
+            Err(error) => {
+                self.tally.note(format!("TLS: {error}"));
+                return Err(Ending::Protocol("TLS broken"));
+            }
+        }
+        result
+    }
+
+    /// Takes bytes of the stream: the answer to the upgrade, then frames.
     fn received<S: Scenario>(&mut self, slot: usize, data: &[u8], scenario: &mut S) -> Result<(), Ending> {
         // Most often nothing is left over from before, and the frames are read where they lie.
         let mut inbox = std::mem::take(&mut self.connections[slot].inbox);
@@ -234,17 +312,20 @@ impl Io {
         }
         let mut rest = if gathered { &inbox[..] } else { data };
         if self.connections[slot].phase == Phase::Handshaking
-            && let Some(length) = parse_answer(rest)?
+            && let Some(answer) = parse_answer(rest, self.target.offer.as_deref())?
         {
-            rest = &rest[length..];
-            self.connections[slot].phase = Phase::Open;
+            rest = &rest[answer.length..];
+            let connection = &mut self.connections[slot];
+            connection.phase = Phase::Open;
+            connection.deflate = answer.deflate.map(|agreement| Deflate { agreement, history: Vec::new() });
             self.pending -= 1;
-            self.tally.opened += 1;
+            self.tally.open(connection.wire.as_ref().and_then(Wire::agreed), connection.deflate.is_some());
             let took = self.now - self.connections[slot].started;
             scenario.opened(self, slot, took);
         }
         while matches!(self.connections[slot].phase, Phase::Open | Phase::Closing)
-            && let Some(header) = frame::parse_header(rest).map_err(Ending::Protocol)?
+            && let deflate = self.connections[slot].deflate.is_some()
+            && let Some(header) = frame::parse_header(rest, deflate).map_err(Ending::Protocol)?
             && let Some((_, body)) = rest.split_at_checked(header.length)
             && let Some((payload, behind)) = body.split_at_checked(header.payload)
         {
@@ -293,15 +374,37 @@ impl Io {
             }
             _ if connection.is_whole(header) => {
                 let kind = if header.opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
-                scenario.message(self, slot, kind, payload);
+                self.message(slot, kind, header.compressed, payload, scenario)?;
             }
             _ => {
-                if let Some((kind, message)) = connection.gather(header, payload).map_err(Ending::Protocol)? {
-                    scenario.message(self, slot, kind, &message);
+                if let Some(gathered) = connection.gather(header, payload).map_err(Ending::Protocol)? {
+                    self.message(slot, gathered.kind, gathered.compressed, &gathered.payload, scenario)?;
                 }
             }
         }
         Ok(())
+    }
+
+    /// Hands a whole message on, inflated if it must be.
+    fn message<S: Scenario>(
+        &mut self,
+        slot: usize,
+        kind: Kind,
+        compressed: bool,
+        payload: &[u8],
+        scenario: &mut S,
+    ) -> Result<(), Ending> {
+        let Some(deflate) = self.connections[slot].deflate.as_mut().filter(|_| compressed) else {
+            scenario.message(self, slot, kind, payload);
+            return Ok(());
+        };
+        self.tally.compressed_received += 1;
+        let history = if deflate.agreement.server_context { Some(&mut deflate.history) } else { None };
+        // The scenario may use all of the engine meanwhile, but receives nothing.
+        let mut inflater = self.inflater.take().unwrap_or_else(Inflater::new);
+        let result = inflater.inflate(payload, history).map(|message| scenario.message(self, slot, kind, message));
+        self.inflater = Some(inflater);
+        result.map_err(Ending::Protocol)
     }
 
     pub(super) fn end<S: Scenario>(&mut self, slot: usize, ending: Ending, scenario: &mut S) {

@@ -21,6 +21,9 @@ const READ_BUFFER: usize = 256 * 1024;
 /// How long a turn waits at most, so that deadlines are looked at.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
+/// When a server whose queue was full is tried again.
+const EARLY_AGAIN: Duration = Duration::from_millis(1);
+
 /// What drives the connections. Every method may send; what it sends is flushed when it returns.
 pub(crate) trait Scenario {
     /// The handshake of `connection` is done; it took `took` from the first SYN.
@@ -130,11 +133,18 @@ impl Engine {
         let Self { poll, events, buffer, io } = self;
         let more = scenario.turn(io);
         io.flush();
+        for connection in std::mem::take(&mut io.early) {
+            io.connect_again(connection);
+        }
         for (connection, reason) in std::mem::take(&mut io.stillborn) {
             io.end(connection, Ending::Failed(reason), scenario);
         }
         let again = std::mem::take(&mut io.again);
-        let wait = if more || !again.is_empty() { Duration::ZERO } else { wait };
+        let wait = match (more || !again.is_empty(), io.early.is_empty()) {
+            (true, _) => Duration::ZERO,
+            (false, true) => wait,
+            (false, false) => wait.min(EARLY_AGAIN),
+        };
         match poll.poll(events, Some(wait)) {
             Ok(()) => {}
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => events.clear(),

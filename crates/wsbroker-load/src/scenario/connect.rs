@@ -74,7 +74,7 @@ impl Scenario for Connect {
 
 pub(super) fn run(options: &Options) -> Result<Report, RunError> {
     let mut connect = Connect {
-        content: Content::new(options.kind, options.size),
+        content: Content::of(options),
         touch: options.touch,
         abrupt: options.abrupt,
         vacant: (0..options.connections).collect(),

@@ -30,7 +30,7 @@ struct Lane {
 impl Echo {
     pub(super) fn new(options: &Options) -> Self {
         Self {
-            content: Content::new(options.kind, options.size),
+            content: Content::of(options),
             depth: options.depth,
             lanes: (0..options.connections).map(|_| Lane::default()).collect(),
             under_way: 0,

@@ -79,7 +79,7 @@ impl Fanout {
         let orders = vec![Order::default(); members * slots.len()];
         let publisher = |slot| Publisher { slot, sent: 0, under_way: VecDeque::new() };
         Self {
-            content: Content::new(options.kind, options.size),
+            content: Content::of(options),
             depth: options.depth,
             members,
             rooms,

@@ -81,7 +81,7 @@ impl Flood {
 
 pub(super) fn run(options: &Options) -> Result<Report, RunError> {
     let mut flood = Flood {
-        content: Content::new(options.kind, options.size),
+        content: Content::of(options),
         lanes: (0..options.connections).map(|_| Lane::default()).collect(),
         read: options.read,
         // Spent until all are open.

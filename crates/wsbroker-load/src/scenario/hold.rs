@@ -33,7 +33,7 @@ impl Scenario for Hold {
 
 pub(super) fn run(options: &Options) -> Result<Report, RunError> {
     let slow = options.name == Name::Slow;
-    let mut hold = Hold { content: Content::new(options.kind, options.size), touched: 0, received: 0 };
+    let mut hold = Hold { content: Content::of(options), touched: 0, received: 0 };
     let mut engine = Engine::new(&options.target, options.connections)?;
     engine.open_all(&mut hold, options.window, options.stall)?;
     let open: Vec<usize> = (0..options.connections).filter(|&connection| engine.io.is_open(connection)).collect();

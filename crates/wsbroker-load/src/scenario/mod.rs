@@ -84,6 +84,7 @@ fn describe(options: &Options) -> Object {
         .text("url", &options.target.url)
         .count("size", options.size as u64)
         .flag("binary", options.kind == Kind::Binary)
+        .flag("json", options.json)
 }
 
 /// Adds `name`: the distribution in microseconds.

@@ -1,18 +1,24 @@
 //! A server that speaks the benchmark's protocol and, when told to, does one thing wrong; and runs against it.
 
+pub(crate) mod deflating;
+mod front;
+
 use std::collections::HashMap;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use futures_util::{SinkExt, StreamExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio_tungstenite::tungstenite::handshake::server::{Request, Response};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::{Data, OpCode};
 use tokio_tungstenite::tungstenite::protocol::frame::{CloseFrame, Frame, coding::CloseCode};
 use tokio_tungstenite::tungstenite::{Bytes, Message, http};
+
+pub(crate) use self::front::Front;
+use self::front::Stream;
 
 /// What the server does wrong; a number names the message it does it to, in the order they are sent.
 #[derive(Clone, Copy, PartialEq)]
@@ -31,34 +37,65 @@ pub(crate) enum Fault {
     Fragment,
 }
 
+/// Connections that may wait at a Unix domain socket until they are accepted.
+#[cfg(unix)]
+const SHORT_QUEUE: u32 = 4;
+
 /// Stops when dropped.
 pub(crate) struct Server {
     pub(crate) port: u16,
+    shared: Arc<Shared>,
     _runtime: Runtime,
 }
 
 struct Shared {
     fault: Fault,
+    front: Front,
+    /// The PROXY headers that came.
+    headers: Mutex<Vec<Vec<u8>>>,
     sent: AtomicU64,
     rooms: Mutex<HashMap<String, Vec<UnboundedSender<Message>>>>,
 }
 
 impl Server {
     pub(crate) fn start(fault: Fault) -> Self {
+        Self::start_behind(Front::default(), fault)
+    }
+
+    pub(crate) fn start_behind(front: Front, fault: Fault) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let port = listener.local_addr().unwrap().port();
-        let shared = Arc::new(Shared { fault, sent: AtomicU64::new(0), rooms: Mutex::default() });
+        let headers = Mutex::default();
+        let shared = Arc::new(Shared { fault, front, headers, sent: AtomicU64::new(0), rooms: Mutex::default() });
+        let serving = Arc::clone(&shared);
+        #[cfg(unix)]
+        if let Some(file) = &shared.front.unix {
+            let _entered = runtime.enter();
+            let socket = tokio::net::UnixSocket::new_stream().unwrap();
+            socket.bind(file).unwrap();
+            let listener = socket.listen(SHORT_QUEUE).unwrap();
+            let serving = Arc::clone(&shared);
+            runtime.spawn(async move {
+                while let Ok((stream, _)) = listener.accept().await {
+                    tokio::spawn(front::pass(Arc::clone(&serving), Box::new(stream)));
+                }
+            });
+        }
         runtime.spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(connection(Arc::clone(&shared), stream));
+                tokio::spawn(front::pass(Arc::clone(&serving), Box::new(stream)));
             }
         });
-        Self { port, _runtime: runtime }
+        Self { port, shared, _runtime: runtime }
+    }
+
+    pub(crate) fn headers(&self) -> Vec<Vec<u8>> {
+        self.shared.headers.lock().unwrap().clone()
     }
 }
 
-async fn connection(shared: Arc<Shared>, stream: TcpStream) {
+async fn connection(shared: Arc<Shared>, stream: Box<dyn Stream>) {
     let refuse = shared.fault == Fault::Refuse;
     #[allow(clippy::result_large_err)] // the shape tungstenite asks for
     let verdict = |_: &Request, response: Response| {
@@ -172,9 +209,13 @@ impl Outcome {
 }
 
 pub(crate) fn spawn(server: &Server, line: &str) -> Child {
+    spawn_to(&format!("ws://127.0.0.1:{}/", server.port), line)
+}
+
+pub(crate) fn spawn_to(url: &str, line: &str) -> Child {
     Command::new(env!("CARGO_BIN_EXE_wsbroker-load"))
         .args(line.split_ascii_whitespace())
-        .args(["--url", &format!("ws://127.0.0.1:{}/", server.port)])
+        .args(["--url", url])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -183,6 +224,14 @@ pub(crate) fn spawn(server: &Server, line: &str) -> Child {
 
 pub(crate) fn run(fault: Fault, line: &str) -> Outcome {
     let server = Server::start(fault);
-    let output = spawn(&server, line).wait_with_output().unwrap();
+    finish(spawn(&server, line))
+}
+
+pub(crate) fn run_to(url: &str, line: &str) -> Outcome {
+    finish(spawn_to(url, line))
+}
+
+fn finish(generator: Child) -> Outcome {
+    let output = generator.wait_with_output().unwrap();
     Outcome { json: String::from_utf8(output.stdout).unwrap(), code: output.status.code().unwrap() }
 }

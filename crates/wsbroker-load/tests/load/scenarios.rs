@@ -1,12 +1,9 @@
 //! Every scenario against a server that does all right, and against one that does a single thing wrong.
 
-#[cfg(test)] // so that clippy knows its helpers for test code
-mod support;
-
 use std::io::{BufRead, BufReader, Read};
 use std::process::Command;
 
-use support::{Fault, Outcome, Server, run, spawn};
+use crate::support::{Fault, Outcome, Server, run, spawn};
 
 #[test]
 fn echoes_are_counted_and_verified() {

@@ -1,17 +1,21 @@
 //! The command line.
 
+mod way;
+
 use std::str::FromStr;
 use std::time::Duration;
 
+use self::way::WayOptions;
 use crate::content::{Kind, SMALLEST};
 use crate::target::Target;
 
 pub(crate) const USAGE: &str = "\
-wsbroker-load SCENARIO --url ws://HOST:PORT/PATH [option value]...
+wsbroker-load SCENARIO --url URL [option value]...
 
 Drives a WebSocket server, checks all that comes back, prints one JSON report.
 Exit code: 0 verified, 1 something was lost, doubled, damaged, refused or cut, 2 not run.
 
+URL: ws://HOST:PORT/PATH, wss://..., ws+unix:/FILE:/PATH or wss+unix:/FILE:/PATH.
 The server echoes binary messages and texts that begin with E, subscribes a
 connection to ROOM on the text S:ROOM, and on P:ROOM:PAYLOAD publishes PAYLOAD to
 ROOM, the sender included when it is subscribed.
@@ -47,10 +51,21 @@ For all
   --depth N               messages under way on a connection (default 1)
   --size BYTES            of a payload (default 64, at least 17)
   --binary                binary messages; else text
+  --json                  text like that of JSON, which compresses as such does
   --publishers N          (default 1)     --rooms N (default 100)   --members N (default 10)
   --room NAME             (default bench)
   --header 'Name: value'  in the upgrade request; may be repeated
-  --sources N             connect from 127.0.0.1, 127.0.0.2, ... (default 1)
+  --sources N             connect from 127.0.0.1, 127.0.0.2, ... (default 1): each has
+                          some 28,000 ports
+  --unix FILE             to this Unix domain socket, whatever host the URL names
+  --tls                   as with wss://. Any certificate will do; nothing is resumed
+  --ca FILE               PEM; only certificates that these vouch for, for the URL's host
+  --deflate               offer permessage-deflate, and inflate what comes compressed
+  --offer TEXT            the same with this Sec-WebSocket-Extensions
+  --compress              the same, and send messages compressed where that was agreed
+  --proxy v1|v2           tell of a client in a PROXY header before all else
+  --proxy-addresses N     so many clients in turn (default 1000), 198.18.0.0 and behind
+  --proxy-ipv6            they are of 2001:db8:0:0::1, 2001:db8:0:1::1, ...
   --receive-buffer BYTES  SO_RCVBUF
   --window N              handshakes under way at once (default 64)
   --stall S               give up when nothing moved for so long (default 10)
@@ -109,6 +124,7 @@ pub(crate) struct Options {
     pub(crate) depth: usize,
     pub(crate) size: usize,
     pub(crate) kind: Kind,
+    pub(crate) json: bool,
     pub(crate) messages: Option<u64>,
     pub(crate) seconds: Option<Duration>,
     pub(crate) warmup: Option<u64>,
@@ -135,10 +151,9 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
         None | Some("--help" | "-h" | "help") => return Ok(Request::Help),
         Some(name) => Name::parse(name).ok_or_else(|| format!("unknown scenario '{name}', see --help"))?,
     };
-    let mut url = None;
-    let (mut headers, mut sources, mut receive_buffer) = (Vec::new(), 1, None);
+    let (mut url, mut way) = (None, WayOptions::new());
     let mut connections = if name == Name::Publish { 1000 } else { 64 };
-    let (mut depth, mut size, mut kind) = (1, 64, Kind::Text);
+    let (mut depth, mut size, mut kind, mut json) = (1, 64, Kind::Text, false);
     let (mut messages, mut seconds, mut warmup, mut warmup_seconds, mut pid) = (None, None, None, None, None);
     let (mut publishers, mut rooms, mut members, mut room) = (1, 100, 10, "bench".to_owned());
     let (mut hold, mut touch, mut abrupt, mut read) = (None, false, false, true);
@@ -151,6 +166,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
             "--depth" => depth = positive(&option, &value()?)?,
             "--size" => size = positive(&option, &value()?)?,
             "--binary" => kind = Kind::Binary,
+            "--json" => json = true,
             "--messages" => messages = Some(number(&option, &value()?)?),
             "--seconds" => seconds = Some(duration(&option, &value()?)?),
             "--warmup" => warmup = Some(number(&option, &value()?)?),
@@ -164,19 +180,20 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
             "--touch" => touch = true,
             "--abrupt" => abrupt = true,
             "--no-read" => read = false,
-            "--header" => headers.push(value()?),
-            "--sources" => sources = positive(&option, &value()?)?,
-            "--receive-buffer" => receive_buffer = Some(positive(&option, &value()?)?),
             "--window" => window = positive(&option, &value()?)?,
             "--stall" => stall = duration(&option, &value()?)?,
             "--help" | "-h" => return Ok(Request::Help),
+            _ if way.take(&option, value)? => {}
             _ => return Err(format!("unknown option '{option}', see --help")),
         }
     }
     if size < SMALLEST {
         return Err(format!("--size must be at least {SMALLEST}, got {size}"));
     }
-    let target = Target { sources, receive_buffer, ..Target::new(&url.ok_or("--url is missing")?, &headers)? };
+    if json && kind == Kind::Binary {
+        return Err("--json and --binary do not go together".to_owned());
+    }
+    let target = Target::new(&url.ok_or("--url is missing")?, way.finish())?;
     Ok(Request::Run(Box::new(Options {
         name,
         target,
@@ -184,6 +201,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
         depth,
         size,
         kind,
+        json,
         messages,
         seconds,
         warmup,
@@ -246,6 +264,9 @@ mod tests {
             ("echo --url ws://127.0.0.1:1 --seconds -1", "--seconds"),
             ("echo --url ws://127.0.0.1:1 --colour", "'--colour'"),
             ("echo --url", "--url"),
+            ("echo --url ws://127.0.0.1:1 --json --binary", "--json"),
+            ("echo --url wss://127.0.0.1:1 --ca /no/such/file", "--ca"),
+            ("echo --url ws://127.0.0.1:1 --proxy v3", "--proxy"),
         ] {
             let Err(error) = parse_line(line) else { panic!("{line} was taken") };
             assert!(error.contains(named), "{line}: {error}");

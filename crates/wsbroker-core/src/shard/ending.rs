@@ -1,0 +1,261 @@
+//! How a connection ends: who began it, what the peer is told, what the handlers are told, and by which cause it is counted.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use wsbroker_proto::{CloseCode, Parser, Role};
+
+use super::{
+    command::Place,
+    connection::{Connection, Pause, Phase},
+    context::Context,
+};
+use crate::{
+    event::EventKind,
+    ids::WorkerId,
+    metrics::CloseCause,
+    registry::{Awaited, SocketState},
+    worker::Handlers,
+};
+
+/// The end of a connection as the peer brought it about, by a close frame or by breaking the protocol.
+#[derive(Debug)]
+pub(super) enum Ending {
+    Peer(Option<CloseCode>, Box<str>),
+    Failure(CloseCause, CloseCode),
+}
+
+impl Ending {
+    fn cause(&self) -> CloseCause {
+        match self {
+            Self::Peer(..) => CloseCause::Peer,
+            Self::Failure(cause, _) => *cause,
+        }
+    }
+}
+
+impl Connection {
+    /// Starts the close handshake (RFC 6455 §7.1.2), behind what is queued.
+    pub(super) fn begin_close(&mut self, ctx: &mut Context, cause: CloseCause, code: CloseCode, reason: &str) {
+        if self.phase != Phase::Active {
+            return;
+        }
+        if self.ending.is_some() {
+            // The peer was first.
+            self.end_now(ctx);
+            return;
+        }
+        self.cause.get_or_insert(cause);
+        self.phase = Phase::CloseSent;
+        // As what comes behind it: discarded. Else it would pause the reading, and the peer's close frame would not be seen.
+        self.held = None;
+        self.socket.set_state(SocketState::Closing);
+        self.account(ctx, |outbox, spare| {
+            outbox.push_close(Some(code), reason, spare);
+        });
+        self.unpause();
+        if self.is_attached() {
+            self.start_deadline(ctx);
+            self.mark_dirty(ctx);
+            self.mark_ready(ctx);
+        }
+    }
+
+    /// The peer brought it to an end. Our close frame goes out behind what the handlers of earlier messages send, if they settle within
+    /// the close timeout; nothing is read meanwhile.
+    pub(super) fn end_behind_handlers(&mut self, ctx: &mut Context, ending: Ending) {
+        self.cause.get_or_insert(ending.cause());
+        self.ending = Some(Box::new(ending));
+        if self.phase != Phase::Active {
+            self.end_now(ctx);
+            return;
+        }
+        self.paused = Pause::Ending;
+        if self.socket.window().messages > 0 {
+            self.socket.set_awaited(Awaited::Rest);
+            // The last handler may have settled in between, before it could see that somebody waits.
+            if self.socket.window().messages > 0 {
+                self.start_deadline(ctx);
+                return;
+            }
+            self.socket.set_awaited(Awaited::Nothing);
+        }
+        // What they have sent is on its way, but not here yet.
+        ctx.ending.push(Place::of(&self.socket));
+    }
+
+    /// The worker whose flush its end has to wait for.
+    pub(super) fn await_flush(&mut self, ctx: &mut Context) -> Option<WorkerId> {
+        let worker = self.worker.as_ref().filter(|worker| worker.await_flush())?.id;
+        self.start_deadline(ctx);
+        Some(worker)
+    }
+
+    pub(super) fn end_now(&mut self, ctx: &mut Context) {
+        self.deadline = 0;
+        match self.ending.take().as_deref() {
+            Some(Ending::Peer(code, reason)) => self.peer_closed(ctx, *code, reason),
+            Some(Ending::Failure(cause, code)) => self.fail(ctx, *cause, *code),
+            None => {}
+        }
+    }
+
+    /// What was awaited has come: room, or the end of all handlers.
+    pub(super) fn go_ahead(&mut self, ctx: &mut Context) {
+        match self.paused {
+            Pause::Window => self.resume(ctx),
+            Pause::Ending => self.end_now(ctx),
+            Pause::No | Pause::Worker => {}
+        }
+    }
+
+    /// The peer's close frame: answered if it came first (RFC 6455 §5.5.1).
+    fn peer_closed(&mut self, ctx: &mut Context, code: Option<CloseCode>, reason: &str) {
+        if self.phase == Phase::Active {
+            self.account(ctx, |outbox, spare| {
+                outbox.push_close(code, "", spare);
+            });
+        }
+        self.linger(ctx, CloseCause::Peer, code.unwrap_or(CloseCode::NO_STATUS), reason);
+    }
+
+    /// Fails the connection (RFC 6455 §7.1.7): a close frame with this code, and nothing more is taken from the peer.
+    pub(super) fn fail(&mut self, ctx: &mut Context, cause: CloseCause, code: CloseCode) {
+        if self.phase == Phase::Active {
+            self.account(ctx, |outbox, spare| {
+                outbox.push_close(Some(code), "", spare);
+            });
+        }
+        self.linger(ctx, cause, code, "");
+    }
+
+    /// Closes a slow socket (1013): what it has not read is dropped, so that the close frame comes soon and memory is free at once.
+    pub(super) fn overflow(&mut self, ctx: &mut Context, cause: CloseCause) {
+        if self.phase == Phase::Dead {
+            return;
+        }
+        let active = self.phase == Phase::Active;
+        self.account(ctx, |outbox, spare| {
+            outbox.discard_unsent();
+            if active {
+                outbox.push_close(Some(CloseCode::TRY_AGAIN), "too slow", spare);
+            }
+        });
+        self.linger(ctx, cause, CloseCode::TRY_AGAIN, "too slow");
+    }
+
+    /// Cuts the connection without a word.
+    pub(super) fn cut(&mut self, ctx: &mut Context, cause: CloseCause) {
+        self.ended(ctx, cause, CloseCode::ABNORMAL, "");
+        self.die(ctx);
+    }
+
+    fn linger(&mut self, ctx: &mut Context, cause: CloseCause, code: CloseCode, reason: &str) {
+        if matches!(self.phase, Phase::Lingering | Phase::Dead) {
+            return;
+        }
+        self.ended(ctx, cause, code, reason);
+        self.phase = Phase::Lingering;
+        self.ending = None;
+        self.leftover = Vec::new();
+        self.parser = Parser::new(Role::Server);
+        self.count_receive(ctx);
+        self.unpause();
+        if self.is_attached() {
+            self.start_deadline(ctx);
+            self.mark_dirty(ctx);
+            self.mark_ready(ctx);
+        }
+    }
+
+    /// Handlers are told, once; before the 101 the telling waits for it.
+    fn ended(&mut self, ctx: &mut Context, cause: CloseCause, code: CloseCode, reason: &str) {
+        if matches!(self.phase, Phase::Lingering | Phase::Dead) {
+            return;
+        }
+        self.cause.get_or_insert(cause);
+        self.socket.set_state(SocketState::Closed);
+        self.held = None;
+        if self.is_attached() {
+            self.told(ctx, code, reason);
+        } else {
+            self.early_end = Some((code, reason.into()));
+        }
+    }
+
+    /// The close event, and the end of its place among the open sockets.
+    pub(super) fn told(&mut self, ctx: &mut Context, code: CloseCode, reason: &str) {
+        ctx.inner.sockets.closed();
+        ctx.tally.flow.closed += 1;
+        // There is one: whoever ends a connection says why.
+        ctx.tally.count_close(self.cause.unwrap_or(CloseCause::Lost));
+        self.close_event(ctx, code, reason);
+    }
+
+    fn close_event(&mut self, ctx: &mut Context, code: CloseCode, reason: &str) {
+        // The lists of subscribers may be in use by a publish right now, so this socket leaves them when the turn is over.
+        ctx.retired.push(Arc::clone(&self.socket));
+        let kind = EventKind::Close { code: code.get(), reason: reason.into() };
+        // Without one since before its 101: whoever has joined since was not told of it.
+        match self.worker.take().or_else(|| ctx.inner.dispatch.assign()) {
+            Some(worker) => {
+                if worker.handlers.contains(Handlers::CLOSE) {
+                    ctx.batches.push(&worker, &self.socket, kind);
+                }
+                worker.release();
+            }
+            None => ctx.homeless.push(Arc::clone(&self.socket), kind, Bytes::new()),
+        }
+        self.leave_endpoint(ctx);
+    }
+
+    /// Counts no more among its listener's connections.
+    pub(super) fn leave_endpoint(&mut self, ctx: &mut Context) {
+        if !std::mem::replace(&mut self.left, true) {
+            ctx.leaving.push(Arc::clone(&self.endpoint));
+        }
+    }
+
+    /// Let in by a worker after its client had been answered 503: it has its close event, and nothing else.
+    pub(super) fn accepted_late(&mut self, ctx: &mut Context) {
+        self.early_end = None;
+        self.socket.set_state(SocketState::Closed);
+        ctx.tally.count_close(CloseCause::BeforeOpen);
+        self.close_event(ctx, CloseCode::ABNORMAL, "");
+        self.die(ctx);
+    }
+
+    /// Refused, or lost before the verdict: as if it had never been.
+    pub(super) fn abandon(&mut self, ctx: &mut Context) {
+        self.early_end = None;
+        self.socket.set_state(SocketState::Closed);
+        ctx.retired.push(Arc::clone(&self.socket));
+        if let Some(worker) = self.worker.take() {
+            worker.release();
+        }
+        self.leave_endpoint(ctx);
+        self.die(ctx);
+    }
+
+    pub(super) fn die(&mut self, ctx: &mut Context) {
+        self.phase = Phase::Dead;
+        if self.is_attached() || self.early_end.is_none() {
+            ctx.doom(self.slot());
+        }
+        // Otherwise the place is kept until the 101 is due, which tells handlers.
+    }
+
+    /// The peer's end, without a close frame.
+    pub(super) fn end_of_stream(&mut self, ctx: &mut Context) {
+        if self.phase != Phase::Lingering {
+            self.ended(ctx, CloseCause::Lost, CloseCode::ABNORMAL, "");
+            self.die(ctx);
+        } else if self.fin_sent || self.write_dead {
+            self.die(ctx);
+        } else {
+            // It may have closed its side only: our close frame goes out first.
+            self.read_closed = true;
+            self.mark_dirty(ctx);
+        }
+    }
+}

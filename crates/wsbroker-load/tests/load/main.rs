@@ -1,0 +1,11 @@
+//! The built generator against servers made here.
+
+// So that clippy knows them for test code.
+#[cfg(test)]
+mod deflate;
+#[cfg(test)]
+mod scenarios;
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod ways;

@@ -1,0 +1,282 @@
+// What every attack is measured by. A `site` is a server process that some attacks share; an attack is a function that misbehaves
+// against it and asserts what it was told in return: a status, a close code, an end. Around it this module asserts the rest:
+//
+// - a well-behaved client has its echo within a second during the attack (unless `during: false` says why not) and after it;
+// - every connection a handler has accepted is told to be closed once, and none is left;
+// - the counters of the server tell what happened;
+// - the attack comes three times, and the third round leaves the server with no more memory than the first, give or take `tolerance`.
+//
+// ABUSE=full makes everything larger.
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+
+import { launch, onBun, until } from '../e2e/harness.mjs';
+import * as raw from '../e2e/raw.mjs';
+import { PROMPT, WellBehaved } from './healthy.mjs';
+
+export const FULL = process.env.ABUSE === 'full';
+export const MiB = 1 << 20;
+/** A size for every day, and one for ABUSE=full. */
+export const sized = (daily, full) => (FULL ? full : daily);
+
+const ROUNDS = 3;
+/** What a collector's heap may differ by between two moments at which nothing is alive. */
+const TOLERANCE = onBun ? 6 * MiB : 3 * MiB;
+/** A heap may take a step once. Growth goes on: then so many more rounds must leave what the last one left. */
+const MORE_ROUNDS = 3;
+
+/** Runs the collector of this thread, and tells how much room its heap keeps beyond what is used. */
+function room() {
+  globalThis.collect ??= globalThis.Bun
+    ? () => globalThis.Bun.gc(true)
+    : (globalThis.require('node:v8').setFlagsFromString('--expose-gc'), globalThis.require('node:vm').runInNewContext('gc'));
+  globalThis.collect();
+  const { heapTotal, heapUsed } = process.memoryUsage();
+  return heapTotal - heapUsed;
+}
+
+/**
+ * The server's side: an echo that counts. `/wait` waits for `release`, `/wait-deaf` too, and gets no echo, as `/deaf`;
+ * `/refuse` is refused, `/subscribe` subscribes to `news`.
+ */
+const worker = `(wsb, kit) => {
+  const room = ${room};
+  const told = { opens: 0, refused: 0, texts: 0, binaries: 0, drains: 0, closes: {}, errors: [] };
+  const waiting = new Map();
+  const deaf = new Set();
+  globalThis.abuse = {
+    told, room, waiting,
+    release: () => { for (const settle of waiting.values()) settle(true); waiting.clear(); },
+  };
+  return {
+    handleOpen(id, ip, headers, request) {
+      if (request.path === '/refuse') { told.refused++; return false; }
+      told.opens++;
+      if (request.path.endsWith('deaf')) deaf.add(id);
+      if (request.path === '/subscribe') wsb.subscribe(id, 'news');
+      if (request.path.startsWith('/wait')) return new Promise((resolve) => waiting.set(id, resolve));
+    },
+    handleTextMessage(text, id) {
+      if (kit.runnable(wsb, text, id)) return;
+      told.texts++;
+      if (!deaf.has(id)) wsb.send(id, text);
+    },
+    handleBinaryMessage(bytes, id) {
+      told.binaries++;
+      if (!deaf.has(id)) wsb.send(id, bytes);
+    },
+    handleDrain() { told.drains++; },
+    handleClose(id, token, code) {
+      deaf.delete(id);
+      told.closes[code] = (told.closes[code] ?? 0) + 1;
+    },
+    onError(error) { told.errors.push(String(error)); },
+  };
+}`;
+
+const OWN_KEYS = new Set(['opens', 'refused', 'texts', 'binaries', 'drains']);
+
+class Site {
+  constructor(given) {
+    this.given = given;
+    this.cleanups = [];
+  }
+
+  async up() {
+    const { options = {}, from, ...more } = this.given;
+    this.server = await launch({ after: (fn) => this.cleanups.push(fn) }, { worker, options, ...more });
+    this.pid = this.server.told.of('ready')[0].pid;
+    // Through a listener with no limits of its own come those who watch.
+    this.calm = await this.server.start({});
+    this.watcher = await this.server.connect('/', { at: this.calm, id: false, localAddress: from });
+    this.healthy = new WellBehaved(this.server.url + (this.given.healthyPath ?? '/'), { from });
+    await this.healthy.echo();
+    this.residents = await this.connections();
+    await this.memory();
+    this.filesAtRest = this.descriptors();
+  }
+
+  async down() {
+    await this.healthy?.end();
+    for (const cleanup of this.cleanups) await cleanup();
+  }
+
+  connections() {
+    return this.server.main((wsb) => wsb.connectionCount());
+  }
+
+  /** What handlers were told so far. */
+  told() {
+    return this.inWorker(() => structuredClone(globalThis.abuse.told));
+  }
+
+  /** Calls a function in the worker: (wsbroker, socketId of the watcher, ...args). */
+  inWorker(fn, ...args) {
+    return this.watcher.run(fn, ...args);
+  }
+
+  // The attacker's tools: connections that the end of the round cuts -----------------------------------------------------------
+
+  tcp(more) {
+    return raw.tcp(this.server, more);
+  }
+
+  open(more) {
+    return raw.open(this.server, more);
+  }
+
+  /** Says this on a new connection, and resolves to it when it was answered or has ended. */
+  async say(bytes) {
+    const one = await this.tcp();
+    one.write(bytes);
+    await one.answer();
+    return one;
+  }
+
+  /** Opens a connection, sends these bytes, and expects a close frame with that code and then the end. */
+  async closedWith(code, bytes, more) {
+    const one = await this.open(more);
+    one.write(bytes);
+    await this.closes(one, code);
+    return one;
+  }
+
+  async closes(one, code) {
+    assert.equal((await one.frame(raw.CLOSE)).code, code);
+    await one.end();
+    assert.equal(one.frames.at(-1).opcode, raw.CLOSE, 'nothing comes behind a close frame');
+  }
+
+  // The measure ------------------------------------------------------------------------------------------------------------------
+
+  /**
+   * Bytes that the server process holds once its collectors have run and it has come to rest: what is resident, and of the heaps
+   * of JavaScript what is used of them, since their engine keeps more or less room as it sees fit.
+   */
+  async memory() {
+    const look = async () => {
+      const heaps = [await this.inWorker(() => globalThis.abuse.room()), await this.server.main(room)];
+      return this.resident() - (onBun ? 0 : heaps.reduce((sum, one) => sum + one, 0));
+    };
+    let lowest = await look();
+    for (;;) {
+      const now = await look();
+      if (now > lowest - 64 * 1024) return (this.left = Math.min(now, lowest));
+      lowest = now;
+    }
+  }
+
+  resident() {
+    if (process.platform !== 'linux') return Number.NaN;
+    const status = readFileSync(`/proc/${this.pid}/status`, 'utf8');
+    return Number(/VmRSS:\s*(\d+) kB/.exec(status)[1]) * 1024;
+  }
+
+  /** How many files and sockets the server process has open. */
+  descriptors() {
+    return process.platform === 'linux' ? readdirSync(`/proc/${this.pid}/fd`).length : 0;
+  }
+
+  /** One round of an attack, and the return to peace. Resolves to what it left. */
+  async round(attack, { during = true, expect }) {
+    const before = await this.told();
+    const still = during ? await this.healthy.keepGoing() : undefined;
+    this.peak = 0;
+    const watch = setInterval(() => (this.peak = Math.max(this.peak, this.resident())), 50);
+    let echoes;
+    try {
+      await attack(this);
+    } finally {
+      clearInterval(watch);
+      echoes = await still?.();
+    }
+    for (const one of this.server.raws.splice(0)) one.destroy();
+    await this.inWorker(() => globalThis.abuse.release());
+    const files = () => `; ${this.descriptors()} files open, ${this.filesAtRest} before${this.server.note()}`;
+    await until(() => this.descriptors() <= this.filesAtRest, 'every socket of the attack to be closed', undefined, files);
+    await until(async () => (await this.connections()) === this.residents, 'every connection of the attack to be gone', undefined, () => this.server.note());
+    const after = await until(async () => {
+      const told = await this.told();
+      return closed(told) - closed(before) === told.opens - before.opens && told;
+    }, 'a close event for every connection that was opened');
+    if (echoes) assert.ok(echoes.slowest < PROMPT, `during the attack an echo of the healthy client took ${echoes.slowest.toFixed(0)} ms`);
+    const { slowest } = await this.healthy.echo();
+    assert.ok(slowest < PROMPT, `after the attack an echo of the healthy client took ${slowest.toFixed(0)} ms`);
+    assert.deepEqual(after.errors, [], 'no handler failed');
+    if (expect) {
+      const change = difference(before, after);
+      change.texts -= echoes?.count ?? 0;
+      for (const [key, value] of Object.entries(expect)) {
+        if (OWN_KEYS.has(key)) assert.equal(change[key] ?? 0, value, `handlers were told of that many ${key}`);
+        else assert.deepEqual(change[key], value, `what handlers were told: ${key}`);
+      }
+    }
+    return { slowest: Math.max(slowest, echoes?.slowest ?? 0), peak: this.peak, memory: await this.memory() };
+  }
+}
+
+const closed = (told) => Object.values(told.closes).reduce((sum, count) => sum + count, 0);
+
+function difference(before, after) {
+  const change = {};
+  for (const key of OWN_KEYS) change[key] = after[key] - before[key];
+  change.closes = {};
+  for (const [code, count] of Object.entries(after.closes)) {
+    const more = count - (before.closes[code] ?? 0);
+    if (more > 0) change.closes[code] = more;
+  }
+  return change;
+}
+
+/**
+ * A server, and the attacks on it. `given` is for `launch` (options of `start` above all); `from` is the address the healthy
+ * client and the watcher come from. `define` gets a function that makes a test of an attack: (name, attack, options).
+ *   during     false: the healthy client is promised nothing while this goes on
+ *   expect     what handlers are told in each round: { opens, texts, closes: { code: count }, … }
+ *   most       bytes by which the memory may grow while the attack goes on
+ *   tolerance  bytes by which the memory after a round may differ from that after the first
+ */
+export function site(what, given, define) {
+  describe(what, () => {
+    const place = new Site(given);
+    before(() => place.up());
+    after(() => place.down());
+    define((name, attack, options = {}) => {
+      test(name, { timeout: options.timeout ?? sized(60_000, 600_000), skip: options.skip }, (t) => measure(t, place, attack, options));
+    }, place);
+  });
+}
+
+async function measure(t, place, attack, { tolerance = TOLERANCE, most, rounds = ROUNDS, ...options }) {
+  const start = place.left;
+  const resident = place.resident();
+  const left = [];
+  let slowest = 0;
+  let peak = 0;
+  const shown = (bytes) => (bytes / MiB).toFixed(1);
+  const round = async () => {
+    const one = await place.round(attack, options);
+    left.push(one.memory);
+    slowest = Math.max(slowest, one.slowest);
+    peak = Math.max(peak, one.peak - resident);
+  };
+  for (let n = 0; n < rounds; n++) await round();
+  let base = left[0];
+  if (left.at(-1) > base + tolerance) {
+    base = left.at(-1);
+    for (let n = 0; n < MORE_ROUNDS; n++) await round();
+  }
+  t.diagnostic(`slowest echo ${slowest.toFixed(0)} ms; memory ${shown(start)} MiB, then ${left.map(shown).join(', ')}; at most ${shown(peak)} MiB more meanwhile`);
+  assert.ok(!(left.at(-1) > base + tolerance), `memory after each round: ${left.map(shown).join(', ')} MiB, tolerance ${shown(tolerance)}`);
+  if (most !== undefined) assert.ok(!(peak > most), `memory grew by ${shown(peak)} MiB during the attack, limit ${shown(most)}`);
+}
+
+/** Runs an attack `count` times, `width` at a time. */
+export async function many(count, width, one) {
+  let next = 0;
+  const lane = async () => {
+    while (next < count) await one(next++);
+  };
+  await Promise.all(Array.from({ length: Math.min(width, count) }, lane));
+}

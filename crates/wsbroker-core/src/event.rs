@@ -105,9 +105,9 @@ pub struct Open {
 /// The upgrade request, as far as handlers see it.
 #[derive(Clone, Debug, Default)]
 pub struct OpenRequest {
-    /// The peer's address as text, mapped IPv4 unmapped; empty for a unix socket.
+    /// The client's address as text, mapped IPv4 unmapped: as proxies tell it where they are believed, else the peer's. Empty for a unix socket.
     pub ip: String,
-    /// The peer's port; 0 for a unix socket.
+    /// The client's port; 0 for a unix socket, and where a proxy does not tell it.
     pub remote_port: u16,
     /// Lower-case names; repeated headers joined with `, ` (cookies with `; `), in order of first appearance.
     pub headers: Vec<(String, String)>,

@@ -88,9 +88,10 @@ pub struct ListenerConfig {
     pub max_header_size: usize,
     /// Values of `Origin` that are let in; others get 403. A request without that header is let in: it comes from no browser. Default `None`: all.
     pub origins: Option<Vec<String>>,
-    /// Proxies whose word about a client's address is taken. Default `None`.
+    /// Proxies whose word about a client's address is taken. The same for all listeners of an address. Default `None`.
     pub trust_proxy: Option<TrustProxy>,
-    /// Every connection begins with a PROXY protocol header, version 1 or 2; one without it is cut. Default false.
+    /// Every connection begins with a PROXY protocol header, version 1 or 2; one without it is cut. Whoever connects is taken for the proxy, so
+    /// the port must be reachable for proxies only; when [`TrustProxy::from`] names some, TCP connections from elsewhere are cut. Default false.
     pub proxy_protocol: bool,
     /// Encryption, of the whole address. Default `None`: off.
     pub tls: Option<TlsConfig>,

@@ -82,7 +82,7 @@ fn without_delay(stream: &TcpStream) {
 fn begin<T: Transport>(broker: &Arc<Inner>, address: &Arc<Address>, stream: T, peer: Peer) {
     let Some(mut seat) = broker.front.seat() else { return turn_away(broker, address, stream, Refusal::FULL) };
     // Before the place among the pending: one address must not take all of those either. Whom a proxy speaks for is found out later.
-    if !address.proxy_protocol && !address.is_proxy(peer) && !seat.claim(peer.ip) {
+    if !address.proxy_protocol && address.trusted(peer).is_none() && !seat.claim(peer.ip) {
         return turn_away(broker, address, stream, Refusal::FULL_FOR_ADDRESS);
     }
     let Some(pending) = broker.front.pend() else { return turn_away(broker, address, stream, Refusal::BUSY) };

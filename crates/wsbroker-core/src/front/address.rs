@@ -183,9 +183,16 @@ impl Address {
         self.tls.as_ref().map(|old| *old.lock() = tls).is_some()
     }
 
-    /// Whether this peer is a proxy that is believed about its clients.
-    pub(super) fn is_proxy(&self, peer: Peer) -> bool {
-        self.trust_proxy.as_ref().is_some_and(|trusted| trusted.trusts(peer.ip))
+    /// Who is believed about the clients of this peer, if it is one that speaks for others.
+    pub(super) fn trusted(&self, peer: Peer) -> Option<&TrustProxy> {
+        self.trust_proxy.as_ref().filter(|trusted| trusted.trusts(peer.ip))
+    }
+
+    /// Whether a PROXY header is taken from this peer: from everybody, unless there is a list of proxies. Whoever reaches a unix socket was
+    /// let through by its file.
+    pub(super) fn hears(&self, peer: Peer) -> bool {
+        let listed = self.trust_proxy.as_ref().filter(|trusted| !trusted.from.is_empty());
+        peer.ip.is_none() || listed.is_none_or(|trusted| trusted.trusts(peer.ip))
     }
 
     /// Looks a request's path up: exactly, then under `*`.

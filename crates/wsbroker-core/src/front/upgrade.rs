@@ -12,8 +12,10 @@ use super::{
     admission::Seat,
     arrival::Arrival,
     endpoint::Entered,
+    forwarded,
     gate::{Reservation, Verdict},
     handshake::{self, Handshake},
+    proxy::{self, Proxied},
     request::{HeadBuffer, Request},
     response::{self, Refusal},
     socket::Transport,
@@ -43,8 +45,13 @@ enum Out {
 
 /// From accept to the hand-over or the end. Each step takes from the stream what is its own and not a byte more, and all of them share the
 /// deadline of the arrival.
-pub(super) async fn run<T: Transport>(arrival: Arrival, stream: T) {
+pub(super) async fn run<T: Transport>(mut arrival: Arrival, mut stream: T) {
     // What a proxy says about the client comes before everything else; then encryption, of a stream that is another from there on; then HTTP.
+    if arrival.address.proxy_protocol
+        && let Err(out) = hear(&mut arrival, &mut stream).await
+    {
+        return turn_out(arrival, stream, out).await;
+    }
     if arrival.address.is_encrypted() {
         return arrival.reject(RejectCause::Tls);
     }
@@ -52,22 +59,30 @@ pub(super) async fn run<T: Transport>(arrival: Arrival, stream: T) {
 }
 
 /// From the first byte of the request to the hand-over or the end.
-async fn serve<T: Transport>(arrival: Arrival, mut stream: T) {
-    let outcome = negotiate(&arrival, &mut stream).await;
-    match outcome {
+async fn serve<T: Transport>(mut arrival: Arrival, mut stream: T) {
+    match negotiate(&mut arrival, &mut stream).await {
         Ok(admitted) => hand_over(stream, admitted, arrival.seat),
-        Err(Out::Cut(cause)) => arrival.reject(cause),
-        Err(Out::Answer(cause, answer, entered)) => {
-            arrival.reject(cause);
-            let Arrival { broker, address, pending, .. } = arrival;
-            drop(pending);
-            let Some(answering) = broker.front.answer() else { return };
-            write_answer(&mut stream, &answer, address.handshake_timeout).await;
-            drop(entered);
-            linger(stream).await;
-            drop(answering);
-        }
+        Err(out) => turn_out(arrival, stream, out).await,
     }
+}
+
+/// Ends a connection that is not let in.
+async fn turn_out<T: Transport>(arrival: Arrival, mut stream: T, out: Out) {
+    let (answer, entered) = match out {
+        Out::Cut(cause) => return arrival.reject(cause),
+        Out::Answer(cause, answer, entered) => {
+            arrival.reject(cause);
+            (answer, entered)
+        }
+    };
+    // The seat stays with the arrival: the connection counts until it has ended.
+    let Arrival { broker, address, pending, seat: _seat, .. } = arrival;
+    drop(pending);
+    let Some(answering) = broker.front.answer() else { return };
+    write_answer(&mut stream, &answer, address.handshake_timeout).await;
+    drop(entered);
+    linger(stream).await;
+    drop(answering);
 }
 
 /// Writes an answer to a connection that is not let in, and ends it.
@@ -76,14 +91,57 @@ pub(super) async fn turn_away<T: Transport>(mut stream: T, answer: Vec<u8>, with
     linger(stream).await;
 }
 
-async fn negotiate<T: Transport>(arrival: &Arrival, stream: &mut T) -> Result<Admitted, Out> {
-    let Arrival { broker, address, peer, .. } = arrival;
+/// Reads what a proxy says about its client (see [`proxy`]), and takes the client for the peer from there on.
+async fn hear<T: Transport>(arrival: &mut Arrival, stream: &mut T) -> Result<(), Out> {
+    const MALFORMED: Out = Out::Cut(RejectCause::ProxyProtocol);
+    if !arrival.address.hears(arrival.peer) {
+        tracing::debug!("a connection comes from no proxy, where only proxies are heard");
+        return Err(MALFORMED);
+    }
+    let mut header = proxy::Header::new();
+    let mut piece = [0; 128];
+    let heard = arrival.step(async {
+        loop {
+            let lacks = header.lacks().min(piece.len());
+            match stream.read(&mut piece[..lacks]).await {
+                Ok(read @ 1..) => match header.push(&piece[..read]) {
+                    Ok(None) => {}
+                    Ok(Some(proxied)) => return Ok(proxied),
+                    Err(proxy::Malformed(why)) => {
+                        tracing::debug!(why, "a connection does not begin with a PROXY header");
+                        return Err(MALFORMED);
+                    }
+                },
+                Ok(0) | Err(_) => return Err(Out::Cut(RejectCause::Gone)),
+            }
+        }
+    });
+    if let Proxied::Client(peer) = heard.await.map_err(Out::Cut)?? {
+        arrival.peer = peer;
+    }
+    // Who is a proxy too is asked once more, in the request.
+    let known = arrival.address.trusted(arrival.peer).is_none();
+    if !known || arrival.seat.claim(arrival.peer.ip) {
+        return Ok(());
+    }
+    let refusal = Refusal::FULL_FOR_ADDRESS;
+    Err(if arrival.address.is_encrypted() { Out::Cut(refusal.cause) } else { refuse(refusal, None, false) })
+}
+
+async fn negotiate<T: Transport>(arrival: &mut Arrival, stream: &mut T) -> Result<Admitted, Out> {
     let (request, rest) = read(arrival, stream).await?;
+    let Arrival { broker, address, peer, seat, .. } = arrival;
     let (path, is_head) = (request.path.clone(), request.method == "HEAD");
     let no = |refusal: Refusal, entered| {
         tracing::debug!(path, status = refusal.status, "an upgrade is refused");
         refuse(refusal, entered, is_head)
     };
+    if let Some(trusted) = address.trusted(*peer) {
+        *peer = forwarded::client(request.values(trusted.header.name()), trusted, *peer);
+        if !seat.claim(peer.ip) {
+            return Err(no(Refusal::FULL_FOR_ADDRESS, None));
+        }
+    }
     let service = match address.route(&request.path) {
         Route::Serving(service) => service,
         Route::Unavailable => return Err(no(Refusal::NOT_SERVED, None)),

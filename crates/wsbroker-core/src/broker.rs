@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering},
     },
     time::Duration,
 };
@@ -25,6 +25,7 @@ use crate::{
     registry::{ChannelId, Channels, Socket, Sockets, Token},
     shard::{self, Command, Place, ShardHandle},
     stats::Stats,
+    sync::AtomicUsize,
     worker::{Handlers, Worker},
 };
 
@@ -574,5 +575,36 @@ mod tests {
         });
         memory.send_changed(shard.take_fifo_bytes(), 0);
         assert_eq!(memory.send.load(Ordering::Relaxed), 0);
+    }
+}
+
+#[cfg(all(test, feature = "loom"))]
+mod models {
+    use super::*;
+    use crate::models::check;
+
+    #[test]
+    fn what_is_queued_and_taken_at_once_never_looks_like_too_much() {
+        check(|| {
+            let (max_send, max_receive) = (1 << 30, 0);
+            let (send, receive) = (AtomicUsize::new(0), AtomicUsize::new(0));
+            let memory = Arc::new(Memory { max_send, max_receive, send, receive });
+            let (_poll, shard) = ShardHandle::new().unwrap();
+            let shard = Arc::new(shard);
+            let threads: Vec<_> = [66, 7]
+                .into_iter()
+                .map(|bytes| {
+                    let (memory, shard) = (Arc::clone(&memory), Arc::clone(&shard));
+                    loom::thread::spawn(move || memory.queued(&shard, bytes))
+                })
+                .collect();
+            for _ in 0..2 {
+                memory.send_changed(shard.take_fifo_bytes(), 0);
+                assert!(!memory.send_is_full());
+            }
+            threads.into_iter().for_each(|thread| thread.join().unwrap());
+            memory.send_changed(shard.take_fifo_bytes(), 0);
+            assert_eq!(memory.send.load(Ordering::Relaxed), 0);
+        });
     }
 }

@@ -163,22 +163,18 @@ impl Cork {
             return SendOutcome::Dropped;
         };
         let before = socket.queued();
-        let limit = socket.max_backpressure();
-        let full = before >= limit && socket.overflow() == Overflow::DropNewest;
+        let full = socket.is_full() && socket.overflow() == Overflow::DropNewest;
         if !socket.takes_sends() || full || self.broker.memory.send_is_full() {
             self.broker.metrics.dropped.count(match () {
                 () if !socket.takes_sends() => DropCause::Gone,
                 () if full => DropCause::Newest,
                 () => DropCause::MaxSendMemory,
             });
-            if before >= limit {
-                socket.want_drain();
-            }
             self.arena.truncate(staged.start);
             return SendOutcome::Dropped;
         }
         socket.add_queued(range.len());
-        let over = before + range.len() > limit;
+        let over = before + range.len() > socket.max_backpressure();
         if over {
             // Before the command, so that the shard sees it when it has written what this adds.
             socket.want_drain();
@@ -287,9 +283,9 @@ impl Cork {
             });
         }
         if let Some(worker) = self.holder.take()
-            && worker.let_loose()
+            && let Some(flush) = worker.let_loose()
         {
-            self.broker.push_all(|| Command::WorkerFlushed(Arc::clone(&worker)));
+            self.broker.push_all(|| Command::WorkerFlushed(Arc::clone(&worker), flush));
         }
     }
 

@@ -3,20 +3,14 @@
 //! A connection belongs to one worker, the one that had the fewest. Only the connection's shard hands events over, so they arrive in
 //! order; only the shard moves a connection to another worker, after giving that worker what the old one had not begun.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
-    },
-};
+use std::{fmt, sync::Arc};
 
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 
 use crate::{
     broker::Inner,
     ids::WorkerId,
+    sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering},
     worker::{Handlers, Worker},
 };
 
@@ -35,23 +29,21 @@ pub(crate) struct WorkerEntry {
     handled: AtomicU64,
     /// A shard has stopped reading for want of room here.
     starving: AtomicBool,
-    /// Whether its cork holds what handlers have sent that have settled, a [`Held`].
-    held: AtomicU8,
+    /// Whether its cork holds what handlers have sent that have settled ([`HELD`]), whether a shard waits for that ([`AWAITED`]), and the
+    /// number of its next flush in the bits above.
+    held: AtomicU32,
     gone: AtomicBool,
     /// Shards that no longer know it.
     let_go: AtomicUsize,
 }
 
-/// What a worker's cork holds of handlers that count as settled. Their replies are not in the shards' queues yet, and a connection that ends must
-/// not overtake them.
+/// Its replies are not in the shards' queues yet, and a connection that ends must not overtake them.
+const HELD: u32 = 1;
+const AWAITED: u32 = 2;
+
+/// One flush of a worker's cork, told from the others: what an earlier one brought says nothing of what was sent since.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-#[repr(u8)]
-enum Held {
-    Nothing,
-    Something,
-    /// A shard waits for it.
-    Awaited,
-}
+pub(crate) struct Flush(u32);
 
 impl fmt::Debug for WorkerEntry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -62,6 +54,17 @@ impl fmt::Debug for WorkerEntry {
 impl WorkerEntry {
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::SeqCst)
+    }
+
+    /// Whether a message of this cost may be under way, too, with what the shard has gathered and not handed over. If not, the shards are
+    /// told as soon as there is room again.
+    pub(crate) fn has_room(&self, cost: usize, gathered: usize, limit: usize) -> bool {
+        if fits(self.in_flight() + gathered, cost, limit) {
+            return true;
+        }
+        self.starving.store(true, Ordering::SeqCst);
+        // SeqCst on both sides: with less than half under way there may be nobody left to see that somebody waits.
+        self.in_flight() + gathered <= limit / 2
     }
 
     /// Events are handed over, with messages of this many bytes. Counted before they are, so that they are never handled more often.
@@ -98,27 +101,24 @@ impl WorkerEntry {
         left <= limit / 2 && self.starving.load(Ordering::SeqCst) && self.starving.swap(false, Ordering::SeqCst)
     }
 
-    pub(crate) fn starve(&self) {
-        self.starving.store(true, Ordering::SeqCst);
-    }
-
-    /// Handlers are about to count as settled while the cork holds something.
+    /// Handlers are about to count as settled while the cork holds something. Only its own thread says so, and the next.
     pub(crate) fn hold(&self) {
-        // Fails when it is so already, or a shard waits, and then that stays.
-        let _ =
-            self.held.compare_exchange(Held::Nothing as u8, Held::Something as u8, Ordering::SeqCst, Ordering::SeqCst);
+        self.held.fetch_or(HELD, Ordering::SeqCst);
     }
 
-    /// The cork has been flushed. True when shards wait for that.
-    pub(crate) fn let_loose(&self) -> bool {
-        self.held.swap(Held::Nothing as u8, Ordering::SeqCst) == Held::Awaited as u8
+    /// The cork has been flushed. The number of this flush when shards wait for it.
+    pub(crate) fn let_loose(&self) -> Option<Flush> {
+        let next = |held: u32| Some((held | HELD | AWAITED).wrapping_add(1));
+        let held = self.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next).ok()?;
+        (held & AWAITED != 0).then_some(Flush(held & !(HELD | AWAITED)))
     }
 
-    /// Whether replies of settled handlers are still in the cork; if so, [`Command::WorkerFlushed`](crate::shard::Command::WorkerFlushed) will come
-    /// behind them. If not, they are in the shards' queues.
-    pub(crate) fn await_flush(&self) -> bool {
-        let await_it = |held| (held != Held::Nothing as u8).then_some(Held::Awaited as u8);
-        self.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, await_it).is_ok()
+    /// The flush that will bring replies of settled handlers which are still in the cork: [`Command::WorkerFlushed`](crate::shard::Command::WorkerFlushed)
+    /// will come behind them. `None` when all of them are in the shards' queues.
+    pub(crate) fn await_flush(&self) -> Option<Flush> {
+        let await_it = |held: u32| (held & HELD != 0).then_some(held | AWAITED);
+        let held = self.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, await_it).ok()?;
+        Some(Flush(held & !(HELD | AWAITED)))
     }
 
     pub(crate) fn is_gone(&self) -> bool {
@@ -135,6 +135,11 @@ impl WorkerEntry {
     pub(crate) fn release(&self) {
         self.connections.fetch_sub(1, Ordering::AcqRel);
     }
+}
+
+/// Whether a message of this cost may join what is held. One that is larger than the limit joins nothing.
+pub(crate) fn fits(held: usize, cost: usize, limit: usize) -> bool {
+    held == 0 || held + cost <= limit
 }
 
 /// The workers of a broker.
@@ -171,7 +176,7 @@ impl Dispatch {
             delivered: AtomicU64::new(0),
             handled: AtomicU64::new(0),
             starving: AtomicBool::new(false),
-            held: AtomicU8::new(Held::Nothing as u8),
+            held: AtomicU32::new(0),
             gone: AtomicBool::new(false),
             let_go: AtomicUsize::new(0),
         });

@@ -17,9 +17,16 @@ mod event;
 mod front;
 mod ids;
 mod metrics;
+#[cfg(all(test, feature = "loom"))]
+mod models;
 mod registry;
 mod shard;
 mod stats;
+#[cfg(not(feature = "loom"))]
+mod sync;
+#[cfg(feature = "loom")]
+#[doc(hidden)]
+pub mod sync;
 mod sys;
 mod tls;
 mod worker;

@@ -147,7 +147,7 @@ impl Front {
     }
 
     /// A place among all connections; held to the end of the connection.
-    fn seat(&self) -> Option<Seat> {
+    pub(crate) fn seat(&self) -> Option<Seat> {
         self.admission.enter()
     }
 

@@ -1,19 +1,16 @@
 //! The sockets of a broker, and what is known of each without asking its shard.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use dashmap::DashMap;
-use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::channels::{Channel, ChannelId};
 use crate::{
     config::{InFlight, Overflow, SocketLimits},
     ids::{SocketId, WorkerId},
+    sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering},
 };
 
 /// One socket as every thread sees it. Its shard holds the stream and everything else.
@@ -194,29 +191,39 @@ impl Socket {
     }
 
     pub(crate) fn queued(&self) -> usize {
-        self.queued.load(Ordering::Relaxed)
+        self.queued.load(Ordering::SeqCst)
     }
 
     /// Counts bytes as queued and returns how many were before.
     pub(crate) fn add_queued(&self, bytes: usize) -> usize {
-        self.queued.fetch_add(bytes, Ordering::Relaxed)
+        self.queued.fetch_add(bytes, Ordering::SeqCst)
     }
 
     pub(crate) fn sub_queued(&self, bytes: usize) {
-        self.queued.fetch_sub(bytes, Ordering::Relaxed);
+        self.queued.fetch_sub(bytes, Ordering::SeqCst);
     }
 
-    /// It is over its limit: a drain event is due once it no longer is.
+    /// Whether it is at its limit. Then a drain event is due once it is well below.
+    pub(crate) fn is_full(&self) -> bool {
+        if self.queued() < self.max_backpressure {
+            return false;
+        }
+        self.want_drain();
+        // SeqCst on both sides: the shard may have written the last of it in between, before it could see that somebody waits.
+        let queued = self.queued();
+        queued >= self.max_backpressure || queued > self.max_backpressure / 2
+    }
+
+    /// It is over its limit: a drain event is due once it is well below.
     pub(crate) fn want_drain(&self) {
-        self.drain.store(true, Ordering::Relaxed);
+        self.drain.store(true, Ordering::SeqCst);
     }
 
-    pub(crate) fn wants_drain(&self) -> bool {
-        self.drain.load(Ordering::Relaxed)
-    }
-
+    /// True when a drain event is due; once.
     pub(crate) fn take_drain(&self) -> bool {
-        self.drain.swap(false, Ordering::Relaxed)
+        self.drain.load(Ordering::SeqCst)
+            && self.queued() <= self.max_backpressure / 2
+            && self.drain.swap(false, Ordering::SeqCst)
     }
 
     pub(crate) fn membership(&self) -> MutexGuard<'_, Membership> {
@@ -225,6 +232,34 @@ impl Socket {
 
     pub(crate) fn window(&self) -> WindowUse {
         WindowUse::unpack(self.window.load(Ordering::SeqCst))
+    }
+
+    /// Whether a message of this many payload bytes may join. If not, the shard is told as soon as there is room again.
+    pub(crate) fn has_room(&self, payload: usize, limit: &InFlight) -> bool {
+        if self.window().admits(payload, limit) {
+            return true;
+        }
+        self.set_awaited(Awaited::Room);
+        // The last handler may have settled in between, before it could see that somebody waits.
+        if !self.window().admits(payload, limit) {
+            return false;
+        }
+        self.set_awaited(Awaited::Nothing);
+        true
+    }
+
+    /// Whether its handlers are at rest. If not, the shard is told as soon as they are.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        if self.window().messages == 0 {
+            return true;
+        }
+        self.set_awaited(Awaited::Rest);
+        // As above.
+        if self.window().messages > 0 {
+            return false;
+        }
+        self.set_awaited(Awaited::Nothing);
+        true
     }
 
     pub(crate) fn enter_window(&self, payload: usize) {

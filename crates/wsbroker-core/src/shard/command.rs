@@ -1,18 +1,18 @@
 //! What other threads ask of a shard, and the queue it comes through.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 use wsbroker_proto::CloseCode;
 
 use super::stream::Stream;
 use crate::{
-    dispatch::WorkerEntry,
+    dispatch::{Flush, WorkerEntry},
     event::{Event, Open},
     front::{Endpoint, Seat},
     ids::SocketId,
     registry::{Channel, Socket},
+    sync::Mutex,
 };
 
 /// A connection's place: the slot in its shard, and the id that must be found there, since slots are used again.
@@ -69,7 +69,7 @@ pub(crate) enum Command {
     /// A worker's window has room again.
     WorkerRoom(Arc<WorkerEntry>),
     /// What a worker's handlers have sent is in the queues, where a shard waited for it.
-    WorkerFlushed(Arc<WorkerEntry>),
+    WorkerFlushed(Arc<WorkerEntry>, Flush),
     /// There is a worker where there was none.
     WorkerJoined,
     /// A worker has ended; these events it had not begun.
@@ -106,11 +106,22 @@ pub(crate) struct Attach {
     pub(crate) seat: Seat,
 }
 
+/// Ends the sleep of a shard, or the next one if it does not sleep yet.
+pub(crate) trait Wake {
+    fn wake(&self) -> io::Result<()>;
+}
+
+impl Wake for mio::Waker {
+    fn wake(&self) -> io::Result<()> {
+        Self::wake(self)
+    }
+}
+
 /// The way into a shard, from any thread.
 #[derive(Debug)]
-pub(crate) struct Fifo {
+pub(crate) struct Fifo<W = mio::Waker> {
     inner: Mutex<Inner>,
-    waker: mio::Waker,
+    waker: W,
 }
 
 #[derive(Debug, Default)]
@@ -120,8 +131,8 @@ struct Inner {
     stopped: bool,
 }
 
-impl Fifo {
-    pub(crate) fn new(waker: mio::Waker) -> Self {
+impl<W: Wake> Fifo<W> {
+    pub(crate) fn new(waker: W) -> Self {
         Self { inner: Mutex::default(), waker }
     }
 

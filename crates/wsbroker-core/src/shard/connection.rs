@@ -274,8 +274,6 @@ impl Connection {
 
     fn tell_drain(&mut self, ctx: &mut Context) {
         if self.phase == Phase::Active
-            && self.socket.wants_drain()
-            && self.socket.queued() <= self.endpoint.limits.max_backpressure / 2
             && self.socket.take_drain()
             && let Some(worker) = &self.worker
             && worker.handlers.contains(Handlers::DRAIN)

@@ -9,7 +9,7 @@ use super::{
     tally::Tally,
     timers::{Tick, Wheel},
 };
-use crate::{broker::Inner, front::Endpoint, ids::WorkerId, registry::Socket};
+use crate::{broker::Inner, dispatch::Flush, front::Endpoint, ids::WorkerId, registry::Socket};
 
 /// Everything of a shard but its connections and its poll handle.
 pub(super) struct Context {
@@ -34,7 +34,7 @@ pub(super) struct Context {
     /// Connections that the peer has ended, and whose handlers have settled: what these have sent comes first.
     pub(super) ending: Vec<Place>,
     /// Those of them that wait for this worker's flush.
-    pub(super) unflushed_ends: Vec<(WorkerId, Place)>,
+    pub(super) unflushed_ends: Vec<((WorkerId, Flush), Place)>,
     /// Bytes in all outboxes.
     pub(super) outbox_bytes: usize,
     /// Bytes that were queued since connections were last flushed.

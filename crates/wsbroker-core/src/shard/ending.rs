@@ -11,11 +11,7 @@ use super::{
     context::Context,
 };
 use crate::{
-    event::EventKind,
-    ids::WorkerId,
-    metrics::CloseCause,
-    registry::{Awaited, SocketState},
-    worker::Handlers,
+    dispatch::Flush, event::EventKind, ids::WorkerId, metrics::CloseCause, registry::SocketState, worker::Handlers,
 };
 
 /// The end of a connection as the peer brought it about, by a close frame or by breaking the protocol.
@@ -71,24 +67,27 @@ impl Connection {
             return;
         }
         self.paused = Pause::Ending;
-        if self.socket.window().messages > 0 {
-            self.socket.set_awaited(Awaited::Rest);
-            // The last handler may have settled in between, before it could see that somebody waits.
-            if self.socket.window().messages > 0 {
-                self.start_deadline(ctx);
-                return;
-            }
-            self.socket.set_awaited(Awaited::Nothing);
+        if !self.socket.is_at_rest() {
+            self.start_deadline(ctx);
+            return;
         }
         // What they have sent is on its way, but not here yet.
         ctx.ending.push(Place::of(&self.socket));
     }
 
-    /// The worker whose flush its end has to wait for.
-    pub(super) fn await_flush(&mut self, ctx: &mut Context) -> Option<WorkerId> {
-        let worker = self.worker.as_ref().filter(|worker| worker.await_flush())?.id;
+    /// The worker and the flush that its end has to wait for.
+    pub(super) fn await_flush(&mut self, ctx: &mut Context) -> Option<(WorkerId, Flush)> {
+        let worker = self.worker.as_ref()?;
+        let awaited = (worker.id, worker.await_flush()?);
         self.start_deadline(ctx);
-        Some(worker)
+        Some(awaited)
+    }
+
+    /// What its handlers have sent is here.
+    pub(super) fn end_at_last(&mut self, ctx: &mut Context) {
+        if self.paused == Pause::Ending {
+            self.end_now(ctx);
+        }
     }
 
     pub(super) fn end_now(&mut self, ctx: &mut Context) {
@@ -100,12 +99,12 @@ impl Connection {
         }
     }
 
-    /// What was awaited has come: room, or the end of all handlers.
+    /// What was awaited has come: room, or the end of all handlers. It may be news of room that it no longer waited for.
     pub(super) fn go_ahead(&mut self, ctx: &mut Context) {
         match self.paused {
             Pause::Window => self.resume(ctx),
-            Pause::Ending => self.end_now(ctx),
-            Pause::No | Pause::Worker => {}
+            Pause::Ending if self.socket.is_at_rest() => ctx.ending.push(Place::of(&self.socket)),
+            Pause::No | Pause::Worker | Pause::Ending => {}
         }
     }
 

@@ -13,9 +13,9 @@ use super::{
     ending::Ending,
 };
 use crate::{
+    dispatch,
     event::{self, OVERHEAD},
     metrics::CloseCause,
-    registry::Awaited,
     sys::SHORT_READ_DRAINS,
     worker::Handlers,
 };
@@ -149,31 +149,16 @@ impl Connection {
 
     fn room_for(&mut self, ctx: &mut Context, payload: usize) -> bool {
         let limit = ctx.inner.config.in_flight;
-        if !self.socket.window().admits(payload, &limit) {
-            self.socket.set_awaited(Awaited::Room);
-            // The last handler may have settled in between, before it could see the pause.
-            if !self.socket.window().admits(payload, &limit) {
-                self.paused = Pause::Window;
-                return false;
-            }
-            self.socket.set_awaited(Awaited::Nothing);
+        if !self.socket.has_room(payload, &limit) {
+            self.paused = Pause::Window;
+            return false;
         }
         let cost = payload + OVERHEAD;
-        let fits = |held: usize| held == 0 || held + cost <= limit.worker_bytes;
-        let Some(worker) = &self.worker else {
-            if fits(ctx.homeless.cost()) {
-                return true;
-            }
-            self.paused = Pause::Worker;
-            ctx.starved.push(self.socket.slot());
-            return false;
+        let fits = match &self.worker {
+            Some(worker) => worker.has_room(cost, ctx.batches.cost(worker), limit.worker_bytes),
+            None => dispatch::fits(ctx.homeless.cost(), cost, limit.worker_bytes),
         };
-        if fits(worker.in_flight() + ctx.batches.cost(worker)) {
-            return true;
-        }
-        worker.starve();
-        // As above: with less than half under way there may be nobody left to tell us.
-        if worker.in_flight() + ctx.batches.cost(worker) <= limit.worker_bytes / 2 {
+        if fits {
             return true;
         }
         self.paused = Pause::Worker;

@@ -20,10 +20,7 @@ mod timers;
 
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -32,12 +29,13 @@ use mio::{Events, Poll, Token};
 use parking_lot::Mutex;
 use wsbroker_proto::CloseCode;
 
-pub(crate) use command::{Attach, Command, Place, Range, Reserve};
+#[cfg(all(test, feature = "loom"))]
+pub(crate) use command::Wake;
+pub(crate) use command::{Attach, Command, Fifo, Place, Range, Reserve};
 pub(crate) use stream::Stream;
 pub(crate) use tally::Flow;
 
 use self::{
-    command::Fifo,
     connection::{Connection, Pause, Phase},
     context::Context,
     subscriptions::Subscriptions,
@@ -45,9 +43,11 @@ use self::{
 };
 use crate::{
     broker::Inner,
+    dispatch::Flush,
     event::{Event, EventKind},
     ids::{SocketId, WorkerId},
     metrics::{CloseCause, DropCause},
+    sync::{AtomicUsize, Ordering},
     sys,
 };
 
@@ -255,9 +255,7 @@ impl Shard {
                 self.arena = Bytes::new();
                 self.ctx.inner.memory.send_changed(counted, 0);
             }
-            for place in ending {
-                self.go_ahead(place);
-            }
+            ending.into_iter().for_each(|place| self.end_at_last(place));
             // More may be readable than the poll could tell: after a stall nobody is cut before what he sent meanwhile was seen.
             if events.iter().count() >= EVENTS && behind < self.connections.0.len() / EVENTS {
                 behind += 1;
@@ -284,29 +282,29 @@ impl Shard {
         ending.retain(|place| {
             let Some(connection) = self.connections.find(*place) else { return false };
             let awaited = connection.await_flush(&mut self.ctx);
-            self.ctx.unflushed_ends.extend(awaited.map(|worker| (worker, *place)));
+            self.ctx.unflushed_ends.extend(awaited.map(|awaited| (awaited, *place)));
             awaited.is_none()
         });
         ending
     }
 
-    /// What a connection has waited for has come.
-    fn go_ahead(&mut self, place: Place) {
+    fn end_at_last(&mut self, place: Place) {
         if let Some(connection) = self.connections.find(place) {
-            connection.go_ahead(&mut self.ctx);
+            connection.end_at_last(&mut self.ctx);
         }
     }
 
-    fn worker_flushed(&mut self, worker: WorkerId) {
-        for (_, place) in self.ctx.unflushed_ends.extract_if(.., |(awaited, _)| *awaited == worker).collect::<Vec<_>>()
-        {
-            self.go_ahead(place);
+    fn worker_flushed(&mut self, worker: WorkerId, flush: Flush) {
+        let come = |(awaited, _): &mut _| *awaited == (worker, flush);
+        for (_, place) in self.ctx.unflushed_ends.extract_if(.., come).collect::<Vec<_>>() {
+            self.end_at_last(place);
         }
     }
 
     /// How long to wait for events. Zero when there is work already.
     fn wait(&self) -> Option<Duration> {
-        if !self.ctx.ready.is_empty() || !self.ctx.dirty.is_empty() || !self.handle().fifo.park() {
+        let at_work = !self.ctx.ready.is_empty() || !self.ctx.dirty.is_empty() || !self.ctx.ending.is_empty();
+        if at_work || !self.handle().fifo.park() {
             return Some(Duration::ZERO);
         }
         self.ctx.wheel.sleep(Instant::now())
@@ -454,11 +452,15 @@ impl Shard {
                     connection.leave_endpoint(&mut self.ctx);
                 }
             }
-            Command::Resume(place) => self.go_ahead(place),
+            Command::Resume(place) => {
+                if let Some(connection) = self.connections.find(place) {
+                    connection.go_ahead(&mut self.ctx);
+                }
+            }
             Command::WorkerRoom(worker) => {
                 self.feed(|connection| connection.worker.as_ref().is_some_and(|own| own.id == worker.id))
             }
-            Command::WorkerFlushed(worker) => self.worker_flushed(worker.id),
+            Command::WorkerFlushed(worker, flush) => self.worker_flushed(worker.id, flush),
             Command::WorkerJoined => self.worker_joined(),
             Command::WorkerGone(worker, events) => self.worker_gone(&worker, events),
             Command::CloseAll(endpoint, code) => {
@@ -548,3 +550,6 @@ impl Connection {
         matches!(self.phase, Phase::Active | Phase::CloseSent)
     }
 }
+
+#[cfg(test)]
+mod tests;

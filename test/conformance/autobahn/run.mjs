@@ -1,4 +1,5 @@
-// Runs the Autobahn test suite (its fuzzing client) against the built addon. By itself: `node run.mjs [section ...]`.
+// Runs the Autobahn test suite (its fuzzing client) against the built addon. By itself: `node run.mjs [option ...] [section or case ...]`;
+// the options stand at the end of this file.
 //
 // The suite is a program for Python 2.7 and is used as published: it and all it needs come from PyPI into a virtual environment
 // of its own under test/.cache/. A case counts as passed only if the suite calls it OK or INFORMATIONAL, its closing included:
@@ -6,9 +7,10 @@
 import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { availableParallelism, homedir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
 
 import { logOf, must, outDir, root, run, StepFailed } from '../../runner/child.mjs';
 
@@ -18,7 +20,13 @@ const venv = path.join(root, 'test/.cache/autobahn');
 const bin = (name) => path.join(venv, 'bin', name);
 
 /** Framing, pings, reserved bits, opcodes, fragmentation, UTF-8, closing; 9 sizes, 10 chopped frames. 8 and 11 do not exist. */
-export const SECTIONS = ['1', '2', '3', '4', '5', '6', '7', '9', '10'];
+const PLAIN = ['1', '2', '3', '4', '5', '6', '7', '9', '10'];
+/** Compression: sizes and kinds of content, and with every parameter that can be agreed on. */
+const DEFLATE = ['12', '13'];
+/** All 517 cases. */
+export const ALL = [...PLAIN, ...DEFLATE];
+/** For every day. */
+export const QUICK = PLAIN;
 
 function python27() {
   const versions = path.join(homedir(), '.pyenv/versions');
@@ -67,29 +75,54 @@ async function startServer() {
   return { url, child };
 }
 
-/** { passed, failed, skipped }, and the cases that failed in the error's message. */
-export async function runAutobahn(sections = SECTIONS) {
+/** { passed, failed, skipped }, and the cases that failed in the error's message. Of several rounds all count. */
+export async function runAutobahn(sections = QUICK, { times = 1, busy = false, minutes = 10 } = {}) {
   const folder = path.join(outDir, 'autobahn');
   rmSync(folder, { recursive: true, force: true });
   mkdirSync(folder, { recursive: true });
   await install(logOf('autobahn-install'));
   const server = await startServer();
+  const others = busy ? Array.from({ length: 2 * availableParallelism() }, () => spawn(process.execPath, ['-e', 'for (;;);'])) : [];
+  const total = { passed: 0, failed: 0, skipped: 0 };
+  const errors = [];
   try {
     const spec = {
       outdir: path.join(folder, 'report'),
       servers: [{ agent: 'wsbroker', url: server.url }],
-      cases: sections.map((section) => (section.includes('.') ? section : `${section}.*`)),
+      cases: sections.map((section) => (isCase(section) ? section : `${section}.*`)),
       'exclude-cases': [],
       'exclude-agent-cases': {},
     };
     writeFileSync(path.join(folder, 'spec.json'), JSON.stringify(spec));
     await must(bin('python'), [path.join(here, 'cases.py'), folder], { log: logOf('autobahn-cases') });
-    const log = logOf('autobahn');
-    const end = await run(bin('wstest'), ['-m', 'fuzzingclient', '-s', path.join(folder, 'spec.json')], { log, minutes: 10 });
-    return judge(folder, log, end);
+    for (let round = 1; round <= times; round++) {
+      rmSync(spec.outdir, { recursive: true, force: true });
+      const log = logOf('autobahn');
+      const end = await run(bin('wstest'), ['-m', 'fuzzingclient', '-s', path.join(folder, 'spec.json')], { log, minutes });
+      try {
+        add(total, judge(folder, log, end));
+      } catch (error) {
+        if (!(error instanceof StepFailed)) throw error;
+        add(total, error.counts);
+        errors.push(error);
+        if (times > 1) console.error(`round ${round}: ${error.message}`);
+      }
+    }
   } finally {
     server.child.kill('SIGKILL');
+    for (const other of others) other.kill('SIGKILL');
   }
+  if (errors.length === 0) return total;
+  const [first] = errors;
+  const message = times > 1 ? `${errors.length} of ${times} rounds failed, first: ${first.message}` : first.message;
+  throw new StepFailed(message, { counts: total, log: first.log });
+}
+
+/** In sections 2, 3 and 5 the name of a case has two numbers, in the others three. */
+const isCase = (name) => name.split('.').length === (/^[235]\./.test(name) ? 2 : 3);
+
+function add(total, counts) {
+  for (const key of Object.keys(total)) total[key] += counts[key];
 }
 
 function judge(folder, log, end) {
@@ -114,8 +147,22 @@ function judge(folder, log, end) {
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  const wanted = process.argv.slice(2);
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      all: { type: 'boolean', default: false }, // every case, half an hour
+      times: { type: 'string', default: '1' }, // so many rounds, for what fails now and then
+      busy: { type: 'boolean', default: false }, // on a machine that has more to do than it can
+    },
+  });
   const reason = missing();
   if (reason) throw new Error(`${reason.why}; ${reason.enable}`);
-  console.log(await runAutobahn(wanted.length > 0 ? wanted : SECTIONS));
+  const sections = positionals.length > 0 ? positionals : values.all ? ALL : QUICK;
+  try {
+    console.log(await runAutobahn(sections, { times: Number(values.times), busy: values.busy, minutes: 60 }));
+  } catch (error) {
+    if (!(error instanceof StepFailed)) throw error;
+    console.error(error.message, error.counts);
+    process.exitCode = 1;
+  }
 }

@@ -2,6 +2,7 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.createDispatcher = createDispatcher;
 const node_crypto_1 = require("node:crypto");
+const node_worker_threads_1 = require("node:worker_threads");
 const errors_cjs_1 = require("./errors.cjs");
 const lines_cjs_1 = require("./lines.cjs");
 const report_cjs_1 = require("./report.cjs");
@@ -44,6 +45,7 @@ function createDispatcher(native, table, goodbye) {
     let looking;
     function attach(block) {
         control = new Int32Array(block, 0, 16);
+        control[6 /* Control.Thread */] = node_worker_threads_1.threadId;
         const capacity = control[2 /* Control.Slots */] ?? 0;
         ids = new Float64Array(block, 64 /* Offset.Ids */, BATCH);
         kinds = new Int32Array(block, 320 /* Offset.Kinds */, BATCH);

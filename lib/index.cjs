@@ -5,7 +5,7 @@
  * @packageDocumentation
  */
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.connectionCount = exports.getSubscribers = exports.getSubscriptions = exports.isSubscribed = exports.subscriberCount = exports.hasSubscriptions = exports.bufferedAmount = exports.isOpen = exports.closeChannel = exports.terminate = exports.close = exports.getToken = exports.setToken = exports.copySubscriptions = exports.unsubscribeAll = exports.unsubscribeMany = exports.subscribeMany = exports.unsubscribe = exports.subscribe = exports.sendToChannel = exports.send = exports.WSBrokerError = void 0;
+exports.stats = exports.connectionCount = exports.getSubscribers = exports.getSubscriptions = exports.isSubscribed = exports.subscriberCount = exports.hasSubscriptions = exports.bufferedAmount = exports.isOpen = exports.closeChannel = exports.terminate = exports.close = exports.getToken = exports.setToken = exports.copySubscriptions = exports.unsubscribeAll = exports.unsubscribeMany = exports.subscribeMany = exports.unsubscribe = exports.subscribe = exports.sendToChannel = exports.send = exports.WSBrokerError = void 0;
 exports.start = start;
 exports.registerWorkerThread = registerWorkerThread;
 exports.shutdown = shutdown;
@@ -256,3 +256,14 @@ exports.getSubscriptions = load_cjs_1.native.getSubscriptions;
 exports.getSubscribers = load_cjs_1.native.getSubscribers;
 /** How many connections there are in the process, on all servers. */
 exports.connectionCount = load_cjs_1.native.connectionCount;
+/**
+ * What the process has counted, and how full everything is. From any thread; it costs a look at every worker and I/O thread, not at their connections. Totals
+ * count from the first {@link start} on, begin anew after {@link shutdown}, and are a turn of an I/O thread's loop old at most. Before `start` everything is 0.
+ *
+ * @example
+ * ```js
+ * const { connections, rejected, dropped } = stats();
+ * console.log(`${connections} connections, ${rejected.maxConnectionsPerIp} refused by address, ${dropped.dropOldest} messages dropped`);
+ * ```
+ */
+exports.stats = load_cjs_1.native.stats;

@@ -3,9 +3,9 @@
  *
  * @packageDocumentation
  */
-import type { Data, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, WorkerInterface } from './types.cjs';
+import type { Data, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, Stats, WorkerInterface } from './types.cjs';
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
-export type { AcceptVerdict, ClientCertificate, Data, ErrorContext, HandlerName, HeaderOptions, MaxInFlight, OpenRequest, OpenVerdict, PemSource, PerMessageDeflate, RateLimit, RejectVerdict, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, TlsOptions, TrustProxy, WorkerEvent, WorkerInterface, } from './types.cjs';
+export type { AcceptVerdict, ClientCertificate, CloseCounts, Data, DropCounts, ErrorContext, HandlerName, HeaderOptions, MaxInFlight, OpenRequest, OpenVerdict, PemSource, PerMessageDeflate, RateLimit, RejectCounts, RejectVerdict, SendOptions, SendResult, Server, ShardStats, ShutdownOptions, ShutdownReport, StartOptions, Stats, TlsOptions, Traffic, TrustProxy, WorkerEvent, WorkerInterface, WorkerStats, } from './types.cjs';
 /**
  * Binds the address, loads the workers, and begins to serve. Resolves when all of that is done, every worker's `handleStart` included. If it fails, everything it
  * has made is undone.
@@ -239,3 +239,14 @@ export declare const getSubscriptions: (socketId: number) => (string | Buffer)[]
 export declare const getSubscribers: (channel: Data) => number[];
 /** How many connections there are in the process, on all servers. */
 export declare const connectionCount: () => number;
+/**
+ * What the process has counted, and how full everything is. From any thread; it costs a look at every worker and I/O thread, not at their connections. Totals
+ * count from the first {@link start} on, begin anew after {@link shutdown}, and are a turn of an I/O thread's loop old at most. Before `start` everything is 0.
+ *
+ * @example
+ * ```js
+ * const { connections, rejected, dropped } = stats();
+ * console.log(`${connections} connections, ${rejected.maxConnectionsPerIp} refused by address, ${dropped.dropOldest} messages dropped`);
+ * ```
+ */
+export declare const stats: () => Stats;

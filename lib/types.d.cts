@@ -362,3 +362,160 @@ export interface ShutdownReport {
     /** Connections that had to be cut. */
     readonly terminated: number;
 }
+/** Messages and bytes, counted from the first `start` on. */
+export interface Traffic {
+    /** Messages that came, whether or not a handler wanted them. */
+    readonly messagesIn: number;
+    /** Messages that were queued for a socket; a publish counts once for each subscriber. */
+    readonly messagesOut: number;
+    /** Bytes of the payloads of `messagesIn`, inflated. */
+    readonly bytesIn: number;
+    /** Bytes of the payloads of `messagesOut`, before compression. */
+    readonly bytesOut: number;
+    /** Bytes read after the request: all frames whole, as they are inside of TLS. */
+    readonly wireBytesIn: number;
+    /** Bytes written from the 101 on, counted alike. */
+    readonly wireBytesOut: number;
+}
+/** Connections that were turned away before their 101, by cause. */
+export interface RejectCounts {
+    /** 400: no well-formed request or handshake. */
+    readonly badRequest: number;
+    /** 403: {@link StartOptions.origins}. */
+    readonly origin: number;
+    /** 404: nothing is served on its {@link StartOptions.path}. */
+    readonly notFound: number;
+    /** 405: not a GET. */
+    readonly method: number;
+    /** 426: a plain HTTP request, or another version of WebSocket. */
+    readonly upgradeRequired: number;
+    /** 431: {@link StartOptions.maxHeaderSize}, or more than 100 headers. */
+    readonly headerSize: number;
+    /** 505: another version of HTTP. */
+    readonly httpVersion: number;
+    /** 503: {@link StartOptions.maxConnections}. */
+    readonly maxConnections: number;
+    /** 429: {@link StartOptions.maxConnectionsPerIp}. */
+    readonly maxConnectionsPerIp: number;
+    /** 503, or cut where even that many cannot be told: {@link StartOptions.maxPendingUpgrades}. */
+    readonly maxPendingUpgrades: number;
+    /** 503: the path has no server at the moment, or the server is closing. */
+    readonly notServed: number;
+    /** 503: `handleOpen` did not decide within {@link StartOptions.openTimeout}. */
+    readonly openTimeout: number;
+    /** 503: the worker ended with the question in hand. */
+    readonly workerGone: number;
+    /** What `handleOpen` answered: 403, 500, or its own. */
+    readonly handler: number;
+    /** Cut: {@link StartOptions.handshakeTimeout}. */
+    readonly handshakeTimeout: number;
+    /** Cut: the TLS handshake failed. */
+    readonly tls: number;
+    /** Cut: no well-formed header of the PROXY protocol ({@link StartOptions.proxyProtocol}). */
+    readonly proxyProtocol: number;
+    /** The client went away before its answer. */
+    readonly gone: number;
+}
+/** Connections that ended after they were let in, by cause. */
+export interface CloseCounts {
+    /** The peer's close frame. */
+    readonly peer: number;
+    /** 1006: the peer went away without one. */
+    readonly lost: number;
+    /** {@link close} or {@link closeChannel}. */
+    readonly application: number;
+    /** {@link terminate}. */
+    readonly terminated: number;
+    /** {@link Server.close} or {@link shutdown}. */
+    readonly shutdown: number;
+    /** 1002: the peer broke the protocol. */
+    readonly protocol: number;
+    /** 1007: text that is no UTF-8, or compressed data that is none. */
+    readonly invalidPayload: number;
+    /** 1009: {@link StartOptions.maxPayload}. */
+    readonly maxPayload: number;
+    /** 1006: {@link StartOptions.idleTimeout}. */
+    readonly idleTimeout: number;
+    /** Cut, since the closing took longer than {@link StartOptions.closeTimeout}. Counted besides what the closing began with. */
+    readonly closeTimeout: number;
+    /** 1013: {@link StartOptions.maxBackpressure}. */
+    readonly maxBackpressure: number;
+    /** 1013: {@link StartOptions.maxSendMemory}. */
+    readonly maxSendMemory: number;
+    /** 1013: {@link StartOptions.maxReceiveMemory}. */
+    readonly maxReceiveMemory: number;
+    /** 1008: {@link StartOptions.rateLimit}. */
+    readonly rateLimit: number;
+    /** 1012: {@link StartOptions.maxLifetime}. */
+    readonly maxLifetime: number;
+    /** 1006: let in by `handleOpen`, but gone before there was a 101. Such a connection does not count as opened, and is among `rejected`, too. */
+    readonly beforeOpen: number;
+}
+/** Messages to sockets that were dropped, by cause. */
+export interface DropCounts {
+    /** `overflow: 'dropNewest'`. */
+    readonly dropNewest: number;
+    /** `overflow: 'dropOldest'`. */
+    readonly dropOldest: number;
+    /** {@link StartOptions.maxSendMemory} is used up. A publish counts once. */
+    readonly maxSendMemory: number;
+    /** The socket is gone or closing, or the message makes it close. */
+    readonly gone: number;
+}
+/** One worker's share of the work. */
+export interface WorkerStats {
+    /** The thread's `threadId`, as in {@link WorkerEvent}; -1 for one that is ending. */
+    readonly workerId: number;
+    /** Connections that belong to it, those that wait for its `handleOpen` included. */
+    readonly connections: number;
+    /** Events that it was given and whose handlers have not settled. */
+    readonly inFlight: number;
+    /** Bytes of their messages, 128 counted on top of each: what {@link MaxInFlight} bounds. */
+    readonly inFlightBytes: number;
+    /** Events whose handlers have settled. */
+    readonly handled: number;
+}
+/** One I/O thread's share of the work. */
+export interface ShardStats extends Traffic {
+    /** Its connections. */
+    readonly connections: number;
+    /** Bytes that wait to be sent. */
+    readonly outboxBytes: number;
+    /** Bytes that unfinished messages hold. */
+    readonly receiveBytes: number;
+    /** Commands (sends, publishes, closes …) that wait for it. */
+    readonly commands: number;
+    /** Bytes that they hold. */
+    readonly commandBytes: number;
+}
+/** What {@link stats} returns. */
+export interface Stats extends Traffic {
+    /** Connections between their 101 and their end, as {@link connectionCount}. */
+    readonly connections: number;
+    /** Channels that have subscribers. */
+    readonly channels: number;
+    /** Connections between accept and 101. */
+    readonly pendingUpgrades: number;
+    /** Connections that the system has handed over, from the first `start` on. */
+    readonly accepted: number;
+    /** Of those, the ones that got their 101. */
+    readonly opened: number;
+    /** Of those, the ones that have ended. */
+    readonly closed: number;
+    /** Turned away before the 101, by cause. */
+    readonly rejected: RejectCounts;
+    /** Ended, by cause. All together they are `closed`, but that `closeTimeout` comes on top of another cause and `beforeOpen` was never opened. */
+    readonly closes: CloseCounts;
+    /** Messages to sockets that were dropped, by cause. */
+    readonly dropped: DropCounts;
+    /** Bytes that wait to be sent, what {@link StartOptions.maxSendMemory} bounds. */
+    readonly sendMemory: number;
+    /** Bytes that unfinished messages hold, what {@link StartOptions.maxReceiveMemory} bounds. */
+    readonly receiveMemory: number;
+    /** Bytes of all commands that wait for an I/O thread. */
+    readonly commandBytes: number;
+    /** The workers there are. */
+    readonly workers: readonly WorkerStats[];
+    /** The I/O threads. */
+    readonly shards: readonly ShardStats[];
+}

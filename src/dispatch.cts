@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { threadId } from 'node:worker_threads';
 import { WSBrokerError } from './errors.cjs';
 import type { HandlerTable } from './handlers.cjs';
 import { Line, LineTable, Waiting } from './lines.cjs';
@@ -28,6 +29,8 @@ const enum Control {
   Concurrent = 4,
   /** `handlerTimeout` + 1; 0 = there is no broker yet. */
   HandlerTimeout = 5,
+  /** Written here, for `stats`. */
+  Thread = 6,
 }
 
 /** Byte offsets in the control block. */
@@ -94,6 +97,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
 
   function attach(block: ArrayBuffer): void {
     control = new Int32Array(block, 0, 16);
+    control[Control.Thread] = threadId;
     const capacity = control[Control.Slots] ?? 0;
     ids = new Float64Array(block, Offset.Ids, BATCH);
     kinds = new Int32Array(block, Offset.Kinds, BATCH);

@@ -7,14 +7,16 @@
 import { shutdownAll, startServer } from './lifecycle.cjs';
 import { native } from './load.cjs';
 import { register } from './register.cjs';
-import type { Data, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, WorkerInterface } from './types.cjs';
+import type { Data, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, Stats, WorkerInterface } from './types.cjs';
 import { shutdownRequest, startRequest } from './validate.cjs';
 
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type {
   AcceptVerdict,
   ClientCertificate,
+  CloseCounts,
   Data,
+  DropCounts,
   ErrorContext,
   HandlerName,
   HeaderOptions,
@@ -24,17 +26,22 @@ export type {
   PemSource,
   PerMessageDeflate,
   RateLimit,
+  RejectCounts,
   RejectVerdict,
   SendOptions,
   SendResult,
   Server,
+  ShardStats,
   ShutdownOptions,
   ShutdownReport,
   StartOptions,
+  Stats,
   TlsOptions,
+  Traffic,
   TrustProxy,
   WorkerEvent,
   WorkerInterface,
+  WorkerStats,
 } from './types.cjs';
 
 // What is called for every message comes from the addon as it is: a function around it would cost more than the call.
@@ -302,3 +309,15 @@ export const getSubscribers: (channel: Data) => number[] = native.getSubscribers
 
 /** How many connections there are in the process, on all servers. */
 export const connectionCount: () => number = native.connectionCount;
+
+/**
+ * What the process has counted, and how full everything is. From any thread; it costs a look at every worker and I/O thread, not at their connections. Totals
+ * count from the first {@link start} on, begin anew after {@link shutdown}, and are a turn of an I/O thread's loop old at most. Before `start` everything is 0.
+ *
+ * @example
+ * ```js
+ * const { connections, rejected, dropped } = stats();
+ * console.log(`${connections} connections, ${rejected.maxConnectionsPerIp} refused by address, ${dropped.dropOldest} messages dropped`);
+ * ```
+ */
+export const stats: () => Stats = native.stats;

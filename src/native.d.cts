@@ -1,6 +1,6 @@
 // What the addon exports: the contract between src/ and crates/wsbroker. Nothing here is public; src/index.cts is.
 
-import type { ClientCertificate, Data, OpenRequest, SendOptions, SendResult } from './types.cjs';
+import type { ClientCertificate, Data, OpenRequest, SendOptions, SendResult, Stats } from './types.cjs';
 
 /** Called by the addon with up to 32 events: how many, then one value per event. All numbers lie in the control block. */
 export type Dispatch = (count: number, ...data: unknown[]) => void;
@@ -154,4 +154,5 @@ export interface Native {
   getSubscriptions(socketId: number): (string | Buffer)[];
   getSubscribers(channel: Data): number[];
   connectionCount(): number;
+  stats(): Stats;
 }

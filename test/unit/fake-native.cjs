@@ -97,7 +97,7 @@ const quiet = {
 for (const name of [
   'init', 'serve', 'reloadTls', 'keepAlive', 'drain', 'openVerdict', 'send', 'sendToChannel', 'subscribe', 'unsubscribe', 'subscribeMany', 'unsubscribeMany', 'unsubscribeAll',
   'copySubscriptions', 'getToken', 'close', 'terminate', 'closeChannel', 'isOpen', 'bufferedAmount', 'hasSubscriptions', 'subscriberCount', 'isSubscribed',
-  'getSubscriptions', 'getSubscribers',
+  'getSubscriptions', 'getSubscribers', 'stats',
   ...Object.keys(quiet),
 ]) {
   exports[name] = (...args) => {

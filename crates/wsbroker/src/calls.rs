@@ -60,6 +60,7 @@ functions! {
     get_subscriptions as "getSubscriptions" with 1;
     get_subscribers as "getSubscribers" with 1;
     connection_count as "connectionCount" with 0;
+    stats as "stats" with 0;
     init as "init" with 1;
     attach_worker as "attachWorker" with 5;
     detach_worker as "detachWorker" with 0;
@@ -262,6 +263,10 @@ fn get_subscribers<'s>(env: Env<'s>, [name]: [Value<'s>; 1]) -> Result<'s> {
 
 fn connection_count<'s>(env: Env<'s>, []: [Value<'s>; 0]) -> Result<'s> {
     Ok(env.count(cork::with(|broker, _| broker.connection_count()).unwrap_or(0))?)
+}
+
+fn stats<'s>(env: Env<'s>, []: [Value<'s>; 0]) -> Result<'s> {
+    Ok(crate::stats::value(env)?)
 }
 
 fn init<'s>(env: Env<'s>, [schedule]: [Value<'s>; 1]) -> Result<'s> {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use wsbroker_core::{Broker, Config, Listener};
+use wsbroker_core::{Broker, Config, Listener, WorkerId};
 
 use crate::{error::Failure, worker::NodeWorker};
 
@@ -223,6 +223,13 @@ pub(crate) fn remove_worker(worker: &Arc<NodeWorker>) {
 /// Attached workers of all threads.
 pub(crate) fn worker_count() -> usize {
     GLOBAL.state.lock().workers.len()
+}
+
+/// The numbers of the broker's workers, each with that of its thread.
+pub(crate) fn worker_threads() -> Vec<(WorkerId, i32)> {
+    // Not asked under the lock: a membership has its own.
+    let workers = GLOBAL.state.lock().workers.clone();
+    workers.iter().filter_map(|worker| Some((worker.id()?, worker.control().thread()))).collect()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@
 //! * `worker`: the thread as the broker sees it, a mailbox. `desk`: its other end, on the thread: hands events over, up to 32 per call (`call`), from
 //!   its `inbox`, and keeps each in a slot (`slots`) until its handler has settled.
 //! * `cork`: what JavaScript sends, held together until the end of the batch.
-//! * `tls`: certificates and keys. `memory`: how much there is, for defaults.
+//! * `tls`: certificates and keys. `stats`: what is counted. `memory`: how much there is, for defaults.
 //! * `raw`: the only unsafe code.
 //!
 //! With `RUST_LOG` in the environment, what happens inside is logged to stderr.
@@ -27,6 +27,7 @@ mod inbox;
 mod memory;
 mod raw;
 mod slots;
+mod stats;
 mod tls;
 mod worker;
 

@@ -4,7 +4,7 @@
 //!
 //! | offset | what |
 //! | --- | --- |
-//! | 0 | 16 × i32: token epoch, number of entries in *settled*, N, reserved, concurrent, handler timeout + 1, reserved |
+//! | 0 | 16 × i32: token epoch, number of entries in *settled*, N, reserved, concurrent, handler timeout + 1, thread id (written by JavaScript), reserved |
 //! | 64 | 32 × f64: socket ids |
 //! | 320 | 32 × i32: kinds of event |
 //! | 448 | 32 × i32: slots |
@@ -15,7 +15,7 @@
 //! | 1024 + 4 N | N × u8: how far each slot got |
 //!
 //! The parts from 64 on describe the up to 32 events of the call that is being made. All of it is only touched on the worker's own thread,
-//! but for the token epoch.
+//! but for the token epoch and the thread id.
 
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering::Relaxed};
 
@@ -95,6 +95,11 @@ impl Control {
     pub(crate) fn set_handling(&self, concurrent: bool, timeout: u32) {
         put(self.head(), 4, i32::from(concurrent));
         put(self.head(), 5, i32::try_from(timeout).unwrap_or(i32::MAX - 1).saturating_add(1));
+    }
+
+    /// The number of its thread, as Node counts them. From any thread.
+    pub(crate) fn thread(&self) -> i32 {
+        self.head().get(6).map_or(0, |word| word.load(Relaxed))
     }
 
     /// Describes one of the events of the next call.

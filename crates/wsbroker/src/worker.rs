@@ -5,7 +5,7 @@
 use std::{collections::VecDeque, fmt, sync::Arc};
 
 use parking_lot::Mutex;
-use wsbroker_core::{Batch, Broker, DeliverError, Event, Handlers, Worker, WorkerHandle};
+use wsbroker_core::{Batch, Broker, Cork, DeliverError, Event, Handlers, Worker, WorkerHandle, WorkerId};
 
 use crate::{cork, raw::Wake, slots::Control};
 
@@ -150,19 +150,23 @@ impl NodeWorker {
 
     /// The handlers of these events have settled.
     pub(crate) fn settle<'a>(&self, events: impl Iterator<Item = &'a Event>) {
-        if let Some(handle) = &*self.membership.lock() {
-            let mut events = Some(events);
-            let settled = cork::with(|_, cork| {
-                if let Some(events) = events.take() {
-                    handle.settle(events, Some(cork));
-                }
-            });
-            if settled.is_none()
-                && let Some(events) = events
-            {
-                handle.settle(events, None);
-            }
+        let mut events = Some(events);
+        // The cork first: to renew it takes the lock of the process, which others hold while they take that of a membership.
+        cork::with(|_, cork| self.settle_with(events.take(), Some(cork)));
+        if events.is_some() {
+            self.settle_with(events, None);
         }
+    }
+
+    fn settle_with<'a>(&self, events: Option<impl Iterator<Item = &'a Event>>, cork: Option<&mut Cork>) {
+        if let (Some(handle), Some(events)) = (&*self.membership.lock(), events) {
+            handle.settle(events, cork);
+        }
+    }
+
+    /// Its number in the broker it belongs to.
+    pub(crate) fn id(&self) -> Option<WorkerId> {
+        self.membership.lock().as_ref().map(WorkerHandle::id)
     }
 
     /// Leaves for good. `unstarted` goes to other workers, in order.

@@ -39,6 +39,12 @@ impl Opcode {
         self as u8 >= 8
     }
 
+    /// As the first byte of a frame says; `None` if it is reserved.
+    #[inline]
+    pub(crate) fn of_first_byte(byte: u8) -> Option<Self> {
+        Self::from_bits(byte & 0x0f).ok()
+    }
+
     #[inline]
     const fn from_bits(bits: u8) -> Result<Self, ProtocolError> {
         Ok(match bits {

@@ -131,6 +131,19 @@ impl Parser {
         self.buffer.capacity()
     }
 
+    /// The opcode of the frame that the first byte of `input` belongs to or begins. `None` without input, for a reserved opcode, and
+    /// after the end.
+    #[inline]
+    pub fn opcode_ahead(&self, input: &Input<'_>) -> Option<Opcode> {
+        let first = *input.peek().first()?;
+        match self.phase {
+            Phase::Header if self.header_len == 0 => Opcode::of_first_byte(first),
+            Phase::Header => Opcode::of_first_byte(self.header[0]),
+            Phase::Payload => Some(self.opcode),
+            Phase::Done => None,
+        }
+    }
+
     /// Whether a close frame or an error ended the stream: further input is discarded.
     pub fn is_done(&self) -> bool {
         self.phase == Phase::Done

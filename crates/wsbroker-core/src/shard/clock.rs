@@ -1,13 +1,66 @@
-//! What time does to a connection: silence, and a closing that takes too long.
+//! What time does to a connection: silence, a pause for sending too much, an age, and a closing that takes too long.
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    time::Duration,
+};
+
+use wsbroker_proto::CloseCode;
 
 use super::{
     connection::{Connection, Pause, Phase},
     context::Context,
     timers::{Entry, Tick, ticks},
 };
-use crate::{metrics::CloseCause, registry::Awaited};
+use crate::{config::RateAction, ids::SocketId, metrics::CloseCause, registry::Awaited};
+
+/// When something happens to a connection unless it is called off; 0 = not.
+#[derive(Debug, Default)]
+pub(super) struct Timers {
+    /// Is it silent?
+    idle: Tick,
+    /// The close handshake is given up, or the wait for handlers before it or before the end of the stream.
+    deadline: Tick,
+    /// It has lived long enough.
+    lifetime: Tick,
+    /// It may send again.
+    tokens: Tick,
+    /// The entry in the wheel that counts: that of the first. Others are stale.
+    armed: Tick,
+}
+
+impl Timers {
+    fn first(&self) -> Option<Tick> {
+        [self.idle, self.deadline, self.lifetime, self.tokens].into_iter().filter(|due| *due != 0).min()
+    }
+}
+
+/// Whether this is due; it is then over.
+fn take_due(due: &mut Tick, now: Tick) -> bool {
+    let is = *due != 0 && *due <= now;
+    if is {
+        *due = 0;
+    }
+    is
+}
+
+/// The part of the longest lifetime that this socket gets: 90 to 100 %, so that those who came together do not come back together.
+fn lifetime(longest: Duration, socket: SocketId, seed: &RandomState) -> Duration {
+    let part = (seed.hash_one(socket) >> 32) as u32;
+    longest.mul_f64(0.9 + 0.1 * f64::from(part) / f64::from(u32::MAX))
+}
 
 impl Connection {
+    /// The 101 goes out: its time begins.
+    pub(super) fn start_clocks(&mut self, ctx: &mut Context) {
+        self.last_seen = ctx.now();
+        if let Some(longest) = self.endpoint.limits.max_lifetime {
+            self.timers.lifetime = ctx.now() + ticks(lifetime(longest, self.id(), &ctx.seed));
+        }
+        self.timers.idle = self.next_idle_check().unwrap_or(0);
+        self.arm(ctx);
+    }
+
     /// The clocks stand still while we ourselves do not read.
     pub(super) fn resume(&mut self, ctx: &mut Context) {
         self.unpause();
@@ -20,7 +73,7 @@ impl Connection {
         self.socket.set_awaited(Awaited::Nothing);
     }
 
-    pub(super) fn next_idle_check(&self) -> Option<Tick> {
+    fn next_idle_check(&self) -> Option<Tick> {
         let idle = self.endpoint.limits.idle_timeout?;
         let wait = if self.endpoint.limits.pings && !self.pinged { idle / 2 } else { idle };
         // One more, since `last_seen` is rounded down.
@@ -28,55 +81,135 @@ impl Connection {
     }
 
     pub(super) fn start_deadline(&mut self, ctx: &mut Context) {
-        let deadline = ctx.now() + ticks(self.endpoint.limits.close_timeout) + 1;
         // A deadline that runs is not put off.
-        if self.deadline == 0 {
-            self.deadline = deadline;
-            self.set_timer(ctx, deadline);
+        if self.timers.deadline == 0 {
+            self.timers.deadline = ctx.now() + ticks(self.endpoint.limits.close_timeout) + 1;
+            self.arm(ctx);
         }
     }
 
-    pub(super) fn set_timer(&mut self, ctx: &mut Context, due: Tick) {
-        self.timer = due;
-        ctx.wheel.set(Entry { slot: self.slot(), due });
+    pub(super) fn stop_deadline(&mut self) {
+        self.timers.deadline = 0;
+    }
+
+    /// Whether anything more may be taken that counts. If not, the connection is paused until it may.
+    pub(super) fn within_rate(&mut self, ctx: &mut Context) -> bool {
+        let Some(meter) = &mut self.meter else { return true };
+        if meter.action() == RateAction::Close || meter.has_room(ctx.time) {
+            return true;
+        }
+        self.paused = Pause::Rate;
+        self.timers.tokens = ctx.now() + ticks(meter.wait());
+        self.arm(ctx);
+        false
+    }
+
+    /// Counts a message. False when it is one too many, and the connection has to be closed.
+    pub(super) fn charge(&mut self, ctx: &Context, bytes: usize) -> bool {
+        let Some(meter) = &mut self.meter else { return true };
+        let within = meter.action() == RateAction::Pause || meter.has_room(ctx.time);
+        meter.take(bytes);
+        within
+    }
+
+    /// Sees to it that the wheel tells of what comes first.
+    fn arm(&mut self, ctx: &mut Context) {
+        let Some(first) = self.timers.first() else { return };
+        if self.timers.armed == 0 || first < self.timers.armed {
+            self.timers.armed = first;
+            ctx.wheel.set(Entry { slot: self.slot(), due: first });
+        }
     }
 
     /// A timer that was set for this slot has fired; perhaps not the one that counts.
     pub(super) fn timer(&mut self, ctx: &mut Context, due: Tick) {
-        if due != self.timer {
+        if due != self.timers.armed {
             return;
         }
-        self.timer = 0;
+        self.timers.armed = 0;
+        let now = ctx.now();
         match self.phase {
-            Phase::Dead => {}
+            Phase::Dead => return,
             Phase::CloseSent | Phase::Lingering => {
-                ctx.tally.count_close(CloseCause::CloseTimeout);
-                self.cut(ctx, CloseCause::CloseTimeout);
-            }
-            Phase::Active if self.ending.is_some() => self.end_now(ctx),
-            Phase::Active => {
-                if self.paused != Pause::No || self.readable {
-                    // We are behind, not the peer.
-                    self.seen(ctx);
+                if take_due(&mut self.timers.deadline, now) {
+                    ctx.tally.count_close(CloseCause::CloseTimeout);
+                    self.cut(ctx, CloseCause::CloseTimeout);
+                    return;
                 }
-                let Some(next) = self.next_idle_check() else { return };
-                if next > ctx.now() {
-                    self.set_timer(ctx, next);
-                } else if self.endpoint.limits.pings && !self.pinged {
-                    self.pinged = true;
-                    if !self.blocked {
-                        self.account(ctx, |outbox, spare| {
-                            outbox.push_ping(spare);
-                        });
-                        self.mark_dirty(ctx);
-                    }
-                    if let Some(next) = self.next_idle_check() {
-                        self.set_timer(ctx, next);
-                    }
+            }
+            Phase::Active if self.ending.is_some() => {
+                if take_due(&mut self.timers.deadline, now) {
+                    self.end_now(ctx);
+                }
+            }
+            Phase::Active => {
+                if take_due(&mut self.timers.deadline, now) {
+                    // It was found broken while we did not read.
+                    self.cut(ctx, CloseCause::Lost);
+                } else if take_due(&mut self.timers.lifetime, now) {
+                    self.begin_close(ctx, CloseCause::MaxLifetime, CloseCode::RESTART, "");
                 } else {
-                    self.cut(ctx, CloseCause::IdleTimeout);
+                    if take_due(&mut self.timers.tokens, now) && self.paused == Pause::Rate {
+                        if let Some(meter) = &mut self.meter {
+                            meter.resume(ctx.time);
+                        }
+                        self.resume(ctx);
+                    }
+                    if take_due(&mut self.timers.idle, now) {
+                        self.check_idle(ctx);
+                    }
                 }
             }
         }
+        if self.phase != Phase::Active || self.ending.is_some() {
+            // Only the closing has its time now.
+            self.timers = Timers { deadline: self.timers.deadline, armed: self.timers.armed, ..Timers::default() };
+        }
+        self.arm(ctx);
+    }
+
+    fn check_idle(&mut self, ctx: &mut Context) {
+        if self.paused != Pause::No || self.readable {
+            // We are behind, not the peer.
+            self.seen(ctx);
+        }
+        let Some(next) = self.next_idle_check() else { return };
+        self.timers.idle = next;
+        if next > ctx.now() {
+            return;
+        }
+        if !self.endpoint.limits.pings || self.pinged {
+            self.cut(ctx, CloseCause::IdleTimeout);
+            return;
+        }
+        self.pinged = true;
+        if !self.blocked {
+            self.account(ctx, |outbox, spare| {
+                outbox.push_ping(spare);
+            });
+            self.mark_dirty(ctx);
+        }
+        self.timers.idle = self.next_idle_check().unwrap_or(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lifetimes_lie_between_nine_tenths_and_all_of_it() {
+        let (seed, longest) = (RandomState::new(), Duration::from_secs(1000));
+        let times: Vec<_> =
+            (1..=2000).map(|id| lifetime(longest, SocketId::new(id).unwrap(), &seed).as_secs_f64()).collect();
+        let (least, most) = times.iter().fold((f64::MAX, 0_f64), |(low, high), time| (low.min(*time), high.max(*time)));
+        assert!((900.0..902.0).contains(&least) && (998.0..=1000.0).contains(&most), "{least} to {most}");
+        let mean = times.iter().sum::<f64>() / times.len() as f64;
+        assert!((945.0..955.0).contains(&mean), "{mean}");
+        let other = RandomState::new();
+        assert!((1..=10).any(|id| {
+            let id = SocketId::new(id).unwrap();
+            lifetime(longest, id, &seed) != lifetime(longest, id, &other)
+        }));
     }
 }

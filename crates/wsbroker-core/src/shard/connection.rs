@@ -6,9 +6,11 @@ use bytes::Bytes;
 use wsbroker_proto::{CloseCode, MessageKind, Parser, Role};
 
 use super::{
+    clock::Timers,
     context::Context,
     ending::Ending,
     outbox::{Outbox, Written},
+    rate::Meter,
     stream::Stream,
     timers::Tick,
 };
@@ -58,10 +60,9 @@ pub(super) struct Connection {
     pub(super) pinged: bool,
     pub(super) fin_sent: bool,
     pub(super) last_seen: Tick,
-    /// When the timer that counts fires; 0 = none. Others in the wheel are stale.
-    pub(super) timer: Tick,
-    /// When the close handshake is given up.
-    pub(super) deadline: Tick,
+    pub(super) timers: Timers,
+    /// What it may still send; `None` is unlimited.
+    pub(super) meter: Option<Box<Meter>>,
     /// What was counted of its unfinished inbound messages.
     pub(super) receive_held: usize,
     /// How it ended, for a connection that ended before its 101.
@@ -95,6 +96,8 @@ pub(super) enum Pause {
     Window,
     /// Its worker's window is full, or there is no worker.
     Worker,
+    /// It has sent more than its rate allows.
+    Rate,
     /// It has ended, and handlers of what came before are at work.
     Ending,
 }
@@ -122,8 +125,8 @@ impl Connection {
             pinged: false,
             fin_sent: false,
             last_seen: 0,
-            timer: 0,
-            deadline: 0,
+            timers: Timers::default(),
+            meter: None,
             receive_held: 0,
             early_end: None,
             left: false,
@@ -154,15 +157,14 @@ impl Connection {
         self.account(ctx, |outbox, _| outbox.push_front(head));
         ctx.tally.flow.wire_in += rest.len() as u64;
         self.leftover = rest;
-        self.last_seen = ctx.now();
         ctx.inner.sockets.opened();
         ctx.tally.flow.opened += 1;
         match self.phase {
             Phase::Active => {
                 self.socket.set_state(SocketState::Open);
-                if let Some(first) = self.next_idle_check() {
-                    self.set_timer(ctx, first);
-                }
+                let limit = self.endpoint.limits.rate_limit.as_ref();
+                self.meter = limit.and_then(|limit| Meter::new(limit, ctx.time)).map(Box::new);
+                self.start_clocks(ctx);
             }
             Phase::CloseSent | Phase::Lingering => {
                 self.start_deadline(ctx);

@@ -1,6 +1,6 @@
 //! What a shard's connections share while one of them is at work.
 
-use std::{sync::Arc, time::Instant};
+use std::{hash::RandomState, sync::Arc, time::Instant};
 
 use super::{
     batches::{Batches, Homeless},
@@ -18,6 +18,10 @@ pub(super) struct Context {
     /// Events that have no worker to go to.
     pub(super) homeless: Homeless,
     pub(super) wheel: Wheel,
+    /// When this turn began to work.
+    pub(super) time: Instant,
+    /// Tells connections apart, in each process anew.
+    pub(super) seed: RandomState,
     pub(super) spare: Spare,
     /// Connections with something to write.
     pub(super) dirty: Vec<u32>,
@@ -46,11 +50,14 @@ pub(super) struct Context {
 
 impl Context {
     pub(super) fn new(inner: Arc<Inner>) -> Self {
+        let time = Instant::now();
         Self {
             inner,
             batches: Batches::default(),
             homeless: Homeless::default(),
-            wheel: Wheel::new(Instant::now()),
+            wheel: Wheel::new(time),
+            time,
+            seed: RandomState::new(),
             spare: Spare::default(),
             dirty: Vec::new(),
             ready: Vec::new(),

@@ -91,7 +91,7 @@ impl Connection {
     }
 
     pub(super) fn end_now(&mut self, ctx: &mut Context) {
-        self.deadline = 0;
+        self.stop_deadline();
         match self.ending.take().as_deref() {
             Some(Ending::Peer(code, reason)) => self.peer_closed(ctx, *code, reason),
             Some(Ending::Failure(cause, code)) => self.fail(ctx, *cause, *code),
@@ -104,7 +104,7 @@ impl Connection {
         match self.paused {
             Pause::Window => self.resume(ctx),
             Pause::Ending if self.socket.is_at_rest() => ctx.ending.push(Place::of(&self.socket)),
-            Pause::No | Pause::Worker | Pause::Ending => {}
+            Pause::No | Pause::Worker | Pause::Rate | Pause::Ending => {}
         }
     }
 
@@ -141,6 +141,17 @@ impl Connection {
             }
         });
         self.linger(ctx, cause, CloseCode::TRY_AGAIN, "too slow");
+    }
+
+    /// The system says that the connection is gone. Reading comes upon that, behind what the peer has sent before; but while we do not read, nobody
+    /// would. What waits to be written is dropped at once, and what handlers have no room for within the close timeout is, too.
+    pub(super) fn broken(&mut self, ctx: &mut Context) {
+        if self.paused == Pause::No || self.write_dead || !matches!(self.phase, Phase::Active | Phase::CloseSent) {
+            return;
+        }
+        self.write_dead = true;
+        self.drop_outbox(ctx);
+        self.start_deadline(ctx);
     }
 
     /// Cuts the connection without a word.

@@ -2,7 +2,7 @@
 
 use std::{io, sync::Arc};
 
-use wsbroker_proto::{Input, Item, Limits, MessageKind, Payload, ProtocolError};
+use wsbroker_proto::{CloseCode, Input, Item, Limits, MessageKind, Opcode, Payload, ProtocolError};
 
 use bytes::Bytes;
 
@@ -93,7 +93,7 @@ impl Connection {
         let limits = Limits { max_message: self.endpoint.limits.max_payload, allow_rsv1: false };
         let mut input = Input::new(bytes);
         while !input.is_empty() {
-            if self.phase == Phase::Active && !self.has_room(ctx) {
+            if self.phase == Phase::Active && !self.may_take(ctx, &input) {
                 break;
             }
             match self.parser.next(&mut input, &limits) {
@@ -104,11 +104,21 @@ impl Connection {
                         Payload::Owned(bytes) => MessageBytes::Owned(bytes),
                     };
                     if self.phase == Phase::Active {
+                        if !self.charge(ctx, payload.as_ref().len()) {
+                            self.too_much(ctx);
+                            break;
+                        }
                         ctx.tally.message_in(payload.as_ref().len());
                         if !self.deliver(ctx, kind, payload) {
                             break;
                         }
                     }
+                }
+                Ok(Some(Item::Ping(payload) | Item::Pong(payload)))
+                    if self.phase == Phase::Active && !self.charge(ctx, payload.len()) =>
+                {
+                    self.too_much(ctx);
+                    break;
                 }
                 Ok(Some(Item::Ping(payload))) => self.pong(ctx, payload.as_ref()),
                 Ok(Some(Item::Pong(_))) => {}
@@ -124,7 +134,7 @@ impl Connection {
                 }
             }
         }
-        if matches!(self.paused, Pause::Window | Pause::Worker)
+        if matches!(self.paused, Pause::Window | Pause::Worker | Pause::Rate)
             && matches!(self.phase, Phase::Active | Phase::CloseSent)
         {
             self.leftover.extend_from_slice(input.into_rest());
@@ -142,9 +152,17 @@ impl Connection {
         }
     }
 
-    /// Whether any message may be taken now. If not, the connection is paused, and somebody will say when to go on.
-    fn has_room(&mut self, ctx: &mut Context) -> bool {
-        self.room_for(ctx, 0)
+    /// Whether what comes next may be taken now. If not, the connection is paused, and somebody will say when to go on. Control frames
+    /// need no room, so that a peer's close is seen however busy its worker is; a close frame is never too much.
+    fn may_take(&mut self, ctx: &mut Context, input: &Input<'_>) -> bool {
+        let ahead = self.parser.opcode_ahead(input);
+        let is_close = ahead == Some(Opcode::Close);
+        (is_close || self.within_rate(ctx)) && (ahead.is_some_and(Opcode::is_control) || self.room_for(ctx, 0))
+    }
+
+    /// Sends more than its rate allows, and is not to be slowed down.
+    fn too_much(&mut self, ctx: &mut Context) {
+        self.end_behind_handlers(ctx, Ending::Failure(CloseCause::RateLimit, CloseCode::POLICY));
     }
 
     fn room_for(&mut self, ctx: &mut Context, payload: usize) -> bool {

@@ -13,6 +13,7 @@ mod inbound;
 mod migrate;
 mod outbox;
 mod pressure;
+mod rate;
 mod stream;
 mod subscriptions;
 mod tally;
@@ -238,7 +239,8 @@ impl Shard {
                 }
                 continue;
             }
-            self.ctx.wheel.advance(Instant::now(), &mut due);
+            self.ctx.time = Instant::now();
+            self.ctx.wheel.advance(self.ctx.time, &mut due);
             for event in &events {
                 self.note(event);
             }
@@ -320,6 +322,9 @@ impl Shard {
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             connection.mark_ready(&mut self.ctx);
+        }
+        if event.is_error() {
+            connection.broken(&mut self.ctx);
         }
         if event.is_writable() {
             connection.writable(&mut self.ctx);

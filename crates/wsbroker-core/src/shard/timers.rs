@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// Length of a tick. Deadlines are rounded up to it: limits of seconds do not need more, and an idle shard wakes 20 times a second at most.
-const TICK: Duration = Duration::from_millis(50);
+pub(super) const TICK: Duration = Duration::from_millis(50);
 const SLOTS: usize = 1024;
 
 /// A point in time of one shard: ticks since it started.

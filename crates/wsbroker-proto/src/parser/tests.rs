@@ -413,3 +413,22 @@ fn debug_output_keeps_payloads_out() {
     feed(&mut parser, &frame(false, Opcode::Text, b"secret"), &LIMITS);
     assert_eq!(format!("{parser:?}"), "Parser { role: Server, phase: Header, buffered: 64, .. }");
 }
+
+#[test]
+fn the_frame_ahead_is_known_wherever_the_parser_stands() {
+    let mut parser = Parser::new(Role::Client);
+    let ahead = |parser: &Parser, bytes: &[u8]| parser.opcode_ahead(&Input::new(&mut bytes.to_vec()));
+    assert_eq!(ahead(&parser, b""), None);
+    assert_eq!(ahead(&parser, b"\x88"), Some(Opcode::Close));
+    assert_eq!(ahead(&parser, b"\x83"), None, "reserved");
+    for (bytes, next) in
+        [(&b"\x01"[..], Opcode::Text), (b"\x02a", Opcode::Text), (b"b", Opcode::Ping), (b"\x89\x01", Opcode::Ping)]
+    {
+        assert_eq!(parser.next(&mut Input::new(&mut bytes.to_vec()), &LIMITS), Ok(None));
+        assert_eq!(ahead(&parser, b"\x89"), Some(next), "behind {bytes:?}");
+    }
+    assert!(parser.next(&mut Input::new(&mut b"p\x88\x00".to_vec()), &LIMITS).is_ok_and(|item| item.is_some()));
+    assert_eq!(ahead(&parser, b"\x88"), Some(Opcode::Close));
+    assert!(parser.next(&mut Input::new(&mut b"\x88\x00".to_vec()), &LIMITS).is_ok_and(|item| item.is_some()));
+    assert_eq!(ahead(&parser, b"\x81"), None, "the end");
+}

@@ -167,6 +167,8 @@ export const steps = [
   ...folder('native', 'the addon alone', 'test/native', {}),
   ...runtimes,
   ...abuse,
+  // It says itself which of them are missing.
+  ...folder('clients', 'real clients and proxies', 'test/clients', { minutes: 15 }),
   ...folder('browser', 'browser', 'test/browser', { missing: browserMissing }),
   nodeTest('readme', 'README examples', ['test/readme.test.mjs'], {
     env: async () => ({ BUN: (await findBun()).binary ?? '' }),

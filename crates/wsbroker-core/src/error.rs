@@ -56,6 +56,14 @@ pub enum ListenError {
         /// The kind of address, in the plural.
         what: &'static str,
     },
+    /// An entry of `origins` is no origin, so that it could match nothing.
+    #[error("{entry:?} is no origin: {why}")]
+    Origin {
+        /// The entry as it was given.
+        entry: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// Options of the whole address differ from those it was opened with.
     #[error("{address} is open with another value of {option}")]
     Conflict {

@@ -170,6 +170,7 @@ impl From<ListenError> for Failure {
                 return failure;
             }
             ListenError::PathTaken { .. } | ListenError::Conflict { .. } => "ERR_WSBROKER_CONFLICT",
+            ListenError::Origin { .. } => "ERR_WSBROKER_INVALID_ARG_VALUE",
             ListenError::Unsupported { .. } => "ERR_WSBROKER_UNSUPPORTED",
             ListenError::ShuttingDown => "ERR_WSBROKER_SHUTDOWN",
             _ => "ERR_WSBROKER_BIND",

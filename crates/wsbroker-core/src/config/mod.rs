@@ -86,7 +86,9 @@ pub struct ListenerConfig {
     pub open_timeout: Duration,
     /// Bytes of request line and headers together, at most 100 headers; above 431. Default 16 KiB.
     pub max_header_size: usize,
-    /// Values of `Origin` that are let in; others get 403. A request without that header is let in: it comes from no browser. Default `None`: all.
+    /// Pages that may open connections, by the `Origin` that browsers send; others get 403. A request without that header is let in: it comes
+    /// from no browser. `https://a.example`, `http://localhost:3000`; `https://*.a.example` is everything below that name at any depth, but not
+    /// the name itself; `null` is a page without an origin, as a local file; `*` is all. Case is of no account. Default `None`: all.
     pub origins: Option<Vec<String>>,
     /// Proxies whose word about a client's address is taken. The same for all listeners of an address. Default `None`.
     pub trust_proxy: Option<TrustProxy>,
@@ -95,7 +97,8 @@ pub struct ListenerConfig {
     pub proxy_protocol: bool,
     /// Encryption, of the whole address. Default `None`: off.
     pub tls: Option<TlsConfig>,
-    /// Lets other processes listen on the same TCP port too, where the system can share connections out among them. Default false.
+    /// Lets other processes listen on the same TCP port too, if all of them say so (`SO_REUSEPORT`): Linux shares new connections out among
+    /// them, macOS and the BSDs may give all to one. Not on Windows, nor for unix sockets. Default false.
     pub reuse_port: bool,
     /// Compression of messages (RFC 7692). Default `None`: off.
     pub deflate: Option<DeflateConfig>,

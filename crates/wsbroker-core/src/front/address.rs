@@ -19,7 +19,8 @@ use tokio::sync::watch;
 use super::{
     arrival::Peer,
     endpoint::Endpoint,
-    socket::{Accepted, Acceptor, Local},
+    origin::Origins,
+    socket::{Accepted, Acceptor, Local, REUSE_PORT},
 };
 use crate::{
     config::{Bind, ListenerConfig, TrustProxy},
@@ -49,6 +50,7 @@ pub(super) struct Address {
     /// What handshakes use from now on; `None` for an address that is not encrypted.
     tls: Option<Mutex<TlsConfig>>,
     pub(super) proxy_protocol: bool,
+    reuse_port: bool,
     trust_proxy: Option<TrustProxy>,
     /// `None` once released.
     acceptor: Mutex<Option<Acceptor>>,
@@ -65,6 +67,8 @@ pub(super) struct Service {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) protocols: Vec<String>,
     pub(super) open_timeout: Duration,
+    /// `None` lets all in.
+    pub(super) origins: Option<Origins>,
 }
 
 /// What a path leads to.
@@ -106,26 +110,31 @@ impl Place {
 }
 
 impl Service {
-    pub(super) fn new(id: u32, config: &ListenerConfig) -> Self {
-        Self {
+    /// # Errors
+    /// [`ListenError::Origin`].
+    pub(super) fn new(id: u32, config: &ListenerConfig) -> Result<Self, ListenError> {
+        let origins = config.origins.as_deref().map(Origins::parse).transpose();
+        Ok(Self {
             endpoint: Arc::new(Endpoint::new(id, config.limits.clone())),
             protocols: config.protocols.clone(),
             open_timeout: config.open_timeout,
-        }
+            origins: origins.map_err(|(entry, why)| ListenError::Origin { entry: entry.to_owned(), why })?,
+        })
     }
 }
 
 impl Address {
     /// Binds. Must be called in the front's runtime.
     pub(super) fn bind(place: &Place, config: &ListenerConfig) -> Result<Self, ListenError> {
+        let unsupported = |what| Err(ListenError::Unsupported { address: config.bind.to_string(), what });
         let acceptor = match place {
-            Place::Tcp(addresses) => Acceptor::tcp(addresses),
+            Place::Tcp(_) if config.reuse_port && !REUSE_PORT => return unsupported("shared ports"),
+            Place::Unix(..) if config.reuse_port => return unsupported("shared unix sockets"),
+            Place::Tcp(addresses) => Acceptor::tcp(addresses, config.reuse_port),
             #[cfg(unix)]
             Place::Unix(path, _) => Acceptor::unix(path),
             #[cfg(not(unix))]
-            Place::Unix(..) => {
-                return Err(ListenError::Unsupported { address: config.bind.to_string(), what: "unix sockets" });
-            }
+            Place::Unix(..) => return unsupported("unix sockets"),
         };
         let acceptor = acceptor.map_err(|source| ListenError::Bind { address: config.bind.to_string(), source })?;
         Ok(Self {
@@ -134,6 +143,7 @@ impl Address {
             max_header_size: config.max_header_size,
             tls: config.tls.clone().map(Mutex::new),
             proxy_protocol: config.proxy_protocol,
+            reuse_port: config.reuse_port,
             trust_proxy: config.trust_proxy.clone(),
             acceptor: Mutex::new(Some(acceptor)),
             accepting: AtomicBool::new(false),
@@ -157,6 +167,7 @@ impl Address {
             ("handshake_timeout", config.handshake_timeout != self.handshake_timeout),
             ("max_header_size", config.max_header_size != self.max_header_size),
             ("proxy_protocol", config.proxy_protocol != self.proxy_protocol),
+            ("reuse_port", config.reuse_port != self.reuse_port),
             ("tls", config.tls != self.tls()),
             ("trust_proxy", config.trust_proxy != self.trust_proxy),
         ];

@@ -1,7 +1,7 @@
 //! From accept to the 101: async code, where waiting is the job.
 //!
 //! [`listener`] is what the caller holds: some paths on one address. [`address`] is a bound [`socket`] with the paths of all its listeners,
-//! [`accept`] takes connections there, makes an [`arrival`] of each, and [`upgrade`] leads it through [`proxy`], [`request`], [`forwarded`], [`handshake`], [`gate`] (where it waits for
+//! [`accept`] takes connections there, makes an [`arrival`] of each, and [`upgrade`] leads it through [`proxy`], [`request`], [`forwarded`], [`handshake`], [`origin`], [`gate`] (where it waits for
 //! the worker's verdict) and [`response`]. The counts that tell when a listener is empty are in [`endpoint`].
 //!
 //! Bounded are: connections from accept to their end, in all and from one address ([`admission`]); connections before their verdict (`max_pending_upgrades`; more get a canned 503), connections that are being told no (as many
@@ -21,6 +21,7 @@ mod forwarded;
 mod gate;
 mod handshake;
 mod listener;
+mod origin;
 mod proxy;
 mod request;
 mod response;
@@ -113,7 +114,7 @@ impl Front {
         if state.closed {
             return Err(ListenError::ShuttingDown);
         }
-        let service = Arc::new(Service::new(id, config));
+        let service = Arc::new(Service::new(id, config)?);
         let known = state.addresses.iter().find(|address| place.means(&address.local)).map(Arc::clone);
         let address = match &known {
             Some(address) => Arc::clone(address),

@@ -22,6 +22,10 @@ use crate::shard::Stream;
 /// Connections that the kernel keeps for us between two accepts. A reconnect storm after a restart comes at once.
 pub(super) const BACKLOG: i32 = 4096;
 
+/// Whether several processes can listen on one TCP port.
+pub(super) const REUSE_PORT: bool =
+    cfg!(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))));
+
 /// Where a listening socket is, as the system knows it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[cfg_attr(not(unix), allow(dead_code))]
@@ -60,10 +64,10 @@ pub(super) enum Accepted {
 impl Acceptor {
     /// Listens on the first of these addresses that this machine has. An address that is in use or not allowed is final: the next one
     /// would be another server than the one that was asked for.
-    pub(super) fn tcp(addresses: &[SocketAddr]) -> io::Result<Self> {
+    pub(super) fn tcp(addresses: &[SocketAddr], reuse_port: bool) -> io::Result<Self> {
         let mut refused = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
         for &address in addresses {
-            match listen(address) {
+            match listen(address, reuse_port) {
                 Ok(listener) => {
                     let local = Local::Tcp(listener.local_addr()?);
                     return Ok(Self { kind: Kind::Tcp(listener), local });
@@ -98,11 +102,14 @@ impl Acceptor {
     }
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+fn listen(address: SocketAddr, reuse_port: bool) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     // On Windows this option would let two processes listen on one port.
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
+    if reuse_port {
+        share_port(&socket)?;
+    }
     if address.is_ipv6()
         && address.ip().is_unspecified()
         && let Err(error) = socket.set_only_v6(false)
@@ -113,6 +120,14 @@ fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
     TcpListener::from_std(socket.into())
+}
+
+/// Lets others listen on the port too, if all of them say so before they bind.
+fn share_port(socket: &Socket) -> io::Result<()> {
+    #[cfg(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin"))))]
+    return socket.set_reuse_port(true);
+    #[cfg(not(all(unix, not(any(target_os = "solaris", target_os = "illumos", target_os = "cygwin")))))]
+    return Err(io::Error::new(io::ErrorKind::Unsupported, format!("{socket:?} cannot share its port")));
 }
 
 /// A stream on its way to a shard.

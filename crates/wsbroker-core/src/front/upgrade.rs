@@ -148,6 +148,7 @@ async fn negotiate<T: Transport>(arrival: &mut Arrival, stream: &mut T) -> Resul
         Route::Unknown => return Err(no(Refusal::NOT_FOUND, None)),
     };
     let Handshake { accept_key, protocols } = Handshake::of(&request).map_err(|refusal| no(refusal, None))?;
+    check_origin(&request, &service).map_err(|refusal| no(refusal, None))?;
     let Some(entered) = service.endpoint.enter() else { return Err(no(Refusal::NOT_SERVED, None)) };
     let Some(asking) = broker.front.ask() else { return Err(no(Refusal::BUSY, Some(entered))) };
 
@@ -179,6 +180,18 @@ async fn negotiate<T: Transport>(arrival: &mut Arrival, stream: &mut T) -> Resul
     let head = head(&accept, &accept_key, &offered, &service);
     tracing::debug!(path, "an upgrade is accepted");
     Ok(Admitted { reservation, head, rest, entered })
+}
+
+/// Whether the page that asks is one that may. A request without an origin comes from no page.
+fn check_origin(request: &Request, service: &Service) -> Result<(), Refusal> {
+    let mut values = request.values("origin");
+    match (values.next(), values.next()) {
+        (Some(_), Some(_)) => Err(Refusal::bad("a request has at most one Origin header")),
+        (Some(origin), None) if service.origins.as_ref().is_some_and(|origins| !origins.contains(origin)) => {
+            Err(Refusal::ORIGIN)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Reads to the end of the request, within the limits of the address.

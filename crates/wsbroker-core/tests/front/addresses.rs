@@ -149,3 +149,50 @@ fn an_ipv6_address_takes_both_kinds_and_shows_ipv4_as_ipv4() {
     let ips: Vec<_> = keeper.requests.lock().iter().map(|request| request.ip.clone()).collect();
     assert_eq!(ips, ["127.0.0.1", "::1", "::1"]);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn brokers_share_a_port_when_both_want_to() {
+    let sharing = |port| ListenerConfig { reuse_port: true, ..tcp("127.0.0.1", port) };
+    let (first, second) = (broker(), broker());
+    let (one, two) = (Keeper::open(&first), Keeper::open(&second));
+    let listener = serve(&first, sharing(0));
+    let port = listener.port();
+    let alone = reserve(&second, tcp("127.0.0.1", port)).unwrap_err();
+    assert!(matches!(&alone, ListenError::Bind { source, .. } if source.kind() == ErrorKind::AddrInUse), "{alone}");
+    let other = serve(&second, sharing(port));
+    assert_eq!(other.port(), port);
+    let mut streams = Vec::new();
+    until("both have connections", || {
+        let mut stream = connect(port);
+        assert_eq!(shake(&mut stream, "/", &[]).status, 101);
+        streams.push(stream);
+        first.connection_count() > 0 && second.connection_count() > 0
+    });
+    let asked = one.requests.lock().len() + two.requests.lock().len();
+    assert_eq!(asked, streams.len(), "each connection is at one of them");
+    // One of them goes, and nobody who comes afterwards notices.
+    close(&first, &listener);
+    for _ in 0..20 {
+        assert_eq!(status(port, "/"), 101);
+    }
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_port_that_is_not_shared_cannot_be_joined() {
+    let (first, second) = (broker(), broker());
+    let listener = serve(&first, loopback());
+    let sharing = ListenerConfig { reuse_port: true, ..tcp("127.0.0.1", listener.port()) };
+    assert!(matches!(reserve(&second, sharing.clone()).unwrap_err(), ListenError::Bind { .. }));
+    let conflict = reserve(&first, ListenerConfig { paths: vec!["/other".into()], ..sharing }).unwrap_err();
+    assert!(conflict.to_string().ends_with("another value of reuse_port"), "{conflict}");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_unix_socket_cannot_be_shared() {
+    let bind = wsbroker_core::Bind::Unix(std::env::temp_dir().join("wsbroker-shared.sock"));
+    let error = reserve(&broker(), ListenerConfig { reuse_port: true, ..ListenerConfig::new(bind) }).unwrap_err();
+    assert!(matches!(error, ListenError::Unsupported { .. }), "{error}");
+}

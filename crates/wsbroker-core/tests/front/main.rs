@@ -7,6 +7,7 @@ mod answers;
 mod closing;
 mod kit;
 mod limits;
+mod origins;
 mod proxies;
 #[cfg(unix)]
 mod unix;

@@ -1,6 +1,7 @@
 //! The one handle: send, publish, subscribe, set tokens, shut down.
 
 use std::{
+    hash::{BuildHasher, RandomState},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU32, Ordering},
@@ -14,10 +15,11 @@ use tokio::runtime::{Handle, Runtime};
 use wsbroker_proto::CloseCode;
 
 use crate::{
-    config::{Config, ListenerConfig},
+    cluster::{Bus, BusListener, BusStats},
+    config::{ClusterConfig, Config, ListenerConfig},
     cork::Cork,
     dispatch::{Dispatch, WorkerEntry},
-    error::{ListenError, StartError},
+    error::{JoinError, ListenError, StartError},
     event::{Batch, Event},
     front::{Endpoint, Front, Listener},
     ids::{SocketId, WorkerId},
@@ -306,6 +308,44 @@ impl Broker {
         inner.endpoints.fetch_add(1, Ordering::Relaxed) + 1
     }
 
+    /// Joins the other instances on this bus: publishes reach their subscribers, and theirs ours. Returns at once; [`cluster_ready`](Self::cluster_ready)
+    /// waits for Redis.
+    ///
+    /// # Errors
+    /// [`JoinError`]: it has joined one already, or the system refuses a thread.
+    pub fn join_cluster(&self, config: ClusterConfig, listener: BusListener) -> Result<(), JoinError> {
+        let instance = RandomState::new().hash_one(std::process::id());
+        let bus = Arc::new(Bus::new(Arc::downgrade(self.inner()), config, instance, listener));
+        if !self.inner().channels.join_bus(&bus) {
+            return Err(JoinError::Joined);
+        }
+        Ok(bus.start()?)
+    }
+
+    /// Resolves when the bus is ready: what other instances publish to channels with subscribers here arrives. False without a bus, and when the
+    /// broker ends before that.
+    pub async fn cluster_ready(&self) -> bool {
+        match self.inner().channels.bus().map(Arc::clone) {
+            Some(bus) => bus.ready().await,
+            None => false,
+        }
+    }
+
+    /// Resolves when what other instances publish to this channel arrives here, which is a moment after its first subscriber has joined. False
+    /// without a bus, and when the broker ends before that. Never for a channel without subscribers.
+    pub async fn listening(&self, channel: &[u8]) -> bool {
+        match self.inner().channels.bus().map(Arc::clone) {
+            Some(bus) => bus.listening(channel).await,
+            None => false,
+        }
+    }
+
+    /// Numbers of the bus. `None` without one.
+    #[must_use]
+    pub fn bus_stats(&self) -> Option<BusStats> {
+        self.inner().channels.bus().map(|bus| bus.stats())
+    }
+
     /// Adds a worker: it gets connections from now on, and what has been waiting for one.
     pub fn add_worker(&self, worker: Arc<dyn Worker>, handlers: Handlers) -> WorkerHandle {
         let entry = self.inner().dispatch.add(worker, handlers);
@@ -471,6 +511,9 @@ impl Threads {
         self.inner.closing.store(true, Ordering::Release);
         self.inner.front.close_all();
         self.inner.push_all(|| Command::Stop);
+        if let Some(bus) = self.inner.channels.bus() {
+            bus.stop();
+        }
         if let Some(runtime) = self.runtime.lock().take() {
             runtime.shutdown_background();
         }

@@ -68,7 +68,10 @@ struct Queue {
 #[must_use = "staged bytes go nowhere by themselves"]
 pub struct Staged {
     start: usize,
+    /// Where its header ends.
+    payload: usize,
     end: usize,
+    kind: MessageKind,
     generation: u32,
 }
 
@@ -138,7 +141,7 @@ impl Cork {
         if let Some(room) = self.arena.get_mut(start..payload) {
             room.copy_from_slice(header);
         }
-        Ok(Staged { start, end: self.arena.len(), generation: self.generation })
+        Ok(Staged { start, payload, end: self.arena.len(), kind, generation: self.generation })
     }
 
     /// Frames a copy of these bytes.
@@ -184,9 +187,20 @@ impl Cork {
         if over { SendOutcome::OverLimit } else { SendOutcome::Queued }
     }
 
-    /// Sends a staged payload to every subscriber of a channel but `exclude`. Returns the number of subscribers at the call, the
-    /// excluded included; no receipt.
+    /// Sends a staged payload to every subscriber of a channel but `exclude`, on other instances too. Returns the number of subscribers here at the
+    /// call, the excluded included; no receipt.
     pub fn publish(&mut self, channel: &[u8], staged: Staged, exclude: &[SocketId]) -> usize {
+        if let Some(bus) = self.broker.channels.bus()
+            && staged.generation == self.generation
+            && let Some(payload) = self.arena.get(staged.payload..staged.end)
+        {
+            bus.publish(channel, staged.kind, payload);
+        }
+        self.publish_here(channel, staged, exclude)
+    }
+
+    /// As [`publish`](Self::publish), to the subscribers of this instance only.
+    pub fn publish_here(&mut self, channel: &[u8], staged: Staged, exclude: &[SocketId]) -> usize {
         let Some(range) = self.range(&staged) else { return 0 };
         let full = self.broker.memory.send_is_full();
         if full {
@@ -237,6 +251,14 @@ impl Cork {
             }
         }
         count
+    }
+
+    /// As [`close_channel`](Self::close_channel), on other instances too, behind what was published before. Returns the number of subscribers here.
+    pub fn close_channel_everywhere(&mut self, channel: &[u8], code: CloseCode, reason: &str) -> usize {
+        if let Some(bus) = self.broker.channels.bus() {
+            bus.close_channel(channel, code, reason);
+        }
+        self.close_channel(channel, code, reason)
     }
 
     /// Whether nothing waits here.

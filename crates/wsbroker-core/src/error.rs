@@ -13,6 +13,18 @@ pub enum StartError {
     System(#[from] io::Error),
 }
 
+/// Why a broker could not join others.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// It has joined already. There is one bus for one broker.
+    #[error("this broker has joined a cluster already")]
+    Joined,
+    /// The system refused a thread.
+    #[error("cannot start the bus's thread: {0}")]
+    System(#[from] io::Error),
+}
+
 /// What is wrong with the text of an address.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("{reason}")]

@@ -9,6 +9,7 @@
 
 mod arena;
 mod broker;
+mod cluster;
 mod config;
 mod cork;
 mod dispatch;
@@ -32,12 +33,13 @@ mod tls;
 mod worker;
 
 pub use broker::{Broker, ShutdownReport, WorkerHandle};
+pub use cluster::{BusEvent, BusListener, BusState, BusStats};
 pub use config::{
-    Bind, Cidr, Config, DeflateConfig, ForwardedHeader, InFlight, ListenerConfig, Overflow, RateAction, RateLimit,
-    SocketLimits, TrustProxy,
+    Bind, Cidr, ClusterConfig, Config, DeflateConfig, ForwardedHeader, InFlight, ListenerConfig, Overflow, RateAction,
+    RateLimit, RedisConfig, RedisServers, RedisTls, RedisUrlError, SocketLimits, TrustProxy,
 };
 pub use cork::{Cork, SendOutcome, Staged};
-pub use error::{BindError, CidrError, DeliverError, ListenError, StartError, TlsError};
+pub use error::{BindError, CidrError, DeliverError, JoinError, ListenError, StartError, TlsError};
 pub use event::{Accept, Batch, Event, EventKind, LateVerdict, Open, OpenReply, OpenRequest, Payload, Reject};
 pub use front::Listener;
 pub use ids::{SocketId, WorkerId};

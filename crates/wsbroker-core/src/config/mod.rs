@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 mod bind;
+mod cluster;
 mod proxy;
 
 pub use self::{
     bind::Bind,
+    cluster::{ClusterConfig, RedisConfig, RedisServers, RedisTls, RedisUrlError},
     proxy::{Cidr, ForwardedHeader, TrustProxy},
 };
 use crate::tls::TlsConfig;

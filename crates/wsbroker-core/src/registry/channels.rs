@@ -3,7 +3,7 @@
 use std::{
     hash::{Hash, Hasher},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU32, AtomicU64, AtomicUsize, Ordering},
     },
 };
@@ -12,7 +12,7 @@ use dashmap::{DashMap, Entry};
 use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::FxHashSet;
 
-use crate::ids::SocketId;
+use crate::{cluster::Bus, ids::SocketId};
 
 /// Identifies one life of a channel: from its first subscriber to its last. Shards key their lists by it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -69,6 +69,8 @@ pub(crate) struct Channels {
     map: DashMap<ChannelName, Arc<Channel>>,
     shards: usize,
     last: AtomicU64,
+    /// Told of each channel's first subscriber, and of its last one's end.
+    bus: OnceLock<Arc<Bus>>,
 }
 
 /// A name as the map's key; looked up by plain bytes.
@@ -103,7 +105,24 @@ impl Eq for Channel {}
 
 impl Channels {
     pub(crate) fn new(shards: usize) -> Self {
-        Self { map: DashMap::default(), shards, last: AtomicU64::new(0) }
+        Self { map: DashMap::default(), shards, last: AtomicU64::new(0), bus: OnceLock::new() }
+    }
+
+    /// The other instances, if there may be any.
+    #[inline]
+    pub(crate) fn bus(&self) -> Option<&Arc<Bus>> {
+        self.bus.get()
+    }
+
+    /// From now on the bus is told, and of what is there already at once. False when there is one already.
+    pub(crate) fn join_bus(&self, bus: &Arc<Bus>) -> bool {
+        if self.bus.set(Arc::clone(bus)).is_err() {
+            return false;
+        }
+        for entry in &self.map {
+            bus.subscribers_changed(entry.value().name());
+        }
+        true
     }
 
     pub(crate) fn get(&self, name: &[u8]) -> Option<Arc<Channel>> {
@@ -150,7 +169,11 @@ impl Channels {
                     count.fetch_add(1, Ordering::AcqRel);
                 }
             }
+            let first = members.sockets.len() == 1;
             drop(members);
+            if first && let Some(bus) = self.bus() {
+                bus.subscribers_changed(name);
+            }
             return channel;
         }
     }
@@ -174,6 +197,9 @@ impl Channels {
         drop(members);
         if last {
             self.forget(channel);
+            if let Some(bus) = self.bus() {
+                bus.subscribers_changed(channel.name());
+            }
         }
     }
 

@@ -1,0 +1,243 @@
+//! What travels on the bus: one envelope holds one or more messages of one instance to one channel.
+//!
+//! | bytes | |
+//! | --- | --- |
+//! | 1 | version in the upper four bits (1), kind in the lower: 0 messages, 1 close |
+//! | 8 | the instance that sent it, big-endian |
+//! | varint | epoch of its counter for this channel |
+//! | varint | number of the first message |
+//!
+//! Behind that, for each message: a varint of its length times two, plus one for binary, and the payload. A close has the code (2 bytes, big-endian)
+//! and the reason. A varint is the number in groups of seven bits, the lowest first, with the top bit set on all but the last (LEB128).
+
+use wsbroker_proto::{CloseCode, MessageKind};
+
+const VERSION: u8 = 1;
+const MESSAGES: u8 = 0;
+const CLOSE: u8 = 1;
+
+/// Bytes of the longest head.
+pub(super) const MAX_HEAD: usize = 1 + 8 + 10 + 10;
+/// Bytes in front of a message's payload, at most.
+pub(super) const MAX_PREFIX: usize = 10;
+
+/// One run of a broker on the bus: random, so that one that restarts is another.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct InstanceId(pub(crate) u64);
+
+/// Who sent an envelope, and which of its messages to this channel are in it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Head {
+    pub(super) instance: InstanceId,
+    pub(super) epoch: u64,
+    pub(super) first: u64,
+}
+
+/// An envelope, read.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Envelope<'a> {
+    Messages(Head, Messages<'a>),
+    Close(Head, CloseCode, &'a str),
+}
+
+/// Why bytes are no envelope.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(super) enum EnvelopeError {
+    /// From an instance that is newer or older than this one, or from somebody else.
+    #[error("an envelope of an unknown version or kind")]
+    Unknown,
+    /// Cut off, or damaged.
+    #[error("a damaged envelope")]
+    Damaged,
+}
+
+/// The messages of an envelope whose lengths have been checked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Messages<'a>(&'a [u8]);
+
+impl Head {
+    /// Begins an envelope of messages.
+    pub(super) fn write(self, out: &mut Vec<u8>) {
+        self.write_kind(MESSAGES, out);
+    }
+
+    fn write_kind(self, kind: u8, out: &mut Vec<u8>) {
+        out.push(VERSION << 4 | kind);
+        out.extend_from_slice(&self.instance.0.to_be_bytes());
+        write_varint(self.epoch, out);
+        write_varint(self.first, out);
+    }
+
+    /// A whole envelope that asks every instance to close the channel's subscribers.
+    pub(super) fn write_close(self, code: CloseCode, reason: &str, out: &mut Vec<u8>) {
+        self.write_kind(CLOSE, out);
+        out.extend_from_slice(&code.get().to_be_bytes());
+        out.extend_from_slice(reason.as_bytes());
+    }
+}
+
+/// Appends a message to an envelope that was begun.
+pub(super) fn write_message(kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
+    write_varint((payload.len() as u64) << 1 | u64::from(kind == MessageKind::Binary), out);
+    out.extend_from_slice(payload);
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads what came from the bus. Whoever can publish there can send anything.
+    pub(super) fn read(mut bytes: &'a [u8]) -> Result<Self, EnvelopeError> {
+        let input = &mut bytes;
+        let kind = match take_byte(input)? {
+            byte if byte >> 4 == VERSION => byte & 0x0f,
+            _ => return Err(EnvelopeError::Unknown),
+        };
+        let (instance, rest) = input.split_first_chunk().ok_or(EnvelopeError::Damaged)?;
+        *input = rest;
+        let instance = InstanceId(u64::from_be_bytes(*instance));
+        let head = Head { instance, epoch: take_varint(input)?, first: take_varint(input)? };
+        match kind {
+            MESSAGES => {
+                let messages = Messages(input);
+                let mut left = *input;
+                while !left.is_empty() {
+                    take_message(&mut left)?;
+                }
+                Ok(Self::Messages(head, messages))
+            }
+            CLOSE => {
+                let (code, reason) = input.split_first_chunk().ok_or(EnvelopeError::Damaged)?;
+                let code = CloseCode::new(u16::from_be_bytes(*code)).ok_or(EnvelopeError::Damaged)?;
+                let reason = std::str::from_utf8(reason).map_err(|_| EnvelopeError::Damaged)?;
+                Ok(Self::Close(head, code, reason))
+            }
+            _ => Err(EnvelopeError::Unknown),
+        }
+    }
+}
+
+impl<'a> Iterator for Messages<'a> {
+    type Item = (MessageKind, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        take_message(&mut self.0).ok()
+    }
+}
+
+fn take_message<'a>(input: &mut &'a [u8]) -> Result<(MessageKind, &'a [u8]), EnvelopeError> {
+    let prefix = take_varint(input)?;
+    let kind = if prefix & 1 == 1 { MessageKind::Binary } else { MessageKind::Text };
+    let length = usize::try_from(prefix >> 1).map_err(|_| EnvelopeError::Damaged)?;
+    let (payload, rest) = input.split_at_checked(length).ok_or(EnvelopeError::Damaged)?;
+    if kind == MessageKind::Text && simdutf8::basic::from_utf8(payload).is_err() {
+        return Err(EnvelopeError::Damaged);
+    }
+    *input = rest;
+    Ok((kind, payload))
+}
+
+fn take_byte(input: &mut &[u8]) -> Result<u8, EnvelopeError> {
+    let (byte, rest) = input.split_first().ok_or(EnvelopeError::Damaged)?;
+    *input = rest;
+    Ok(*byte)
+}
+
+fn write_varint(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn take_varint(input: &mut &[u8]) -> Result<u64, EnvelopeError> {
+    let mut number = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let byte = take_byte(input)?;
+        let bits = u64::from(byte & 0x7f);
+        if shift == 63 && bits > 1 {
+            break;
+        }
+        number |= bits << shift;
+        if byte & 0x80 == 0 {
+            return Ok(number);
+        }
+    }
+    Err(EnvelopeError::Damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HEAD: Head = Head { instance: InstanceId(0x0102_0304_0506_0708), epoch: 3, first: 300 };
+
+    #[test]
+    fn an_envelope_costs_few_bytes() {
+        let mut out = Vec::new();
+        HEAD.write(&mut out);
+        write_message(MessageKind::Text, b"hi", &mut out);
+        write_message(MessageKind::Binary, b"", &mut out);
+        assert_eq!(out, b"\x10\x01\x02\x03\x04\x05\x06\x07\x08\x03\xac\x02\x04hi\x01");
+        let Ok(Envelope::Messages(head, messages)) = Envelope::read(&out) else { panic!("{out:?}") };
+        assert_eq!(head, HEAD);
+        assert_eq!(messages.collect::<Vec<_>>(), [(MessageKind::Text, &b"hi"[..]), (MessageKind::Binary, b"")]);
+    }
+
+    #[test]
+    fn a_close_is_read_as_it_was_written() {
+        let mut out = Vec::new();
+        HEAD.write_close(CloseCode::RESTART, "moved", &mut out);
+        assert_eq!(Envelope::read(&out), Ok(Envelope::Close(HEAD, CloseCode::RESTART, "moved")));
+    }
+
+    #[test]
+    fn what_is_no_envelope_is_refused() {
+        let mut good = Vec::new();
+        HEAD.write(&mut good);
+        let text = |payload: &[u8]| [&good[..], payload].concat();
+        for (bytes, expected) in [
+            (vec![], EnvelopeError::Damaged),
+            (vec![0x20; 30], EnvelopeError::Unknown),
+            (vec![0x1f; 30], EnvelopeError::Unknown),
+            (good[..5].to_vec(), EnvelopeError::Damaged),
+            (text(b"\x06hi"), EnvelopeError::Damaged),
+            (text(b"\x02\xff"), EnvelopeError::Damaged),
+            (text(&[0xff; 11]), EnvelopeError::Damaged),
+        ] {
+            assert_eq!(Envelope::read(&bytes), Err(expected), "{bytes:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_messages_come_back(
+            instance: u64, epoch: u64, first: u64,
+            messages in proptest::collection::vec((any::<bool>(), "\\PC{0,40}"), 0..20),
+        ) {
+            let head = Head { instance: InstanceId(instance), epoch, first };
+            let mut out = Vec::new();
+            head.write(&mut out);
+            prop_assert!(out.len() <= MAX_HEAD);
+            for (binary, payload) in &messages {
+                let kind = if *binary { MessageKind::Binary } else { MessageKind::Text };
+                write_message(kind, payload.as_bytes(), &mut out);
+            }
+            let Ok(Envelope::Messages(read, iterator)) = Envelope::read(&out) else { panic!("not read") };
+            prop_assert_eq!(read, head);
+            let read: Vec<_> = iterator.map(|(kind, bytes)| (kind == MessageKind::Binary, bytes)).collect();
+            let written: Vec<_> = messages.iter().map(|(binary, text)| (*binary, text.as_bytes())).collect();
+            prop_assert_eq!(read, written);
+        }
+
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(Envelope::Messages(_, messages)) = Envelope::read(&bytes) {
+                prop_assert!(messages.map(|(_, payload)| payload.len()).sum::<usize>() <= bytes.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What has come from the bus, by number: shows what is missing, and drops what came twice.
+
+use std::time::Instant;
+
+use rustc_hash::FxHashMap;
+
+use super::envelope::{Head, InstanceId};
+
+/// How far each instance got with each channel that this one listens to.
+#[derive(Debug, Default)]
+pub(super) struct Incoming {
+    channels: FxHashMap<Box<[u8]>, Vec<Source>>,
+}
+
+/// One instance's messages to one channel.
+#[derive(Debug)]
+struct Source {
+    instance: InstanceId,
+    epoch: u64,
+    next: u64,
+    seen: Instant,
+}
+
+/// What to do with an envelope.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(super) struct Arrival {
+    /// Messages that are missing before it.
+    pub(super) missed: u64,
+    /// Messages at its start that came before.
+    pub(super) known: u64,
+}
+
+impl Incoming {
+    /// An envelope with this many messages has come. Of a channel that is new here, or from an instance that is, nothing can be missing: its
+    /// first message is where counting begins.
+    pub(super) fn arrived(&mut self, channel: &[u8], head: Head, messages: u64, now: Instant) -> Arrival {
+        let end = head.first.saturating_add(messages);
+        let sources = match self.channels.get_mut(channel) {
+            Some(sources) => sources,
+            None => self.channels.entry(channel.into()).or_default(),
+        };
+        let Some(source) = sources.iter_mut().find(|source| source.instance == head.instance) else {
+            sources.push(Source { instance: head.instance, epoch: head.epoch, next: end, seen: now });
+            return Arrival::default();
+        };
+        source.seen = now;
+        if head.epoch < source.epoch {
+            return Arrival { missed: 0, known: messages };
+        }
+        if head.epoch > source.epoch {
+            // Its counter had expired there, for want of messages.
+            (source.epoch, source.next) = (head.epoch, end);
+            return Arrival::default();
+        }
+        let arrival = Arrival {
+            missed: head.first.saturating_sub(source.next),
+            known: source.next.saturating_sub(head.first).min(messages),
+        };
+        source.next = source.next.max(end);
+        arrival
+    }
+
+    /// This instance does not listen to the channel any more.
+    pub(super) fn forget(&mut self, channel: &[u8]) {
+        self.channels.remove(channel);
+    }
+
+    /// Forgets instances that have sent nothing since.
+    pub(super) fn expire(&mut self, before: Instant) {
+        self.channels.retain(|_, sources| {
+            sources.retain(|source| source.seen >= before);
+            !sources.is_empty()
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(instance: u64, epoch: u64, first: u64) -> Head {
+        Head { instance: InstanceId(instance), epoch, first }
+    }
+
+    #[test]
+    fn gaps_and_doubles_show() {
+        let mut incoming = Incoming::default();
+        let now = Instant::now();
+        let mut arrive = |head, messages| {
+            let Arrival { missed, known } = incoming.arrived(b"room", head, messages, now);
+            (missed, known)
+        };
+        assert_eq!(arrive(head(1, 1, 40), 2), (0, 0), "counting begins with the first");
+        assert_eq!(arrive(head(1, 1, 42), 1), (0, 0));
+        assert_eq!(arrive(head(1, 1, 45), 3), (2, 0));
+        assert_eq!(arrive(head(1, 1, 46), 3), (0, 2), "the last of them is new");
+        assert_eq!(arrive(head(1, 1, 40), 2), (0, 2));
+        assert_eq!(arrive(head(2, 9, 1), 1), (0, 0), "another instance");
+        assert_eq!(arrive(head(1, 2, 1), 1), (0, 0), "another epoch is no gap");
+        assert_eq!(arrive(head(1, 1, 49), 1), (0, 1), "what is left of an old one is late");
+        assert_eq!(arrive(head(1, 2, 3), 1), (1, 0));
+        assert_eq!(arrive(head(3, 1, u64::MAX), 5), (0, 0), "no number is too large");
+        assert_eq!(arrive(head(3, 1, u64::MAX), 5), (0, 0).max((0, 0)));
+    }
+
+    #[test]
+    fn what_is_not_listened_to_is_not_counted() {
+        let mut incoming = Incoming::default();
+        let start = Instant::now();
+        incoming.arrived(b"room", head(1, 1, 1), 1, start);
+        incoming.forget(b"room");
+        assert_eq!(incoming.arrived(b"room", head(1, 1, 9), 1, start), Arrival::default());
+        incoming.expire(start + std::time::Duration::from_secs(1));
+        assert!(incoming.channels.is_empty());
+    }
+}

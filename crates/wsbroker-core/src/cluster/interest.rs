@@ -1,0 +1,200 @@
+//! Which channels this instance listens to on the bus: exactly those that have subscribers here.
+//!
+//! Joins and leaves only leave a note. Whether a channel has subscribers is looked up in the registry when the note is read, so that it does not matter
+//! in which order two threads' notes arrive. A channel that was left is listened to for a short while longer, since it may be joined again.
+
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use tokio::sync::oneshot;
+
+use super::outgoing::Name;
+
+/// How long a channel is listened to after its last subscriber has left.
+pub(super) const LINGER: Duration = Duration::from_secs(1);
+
+/// The channels that are listened to, and what is to be done about the others.
+#[derive(Debug, Default)]
+pub(super) struct Interest(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    channels: FxHashMap<Name, Channel>,
+    /// Channels whose subscribers have changed from none to some or back, perhaps several times.
+    notes: Vec<Name>,
+    /// Channels that were left, by the time they were.
+    lingering: VecDeque<(Instant, Name)>,
+    waiting: Vec<(Name, oneshot::Sender<()>)>,
+}
+
+/// A channel that is asked for on the bus.
+#[derive(Debug, Default)]
+struct Channel {
+    confirmed: bool,
+    /// When it is to be given up, unless somebody joins.
+    left: Option<Instant>,
+}
+
+/// What to ask of the bus.
+#[derive(Debug, Default, Eq, PartialEq)]
+pub(super) struct Changes {
+    pub(super) subscribe: Vec<Name>,
+    pub(super) unsubscribe: Vec<Name>,
+}
+
+impl Interest {
+    /// The channel has its first subscriber, or has lost its last. True when somebody should look.
+    pub(super) fn note(&self, channel: &[u8]) -> bool {
+        let mut state = self.0.lock();
+        state.notes.push(channel.into());
+        state.notes.len() == 1
+    }
+
+    /// What is to be changed now. `has_subscribers` asks the registry.
+    pub(super) fn changes(&self, now: Instant, mut has_subscribers: impl FnMut(&[u8]) -> bool) -> Changes {
+        let mut state = self.0.lock();
+        let mut changes = Changes::default();
+        let State { channels, notes, lingering, .. } = &mut *state;
+        for name in std::mem::take(notes) {
+            match (channels.get_mut(&name), has_subscribers(&name)) {
+                (Some(channel), true) => channel.left = None,
+                (Some(channel), false) => {
+                    channel.left = Some(now + LINGER);
+                    lingering.push_back((now + LINGER, name));
+                }
+                (None, true) => {
+                    channels.insert(Name::clone(&name), Channel::default());
+                    changes.subscribe.push(name);
+                }
+                (None, false) => {}
+            }
+        }
+        while let Some((due, name)) = lingering.pop_front_if(|(due, _)| *due <= now) {
+            // If it was joined since, and left again, a later entry tells.
+            let given_up = channels.get(&name).is_some_and(|channel| channel.left == Some(due));
+            if given_up && !has_subscribers(&name) {
+                channels.remove(&name);
+                changes.unsubscribe.push(name);
+            }
+        }
+        changes
+    }
+
+    /// When to look again without a note.
+    pub(super) fn next_due(&self) -> Option<Instant> {
+        self.0.lock().lingering.front().map(|(due, _)| *due)
+    }
+
+    /// The bus has confirmed these.
+    pub(super) fn confirmed<'a>(&self, names: impl IntoIterator<Item = &'a [u8]>) {
+        let mut state = self.0.lock();
+        for name in names {
+            if let Some(channel) = state.channels.get_mut(name) {
+                channel.confirmed = true;
+            }
+        }
+        let State { channels, waiting, .. } = &mut *state;
+        for (_, waiter) in waiting.extract_if(.., |(name, _)| is_confirmed(channels, name)) {
+            // Whoever asked may not care any more.
+            let _ = waiter.send(());
+        }
+        waiting.retain(|(_, waiter)| !waiter.is_closed());
+    }
+
+    /// The connection was lost, and with it everything. Returns what to ask for again.
+    pub(super) fn lost(&self) -> Vec<Name> {
+        let mut state = self.0.lock();
+        for channel in state.channels.values_mut() {
+            channel.confirmed = false;
+        }
+        state.channels.keys().cloned().collect()
+    }
+
+    /// Resolves when the bus has confirmed the channel; at once if it has. Fails when this is dropped.
+    pub(super) fn await_confirmation(&self, channel: &[u8]) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        let mut state = self.0.lock();
+        if is_confirmed(&state.channels, channel) {
+            let _ = sender.send(());
+        } else {
+            state.waiting.push((channel.into(), sender));
+        }
+        receiver
+    }
+
+    /// Channels that are listened to, or are about to be.
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().channels.len()
+    }
+}
+
+fn is_confirmed(channels: &FxHashMap<Name, Channel>, name: &[u8]) -> bool {
+    channels.get(name).is_some_and(|channel| channel.confirmed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<Name> {
+        names.iter().map(|name| name.as_bytes().into()).collect()
+    }
+
+    fn changes(subscribe: &[&str], unsubscribe: &[&str]) -> Changes {
+        Changes { subscribe: names(subscribe), unsubscribe: names(unsubscribe) }
+    }
+
+    #[test]
+    fn a_channel_is_listened_to_from_its_first_subscriber_to_a_while_after_its_last() {
+        let interest = Interest::default();
+        let start = Instant::now();
+        assert!(interest.note(b"a"));
+        assert!(!interest.note(b"b"), "whoever looks sees both");
+        assert_eq!(interest.changes(start, |name| name == b"a"), changes(&["a"], &[]));
+        interest.note(b"a");
+        assert_eq!(interest.changes(start, |_| true), changes(&[], &[]), "it is asked for already");
+        interest.note(b"a");
+        assert_eq!(interest.changes(start, |_| false), changes(&[], &[]));
+        assert_eq!(interest.next_due(), Some(start + LINGER));
+        assert_eq!(interest.changes(start + LINGER, |_| false), changes(&[], &["a"]));
+        assert_eq!(interest.len(), 0);
+    }
+
+    #[test]
+    fn who_comes_back_in_time_is_not_missed() {
+        let interest = Interest::default();
+        let start = Instant::now();
+        interest.note(b"a");
+        interest.changes(start, |_| true);
+        interest.note(b"a");
+        interest.changes(start, |_| false);
+        interest.note(b"a");
+        let half = start + LINGER / 2;
+        interest.changes(half, |_| true);
+        interest.note(b"a");
+        interest.changes(half, |_| false);
+        assert_eq!(interest.changes(start + LINGER, |_| false), changes(&[], &[]), "left again since");
+        assert_eq!(interest.changes(half + LINGER, |_| false), changes(&[], &["a"]));
+    }
+
+    #[test]
+    fn who_waits_hears_of_the_confirmation() {
+        let interest = Interest::default();
+        interest.note(b"a");
+        interest.changes(Instant::now(), |_| true);
+        let mut first = interest.await_confirmation(b"a");
+        assert!(first.try_recv().is_err());
+        interest.confirmed([&b"a"[..]]);
+        assert_eq!(first.try_recv(), Ok(()));
+        assert_eq!(interest.await_confirmation(b"a").try_recv(), Ok(()));
+        assert_eq!(interest.lost(), names(&["a"]));
+        let mut again = interest.await_confirmation(b"a");
+        assert!(again.try_recv().is_err(), "lost with the connection");
+        interest.confirmed([&b"a"[..]]);
+        assert_eq!(again.try_recv(), Ok(()));
+    }
+}

@@ -1,0 +1,291 @@
+//! Many instances, one channel space: a publish goes broker, bus, brokers, sockets.
+//!
+//! [`outgoing`] numbers what this instance publishes and lets it wait for the bus; [`interest`] knows which channels it has to listen to;
+//! [`incoming`] tells what is missing of what others published; [`envelope`] is what travels. None of them does any I/O. [`link`] is Redis, and
+//! [`session`] moves things between them on a thread of its own, so that neither a shard nor an upgrade ever waits for Redis.
+//!
+//! Local subscribers are served by whoever publishes, whatever Redis does. While the bus is lost messages are numbered and dropped, not kept:
+//! receivers see the gap once a later one arrives.
+
+use std::{
+    fmt,
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Instant,
+};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+use tokio::sync::{Notify, watch};
+use wsbroker_proto::{CloseCode, MessageKind};
+
+mod envelope;
+mod incoming;
+mod interest;
+mod link;
+mod outgoing;
+mod session;
+
+use self::{
+    envelope::{Envelope, InstanceId},
+    incoming::Incoming,
+    interest::Interest,
+    link::Listener,
+    outgoing::{Outgoing, Queued},
+};
+use crate::{broker::Inner, config::ClusterConfig, cork::Cork};
+
+/// What the bus has to tell. Loss is never hidden.
+#[derive(Clone, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub enum BusEvent {
+    /// Connected, and every channel with subscribers here is listened to.
+    Ready,
+    /// The connection is gone; it is made again without end. Said once until it is ready again.
+    Lost {
+        /// Why, as far as it is known.
+        reason: String,
+    },
+    /// Messages of others to a channel that did not arrive here.
+    Gap {
+        /// The channel.
+        channel: Bytes,
+        /// How many.
+        missed: u64,
+    },
+    /// Messages of ours that did not leave: too many waited, or the bus was lost. Said at most once a second.
+    Dropped {
+        /// How many since it was last said.
+        messages: u64,
+    },
+}
+
+/// Where the bus stands.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum BusState {
+    /// Not connected, or not listening to everything yet.
+    #[default]
+    Lost,
+    /// All is well.
+    Ready,
+}
+
+/// Numbers of the bus so far.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct BusStats {
+    /// Where it stands.
+    pub state: BusState,
+    /// Channels listened to.
+    pub channels: usize,
+    /// Messages handed to Redis.
+    pub published: u64,
+    /// Messages of ours that did not leave.
+    pub dropped: u64,
+    /// Messages that Redis refused.
+    pub refused: u64,
+    /// Messages of others that arrived.
+    pub received: u64,
+    /// Messages of others that are known to be missing.
+    pub missed: u64,
+    /// Envelopes that could not be read.
+    pub invalid: u64,
+    /// Times that the connection was lost.
+    pub losses: u64,
+    /// Bytes that wait to be published.
+    pub waiting: usize,
+}
+
+/// Who is told of [`BusEvent`]s. Called on the bus's thread: must not block.
+pub type BusListener = Arc<dyn Fn(BusEvent) + Send + Sync>;
+
+/// A broker's place on the bus.
+pub(crate) struct Bus {
+    config: ClusterConfig,
+    instance: InstanceId,
+    /// What a channel's name begins with on the bus.
+    prefix: Box<[u8]>,
+    outgoing: Outgoing,
+    interest: Interest,
+    incoming: Mutex<Incoming>,
+    /// Something waits to be published.
+    publish: Notify,
+    /// Channels have to be looked at.
+    look: Notify,
+    /// Something that came waits in the cork.
+    arrived: Notify,
+    state: watch::Sender<BusState>,
+    stop: watch::Sender<bool>,
+    listener: BusListener,
+    broker: Weak<Inner>,
+    /// Of the thread that the bus runs on. `None` before it has begun and after it has ended.
+    cork: Mutex<Option<Cork>>,
+    published: AtomicU64,
+    refused: AtomicU64,
+    received: AtomicU64,
+    missed: AtomicU64,
+    invalid: AtomicU64,
+    losses: AtomicU64,
+}
+
+impl fmt::Debug for Bus {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bus").field("config", &self.config).field("instance", &self.instance).finish_non_exhaustive()
+    }
+}
+
+impl Bus {
+    pub(crate) fn new(broker: Weak<Inner>, config: ClusterConfig, instance: u64, listener: BusListener) -> Self {
+        let instance = InstanceId(instance);
+        Self {
+            instance,
+            prefix: [config.prefix.as_bytes(), b":"].concat().into(),
+            outgoing: Outgoing::new(instance, config.max_outgoing),
+            interest: Interest::default(),
+            incoming: Mutex::default(),
+            publish: Notify::new(),
+            look: Notify::new(),
+            arrived: Notify::new(),
+            state: watch::Sender::new(BusState::Lost),
+            stop: watch::Sender::new(false),
+            listener,
+            broker,
+            cork: Mutex::new(None),
+            published: AtomicU64::new(0),
+            refused: AtomicU64::new(0),
+            received: AtomicU64::new(0),
+            missed: AtomicU64::new(0),
+            invalid: AtomicU64::new(0),
+            losses: AtomicU64::new(0),
+            config,
+        }
+    }
+
+    /// Starts its thread.
+    pub(crate) fn start(self: &Arc<Self>) -> std::io::Result<()> {
+        session::spawn(Arc::clone(self))
+    }
+
+    /// Ends its thread, soon.
+    pub(crate) fn stop(&self) {
+        self.stop.send_replace(true);
+    }
+
+    /// Lets a message to a channel leave for the other instances.
+    pub(crate) fn publish(&self, channel: &[u8], kind: MessageKind, payload: &[u8]) {
+        if self.outgoing.publish(channel, kind, payload) == Queued::First {
+            self.publish.notify_one();
+        }
+    }
+
+    /// Has the other instances close the channel's subscribers, behind what was published to it.
+    pub(crate) fn close_channel(&self, channel: &[u8], code: CloseCode, reason: &str) {
+        if self.outgoing.close(channel, code, reason) == Queued::First {
+            self.publish.notify_one();
+        }
+    }
+
+    /// A channel has its first subscriber here, or has lost its last.
+    pub(crate) fn subscribers_changed(&self, channel: &[u8]) {
+        if self.interest.note(channel) {
+            self.look.notify_one();
+        }
+    }
+
+    /// Resolves when what other instances publish to the channel arrives here. False when the broker ends before that.
+    pub(crate) async fn listening(&self, channel: &[u8]) -> bool {
+        self.interest.await_confirmation(channel).await.is_ok()
+    }
+
+    /// Resolves when the bus is ready; at once if it is.
+    pub(crate) async fn ready(&self) -> bool {
+        self.state.subscribe().wait_for(|state| *state == BusState::Ready).await.is_ok()
+    }
+
+    pub(crate) fn stats(&self) -> BusStats {
+        let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        BusStats {
+            state: *self.state.borrow(),
+            channels: self.interest.len(),
+            published: number(&self.published),
+            dropped: self.outgoing.dropped(),
+            refused: number(&self.refused),
+            received: number(&self.received),
+            missed: number(&self.missed),
+            invalid: number(&self.invalid),
+            losses: number(&self.losses),
+            waiting: self.outgoing.bytes(),
+        }
+    }
+
+    /// The name of a channel on the bus.
+    fn on_bus(&self, channel: &[u8]) -> Vec<u8> {
+        [&*self.prefix, channel].concat()
+    }
+
+    fn tell(&self, event: BusEvent) {
+        (self.listener)(event);
+    }
+
+    fn take_envelope(&self, channel: &[u8], payload: &[u8]) {
+        let envelope = match Envelope::read(payload) {
+            Ok(envelope) => envelope,
+            Err(error) => {
+                self.invalid.fetch_add(1, Ordering::Relaxed);
+                tracing::debug!(%error, "something on the bus cannot be read");
+                return;
+            }
+        };
+        let (head, count) = match &envelope {
+            Envelope::Messages(head, messages) => (*head, messages.count() as u64),
+            Envelope::Close(head, ..) => (*head, 1),
+        };
+        if head.instance == self.instance {
+            return;
+        }
+        let arrival = self.incoming.lock().arrived(channel, head, count, Instant::now());
+        if arrival.missed > 0 {
+            self.missed.fetch_add(arrival.missed, Ordering::Relaxed);
+            self.tell(BusEvent::Gap { channel: Bytes::copy_from_slice(channel), missed: arrival.missed });
+        }
+        let fresh = count.saturating_sub(arrival.known);
+        if fresh == 0 {
+            return;
+        }
+        self.received.fetch_add(fresh, Ordering::Relaxed);
+        let mut cork = self.cork.lock();
+        let Some(cork) = cork.as_mut() else { return };
+        match envelope {
+            Envelope::Messages(_, messages) => {
+                for (kind, payload) in messages.skip(arrival.known as usize) {
+                    let staged = cork.stage_slice(kind, payload);
+                    cork.publish_here(channel, staged, &[]);
+                }
+            }
+            Envelope::Close(_, code, reason) => {
+                cork.close_channel(channel, code, reason);
+            }
+        }
+        // Once everything that has come together is in it.
+        self.arrived.notify_one();
+    }
+}
+
+/// The bus as a connection sees it, with a note for the session that waits for its end.
+struct Ear {
+    bus: Arc<Bus>,
+    disconnected: Arc<Notify>,
+}
+
+impl Listener for Ear {
+    fn message(&self, channel: &[u8], payload: &[u8]) {
+        if let Some(channel) = channel.strip_prefix(&*self.bus.prefix) {
+            self.bus.take_envelope(channel, payload);
+        }
+    }
+
+    fn disconnected(&self) {
+        self.disconnected.notify_one();
+    }
+}

@@ -1,0 +1,290 @@
+//! The bus's thread: connects, listens, publishes, notices when Redis is gone or hangs, and begins again.
+
+use std::{
+    collections::hash_map::RandomState,
+    hash::BuildHasher,
+    io,
+    sync::{Arc, atomic::Ordering},
+    time::{Duration, Instant},
+};
+
+use futures_util::{
+    StreamExt,
+    future::{BoxFuture, FutureExt},
+    stream::FuturesUnordered,
+};
+use tokio::{
+    sync::Notify,
+    time::{MissedTickBehavior, interval, sleep, sleep_until, timeout},
+};
+
+use super::{
+    Bus, BusEvent, BusState, Ear,
+    interest::Changes,
+    link::{Link, LinkError},
+    outgoing::Name,
+};
+
+/// How long to wait before connecting again: from the first, doubling, to the last, less a random part.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
+/// How often both connections are asked whether they live, and how long they may take. Together less than 5 s, in which a Redis that hangs is noticed.
+const PING: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(2500));
+/// Publishes under way at once: while one is answered the next is gathered.
+const UNDER_WAY: usize = 2;
+/// Channels of one SUBSCRIBE.
+const CHUNK: usize = 512;
+/// After so long without a publish a channel's numbers are forgotten; what others said, after twice as long.
+const EXPIRY: Duration = Duration::from_secs(600);
+
+/// How long a broker that ends may take to publish what waits.
+const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Why a session ended.
+enum End {
+    Stopped,
+    Lost(String),
+}
+
+pub(super) fn spawn(bus: Arc<Bus>) -> io::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    std::thread::Builder::new().name("wsbroker-bus".into()).spawn(move || {
+        if let Some(broker) = bus.broker.upgrade() {
+            *bus.cork.lock() = Some(crate::cork::Cork::new(broker));
+        }
+        runtime.block_on(run(&bus));
+        // Its connections end with it, and only then nothing comes any more.
+        drop(runtime);
+        drop(bus.cork.lock().take());
+    })?;
+    Ok(())
+}
+
+async fn run(bus: &Arc<Bus>) {
+    let mut stop = bus.stop.subscribe();
+    let mut pause = BACKOFF.0;
+    let mut flusher = std::pin::pin!(flush(bus));
+    let sessions = async {
+        loop {
+            let disconnected = Arc::new(Notify::new());
+            let ear = Arc::new(Ear { bus: Arc::clone(bus), disconnected: Arc::clone(&disconnected) });
+            let reason = match Link::connect(&bus.config.redis, ear).await {
+                Ok(link) => {
+                    let begun = Instant::now();
+                    match session(bus, &link, &disconnected).await {
+                        End::Stopped => return,
+                        End::Lost(reason) => {
+                            if begun.elapsed() > BACKOFF.1 {
+                                pause = BACKOFF.0;
+                            }
+                            reason
+                        }
+                    }
+                }
+                Err(error) => error.to_string(),
+            };
+            bus.lost(reason);
+            tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => return,
+                () = sleep(pause.mul_f64(random_part())) => {}
+            }
+            pause = (pause * 2).min(BACKOFF.1);
+        }
+    };
+    tokio::select! {
+        () = sessions => {}
+        () = &mut flusher => {}
+    }
+}
+
+/// Hands what has come to the shards: when the connection has nothing more to read, this gets its turn.
+async fn flush(bus: &Bus) {
+    loop {
+        bus.arrived.notified().await;
+        if let Some(cork) = bus.cork.lock().as_mut() {
+            cork.flush();
+        }
+    }
+}
+
+/// From a connection to its end.
+async fn session(bus: &Bus, link: &Link, disconnected: &Notify) -> End {
+    match begin(bus, link).await {
+        Ok(()) => {}
+        Err(error) => return End::Lost(error.to_string()),
+    }
+    let mut stop = bus.stop.subscribe();
+    let mut publishing = FuturesUnordered::new();
+    // One change at a time, so that a channel's come in order.
+    let mut changing: Option<BoxFuture<'_, Result<(), LinkError>>> = None;
+    let mut pinging: Option<BoxFuture<'_, Result<(), LinkError>>> = None;
+    let mut ping = interval(PING.0);
+    ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut expired = Instant::now();
+    let mut told = (Instant::now(), bus.outgoing.dropped());
+    loop {
+        let due = bus.interest.next_due();
+        let outcome = tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => {
+                let last = async {
+                    while publishing.next().await.is_some() {}
+                    link.publish(bus.take_parcels()).await
+                };
+                let _ = timeout(LAST_WORDS, last).await;
+                return End::Stopped;
+            }
+            () = disconnected.notified() => return End::Lost("the connection was closed".into()),
+            Some(outcome) = publishing.next() => outcome,
+            () = bus.publish.notified(), if publishing.len() < UNDER_WAY => {
+                let parcels = bus.take_parcels();
+                if !parcels.is_empty() {
+                    let messages: u64 = parcels.iter().map(|parcel| parcel.messages).sum();
+                    bus.published.fetch_add(messages, Ordering::Relaxed);
+                    publishing.push(link.publish(parcels));
+                }
+                Ok(0)
+            }
+            outcome = or_never(&mut changing) => {
+                changing = None;
+                // What was noted meanwhile.
+                bus.look.notify_one();
+                outcome.map(|()| 0)
+            }
+            () = bus.look.notified(), if changing.is_none() => {
+                changing = bus.change(link);
+                Ok(0)
+            }
+            () = until(due), if changing.is_none() => {
+                changing = bus.change(link);
+                Ok(0)
+            }
+            outcome = or_never(&mut pinging) => {
+                pinging = None;
+                outcome.map(|()| 0)
+            }
+            _ = ping.tick() => {
+                if pinging.is_none() {
+                    pinging = Some(link.ping(PING.1).boxed());
+                }
+                if expired.elapsed() > EXPIRY / 10 {
+                    expired = Instant::now();
+                    bus.expire(expired);
+                }
+                bus.tell_dropped(&mut told);
+                Ok(0)
+            }
+        };
+        match outcome {
+            Ok(refused) => {
+                bus.refused.fetch_add(refused, Ordering::Relaxed);
+            }
+            Err(error) => return End::Lost(error.to_string()),
+        }
+    }
+}
+
+/// Listens to everything again, and lets messages leave.
+async fn begin(bus: &Bus, link: &Link) -> Result<(), LinkError> {
+    let names = bus.interest.lost();
+    bus.subscribe(link, names).await?;
+    // Joined while that took its time.
+    let Changes { subscribe, .. } = bus.changes();
+    bus.subscribe(link, subscribe).await?;
+    bus.outgoing.open();
+    bus.state.send_replace(BusState::Ready);
+    bus.tell(BusEvent::Ready);
+    bus.look.notify_one();
+    Ok(())
+}
+
+impl Bus {
+    async fn subscribe(&self, link: &Link, names: Vec<Name>) -> Result<(), LinkError> {
+        for chunk in names.chunks(CHUNK) {
+            link.subscribe(chunk.iter().map(|name| self.on_bus(name)).collect()).await?;
+            self.interest.confirmed(chunk.iter().map(|name| &**name));
+        }
+        Ok(())
+    }
+
+    async fn unsubscribe(&self, link: &Link, names: Vec<Name>) -> Result<(), LinkError> {
+        for chunk in names.chunks(CHUNK) {
+            link.unsubscribe(chunk.iter().map(|name| self.on_bus(name)).collect()).await?;
+            let mut incoming = self.incoming.lock();
+            chunk.iter().for_each(|name| incoming.forget(name));
+        }
+        Ok(())
+    }
+
+    fn changes(&self) -> Changes {
+        let Some(broker) = self.broker.upgrade() else { return Changes::default() };
+        self.interest.changes(Instant::now(), |name| broker.channels.get(name).is_some())
+    }
+
+    /// What has to be changed about the channels that are listened to, if anything.
+    fn change<'a>(&'a self, link: &'a Link) -> Option<BoxFuture<'a, Result<(), LinkError>>> {
+        let Changes { subscribe, unsubscribe } = self.changes();
+        if subscribe.is_empty() && unsubscribe.is_empty() {
+            return None;
+        }
+        let change = async move {
+            self.subscribe(link, subscribe).await?;
+            self.unsubscribe(link, unsubscribe).await
+        };
+        Some(change.boxed())
+    }
+
+    /// What waits, addressed as the bus names its channels.
+    fn take_parcels(&self) -> Vec<super::outgoing::Parcel> {
+        let mut parcels = self.outgoing.take();
+        for parcel in &mut parcels {
+            parcel.channel = self.on_bus(&parcel.channel).into();
+        }
+        parcels
+    }
+
+    fn lost(&self, reason: String) {
+        self.outgoing.close_down();
+        self.interest.lost();
+        if self.state.send_replace(BusState::Lost) == BusState::Ready || self.losses.load(Ordering::Relaxed) == 0 {
+            self.losses.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(reason, "the bus is lost");
+            self.tell(BusEvent::Lost { reason });
+        } else {
+            tracing::debug!(reason, "the bus is still lost");
+        }
+    }
+
+    fn tell_dropped(&self, (last, before): &mut (Instant, u64)) {
+        let now = self.outgoing.dropped();
+        if now > *before && last.elapsed() >= Duration::from_secs(1) {
+            self.tell(BusEvent::Dropped { messages: now - *before });
+            (*last, *before) = (Instant::now(), now);
+        }
+    }
+
+    fn expire(&self, now: Instant) {
+        if let (Some(ours), Some(theirs)) = (now.checked_sub(EXPIRY), now.checked_sub(2 * EXPIRY)) {
+            self.outgoing.expire(ours);
+            self.incoming.lock().expire(theirs);
+        }
+    }
+}
+
+async fn or_never<T>(future: &mut Option<BoxFuture<'_, T>>) -> T {
+    match future {
+        Some(future) => future.await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn until(due: Option<Instant>) {
+    match due {
+        Some(due) => sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Between a half and one, so that instances do not all come back at once.
+fn random_part() -> f64 {
+    0.5 + (RandomState::new().hash_one(Instant::now()) >> 12) as f64 / (1_u64 << 53) as f64
+}

@@ -1,0 +1,265 @@
+//! Several brokers on one Redis, which is killed, stalled and flooded.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../common/mod.rs"]
+mod common;
+mod redis;
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use common::{Client, DEADLINE, Got, Seen, TestWorker, listen, until};
+use parking_lot::Mutex;
+use redis::Redis;
+use wsbroker_core::{
+    Broker, BusEvent, BusState, ClusterConfig, Config, Handlers, Listener, MessageKind, RedisConfig, SocketLimits,
+};
+
+/// A broker on a bus, with a worker that subscribes clients as they ask: the text `+room` joins, `-room` leaves and is answered by `ok`.
+struct Instance {
+    broker: Broker,
+    port: u16,
+    events: Arc<Mutex<Vec<BusEvent>>>,
+    _worker: TestWorker,
+    _listener: Listener,
+}
+
+impl Instance {
+    fn on(redis: &Redis) -> Self {
+        let instance = Self::trying(RedisConfig::from_url(&redis.url()).unwrap());
+        instance.until_ready();
+        instance
+    }
+
+    fn trying(redis: RedisConfig) -> Self {
+        Self::with(ClusterConfig::new(redis))
+    }
+
+    fn with(config: ClusterConfig) -> Self {
+        let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
+        let events = Arc::<Mutex<Vec<BusEvent>>>::default();
+        let own = Arc::clone(&events);
+        broker.join_cluster(config, Arc::new(move |event| own.lock().push(event))).unwrap();
+        let worker = TestWorker::new(
+            &broker,
+            Handlers::TEXT,
+            Box::new(|scope, id, seen| {
+                let Seen::Text(text) = seen else { return };
+                match text.split_first() {
+                    Some((b'+', room)) => assert!(scope.broker.subscribe(scope.cork, id, room)),
+                    Some((b'-', room)) => assert!(scope.broker.unsubscribe(scope.cork, id, room)),
+                    _ => panic!("unknown request"),
+                }
+                scope.send(id, b"ok");
+            }),
+        );
+        let (listener, port) = listen(&broker, SocketLimits::default());
+        Self { broker, port, events, _worker: worker, _listener: listener }
+    }
+
+    fn until_ready(&self) {
+        assert!(wait(&self.broker, self.broker.cluster_ready()));
+    }
+
+    fn until_lost(&self) {
+        until("the bus is lost", || self.broker.bus_stats().unwrap().state == BusState::Lost);
+    }
+
+    fn client(&self) -> Client {
+        Client::connect(self.port)
+    }
+
+    /// A client in that room; what is published elsewhere reaches it.
+    fn member(&self, room: &str) -> Client {
+        let mut client = self.client();
+        client.send(format!("+{room}").as_bytes());
+        assert_eq!(client.text(), "ok");
+        assert!(wait(&self.broker, self.broker.listening(room.as_bytes())));
+        client
+    }
+
+    fn publish(&self, room: &str, text: &str) -> usize {
+        let mut cork = self.broker.cork();
+        let staged = cork.stage_slice(MessageKind::Text, text.as_bytes());
+        cork.publish(room.as_bytes(), staged, &[])
+    }
+
+    fn gaps(&self) -> u64 {
+        let missed = |event: &BusEvent| if let BusEvent::Gap { missed, .. } = event { *missed } else { 0 };
+        self.events.lock().iter().map(missed).sum()
+    }
+}
+
+fn wait<T>(broker: &Broker, future: impl Future<Output = T>) -> T {
+    broker
+        .runtime()
+        .clone()
+        .block_on(async { tokio::time::timeout(DEADLINE, future).await.expect("it takes too long") })
+}
+
+#[test]
+fn a_publish_on_any_instance_reaches_subscribers_on_all_once_and_in_order() {
+    let redis = Redis::start();
+    let instances = [Instance::on(&redis), Instance::on(&redis), Instance::on(&redis)];
+    let mut members: Vec<Client> =
+        instances.iter().flat_map(|instance| [instance.member("room"), instance.member("room")]).collect();
+    for (number, instance) in instances.iter().enumerate() {
+        (0..500).for_each(|message| {
+            assert_eq!(instance.publish("room", &format!("{number} {message}")), 2);
+        });
+    }
+    for member in &mut members {
+        let mut next = [0; 3];
+        for _ in 0..1500 {
+            let text = member.text();
+            let (from, message) = text.split_once(' ').unwrap();
+            let next = &mut next[from.parse::<usize>().unwrap()];
+            assert_eq!(message.parse::<usize>().unwrap(), *next, "{text}");
+            *next += 1;
+        }
+    }
+    for instance in &instances {
+        let stats = instance.broker.bus_stats().unwrap();
+        assert_eq!((stats.published, stats.received, stats.missed, stats.dropped), (500, 1000, 0, 0));
+        assert_eq!(*instance.events.lock(), [BusEvent::Ready]);
+    }
+}
+
+#[test]
+fn an_instance_listens_to_what_it_has_subscribers_for_and_to_nothing_else() {
+    let redis = Redis::start();
+    let (one, other) = (Instance::on(&redis), Instance::on(&redis));
+    let mut member = one.member("a");
+    let _second = one.member("b");
+    assert_eq!(redis.channels(), ["wsbroker:a", "wsbroker:b"]);
+    other.publish("elsewhere", "nobody hears this");
+    other.publish("a", "hello");
+    assert_eq!(member.text(), "hello");
+    assert_eq!(one.broker.bus_stats().unwrap().received, 1);
+    member.send(b"-a");
+    assert_eq!(member.text(), "ok");
+    until("the channel is let go", || redis.channels() == ["wsbroker:b"]);
+}
+
+#[test]
+fn while_redis_is_dead_local_delivery_goes_on_and_afterwards_the_loss_is_known() {
+    let mut redis = Redis::start();
+    let (one, other) = (Instance::on(&redis), Instance::on(&redis));
+    let (mut here, mut there) = (one.member("room"), other.member("room"));
+    one.publish("room", "before");
+    assert_eq!((here.text(), there.text()), ("before".into(), "before".into()));
+    redis.kill();
+    one.until_lost();
+    other.until_lost();
+    for message in 0..7 {
+        one.publish("room", &message.to_string());
+        assert_eq!(here.text(), message.to_string());
+    }
+    redis.run();
+    one.until_ready();
+    other.until_ready();
+    one.publish("room", "after");
+    assert_eq!((here.text(), there.text()), ("after".into(), "after".into()));
+    assert_eq!(other.gaps(), 7);
+    assert_eq!(one.broker.bus_stats().unwrap().dropped, 7);
+    let told = one.events.lock().clone();
+    assert!(matches!(told[..3], [BusEvent::Ready, BusEvent::Lost { .. }, BusEvent::Ready]), "{told:?}");
+}
+
+#[test]
+fn a_redis_that_hangs_is_noticed_within_five_seconds() {
+    let redis = Redis::start();
+    let (one, other) = (Instance::on(&redis), Instance::on(&redis));
+    let mut member = other.member("room");
+    redis.signal("-STOP");
+    let stalled = Instant::now();
+    one.until_lost();
+    other.until_lost();
+    assert!(stalled.elapsed() < Duration::from_secs(5), "{:?}", stalled.elapsed());
+    redis.signal("-CONT");
+    one.until_ready();
+    other.until_ready();
+    one.publish("room", "again");
+    assert_eq!(member.text(), "again");
+}
+
+#[test]
+fn a_broker_that_starts_without_redis_finds_it_later() {
+    let mut redis = Redis::start();
+    redis.kill();
+    let one = Instance::trying(RedisConfig::from_url(&redis.url()).unwrap());
+    let mut client = one.client();
+    client.send(b"+room");
+    assert_eq!(client.text(), "ok");
+    one.publish("room", "alone");
+    assert_eq!(client.text(), "alone");
+    until("its loss is told", || matches!(one.events.lock()[..], [BusEvent::Lost { .. }]));
+    redis.run();
+    one.until_ready();
+    let other = Instance::on(&redis);
+    other.publish("room", "together");
+    assert_eq!(client.text(), "together");
+}
+
+#[test]
+fn a_wrong_password_is_told_and_a_right_one_works() {
+    let redis = Redis::with(&["--requirepass", "secret"]);
+    let wrong = format!("redis://:wrong@127.0.0.1:{}", redis.port);
+    let refused = Instance::trying(RedisConfig::from_url(&wrong).unwrap());
+    until("it is told", || !refused.events.lock().is_empty());
+    let told = format!("{:?}", refused.events.lock());
+    assert!(told.contains("WRONGPASS") || told.contains("uthentication"), "{told}");
+    assert!(!told.contains("wrong@"), "no password is told: {told}");
+    let right = format!("redis://:secret@127.0.0.1:{}", redis.port);
+    Instance::trying(RedisConfig::from_url(&right).unwrap()).until_ready();
+}
+
+#[test]
+fn a_channel_is_closed_on_every_instance_behind_what_was_published() {
+    let redis = Redis::start();
+    let (one, other) = (Instance::on(&redis), Instance::on(&redis));
+    let (mut here, mut there) = (one.member("room"), other.member("room"));
+    let mut cork = one.broker.cork();
+    let staged = cork.stage_slice(MessageKind::Text, b"bye");
+    cork.publish(b"room", staged, &[]);
+    cork.close_channel_everywhere(b"room", wsbroker_core::CloseCode::RESTART, "moved");
+    drop(cork);
+    for member in [&mut here, &mut there] {
+        assert_eq!(member.text(), "bye");
+        assert_eq!(member.next(), Got::Close(Some(1012), "moved".into()));
+    }
+}
+
+#[test]
+fn what_others_publish_on_our_names_harms_nobody() {
+    let redis = Redis::start();
+    let (one, other) = (Instance::on(&redis), Instance::on(&redis));
+    let mut member = one.member("room");
+    for junk in [&b""[..], b"hello", &[0x10; 40], &[0xff; 100]] {
+        redis.ask(&[b"PUBLISH", b"wsbroker:room", junk]);
+    }
+    other.publish("room", "fine");
+    assert_eq!(member.text(), "fine");
+    assert!(one.broker.bus_stats().unwrap().invalid >= 3);
+}
+
+#[test]
+fn ten_thousand_channels_are_listened_to_and_let_go() {
+    let redis = Redis::start();
+    let (one, other) = (Instance::on(&redis), Instance::on(&redis));
+    let mut client = one.client();
+    for channel in 0..10_000 {
+        client.send(format!("+{channel}").as_bytes());
+        assert_eq!(client.text(), "ok");
+    }
+    assert!(wait(&one.broker, one.broker.listening(b"9999")));
+    other.publish("0", "first");
+    other.publish("9999", "last");
+    assert_eq!((client.text(), client.text()), ("first".into(), "last".into()));
+    drop(client);
+    until("all are let go", || one.broker.bus_stats().unwrap().channels == 0);
+    until("Redis knows", || redis.channels().is_empty());
+}

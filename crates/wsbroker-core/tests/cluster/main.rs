@@ -15,7 +15,8 @@ use common::{Client, DEADLINE, Got, Seen, TestWorker, listen, until};
 use parking_lot::Mutex;
 use redis::Redis;
 use wsbroker_core::{
-    Broker, BusEvent, BusState, ClusterConfig, Config, Handlers, Listener, MessageKind, RedisConfig, SocketLimits,
+    Broker, BusEvent, BusState, ClusterConfig, Config, Handlers, Listener, MessageKind, RedisConfig, RedisServers,
+    RedisTls, SocketLimits,
 };
 
 /// A broker on a bus, with a worker that subscribes clients as they ask: the text `+room` joins, `-room` leaves and is answered by `ok`.
@@ -61,7 +62,9 @@ impl Instance {
     }
 
     fn until_ready(&self) {
-        assert!(wait(&self.broker, self.broker.cluster_ready()));
+        let ready = async { tokio::time::timeout(DEADLINE, self.broker.cluster_ready()).await };
+        let ready = self.broker.runtime().clone().block_on(ready);
+        assert!(matches!(ready, Ok(true)), "{:?} {:?}", self.events.lock(), self.broker.bus_stats());
     }
 
     fn until_lost(&self) {
@@ -262,4 +265,81 @@ fn ten_thousand_channels_are_listened_to_and_let_go() {
     drop(client);
     until("all are let go", || one.broker.bus_stats().unwrap().channels == 0);
     until("Redis knows", || redis.channels().is_empty());
+}
+
+#[test]
+fn a_redis_cluster_carries_channels_by_slot_and_survives_the_loss_of_a_master() {
+    let mut nodes = Redis::cluster();
+    let addresses = nodes.iter().map(|node| ("127.0.0.1".to_owned(), node.port)).collect();
+    let config = RedisConfig::new(RedisServers::Cluster(addresses));
+    let (one, other) = (Instance::trying(config.clone()), Instance::trying(config));
+    one.until_ready();
+    other.until_ready();
+    let rooms: Vec<String> = (0..100).map(|room| format!("room {room}")).collect();
+    let mut members: Vec<Client> = rooms.iter().map(|room| other.member(room)).collect();
+    let mut round = |text: &str| {
+        rooms.iter().for_each(|room| assert_eq!(one.publish(room, text), 0));
+        for member in &mut members {
+            assert_eq!(member.text(), text);
+        }
+    };
+    round("before");
+    let master = nodes.iter().position(|node| node.answers(&["ROLE"]).contains("master")).unwrap();
+    nodes[master].kill();
+    one.until_lost();
+    other.until_lost();
+    one.until_ready();
+    other.until_ready();
+    round("after");
+    assert_eq!(other.gaps(), 0, "nothing was said meanwhile");
+}
+
+#[test]
+fn sentinels_lead_to_the_new_master_after_a_failover() {
+    let mut master = Redis::start();
+    let replica = Redis::with(&["--replicaof", "127.0.0.1", &master.port.to_string()]);
+    until("the replica is in step", || replica.answers(&["INFO", "replication"]).contains("master_link_status:up"));
+    let sentinel = master.sentinel("chat");
+    let config = RedisConfig::new(RedisServers::Sentinel(vec![("127.0.0.1".into(), sentinel.port)], "chat".into()));
+    let (one, other) = (Instance::trying(config.clone()), Instance::trying(config));
+    one.until_ready();
+    other.until_ready();
+    let mut member = other.member("room");
+    one.publish("room", "before");
+    assert_eq!(member.text(), "before");
+    until("the sentinel knows the replica", || {
+        sentinel.answers(&["SENTINEL", "MASTER", "chat"]).contains("num-slaves\r\n$1\r\n1")
+    });
+    master.kill();
+    one.until_lost();
+    other.until_lost();
+    one.until_ready();
+    other.until_ready();
+    one.publish("room", "after");
+    assert_eq!(member.text(), "after");
+}
+
+#[test]
+fn redis_is_reached_through_tls_and_an_unknown_certificate_is_refused() {
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
+    let directory = std::env::temp_dir().join(format!("wsbroker-redis-tls-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = |name: &str, text: &str| {
+        let path = directory.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let (certificate, key) = (file("cert.pem", &own.cert.pem()), file("key.pem", &own.signing_key.serialize_pem()));
+    let redis = Redis::with_tls(&certificate, &key);
+    let mut config = RedisConfig::from_url(&format!("rediss://127.0.0.1:{}", redis.tls_port())).unwrap();
+    let stranger = Instance::trying(config.clone());
+    until("it is refused", || matches!(stranger.events.lock()[..], [BusEvent::Lost { .. }]));
+    config.tls = Some(RedisTls { ca: Some(own.cert.pem().into_bytes()), ..RedisTls::default() });
+    let (one, other) = (Instance::trying(config.clone()), Instance::trying(config));
+    one.until_ready();
+    other.until_ready();
+    let mut member = other.member("room");
+    one.publish("room", "in secret");
+    assert_eq!(member.text(), "in secret");
+    std::fs::remove_dir_all(directory).unwrap();
 }

@@ -6,6 +6,7 @@ use std::{
     net::{TcpListener, TcpStream},
     path::PathBuf,
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
@@ -25,25 +26,83 @@ impl Redis {
     }
 
     pub fn with(arguments: &[&str]) -> Self {
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let directory = std::env::temp_dir().join(format!("wsbroker-redis-{}-{port}", std::process::id()));
-        std::fs::create_dir_all(&directory).unwrap();
+        let port = free_port();
+        let directory = directory(port);
         let arguments = arguments.iter().map(|argument| (*argument).into()).collect();
         let mut redis = Self { port, directory, arguments, child: None };
         redis.run();
         redis
     }
 
+    /// With a second port for encrypted connections.
+    pub fn with_tls(certificate: &str, key: &str) -> Self {
+        let port = free_port().to_string();
+        Self::with(&[
+            "--tls-port",
+            &port,
+            "--tls-cert-file",
+            certificate,
+            "--tls-key-file",
+            key,
+            "--tls-auth-clients",
+            "no",
+        ])
+    }
+
+    pub fn tls_port(&self) -> u16 {
+        self.arguments[1].parse().unwrap()
+    }
+
+    /// Three masters with a replica each.
+    pub fn cluster() -> Vec<Self> {
+        let arguments =
+            ["--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--cluster-config-file", "nodes.conf"];
+        let nodes: Vec<Self> = (0..6).map(|_| Self::with(&arguments)).collect();
+        let created = Command::new("redis-cli")
+            .args(["--cluster", "create"])
+            .args(nodes.iter().map(|node| format!("127.0.0.1:{}", node.port)))
+            .args(["--cluster-replicas", "1", "--cluster-yes"])
+            .output()
+            .unwrap();
+        assert!(created.status.success(), "{}", String::from_utf8_lossy(&created.stdout));
+        for node in &nodes {
+            until("the cluster is complete", || {
+                let replication = node.answers(&["INFO", "replication"]);
+                // A replica that was never in step is not made a master.
+                (replication.contains("role:master") || replication.contains("master_link_status:up"))
+                    && node.answers(&["CLUSTER", "INFO"]).contains("cluster_state:ok")
+                    && node.answers(&["CLUSTER", "NODES"]).matches("slave ").count() == 3
+            });
+        }
+        nodes
+    }
+
+    /// Watches this server under that name, with a quorum of one.
+    pub fn sentinel(&self, name: &str) -> Self {
+        let port = free_port();
+        let directory = directory(port);
+        let config = format!(
+            "port {port}\nbind 127.0.0.1\nsentinel monitor {name} 127.0.0.1 {} 1\n\
+             sentinel down-after-milliseconds {name} 500\nsentinel failover-timeout {name} 2000\n",
+            self.port
+        );
+        std::fs::write(directory.join("sentinel.conf"), config).unwrap();
+        let mut sentinel =
+            Self { port, directory, arguments: vec!["sentinel.conf".into(), "--sentinel".into()], child: None };
+        sentinel.begin(Command::new("redis-server"));
+        sentinel
+    }
+
     /// Starts it, again.
     pub fn run(&mut self) {
-        let child = Command::new("redis-server")
-            .args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"])
-            .args(&self.arguments)
-            .current_dir(&self.directory)
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        self.child = Some(child);
+        let mut command = Command::new("redis-server");
+        command.args(["--port", &self.port.to_string(), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+        self.begin(command);
+    }
+
+    fn begin(&mut self, mut command: Command) {
+        command.args(&self.arguments).current_dir(&self.directory).stdout(Stdio::null());
+        self.child = Some(command.spawn().unwrap());
         until("redis-server listens", || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
     }
 
@@ -80,6 +139,12 @@ impl Redis {
         answer
     }
 
+    /// As [`ask`](Self::ask), in text.
+    pub fn answers(&self, words: &[&str]) -> String {
+        let words: Vec<&[u8]> = words.iter().map(|word| word.as_bytes()).collect();
+        String::from_utf8_lossy(&self.ask(&words)).into_owned()
+    }
+
     /// The channels somebody listens to.
     pub fn channels(&self) -> Vec<String> {
         let answer = String::from_utf8(self.ask(&[b"PUBSUB", b"CHANNELS"])).unwrap();
@@ -91,6 +156,23 @@ impl Redis {
         names.sort();
         names
     }
+}
+
+/// Below the ports that the system gives out, and with room for a cluster node's second one, ten thousand above.
+fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let port = 12_000 + (std::process::id() % 400) as u16 * 20 + NEXT.fetch_add(1, Ordering::SeqCst);
+        if TcpListener::bind(("127.0.0.1", port)).is_ok() && TcpListener::bind(("127.0.0.1", port + 10_000)).is_ok() {
+            return port;
+        }
+    }
+}
+
+fn directory(port: u16) -> PathBuf {
+    let directory = std::env::temp_dir().join(format!("wsbroker-redis-{}-{port}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    directory
 }
 
 impl Drop for Redis {

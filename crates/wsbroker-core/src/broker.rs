@@ -15,7 +15,7 @@ use tokio::runtime::{Handle, Runtime};
 use wsbroker_proto::CloseCode;
 
 use crate::{
-    cluster::{Bus, BusListener, BusStats},
+    cluster::{Bus, BusListener, BusStats, ClusterCount},
     config::{ClusterConfig, Config, ListenerConfig},
     cork::Cork,
     dispatch::{Dispatch, WorkerEntry},
@@ -337,6 +337,14 @@ impl Broker {
         match self.inner().channels.bus().map(Arc::clone) {
             Some(bus) => bus.listening(channel).await,
             None => false,
+        }
+    }
+
+    /// Subscribers of a channel on all instances, as far as they answer within `limit`.
+    pub async fn cluster_count(&self, channel: &[u8], limit: Duration) -> ClusterCount {
+        match self.inner().channels.bus().map(Arc::clone) {
+            Some(bus) => bus.count(channel, limit).await,
+            None => ClusterCount { count: self.subscriber_count(channel) as u64, missing: Vec::new() },
         }
     }
 

@@ -2,9 +2,14 @@
 //!
 //! | bytes | |
 //! | --- | --- |
-//! | 1 | version in the upper four bits (1), kind in the lower: 0 messages, 1 close |
+//! | 1 | version in the upper four bits (1), kind in the lower: 0 messages, 1 close, 2 hello, 3 farewell, 4 question, 5 answer |
 //! | 8 | the instance that sent it, big-endian |
-//! | varint | epoch of its counter for this channel |
+//!
+//! The first two are of a channel, and go on with
+//!
+//! | bytes | |
+//! | --- | --- |
+//! | varint | epoch of the sender's counter for this channel |
 //! | varint | number of the first message |
 //!
 //! Behind that, for each message: a varint of its length times two, plus one for binary, and the payload. A close has the code (2 bytes, big-endian)
@@ -20,6 +25,11 @@ const CLOSE: u8 = 1;
 pub(super) const MAX_HEAD: usize = 1 + 8 + 10 + 10;
 /// Bytes in front of a message's payload, at most.
 pub(super) const MAX_PREFIX: usize = 10;
+
+const HELLO: u8 = 2;
+const FAREWELL: u8 = 3;
+const QUESTION: u8 = 4;
+const ANSWER: u8 = 5;
 
 /// One run of a broker on the bus: random, so that one that restarts is another.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -38,6 +48,20 @@ pub(super) struct Head {
 pub(super) enum Envelope<'a> {
     Messages(Head, Messages<'a>),
     Close(Head, CloseCode, &'a str),
+    Note(InstanceId, Note<'a>),
+}
+
+/// What instances tell each other about themselves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Note<'a> {
+    /// It is there, and what it is called.
+    Hello(&'a str),
+    /// It ends.
+    Farewell,
+    /// How many subscribers does this channel have there? With a number for the answer.
+    Question(u64, &'a [u8]),
+    /// So many.
+    Answer(u64, u64),
 }
 
 /// Why bytes are no envelope.
@@ -76,6 +100,32 @@ impl Head {
     }
 }
 
+impl Note<'_> {
+    /// A whole envelope.
+    pub(super) fn write(self, instance: InstanceId, out: &mut Vec<u8>) {
+        let kind = match self {
+            Self::Hello(_) => HELLO,
+            Self::Farewell => FAREWELL,
+            Self::Question(..) => QUESTION,
+            Self::Answer(..) => ANSWER,
+        };
+        out.push(VERSION << 4 | kind);
+        out.extend_from_slice(&instance.0.to_be_bytes());
+        match self {
+            Self::Hello(name) => out.extend_from_slice(name.as_bytes()),
+            Self::Farewell => {}
+            Self::Question(number, channel) => {
+                write_varint(number, out);
+                out.extend_from_slice(channel);
+            }
+            Self::Answer(number, count) => {
+                write_varint(number, out);
+                write_varint(count, out);
+            }
+        }
+    }
+}
+
 /// Appends a message to an envelope that was begun.
 pub(super) fn write_message(kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
     write_varint((payload.len() as u64) << 1 | u64::from(kind == MessageKind::Binary), out);
@@ -93,6 +143,20 @@ impl<'a> Envelope<'a> {
         let (instance, rest) = input.split_first_chunk().ok_or(EnvelopeError::Damaged)?;
         *input = rest;
         let instance = InstanceId(u64::from_be_bytes(*instance));
+        let note = match kind {
+            HELLO => Note::Hello(std::str::from_utf8(input).map_err(|_| EnvelopeError::Damaged)?),
+            FAREWELL => Note::Farewell,
+            QUESTION => Note::Question(take_varint(input)?, input),
+            ANSWER => Note::Answer(take_varint(input)?, take_varint(input)?),
+            _ => return Self::read_numbered(kind, instance, input),
+        };
+        Ok(Self::Note(instance, note))
+    }
+
+    fn read_numbered(kind: u8, instance: InstanceId, input: &mut &'a [u8]) -> Result<Self, EnvelopeError> {
+        if kind != MESSAGES && kind != CLOSE {
+            return Err(EnvelopeError::Unknown);
+        }
         let head = Head { instance, epoch: take_varint(input)?, first: take_varint(input)? };
         match kind {
             MESSAGES => {
@@ -103,13 +167,12 @@ impl<'a> Envelope<'a> {
                 }
                 Ok(Self::Messages(head, messages))
             }
-            CLOSE => {
+            _ => {
                 let (code, reason) = input.split_first_chunk().ok_or(EnvelopeError::Damaged)?;
                 let code = CloseCode::new(u16::from_be_bytes(*code)).ok_or(EnvelopeError::Damaged)?;
                 let reason = std::str::from_utf8(reason).map_err(|_| EnvelopeError::Damaged)?;
                 Ok(Self::Close(head, code, reason))
             }
-            _ => Err(EnvelopeError::Unknown),
         }
     }
 }
@@ -192,6 +255,15 @@ mod tests {
         let mut out = Vec::new();
         HEAD.write_close(CloseCode::RESTART, "moved", &mut out);
         assert_eq!(Envelope::read(&out), Ok(Envelope::Close(HEAD, CloseCode::RESTART, "moved")));
+    }
+
+    #[test]
+    fn notes_are_read_as_they_were_written() {
+        for note in [Note::Hello("north"), Note::Farewell, Note::Question(7, b"room"), Note::Answer(7, 1 << 40)] {
+            let mut out = Vec::new();
+            note.write(HEAD.instance, &mut out);
+            assert_eq!(Envelope::read(&out), Ok(Envelope::Note(HEAD.instance, note)));
+        }
     }
 
     #[test]

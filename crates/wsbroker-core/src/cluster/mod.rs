@@ -1,8 +1,8 @@
 //! Many instances, one channel space: a publish goes broker, bus, brokers, sockets.
 //!
 //! [`outgoing`] numbers what this instance publishes and lets it wait for the bus; [`interest`] knows which channels it has to listen to;
-//! [`incoming`] tells what is missing of what others published; [`envelope`] is what travels. None of them does any I/O. [`link`] is Redis, and
-//! [`session`] moves things between them on a thread of its own, so that neither a shard nor an upgrade ever waits for Redis.
+//! [`incoming`] tells what is missing of what others published; [`members`] knows the other instances; [`envelope`] is what travels. None of them
+//! does any I/O. [`link`] is Redis, and [`session`] moves things between them on a thread of its own, so that neither a shard nor an upgrade ever waits for Redis.
 //!
 //! Local subscribers are served by whoever publishes, whatever Redis does. While the bus is lost messages are numbered and dropped, not kept:
 //! receivers see the gap once a later one arrives.
@@ -13,26 +13,31 @@ use std::{
         Arc, Weak,
         atomic::{AtomicU64, Ordering},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
 use parking_lot::Mutex;
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::timeout,
+};
 use wsbroker_proto::{CloseCode, MessageKind};
 
 mod envelope;
 mod incoming;
 mod interest;
 mod link;
+mod members;
 mod outgoing;
 mod session;
 
 use self::{
-    envelope::{Envelope, InstanceId},
+    envelope::{Envelope, InstanceId, Note},
     incoming::Incoming,
     interest::Interest,
     link::Listener,
+    members::Members,
     outgoing::{Outgoing, Queued},
 };
 use crate::{broker::Inner, config::ClusterConfig, cork::Cork};
@@ -77,6 +82,8 @@ pub enum BusState {
 pub struct BusStats {
     /// Where it stands.
     pub state: BusState,
+    /// Other instances that were heard of lately.
+    pub instances: usize,
     /// Channels listened to.
     pub channels: usize,
     /// Messages handed to Redis.
@@ -97,6 +104,15 @@ pub struct BusStats {
     pub waiting: usize,
 }
 
+/// Subscribers of a channel on all instances.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct ClusterCount {
+    /// On this instance and on those that have answered.
+    pub count: u64,
+    /// Instances that have not answered in time, by their [`instance_id`](ClusterConfig::instance_id).
+    pub missing: Vec<String>,
+}
+
 /// Who is told of [`BusEvent`]s. Called on the bus's thread: must not block.
 pub type BusListener = Arc<dyn Fn(BusEvent) + Send + Sync>;
 
@@ -109,6 +125,7 @@ pub(crate) struct Bus {
     outgoing: Outgoing,
     interest: Interest,
     incoming: Mutex<Incoming>,
+    members: Members,
     /// Something waits to be published.
     publish: Notify,
     /// Channels have to be looked at.
@@ -144,6 +161,7 @@ impl Bus {
             outgoing: Outgoing::new(instance, config.max_outgoing),
             interest: Interest::default(),
             incoming: Mutex::default(),
+            members: Members::default(),
             publish: Notify::new(),
             look: Notify::new(),
             arrived: Notify::new(),
@@ -207,6 +225,7 @@ impl Bus {
         let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         BusStats {
             state: *self.state.borrow(),
+            instances: self.members.len(),
             channels: self.interest.len(),
             published: number(&self.published),
             dropped: self.outgoing.dropped(),
@@ -216,6 +235,68 @@ impl Bus {
             invalid: number(&self.invalid),
             losses: number(&self.losses),
             waiting: self.outgoing.bytes(),
+        }
+    }
+
+    /// Asks every instance for its subscribers of the channel.
+    pub(crate) async fn count(&self, channel: &[u8], limit: Duration) -> ClusterCount {
+        let here = self.subscribers(channel);
+        let (number, answers) = self.members.ask();
+        self.note(&self.everybody(), Note::Question(number, channel));
+        // Fails after the limit, or if the bus is lost and nobody hears the question.
+        let _ = timeout(limit, answers).await;
+        let (elsewhere, missing) = self.members.end(number);
+        ClusterCount { count: here.saturating_add(elsewhere), missing }
+    }
+
+    fn subscribers(&self, channel: &[u8]) -> u64 {
+        let broker = self.broker.upgrade();
+        broker.and_then(|broker| broker.channels.get(channel)).map_or(0, |channel| channel.count() as u64)
+    }
+
+    fn note(&self, on_bus: &[u8], note: Note<'_>) {
+        let mut envelope = Vec::new();
+        note.write(self.instance, &mut envelope);
+        if self.outgoing.note(on_bus, envelope) == Queued::First {
+            self.publish.notify_one();
+        }
+    }
+
+    /// Where all instances listen.
+    fn everybody(&self) -> Vec<u8> {
+        format!("{}!all", self.config.prefix).into_bytes()
+    }
+
+    /// Where one listens.
+    fn inbox(&self, instance: InstanceId) -> Vec<u8> {
+        format!("{}!{:016x}", self.config.prefix, instance.0).into_bytes()
+    }
+
+    fn name(&self) -> String {
+        self.config.instance_id.clone().unwrap_or_else(|| format!("{:016x}", self.instance.0))
+    }
+
+    fn take_note(&self, payload: &[u8]) {
+        let Ok(Envelope::Note(instance, note)) = Envelope::read(payload) else {
+            self.invalid.fetch_add(1, Ordering::Relaxed);
+            return;
+        };
+        if instance == self.instance {
+            return;
+        }
+        match note {
+            Note::Hello(name) => {
+                // It may be as new to it that we are there.
+                if self.members.hello(instance, name, Instant::now()) {
+                    self.note(&self.inbox(instance), Note::Hello(&self.name()));
+                }
+            }
+            Note::Farewell => self.members.farewell(instance),
+            Note::Question(number, channel) => {
+                let count = self.subscribers(channel);
+                self.note(&self.inbox(instance), Note::Answer(number, count));
+            }
+            Note::Answer(number, count) => self.members.answer(instance, number, count),
         }
     }
 
@@ -240,6 +321,7 @@ impl Bus {
         let (head, count) = match &envelope {
             Envelope::Messages(head, messages) => (*head, messages.count() as u64),
             Envelope::Close(head, ..) => (*head, 1),
+            Envelope::Note(..) => return,
         };
         if head.instance == self.instance {
             return;
@@ -266,6 +348,7 @@ impl Bus {
             Envelope::Close(_, code, reason) => {
                 cork.close_channel(channel, code, reason);
             }
+            Envelope::Note(..) => {}
         }
         // Once everything that has come together is in it.
         self.arrived.notify_one();
@@ -282,6 +365,9 @@ impl Listener for Ear {
     fn message(&self, channel: &[u8], payload: &[u8]) {
         if let Some(channel) = channel.strip_prefix(&*self.bus.prefix) {
             self.bus.take_envelope(channel, payload);
+        } else {
+            // Nothing else was subscribed to.
+            self.bus.take_note(payload);
         }
     }
 

@@ -22,7 +22,10 @@ pub(super) type Name = Arc<[u8]>;
 /// An envelope with the channel it goes to.
 #[derive(Debug, Eq, PartialEq)]
 pub(super) struct Parcel {
+    /// A channel of the application's; its name on the bus has the prefix of these.
     pub(super) channel: Name,
+    /// It is none of the application's, but named already as it is on the bus.
+    pub(super) is_note: bool,
     pub(super) envelope: Vec<u8>,
     /// Messages in it.
     pub(super) messages: u64,
@@ -137,7 +140,19 @@ impl Outgoing {
             state.open.retain(|open| *open != name);
             state.full.push_back(waiting);
         }
-        state.full.push_back(Parcel { channel: name, envelope: bytes, messages: 1 });
+        state.full.push_back(Parcel { channel: name, is_note: false, envelope: bytes, messages: 1 });
+        if first { Queued::First } else { Queued::Yes }
+    }
+
+    /// Lets a note to instances wait. It has no number, and nobody misses it.
+    pub(super) fn note(&self, on_bus: &[u8], envelope: Vec<u8>) -> Queued {
+        let mut state = self.state.lock();
+        if !state.has_room(envelope.len(), self.limit) {
+            return Queued::Dropped;
+        }
+        let first = state.is_empty();
+        state.bytes += envelope.len() + OVERHEAD;
+        state.full.push_back(Parcel { channel: on_bus.into(), is_note: true, envelope, messages: 0 });
         if first { Queued::First } else { Queued::Yes }
     }
 
@@ -238,6 +253,7 @@ impl Line {
         }
         Some(Parcel {
             channel: Arc::clone(name),
+            is_note: false,
             envelope: std::mem::take(&mut self.envelope),
             messages: std::mem::take(&mut self.messages),
         })
@@ -265,6 +281,7 @@ mod tests {
                     assert_eq!(payloads.len() as u64, parcel.messages);
                     (text(&parcel.channel), head.first, payloads)
                 }
+                Envelope::Note(..) => panic!("no note was sent"),
                 Envelope::Close(head, code, reason) => {
                     (text(&parcel.channel), head.first, vec![format!("close {} {reason}", code.get())])
                 }
@@ -345,7 +362,7 @@ mod tests {
         say(&outgoing, "a", "1");
         let epoch = |parcels: Vec<Parcel>| match Envelope::read(&parcels[0].envelope).unwrap() {
             Envelope::Messages(head, _) => (head.epoch, head.first),
-            Envelope::Close(..) => panic!("no close was sent"),
+            other => panic!("{other:?}"),
         };
         outgoing.expire(Instant::now());
         assert_eq!(epoch(outgoing.take()), (1, 1), "what waits is kept");

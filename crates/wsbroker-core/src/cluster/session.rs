@@ -20,8 +20,10 @@ use tokio::{
 
 use super::{
     Bus, BusEvent, BusState, Ear,
+    envelope::Note,
     interest::Changes,
     link::{Link, LinkError},
+    members,
     outgoing::Name,
 };
 
@@ -119,7 +121,7 @@ async fn session(bus: &Bus, link: &Link, disconnected: &Notify) -> End {
     let mut pinging: Option<BoxFuture<'_, Result<(), LinkError>>> = None;
     let mut ping = interval(PING.0);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut expired = Instant::now();
+    let (mut expired, mut greeted) = (Instant::now(), Instant::now());
     let mut told = (Instant::now(), bus.outgoing.dropped());
     loop {
         let due = bus.interest.next_due();
@@ -127,6 +129,7 @@ async fn session(bus: &Bus, link: &Link, disconnected: &Notify) -> End {
             biased;
             _ = stop.wait_for(|stop| *stop) => {
                 let last = async {
+                    bus.note(&bus.everybody(), Note::Farewell);
                     while publishing.next().await.is_some() {}
                     link.publish(bus.take_parcels()).await
                 };
@@ -166,6 +169,13 @@ async fn session(bus: &Bus, link: &Link, disconnected: &Notify) -> End {
                 if pinging.is_none() {
                     pinging = Some(link.ping(PING.1).boxed());
                 }
+                if greeted.elapsed() >= members::HELLO {
+                    greeted = Instant::now();
+                    bus.note(&bus.everybody(), Note::Hello(&bus.name()));
+                    if let Some(before) = greeted.checked_sub(members::SILENCE) {
+                        bus.members.expire(before);
+                    }
+                }
                 if expired.elapsed() > EXPIRY / 10 {
                     expired = Instant::now();
                     bus.expire(expired);
@@ -185,6 +195,7 @@ async fn session(bus: &Bus, link: &Link, disconnected: &Notify) -> End {
 
 /// Listens to everything again, and lets messages leave.
 async fn begin(bus: &Bus, link: &Link) -> Result<(), LinkError> {
+    link.subscribe(vec![bus.everybody(), bus.inbox(bus.instance)]).await?;
     let names = bus.interest.lost();
     bus.subscribe(link, names).await?;
     // Joined while that took its time.
@@ -193,6 +204,7 @@ async fn begin(bus: &Bus, link: &Link) -> Result<(), LinkError> {
     bus.outgoing.open();
     bus.state.send_replace(BusState::Ready);
     bus.tell(BusEvent::Ready);
+    bus.note(&bus.everybody(), Note::Hello(&bus.name()));
     bus.look.notify_one();
     Ok(())
 }
@@ -237,7 +249,9 @@ impl Bus {
     fn take_parcels(&self) -> Vec<super::outgoing::Parcel> {
         let mut parcels = self.outgoing.take();
         for parcel in &mut parcels {
-            parcel.channel = self.on_bus(&parcel.channel).into();
+            if !parcel.is_note {
+                parcel.channel = self.on_bus(&parcel.channel).into();
+            }
         }
         parcels
     }

@@ -15,8 +15,8 @@ use common::{Client, DEADLINE, Got, Seen, TestWorker, listen, until};
 use parking_lot::Mutex;
 use redis::Redis;
 use wsbroker_core::{
-    Broker, BusEvent, BusState, ClusterConfig, Config, Handlers, Listener, MessageKind, RedisConfig, RedisServers,
-    RedisTls, SocketLimits,
+    Broker, BusEvent, BusState, ClusterConfig, ClusterCount, Config, Handlers, Listener, MessageKind, RedisConfig,
+    RedisServers, RedisTls, SocketLimits,
 };
 
 /// A broker on a bus, with a worker that subscribes clients as they ask: the text `+room` joins, `-room` leaves and is answered by `ok`.
@@ -137,14 +137,14 @@ fn an_instance_listens_to_what_it_has_subscribers_for_and_to_nothing_else() {
     let (one, other) = (Instance::on(&redis), Instance::on(&redis));
     let mut member = one.member("a");
     let _second = one.member("b");
-    assert_eq!(redis.channels(), ["wsbroker:a", "wsbroker:b"]);
+    assert_eq!(redis.channels(), ["a", "b"]);
     other.publish("elsewhere", "nobody hears this");
     other.publish("a", "hello");
     assert_eq!(member.text(), "hello");
     assert_eq!(one.broker.bus_stats().unwrap().received, 1);
     member.send(b"-a");
     assert_eq!(member.text(), "ok");
-    until("the channel is let go", || redis.channels() == ["wsbroker:b"]);
+    until("the channel is let go", || redis.channels() == ["b"]);
 }
 
 #[test]
@@ -342,4 +342,81 @@ fn redis_is_reached_through_tls_and_an_unknown_certificate_is_refused() {
     one.publish("room", "in secret");
     assert_eq!(member.text(), "in secret");
     std::fs::remove_dir_all(directory).unwrap();
+}
+
+#[test]
+fn subscribers_are_counted_on_all_instances_and_who_does_not_answer_is_named() {
+    let redis = Redis::start();
+    let named = |name: &str| {
+        let mut config = ClusterConfig::new(RedisConfig::from_url(&redis.url()).unwrap());
+        config.instance_id = Some(name.into());
+        let instance = Instance::with(config);
+        instance.until_ready();
+        instance
+    };
+    let (one, two) = (named("one"), named("two"));
+    let _members = [one.member("room"), two.member("room"), two.member("room")];
+    let others = |instance: &Instance| instance.broker.bus_stats().unwrap().instances;
+    until("they know each other", || others(&one) == 1 && others(&two) == 1);
+    let count = |limit| wait(&one.broker, one.broker.cluster_count(b"room", limit));
+    assert_eq!(count(DEADLINE), ClusterCount { count: 3, missing: vec![] });
+    // A third that says hello and then nothing.
+    redis.ask(&[b"PUBLISH", b"wsbroker!all", b"\x12\0\0\0\0\0\0\0\x09three"]);
+    until("it is known", || others(&one) == 2);
+    assert_eq!(count(Duration::from_millis(300)), ClusterCount { count: 3, missing: vec!["three".into()] });
+    redis.ask(&[b"PUBLISH", b"wsbroker!all", b"\x13\0\0\0\0\0\0\0\x09"]);
+    until("it has gone", || others(&one) == 1);
+    drop(two);
+    until("so has the other", || others(&one) == 0);
+    assert_eq!(count(DEADLINE), ClusterCount { count: 1, missing: vec![] });
+}
+
+/// Redis cuts off who reads too slowly; here it does so at once.
+#[test]
+fn what_is_lost_when_redis_cuts_a_laggard_off_is_told() {
+    let redis = Redis::with(&["--client-output-buffer-limit", "pubsub 64kb 0 0"]);
+    let (one, other) = (Instance::on(&redis), Instance::on(&redis));
+    let mut member = other.member("room");
+    let large = "x".repeat(1 << 20);
+    one.publish("room", &large);
+    until("it is cut off", || other.broker.bus_stats().unwrap().losses == 1);
+    other.until_ready();
+    one.publish("room", "small");
+    assert_eq!(member.text(), "small");
+    // The first that it hears of this instance shows nothing; the next loss does.
+    one.publish("room", &large);
+    until("it is cut off again", || other.broker.bus_stats().unwrap().losses == 2);
+    other.until_ready();
+    one.publish("room", "small");
+    assert_eq!(member.text(), "small");
+    assert_eq!(other.gaps(), 1);
+}
+
+#[test]
+fn more_than_may_wait_is_dropped_and_known_to_be() {
+    let redis = Redis::start();
+    let mut config = ClusterConfig::new(RedisConfig::from_url(&redis.url()).unwrap());
+    config.max_outgoing = 100_000;
+    let (one, other) = (Instance::with(config), Instance::on(&redis));
+    one.until_ready();
+    let mut member = other.member("room");
+    one.publish("room", "first");
+    assert_eq!(member.text(), "first");
+    redis.signal("-STOP");
+    let message = "x".repeat(1000);
+    for _ in 0..2000 {
+        one.publish("room", &message);
+    }
+    assert!(one.broker.bus_stats().unwrap().waiting <= 110_000);
+    redis.signal("-CONT");
+    one.publish("room", "last");
+    let mut arrived = 0;
+    while member.text() != "last" {
+        arrived += 1;
+        one.publish("room", "last");
+    }
+    let dropped = one.broker.bus_stats().unwrap().dropped;
+    assert!(dropped > 1000, "{dropped}");
+    assert!(arrived + dropped >= 2000, "{arrived} {dropped}");
+    assert_eq!(other.gaps(), dropped);
 }

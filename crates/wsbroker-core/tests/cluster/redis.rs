@@ -145,14 +145,11 @@ impl Redis {
         String::from_utf8_lossy(&self.ask(&words)).into_owned()
     }
 
-    /// The channels somebody listens to.
+    /// The application's channels that somebody listens to.
     pub fn channels(&self) -> Vec<String> {
-        let answer = String::from_utf8(self.ask(&[b"PUBSUB", b"CHANNELS"])).unwrap();
-        let mut names: Vec<String> = answer
-            .split("\r\n")
-            .filter(|line| !line.is_empty() && !line.starts_with(['*', '$']))
-            .map(Into::into)
-            .collect();
+        let answer = self.answers(&["PUBSUB", "CHANNELS", "wsbroker:*"]);
+        let mut names: Vec<String> =
+            answer.split("\r\n").filter_map(|line| line.strip_prefix("wsbroker:")).map(Into::into).collect();
         names.sort();
         names
     }

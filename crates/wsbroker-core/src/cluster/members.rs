@@ -1,0 +1,177 @@
+//! Who else is on the bus, and what was asked of all of them.
+
+use std::time::{Duration, Instant};
+
+use parking_lot::Mutex;
+use rustc_hash::FxHashMap;
+use tokio::sync::oneshot;
+
+use super::envelope::InstanceId;
+
+/// How often an instance says that it is there.
+pub(super) const HELLO: Duration = Duration::from_secs(5);
+/// After so long without a word it is taken for gone.
+pub(super) const SILENCE: Duration = Duration::from_secs(16);
+/// Instances that are remembered: whoever can publish on the bus could make some up.
+const MAX: usize = 4096;
+/// Bytes of a name that are kept.
+const MAX_NAME: usize = 256;
+
+/// The other instances.
+#[derive(Debug, Default)]
+pub(super) struct Members(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    members: FxHashMap<InstanceId, Member>,
+    questions: FxHashMap<u64, Question>,
+    last: u64,
+}
+
+#[derive(Debug)]
+struct Member {
+    name: Box<str>,
+    seen: Instant,
+}
+
+/// A question that waits for answers.
+#[derive(Debug)]
+struct Question {
+    open: Vec<InstanceId>,
+    count: u64,
+    done: Option<oneshot::Sender<()>>,
+}
+
+impl Members {
+    /// One is there. True when it was not known.
+    pub(super) fn hello(&self, instance: InstanceId, name: &str, now: Instant) -> bool {
+        let mut state = self.0.lock();
+        if let Some(member) = state.members.get_mut(&instance) {
+            member.seen = now;
+            return false;
+        }
+        if state.members.len() >= MAX {
+            return false;
+        }
+        let name = name.char_indices().take_while(|(at, _)| *at < MAX_NAME).map(|(_, char)| char).collect();
+        state.members.insert(instance, Member { name, seen: now });
+        true
+    }
+
+    /// One has ended: no answer is awaited from it any more.
+    pub(super) fn farewell(&self, instance: InstanceId) {
+        let mut state = self.0.lock();
+        state.members.remove(&instance);
+        for question in state.questions.values_mut() {
+            question.settle(instance);
+        }
+    }
+
+    /// Forgets who has not been heard of since.
+    pub(super) fn expire(&self, before: Instant) {
+        let state = self.0.lock();
+        let silent: Vec<_> =
+            state.members.iter().filter(|(_, member)| member.seen < before).map(|(id, _)| *id).collect();
+        drop(state);
+        silent.into_iter().for_each(|instance| self.farewell(instance));
+    }
+
+    /// How many others there are.
+    pub(super) fn len(&self) -> usize {
+        self.0.lock().members.len()
+    }
+
+    /// Begins a question to all. What it gives resolves when all have answered.
+    pub(super) fn ask(&self) -> (u64, oneshot::Receiver<()>) {
+        let (sender, receiver) = oneshot::channel();
+        let mut state = self.0.lock();
+        state.last += 1;
+        let number = state.last;
+        let mut question = Question { open: state.members.keys().copied().collect(), count: 0, done: Some(sender) };
+        question.settle(InstanceId(0));
+        state.questions.insert(number, question);
+        (number, receiver)
+    }
+
+    /// One has answered.
+    pub(super) fn answer(&self, instance: InstanceId, number: u64, count: u64) {
+        let mut state = self.0.lock();
+        if let Some(question) = state.questions.get_mut(&number)
+            && question.open.contains(&instance)
+        {
+            question.count = question.count.saturating_add(count);
+            question.settle(instance);
+        }
+    }
+
+    /// Ends a question: the sum of the answers, and the names of those who have not given one.
+    pub(super) fn end(&self, number: u64) -> (u64, Vec<String>) {
+        let mut state = self.0.lock();
+        let Some(question) = state.questions.remove(&number) else { return (0, Vec::new()) };
+        let name = |instance: &InstanceId| state.members.get(instance).map(|member| member.name.to_string());
+        (question.count, question.open.iter().filter_map(name).collect())
+    }
+}
+
+impl Question {
+    fn settle(&mut self, instance: InstanceId) {
+        self.open.retain(|open| *open != instance);
+        if self.open.is_empty()
+            && let Some(done) = self.done.take()
+        {
+            // Whoever asked may have given up.
+            let _ = done.send(());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_question_ends_when_all_have_answered_or_gone() {
+        let members = Members::default();
+        let now = Instant::now();
+        for (id, name) in [(1, "a"), (2, "b"), (3, "c")] {
+            assert!(members.hello(InstanceId(id), name, now));
+        }
+        assert!(!members.hello(InstanceId(1), "a", now), "known already");
+        let (number, mut done) = members.ask();
+        members.answer(InstanceId(1), number, 5);
+        members.answer(InstanceId(1), number, 5);
+        members.answer(InstanceId(9), number, 5);
+        members.answer(InstanceId(2), number + 1, 5);
+        members.answer(InstanceId(2), number, 2);
+        assert!(done.try_recv().is_err());
+        members.farewell(InstanceId(3));
+        assert_eq!(done.try_recv(), Ok(()));
+        assert_eq!(members.end(number), (7, vec![]));
+    }
+
+    #[test]
+    fn who_does_not_answer_is_named() {
+        let members = Members::default();
+        let now = Instant::now();
+        let (number, mut done) = members.ask();
+        assert_eq!(done.try_recv(), Ok(()), "nobody is there");
+        assert_eq!(members.end(number), (0, vec![]));
+        members.hello(InstanceId(1), "a", now);
+        members.hello(InstanceId(2), "b", now + SILENCE);
+        let (number, _done) = members.ask();
+        members.answer(InstanceId(2), number, 3);
+        assert_eq!(members.end(number), (3, vec!["a".to_owned()]));
+        members.expire(now + SILENCE);
+        assert_eq!(members.len(), 1);
+    }
+
+    #[test]
+    fn names_and_their_number_are_bounded() {
+        let members = Members::default();
+        let now = Instant::now();
+        (0..10_000).for_each(|id| drop(members.hello(InstanceId(id), &"ü".repeat(1000), now)));
+        assert_eq!(members.len(), MAX);
+        let (number, _done) = members.ask();
+        assert!(members.end(number).1.iter().all(|name| name.len() <= MAX_NAME + 1));
+    }
+}

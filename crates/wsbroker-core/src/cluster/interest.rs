@@ -73,7 +73,9 @@ impl Interest {
                 (None, false) => {}
             }
         }
-        while let Some((due, name)) = lingering.pop_front_if(|(due, _)| *due <= now) {
+        while lingering.front().is_some_and(|(due, _)| *due <= now)
+            && let Some((due, name)) = lingering.pop_front()
+        {
             // If it was joined since, and left again, a later entry tells.
             let given_up = channels.get(&name).is_some_and(|channel| channel.left == Some(due));
             if given_up && !has_subscribers(&name) {

@@ -26,6 +26,7 @@ mod proxy;
 mod request;
 mod response;
 mod socket;
+mod tls;
 #[cfg(unix)]
 mod unix;
 mod upgrade;

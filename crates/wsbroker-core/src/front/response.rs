@@ -33,6 +33,7 @@ impl Refusal {
     pub(super) const TOO_MANY_HEADERS: Self = Self::new(431, RejectCause::HeaderSize, "too many headers");
     pub(super) const ORIGIN: Self =
         Self::new(403, RejectCause::Origin, "pages of this origin may not open connections here");
+    pub(super) const ENCRYPTED: Self = Self::new(400, RejectCause::Tls, "this port speaks TLS: use wss:// or https://");
     pub(super) const NOT_FOUND: Self = Self::new(404, RejectCause::NotFound, "nothing is served on this path");
     pub(super) const NOT_SERVED: Self = Self::new(503, RejectCause::NotServed, "this path is not served at the moment");
     pub(super) const FULL: Self = Self::new(503, RejectCause::MaxConnections, "there are too many connections");

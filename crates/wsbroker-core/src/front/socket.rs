@@ -17,7 +17,7 @@ use tokio::{
 
 #[cfg(unix)]
 use super::unix::{self, SocketFile};
-use crate::shard::Stream;
+use crate::{event::OpenRequest, shard::Stream};
 
 /// Connections that the kernel keeps for us between two accepts. A reconnect storm after a restart comes at once.
 pub(super) const BACKLOG: i32 = 4096;
@@ -134,6 +134,9 @@ fn share_port(socket: &Socket) -> io::Result<()> {
 pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'static {
     /// Takes the stream out of this runtime. It stays non-blocking.
     fn into_shard(self) -> io::Result<Stream>;
+
+    /// Adds what is known of the client.
+    fn describe(&self, _: &mut OpenRequest) {}
 
     /// What of `interest` is there, as soon as some is.
     fn ready(&self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send;

@@ -19,8 +19,9 @@ use super::{
     request::{HeadBuffer, Request},
     response::{self, Refusal},
     socket::Transport,
+    tls::{self, Encrypted, Failure},
 };
-use crate::{event::Accept, metrics::RejectCause};
+use crate::{event::Accept, metrics::RejectCause, tls::TlsConfig};
 
 /// What is still read after an answer, so that the answer is not lost: a socket closed with unread input is reset, and the peer's kernel then
 /// throws away what it had received.
@@ -52,10 +53,28 @@ pub(super) async fn run<T: Transport>(mut arrival: Arrival, mut stream: T) {
     {
         return turn_out(arrival, stream, out).await;
     }
-    if arrival.address.is_encrypted() {
-        return arrival.reject(RejectCause::Tls);
+    match arrival.address.tls() {
+        None => serve(arrival, stream).await,
+        Some(tls) => encrypt(arrival, stream, &tls).await,
     }
-    serve(arrival, stream).await;
+}
+
+/// Does the handshake of TLS, and goes on behind it.
+async fn encrypt<T: Transport>(arrival: Arrival, mut stream: T, tls: &TlsConfig) {
+    let out = match arrival.step(tls::handshake(&mut stream, tls)).await {
+        Ok(Ok(handshaken)) => return serve(arrival, Encrypted::new(stream, handshaken)).await,
+        Ok(Err(failure)) => {
+            tracing::debug!(%failure, "a TLS handshake failed");
+            match failure {
+                Failure::Gone(_) => Out::Cut(RejectCause::Gone),
+                Failure::Plain => refuse(Refusal::ENCRYPTED, None, false),
+                // The alert has been written.
+                Failure::Refused(_) => Out::Answer(RejectCause::Tls, Vec::new(), None),
+            }
+        }
+        Err(cause) => Out::Cut(cause),
+    };
+    turn_out(arrival, stream, out).await;
 }
 
 /// From the first byte of the request to the hand-over or the end.
@@ -153,7 +172,8 @@ async fn negotiate<T: Transport>(arrival: &mut Arrival, stream: &mut T) -> Resul
     let Some(asking) = broker.front.ask() else { return Err(no(Refusal::BUSY, Some(entered))) };
 
     let offered = protocols.clone();
-    let open = request.into_open(peer.ip_text(), peer.port, protocols);
+    let mut open = request.into_open(peer.ip_text(), peer.port, protocols);
+    stream.describe(&mut open);
     let Some(mut reservation) = Reservation::new(broker, &service.endpoint, open, asking) else {
         return Err(no(Refusal::CLOSING, Some(entered)));
     };

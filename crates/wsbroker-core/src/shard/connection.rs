@@ -264,10 +264,11 @@ impl Connection {
 
     fn written_all(&mut self, ctx: &mut Context) {
         if self.phase == Phase::Lingering && !self.fin_sent {
-            self.fin_sent = true;
-            if let Some(stream) = &self.stream {
-                stream.shutdown_write();
+            if self.stream.as_mut().is_some_and(|stream| !stream.shutdown_write()) {
+                self.blocked = true;
+                return;
             }
+            self.fin_sent = true;
             if self.read_closed {
                 self.die(ctx);
             }

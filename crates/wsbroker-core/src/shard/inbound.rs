@@ -11,12 +11,12 @@ use super::{
     connection::{Connection, Pause, Phase},
     context::Context,
     ending::Ending,
+    stream::Stream,
 };
 use crate::{
     dispatch,
     event::{self, OVERHEAD},
     metrics::CloseCause,
-    sys::SHORT_READ_DRAINS,
     worker::Handlers,
 };
 
@@ -44,11 +44,11 @@ impl Connection {
                     return false;
                 }
                 Ok(count) => {
+                    let drained = stream.is_drained(count, buffer.len());
                     self.seen(ctx);
                     ctx.tally.flow.wire_in += count as u64;
-                    let short = count < buffer.len();
                     self.take(ctx, buffer.get_mut(..count).unwrap_or_default());
-                    if short && SHORT_READ_DRAINS && !self.read_closed {
+                    if drained && !self.read_closed {
                         self.readable = false;
                         return false;
                     }
@@ -61,7 +61,7 @@ impl Connection {
                     }
                     return false;
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => self.count_receive(ctx),
                 Err(_) => {
                     self.readable = false;
                     self.write_dead = true;
@@ -144,8 +144,10 @@ impl Connection {
 
     /// Counts what its unfinished messages hold, in all and here.
     pub(super) fn count_receive(&mut self, ctx: &mut Context) {
-        let now =
-            self.parser.buffered() + self.leftover.capacity() + self.held.as_ref().map_or(0, |held| held.1.capacity());
+        let now = self.parser.buffered()
+            + self.leftover.capacity()
+            + self.held.as_ref().map_or(0, |held| held.1.capacity())
+            + self.stream.as_ref().map_or(0, Stream::received);
         if now != self.receive_held {
             ctx.receive_bytes = (ctx.receive_bytes + now).saturating_sub(self.receive_held);
             self.receive_held = now;

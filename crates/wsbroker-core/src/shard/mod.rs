@@ -18,6 +18,7 @@ mod stream;
 mod subscriptions;
 mod tally;
 mod timers;
+mod tls;
 
 use std::{
     io,

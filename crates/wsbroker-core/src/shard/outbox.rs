@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use wsbroker_proto::{CloseCode, Opcode, write_close, write_frame};
 
-use super::stream::Stream;
+use super::{stream::Stream, tls::Scratch};
 
 /// Up to this size a frame is copied next to its neighbours; a larger one is shared and written with `writev`. A copy of this size
 /// costs a tenth of the system call that it saves.
@@ -27,6 +27,8 @@ pub(super) struct Outbox {
     chunks: VecDeque<Chunk>,
     head: usize,
     len: usize,
+    /// Bytes that the stream has taken and the kernel has not.
+    unsent: usize,
     /// While the kernel takes nothing, of pongs only the newest waits (RFC 6455 §5.5.3 allows that); it goes out when the rest has.
     pong: Option<Box<[u8]>>,
 }
@@ -59,19 +61,22 @@ pub(super) enum Written {
 
 /// Buffers that are between uses, for all connections of a shard.
 #[derive(Debug, Default)]
-pub(super) struct Spare(Vec<Vec<u8>>);
+pub(super) struct Spare {
+    chunks: Vec<Vec<u8>>,
+    scratch: Scratch,
+}
 
 impl Spare {
     fn take(&mut self, room: usize) -> Vec<u8> {
-        let mut buffer = self.0.pop().unwrap_or_default();
+        let mut buffer = self.chunks.pop().unwrap_or_default();
         buffer.reserve(room);
         buffer
     }
 
     fn give(&mut self, mut buffer: Vec<u8>) {
-        if self.0.len() < SPARE_COUNT && buffer.capacity() <= SPARE_MAX {
+        if self.chunks.len() < SPARE_COUNT && buffer.capacity() <= SPARE_MAX {
             buffer.clear();
-            self.0.push(buffer);
+            self.chunks.push(buffer);
         }
     }
 }
@@ -79,11 +84,11 @@ impl Spare {
 impl Outbox {
     /// Bytes that wait, a waiting pong not counted.
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.len + self.unsent
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.len == 0
+        self.len() == 0
     }
 
     /// Appends a whole frame that lies in `arena`.
@@ -177,8 +182,19 @@ impl Outbox {
 
     /// Writes as much as the kernel takes, and adds it to `taken`; [`len`](Self::len) tells what is left.
     pub(super) fn write(&mut self, stream: &mut Stream, spare: &mut Spare, taken: &mut u64) -> Written {
+        let written = self.write_chunks(stream, spare, taken);
+        self.unsent = stream.unsent();
+        written
+    }
+
+    fn write_chunks(&mut self, stream: &mut Stream, spare: &mut Spare, taken: &mut u64) -> Written {
         loop {
             if self.chunks.is_empty() {
+                match stream.flush() {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Written::Blocked,
+                    Err(_) => return Written::Lost,
+                }
                 let Some(pong) = self.pong.take() else { return Written::All };
                 let mut frame = spare.take(pong.len() + 2);
                 write_frame(&mut frame, Opcode::Pong, &pong);
@@ -187,7 +203,7 @@ impl Outbox {
             }
             let result = if self.chunks.len() == 1 {
                 let bytes = self.chunks.front().map_or(&[][..], Chunk::bytes);
-                stream.write(bytes.get(self.head..).unwrap_or_default())
+                stream.write(bytes.get(self.head..).unwrap_or_default(), &mut spare.scratch)
             } else {
                 let mut slices = [IoSlice::new(&[]); SLICES];
                 let mut skip = self.head;
@@ -196,7 +212,7 @@ impl Outbox {
                     skip = 0;
                 }
                 let count = self.chunks.len().min(SLICES);
-                stream.write_vectored(slices.get(..count).unwrap_or_default())
+                stream.write_vectored(slices.get(..count).unwrap_or_default(), &mut spare.scratch)
             };
             match result {
                 Ok(0) => return Written::Lost,

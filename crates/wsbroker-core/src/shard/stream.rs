@@ -1,48 +1,37 @@
-//! The two kinds of stream a shard reads and writes.
+//! The kinds of stream a shard reads and writes.
 
 use std::io::{self, IoSlice, Read, Write};
 
 use mio::{Interest, Registry, Token, event::Source};
 
-/// A connected, non-blocking stream.
+use super::tls::{Scratch, Tls};
+use crate::{sys::SHORT_READ_DRAINS, tls::Session};
+
+/// A connected, non-blocking socket.
 #[derive(Debug)]
-pub(crate) enum Stream {
+pub(crate) enum Socket {
     Tcp(mio::net::TcpStream),
     #[cfg(unix)]
     Unix(mio::net::UnixStream),
 }
 
-impl Stream {
-    /// Takes over a stream that is non-blocking already.
-    pub(crate) fn tcp(stream: std::net::TcpStream) -> Self {
-        Self::Tcp(mio::net::TcpStream::from_std(stream))
-    }
+/// A connection's stream of bytes.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    Plain(Socket),
+    Tls(Box<Tls>),
+}
 
-    /// Takes over a stream that is non-blocking already.
-    #[cfg(unix)]
-    pub(crate) fn unix(stream: std::os::unix::net::UnixStream) -> Self {
-        Self::Unix(mio::net::UnixStream::from_std(stream))
-    }
-
-    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        let interest = Interest::READABLE | Interest::WRITABLE;
+impl Socket {
+    fn source(&mut self) -> &mut dyn Source {
         match self {
-            Self::Tcp(stream) => stream.register(registry, token, interest),
+            Self::Tcp(stream) => stream,
             #[cfg(unix)]
-            Self::Unix(stream) => stream.register(registry, token, interest),
+            Self::Unix(stream) => stream,
         }
     }
 
-    pub(crate) fn deregister(&mut self, registry: &Registry) {
-        // Fails only for a stream that is not registered, and then there is nothing to undo.
-        let _ = match self {
-            Self::Tcp(stream) => stream.deregister(registry),
-            #[cfg(unix)]
-            Self::Unix(stream) => stream.deregister(registry),
-        };
-    }
-
-    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.read(buffer),
             #[cfg(unix)]
@@ -50,7 +39,7 @@ impl Stream {
         }
     }
 
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.write(bytes),
             #[cfg(unix)]
@@ -58,7 +47,7 @@ impl Stream {
         }
     }
 
-    pub(crate) fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+    fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.write_vectored(slices),
             #[cfg(unix)]
@@ -66,13 +55,117 @@ impl Stream {
         }
     }
 
-    /// Says that nothing more will be written; the peer reads what is under way and then the end.
-    pub(crate) fn shutdown_write(&self) {
+    pub(super) fn shutdown_write(&self) {
         // Fails when the peer has gone already, which is what we want to happen.
         let _ = match self {
             Self::Tcp(stream) => stream.shutdown(std::net::Shutdown::Write),
             #[cfg(unix)]
             Self::Unix(stream) => stream.shutdown(std::net::Shutdown::Write),
         };
+    }
+}
+
+impl Stream {
+    /// Takes over a stream that is non-blocking already.
+    pub(crate) fn tcp(stream: std::net::TcpStream) -> Self {
+        Self::Plain(Socket::Tcp(mio::net::TcpStream::from_std(stream)))
+    }
+
+    /// Takes over a stream that is non-blocking already.
+    #[cfg(unix)]
+    pub(crate) fn unix(stream: std::os::unix::net::UnixStream) -> Self {
+        Self::Plain(Socket::Unix(mio::net::UnixStream::from_std(stream)))
+    }
+
+    /// Goes on with a session behind its handshake. `plain` was decrypted and is read first; `ended` tells that nothing comes behind it.
+    pub(crate) fn encrypted(self, session: Session, plain: Vec<u8>, ended: bool) -> Self {
+        match self {
+            Self::Plain(socket) => Self::Tls(Box::new(Tls::new(socket, session, plain, ended))),
+            // There is one handshake, and nobody asks for another.
+            tls @ Self::Tls(_) => tls,
+        }
+    }
+
+    fn socket(&mut self) -> &mut Socket {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(tls) => tls.socket(),
+        }
+    }
+
+    pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
+        registry.register(self.socket().source(), token, Interest::READABLE | Interest::WRITABLE)
+    }
+
+    pub(crate) fn deregister(&mut self, registry: &Registry) {
+        // Fails only for a stream that is not registered, and then there is nothing to undo.
+        let _ = registry.deregister(self.socket().source());
+    }
+
+    /// Reads some. [`Interrupted`](io::ErrorKind::Interrupted) means that something was read, but no bytes for us came of it yet.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.read(buffer),
+            Self::Tls(tls) => tls.read(buffer),
+        }
+    }
+
+    /// Whether the last read, of `count` bytes where there was room for `room`, emptied the stream, so that the next readiness event will
+    /// tell of more.
+    pub(super) fn is_drained(&self, count: usize, room: usize) -> bool {
+        match self {
+            Self::Plain(_) => SHORT_READ_DRAINS && count < room,
+            Self::Tls(tls) => tls.is_drained(),
+        }
+    }
+
+    /// Bytes it holds that were received and not read.
+    pub(super) fn received(&self) -> usize {
+        match self {
+            Self::Plain(_) => 0,
+            Self::Tls(tls) => tls.received(),
+        }
+    }
+
+    /// Bytes it holds that were written and that the kernel has not taken.
+    pub(super) fn unsent(&self) -> usize {
+        match self {
+            Self::Plain(_) => 0,
+            Self::Tls(tls) => tls.unsent(),
+        }
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8], scratch: &mut Scratch) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.write(bytes),
+            Self::Tls(tls) => tls.write(bytes, scratch),
+        }
+    }
+
+    pub(super) fn write_vectored(&mut self, slices: &[IoSlice<'_>], scratch: &mut Scratch) -> io::Result<usize> {
+        match self {
+            Self::Plain(socket) => socket.write_vectored(slices),
+            Self::Tls(tls) => tls.write_vectored(slices, scratch),
+        }
+    }
+
+    /// Writes what it holds.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(_) => Ok(()),
+            Self::Tls(tls) => tls.flush(),
+        }
+    }
+
+    /// Says that nothing more will be written; the peer reads what is under way and then the end. False while the kernel does not take what
+    /// has to be said first.
+    pub(super) fn shutdown_write(&mut self) -> bool {
+        match self {
+            Self::Plain(socket) => {
+                socket.shutdown_write();
+                true
+            }
+            Self::Tls(tls) => tls.shutdown_write(),
+        }
     }
 }

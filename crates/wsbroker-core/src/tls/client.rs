@@ -9,6 +9,15 @@ use rustls::{
     server::danger::{ClientCertVerified, ClientCertVerifier},
 };
 
+/// What is known of a client.
+#[derive(Debug, Default)]
+pub(crate) struct Client {
+    /// DER, if it has one.
+    pub(crate) certificate: Option<Vec<u8>>,
+    /// Whether the certificate is by one of our authorities, and valid.
+    pub(crate) authorized: bool,
+}
+
 /// Lets any certificate in, and none. Whoever shows one must still have its key, so that it cannot be somebody else's.
 #[derive(Debug)]
 pub(super) struct Lenient(Arc<dyn ClientCertVerifier>);

@@ -5,13 +5,17 @@ use std::{fmt, sync::Arc};
 use rustls::{
     InconsistentKeys, RootCertStore, ServerConfig, SupportedProtocolVersion,
     crypto::{CryptoProvider, ring},
-    pki_types::{CertificateDer, PrivateKeyDer, pem, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem, pem::PemObject},
     server::{NoServerSessionStorage, WebPkiClientVerifier, danger::ClientCertVerifier},
     sign::CertifiedKey,
     version::{TLS12, TLS13},
 };
 
-use super::{client::Lenient, names::Names};
+use super::{
+    client::{Client, Lenient},
+    names::Names,
+    session::Session,
+};
 use crate::error::TlsError;
 
 /// What a listener encrypts with: certificates, keys, and which clients are let in. Clones are cheap and the same.
@@ -21,10 +25,8 @@ use crate::error::TlsError;
 pub struct TlsConfig(Arc<Inner>);
 
 struct Inner {
-    #[expect(dead_code)]
     server: Arc<ServerConfig>,
     /// Asks clients for a certificate.
-    #[expect(dead_code)]
     verifier: Option<Arc<dyn ClientCertVerifier>>,
     shown: Shown,
 }
@@ -121,6 +123,34 @@ impl TlsConfig {
         server.ticketer = ring::Ticketer::new().map_err(system)?;
         server.session_storage = Arc::new(NoServerSessionStorage {});
         Ok(Self(Arc::new(Inner { server: Arc::new(server), verifier, shown })))
+    }
+}
+
+impl TlsConfig {
+    pub(super) fn server(&self) -> Arc<ServerConfig> {
+        Arc::clone(&self.0.server)
+    }
+
+    /// Whether handshakes let in only those clients whose certificate is authorized.
+    fn is_strict(&self) -> bool {
+        self.0.verifier.is_some() && self.0.shown.reject_unauthorized
+    }
+
+    /// What is known of the client once the handshake is done.
+    ///
+    /// # Errors
+    /// A session was taken up again whose certificate is not valid any more.
+    pub(crate) fn client(&self, session: &Session) -> Result<Client, rustls::Error> {
+        let Some(verifier) = &self.0.verifier else { return Ok(Client::default()) };
+        let Some((leaf, others)) = session.client_certificates().split_first() else { return Ok(Client::default()) };
+        let certificate = Some(leaf.to_vec());
+        if self.is_strict() && !session.is_resumed() {
+            return Ok(Client { certificate, authorized: true });
+        }
+        match verifier.verify_client_cert(leaf, others, UnixTime::now()) {
+            Err(error) if self.is_strict() => Err(error),
+            verified => Ok(Client { certificate, authorized: verified.is_ok() }),
+        }
     }
 }
 

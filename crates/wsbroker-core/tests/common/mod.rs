@@ -274,9 +274,9 @@ pub fn listen(broker: &Broker, limits: SocketLimits) -> (Listener, u16) {
     (listener, port)
 }
 
-/// A client on a blocking socket, from the side of the protocol crate that the broker does not use.
-pub struct Client {
-    pub stream: TcpStream,
+/// A client on a blocking stream, from the side of the protocol crate that the broker does not use.
+pub struct Client<S = TcpStream> {
+    pub stream: S,
     parser: Parser,
     buffer: Vec<u8>,
 }
@@ -301,15 +301,22 @@ impl Client {
 
     /// Sends the request only.
     pub fn request(port: u16) -> Self {
-        let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+        let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
-        stream
-            .write_all(
-                b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-                  Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-            )
-            .unwrap();
+        let mut client = Client::over(stream);
+        client.stream.write_all(REQUEST).unwrap();
+        client
+    }
+}
+
+/// A request for `/`.
+pub const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+impl<S: Read + Write> Client<S> {
+    /// On a stream where nothing has been sent.
+    pub fn over(stream: S) -> Self {
         Self { stream, parser: Parser::new(Role::Client), buffer: Vec::new() }
     }
 

@@ -1,0 +1,219 @@
+//! An encrypted stream in a shard.
+
+use std::io::{self, IoSlice};
+
+use super::{READ_BUFFER, stream::Socket};
+use crate::{
+    sys::SHORT_READ_DRAINS,
+    tls::{Progress, RECORD_MAX, SEALED_MAX, Session},
+};
+
+/// Plaintext that is encrypted at a time: two records, in one write. What the kernel does not take of it is held, and cannot be taken back.
+const SEAL: usize = 2 * RECORD_MAX;
+
+// Behind the room for the plaintext of a record and a record that is incomplete, a read must have room to be worth its call.
+const _: () = assert!(READ_BUFFER >= RECORD_MAX + SEALED_MAX + RECORD_MAX);
+
+/// A socket and the session on it.
+#[derive(Debug)]
+pub(crate) struct Tls {
+    socket: Socket,
+    session: Session,
+    /// Decrypted before the shard had it, to be read first.
+    plain: Vec<u8>,
+    state: State,
+    /// The last read emptied the socket.
+    drained: bool,
+}
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum State {
+    Open,
+    /// Nothing more comes: a close_notify, or the end of the stream, which for a WebSocket is no different: its own close frame tells whether
+    /// something is missing.
+    Ended,
+    /// Something came that is no TLS, or was tampered with.
+    Broken,
+}
+
+/// Buffers for all encrypted connections of a shard. Empty while there are none.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    plain: Vec<u8>,
+    sealed: Vec<u8>,
+}
+
+impl Tls {
+    pub(super) fn new(socket: Socket, session: Session, plain: Vec<u8>, ended: bool) -> Self {
+        let state = if ended { State::Ended } else { State::Open };
+        Self { socket, session, plain, state, drained: false }
+    }
+
+    pub(super) fn socket(&mut self) -> &mut Socket {
+        &mut self.socket
+    }
+
+    /// Reads once, and decrypts all records that are complete then: nothing that could be read is ever left in here but what the front had
+    /// decrypted.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if !self.plain.is_empty() {
+            return Ok(self.read_plain(buffer));
+        }
+        match self.state {
+            State::Open => {}
+            State::Ended => return Ok(0),
+            State::Broken => return Err(io::ErrorKind::InvalidData.into()),
+        }
+        // Records lie behind room for the plaintext of one. It is no longer than its record, so that what is decrypted never reaches what is
+        // not.
+        let start = RECORD_MAX;
+        let kept = start + self.session.incoming.len();
+        let Some((begun, room)) = buffer.get_mut(start..).and_then(|room| room.split_at_mut_checked(kept - start))
+        else {
+            return Err(io::ErrorKind::InvalidInput.into());
+        };
+        begun.copy_from_slice(&self.session.incoming);
+        let count = self.socket.read(room)?;
+        self.drained = SHORT_READ_DRAINS && count < room.len();
+        if count == 0 {
+            self.state = State::Ended;
+            return Ok(0);
+        }
+        let filled = self.decrypt(buffer, start, kept + count);
+        match (filled, self.state) {
+            (0, State::Open) => Err(io::ErrorKind::Interrupted.into()),
+            (0, State::Broken) => Err(io::ErrorKind::InvalidData.into()),
+            (filled, _) => Ok(filled),
+        }
+    }
+
+    fn read_plain(&mut self, buffer: &mut [u8]) -> usize {
+        let count = self.plain.len().min(buffer.len());
+        if let (Some(to), Some(from)) = (buffer.get_mut(..count), self.plain.get(..count)) {
+            to.copy_from_slice(from);
+        }
+        self.plain.drain(..count);
+        if self.plain.is_empty() {
+            self.plain = Vec::new();
+        }
+        count
+    }
+
+    /// Decrypts the records in `buffer[start..end]` to its beginning, and keeps the one that is incomplete. Returns the length of the
+    /// plaintext.
+    fn decrypt(&mut self, buffer: &mut [u8], start: usize, end: usize) -> usize {
+        let (mut filled, mut at) = (0, start);
+        loop {
+            let (before, records) = buffer.split_at_mut(at);
+            let records = records.get_mut(..end - at).unwrap_or_default();
+            let (done, progress) = self.session.step(records, |plain| {
+                if let Some(room) = before.get_mut(filled..filled + plain.len()) {
+                    room.copy_from_slice(plain);
+                    filled += plain.len();
+                }
+            });
+            at = (at + done).min(end);
+            match progress {
+                Ok(Progress::More) => {}
+                Ok(Progress::Open | Progress::Handshaking) => break,
+                Ok(Progress::Ended) => {
+                    self.state = State::Ended;
+                    at = end;
+                    break;
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "an encrypted connection is broken");
+                    self.state = State::Broken;
+                    at = end;
+                    // The alert, if the kernel takes it.
+                    let _ = self.flush();
+                    break;
+                }
+            }
+        }
+        let rest = buffer.get(at..end).unwrap_or_default();
+        if rest.len() > SEALED_MAX {
+            // Parts of a message that no client has reason to send in parts.
+            self.state = State::Broken;
+        } else if rest.is_empty() {
+            self.session.incoming = Vec::new();
+        } else {
+            self.session.incoming.clear();
+            self.session.incoming.extend_from_slice(rest);
+        }
+        filled
+    }
+
+    pub(super) fn is_drained(&self) -> bool {
+        self.drained && self.state == State::Open && self.plain.is_empty()
+    }
+
+    pub(super) fn received(&self) -> usize {
+        self.session.incoming.capacity() + self.plain.capacity()
+    }
+
+    pub(super) fn unsent(&self) -> usize {
+        self.session.unsent().len()
+    }
+
+    /// Encrypts as much as is written at a time, and writes it. What the kernel does not take of that is held, and counts as written.
+    pub(super) fn write(&mut self, bytes: &[u8], scratch: &mut Scratch) -> io::Result<usize> {
+        self.flush()?;
+        let bytes = bytes.get(..SEAL).unwrap_or(bytes);
+        let end = self.session.seal(bytes, &mut scratch.sealed)?;
+        let sealed = scratch.sealed.get(..end).unwrap_or_default();
+        let taken = match self.socket.write(sealed) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => 0,
+            taken => taken?,
+        };
+        if let Some(rest @ [_, ..]) = sealed.get(taken..) {
+            self.session.keep(rest.to_vec());
+        }
+        Ok(bytes.len())
+    }
+
+    pub(super) fn write_vectored(&mut self, slices: &[IoSlice<'_>], scratch: &mut Scratch) -> io::Result<usize> {
+        if let Some(first) = slices.first()
+            && first.len() >= SEAL
+        {
+            return self.write(first, scratch);
+        }
+        // Together, so that records are full.
+        let mut plain = std::mem::take(&mut scratch.plain);
+        plain.clear();
+        for slice in slices {
+            let room = SEAL - plain.len();
+            plain.extend_from_slice(slice.get(..room).unwrap_or(slice));
+            if plain.len() == SEAL {
+                break;
+            }
+        }
+        let written = self.write(&plain, scratch);
+        scratch.plain = plain;
+        written
+    }
+
+    /// Writes what is held.
+    pub(super) fn flush(&mut self) -> io::Result<()> {
+        while !self.session.unsent().is_empty() {
+            match self.socket.write(self.session.unsent()) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(count) => self.session.sent(count),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends our close_notify, and then the end. False while the kernel does not take it.
+    pub(super) fn shutdown_write(&mut self) -> bool {
+        // Fails when the session is over, and then there is nobody to tell.
+        let said = self.session.close().and_then(|()| self.flush());
+        if said.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
+            return false;
+        }
+        self.socket.shutdown_write();
+        true
+    }
+}

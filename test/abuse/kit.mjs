@@ -84,13 +84,13 @@ class Site {
   }
 
   async up() {
-    const { options = {}, from, ...more } = this.given;
+    const { options = {}, from, aside = false, ...more } = this.given;
     this.server = await launch({ after: (fn) => this.cleanups.push(fn) }, { worker, options, ...more });
     this.pid = this.server.told.of('ready')[0].pid;
     // Through a listener with no limits of its own come those who watch.
     this.calm = await this.server.start({});
     this.watcher = await this.server.connect('/', { at: this.calm, id: false, localAddress: from });
-    this.healthy = new WellBehaved(this.server.url + (this.given.healthyPath ?? '/'), { from });
+    this.healthy = new WellBehaved((aside ? this.calm : this.server.at).url, { from });
     await this.healthy.echo();
     this.residents = await this.connections();
     await this.memory();
@@ -124,6 +124,11 @@ class Site {
 
   open(more) {
     return raw.open(this.server, more);
+  }
+
+  /** How many connections of the attack there are. */
+  async others() {
+    return (await this.connections()) - this.residents;
   }
 
   /** Says this on a new connection, and resolves to it when it was answered or has ended. */
@@ -189,9 +194,9 @@ class Site {
       await attack(this);
     } finally {
       clearInterval(watch);
+      for (const one of this.server.raws.splice(0)) one.destroy();
       echoes = await still?.();
     }
-    for (const one of this.server.raws.splice(0)) one.destroy();
     await this.inWorker(() => globalThis.abuse.release());
     const files = () => `; ${this.descriptors()} files open, ${this.filesAtRest} before${this.server.note()}`;
     await until(() => this.descriptors() <= this.filesAtRest, 'every socket of the attack to be closed', undefined, files);
@@ -231,7 +236,8 @@ function difference(before, after) {
 
 /**
  * A server, and the attacks on it. `given` is for `launch` (options of `start` above all); `from` is the address the healthy
- * client and the watcher come from. `define` gets a function that makes a test of an attack: (name, attack, options).
+ * client and the watcher come from; with `aside` the healthy client, too, uses a listener without limits of its own. `define`
+ * gets a function that makes a test of an attack: (name, attack, options).
  *   during     false: the healthy client is promised nothing while this goes on
  *   expect     what handlers are told in each round: { opens, texts, closes: { code: count }, … }
  *   most       bytes by which the memory may grow while the attack goes on

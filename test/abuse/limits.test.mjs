@@ -124,6 +124,7 @@ site('echoes beyond maxSendMemory', { options: { maxSendMemory: 4 * MiB, maxBack
         return (await place.server.main((wsb) => wsb.subscriberCount('news'))) === 0;
       }, 'all to be closed', 30_000);
     },
-    { expect: { opens: 8, closes: { 1013: 8 } }, most: 32 * MiB, tolerance: 8 * MiB },
+    // While the memory is used up, `send` returns 0 to everybody: an echo may be dropped.
+    { during: false, expect: { opens: 8, closes: { 1013: 8 } }, most: 32 * MiB, tolerance: 8 * MiB },
   );
 });

@@ -32,7 +32,7 @@ pub struct Stats {
     /// Connections that were turned away.
     pub rejected: Counts<RejectCause>,
     /// Why connections ended: one cause for each of `closed`, [`CloseCause::CloseTimeout`] on top of it, and
-    /// [`CloseCause::BeforeOpen`] for those that were let in and never opened.
+    /// [`CloseCause::BeforeOpen`] for those that were let in and never opened, which count among the rejected too.
     pub closes: Counts<CloseCause>,
     /// Messages that were dropped.
     pub dropped: Counts<DropCause>,

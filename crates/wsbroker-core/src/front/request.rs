@@ -47,7 +47,8 @@ impl HeadBuffer {
     pub(super) fn room(&mut self) -> impl BufMut + '_ {
         let left = self.limit.saturating_sub(self.bytes.len());
         if self.bytes.len() == self.bytes.capacity() {
-            self.bytes.reserve(left.min(self.bytes.capacity().max(FIRST_ROOM)));
+            // Exactly: what grows by itself may grow beyond the limit.
+            self.bytes.reserve_exact(left.min(self.bytes.capacity().max(FIRST_ROOM)));
         }
         (&mut self.bytes).limit(left)
     }
@@ -362,6 +363,21 @@ mod tests {
         );
         assert_eq!(read(&[b"G"], 0).unwrap().unwrap_err().status, 431);
         assert!(read(&[&head[..20]], head.len()).is_none(), "more is to come");
+    }
+
+    #[test]
+    fn a_head_that_trickles_in_takes_little_more_than_its_bytes_and_never_more_than_the_limit() {
+        for limit in [1, 1000, 10_000, 16 << 10, 100_000] {
+            let mut head = HeadBuffer::new(limit);
+            let mut sent = 0;
+            while let Ok(false) = head.is_complete() {
+                head.room().put_slice(&[b"GET /"[sent.min(4)]]);
+                sent += 1;
+                let room = head.bytes.capacity();
+                assert!(room <= limit && room <= (2 * sent).max(FIRST_ROOM), "{room} for {sent} of {limit}");
+            }
+            assert_eq!(sent, limit);
+        }
     }
 
     #[test]

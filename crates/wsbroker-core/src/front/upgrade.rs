@@ -9,7 +9,6 @@ use tokio::{
 
 use super::{
     address::{Route, Service},
-    admission::Seat,
     arrival::Arrival,
     endpoint::Entered,
     forwarded,
@@ -80,7 +79,7 @@ async fn encrypt<T: Transport>(arrival: Arrival, mut stream: T, tls: &TlsConfig)
 /// From the first byte of the request to the hand-over or the end.
 async fn serve<T: Transport>(mut arrival: Arrival, mut stream: T) {
     match negotiate(&mut arrival, &mut stream).await {
-        Ok(admitted) => hand_over(stream, admitted, arrival.seat),
+        Ok(admitted) => hand_over(arrival, stream, admitted),
         Err(out) => turn_out(arrival, stream, out).await,
     }
 }
@@ -248,12 +247,13 @@ fn refuse(refusal: Refusal, entered: Option<Entered>, head_only: bool) -> Out {
     Out::Answer(refusal.cause, refusal.answer(head_only), entered)
 }
 
-fn hand_over<T: Transport>(stream: T, admitted: Admitted, seat: Seat) {
+fn hand_over<T: Transport>(arrival: Arrival, stream: T, admitted: Admitted) {
     let Admitted { reservation, head, rest, entered } = admitted;
     match stream.into_shard() {
-        Ok(stream) => reservation.attach(stream, head, rest, seat),
+        Ok(stream) => reservation.attach(stream, head, rest, arrival.seat),
         Err(error) => {
             tracing::debug!(%error, "a connection was lost before its 101");
+            arrival.reject(RejectCause::Gone);
             reservation.lost();
         }
     }

@@ -86,3 +86,66 @@ fn hundreds_at_once_are_all_let_in() {
     }
     until("all are counted", || broker.connection_count() == 300);
 }
+
+/// A server in a process of its own, since descriptors are bounded by process.
+#[cfg(target_os = "linux")]
+mod starving {
+    use std::{
+        fs::File,
+        io::{BufRead, BufReader},
+        process::{Command, Stdio},
+    };
+
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    use super::*;
+
+    const NAME: &str = "limits::starving::accepting_goes_on_when_there_are_descriptors_again";
+    const CHILD: &str = "WSBROKER_TEST_STARVING";
+    /// Connections that the server has descriptors for.
+    const ROOM: usize = 10;
+
+    /// Says where it listens and when it is out of descriptors, and serves until its input ends.
+    fn serve_with_few_descriptors() {
+        let broker = broker();
+        let _keeper = Keeper::open(&broker);
+        let listener = serve(&broker, loopback());
+        let in_use = std::fs::read_dir("/proc/self/fd").unwrap().count() - 1;
+        let limit = Rlimit { current: Some((in_use + ROOM) as u64), ..getrlimit(Resource::Nofile) };
+        setrlimit(Resource::Nofile, limit).unwrap();
+        eprintln!("port {}", listener.port());
+        until("there are no descriptors", || File::open("/dev/null").is_err());
+        eprintln!("starved");
+        let _ = std::io::stdin().read(&mut [0]);
+    }
+
+    #[test]
+    fn accepting_goes_on_when_there_are_descriptors_again() {
+        if std::env::var_os(CHILD).is_some() {
+            return serve_with_few_descriptors();
+        }
+        let mut server = Command::new(std::env::current_exe().unwrap())
+            .args([NAME, "--exact", "--nocapture"])
+            .env(CHILD, "1")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut said = BufReader::new(server.stderr.take().unwrap()).lines().map_while(Result::ok);
+        let port = said.find_map(|line| line.strip_prefix("port ")?.parse().ok()).unwrap();
+        let mut clients: Vec<_> = (0..3 * ROOM).map(|_| connect(port)).collect();
+        for client in &mut clients {
+            client.write_all(handshake("/", &[]).as_bytes()).unwrap();
+        }
+        said.find(|line| line == "starved").unwrap();
+        // Those who wait are let in one by one as others leave, in the order they came.
+        for mut client in clients {
+            assert_eq!(answer(&mut client).status, 101);
+        }
+        assert_eq!(status(port, "/"), 101);
+        drop(server.stdin.take());
+        let rest: Vec<_> = said.collect();
+        assert!(server.wait().unwrap().success(), "{rest:?}");
+    }
+}

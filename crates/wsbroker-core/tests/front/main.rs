@@ -5,6 +5,7 @@ mod addresses;
 mod admission;
 mod answers;
 mod closing;
+mod counts;
 mod kit;
 mod limits;
 mod origins;

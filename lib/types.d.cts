@@ -210,8 +210,8 @@ export interface TlsOptions {
 /**
  * What {@link start} takes. Durations are milliseconds, sizes are bytes, all of them integers; an option that is `undefined` counts as absent.
  *
- * *Process-wide* options hold for everything in this process: a later call may leave them out, and fails with `ERR_WSBROKER_CONFLICT` if it gives another value.
- * The others belong to the one server.
+ * *Process-wide* options hold for everything in this process: a later call may leave them out, and fails with `ERR_WSBROKER_CONFLICT` if it gives another value. Those *of the address* must be
+ * the same for all servers that share one. The others belong to the one server.
  */
 export interface StartOptions {
     /** Where to listen: `'host:port'`, `'[v6]:port'`, port 0 for any free one, or `'unix:/path'`. */
@@ -250,7 +250,7 @@ export interface StartOptions {
     readonly protocols?: readonly string[] | undefined;
     /** The largest message, after inflation, 1 to 536,870,888 (the longest string there is). A larger one closes its connection with 1009. Default 1 MiB. */
     readonly maxPayload?: number | undefined;
-    /** From accept to the whole request, a PROXY header and the TLS handshake included, at least 1. Then the connection is cut. Default 10,000. */
+    /** Of the address. From accept to the whole request, a PROXY header and the TLS handshake included, at least 1. Then the connection is cut. Default 10,000. */
     readonly handshakeTimeout?: number | undefined;
     /** For `handleOpen` to decide, at least 1. Then the answer is 503. Default 10,000. */
     readonly openTimeout?: number | undefined;
@@ -272,11 +272,11 @@ export interface StartOptions {
      * Others are answered with 403. A request without `Origin` is let in: it comes from no browser. Default: all.
      */
     readonly origins?: string | readonly string[] | undefined;
-    /** Proxies in front of the server. Their word about a client's address becomes `ip`. Default: none is believed. */
+    /** Of the address. Proxies in front of the server: their word about a client's address becomes `ip`. Default: none is believed. */
     readonly trustProxy?: TrustProxy | undefined;
     /**
-     * Of the address. Every connection begins with a header of the PROXY protocol, version 1 or 2, whose address becomes `ip`; one without is cut. Only for servers that nobody but the proxy can reach.
-     * Default `false`.
+     * Of the address. Every connection begins with a header of the PROXY protocol, version 1 or 2, whose address becomes `ip`; one without is cut. Anybody who can connect is believed, unless
+     * `trustProxy.from` names the proxies: then connections from elsewhere are cut. Default `false`.
      */
     readonly proxyProtocol?: boolean | undefined;
     /** Of the address. Other processes may listen on the same TCP port (`SO_REUSEPORT`), and the system shares connections out. `ERR_WSBROKER_UNSUPPORTED` where it cannot. Default `false`. */
@@ -288,7 +288,7 @@ export interface StartOptions {
     readonly perMessageDeflate?: boolean | PerMessageDeflate | undefined;
     /** Of the address. Encryption: the server speaks `wss://` alone. A handshake that fails is cut. Default: none. */
     readonly tls?: TlsOptions | undefined;
-    /** The request's head, 256 to 1 MiB, and at most 100 headers. A larger one is answered with 431. Default 16 KiB. */
+    /** Of the address. The request's head, 256 to 1 MiB, and at most 100 headers. A larger one is answered with 431. Default 16 KiB. */
     readonly maxHeaderSize?: number | undefined;
     /** How long a connection may be silent before it is cut (`handleClose` sees 1006); the clock stands still while we pause reading. 0 = for ever. Default 120,000. */
     readonly idleTimeout?: number | undefined;

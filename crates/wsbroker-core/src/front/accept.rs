@@ -91,13 +91,9 @@ fn begin<T: Transport>(broker: &Arc<Inner>, address: &Arc<Address>, stream: T, p
 }
 
 /// Says no before anything was read. Nothing here waits: the answer is a task of its own, of which there are only so many. Who expects
-/// encryption is cut, since a handshake would cost more than letting in.
+/// encryption could not read it, and is cut: a handshake would cost more than letting in.
 fn turn_away<T: Transport>(broker: &Arc<Inner>, address: &Arc<Address>, stream: T, refusal: Refusal) {
     broker.metrics.rejected.count(refusal.cause);
-    if address.is_encrypted() {
-        // It could not read the answer, and a handshake is dear.
-        return;
-    }
     if !address.is_encrypted()
         && let Some(answering) = broker.front.answer()
     {

@@ -1,6 +1,10 @@
 //! How much processor time a process has used, all its threads together.
 
 use std::ops::Sub;
+use std::time::Instant;
+
+use crate::json::Object;
+use crate::tally::Tally;
 
 /// Ticks per second in `/proc/PID/stat`: `USER_HZ`, 100 on every Linux of today whatever the kernel's own rate.
 const TICKS: f64 = 100.0;
@@ -27,6 +31,58 @@ impl Sub for CpuTime {
     type Output = Self;
     fn sub(self, earlier: Self) -> Self {
         Self { user: self.user - earlier.user, system: self.system - earlier.system }
+    }
+}
+
+/// Counts from when it was made: time, and what the server and this process use of the processor.
+pub(crate) struct Meter {
+    begun: Instant,
+    pid: Option<String>,
+    server: Option<CpuTime>,
+    own: Option<CpuTime>,
+}
+
+/// What a [`Meter`] has counted.
+#[derive(Default)]
+pub(crate) struct Measured {
+    pub(crate) seconds: f64,
+    server: Option<CpuTime>,
+    own: Option<CpuTime>,
+}
+
+impl Meter {
+    /// `pid` is that of the server, if it was told.
+    pub(crate) fn start(pid: Option<u32>) -> Self {
+        let pid = pid.map(|pid| pid.to_string());
+        let server = pid.as_deref().and_then(CpuTime::of);
+        Self { own: CpuTime::of("self"), server, pid, begun: Instant::now() }
+    }
+
+    pub(crate) fn stop(self, tally: &mut Tally) -> Measured {
+        let seconds = self.begun.elapsed().as_secs_f64();
+        let (server, own) = (self.pid.as_deref().and_then(CpuTime::of), CpuTime::of("self"));
+        if self.pid.is_some() && server.is_none() {
+            tally.note("--pid: the processor time of that process could not be read".to_owned());
+        }
+        let used = |before: Option<CpuTime>, after: Option<CpuTime>| Some(after? - before?);
+        Measured { seconds, server: used(self.server, server), own: used(self.own, own) }
+    }
+}
+
+impl Measured {
+    /// Adds `serverCpu` and `ownCpu` where they are known, over that many messages or handshakes.
+    pub(crate) fn report(&self, mut report: Object, over: u64) -> Object {
+        for (name, time) in [("serverCpu", self.server), ("ownCpu", self.own)] {
+            if let Some(time) = time {
+                let object = Object::new()
+                    .number("userSeconds", time.user)
+                    .number("systemSeconds", time.system)
+                    .number("seconds", time.total())
+                    .number("secondsPerMillion", time.total() / over as f64 * 1e6);
+                report = report.object(name, object);
+            }
+        }
+        report
     }
 }
 

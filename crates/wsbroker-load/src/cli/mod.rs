@@ -30,7 +30,8 @@ Scenarios with a measured phase
     --seconds S           measured phase by time; with --messages, whichever ends first
     --warmup N            messages sent before it (default 0)
     --warmup-seconds S    the same by time
-    --pid PID             report the processor time that process used in the phase
+    --pid PID             report the processor time that process used in the phase;
+                          connect: in all, over the handshakes
 
 Others
   idle      opens --connections and holds them

@@ -6,6 +6,7 @@ use super::{Budget, Report, RunError, add_latency, describe};
 use crate::cli::Options;
 use crate::connection::Ending;
 use crate::content::{Content, Kind};
+use crate::cpu::Meter;
 use crate::engine::{Engine, Io, Limit, Scenario};
 use crate::histogram::Histogram;
 
@@ -84,18 +85,19 @@ pub(super) fn run(options: &Options) -> Result<Report, RunError> {
         handshake: Histogram::new(),
     };
     let mut engine = Engine::new(&options.target, options.connections)?;
-    let begun = Instant::now();
+    let meter = Meter::start(options.pid);
     let complete = engine
         .run(&mut connect, Limit::Stall(options.stall), |connect, io| io.is_empty() && connect.budget.is_spent())?;
-    let seconds = begun.elapsed().as_secs_f64();
+    let measured = meter.stop(&mut engine.io.tally);
     let tally = &engine.io.tally;
     let verified = complete && tally.all_verified() && tally.opened == connect.begun;
     let report = describe(options)
         .count("connections", options.connections as u64)
         .count("begun", connect.begun)
         .count("finished", connect.finished)
-        .number("seconds", seconds)
-        .number("openedPerSecond", tally.opened as f64 / seconds);
-    let report = tally.report(add_latency(report, "handshakeMicros", &connect.handshake));
+        .number("seconds", measured.seconds)
+        .number("openedPerSecond", tally.opened as f64 / measured.seconds);
+    let report = add_latency(report, "handshakeMicros", &connect.handshake);
+    let report = tally.report(measured.report(report, tally.opened));
     Ok(Report { verified, json: report.flag("verified", verified).finish() })
 }

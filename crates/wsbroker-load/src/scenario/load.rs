@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::{Budget, Report, RunError, add_latency, describe};
 use crate::cli::{Name, Options};
-use crate::cpu::CpuTime;
+use crate::cpu::{Measured, Meter};
 use crate::engine::{Engine, Io, Limit, Scenario};
 use crate::histogram::Histogram;
 use crate::json::Object;
@@ -45,14 +45,6 @@ impl Figures {
     }
 }
 
-/// The measured phase from outside.
-#[derive(Default)]
-struct Measured {
-    seconds: f64,
-    server: Option<CpuTime>,
-    own: Option<CpuTime>,
-}
-
 pub(super) fn run<L: Load>(mut load: L, options: &Options) -> Result<Report, RunError> {
     let mut engine = Engine::new(&options.target, load.slots())?;
     let measured = drive(&mut engine, &mut load, options)?;
@@ -80,20 +72,11 @@ fn drive<L: Load>(engine: &mut Engine, load: &mut L, options: &Options) -> Resul
             return Ok(None);
         }
     }
-    let server = options.pid.map(|pid| pid.to_string());
-    let cpu = || (server.as_deref().and_then(CpuTime::of), CpuTime::of("self"));
     engine.io.bytes_sent = 0;
     engine.io.bytes_received = 0;
-    let (server_before, own_before) = cpu();
-    let begun = Instant::now();
+    let meter = Meter::start(options.pid);
     let settled = phase(engine, load, options, Budget::new(options.messages, options.seconds, DEFAULT_MESSAGES))?;
-    let seconds = begun.elapsed().as_secs_f64();
-    let (server_after, own_after) = cpu();
-    if server.is_some() && server_after.is_none() {
-        engine.io.tally.note("--pid: the processor time of that process could not be read".to_owned());
-    }
-    let used = |before: Option<CpuTime>, after: Option<CpuTime>| Some(after? - before?);
-    let measured = Measured { seconds, server: used(server_before, server_after), own: used(own_before, own_after) };
+    let measured = meter.stop(&mut engine.io.tally);
     let closed = engine.close_all(load, options.stall)?;
     if !closed {
         engine.io.tally.note("not all close frames were answered".to_owned());
@@ -118,7 +101,6 @@ fn phase<L: Load>(engine: &mut Engine, load: &mut L, options: &Options, budget: 
 
 fn report<L: Load>(io: &Io, load: &L, options: &Options, measured: Measured) -> Object {
     let figures = load.figures();
-    let received = figures.received as f64;
     let mut report = describe(options).count("connections", load.slots() as u64).count("depth", options.depth as u64);
     report = match options.name {
         Name::Publish => report.count("publishers", options.publishers as u64),
@@ -129,19 +111,9 @@ fn report<L: Load>(io: &Io, load: &L, options: &Options, measured: Measured) -> 
         .count("sent", figures.sent)
         .count("received", figures.received)
         .number("seconds", measured.seconds)
-        .number("receivedPerSecond", received / measured.seconds)
+        .number("receivedPerSecond", figures.received as f64 / measured.seconds)
         .count("bytesSent", io.bytes_sent)
         .count("bytesReceived", io.bytes_received);
     report = add_latency(report, "latencyMicros", &figures.latency);
-    for (name, time) in [("serverCpu", measured.server), ("ownCpu", measured.own)] {
-        if let Some(time) = time {
-            let object = Object::new()
-                .number("userSeconds", time.user)
-                .number("systemSeconds", time.system)
-                .number("seconds", time.total())
-                .number("secondsPerMillion", time.total() / received * 1e6);
-            report = report.object(name, object);
-        }
-    }
-    io.tally.report(report)
+    io.tally.report(measured.report(report, figures.received))
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
+import { makeCertificate } from './lib/certificate.mjs';
 import { Placement, describeMachine } from './lib/machine.mjs';
 import { measure } from './lib/measure.mjs';
 import { choosePeers, versions } from './lib/peers.mjs';
@@ -34,6 +35,7 @@ const peers = choosePeers(values.peers?.split(',') ?? []);
 const runs = count('runs', values.quick ? 1 : 5);
 const seconds = count('seconds', values.quick ? 1 : 3);
 const placement = new Placement(values.cpu === undefined ? undefined : Number(values.cpu));
+const certificate = scenarios.some(({ tls }) => tls) ? makeCertificate() : undefined;
 const begun = new Date();
 const machine = describeMachine();
 
@@ -52,7 +54,8 @@ for (let run = 0; run < runs; run += 1) {
     // Another one begins each time, so that none always follows the same.
     for (let i = 0; i < peers.length; i += 1) {
       const peer = peers[(run + i) % peers.length];
-      const result = await measure(scenario, peer, { generator, placement, seconds, warmup: Math.max(1, seconds / 3), quick: values.quick });
+      const how = { generator, placement, certificate, seconds, warmup: Math.max(1, seconds / 3), quick: values.quick };
+      const result = await measure(scenario, peer, how);
       raw[scenario.name][peer.name].push(result);
       const told = result.error ?? result.figure.toFixed(MEASURES[scenario.measure].digits);
       console.log(`run ${run + 1}  ${scenario.name.padEnd(14)} ${peer.name.padEnd(13)} ${told}`);

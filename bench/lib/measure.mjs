@@ -18,18 +18,18 @@ const MEMORY_SAMPLES = 5;
  * One run of one scenario against one peer, in a process of its own.
  * @returns {Promise<{ figure?: number, error?: string, [raw: string]: unknown }>}
  */
-export async function measure(scenario, peer, { generator, placement, seconds, warmup, quick }) {
+export async function measure(scenario, peer, { generator, placement, certificate, seconds, warmup, quick }) {
   const load = loadavg()[0];
   let server;
   try {
-    server = await Server.start(peer, placement.server(scenario.measure), scenario.env);
+    server = await Server.start(peer, placement.server(scenario.measure), environment(scenario, certificate));
     const prefix = [...placement.generator(scenario.measure), generator];
     const target = ['--url', server.url, '--pid', String(server.pid)];
     if (scenario.measure === 'memory') {
       return { load, ...(await measureMemory(scenario, server, prefix, target, quick)) };
     }
     const args = [...scenario.load, '--seconds', String(seconds), '--warmup-seconds', String(warmup), ...target];
-    return { load, ...figureOf(scenario.measure, await run(prefix, args), placement) };
+    return { load, ...figureOf(scenario, await run(prefix, args), placement) };
   } catch (error) {
     return { load, error: error.message };
   } finally {
@@ -37,9 +37,21 @@ export async function measure(scenario, peer, { generator, placement, seconds, w
   }
 }
 
-function figureOf(measure, raw, placement) {
+/** What the server is told; see servers/work.mjs. */
+function environment({ env, tls, deflate }, certificate) {
+  return {
+    ...env,
+    ...(tls && { BENCH_CERT: certificate.cert, BENCH_KEY: certificate.key }),
+    ...(deflate && { BENCH_DEFLATE: '1' }),
+  };
+}
+
+function figureOf({ measure, deflate }, raw, placement) {
   if (!raw.verified) {
     return { error: `not verified: ${JSON.stringify({ ...raw.errors, notes: raw.notes })}`, raw };
+  }
+  if (deflate && !(raw.deflate?.compressedReceived >= raw.received)) {
+    return { error: 'not all messages were compressed', raw };
   }
   if (measure === 'rate') {
     return { figure: raw.receivedPerSecond, raw };

@@ -70,17 +70,17 @@ export class Server {
   #child;
   #exited;
 
-  constructor(child, exited, { port, pid }) {
+  constructor(child, exited, scheme, { port, pid }) {
     this.#child = child;
     this.#exited = exited;
-    this.url = `ws://127.0.0.1:${port}/`;
+    this.url = `${scheme}://127.0.0.1:${port}/`;
     this.pid = pid;
   }
 
   /**
    * @param {{ name: string, command: () => string[] }} peer
    * @param {string[]} prefix what comes before the command, such as taskset
-   * @param {Record<string, string>} [env] added to the environment
+   * @param {Record<string, string>} [env] added to the environment; with BENCH_CERT it speaks TLS
    */
   static async start(peer, prefix, env) {
     const [file, ...args] = [...prefix, ...peer.command()];
@@ -97,7 +97,8 @@ export class Server {
       const early = exited.then((code) => Promise.reject(new Error(`${peer.name} ended at start, with code ${code}`)));
       early.catch(() => {}); // it ends some time, and then nobody waits for it here
       late.catch(() => {});
-      return new Server(child, exited, JSON.parse(await Promise.race([line, early, failed, late])));
+      const scheme = env?.BENCH_CERT ? 'wss' : 'ws';
+      return new Server(child, exited, scheme, JSON.parse(await Promise.race([line, early, failed, late])));
     } catch (error) {
       child.kill('SIGKILL');
       throw error;

@@ -1,5 +1,9 @@
+/** 4 KB of JSON, which compresses to about a third. */
+const JSON_4K = ['--size', '4096', '--json'];
+
 /**
- * What is measured. `load` are arguments of wsbroker-load; `env` goes to the server; `measure` says by what:
+ * What is measured. `load` are arguments of wsbroker-load; `env` goes to the server; `tls` and `deflate` say what server and
+ * generator have between them; `measure` says by what:
  *
  * - `cpu`: processor time of the server per million messages received by the clients, everything on one CPU;
  * - `rate`: messages per second, on two CPUs;
@@ -35,6 +39,44 @@ export const SCENARIOS = [
     env: { BENCH_WORK_MICROS: '50', BENCH_THREADS: '2' },
   },
   { name: 'idle', title: 'idle connection', measure: 'memory', load: ['idle', '--touch', '--sources', '4'], connections: 19_000 },
+  { name: 'connect', title: 'connection: open, close', measure: 'cpu', load: ['connect', '--connections', '16', '--sources', '8'] },
+
+  { name: 'tls-echo', title: 'wss: echo 64 B, depth 1', measure: 'cpu', tls: true, load: ['echo', '--connections', '64'] },
+  { name: 'tls-echo-16', title: 'wss: echo 64 B, depth 16', measure: 'cpu', tls: true, load: ['echo', '--connections', '64', '--depth', '16'] },
+  {
+    name: 'tls-echo-16k',
+    title: 'wss: echo 16 KiB binary',
+    measure: 'cpu',
+    tls: true,
+    load: ['echo', '--connections', '64', '--size', '16384', '--binary'],
+  },
+  { name: 'tls-publish', title: 'wss: publish to 1,000', measure: 'cpu', tls: true, load: ['publish', '--connections', '1000'] },
+  { name: 'tls-rooms', title: 'wss: 100 rooms of 10', measure: 'cpu', tls: true, load: ['rooms', '--rooms', '100', '--members', '10'] },
+  { name: 'tls-connect', title: 'wss: connection: open, close', measure: 'cpu', tls: true, load: ['connect', '--connections', '16', '--sources', '8'] },
+  {
+    name: 'tls-idle',
+    title: 'wss: idle connection',
+    measure: 'memory',
+    tls: true,
+    load: ['idle', '--touch', '--sources', '4'],
+    connections: 19_000,
+  },
+
+  { name: 'publish-4k', title: '4 KB JSON to 1,000, plain', measure: 'cpu', load: ['publish', '--connections', '1000', ...JSON_4K] },
+  {
+    name: 'deflate-publish',
+    title: '4 KB JSON to 1,000, compressed',
+    measure: 'cpu',
+    deflate: true,
+    load: ['publish', '--connections', '1000', ...JSON_4K, '--deflate'],
+  },
+  {
+    name: 'deflate-echo',
+    title: 'echo 4 KB JSON, compressed both ways',
+    measure: 'cpu',
+    deflate: true,
+    load: ['echo', '--connections', '64', ...JSON_4K, '--compress'],
+  },
 ];
 
 /** What a figure of each measure is, and how many digits of it mean something. */

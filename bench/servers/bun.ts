@@ -1,10 +1,10 @@
 // Bun.serve: one process, one JavaScript thread.
-import { shape } from './work.mjs';
+import { deflate, shape, tls } from './work.mjs';
 
 const PUBLISH = 0x50;
 const SUBSCRIBE = 0x53;
 
-type Socket = { send(data: string | Uint8Array): number; subscribe(room: string): void };
+type Socket = { send(data: string | Uint8Array, compress?: boolean): number; subscribe(room: string): void };
 
 const handleText = shape((text: string, socket: Socket) => {
   switch (text.charCodeAt(0)) {
@@ -13,26 +13,27 @@ const handleText = shape((text: string, socket: Socket) => {
       break;
     case PUBLISH: {
       const end = text.indexOf(':', 2);
-      server.publish(text.slice(2, end), text.slice(end + 1));
+      server.publish(text.slice(2, end), text.slice(end + 1), deflate);
       break;
     }
     default:
-      socket.send(text);
+      socket.send(text, deflate);
   }
 });
 
 const handleBinary = shape((bytes: Uint8Array, socket: Socket) => {
-  socket.send(bytes);
+  socket.send(bytes, deflate);
 });
 
 const server = Bun.serve({
   hostname: '127.0.0.1',
   port: 0,
+  ...(tls && { tls: { cert: Bun.file(tls.cert), key: Bun.file(tls.key) } }),
   fetch(request, server) {
     return server.upgrade(request) ? undefined : new Response('upgrade required', { status: 426 });
   },
   websocket: {
-    perMessageDeflate: false,
+    perMessageDeflate: deflate,
     message(socket, data) {
       return typeof data === 'string' ? handleText(data, socket) : handleBinary(data, socket);
     },

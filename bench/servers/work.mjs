@@ -4,8 +4,16 @@
  * - `BENCH_HANDLER`: `sync` (default); `async`, an async function that replies before it first awaits;
  *   `await`, one that replies after it has awaited.
  * - `BENCH_WORK_MICROS`: processor time each handler call uses up, default 0.
+ *
+ * And the servers: `BENCH_CERT` and `BENCH_KEY`, PEM files, to speak TLS; `BENCH_DEFLATE`, to compress what is long enough.
  */
 export const kind = process.env.BENCH_HANDLER ?? 'sync';
+
+/** The files of the certificate and its key; `undefined` = no TLS. */
+export const tls = process.env.BENCH_CERT ? { cert: process.env.BENCH_CERT, key: process.env.BENCH_KEY } : undefined;
+
+/** Whether permessage-deflate is to be agreed to. */
+export const deflate = process.env.BENCH_DEFLATE === '1';
 
 /** Kept and used again, so that no compiler finds the loop to be without effect. */
 let state = 1;

@@ -1,6 +1,9 @@
 // The npm package `ws` on Node: one process, one JavaScript thread.
+import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { WebSocketServer } from 'ws';
-import { shape } from './work.mjs';
+import { deflate, shape, tls } from './work.mjs';
 
 const COLON = 0x3a;
 const PUBLISH = 0x50;
@@ -36,7 +39,8 @@ const handleText = shape((data, socket) => {
 
 const handleBinary = shape((data, socket) => socket.send(data));
 
-const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false });
+const http = tls ? createSecureServer({ cert: readFileSync(tls.cert), key: readFileSync(tls.key) }) : createServer();
+const server = new WebSocketServer({ server: http, perMessageDeflate: deflate && { serverNoContextTakeover: true, clientNoContextTakeover: true } });
 
 server.on('connection', (socket) => {
   socket.on('message', (data, isBinary) => (isBinary ? handleBinary(data, socket) : handleText(data, socket)));
@@ -48,4 +52,4 @@ server.on('connection', (socket) => {
   socket.on('error', (error) => console.error(error));
 });
 
-server.on('listening', () => console.log(JSON.stringify({ port: server.address().port, pid: process.pid })));
+http.listen(0, '127.0.0.1', () => console.log(JSON.stringify({ port: server.address().port, pid: process.pid })));

@@ -1,12 +1,15 @@
 // wsbroker, on Node and on Bun: one I/O thread, and as many workers as BENCH_THREADS says (default 1).
 import { fileURLToPath } from 'node:url';
 import { start } from 'wsbroker';
+import { deflate, tls } from './work.mjs';
 
 const server = await start({
   bind: '127.0.0.1:0',
   workerPath: fileURLToPath(new URL('wsbroker-worker.mjs', import.meta.url)),
   threads: Number(process.env.BENCH_THREADS ?? 1),
   ioThreads: 1,
+  ...(tls && { tls }),
+  ...(deflate && { perMessageDeflate: true }),
 });
 
 console.log(JSON.stringify({ port: server.port, pid: process.pid }));

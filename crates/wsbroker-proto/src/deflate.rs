@@ -4,6 +4,7 @@
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
 use crate::close::CloseCode;
+use crate::error::ProtocolError;
 use crate::extension::WindowBits;
 
 /// How a flushed DEFLATE stream ends: an empty stored block. The sender leaves these bytes out behind its header
@@ -26,10 +27,16 @@ pub enum InflateError {
 
 impl InflateError {
     /// The status code to fail the connection with: 1009 for too big, 1007 for corrupt.
-    pub const fn close_code(&self) -> CloseCode {
-        match self {
-            Self::TooBig => CloseCode::TOO_BIG,
-            Self::Corrupt => CloseCode::INVALID_PAYLOAD,
+    pub fn close_code(&self) -> CloseCode {
+        ProtocolError::from(*self).close_code()
+    }
+}
+
+impl From<InflateError> for ProtocolError {
+    fn from(error: InflateError) -> Self {
+        match error {
+            InflateError::TooBig => Self::MessageTooBig,
+            InflateError::Corrupt => Self::CorruptMessage,
         }
     }
 }

@@ -51,6 +51,9 @@ pub enum ProtocolError {
     /// Text is not UTF-8 (sections 5.6 and 8.1).
     #[error("text is not valid UTF-8")]
     InvalidUtf8,
+    /// A compressed message does not inflate (RFC 7692, section 7.2.2).
+    #[error("compressed message is corrupt")]
+    CorruptMessage,
     /// A close frame with one byte: neither empty nor a status code (section 5.5.1).
     #[error("close frame has a payload of one byte")]
     CloseTooShort,
@@ -64,11 +67,11 @@ pub enum ProtocolError {
 
 impl ProtocolError {
     /// The status code for the close frame that answers this error: 1009 for a message over the limit,
-    /// 1007 for text that is not UTF-8, 1002 for everything else (RFC 6455, section 7.4.1).
+    /// 1007 for text that is not UTF-8 and for what does not inflate, 1002 for everything else (RFC 6455, section 7.4.1).
     pub const fn close_code(&self) -> CloseCode {
         match self {
             Self::MessageTooBig => CloseCode::TOO_BIG,
-            Self::InvalidUtf8 | Self::InvalidCloseReason => CloseCode::INVALID_PAYLOAD,
+            Self::InvalidUtf8 | Self::InvalidCloseReason | Self::CorruptMessage => CloseCode::INVALID_PAYLOAD,
             _ => CloseCode::PROTOCOL,
         }
     }

@@ -57,6 +57,8 @@ pub(crate) struct Inner {
     pub(crate) memory: Memory,
     pub(crate) metrics: Metrics,
     pub(crate) front: Front,
+    /// Bytes of payload from which on some listener compresses; `usize::MAX` while none does.
+    pub(crate) compress_from: AtomicUsize,
     shards: Box<[ShardHandle]>,
     endpoints: AtomicU32,
     closing: AtomicBool,
@@ -257,6 +259,7 @@ impl Broker {
             },
             metrics: Metrics::default(),
             front: Front::new(&config),
+            compress_from: AtomicUsize::new(usize::MAX),
             shards: shards.into_boxed_slice(),
             endpoints: AtomicU32::new(0),
             closing: AtomicBool::new(false),

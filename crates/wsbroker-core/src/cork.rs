@@ -2,7 +2,7 @@
 
 use std::{
     fmt,
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
 };
 
@@ -17,7 +17,7 @@ use crate::{
     ids::SocketId,
     metrics::DropCause,
     registry::Socket,
-    shard::{Command, Place, Range},
+    shard::{Broadcast, Command, Compress, Compressed, Place, Range},
 };
 
 /// Bytes after which a cork flushes by itself: the shards get to work, and memory stays bounded.
@@ -73,6 +73,14 @@ pub struct Staged {
     end: usize,
     kind: MessageKind,
     generation: u32,
+    compress: Compress,
+}
+
+impl Staged {
+    /// Says whether it is compressed; [`Compress::Auto`] unless told.
+    pub fn compress(self, compress: Compress) -> Self {
+        Self { compress, ..self }
+    }
 }
 
 impl fmt::Debug for Cork {
@@ -141,7 +149,14 @@ impl Cork {
         if let Some(room) = self.arena.get_mut(start..payload) {
             room.copy_from_slice(header);
         }
-        Ok(Staged { start, payload, end: self.arena.len(), kind, generation: self.generation })
+        Ok(Staged {
+            start,
+            payload,
+            end: self.arena.len(),
+            kind,
+            generation: self.generation,
+            compress: Compress::Auto,
+        })
     }
 
     /// Frames a copy of these bytes.
@@ -212,11 +227,13 @@ impl Cork {
             return 0;
         };
         let count = channel.count();
+        let compressed = self.may_compress(range).then(Box::<Compressed>::default);
+        let broadcast = (compressed.is_some() || !exclude.is_empty())
+            .then(|| Arc::new(Broadcast { exclude: exclude.into(), compressed }));
         // Collected first: `push` needs the whole cork. A publish reaches few shards, usually one.
         for shard in 0..self.queues.len() {
             if channel.has_subscribers_in(shard) {
-                let exclude = (!exclude.is_empty()).then(|| exclude.into());
-                self.queue(shard, range.len(), Command::Publish(Arc::clone(&channel), range, exclude));
+                self.queue(shard, range.len(), Command::Publish(Arc::clone(&channel), range, broadcast.clone()));
             }
         }
         self.flush_if_large();
@@ -322,7 +339,18 @@ impl Cork {
             self.arena.truncate(staged.start);
             return None;
         };
-        Some(Range { start, end })
+        Some(Range { start, end, compress: staged.compress })
+    }
+
+    /// Whether some subscriber may get this compressed.
+    fn may_compress(&self, range: Range) -> bool {
+        let from = self.broker.compress_from.load(Ordering::Relaxed);
+        match range.compress {
+            // The frame is a little longer than the payload: shards look closer.
+            Compress::Auto => range.len() >= from,
+            Compress::Never => false,
+            Compress::Always => from < usize::MAX,
+        }
     }
 
     #[inline]

@@ -291,7 +291,7 @@ mod tests {
 
     fn broker() -> (Broker, Arc<Endpoint>) {
         let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
-        (broker, Arc::new(Endpoint::new(1, SocketLimits::default())))
+        (broker, Arc::new(Endpoint::new(1, SocketLimits::default(), None)))
     }
 
     fn admit(broker: &Broker, endpoint: &Endpoint) -> (Arc<Socket>, Option<Arc<WorkerEntry>>) {
@@ -302,7 +302,13 @@ mod tests {
     fn reserve(broker: &Broker, endpoint: &Arc<Endpoint>, (socket, worker): (Arc<Socket>, Option<Arc<WorkerEntry>>)) {
         let open = Some(Box::new(Open { request: OpenRequest::default(), reply: OpenReply { gate: None } }));
         let endpoint = Arc::clone(endpoint);
-        broker.inner().shard(0).push(Command::Reserve(Box::new(Reserve { socket, endpoint, worker, open })));
+        broker.inner().shard(0).push(Command::Reserve(Box::new(Reserve {
+            socket,
+            endpoint,
+            worker,
+            open,
+            deflate: None,
+        })));
     }
 
     #[test]

@@ -45,6 +45,7 @@ pub use front::Listener;
 pub use ids::{SocketId, WorkerId};
 pub use metrics::{CloseCause, DropCause, RejectCause};
 pub use registry::{Socket, Token};
+pub use shard::Compress;
 pub use stats::{Counts, ShardStats, Stats, Traffic, WorkerStats};
 pub use tls::{TlsConfig, TlsPem, TlsVersion};
 pub use worker::{Handlers, Worker};

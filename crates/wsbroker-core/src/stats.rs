@@ -64,6 +64,8 @@ pub struct Traffic {
     pub wire_in: u64,
     /// Bytes written, the 101 included, as they were before encryption.
     pub wire_out: u64,
+    /// How often a message was compressed; a publish once for each window size that its subscribers have, however many they are.
+    pub compressions: u64,
 }
 
 /// A worker's share of the work.
@@ -145,6 +147,7 @@ impl From<Flow> for Traffic {
             bytes_out: flow.bytes_out,
             wire_in: flow.wire_in,
             wire_out: flow.wire_out,
+            compressions: flow.compressions,
         }
     }
 }
@@ -157,6 +160,7 @@ impl Traffic {
         self.bytes_out += other.bytes_out;
         self.wire_in += other.wire_in;
         self.wire_out += other.wire_out;
+        self.compressions += other.compressions;
     }
 }
 

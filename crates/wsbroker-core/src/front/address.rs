@@ -115,7 +115,7 @@ impl Service {
     pub(super) fn new(id: u32, config: &ListenerConfig) -> Result<Self, ListenError> {
         let origins = config.origins.as_deref().map(Origins::parse).transpose();
         Ok(Self {
-            endpoint: Arc::new(Endpoint::new(id, config.limits.clone())),
+            endpoint: Arc::new(Endpoint::new(id, config.limits.clone(), config.deflate)),
             protocols: config.protocols.clone(),
             open_timeout: config.open_timeout,
             origins: origins.map_err(|(entry, why)| ListenError::Origin { entry: entry.to_owned(), why })?,

@@ -7,7 +7,7 @@ use std::sync::{
 
 use tokio::sync::{Notify, watch};
 
-use crate::config::SocketLimits;
+use crate::config::{DeflateConfig, SocketLimits};
 
 /// One path set on one address: the settings of its connections, and how many there are.
 #[derive(Debug)]
@@ -15,6 +15,8 @@ pub(crate) struct Endpoint {
     /// Tells the listeners of a broker apart.
     pub(crate) id: u32,
     pub(crate) limits: SocketLimits,
+    /// How messages are compressed for clients that can inflate them.
+    pub(crate) deflate: Option<DeflateConfig>,
     phase: watch::Sender<Phase>,
     connections: AtomicUsize,
     changed: Notify,
@@ -35,10 +37,11 @@ enum Phase {
 pub(crate) struct Entered(Arc<Endpoint>);
 
 impl Endpoint {
-    pub(crate) fn new(id: u32, limits: SocketLimits) -> Self {
+    pub(crate) fn new(id: u32, limits: SocketLimits, deflate: Option<DeflateConfig>) -> Self {
         Self {
             id,
             limits,
+            deflate,
             phase: watch::Sender::new(Phase::Reserved),
             connections: AtomicUsize::new(0),
             changed: Notify::new(),
@@ -121,7 +124,7 @@ mod tests {
 
     #[test]
     fn an_endpoint_admits_only_while_it_serves() {
-        let endpoint = Arc::new(Endpoint::new(1, SocketLimits::default()));
+        let endpoint = Arc::new(Endpoint::new(1, SocketLimits::default(), None));
         assert!(endpoint.enter().is_none(), "reserved");
         endpoint.serve();
         let entered = endpoint.enter();
@@ -141,7 +144,7 @@ mod tests {
     fn an_upgrade_is_either_refused_or_waited_for() {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         for _ in 0..500 {
-            let endpoint = Arc::new(Endpoint::new(1, SocketLimits::default()));
+            let endpoint = Arc::new(Endpoint::new(1, SocketLimits::default(), None));
             endpoint.serve();
             let under_way = AtomicUsize::new(0);
             std::thread::scope(|scope| {

@@ -10,6 +10,7 @@ use std::{
 
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use wsbroker_proto::WindowBits;
 
 use crate::{
     broker::Inner,
@@ -107,6 +108,7 @@ impl Reservation {
         broker: &Arc<Inner>,
         endpoint: &Arc<Endpoint>,
         request: OpenRequest,
+        deflate: Option<WindowBits>,
         asking: OwnedSemaphorePermit,
     ) -> Option<Self> {
         let (socket, worker) = broker.admit(endpoint)?;
@@ -129,6 +131,7 @@ impl Reservation {
             endpoint: Arc::clone(endpoint),
             worker,
             open,
+            deflate,
         })));
         Some(Self { broker: Arc::clone(broker), socket, gate, answer: receiver, held: true })
     }

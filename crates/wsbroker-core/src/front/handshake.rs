@@ -3,6 +3,7 @@
 use std::net::Ipv6Addr;
 
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use wsbroker_proto::{Agreement, negotiate};
 
 use super::{
     request::Request,
@@ -82,6 +83,15 @@ fn is_host(value: &str) -> bool {
     is_name
         && (tail.is_empty()
             || tail.strip_prefix(':').is_some_and(|port| port.bytes().all(|byte| byte.is_ascii_digit())))
+}
+
+/// What is agreed on for compression with a client that offers it.
+///
+/// # Errors
+/// 400 when its offers cannot be read (RFC 6455 §9.1).
+pub(super) fn compression(request: &Request) -> Result<Option<Agreement>, Refusal> {
+    negotiate(request.values("sec-websocket-extensions").map(str::as_bytes))
+        .map_err(|_| Refusal::bad("Sec-WebSocket-Extensions is not a list of extensions"))
 }
 
 /// Whether this is base64 of 16 bytes.

@@ -3,7 +3,7 @@
 use std::{
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering},
 };
 
 use tokio::runtime::Handle;
@@ -47,6 +47,9 @@ impl Listener {
         let place = Place::of(&config.bind)
             .await
             .map_err(|source| ListenError::Bind { address: config.bind.to_string(), source })?;
+        if let Some(deflate) = config.deflate {
+            broker.compress_from.fetch_min(deflate.threshold, Ordering::Relaxed);
+        }
         let (address, service) = broker.front.open(Broker::next_endpoint(&broker), &place, &config)?;
         let shown = match (&address.local, place) {
             (Local::Tcp(local), _) => local.ip().to_string(),

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use tokio_tungstenite::tungstenite::http::StatusCode;
+use wsbroker_proto::Agreement;
 
 use crate::{event::Reject, metrics::RejectCause};
 
@@ -112,14 +113,22 @@ pub(super) fn rejection(reject: &Reject) -> Vec<u8> {
     bytes
 }
 
-/// The 101 (RFC 6455 §4.2.2). Extensions are answered here once there are any.
-pub(super) fn switching(accept_key: &str, protocol: Option<&str>, headers: &[(String, String)]) -> Vec<u8> {
+/// The 101 (RFC 6455 §4.2.2).
+pub(super) fn switching(
+    accept_key: &str,
+    protocol: Option<&str>,
+    compression: Option<&Agreement>,
+    headers: &[(String, String)],
+) -> Vec<u8> {
     let mut answer = Answer::new(101);
     answer.header("Upgrade", "websocket");
     answer.header("Connection", "Upgrade");
     answer.header("Sec-WebSocket-Accept", accept_key);
     if let Some(protocol) = protocol {
         answer.header("Sec-WebSocket-Protocol", protocol);
+    }
+    if let Some(compression) = compression {
+        answer.header("Sec-WebSocket-Extensions", &compression.to_string());
     }
     answer.application(headers);
     answer.end()
@@ -175,6 +184,8 @@ pub(super) fn is_token(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use wsbroker_proto::negotiate;
+
     use super::*;
 
     fn pairs(headers: &[(&str, &str)]) -> Vec<(String, String)> {
@@ -206,10 +217,12 @@ mod tests {
             text(switching(
                 "key=",
                 Some("chat"),
+                negotiate([&b"permessage-deflate; server_max_window_bits=10"[..]]).unwrap().as_ref(),
                 &pairs(&[("X-A", "ü \t~"), ("Set-Cookie", "a=1"), ("Set-Cookie", "b=2")])
             )),
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Accept: key=\r\n\
-             Sec-WebSocket-Protocol: chat\r\nX-A: ü \t~\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n"
+             Sec-WebSocket-Protocol: chat\r\nSec-WebSocket-Extensions: permessage-deflate; server_no_context_takeover; \
+             client_no_context_takeover; server_max_window_bits=10\r\nX-A: ü \t~\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\n\r\n"
         );
     }
 
@@ -231,7 +244,7 @@ mod tests {
             ("Sec-WebSocket-Protocol", "x"),
             ("Sec-WebSocket-Extensions", "x"),
         ]);
-        assert_eq!(switching("key=", None, &hostile), switching("key=", None, &[]));
+        assert_eq!(switching("key=", None, None, &hostile), switching("key=", None, None, &[]));
         let reject = Reject { status: 401, headers: hostile, body: Bytes::from_static(b"no") };
         assert_eq!(
             text(rejection(&reject)),

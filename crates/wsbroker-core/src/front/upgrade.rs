@@ -6,6 +6,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
 };
+use wsbroker_proto::Agreement;
 
 use super::{
     address::{Route, Service},
@@ -168,13 +169,18 @@ async fn negotiate<T: Transport>(arrival: &mut Arrival, stream: &mut T) -> Resul
     };
     let Handshake { accept_key, protocols } = Handshake::of(&request).map_err(|refusal| no(refusal, None))?;
     check_origin(&request, &service).map_err(|refusal| no(refusal, None))?;
+    let compression = match service.endpoint.deflate {
+        Some(_) => handshake::compression(&request).map_err(|refusal| no(refusal, None))?,
+        None => None,
+    };
     let Some(entered) = service.endpoint.enter() else { return Err(no(Refusal::NOT_SERVED, None)) };
     let Some(asking) = broker.front.ask() else { return Err(no(Refusal::BUSY, Some(entered))) };
 
     let offered = protocols.clone();
     let mut open = request.into_open(peer.ip_text(), peer.port, protocols);
     stream.describe(&mut open);
-    let Some(mut reservation) = Reservation::new(broker, &service.endpoint, open, asking) else {
+    let deflate = compression.map(|agreed| agreed.server_window());
+    let Some(mut reservation) = Reservation::new(broker, &service.endpoint, open, deflate, asking) else {
         return Err(no(Refusal::CLOSING, Some(entered)));
     };
     let verdict = tokio::select! {
@@ -197,7 +203,7 @@ async fn negotiate<T: Transport>(arrival: &mut Arrival, stream: &mut T) -> Resul
         Verdict::WorkerGone => return Err(no(Refusal::NO_WORKER, Some(entered))),
     };
     reservation.apply(&accept);
-    let head = head(&accept, &accept_key, &offered, &service);
+    let head = head(&accept, &accept_key, &offered, compression.as_ref(), &service);
     tracing::debug!(path, "an upgrade is accepted");
     Ok(Admitted { reservation, head, rest, entered })
 }
@@ -239,9 +245,15 @@ async fn read<T: Transport>(arrival: &Arrival, stream: &mut T) -> Result<(Reques
     }
 }
 
-fn head(accept: &Accept, accept_key: &str, offered: &[String], service: &Service) -> Vec<u8> {
+fn head(
+    accept: &Accept,
+    accept_key: &str,
+    offered: &[String],
+    compression: Option<&Agreement>,
+    service: &Service,
+) -> Vec<u8> {
     let protocol = handshake::choose(offered, accept.protocol.as_deref(), &service.protocols);
-    response::switching(accept_key, protocol, &accept.headers)
+    response::switching(accept_key, protocol, compression, &accept.headers)
 }
 
 fn refuse(refusal: Refusal, entered: Option<Entered>, head_only: bool) -> Out {

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Payloads up to this size share a buffer with the rest of their batch.
-const SHARE_MAX: usize = 64 << 10;
+pub(super) const SHARE_MAX: usize = 64 << 10;
 /// Copied at a time. Behind a frame header source and target stand a few bytes apart, and then the string instructions that a C library
 /// uses for long copies are several times slower than for short ones.
 const COPY_BLOCK: usize = 1 << 10;

@@ -3,9 +3,12 @@
 use std::{io, sync::Arc};
 
 use bytes::Bytes;
-use wsbroker_proto::CloseCode;
+use wsbroker_proto::{CloseCode, WindowBits};
 
-use super::stream::Stream;
+use super::{
+    deflate::{Compress, Compressed},
+    stream::Stream,
+};
 use crate::{
     dispatch::{Flush, WorkerEntry},
     event::{Event, Open},
@@ -33,6 +36,7 @@ impl Place {
 pub(crate) struct Range {
     pub(crate) start: u32,
     pub(crate) end: u32,
+    pub(crate) compress: Compress,
 }
 
 impl Range {
@@ -41,13 +45,21 @@ impl Range {
     }
 }
 
+/// What the shards share of a publish that is more than a frame for everybody.
+#[derive(Debug)]
+pub(crate) struct Broadcast {
+    pub(crate) exclude: Box<[SocketId]>,
+    /// `None` when nobody gets it compressed.
+    pub(crate) compressed: Option<Box<Compressed>>,
+}
+
 /// What is asked of a shard.
 #[derive(Debug)]
 pub(crate) enum Command {
     /// The frames of the commands that follow lie in here.
     Arena(Bytes),
     Send(Place, Range),
-    Publish(Arc<Channel>, Range, Option<Box<[SocketId]>>),
+    Publish(Arc<Channel>, Range, Option<Arc<Broadcast>>),
     Subscribe(Place, Arc<Channel>),
     Unsubscribe(Place, Arc<Channel>),
     Close(Place, Box<(CloseCode, Box<str>)>),
@@ -92,6 +104,8 @@ pub(crate) struct Reserve {
     pub(crate) worker: Option<Arc<WorkerEntry>>,
     /// `None` when the worker does not ask to be asked.
     pub(crate) open: Option<Box<Open>>,
+    /// The window to compress for; `None` when compression was not agreed on.
+    pub(crate) deflate: Option<WindowBits>,
 }
 
 /// What turns a reserved place into a connection.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use wsbroker_proto::{CloseCode, MessageKind, Parser, Role};
+use wsbroker_proto::{CloseCode, MessageKind, Parser, Role, WindowBits};
 
 use super::{
     clock::Timers,
@@ -42,6 +42,8 @@ pub(super) struct Connection {
     pub(super) leftover: Vec<u8>,
     /// A message that was parsed but did not fit the window.
     pub(super) held: Option<Box<(MessageKind, Vec<u8>)>>,
+    /// The window to compress for; `None` when compression was not agreed on.
+    pub(super) deflate: Option<WindowBits>,
     pub(super) phase: Phase,
     pub(super) paused: Pause,
     /// The kernel may have bytes for us.
@@ -103,7 +105,12 @@ pub(super) enum Pause {
 }
 
 impl Connection {
-    pub(super) fn new(socket: Arc<Socket>, endpoint: Arc<Endpoint>, worker: Option<Arc<WorkerEntry>>) -> Self {
+    pub(super) fn new(
+        socket: Arc<Socket>,
+        endpoint: Arc<Endpoint>,
+        worker: Option<Arc<WorkerEntry>>,
+        deflate: Option<WindowBits>,
+    ) -> Self {
         Self {
             socket,
             endpoint,
@@ -114,6 +121,7 @@ impl Connection {
             outbox: Outbox::default(),
             leftover: Vec::new(),
             held: None,
+            deflate,
             phase: Phase::Active,
             paused: Pause::No,
             readable: false,
@@ -187,7 +195,7 @@ impl Connection {
     /// Queues a frame that lies in `arena`. `counted` tells that it is counted in the socket's queued bytes already.
     pub(super) fn enqueue(&mut self, ctx: &mut Context, arena: &Bytes, start: usize, end: usize, counted: bool) {
         let length = end - start;
-        if self.phase != Phase::Active || self.write_dead {
+        if !self.takes_messages() {
             self.forgo(ctx, length, counted);
             return;
         }
@@ -195,7 +203,7 @@ impl Connection {
         if self.outbox.len() >= limit {
             // What piled up within this turn is no fault of the client: let the kernel have its say first.
             self.flush(ctx);
-            if self.phase != Phase::Active || self.write_dead {
+            if !self.takes_messages() {
                 self.forgo(ctx, length, counted);
                 return;
             }
@@ -225,6 +233,11 @@ impl Connection {
         ctx.outbox_bytes += length;
         ctx.unflushed += length;
         self.mark_dirty(ctx);
+    }
+
+    /// Whether a message may still go out.
+    pub(super) fn takes_messages(&self) -> bool {
+        self.phase == Phase::Active && !self.write_dead
     }
 
     /// A message that cannot go out any more.

@@ -5,6 +5,7 @@ use std::{hash::RandomState, sync::Arc, time::Instant};
 use super::{
     batches::{Batches, Homeless},
     command::Place,
+    deflate::Codec,
     outbox::Spare,
     tally::Tally,
     timers::{Tick, Wheel},
@@ -46,6 +47,7 @@ pub(super) struct Context {
     /// Bytes that unfinished inbound messages hold.
     pub(super) receive_bytes: usize,
     pub(super) tally: Tally,
+    pub(super) codec: Codec,
 }
 
 impl Context {
@@ -71,6 +73,7 @@ impl Context {
             unflushed: 0,
             receive_bytes: 0,
             tally: Tally::default(),
+            codec: Codec::default(),
         }
     }
 

@@ -2,12 +2,12 @@
 
 use std::{io, sync::Arc};
 
-use wsbroker_proto::{CloseCode, Input, Item, Limits, MessageKind, Opcode, Payload, ProtocolError};
+use wsbroker_proto::{CloseCode, Input, Item, Limits, MessageKind, Opcode, Payload, ProtocolError, utf8};
 
 use bytes::Bytes;
 
 use super::{
-    batches::MessageBytes,
+    batches::{MessageBytes, SHARE_MAX},
     connection::{Connection, Pause, Phase},
     context::Context,
     ending::Ending,
@@ -90,7 +90,7 @@ impl Connection {
         if self.phase == Phase::Lingering {
             return;
         }
-        let limits = Limits { max_message: self.endpoint.limits.max_payload, allow_rsv1: false };
+        let limits = Limits { max_message: self.endpoint.limits.max_payload, allow_rsv1: self.deflate.is_some() };
         let mut input = Input::new(bytes);
         while !input.is_empty() {
             if self.phase == Phase::Active && !self.may_take(ctx, &input) {
@@ -98,20 +98,24 @@ impl Connection {
             }
             match self.parser.next(&mut input, &limits) {
                 Ok(None) => break,
-                Ok(Some(Item::Message { kind, payload, .. })) => {
+                Ok(Some(Item::Message { .. })) if self.phase != Phase::Active => {}
+                Ok(Some(Item::Message { kind, payload, compressed: true })) => {
+                    match self.take_compressed(ctx, kind, payload.as_ref()) {
+                        Ok(true) => {}
+                        Ok(false) => break,
+                        Err(error) => {
+                            self.violated(ctx, error);
+                            break;
+                        }
+                    }
+                }
+                Ok(Some(Item::Message { kind, payload, compressed: false })) => {
                     let payload = match payload {
                         Payload::Borrowed(bytes) => MessageBytes::Borrowed(bytes),
                         Payload::Owned(bytes) => MessageBytes::Owned(bytes),
                     };
-                    if self.phase == Phase::Active {
-                        if !self.charge(ctx, payload.as_ref().len()) {
-                            self.too_much(ctx);
-                            break;
-                        }
-                        ctx.tally.message_in(payload.as_ref().len());
-                        if !self.deliver(ctx, kind, payload) {
-                            break;
-                        }
+                    if !self.take_message(ctx, kind, payload) {
+                        break;
                     }
                 }
                 Ok(Some(Item::Ping(payload) | Item::Pong(payload)))
@@ -128,8 +132,7 @@ impl Connection {
                     break;
                 }
                 Err(error) => {
-                    tracing::debug!(socket = %self.id(), %error, "protocol error");
-                    self.end_behind_handlers(ctx, Ending::Failure(cause_of(error), error.close_code()));
+                    self.violated(ctx, error);
                     break;
                 }
             }
@@ -186,6 +189,45 @@ impl Connection {
         false
     }
 
+    /// What the peer sent fails the connection.
+    fn violated(&mut self, ctx: &mut Context, error: ProtocolError) {
+        tracing::debug!(socket = %self.id(), %error, "protocol error");
+        self.end_behind_handlers(ctx, Ending::Failure(cause_of(error), error.close_code()));
+    }
+
+    /// Inflates a message and takes it; what counts is what it has become.
+    fn take_compressed(
+        &mut self,
+        ctx: &mut Context,
+        kind: MessageKind,
+        compressed: &[u8],
+    ) -> Result<bool, ProtocolError> {
+        let mut message = ctx.codec.inflate(compressed, self.endpoint.limits.max_payload)?;
+        if kind == MessageKind::Text {
+            utf8::check(&message)?;
+        }
+        if message.len() > SHARE_MAX {
+            // Kept as it is for as long as a handler has it.
+            if message.capacity() - message.len() > message.len() / 4 {
+                message.shrink_to_fit();
+            }
+            return Ok(self.take_message(ctx, kind, MessageBytes::Owned(message)));
+        }
+        let taken = self.take_message(ctx, kind, MessageBytes::Borrowed(&message));
+        ctx.codec.give_back(message);
+        Ok(taken)
+    }
+
+    /// Counts a message and delivers it. False when nothing more may be taken.
+    fn take_message(&mut self, ctx: &mut Context, kind: MessageKind, bytes: MessageBytes<'_>) -> bool {
+        if !self.charge(ctx, bytes.as_ref().len()) {
+            self.too_much(ctx);
+            return false;
+        }
+        ctx.tally.message_in(bytes.as_ref().len());
+        self.deliver(ctx, kind, bytes)
+    }
+
     /// Hands a message to the worker's batch. False when there is no room: then it is kept, and the connection paused.
     fn deliver(&mut self, ctx: &mut Context, kind: MessageKind, bytes: MessageBytes<'_>) -> bool {
         let text = kind == MessageKind::Text;
@@ -224,7 +266,9 @@ impl Connection {
 fn cause_of(error: ProtocolError) -> CloseCause {
     match error {
         ProtocolError::MessageTooBig => CloseCause::MaxPayload,
-        ProtocolError::InvalidUtf8 | ProtocolError::InvalidCloseReason => CloseCause::InvalidPayload,
+        ProtocolError::InvalidUtf8 | ProtocolError::InvalidCloseReason | ProtocolError::CorruptMessage => {
+            CloseCause::InvalidPayload
+        }
         _ => CloseCause::Protocol,
     }
 }

@@ -8,6 +8,7 @@ mod clock;
 mod command;
 mod connection;
 mod context;
+mod deflate;
 mod ending;
 mod inbound;
 mod migrate;
@@ -33,7 +34,9 @@ use wsbroker_proto::CloseCode;
 
 #[cfg(all(test, feature = "loom"))]
 pub(crate) use command::Wake;
-pub(crate) use command::{Attach, Command, Fifo, Place, Range, Reserve};
+pub(crate) use command::{Attach, Broadcast, Command, Fifo, Place, Range, Reserve};
+pub use deflate::Compress;
+pub(crate) use deflate::Compressed;
 pub(crate) use stream::Stream;
 pub(crate) use tally::Flow;
 
@@ -166,10 +169,21 @@ struct Shard {
     read_buffer: Box<[u8]>,
     /// Set by a shutdown: whoever comes later is closed at once.
     closing: Option<CloseCode>,
+    put_off: PutOff,
     stopped: bool,
     /// What this shard last reported of its outboxes and its unfinished messages.
     reported_send: usize,
     reported_receive: usize,
+}
+
+/// What a turn has left undone: compression takes its time, and others shall be read meanwhile.
+#[derive(Default)]
+struct PutOff {
+    commands: Vec<Command>,
+    /// Bytes of the queue that these commands came with.
+    counted: usize,
+    /// Connections whose end comes behind these commands.
+    ending: Vec<Place>,
 }
 
 /// The connections of a shard by slot.
@@ -214,6 +228,7 @@ impl Shard {
             arena: Bytes::new(),
             read_buffer: vec![0; READ_BUFFER].into_boxed_slice(),
             closing: None,
+            put_off: PutOff::default(),
             stopped: false,
             reported_send: 0,
             reported_receive: 0,
@@ -247,18 +262,7 @@ impl Shard {
             }
             self.read_ready();
             self.hand_over();
-            // Looked up before the queue is taken: what is found settled and flushed has its replies in there.
-            let ending = self.take_ending();
-            self.handle().fifo.take(&mut commands);
-            if !commands.is_empty() {
-                let counted = self.handle().take_fifo_bytes();
-                for command in commands.drain(..) {
-                    self.carry_out(command);
-                }
-                self.arena = Bytes::new();
-                self.ctx.inner.memory.send_changed(counted, 0);
-            }
-            ending.into_iter().for_each(|place| self.end_at_last(place));
+            self.carry_out_queue(&mut commands);
             // More may be readable than the poll could tell: after a stall nobody is cut before what he sent meanwhile was seen.
             if events.iter().count() >= EVENTS && behind < self.connections.0.len() / EVENTS {
                 behind += 1;
@@ -276,6 +280,39 @@ impl Shard {
         }
         let late = self.handle().fifo.stop();
         drop(late);
+    }
+
+    /// Carries out what is in the queue, or goes on with what the last turn has left of it. `commands` is empty before and after.
+    fn carry_out_queue(&mut self, commands: &mut Vec<Command>) {
+        if self.put_off.commands.is_empty() {
+            // Looked up before the queue is taken: what is found settled and flushed has its replies in there.
+            self.put_off.ending = self.take_ending();
+            self.handle().fifo.take(commands);
+            if !commands.is_empty() {
+                self.put_off.counted = self.handle().take_fifo_bytes();
+            }
+        } else {
+            std::mem::swap(commands, &mut self.put_off.commands);
+        }
+        if !commands.is_empty() {
+            self.ctx.codec.begin_turn();
+            let mut commands = commands.drain(..);
+            while let Some(command) = commands.next() {
+                self.carry_out(command);
+                if self.ctx.codec.is_spent() {
+                    self.put_off.commands.extend(commands);
+                    break;
+                }
+            }
+            if !self.put_off.commands.is_empty() {
+                return;
+            }
+            self.arena = Bytes::new();
+            self.ctx.inner.memory.send_changed(std::mem::take(&mut self.put_off.counted), 0);
+        }
+        for place in std::mem::take(&mut self.put_off.ending) {
+            self.end_at_last(place);
+        }
     }
 
     /// The connections whose end comes behind the commands that are in the queue. Those that a worker has replies for are kept back until it has
@@ -306,7 +343,10 @@ impl Shard {
 
     /// How long to wait for events. Zero when there is work already.
     fn wait(&self) -> Option<Duration> {
-        let at_work = !self.ctx.ready.is_empty() || !self.ctx.dirty.is_empty() || !self.ctx.ending.is_empty();
+        let at_work = !self.ctx.ready.is_empty()
+            || !self.ctx.dirty.is_empty()
+            || !self.ctx.ending.is_empty()
+            || !self.put_off.commands.is_empty();
         if at_work || !self.handle().fifo.park() {
             return Some(Duration::ZERO);
         }
@@ -401,18 +441,33 @@ impl Shard {
             Command::Send(place, range) => {
                 match self.connections.find(place) {
                     Some(connection) => {
-                        connection.enqueue(&mut self.ctx, &self.arena, range.start as usize, range.end as usize, true);
+                        let (start, end) = (range.start as usize, range.end as usize);
+                        if connection.deflate.is_none() {
+                            connection.enqueue(&mut self.ctx, &self.arena, start, end, true);
+                        } else {
+                            connection.enqueue_own(&mut self.ctx, &self.arena, start, end, range.compress);
+                        }
                     }
                     None => self.ctx.tally.count_drop(DropCause::Gone),
                 }
                 self.flush_if_much();
             }
-            Command::Publish(channel, range, exclude) => {
-                let exclude: &[SocketId] = exclude.as_deref().unwrap_or_default();
+            Command::Publish(channel, range, broadcast) => {
+                let (start, end) = (range.start as usize, range.end as usize);
+                let broadcast = broadcast.as_deref();
+                let exclude: &[SocketId] = broadcast.map_or(&[], |broadcast| &broadcast.exclude);
+                let compressed = broadcast.and_then(|broadcast| broadcast.compressed.as_deref());
                 for slot in self.lists.of(channel.id()) {
                     let Some(connection) = self.connections.at(*slot) else { continue };
-                    if exclude.is_empty() || !exclude.contains(&connection.id()) {
-                        connection.enqueue(&mut self.ctx, &self.arena, range.start as usize, range.end as usize, false);
+                    if !exclude.is_empty() && exclude.contains(&connection.id()) {
+                        continue;
+                    }
+                    match compressed {
+                        Some(compressed) if connection.deflate.is_some() => {
+                            let compress = range.compress;
+                            connection.enqueue_shared(&mut self.ctx, &self.arena, start, end, compress, compressed);
+                        }
+                        _ => connection.enqueue(&mut self.ctx, &self.arena, start, end, false),
                     }
                 }
                 self.flush_if_much();
@@ -498,7 +553,7 @@ impl Shard {
     }
 
     fn reserve(&mut self, reserve: Reserve) {
-        let Reserve { socket, endpoint, worker, open } = reserve;
+        let Reserve { socket, endpoint, worker, open, deflate } = reserve;
         // Chosen before this command: by now the worker may have ended, and its end may have been dealt with here already.
         let worker = match worker {
             Some(worker) if worker.is_gone() => {
@@ -510,7 +565,7 @@ impl Shard {
             other => other,
         };
         socket.set_worker(worker.as_ref().map_or(0, |worker| worker.id.get()));
-        self.connections.put(socket.slot(), Connection::new(Arc::clone(&socket), endpoint, worker));
+        self.connections.put(socket.slot(), Connection::new(Arc::clone(&socket), endpoint, worker, deflate));
         if let Some(open) = open {
             // The worker may be another than the one that was chosen, without a handler for this.
             self.redispatch([(Event { socket, kind: EventKind::Open(open) }, Bytes::new())]);

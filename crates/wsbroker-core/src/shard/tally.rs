@@ -20,19 +20,21 @@ pub(crate) struct Flow {
     /// Bytes that were read, and bytes that were written.
     pub(crate) wire_in: u64,
     pub(crate) wire_out: u64,
+    pub(crate) compressions: u64,
 }
 
 impl Flow {
-    const FIELDS: usize = 8;
+    const FIELDS: usize = 9;
 
     fn into_fields(self) -> [u64; Self::FIELDS] {
-        let Self { opened, closed, messages_in, bytes_in, messages_out, bytes_out, wire_in, wire_out } = self;
-        [opened, closed, messages_in, bytes_in, messages_out, bytes_out, wire_in, wire_out]
+        let Self { opened, closed, messages_in, bytes_in, messages_out, bytes_out, wire_in, wire_out, compressions } =
+            self;
+        [opened, closed, messages_in, bytes_in, messages_out, bytes_out, wire_in, wire_out, compressions]
     }
 
     fn from_fields(fields: [u64; Self::FIELDS]) -> Self {
-        let [opened, closed, messages_in, bytes_in, messages_out, bytes_out, wire_in, wire_out] = fields;
-        Self { opened, closed, messages_in, bytes_in, messages_out, bytes_out, wire_in, wire_out }
+        let [opened, closed, messages_in, bytes_in, messages_out, bytes_out, wire_in, wire_out, compressions] = fields;
+        Self { opened, closed, messages_in, bytes_in, messages_out, bytes_out, wire_in, wire_out, compressions }
     }
 }
 
@@ -79,7 +81,7 @@ impl Tally {
 }
 
 /// The payload of an unmasked frame of this length (RFC 6455 §5.2).
-fn payload_of(frame: usize) -> usize {
+pub(super) fn payload_of(frame: usize) -> usize {
     let header = match frame {
         0..=127 => 2,
         128..=65_539 => 4,

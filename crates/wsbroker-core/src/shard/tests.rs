@@ -38,7 +38,7 @@ fn until(what: &str, holds: impl Fn() -> bool) {
 
 /// A connection that is open already, and its client.
 fn connect(inner: &Inner) -> (Arc<Socket>, TcpStream) {
-    let endpoint = Arc::new(Endpoint::new(1, SocketLimits::default()));
+    let endpoint = Arc::new(Endpoint::new(1, SocketLimits::default(), None));
     let (socket, worker) = inner.admit(&endpoint).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -46,7 +46,7 @@ fn connect(inner: &Inner) -> (Arc<Socket>, TcpStream) {
     let (stream, _) = listener.accept().unwrap();
     stream.set_nonblocking(true).unwrap();
     let (place, seat) = (Place::of(&socket), inner.front.seat().unwrap());
-    let reserve = Reserve { socket: Arc::clone(&socket), endpoint, worker, open: None };
+    let reserve = Reserve { socket: Arc::clone(&socket), endpoint, worker, open: None, deflate: None };
     let attach = Attach { stream: Stream::tcp(stream), head: b"101".to_vec(), rest: Vec::new(), seat };
     inner.shard(0).push(Command::Reserve(Box::new(reserve)));
     inner.shard(0).push(Command::Attach(place, Box::new(attach)));

@@ -20,7 +20,7 @@ use wsbroker_core::{
     Accept, Batch, Bind, Broker, Cork, DeliverError, Event, EventKind, Handlers, Listener, ListenerConfig, SocketId,
     SocketLimits, Worker, WorkerHandle,
 };
-use wsbroker_proto::{Input, Item, Limits, Opcode, Parser, Role, client};
+use wsbroker_proto::{Inflater, Input, Item, Limits, Opcode, Parser, Role, client};
 
 /// Longer than anything here takes on a busy machine.
 pub const DEADLINE: Duration = Duration::from_secs(20);
@@ -266,8 +266,13 @@ pub fn fill(broker: &Broker, id: SocketId, bytes: usize, neighbour: &mut Client)
 
 /// Listens on a free port of the loopback.
 pub fn listen(broker: &Broker, limits: SocketLimits) -> (Listener, u16) {
+    listen_with(broker, |config| config.limits = limits)
+}
+
+/// The same, with settings of the test's own.
+pub fn listen_with(broker: &Broker, set: impl FnOnce(&mut ListenerConfig)) -> (Listener, u16) {
     let mut config = ListenerConfig::new(Bind::Tcp { host: "127.0.0.1".into(), port: 0 });
-    config.limits = limits;
+    set(&mut config);
     let listener = broker.runtime().block_on(broker.listen(config)).unwrap();
     listener.serve();
     let port = listener.port();
@@ -279,6 +284,12 @@ pub struct Client<S = TcpStream> {
     pub stream: S,
     parser: Parser,
     buffer: Vec<u8>,
+    /// The answer to the request.
+    pub head: String,
+    /// Takes compressed messages.
+    inflater: Option<Inflater>,
+    /// The compressed messages that came, as they came.
+    pub compressed: Vec<Vec<u8>>,
 }
 
 /// What a client received.
@@ -299,13 +310,28 @@ impl Client {
         client.expect("HTTP/1.1 101")
     }
 
+    /// A client that takes part in permessage-deflate by this offer.
+    pub fn deflating(port: u16, offer: &str) -> Self {
+        let mut client =
+            Self::request_with(port, &format!("Sec-WebSocket-Extensions: {offer}\r\n")).expect("HTTP/1.1 101");
+        assert!(client.head.contains("\r\nSec-WebSocket-Extensions: permessage-deflate; "), "{}", client.head);
+        client.inflater = Some(Inflater::new());
+        client
+    }
+
     /// Sends the request only.
     pub fn request(port: u16) -> Self {
+        Self::request_with(port, "")
+    }
+
+    /// The same, with more headers, each with its end of line.
+    pub fn request_with(port: u16, headers: &str) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let mut client = Client::over(stream);
-        client.stream.write_all(REQUEST).unwrap();
+        let (last, lines) = (b"\r\n", REQUEST.strip_suffix(b"\r\n").unwrap());
+        client.stream.write_all(&[lines, headers.as_bytes(), last].concat()).unwrap();
         client
     }
 }
@@ -317,7 +343,14 @@ pub const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n
 impl<S: Read + Write> Client<S> {
     /// On a stream where nothing has been sent.
     pub fn over(stream: S) -> Self {
-        Self { stream, parser: Parser::new(Role::Client), buffer: Vec::new() }
+        Self {
+            stream,
+            parser: Parser::new(Role::Client),
+            buffer: Vec::new(),
+            head: String::new(),
+            inflater: None,
+            compressed: Vec::new(),
+        }
     }
 
     /// Reads the answer's head.
@@ -330,6 +363,7 @@ impl<S: Read + Write> Client<S> {
         }
         let head = String::from_utf8(head).unwrap();
         assert!(head.starts_with(start), "{head}");
+        self.head = head;
         self
     }
 
@@ -343,6 +377,13 @@ impl<S: Read + Write> Client<S> {
         self.stream.write_all(&frame).unwrap();
     }
 
+    /// Sends a frame with RSV1.
+    pub fn send_rsv1(&mut self, fin: bool, opcode: Opcode, payload: &[u8]) {
+        // A key of zeros masks nothing.
+        let header = client::header(fin, true, opcode, payload.len(), [0; 4]);
+        self.stream.write_all(&[header.as_ref(), payload].concat()).unwrap();
+    }
+
     pub fn close(&mut self, code: u16, reason: &str) {
         let mut payload = code.to_be_bytes().to_vec();
         payload.extend_from_slice(reason.as_bytes());
@@ -352,14 +393,22 @@ impl<S: Read + Write> Client<S> {
     /// The next thing from the server. Panics after the deadline.
     pub fn next(&mut self) -> Got {
         loop {
-            let limits = Limits { max_message: usize::MAX >> 1, allow_rsv1: false };
+            let limits = Limits { max_message: usize::MAX >> 1, allow_rsv1: self.inflater.is_some() };
             let mut taken = std::mem::take(&mut self.buffer);
             let mut input = Input::new(&mut taken);
             let got = match self.parser.next(&mut input, &limits).unwrap() {
-                Some(Item::Message { kind: wsbroker_core::MessageKind::Text, payload, .. }) => {
-                    Some(Got::Text(payload.into_vec()))
+                Some(Item::Message { kind, payload, compressed }) => {
+                    let mut message = payload.into_vec();
+                    if let Some(inflater) = self.inflater.as_mut().filter(|_| compressed) {
+                        self.compressed.push(std::mem::take(&mut message));
+                        let compressed = self.compressed.last().unwrap();
+                        inflater.inflate(compressed, usize::MAX >> 1, &mut message).unwrap();
+                    }
+                    Some(match kind {
+                        wsbroker_core::MessageKind::Text => Got::Text(message),
+                        wsbroker_core::MessageKind::Binary => Got::Binary(message),
+                    })
                 }
-                Some(Item::Message { payload, .. }) => Some(Got::Binary(payload.into_vec())),
                 Some(Item::Ping(payload)) => Some(Got::Ping(payload.into_vec())),
                 Some(Item::Pong(payload)) => Some(Got::Pong(payload.into_vec())),
                 Some(Item::Close(frame)) => Some(match frame {

@@ -104,7 +104,7 @@ site('floods of control frames', { options: { idleTimeout: 20_000 } }, (attack) 
         // Who sends on behind its close may have the answer lost to the reset that this brings about.
         assert.ok(codes.length === 0 || (codes.length === 1 && codes[0] === 1000), `${codes}`);
       }),
-    { expect: { opens: sized(1000, 10_000), closes: { 1000: sized(1000, 10_000) } }, most: 32 * MiB },
+    { expect: { opens: sized(1000, 10_000), closes: { 1000: sized(1000, 10_000) } }, counts: { closes: { peer: sized(1000, 10_000) } }, most: 32 * MiB },
   );
 
   attack(
@@ -157,7 +157,7 @@ site('floods of fragments and small messages', { options: { maxPayload: MiB } },
       assert.ok([1009, undefined].includes(one.closed), `${one.closed}`);
       one.destroy();
     },
-    { expect: { opens: 1, binaries: 0, closes: { 1009: 1 } }, most: 16 * MiB },
+    { expect: { opens: 1, binaries: 0, closes: { 1009: 1 } }, counts: { closes: { maxPayload: 1 } }, most: 16 * MiB },
   );
 
   attack(

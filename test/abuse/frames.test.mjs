@@ -79,12 +79,14 @@ const BAD = [
   ['a bad close code with a bad reason', 1002, close(999, '\xff')],
 ];
 
+const CAUSES = { 1002: 'protocol', 1007: 'invalidPayload', 1009: 'maxPayload' };
 const TIMES = sized(8, 400);
 
 site('malformed frames', {}, (attack) => {
   for (const [what, code, bytes] of BAD) {
     attack(`${what} is closed with ${code}`, (place) => many(TIMES, 8, () => place.closedWith(code, bytes)), {
       expect: { opens: TIMES, texts: 0, binaries: what.includes('behind a whole') ? TIMES : 0, closes: { [code]: TIMES } },
+      counts: { rejected: {}, closes: { [CAUSES[code]]: TIMES } },
     });
   }
 

@@ -43,14 +43,15 @@ const bytes = function* () {
 
 site('slow handshakes', { options: { handshakeTimeout: HANDSHAKE } }, (attack) => {
   const none = { opens: 0, closes: {} };
+  const late = { rejected: { handshakeTimeout: CROWD }, closes: {} };
 
-  attack('who connects and says nothing is cut by handshakeTimeout', (place) => cut(place, CROWD, () => {}), { expect: none });
+  attack('who connects and says nothing is cut by handshakeTimeout', (place) => cut(place, CROWD, () => {}), { expect: none, counts: late });
 
-  attack('who sends half a request and then nothing is cut by handshakeTimeout', (place) => cut(place, CROWD, (one) => one.write(request().slice(0, 60))), { expect: none });
+  attack('who sends half a request and then nothing is cut by handshakeTimeout', (place) => cut(place, CROWD, (one) => one.write(request().slice(0, 60))), { expect: none, counts: late });
 
-  attack('who sends a header now and then is cut by handshakeTimeout', (place) => cut(place, CROWD, (one) => drip(one, headers(), 50)), { expect: none });
+  attack('who sends a header now and then is cut by handshakeTimeout', (place) => cut(place, CROWD, (one) => drip(one, headers(), 50)), { expect: none, counts: late });
 
-  attack('who sends a byte now and then is cut by handshakeTimeout', (place) => cut(place, CROWD, (one) => drip(one, bytes(), 20)), { expect: none });
+  attack('who sends a byte now and then is cut by handshakeTimeout', (place) => cut(place, CROWD, (one) => drip(one, bytes(), 20)), { expect: none, counts: late });
 
   attack(
     'who half-closes before a request is let go at once',
@@ -153,7 +154,7 @@ site('crowds', { options: { idleTimeout: 20_000 } }, (attack) => {
       const took = Date.now() - began;
       assert.ok(took < 30_000, `${took} ms`);
     },
-    { expect: { opens: CONNECTS, closes: { 1006: CONNECTS } }, tolerance: 6 * MiB },
+    { expect: { opens: CONNECTS, closes: { 1006: CONNECTS } }, counts: { rejected: {}, closes: { lost: CONNECTS } }, tolerance: 6 * MiB },
   );
 
   attack(
@@ -177,6 +178,6 @@ site('crowds', { options: { idleTimeout: 20_000 } }, (attack) => {
       await many(sized(2000, 10_000), 200, async () => void all.push(await place.tcp()));
       for (const one of all) one.reset();
     },
-    { expect: { opens: 0 } },
+    { expect: { opens: 0 }, counts: { rejected: { gone: sized(2000, 10_000) } } },
   );
 });

@@ -111,6 +111,11 @@ class Site {
     return this.inWorker(() => structuredClone(globalThis.abuse.told));
   }
 
+  /** What the server counts. */
+  stats() {
+    return this.server.main((wsb) => wsb.stats());
+  }
+
   /** Calls a function in the worker: (wsbroker, socketId of the watcher, ...args). */
   inWorker(fn, ...args) {
     return this.watcher.run(fn, ...args);
@@ -183,9 +188,41 @@ class Site {
     return process.platform === 'linux' ? readdirSync(`/proc/${this.pid}/fd`).length : 0;
   }
 
+  /**
+   * The counters account for every connection of the round, whatever became of it, and nothing is left of it in the gauges. `counts`
+   * is what they say besides: of `rejected`, `closes` and `dropped` the causes, each with its number.
+   */
+  async counted(before, opens, counts = {}) {
+    let now;
+    const at = (name) => now[name] - before[name];
+    const accounts = () => {
+      const [rejected, closes] = [more(before.rejected, now.rejected), more(before.closes, now.closes)];
+      const { closeTimeout = 0, beforeOpen = 0, ...ends } = closes;
+      return {
+        'accepted, but neither opened nor rejected': at('accepted') - at('opened') - sum(rejected),
+        'opened, but not closed': at('opened') - at('closed'),
+        'closed without a cause': at('closed') - sum(ends),
+        'close timeouts beyond the closes': Math.max(0, closeTimeout - sum(ends)),
+        'let in by handlers, but neither opened nor gone before': opens - at('opened') - beforeOpen,
+        pendingUpgrades: now.pendingUpgrades,
+        sendMemory: now.sendMemory,
+        receiveMemory: now.receiveMemory,
+        commandBytes: now.commandBytes,
+        'more connections': at('connections'),
+        'connections of no shard': now.connections - now.shards.reduce((total, shard) => total + shard.connections, 0),
+        'in flight to workers': now.workers.reduce((total, worker) => total + worker.inFlightBytes, 0),
+      };
+    };
+    const balanced = () => Object.values(accounts()).every((value) => value === 0);
+    const shown = () => `: ${JSON.stringify(accounts())}, rejected ${JSON.stringify(more(before.rejected, now.rejected))}, closes ${JSON.stringify(more(before.closes, now.closes))}`;
+    await until(async () => ((now = await this.stats()), balanced()), 'the counters to balance', 3000, shown);
+    for (const [kind, expected] of Object.entries(counts)) assert.deepEqual(more(before[kind], now[kind]), expected, `what is counted as ${kind}`);
+  }
+
   /** One round of an attack, and the return to peace. Resolves to what it left. */
-  async round(attack, { during = true, expect }) {
+  async round(attack, { during = true, expect, counts }) {
     const before = await this.told();
+    const statsBefore = await this.stats();
     const still = during ? await this.healthy.keepGoing() : undefined;
     this.peak = 0;
     const watch = setInterval(() => (this.peak = Math.max(this.peak, this.resident())), 50);
@@ -197,11 +234,12 @@ class Site {
       for (const one of this.server.raws.splice(0)) one.destroy();
       echoes = await still?.();
     }
-    await this.inWorker(() => globalThis.abuse.release());
     const files = () => `; ${this.descriptors()} files open, ${this.filesAtRest} before${this.server.note()}`;
     await until(() => this.descriptors() <= this.filesAtRest, 'every socket of the attack to be closed', undefined, files);
     await until(async () => (await this.connections()) === this.residents, 'every connection of the attack to be gone', undefined, () => this.server.note());
     const after = await until(async () => {
+      // Questions may still be on their way to the handler.
+      await this.inWorker(() => globalThis.abuse.release());
       const told = await this.told();
       return closed(told) - closed(before) === told.opens - before.opens && told;
     }, 'a close event for every connection that was opened');
@@ -209,6 +247,7 @@ class Site {
     const { slowest } = await this.healthy.echo();
     assert.ok(slowest < PROMPT, `after the attack an echo of the healthy client took ${slowest.toFixed(0)} ms`);
     assert.deepEqual(after.errors, [], 'no handler failed');
+    await this.counted(statsBefore, after.opens - before.opens, counts);
     if (expect) {
       const change = difference(before, after);
       change.texts -= echoes?.count ?? 0;
@@ -220,6 +259,10 @@ class Site {
     return { slowest: Math.max(slowest, echoes?.slowest ?? 0), peak: this.peak, memory: await this.memory() };
   }
 }
+
+/** What differs between two records of counters. */
+const more = (before, after) => Object.fromEntries(Object.keys(after).filter((key) => after[key] !== before[key]).map((key) => [key, after[key] - before[key]]));
+const sum = (counters) => Object.values(counters).reduce((total, count) => total + count, 0);
 
 const closed = (told) => Object.values(told.closes).reduce((sum, count) => sum + count, 0);
 
@@ -240,6 +283,7 @@ function difference(before, after) {
  * gets a function that makes a test of an attack: (name, attack, options).
  *   during     false: the healthy client is promised nothing while this goes on
  *   expect     what handlers are told in each round: { opens, texts, closes: { code: count }, … }
+ *   counts     what the server counts in each round: { rejected: { cause: count }, closes: { … }, dropped: { … } }
  *   most       bytes by which the memory may grow while the attack goes on
  *   tolerance  bytes by which the memory after a round may differ from that after the first
  */

@@ -37,7 +37,7 @@ if (onLinux) {
           assert.equal((await place.say(request('/', forged))).status, 429);
         }
       },
-      { skip, expect: { opens: PER_IP } },
+      { skip, expect: { opens: PER_IP }, counts: { rejected: { maxConnectionsPerIp: 10 } } },
     );
 
     attack(

@@ -15,7 +15,7 @@ site('origins', { options: { origins: ['https://a.example', 'https://*.b.example
     attack(
       `Origin: ${JSON.stringify(origin)} is answered with 403`,
       (place) => many(TIMES, 8, async () => assert.equal((await place.say(request('/', { Origin: origin }))).status, 403)),
-      { expect: { opens: 0 } },
+      { expect: { opens: 0 }, counts: { rejected: { origin: TIMES } } },
     );
   }
 

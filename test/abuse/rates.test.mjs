@@ -67,7 +67,7 @@ site('a rate that is held by closing', { options: { rateLimit: { messages: 100, 
           one.write(closeFrame(1008));
           await one.end();
         }),
-      { expect: { opens: TIMES, closes: { 1008: TIMES } } },
+      { expect: { opens: TIMES, closes: { 1008: TIMES } }, counts: { closes: { rateLimit: TIMES } } },
     );
   }
 
@@ -117,12 +117,12 @@ site('lives that are limited', { options: { maxLifetime: LIFE, closeTimeout: 300
         one.write(closeFrame(1012));
         await one.end();
       }),
-    { expect: { opens: 50, closes: { 1012: 50 } } },
+    { expect: { opens: 50, closes: { 1012: 50 } }, counts: { closes: { maxLifetime: 50 } } },
   );
 
   attack(
     'are cut by closeTimeout when the peer does not answer',
     (place) => whole(place, 50, (one) => one.end()),
-    { expect: { opens: 50, closes: { 1006: 50 } } },
+    { expect: { opens: 50, closes: { 1006: 50 } }, counts: { closes: { maxLifetime: 50, closeTimeout: 50 } } },
   );
 });

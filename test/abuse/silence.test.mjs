@@ -30,7 +30,7 @@ site('receivers that never read', { options: { maxBackpressure: 256 << 10, close
       await push(one, frame(BINARY, Buffer.alloc(60_000, 'x')), 100 * MiB);
       await until(async () => (await place.connections()) === place.residents, 'the connection to be given up');
     },
-    { expect: { opens: 1, closes: { 1013: 1 } }, most: 16 * MiB, tolerance: 6 * MiB },
+    { expect: { opens: 1, closes: { 1013: 1 } }, counts: { rejected: {}, closes: { maxBackpressure: 1 } }, most: 16 * MiB, tolerance: 6 * MiB },
   );
 
   attack(
@@ -54,7 +54,7 @@ site('receivers that never read', { options: { maxBackpressure: 256 << 10, close
       await until(async () => (await place.connections()) === place.residents + 1, 'the slow ones to be gone');
       good.destroy();
     },
-    { expect: { opens: 11, closes: { 1006: 1, 1013: 10 } }, most: 64 * MiB, tolerance: 6 * MiB },
+    { expect: { opens: 11, closes: { 1006: 1, 1013: 10 } }, counts: { closes: { lost: 1, maxBackpressure: 10 } }, most: 64 * MiB, tolerance: 6 * MiB },
   );
 
   attack(
@@ -78,7 +78,7 @@ site('receivers that never read', { options: { maxBackpressure: 256 << 10, close
         one.write(closeFrame(1000));
         await until(async () => (one.socket.write('x'), one.ended), 'the cut');
       }),
-    { expect: { opens: 50, closes: { 1000: 50 } } },
+    { expect: { opens: 50, closes: { 1000: 50 } }, counts: { closes: { peer: 50, closeTimeout: 50 } } },
   );
 
   attack(
@@ -92,7 +92,7 @@ site('receivers that never read', { options: { maxBackpressure: 256 << 10, close
         return (await place.server.main((wsb) => wsb.subscriberCount('news'))) === 0;
       }, 'the connection to be closed', 60_000).finally(() => clearInterval(sip));
     },
-    { expect: { opens: 1, closes: { 1013: 1 } }, most: 16 * MiB, tolerance: 6 * MiB },
+    { expect: { opens: 1, closes: { 1013: 1 } }, counts: { rejected: {}, closes: { maxBackpressure: 1 } }, most: 16 * MiB, tolerance: 6 * MiB },
   );
 });
 
@@ -109,7 +109,7 @@ site('peers that are not there any more', { options: { idleTimeout: IDLE, closeT
       assert.ok(Date.now() - began < IDLE + 3000);
       assert.ok(all.every((one) => one.frames.length === 1 && one.frames[0].opcode === PING));
     },
-    { expect: { opens: sized(100, 2000), closes: { 1006: sized(100, 2000) } } },
+    { expect: { opens: sized(100, 2000), closes: { 1006: sized(100, 2000) } }, counts: { rejected: {}, closes: { idleTimeout: sized(100, 2000) } } },
   );
 
   attack(
@@ -119,7 +119,7 @@ site('peers that are not there any more', { options: { idleTimeout: IDLE, closeT
       for (const one of all) one.write(frame(BINARY, Buffer.alloc(100_000)).subarray(0, 50_000));
       await Promise.all(all.map((one) => one.end()));
     },
-    { expect: { opens: 100, binaries: 0, closes: { 1006: 100 } }, tolerance: 6 * MiB },
+    { expect: { opens: 100, binaries: 0, closes: { 1006: 100 } }, counts: { closes: { idleTimeout: 100 } }, tolerance: 6 * MiB },
   );
 
   attack(
@@ -133,7 +133,7 @@ site('peers that are not there any more', { options: { idleTimeout: IDLE, closeT
       assert.ok(took >= CLOSING - 50 && took < CLOSING + 3000, `${took} ms`);
       assert.ok(all.every((one) => one.frames.at(-1).code === 4000));
     },
-    { expect: { opens: 100, closes: { 1006: 100 } } },
+    { expect: { opens: 100, closes: { 1006: 100 } }, counts: { closes: { application: 100, closeTimeout: 100 } } },
   );
 
   attack(
@@ -148,7 +148,7 @@ site('peers that are not there any more', { options: { idleTimeout: IDLE, closeT
       await Promise.all(all.map((one) => one.end()));
       assert.ok(Date.now() - began < CLOSING + 3000);
     },
-    { expect: { opens: 10, texts: 0, closes: { 1006: 10 } }, most: 16 * MiB },
+    { expect: { opens: 10, texts: 0, closes: { 1006: 10 } }, counts: { closes: { application: 10, closeTimeout: 10 } }, most: 16 * MiB },
   );
 
   attack(
@@ -163,17 +163,19 @@ site('peers that are not there any more', { options: { idleTimeout: IDLE, closeT
       await until(() => place.descriptors() === place.filesAtRest, 'the cut');
       assert.ok(all.every((one) => !one.ended), 'we have not closed ours');
     },
-    { expect: { opens: 50, closes: { 4000: 50 } } },
+    { expect: { opens: 50, closes: { 4000: 50 } }, counts: { closes: { application: 50, closeTimeout: 50 } } },
   );
 });
 
 site('connections that are reset', { options: {} }, (attack) => {
   const TIMES = sized(50, 1000);
   const none = { opens: 0, closes: {} };
+  const gone = { rejected: { gone: TIMES }, closes: {} };
   const each = (how) => (place) => many(TIMES, 10, (n) => how(place, n));
+  const cut = { rejected: {}, closes: { lost: TIMES } };
   const lost = { opens: TIMES, texts: 0, binaries: 0, closes: { 1006: TIMES } };
 
-  attack('before the request', each(async (place) => (await place.tcp()).reset()), { expect: none });
+  attack('before the request', each(async (place) => (await place.tcp()).reset()), { expect: none, counts: gone });
 
   attack(
     'within the request',
@@ -183,7 +185,7 @@ site('connections that are reset', { options: {} }, (attack) => {
       await new Promise((resolve) => setImmediate(resolve));
       one.reset();
     }),
-    { expect: none },
+    { expect: none, counts: gone },
   );
 
   attack(
@@ -206,7 +208,7 @@ site('connections that are reset', { options: {} }, (attack) => {
     { expect: { opens: TIMES, closes: { 1006: TIMES } } },
   );
 
-  attack('when it is open', each(async (place) => (await place.open()).reset()), { expect: lost });
+  attack('when it is open', each(async (place) => (await place.open()).reset()), { expect: lost, counts: cut });
 
   attack(
     'within a header',
@@ -216,7 +218,7 @@ site('connections that are reset', { options: {} }, (attack) => {
       await new Promise((resolve) => setImmediate(resolve));
       one.reset();
     }),
-    { expect: lost },
+    { expect: lost, counts: cut },
   );
 
   attack(
@@ -227,7 +229,7 @@ site('connections that are reset', { options: {} }, (attack) => {
       await new Promise((resolve) => setImmediate(resolve));
       one.reset();
     }),
-    { expect: lost },
+    { expect: lost, counts: cut },
   );
 
   attack(
@@ -238,7 +240,7 @@ site('connections that are reset', { options: {} }, (attack) => {
       await one.frame(PONG);
       one.reset();
     }),
-    { expect: lost },
+    { expect: lost, counts: cut },
   );
 
   attack(
@@ -281,6 +283,6 @@ site('connections that are reset', { options: {} }, (attack) => {
       one.socket.end();
       await one.end();
     }),
-    { expect: lost },
+    { expect: lost, counts: cut },
   );
 });

@@ -134,6 +134,7 @@ exports.sendToChannel = load_cjs_1.native.sendToChannel;
  *
  * @returns true: added. false: it was subscribed already, or the socket is gone
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`
  */
 exports.subscribe = load_cjs_1.native.subscribe;
 /**
@@ -148,6 +149,7 @@ exports.unsubscribe = load_cjs_1.native.unsubscribe;
  *
  * @returns how many subscriptions were added
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE; then none was
+ * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`; then none was
  */
 exports.subscribeMany = load_cjs_1.native.subscribeMany;
 /**
@@ -168,6 +170,7 @@ exports.unsubscribeAll = load_cjs_1.native.unsubscribeAll;
  * Subscribes everyone who is subscribed to `from` at the call to `to` as well. A publish to `to` right after reaches them.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelNameLength`, and nobody was added; or `maxChannelsPerSocket` for some of them, and the others were
  */
 exports.copySubscriptions = load_cjs_1.native.copySubscriptions;
 /**

@@ -117,6 +117,7 @@ export declare const sendToChannel: (channel: Data, data: Data, options?: SendOp
  *
  * @returns true: added. false: it was subscribed already, or the socket is gone
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`
  */
 export declare const subscribe: (socketId: number, channel: Data) => boolean;
 /**
@@ -131,6 +132,7 @@ export declare const unsubscribe: (socketId: number, channel: Data) => boolean;
  *
  * @returns how many subscriptions were added
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE; then none was
+ * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`; then none was
  */
 export declare const subscribeMany: (socketId: number, channels: readonly Data[]) => number;
 /**
@@ -151,6 +153,7 @@ export declare const unsubscribeAll: (socketId: number) => number;
  * Subscribes everyone who is subscribed to `from` at the call to `to` as well. A publish to `to` right after reaches them.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelNameLength`, and nobody was added; or `maxChannelsPerSocket` for some of them, and the others were
  */
 export declare const copySubscriptions: (from: Data, to: Data) => void;
 /**

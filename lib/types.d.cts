@@ -45,7 +45,7 @@ export interface AcceptVerdict {
     readonly headers?: HeaderOptions | undefined;
     /** As {@link setToken} would set it. */
     readonly token?: Data | undefined;
-    /** Subscribed as {@link subscribeMany} would. */
+    /** Subscribed as {@link subscribeMany} would. More than it may be in, or too long a name: reported to `onError` (`ERR_WSBROKER_LIMIT`), and refused with 500. */
     readonly channels?: readonly Data[] | undefined;
 }
 /** A `handleOpen` verdict that refuses, with this answer. */
@@ -286,7 +286,7 @@ export interface StartOptions {
      * (see [Compression](#compression)). Default `false`.
      */
     readonly perMessageDeflate?: boolean | PerMessageDeflate | undefined;
-    /** Of the address. Encryption: the server speaks `wss://` alone. A handshake that fails is cut. Default: none. */
+    /** Of the address. Encryption: the server speaks `wss://` alone. A handshake that fails is cut; plain HTTP is answered with 400. Default: none. */
     readonly tls?: TlsOptions | undefined;
     /** Of the address. The request's head, 256 to 1 MiB, and at most 100 headers. A larger one is answered with 431. Default 16 KiB. */
     readonly maxHeaderSize?: number | undefined;
@@ -409,7 +409,7 @@ export interface RejectCounts {
     readonly handler: number;
     /** Cut: {@link StartOptions.handshakeTimeout}. */
     readonly handshakeTimeout: number;
-    /** Cut: the TLS handshake failed. */
+    /** Cut: the TLS handshake failed. 400: it was plain HTTP. */
     readonly tls: number;
     /** Cut: no well-formed header of the PROXY protocol ({@link StartOptions.proxyProtocol}). */
     readonly proxyProtocol: number;

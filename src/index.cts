@@ -169,6 +169,7 @@ export const sendToChannel: (channel: Data, data: Data, options?: SendOptions) =
  *
  * @returns true: added. false: it was subscribed already, or the socket is gone
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`
  */
 export const subscribe: (socketId: number, channel: Data) => boolean = native.subscribe;
 
@@ -185,6 +186,7 @@ export const unsubscribe: (socketId: number, channel: Data) => boolean = native.
  *
  * @returns how many subscriptions were added
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE; then none was
+ * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`; then none was
  */
 export const subscribeMany: (socketId: number, channels: readonly Data[]) => number = native.subscribeMany;
 
@@ -208,6 +210,7 @@ export const unsubscribeAll: (socketId: number) => number = native.unsubscribeAl
  * Subscribes everyone who is subscribed to `from` at the call to `to` as well. A publish to `to` right after reaches them.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelNameLength`, and nobody was added; or `maxChannelsPerSocket` for some of them, and the others were
  */
 export const copySubscriptions: (from: Data, to: Data) => void = native.copySubscriptions;
 

@@ -7,10 +7,13 @@
 //   PORT            port of the page, default 8080
 //   WS_PORT         port of the WebSockets, default PORT + 1
 //   THREADS         worker threads, default 2: enough to show that nothing depends on being in the same thread
+//   TLS_CERT        file of a certificate, and
+//   TLS_KEY         of its key: both ports are encrypted then, https and wss. SIGHUP reads the files again.
 //   PUBLIC_WS_URL   what the page connects to when a proxy stands in between, such as wss://chat.example.org/socket
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import { fileURLToPath } from 'node:url';
 import { shutdown, start } from 'wsbroker';
 import { limits } from './messages.mjs';
@@ -20,6 +23,9 @@ const port = numberFrom('PORT', 8080, 65_535);
 const webSocketPort = numberFrom('WS_PORT', port === 0 ? 0 : port + 1, 65_535);
 const threads = numberFrom('THREADS', 2, 64);
 
+const { TLS_CERT: cert, TLS_KEY: key } = process.env;
+const tls = cert && key ? { cert, key } : undefined;
+
 // An IPv6 address stands in brackets wherever a port follows.
 const authority = (name, number) => `${name.includes(':') ? `[${name}]` : name}:${number}`;
 
@@ -27,6 +33,7 @@ const sockets = await start({
   bind: authority(host, webSocketPort),
   workerPath: fileURLToPath(new URL('worker.mjs', import.meta.url)),
   threads,
+  tls,
   maxPayload: limits.payload,
   // Half of it in silence and the server pings; no answer in all of it and the connection is cut. Shorter than the
   // default of 120 s, because in a chat people look at who is here.
@@ -60,7 +67,7 @@ const headers = {
   'cache-control': 'no-cache',
 };
 
-const page = createServer((request, response) => {
+const answer = (request, response) => {
   const file = files.get(request.url.split('?', 1)[0]);
   if (request.method !== 'GET' && request.method !== 'HEAD') {
     response.writeHead(405, { ...headers, allow: 'GET, HEAD' }).end();
@@ -70,7 +77,9 @@ const page = createServer((request, response) => {
     response.writeHead(200, { ...headers, 'content-type': file.type });
     response.end(request.method === 'HEAD' ? undefined : file.body);
   }
-});
+};
+const certificate = () => ({ cert: readFileSync(cert), key: readFileSync(key) });
+const page = tls ? createSecureServer(certificate(), answer) : createServer(answer);
 
 await new Promise((resolve, reject) => {
   page.once('error', reject).listen(port, host, resolve);
@@ -80,7 +89,19 @@ await new Promise((resolve, reject) => {
 });
 
 const shownHost = host === '0.0.0.0' || host === '::' ? 'localhost' : host;
-console.log(`Chat at http://${authority(shownHost, page.address().port)} (WebSockets on port ${sockets.port}). Ctrl+C stops it.`);
+console.log(`Chat at ${tls ? 'https' : 'http'}://${authority(shownHost, page.address().port)} (WebSockets on port ${sockets.port}). Ctrl+C stops it.`);
+
+if (tls) {
+  process.on('SIGHUP', async () => {
+    try {
+      // Nobody is disconnected. A pair that is no good is refused, and the old one stays.
+      await sockets.reloadTls();
+      page.setSecureContext(certificate());
+    } catch (error) {
+      console.error(error.message);
+    }
+  });
+}
 
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, async () => {

@@ -85,6 +85,7 @@ class Frames {
       found.push({
         opcode,
         fin: (rest[0] & 128) !== 0,
+        rsv: (rest[0] >> 4) & 7,
         masked: (rest[1] & 128) !== 0,
         payload,
         text: payload.toString(),

@@ -4,7 +4,7 @@
 //! they are. Wrong types throw; a socket that is gone, or no broker at all, never does.
 
 use bytes::BytesMut;
-use wsbroker_core::{Handlers, SendOutcome};
+use wsbroker_core::{Compress, Cork, Handlers, SendOutcome};
 
 use crate::{
     convert::{self, channel, channels, socket_id, stage},
@@ -73,11 +73,13 @@ functions! {
 
 fn send<'s>(env: Env<'s>, [id, data, options]: [Value<'s>; 3], given: usize) -> Result<'s> {
     // First, since it may run JavaScript that sends.
-    let _compress = if given > 2 { convert::send_options(env, "send", options)? } else { None };
+    let compress = if given > 2 { convert::send_options(env, "send", options)? } else { Compress::Auto };
     let outcome = match socket_id(env, "send", "socketId", id)? {
         Some(id) => {
-            cork::command(env, |_, cork| stage(env, cork, "send", "data", data).map(|staged| cork.send(id, staged)))
-                .transpose()?
+            let send = |cork: &mut Cork| {
+                stage(env, cork, "send", "data", data).map(|staged| cork.send(id, staged.compress(compress)))
+            };
+            cork::command(env, |_, cork| send(cork)).transpose()?
         }
         None => None,
     };
@@ -97,10 +99,10 @@ fn send_to_channel<'s>(env: Env<'s>, [name, data, options]: [Value<'s>; 3], give
     const CALL: &str = "sendToChannel";
     // First, since it may run JavaScript that sends.
     let options = if given > 2 { convert::publish_options(env, CALL, options)? } else { Default::default() };
-    let _compress = options.compress;
     let name = channel(env, CALL, "channel", name)?;
     let count = cork::command(env, |_, cork| {
-        stage(env, cork, CALL, "data", data).map(|staged| cork.publish(&name, staged, &options.exclude))
+        stage(env, cork, CALL, "data", data)
+            .map(|staged| cork.publish(&name, staged.compress(options.compress), &options.exclude))
     });
     let count = match count.transpose()? {
         Some(count) => count,

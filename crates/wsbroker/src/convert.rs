@@ -1,7 +1,7 @@
 //! Arguments and results of the exported functions: JavaScript values to core types and back.
 
 use bytes::{Bytes, BytesMut};
-use wsbroker_core::{Accept, CloseCode, Cork, MessageKind, OpenRequest, Reject, SocketId, Staged};
+use wsbroker_core::{Accept, CloseCode, Compress, Cork, MessageKind, OpenRequest, Reject, SocketId, Staged};
 
 use crate::{
     cork::Name,
@@ -132,8 +132,8 @@ const MAX_REASON: usize = 123;
 pub(crate) struct PublishOptions {
     /// Sockets that it shall not reach.
     pub(crate) exclude: Vec<SocketId>,
-    /// Whether it is compressed; `None` by its size.
-    pub(crate) compress: Option<bool>,
+    /// Whether it is compressed.
+    pub(crate) compress: Compress,
 }
 
 /// The options of `sendToChannel`.
@@ -153,8 +153,8 @@ pub(crate) fn publish_options(env: Env<'_>, call: &str, options: Value<'_>) -> R
 ///
 /// # Errors
 /// As [`publish_options`].
-pub(crate) fn send_options(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Option<bool>, Failure> {
-    if is_bag(env, call, options, &["compress"])? { compress(env, call, options) } else { Ok(None) }
+pub(crate) fn send_options(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Compress, Failure> {
+    if is_bag(env, call, options, &["compress"])? { compress(env, call, options) } else { Ok(Compress::Auto) }
 }
 
 /// Whether there are options at all, with names that are known.
@@ -171,11 +171,13 @@ fn is_bag(env: Env<'_>, call: &str, options: Value<'_>, known: &[&str]) -> Resul
     }
 }
 
-fn compress(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Option<bool>, Failure> {
-    let read = |value: Value<'_>| {
-        env.boolean_of(value).ok_or_else(|| Failure::wrong_type(env, call, "options.compress", "a boolean", value))
-    };
-    env.property(options, c"compress")?.map(read).transpose()
+fn compress(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Compress, Failure> {
+    let Some(value) = env.property(options, c"compress")? else { return Ok(Compress::Auto) };
+    match env.boolean_of(value) {
+        Some(true) => Ok(Compress::Always),
+        Some(false) => Ok(Compress::Never),
+        None => Err(Failure::wrong_type(env, call, "options.compress", "a boolean", value)),
+    }
 }
 
 fn exclude(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Vec<SocketId>, Failure> {

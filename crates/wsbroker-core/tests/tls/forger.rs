@@ -41,6 +41,12 @@ impl Forger {
         self.socket.write_all(&record).unwrap();
     }
 
+    /// Sends several in one write.
+    pub(crate) fn send_all(&mut self, records: &[(u8, &[u8])]) {
+        let bytes: Vec<u8> = records.iter().flat_map(|(kind, payload)| self.seal(*kind, payload)).collect();
+        self.socket.write_all(&bytes).unwrap();
+    }
+
     /// As [`send`](Self::send), to one who may have gone.
     pub(crate) fn try_send(&mut self, kind: u8, payload: &[u8]) {
         let record = self.seal(kind, payload);

@@ -512,3 +512,20 @@ test('a wrong argument for a live socket leaves it alone', async (t) => {
   assert.deepEqual(await client.fence(), []);
   assert.equal(client.ended, undefined);
 });
+
+test('a SharedArrayBuffer is no Data on any runtime, and a view of one is', async (t) => {
+  const server = await launch(t);
+  const client = await server.connect();
+  const shared = await client.run((wsb, id) => {
+    const buffer = new SharedArrayBuffer(3);
+    const view = new Uint8Array(buffer).fill(7);
+    wsb.send(id, view);
+    try {
+      return wsb.send(id, buffer);
+    } catch (error) {
+      return error.message;
+    }
+  });
+  assert.equal(shared, 'send: "data" must be a string, ArrayBuffer or Uint8Array, got an object');
+  assert.deepEqual(await client.next(), Buffer.from([7, 7, 7]));
+});

@@ -124,6 +124,9 @@ impl<'s> Env<'s> {
             // SAFETY: as above, for what is no ArrayBuffer.
             check(unsafe { sys::napi_get_arraybuffer_info(self.raw, value.0, &mut data, &mut length) })
                 .map_err(|Failed| Unfit::Other)?;
+            if self.is_shared(value) {
+                return Err(Unfit::Other);
+            }
         }
         if length == 0 || data.is_null() {
             return if self.is_detached(value) { Err(Unfit::Detached) } else { Ok(()) };
@@ -148,6 +151,13 @@ impl<'s> Env<'s> {
     /// Appends a string, and makes room for it. [`Unfit::Other`] when it is none.
     pub(crate) fn append_text(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), Unfit> {
         make_room(into, |into| self.fit_text(value, into))
+    }
+
+    /// Whether it is a `SharedArrayBuffer`, which Bun takes for an `ArrayBuffer`, and Node does not: it alone can grow.
+    fn is_shared(self, buffer: Value<'_>) -> bool {
+        let mut is = false;
+        // SAFETY: the value belongs to an open handle scope, and the name ends in NUL.
+        check(unsafe { sys::napi_has_named_property(self.raw, buffer.0, c"growable".as_ptr(), &mut is) }).is_ok() && is
     }
 
     fn is_detached(self, value: Value<'_>) -> bool {

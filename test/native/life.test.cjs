@@ -223,3 +223,22 @@ test('RUST_LOG logs to stderr', async () => {
   assert.equal(out, '');
   assert.match(err, /DEBUG.*a worker is there/);
 });
+
+test('whatever a shutdown finds under way settles', async () => {
+  attach({});
+  for (let round = 0; round < 20; round++) {
+    // A name takes its time to be resolved, so that listening is under way when the broker ends.
+    const listening = Array.from({ length: 5 }, async () => {
+      const handle = await native.listen(listenOptions({ bind: 'localhost:0' }));
+      await native.closeListener(handle);
+      return 'closed';
+    });
+    const ends = Promise.all([...listening.map((one) => one.catch((error) => error.code)), native.shutdownBroker(1001, 0), native.shutdownBroker(1001, 0)]);
+    let timer;
+    const late = new Promise((resolve) => (timer = setTimeout(resolve, 10_000)));
+    const outcomes = await Promise.race([ends, late]);
+    clearTimeout(timer);
+    assert.ok(outcomes, 'all settle');
+    for (const outcome of outcomes.slice(0, 5)) assert.ok(['closed', 'ERR_WSBROKER_SHUTDOWN'].includes(outcome), String(outcome));
+  }
+});

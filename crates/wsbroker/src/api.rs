@@ -274,17 +274,47 @@ pub(crate) fn one_of<T: Copy>(name: &str, given: &str, known: &[(&str, T)]) -> s
     })
 }
 
-/// A promise for what a future on the broker's own runtime comes to. It keeps the process alive until then.
-fn promise<'env, T, F>(env: &'env Env, broker: &Broker, future: F) -> Result<Object<'env>>
+/// How a promise is settled, on the thread it belongs to.
+type Settle<T> = Box<dyn FnOnce(Env) -> napi::Result<T> + Send>;
+
+/// A promise that is on its way. It settles whatever happens: the runtime of a broker that shuts down drops what still runs there.
+struct Pending<T: napi::bindgen_prelude::ToNapiValue + Send + 'static> {
+    deferred: Option<napi::JsDeferred<T, Settle<T>>>,
+    /// What it comes to if it is dropped.
+    dropped: fn() -> std::result::Result<T, Failure>,
+}
+
+impl<T: napi::bindgen_prelude::ToNapiValue + Send + 'static> Pending<T> {
+    fn settle(&mut self, outcome: std::result::Result<T, Failure>) {
+        if let Some(deferred) = self.deferred.take() {
+            deferred.resolve(Box::new(move |env| outcome.map_err(|failure| raw::rejection(&env, &failure))));
+        }
+    }
+}
+
+impl<T: napi::bindgen_prelude::ToNapiValue + Send + 'static> Drop for Pending<T> {
+    fn drop(&mut self) {
+        if self.deferred.is_some() {
+            self.settle((self.dropped)());
+        }
+    }
+}
+
+/// A promise for what a future on the broker's own runtime comes to. It keeps the process alive until then. `dropped` is what it comes to if
+/// the broker ends first.
+fn promise<'env, T, F>(
+    env: &'env Env,
+    broker: &Broker,
+    dropped: fn() -> std::result::Result<T, Failure>,
+    future: F,
+) -> Result<Object<'env>>
 where
     T: napi::bindgen_prelude::ToNapiValue + Send + 'static,
     F: Future<Output = std::result::Result<T, Failure>> + Send + 'static,
 {
     let (deferred, promise) = env.create_deferred().map_err(internal)?;
-    broker.runtime().spawn(async move {
-        let outcome = future.await;
-        deferred.resolve(move |env: Env| outcome.map_err(|failure| raw::rejection(&env, &failure)));
-    });
+    let mut pending = Pending { deferred: Some(deferred), dropped };
+    broker.runtime().spawn(async move { pending.settle(future.await) });
     Ok(promise)
 }
 
@@ -315,7 +345,8 @@ pub fn listen(env: &Env, options: NativeListenOptions) -> Result<Object<'_>> {
         Err(failure) => return settled::<u32>(env, Err(failure)),
     };
     let broker = opening.broker.clone();
-    promise(env, &broker, async move {
+    let dropped = || Err(wsbroker_core::ListenError::ShuttingDown.into());
+    promise(env, &broker, dropped, async move {
         let listener = opening.broker.listen(config).await?;
         opening.done(listener).map_err(|_| wsbroker_core::ListenError::ShuttingDown.into())
     })
@@ -339,7 +370,7 @@ pub fn listener_address(listener: u32) -> Result<NativeAddress> {
 #[napi(ts_return_type = "Promise<void>")]
 pub fn close_listener(env: &Env, listener: u32) -> Result<Object<'_>> {
     match (global::take_listener(listener), global::broker().1) {
-        (Some(listener), Some(broker)) => promise(env, &broker, async move {
+        (Some(listener), Some(broker)) => promise(env, &broker, || Ok(()), async move {
             listener.close().await;
             Ok(())
         }),
@@ -362,16 +393,14 @@ pub fn reload_tls(listener: u32, tls: NativeTls) -> Result<()> {
 #[napi(ts_return_type = "Promise<NativeShutdownReport>")]
 pub fn shutdown_broker(env: &Env, code: u32, timeout: f64) -> Result<Object<'_>> {
     let code = u16::try_from(code).ok().and_then(CloseCode::new).unwrap_or(CloseCode::GOING_AWAY);
-    let report = |closed: usize, terminated: usize| NativeShutdownReport {
-        closed: closed as f64,
-        terminated: terminated as f64,
-    };
+    // Also when another thread's shutdown was first.
+    let nothing = || Ok(NativeShutdownReport { closed: 0.0, terminated: 0.0 });
     let (generation, broker) = global::broker();
-    let Some(broker) = broker else { return settled(env, Ok(report(0, 0))) };
-    promise(env, &broker.clone(), async move {
+    let Some(broker) = broker else { return settled(env, nothing()) };
+    promise(env, &broker.clone(), nothing, async move {
         let done = broker.shutdown(code, milliseconds(timeout)).await;
         global::ended(generation);
-        Ok(report(done.closed, done.terminated))
+        Ok(NativeShutdownReport { closed: done.closed as f64, terminated: done.terminated as f64 })
     })
 }
 

@@ -1,6 +1,7 @@
 //! The one handle: send, publish, subscribe, set tokens, shut down.
 
 use std::{
+    collections::HashSet,
     hash::{BuildHasher, RandomState},
     sync::{
         Arc,
@@ -19,12 +20,12 @@ use crate::{
     config::{ClusterConfig, Config, ListenerConfig},
     cork::Cork,
     dispatch::{Dispatch, WorkerEntry},
-    error::{JoinError, ListenError, StartError},
+    error::{JoinError, ListenError, StartError, SubscribeError},
     event::{Batch, Event},
     front::{Endpoint, Front, Listener},
     ids::{SocketId, WorkerId},
     metrics::Metrics,
-    registry::{ChannelId, Channels, Socket, Sockets, Token},
+    registry::{Channel, ChannelId, Channels, Membership, Socket, Sockets, Token},
     shard::{self, Command, Place, ShardHandle},
     stats::Stats,
     sync::AtomicUsize,
@@ -176,23 +177,78 @@ impl Inner {
         }
     }
 
-    /// Adds a socket to a channel; `before` runs just before the command is pushed, for what must come first. The membership lock is
-    /// held over both, otherwise two threads could be applied the other way round.
-    pub(crate) fn subscribe_socket(&self, socket: &Socket, name: &[u8], before: &mut dyn FnMut(usize)) -> bool {
+    /// Adds a socket to a channel. The membership lock is held until the command is pushed, otherwise two threads could be applied the other way
+    /// round.
+    pub(crate) fn subscribe_socket(&self, socket: &Socket, name: &[u8]) -> Result<bool, SubscribeError> {
+        self.check_name(name)?;
         let mut membership = socket.membership();
-        if membership.sealed {
-            return false;
+        if membership.sealed || self.is_member(&membership, name) {
+            return Ok(false);
         }
-        if let Some(channel) = self.channels.get(name)
-            && membership.channels.contains_key(&channel.id())
+        if let Some(max) = self.config.max_channels_per_socket
+            && membership.channels.len() >= max
         {
-            return false;
+            return Err(SubscribeError::TooManyChannels { max });
         }
+        let channel = self.join(&mut membership, socket, name);
+        self.shard(socket.shard()).push(Command::Subscribe(Place::of(socket), channel));
+        Ok(true)
+    }
+
+    /// As [`subscribe_socket`](Self::subscribe_socket), to all of the channels or to none. Returns how many are new.
+    fn subscribe_to_all<N: AsRef<[u8]>>(&self, socket: &Socket, names: &[N]) -> Result<usize, SubscribeError> {
+        let mut membership = socket.membership();
+        self.check_names(&membership, names)?;
+        if membership.sealed {
+            return Ok(0);
+        }
+        let mut commands = Vec::with_capacity(names.len());
+        for name in names.iter().map(AsRef::as_ref) {
+            if !self.is_member(&membership, name) {
+                let channel = self.join(&mut membership, socket, name);
+                commands.push(Command::Subscribe(Place::of(socket), channel));
+            }
+        }
+        let added = commands.len();
+        self.shard(socket.shard()).push_with(|queue| queue.append(&mut commands));
+        Ok(added)
+    }
+
+    /// Whether a socket may be added to all these channels.
+    pub(crate) fn may_subscribe<N: AsRef<[u8]>>(&self, socket: &Socket, names: &[N]) -> Result<(), SubscribeError> {
+        self.check_names(&socket.membership(), names)
+    }
+
+    fn check_names<N: AsRef<[u8]>>(&self, membership: &Membership, names: &[N]) -> Result<(), SubscribeError> {
+        names.iter().try_for_each(|name| self.check_name(name.as_ref()))?;
+        let Some(max) = self.config.max_channels_per_socket else { return Ok(()) };
+        let own = membership.channels.len();
+        if own + names.len() <= max {
+            return Ok(());
+        }
+        let new = names.iter().map(AsRef::as_ref).filter(|name| !self.is_member(membership, name));
+        if own + new.collect::<HashSet<_>>().len() <= max {
+            Ok(())
+        } else {
+            Err(SubscribeError::TooManyChannels { max })
+        }
+    }
+
+    fn check_name(&self, name: &[u8]) -> Result<(), SubscribeError> {
+        match self.config.max_channel_name_length {
+            Some(max) if name.len() > max => Err(SubscribeError::NameTooLong { max, length: name.len() }),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_member(&self, membership: &Membership, name: &[u8]) -> bool {
+        self.channels.get(name).is_some_and(|channel| membership.channels.contains_key(&channel.id()))
+    }
+
+    fn join(&self, membership: &mut Membership, socket: &Socket, name: &[u8]) -> Arc<Channel> {
         let channel = self.channels.join(name, socket.id(), socket.shard());
         membership.channels.insert(channel.id(), Arc::clone(&channel));
-        before(socket.shard());
-        self.shard(socket.shard()).push(Command::Subscribe(Place::of(socket), channel));
-        true
+        channel
     }
 
     fn unsubscribe_socket(&self, socket: &Socket, name: &[u8]) -> bool {
@@ -377,10 +433,30 @@ impl Broker {
     }
 
     /// Adds a socket to a channel. False when it was in it, or is gone. `cork` is the calling thread's: what it holds goes first.
-    pub fn subscribe(&self, cork: &mut Cork, id: SocketId, channel: &[u8]) -> bool {
-        let Some(socket) = self.inner().sockets.get(id) else { return false };
+    ///
+    /// # Errors
+    /// [`SubscribeError`]: the name is too long, or the socket is in as many channels as it may be.
+    pub fn subscribe(&self, cork: &mut Cork, id: SocketId, channel: &[u8]) -> Result<bool, SubscribeError> {
+        self.inner().check_name(channel)?;
+        let Some(socket) = self.inner().sockets.get(id) else { return Ok(false) };
         cork.flush();
-        self.inner().subscribe_socket(&socket, channel, &mut |_| {})
+        self.inner().subscribe_socket(&socket, channel)
+    }
+
+    /// Adds a socket to channels. Returns how many it was not in before; 0 when it is gone.
+    ///
+    /// # Errors
+    /// [`SubscribeError`]: a name is too long, or there are more channels than it may be in. It is added to none then.
+    pub fn subscribe_many<N: AsRef<[u8]>>(
+        &self,
+        cork: &mut Cork,
+        id: SocketId,
+        channels: &[N],
+    ) -> Result<usize, SubscribeError> {
+        channels.iter().try_for_each(|channel| self.inner().check_name(channel.as_ref()))?;
+        let Some(socket) = self.inner().sockets.get(id) else { return Ok(0) };
+        cork.flush();
+        self.inner().subscribe_to_all(&socket, channels)
     }
 
     /// Takes a socket out of a channel. False when it was not in it.
@@ -408,12 +484,22 @@ impl Broker {
     }
 
     /// Every subscriber of `from` at the call also becomes one of `to`. Returns how many were added.
-    pub fn copy_subscriptions(&self, cork: &mut Cork, from: &[u8], to: &[u8]) -> usize {
-        let Some(channel) = self.inner().channels.get(from) else { return 0 };
-        cork.flush();
+    ///
+    /// # Errors
+    /// [`SubscribeError`]: the name is too long, and nobody is added; or some are in as many channels as they may be. The others are added all the same.
+    pub fn copy_subscriptions(&self, cork: &mut Cork, from: &[u8], to: &[u8]) -> Result<usize, SubscribeError> {
         let inner = self.inner();
-        let sockets = channel.members().into_iter().filter_map(|id| inner.sockets.get(id));
-        sockets.filter(|socket| inner.subscribe_socket(socket, to, &mut |_| {})).count()
+        inner.check_name(to)?;
+        let Some(channel) = inner.channels.get(from) else { return Ok(0) };
+        cork.flush();
+        let (mut added, mut refused) = (0, None);
+        for socket in channel.members().into_iter().filter_map(|id| inner.sockets.get(id)) {
+            match inner.subscribe_socket(&socket, to) {
+                Ok(new) => added += usize::from(new),
+                Err(error) => refused = Some(error),
+            }
+        }
+        refused.map_or(Ok(added), Err)
     }
 
     /// Attaches bytes to a socket. False when it is gone.

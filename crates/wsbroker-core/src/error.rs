@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::event::Batch;
+use crate::event::{Batch, LateVerdict};
 
 /// Why a broker could not start.
 #[derive(Debug, thiserror::Error)]
@@ -151,6 +151,38 @@ pub enum TlsError {
     /// The system gave no random numbers.
     #[error("cannot set up encryption: {0}")]
     System(String),
+}
+
+/// Why a socket was not added to a channel.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SubscribeError {
+    /// [`Config::max_channels_per_socket`](crate::Config::max_channels_per_socket).
+    #[error("a socket may be in {max} channels at most")]
+    TooManyChannels {
+        /// The limit.
+        max: usize,
+    },
+    /// [`Config::max_channel_name_length`](crate::Config::max_channel_name_length).
+    #[error("a channel's name may have {max} bytes at most, not {length}")]
+    NameTooLong {
+        /// The limit.
+        max: usize,
+        /// Bytes of the name.
+        length: usize,
+    },
+}
+
+/// Why a connection was not let in though its worker accepted it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// Its client has been answered already.
+    #[error(transparent)]
+    Late(#[from] LateVerdict),
+    /// Its channels are above a limit. The client gets 500.
+    #[error(transparent)]
+    Channels(#[from] SubscribeError),
 }
 
 /// Why a worker did not take a batch.

@@ -4,7 +4,7 @@ use std::{ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
-use crate::{front::Gate, registry::Socket};
+use crate::{error::AcceptError, front::Gate, registry::Socket};
 
 /// One loop turn's events for one worker, in order.
 #[derive(Debug, Default)]
@@ -169,9 +169,10 @@ impl OpenReply {
     /// Lets the connection in.
     ///
     /// # Errors
-    /// [`LateVerdict`] when the client has been answered already.
-    pub fn accept(mut self, accept: Accept) -> Result<(), LateVerdict> {
-        self.gate.take().map_or(Err(LateVerdict), |gate| gate.accept(accept))
+    /// [`AcceptError::Late`] when the client has been answered already, [`AcceptError::Channels`] when the channels are above a limit: then it is
+    /// refused with 500.
+    pub fn accept(mut self, accept: Accept) -> Result<(), AcceptError> {
+        self.gate.take().map_or(Err(LateVerdict.into()), |gate| gate.accept(accept))
     }
 
     /// Lets the connection in because nobody wants to be asked.

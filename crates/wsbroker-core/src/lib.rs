@@ -39,7 +39,9 @@ pub use config::{
     RateLimit, RedisConfig, RedisServers, RedisTls, RedisUrlError, SocketLimits, TrustProxy,
 };
 pub use cork::{Cork, SendOutcome, Staged};
-pub use error::{BindError, CidrError, DeliverError, JoinError, ListenError, StartError, TlsError};
+pub use error::{
+    AcceptError, BindError, CidrError, DeliverError, JoinError, ListenError, StartError, SubscribeError, TlsError,
+};
 pub use event::{Accept, Batch, Event, EventKind, LateVerdict, Open, OpenReply, OpenRequest, Payload, Reject};
 pub use front::Listener;
 pub use ids::{SocketId, WorkerId};

@@ -128,16 +128,16 @@ fn sends_publishes_and_subscriptions_of_one_thread_take_effect_in_call_order() {
         Box::new(|scope, id, _| {
             let (broker, room) = (scope.broker.clone(), id.get().to_string().into_bytes());
             scope.send(id, b"1");
-            assert!(broker.subscribe(scope.cork, id, &room));
-            assert!(!broker.subscribe(scope.cork, id, &room));
+            assert_eq!(broker.subscribe(scope.cork, id, &room), Ok(true));
+            assert_eq!(broker.subscribe(scope.cork, id, &room), Ok(false));
             assert_eq!(scope.publish(&room, b"2"), 1);
             scope.send(id, b"3");
             scope.publish(&room, b"4");
             assert!(broker.unsubscribe(scope.cork, id, &room));
             assert!(!broker.unsubscribe(scope.cork, id, &room));
             assert_eq!(scope.publish(&room, b"never"), 0);
-            broker.subscribe(scope.cork, id, b"from");
-            broker.copy_subscriptions(scope.cork, b"from", &room);
+            broker.subscribe(scope.cork, id, b"from").unwrap();
+            broker.copy_subscriptions(scope.cork, b"from", &room).unwrap();
             scope.publish(&room, b"5");
             scope.cork.close(id, CloseCode::NORMAL, "");
             assert_eq!(scope.send(id, b"never"), SendOutcome::Dropped);
@@ -164,7 +164,7 @@ fn what_is_done_before_the_101_takes_effect_with_it() {
         Box::new(move |scope, id| {
             let broker = scope.broker.clone();
             scope.send(id, b"first");
-            broker.subscribe(scope.cork, id, b"room");
+            broker.subscribe(scope.cork, id, b"room").unwrap();
             scope.publish(b"room", b"second");
             scope.cork.flush();
             gate.recv_timeout(DEADLINE).unwrap().then(|| Accept {
@@ -197,7 +197,7 @@ fn a_slow_subscriber_is_closed_and_the_others_get_everything() {
     for number in [1, 2] {
         let id = wsbroker_core::SocketId::new(number).unwrap();
         until("it is there", || broker.is_open(id));
-        assert!(broker.subscribe(&mut cork, id, b"room"));
+        assert_eq!(broker.subscribe(&mut cork, id, b"room"), Ok(true));
     }
     let message = vec![b'x'; 8000];
     let mut sent = 0;

@@ -50,7 +50,7 @@ fn publish(cork: &mut Cork, bytes: &[u8], compress: Compress) {
 fn join(broker: &Broker, members: u64) {
     let mut cork = broker.cork();
     for member in 1..=members {
-        assert!(broker.subscribe(&mut cork, id(member), b"room"));
+        assert_eq!(broker.subscribe(&mut cork, id(member), b"room"), Ok(true));
     }
 }
 

@@ -11,7 +11,10 @@ use std::{
 };
 
 use common::{Client, DEADLINE, Got, Queue, Seen, listen, logging, until};
-use wsbroker_core::{Broker, CloseCause, Config, Handlers, InFlight, RateAction, RateLimit, SocketLimits, Worker};
+use wsbroker_core::{
+    Accept, Broker, CloseCause, Config, EventKind, Handlers, InFlight, RateAction, RateLimit, SocketId, SocketLimits,
+    SubscribeError, Worker,
+};
 use wsbroker_proto::{Opcode, client};
 
 /// A tick of a shard's clock: no timer is more exact.
@@ -193,4 +196,80 @@ fn a_peer_that_is_gone_is_missed_also_while_it_is_not_read() {
     until("its end is told", || queue.waiting() == 2);
     assert!(start.elapsed() < DEADLINE / 4);
     assert_eq!(broker.stats().closes.of(CloseCause::Lost), 1);
+}
+
+fn bounded(max_channels_per_socket: Option<usize>, max_channel_name_length: Option<usize>) -> Broker {
+    let config = Config { io_threads: 1, max_channels_per_socket, max_channel_name_length, ..Config::default() };
+    Broker::new(config).unwrap()
+}
+
+const FULL: SubscribeError = SubscribeError::TooManyChannels { max: 3 };
+
+#[test]
+fn a_socket_is_in_so_many_channels_and_no_more() {
+    let broker = bounded(Some(3), None);
+    let (_worker, _log) = logging(&broker, Handlers::CLOSE);
+    let (_listener, port) = listen(&broker, SocketLimits::default());
+    let _clients = [Client::connect(port), Client::connect(port)];
+    let (id, other, mut cork) = (SocketId::new(1).unwrap(), SocketId::new(2).unwrap(), broker.cork());
+    for (name, outcome) in [(b"a", Ok(true)), (b"b", Ok(true)), (b"c", Ok(true)), (b"c", Ok(false)), (b"d", Err(FULL))]
+    {
+        assert_eq!(broker.subscribe(&mut cork, id, name), outcome);
+    }
+    assert_eq!(broker.stats().channels, 3, "what is refused leaves nothing behind");
+    assert!(broker.unsubscribe(&mut cork, id, b"a"));
+    assert_eq!(broker.subscribe_many(&mut cork, id, &["d", "e"]), Err(FULL));
+    assert_eq!(broker.subscriptions(id).len(), 2, "all or none");
+    assert_eq!(broker.subscribe_many(&mut cork, id, &["b", "d", "d", "c"]), Ok(1), "what it is in takes no room");
+    assert_eq!(broker.subscribe_many(&mut cork, SocketId::new(99).unwrap(), &["b"]), Ok(0));
+
+    assert_eq!(broker.subscribe(&mut cork, other, b"b"), Ok(true));
+    assert_eq!(broker.copy_subscriptions(&mut cork, b"b", b"new"), Err(FULL));
+    assert_eq!(broker.subscribers(b"new"), [other], "who has room is added all the same");
+    assert_eq!(broker.copy_subscriptions(&mut cork, b"new", b"b"), Ok(0));
+}
+
+#[test]
+fn a_name_has_so_many_bytes_and_no_more() {
+    let broker = bounded(None, Some(4));
+    let (_worker, _log) = logging(&broker, Handlers::CLOSE);
+    let (_listener, port) = listen(&broker, SocketLimits::default());
+    let _client = Client::connect(port);
+    let (id, mut cork) = (SocketId::new(1).unwrap(), broker.cork());
+    let long = SubscribeError::NameTooLong { max: 4, length: 5 };
+    assert_eq!(broker.subscribe(&mut cork, id, b"room"), Ok(true));
+    assert_eq!(broker.subscribe(&mut cork, id, b"rooms"), Err(long));
+    assert_eq!(broker.subscribe_many(&mut cork, id, &["a", "rooms"]), Err(long));
+    assert_eq!(broker.copy_subscriptions(&mut cork, b"room", b"rooms"), Err(long));
+    assert_eq!(broker.subscriptions(id), ["room"]);
+    let gone = SocketId::new(99).unwrap();
+    assert_eq!(broker.subscribe(&mut cork, gone, b"rooms"), Err(long), "the name is wrong whoever has gone");
+}
+
+#[test]
+fn a_verdict_with_too_many_channels_lets_nobody_in() {
+    let broker = bounded(Some(2), Some(4));
+    let queue = Arc::<Queue>::default();
+    let _handle = broker.add_worker(Arc::clone(&queue) as Arc<dyn Worker>, Handlers::ALL);
+    let (_listener, port) = listen(&broker, SocketLimits::default());
+    let answer = |own: &[u8], channels: &[&'static str]| {
+        let client = Client::request(port);
+        until("it is asked", || queue.waiting() == 1);
+        let event = queue.take().pop().unwrap().events.pop().unwrap();
+        let EventKind::Open(open) = event.kind else { panic!("{event:?}") };
+        broker.subscribe(&mut broker.cork(), event.socket.id(), own).unwrap();
+        let channels = channels.iter().map(|name| (*name).into()).collect();
+        (client, open.reply.accept(Accept { channels, ..Accept::default() }))
+    };
+    let (client, outcome) = answer(b"own", &["own", "a", "a"]);
+    assert_eq!(outcome, Ok(()));
+    let _client = client.expect("HTTP/1.1 101");
+    let (client, outcome) = answer(b"own", &["a", "b"]);
+    assert_eq!(outcome, Err(SubscribeError::TooManyChannels { max: 2 }.into()));
+    client.expect("HTTP/1.1 500");
+    let (client, outcome) = answer(b"own", &["rooms"]);
+    assert_eq!(outcome, Err(SubscribeError::NameTooLong { max: 4, length: 5 }.into()));
+    client.expect("HTTP/1.1 500");
+    until("they are gone", || broker.subscriber_count(b"own") == 1);
+    assert_eq!(broker.stats().closes.total(), 0);
 }

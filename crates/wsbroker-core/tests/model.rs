@@ -86,7 +86,7 @@ fn drive(broker: &Broker, clock: &Clock, driver: u64, ids: &[u64], seed: u64) ->
         match random.below(10) {
             0..=2 => {
                 let before = clock.now();
-                let added = broker.subscribe(&mut cork, id, name(own).as_bytes());
+                let added = broker.subscribe(&mut cork, id, name(own).as_bytes()).unwrap();
                 unflushed.clear();
                 let stays = done.stays.entry((id.get(), own)).or_default();
                 let inside = stays.last().is_some_and(|stay| stay.3 == u64::MAX);

@@ -39,7 +39,7 @@ fn messages_and_bytes_are_counted_both_ways() {
         Handlers::TEXT,
         Box::new(|scope, id, seen| {
             if let Seen::Text(text) = seen {
-                scope.broker.subscribe(scope.cork, id, b"all");
+                scope.broker.subscribe(scope.cork, id, b"all").unwrap();
                 scope.send(id, text);
             }
         }),
@@ -162,7 +162,7 @@ fn every_end_has_one_cause() {
         // Nor that it goes.
     });
     ends.one(port, &[CloseCause::Application], |broker, id, client| {
-        assert!(broker.subscribe(&mut broker.cork(), id, b"room"));
+        assert_eq!(broker.subscribe(&mut broker.cork(), id, b"room"), Ok(true));
         assert_eq!(broker.cork().close_channel(b"room", CloseCode::NORMAL, ""), 1);
         assert_eq!(client.next(), closed);
         client.send_frame(true, Opcode::Text, &[0xff]);
@@ -277,7 +277,7 @@ fn what_is_dropped_is_counted_by_its_cause() {
 
     assert_eq!(send(&broker, id(1), b"x"), SendOutcome::Dropped);
     assert_eq!(dropped(DropCause::Newest), 1);
-    broker.subscribe(&mut broker.cork(), id(1), b"room");
+    broker.subscribe(&mut broker.cork(), id(1), b"room").unwrap();
     let mut cork = broker.cork();
     for _ in 0..3 {
         let staged = cork.stage_slice(MessageKind::Text, b"x");
@@ -315,7 +315,7 @@ fn what_waits_for_a_shard_is_told_and_what_finds_no_memory_is_counted() {
     let _handle = broker.add_worker(staller, Handlers::TEXT);
     let (_listener, port) = listen(&broker, SocketLimits { max_backpressure: 1 << 30, ..SocketLimits::default() });
     let mut client = Client::connect(port);
-    broker.subscribe(&mut broker.cork(), id(1), b"room");
+    broker.subscribe(&mut broker.cork(), id(1), b"room").unwrap();
     pass(&mut client);
     client.send(b"stall");
     stalled.recv_timeout(DEADLINE).unwrap();

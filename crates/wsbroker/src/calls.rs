@@ -4,7 +4,7 @@
 //! they are. Wrong types throw; a socket that is gone, or no broker at all, never does.
 
 use bytes::BytesMut;
-use wsbroker_core::{Compress, Cork, Handlers, SendOutcome};
+use wsbroker_core::{AcceptError, Compress, Cork, Handlers, SendOutcome};
 
 use crate::{
     convert::{self, channel, channels, socket_id, stage},
@@ -123,6 +123,7 @@ fn subscribe<'s>(env: Env<'s>, [id, name]: [Value<'s>; 2]) -> Result<'s> {
     let id = socket_id(env, "subscribe", "socketId", id)?;
     let name = channel(env, "subscribe", "channel", name)?;
     let added = id.and_then(|id| cork::with(|broker, cork| broker.subscribe(cork, id, &name)));
+    let added = added.transpose().map_err(|error| Failure::limit("subscribe", error))?;
     Ok(env.boolean(added.unwrap_or(false))?)
 }
 
@@ -136,8 +137,8 @@ fn unsubscribe<'s>(env: Env<'s>, [id, name]: [Value<'s>; 2]) -> Result<'s> {
 fn subscribe_many<'s>(env: Env<'s>, [id, names]: [Value<'s>; 2]) -> Result<'s> {
     let id = socket_id(env, "subscribeMany", "socketId", id)?;
     let names = channels(env, "subscribeMany", names)?;
-    let added = id
-        .and_then(|id| cork::with(|broker, cork| names.iter().filter(|name| broker.subscribe(cork, id, name)).count()));
+    let added = id.and_then(|id| cork::with(|broker, cork| broker.subscribe_many(cork, id, &names)));
+    let added = added.transpose().map_err(|error| Failure::limit("subscribeMany", error))?;
     Ok(env.count(added.unwrap_or(0))?)
 }
 
@@ -159,7 +160,8 @@ fn unsubscribe_all<'s>(env: Env<'s>, [id]: [Value<'s>; 1]) -> Result<'s> {
 fn copy_subscriptions<'s>(env: Env<'s>, [from, to]: [Value<'s>; 2]) -> Result<'s> {
     let from = channel(env, "copySubscriptions", "from", from)?;
     let to = channel(env, "copySubscriptions", "to", to)?;
-    cork::with(|broker, cork| broker.copy_subscriptions(cork, &from, &to));
+    let added = cork::with(|broker, cork| broker.copy_subscriptions(cork, &from, &to));
+    added.transpose().map_err(|error| Failure::limit("copySubscriptions", error))?;
     Ok(env.undefined()?)
 }
 
@@ -331,7 +333,10 @@ fn open_verdict<'s>(env: Env<'s>, [slot, accepted, detail]: [Value<'s>; 3]) -> R
     // All is read before the reply is taken: after a mistake there can be another verdict.
     let in_time = if flag(env, CALL, "accepted", accepted)? {
         let accept = convert::acceptance(env, detail)?;
-        desk::take_reply(slot).is_some_and(|reply| reply.accept(accept).is_ok())
+        match desk::take_reply(slot).map(|reply| reply.accept(accept)) {
+            Some(Err(AcceptError::Channels(error))) => return Err(Failure::limit("handleOpen", error)),
+            answered => answered.is_some_and(|answered| answered.is_ok()),
+        }
     } else {
         let reject = convert::refusal(env, detail)?;
         desk::take_reply(slot).is_some_and(|reply| reply.reject(reject).is_ok())

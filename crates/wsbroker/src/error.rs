@@ -1,6 +1,6 @@
 //! What can go wrong, as JavaScript sees it: a kind of `Error`, a `code`, a message.
 
-use wsbroker_core::{BindError, ListenError, StartError};
+use wsbroker_core::{BindError, ListenError, StartError, SubscribeError};
 
 use crate::raw::{Env, Failed, Unfit, Value};
 
@@ -80,6 +80,16 @@ impl Failure {
     /// The process has settled on something else earlier.
     pub(crate) fn conflict(message: String) -> Self {
         Self::new(Kind::Plain, "ERR_WSBROKER_CONFLICT", message)
+    }
+
+    /// More channels than a socket may be in, or too long a name.
+    pub(crate) fn limit(call: &str, error: SubscribeError) -> Self {
+        let option = match error {
+            SubscribeError::TooManyChannels { .. } => "maxChannelsPerSocket",
+            SubscribeError::NameTooLong { .. } => "maxChannelNameLength",
+            _ => "a limit",
+        };
+        Self::new(Kind::Plain, "ERR_WSBROKER_LIMIT", format!("{call}: {error} ({option})"))
     }
 
     /// A certificate or a key that is no good.

@@ -8,12 +8,14 @@ use std::{
     time::Duration,
 };
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use wsbroker_proto::WindowBits;
 
 use crate::{
     broker::Inner,
+    error::AcceptError,
     event::{Accept, LateVerdict, Open, OpenReply, OpenRequest, Reject},
     front::{Endpoint, Seat},
     registry::{Socket, SocketState},
@@ -63,8 +65,12 @@ impl Gate {
         Ok(())
     }
 
-    pub(crate) fn accept(&self, accept: Accept) -> Result<(), LateVerdict> {
-        self.decide(Verdict::Accept(accept)).inspect_err(|_| self.late(Command::AcceptedLate))
+    pub(crate) fn accept(&self, accept: Accept) -> Result<(), AcceptError> {
+        if let Err(error) = self.broker.may_subscribe(&self.socket, &accept.channels) {
+            self.reject(Reject { status: 500, headers: Vec::new(), body: Bytes::new() })?;
+            return Err(error.into());
+        }
+        Ok(self.decide(Verdict::Accept(accept)).inspect_err(|_| self.late(Command::AcceptedLate))?)
     }
 
     /// Lets the connection in because there is no handler to ask.
@@ -167,7 +173,10 @@ impl Reservation {
             self.broker.set_token_of(&self.socket, token.clone());
         }
         for channel in &accept.channels {
-            self.broker.subscribe_socket(&self.socket, channel, &mut |_| {});
+            if let Err(error) = self.broker.subscribe_socket(&self.socket, channel) {
+                // There was room when the verdict came.
+                tracing::warn!(socket = %self.socket.id(), %error, "a socket was added to other channels meanwhile");
+            }
         }
     }
 

@@ -6,5 +6,5 @@ mod channels;
 mod sockets;
 
 pub(crate) use channels::{Channel, ChannelId, Channels};
-pub(crate) use sockets::{Awaited, SocketState, Sockets};
+pub(crate) use sockets::{Awaited, Membership, SocketState, Sockets};
 pub use sockets::{Socket, Token};

@@ -50,7 +50,7 @@ impl Instance {
             Box::new(|scope, id, seen| {
                 let Seen::Text(text) = seen else { return };
                 match text.split_first() {
-                    Some((b'+', room)) => assert!(scope.broker.subscribe(scope.cork, id, room)),
+                    Some((b'+', room)) => assert_eq!(scope.broker.subscribe(scope.cork, id, room), Ok(true)),
                     Some((b'-', room)) => assert!(scope.broker.unsubscribe(scope.cork, id, room)),
                     _ => panic!("unknown request"),
                 }

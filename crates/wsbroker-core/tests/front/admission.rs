@@ -3,7 +3,7 @@
 use std::{io::Write, net::TcpStream, sync::mpsc, time::Duration};
 
 use bytes::Bytes;
-use wsbroker_core::{Accept, Broker, Config, Handlers, LateVerdict, Listener, ListenerConfig, Open, Reject, SocketId};
+use wsbroker_core::{Accept, AcceptError, Broker, Config, Handlers, Listener, ListenerConfig, Open, Reject, SocketId};
 
 use crate::kit::*;
 
@@ -95,7 +95,7 @@ impl Single {
     }
 
     /// Lets in who asked on `/late`.
-    fn accept_late(&self) -> Result<(), LateVerdict> {
+    fn accept_late(&self) -> Result<(), AcceptError> {
         self.late.recv_timeout(DEADLINE).unwrap().reply.accept(Accept::default())
     }
 }

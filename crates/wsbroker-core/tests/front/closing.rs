@@ -38,7 +38,7 @@ fn closing_a_listener_ends_what_is_its_own_and_nothing_else() {
         // Nobody waits for a handler that may never answer.
         closing.join().unwrap();
     });
-    assert_eq!(late.reply.accept(Accept::default()), Err(LateVerdict));
+    assert_eq!(late.reply.accept(Accept::default()), Err(LateVerdict.into()));
     close(&broker, &first);
     assert!(broker.is_open(other_id) && !broker.is_open(own_id));
     until("both ends are told", || keeper.told().len() == 2);

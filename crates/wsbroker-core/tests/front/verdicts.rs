@@ -49,12 +49,11 @@ fn a_verdicts_headers_cannot_bend_the_answer() {
     let broker = broker();
     let _keeper = Keeper::new(&broker, Handlers::ALL, move |_, open| {
         let headers = headers.clone();
-        let late = if open.request.path == "/in" {
-            open.reply.accept(Accept { headers, ..Accept::default() })
+        if open.request.path == "/in" {
+            open.reply.accept(Accept { headers, ..Accept::default() }).unwrap();
         } else {
-            open.reply.reject(Reject { status: 401, headers, body: "who?".into() })
-        };
-        late.unwrap();
+            open.reply.reject(Reject { status: 401, headers, body: "who?".into() }).unwrap();
+        }
     });
     let listener = serve(&broker, loopback());
     let let_in = ask(listener.port(), handshake("/in", &[]));
@@ -102,7 +101,7 @@ fn a_worker_that_does_not_answer_costs_the_client_only_its_patience() {
     };
     let (accepted, open) = ask_one();
     assert!(!broker.is_open(accepted), "nobody is there to be sent to");
-    assert_eq!(open.reply.accept(Accept::default()), Err(LateVerdict));
+    assert_eq!(open.reply.accept(Accept::default()), Err(LateVerdict.into()));
     let (_, open) = ask_one();
     let reject = Reject { status: 403, headers: Vec::new(), body: "no".into() };
     assert_eq!(open.reply.reject(reject), Err(LateVerdict));
@@ -140,7 +139,7 @@ fn a_client_that_leaves_while_its_worker_thinks_is_noticed() {
         next.write_all(handshake("/", &[]).as_bytes()).unwrap();
         opens.recv_timeout(Duration::from_millis(20)).is_ok()
     });
-    assert_eq!(open.reply.accept(Accept::default()), Err(LateVerdict));
+    assert_eq!(open.reply.accept(Accept::default()), Err(LateVerdict.into()));
     until("its end is told", || !keeper.told.lock().is_empty());
     assert_eq!(*keeper.told.lock(), [(id, Told::Close(1006))]);
 }

@@ -408,7 +408,7 @@ fn a_publish_reaches_every_encrypted_subscriber_once_and_in_order() {
         .collect();
     let mut cork = broker.cork();
     for number in 1..=broker.last_id() {
-        assert!(broker.subscribe(&mut cork, id(number), b"all"));
+        assert_eq!(broker.subscribe(&mut cork, id(number), b"all"), Ok(true));
     }
     let message = |number: usize| format!("{number} {}", "y".repeat(number * 37 % 900)).into_bytes();
     for number in 0..MESSAGES {

@@ -12,8 +12,8 @@ use std::{
 
 use common::{Client, DEADLINE, Got, Queue, Seen, listen, logging, until};
 use wsbroker_core::{
-    Accept, Broker, CloseCause, Config, EventKind, Handlers, InFlight, RateAction, RateLimit, SocketId, SocketLimits,
-    SubscribeError, Worker,
+    Accept, Broker, CloseCause, CloseCode, Config, DropCause, EventKind, Handlers, InFlight, MessageKind, Overflow,
+    RateAction, RateLimit, SendOutcome, SocketId, SocketLimits, SubscribeError, Worker,
 };
 use wsbroker_proto::{Opcode, client};
 
@@ -272,4 +272,87 @@ fn a_verdict_with_too_many_channels_lets_nobody_in() {
     client.expect("HTTP/1.1 500");
     until("they are gone", || broker.subscriber_count(b"own") == 1);
     assert_eq!(broker.stats().closes.total(), 0);
+}
+
+/// Which messages reach a slow client.
+fn slow(send: impl Fn(&Broker, SocketId, &[u8])) -> Vec<u32> {
+    let broker = broker();
+    let (_worker, log) = logging(&broker, Handlers::DRAIN);
+    let limits = SocketLimits { max_backpressure: 300_000, overflow: Overflow::DropOldest, ..SocketLimits::default() };
+    let (_listener, port) = listen(&broker, limits);
+    let (mut slow, mut neighbour) = (Client::connect(port), Client::connect(port));
+    let id = SocketId::new(1).unwrap();
+    broker.subscribe(&mut broker.cork(), id, b"room").unwrap();
+    let dropped = || broker.stats().dropped.of(DropCause::Oldest);
+    let mut count = 0_u32;
+    let mut message = vec![b'x'; 3000];
+    while dropped() < 500 {
+        for _ in 0..100 {
+            message[..4].copy_from_slice(&count.to_be_bytes());
+            send(&broker, id, &message);
+            count += 1;
+        }
+        common::pass(&mut neighbour);
+        assert!(broker.buffered_amount(id) < 300_000 + 3004, "{}", broker.buffered_amount(id));
+    }
+    let mut got: Vec<u32> = Vec::new();
+    while got.last() != Some(&(count - 1)) {
+        let Got::Binary(bytes) = slow.next() else { panic!("expected a message") };
+        assert_eq!(bytes.len(), 3000);
+        got.push(u32::from_be_bytes(bytes[..4].try_into().unwrap()));
+    }
+    until("there is room again", || log.lock().last() == Some(&(1, Seen::Drain)));
+    let stats = broker.stats();
+    assert_eq!((stats.closes.total(), stats.dropped.total()), (0, dropped()));
+    assert_eq!(got.len() as u64 + dropped(), u64::from(count), "what did not come is counted");
+    got
+}
+
+#[test]
+fn with_drop_oldest_a_slow_socket_gets_the_newest() {
+    let send = |broker: &Broker, id, message: &[u8]| {
+        let mut cork = broker.cork();
+        let staged = cork.stage_slice(MessageKind::Binary, message);
+        assert_ne!(cork.send(id, staged), SendOutcome::Dropped);
+    };
+    let publish = |broker: &Broker, _, message: &[u8]| {
+        let mut cork = broker.cork();
+        let staged = cork.stage_slice(MessageKind::Binary, message);
+        assert_eq!(cork.publish(b"room", staged, &[]), 1);
+    };
+    for got in [slow(send), slow(publish)] {
+        assert!(got.is_sorted_by(|a, b| a < b));
+        let newest = &got[got.len() - 300_000 / 3004..];
+        assert!(newest.windows(2).all(|pair| pair[1] == pair[0] + 1), "as many as there is room for: {newest:?}");
+    }
+}
+
+/// The close frame is promised when the connection is closing; memory has to be found elsewhere.
+#[test]
+fn a_closing_socket_keeps_its_close_frame_when_memory_is_used_up() {
+    let broker = Broker::new(Config { io_threads: 1, max_send_memory: 2 << 20, ..Config::default() }).unwrap();
+    let (_worker, log) = logging(&broker, Handlers::CLOSE);
+    let limits = SocketLimits { max_backpressure: 1 << 30, close_timeout: DEADLINE, ..SocketLimits::default() };
+    let (_listener, port) = listen(&broker, limits);
+    let (mut closing, _other, mut neighbour) = (Client::connect(port), Client::connect(port), Client::connect(port));
+    let (id, other_id) = (SocketId::new(1).unwrap(), SocketId::new(2).unwrap());
+    common::fill(&broker, id, 1_300_000, &mut neighbour);
+    broker.cork().close(id, CloseCode::NORMAL, "bye");
+    common::pass(&mut neighbour);
+    until("memory is used up", || {
+        let mut cork = broker.cork();
+        let staged = cork.stage_slice(MessageKind::Binary, &[b'x'; 50_000]);
+        cork.send(other_id, staged);
+        cork.flush();
+        common::pass(&mut neighbour);
+        !log.lock().is_empty()
+    });
+    assert_eq!(log.lock()[0].0, 1, "it had more waiting");
+    let last = |client: &mut Client| loop {
+        match client.next() {
+            Got::Binary(_) => {}
+            got => return got,
+        }
+    };
+    assert_eq!(last(&mut closing), Got::Close(Some(1000), "bye".into()));
 }

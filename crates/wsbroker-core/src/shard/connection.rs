@@ -216,10 +216,17 @@ impl Connection {
                     }
                     // `send` promised to queue what it counted; it looked at the limit itself.
                     Overflow::DropNewest if counted => {}
-                    Overflow::DropNewest | Overflow::DropOldest => {
+                    Overflow::DropNewest => {
                         ctx.tally.count_drop(DropCause::Newest);
                         self.socket.want_drain();
                         return;
+                    }
+                    Overflow::DropOldest => {
+                        let before = self.outbox.len();
+                        let dropped = self.outbox.drop_oldest(limit, &mut ctx.spare);
+                        ctx.settle_outbox(&self.socket, before, self.outbox.len());
+                        ctx.tally.count_drops(DropCause::Oldest, dropped);
+                        self.socket.want_drain();
                     }
                 }
             }

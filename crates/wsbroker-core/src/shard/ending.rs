@@ -46,8 +46,8 @@ impl Connection {
         // As what comes behind it: discarded. Else it would pause the reading, and the peer's close frame would not be seen.
         self.held = None;
         self.socket.set_state(SocketState::Closing);
-        self.account(ctx, |outbox, spare| {
-            outbox.push_close(Some(code), reason, spare);
+        self.account(ctx, |outbox, _| {
+            outbox.push_close(Some(code), reason);
         });
         self.unpause();
         if self.is_attached() {
@@ -111,8 +111,8 @@ impl Connection {
     /// The peer's close frame: answered if it came first (RFC 6455 §5.5.1).
     fn peer_closed(&mut self, ctx: &mut Context, code: Option<CloseCode>, reason: &str) {
         if self.phase == Phase::Active {
-            self.account(ctx, |outbox, spare| {
-                outbox.push_close(code, "", spare);
+            self.account(ctx, |outbox, _| {
+                outbox.push_close(code, "");
             });
         }
         self.linger(ctx, CloseCause::Peer, code.unwrap_or(CloseCode::NO_STATUS), reason);
@@ -121,8 +121,8 @@ impl Connection {
     /// Fails the connection (RFC 6455 §7.1.7): a close frame with this code, and nothing more is taken from the peer.
     pub(super) fn fail(&mut self, ctx: &mut Context, cause: CloseCause, code: CloseCode) {
         if self.phase == Phase::Active {
-            self.account(ctx, |outbox, spare| {
-                outbox.push_close(Some(code), "", spare);
+            self.account(ctx, |outbox, _| {
+                outbox.push_close(Some(code), "");
             });
         }
         self.linger(ctx, cause, code, "");
@@ -134,10 +134,10 @@ impl Connection {
             return;
         }
         let active = self.phase == Phase::Active;
-        self.account(ctx, |outbox, spare| {
+        self.account(ctx, |outbox, _| {
             outbox.discard_unsent();
             if active {
-                outbox.push_close(Some(CloseCode::TRY_AGAIN), "too slow", spare);
+                outbox.push_close(Some(CloseCode::TRY_AGAIN), "too slow");
             }
         });
         self.linger(ctx, cause, CloseCode::TRY_AGAIN, "too slow");

@@ -23,14 +23,48 @@ const SLICES: usize = 64;
 /// Frames that wait for the kernel.
 #[derive(Debug, Default)]
 pub(super) struct Outbox {
-    /// Each begins at a frame's start, but for what `head` has taken off the first.
-    chunks: VecDeque<Chunk>,
-    head: usize,
+    pieces: VecDeque<Piece>,
     len: usize,
     /// Bytes that the stream has taken and the kernel has not.
     unsent: usize,
+    /// A place in the first piece between two frames: what lies before it has been begun, or is no frame, and has to go out. It is moved
+    /// behind what has been written when somebody wants to know.
+    edge: usize,
+    /// The last piece is a close frame.
+    closes: bool,
     /// While the kernel takes nothing, of pongs only the newest waits (RFC 6455 §5.5.3 allows that); it goes out when the rest has.
     pong: Option<Box<[u8]>>,
+    /// That pong has stood among the frames, so that those still there are newer.
+    pong_was_queued: bool,
+}
+
+/// Frames, whole but for what was written of the first.
+#[derive(Debug)]
+struct Piece {
+    chunk: Chunk,
+    /// What lies before has been written, or dropped.
+    from: usize,
+}
+
+impl Piece {
+    fn new(chunk: Chunk) -> Self {
+        Self { chunk, from: 0 }
+    }
+
+    fn rest(&self) -> &[u8] {
+        self.chunk.bytes().get(self.from..).unwrap_or_default()
+    }
+
+    fn end(&self) -> usize {
+        self.chunk.bytes().len()
+    }
+
+    fn truncate(&mut self, end: usize) {
+        match &mut self.chunk {
+            Chunk::Copied(bytes) => bytes.truncate(end),
+            Chunk::Shared(bytes) => bytes.truncate(end),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -100,14 +134,14 @@ impl Outbox {
             self.len += frame.len();
             let alone = !waits || frame.len() >= 64 << 10;
             let frame = if alone { arena.slice(start..end) } else { Bytes::copy_from_slice(frame) };
-            self.chunks.push_back(Chunk::Shared(frame));
+            self.pieces.push_back(Piece::new(Chunk::Shared(frame)));
         }
     }
 
     /// Appends a copy of whole frames.
     pub(super) fn push_copy(&mut self, frames: &[u8], spare: &mut Spare) {
         self.len += frames.len();
-        if let Some(Chunk::Copied(last)) = self.chunks.back_mut()
+        if let Some(Piece { chunk: Chunk::Copied(last), .. }) = self.pieces.back_mut()
             && last.len() + frames.len() <= CHUNK
         {
             last.extend_from_slice(frames);
@@ -115,22 +149,26 @@ impl Outbox {
         }
         let mut chunk = spare.take(frames.len());
         chunk.extend_from_slice(frames);
-        self.chunks.push_back(Chunk::Copied(chunk));
+        self.pieces.push_back(Piece::new(Chunk::Copied(chunk)));
     }
 
-    /// Puts bytes before everything else. Only while nothing has been written.
+    /// Puts what is no frame before everything else. Only while nothing has been written.
     pub(super) fn push_front(&mut self, bytes: Vec<u8>) {
-        debug_assert_eq!(self.head, 0);
+        debug_assert_eq!(self.edge, 0);
         self.len += bytes.len();
-        self.chunks.push_front(Chunk::Copied(bytes));
+        self.edge = bytes.len();
+        self.pieces.push_front(Piece::new(Chunk::Copied(bytes)));
     }
 
-    /// Appends a close frame; returns its length.
-    pub(super) fn push_close(&mut self, code: Option<CloseCode>, reason: &str, spare: &mut Spare) -> usize {
+    /// Appends a close frame, the last of all; returns its length.
+    pub(super) fn push_close(&mut self, code: Option<CloseCode>, reason: &str) -> usize {
         let mut frame = Vec::with_capacity(128);
         write_close(&mut frame, code, reason);
-        self.push_copy(&frame, spare);
-        frame.len()
+        let length = frame.len();
+        self.len += length;
+        self.closes = true;
+        self.pieces.push_back(Piece::new(Chunk::Copied(frame)));
+        length
     }
 
     /// Appends a ping; returns its length.
@@ -152,27 +190,91 @@ impl Outbox {
     /// Answers a ping once all that waits has gone out, in place of an answer that waited for that.
     pub(super) fn set_pong(&mut self, payload: &[u8]) {
         self.pong = Some(payload.into());
+        self.pong_was_queued = false;
     }
 
-    /// Drops what was not begun to be written, but finishes the frame that was. Returns the bytes dropped.
+    /// Moves the edge behind what has been written.
+    fn find_edge(&mut self) {
+        let Some(first) = self.pieces.front() else { return };
+        while self.edge < first.from {
+            self.edge = frame_at(first.chunk.bytes(), self.edge).1;
+        }
+    }
+
+    /// Drops what was not begun to be written, but for the close frame; what was begun is finished. Returns the bytes dropped.
     pub(super) fn discard_unsent(&mut self) -> usize {
         self.pong = None;
-        let begun = if self.head == 0 { None } else { self.chunks.pop_front() };
+        self.find_edge();
         let before = self.len;
-        self.chunks = VecDeque::new();
-        let Some(begun) = begun else {
-            self.len = 0;
-            return before;
-        };
-        let end = frame_end(begun.bytes(), self.head);
-        let rest = begun.bytes().get(self.head..end).unwrap_or_default().to_vec();
-        self.head = 0;
-        self.len = rest.len();
-        if !rest.is_empty() {
-            // The rest of a frame is no frame's start: it must stay alone in its chunk, and `frame_end` must not be asked again.
-            self.chunks.push_back(Chunk::Shared(rest.into()));
+        let close = if self.closes { self.pieces.pop_back() } else { None };
+        let mut begun = self.pieces.pop_front();
+        if let Some(first) = &mut begun {
+            first.truncate(self.edge);
         }
+        // A new one, since the old one may be large.
+        self.pieces = begun.filter(|first| first.from < first.end()).into_iter().chain(close).collect();
+        self.len = self.pieces.iter().map(|piece| piece.rest().len()).sum();
+        self.edge = self.pieces.front().map_or(0, Piece::end);
         before - self.len
+    }
+
+    /// Drops the messages that have waited longest and were not begun, until fewer bytes wait than `limit` or there are none. Returns how many.
+    /// Control frames stay, of pongs the newest.
+    pub(super) fn drop_oldest(&mut self, limit: usize, spare: &mut Spare) -> u64 {
+        if self.closes {
+            return 0;
+        }
+        self.find_edge();
+        let at = usize::from(self.set_begun_apart());
+        let mut dropped = 0;
+        // A ping goes to the end, where it is met again when nothing else is left.
+        let mut pinged = false;
+        while self.len() >= limit {
+            let Some(piece) = self.pieces.get_mut(at) else { break };
+            let bytes = piece.chunk.bytes();
+            let (header, end) = frame_at(bytes, piece.from);
+            let opcode = bytes.get(piece.from).map_or(0, |first| first & 0x0f);
+            if opcode == Opcode::Ping as u8 && pinged {
+                break;
+            }
+            if opcode == Opcode::Pong as u8 && (self.pong.is_none() || self.pong_was_queued) {
+                self.pong = bytes.get(header..end).map(Into::into);
+                self.pong_was_queued = true;
+            }
+            self.len -= end - piece.from;
+            piece.from = end;
+            if end == piece.end()
+                && let Some(Piece { chunk: Chunk::Copied(buffer), .. }) = self.pieces.remove(at)
+            {
+                spare.give(buffer);
+            }
+            if opcode == Opcode::Ping as u8 {
+                self.push_ping(spare);
+                pinged = true;
+            } else if opcode != Opcode::Pong as u8 {
+                dropped += 1;
+            }
+        }
+        if at == 0 {
+            self.edge = self.pieces.front().map_or(0, |first| first.from);
+        }
+        dropped
+    }
+
+    /// Gives what must go out a piece of its own. False when there is nothing.
+    fn set_begun_apart(&mut self) -> bool {
+        let Some(first) = self.pieces.front_mut() else { return false };
+        if first.from == self.edge {
+            return false;
+        }
+        if self.edge < first.end() {
+            // A large frame is alone in its piece, so this is short.
+            let begun = first.chunk.bytes().get(first.from..self.edge).unwrap_or_default().to_vec();
+            first.from = self.edge;
+            self.edge = begun.len();
+            self.pieces.push_front(Piece::new(Chunk::Copied(begun)));
+        }
+        true
     }
 
     /// Drops everything.
@@ -189,7 +291,7 @@ impl Outbox {
 
     fn write_chunks(&mut self, stream: &mut Stream, spare: &mut Spare, taken: &mut u64) -> Written {
         loop {
-            if self.chunks.is_empty() {
+            if self.pieces.is_empty() {
                 match stream.flush() {
                     Ok(()) => {}
                     Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Written::Blocked,
@@ -199,19 +301,16 @@ impl Outbox {
                 let mut frame = spare.take(pong.len() + 2);
                 write_frame(&mut frame, Opcode::Pong, &pong);
                 self.len += frame.len();
-                self.chunks.push_back(Chunk::Copied(frame));
+                self.pieces.push_back(Piece::new(Chunk::Copied(frame)));
             }
-            let result = if self.chunks.len() == 1 {
-                let bytes = self.chunks.front().map_or(&[][..], Chunk::bytes);
-                stream.write(bytes.get(self.head..).unwrap_or_default(), &mut spare.scratch)
+            let result = if self.pieces.len() == 1 {
+                stream.write(self.pieces.front().map_or(&[][..], Piece::rest), &mut spare.scratch)
             } else {
                 let mut slices = [IoSlice::new(&[]); SLICES];
-                let mut skip = self.head;
-                for (slice, chunk) in slices.iter_mut().zip(&self.chunks) {
-                    *slice = IoSlice::new(chunk.bytes().get(skip..).unwrap_or_default());
-                    skip = 0;
+                for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+                    *slice = IoSlice::new(piece.rest());
                 }
-                let count = self.chunks.len().min(SLICES);
+                let count = self.pieces.len().min(SLICES);
                 stream.write_vectored(slices.get(..count).unwrap_or_default(), &mut spare.scratch)
             };
             match result {
@@ -233,25 +332,25 @@ impl Outbox {
     fn advance(&mut self, mut count: usize, spare: &mut Spare) {
         self.len -= count;
         while count > 0 {
-            let Some(chunk) = self.chunks.front() else { return };
-            let left = chunk.bytes().len() - self.head;
+            let Some(first) = self.pieces.front_mut() else { return };
+            let left = first.end() - first.from;
             if count < left {
-                self.head += count;
+                first.from += count;
                 return;
             }
             count -= left;
-            self.head = 0;
-            if let Some(Chunk::Copied(buffer)) = self.chunks.pop_front() {
+            if let Some(Piece { chunk: Chunk::Copied(buffer), .. }) = self.pieces.pop_front() {
                 spare.give(buffer);
             }
+            self.edge = self.pieces.front().map_or(0, |next| next.from);
         }
     }
 
     /// Copies shared frames that may have to wait long, so that they do not keep a whole arena alive. Frames of that size and up
     /// have an arena to themselves.
     fn unshare(&mut self) {
-        for chunk in &mut self.chunks {
-            if let Chunk::Shared(bytes) = chunk
+        for piece in &mut self.pieces {
+            if let Chunk::Shared(bytes) = &mut piece.chunk
                 && bytes.len() < 64 << 10
                 && !bytes.is_unique()
             {
@@ -261,24 +360,24 @@ impl Outbox {
     }
 }
 
-/// Where the frame ends that holds the byte before `at`, in a chunk that begins with a frame.
-fn frame_end(chunk: &[u8], at: usize) -> usize {
-    let mut end = 0;
-    while end < at {
-        let Some(header) = chunk.get(end..) else { break };
-        let (payload, length) = match header {
-            [_, 126, a, b, ..] => (4, usize::from(u16::from_be_bytes([*a, *b]))),
-            [_, 127, a, b, c, d, e, f, g, h, ..] => (10, u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]) as usize),
-            [_, short, ..] => (2, usize::from(short & 0x7f)),
-            _ => break,
-        };
-        end = end.saturating_add(payload).saturating_add(length);
-    }
-    end.max(at).min(chunk.len())
+/// Where the payload of the frame begins that begins at `at`, and where it ends.
+fn frame_at(bytes: &[u8], at: usize) -> (usize, usize) {
+    let (header, length) = match bytes.get(at..).unwrap_or_default() {
+        [_, 126, a, b, ..] => (4, usize::from(u16::from_be_bytes([*a, *b]))),
+        [_, 127, a, b, c, d, e, f, g, h, ..] => (10, u64::from_be_bytes([*a, *b, *c, *d, *e, *f, *g, *h]) as usize),
+        [_, short, ..] => (2, usize::from(short & 0x7f)),
+        _ => (2, 0),
+    };
+    // Frames of our own making, so it is never cut short; and whoever goes from frame to frame comes to an end.
+    let payload = at + header;
+    (payload, payload.saturating_add(length).min(bytes.len()).max(at + 1))
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use wsbroker_proto::{Input, Item, Limits, Parser, Role};
+
     use super::*;
 
     #[test]
@@ -293,7 +392,7 @@ mod tests {
         outbox.advance(20, &mut spare);
         assert_eq!(outbox.discard_unsent(), 12);
         assert_eq!(outbox.len(), 12 + 304 - 20);
-        assert_eq!(outbox.discard_unsent(), 12 + 304 - 20, "nothing more was written since");
+        assert_eq!(outbox.discard_unsent(), 0, "it is still begun");
     }
 
     #[test]
@@ -307,17 +406,180 @@ mod tests {
     }
 
     #[test]
-    fn frame_ends_are_found_for_every_length_form() {
+    fn frames_are_found_by_every_length_form() {
         let mut chunk = Vec::new();
-        let mut ends = Vec::new();
+        let mut frames = Vec::new();
         for length in [0, 125, 126, 65_535, 65_536] {
+            let start = chunk.len();
             write_frame(&mut chunk, Opcode::Binary, &vec![0; length]);
-            ends.push(chunk.len());
+            frames.push((start, (chunk.len() - length, chunk.len())));
         }
-        for (at, expected) in
-            [(1, ends[0]), (3, ends[1]), (ends[1], ends[1]), (ends[1] + 1, ends[2]), (ends[3] + 1, ends[4])]
-        {
-            assert_eq!(frame_end(&chunk, at), expected);
+        for (start, expected) in frames {
+            assert_eq!(frame_at(&chunk, start), expected);
+        }
+    }
+
+    /// What the kernel takes.
+    fn take(outbox: &mut Outbox, most: usize, spare: &mut Spare) -> Vec<u8> {
+        let mut taken = Vec::new();
+        for piece in &outbox.pieces {
+            let rest = piece.rest();
+            taken.extend_from_slice(&rest[..rest.len().min(most - taken.len())]);
+        }
+        outbox.advance(taken.len(), spare);
+        taken
+    }
+
+    #[test]
+    fn a_head_that_was_not_taken_whole_is_finished() {
+        let head = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
+        for taken in [0, 1, 30, head.len()] {
+            let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+            outbox.push_copy(b"\x81\x01a", &mut spare);
+            outbox.push_front(head.to_vec());
+            outbox.push_copy(b"\x81\x01b", &mut spare);
+            let mut written = take(&mut outbox, taken, &mut spare);
+            assert_eq!(outbox.discard_unsent(), 6, "both frames, after {taken} bytes");
+            outbox.push_close(Some(CloseCode::TRY_AGAIN), "");
+            written.extend(take(&mut outbox, usize::MAX, &mut spare));
+            assert_eq!(written, [&head[..], b"\x88\x02\x03\xf5"].concat());
+        }
+    }
+
+    #[test]
+    fn a_close_frame_is_never_discarded() {
+        let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+        outbox.push_copy(b"\x81\x01a\x81\x01b", &mut spare);
+        outbox.push_close(Some(CloseCode::NORMAL), "");
+        take(&mut outbox, 2, &mut spare);
+        assert_eq!(outbox.discard_unsent(), 3);
+        assert_eq!(take(&mut outbox, 3, &mut spare), b"a\x88\x02");
+        assert_eq!(outbox.discard_unsent(), 0, "it is begun");
+        assert_eq!(take(&mut outbox, 9, &mut spare), b"\x03\xe8");
+        assert!(outbox.is_empty());
+    }
+
+    #[test]
+    fn the_oldest_go_first_and_none_that_was_begun() {
+        let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+        outbox.push_copy(b"\x81\x01a\x81\x01b\x81\x01c\x81\x01d", &mut spare);
+        take(&mut outbox, 1, &mut spare);
+        assert_eq!(outbox.drop_oldest(12, &mut spare), 0, "it is under the limit");
+        assert_eq!(outbox.drop_oldest(11, &mut spare), 1);
+        outbox.push_copy(b"\x81\x01e", &mut spare);
+        assert_eq!((outbox.drop_oldest(11, &mut spare), outbox.len()), (1, 8));
+        assert_eq!(take(&mut outbox, 99, &mut spare), b"\x01a\x81\x01d\x81\x01e");
+        assert_eq!(outbox.drop_oldest(0, &mut spare), 0);
+    }
+
+    #[test]
+    fn a_frame_of_any_size_is_dropped_whole() {
+        let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+        let mut arena = Vec::new();
+        write_frame(&mut arena, Opcode::Binary, &[1; 100_000]);
+        let arena = Bytes::from(arena);
+        outbox.push(&arena, 0, arena.len(), false, &mut spare);
+        outbox.push(&arena, 0, arena.len(), false, &mut spare);
+        take(&mut outbox, 5, &mut spare);
+        outbox.push_copy(b"\x81\x01a", &mut spare);
+        assert_eq!(outbox.drop_oldest(100_009, &mut spare), 1);
+        assert_eq!(outbox.len(), arena.len() - 5 + 3);
+        assert_eq!(outbox.drop_oldest(1, &mut spare), 1, "the rest of the first must go");
+        assert_eq!(take(&mut outbox, usize::MAX, &mut spare), arena[5..]);
+    }
+
+    #[test]
+    fn pings_and_the_newest_pong_stay() {
+        let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+        outbox.push_pong(b"1", &mut spare);
+        outbox.push_copy(b"\x81\x01a", &mut spare);
+        outbox.push_ping(&mut spare);
+        outbox.push_pong(b"2", &mut spare);
+        assert_eq!(outbox.drop_oldest(1, &mut spare), 1);
+        assert_eq!(outbox.pong.as_deref(), Some(&b"2"[..]));
+        assert_eq!(take(&mut outbox, 99, &mut spare), b"\x89\0");
+        outbox.push_pong(b"3", &mut spare);
+        outbox.set_pong(b"4");
+        assert_eq!(outbox.drop_oldest(1, &mut spare), 0);
+        assert_eq!((outbox.pong.as_deref(), outbox.len()), (Some(&b"4"[..]), 0));
+    }
+
+    /// What is done to an outbox.
+    #[derive(Clone, Debug)]
+    enum Step {
+        /// A message with this many more bytes than its number takes.
+        Push(usize),
+        Pong,
+        Ping,
+        Write(usize),
+        Drop(usize),
+        Discard,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            8 => prop_oneof![8 => 0..300_usize, 1 => 4000..5000_usize, 1 => 65_000..70_000_usize].prop_map(Step::Push),
+            1 => Just(Step::Pong),
+            1 => Just(Step::Ping),
+            6 => (0..3000_usize).prop_map(Step::Write),
+            3 => (0..5000_usize).prop_map(Step::Drop),
+            1 => Just(Step::Discard),
+        ]
+    }
+
+    proptest! {
+        /// Whatever is dropped, what goes out is the head and whole frames: the messages in order, none twice, the newest if it was not
+        /// discarded, and as many as were not dropped.
+        #[test]
+        fn what_goes_out_is_whole(steps in proptest::collection::vec(step(), 0..120), head in 1..50_usize) {
+            let (mut outbox, mut spare, mut written) = (Outbox::default(), Spare::default(), Vec::new());
+            let head = vec![b'H'; head];
+            outbox.push_front(head.clone());
+            let (mut pushed, mut dropped, mut discarded) = (0_u64, 0, false);
+            for step in steps {
+                match step {
+                    Step::Push(more) => {
+                        let mut frame = Vec::new();
+                        let payload = [&pushed.to_be_bytes()[..], &vec![b'x'; more]].concat();
+                        write_frame(&mut frame, Opcode::Binary, &payload);
+                        let frame = Bytes::from(frame);
+                        outbox.push(&frame, 0, frame.len(), more % 2 == 0, &mut spare);
+                        pushed += 1;
+                    }
+                    Step::Pong => outbox.push_pong(b"pong", &mut spare),
+                    Step::Ping => _ = outbox.push_ping(&mut spare),
+                    Step::Write(most) => written.extend(take(&mut outbox, most, &mut spare)),
+                    Step::Drop(limit) => {
+                        let newest = outbox.len();
+                        dropped += outbox.drop_oldest(limit, &mut spare);
+                        prop_assert!(outbox.len() <= newest);
+                    }
+                    Step::Discard => {
+                        outbox.discard_unsent();
+                        discarded = true;
+                    }
+                }
+                prop_assert_eq!(outbox.len(), outbox.pieces.iter().map(|piece| piece.rest().len()).sum::<usize>());
+            }
+            written.extend(take(&mut outbox, usize::MAX, &mut spare));
+            prop_assert_eq!(outbox.len(), 0);
+            prop_assert_eq!(written.get(..head.len()), Some(&head[..]));
+            let mut frames = written.split_off(head.len());
+            let (mut parser, mut input) = (Parser::new(Role::Client), Input::new(&mut frames));
+            let limits = Limits { max_message: 1 << 20, allow_rsv1: false };
+            let mut numbers: Vec<u64> = Vec::new();
+            while !input.is_empty() {
+                match parser.next(&mut input, &limits) {
+                    Ok(Some(Item::Message { payload, .. })) => {
+                        numbers.push(payload.as_ref().iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
+                    }
+                    other => prop_assert!(matches!(other, Ok(Some(Item::Ping(_) | Item::Pong(_)))), "{:?}", other),
+                }
+            }
+            prop_assert!(numbers.is_sorted_by(|a, b| a < b), "{:?}", numbers);
+            if !discarded {
+                prop_assert_eq!(numbers.len() as u64 + dropped, pushed);
+            }
         }
     }
 }

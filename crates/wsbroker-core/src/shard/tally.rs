@@ -66,7 +66,11 @@ impl Tally {
     }
 
     pub(super) fn count_drop(&mut self, cause: DropCause) {
-        self.dropped[cause as usize] += 1;
+        self.count_drops(cause, 1);
+    }
+
+    pub(super) fn count_drops(&mut self, cause: DropCause, count: u64) {
+        self.dropped[cause as usize] += count;
         self.causes_changed = true;
     }
 

@@ -258,14 +258,22 @@ impl Cork {
         }
     }
 
-    /// Starts the close handshake with every subscriber of a channel. Returns their number at the call.
+    /// Starts the close handshake with every subscriber of a channel at the call, and returns their number. Looks each of them up, so that whoever sends
+    /// to one afterwards is told.
     pub fn close_channel(&mut self, channel: &[u8], code: CloseCode, reason: &str) -> usize {
         let Some(channel) = self.broker.channels.get(channel) else { return 0 };
-        let count = channel.count();
-        for shard in 0..self.queues.len() {
-            if channel.has_subscribers_in(shard) {
-                self.queue(shard, 0, Command::CloseChannel(Arc::clone(&channel), Box::new((code, reason.into()))));
+        let mut places: Vec<Vec<Place>> = self.queues.iter().map(|_| Vec::new()).collect();
+        let mut count = 0;
+        for socket in channel.members().into_iter().filter_map(|id| self.broker.sockets.get(id)) {
+            socket.end_asked();
+            count += 1;
+            if let Some(places) = places.get_mut(socket.shard()) {
+                places.push(Place::of(&socket));
             }
+        }
+        for (shard, places) in places.into_iter().enumerate().filter(|(_, places)| !places.is_empty()) {
+            let what = Box::new((code, reason.into()));
+            self.queue(shard, size_of_val(places.as_slice()), Command::CloseMany(places.into(), what));
         }
         count
     }

@@ -356,3 +356,28 @@ fn a_closing_socket_keeps_its_close_frame_when_memory_is_used_up() {
     };
     assert_eq!(last(&mut closing), Got::Close(Some(1000), "bye".into()));
 }
+
+/// As with `close`: nothing that is sent afterwards counts as queued, and who is closed is decided at the call.
+#[test]
+fn closing_a_channel_ends_its_subscribers_at_the_call() {
+    let broker = Broker::new(Config { io_threads: 2, ..Config::default() }).unwrap();
+    let (_worker, _log) = logging(&broker, Handlers::CLOSE);
+    let (_listener, port) = listen(&broker, SocketLimits::default());
+    let mut clients: Vec<_> = (0..4).map(|_| Client::connect(port)).collect();
+    let id = |number| SocketId::new(number).unwrap();
+    let (mut cork, mut other) = (broker.cork(), broker.cork());
+    (1..=3).for_each(|number| assert_eq!(broker.subscribe(&mut cork, id(number), b"room"), Ok(true)));
+    assert_eq!(cork.close_channel(b"room", CloseCode::NORMAL, "bye"), 3);
+    assert!((1..=3).all(|number| !broker.is_open(id(number))));
+    let staged = cork.stage_slice(MessageKind::Text, b"late");
+    assert_eq!(cork.send(id(1), staged), SendOutcome::Dropped);
+    assert!(broker.unsubscribe(&mut other, id(2), b"room"));
+    assert_eq!(broker.subscribe(&mut other, id(4), b"room"), Ok(true));
+    cork.flush();
+    for client in &mut clients[..3] {
+        assert_eq!(client.next(), Got::Close(Some(1000), "bye".into()));
+    }
+    common::pass(&mut clients[3]);
+    assert!(broker.is_open(id(4)));
+    assert_eq!(broker.stats().closes.total(), 0, "nobody has answered yet");
+}

@@ -64,8 +64,7 @@ pub(crate) enum Command {
     Unsubscribe(Place, Arc<Channel>),
     Close(Place, Box<(CloseCode, Box<str>)>),
     Terminate(Place),
-    /// Closes every subscriber of the channel.
-    CloseChannel(Arc<Channel>, Box<(CloseCode, Box<str>)>),
+    CloseMany(Box<[Place]>, Box<(CloseCode, Box<str>)>),
     /// A connection asks to be let in: keep a place for it, and tell its worker unless it is let in at once.
     Reserve(Box<Reserve>),
     /// It is in: here is its stream.

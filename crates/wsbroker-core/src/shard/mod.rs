@@ -489,9 +489,9 @@ impl Shard {
                     connection.cut(&mut self.ctx, CloseCause::Terminated);
                 }
             }
-            Command::CloseChannel(channel, what) => {
-                for slot in self.lists.of(channel.id()) {
-                    if let Some(connection) = self.connections.at(*slot) {
+            Command::CloseMany(places, what) => {
+                for place in &places {
+                    if let Some(connection) = self.connections.find(*place) {
                         connection.begin_close(&mut self.ctx, CloseCause::Application, what.0, &what.1);
                     }
                 }

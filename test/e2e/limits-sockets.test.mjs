@@ -1,4 +1,4 @@
-// What one socket may do: how fast it may send, and how long it may live.
+// What one socket may do: how fast it may send, how long it may live, how many channels it may be in, and what it misses when it is slow.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
@@ -92,4 +92,142 @@ test('maxLifetime: is off by default, and for servers without it', async (t) => 
   const immortal = await server.connect('', { at: other });
   assert.equal((await mortal.end()).code, 1012);
   assert.deepEqual(await immortal.fence(), []);
+});
+
+// How many channels ------------------------------------------------------------------------------------------------------------
+
+test('maxChannelsPerSocket: one more throws ERR_WSBROKER_LIMIT and adds nothing', async (t) => {
+  const server = await launch(t, { options: { maxChannelsPerSocket: 2 } });
+  const client = await server.connect();
+  const outcome = await client.run((wsb, id) => {
+    const attempt = (body) => {
+      try {
+        return body();
+      } catch (error) {
+        return [error.code, error instanceof wsb.WSBrokerError, error.message];
+      }
+    };
+    return [
+      wsb.subscribe(id, 'a'),
+      wsb.subscribe(id, 'b'),
+      wsb.subscribe(id, 'b'),
+      attempt(() => wsb.subscribe(id, 'c')),
+      wsb.unsubscribe(id, 'a'),
+      attempt(() => wsb.subscribeMany(id, ['c', 'd'])),
+      wsb.getSubscriptions(id).sort(),
+      wsb.subscribe(id, 'c'),
+      wsb.getSubscriptions(id).sort(),
+    ];
+  });
+  const [a, b, again, refused, removed, many, after, added, last] = outcome;
+  assert.deepEqual([a, b, again, removed, added], [true, true, false, true, true]);
+  assert.deepEqual(refused.slice(0, 2), ['ERR_WSBROKER_LIMIT', true]);
+  assert.match(refused[2], /^subscribe: .*\b2\b/);
+  assert.deepEqual(many.slice(0, 2), ['ERR_WSBROKER_LIMIT', true]);
+  assert.match(many[2], /^subscribeMany: /);
+  assert.ok(!after.includes('d'), String(after));
+  assert.deepEqual(last, ['b', 'c']);
+});
+
+test('maxChannelsPerSocket: copySubscriptions throws where a socket has no room', async (t) => {
+  const server = await launch(t, { options: { maxChannelsPerSocket: 1 } });
+  const client = await server.connect();
+  const code = await client.run((wsb, id) => {
+    wsb.subscribe(id, 'a');
+    try {
+      wsb.copySubscriptions('a', 'b');
+    } catch (error) {
+      return error.code;
+    }
+  });
+  assert.equal(code, 'ERR_WSBROKER_LIMIT');
+  assert.deepEqual(await client.run((wsb, id) => wsb.getSubscriptions(id)), ['a']);
+});
+
+test('maxChannelNameLength: a longer name throws, counted in bytes', async (t) => {
+  const server = await launch(t, { options: { maxChannelNameLength: 4 } });
+  const client = await server.connect();
+  const outcome = await client.run((wsb, id) =>
+    ['abcd', 'abcde', 'äö', 'äöü'].map((name) => {
+      try {
+        return wsb.subscribe(id, name);
+      } catch (error) {
+        return error.code;
+      }
+    }),
+  );
+  assert.deepEqual(outcome, [true, 'ERR_WSBROKER_LIMIT', true, 'ERR_WSBROKER_LIMIT']);
+  // What asks, or sends, needs no limit: there cannot be such a channel.
+  const asked = await client.run((wsb) => [wsb.subscriberCount('abcde'), wsb.sendToChannel('abcde', 'x'), wsb.unsubscribe(1, 'abcde')]);
+  assert.deepEqual(asked, [0, 0, false]);
+});
+
+for (const [what, options, channels] of [
+  ['maxChannelsPerSocket', { maxChannelsPerSocket: 2 }, ['a', 'b', 'c']],
+  ['maxChannelNameLength', { maxChannelNameLength: 2 }, ['abc']],
+]) {
+  test(`${what}: a verdict with more is refused with 500 and reported`, async (t) => {
+    const server = await launch(t, {
+      options,
+      worker: (wsb, kit) => ({ ...kit.standard(wsb), handleOpen: (id, ip, headers, { query }) => ({ channels: query.split(',') }) }),
+    });
+    assert.equal((await server.refused(`/?${channels.join(',')}`)).status, 500);
+    const { error, handler } = await server.told.next('error');
+    assert.deepEqual([error.code, handler], ['ERR_WSBROKER_LIMIT', 'handleOpen']);
+    assert.equal(await server.main((wsb, kit, name) => wsb.subscriberCount(name), channels[0]), 0, 'nothing is left of it');
+    await server.connect('/?a');
+  });
+}
+
+// What it misses ---------------------------------------------------------------------------------------------------------------
+
+test("overflow: 'dropOldest' keeps what is newest, whole and in order, and close frames pass", async (t) => {
+  const server = await launch(t, { options: { maxBackpressure: 256 << 10, overflow: 'dropOldest' } });
+  const raw = await open(server);
+  const { id } = await server.told.next('open');
+  raw.socket.pause();
+  const count = 2000;
+  const results = await server.main((wsb, kit, to, many) => {
+    const seen = {};
+    for (let n = 0; n < many; n++) {
+      const outcome = wsb.send(to, `${n} ${'x'.repeat(16 << 10)}`);
+      seen[outcome] = (seen[outcome] ?? 0) + 1;
+    }
+    return seen;
+  }, id, count);
+  assert.equal(results[0], undefined, 'a send that drops older ones is queued itself');
+  const { dropped } = await until(async () => {
+    const all = await stats(server);
+    return all.dropped.dropOldest > 0 && all.commandBytes === 0 && all;
+  }, 'drops');
+  await server.main((wsb, kit, to) => void wsb.close(to, 4000), id);
+  raw.socket.resume();
+  assert.equal((await raw.frame(CLOSE)).code, 4000);
+  const got = raw.frames.filter(({ opcode }) => opcode === TEXT);
+  const numbers = got.map(({ text }) => Number(text.split(' ')[0]));
+  assert.equal(numbers.at(-1), count - 1, 'the newest is there');
+  assert.deepEqual(numbers, [...numbers].sort((a, b) => a - b));
+  for (const { text } of got) assert.equal(text.length - text.indexOf(' '), (16 << 10) + 1, 'whole');
+  assert.equal(numbers.length + dropped.dropOldest, count, 'each is sent or counted as dropped');
+});
+
+test("overflow: 'dropOldest' concerns publishes as well, and only the slow subscriber", async (t) => {
+  const server = await launch(t, { options: { maxBackpressure: 128 << 10, overflow: 'dropOldest' } });
+  const slow = await open(server);
+  const { id } = await server.told.next('open');
+  const quick = await server.connect();
+  await server.main((wsb, kit, ids) => ids.forEach((one) => wsb.subscribe(one, 'room')), [id, quick.id]);
+  slow.socket.pause();
+  const count = 800;
+  for (let from = 0; from < count; from += 8) {
+    await server.main((wsb, kit, first) => {
+      for (let n = first; n < first + 8; n++) wsb.sendToChannel('room', `${n} ${'x'.repeat(16 << 10)}`);
+    }, from);
+    await until(() => quick.messages.length === from + 8, 'the quick one to have them all');
+  }
+  assert.ok((await stats(server)).dropped.dropOldest > 0);
+  slow.socket.resume();
+  await until(() => slow.frames.some(({ text }) => text.startsWith(`${count - 1} `)), 'the newest');
+  assert.ok(slow.frames.length < count);
+  assert.ok(!slow.ended);
 });

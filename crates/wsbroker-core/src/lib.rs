@@ -44,6 +44,9 @@ pub use error::{
 };
 pub use event::{Accept, Batch, Event, EventKind, LateVerdict, Open, OpenReply, OpenRequest, Payload, Reject};
 pub use front::Listener;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub use front::fuzzing;
 pub use ids::{SocketId, WorkerId};
 pub use metrics::{CloseCause, DropCause, RejectCause};
 pub use registry::{Socket, Token};

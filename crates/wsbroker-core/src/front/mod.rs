@@ -18,6 +18,8 @@ mod admission;
 mod arrival;
 mod endpoint;
 mod forwarded;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 mod gate;
 mod handshake;
 mod listener;

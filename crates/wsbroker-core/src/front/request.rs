@@ -53,6 +53,12 @@ impl HeadBuffer {
         (&mut self.bytes).limit(left)
     }
 
+    /// Bytes of memory that it takes.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn capacity(&self) -> usize {
+        self.bytes.capacity()
+    }
+
     /// Looks at what has come since the last call. False when more bytes are needed.
     ///
     /// # Errors

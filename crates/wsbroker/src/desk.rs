@@ -18,9 +18,10 @@ use crate::{
     cork::{self, HOLD},
     global,
     inbox::{self, Inbox, Position},
+    mailbox::Fetched,
     raw::{Env, Failed, Persistent, Scratch, Value, Wake},
     slots::{BATCH, Control, Progress, Slots},
-    worker::{Fetched, NodeWorker},
+    worker::NodeWorker,
 };
 
 /// How many events a worker can have in hand, handlers that wait included. Above what `maxInFlight.workerBytes` lets through by default, with

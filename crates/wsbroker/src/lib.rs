@@ -4,7 +4,7 @@
 //!
 //! * `api`: the functions that are called once per server, through napi-rs. `calls`: those that are called for every message, registered raw.
 //! * `convert` and `error`: arguments, results and failures.
-//! * `worker`: the thread as the broker sees it, a mailbox. `desk`: its other end, on the thread: hands events over, up to 32 per call (`call`), from
+//! * `worker`: the thread as the broker sees it, with its `mailbox`. `desk`: the other end, on the thread: hands events over, up to 32 per call (`call`), from
 //!   its `inbox`, and keeps each in a slot (`slots`) until its handler has settled.
 //! * `cork`: what JavaScript sends, held together until the end of the batch.
 //! * `tls`: certificates and keys. `stats`: what is counted. `memory`: how much there is, for defaults.
@@ -24,6 +24,7 @@ mod desk;
 mod error;
 mod global;
 mod inbox;
+mod mailbox;
 mod memory;
 mod raw;
 mod slots;

@@ -1,4 +1,4 @@
-//! A JavaScript thread as a worker of the broker: its mailbox, and who joins and leaves.
+//! A JavaScript thread as a worker of the broker: who joins and leaves, and what goes through its mailbox.
 //!
 //! Shards put batches into the mailbox and wake the thread once; `desk` takes them out there.
 
@@ -7,49 +7,21 @@ use std::{collections::VecDeque, fmt, sync::Arc};
 use parking_lot::Mutex;
 use wsbroker_core::{Batch, Broker, Cork, DeliverError, Event, Handlers, Worker, WorkerHandle, WorkerId};
 
-use crate::{cork, raw::Wake, slots::Control};
+use crate::{
+    cork,
+    mailbox::{Fetched, Mailbox, Thread},
+    raw::Wake,
+    slots::Control,
+};
 
 /// A JavaScript thread as the broker sees it.
 pub(crate) struct NodeWorker {
     handlers: Handlers,
     control: Control,
     wake: Wake,
-    mailbox: Mutex<Mailbox>,
+    mailbox: Mailbox,
     /// The membership of a broker. Locked while joining, so that whoever settles the first events finds it.
     membership: Mutex<Option<WorkerHandle>>,
-}
-
-/// What has come and was not fetched. Bounded by the broker's inbound window; close and open events come on top.
-#[derive(Default)]
-struct Mailbox {
-    batches: VecDeque<Batch>,
-    /// The thread was woken, or is at work, or has itself asked to go on: nobody else needs to wake it.
-    pending: bool,
-    farewell: Farewell,
-    /// The thread has ended or left. Nothing is taken any more.
-    closed: bool,
-}
-
-/// How much the thread knows of the end of its broker.
-#[derive(Clone, Copy, Default, Eq, PartialEq)]
-enum Farewell {
-    /// There was none.
-    #[default]
-    None,
-    /// It has shut down, and the thread must be told when all else is done.
-    Due,
-    /// It was told. A later broker is not for this worker.
-    Told,
-}
-
-/// What the mailbox had.
-pub(crate) enum Fetched {
-    /// These.
-    Batches(VecDeque<Batch>),
-    /// Nothing; the broker has gone, and JavaScript must hear of it.
-    Goodbye,
-    /// Nothing. The next batch wakes the thread again.
-    Nothing,
 }
 
 impl fmt::Debug for NodeWorker {
@@ -60,17 +32,8 @@ impl fmt::Debug for NodeWorker {
 
 impl Worker for NodeWorker {
     fn deliver(&self, batch: Batch) -> Result<(), DeliverError> {
-        let wake = {
-            let mut mailbox = self.mailbox.lock();
-            if mailbox.closed {
-                return Err(DeliverError::Gone(batch));
-            }
-            mailbox.batches.push_back(batch);
-            !std::mem::replace(&mut mailbox.pending, true)
-        };
-        if wake {
-            self.wake.wake();
-        }
+        let thread = self.mailbox.put(batch).map_err(DeliverError::Gone)?;
+        self.wake_if(thread);
         Ok(())
     }
 
@@ -82,17 +45,14 @@ impl Worker for NodeWorker {
 impl NodeWorker {
     /// A worker without a broker.
     pub(crate) fn new(handlers: Handlers, control: Control, wake: Wake) -> Self {
-        Self { handlers, control, wake, mailbox: Mutex::default(), membership: Mutex::new(None) }
+        Self { handlers, control, wake, mailbox: Mailbox::default(), membership: Mutex::new(None) }
     }
 
     /// Gets events from this broker from now on. A worker that has been told goodbye stays away.
     pub(crate) fn join(self: &Arc<Self>, broker: &Broker, concurrent: bool, handler_timeout: u32) {
         let mut membership = self.membership.lock();
-        {
-            let mailbox = self.mailbox.lock();
-            if mailbox.closed || mailbox.farewell != Farewell::None || membership.is_some() {
-                return;
-            }
+        if membership.is_some() || !self.mailbox.is_fresh() {
+            return;
         }
         self.control.set_handling(concurrent, handler_timeout);
         let worker: Arc<dyn Worker> = Arc::clone(self) as _;
@@ -107,28 +67,18 @@ impl NodeWorker {
     /// The broker has shut down: what is here already is run, then the thread is told.
     pub(crate) fn say_goodbye(&self) {
         self.leave();
-        let wake = {
-            let mut mailbox = self.mailbox.lock();
-            mailbox.farewell = Farewell::Due;
-            !mailbox.closed && !std::mem::replace(&mut mailbox.pending, true)
-        };
-        if wake {
-            self.wake.wake();
-        }
+        self.wake_if(self.mailbox.say_goodbye());
     }
 
     /// Takes everything that has come.
     pub(crate) fn fetch(&self) -> Fetched {
-        let mut mailbox = self.mailbox.lock();
-        if !mailbox.batches.is_empty() {
-            return Fetched::Batches(std::mem::take(&mut mailbox.batches));
+        self.mailbox.fetch()
+    }
+
+    fn wake_if(&self, thread: Thread) {
+        if thread == Thread::Asleep {
+            self.wake.wake();
         }
-        mailbox.pending = false;
-        if mailbox.farewell == Farewell::Due && !mailbox.closed {
-            mailbox.farewell = Farewell::Told;
-            return Fetched::Goodbye;
-        }
-        Fetched::Nothing
     }
 
     /// How to wake its thread.
@@ -143,9 +93,7 @@ impl NodeWorker {
 
     /// From now on it takes nothing. Returns what has come.
     pub(crate) fn close(&self) -> VecDeque<Batch> {
-        let mut mailbox = self.mailbox.lock();
-        mailbox.closed = true;
-        std::mem::take(&mut mailbox.batches)
+        self.mailbox.close()
     }
 
     /// The handlers of these events have settled.

@@ -1,0 +1,228 @@
+//! Where shards leave what a JavaScript thread is to run, and how it is woken: once, until it has found nothing more.
+
+use std::collections::VecDeque;
+
+#[cfg(not(feature = "loom"))]
+use parking_lot::Mutex;
+use wsbroker_core::Batch;
+#[cfg(feature = "loom")]
+use wsbroker_core::sync::Mutex;
+
+/// What has come and was not fetched. Bounded by the broker's inbound window; close and open events come on top.
+#[derive(Default)]
+pub(crate) struct Mailbox(Mutex<State>);
+
+#[derive(Default)]
+struct State {
+    batches: VecDeque<Batch>,
+    /// The thread was woken, or is at work, or has itself asked to go on: nobody else needs to wake it.
+    pending: bool,
+    farewell: Farewell,
+    /// The thread has ended or left. Nothing is taken any more.
+    closed: bool,
+}
+
+/// How much the thread knows of the end of its broker.
+#[derive(Clone, Copy, Default, Eq, PartialEq)]
+enum Farewell {
+    /// There was none.
+    #[default]
+    None,
+    /// It has shut down, and the thread must be told when all else is done.
+    Due,
+    /// It was told. A later broker is not for this worker.
+    Told,
+}
+
+/// What the mailbox had.
+pub(crate) enum Fetched {
+    /// These.
+    Batches(VecDeque<Batch>),
+    /// Nothing; the broker has gone, and JavaScript must hear of it.
+    Goodbye,
+    /// Nothing. The next batch wakes the thread again.
+    Nothing,
+}
+
+/// Whether the thread must be woken now.
+#[must_use]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Thread {
+    Asleep,
+    /// It will look by itself, or never again.
+    Awake,
+}
+
+impl State {
+    fn look(&mut self) -> Thread {
+        if self.closed || std::mem::replace(&mut self.pending, true) { Thread::Awake } else { Thread::Asleep }
+    }
+}
+
+impl Mailbox {
+    /// Puts a batch at the end, or gives it back when nothing is taken any more.
+    pub(crate) fn put(&self, batch: Batch) -> Result<Thread, Batch> {
+        let mut state = self.0.lock();
+        if state.closed {
+            return Err(batch);
+        }
+        state.batches.push_back(batch);
+        Ok(state.look())
+    }
+
+    /// Has the thread told that the broker has gone, behind all that is here.
+    pub(crate) fn say_goodbye(&self) -> Thread {
+        let mut state = self.0.lock();
+        state.farewell = Farewell::Due;
+        state.look()
+    }
+
+    /// Takes everything that has come.
+    pub(crate) fn fetch(&self) -> Fetched {
+        let mut state = self.0.lock();
+        if !state.batches.is_empty() {
+            return Fetched::Batches(std::mem::take(&mut state.batches));
+        }
+        state.pending = false;
+        if state.farewell == Farewell::Due && !state.closed {
+            state.farewell = Farewell::Told;
+            return Fetched::Goodbye;
+        }
+        Fetched::Nothing
+    }
+
+    /// Whether it has neither been closed nor heard a goodbye.
+    pub(crate) fn is_fresh(&self) -> bool {
+        let state = self.0.lock();
+        !state.closed && state.farewell == Farewell::None
+    }
+
+    /// From now on it takes nothing. Returns what has come.
+    pub(crate) fn close(&self) -> VecDeque<Batch> {
+        let mut state = self.0.lock();
+        state.closed = true;
+        std::mem::take(&mut state.batches)
+    }
+}
+
+/// See `docs/design/concurrency.md`.
+#[cfg(all(test, feature = "loom"))]
+mod models {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use loom::{
+        sync::Condvar,
+        thread::{self, JoinHandle},
+    };
+
+    use super::*;
+
+    fn check(model: impl Fn() + Send + Sync + 'static) {
+        let mut builder = loom::model::Builder::new();
+        builder.preemption_bound = Some(3);
+        builder.check(model);
+    }
+
+    /// A JavaScript thread with its thread-safe function: each call of that is one turn.
+    #[derive(Default)]
+    struct Node {
+        mailbox: Mailbox,
+        called: Mutex<bool>,
+        call: Condvar,
+    }
+
+    impl Node {
+        fn wake_if(&self, thread: Thread) {
+            if thread == Thread::Asleep {
+                let twice = std::mem::replace(&mut *self.called.lock(), true);
+                assert!(!twice, "its queue of calls has no bound");
+                self.call.notify_one();
+            }
+        }
+
+        fn sleep(&self) {
+            let mut called = self.called.lock();
+            while !*called {
+                called = self.call.wait(called).unwrap();
+            }
+            *called = false;
+        }
+    }
+
+    fn batch(name: &'static str) -> Batch {
+        Batch { events: Vec::new(), data: Bytes::from_static(name.as_bytes()) }
+    }
+
+    fn put(node: &Arc<Node>, names: [&'static str; 2]) -> JoinHandle<Vec<Batch>> {
+        let node = Arc::clone(node);
+        thread::spawn(move || {
+            let put = |name| node.mailbox.put(batch(name)).map(|thread| node.wake_if(thread)).err();
+            names.into_iter().filter_map(put).collect()
+        })
+    }
+
+    fn names(batches: impl IntoIterator<Item = Batch>) -> Vec<String> {
+        batches.into_iter().map(|batch| String::from_utf8_lossy(&batch.data).into_owned()).collect()
+    }
+
+    #[test]
+    fn a_sleeping_thread_gets_every_batch_in_order_and_one_goodbye_behind_them() {
+        check(|| {
+            let node = Arc::new(Node::default());
+            let other = put(&node, ["b1", "b2"]);
+            let shard = thread::spawn({
+                let node = Arc::clone(&node);
+                move || {
+                    for name in ["a1", "a2"] {
+                        let thread = node.mailbox.put(batch(name)).unwrap_or_else(|_| panic!("it is open"));
+                        node.wake_if(thread);
+                    }
+                    node.wake_if(node.mailbox.say_goodbye());
+                }
+            });
+            let (mut got, mut goodbyes) = (Vec::new(), 0);
+            while got.len() < 4 || goodbyes == 0 {
+                node.sleep();
+                loop {
+                    match node.mailbox.fetch() {
+                        Fetched::Batches(batches) => got.extend(names(batches)),
+                        Fetched::Goodbye => {
+                            goodbyes += 1;
+                            assert!(got.contains(&"a2".to_owned()), "told before it has run what came before");
+                            break;
+                        }
+                        Fetched::Nothing => break,
+                    }
+                }
+            }
+            for shard in ["a", "b"] {
+                let of_one: Vec<_> = got.iter().filter(|name| name.starts_with(shard)).collect();
+                assert_eq!(of_one, [&format!("{shard}1"), &format!("{shard}2")]);
+            }
+            assert_eq!((got.len(), goodbyes), (4, 1));
+            assert!(matches!(node.mailbox.fetch(), Fetched::Nothing));
+            assert!(other.join().unwrap().is_empty());
+            shard.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn a_batch_that_meets_the_end_of_its_thread_is_somewhere_once() {
+        check(|| {
+            let node = Arc::new(Node::default());
+            let shards = [put(&node, ["a1", "a2"]), put(&node, ["b1", "b2"])];
+            let mut found = Vec::new();
+            if let Fetched::Batches(batches) = node.mailbox.fetch() {
+                found.extend(names(batches));
+            }
+            found.extend(names(node.mailbox.close()));
+            for shard in shards {
+                found.extend(names(shard.join().unwrap()));
+            }
+            assert!(matches!(node.mailbox.fetch(), Fetched::Nothing), "nothing comes behind the end");
+            found.sort_unstable();
+            assert_eq!(found, ["a1", "a2", "b1", "b2"]);
+        });
+    }
+}

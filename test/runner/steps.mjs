@@ -79,6 +79,17 @@ const rust = [
   },
   {
     part: 'rust',
+    name: 'models of concurrency',
+    missing: cargoMissing,
+    run: async (name) => {
+      const log = logOf(name);
+      const features = 'wsbroker/loom,wsbroker-core/loom';
+      const end = await run('cargo', ['test', '--locked', '-p', 'wsbroker', '-p', 'wsbroker-core', '--features', features, '--lib', 'models::'], { log, minutes: 20 });
+      return judged(name, end, cargoCounts(end.text), log);
+    },
+  },
+  {
+    part: 'rust',
     name: 'cargo doctests',
     missing: cargoMissing,
     run: async (name) => {
@@ -146,6 +157,8 @@ const abuse = [
   { name: 'Bun', find: findBun },
 ].map(({ name, find }) => onRuntime('abuse', `abuse on ${name}`, find, files('test/abuse'), { minutes: process.env.ABUSE === 'full' ? 60 : 10, flags: twoAtATime }));
 
+const leak = check('abuse', 'leak run', process.execPath, ['test/leak/run.mjs', '50000'], { minutes: 15, after: ['build'], missing: cargoMissing });
+
 const browserMissing = () => {
   const wanted = process.env.CHROMIUM ?? '/usr/bin/chromium';
   if (!existsSync(wanted)) return { why: `no Chromium at ${wanted}`, enable: 'apt-get install chromium, or CHROMIUM=/path/to/chromium' };
@@ -167,6 +180,7 @@ export const steps = [
   ...folder('native', 'the addon alone', 'test/native', {}),
   ...runtimes,
   ...abuse,
+  leak,
   // It says itself which of them are missing.
   ...folder('clients', 'real clients and proxies', 'test/clients', { minutes: 15 }),
   ...folder('browser', 'browser', 'test/browser', { missing: browserMissing }),

@@ -2,6 +2,7 @@
 // that break the rules, a receiver that does not read.
 import { randomBytes } from 'node:crypto';
 import net from 'node:net';
+import tls from 'node:tls';
 
 import { DEADLINE, until } from './harness.mjs';
 
@@ -180,13 +181,16 @@ export class Raw {
 
 /**
  * A TCP connection on which nothing was said yet. It ends with the server process at the latest. `more` goes to `net.connect`;
- * with `deaf` it never reads what comes.
+ * with `deaf` it never reads what comes, with `secure` (options of `tls.connect`) it is encrypted.
  */
-export async function tcp(server, { deaf = false, ...more } = {}) {
-  const socket = net.connect({ host: '127.0.0.1', port: server.port, ...more });
+export async function tcp(server, { deaf = false, secure, ...more } = {}) {
+  const where = { host: '127.0.0.1', port: server.port, ...more };
+  const socket = secure ? tls.connect({ ...where, rejectUnauthorized: false, ...secure }) : net.connect(where);
   const raw = new Raw(socket, deaf);
   server.raws.push(raw);
-  await until(() => raw.error || !socket.connecting, 'a TCP connection');
+  let ready = false;
+  socket.once(secure ? 'secureConnect' : 'connect', () => (ready = true));
+  await until(() => ready || raw.error || raw.ended, 'a connection');
   if (raw.error) throw raw.error;
   return raw;
 }

@@ -12,6 +12,7 @@ start({
   threads: 2,
   maxPayload: 16 * MiB, // the largest message of section 9
   maxBackpressure: 64 * MiB,
+  perMessageDeflate: true,
 }).then(
   ({ url }) => {
     console.log(url);

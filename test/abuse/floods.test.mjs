@@ -38,7 +38,6 @@ async function counting(place, more) {
   };
   one.frames.forEach(see);
   one.frames = { push: (...frames) => frames.forEach(see) };
-  Object.defineProperty(one, 'body', { get: () => Buffer.alloc(0), set: () => {} });
   return one;
 }
 
@@ -97,14 +96,14 @@ site('floods of control frames', { options: { idleTimeout: 20_000 } }, (attack) 
   attack(
     'a storm of closes: each connection has one answer',
     (place) =>
-      many(sized(1000, 10_000), 100, async () => {
+      many(sized(500, 10_000), 100, async () => {
         const one = await place.open({ behind: blockOf(closeFrame(1000)) });
         await one.end();
         const codes = one.frames.map((each) => each.code);
         // Who sends on behind its close may have the answer lost to the reset that this brings about.
         assert.ok(codes.length === 0 || (codes.length === 1 && codes[0] === 1000), `${codes}`);
       }),
-    { expect: { opens: sized(1000, 10_000), closes: { 1000: sized(1000, 10_000) } }, counts: { closes: { peer: sized(1000, 10_000) } }, most: 32 * MiB },
+    { expect: { opens: sized(500, 10_000), closes: { 1000: sized(500, 10_000) } }, counts: { closes: { peer: sized(500, 10_000) } }, most: 32 * MiB },
   );
 
   attack(

@@ -80,7 +80,7 @@ const BAD = [
 ];
 
 const CAUSES = { 1002: 'protocol', 1007: 'invalidPayload', 1009: 'maxPayload' };
-const TIMES = sized(8, 400);
+const TIMES = sized(6, 400);
 
 site('malformed frames', {}, (attack) => {
   for (const [what, code, bytes] of BAD) {

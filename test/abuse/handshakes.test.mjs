@@ -6,7 +6,7 @@ import { until } from '../e2e/harness.mjs';
 import { frame, request, TEXT } from '../e2e/raw.mjs';
 import { many, MiB, site, sized } from './kit.mjs';
 
-const HANDSHAKE = 600;
+const HANDSHAKE = 400;
 const CROWD = sized(200, 2000);
 
 /** All of these connections are cut by the deadline, which runs from accept and is not put off by what comes. */
@@ -49,7 +49,7 @@ site('slow handshakes', { options: { handshakeTimeout: HANDSHAKE } }, (attack) =
 
   attack('who sends half a request and then nothing is cut by handshakeTimeout', (place) => cut(place, CROWD, (one) => one.write(request().slice(0, 60))), { expect: none, counts: late });
 
-  attack('who sends a header now and then is cut by handshakeTimeout', (place) => cut(place, CROWD, (one) => drip(one, headers(), 50)), { expect: none, counts: late });
+  attack('who sends a header now and then is cut by handshakeTimeout', (place) => cut(place, CROWD, (one) => drip(one, headers(), 40)), { expect: none, counts: late });
 
   attack('who sends a byte now and then is cut by handshakeTimeout', (place) => cut(place, CROWD, (one) => drip(one, bytes(), 20)), { expect: none, counts: late });
 
@@ -158,10 +158,10 @@ site('crowds', { options: { idleTimeout: 20_000 } }, (attack) => {
   );
 
   attack(
-    `${sized(2000, 10_000)} connections that stay open all have their echo`,
+    `${sized(1000, 10_000)} connections that stay open all have their echo`,
     async (place) => {
       const all = [];
-      await many(sized(2000, 10_000), 200, async () => void all.push(await place.open()));
+      await many(sized(1000, 10_000), 200, async () => void all.push(await place.open()));
       await many(all.length, 200, async (n) => {
         all[n].write(frame(TEXT, `${n}`));
         assert.equal((await all[n].frame(TEXT)).text, `${n}`);

@@ -49,7 +49,7 @@ const BAD = [
 ];
 
 const TIMES = sized(8, 200);
-const HANDSHAKE = 600;
+const HANDSHAKE = 400;
 
 site('PROXY headers', { options: { proxyProtocol: true, handshakeTimeout: HANDSHAKE }, aside: true }, (attack) => {
   for (const [what, bytes] of BAD) {
@@ -87,11 +87,11 @@ site('PROXY headers', { options: { proxyProtocol: true, handshakeTimeout: HANDSH
   const none = { opens: 0, closes: {} };
   const late = { rejected: { handshakeTimeout: 50 } };
   attack('silence is cut by handshakeTimeout', slowly(() => [], 0), { expect: none, counts: late });
-  attack('a header byte by byte is cut by handshakeTimeout', slowly(function* () { yield* V1.slice(0, 30); }, 40), { expect: none, counts: late });
+  attack('a header byte by byte is cut by handshakeTimeout', slowly(function* () { yield* V1.slice(0, 30); }, 30), { expect: none, counts: late });
   attack('a binary header that never ends is cut by handshakeTimeout', slowly(function* () { yield v2(0x21, 0x11, ADDRESSES, 4000); for (;;) yield 'x'; }, 20), { expect: none, counts: late });
   attack(
     'the deadline is one for the header and the request behind it',
-    slowly(function* () { yield* [...V1.match(/.{1,8}/gs)]; yield 'GET / HTTP/1.1\r\n'; for (;;) yield 'X: y\r\n'; }, 60),
+    slowly(function* () { yield* [...V1.match(/.{1,8}/gs)]; yield 'GET / HTTP/1.1\r\n'; for (;;) yield 'X: y\r\n'; }, 40),
     { expect: none, counts: late },
   );
 

@@ -110,7 +110,7 @@ const REFUSED = [
 
 const CAUSES = { 400: 'badRequest', 405: 'method', 426: 'upgradeRequired', 431: 'headerSize', 505: 'httpVersion' };
 /** Every attack here comes so often in a round: what it leaks would add up. */
-const TIMES = sized(8, 400);
+const TIMES = sized(6, 400);
 
 site('requests', {}, (attack) => {
   for (const [what, status, bytes] of REFUSED) {

@@ -96,8 +96,8 @@ site('receivers that never read', { options: { maxBackpressure: 256 << 10, close
   );
 });
 
-const IDLE = 600;
-const CLOSING = 500;
+const IDLE = 400;
+const CLOSING = 300;
 
 site('peers that are not there any more', { options: { idleTimeout: IDLE, closeTimeout: CLOSING } }, (attack) => {
   attack(

@@ -10,7 +10,7 @@ import { BINARY, closeFrame, frame, PING, PONG, request, TEXT } from '../e2e/raw
 import { many, MiB, site, sized } from './kit.mjs';
 
 const { cert, key } = authority().issue('localhost', { names: ['localhost', '127.0.0.1'] });
-const HANDSHAKE = 800;
+const HANDSHAKE = 500;
 const TIMES = sized(8, 100);
 const CROWD = sized(50, 500);
 
@@ -115,14 +115,14 @@ site('encrypted ports', { options: { tls: { cert, key }, handshakeTimeout: HANDS
 
   attack(
     'handshakes by the hundred delay nobody else',
-    (place) => many(sized(200, 3000), 50, async () => (await place.tcp({ secure: {} })).destroy()),
+    (place) => many(sized(100, 3000), 50, async () => (await place.tcp({ secure: {} })).destroy()),
     { expect: none, tolerance: 6 * MiB },
   );
 
   attack(
     'hellos by the hundred, reset at once',
     (place) =>
-      many(sized(300, 5000), 50, async () => {
+      many(sized(150, 5000), 50, async () => {
         const one = await place.tcp();
         one.write(HELLO);
         await new Promise((resolve) => setImmediate(resolve));

@@ -125,8 +125,8 @@ export class Raw {
 
   take(chunk) {
     if (this.head !== undefined) {
-      this.body = Buffer.concat([this.body, chunk]);
       if (this.status === 101) this.frames.push(...this.parser.push(chunk));
+      else this.body = Buffer.concat([this.body, chunk]);
       return;
     }
     this.bytes = Buffer.concat([this.bytes, chunk]);

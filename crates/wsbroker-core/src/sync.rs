@@ -111,6 +111,13 @@ mod modelled {
                     in_order(order, true);
                     self.0.fetch_sub(value, order)
                 }
+
+                /// As in `std`.
+                #[track_caller]
+                pub fn fetch_min(&self, value: $of, order: Ordering) -> $of {
+                    in_order(order, true);
+                    self.0.fetch_min(value, order)
+                }
             }
         };
     }

@@ -155,8 +155,8 @@ export interface WorkerInterface {
   handleStop?(): unknown;
 
   /**
-   * Told of every error of the other handlers, exactly once, and of handlers that take longer than {@link StartOptions.handlerTimeout}. By default the error
-   * goes to stderr with its stack.
+   * Told of every error of the other handlers, exactly once, and of handlers that take longer than {@link StartOptions.handlerTimeout}: first that they do, and if they fail in the end, of their
+   * error, too. By default the error goes to stderr with its stack.
    *
    * @param error what was thrown, which need not be an `Error`
    */

@@ -7,6 +7,7 @@ exports.oneOf = oneOf;
 exports.optional = optional;
 exports.strings = strings;
 exports.isHttpToken = isHttpToken;
+exports.isSendableCode = isSendableCode;
 exports.wrongType = wrongType;
 exports.wrongValue = wrongValue;
 exports.typeName = typeName;
@@ -65,6 +66,10 @@ function strings(call, name, value, expected) {
 /** RFC 9110, section 5.6.2. */
 function isHttpToken(text) {
     return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text);
+}
+/** Whether RFC 6455, section 7.4, lets an application put it on the wire. */
+function isSendableCode(code) {
+    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }
 function wrongType(call, name, expected, value) {
     return new errors_cjs_1.WSBrokerTypeError(`${call}: "${name}" must be ${expected}, got ${typeName(value)}`);

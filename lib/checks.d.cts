@@ -12,6 +12,8 @@ export declare function optional(call: string, name: string, value: unknown, typ
 export declare function strings(call: string, name: string, value: unknown, expected: string): string[];
 /** RFC 9110, section 5.6.2. */
 export declare function isHttpToken(text: string): boolean;
+/** Whether RFC 6455, section 7.4, lets an application put it on the wire. */
+export declare function isSendableCode(code: number): boolean;
 export declare function wrongType(call: string, name: string, expected: string, value: unknown): WSBrokerTypeError;
 export declare function wrongValue(call: string, name: string, expected: string, value: string | number): WSBrokerError;
 /** What kind of thing it is, never what it holds: that may be a secret. */

@@ -34,6 +34,10 @@ export type WSBrokerErrorCode =
  | 'ERR_WSBROKER_SHUTDOWN'
 /** An async handler did not settle within `handlerTimeout`. */
  | 'ERR_WSBROKER_HANDLER_TIMEOUT'
+/** Redis is not there, or was lost before it answered. */
+ | 'ERR_WSBROKER_BUS_LOST'
+/** What was called has been closed. */
+ | 'ERR_WSBROKER_SHUT_DOWN'
 /** The system refuses the threads that a broker needs. */
  | 'ERR_WSBROKER_START'
 /** A mistake of this package. */

@@ -5,10 +5,16 @@
  * @packageDocumentation
  */
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.stats = exports.connectionCount = exports.getSubscribers = exports.getSubscriptions = exports.isSubscribed = exports.subscriberCount = exports.hasSubscriptions = exports.bufferedAmount = exports.isOpen = exports.closeChannel = exports.terminate = exports.close = exports.getToken = exports.setToken = exports.copySubscriptions = exports.unsubscribeAll = exports.unsubscribeMany = exports.subscribeMany = exports.unsubscribe = exports.subscribe = exports.sendToChannel = exports.send = exports.WSBrokerError = void 0;
+exports.stats = exports.connectionCount = exports.getSubscribers = exports.getSubscriptions = exports.isSubscribed = exports.hasSubscriptions = exports.bufferedAmount = exports.isOpen = exports.terminate = exports.close = exports.getToken = exports.setToken = exports.copySubscriptions = exports.unsubscribeAll = exports.unsubscribeMany = exports.subscribeMany = exports.unsubscribe = exports.subscribe = exports.sendToChannel = exports.send = exports.WSBrokerError = void 0;
 exports.start = start;
+exports.joinCluster = joinCluster;
+exports.listening = listening;
 exports.registerWorkerThread = registerWorkerThread;
 exports.shutdown = shutdown;
+exports.closeChannel = closeChannel;
+exports.subscriberCount = subscriberCount;
+const cluster_cjs_1 = require("./cluster.cjs");
+const calls_cjs_1 = require("./calls.cjs");
 const lifecycle_cjs_1 = require("./lifecycle.cjs");
 const load_cjs_1 = require("./load.cjs");
 const register_cjs_1 = require("./register.cjs");
@@ -47,6 +53,36 @@ Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: functio
  */
 async function start(options) {
     return (0, lifecycle_cjs_1.startServer)((0, validate_cjs_1.startRequest)(options));
+}
+/**
+ * Joins other instances on a Redis, so that {@link sendToChannel} reaches their subscribers too; as the option `cluster` of {@link start}, and before or after it.
+ * Returns at once: local subscribers are served whatever Redis does, and `onBus` tells how it is. {@link shutdown} leaves.
+ *
+ * An instance listens to exactly the channels that have subscribers there. While Redis is away what is published for others is dropped, numbered: they are
+ * told how much is missing.
+ *
+ * @throws {TypeError | WSBrokerError} naming the option that is wrong
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the process has joined already
+ *
+ * @example
+ * ```js
+ * import { joinCluster } from 'wsbroker';
+ *
+ * joinCluster({ redis: 'redis://127.0.0.1', onBus: (event) => console.log('bus', event) });
+ * ```
+ */
+function joinCluster(options) {
+    (0, cluster_cjs_1.join)((0, cluster_cjs_1.clusterRequest)('joinCluster', 'options', options, ['redis', 'prefix', 'instanceId', 'maxOutgoing', 'onBus']));
+}
+/**
+ * Resolves when what other instances publish to the channel arrives here: a moment after its first subscriber on this instance. Until then, for one round trip
+ * to Redis, a message from elsewhere may be missed; a channel that has had subscribers here all along has no such moment, but after a loss of the bus.
+ *
+ * @returns false: the process has not joined others, or {@link shutdown} came first. It does not resolve for a channel without subscribers
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+async function listening(channel) {
+    return load_cjs_1.native.listening((0, calls_cjs_1.channelBytes)('listening', channel));
 }
 /**
  * Makes the calling thread a worker with these handlers: the main thread, a `Worker` the application made, or a thread of the pool whose module prefers this to
@@ -211,10 +247,16 @@ exports.terminate = load_cjs_1.native.terminate;
 /**
  * {@link close} for every subscriber of the channel.
  *
- * @returns how many there are
+ * @param options `cluster: true`: on all instances, behind what this one has published
+ * @returns how many there are, on this instance
  * @throws as {@link close}
  */
-exports.closeChannel = load_cjs_1.native.closeChannel;
+function closeChannel(channel, code, reason, options) {
+    if (options === undefined)
+        return load_cjs_1.native.closeChannel(channel, code, reason);
+    const request = (0, calls_cjs_1.closeRequest)(channel, code, reason, options);
+    return request === undefined ? load_cjs_1.native.closeChannel(channel, code, reason) : load_cjs_1.native.closeChannelEverywhere(request.channel, request.code, request.reason);
+}
 /**
  * Whether the connection is open: accepted, and neither closing nor closed.
  *
@@ -233,12 +275,14 @@ exports.bufferedAmount = load_cjs_1.native.bufferedAmount;
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
 exports.hasSubscriptions = load_cjs_1.native.hasSubscriptions;
-/**
- * How many subscribers the channel has.
- *
- * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
- */
-exports.subscriberCount = load_cjs_1.native.subscriberCount;
+function subscriberCount(channel, options) {
+    if (options === undefined)
+        return load_cjs_1.native.subscriberCount(channel);
+    const request = (0, calls_cjs_1.countRequest)(channel, options);
+    if (request === undefined)
+        return load_cjs_1.native.subscriberCount(channel);
+    return load_cjs_1.native.clusterCount(request.channel, request.timeout).then((counted) => counted || { count: 0, missing: [] });
+}
 /**
  * Whether the socket is subscribed to the channel.
  *

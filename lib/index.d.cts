@@ -3,9 +3,9 @@
  *
  * @packageDocumentation
  */
-import type { Data, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, Stats, WorkerInterface } from './types.cjs';
+import type { ClusterCount, ClusterOptions, Data, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, Stats, WorkerInterface } from './types.cjs';
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
-export type { AcceptVerdict, ClientCertificate, CloseCounts, Data, DropCounts, ErrorContext, HandlerName, HeaderOptions, MaxInFlight, OpenRequest, OpenVerdict, PemSource, PerMessageDeflate, RateLimit, RejectCounts, RejectVerdict, SendOptions, SendResult, Server, ShardStats, ShutdownOptions, ShutdownReport, StartOptions, Stats, TlsOptions, Traffic, TrustProxy, WorkerEvent, WorkerInterface, WorkerStats, } from './types.cjs';
+export type { AcceptVerdict, BusEvent, BusStats, ClientCertificate, CloseCounts, ClusterCount, ClusterOptions, Data, DropCounts, ErrorContext, HandlerName, HeaderOptions, MaxInFlight, OpenRequest, OpenVerdict, PemSource, PerMessageDeflate, RateLimit, RedisNode, RedisOptions, RedisTlsOptions, RejectCounts, RejectVerdict, SendOptions, SendResult, Server, ShardStats, ShutdownOptions, ShutdownReport, StartOptions, Stats, TlsOptions, Traffic, TrustProxy, WorkerEvent, WorkerInterface, WorkerStats, } from './types.cjs';
 /**
  * Binds the address, loads the workers, and begins to serve. Resolves when all of that is done, every worker's `handleStart` included. If it fails, everything it
  * has made is undone.
@@ -36,6 +36,32 @@ export type { AcceptVerdict, ClientCertificate, CloseCounts, Data, DropCounts, E
  * ```
  */
 export declare function start(options: StartOptions): Promise<Server>;
+/**
+ * Joins other instances on a Redis, so that {@link sendToChannel} reaches their subscribers too; as the option `cluster` of {@link start}, and before or after it.
+ * Returns at once: local subscribers are served whatever Redis does, and `onBus` tells how it is. {@link shutdown} leaves.
+ *
+ * An instance listens to exactly the channels that have subscribers there. While Redis is away what is published for others is dropped, numbered: they are
+ * told how much is missing.
+ *
+ * @throws {TypeError | WSBrokerError} naming the option that is wrong
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the process has joined already
+ *
+ * @example
+ * ```js
+ * import { joinCluster } from 'wsbroker';
+ *
+ * joinCluster({ redis: 'redis://127.0.0.1', onBus: (event) => console.log('bus', event) });
+ * ```
+ */
+export declare function joinCluster(options: Omit<ClusterOptions, 'required'>): void;
+/**
+ * Resolves when what other instances publish to the channel arrives here: a moment after its first subscriber on this instance. Until then, for one round trip
+ * to Redis, a message from elsewhere may be missed; a channel that has had subscribers here all along has no such moment, but after a loss of the bus.
+ *
+ * @returns false: the process has not joined others, or {@link shutdown} came first. It does not resolve for a channel without subscribers
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+export declare function listening(channel: Data): Promise<boolean>;
 /**
  * Makes the calling thread a worker with these handlers: the main thread, a `Worker` the application made, or a thread of the pool whose module prefers this to
  * exports. A thread registers once.
@@ -194,10 +220,13 @@ export declare const terminate: (socketId: number) => void;
 /**
  * {@link close} for every subscriber of the channel.
  *
- * @returns how many there are
+ * @param options `cluster: true`: on all instances, behind what this one has published
+ * @returns how many there are, on this instance
  * @throws as {@link close}
  */
-export declare const closeChannel: (channel: Data, code?: number, reason?: string) => number;
+export declare function closeChannel(channel: Data, code?: number, reason?: string, options?: {
+    readonly cluster?: boolean;
+}): number;
 /**
  * Whether the connection is open: accepted, and neither closing nor closed.
  *
@@ -217,11 +246,22 @@ export declare const bufferedAmount: (socketId: number) => number;
  */
 export declare const hasSubscriptions: (channel: Data) => boolean;
 /**
- * How many subscribers the channel has.
+ * How many subscribers the channel has on this instance.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
-export declare const subscriberCount: (channel: Data) => number;
+export declare function subscriberCount(channel: Data): number;
+/**
+ * How many subscribers the channel has on all instances.
+ *
+ * @param options `timeout`: how long instances may take to answer, in ms, 1 to 2^31-1, default 1000
+ * @returns a promise for the sum, and the instances that have not answered
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+export declare function subscriberCount(channel: Data, options: {
+    readonly cluster: true;
+    readonly timeout?: number;
+}): Promise<ClusterCount>;
 /**
  * Whether the socket is subscribed to the channel.
  *

@@ -3,6 +3,8 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.startServer = startServer;
 exports.shutdownAll = shutdownAll;
 const node_perf_hooks_1 = require("node:perf_hooks");
+const node_util_1 = require("node:util");
+const cluster_cjs_1 = require("./cluster.cjs");
 const errors_cjs_1 = require("./errors.cjs");
 const load_cjs_1 = require("./load.cjs");
 const modules_cjs_1 = require("./modules.cjs");
@@ -12,6 +14,8 @@ const report_cjs_1 = require("./report.cjs");
 const tls_cjs_1 = require("./tls.cjs");
 /** Process-wide options that are off unless somebody sets them. */
 const OFF = { maxConnections: undefined, maxConnectionsPerIp: undefined, maxChannelsPerSocket: undefined, maxChannelNameLength: undefined };
+/** For a Redis that is required. */
+const BUS_TIMEOUT = 10_000;
 /** For `handleStop` of workers that must go because another did not load. */
 const UNDO_TIMEOUT = 5_000;
 /** For `handleStop` even if connections have used up the time that `shutdown` has. */
@@ -20,6 +24,7 @@ const servers = new Set();
 const watchers = new Set();
 let workers;
 let agreed;
+let joined;
 /** Aborted by `shutdown`: a `start` before it gives up. */
 let era = new AbortController();
 let last = Promise.resolve();
@@ -54,12 +59,22 @@ async function start(request, file, signal) {
             watchers.add(onWorker);
             undo.push(() => watchers.delete(onWorker));
         }
+        if (request.cluster !== undefined && !isJoined(request.cluster)) {
+            (0, cluster_cjs_1.join)(request.cluster);
+            joined = request.cluster;
+            undo.push(() => {
+                joined = undefined;
+                load_cjs_1.native.leaveCluster();
+            });
+        }
         // The address first: who cannot have it need not load anything.
         const tls = request.tls === undefined ? undefined : await unlessShutdown(signal, (0, tls_cjs_1.readTls)('start', request.tls));
         listened = true;
         const listener = await listen({ ...request.listener, tls, process: nativeOptions(options) });
         undo.push(() => load_cjs_1.native.closeListener(listener));
         checkShutdown(signal);
+        if (request.cluster?.required === true)
+            await unlessShutdown(signal, (0, cluster_cjs_1.busReady)(BUS_TIMEOUT));
         await readyWorkers(file, request.process.threads, signal, undo);
         const place = load_cjs_1.native.listenerAddress(listener);
         load_cjs_1.native.serve(listener);
@@ -138,6 +153,7 @@ async function shutdown(code, timeout) {
     await Promise.all([workers !== undefined && 'pool' in workers ? workers.pool.stop(left) : undefined, (0, register_cjs_1.currentRegistration)()?.stop(left)]);
     workers = undefined;
     agreed = undefined;
+    joined = undefined;
     watchers.clear();
     return { closed, terminated };
 }
@@ -168,6 +184,10 @@ function defaults() {
         maxPendingUpgrades: 4_096,
         ...OFF,
     };
+}
+/** An earlier `start` of this thread has joined with the same options. */
+function isJoined({ native: options, onBus }) {
+    return joined !== undefined && joined.onBus === onBus && (0, node_util_1.isDeepStrictEqual)(joined.native, options);
 }
 function nativeOptions(options) {
     const { handlers, 'maxInFlight.messages': messages, 'maxInFlight.bytes': bytes, 'maxInFlight.workerBytes': workerBytes, ...others } = options;

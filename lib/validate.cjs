@@ -4,6 +4,7 @@ exports.startRequest = startRequest;
 exports.shutdownRequest = shutdownRequest;
 const node_net_1 = require("node:net");
 const node_url_1 = require("node:url");
+const cluster_cjs_1 = require("./cluster.cjs");
 const checks_cjs_1 = require("./checks.cjs");
 const errors_cjs_1 = require("./errors.cjs");
 const tls_cjs_1 = require("./tls.cjs");
@@ -14,7 +15,7 @@ const START_OPTIONS = [
     'bind', 'workerPath', 'threads', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
     'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory',
     'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy',
-    'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker',
+    'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster',
 ];
 /** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came */
 function startRequest(options) {
@@ -48,6 +49,7 @@ function startRequest(options) {
             deflate: deflate(call, bag['perMessageDeflate']),
         },
         tls: bag['tls'] === undefined ? undefined : (0, tls_cjs_1.tlsRequest)(call, bag['tls']),
+        cluster: bag['cluster'] === undefined ? undefined : (0, cluster_cjs_1.clusterRequest)(call, 'cluster', bag['cluster']),
         onWorker: (0, checks_cjs_1.optional)(call, 'onWorker', bag['onWorker'], 'function'),
     };
 }
@@ -56,7 +58,7 @@ function shutdownRequest(options) {
     const call = 'shutdown';
     const bag = options === undefined ? {} : (0, checks_cjs_1.optionBag)(call, 'options', options, ['code', 'timeout']);
     const code = (0, checks_cjs_1.integer)(call, 'code', bag['code'], 1000, 4999) ?? 1001;
-    if (!isSendableCode(code))
+    if (!(0, checks_cjs_1.isSendableCode)(code))
         throw (0, checks_cjs_1.wrongValue)(call, 'code', 'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)', code);
     return { code, timeout: (0, checks_cjs_1.integer)(call, 'timeout', bag['timeout'], 0, checks_cjs_1.MAX_DURATION) ?? 10_000 };
 }
@@ -198,8 +200,4 @@ function path(call, name, value) {
     catch {
         throw (0, checks_cjs_1.wrongValue)(call, name, 'a path or a file: URL of this machine', String(value));
     }
-}
-/** Whether RFC 6455, section 7.4, lets an application put it on the wire. */
-function isSendableCode(code) {
-    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }

@@ -1,3 +1,4 @@
+import { type ClusterRequest } from './cluster.cjs';
 import type { NativeListenOptions } from './native.cjs';
 import { type TlsRequest } from './tls.cjs';
 import type { WorkerEvent } from './types.cjs';
@@ -24,6 +25,7 @@ export interface StartRequest {
     readonly process: Partial<ProcessOptions>;
     readonly listener: Omit<NativeListenOptions, 'process' | 'tls'>;
     readonly tls: TlsRequest | undefined;
+    readonly cluster: ClusterRequest | undefined;
     readonly onWorker: ((event: WorkerEvent) => void) | undefined;
 }
 /** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came */

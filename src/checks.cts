@@ -53,6 +53,11 @@ export function isHttpToken(text: string): boolean {
   return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text);
 }
 
+/** Whether RFC 6455, section 7.4, lets an application put it on the wire. */
+export function isSendableCode(code: number): boolean {
+  return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+}
+
 export function wrongType(call: string, name: string, expected: string, value: unknown): WSBrokerTypeError {
   return new WSBrokerTypeError(`${call}: "${name}" must be ${expected}, got ${typeName(value)}`);
 }

@@ -4,17 +4,23 @@
  * @packageDocumentation
  */
 
+import { clusterRequest, join } from './cluster.cjs';
+import { channelBytes, closeRequest, countRequest } from './calls.cjs';
 import { shutdownAll, startServer } from './lifecycle.cjs';
 import { native } from './load.cjs';
 import { register } from './register.cjs';
-import type { Data, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, Stats, WorkerInterface } from './types.cjs';
+import type { ClusterCount, ClusterOptions, Data, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, Stats, WorkerInterface } from './types.cjs';
 import { shutdownRequest, startRequest } from './validate.cjs';
 
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type {
   AcceptVerdict,
+  BusEvent,
+  BusStats,
   ClientCertificate,
   CloseCounts,
+  ClusterCount,
+  ClusterOptions,
   Data,
   DropCounts,
   ErrorContext,
@@ -26,6 +32,9 @@ export type {
   PemSource,
   PerMessageDeflate,
   RateLimit,
+  RedisNode,
+  RedisOptions,
+  RedisTlsOptions,
   RejectCounts,
   RejectVerdict,
   SendOptions,
@@ -77,6 +86,38 @@ export type {
  */
 export async function start(options: StartOptions): Promise<Server> {
   return startServer(startRequest(options));
+}
+
+/**
+ * Joins other instances on a Redis, so that {@link sendToChannel} reaches their subscribers too; as the option `cluster` of {@link start}, and before or after it.
+ * Returns at once: local subscribers are served whatever Redis does, and `onBus` tells how it is. {@link shutdown} leaves.
+ *
+ * An instance listens to exactly the channels that have subscribers there. While Redis is away what is published for others is dropped, numbered: they are
+ * told how much is missing.
+ *
+ * @throws {TypeError | WSBrokerError} naming the option that is wrong
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the process has joined already
+ *
+ * @example
+ * ```js
+ * import { joinCluster } from 'wsbroker';
+ *
+ * joinCluster({ redis: 'redis://127.0.0.1', onBus: (event) => console.log('bus', event) });
+ * ```
+ */
+export function joinCluster(options: Omit<ClusterOptions, 'required'>): void {
+  join(clusterRequest('joinCluster', 'options', options, ['redis', 'prefix', 'instanceId', 'maxOutgoing', 'onBus']));
+}
+
+/**
+ * Resolves when what other instances publish to the channel arrives here: a moment after its first subscriber on this instance. Until then, for one round trip
+ * to Redis, a message from elsewhere may be missed; a channel that has had subscribers here all along has no such moment, but after a loss of the bus.
+ *
+ * @returns false: the process has not joined others, or {@link shutdown} came first. It does not resolve for a channel without subscribers
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+export async function listening(channel: Data): Promise<boolean> {
+  return native.listening(channelBytes('listening', channel));
 }
 
 /**
@@ -256,10 +297,15 @@ export const terminate: (socketId: number) => void = native.terminate;
 /**
  * {@link close} for every subscriber of the channel.
  *
- * @returns how many there are
+ * @param options `cluster: true`: on all instances, behind what this one has published
+ * @returns how many there are, on this instance
  * @throws as {@link close}
  */
-export const closeChannel: (channel: Data, code?: number, reason?: string) => number = native.closeChannel;
+export function closeChannel(channel: Data, code?: number, reason?: string, options?: { readonly cluster?: boolean }): number {
+  if (options === undefined) return native.closeChannel(channel, code, reason);
+  const request = closeRequest(channel, code, reason, options);
+  return request === undefined ? native.closeChannel(channel, code, reason) : native.closeChannelEverywhere(request.channel, request.code, request.reason);
+}
 
 /**
  * Whether the connection is open: accepted, and neither closing nor closed.
@@ -283,11 +329,25 @@ export const bufferedAmount: (socketId: number) => number = native.bufferedAmoun
 export const hasSubscriptions: (channel: Data) => boolean = native.hasSubscriptions;
 
 /**
- * How many subscribers the channel has.
+ * How many subscribers the channel has on this instance.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
-export const subscriberCount: (channel: Data) => number = native.subscriberCount;
+export function subscriberCount(channel: Data): number;
+/**
+ * How many subscribers the channel has on all instances.
+ *
+ * @param options `timeout`: how long instances may take to answer, in ms, 1 to 2^31-1, default 1000
+ * @returns a promise for the sum, and the instances that have not answered
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
+export function subscriberCount(channel: Data, options: { readonly cluster: true; readonly timeout?: number }): Promise<ClusterCount>;
+export function subscriberCount(channel: Data, options?: { readonly cluster?: boolean; readonly timeout?: number }): number | Promise<ClusterCount> {
+  if (options === undefined) return native.subscriberCount(channel);
+  const request = countRequest(channel, options);
+  if (request === undefined) return native.subscriberCount(channel);
+  return native.clusterCount(request.channel, request.timeout).then((counted) => counted || { count: 0, missing: [] });
+}
 
 /**
  * Whether the socket is subscribed to the channel.

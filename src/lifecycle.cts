@@ -1,4 +1,6 @@
 import { performance } from 'node:perf_hooks';
+import { isDeepStrictEqual } from 'node:util';
+import { busReady, join, type ClusterRequest } from './cluster.cjs';
 import { fromNative, WSBrokerError } from './errors.cjs';
 import { native } from './load.cjs';
 import { loadWorker, workerFile } from './modules.cjs';
@@ -21,6 +23,8 @@ const OFF = { maxConnections: undefined, maxConnectionsPerIp: undefined, maxChan
 /** All process-wide options but `threads`, which counts only where there is a module. */
 type Agreed = Omit<ProcessOptions, 'threads' | keyof typeof OFF> & { [K in keyof typeof OFF]: number | undefined };
 
+/** For a Redis that is required. */
+const BUS_TIMEOUT = 10_000;
 /** For `handleStop` of workers that must go because another did not load. */
 const UNDO_TIMEOUT = 5_000;
 /** For `handleStop` even if connections have used up the time that `shutdown` has. */
@@ -30,6 +34,7 @@ const servers = new Set<number>();
 const watchers = new Set<(event: WorkerEvent) => void>();
 let workers: Workers | undefined;
 let agreed: Agreed | undefined;
+let joined: ClusterRequest | undefined;
 /** Aborted by `shutdown`: a `start` before it gives up. */
 let era = new AbortController();
 let last: Promise<unknown> = Promise.resolve();
@@ -66,12 +71,21 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
       watchers.add(onWorker);
       undo.push(() => watchers.delete(onWorker));
     }
+    if (request.cluster !== undefined && !isJoined(request.cluster)) {
+      join(request.cluster);
+      joined = request.cluster;
+      undo.push(() => {
+        joined = undefined;
+        native.leaveCluster();
+      });
+    }
     // The address first: who cannot have it need not load anything.
     const tls = request.tls === undefined ? undefined : await unlessShutdown(signal, readTls('start', request.tls));
     listened = true;
     const listener = await listen({ ...request.listener, tls, process: nativeOptions(options) });
     undo.push(() => native.closeListener(listener));
     checkShutdown(signal);
+    if (request.cluster?.required === true) await unlessShutdown(signal, busReady(BUS_TIMEOUT));
     await readyWorkers(file, request.process.threads, signal, undo);
     const place = native.listenerAddress(listener);
     native.serve(listener);
@@ -145,6 +159,7 @@ async function shutdown(code: number, timeout: number): Promise<ShutdownReport> 
   await Promise.all([workers !== undefined && 'pool' in workers ? workers.pool.stop(left) : undefined, currentRegistration()?.stop(left)]);
   workers = undefined;
   agreed = undefined;
+  joined = undefined;
   watchers.clear();
   return { closed, terminated };
 }
@@ -176,6 +191,11 @@ function defaults(): Agreed {
     maxPendingUpgrades: 4_096,
     ...OFF,
   };
+}
+
+/** An earlier `start` of this thread has joined with the same options. */
+function isJoined({ native: options, onBus }: ClusterRequest): boolean {
+  return joined !== undefined && joined.onBus === onBus && isDeepStrictEqual(joined.native, options);
 }
 
 function nativeOptions(options: Agreed): NativeListenOptions['process'] {

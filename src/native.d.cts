@@ -82,6 +82,37 @@ export interface NativeListenOptions {
   process: NativeProcessOptions;
 }
 
+export interface NativeRedis {
+  url?: string;
+  nodes: { host: string; port: number }[];
+  kind: 'single' | 'cluster' | 'sentinel';
+  name?: string;
+  username?: string;
+  password?: string;
+  db?: number;
+  connectTimeout?: number;
+  tls?: { ca?: Buffer; cert?: Buffer; key?: Buffer; rejectUnauthorized: boolean } | undefined;
+}
+
+export interface NativeCluster {
+  redis: NativeRedis;
+  prefix: string;
+  instanceId?: string;
+  maxOutgoing: number;
+}
+
+export interface NativeBusEvent {
+  state: 'ready' | 'lost' | 'gap';
+  channel?: string | Buffer | undefined;
+  missed?: number | undefined;
+  reason?: string | undefined;
+}
+
+export interface NativeEmitter {
+  publish(channel: Buffer, data: string | Buffer, limit: number): Promise<void>;
+  close(): void;
+}
+
 /** What goes with a 101. */
 export interface NativeAccept {
   protocol?: string;
@@ -117,6 +148,18 @@ export interface Native {
   /** Throws, and keeps what there is, if that is no good. */
   reloadTls(listener: number, tls: NativeTls): void;
   shutdownBroker(code: number, timeout: number): Promise<{ closed: number; terminated: number }>;
+
+  // Other instances.
+  joinCluster(options: NativeCluster, onEvent: (event: NativeBusEvent) => void): void;
+  /** Takes back one that no server has followed yet. */
+  leaveCluster(): void;
+  /** False: there is no bus any more. */
+  clusterReady(): Promise<boolean>;
+  listening(channel: Buffer): Promise<boolean>;
+  /** False without a broker. */
+  clusterCount(channel: Buffer, limit: number): Promise<{ count: number; missing: string[] } | false>;
+  closeChannelEverywhere(channel: Buffer, code: number, reason: string): number;
+  readonly NativeEmitter: new (options: NativeCluster, onEvent: (event: NativeBusEvent) => void) => NativeEmitter;
 
   // This thread as a worker.
   attachWorker(mask: number, dispatch: Dispatch, again: () => void, keepAlive: boolean): Attached;

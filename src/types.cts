@@ -387,6 +387,113 @@ export interface StartOptions {
    * functions are all told.
    */
   readonly onWorker?: ((event: WorkerEvent) => void) | undefined;
+
+  /** Joins other instances, so that {@link sendToChannel} reaches their subscribers too. Once per process; as {@link joinCluster}. @default off */
+  readonly cluster?: ClusterOptions | undefined;
+}
+
+/** A server of a Redis Cluster, or a Sentinel. */
+export interface RedisNode {
+  readonly host: string;
+  /** @default 6379, and 26379 for a Sentinel */
+  readonly port?: number | undefined;
+}
+
+/** How a Redis is encrypted. */
+export interface RedisTlsOptions {
+  /** PEM of the authorities that the server's certificate is checked against. @default those that the system trusts */
+  readonly ca?: string | Uint8Array | undefined;
+  /** PEM of our certificate; together with `key`. */
+  readonly cert?: string | Uint8Array | undefined;
+  /** PEM. */
+  readonly key?: string | Uint8Array | undefined;
+  /** Whether the server's certificate must be good. @default true */
+  readonly rejectUnauthorized?: boolean | undefined;
+}
+
+/** A Redis: one of `url`, `host`, `nodes` and `sentinels`, and who we are there. Redis 6 at least; a Cluster needs Redis 7, whose sharded channels it uses. */
+export interface RedisOptions {
+  /** `redis://[user:password@]host[:port][/db]`, or `rediss://` with encryption. */
+  readonly url?: string | undefined;
+  /** @default '127.0.0.1' */
+  readonly host?: string | undefined;
+  /** @default 6379 */
+  readonly port?: number | undefined;
+  /** Some nodes of a Redis Cluster; they name the others. */
+  readonly nodes?: readonly RedisNode[] | undefined;
+  /** Sentinels that watch the master called `name`. */
+  readonly sentinels?: readonly RedisNode[] | undefined;
+  /** The master that the Sentinels watch. */
+  readonly name?: string | undefined;
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+  /** @default 0 */
+  readonly db?: number | undefined;
+  /** How long connecting may take, in ms, 1 to 2^31-1. @default 2000 */
+  readonly connectTimeout?: number | undefined;
+  /** @default false */
+  readonly tls?: boolean | RedisTlsOptions | undefined;
+}
+
+/** What the bus has to tell. A loss is never hidden. */
+export type BusEvent =
+  /** Connected, and every channel with subscribers here is listened to. */
+  | { readonly state: 'ready' }
+  /** The connection is gone, and is made again without end. Local subscribers are served all the while. */
+  | { readonly state: 'lost'; readonly reason: string }
+  /**
+   * Messages are missing: of others to `channel`, which did not arrive here; or, without `channel`, of this instance, which did not leave since too many
+   * waited or the bus was lost.
+   */
+  | { readonly state: 'gap'; readonly channel?: string | Buffer; readonly missed: number };
+
+/** How instances meet. The process has one bus. */
+export interface ClusterOptions {
+  /** A `redis://` or `rediss://` URL, or options. */
+  readonly redis: string | RedisOptions;
+  /** What names on the bus begin with; instances with another prefix do not hear each other. 1 to 256 bytes. @default 'wsbroker' */
+  readonly prefix?: string | undefined;
+  /** What this instance is called where instances are listed. 1 to 256 bytes. @default a random one */
+  readonly instanceId?: string | undefined;
+  /** Whether `start` waits for Redis, and rejects (ERR_WSBROKER_BUS_LOST) if it is not there within 10 s. @default false */
+  readonly required?: boolean | undefined;
+  /** Bytes that may wait to be published, 1 to 2^31-1; more are dropped, and told as a gap. @default 8 MiB */
+  readonly maxOutgoing?: number | undefined;
+  /** Told of every change and every gap, on the thread that joined. */
+  readonly onBus?: ((event: BusEvent) => void) | undefined;
+}
+
+/** Subscribers of a channel on all instances. */
+export interface ClusterCount {
+  /** On this instance and on those that have answered. */
+  readonly count: number;
+  /** Instances that have not answered in time, by their {@link ClusterOptions.instanceId}. */
+  readonly missing: readonly string[];
+}
+
+/** The bus, in {@link Stats}. Totals since the process joined. */
+export interface BusStats {
+  readonly state: 'ready' | 'lost';
+  /** Other instances that were heard of in the last 16 s. */
+  readonly instances: number;
+  /** Channels that are listened to. */
+  readonly channels: number;
+  /** Messages of this instance that were handed to Redis. */
+  readonly published: number;
+  /** Messages of this instance that did not leave. */
+  readonly dropped: number;
+  /** Messages of this instance that Redis refused. */
+  readonly refused: number;
+  /** Messages of others that arrived. */
+  readonly received: number;
+  /** Messages of others that are known to be missing. */
+  readonly missed: number;
+  /** Things on the bus that could not be read. */
+  readonly invalid: number;
+  /** Times that the connection was lost, or not there at first. */
+  readonly losses: number;
+  /** Bytes that wait to be published. */
+  readonly waiting: number;
 }
 
 /** A listening server: what {@link start} resolves to. */
@@ -567,6 +674,8 @@ export interface ShardStats extends Traffic {
 
 /** What {@link stats} returns. */
 export interface Stats extends Traffic {
+  /** Absent unless the process has joined others. */
+  readonly bus?: BusStats;
   /** Connections between their 101 and their end, as {@link connectionCount}. */
   readonly connections: number;
   /** Channels that have subscribers. */

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { integer, isHttpToken, MAX_DURATION, MAX_SIZE, oneOf, optionBag, optional, strings, wrongType, wrongValue } from './checks.cjs';
+import { clusterRequest, type ClusterRequest } from './cluster.cjs';
+import { integer, isHttpToken, isSendableCode, MAX_DURATION, MAX_SIZE, oneOf, optionBag, optional, strings, wrongType, wrongValue } from './checks.cjs';
 import { WSBrokerError } from './errors.cjs';
 import type { NativeDeflate, NativeListenOptions, NativeRateLimit, NativeTrustProxy } from './native.cjs';
 import { tlsRequest, type TlsRequest } from './tls.cjs';
@@ -35,6 +36,7 @@ export interface StartRequest {
   readonly process: Partial<ProcessOptions>;
   readonly listener: Omit<NativeListenOptions, 'process' | 'tls'>;
   readonly tls: TlsRequest | undefined;
+  readonly cluster: ClusterRequest | undefined;
   readonly onWorker: ((event: WorkerEvent) => void) | undefined;
 }
 
@@ -42,7 +44,7 @@ const START_OPTIONS = [
   'bind', 'workerPath', 'threads', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
   'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory',
   'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy',
-  'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker',
+  'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster',
 ] as const;
 
 /** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came */
@@ -76,6 +78,7 @@ export function startRequest(options: unknown): StartRequest {
       deflate: deflate(call, bag['perMessageDeflate']),
     },
     tls: bag['tls'] === undefined ? undefined : tlsRequest(call, bag['tls']),
+    cluster: bag['cluster'] === undefined ? undefined : clusterRequest(call, 'cluster', bag['cluster']),
     onWorker: optional(call, 'onWorker', bag['onWorker'], 'function') as StartRequest['onWorker'],
   };
 }
@@ -215,9 +218,4 @@ function path(call: string, name: string, value: unknown): string | undefined {
   } catch {
     throw wrongValue(call, name, 'a path or a file: URL of this machine', String(value));
   }
-}
-
-/** Whether RFC 6455, section 7.4, lets an application put it on the wire. */
-function isSendableCode(code: number): boolean {
-  return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
 }

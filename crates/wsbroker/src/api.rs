@@ -312,14 +312,47 @@ where
     T: napi::bindgen_prelude::ToNapiValue + Send + 'static,
     F: Future<Output = std::result::Result<T, Failure>> + Send + 'static,
 {
+    promise_in(env, broker.runtime(), dropped, future)
+}
+
+/// As [`promise`], on any runtime.
+pub(crate) fn promise_in<'env, T, F>(
+    env: &'env Env,
+    runtime: &tokio::runtime::Handle,
+    dropped: fn() -> std::result::Result<T, Failure>,
+    future: F,
+) -> Result<Object<'env>>
+where
+    T: napi::bindgen_prelude::ToNapiValue + Send + 'static,
+    F: Future<Output = std::result::Result<T, Failure>> + Send + 'static,
+{
     let (deferred, promise) = env.create_deferred().map_err(internal)?;
     let mut pending = Pending { deferred: Some(deferred), dropped };
-    broker.runtime().spawn(async move { pending.settle(future.await) });
+    runtime.spawn(async move { pending.settle(future.await) });
     Ok(promise)
 }
 
+/// A promise for what a future makes of the broker there is. Without one it is that of a broker that ends: the value of its type.
+pub(crate) fn promise_on<'env, T, F>(
+    env: &'env Env,
+    ended: fn() -> T,
+    task: impl FnOnce(Broker) -> F,
+) -> Result<Object<'env>>
+where
+    T: napi::bindgen_prelude::ToNapiValue + Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    match global::broker().1 {
+        Some(broker) => {
+            let future = task(broker.clone());
+            promise(env, &broker, async move { Ok(future.await) })
+        }
+        None => settled::<bool>(env, Ok(false)),
+    }
+}
+
 /// A promise that is settled already.
-fn settled<'env, T>(env: &'env Env, outcome: std::result::Result<T, Failure>) -> Result<Object<'env>>
+pub(crate) fn settled<'env, T>(env: &'env Env, outcome: std::result::Result<T, Failure>) -> Result<Object<'env>>
 where
     T: napi::bindgen_prelude::ToNapiValue + 'static,
 {
@@ -328,7 +361,7 @@ where
     Ok(promise)
 }
 
-fn internal(error: napi::Error) -> napi::Error<&'static str> {
+pub(crate) fn internal(error: napi::Error) -> napi::Error<&'static str> {
     Failure::internal("wsbroker", &error.reason).into()
 }
 

@@ -1,6 +1,6 @@
 //! What can go wrong, as JavaScript sees it: a kind of `Error`, a `code`, a message.
 
-use wsbroker_core::{BindError, ListenError, StartError, SubscribeError};
+use wsbroker_core::{BindError, JoinError, ListenError, StartError, SubscribeError};
 
 use crate::raw::{Env, Failed, Unfit, Value};
 
@@ -102,6 +102,16 @@ impl Failure {
         Self::new(Kind::Plain, VALUE, format!("{call}: there is no such listener"))
     }
 
+    /// What it was asked of has ended.
+    pub(crate) fn shut_down(call: &str) -> Self {
+        Self::new(Kind::Plain, "ERR_WSBROKER_SHUT_DOWN", format!("{call}: this is closed"))
+    }
+
+    /// Redis did not get it.
+    pub(crate) fn bus_lost(call: &str, why: &dyn std::error::Error) -> Self {
+        Self::new(Kind::Plain, "ERR_WSBROKER_BUS_LOST", format!("{call}: {why}"))
+    }
+
     /// A mistake of ours.
     pub(crate) fn internal(call: &str, what: &str) -> Self {
         Self::new(Kind::Plain, "ERR_WSBROKER_INTERNAL", format!("{call}: {what}"))
@@ -162,6 +172,16 @@ impl From<BindError> for Failure {
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
         Self::new(Kind::Plain, "ERR_WSBROKER_START", error.to_string())
+    }
+}
+
+impl From<JoinError> for Failure {
+    fn from(error: JoinError) -> Self {
+        let code = match error {
+            JoinError::Joined => "ERR_WSBROKER_CONFLICT",
+            _ => "ERR_WSBROKER_START",
+        };
+        Self::new(Kind::Plain, code, format!("joinCluster: {error}"))
     }
 }
 

@@ -11,7 +11,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use wsbroker_core::{Broker, Config, Listener, WorkerId};
+use wsbroker_core::{Broker, BusListener, ClusterConfig, Config, JoinError, Listener, WorkerId};
 
 use crate::{error::Failure, worker::NodeWorker};
 
@@ -30,6 +30,8 @@ struct State {
     last_id: u64,
     last_listener: u32,
     last_worker: usize,
+    /// Where each broker meets others, until the last of them is shut down.
+    cluster: Option<(ClusterConfig, BusListener)>,
 }
 
 struct Current {
@@ -42,7 +44,14 @@ struct Current {
 
 static GLOBAL: Global = Global {
     generation: AtomicU64::new(1),
-    state: Mutex::new(State { current: None, workers: Vec::new(), last_id: 0, last_listener: 0, last_worker: 0 }),
+    state: Mutex::new(State {
+        current: None,
+        workers: Vec::new(),
+        last_id: 0,
+        last_listener: 0,
+        last_worker: 0,
+        cluster: None,
+    }),
 };
 
 /// What a process can have only one value of.
@@ -117,6 +126,9 @@ pub(crate) fn open(options: ProcessOptions) -> Result<Opening, Failure> {
         none => {
             let broker = Broker::new(options.config.clone())?;
             broker.start_ids_after(state.last_id);
+            if let Some((config, listener)) = &state.cluster {
+                broker.join_cluster(config.clone(), Arc::clone(listener))?;
+            }
             for worker in &state.workers {
                 worker.join(&broker, options.concurrent, options.handler_timeout);
             }
@@ -171,6 +183,30 @@ impl Drop for Opening {
     }
 }
 
+/// Joins other instances, now or as soon as there is a broker.
+///
+/// # Errors
+/// The process has joined already; the system refuses a thread.
+pub(crate) fn join_cluster(config: ClusterConfig, listener: BusListener) -> Result<(), Failure> {
+    let mut state = GLOBAL.state.lock();
+    if state.cluster.is_some() {
+        return Err(JoinError::Joined.into());
+    }
+    if let Some(current) = &state.current {
+        current.broker.join_cluster(config.clone(), Arc::clone(&listener))?;
+    }
+    state.cluster = Some((config, listener));
+    Ok(())
+}
+
+/// Takes back what no broker has followed yet.
+pub(crate) fn leave_cluster() {
+    let mut state = GLOBAL.state.lock();
+    if state.current.is_none() {
+        state.cluster = None;
+    }
+}
+
 /// A listener by its handle.
 pub(crate) fn listener(handle: u32) -> Option<Arc<Listener>> {
     GLOBAL.state.lock().current.as_ref()?.listeners.get(&handle).cloned()
@@ -188,6 +224,7 @@ pub(crate) fn ended(of: u64) {
         return;
     }
     let gone = guard.current.take();
+    guard.cluster = None;
     if let Some(current) = &gone {
         guard.last_id = current.broker.last_id();
     }

@@ -16,6 +16,7 @@
 #![cfg_attr(test, allow(dead_code))]
 
 mod api;
+mod bus;
 mod call;
 mod calls;
 mod convert;

@@ -1,6 +1,6 @@
 //! What the broker tells of itself, as JavaScript sees it.
 
-use wsbroker_core::{CloseCause, DropCause, RejectCause, ShardStats, Stats, Traffic, WorkerStats};
+use wsbroker_core::{BusState, BusStats, CloseCause, DropCause, RejectCause, ShardStats, Stats, Traffic, WorkerStats};
 
 use crate::{
     cork, global,
@@ -38,6 +38,9 @@ pub(crate) fn value(env: Env<'_>) -> Result<Value<'_>, Failed> {
     ] {
         env.set(object, name, env.double(value)?)?;
     }
+    if let Some(bus) = cork::with(|broker, _| broker.bus_stats()).flatten() {
+        env.set(object, "bus", bus_value(env, &bus)?)?;
+    }
     let threads = global::worker_threads();
     let workers = stats.map_or(&[][..], |stats| &stats.workers).iter().map(|one| {
         let thread = threads.iter().find(|(id, _)| *id == one.id).map(|(_, thread)| *thread);
@@ -46,6 +49,26 @@ pub(crate) fn value(env: Env<'_>) -> Result<Value<'_>, Failed> {
     env.set(object, "workers", env.array(workers)?)?;
     let shards = stats.map_or(&[][..], |stats| &stats.shards).iter().map(|one| shard(env, one));
     env.set(object, "shards", env.array(shards)?)?;
+    Ok(object)
+}
+
+fn bus_value<'s>(env: Env<'s>, bus: &BusStats) -> Result<Value<'s>, Failed> {
+    let object = env.object()?;
+    env.set(object, "state", env.text(if bus.state == BusState::Ready { "ready" } else { "lost" })?)?;
+    for (name, value) in [
+        ("instances", bus.instances as u64),
+        ("channels", bus.channels as u64),
+        ("published", bus.published),
+        ("dropped", bus.dropped),
+        ("refused", bus.refused),
+        ("received", bus.received),
+        ("missed", bus.missed),
+        ("invalid", bus.invalid),
+        ("losses", bus.losses),
+        ("waiting", bus.waiting as u64),
+    ] {
+        env.set(object, name, env.double(value as f64)?)?;
+    }
     Ok(object)
 }
 

@@ -10,7 +10,7 @@
 use std::{
     fmt,
     sync::{
-        Arc, Weak,
+        Arc, OnceLock, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -19,11 +19,13 @@ use std::{
 use bytes::Bytes;
 use parking_lot::Mutex;
 use tokio::{
+    runtime::Handle,
     sync::{Notify, watch},
     time::timeout,
 };
 use wsbroker_proto::{CloseCode, MessageKind};
 
+mod emitter;
 mod envelope;
 mod incoming;
 mod interest;
@@ -32,6 +34,7 @@ mod members;
 mod outgoing;
 mod session;
 
+pub use self::emitter::{EmitError, Emitter};
 use self::{
     envelope::{Envelope, InstanceId, Note},
     incoming::Incoming,
@@ -113,6 +116,15 @@ pub struct ClusterCount {
     pub missing: Vec<String>,
 }
 
+/// How far Redis has got.
+#[derive(Clone, Copy, Debug, Default)]
+struct Answers {
+    /// Messages that were answered, or lost.
+    messages: u64,
+    /// Times that some were lost.
+    losses: u64,
+}
+
 /// Who is told of [`BusEvent`]s. Called on the bus's thread: must not block.
 pub type BusListener = Arc<dyn Fn(BusEvent) + Send + Sync>;
 
@@ -133,6 +145,9 @@ pub(crate) struct Bus {
     /// Something that came waits in the cork.
     arrived: Notify,
     state: watch::Sender<BusState>,
+    /// Everything that was numbered before has been answered by Redis, or is lost.
+    answers: watch::Sender<Answers>,
+    runtime: OnceLock<Handle>,
     stop: watch::Sender<bool>,
     listener: BusListener,
     broker: Weak<Inner>,
@@ -166,6 +181,8 @@ impl Bus {
             look: Notify::new(),
             arrived: Notify::new(),
             state: watch::Sender::new(BusState::Lost),
+            answers: watch::Sender::default(),
+            runtime: OnceLock::new(),
             stop: watch::Sender::new(false),
             listener,
             broker,
@@ -191,10 +208,12 @@ impl Bus {
     }
 
     /// Lets a message to a channel leave for the other instances.
-    pub(crate) fn publish(&self, channel: &[u8], kind: MessageKind, payload: &[u8]) {
-        if self.outgoing.publish(channel, kind, payload) == Queued::First {
+    pub(crate) fn publish(&self, channel: &[u8], kind: MessageKind, payload: &[u8]) -> Queued {
+        let queued = self.outgoing.publish(channel, kind, payload);
+        if queued == Queued::First {
             self.publish.notify_one();
         }
+        queued
     }
 
     /// Has the other instances close the channel's subscribers, behind what was published to it.
@@ -219,6 +238,18 @@ impl Bus {
     /// Resolves when the bus is ready; at once if it is.
     pub(crate) async fn ready(&self) -> bool {
         self.state.subscribe().wait_for(|state| *state == BusState::Ready).await.is_ok()
+    }
+
+    /// Resolves when Redis has answered everything that this instance has published until now. False if the bus was lost meanwhile.
+    async fn answered(&self) -> bool {
+        let mut answers = self.answers.subscribe();
+        let (losses, due) = (answers.borrow_and_update().losses, self.outgoing.taken_or_waiting());
+        let done = |answers: &Answers| answers.losses != losses || answers.messages >= due;
+        answers.wait_for(done).await.is_ok_and(|answers| answers.losses == losses)
+    }
+
+    fn runtime(&self) -> Option<Handle> {
+        self.runtime.get().cloned()
     }
 
     pub(crate) fn stats(&self) -> BusStats {

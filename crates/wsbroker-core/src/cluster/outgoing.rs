@@ -48,6 +48,8 @@ struct State {
     full: VecDeque<Parcel>,
     bytes: usize,
     last_epoch: u64,
+    /// Messages that have waited, those that are waiting included.
+    accepted: u64,
     /// While the bus is lost everything is numbered, counted and dropped.
     closed: bool,
     dropped: u64,
@@ -65,7 +67,7 @@ struct Line {
 
 /// What became of a publish.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Queued {
+pub(crate) enum Queued {
     /// It waits, and so did something before it.
     Yes,
     /// It is the first that waits: wake whoever takes.
@@ -102,6 +104,8 @@ impl Outgoing {
         envelope::write_message(kind, payload, &mut line.envelope);
         line.next += 1;
         line.messages += 1;
+        state.accepted += 1;
+        let Some(line) = state.lines.get_mut(&name) else { return Queued::Dropped };
         let (after, parcel) = (line.envelope.len(), line.close_if_full(&name));
         state.bytes += after - before;
         if opened {
@@ -135,6 +139,7 @@ impl Outgoing {
         let waiting = line.close_envelope(&name);
         Head { instance, epoch: line.epoch, first: line.next }.write_close(code, reason, &mut bytes);
         line.next += 1;
+        state.accepted += 1;
         state.bytes += bytes.len() + OVERHEAD;
         if let Some(waiting) = waiting {
             state.open.retain(|open| *open != name);
@@ -191,6 +196,11 @@ impl Outgoing {
         if state.lines.capacity() > 64 && state.lines.len() * 8 < state.lines.capacity() {
             state.lines.shrink_to_fit();
         }
+    }
+
+    /// Messages that have waited so far, those that are waiting included.
+    pub(super) fn taken_or_waiting(&self) -> u64 {
+        self.state.lock().accepted
     }
 
     /// Messages that were dropped so far.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use futures_util::{
-    StreamExt,
+    StreamExt, TryFutureExt,
     future::{BoxFuture, FutureExt},
     stream::FuturesUnordered,
 };
@@ -49,6 +49,8 @@ enum End {
 
 pub(super) fn spawn(bus: Arc<Bus>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+    // There is none before.
+    let _ = bus.runtime.set(runtime.handle().clone());
     std::thread::Builder::new().name("wsbroker-bus".into()).spawn(move || {
         if let Some(broker) = bus.broker.upgrade() {
             *bus.cork.lock() = Some(crate::cork::Cork::new(broker));
@@ -115,7 +117,7 @@ async fn session(bus: &Bus, link: &Link, disconnected: &Notify) -> End {
         Err(error) => return End::Lost(error.to_string()),
     }
     let mut stop = bus.stop.subscribe();
-    let mut publishing = FuturesUnordered::new();
+    let mut publishing: FuturesUnordered<BoxFuture<'_, Result<(u64, u64), LinkError>>> = FuturesUnordered::new();
     // One change at a time, so that a channel's come in order.
     let mut changing: Option<BoxFuture<'_, Result<(), LinkError>>> = None;
     let mut pinging: Option<BoxFuture<'_, Result<(), LinkError>>> = None;
@@ -137,13 +139,16 @@ async fn session(bus: &Bus, link: &Link, disconnected: &Notify) -> End {
                 return End::Stopped;
             }
             () = disconnected.notified() => return End::Lost("the connection was closed".into()),
-            Some(outcome) = publishing.next() => outcome,
+            Some(outcome) = publishing.next() => outcome.map(|(messages, refused)| {
+                bus.answers.send_modify(|answers| answers.messages += messages);
+                refused
+            }),
             () = bus.publish.notified(), if publishing.len() < UNDER_WAY => {
                 let parcels = bus.take_parcels();
                 if !parcels.is_empty() {
                     let messages: u64 = parcels.iter().map(|parcel| parcel.messages).sum();
                     bus.published.fetch_add(messages, Ordering::Relaxed);
-                    publishing.push(link.publish(parcels));
+                    publishing.push(link.publish(parcels).map_ok(move |refused| (messages, refused)).boxed());
                 }
                 Ok(0)
             }
@@ -258,6 +263,11 @@ impl Bus {
 
     fn lost(&self, reason: String) {
         self.outgoing.close_down();
+        let accepted = self.outgoing.taken_or_waiting();
+        self.answers.send_modify(|answers| {
+            answers.messages = accepted;
+            answers.losses += 1;
+        });
         self.interest.lost();
         if self.state.send_replace(BusState::Lost) == BusState::Ready || self.losses.load(Ordering::Relaxed) == 0 {
             self.losses.fetch_add(1, Ordering::Relaxed);

@@ -1,0 +1,270 @@
+//! Other instances, as JavaScript asks for them.
+
+// The macro wants what it exports to be public, though nothing can reach it from Rust.
+#![allow(unreachable_pub)]
+
+use std::{sync::Arc, time::Duration};
+
+use napi::{
+    Env, Status,
+    bindgen_prelude::{Buffer, Either, Function, Object},
+    threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
+};
+use napi_derive::napi;
+use wsbroker_core::{
+    BusEvent, BusListener, CloseCode, ClusterConfig, Emitter, MessageKind, RedisConfig, RedisServers, RedisTls,
+};
+
+use crate::{
+    api::{promise_in, promise_on, settled},
+    cork,
+    error::Failure,
+    global,
+};
+
+type Result<T> = std::result::Result<T, napi::Error<&'static str>>;
+
+/// A host and a port.
+#[napi(object)]
+pub struct NativeNode {
+    /// A name or an address.
+    pub host: String,
+    /// 1 to 65535.
+    pub port: u16,
+}
+
+/// How a Redis is encrypted.
+#[napi(object)]
+pub struct NativeRedisTls {
+    /// PEM.
+    pub ca: Option<Buffer>,
+    /// PEM; together with `key`.
+    pub cert: Option<Buffer>,
+    /// PEM.
+    pub key: Option<Buffer>,
+    /// Whether the server's certificate must be good.
+    pub reject_unauthorized: bool,
+}
+
+/// A Redis: by `url`, or else by the rest.
+#[napi(object)]
+pub struct NativeRedis {
+    /// `redis://` or `rediss://`.
+    pub url: Option<String>,
+    /// One server, or nodes of a Cluster, or Sentinels.
+    pub nodes: Vec<NativeNode>,
+    /// What the nodes are.
+    #[napi(ts_type = "'single' | 'cluster' | 'sentinel'")]
+    pub kind: String,
+    /// The master that the Sentinels watch.
+    pub name: Option<String>,
+    /// For AUTH.
+    pub username: Option<String>,
+    /// For AUTH.
+    pub password: Option<String>,
+    /// The database.
+    pub db: Option<u32>,
+    /// Milliseconds.
+    pub connect_timeout: Option<f64>,
+    /// Encryption.
+    pub tls: Option<NativeRedisTls>,
+}
+
+/// A place on a bus.
+#[napi(object)]
+pub struct NativeCluster {
+    /// Where.
+    pub redis: NativeRedis,
+    /// What names begin with.
+    pub prefix: String,
+    /// What this instance is called.
+    pub instance_id: Option<String>,
+    /// Bytes that may wait.
+    pub max_outgoing: f64,
+}
+
+/// What the bus has to tell.
+#[napi(object)]
+pub struct NativeBusEvent {
+    /// Which kind.
+    #[napi(ts_type = "'ready' | 'lost' | 'gap'")]
+    pub state: String,
+    /// Of a gap in one channel.
+    pub channel: Option<Either<String, Buffer>>,
+    /// Of a gap.
+    pub missed: Option<f64>,
+    /// Of a loss.
+    pub reason: Option<String>,
+}
+
+/// Subscribers on all instances.
+#[napi(object)]
+pub struct NativeClusterCount {
+    /// As far as instances have answered.
+    pub count: f64,
+    /// The others.
+    pub missing: Vec<String>,
+}
+
+type Told = ThreadsafeFunction<NativeBusEvent, (), NativeBusEvent, Status, false, true>;
+
+fn config(call: &str, options: NativeCluster) -> std::result::Result<ClusterConfig, Failure> {
+    let NativeCluster { redis, prefix, instance_id, max_outgoing } = options;
+    let mut config = match &redis.url {
+        Some(url) => RedisConfig::from_url(url)
+            .map_err(|error| Failure::wrong_value(call, "redis", "a redis:// or rediss:// URL", error))?,
+        None => {
+            let mut nodes: Vec<(String, u16)> =
+                redis.nodes.into_iter().map(|NativeNode { host, port }| (host, port)).collect();
+            let servers = match redis.kind.as_str() {
+                "cluster" => RedisServers::Cluster(nodes),
+                "sentinel" => RedisServers::Sentinel(nodes, redis.name.unwrap_or_default()),
+                _ => {
+                    let (host, port) = nodes.pop().unwrap_or(("127.0.0.1".into(), 6379));
+                    RedisServers::Single(host, port)
+                }
+            };
+            RedisConfig::new(servers)
+        }
+    };
+    if redis.username.is_some() {
+        config.username = redis.username;
+    }
+    if redis.password.is_some() {
+        config.password = redis.password;
+    }
+    if let Some(db) = redis.db {
+        config.db = i64::from(db);
+    }
+    if let Some(limit) = redis.connect_timeout {
+        config.connect_timeout = Duration::from_millis(limit as u64);
+    }
+    if let Some(tls) = redis.tls {
+        let identity = tls.cert.zip(tls.key).map(|(cert, key)| (cert.to_vec(), key.to_vec()));
+        config.tls =
+            Some(RedisTls { ca: tls.ca.map(|ca| ca.to_vec()), identity, accept_any: !tls.reject_unauthorized });
+    }
+    Ok(ClusterConfig { prefix, instance_id, max_outgoing: max_outgoing as usize, ..ClusterConfig::new(config) })
+}
+
+fn event(event: BusEvent) -> NativeBusEvent {
+    let plain = |state: &str| NativeBusEvent { state: state.into(), channel: None, missed: None, reason: None };
+    match event {
+        BusEvent::Ready => plain("ready"),
+        BusEvent::Lost { reason } => NativeBusEvent { reason: Some(reason), ..plain("lost") },
+        BusEvent::Gap { channel, missed } => {
+            let channel = match std::str::from_utf8(&channel) {
+                Ok(text) => Either::A(text.to_owned()),
+                Err(_) => Either::B(channel.to_vec().into()),
+            };
+            NativeBusEvent { channel: Some(channel), missed: Some(missed as f64), ..plain("gap") }
+        }
+        BusEvent::Dropped { messages } => NativeBusEvent { missed: Some(messages as f64), ..plain("gap") },
+        // What is not known yet has no name in JavaScript.
+        _ => plain("gap"),
+    }
+}
+
+fn listener(told: Function<'_, NativeBusEvent, ()>) -> Result<BusListener> {
+    let told: Told = told.build_threadsafe_function().weak::<true>().build().map_err(crate::api::internal)?;
+    Ok(Arc::new(move |happened| {
+        // A thread that has ended hears nothing any more, and that is all right.
+        let _ = told.call(event(happened), ThreadsafeFunctionCallMode::NonBlocking);
+    }))
+}
+
+/// Joins the other instances: at once, or as soon as there is a broker.
+///
+/// Throws ERR_WSBROKER_CONFLICT when the process has joined already.
+#[napi]
+pub fn join_cluster(options: NativeCluster, on_event: Function<'_, NativeBusEvent, ()>) -> Result<()> {
+    let config = config("joinCluster", options)?;
+    Ok(global::join_cluster(config, listener(on_event)?)?)
+}
+
+/// Takes back a [`join_cluster`] that no broker has followed yet.
+#[napi]
+pub fn leave_cluster() {
+    global::leave_cluster();
+}
+
+/// Resolves when the bus is ready; false when there is none any more.
+#[napi(ts_return_type = "Promise<boolean>")]
+pub fn cluster_ready(env: &Env) -> Result<Object<'_>> {
+    promise_on(env, |broker| async move { broker.cluster_ready().await })
+}
+
+/// Resolves when what others publish to the channel arrives here.
+#[napi(ts_return_type = "Promise<boolean>")]
+pub fn listening(env: &Env, channel: Buffer) -> Result<Object<'_>> {
+    let channel = channel.to_vec();
+    promise_on(env, |broker| async move { broker.listening(&channel).await })
+}
+
+/// Counts subscribers on all instances; `limit` in milliseconds.
+#[napi(ts_return_type = "Promise<NativeClusterCount>")]
+pub fn cluster_count(env: &Env, channel: Buffer, limit: f64) -> Result<Object<'_>> {
+    let channel = channel.to_vec();
+    let limit = Duration::from_millis(limit as u64);
+    promise_on(env, move |broker| async move {
+        let counted = broker.cluster_count(&channel, limit).await;
+        NativeClusterCount { count: counted.count as f64, missing: counted.missing }
+    })
+}
+
+/// Closes the channel's subscribers on all instances. Returns how many there are here.
+#[napi]
+pub fn close_channel_everywhere(channel: Buffer, code: u32, reason: String) -> u32 {
+    let code = u16::try_from(code).ok().and_then(CloseCode::new).unwrap_or(CloseCode::NORMAL);
+    let count = cork::with(|_, cork| {
+        let count = cork.close_channel_everywhere(&channel, code, &reason);
+        cork.flush();
+        count
+    });
+    u32::try_from(count.unwrap_or(0)).unwrap_or(u32::MAX)
+}
+
+/// Publishes without sockets.
+#[napi]
+pub struct NativeEmitter(Option<Emitter>);
+
+#[napi]
+impl NativeEmitter {
+    /// Connects in the background.
+    #[napi(constructor)]
+    pub fn new(options: NativeCluster, on_event: Function<'_, NativeBusEvent, ()>) -> Result<Self> {
+        let config = config("Emitter", options)?;
+        let emitter = Emitter::new(config, listener(on_event)?);
+        Ok(Self(Some(emitter.map_err(|error| Failure::from(wsbroker_core::StartError::from(error)))?)))
+    }
+
+    /// Resolves when Redis has it. Waits for the bus at most `limit` milliseconds. Rejects with ERR_WSBROKER_BUS_LOST.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn publish<'env>(
+        &self,
+        env: &'env Env,
+        channel: Buffer,
+        data: Either<String, Buffer>,
+        limit: f64,
+    ) -> Result<Object<'env>> {
+        let (kind, payload) = match data {
+            Either::A(text) => (MessageKind::Text, text.into_bytes()),
+            Either::B(bytes) => (MessageKind::Binary, bytes.to_vec()),
+        };
+        let channel = channel.to_vec();
+        let limit = Duration::from_millis(limit as u64);
+        let Some((emitter, runtime)) = self.0.clone().and_then(|emitter| emitter.runtime().map(|own| (emitter, own)))
+        else {
+            return settled::<()>(env, Err(Failure::shut_down("publish")));
+        };
+        promise_in(env, &runtime, async move {
+            emitter.publish(&channel, kind, &payload, limit).await.map_err(|error| Failure::bus_lost("publish", &error))
+        })
+    }
+
+    /// Publishes what waits, and ends.
+    #[napi]
+    pub fn close(&mut self) {
+        self.0 = None;
+    }
+}

@@ -1,0 +1,54 @@
+import type { BusEvent, Data, RedisOptions } from './types.cjs';
+export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
+export type { BusEvent, Data, RedisNode, RedisOptions, RedisTlsOptions } from './types.cjs';
+/** What the emitter needs of a client of the application's own; that of the package ioredis has it. */
+export interface RedisClientLike {
+    publish(channel: string | Buffer, message: string | Buffer): Promise<unknown>;
+    /** Of a Cluster with Redis 7. */
+    spublish?(channel: string | Buffer, message: string | Buffer): Promise<unknown>;
+    readonly isCluster?: boolean;
+}
+/** @see {@link Emitter} */
+export interface EmitterOptions {
+    /** Where the instances meet: a `redis://` or `rediss://` URL, options, or a client of the application's own, which stays the application's. */
+    redis: string | RedisOptions | RedisClientLike;
+    /** As the instances have it. @default 'wsbroker' */
+    prefix?: string;
+    /** How long a publish waits, in ms, for a connection that is not there yet. @default 5000 */
+    timeout?: number;
+    /** Told of every change of the connection. Not with a client of the application's own. */
+    onBus?: (event: BusEvent) => void;
+}
+/**
+ * Publishes to channels from a process that serves no sockets: a cron job, an API. Subscribers on all instances get it as from `sendToChannel`.
+ *
+ * @example
+ * ```js
+ * import { Emitter } from 'wsbroker/emitter';
+ *
+ * const emitter = new Emitter({ redis: 'redis://127.0.0.1' });
+ * await emitter.publish('news', 'The shop is open');
+ * await emitter.close();
+ * ```
+ */
+export declare class Emitter {
+    #private;
+    /**
+     * Connects in the background, and again without end.
+     *
+     * @throws {TypeError | WSBrokerError} naming the option that is wrong
+     */
+    constructor(options: EmitterOptions);
+    /**
+     * Publishes to every subscriber of the channel. Messages to one channel arrive in the order of the calls.
+     *
+     * @param channel as in `sendToChannel`
+     * @param data a string is sent as a text message, bytes as a binary one
+     * @returns a promise that resolves when Redis has the message; how many subscribers there are is not known
+     * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is not there, or was lost before it answered. ERR_WSBROKER_SHUT_DOWN: after {@link close}
+     */
+    publish(channel: Data, data: Data): Promise<void>;
+    /** Waits for what is being published, and ends the connection. Afterwards nothing keeps the process alive. */
+    close(): Promise<void>;
+}

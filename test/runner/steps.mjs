@@ -158,6 +158,23 @@ const abuse = [
 ].map(({ name, find }) => onRuntime('abuse', `abuse on ${name}`, find, files('test/abuse'), { minutes: process.env.ABUSE === 'full' ? 60 : 10, flags: twoAtATime }));
 
 const leak = check('abuse', 'leak run', process.execPath, ['test/leak/run.mjs', '50000'], { minutes: 15, after: ['build'], missing: cargoMissing });
+const redisMissing = () => (answers('redis-server', '--version') ? undefined : { why: 'no redis-server', enable: 'apt-get install redis-server' });
+const redis = [
+  {
+    part: 'redis',
+    name: 'the bus',
+    missing: () => cargoMissing() ?? redisMissing(),
+    run: async (name) => {
+      const log = logOf(name);
+      const end = await run('cargo', ['test', '-p', 'wsbroker-core', '--features', 'redis-tests', '--test', 'cluster', '--locked'], { log, minutes: 15 });
+      return judged(name, end, cargoCounts(end.text), log);
+    },
+  },
+  ...[
+    { name: 'Node', find: () => ({ binary: process.execPath }) },
+    { name: 'Bun', find: findBun },
+  ].map(({ name, find }) => onRuntime('redis', `instances on ${name}`, find, files('test/redis'), { missing: async () => redisMissing() ?? ((await find()).binary ? undefined : find()) })),
+];
 
 const browserMissing = () => {
   const wanted = process.env.CHROMIUM ?? '/usr/bin/chromium';
@@ -181,6 +198,7 @@ export const steps = [
   ...runtimes,
   ...abuse,
   leak,
+  ...redis,
   // It says itself which of them are missing.
   ...folder('clients', 'real clients and proxies', 'test/clients', { minutes: 15 }),
   ...folder('browser', 'browser', 'test/browser', { missing: browserMissing }),

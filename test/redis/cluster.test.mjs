@@ -1,0 +1,163 @@
+// Several processes on one Redis, as an application sees them.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { failure, launch, until } from '../e2e/harness.mjs';
+import { startRedis } from './redis.mjs';
+
+/** A server process that has joined; it tells what the bus tells. */
+async function instance(t, redis, options = {}) {
+  const server = await launch(t, { start: false });
+  server.at = await server.main((wsb, kit, given) => kit.start({
+    ...given, cluster: { ...given.cluster, onBus: (event) => kit.tell('bus', { event }) },
+  }), { ...server.defaults, cluster: { redis: redis.url, ...options } });
+  server.standard = true;
+  return server;
+}
+
+const ready = (server) => server.told.next('bus', ({ event }) => event.state === 'ready');
+
+/** A client in that room, which hears the other instances. */
+async function member(server, room) {
+  const client = await server.connect();
+  await client.run((wsb, id, room) => wsb.subscribe(id, room), room);
+  assert.equal(await server.main((wsb, kit, room) => wsb.listening(room), room), true);
+  return client;
+}
+
+test('a publish on any instance reaches subscribers on all, once and in order', async (t) => {
+  const redis = await startRedis(t);
+  const servers = await Promise.all([instance(t, redis), instance(t, redis), instance(t, redis)]);
+  await Promise.all(servers.map(ready));
+  const members = await Promise.all(servers.map((server) => member(server, 'room')));
+  const count = 200;
+  const given = await Promise.all(servers.map((server, number) => server.main((wsb, kit, number, count) => {
+    const counts = [];
+    for (let i = 0; i < count; i++) counts.push(wsb.sendToChannel('room', i % 2 ? `${number} ${i}` : Buffer.from(`${number} ${i}`)));
+    return counts;
+  }, number, count)));
+  assert.ok(given.flat().every((subscribers) => subscribers === 1), 'the subscribers of the instance are counted');
+  for (const client of members) {
+    const next = servers.map(() => 0);
+    for (const message of await client.take(3 * count)) {
+      const [number, i] = String(message).split(' ').map(Number);
+      assert.equal(i, next[number]++, 'in the order of its publisher');
+      assert.equal(typeof message, i % 2 ? 'string' : 'object', 'text as text, bytes as bytes');
+    }
+  }
+  const { bus } = await servers[0].main((wsb) => wsb.stats());
+  assert.deepEqual([bus.state, bus.published, bus.received, bus.missed, bus.dropped], ['ready', count, 2 * count, 0, 0]);
+});
+
+test('subscribers are counted, and a channel closed, on all instances', async (t) => {
+  const redis = await startRedis(t);
+  const [one, two] = await Promise.all([instance(t, redis, { instanceId: 'one' }), instance(t, redis, { instanceId: 'two' })]);
+  await Promise.all([ready(one), ready(two)]);
+  const clients = [await member(one, 'room'), await member(two, 'room'), await member(two, 'room')];
+  await until(() => one.main((wsb) => wsb.stats().bus.instances === 1), 'they know each other');
+  assert.deepEqual(await one.main((wsb) => wsb.subscriberCount('room', { cluster: true })), { count: 3, missing: [] });
+  assert.equal(await one.main((wsb) => wsb.subscriberCount('room')), 1);
+  assert.equal(await one.main((wsb) => wsb.closeChannel('room', 4000, 'over', { cluster: true })), 1);
+  for (const client of clients) assert.deepEqual(await client.end(), { code: 4000, reason: 'over' });
+});
+
+test('while Redis is away local subscribers are served, and afterwards the loss is told', async (t) => {
+  const redis = await startRedis(t);
+  const [one, two] = await Promise.all([instance(t, redis), instance(t, redis)]);
+  await Promise.all([ready(one), ready(two)]);
+  const [here, there] = [await member(one, 'room'), await member(two, 'room')];
+  const publish = (text) => one.main((wsb, kit, text) => wsb.sendToChannel('room', text), text);
+  await publish('before');
+  assert.deepEqual([await here.next(), await there.next()], ['before', 'before']);
+  await redis.kill();
+  for (const server of [one, two]) {
+    const { event } = await server.told.next('bus', ({ event }) => event.state === 'lost');
+    assert.equal(typeof event.reason, 'string');
+  }
+  for (const text of ['1', '2', '3']) {
+    assert.equal(await publish(text), 1);
+    assert.equal(await here.next(), text);
+  }
+  await redis.run();
+  await Promise.all([ready(one), ready(two)]);
+  await publish('after');
+  assert.deepEqual([await here.next(), await there.next()], ['after', 'after']);
+  const gap = await two.told.next('bus', ({ event }) => event.state === 'gap');
+  assert.deepEqual(gap.event, { state: 'gap', channel: 'room', missed: 3 });
+});
+
+test('without Redis start resolves, unless it is required', async (t) => {
+  const redis = await startRedis(t);
+  await redis.kill();
+  const server = await launch(t, { start: false });
+  const given = { ...server.defaults, cluster: { redis: redis.url } };
+  await server.start(given);
+  assert.equal((await server.main((wsb) => wsb.stats())).bus.state, 'lost');
+  await failure(server.main((wsb) => wsb.joinCluster({ redis: 'redis://127.0.0.1' })), { code: 'ERR_WSBROKER_CONFLICT' });
+  await server.start({ ...given, bind: '127.0.0.1:0' });
+  await server.main((wsb) => wsb.shutdown());
+  await failure(server.start({ ...given, cluster: { redis: redis.url, required: true } }), { code: 'ERR_WSBROKER_BUS_LOST' });
+  await redis.run();
+  await server.start({ ...given, cluster: { redis: redis.url, required: true } });
+  assert.equal((await server.main((wsb) => wsb.stats())).bus.state, 'ready');
+});
+
+test('joinCluster works before start and after it, and shutdown leaves', async (t) => {
+  const redis = await startRedis(t);
+  const server = await launch(t, { start: false });
+  const join = (wsb, kit, url) => wsb.joinCluster({ redis: url, onBus: (event) => kit.tell('bus', { event }) });
+  await server.main(join, redis.url);
+  await server.start();
+  await ready(server);
+  await server.main((wsb) => wsb.shutdown());
+  await server.start();
+  assert.equal((await server.main((wsb) => wsb.stats())).bus, undefined);
+  await server.main(join, redis.url);
+  await ready(server);
+});
+
+test('an option that is wrong is named, and a password never', async (t) => {
+  const server = await launch(t, { start: false });
+  for (const [cluster, message, code = 'ERR_WSBROKER_INVALID_ARG_VALUE'] of [
+    [{ redis: 'http://secret@x' }, /"cluster.redis" must be a redis:/],
+    [{ redis: {}, prefx: 'x' }, /unknown option "prefx" in "cluster"; did you mean "prefix"/, 'ERR_WSBROKER_UNKNOWN_OPTION'],
+    [{ redis: { host: 'a', nodes: [] } }, /one of url, host, nodes and sentinels, got host and nodes/],
+    [{ redis: { sentinels: [{ host: 'a' }] } }, /"cluster.redis.name" must be the name of the master/, 'ERR_WSBROKER_INVALID_ARG_TYPE'],
+    [{ redis: { port: 0 } }, /"cluster.redis.port" must be an integer from 1 to 65535/],
+    [{ redis: { tls: { ca: 'x' } } }, /"cluster.redis.tls.ca" must be PEM/],
+    [{}, /"cluster.redis" must be an object, got undefined/, 'ERR_WSBROKER_INVALID_ARG_TYPE'],
+  ]) {
+    const error = await failure(server.start({ cluster }), { code, message });
+    assert.doesNotMatch(error.message, /secret/);
+  }
+});
+
+test('an emitter publishes from a process without sockets, with the native client and with one of its own', async (t) => {
+  const redis = await startRedis(t);
+  const server = await instance(t, redis);
+  await ready(server);
+  const client = await member(server, 'room');
+  const process = await launch(t, { start: false });
+  await process.main(async (wsb, kit, url) => {
+    const { Emitter } = require(require('node:path').join(require('node:path').dirname(globalThis.process.env.WSB_PACKAGE), 'emitter.cjs'));
+    const emitter = new Emitter({ redis: url });
+    await Promise.all([emitter.publish('room', 'text'), emitter.publish(Buffer.from('room'), Buffer.from([1, 2]))]);
+    await emitter.close();
+  }, redis.url);
+  assert.deepEqual(await client.take(2), ['text', Buffer.from([1, 2])]);
+  const { Emitter } = await import('wsbroker/emitter');
+  const { default: Redis } = await import('ioredis');
+  const own = new Redis(redis.url);
+  t.after(() => own.disconnect());
+  const emitter = new Emitter({ redis: own });
+  for (let i = 0; i < 300; i++) await emitter.publish('room', `${i}`);
+  assert.deepEqual(await client.take(300), Array.from({ length: 300 }, (_, i) => `${i}`));
+  const { bus } = await server.main((wsb) => wsb.stats());
+  assert.deepEqual([bus.received, bus.missed, bus.invalid], [302, 0, 0]);
+  await emitter.close();
+  await assert.rejects(emitter.publish('room', 'late'), { code: 'ERR_WSBROKER_SHUT_DOWN' });
+  await redis.kill();
+  const lost = new Emitter({ redis: redis.url, timeout: 300 });
+  await assert.rejects(lost.publish('room', 'x'), { code: 'ERR_WSBROKER_BUS_LOST' });
+  await lost.close();
+});

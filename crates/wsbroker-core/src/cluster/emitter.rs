@@ -8,7 +8,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{runtime::Handle, time::timeout};
+use tokio::{
+    runtime::Handle,
+    sync::Mutex,
+    time::{Instant, timeout_at},
+};
 use wsbroker_proto::MessageKind;
 
 use super::{Bus, BusListener, BusStats, outgoing::Queued};
@@ -18,7 +22,11 @@ use crate::config::ClusterConfig;
 ///
 /// It connects in the background, and again without end. Dropping the last clone publishes what waits, for at most a second, and ends it.
 #[derive(Clone, Debug)]
-pub struct Emitter(Arc<Ending>);
+pub struct Emitter {
+    ending: Arc<Ending>,
+    /// Who waits for the bus keeps those behind it waiting, so that all keep their order.
+    turn: Arc<Mutex<()>>,
+}
 
 /// Ends the bus with the last emitter.
 struct Ending(Arc<Bus>);
@@ -37,13 +45,13 @@ impl Emitter {
         let instance = RandomState::new().hash_one(std::process::id());
         let bus = Arc::new(Bus::new(Weak::new(), config, instance, listener));
         bus.start()?;
-        Ok(Self(Arc::new(Ending(bus))))
+        Ok(Self { ending: Arc::new(Ending(bus)), turn: Arc::default() })
     }
 
     /// Its thread's runtime, for whoever awaits its futures without one.
     #[must_use]
     pub fn runtime(&self) -> Option<Handle> {
-        self.0.0.runtime()
+        self.ending.0.runtime()
     }
 
     /// Publishes to every subscriber on every instance. Resolves when Redis has it. Waits for the bus at most that long, if it is not ready.
@@ -57,25 +65,28 @@ impl Emitter {
         payload: &[u8],
         limit: Duration,
     ) -> Result<(), EmitError> {
-        let bus = &self.0.0;
-        if !matches!(timeout(limit, bus.ready()).await, Ok(true)) {
+        let bus = &self.ending.0;
+        let deadline = Instant::now() + limit;
+        let Ok(turn) = timeout_at(deadline, self.turn.lock()).await else { return Err(EmitError) };
+        if !matches!(timeout_at(deadline, bus.ready()).await, Ok(true)) {
             return Err(EmitError);
         }
         if bus.publish(channel, kind, payload) == Queued::Dropped {
             return Err(EmitError);
         }
+        drop(turn);
         if bus.answered().await { Ok(()) } else { Err(EmitError) }
     }
 
     /// Resolves when the bus is ready; at once if it is.
     pub async fn ready(&self) -> bool {
-        self.0.0.ready().await
+        self.ending.0.ready().await
     }
 
     /// Numbers of its bus.
     #[must_use]
     pub fn stats(&self) -> BusStats {
-        self.0.0.stats()
+        self.ending.0.stats()
     }
 }
 

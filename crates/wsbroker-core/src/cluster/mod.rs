@@ -232,12 +232,24 @@ impl Bus {
 
     /// Resolves when what other instances publish to the channel arrives here. False when the broker ends before that.
     pub(crate) async fn listening(&self, channel: &[u8]) -> bool {
-        self.interest.await_confirmation(channel).await.is_ok()
+        let confirmed = self.interest.await_confirmation(channel);
+        self.unless_stopped(async { confirmed.await.is_ok() }).await
     }
 
     /// Resolves when the bus is ready; at once if it is.
     pub(crate) async fn ready(&self) -> bool {
-        self.state.subscribe().wait_for(|state| *state == BusState::Ready).await.is_ok()
+        let mut state = self.state.subscribe();
+        self.unless_stopped(async { state.wait_for(|state| *state == BusState::Ready).await.is_ok() }).await
+    }
+
+    /// Whoever waits for the bus does not wait for one that ends.
+    async fn unless_stopped(&self, task: impl Future<Output = bool>) -> bool {
+        let mut stop = self.stop.subscribe();
+        tokio::select! {
+            biased;
+            _ = stop.wait_for(|stop| *stop) => false,
+            outcome = task => outcome,
+        }
     }
 
     /// Resolves when Redis has answered everything that this instance has published until now. False if the bus was lost meanwhile.

@@ -281,7 +281,7 @@ function subscriberCount(channel, options) {
     const request = (0, calls_cjs_1.countRequest)(channel, options);
     if (request === undefined)
         return load_cjs_1.native.subscriberCount(channel);
-    return load_cjs_1.native.clusterCount(request.channel, request.timeout).then((counted) => counted || { count: 0, missing: [] });
+    return load_cjs_1.native.clusterCount(request.channel, request.timeout);
 }
 /**
  * Whether the socket is subscribed to the channel.

@@ -346,7 +346,7 @@ export function subscriberCount(channel: Data, options?: { readonly cluster?: bo
   if (options === undefined) return native.subscriberCount(channel);
   const request = countRequest(channel, options);
   if (request === undefined) return native.subscriberCount(channel);
-  return native.clusterCount(request.channel, request.timeout).then((counted) => counted || { count: 0, missing: [] });
+  return native.clusterCount(request.channel, request.timeout);
 }
 
 /**

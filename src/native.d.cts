@@ -156,8 +156,7 @@ export interface Native {
   /** False: there is no bus any more. */
   clusterReady(): Promise<boolean>;
   listening(channel: Buffer): Promise<boolean>;
-  /** False without a broker. */
-  clusterCount(channel: Buffer, limit: number): Promise<{ count: number; missing: string[] } | false>;
+  clusterCount(channel: Buffer, limit: number): Promise<{ count: number; missing: string[] }>;
   closeChannelEverywhere(channel: Buffer, code: number, reason: string): number;
   readonly NativeEmitter: new (options: NativeCluster, onEvent: (event: NativeBusEvent) => void) => NativeEmitter;
 

@@ -332,10 +332,10 @@ where
     Ok(promise)
 }
 
-/// A promise for what a future makes of the broker there is. Without one it is that of a broker that ends: the value of its type.
+/// A promise for what a future makes of the broker there is; `ended` is what it comes to without one, and if that ends first.
 pub(crate) fn promise_on<'env, T, F>(
     env: &'env Env,
-    ended: fn() -> T,
+    ended: fn() -> std::result::Result<T, Failure>,
     task: impl FnOnce(Broker) -> F,
 ) -> Result<Object<'env>>
 where
@@ -345,9 +345,9 @@ where
     match global::broker().1 {
         Some(broker) => {
             let future = task(broker.clone());
-            promise(env, &broker, async move { Ok(future.await) })
+            promise(env, &broker, ended, async move { Ok(future.await) })
         }
-        None => settled::<bool>(env, Ok(false)),
+        None => settled(env, ended()),
     }
 }
 

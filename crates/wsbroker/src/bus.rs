@@ -191,14 +191,14 @@ pub fn leave_cluster() {
 /// Resolves when the bus is ready; false when there is none any more.
 #[napi(ts_return_type = "Promise<boolean>")]
 pub fn cluster_ready(env: &Env) -> Result<Object<'_>> {
-    promise_on(env, |broker| async move { broker.cluster_ready().await })
+    promise_on(env, || Ok(false), |broker| async move { broker.cluster_ready().await })
 }
 
 /// Resolves when what others publish to the channel arrives here.
 #[napi(ts_return_type = "Promise<boolean>")]
 pub fn listening(env: &Env, channel: Buffer) -> Result<Object<'_>> {
     let channel = channel.to_vec();
-    promise_on(env, |broker| async move { broker.listening(&channel).await })
+    promise_on(env, || Ok(false), |broker| async move { broker.listening(&channel).await })
 }
 
 /// Counts subscribers on all instances; `limit` in milliseconds.
@@ -206,7 +206,8 @@ pub fn listening(env: &Env, channel: Buffer) -> Result<Object<'_>> {
 pub fn cluster_count(env: &Env, channel: Buffer, limit: f64) -> Result<Object<'_>> {
     let channel = channel.to_vec();
     let limit = Duration::from_millis(limit as u64);
-    promise_on(env, move |broker| async move {
+    let ended = || Ok(NativeClusterCount { count: 0.0, missing: Vec::new() });
+    promise_on(env, ended, move |broker| async move {
         let counted = broker.cluster_count(&channel, limit).await;
         NativeClusterCount { count: counted.count as f64, missing: counted.missing }
     })
@@ -257,7 +258,7 @@ impl NativeEmitter {
         else {
             return settled::<()>(env, Err(Failure::shut_down("publish")));
         };
-        promise_in(env, &runtime, async move {
+        promise_in(env, &runtime, || Err(Failure::shut_down("publish")), async move {
             emitter.publish(&channel, kind, &payload, limit).await.map_err(|error| Failure::bus_lost("publish", &error))
         })
     }

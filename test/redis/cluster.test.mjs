@@ -148,6 +148,7 @@ test('an emitter publishes from a process without sockets, with the native clien
   const { Emitter } = await import('wsbroker/emitter');
   const { default: Redis } = await import('ioredis');
   const own = new Redis(redis.url);
+  own.on('error', () => {});
   t.after(() => own.disconnect());
   const emitter = new Emitter({ redis: own });
   for (let i = 0; i < 300; i++) await emitter.publish('room', `${i}`);

@@ -372,8 +372,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_kilobytes_of_anything_take_no_time() {
-        let size = 100 << 10;
+    fn ten_times_as_much_of_anything_takes_about_ten_times_as_long() {
         for piece in [
             "10.0.0.1,",
             ",",
@@ -390,15 +389,23 @@ mod tests {
             "[",
             ":",
         ] {
-            let line = piece.repeat(size / piece.len());
-            let lines = [line.as_str(), &format!("x=\"{line}\";for=10.0.0.1"), &format!("for=\"{line}\"")];
-            let start = Instant::now();
-            for line in lines {
-                x_forwarded_for(&[line]);
-                forwarded(&[line]);
-            }
-            // A quadratic reading takes a hundred times as long, also in an unoptimised build.
-            assert!(start.elapsed() < Duration::from_secs(1), "{piece}: {:?}", start.elapsed());
+            // The best of several: whatever else the machine does only makes them longer.
+            let best = |size: usize| {
+                let line = piece.repeat(size / piece.len());
+                let lines = [line.as_str(), &format!("x=\"{line}\";for=10.0.0.1"), &format!("for=\"{line}\"")];
+                let once = || {
+                    let start = Instant::now();
+                    for line in lines {
+                        x_forwarded_for(&[line]);
+                        forwarded(&[line]);
+                    }
+                    start.elapsed()
+                };
+                (0..8).map(|_| once()).min().unwrap_or_default()
+            };
+            let (short, long) = (best(10 << 10), best(100 << 10));
+            // A quadratic reading takes a hundred times as long.
+            assert!(long < short * 40 + Duration::from_millis(1), "{piece}: {short:?}, {long:?}");
         }
     }
 

@@ -275,6 +275,13 @@ exports.bufferedAmount = load_cjs_1.native.bufferedAmount;
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
 exports.hasSubscriptions = load_cjs_1.native.hasSubscriptions;
+/**
+ * How many subscribers the channel has on this instance; with `cluster: true`, on all instances.
+ *
+ * @param options `cluster: true`: ask all instances. `timeout`: how long they may take to answer, in ms, 1 to 2^31-1, default 1000
+ * @returns the number; with `cluster`, a promise for `{ count, missing }`: the sum, and the instances that have not answered
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
 function subscriberCount(channel, options) {
     if (options === undefined)
         return load_cjs_1.native.subscriberCount(channel);

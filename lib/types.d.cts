@@ -364,22 +364,19 @@ export interface RedisOptions {
     /** @default false */
     readonly tls?: boolean | RedisTlsOptions | undefined;
 }
-/** What the bus has to tell. A loss is never hidden. */
-export type BusEvent = 
-/** Connected, and every channel with subscribers here is listened to. */
-{
+/**
+ * What the bus has to tell. A loss is never hidden.
+ *
+ * `ready`: connected, and every channel with subscribers here is listened to. `lost`: the connection is gone, and is made again without end; local subscribers are
+ * served all the while. `gap`: messages are missing, of others to `channel`, which did not arrive here; or, without `channel`, of this instance, which did not
+ * leave, since too many waited or the bus was lost.
+ */
+export type BusEvent = {
     readonly state: 'ready';
-}
-/** The connection is gone, and is made again without end. Local subscribers are served all the while. */
- | {
+} | {
     readonly state: 'lost';
     readonly reason: string;
-}
-/**
- * Messages are missing: of others to `channel`, which did not arrive here; or, without `channel`, of this instance, which did not leave since too many
- * waited or the bus was lost.
- */
- | {
+} | {
     readonly state: 'gap';
     readonly channel?: string | Buffer;
     readonly missed: number;

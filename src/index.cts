@@ -342,6 +342,13 @@ export function subscriberCount(channel: Data): number;
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
 export function subscriberCount(channel: Data, options: { readonly cluster: true; readonly timeout?: number }): Promise<ClusterCount>;
+/**
+ * How many subscribers the channel has on this instance; with `cluster: true`, on all instances.
+ *
+ * @param options `cluster: true`: ask all instances. `timeout`: how long they may take to answer, in ms, 1 to 2^31-1, default 1000
+ * @returns the number; with `cluster`, a promise for `{ count, missing }`: the sum, and the instances that have not answered
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
+ */
 export function subscriberCount(channel: Data, options?: { readonly cluster?: boolean; readonly timeout?: number }): number | Promise<ClusterCount> {
   if (options === undefined) return native.subscriberCount(channel);
   const request = countRequest(channel, options);

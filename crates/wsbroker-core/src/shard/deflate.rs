@@ -20,7 +20,8 @@ pub enum Compress {
     /// If it is as long as the listener's [`threshold`](crate::DeflateConfig::threshold).
     #[default]
     Auto,
-    /// It is sent as it is: its length tells an eavesdropper nothing of its content (BREACH), and nothing is spent on what does not shrink.
+    /// It is sent as it is. For what holds a secret beside something that others choose: the length of the two, compressed together, tells an
+    /// eavesdropper whether they are alike (BREACH). And for what does not shrink.
     Never,
     /// However short. What does not become shorter is still sent as it is.
     Always,

@@ -119,7 +119,7 @@ function foreign(client, prefix) {
             lines.delete(lines.keys().next().value);
         const payload = Buffer.from(data);
         const kind = typeof data === 'string' ? 0 : 1;
-        const envelope = Buffer.concat([Buffer.from([0x10]), instance, varint(line.epoch), varint(line.next++), varint(payload.length * 2 + kind), payload]);
+        const envelope = Buffer.concat([Buffer.from([0x10]), instance, varint(line.epoch), varint(line.next++), varint(payload.length * 8 + kind), payload]);
         const name = Buffer.concat([Buffer.from(`${prefix}:`), channel]);
         try {
             await (client.isCluster === true && client.spublish !== undefined ? client.spublish(name, envelope) : client.publish(name, envelope));

@@ -12,6 +12,7 @@ use wsbroker_proto::{CloseCode, MAX_SERVER_HEADER, MessageKind, Opcode, server_h
 use crate::{
     arena::{self, Arenas},
     broker::Inner,
+    cluster::Form,
     config::Overflow,
     dispatch::WorkerEntry,
     ids::SocketId,
@@ -209,7 +210,7 @@ impl Cork {
             && staged.generation == self.generation
             && let Some(payload) = self.arena.get(staged.payload..staged.end)
         {
-            bus.publish(channel, staged.kind, payload);
+            bus.publish(channel, Form { kind: staged.kind, compress: staged.compress }, payload);
         }
         self.publish_here(channel, staged, exclude)
     }

@@ -15,8 +15,8 @@ use tokio::{
 };
 use wsbroker_proto::MessageKind;
 
-use super::{Bus, BusListener, BusStats, outgoing::Queued};
-use crate::config::ClusterConfig;
+use super::{Bus, BusListener, BusStats, Form, outgoing::Queued};
+use crate::{config::ClusterConfig, shard::Compress};
 
 /// Publishes to channels from a process that serves no sockets. Clones are the same emitter.
 ///
@@ -71,7 +71,7 @@ impl Emitter {
         if !matches!(timeout_at(deadline, bus.ready()).await, Ok(true)) {
             return Err(EmitError);
         }
-        if bus.publish(channel, kind, payload) == Queued::Dropped {
+        if bus.publish(channel, Form { kind, compress: Compress::Auto }, payload) == Queued::Dropped {
             return Err(EmitError);
         }
         drop(turn);

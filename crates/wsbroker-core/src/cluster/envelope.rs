@@ -12,10 +12,13 @@
 //! | varint | epoch of the sender's counter for this channel |
 //! | varint | number of the first message |
 //!
-//! Behind that, for each message: a varint of its length times two, plus one for binary, and the payload. A close has the code (2 bytes, big-endian)
+//! Behind that, for each message: a varint of its length times eight, plus one for binary, plus two if it may not be compressed, or four if it shall
+//! be however short; and the payload. A close has the code (2 bytes, big-endian)
 //! and the reason. A varint is the number in groups of seven bits, the lowest first, with the top bit set on all but the last (LEB128).
 
 use wsbroker_proto::{CloseCode, MessageKind};
+
+use crate::shard::Compress;
 
 const VERSION: u8 = 1;
 const MESSAGES: u8 = 0;
@@ -126,9 +129,40 @@ impl Note<'_> {
     }
 }
 
+/// What kind of message it is, and whether those who get it may have it compressed.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Form {
+    pub(crate) kind: MessageKind,
+    pub(crate) compress: Compress,
+}
+
+impl Form {
+    const BITS: u32 = 3;
+
+    fn bits(self) -> u64 {
+        let compress = match self.compress {
+            Compress::Auto => 0,
+            Compress::Never => 2,
+            Compress::Always => 4,
+        };
+        compress | u64::from(self.kind == MessageKind::Binary)
+    }
+
+    fn of(bits: u64) -> Result<Self, EnvelopeError> {
+        let compress = match bits & 6 {
+            0 => Compress::Auto,
+            2 => Compress::Never,
+            4 => Compress::Always,
+            _ => return Err(EnvelopeError::Damaged),
+        };
+        let kind = if bits & 1 == 1 { MessageKind::Binary } else { MessageKind::Text };
+        Ok(Self { kind, compress })
+    }
+}
+
 /// Appends a message to an envelope that was begun.
-pub(super) fn write_message(kind: MessageKind, payload: &[u8], out: &mut Vec<u8>) {
-    write_varint((payload.len() as u64) << 1 | u64::from(kind == MessageKind::Binary), out);
+pub(super) fn write_message(form: Form, payload: &[u8], out: &mut Vec<u8>) {
+    write_varint((payload.len() as u64) << Form::BITS | form.bits(), out);
     out.extend_from_slice(payload);
 }
 
@@ -178,7 +212,7 @@ impl<'a> Envelope<'a> {
 }
 
 impl<'a> Iterator for Messages<'a> {
-    type Item = (MessageKind, &'a [u8]);
+    type Item = (Form, &'a [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
         if self.0.is_empty() {
@@ -188,16 +222,16 @@ impl<'a> Iterator for Messages<'a> {
     }
 }
 
-fn take_message<'a>(input: &mut &'a [u8]) -> Result<(MessageKind, &'a [u8]), EnvelopeError> {
+fn take_message<'a>(input: &mut &'a [u8]) -> Result<(Form, &'a [u8]), EnvelopeError> {
     let prefix = take_varint(input)?;
-    let kind = if prefix & 1 == 1 { MessageKind::Binary } else { MessageKind::Text };
-    let length = usize::try_from(prefix >> 1).map_err(|_| EnvelopeError::Damaged)?;
+    let form = Form::of(prefix)?;
+    let length = usize::try_from(prefix >> Form::BITS).map_err(|_| EnvelopeError::Damaged)?;
     let (payload, rest) = input.split_at_checked(length).ok_or(EnvelopeError::Damaged)?;
-    if kind == MessageKind::Text && simdutf8::basic::from_utf8(payload).is_err() {
+    if form.kind == MessageKind::Text && simdutf8::basic::from_utf8(payload).is_err() {
         return Err(EnvelopeError::Damaged);
     }
     *input = rest;
-    Ok((kind, payload))
+    Ok((form, payload))
 }
 
 fn take_byte(input: &mut &[u8]) -> Result<u8, EnvelopeError> {
@@ -242,12 +276,14 @@ mod tests {
     fn an_envelope_costs_few_bytes() {
         let mut out = Vec::new();
         HEAD.write(&mut out);
-        write_message(MessageKind::Text, b"hi", &mut out);
-        write_message(MessageKind::Binary, b"", &mut out);
-        assert_eq!(out, b"\x10\x01\x02\x03\x04\x05\x06\x07\x08\x03\xac\x02\x04hi\x01");
+        let text = Form { kind: MessageKind::Text, compress: Compress::Auto };
+        let secret = Form { kind: MessageKind::Binary, compress: Compress::Never };
+        write_message(text, b"hi", &mut out);
+        write_message(secret, b"", &mut out);
+        assert_eq!(out, b"\x10\x01\x02\x03\x04\x05\x06\x07\x08\x03\xac\x02\x10hi\x03");
         let Ok(Envelope::Messages(head, messages)) = Envelope::read(&out) else { panic!("{out:?}") };
         assert_eq!(head, HEAD);
-        assert_eq!(messages.collect::<Vec<_>>(), [(MessageKind::Text, &b"hi"[..]), (MessageKind::Binary, b"")]);
+        assert_eq!(messages.collect::<Vec<_>>(), [(text, &b"hi"[..]), (secret, b"")]);
     }
 
     #[test]
@@ -276,8 +312,9 @@ mod tests {
             (vec![0x20; 30], EnvelopeError::Unknown),
             (vec![0x1f; 30], EnvelopeError::Unknown),
             (good[..5].to_vec(), EnvelopeError::Damaged),
-            (text(b"\x06hi"), EnvelopeError::Damaged),
-            (text(b"\x02\xff"), EnvelopeError::Damaged),
+            (text(b"\x18hi"), EnvelopeError::Damaged),
+            (text(b"\x16hi"), EnvelopeError::Damaged),
+            (text(b"\x08\xff"), EnvelopeError::Damaged),
             (text(&[0xff; 11]), EnvelopeError::Damaged),
         ] {
             assert_eq!(Envelope::read(&bytes), Err(expected), "{bytes:?}");
@@ -296,11 +333,11 @@ mod tests {
             prop_assert!(out.len() <= MAX_HEAD);
             for (binary, payload) in &messages {
                 let kind = if *binary { MessageKind::Binary } else { MessageKind::Text };
-                write_message(kind, payload.as_bytes(), &mut out);
+                write_message(Form { kind, compress: Compress::Always }, payload.as_bytes(), &mut out);
             }
             let Ok(Envelope::Messages(read, iterator)) = Envelope::read(&out) else { panic!("not read") };
             prop_assert_eq!(read, head);
-            let read: Vec<_> = iterator.map(|(kind, bytes)| (kind == MessageKind::Binary, bytes)).collect();
+            let read: Vec<_> = iterator.map(|(form, bytes)| (form.kind == MessageKind::Binary, bytes)).collect();
             let written: Vec<_> = messages.iter().map(|(binary, text)| (*binary, text.as_bytes())).collect();
             prop_assert_eq!(read, written);
         }

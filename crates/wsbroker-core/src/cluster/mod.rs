@@ -23,7 +23,7 @@ use tokio::{
     sync::{Notify, watch},
     time::timeout,
 };
-use wsbroker_proto::{CloseCode, MessageKind};
+use wsbroker_proto::CloseCode;
 
 mod emitter;
 mod envelope;
@@ -35,6 +35,7 @@ mod outgoing;
 mod session;
 
 pub use self::emitter::{EmitError, Emitter};
+pub(crate) use self::envelope::Form;
 use self::{
     envelope::{Envelope, InstanceId, Note},
     incoming::Incoming,
@@ -208,8 +209,8 @@ impl Bus {
     }
 
     /// Lets a message to a channel leave for the other instances.
-    pub(crate) fn publish(&self, channel: &[u8], kind: MessageKind, payload: &[u8]) -> Queued {
-        let queued = self.outgoing.publish(channel, kind, payload);
+    pub(crate) fn publish(&self, channel: &[u8], form: Form, payload: &[u8]) -> Queued {
+        let queued = self.outgoing.publish(channel, form, payload);
         if queued == Queued::First {
             self.publish.notify_one();
         }
@@ -383,8 +384,8 @@ impl Bus {
         let Some(cork) = cork.as_mut() else { return };
         match envelope {
             Envelope::Messages(_, messages) => {
-                for (kind, payload) in messages.skip(arrival.known as usize) {
-                    let staged = cork.stage_slice(kind, payload);
+                for (form, payload) in messages.skip(arrival.known as usize) {
+                    let staged = cork.stage_slice(form.kind, payload).compress(form.compress);
                     cork.publish_here(channel, staged, &[]);
                 }
             }

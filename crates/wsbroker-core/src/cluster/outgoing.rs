@@ -7,9 +7,9 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
-use wsbroker_proto::{CloseCode, MessageKind};
+use wsbroker_proto::CloseCode;
 
-use super::envelope::{self, Head, InstanceId, MAX_HEAD, MAX_PREFIX};
+use super::envelope::{self, Form, Head, InstanceId, MAX_HEAD, MAX_PREFIX};
 
 /// From this many bytes on an envelope takes no more messages: it must not keep others waiting.
 const FULL: usize = 32 << 10;
@@ -84,7 +84,7 @@ impl Outgoing {
     }
 
     /// Numbers a message and lets it wait.
-    pub(super) fn publish(&self, channel: &[u8], kind: MessageKind, payload: &[u8]) -> Queued {
+    pub(super) fn publish(&self, channel: &[u8], form: Form, payload: &[u8]) -> Queued {
         let mut state = self.state.lock();
         let size = payload.len() + MAX_PREFIX;
         if !state.has_room(size, self.limit) {
@@ -101,7 +101,7 @@ impl Outgoing {
             line.envelope.reserve(MAX_HEAD + size);
             Head { instance, epoch: line.epoch, first: line.next }.write(&mut line.envelope);
         }
-        envelope::write_message(kind, payload, &mut line.envelope);
+        envelope::write_message(form, payload, &mut line.envelope);
         line.next += 1;
         line.messages += 1;
         state.accepted += 1;
@@ -272,7 +272,10 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
+    use wsbroker_proto::MessageKind;
+
     use super::{super::envelope::Envelope, *};
+    use crate::shard::Compress;
 
     fn outgoing(limit: usize) -> Outgoing {
         let outgoing = Outgoing::new(InstanceId(7), limit);
@@ -300,7 +303,8 @@ mod tests {
     }
 
     fn say(outgoing: &Outgoing, channel: &str, text: &str) -> Queued {
-        outgoing.publish(channel.as_bytes(), MessageKind::Text, text.as_bytes())
+        let form = Form { kind: MessageKind::Text, compress: Compress::Auto };
+        outgoing.publish(channel.as_bytes(), form, text.as_bytes())
     }
 
     fn entry(channel: &str, first: u64, payloads: &[&str]) -> (String, u64, Vec<String>) {

@@ -206,6 +206,8 @@ async fn begin(bus: &Bus, link: &Link) -> Result<(), LinkError> {
     // Joined while that took its time.
     let Changes { subscribe, .. } = bus.changes();
     bus.subscribe(link, subscribe).await?;
+    // The connection to publish has been asked nothing yet, and on a Cluster it may still go by the slots of a master that is gone.
+    link.ping(PING.1).await?;
     bus.outgoing.open();
     bus.state.send_replace(BusState::Ready);
     bus.tell(BusEvent::Ready);

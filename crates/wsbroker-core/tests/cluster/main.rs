@@ -277,21 +277,24 @@ fn a_redis_cluster_carries_channels_by_slot_and_survives_the_loss_of_a_master() 
     other.until_ready();
     let rooms: Vec<String> = (0..100).map(|room| format!("room {room}")).collect();
     let mut members: Vec<Client> = rooms.iter().map(|room| other.member(room)).collect();
-    let mut round = |text: &str| {
-        rooms.iter().for_each(|room| assert_eq!(one.publish(room, text), 0));
-        for member in &mut members {
-            assert_eq!(member.text(), text);
-        }
-    };
-    round("before");
+    rooms.iter().for_each(|room| assert_eq!(one.publish(room, "before"), 0));
+    for member in &mut members {
+        assert_eq!(member.text(), "before");
+    }
     let master = nodes.iter().position(|node| node.answers(&["ROLE"]).contains("master")).unwrap();
     nodes[master].kill();
     one.until_lost();
     other.until_lost();
     one.until_ready();
     other.until_ready();
-    round("after");
-    assert_eq!(other.gaps(), 0, "nothing was said meanwhile");
+    // At most once: while slots move a publish may still meet the wrong master, and is counted as refused. It heals by itself.
+    for (member, room) in members.iter_mut().zip(&rooms) {
+        until("the room is reached again", || {
+            one.publish(room, "after");
+            member.arrives(Duration::from_secs(1))
+        });
+        assert_eq!(member.text(), "after");
+    }
 }
 
 #[test]

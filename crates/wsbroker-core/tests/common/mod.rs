@@ -340,6 +340,21 @@ impl Client {
 pub const REQUEST: &[u8] = b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
     Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
+impl Client<TcpStream> {
+    /// Whether something more arrives within this time.
+    pub fn arrives(&mut self, limit: Duration) -> bool {
+        if !self.buffer.is_empty() {
+            return true;
+        }
+        self.stream.set_read_timeout(Some(limit)).unwrap();
+        let mut bytes = vec![0; 64 << 10];
+        let read = self.stream.read(&mut bytes);
+        self.stream.set_read_timeout(Some(DEADLINE)).unwrap();
+        self.buffer.extend_from_slice(&bytes[..read.unwrap_or(0)]);
+        !self.buffer.is_empty()
+    }
+}
+
 impl<S: Read + Write> Client<S> {
     /// On a stream where nothing has been sent.
     pub fn over(stream: S) -> Self {

@@ -36,10 +36,18 @@ function clusterRequest(call, name, value, known = CLUSTER_OPTIONS) {
 function redis(call, name, value) {
     if (typeof value === 'string')
         return { url: url(call, name, value), nodes: [], kind: 'single' };
+    if (typeof value !== 'object' || value === null)
+        throw (0, checks_cjs_1.wrongType)(call, name, 'a redis:// or rediss:// URL, or an object', value);
     const bag = (0, checks_cjs_1.optionBag)(call, name, value, REDIS_OPTIONS);
     const kinds = ['url', 'host', 'nodes', 'sentinels'].filter((kind) => bag[kind] !== undefined);
     if (kinds.length > 1) {
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}" must have one of url, host, nodes and sentinels, got ${kinds.join(' and ')}`);
+    }
+    if (kinds.length === 0 && bag['port'] === undefined) {
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}" must have one of url, host, nodes and sentinels, got none of them`);
+    }
+    if (bag['nodes'] !== undefined && bag['db'] !== undefined && bag['db'] !== 0) {
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}.db" must be left out with "nodes": a Redis Cluster has one database`);
     }
     const shared = {
         ...defined('username', text(call, `${name}.username`, bag['username'])),
@@ -69,8 +77,10 @@ function url(call, name, value) {
     return value;
 }
 function nodes(call, name, value, port) {
-    if (!Array.isArray(value) || value.length === 0)
+    if (!Array.isArray(value))
         throw (0, checks_cjs_1.wrongType)(call, name, 'an array of { host, port }', value);
+    if (value.length === 0)
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}" must name at least one server, got an empty array`);
     return value.map((one, i) => node(call, `${name}[${i}]`, (0, checks_cjs_1.optionBag)(call, `${name}[${i}]`, one, ['host', 'port']), port));
 }
 function node(call, name, { host, port }, usual) {

@@ -42,10 +42,17 @@ export function clusterRequest(call: string, name: string, value: unknown, known
 
 function redis(call: string, name: string, value: unknown): NativeRedis {
   if (typeof value === 'string') return { url: url(call, name, value), nodes: [], kind: 'single' };
+  if (typeof value !== 'object' || value === null) throw wrongType(call, name, 'a redis:// or rediss:// URL, or an object', value);
   const bag = optionBag(call, name, value, REDIS_OPTIONS);
   const kinds = ['url', 'host', 'nodes', 'sentinels'].filter((kind) => bag[kind] !== undefined);
   if (kinds.length > 1) {
     throw new WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}" must have one of url, host, nodes and sentinels, got ${kinds.join(' and ')}`);
+  }
+  if (kinds.length === 0 && bag['port'] === undefined) {
+    throw new WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}" must have one of url, host, nodes and sentinels, got none of them`);
+  }
+  if (bag['nodes'] !== undefined && bag['db'] !== undefined && bag['db'] !== 0) {
+    throw new WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}.db" must be left out with "nodes": a Redis Cluster has one database`);
   }
   const shared = {
     ...defined('username', text(call, `${name}.username`, bag['username'])),
@@ -72,7 +79,8 @@ function url(call: string, name: string, value: unknown): string {
 }
 
 function nodes(call: string, name: string, value: unknown, port: number): { host: string; port: number }[] {
-  if (!Array.isArray(value) || value.length === 0) throw wrongType(call, name, 'an array of { host, port }', value);
+  if (!Array.isArray(value)) throw wrongType(call, name, 'an array of { host, port }', value);
+  if (value.length === 0) throw new WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}" must name at least one server, got an empty array`);
   return value.map((one, i) => node(call, `${name}[${i}]`, optionBag(call, `${name}[${i}]`, one, ['host', 'port']), port));
 }
 

@@ -84,6 +84,8 @@ test('while Redis is away local subscribers are served, and afterwards the loss 
   assert.deepEqual([await here.next(), await there.next()], ['after', 'after']);
   const gap = await two.told.next('bus', ({ event }) => event.state === 'gap');
   assert.deepEqual(gap.event, { state: 'gap', channel: 'room', missed: 3 });
+  const own = await one.told.next('bus', ({ event }) => event.state === 'gap');
+  assert.deepEqual(own.event, { state: 'gap', missed: 3 }, 'who has published them is told, too');
 });
 
 test('without Redis start resolves, unless it is required', async (t) => {
@@ -124,8 +126,12 @@ test('an option that is wrong is named, and a password never', async (t) => {
     [{ redis: { host: 'a', nodes: [] } }, /one of url, host, nodes and sentinels, got host and nodes/],
     [{ redis: { sentinels: [{ host: 'a' }] } }, /"cluster.redis.name" must be the name of the master/, 'ERR_WSBROKER_INVALID_ARG_TYPE'],
     [{ redis: { port: 0 } }, /"cluster.redis.port" must be an integer from 1 to 65535/],
-    [{ redis: { tls: { ca: 'x' } } }, /"cluster.redis.tls.ca" must be PEM/],
-    [{}, /"cluster.redis" must be an object, got undefined/, 'ERR_WSBROKER_INVALID_ARG_TYPE'],
+    [{ redis: { host: 'a', tls: { ca: 'x' } } }, /"cluster.redis.tls.ca" must be PEM/],
+    [{}, /"cluster.redis" must be a redis:\/\/ or rediss:\/\/ URL, or an object, got undefined/, 'ERR_WSBROKER_INVALID_ARG_TYPE'],
+    [{ redis: {} }, /must have one of url, host, nodes and sentinels, got none/],
+    [{ redis: { nodes: [{ host: 'a' }], db: 2 } }, /"cluster.redis.db" must be left out/],
+    [{ redis: { nodes: [] } }, /must name at least one server/],
+    [{ redis: 'redis://secret@a:99999' }, /"redis" must be a URL/],
   ]) {
     const error = await failure(server.start({ cluster }), { code, message });
     assert.doesNotMatch(error.message, /secret/);

@@ -24,7 +24,7 @@ use crate::{
     event::{Batch, Event},
     front::{Endpoint, Front, Listener},
     ids::{SocketId, WorkerId},
-    metrics::Metrics,
+    metrics::{CloseCause, Metrics},
     registry::{Channel, ChannelId, Channels, Membership, Socket, Sockets, Token},
     shard::{self, Command, Place, ShardHandle},
     stats::Stats,
@@ -586,6 +586,8 @@ impl Broker {
 async fn shut_down(inner: &Arc<Inner>, code: CloseCode, timeout: Duration) -> ShutdownReport {
     let deadline = tokio::time::Instant::now() + timeout;
     let before = inner.sockets.open();
+    let unanswered = || Stats::of(inner).closes.of(CloseCause::CloseTimeout);
+    let unanswered_before = unanswered();
     inner.closing.store(true, Ordering::Release);
     inner.front.close_all();
     inner.push_all(|| Command::CloseAll(None, code));
@@ -600,7 +602,9 @@ async fn shut_down(inner: &Arc<Inner>, code: CloseCode, timeout: Duration) -> Sh
         // The shards are prompt; handlers may not be, and they are not waited for twice.
         let _ = tokio::time::timeout(Duration::from_secs(1), inner.front.emptied()).await;
     }
-    ShutdownReport { closed: before.saturating_sub(terminated), terminated }
+    // Cut as well, by the clock of their own closing.
+    terminated = (terminated + unanswered().saturating_sub(unanswered_before) as usize).min(before);
+    ShutdownReport { closed: before - terminated, terminated }
 }
 
 impl Threads {

@@ -69,7 +69,7 @@ pub enum ListenError {
         what: &'static str,
     },
     /// An entry of `origins` is no origin, so that it could match nothing.
-    #[error("{entry:?} is no origin: {why}")]
+    #[error("origins: {entry:?} is no origin: {why}")]
     Origin {
         /// The entry as it was given.
         entry: String,

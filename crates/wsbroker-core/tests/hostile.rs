@@ -270,3 +270,21 @@ fn a_reply_comes_before_the_close_frame_whenever_the_peer_ends_it() {
         assert_eq!(client.next(), Got::Close(Some(1002), String::new()), "round {round}");
     }
 }
+
+/// A peer that does not answer our close frame is cut, and a shutdown does not call that closed.
+#[test]
+fn a_shutdown_tells_who_had_to_be_cut() {
+    let broker = broker();
+    let (_worker, _log) = logging(&broker, Handlers::CLOSE);
+    let limits = SocketLimits { close_timeout: Duration::from_millis(100), ..SocketLimits::default() };
+    let (_listener, port) = listen(&broker, limits);
+    let _silent = Client::connect(port);
+    let mut polite = Client::connect(port);
+    let answer = std::thread::spawn(move || {
+        assert_eq!(polite.next(), Got::Close(Some(1001), String::new()));
+        polite.close(1001, "");
+        assert_eq!(polite.next(), Got::End);
+    });
+    assert_eq!(shut_down(&broker, DEADLINE), ShutdownReport { closed: 1, terminated: 1 });
+    answer.join().unwrap();
+}

@@ -111,8 +111,7 @@ type Told = ThreadsafeFunction<NativeBusEvent, (), NativeBusEvent, Status, false
 fn config(call: &str, options: NativeCluster) -> std::result::Result<ClusterConfig, Failure> {
     let NativeCluster { redis, prefix, instance_id, max_outgoing } = options;
     let mut config = match &redis.url {
-        Some(url) => RedisConfig::from_url(url)
-            .map_err(|error| Failure::wrong_value(call, "redis", "a redis:// or rediss:// URL", error))?,
+        Some(url) => RedisConfig::from_url(url).map_err(|_| Failure::unreadable_url(call))?,
         None => {
             let mut nodes: Vec<(String, u16)> =
                 redis.nodes.into_iter().map(|NativeNode { host, port }| (host, port)).collect();

@@ -102,6 +102,14 @@ impl Failure {
         Self::new(Kind::Plain, VALUE, format!("{call}: there is no such listener"))
     }
 
+    /// A Redis URL that cannot be read. Not shown: it may have a password in it.
+    pub(crate) fn unreadable_url(call: &str) -> Self {
+        let message = format!(
+            "{call}: \"redis\" must be a URL such as redis://user:password@host:6379/0, with a port up to 65535 and a number for a path"
+        );
+        Self::new(Kind::Range, VALUE, message)
+    }
+
     /// What it was asked of has ended.
     pub(crate) fn shut_down(call: &str) -> Self {
         Self::new(Kind::Plain, "ERR_WSBROKER_SHUT_DOWN", format!("{call}: this is closed"))

@@ -64,7 +64,7 @@ pub enum BusEvent {
         /// How many.
         missed: u64,
     },
-    /// Messages of ours that did not leave: too many waited, or the bus was lost. Said at most once a second.
+    /// Messages of ours that did not leave: too many waited, or the bus was lost. Said every 1.5 s at most, and when the bus is ready again.
     Dropped {
         /// How many since it was last said.
         messages: u64,
@@ -160,6 +160,8 @@ pub(crate) struct Bus {
     missed: AtomicU64,
     invalid: AtomicU64,
     losses: AtomicU64,
+    /// How many of those that were dropped have been told of.
+    told_dropped: AtomicU64,
 }
 
 impl fmt::Debug for Bus {
@@ -194,6 +196,7 @@ impl Bus {
             missed: AtomicU64::new(0),
             invalid: AtomicU64::new(0),
             losses: AtomicU64::new(0),
+            told_dropped: AtomicU64::new(0),
             config,
         }
     }

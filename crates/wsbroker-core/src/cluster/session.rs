@@ -124,7 +124,6 @@ async fn session(bus: &Bus, link: &Link, disconnected: &Notify) -> End {
     let mut ping = interval(PING.0);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut expired, mut greeted) = (Instant::now(), Instant::now());
-    let mut told = (Instant::now(), bus.outgoing.dropped());
     loop {
         let due = bus.interest.next_due();
         let outcome = tokio::select! {
@@ -185,7 +184,7 @@ async fn session(bus: &Bus, link: &Link, disconnected: &Notify) -> End {
                     expired = Instant::now();
                     bus.expire(expired);
                 }
-                bus.tell_dropped(&mut told);
+                bus.tell_dropped();
                 Ok(0)
             }
         };
@@ -211,6 +210,7 @@ async fn begin(bus: &Bus, link: &Link) -> Result<(), LinkError> {
     bus.outgoing.open();
     bus.state.send_replace(BusState::Ready);
     bus.tell(BusEvent::Ready);
+    bus.tell_dropped();
     bus.note(&bus.everybody(), Note::Hello(&bus.name()));
     bus.look.notify_one();
     Ok(())
@@ -280,11 +280,12 @@ impl Bus {
         }
     }
 
-    fn tell_dropped(&self, (last, before): &mut (Instant, u64)) {
+    /// Tells what has been dropped since it was last told.
+    fn tell_dropped(&self) {
         let now = self.outgoing.dropped();
-        if now > *before && last.elapsed() >= Duration::from_secs(1) {
-            self.tell(BusEvent::Dropped { messages: now - *before });
-            (*last, *before) = (Instant::now(), now);
+        let before = self.told_dropped.swap(now, Ordering::Relaxed);
+        if now > before {
+            self.tell(BusEvent::Dropped { messages: now - before });
         }
     }
 

@@ -168,6 +168,7 @@ fn while_redis_is_dead_local_delivery_goes_on_and_afterwards_the_loss_is_known()
     assert_eq!((here.text(), there.text()), ("after".into(), "after".into()));
     assert_eq!(other.gaps(), 7);
     assert_eq!(one.broker.bus_stats().unwrap().dropped, 7);
+    assert!(one.events.lock().contains(&BusEvent::Dropped { messages: 7 }), "who has lost them is told, too");
     let told = one.events.lock().clone();
     assert!(matches!(told[..3], [BusEvent::Ready, BusEvent::Lost { .. }, BusEvent::Ready]), "{told:?}");
 }

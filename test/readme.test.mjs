@@ -169,11 +169,18 @@ test('README "token" knows its users, delivers to them, and ends on SIGTERM', { 
   assert.deepEqual(await within(exited, () => 'the end'), { code: 0, signal: null });
 });
 
-test('every program in the README is one that is run here', () => {
+test('every program in the README is run here, and every excerpt of one can be read', () => {
   const handwritten = readme.replace(/<!-- reference:[\s\S]*<!-- end of reference -->/, '');
-  const blocks = [...handwritten.matchAll(/^(.*)\n```(?:js|ts)$/gm)].map(([, before]) => before);
+  const blocks = [...handwritten.matchAll(/^(.*)\n```(?:js|ts)\n([\s\S]*?)^```$/gm)];
   assert.ok(blocks.length > 0);
-  for (const before of blocks) assert.match(before, /^<!-- run: (opening|esm|cjs|bun|token) \S+ -->$/);
+  for (const [, before, text] of blocks) {
+    if (before !== '<!-- excerpt -->') {
+      assert.match(before, /^<!-- run: (opening|esm|cjs|bun|token) \S+ -->$/);
+      continue;
+    }
+    // Without imports it can stand in an async function.
+    assert.doesNotThrow(() => new Function(`return async () => {\n${text.replace(/^import .*$/gm, '')}\n}`), text);
+  }
 });
 
 /** As a release has it: the addon is in the package of its platform alone. */
@@ -208,8 +215,8 @@ test('the packed sources are whole: cargo understands them', { skip: spawnSync('
 
 test('the package holds what is needed and nothing else', () => {
   const files = JSON.parse(must('npm', ['pack', '--dry-run', '--json', '--ignore-scripts'], { cwd: root }))[0].files.map((file) => file.path);
-  for (const wanted of ['lib/index.cjs', 'lib/index.mjs', 'lib/index.d.cts', 'lib/index.d.mts', 'README.md', 'LICENSE.txt', 'CHANGELOG.md', 'Cargo.lock', 'scripts/build.mjs']) {
+  for (const wanted of ['lib/index.cjs', 'lib/index.mjs', 'lib/index.d.cts', 'lib/index.d.mts', 'README.md', 'LICENSE.txt', 'CHANGELOG.md', 'SECURITY.md', 'docs/limits.md', 'Cargo.lock', 'scripts/build.mjs']) {
     assert.ok(files.includes(wanted), `${wanted} is packed`);
   }
-  assert.deepEqual(files.filter((file) => /^test\/|^bench\/|^example\/|^docs\/|^target\/|(^|\/)\./.test(file)), []);
+  assert.deepEqual(files.filter((file) => /^test\/|^bench\/|^example\/|^target\/|(^|\/)\./.test(file)), []);
 });

@@ -599,8 +599,12 @@ async fn shut_down(inner: &Arc<Inner>, code: CloseCode, timeout: Duration) -> Sh
     if emptied.await.is_err() {
         terminated = inner.sockets.open();
         inner.push_all(|| Command::TerminateAll);
-        // The shards are prompt; handlers may not be, and they are not waited for twice.
-        let _ = tokio::time::timeout(Duration::from_secs(1), inner.front.emptied()).await;
+        // The shards are prompt; handlers may not be, and are not waited for long a second time.
+        let _ = tokio::time::timeout(Duration::from_secs(1), async {
+            inner.front.emptied().await;
+            inner.dispatch.idle().await;
+        })
+        .await;
     }
     // Cut as well, by the clock of their own closing.
     terminated = (terminated + unanswered().saturating_sub(unanswered_before) as usize).min(before);

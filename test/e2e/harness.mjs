@@ -375,6 +375,9 @@ function workerSource(body, format) {
  */
 export async function launch(t, { worker, format = 'cjs', options = {}, start = true, clean = true, env = {} } = {}) {
   const folder = mkdtempSync(path.join(tmpdir(), 'wsb-'));
+  // Before the process: Bun remembers what it saw in a folder, and this is the one it starts in.
+  const workerPath = path.join(folder, `worker.${format}`);
+  writeFileSync(workerPath, workerSource(worker ?? ((wsb, kit) => kit.standard(wsb)), format));
   const child = spawn(runtime, [path.join(here, 'fixtures/main.cjs')], {
     stdio: ['pipe', 'pipe', 'pipe', 'pipe'],
     cwd: folder,
@@ -402,8 +405,7 @@ export async function launch(t, { worker, format = 'cjs', options = {}, start = 
   });
   await server.told.next('ready');
   server.standard = worker === undefined;
-  const body = worker ?? ((wsb, kit) => kit.standard(wsb));
-  server.defaults = { bind: '127.0.0.1:0', threads: options.threads ?? 1, workerPath: server.workerFile(body, { format, name: 'worker' }) };
+  server.defaults = { bind: '127.0.0.1:0', threads: options.threads ?? 1, workerPath };
   if (start) await server.start(options);
   return server;
 }

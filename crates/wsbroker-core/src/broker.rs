@@ -24,6 +24,7 @@ use crate::{
     event::{Batch, Event},
     front::{Endpoint, Front, Listener},
     ids::{SocketId, WorkerId},
+    memory::Memory,
     metrics::{CloseCause, Metrics},
     registry::{Channel, ChannelId, Channels, Membership, Socket, Sockets, Token},
     shard::{self, Command, Place, ShardHandle},
@@ -72,72 +73,6 @@ pub struct ShutdownReport {
     pub closed: usize,
     /// Connections that had to be cut.
     pub terminated: usize,
-}
-
-/// The memory that waits for slow receivers or unfinished messages, against its limits.
-#[derive(Debug)]
-pub(crate) struct Memory {
-    max_send: usize,
-    max_receive: usize,
-    send: AtomicUsize,
-    receive: AtomicUsize,
-}
-
-impl Memory {
-    /// Whether sends are refused for want of memory.
-    pub(crate) fn send_is_full(&self) -> bool {
-        self.send.load(Ordering::Relaxed) > self.max_send
-    }
-
-    /// Bytes in outboxes, command queues and corks.
-    pub(crate) fn send(&self) -> usize {
-        self.send.load(Ordering::Relaxed)
-    }
-
-    /// Bytes of unfinished messages.
-    pub(crate) fn receive(&self) -> usize {
-        self.receive.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn receive_is_full(&self) -> bool {
-        self.receive.load(Ordering::Relaxed) > self.max_receive
-    }
-
-    /// Whether a shard with this much in its outboxes has to do with send memory being used up: more than its part of it. If the outboxes of all
-    /// are too much, then those of one shard are; if not, it is the queues, and closing sockets would not help.
-    pub(crate) fn send_is_full_through(&self, own: usize, shards: usize) -> bool {
-        self.send_is_full() && own > self.max_send / shards
-    }
-
-    pub(crate) fn receive_is_full_through(&self, own: usize, shards: usize) -> bool {
-        self.receive_is_full() && own > self.max_receive / shards
-    }
-
-    /// Counts bytes that enter a shard's FIFO.
-    pub(crate) fn queued(&self, shard: &ShardHandle, bytes: usize) {
-        if bytes > 0 {
-            // In this order: the shard takes off what it finds there, perhaps before this function is over.
-            self.send.fetch_add(bytes, Ordering::Relaxed);
-            shard.add_fifo_bytes(bytes);
-        }
-    }
-
-    /// Moves a count from what it was to what it is.
-    pub(crate) fn send_changed(&self, from: usize, to: usize) {
-        shift(&self.send, from, to);
-    }
-
-    pub(crate) fn receive_changed(&self, from: usize, to: usize) {
-        shift(&self.receive, from, to);
-    }
-}
-
-fn shift(counter: &AtomicUsize, from: usize, to: usize) {
-    if to > from {
-        counter.fetch_add(to - from, Ordering::Relaxed);
-    } else if from > to {
-        counter.fetch_sub(from - to, Ordering::Relaxed);
-    }
 }
 
 impl Inner {
@@ -307,12 +242,7 @@ impl Broker {
             sockets: Sockets::default(),
             channels: Channels::new(count),
             dispatch: Dispatch::default(),
-            memory: Memory {
-                max_send: config.max_send_memory,
-                max_receive: config.max_receive_memory,
-                send: AtomicUsize::new(0),
-                receive: AtomicUsize::new(0),
-            },
+            memory: Memory::new(config.max_send_memory, config.max_receive_memory),
             metrics: Metrics::default(),
             front: Front::new(&config),
             compress_from: AtomicUsize::new(usize::MAX),
@@ -698,61 +628,5 @@ impl WorkerHandle {
         for (index, events) in per_shard.into_iter().enumerate() {
             self.broker.shard(index).push(Command::WorkerGone(Arc::clone(&self.entry), events));
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_is_queued_and_taken_at_once_never_looks_like_too_much() {
-        let memory =
-            Memory { max_send: 1 << 30, max_receive: 0, send: AtomicUsize::new(0), receive: AtomicUsize::new(0) };
-        let (_poll, shard) = ShardHandle::new().unwrap();
-        let done = AtomicBool::new(false);
-        std::thread::scope(|scope| {
-            scope.spawn(|| {
-                (0..3_000_000).for_each(|_| memory.queued(&shard, 66));
-                done.store(true, Ordering::Release);
-            });
-            while !done.load(Ordering::Acquire) {
-                memory.send_changed(shard.take_fifo_bytes(), 0);
-                assert!(!memory.send_is_full());
-            }
-        });
-        memory.send_changed(shard.take_fifo_bytes(), 0);
-        assert_eq!(memory.send.load(Ordering::Relaxed), 0);
-    }
-}
-
-#[cfg(all(test, feature = "loom"))]
-mod models {
-    use super::*;
-    use crate::models::check;
-
-    #[test]
-    fn what_is_queued_and_taken_at_once_never_looks_like_too_much() {
-        check(|| {
-            let (max_send, max_receive) = (1 << 30, 0);
-            let (send, receive) = (AtomicUsize::new(0), AtomicUsize::new(0));
-            let memory = Arc::new(Memory { max_send, max_receive, send, receive });
-            let (_poll, shard) = ShardHandle::new().unwrap();
-            let shard = Arc::new(shard);
-            let threads: Vec<_> = [66, 7]
-                .into_iter()
-                .map(|bytes| {
-                    let (memory, shard) = (Arc::clone(&memory), Arc::clone(&shard));
-                    loom::thread::spawn(move || memory.queued(&shard, bytes))
-                })
-                .collect();
-            for _ in 0..2 {
-                memory.send_changed(shard.take_fifo_bytes(), 0);
-                assert!(!memory.send_is_full());
-            }
-            threads.into_iter().for_each(|thread| thread.join().unwrap());
-            memory.send_changed(shard.take_fifo_bytes(), 0);
-            assert_eq!(memory.send.load(Ordering::Relaxed), 0);
-        });
     }
 }

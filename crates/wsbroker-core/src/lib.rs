@@ -17,6 +17,7 @@ mod error;
 mod event;
 mod front;
 mod ids;
+mod memory;
 mod metrics;
 #[cfg(all(test, feature = "loom"))]
 mod models;

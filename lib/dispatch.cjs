@@ -24,7 +24,7 @@ function withFingerprint(certificate) {
 function createDispatcher(native, table, goodbye) {
     const { self, handleOpen, handleTextMessage, handleBinaryMessage, handleClose, handleDrain } = table;
     const { openVerdict, settle, slotToken, tokenVersion } = native;
-    const { setInterval, clearInterval } = globalThis;
+    const { setInterval, clearInterval, queueMicrotask } = globalThis;
     const { nextTick } = process;
     let control = new Int32Array(16);
     let ids = new Float64Array(0);
@@ -41,6 +41,7 @@ function createDispatcher(native, table, goodbye) {
     let inHand = 0;
     let stopped = false;
     let whenIdle = [];
+    let lookIsDue = false;
     let look = 0;
     let looking;
     function attach(block) {
@@ -79,6 +80,8 @@ function createDispatcher(native, table, goodbye) {
                 if (serial && lines.size !== 0) {
                     const line = lines.find(id);
                     if (line !== undefined) {
+                        if (!lookIsDue)
+                            lookBehindPromises();
                         line.push(new lines_cjs_1.Waiting(kind, slot, value, numbers[i], tokens[i], epoch));
                         continue;
                     }
@@ -90,7 +93,7 @@ function createDispatcher(native, table, goodbye) {
                 }
                 const token = tokenNow(id, slot, tokens[i], epoch);
                 const result = invoke(kind, id, value, token, numbers[i]);
-                if (result !== undefined && (0, report_cjs_1.isThenable)(result)) {
+                if (result !== undefined && (0, report_cjs_1.isThenable)(result) && !(0, report_cjs_1.isFulfilled)(result)) {
                     pend(takeLine(), kind, id, slot, result, serial);
                     continue;
                 }
@@ -199,6 +202,8 @@ function createDispatcher(native, table, goodbye) {
         line.since = look;
         // A native promise is taken as it is; any other thenable is called once, later, and believed once.
         Promise.resolve(promise).then(line.resolved, line.rejected);
+        if (!lookIsDue)
+            lookBehindPromises();
         inHand++;
         if (serial && !line.serial) {
             line.serial = true;
@@ -247,7 +252,7 @@ function createDispatcher(native, table, goodbye) {
             state[slot] = 1 /* State.Started */;
             try {
                 const result = invoke(kind, id, event.data, tokenNow(id, slot, event.token, event.epoch), event.code);
-                if (result !== undefined && (0, report_cjs_1.isThenable)(result))
+                if (result !== undefined && (0, report_cjs_1.isThenable)(result) && !(0, report_cjs_1.isFulfilled)(result))
                     return pend(line, kind, id, slot, result, true);
             }
             catch (error) {
@@ -273,9 +278,23 @@ function createDispatcher(native, table, goodbye) {
         const count = control[1 /* Control.Settled */];
         settled[count] = slot;
         control[1 /* Control.Settled */] = count + 1;
-        // Behind all promises that go on now, so that they are settled, and what their handlers send is flushed, together.
-        if (count === 0)
-            nextTick(settle);
+        if (!lookIsDue) {
+            lookIsDue = true;
+            nextTick(lookNow);
+        }
+    }
+    // The addon looks what has settled, and flushes what was sent, behind all promises that go on now: so they are settled and flushed together.
+    /** From a call of the addon's: a tick asked for here would come before all promises. */
+    function lookBehindPromises() {
+        lookIsDue = true;
+        queueMicrotask(askForLook);
+    }
+    function askForLook() {
+        nextTick(lookNow);
+    }
+    function lookNow() {
+        lookIsDue = false;
+        settle();
     }
     function takeLine() {
         return spare.pop() ?? new lines_cjs_1.Line(done);

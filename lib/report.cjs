@@ -1,5 +1,6 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
+exports.isFulfilled = void 0;
 exports.errorText = errorText;
 exports.complain = complain;
 exports.complainOfHandler = complainOfHandler;
@@ -31,3 +32,6 @@ function complainOfHandler(error, { handler, socketId }) {
 function isThenable(value) {
     return value !== null && (typeof value === 'object' || typeof value === 'function') && typeof value.then === 'function';
 }
+const peek = globalThis.Bun?.peek;
+/** Whether it is known to be over and well, so that nobody has to wait for it: Bun can tell, Node cannot. */
+exports.isFulfilled = peek === undefined ? () => false : (value) => value instanceof Promise && peek.status(value) === 'fulfilled';

@@ -4,7 +4,7 @@ import { WSBrokerError } from './errors.cjs';
 import type { HandlerTable } from './handlers.cjs';
 import { Line, LineTable, Waiting } from './lines.cjs';
 import type { Dispatch, Native } from './native.cjs';
-import { isThenable } from './report.cjs';
+import { isFulfilled, isThenable } from './report.cjs';
 import type { HandlerName, OpenRequest } from './types.cjs';
 import { ACCEPTED, BROKEN, FORBIDDEN, judge, LATE, type Judgement } from './verdict.cjs';
 
@@ -73,7 +73,7 @@ interface CachedToken { version: number; bytes: Buffer }
 export function createDispatcher(native: DispatchNative, table: HandlerTable, goodbye: () => void): Dispatcher {
   const { self, handleOpen, handleTextMessage, handleBinaryMessage, handleClose, handleDrain } = table;
   const { openVerdict, settle, slotToken, tokenVersion } = native;
-  const { setInterval, clearInterval } = globalThis;
+  const { setInterval, clearInterval, queueMicrotask } = globalThis;
   const { nextTick } = process;
 
   let control = new Int32Array(16);
@@ -92,6 +92,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
   let inHand = 0;
   let stopped = false;
   let whenIdle: (() => void)[] = [];
+  let lookIsDue = false;
   let look = 0;
   let looking: NodeJS.Timeout | undefined;
 
@@ -129,6 +130,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
         if (serial && lines.size !== 0) {
           const line = lines.find(id);
           if (line !== undefined) {
+            if (!lookIsDue) lookBehindPromises();
             line.push(new Waiting(kind, slot, value, numbers[i] as number, tokens[i] as number, epoch));
             continue;
           }
@@ -140,7 +142,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
         }
         const token = tokenNow(id, slot, tokens[i] as number, epoch);
         const result = invoke(kind, id, value, token, numbers[i] as number);
-        if (result !== undefined && isThenable(result)) {
+        if (result !== undefined && isThenable(result) && !isFulfilled(result)) {
           pend(takeLine(), kind, id, slot, result, serial);
           continue;
         }
@@ -244,6 +246,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     line.since = look;
     // A native promise is taken as it is; any other thenable is called once, later, and believed once.
     Promise.resolve(promise).then(line.resolved, line.rejected);
+    if (!lookIsDue) lookBehindPromises();
     inHand++;
     if (serial && !line.serial) {
       line.serial = true;
@@ -287,7 +290,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
       state[slot] = State.Started;
       try {
         const result = invoke(kind, id, event.data, tokenNow(id, slot, event.token, event.epoch), event.code);
-        if (result !== undefined && isThenable(result)) return pend(line, kind, id, slot, result, true);
+        if (result !== undefined && isThenable(result) && !isFulfilled(result)) return pend(line, kind, id, slot, result, true);
       } catch (error) {
         report(error, kind, id);
       }
@@ -307,8 +310,27 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     const count = control[Control.Settled] as number;
     settled[count] = slot;
     control[Control.Settled] = count + 1;
-    // Behind all promises that go on now, so that they are settled, and what their handlers send is flushed, together.
-    if (count === 0) nextTick(settle);
+    if (!lookIsDue) {
+      lookIsDue = true;
+      nextTick(lookNow);
+    }
+  }
+
+  // The addon looks what has settled, and flushes what was sent, behind all promises that go on now: so they are settled and flushed together.
+
+  /** From a call of the addon's: a tick asked for here would come before all promises. */
+  function lookBehindPromises(): void {
+    lookIsDue = true;
+    queueMicrotask(askForLook);
+  }
+
+  function askForLook(): void {
+    nextTick(lookNow);
+  }
+
+  function lookNow(): void {
+    lookIsDue = false;
+    settle();
   }
 
   function takeLine(): Line {

@@ -18,7 +18,8 @@ const here = path.dirname(fileURLToPath(import.meta.url));
 const root = path.resolve(here, '../..');
 const require = createRequire(path.join(root, 'package.json'));
 
-export const runtime = process.env.WSB_RUNTIME || process.execPath;
+/** Absolute, if it is a path: servers are started in folders of their own. */
+export const runtime = process.env.WSB_RUNTIME?.includes('/') ? path.resolve(process.env.WSB_RUNTIME) : process.env.WSB_RUNTIME || process.execPath;
 export const onBun = path.basename(runtime).startsWith('bun');
 export const onWindows = process.platform === 'win32';
 /** How long anything may take that is expected to happen. Generous: a busy machine must not fail a test. */

@@ -1,7 +1,8 @@
 //! This thread's cork: what JavaScript sends is held together until the batch of events, or the turn, is over.
 //!
-//! While events are handed over, the end of the hand-over flushes. At any other time (timers, promises) the end of the turn does, asked for by the
-//! first command. Either comes 200 us after the first command at the latest when handlers are slow, and [`Cork`] itself flushes when much has gathered.
+//! While events are handed over, the end of the hand-over flushes; where handlers went on with promises, the end of those that go on at once. At any other
+//! time (timers, promises) the end of the turn does, asked for by the first command. Either comes about 200 us after the first command when handlers are slow,
+//! and [`Cork`] itself flushes when much has gathered.
 
 use std::{
     cell::{Cell, RefCell},
@@ -18,6 +19,9 @@ use crate::{
 
 /// How long a reply may wait for others.
 pub(crate) const HOLD: Duration = Duration::from_micros(200);
+
+/// When so few commands took longer than that, each of those behind them leaves at once.
+const FEW: u32 = 16;
 
 /// A name buffer larger than this is not kept.
 const KEEP_NAME: usize = 4 << 10;
@@ -101,8 +105,8 @@ impl Thread {
         self.slow.set(false);
     }
 
-    /// A clock costs a quarter of a send, so it is read at the 1st, 2nd, 4th, 8th … command of a call. Once one was late, each leaves at once: handlers
-    /// that take so long do not notice the price.
+    /// A clock costs a quarter of a send, so it is read at the 1st, 2nd, 4th, 8th … command of a call. Once few have taken too long, each leaves at once:
+    /// handlers that take so long do not notice the price. After many it begins anew: a turn of promises can have thousands.
     #[inline]
     fn flush_if_late(&self, cork: &mut Cork) {
         let commands = self.commands.get() + 1;
@@ -110,7 +114,8 @@ impl Thread {
         if self.slow.get() {
             cork.flush();
         } else if commands.is_power_of_two() && cork.age() >= HOLD {
-            self.slow.set(true);
+            self.slow.set(commands < FEW);
+            self.commands.set(0);
             cork.flush();
         }
     }
@@ -168,10 +173,16 @@ pub(crate) fn end_call() {
     });
 }
 
-/// No more events are handed over for now.
-pub(crate) fn end_hand_over() {
-    let _ = THREAD.try_with(|thread| thread.handing_over.set(false));
-    flush();
+/// No more events are handed over for now. What handlers have sent leaves, unless it may wait for a flush that is on its way.
+pub(crate) fn end_hand_over(may_wait: bool) {
+    let _ = THREAD.try_with(|thread| {
+        thread.handing_over.set(false);
+        thread.begin();
+        thread.scheduled.set(may_wait);
+    });
+    if !may_wait {
+        flush();
+    }
 }
 
 /// How this environment is asked for a flush at the end of its turn.

@@ -1,8 +1,9 @@
 //! The worker's end on its JavaScript thread: fetches events, hands them over in calls of up to 32, and sees them through until their handlers
 //! have settled.
 //!
-//! An event lies in a slot from the call that hands it over until it has settled; what JavaScript writes into the control block tells how far
-//! it got, also when the thread is terminated in the middle of a handler.
+//! An event has a slot from the call that hands it over until it has settled; what JavaScript writes into the control block tells how far
+//! it got, also when the thread is terminated in the middle of a handler. Most promises of handlers settle before the thread does anything else, so an event
+//! is taken out of its batch only if its handler still has not settled then.
 
 use std::{
     cell::{Cell, RefCell},
@@ -27,6 +28,8 @@ use crate::{
 /// How many events a worker can have in hand, handlers that wait included. Above what `maxInFlight.workerBytes` lets through by default, with
 /// room for open and close events, which need none. Only what is used takes memory: 5 bytes and the event itself.
 pub(crate) const SLOTS: usize = 160 << 10;
+/// What handlers have sent waits for the promises of others that go on at once, if these were done so soon the last time.
+const PATIENCE: Duration = Duration::from_millis(1);
 /// After so long the thread goes through its event loop, for timers and other I/O.
 const BUDGET: Duration = Duration::from_millis(2);
 
@@ -44,7 +47,12 @@ pub(crate) struct Desk {
     scratch: RefCell<Scratch>,
     /// Memory for the slots of promises that have settled; empty between uses.
     promises: RefCell<Vec<u32>>,
-    /// How many events were kept beyond their call.
+    /// Events whose calls are over and whose handlers had not settled by then: still in their batches, until [`settle`] looks at them.
+    unsettled: RefCell<Vec<(u32, Position)>>,
+    /// When events were last handed over, and how long afterwards [`settle`] came, lately: nothing that was sent is held for longer than that.
+    handed_over: Cell<Option<Instant>>,
+    lag: Cell<Duration>,
+    /// How many events were kept beyond that.
     kept: Cell<u64>,
     /// What a handler costs, lately: decides how many events go into a call.
     pace: Cell<Duration>,
@@ -96,6 +104,9 @@ pub(crate) fn attach<'s>(
         slots: RefCell::new(Slots::new(slots)),
         scratch: RefCell::default(),
         promises: RefCell::default(),
+        unsettled: RefCell::default(),
+        handed_over: Cell::new(None),
+        lag: Cell::new(Duration::ZERO),
         kept: Cell::new(0),
         pace: Cell::new(Duration::ZERO),
         handing_over: Cell::new(false),
@@ -136,6 +147,10 @@ pub(crate) fn drain(env: Env<'_>) {
 /// Handlers have settled, or commands wait: looks after both.
 pub(crate) fn settle(env: Env<'_>) {
     if let Some(desk) = current() {
+        if let Some(since) = desk.handed_over.take() {
+            desk.lag.set(since.elapsed());
+        }
+        desk.collect_unsettled();
         desk.collect_settled();
         if desk.stalled.get() && !desk.slots.borrow().is_full() && !desk.handing_over.get() {
             desk.stalled.set(false);
@@ -205,9 +220,13 @@ impl Desk {
         if self.handing_over.replace(true) {
             return;
         }
+        self.collect_unsettled();
         cork::begin_hand_over();
         let outcome = self.hand_over(env);
-        cork::end_hand_over();
+        let unsettled = !self.unsettled.borrow().is_empty();
+        self.handed_over.set(unsettled.then(Instant::now));
+        // The dispatcher has asked for a look at them, which flushes.
+        cork::end_hand_over(unsettled && self.lag.get() < PATIENCE);
         self.handing_over.set(false);
         if self.leaving.get() {
             self.give_back();
@@ -312,7 +331,7 @@ impl Desk {
         self.lose(env, &lost);
         let taken = call.taken();
         if taken.len() == 0 {
-            self.inbox.borrow_mut().forget_passed();
+            self.forget_passed();
             return Ok(0);
         }
         let dispatch = self.dispatch(env).ok_or(Failed)?;
@@ -327,34 +346,62 @@ impl Desk {
         Ok(taken.len())
     }
 
-    /// Looks how far the events of a call got. Those that have not settled are kept.
+    /// Looks how far the events of a call got.
     fn collect(&self, taken: &Taken) {
         let (mut slots, mut inbox) = (self.slots.borrow_mut(), self.inbox.borrow_mut());
+        let mut unsettled = self.unsettled.borrow_mut();
         let mut settled = 0_u32;
         for (index, (slot, position)) in taken.iter().enumerate() {
-            let progress = self.control().progress(slot);
-            if progress == Progress::Settled {
-                slots.take(slot);
+            if self.control().progress(slot) == Progress::Settled {
+                end(&mut slots, &mut inbox, slot, position);
                 settled |= 1 << index;
-                // Without a verdict the connection gets its 503 now, and not when the batch is over.
-                if let Some(event) = inbox.get_mut(position) {
-                    drop(take_open(event));
-                }
-            } else if let (Some(place), Some(event)) =
-                (slots.get_mut(slot), inbox.take(position, progress == Progress::InHand))
-            {
-                self.kept.set(self.kept.get() + 1);
-                *place = Place::Kept(self.kept.get(), event);
+            } else {
+                unsettled.push((slot, position));
             }
         }
         if settled != 0 {
             let settled = taken.iter().enumerate().filter(|(index, _)| settled & (1 << index) != 0);
             self.worker.settle(settled.filter_map(|(_, (_, position))| inbox.get(position)).map(|(event, _)| event));
         }
-        inbox.forget_passed();
+        drop((slots, inbox, unsettled));
+        self.forget_passed();
     }
 
-    /// Looks which promises have settled since the last time.
+    /// Looks again at events whose calls are over. Those that still have not settled are taken out of their batches.
+    fn collect_unsettled(&self) {
+        let mut unsettled = self.unsettled.borrow_mut();
+        if unsettled.is_empty() {
+            return;
+        }
+        let (mut slots, mut inbox) = (self.slots.borrow_mut(), self.inbox.borrow_mut());
+        unsettled.retain(|&(slot, position)| {
+            let progress = self.control().progress(slot);
+            if progress == Progress::Settled {
+                end(&mut slots, &mut inbox, slot, position);
+                return true;
+            }
+            if let (Some(place), Some(event)) =
+                (slots.get_mut(slot), inbox.take(position, progress == Progress::InHand))
+            {
+                self.kept.set(self.kept.get() + 1);
+                *place = Place::Kept(self.kept.get(), event);
+            }
+            false
+        });
+        let settled = unsettled.drain(..).filter_map(|(_, position)| inbox.get(position)).map(|(event, _)| event);
+        self.worker.settle(settled);
+        drop((slots, inbox, unsettled));
+        self.forget_passed();
+    }
+
+    /// Frees batches that nobody looks at any more.
+    fn forget_passed(&self) {
+        if self.unsettled.borrow().is_empty() {
+            self.inbox.borrow_mut().forget_passed();
+        }
+    }
+
+    /// Looks which promises of events that were kept have settled since the last time.
     fn collect_settled(&self) {
         let mut list = self.promises.borrow_mut();
         self.control().take_settled(&mut list);
@@ -372,6 +419,7 @@ impl Desk {
     fn recover(&self, env: Env<'_>, taken: &Taken) -> Result<(), Failed> {
         let error = env.take_exception().filter(|error| env.is_object(*error)).ok_or(Failed)?;
         env.uncaught(error);
+        self.collect_unsettled();
         // Whoever threw is the one in hand, or else the first that waits: it is done for. The rest gets another call.
         let mut slots = self.slots.borrow_mut();
         let left: Vec<(Progress, Event)> = taken
@@ -422,6 +470,7 @@ impl Desk {
         global::remove_worker(&self.worker);
         self.worker.wake().end();
         cork::flush();
+        self.unsettled.borrow_mut().clear();
         let mut inbox = self.inbox.borrow_mut();
         let mut unstarted: Vec<(u64, Event)> = Vec::new();
         let mut started: Vec<Event> = Vec::new();
@@ -462,6 +511,15 @@ enum Outcome {
     OutOfSlots,
     /// Nothing is left, and the broker has gone.
     Goodbye,
+}
+
+/// The handler of an event that lies in its batch has settled.
+fn end(slots: &mut Slots<Place>, inbox: &mut Inbox, slot: u32, position: Position) {
+    slots.take(slot);
+    // Without a verdict the connection gets its 503 now, and not when the batch is over.
+    if let Some(event) = inbox.get_mut(position) {
+        drop(take_open(event));
+    }
 }
 
 /// Takes an event out of its slot, if it was kept beyond its call.

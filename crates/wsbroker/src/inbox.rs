@@ -39,10 +39,12 @@ impl Inbox {
         }
     }
 
-    /// Whether something was not handed over. To be asked between calls.
+    /// Whether something was not handed over.
     pub(crate) fn has_more(&self) -> bool {
-        // What has been handed over whole was forgotten.
-        self.batches.iter().any(|batch| !batch.events.is_empty())
+        let Position { batch, event } = self.next;
+        let mut left = self.batches.range((batch as usize).min(self.batches.len())..);
+        left.next().is_some_and(|first| first.events.len() > event as usize)
+            || left.any(|batch| !batch.events.is_empty())
     }
 
     /// The position of the next event, which is handed over with this.

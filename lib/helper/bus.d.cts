@@ -19,6 +19,8 @@ export interface BusCounts {
 export interface Bus {
     /** What must agree within an instance, as text: the form, and with the native bus its options. Passwords go in as a hash. */
     readonly form: string;
+    /** Where there is an instance, it brings that the input itself, and tells it its state: the logic neither claims the input nor calls `subscribe` then. */
+    readonly instanceWide: boolean;
     /** The connection for publishing answers. False before `connect` has resolved. */
     readonly publisherReady: boolean;
     /** Subscribed, and confirmed, and not lost since. Not for emitters, and false for a helper that does not subscribe. */

@@ -54,7 +54,10 @@ export interface Instance {
     addClient(clientId: string, socket: IWebSocket): void;
     /** Authenticated, and a member of `broadcast` from now on. Its socket takes frames up to `maxPayloadLength`; before it was `maxAuthPayloadLength`. */
     finishClient(clientId: string): void;
-    /** Memberships that there are, and those that come, are held. The user channels are unsubscribed here; the rooms by `socket.unsubscribe`, which the logic calls. */
+    /**
+     * In one step, so that a publish from another worker reaches it exactly once: its subscriptions end, and its memberships, those that there are and those that come,
+     * are held. The `socket.unsubscribe` of its channels, which the logic calls then, find nothing any more.
+     */
     encryptClient(clientId: string): void;
     /**
      * Gone: with it go its memberships, its subscriptions and its place in the broker. The socket, if it is still open, stays so, and has no more events but those the
@@ -133,7 +136,10 @@ export interface Transport {
     leave(): Promise<void>;
     /** First of `shutdown()`, which is not awaited there: no new connections. */
     stopAccepting(): void;
-    /** Late in `shutdown()`, when the clients are gone: lets outboxes flush for at most 5000 ms, closes the listener, leaves. Does not reject. */
+    /**
+     * Late in `shutdown()`, when the clients are gone: lets outboxes flush for at most 5000 ms, closes the listener, leaves. Does not reject. Also where nothing was
+     * opened or joined, and while `join` or `open` is under way, whose outcome then interests nobody, but must leave nothing.
+     */
     finish(): Promise<void>;
     /** To all subscribers of a topic here. Without anybody to publish it, it does nothing. Not used where there is an instance. */
     publish(topic: string, frame: string): void;

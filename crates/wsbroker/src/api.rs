@@ -218,6 +218,7 @@ fn listener_config(options: NativeListenOptions) -> std::result::Result<Listener
             .map(|deflate| DeflateConfig { threshold: size(deflate.threshold), level: deflate.level as u8 }),
         limits: SocketLimits {
             max_payload: size(options.max_payload),
+            max_first_payload: None,
             idle_timeout: duration(options.idle_timeout),
             pings: options.pings,
             close_timeout: milliseconds(options.close_timeout),

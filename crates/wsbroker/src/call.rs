@@ -24,6 +24,7 @@ const SHARED_BYTES: i32 = 3;
 const BYTES: i32 = 4;
 const CLOSE: i32 = 5;
 const DRAIN: i32 = 6;
+const JOINED: i32 = 7;
 
 /// Up to 32 events that are handed over together.
 pub(crate) struct Call<'s> {
@@ -158,6 +159,10 @@ impl<'s> Call<'s> {
             EventKind::Open(open) => {
                 told.kind = OPEN;
                 convert::open_request(env, &open.request)
+            }
+            EventKind::Joined(ip) => {
+                told.kind = JOINED;
+                env.text(ip)
             }
             EventKind::Drain => {
                 told.kind = DRAIN;

@@ -63,6 +63,8 @@ pub(crate) enum Command {
     Subscribe(Place, Arc<Channel>),
     Unsubscribe(Place, Arc<Channel>),
     Close(Place, Box<(CloseCode, Box<str>)>),
+    /// What it sends may be as large as its listener says, from now on.
+    LiftPayload(Place),
     Terminate(Place),
     CloseMany(Box<[Place]>, Box<(CloseCode, Box<str>)>),
     /// A connection asks to be let in: keep a place for it, and tell its worker unless it is let in at once.
@@ -87,8 +89,8 @@ pub(crate) enum Command {
     WorkerGone(Arc<WorkerEntry>, Vec<(Event, Bytes)>),
     /// Closes what was accepted by that listener (`Some`) or everything.
     CloseAll(Option<u32>, CloseCode),
-    /// Cuts everything.
-    TerminateAll,
+    /// Cuts everything, or what belongs to that worker.
+    TerminateOf(Option<Arc<WorkerEntry>>),
     /// Memory is used up, and this shard holds more than its part of it.
     Relieve,
     /// Ends the thread.
@@ -105,6 +107,8 @@ pub(crate) struct Reserve {
     pub(crate) open: Option<Box<Open>>,
     /// The window to compress for; `None` when compression was not agreed on.
     pub(crate) deflate: Option<WindowBits>,
+    /// Of a realm's connection: the client's address, which its worker is told with the 101.
+    pub(crate) ip: Option<Box<str>>,
 }
 
 /// What turns a reserved place into a connection.

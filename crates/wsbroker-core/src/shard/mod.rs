@@ -484,6 +484,11 @@ impl Shard {
                     connection.begin_close(&mut self.ctx, CloseCause::Application, what.0, &what.1);
                 }
             }
+            Command::LiftPayload(place) => {
+                if let Some(connection) = self.connections.find(place) {
+                    connection.max_payload = connection.endpoint.limits.max_payload;
+                }
+            }
             Command::Terminate(place) => {
                 if let Some(connection) = self.connections.find(place) {
                     connection.cut(&mut self.ctx, CloseCause::Terminated);
@@ -534,8 +539,11 @@ impl Shard {
                     }
                 }
             }
-            Command::TerminateAll => {
-                for connection in self.connections.all() {
+            Command::TerminateOf(worker) => {
+                let id = worker.map(|worker| worker.id);
+                let is_meant =
+                    |own: &Connection| id.is_none_or(|id| own.worker.as_ref().is_some_and(|worker| worker.id == id));
+                for connection in self.connections.all().filter(|own| is_meant(own)) {
                     connection.cut(&mut self.ctx, CloseCause::Shutdown);
                 }
             }
@@ -553,19 +561,22 @@ impl Shard {
     }
 
     fn reserve(&mut self, reserve: Reserve) {
-        let Reserve { socket, endpoint, worker, open, deflate } = reserve;
+        let Reserve { socket, endpoint, worker, open, deflate, ip } = reserve;
+        let realm = socket.realm_id();
         // Chosen before this command: by now the worker may have ended, and its end may have been dealt with here already.
         let worker = match worker {
             Some(worker) if worker.is_gone() => {
                 worker.release();
-                self.ctx.inner.dispatch.assign()
+                self.ctx.inner.dispatch.assign(realm)
             }
             // There was none when it was admitted, and who has joined since knows nothing of it.
-            None => self.ctx.inner.dispatch.assign(),
+            None => self.ctx.inner.dispatch.assign(realm),
             other => other,
         };
         socket.set_worker(worker.as_ref().map_or(0, |worker| worker.id.get()));
-        self.connections.put(socket.slot(), Connection::new(Arc::clone(&socket), endpoint, worker, deflate));
+        let mut connection = Connection::new(Arc::clone(&socket), endpoint, worker, deflate);
+        connection.ip = ip;
+        self.connections.put(socket.slot(), connection);
         if let Some(open) = open {
             // The worker may be another than the one that was chosen, without a handler for this.
             self.redispatch([(Event { socket, kind: EventKind::Open(open) }, Bytes::new())]);

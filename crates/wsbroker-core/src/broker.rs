@@ -245,6 +245,19 @@ impl Inner {
         });
     }
 
+    /// Takes a socket of a realm out of all its channels, because it is held from this epoch on.
+    pub(crate) fn hold(&self, socket: &Socket, epoch: u32) {
+        let mut membership = socket.membership();
+        let channels = std::mem::take(&mut membership.channels);
+        for channel in channels.values() {
+            self.channels_of(socket, channel).leave(channel, socket.id(), socket.shard());
+        }
+        if !channels.is_empty() {
+            let channels = channels.into_keys().collect();
+            self.shard(socket.shard()).push(Command::Hold(Place::of(socket), channels, epoch));
+        }
+    }
+
     /// The set that this channel of a socket is in.
     fn channels_of<'a>(&'a self, socket: &'a Socket, channel: &Channel) -> &'a Channels {
         socket.realm().map_or(&self.channels, |realm| realm.channels(channel.kind()))

@@ -229,11 +229,17 @@ impl Cork {
     /// As [`publish`](Self::publish), to the subscribers of this instance only.
     pub fn publish_here(&mut self, channel: &[u8], staged: Staged, exclude: &[SocketId]) -> usize {
         let channel = self.broker.channels.get(channel);
-        self.publish_to(channel, staged, exclude)
+        self.publish_to(channel, staged, exclude, 0)
     }
 
-    /// The same, to a channel of any set.
-    pub(crate) fn publish_to(&mut self, channel: Option<Arc<Channel>>, staged: Staged, exclude: &[SocketId]) -> usize {
+    /// The same, to a channel of any set; with the epoch of its realm.
+    pub(crate) fn publish_to(
+        &mut self,
+        channel: Option<Arc<Channel>>,
+        staged: Staged,
+        exclude: &[SocketId],
+        epoch: u32,
+    ) -> usize {
         let Some(range) = self.range(&staged) else { return 0 };
         let full = self.broker.memory.send_is_full();
         if full {
@@ -245,8 +251,8 @@ impl Cork {
         };
         let count = channel.count();
         let compressed = self.may_compress(range).then(Box::<Compressed>::default);
-        let broadcast = (compressed.is_some() || !exclude.is_empty())
-            .then(|| Arc::new(Broadcast { exclude: exclude.into(), compressed }));
+        let broadcast = (compressed.is_some() || !exclude.is_empty() || epoch > 0)
+            .then(|| Arc::new(Broadcast { exclude: exclude.into(), compressed, epoch }));
         // Collected first: `push` needs the whole cork. A publish reaches few shards, usually one.
         for shard in 0..self.queues.len() {
             if channel.has_subscribers_in(shard) {

@@ -581,7 +581,7 @@ fn held_members_are_counted_and_published_to_through_their_owners_only() {
     owner.helper.add_member(&mut owner.cork, b"held", Audience::User(b"u"));
     owner.helper.finish_client(&mut owner.cork, b"held");
     owner.helper.hold_client(&mut owner.cork, b"held");
-    owner.helper.unsubscribe(&mut owner.cork, id, b"r");
+    assert!(!owner.helper.is_subscribed(id, b"r"));
     owner.helper.add_member(&mut owner.cork, b"held", Audience::Room(b"later"));
     owner.helper.accept(false);
     let mut other = Desk::new(&broker, &realm);
@@ -686,4 +686,59 @@ fn a_helper_that_shuts_down_waits_for_its_own_connections_and_cuts_what_stays() 
         other.pump();
         other.log.iter().any(|(_, seen)| *seen == Seen::Text(b"still here".to_vec()))
     });
+}
+
+#[test]
+fn a_client_that_becomes_held_gets_each_publish_of_another_thread_once() {
+    let broker = broker(1);
+    let realm = broker.realm();
+    let mut owner = Desk::new(&broker, &realm);
+    let (_listener, port) = listen(&broker, &realm, SocketLimits::default());
+    owner.helper.accept(true);
+    for round in 0..20 {
+        let name = format!("client {round}");
+        let (mut client, id) = owner.client(port, &name);
+        owner.helper.subscribe(&mut owner.cork, id, b"r");
+        owner.helper.add_member(&mut owner.cork, name.as_bytes(), Audience::Room(b"r"));
+        let (_, other) = broker.add_helper(&realm, Arc::<Queue>::default() as Arc<dyn Worker>);
+        let (began, begin) = std::sync::mpsc::channel();
+        let publisher = std::thread::spawn({
+            let broker = broker.clone();
+            move || {
+                let mut cork = broker.cork();
+                for number in 0..2_000 {
+                    let staged = cork.stage_slice(MessageKind::Text, number.to_string().as_bytes());
+                    assert_eq!(other.publish(&mut cork, Audience::Room(b"r"), staged, &[]), 0);
+                    if number % 7 == 0 {
+                        cork.flush();
+                    }
+                    if number == 200 {
+                        began.send(()).unwrap();
+                    }
+                }
+            }
+        });
+        begin.recv().unwrap();
+        owner.helper.hold_client(&mut owner.cork, name.as_bytes());
+        publisher.join().unwrap();
+        assert_eq!(owner.send(id, "end"), SendOutcome::Queued);
+        let mut natively = Vec::new();
+        loop {
+            match client.text() {
+                text if text == "end" => break,
+                text => natively.push(text.parse::<u32>().unwrap()),
+            }
+        }
+        let posts = publish_post(&owner.queue.take_posts());
+        let posted = posts.iter().map(|(_, frame, _)| frame.parse().unwrap());
+        let all: Vec<u32> = natively.into_iter().chain(posted).collect();
+        assert_eq!(
+            all,
+            (0..2_000).collect::<Vec<_>>(),
+            "each once, in order, first by itself and then through its owner"
+        );
+        owner.helper.remove_client(&mut owner.cork, name.as_bytes());
+        owner.helper.close(&mut owner.cork, id, CloseCode::NORMAL, "");
+        owner.cork.flush();
+    }
 }

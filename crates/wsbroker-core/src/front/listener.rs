@@ -128,12 +128,8 @@ impl Listener {
         if self.address.reload_tls(tls) { Ok(()) } else { Err(TlsError::Plain) }
     }
 
-    /// As [`close`](Self::close), but whoever is there stays.
-    pub fn stop_accepting(&self) {
-        self.broker.front.retire(&self.address, &self.service);
-    }
-
-    fn stop(&self) {
+    /// As [`close`](Self::close), but nobody waits.
+    pub fn stop(&self) {
         if self.broker.front.retire(&self.address, &self.service) {
             close_connections(&self.broker, self.service.endpoint.id);
         }

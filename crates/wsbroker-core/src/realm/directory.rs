@@ -100,6 +100,8 @@ pub(super) struct Directory {
     rooms: HashMap<Arc<[u8]>, Members>,
     users: HashMap<Arc<[u8]>, Members>,
     everybody: Members,
+    /// How many times a client has become held.
+    epoch: u32,
 }
 
 impl Directory {
@@ -180,19 +182,25 @@ impl Directory {
         Some(held)
     }
 
-    /// From now on the client is held. Returns how many memberships that concerns, and its users.
-    pub(super) fn hold(&mut self, id: &[u8], owner: WorkerId) -> Option<(usize, Vec<Group>)> {
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// From now on the client is held. Returns how many memberships that concerns, its socket, and the epoch that begins.
+    pub(super) fn hold(&mut self, id: &[u8], owner: WorkerId) -> Option<(usize, Option<Arc<Socket>>, u32)> {
         let client = self.own(id, owner)?;
         if std::mem::replace(&mut client.held, true) {
             return None;
         }
-        let (entry, groups): (_, Vec<Group>) = (Arc::clone(&client.owner), client.groups.iter().cloned().collect());
+        let (entry, socket) = (Arc::clone(&client.owner), client.socket.clone());
+        let groups: Vec<Group> = client.groups.iter().cloned().collect();
         for group in &groups {
             if let Some(members) = self.members_mut(group) {
                 members.hold(&entry);
             }
         }
-        Some((groups.len(), groups.into_iter().filter(|group| matches!(group, Group::User(_))).collect()))
+        self.epoch += 1;
+        Some((groups.len(), socket, self.epoch))
     }
 
     /// Takes a client out. Returns its socket, and how many of its memberships were held.

@@ -116,17 +116,15 @@ impl Helper {
         }
     }
 
-    /// Its memberships are held from now on, and it leaves the channels of its users. Those of rooms it leaves by [`unsubscribe`](Self::unsubscribe).
+    /// Its memberships are held from now on, and it leaves all its channels: in one step, so that what another thread publishes meanwhile reaches it once, by itself
+    /// or through its owner.
     pub fn hold_client(&self, cork: &mut Cork, client: &[u8]) {
-        let mut directory = self.realm.directory.write();
-        let Some((held, users)) = directory.hold(client, self.entry.id) else { return };
-        self.realm.held.fetch_add(held, Ordering::AcqRel);
-        let socket = directory.socket_of(client, self.entry.id);
-        drop(directory);
-        let Some(socket) = socket else { return };
         cork.flush();
-        for user in users {
-            self.broker.unsubscribe_from(self.realm.channels(Kind::User), &socket, user.name());
+        let mut directory = self.realm.directory.write();
+        let Some((held, socket, epoch)) = directory.hold(client, self.entry.id) else { return };
+        self.realm.held.fetch_add(held, Ordering::AcqRel);
+        if let Some(socket) = socket {
+            self.broker.hold(&socket, epoch);
         }
     }
 

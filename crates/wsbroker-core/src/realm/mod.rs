@@ -171,33 +171,26 @@ impl Realm {
         staged: Staged,
         exclude: &[&[u8]],
     ) -> usize {
-        let (mut sockets, mut owners): (Vec<SocketId>, Vec<Arc<WorkerEntry>>) = Default::default();
-        let any_held = self.held.load(Ordering::Acquire) > 0;
-        if any_held || !exclude.is_empty() {
-            let directory = self.directory.read();
-            sockets.extend(exclude.iter().filter_map(|id| directory.client(id)?.reachable()).map(|socket| socket.id()));
-            if any_held {
-                let others = directory.holders(audience).filter(|owner| from.is_none_or(|from| from.id != owner.id));
-                owners.extend(others.cloned());
-            }
+        // Read to the end, so that nobody becomes held between the look at who is, and that at who is in the channel.
+        let directory = self.directory.read();
+        let reachable = |id: &&[u8]| directory.client(id)?.reachable().map(|socket| socket.id());
+        let excluded: Vec<SocketId> = exclude.iter().filter_map(reachable).collect();
+        let mut owners: Vec<Arc<WorkerEntry>> = Vec::new();
+        if self.held.load(Ordering::Acquire) > 0 {
+            let others = directory.holders(audience).filter(|owner| from.is_none_or(|from| from.id != owner.id));
+            owners.extend(others.cloned());
         }
-        let mut refused = 0;
-        if !owners.is_empty() {
-            let frame: Arc<[u8]> = cork.payload(&staged).into();
-            let exclude: Arc<[Box<[u8]>]> = exclude.iter().map(|id| Box::from(*id)).collect();
-            for owner in &owners {
-                let publish = Operation::Publish {
-                    audience: audience.into(),
-                    frame: Arc::clone(&frame),
-                    exclude: Arc::clone(&exclude),
-                };
-                refused += usize::from(post::post(owner, publish).is_err());
-            }
-        }
+        let frame: Option<Arc<[u8]>> = (!owners.is_empty()).then(|| cork.payload(&staged).into());
         let (kind, name) = audience.channel();
-        let channel = self.channels(kind).get(name);
-        cork.publish_to(channel, staged, &sockets);
-        refused
+        cork.publish_to(self.channels(kind).get(name), staged, &excluded, directory.epoch());
+        drop(directory);
+        let Some(frame) = frame else { return 0 };
+        let exclude: Arc<[Box<[u8]>]> = exclude.iter().map(|id| Box::from(*id)).collect();
+        let publish = |owner: &&Arc<WorkerEntry>| {
+            let (frame, exclude) = (Arc::clone(&frame), Arc::clone(&exclude));
+            post::post(owner, Operation::Publish { audience: audience.into(), frame, exclude }).is_err()
+        };
+        owners.iter().filter(publish).count()
     }
 
     // --- who takes the input --------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ use crate::{
     event::{Event, Open},
     front::{Endpoint, Seat},
     ids::SocketId,
-    registry::{Channel, Socket},
+    registry::{Channel, ChannelId, Socket},
     sync::Mutex,
 };
 
@@ -51,6 +51,8 @@ pub(crate) struct Broadcast {
     pub(crate) exclude: Box<[SocketId]>,
     /// `None` when nobody gets it compressed.
     pub(crate) compressed: Option<Box<Compressed>>,
+    /// Of a realm: how many times a client of it had become held when this was published. Without any of this it is 0.
+    pub(crate) epoch: u32,
 }
 
 /// What is asked of a shard.
@@ -62,6 +64,8 @@ pub(crate) enum Command {
     Publish(Arc<Channel>, Range, Option<Arc<Broadcast>>),
     Subscribe(Place, Arc<Channel>),
     Unsubscribe(Place, Arc<Channel>),
+    /// Takes a socket out of channels, but not for what was published to them before that epoch, whose publishers did not know.
+    Hold(Place, Box<[ChannelId]>, u32),
     Close(Place, Box<(CloseCode, Box<str>)>),
     /// What it sends may be as large as its listener says, from now on.
     LiftPayload(Place),

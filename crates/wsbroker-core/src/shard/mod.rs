@@ -423,6 +423,7 @@ impl Shard {
             for channel in self.ctx.inner.retire(&socket) {
                 self.lists.remove(channel, socket.slot());
             }
+            self.lists.release(socket.slot());
         }
         while let Some(slot) = self.ctx.doomed.pop() {
             let Some(mut connection) = self.connections.take(slot) else { continue };
@@ -457,7 +458,8 @@ impl Shard {
                 let broadcast = broadcast.as_deref();
                 let exclude: &[SocketId] = broadcast.map_or(&[], |broadcast| &broadcast.exclude);
                 let compressed = broadcast.and_then(|broadcast| broadcast.compressed.as_deref());
-                for slot in self.lists.of(channel.id()) {
+                let held = self.lists.held_since(channel.id(), broadcast.map_or(0, |broadcast| broadcast.epoch));
+                for slot in self.lists.of(channel.id()).iter().chain(&held) {
                     let Some(connection) = self.connections.at(*slot) else { continue };
                     if !exclude.is_empty() && exclude.contains(&connection.id()) {
                         continue;
@@ -479,6 +481,15 @@ impl Shard {
             }
             // Also for a connection that has ended: its list entry may still be there.
             Command::Unsubscribe(place, channel) => self.lists.remove(channel.id(), place.slot),
+            Command::Hold(place, channels, epoch) => {
+                let takes_part = self.connections.find(place).is_some_and(|connection| connection.takes_part());
+                for channel in channels {
+                    self.lists.remove(channel, place.slot);
+                    if takes_part {
+                        self.lists.hold(channel, place.slot, epoch);
+                    }
+                }
+            }
             Command::Close(place, what) => {
                 if let Some(connection) = self.connections.find(place) {
                     connection.begin_close(&mut self.ctx, CloseCause::Application, what.0, &what.1);

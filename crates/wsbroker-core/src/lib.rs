@@ -21,6 +21,7 @@ mod memory;
 mod metrics;
 #[cfg(all(test, feature = "loom"))]
 mod models;
+mod realm;
 mod registry;
 mod shard;
 mod stats;
@@ -50,6 +51,7 @@ pub use front::Listener;
 pub use front::fuzzing;
 pub use ids::{SocketId, WorkerId};
 pub use metrics::{CloseCause, DropCause, RejectCause};
+pub use realm::{Audience, Group, Helper, Operation, Post, Realm};
 pub use registry::{Socket, Token};
 pub use shard::Compress;
 pub use stats::{Counts, ShardStats, Stats, Traffic, WorkerStats};

@@ -22,6 +22,7 @@ mod metrics;
 #[cfg(all(test, feature = "loom"))]
 mod models;
 mod registry;
+mod relay;
 mod shard;
 mod stats;
 #[cfg(not(feature = "loom"))]
@@ -51,6 +52,13 @@ pub use front::fuzzing;
 pub use ids::{SocketId, WorkerId};
 pub use metrics::{CloseCause, DropCause, RejectCause};
 pub use registry::{Socket, Token};
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub use relay::fuzzing as relay_fuzzing;
+pub use relay::{
+    Answer, Audience, Envelope, Incoming, Invalid, NotTaken, Outgoing, Part, PublishError, Relay, RelayConfig,
+    RelayError, RelayEvent, RelaySink, RelayStats, RequestError,
+};
 pub use shard::Compress;
 pub use stats::{Counts, ShardStats, Stats, Traffic, WorkerStats};
 pub use tls::{TlsConfig, TlsPem, TlsVersion};

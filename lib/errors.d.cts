@@ -34,6 +34,10 @@ export type WSBrokerErrorCode =
  | 'ERR_WSBROKER_SHUTDOWN'
 /** An async handler did not settle within `handlerTimeout`. */
  | 'ERR_WSBROKER_HANDLER_TIMEOUT'
+/** An argument or option of the server helper that cannot be. */
+ | 'ERR_WSBROKER_INVALID_ARGUMENT'
+/** `redisConnection` of the server helper or its emitter is missing, or nothing that can be one. */
+ | 'ERR_WSBROKER_INVALID_REDIS'
 /** Redis is not there, or was lost before it answered. */
  | 'ERR_WSBROKER_BUS_LOST'
 /** What was called has been closed. */
@@ -55,6 +59,10 @@ export declare class WSBrokerError extends Error {
     readonly code: WSBrokerErrorCode;
     /** The system's own code, such as `EADDRINUSE`. */
     readonly syscallCode?: string;
+    /** 500, with `ERR_WSBROKER_INVALID_REDIS`. */
+    readonly statusCode?: number;
+    /** Present, and undefined, with `ERR_WSBROKER_INVALID_REDIS`. */
+    readonly messageCode?: string | undefined;
     constructor(code: WSBrokerErrorCode, message: string, options?: ErrorOptions);
     /** By code, so that the `TypeError`s and those that the addon makes belong here as well. */
     static [Symbol.hasInstance](value: unknown): boolean;

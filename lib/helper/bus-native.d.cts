@@ -1,0 +1,8 @@
+import type { Bus, BusRole } from './bus.cjs';
+import type { IRedisConnectionOptions } from './types.cjs';
+/**
+ * The bus for a URL or options that say where Redis is. It connects nothing.
+ *
+ * @throws {TypeError | WSBrokerError} naming what is wrong with the options
+ */
+export declare function nativeBus(_call: string, _redis: string | IRedisConnectionOptions, _role: BusRole): Bus;

@@ -1,0 +1,32 @@
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.callUser = callUser;
+const report_cjs_1 = require("../report.cjs");
+/**
+ * Calls a function of the application, at once. One of `done` and `failed` is called: at once where a value was returned or thrown, later for a promise. A throw is a
+ * rejection. Neither should throw: that would be a mistake of ours, which is shown and goes no further.
+ */
+function callUser(fn, done, failed) {
+    const safely = (then) => (given) => {
+        try {
+            then(given);
+        }
+        catch (error) {
+            (0, report_cjs_1.complain)('the server helper failed', error);
+        }
+    };
+    let value;
+    try {
+        value = fn();
+        // Looking for `then` can throw, too.
+        if ((0, report_cjs_1.isThenable)(value)) {
+            void Promise.resolve(value).then(safely(done), safely(failed));
+            return;
+        }
+    }
+    catch (error) {
+        safely(failed)(error);
+        return;
+    }
+    safely(done)(value);
+}

@@ -1,0 +1,27 @@
+import type { Line } from './order.cjs';
+import type { IWebSocket, IWebSocketClient } from './types.cjs';
+/** What the helper keeps of a client and does not show. */
+export interface Hidden {
+    /** Authenticated with all that belongs to it: the end of 6.7. */
+    finished: boolean;
+    /** Frames that came before that. */
+    frames: number;
+    /** Closed for going over a limit: nothing more is read of it. */
+    cut: boolean;
+    /** The user under which it is indexed. */
+    user: string | undefined;
+    /** Messages on their way through the transformer. */
+    line: Line | undefined;
+}
+export declare class Clients<M extends Record<string, unknown>> {
+    #private;
+    /** By id; this very map is shown. */
+    readonly map: Map<string, IWebSocketClient<M>>;
+    add(id: string, socket: IWebSocket): IWebSocketClient<M>;
+    get(id: string): IWebSocketClient<M> | undefined;
+    /** Whether this very entry is the one of its id: asked behind each wait. */
+    isHere(client: IWebSocketClient<M>): boolean;
+    hidden(client: IWebSocketClient<M>): Hidden;
+    /** May it do what authenticated clients may? */
+    isFinished(client: IWebSocketClient<M>): boolean;
+}

@@ -1,0 +1,76 @@
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.SparseLine = void 0;
+exports.defaultLogger = defaultLogger;
+exports.guarded = guarded;
+exports.shown = shown;
+// The log. Lines say what happened to whom, never what was in a message, a token or a key.
+/** Warnings and errors to the console; the rest to stderr, too, where NODE_DEBUG names `wsbroker`. */
+function defaultLogger(scope) {
+    const chatty = /(^|[\s,])wsbroker($|[\s,])/i.test(process.env['NODE_DEBUG'] ?? '');
+    const line = (write) => (text, ...more) => write(`[${scope}] ${text}`, ...more);
+    const quiet = () => undefined;
+    return {
+        for: (inner) => defaultLogger(`${scope}:${inner}`),
+        debug: chatty ? line(console.error) : quiet,
+        info: chatty ? line(console.error) : quiet,
+        warn: line(console.warn),
+        error: line(console.error),
+    };
+}
+/** A logger of the application is a function of the application: what it throws, or rejects with, goes no further. */
+function guarded(logger) {
+    const line = (level) => (text, ...more) => {
+        try {
+            const given = logger[level](text, ...more);
+            if (given instanceof Promise)
+                given.catch(() => undefined);
+        }
+        catch {
+            // Nobody is there to be told.
+        }
+    };
+    return {
+        for(scope) {
+            try {
+                return guarded(logger.for(scope));
+            }
+            catch {
+                return this;
+            }
+        },
+        debug: line('debug'),
+        info: line('info'),
+        warn: line('warn'),
+        error: line('error'),
+    };
+}
+/** A line for something that can happen a thousand times a second: the first at once, then at most one a second, with how often it was. */
+class SparseLine {
+    #write;
+    #count = 0;
+    #last = -Infinity;
+    constructor(write) {
+        this.#write = write;
+    }
+    add(count = 1) {
+        this.#count += count;
+        if (Date.now() - this.#last >= 1000)
+            this.flush();
+    }
+    /** Says what has not been said yet. */
+    flush() {
+        if (this.#count === 0)
+            return;
+        const count = this.#count;
+        this.#count = 0;
+        this.#last = Date.now();
+        this.#write(count);
+    }
+}
+exports.SparseLine = SparseLine;
+/** A name from outside, for a line: quoted, and not long. */
+function shown(name) {
+    const text = typeof name === 'string' ? name : typeof name;
+    return JSON.stringify(text.length > 64 ? `${text.slice(0, 64)}…` : text);
+}

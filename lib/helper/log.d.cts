@@ -1,0 +1,15 @@
+import type { IWebSocketLogger } from './types.cjs';
+/** Warnings and errors to the console; the rest to stderr, too, where NODE_DEBUG names `wsbroker`. */
+export declare function defaultLogger(scope: string): IWebSocketLogger;
+/** A logger of the application is a function of the application: what it throws, or rejects with, goes no further. */
+export declare function guarded(logger: IWebSocketLogger): IWebSocketLogger;
+/** A line for something that can happen a thousand times a second: the first at once, then at most one a second, with how often it was. */
+export declare class SparseLine {
+    #private;
+    constructor(write: (count: number) => void);
+    add(count?: number): void;
+    /** Says what has not been said yet. */
+    flush(): void;
+}
+/** A name from outside, for a line: quoted, and not long. */
+export declare function shown(name: unknown): string;

@@ -1,0 +1,45 @@
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.SERVER_OPTIONS = void 0;
+exports.settingsOf = settingsOf;
+const protocol_cjs_1 = require("./protocol.cjs");
+// The options with their defaults. A default stands for undefined and null only; nothing is checked here.
+/** The keys of `serverOptions`, each of which the handler for Bun has, given or not. */
+exports.SERVER_OPTIONS = [
+    'perMessageDeflate', 'maxPayloadLength', 'idleTimeout', 'backpressureLimit', 'closeOnBackpressureLimit', 'sendPings', 'publishToSelf',
+];
+function settingsOf(opts) {
+    return {
+        path: opts.path ?? protocol_cjs_1.WebSocketDefaults.PATH,
+        defaultRooms: opts.defaultRooms ?? [protocol_cjs_1.WebSocketDefaults.ROOM, protocol_cjs_1.WebSocketDefaults.NOTIFICATION_ROOM],
+        serverOptions: serverOptionsOf(opts.serverOptions),
+        authTimeout: opts.authTimeout ?? protocol_cjs_1.WebSocketDefaults.AUTH_TIMEOUT,
+        heartbeatInterval: opts.heartbeatInterval ?? protocol_cjs_1.WebSocketDefaults.HEARTBEAT_INTERVAL,
+        heartbeatTimeout: opts.heartbeatTimeout ?? protocol_cjs_1.WebSocketDefaults.HEARTBEAT_TIMEOUT,
+        encryptedBatchLimit: opts.encryptedBatchLimit ?? protocol_cjs_1.WebSocketDefaults.ENCRYPTED_BATCH_LIMIT,
+        requireEncryption: opts.requireEncryption ?? false,
+        authenticateFn: opts.authenticateFn,
+        validateRoomFn: opts.validateRoomFn ?? undefined,
+        clientConnectedFn: opts.clientConnectedFn ?? undefined,
+        clientDisconnectedFn: opts.clientDisconnectedFn ?? undefined,
+        messageHandler: opts.messageHandler ?? undefined,
+        handshakeFn: opts.handshakeFn ?? undefined,
+        outboundTransformer: opts.outboundTransformer ?? undefined,
+        maxRoomsPerClient: opts.maxRoomsPerClient ?? protocol_cjs_1.LIMITS.maxRoomsPerClient,
+        maxAuthPayloadLength: opts.maxAuthPayloadLength ?? protocol_cjs_1.LIMITS.maxAuthPayloadLength,
+        maxUnauthenticatedMessages: opts.maxUnauthenticatedMessages ?? protocol_cjs_1.LIMITS.maxUnauthenticatedMessages,
+        maxPendingTransforms: opts.maxPendingTransforms ?? protocol_cjs_1.LIMITS.maxPendingTransforms,
+    };
+}
+/** Spread over the defaults, so that an explicit undefined erases one. */
+function serverOptionsOf(given) {
+    const all = {
+        maxPayloadLength: protocol_cjs_1.WebSocketDefaults.MAX_PAYLOAD_LENGTH,
+        idleTimeout: protocol_cjs_1.WebSocketDefaults.IDLE_TIMEOUT,
+        backpressureLimit: protocol_cjs_1.WebSocketDefaults.BACKPRESSURE_LIMIT,
+        sendPings: protocol_cjs_1.WebSocketDefaults.SEND_PINGS,
+        publishToSelf: protocol_cjs_1.WebSocketDefaults.PUBLISH_TO_SELF,
+        ...given,
+    };
+    return Object.fromEntries(exports.SERVER_OPTIONS.map((key) => [key, all[key]]));
+}

@@ -1,0 +1,32 @@
+import type { IBunWebSocketConfig, IWebSocketServerOptions, TWebSocketAuthenticateFn } from './types.cjs';
+/** The keys of `serverOptions`, each of which the handler for Bun has, given or not. */
+export declare const SERVER_OPTIONS: readonly ["perMessageDeflate", "maxPayloadLength", "idleTimeout", "backpressureLimit", "closeOnBackpressureLimit", "sendPings", "publishToSelf"];
+/** With all keys; undefined is left to the transport. */
+export type ServerOptions = Required<{
+    [K in keyof IBunWebSocketConfig]: IBunWebSocketConfig[K] | undefined;
+}>;
+type Given<A extends Record<string, unknown>, M extends Record<string, unknown>> = IWebSocketServerOptions<A, M>;
+export interface Settings<A extends Record<string, unknown>, M extends Record<string, unknown>> {
+    readonly path: string;
+    readonly defaultRooms: readonly string[];
+    readonly serverOptions: ServerOptions;
+    readonly authTimeout: number;
+    readonly heartbeatInterval: number;
+    readonly heartbeatTimeout: number;
+    readonly encryptedBatchLimit: number;
+    readonly requireEncryption: boolean;
+    /** It may be missing: that shows when a client authenticates. */
+    readonly authenticateFn: TWebSocketAuthenticateFn<A, M>;
+    readonly validateRoomFn: Given<A, M>['validateRoomFn'];
+    readonly clientConnectedFn: Given<A, M>['clientConnectedFn'];
+    readonly clientDisconnectedFn: Given<A, M>['clientDisconnectedFn'];
+    readonly messageHandler: Given<A, M>['messageHandler'];
+    readonly handshakeFn: Given<A, M>['handshakeFn'];
+    readonly outboundTransformer: Given<A, M>['outboundTransformer'];
+    readonly maxRoomsPerClient: number;
+    readonly maxAuthPayloadLength: number;
+    readonly maxUnauthenticatedMessages: number;
+    readonly maxPendingTransforms: number;
+}
+export declare function settingsOf<A extends Record<string, unknown>, M extends Record<string, unknown>>(opts: Given<A, M>): Settings<A, M>;
+export {};

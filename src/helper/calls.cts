@@ -1,0 +1,29 @@
+import { complain, isThenable } from '../report.cjs';
+import type { ValueOrPromise } from './types.cjs';
+
+/**
+ * Calls a function of the application, at once. One of `done` and `failed` is called: at once where a value was returned or thrown, later for a promise. A throw is a
+ * rejection. Neither should throw: that would be a mistake of ours, which is shown and goes no further.
+ */
+export function callUser<T>(fn: () => ValueOrPromise<T>, done: (value: T) => void, failed: (error: unknown) => void): void {
+  const safely = <V,>(then: (value: V) => void) => (given: V): void => {
+    try {
+      then(given);
+    } catch (error) {
+      complain('the server helper failed', error);
+    }
+  };
+  let value: ValueOrPromise<T>;
+  try {
+    value = fn();
+    // Looking for `then` can throw, too.
+    if (isThenable(value)) {
+      void Promise.resolve(value).then(safely(done), safely(failed));
+      return;
+    }
+  } catch (error) {
+    safely(failed)(error);
+    return;
+  }
+  safely<T>(done)(value);
+}

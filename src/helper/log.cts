@@ -1,0 +1,73 @@
+import type { IWebSocketLogger } from './types.cjs';
+
+// The log. Lines say what happened to whom, never what was in a message, a token or a key.
+
+/** Warnings and errors to the console; the rest to stderr, too, where NODE_DEBUG names `wsbroker`. */
+export function defaultLogger(scope: string): IWebSocketLogger {
+  const chatty = /(^|[\s,])wsbroker($|[\s,])/i.test(process.env['NODE_DEBUG'] ?? '');
+  const line = (write: (...all: unknown[]) => void) => (text: string, ...more: unknown[]): void => write(`[${scope}] ${text}`, ...more);
+  const quiet = (): void => undefined;
+  return {
+    for: (inner) => defaultLogger(`${scope}:${inner}`),
+    debug: chatty ? line(console.error) : quiet,
+    info: chatty ? line(console.error) : quiet,
+    warn: line(console.warn),
+    error: line(console.error),
+  };
+}
+
+/** A logger of the application is a function of the application: what it throws, or rejects with, goes no further. */
+export function guarded(logger: IWebSocketLogger): IWebSocketLogger {
+  const line = (level: 'debug' | 'info' | 'warn' | 'error') => (text: string, ...more: unknown[]): void => {
+    try {
+      const given: unknown = logger[level](text, ...more);
+      if (given instanceof Promise) given.catch(() => undefined);
+    } catch {
+      // Nobody is there to be told.
+    }
+  };
+  return {
+    for(scope) {
+      try {
+        return guarded(logger.for(scope));
+      } catch {
+        return this;
+      }
+    },
+    debug: line('debug'),
+    info: line('info'),
+    warn: line('warn'),
+    error: line('error'),
+  };
+}
+
+/** A line for something that can happen a thousand times a second: the first at once, then at most one a second, with how often it was. */
+export class SparseLine {
+  readonly #write: (count: number) => void;
+  #count = 0;
+  #last = -Infinity;
+
+  constructor(write: (count: number) => void) {
+    this.#write = write;
+  }
+
+  add(count = 1): void {
+    this.#count += count;
+    if (Date.now() - this.#last >= 1000) this.flush();
+  }
+
+  /** Says what has not been said yet. */
+  flush(): void {
+    if (this.#count === 0) return;
+    const count = this.#count;
+    this.#count = 0;
+    this.#last = Date.now();
+    this.#write(count);
+  }
+}
+
+/** A name from outside, for a line: quoted, and not long. */
+export function shown(name: unknown): string {
+  const text = typeof name === 'string' ? name : typeof name;
+  return JSON.stringify(text.length > 64 ? `${text.slice(0, 64)}…` : text);
+}

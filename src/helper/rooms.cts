@@ -1,0 +1,130 @@
+import { callUser } from './calls.cjs';
+import type { Clients } from './client.cjs';
+import { LIMITS, RESERVED_PREFIX } from './protocol.cjs';
+import type { Settings } from './settings.cjs';
+import type { Instance } from './transport/transport.cjs';
+import type { IWebSocketClient, IWebSocketLogger } from './types.cjs';
+
+type Bag = Record<string, unknown>;
+
+/** Which clients a room has, and what clients may say about it. */
+export class Rooms<A extends Bag, M extends Bag> {
+  readonly #rooms = new Map<string, Set<IWebSocketClient<M>>>();
+  readonly #settings: Settings<A, M>;
+  readonly #clients: Clients<M>;
+  readonly #instance: () => Instance | undefined;
+  readonly #log: IWebSocketLogger;
+
+  constructor(settings: Settings<A, M>, clients: Clients<M>, instance: () => Instance | undefined, log: IWebSocketLogger) {
+    this.#settings = settings;
+    this.#clients = clients;
+    this.#instance = instance;
+    this.#log = log;
+  }
+
+  /** Any name, in any state; twice does no harm. */
+  join(client: IWebSocketClient<M>, room: string): void {
+    const known = this.#rooms.get(room);
+    if (known === undefined) this.#rooms.set(room, new Set([client]));
+    else known.add(client);
+    if (!client.rooms.has(room)) {
+      client.rooms.add(room);
+      this.#instance()?.addMember(client.id, 'room', room);
+    }
+    if (!client.encrypted) this.#quietly('subscribe', client, room);
+  }
+
+  leave(client: IWebSocketClient<M>, room: string): void {
+    this.#drop(client, room);
+    if (client.rooms.delete(room)) this.#instance()?.removeMember(client.id, 'room', room);
+    this.#quietly('unsubscribe', client, room);
+  }
+
+  /** Of a client that has gone: its socket is left alone. */
+  forget(client: IWebSocketClient<M>): void {
+    for (const room of client.rooms) this.#drop(client, room);
+  }
+
+  of(room: string): IWebSocketClient<M>[] {
+    return [...(this.#rooms.get(room) ?? [])];
+  }
+
+  count(room: string): number {
+    return this.#rooms.get(room)?.size ?? 0;
+  }
+
+  has(client: IWebSocketClient<M>, room: string): boolean {
+    return this.#rooms.get(room)?.has(client) ?? false;
+  }
+
+  clear(): void {
+    this.#rooms.clear();
+  }
+
+  /** The `join` of a client: what it asks for, as far as the application allows it. Never answered. */
+  joinAsked(client: IWebSocketClient<M>, data: unknown): void {
+    const asked = roomsIn(data);
+    if (asked === undefined) return;
+    const { maxRoomsPerClient, validateRoomFn } = this.#settings;
+    const looked = asked.length > maxRoomsPerClient ? asked.slice(0, maxRoomsPerClient) : asked;
+    if (looked.length < asked.length) this.#log.warn(`client ${client.id} asks for ${asked.length} rooms at once; only ${looked.length} are looked at`);
+    const rooms = looked.filter((room): room is string => typeof room === 'string' && room.length > 0 && room.length <= LIMITS.maxRoomName && !room.startsWith(RESERVED_PREFIX));
+    if (rooms.length === 0) {
+      this.#log.debug(`client ${client.id} asks for no room that it could join`);
+      return;
+    }
+    if (validateRoomFn === undefined) {
+      this.#log.debug(`client ${client.id} asks for rooms, and there is no validateRoomFn`);
+      return;
+    }
+    callUser(
+      // Its own list: the application may change it.
+      () => validateRoomFn({ clientId: client.id, userId: client.userId, rooms: [...rooms] } as Parameters<typeof validateRoomFn>[0]),
+      (allowed) => this.#joinAllowed(client, new Set(rooms), allowed),
+      (error) => this.#log.error(`validateRoomFn failed for client ${client.id}`, error),
+    );
+  }
+
+  /** The `leave` of a client: only rooms that it is in. Never answered. */
+  leaveAsked(client: IWebSocketClient<M>, data: unknown): void {
+    for (const room of roomsIn(data) ?? []) {
+      if (client.rooms.has(room as string)) this.leave(client, room as string);
+    }
+  }
+
+  #joinAllowed(client: IWebSocketClient<M>, asked: ReadonlySet<string>, allowed: unknown): void {
+    if (!this.#clients.isHere(client)) return;
+    if (!Array.isArray(allowed) || allowed.length === 0) {
+      this.#log.debug(`client ${client.id} may join none of the rooms it asks for`);
+      return;
+    }
+    let refused = 0;
+    for (const room of allowed as string[]) {
+      if (!asked.has(room)) continue;
+      if (client.rooms.size >= this.#settings.maxRoomsPerClient && !client.rooms.has(room)) refused++;
+      else this.join(client, room);
+    }
+    if (refused > 0) this.#log.warn(`client ${client.id} is in ${client.rooms.size} rooms: ${refused} more were not joined`);
+  }
+
+  #drop(client: IWebSocketClient<M>, room: string): void {
+    const known = this.#rooms.get(room);
+    known?.delete(client);
+    if (known?.size === 0) this.#rooms.delete(room);
+  }
+
+  /** A socket that is closing may refuse. */
+  #quietly(what: 'subscribe' | 'unsubscribe', client: IWebSocketClient<M>, room: string): void {
+    try {
+      client.socket[what](room);
+    } catch (error) {
+      this.#log.error(`${what} failed for client ${client.id}`, error);
+    }
+  }
+}
+
+/** The list in the data of `join` and `leave`; undefined if there is none, or nothing in it. */
+function roomsIn(data: unknown): unknown[] | undefined {
+  const rooms = (data as { rooms?: unknown } | null | undefined)?.rooms;
+  return Array.isArray(rooms) && rooms.length > 0 ? rooms : undefined;
+}

@@ -1,0 +1,74 @@
+import { LIMITS, WebSocketDefaults } from './protocol.cjs';
+import type { IBunWebSocketConfig, IWebSocketServerOptions, TWebSocketAuthenticateFn } from './types.cjs';
+
+// The options with their defaults. A default stands for undefined and null only; nothing is checked here.
+
+/** The keys of `serverOptions`, each of which the handler for Bun has, given or not. */
+export const SERVER_OPTIONS = [
+  'perMessageDeflate', 'maxPayloadLength', 'idleTimeout', 'backpressureLimit', 'closeOnBackpressureLimit', 'sendPings', 'publishToSelf',
+] as const satisfies readonly (keyof IBunWebSocketConfig)[];
+
+/** With all keys; undefined is left to the transport. */
+export type ServerOptions = Required<{ [K in keyof IBunWebSocketConfig]: IBunWebSocketConfig[K] | undefined }>;
+
+type Given<A extends Record<string, unknown>, M extends Record<string, unknown>> = IWebSocketServerOptions<A, M>;
+
+export interface Settings<A extends Record<string, unknown>, M extends Record<string, unknown>> {
+  readonly path: string;
+  readonly defaultRooms: readonly string[];
+  readonly serverOptions: ServerOptions;
+  readonly authTimeout: number;
+  readonly heartbeatInterval: number;
+  readonly heartbeatTimeout: number;
+  readonly encryptedBatchLimit: number;
+  readonly requireEncryption: boolean;
+  /** It may be missing: that shows when a client authenticates. */
+  readonly authenticateFn: TWebSocketAuthenticateFn<A, M>;
+  readonly validateRoomFn: Given<A, M>['validateRoomFn'];
+  readonly clientConnectedFn: Given<A, M>['clientConnectedFn'];
+  readonly clientDisconnectedFn: Given<A, M>['clientDisconnectedFn'];
+  readonly messageHandler: Given<A, M>['messageHandler'];
+  readonly handshakeFn: Given<A, M>['handshakeFn'];
+  readonly outboundTransformer: Given<A, M>['outboundTransformer'];
+  readonly maxRoomsPerClient: number;
+  readonly maxAuthPayloadLength: number;
+  readonly maxUnauthenticatedMessages: number;
+  readonly maxPendingTransforms: number;
+}
+
+export function settingsOf<A extends Record<string, unknown>, M extends Record<string, unknown>>(opts: Given<A, M>): Settings<A, M> {
+  return {
+    path: opts.path ?? WebSocketDefaults.PATH,
+    defaultRooms: opts.defaultRooms ?? [WebSocketDefaults.ROOM, WebSocketDefaults.NOTIFICATION_ROOM],
+    serverOptions: serverOptionsOf(opts.serverOptions),
+    authTimeout: opts.authTimeout ?? WebSocketDefaults.AUTH_TIMEOUT,
+    heartbeatInterval: opts.heartbeatInterval ?? WebSocketDefaults.HEARTBEAT_INTERVAL,
+    heartbeatTimeout: opts.heartbeatTimeout ?? WebSocketDefaults.HEARTBEAT_TIMEOUT,
+    encryptedBatchLimit: opts.encryptedBatchLimit ?? WebSocketDefaults.ENCRYPTED_BATCH_LIMIT,
+    requireEncryption: opts.requireEncryption ?? false,
+    authenticateFn: opts.authenticateFn,
+    validateRoomFn: opts.validateRoomFn ?? undefined,
+    clientConnectedFn: opts.clientConnectedFn ?? undefined,
+    clientDisconnectedFn: opts.clientDisconnectedFn ?? undefined,
+    messageHandler: opts.messageHandler ?? undefined,
+    handshakeFn: opts.handshakeFn ?? undefined,
+    outboundTransformer: opts.outboundTransformer ?? undefined,
+    maxRoomsPerClient: opts.maxRoomsPerClient ?? LIMITS.maxRoomsPerClient,
+    maxAuthPayloadLength: opts.maxAuthPayloadLength ?? LIMITS.maxAuthPayloadLength,
+    maxUnauthenticatedMessages: opts.maxUnauthenticatedMessages ?? LIMITS.maxUnauthenticatedMessages,
+    maxPendingTransforms: opts.maxPendingTransforms ?? LIMITS.maxPendingTransforms,
+  };
+}
+
+/** Spread over the defaults, so that an explicit undefined erases one. */
+function serverOptionsOf(given: IBunWebSocketConfig | undefined): ServerOptions {
+  const all: IBunWebSocketConfig = {
+    maxPayloadLength: WebSocketDefaults.MAX_PAYLOAD_LENGTH,
+    idleTimeout: WebSocketDefaults.IDLE_TIMEOUT,
+    backpressureLimit: WebSocketDefaults.BACKPRESSURE_LIMIT,
+    sendPings: WebSocketDefaults.SEND_PINGS,
+    publishToSelf: WebSocketDefaults.PUBLISH_TO_SELF,
+    ...given,
+  };
+  return Object.fromEntries(SERVER_OPTIONS.map((key) => [key, all[key]])) as unknown as ServerOptions;
+}

@@ -57,7 +57,7 @@ pub use registry::{Socket, Token};
 pub use relay::fuzzing as relay_fuzzing;
 pub use relay::{
     Answer, Audience, Envelope, Incoming, Invalid, NotTaken, Outgoing, Part, PublishError, Relay, RelayConfig,
-    RelayError, RelayEvent, RelaySink, RelayStats, RequestError,
+    RelayError, RelayEvent, RelaySink, RelayStats, RequestError, WeakRelay,
 };
 pub use shard::Compress;
 pub use stats::{Counts, ShardStats, Stats, Traffic, WorkerStats};

@@ -45,7 +45,7 @@ impl Audience {
 pub struct Incoming<'a> {
     /// Whom it is for.
     pub audience: Audience,
-    /// The id or the room, never empty; empty for a broadcast. Half a surrogate pair has become U+FFFD in it, as in every string that comes from JavaScript.
+    /// The id or the room; empty for a broadcast. Half a surrogate pair has become U+FFFD in it, as in every string that comes from JavaScript.
     pub target: Cow<'a, str>,
     /// `event` as JSON text, as `JSON.stringify` writes it.
     pub event: Cow<'a, str>,
@@ -91,15 +91,13 @@ impl<'a> Envelope<'a> {
         }
         let audience = string(fields.audience).and_then(|name| Audience::named(&json::parse(name)));
         let Some(audience) = audience else { return Self::Ignored };
-        let target = match (audience, string(fields.target)) {
-            (Audience::Broadcast, _) => "".into(),
-            // Neither a room nor an id is anything but a string: nobody is found by another value.
-            (_, None) => return Self::Ignored,
-            (_, Some(target)) => json::parse(target),
+        let target = match audience {
+            Audience::Broadcast => "".into(),
+            _ => match fields.target.and_then(json::truthy_text) {
+                Some(target) => target,
+                None => return Self::Ignored,
+            },
         };
-        if target.is_empty() && audience != Audience::Broadcast {
-            return Self::Ignored;
-        }
         let exclude = match (audience, fields.exclude) {
             (Audience::Room | Audience::Broadcast, Some(list)) => strings(list),
             _ => Vec::new(),
@@ -312,11 +310,13 @@ mod tests {
             r#"{"serverId":"x","event":"e","type":"room"}"#,
             r#"{"serverId":"x","event":"e","type":"user","target":""}"#,
             r#"{"serverId":"x","event":"e","type":"client","target":0}"#,
-            r#"{"serverId":"x","event":"e","type":"client","target":7}"#,
+            r#"{"serverId":"x","event":"e","type":"client","target":false}"#,
+            r#"{"serverId":"x","event":"e","type":"client","target":null}"#,
         ] {
             assert_eq!(kind(text), "ignored", "{text}");
         }
         assert_eq!(kind(r#"{"serverId":"\u006fwn","event":"e"}"#), "own");
+        assert_eq!(message(r#"{"serverId":"x","event":"e","type":"user","target":7}"#).target, "7");
         assert_eq!(kind(r#"{"serverId":"own","serverId":"x","event":"e","type":"broadcast"}"#), "message");
     }
 
@@ -347,9 +347,7 @@ mod tests {
     fn nesting_may_be_of_any_depth() {
         let depth = 100_000;
         let data = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        let text = format!(
-            r#"{{"serverId":"x","type":"broadcast","event":"e","data":{data},"exclude":{data},"target":{data}}}"#
-        );
+        let text = format!(r#"{{"serverId":"x","type":"broadcast","event":"e","data":{data},"exclude":{data}}}"#);
         assert_eq!(message(&text).data.unwrap().len(), 2 * depth);
     }
 

@@ -5,10 +5,50 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 /// The string that a literal of valid JSON, quotes included, stands for. Half a surrogate pair becomes U+FFFD, as wherever a string crosses to UTF-8.
 pub(super) fn parse(literal: &str) -> Cow<'_, str> {
     let inner = inner(literal);
     if inner.contains('\\') { String::from_utf16_lossy(&units(inner)).into() } else { inner.into() }
+}
+
+/// What JavaScript's `String` makes of a value, given as valid JSON; `None` if the value is falsy. Arrays and objects that Rust cannot hold count as falsy.
+pub(super) fn truthy_text(value: &str) -> Option<Cow<'_, str>> {
+    match value.as_bytes().first()? {
+        b'"' => Some(parse(value)).filter(|text| !text.is_empty()),
+        b't' => Some("true".into()),
+        b'[' | b'{' => serde_json::from_str(value).ok().map(|value: Value| text_of(&value).into()),
+        b'-' | b'0'..=b'9' => {
+            value.parse().ok().filter(|number| *number != 0.0).map(|number| number_text(number).into())
+        }
+        _ => None,
+    }
+}
+
+fn text_of(value: &Value) -> String {
+    match value {
+        Value::Null => "null".into(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(number) => number_text(number.as_f64().unwrap_or(f64::NAN)),
+        Value::String(text) => text.clone(),
+        Value::Array(members) => {
+            let texts = members.iter().map(|member| if member.is_null() { String::new() } else { text_of(member) });
+            texts.collect::<Vec<_>>().join(",")
+        }
+        Value::Object(_) => "[object Object]".into(),
+    }
+}
+
+/// Both write the shortest digits that mean the number, and differ in where an exponent begins.
+fn number_text(number: f64) -> String {
+    match number.abs() {
+        f64::INFINITY => if number > 0.0 { "Infinity" } else { "-Infinity" }.into(),
+        0.0 => "0".into(),
+        1e-6..1e21 => number.to_string(),
+        1e21.. => format!("{number:e}").replace('e', "e+"),
+        _ => format!("{number:e}"),
+    }
 }
 
 /// The literal as `JSON.stringify` writes its string: escaped is only what has to be.
@@ -129,6 +169,34 @@ mod tests {
     #[test]
     fn half_a_pair_reads_as_the_replacement_character() {
         assert_eq!(parse(r#""a\ud800b\udc00\ud83d\ude00""#), "a\u{fffd}b\u{fffd}😀");
+    }
+
+    #[test]
+    fn values_become_text_as_in_javascript() {
+        let cases = [
+            ("7", "7"),
+            ("-7.50", "-7.5"),
+            ("1e20", "100000000000000000000"),
+            ("1e21", "1e+21"),
+            ("-1.5e300", "-1.5e+300"),
+            ("1e-6", "0.000001"),
+            ("1.5e-7", "1.5e-7"),
+            ("1e999", "Infinity"),
+            ("-1e999", "-Infinity"),
+            ("0.1", "0.1"),
+            ("123456789012345678", "123456789012345680"),
+            ("true", "true"),
+            ("{}", "[object Object]"),
+            ("[]", ""),
+            (r#"[1,[2,null],"a",{},true,-0]"#, "1,2,,a,[object Object],true,0"),
+            (r#""a""#, "a"),
+        ];
+        for (value, text) in cases {
+            assert_eq!(truthy_text(value).as_deref(), Some(text), "{value}");
+        }
+        for value in ["0", "-0", "0e5", "1e-999", "null", "false", r#""""#] {
+            assert_eq!(truthy_text(value), None, "{value}");
+        }
     }
 
     proptest! {

@@ -7,7 +7,7 @@
 use std::{
     fmt, io,
     sync::{
-        Arc, OnceLock,
+        Arc, OnceLock, Weak,
         atomic::{AtomicU64, Ordering},
     },
     time::Duration,
@@ -196,6 +196,18 @@ pub enum RequestError {
 #[derive(Clone, Debug)]
 pub struct Relay(Arc<Ending>);
 
+/// A relay that somebody else keeps.
+#[derive(Clone, Debug)]
+pub struct WeakRelay(Weak<Ending>);
+
+impl WeakRelay {
+    /// The relay, if it is still there.
+    #[must_use]
+    pub fn upgrade(&self) -> Option<Relay> {
+        self.0.upgrade().map(Relay)
+    }
+}
+
 /// Ends the thread with the last handle.
 struct Ending(Arc<Shared>);
 
@@ -319,6 +331,12 @@ impl Relay {
         async move {
             let _ = stage.wait_for(|stage| matches!(stage, Stage::Failed(_) | Stage::Ended)).await;
         }
+    }
+
+    /// A handle that does not keep it.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakRelay {
+        WeakRelay(Arc::downgrade(&self.0))
     }
 
     /// Its thread's runtime, for whoever awaits its futures without one.

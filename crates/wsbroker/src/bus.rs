@@ -112,6 +112,12 @@ type Told = ThreadsafeFunction<NativeBusEvent, (), NativeBusEvent, Status, false
 
 fn config(call: &str, options: NativeCluster) -> std::result::Result<ClusterConfig, Failure> {
     let NativeCluster { redis, prefix, instance_id, max_outgoing } = options;
+    let redis = redis_config(call, redis)?;
+    Ok(ClusterConfig { prefix, instance_id, max_outgoing: max_outgoing as usize, ..ClusterConfig::new(redis) })
+}
+
+/// Which Redis that is.
+pub(crate) fn redis_config(call: &str, redis: NativeRedis) -> std::result::Result<RedisConfig, Failure> {
     let mut config = match &redis.url {
         Some(url) => RedisConfig::from_url(url).map_err(|_| Failure::unreadable_url(call))?,
         None => {
@@ -149,7 +155,7 @@ fn config(call: &str, options: NativeCluster) -> std::result::Result<ClusterConf
             server_name: tls.servername,
         });
     }
-    Ok(ClusterConfig { prefix, instance_id, max_outgoing: max_outgoing as usize, ..ClusterConfig::new(config) })
+    Ok(config)
 }
 
 fn event(event: BusEvent) -> NativeBusEvent {

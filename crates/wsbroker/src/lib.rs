@@ -7,6 +7,7 @@
 //! * `worker`: the thread as the broker sees it, with its `mailbox`. `desk`: the other end, on the thread: hands events over, up to 32 per call (`call`), from
 //!   its `inbox`, and keeps each in a slot (`slots`) until its handler has settled.
 //! * `cork`: what JavaScript sends, held together until the end of the batch.
+//! * `bus`: other instances. `relay`: Redis for the server helper.
 //! * `tls`: certificates and keys. `stats`: what is counted. `memory`: how much there is, for defaults.
 //! * `raw`: the only unsafe code.
 //!
@@ -28,6 +29,7 @@ mod inbox;
 mod mailbox;
 mod memory;
 mod raw;
+mod relay;
 mod slots;
 mod stats;
 mod tls;

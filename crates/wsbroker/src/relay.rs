@@ -391,18 +391,24 @@ impl NativeRelay {
     #[napi(ts_return_type = "Promise<void>")]
     pub fn request<'env>(&self, env: &'env Env, channel: String, text: String) -> Result<Object<'env>> {
         let Some(relay) = &self.relay else { return settled::<()>(env, Err(Failure::shut_down("publish"))) };
-        let (promise, mut pending) = deferred(env, || Err(Failure::shut_down("publish")))?;
-        let answer = Box::new(move |outcome: std::result::Result<(), PublishError>| {
-            pending.settle(outcome.map_err(|error| match error {
-                PublishError::Refused(_) => Failure::redis("publish", &error),
-                _ => Failure::bus_lost("publish", &error),
-            }));
-        });
+        let (promise, pending) = deferred(env, || Err(Failure::shut_down("publish")))?;
+        // For the answer, and for here if there will be none.
+        let pending = Arc::new(Mutex::new(pending));
+        let answer = {
+            let pending = Arc::clone(&pending);
+            Box::new(move |outcome: std::result::Result<(), PublishError>| {
+                pending.lock().settle(outcome.map_err(|error| match error {
+                    PublishError::Refused(_) => Failure::redis("publish", &error),
+                    _ => Failure::bus_lost("publish", &error),
+                }));
+            })
+        };
         match relay.publish(channel.into(), text.into(), Some(answer)) {
-            Ok(()) => Ok(promise),
-            Err(NotTaken::Stopped) => settled::<()>(env, Err(Failure::shut_down("publish"))),
-            Err(error) => settled::<()>(env, Err(Failure::bus_lost("publish", &error))),
+            Ok(()) => {}
+            Err(NotTaken::Stopped) => pending.lock().settle(Err(Failure::shut_down("publish"))),
+            Err(error) => pending.lock().settle(Err(Failure::bus_lost("publish", &error))),
         }
+        Ok(promise)
     }
 
     /// Leaves; the last one publishes what waits, for at most `limit` milliseconds, and ends the connections. Resolves when that is done.

@@ -55,7 +55,7 @@ export async function startRedis(t, { cluster = false, tls, args = [] } = {}) {
   }
   let child;
   const run = async () => {
-    child = spawn('redis-server', ['--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...more, ...(cluster ? ['--cluster-enabled', 'yes', '--cluster-port', await freePort()] : [])], { cwd: folder, stdio: 'ignore' });
+    child = spawn('redis-server', ['--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...more, ...(cluster ? ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1', '--cluster-port', await freePort()] : [])], { cwd: folder, stdio: 'ignore' });
     await until(() => listens(port), 'redis-server listens');
     if (cluster) await alone(port);
   };

@@ -56,7 +56,7 @@ pub use registry::{Socket, Token};
 #[doc(hidden)]
 pub use relay::fuzzing as relay_fuzzing;
 pub use relay::{
-    Answer, Audience, Envelope, Incoming, Invalid, NotTaken, Outgoing, Part, PublishError, Relay, RelayConfig,
+    Answer, Envelope, Incoming, Invalid, MessageType, NotTaken, Outgoing, Part, PublishError, Relay, RelayConfig,
     RelayError, RelayEvent, RelaySink, RelayStats, RequestError, WeakRelay,
 };
 pub use shard::Compress;

@@ -12,7 +12,7 @@ use super::json;
 
 /// Whom a message is for.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Audience {
+pub enum MessageType {
     /// One client, by its id.
     Client,
     /// All clients of a user, by the user's id.
@@ -23,7 +23,7 @@ pub enum Audience {
     Broadcast,
 }
 
-impl Audience {
+impl MessageType {
     /// As envelopes name it.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -36,7 +36,7 @@ impl Audience {
     }
 
     fn named(name: &str) -> Option<Self> {
-        [Self::Client, Self::User, Self::Room, Self::Broadcast].into_iter().find(|audience| audience.name() == name)
+        [Self::Client, Self::User, Self::Room, Self::Broadcast].into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -44,7 +44,7 @@ impl Audience {
 #[derive(Clone, Debug)]
 pub struct Incoming<'a> {
     /// Whom it is for.
-    pub audience: Audience,
+    pub kind: MessageType,
     /// The id or the room; empty for a broadcast. Half a surrogate pair has become U+FFFD in it, as in every string that comes from JavaScript.
     pub target: Cow<'a, str>,
     /// `event` as JSON text, as `JSON.stringify` writes it.
@@ -89,20 +89,20 @@ impl<'a> Envelope<'a> {
         if own.is_some_and(|own| json::parse(server) == own) {
             return Self::Own;
         }
-        let audience = string(fields.audience).and_then(|name| Audience::named(&json::parse(name)));
-        let Some(audience) = audience else { return Self::Ignored };
-        let target = match audience {
-            Audience::Broadcast => "".into(),
+        let kind = string(fields.kind).and_then(|name| MessageType::named(&json::parse(name)));
+        let Some(kind) = kind else { return Self::Ignored };
+        let target = match kind {
+            MessageType::Broadcast => "".into(),
             _ => match fields.target.and_then(json::truthy_text) {
                 Some(target) => target,
                 None => return Self::Ignored,
             },
         };
-        let exclude = match (audience, fields.exclude) {
-            (Audience::Room | Audience::Broadcast, Some(list)) => strings(list),
+        let exclude = match (kind, fields.exclude) {
+            (MessageType::Room | MessageType::Broadcast, Some(list)) => strings(list),
             _ => Vec::new(),
         };
-        Self::Message(Incoming { audience, target, event: json::canonical(event), data: fields.data, exclude, text })
+        Self::Message(Incoming { kind, target, event: json::canonical(event), data: fields.data, exclude, text })
     }
 }
 
@@ -112,7 +112,7 @@ pub struct Outgoing<'a> {
     /// The id of this instance, or `emitter`.
     pub server_id: &'a str,
     /// Whom it is for.
-    pub audience: Audience,
+    pub kind: MessageType,
     /// The id or the room; none for a broadcast.
     pub target: Option<&'a str>,
     /// The event's name.
@@ -128,11 +128,11 @@ impl Outgoing<'_> {
     #[must_use]
     pub fn channel(&self) -> String {
         let target = self.target.unwrap_or_default();
-        match self.audience {
-            Audience::Client => format!("ws:client:{target}"),
-            Audience::User => format!("ws:user:{target}"),
-            Audience::Room => format!("ws:room:{target}"),
-            Audience::Broadcast => "ws:broadcast".into(),
+        match self.kind {
+            MessageType::Client => format!("ws:client:{target}"),
+            MessageType::User => format!("ws:user:{target}"),
+            MessageType::Room => format!("ws:room:{target}"),
+            MessageType::Broadcast => "ws:broadcast".into(),
         }
     }
 
@@ -145,7 +145,7 @@ impl Outgoing<'_> {
         text.push_str("{\"serverId\":");
         json::write(&mut text, self.server_id);
         text.push_str(",\"type\":\"");
-        text.push_str(self.audience.name());
+        text.push_str(self.kind.name());
         text.push('"');
         if let Some(target) = self.target {
             text.push_str(",\"target\":");
@@ -187,7 +187,7 @@ fn frame(event: &str, data: Option<&str>) -> String {
 #[derive(Default)]
 struct Fields<'a> {
     server_id: Option<&'a str>,
-    audience: Option<&'a str>,
+    kind: Option<&'a str>,
     target: Option<&'a str>,
     event: Option<&'a str>,
     data: Option<&'a str>,
@@ -218,7 +218,7 @@ impl<'a> Visitor<'a> for FieldsVisitor {
         while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
             let field = match &*json::parse(key.get()) {
                 "serverId" => &mut fields.server_id,
-                "type" => &mut fields.audience,
+                "type" => &mut fields.kind,
                 "target" => &mut fields.target,
                 "event" => &mut fields.event,
                 "data" => &mut fields.data,
@@ -325,7 +325,7 @@ mod tests {
         let text =
             r#"{"serverId":"x","event":"a","type":"client","target":"1","\u0065vent":"b","target":"2","type":"room"}"#;
         let message = message(text);
-        assert_eq!((message.audience, &*message.target, &*message.event), (Audience::Room, "2", "\"b\""));
+        assert_eq!((message.kind, &*message.target, &*message.event), (MessageType::Room, "2", "\"b\""));
     }
 
     #[test]
@@ -355,7 +355,7 @@ mod tests {
     fn an_envelope_is_written_as_javascript_writes_it() {
         let outgoing = Outgoing {
             server_id: "s\"",
-            audience: Audience::Room,
+            kind: MessageType::Room,
             target: Some("é\n"),
             event: "e",
             data: Some("{ }"),
@@ -364,8 +364,7 @@ mod tests {
         let expected = r#"{"serverId":"s\"","type":"room","target":"é\n","event":"e","data":{ },"exclude":["a","b"]}"#;
         assert_eq!(outgoing.text(), expected);
         assert_eq!(outgoing.channel(), "ws:room:é\n");
-        let least =
-            Outgoing { audience: Audience::Broadcast, target: None, data: None, exclude: Some(&[]), ..outgoing };
+        let least = Outgoing { kind: MessageType::Broadcast, target: None, data: None, exclude: Some(&[]), ..outgoing };
         assert_eq!(least.text(), r#"{"serverId":"s\"","type":"broadcast","event":"e","exclude":[]}"#);
         assert_eq!(least.channel(), "ws:broadcast");
     }

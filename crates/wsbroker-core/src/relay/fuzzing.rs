@@ -4,10 +4,10 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
-use super::{Audience, Envelope, Outgoing};
+use super::{Envelope, MessageType, Outgoing};
 
 /// What is delivered, with every value taken apart.
-type Delivered = (Audience, String, Value, Option<Value>, Vec<String>);
+type Delivered = (MessageType, String, Value, Option<Value>, Vec<String>);
 
 #[derive(Debug, PartialEq)]
 enum Outcome {
@@ -41,14 +41,14 @@ pub fn envelope(input: &[u8]) {
 fn check_again(read: &Envelope<'_>) {
     let Envelope::Message(message) = read else { return };
     // Of an empty array, which is truthy.
-    if message.target.is_empty() && message.audience != Audience::Broadcast {
+    if message.target.is_empty() && message.kind != MessageType::Broadcast {
         return;
     }
     let exclude: Vec<&str> = message.exclude.iter().map(|name| &**name).collect();
     let event = super::json::parse(&message.event);
     let outgoing = Outgoing {
         server_id: "other",
-        audience: message.audience,
+        kind: message.kind,
         target: Some(&*message.target).filter(|target| !target.is_empty()),
         event: &event,
         data: message.data,
@@ -56,7 +56,7 @@ fn check_again(read: &Envelope<'_>) {
     };
     let text = outgoing.text();
     let Envelope::Message(again) = Envelope::read(&text, Some("own")) else { panic!("{text}") };
-    assert_eq!((again.audience, again.target, again.data), (message.audience, message.target.clone(), message.data));
+    assert_eq!((again.kind, again.target, again.data), (message.kind, message.target.clone(), message.data));
     assert_eq!(again.exclude, message.exclude);
     assert!(matches!(Envelope::read(&text, Some("other")), Envelope::Own));
 }
@@ -67,7 +67,7 @@ fn taken_apart(read: &Envelope<'_>) -> Outcome {
             let value = |text: &str| serde_json::from_str(text).expect("a value");
             let exclude = message.exclude.iter().cloned().map(Cow::into_owned).collect();
             let target = message.target.clone().into_owned();
-            Outcome::Message((message.audience, target, value(&message.event), message.data.map(value), exclude))
+            Outcome::Message((message.kind, target, value(&message.event), message.data.map(value), exclude))
         }
         Envelope::Own => Outcome::Own,
         Envelope::Ignored => Outcome::Ignored,
@@ -89,23 +89,23 @@ fn plainly(value: &Value) -> Outcome {
     }
     let target = object.get("target").map(Value::to_string);
     let target = target.as_deref().and_then(super::json::truthy_text);
-    let audience = match object.get("type").and_then(Value::as_str) {
-        Some("client") => Audience::Client,
-        Some("user") => Audience::User,
-        Some("room") => Audience::Room,
-        Some("broadcast") => Audience::Broadcast,
+    let kind = match object.get("type").and_then(Value::as_str) {
+        Some("client") => MessageType::Client,
+        Some("user") => MessageType::User,
+        Some("room") => MessageType::Room,
+        Some("broadcast") => MessageType::Broadcast,
         _ => return Outcome::Ignored,
     };
-    let (target, excludes) = match (audience, target) {
-        (Audience::Broadcast, _) => ("".into(), true),
+    let (target, excludes) = match (kind, target) {
+        (MessageType::Broadcast, _) => ("".into(), true),
         (_, None) => return Outcome::Ignored,
-        (Audience::Room, Some(target)) => (target, true),
-        (Audience::Client | Audience::User, Some(target)) => (target, false),
+        (MessageType::Room, Some(target)) => (target, true),
+        (MessageType::Client | MessageType::User, Some(target)) => (target, false),
     };
     let empty = json!([]);
     let list = object.get("exclude").filter(|_| excludes).unwrap_or(&empty).as_array().cloned().unwrap_or_default();
     let exclude = list.iter().filter_map(Value::as_str).map(Into::into).collect();
-    Outcome::Message((audience, target.into(), event.clone(), object.get("data").cloned(), exclude))
+    Outcome::Message((kind, target.into(), event.clone(), object.get("data").cloned(), exclude))
 }
 
 #[cfg(test)]

@@ -30,7 +30,7 @@ mod session;
 
 use self::{connect::Servers, queue::Queue};
 pub use self::{
-    envelope::{Audience, Envelope, Incoming, Outgoing},
+    envelope::{Envelope, Incoming, MessageType, Outgoing},
     queue::{Answer, NotTaken, PublishError},
 };
 use crate::config::RedisConfig;
@@ -165,13 +165,13 @@ pub enum RequestError {
 ///
 /// ```no_run
 /// use std::sync::Arc;
-/// use wsbroker_core::{Audience, Incoming, Outgoing, RedisConfig, Relay, RelayConfig, RelayEvent, RelaySink};
+/// use wsbroker_core::{MessageType, Incoming, Outgoing, RedisConfig, Relay, RelayConfig, RelayEvent, RelaySink};
 ///
 /// struct Printer;
 ///
 /// impl RelaySink for Printer {
 ///     fn deliver(&self, message: Incoming<'_>) {
-///         eprintln!("{:?} {}: {}", message.audience, message.target, message.frame());
+///         eprintln!("{:?} {}: {}", message.kind, message.target, message.frame());
 ///     }
 ///     fn happened(&self, event: RelayEvent) {
 ///         eprintln!("{event:?}");
@@ -183,7 +183,7 @@ pub enum RequestError {
 /// relay.connected().await?;
 /// let hello = Outgoing {
 ///     server_id: "emitter",
-///     audience: Audience::Room,
+///     kind: MessageType::Room,
 ///     target: Some("news"),
 ///     event: "hello",
 ///     data: Some("[1,2]"),

@@ -7,7 +7,7 @@ use std::{
 
 use parking_lot::Mutex;
 use wsbroker_core::{
-    Audience, Incoming, NotTaken, Outgoing, Part, PublishError, RedisConfig, RedisServers, RedisTls, Relay,
+    Incoming, MessageType, NotTaken, Outgoing, Part, PublishError, RedisConfig, RedisServers, RedisTls, Relay,
     RelayConfig, RelayError, RelayEvent, RelaySink, RequestError,
 };
 
@@ -19,7 +19,7 @@ use super::{
 /// What a sink was told.
 #[derive(Default)]
 struct Heard {
-    messages: Mutex<Vec<(Audience, String, String, Vec<String>)>>,
+    messages: Mutex<Vec<(MessageType, String, String, Vec<String>)>>,
     events: Mutex<Vec<RelayEvent>>,
     flushed: Mutex<usize>,
 }
@@ -27,7 +27,7 @@ struct Heard {
 impl RelaySink for Heard {
     fn deliver(&self, message: Incoming<'_>) {
         let exclude = message.exclude.iter().map(ToString::to_string).collect();
-        self.messages.lock().push((message.audience, message.target.to_string(), message.frame(), exclude));
+        self.messages.lock().push((message.kind, message.target.to_string(), message.frame(), exclude));
     }
 
     fn flush(&self) {
@@ -70,17 +70,17 @@ impl Instance {
         wait(future)
     }
 
-    fn message<'a>(&'a self, audience: Audience, target: Option<&'a str>, data: &'a str) -> Outgoing<'a> {
-        Outgoing { server_id: &self.id, audience, target, event: "e", data: Some(data), exclude: None }
+    fn message<'a>(&'a self, kind: MessageType, target: Option<&'a str>, data: &'a str) -> Outgoing<'a> {
+        Outgoing { server_id: &self.id, kind, target, event: "e", data: Some(data), exclude: None }
     }
 
     fn say(&self, room: &str, data: &str) -> Result<(), NotTaken> {
-        let message = self.message(Audience::Room, Some(room), data);
+        let message = self.message(MessageType::Room, Some(room), data);
         self.relay.publish(message.channel().into(), message.text().into(), None)
     }
 
     fn ask(&self, room: &str, data: &str) -> Result<(), RequestError> {
-        let message = self.message(Audience::Room, Some(room), data);
+        let message = self.message(MessageType::Room, Some(room), data);
         self.wait(self.relay.request(message.channel().into(), message.text().into()))
     }
 
@@ -126,23 +126,23 @@ fn all_four_kinds_arrive_elsewhere_once_and_in_order_and_own_ones_do_not_come_ba
     let (one, other) = (Instance::on(&redis, "one"), Instance::on(&redis, "other"));
     let data = r#"{ "a":[1.0 , "\u00e9"]}"#;
     let messages = [
-        one.message(Audience::Client, Some("c"), data),
-        one.message(Audience::User, Some("u"), data),
-        Outgoing { exclude: Some(&["x", "y"]), ..one.message(Audience::Room, Some("r:é*"), data) },
-        one.message(Audience::Broadcast, None, data),
+        one.message(MessageType::Client, Some("c"), data),
+        one.message(MessageType::User, Some("u"), data),
+        Outgoing { exclude: Some(&["x", "y"]), ..one.message(MessageType::Room, Some("r:é*"), data) },
+        one.message(MessageType::Broadcast, None, data),
     ];
     for message in messages {
         wait(one.relay.request(message.channel().into(), message.text().into())).unwrap();
     }
     let frame = format!(r#"{{"event":"e","data":{data}}}"#);
-    let of = |audience, target: &str, exclude: &[&str]| {
-        (audience, target.to_owned(), frame.clone(), exclude.iter().map(ToString::to_string).collect())
+    let of = |kind, target: &str, exclude: &[&str]| {
+        (kind, target.to_owned(), frame.clone(), exclude.iter().map(ToString::to_string).collect())
     };
     let expected = [
-        of(Audience::Client, "c", &[]),
-        of(Audience::User, "u", &[]),
-        of(Audience::Room, "r:é*", &["x", "y"]),
-        of(Audience::Broadcast, "", &[]),
+        of(MessageType::Client, "c", &[]),
+        of(MessageType::User, "u", &[]),
+        of(MessageType::Room, "r:é*", &["x", "y"]),
+        of(MessageType::Broadcast, "", &[]),
     ];
     until("they are there", || other.heard.messages.lock().len() == 4);
     assert_eq!(*other.heard.messages.lock(), expected);
@@ -209,7 +209,7 @@ fn who_may_not_subscribe_does_not_connect() {
     let emitter = Instance::with(RelayConfig { listens: false, ..RelayConfig::new(limited) });
     emitter.wait(emitter.relay.connected()).unwrap();
     emitter.ask("r", "1").unwrap();
-    let message = emitter.message(Audience::User, Some("u"), "1");
+    let message = emitter.message(MessageType::User, Some("u"), "1");
     let refused = wait(emitter.relay.request(message.channel().into(), message.text().into())).unwrap_err();
     assert!(
         matches!(&refused, RequestError::Failed(PublishError::Refused(why)) if why.contains("ermission")),
@@ -257,7 +257,7 @@ fn a_redis_that_hangs_is_noticed_within_five_seconds_and_what_is_under_way_is_bo
     let answers = Arc::new(Mutex::new(Vec::new()));
     let mut taken = 0;
     let full = (0..200).filter(|_| {
-        let message = one.message(Audience::Room, Some("r"), &data);
+        let message = one.message(MessageType::Room, Some("r"), &data);
         let (number, answers) = (taken, Arc::clone(&answers));
         let answer = Box::new(move |outcome| answers.lock().push((number, outcome)));
         let outcome = one.relay.publish(message.channel().into(), message.text().into(), Some(answer));

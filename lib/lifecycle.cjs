@@ -4,6 +4,7 @@ exports.startServer = startServer;
 exports.shutdownAll = shutdownAll;
 const node_perf_hooks_1 = require("node:perf_hooks");
 const node_util_1 = require("node:util");
+const agreed_cjs_1 = require("./agreed.cjs");
 const cluster_cjs_1 = require("./cluster.cjs");
 const errors_cjs_1 = require("./errors.cjs");
 const load_cjs_1 = require("./load.cjs");
@@ -12,8 +13,6 @@ const pool_cjs_1 = require("./pool.cjs");
 const register_cjs_1 = require("./register.cjs");
 const report_cjs_1 = require("./report.cjs");
 const tls_cjs_1 = require("./tls.cjs");
-/** Process-wide options that are off unless somebody sets them. */
-const OFF = { maxConnections: undefined, maxConnectionsPerIp: undefined, maxChannelsPerSocket: undefined, maxChannelNameLength: undefined };
 /** For a Redis that is required. */
 const BUS_TIMEOUT = 10_000;
 /** For `handleStop` of workers that must go because another did not load. */
@@ -70,7 +69,7 @@ async function start(request, file, signal) {
         // The address first: who cannot have it need not load anything.
         const tls = request.tls === undefined ? undefined : await unlessShutdown(signal, (0, tls_cjs_1.readTls)('start', request.tls));
         listened = true;
-        const listener = await listen({ ...request.listener, tls, process: nativeOptions(options) });
+        const listener = await listen({ ...request.listener, tls, process: (0, agreed_cjs_1.toNative)(options) });
         undo.push(() => load_cjs_1.native.closeListener(listener));
         checkShutdown(signal);
         if (request.cluster?.required === true)
@@ -161,7 +160,7 @@ async function shutdown(code, timeout) {
 /** The process-wide options with this call's, which may not differ from an earlier one's. */
 function agree({ threads: _, ...given }) {
     if (agreed === undefined)
-        return { ...defaults(), ...given };
+        return (0, agreed_cjs_1.following)(load_cjs_1.native, given, false);
     for (const [name, value] of Object.entries(given)) {
         const before = agreed[name];
         if (value !== before)
@@ -169,29 +168,9 @@ function agree({ threads: _, ...given }) {
     }
     return agreed;
 }
-function defaults() {
-    const { memory, cpus } = load_cjs_1.native.brokerDefaults();
-    const quarter = Math.max(1, Math.floor(memory / 4));
-    return {
-        handlers: 'serial',
-        handlerTimeout: 30_000,
-        ioThreads: Math.max(1, Math.floor(cpus / 2)),
-        maxSendMemory: quarter,
-        maxReceiveMemory: quarter,
-        'maxInFlight.messages': 256,
-        'maxInFlight.bytes': 2 ** 20,
-        'maxInFlight.workerBytes': 2 ** 24,
-        maxPendingUpgrades: 4_096,
-        ...OFF,
-    };
-}
 /** An earlier `start` of this thread has joined with the same options. */
 function isJoined({ native: options, onBus }) {
     return joined !== undefined && joined.onBus === onBus && (0, node_util_1.isDeepStrictEqual)(joined.native, options);
-}
-function nativeOptions(options) {
-    const { handlers, 'maxInFlight.messages': messages, 'maxInFlight.bytes': bytes, 'maxInFlight.workerBytes': workerBytes, ...others } = options;
-    return { ...others, maxInFlight: { messages, bytes, workerBytes }, concurrent: handlers === 'concurrent' };
 }
 function conflict(name, before, now) {
     const was = before === undefined ? 'off' : String(before);
@@ -243,7 +222,7 @@ async function readyWorkers(file, threads, signal, undo) {
 }
 /** A `start` that failed leaves no broker with its options behind, unless another thread uses it. */
 async function dropUnusedBroker() {
-    if (servers.size > 0 || agreed !== undefined || (0, register_cjs_1.currentRegistration)() !== undefined || load_cjs_1.native.workerCount() > 0)
+    if (servers.size > 0 || agreed !== undefined || (0, register_cjs_1.currentRegistration)() !== undefined || load_cjs_1.native.workerCount() > 0 || load_cjs_1.native.instanceCount() > 0)
         return;
     await load_cjs_1.native.shutdownBroker(1001, 0);
 }

@@ -553,6 +553,8 @@ export interface CloseCounts {
     readonly rateLimit: number;
     /** 1012: {@link StartOptions.maxLifetime}. */
     readonly maxLifetime: number;
+    /** 1012: the worker of a server helper ended, whose connections do not move to another. */
+    readonly workerEnded: number;
     /** 1006: let in by `handleOpen`, but gone before there was a 101. Such a connection does not count as opened, and is among `rejected`, too. */
     readonly beforeOpen: number;
 }

@@ -1,5 +1,6 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
+exports.START_OPTIONS = void 0;
 exports.startRequest = startRequest;
 exports.shutdownRequest = shutdownRequest;
 const node_net_1 = require("node:net");
@@ -11,16 +12,18 @@ const tls_cjs_1 = require("./tls.cjs");
 // What the calls take: every function here returns it whole and checked, or throws.
 /** V8 makes no longer string, and a text message is one. */
 const MAX_STRING = 2 ** 29 - 24;
-const START_OPTIONS = [
+exports.START_OPTIONS = [
     'bind', 'workerPath', 'threads', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
     'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory',
     'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy',
     'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster',
 ];
-/** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came */
-function startRequest(options) {
-    const call = 'start';
-    const bag = (0, checks_cjs_1.optionBag)(call, 'options', options, START_OPTIONS);
+/**
+ * @param call who asks, for messages
+ * @throws {TypeError | WSBrokerError} naming the option, what was expected and what came
+ */
+function startRequest(options, call = 'start') {
+    const bag = (0, checks_cjs_1.optionBag)(call, 'options', options, exports.START_OPTIONS);
     if (typeof bag['bind'] !== 'string')
         throw (0, checks_cjs_1.wrongType)(call, 'bind', 'a string', bag['bind']);
     const number = (name, from, to, fallback) => (0, checks_cjs_1.integer)(call, name, bag[name], from, to) ?? fallback;

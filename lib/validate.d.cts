@@ -28,8 +28,12 @@ export interface StartRequest {
     readonly cluster: ClusterRequest | undefined;
     readonly onWorker: ((event: WorkerEvent) => void) | undefined;
 }
-/** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came */
-export declare function startRequest(options: unknown): StartRequest;
+export declare const START_OPTIONS: readonly ['bind', 'workerPath', 'threads', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout', 'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory', 'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy', 'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster'];
+/**
+ * @param call who asks, for messages
+ * @throws {TypeError | WSBrokerError} naming the option, what was expected and what came
+ */
+export declare function startRequest(options: unknown, call?: string): StartRequest;
 /** @throws as {@link startRequest} */
 export declare function shutdownRequest(options: unknown): {
     code: number;

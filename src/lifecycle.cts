@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { isDeepStrictEqual } from 'node:util';
+import { following, toNative, type Agreed } from './agreed.cjs';
 import { busReady, join, type ClusterRequest } from './cluster.cjs';
 import { fromNative, WSBrokerError } from './errors.cjs';
 import { native } from './load.cjs';
@@ -16,12 +17,6 @@ import type { ProcessOptions, StartRequest } from './validate.cjs';
 
 /** Where the module's handlers run: on the threads of a pool, or here. */
 type Workers = { readonly file: string } & ({ readonly pool: Pool } | { readonly registration: Registration });
-
-/** Process-wide options that are off unless somebody sets them. */
-const OFF = { maxConnections: undefined, maxConnectionsPerIp: undefined, maxChannelsPerSocket: undefined, maxChannelNameLength: undefined };
-
-/** All process-wide options but `threads`, which counts only where there is a module. */
-type Agreed = Omit<ProcessOptions, 'threads' | keyof typeof OFF> & { [K in keyof typeof OFF]: number | undefined };
 
 /** For a Redis that is required. */
 const BUS_TIMEOUT = 10_000;
@@ -82,7 +77,7 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
     // The address first: who cannot have it need not load anything.
     const tls = request.tls === undefined ? undefined : await unlessShutdown(signal, readTls('start', request.tls));
     listened = true;
-    const listener = await listen({ ...request.listener, tls, process: nativeOptions(options) });
+    const listener = await listen({ ...request.listener, tls, process: toNative(options) });
     undo.push(() => native.closeListener(listener));
     checkShutdown(signal);
     if (request.cluster?.required === true) await unlessShutdown(signal, busReady(BUS_TIMEOUT));
@@ -168,7 +163,7 @@ async function shutdown(code: number, timeout: number): Promise<ShutdownReport> 
 
 /** The process-wide options with this call's, which may not differ from an earlier one's. */
 function agree({ threads: _, ...given }: Partial<ProcessOptions>): Agreed {
-  if (agreed === undefined) return { ...defaults(), ...given };
+  if (agreed === undefined) return following(native, given, false);
   for (const [name, value] of Object.entries(given)) {
     const before = agreed[name as keyof Agreed];
     if (value !== before) throw conflict(name, before, value);
@@ -176,33 +171,9 @@ function agree({ threads: _, ...given }: Partial<ProcessOptions>): Agreed {
   return agreed;
 }
 
-function defaults(): Agreed {
-  const { memory, cpus } = native.brokerDefaults();
-  const quarter = Math.max(1, Math.floor(memory / 4));
-  return {
-    handlers: 'serial',
-    handlerTimeout: 30_000,
-    ioThreads: Math.max(1, Math.floor(cpus / 2)),
-    maxSendMemory: quarter,
-    maxReceiveMemory: quarter,
-    'maxInFlight.messages': 256,
-    'maxInFlight.bytes': 2 ** 20,
-    'maxInFlight.workerBytes': 2 ** 24,
-    maxPendingUpgrades: 4_096,
-    ...OFF,
-  };
-}
-
 /** An earlier `start` of this thread has joined with the same options. */
 function isJoined({ native: options, onBus }: ClusterRequest): boolean {
   return joined !== undefined && joined.onBus === onBus && isDeepStrictEqual(joined.native, options);
-}
-
-function nativeOptions(options: Agreed): NativeListenOptions['process'] {
-  const {
-    handlers, 'maxInFlight.messages': messages, 'maxInFlight.bytes': bytes, 'maxInFlight.workerBytes': workerBytes, ...others
-  } = options;
-  return { ...others, maxInFlight: { messages, bytes, workerBytes }, concurrent: handlers === 'concurrent' };
 }
 
 function conflict(name: string, before: unknown, now: unknown): WSBrokerError {
@@ -251,7 +222,7 @@ async function readyWorkers(file: string | undefined, threads: number | undefine
 
 /** A `start` that failed leaves no broker with its options behind, unless another thread uses it. */
 async function dropUnusedBroker(): Promise<void> {
-  if (servers.size > 0 || agreed !== undefined || currentRegistration() !== undefined || native.workerCount() > 0) return;
+  if (servers.size > 0 || agreed !== undefined || currentRegistration() !== undefined || native.workerCount() > 0 || native.instanceCount() > 0) return;
   await native.shutdownBroker(1001, 0);
 }
 

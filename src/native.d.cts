@@ -82,6 +82,28 @@ export interface NativeListenOptions {
   process: NativeProcessOptions;
 }
 
+/** What `openInstance` takes besides. */
+export interface NativeOpenOptions extends NativeListenOptions {
+  /** Bytes of one inbound message until its client is finished; absent is `maxPayload`. */
+  maxFirstPayload?: number | undefined;
+  /** Those of the options of the whole address that were given; the others are as they are there. */
+  given: string[];
+  /** Whether it shares the address of a server with the same `bind`, whatever its port is. */
+  beside: boolean;
+}
+
+/** Something that the helpers of an instance must agree on. */
+export interface NativeAgreed {
+  name: string;
+  /** Absent when it was not given. */
+  text?: string | undefined;
+  /** Whether only those must agree that give it. */
+  optional: boolean;
+}
+
+/** What other helpers have posted: 0 publish, 1 send, 2 join, 3 leave, 4 state of the input, 5 take the input. */
+export type Receive = (operation: number, a: string | boolean, b: string, exclude: string[], kind: number) => void;
+
 export interface NativeRedis {
   url?: string;
   nodes: { host: string; port: number }[];
@@ -180,6 +202,48 @@ export interface Native {
   /** Throws, and keeps what there is, if that is no good. */
   reloadTls(listener: number, tls: NativeTls): void;
   shutdownBroker(code: number, timeout: number): Promise<{ closed: number; terminated: number }>;
+
+  /** For who follows the options of the broker there is; null: there is none. */
+  processOptionsNow(started: boolean): NativeProcessOptions | null;
+
+  // Helpers. Each has a number, the first argument of its calls. One that has left is deaf and dumb.
+  joinInstance(join: { identifier: string; serverId: string; agreed: NativeAgreed[]; process: NativeProcessOptions }): { helper: number; serverId: string };
+  openInstance(helper: number, options: NativeOpenOptions): Promise<void>;
+  instanceAddress(helper: number): { address: string; port: number; url: string } | null;
+  helperEmptied(helper: number, timeout: number): Promise<void>;
+  leaveInstance(helper: number): Promise<void>;
+  instanceCount(): number;
+  /** Returns the control block. */
+  attachHelper(helper: number, dispatch: Dispatch, again: () => void, receive: Receive): ArrayBuffer;
+  drainHelper(helper: number): void;
+  keepHelperAlive(helper: number, on: boolean): void;
+  flushSends(): void;
+  helperAccept(helper: number, accepts: boolean): void;
+  /** Bytes of payload; -1: the socket is over its limit now; 0: dropped. */
+  helperSend(helper: number, socketId: number, data: Data, compress?: boolean): number;
+  helperClose(helper: number, socketId: number, code?: number, reason?: string): void;
+  helperSubscribe(helper: number, socketId: number, topic: string): boolean;
+  helperUnsubscribe(helper: number, socketId: number, topic: string): boolean;
+  helperIsSubscribed(helper: number, socketId: number, topic: string): boolean;
+  /** `socketId` 0: a socket that the application has made. False: another helper has a client of that id. */
+  helperAddClient(helper: number, clientId: string, socketId: number): boolean;
+  helperFinishClient(helper: number, clientId: string): void;
+  helperHoldClient(helper: number, clientId: string): void;
+  helperRemoveClient(helper: number, clientId: string): void;
+  /** `kind` 0: a room; 1: a user; 2, of a publish: everybody. */
+  helperAddMember(helper: number, clientId: string, kind: number, name: string): void;
+  helperRemoveMember(helper: number, clientId: string, kind: number, name: string): void;
+  helperIsElsewhere(helper: number, clientId: string): boolean;
+  helperClientCount(helper: number): number;
+  helperRoomCount(helper: number, room: string): number;
+  /** To how many helpers it could not be posted. */
+  helperPublish(helper: number, kind: number, name: string, frame: string, exclude?: readonly string[]): number;
+  helperSendElsewhere(helper: number, clientId: string, frame: string): number;
+  helperAskMember(helper: number, clientId: string, room: string, join: boolean): boolean;
+  helperClaimInput(helper: number): boolean;
+  /** False: it was so already. */
+  helperSetInput(helper: number, ready: boolean): boolean;
+  helperInputIsReady(helper: number): boolean;
 
   // Other instances.
   joinCluster(options: NativeCluster, onEvent: (event: NativeBusEvent) => void): void;

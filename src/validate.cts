@@ -40,16 +40,18 @@ export interface StartRequest {
   readonly onWorker: ((event: WorkerEvent) => void) | undefined;
 }
 
-const START_OPTIONS = [
+export const START_OPTIONS = [
   'bind', 'workerPath', 'threads', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
   'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory',
   'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy',
   'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster',
 ] as const;
 
-/** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came */
-export function startRequest(options: unknown): StartRequest {
-  const call = 'start';
+/**
+ * @param call who asks, for messages
+ * @throws {TypeError | WSBrokerError} naming the option, what was expected and what came
+ */
+export function startRequest(options: unknown, call = 'start'): StartRequest {
   const bag = optionBag(call, 'options', options, START_OPTIONS);
   if (typeof bag['bind'] !== 'string') throw wrongType(call, 'bind', 'a string', bag['bind']);
   const number = (name: string, from: number, to: number, fallback: number): number => integer(call, name, bag[name], from, to) ?? fallback;

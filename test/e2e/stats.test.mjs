@@ -12,7 +12,7 @@ const REJECTED = [
 ];
 const CLOSES = [
   'peer', 'lost', 'application', 'terminated', 'shutdown', 'protocol', 'invalidPayload', 'maxPayload', 'idleTimeout', 'closeTimeout', 'maxBackpressure',
-  'maxSendMemory', 'maxReceiveMemory', 'rateLimit', 'maxLifetime', 'beforeOpen',
+  'maxSendMemory', 'maxReceiveMemory', 'rateLimit', 'maxLifetime', 'workerEnded', 'beforeOpen',
 ];
 const DROPPED = ['dropNewest', 'dropOldest', 'maxSendMemory', 'gone'];
 const TRAFFIC = ['messagesIn', 'messagesOut', 'bytesIn', 'bytesOut', 'wireBytesIn', 'wireBytesOut'];

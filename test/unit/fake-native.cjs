@@ -63,6 +63,8 @@ function deliver(...events) {
 
 const quiet = {
   brokerDefaults: () => ({ memory: 2 ** 32, cpus: 2 }),
+  processOptionsNow: () => null,
+  instanceCount: () => 0,
   async listen({ process }) {
     handling = process;
     tellHandling();

@@ -26,6 +26,7 @@ use crate::{
     ids::{SocketId, WorkerId},
     memory::Memory,
     metrics::{CloseCause, Metrics},
+    realm::{Helper, Realm, RealmId},
     registry::{Channel, ChannelId, Channels, Membership, Socket, Sockets, Token},
     shard::{self, Command, Place, ShardHandle},
     stats::Stats,
@@ -63,6 +64,7 @@ pub(crate) struct Inner {
     pub(crate) compress_from: AtomicUsize,
     shards: Box<[ShardHandle]>,
     endpoints: AtomicU32,
+    realms: AtomicU32,
     closing: AtomicBool,
 }
 
@@ -89,7 +91,7 @@ impl Inner {
         self.closing.load(Ordering::Acquire)
     }
 
-    /// An id, a place in a shard and the worker with the fewest connections. `None` when shutting down.
+    /// An id, a place in a shard and the worker of the endpoint's realm with the fewest connections. `None` when shutting down.
     pub(crate) fn admit(&self, endpoint: &Endpoint) -> Option<(Arc<Socket>, Option<Arc<WorkerEntry>>)> {
         if self.is_closing() {
             return None;
@@ -97,8 +99,9 @@ impl Inner {
         let id = self.sockets.next_id();
         let index = (id.get() % self.shards.len() as u64) as usize;
         let slot = self.shard(index).take_slot();
-        let worker = self.dispatch.assign();
-        let socket = Arc::new(Socket::new(id, index as u16, slot, &endpoint.limits));
+        let socket = Socket::new(id, index as u16, slot, &endpoint.limits).in_realm(endpoint.realm.clone());
+        let worker = self.dispatch.assign(socket.realm_id());
+        let socket = Arc::new(socket);
         socket.set_worker(worker.as_ref().map_or(0, |worker| worker.id.get()));
         self.sockets.insert(&socket);
         endpoint.joined();
@@ -187,12 +190,30 @@ impl Inner {
     }
 
     fn unsubscribe_socket(&self, socket: &Socket, name: &[u8]) -> bool {
+        self.unsubscribe_from(&self.channels, socket, name)
+    }
+
+    /// Adds a socket of a realm to one of the realm's channels. False when it was in it, or is gone.
+    pub(crate) fn subscribe_to(&self, channels: &Channels, socket: &Socket, name: &[u8]) -> bool {
         let mut membership = socket.membership();
-        let Some(channel) = self.channels.get(name) else { return false };
+        let known = channels.get(name).is_some_and(|channel| membership.channels.contains_key(&channel.id()));
+        if membership.sealed || known {
+            return false;
+        }
+        let channel = channels.join(name, socket.id(), socket.shard());
+        membership.channels.insert(channel.id(), Arc::clone(&channel));
+        self.shard(socket.shard()).push(Command::Subscribe(Place::of(socket), channel));
+        true
+    }
+
+    /// Takes a socket out of one of these channels. False when it was not in it.
+    pub(crate) fn unsubscribe_from(&self, channels: &Channels, socket: &Socket, name: &[u8]) -> bool {
+        let mut membership = socket.membership();
+        let Some(channel) = channels.get(name) else { return false };
         if membership.channels.remove(&channel.id()).is_none() {
             return false;
         }
-        self.channels.leave(&channel, socket.id(), socket.shard());
+        channels.leave(&channel, socket.id(), socket.shard());
         self.shard(socket.shard()).push(Command::Unsubscribe(Place::of(socket), channel));
         true
     }
@@ -205,10 +226,41 @@ impl Inner {
             std::mem::take(&mut membership.channels)
         };
         for channel in channels.values() {
-            self.channels.leave(channel, socket.id(), socket.shard());
+            self.channels_of(socket, channel).leave(channel, socket.id(), socket.shard());
         }
         self.sockets.remove(socket.id());
         channels.into_keys()
+    }
+
+    /// Takes a socket of a realm out of all its channels, for good. It stays open.
+    pub(crate) fn seal(&self, socket: &Socket) {
+        let mut membership = socket.membership();
+        membership.sealed = true;
+        let channels = std::mem::take(&mut membership.channels);
+        for channel in channels.values() {
+            self.channels_of(socket, channel).leave(channel, socket.id(), socket.shard());
+        }
+        self.shard(socket.shard()).push_with(|commands| {
+            commands.extend(channels.into_values().map(|channel| Command::Unsubscribe(Place::of(socket), channel)));
+        });
+    }
+
+    /// Takes a socket of a realm out of all its channels, because it is held from this epoch on.
+    pub(crate) fn hold(&self, socket: &Socket, epoch: u32) {
+        let mut membership = socket.membership();
+        let channels = std::mem::take(&mut membership.channels);
+        for channel in channels.values() {
+            self.channels_of(socket, channel).leave(channel, socket.id(), socket.shard());
+        }
+        if !channels.is_empty() {
+            let channels = channels.into_keys().collect();
+            self.shard(socket.shard()).push(Command::Hold(Place::of(socket), channels, epoch));
+        }
+    }
+
+    /// The set that this channel of a socket is in.
+    fn channels_of<'a>(&'a self, socket: &'a Socket, channel: &Channel) -> &'a Channels {
+        socket.realm().map_or(&self.channels, |realm| realm.channels(channel.kind()))
     }
 
     pub(crate) fn push_all(&self, command: impl Fn() -> Command) {
@@ -248,6 +300,7 @@ impl Broker {
             compress_from: AtomicUsize::new(usize::MAX),
             shards: shards.into_boxed_slice(),
             endpoints: AtomicU32::new(0),
+            realms: AtomicU32::new(0),
             closing: AtomicBool::new(false),
             config,
         });
@@ -289,8 +342,36 @@ impl Broker {
     pub async fn listen(&self, config: ListenerConfig) -> Result<Listener, ListenError> {
         let inner = Arc::clone(self.inner());
         // On our own runtime, whichever runtime awaits this: the sockets belong to it.
-        let task = self.threads.handle.spawn(async move { Listener::bind(inner, config).await });
+        let task = self.threads.handle.spawn(async move { Listener::bind(inner, config, None).await });
         task.await.unwrap_or(Err(ListenError::ShuttingDown))
+    }
+
+    /// As [`listen`](Self::listen), on the address of another listener, whatever its port is. If that has been closed meanwhile, and nobody else is
+    /// there, a new one is bound.
+    ///
+    /// # Errors
+    /// As for [`listen`](Self::listen).
+    pub async fn listen_beside(&self, other: Arc<Listener>, config: ListenerConfig) -> Result<Listener, ListenError> {
+        let inner = Arc::clone(self.inner());
+        let task = self.threads.handle.spawn(async move { Listener::bind(inner, config, Some(&*other)).await });
+        task.await.unwrap_or(Err(ListenError::ShuttingDown))
+    }
+
+    /// A realm: sockets, channels and workers that are apart from all others of this broker.
+    #[must_use]
+    pub fn realm(&self) -> Arc<Realm> {
+        let inner = self.inner();
+        let number = inner.realms.fetch_add(1, Ordering::Relaxed) + 1;
+        Arc::new(Realm::new(RealmId::new(number), &inner.channels))
+    }
+
+    /// Adds a worker to a realm. It gets no connections before [`Helper::accept`]. When it is [removed](WorkerHandle::remove) its connections are closed (1012), and
+    /// events that it has not begun are dropped.
+    pub fn add_helper(&self, realm: &Arc<Realm>, worker: Arc<dyn Worker>) -> (WorkerHandle, Helper) {
+        let entry = self.inner().dispatch.add_to(realm, worker);
+        realm.enter(&entry);
+        let helper = Helper::new(Arc::clone(self.inner()), Arc::clone(realm), Arc::clone(&entry));
+        (WorkerHandle { broker: Arc::clone(self.inner()), entry }, helper)
     }
 
     pub(crate) fn next_endpoint(inner: &Inner) -> u32 {
@@ -353,7 +434,7 @@ impl Broker {
     /// Whether there is no worker.
     #[must_use]
     pub fn has_no_worker(&self) -> bool {
-        self.inner().dispatch.is_empty()
+        self.inner().dispatch.is_empty(RealmId::RAW)
     }
 
     /// A way to send for the calling thread.
@@ -463,10 +544,10 @@ impl Broker {
         Stats::of(self.inner())
     }
 
-    /// Connections between their 101 and their end.
+    /// Raw connections between their 101 and their end.
     #[must_use]
     pub fn connection_count(&self) -> usize {
-        self.inner().sockets.open()
+        self.inner().sockets.open_raw()
     }
 
     /// Channels that have subscribers.
@@ -528,7 +609,7 @@ async fn shut_down(inner: &Arc<Inner>, code: CloseCode, timeout: Duration) -> Sh
     let mut terminated = 0;
     if emptied.await.is_err() {
         terminated = inner.sockets.open();
-        inner.push_all(|| Command::TerminateAll);
+        inner.push_all(|| Command::TerminateOf(None));
         // The shards are prompt; handlers may not be, and are not waited for long a second time.
         let _ = tokio::time::timeout(Duration::from_secs(1), async {
             inner.front.emptied().await;
@@ -610,12 +691,15 @@ impl WorkerHandle {
         self.broker.dispatch.settled(count);
     }
 
-    /// Ends the worker: its connections move to others, which get `unstarted` first, in order, and then what came since. Events that
+    /// Ends the worker: its connections move to others (those of a realm are closed, see [`Broker::add_helper`]), which get `unstarted` first, in order, and then what came since. Events that
     /// were started must have been settled before. From before this call on, [`Worker::deliver`] must answer
     /// [`DeliverError::Gone`](crate::DeliverError::Gone).
     pub fn remove(self, unstarted: Vec<Batch>) {
         if !self.broker.dispatch.remove(&self.entry) {
             return;
+        }
+        if let Some(realm) = &self.entry.realm {
+            realm.leave(&self.entry);
         }
         let mut per_shard: Vec<Vec<(Event, Bytes)>> = (0..self.broker.shard_count()).map(|_| Vec::new()).collect();
         for batch in unstarted {

@@ -17,7 +17,8 @@ use crate::{
     dispatch::WorkerEntry,
     ids::SocketId,
     metrics::DropCause,
-    registry::Socket,
+    realm::RealmId,
+    registry::{Channel, Socket},
     shard::{Broadcast, Command, Compress, Compressed, Place, Range},
 };
 
@@ -54,6 +55,8 @@ pub struct Cork {
     commands: usize,
     since: Option<Instant>,
     recent: Box<[Option<Arc<Socket>>]>,
+    /// The same for sockets of realms; empty until one is looked up.
+    apart: Vec<Option<Arc<Socket>>>,
     /// The worker whose handlers have settled while their replies wait here.
     holder: Option<Arc<WorkerEntry>>,
 }
@@ -106,6 +109,7 @@ impl Cork {
             commands: 0,
             since: None,
             recent: (0..RECENT).map(|_| None).collect(),
+            apart: Vec::new(),
             holder: None,
         }
     }
@@ -181,26 +185,33 @@ impl Cork {
             self.arena.truncate(staged.start);
             return SendOutcome::Dropped;
         };
-        let before = socket.queued();
-        let full = socket.is_full() && socket.overflow() == Overflow::DropNewest;
-        if !socket.takes_sends() || full || self.broker.memory.send_is_full() {
-            self.broker.metrics.dropped.count(match () {
-                () if !socket.takes_sends() => DropCause::Gone,
-                () if full => DropCause::Newest,
-                () => DropCause::MaxSendMemory,
-            });
+        let Some(outcome) = admit(&self.broker, socket, range.len()) else {
             self.arena.truncate(staged.start);
             return SendOutcome::Dropped;
-        }
-        socket.add_queued(range.len());
-        let over = before + range.len() > socket.max_backpressure();
-        if over {
-            // Before the command, so that the shard sees it when it has written what this adds.
-            socket.want_drain();
-        }
+        };
         let (place, shard) = (Place::of(socket), socket.shard());
         self.push(shard, range.len(), Command::Send(place, range));
-        if over { SendOutcome::OverLimit } else { SendOutcome::Queued }
+        outcome
+    }
+
+    /// The same, to a socket of a realm.
+    pub(crate) fn send_to(&mut self, socket: &Socket, staged: Staged) -> SendOutcome {
+        let Some(range) = self.range(&staged) else { return SendOutcome::Dropped };
+        let Some(outcome) = admit(&self.broker, socket, range.len()) else {
+            self.arena.truncate(staged.start);
+            return SendOutcome::Dropped;
+        };
+        self.push(socket.shard(), range.len(), Command::Send(Place::of(socket), range));
+        outcome
+    }
+
+    /// The bytes of a staged payload.
+    #[must_use]
+    pub fn payload(&self, staged: &Staged) -> &[u8] {
+        if staged.generation != self.generation {
+            return &[];
+        }
+        self.arena.get(staged.payload..staged.end).unwrap_or_default()
     }
 
     /// Sends a staged payload to every subscriber of a channel but `exclude`, on other instances too. Returns the number of subscribers here at the
@@ -217,20 +228,31 @@ impl Cork {
 
     /// As [`publish`](Self::publish), to the subscribers of this instance only.
     pub fn publish_here(&mut self, channel: &[u8], staged: Staged, exclude: &[SocketId]) -> usize {
+        let channel = self.broker.channels.get(channel);
+        self.publish_to(channel, staged, exclude, 0)
+    }
+
+    /// The same, to a channel of any set; with the epoch of its realm.
+    pub(crate) fn publish_to(
+        &mut self,
+        channel: Option<Arc<Channel>>,
+        staged: Staged,
+        exclude: &[SocketId],
+        epoch: u32,
+    ) -> usize {
         let Some(range) = self.range(&staged) else { return 0 };
         let full = self.broker.memory.send_is_full();
         if full {
             self.broker.metrics.dropped.count(DropCause::MaxSendMemory);
         }
-        let channel = if full { None } else { self.broker.channels.get(channel) };
-        let Some(channel) = channel else {
+        let Some(channel) = channel.filter(|_| !full) else {
             self.arena.truncate(staged.start);
             return 0;
         };
         let count = channel.count();
         let compressed = self.may_compress(range).then(Box::<Compressed>::default);
-        let broadcast = (compressed.is_some() || !exclude.is_empty())
-            .then(|| Arc::new(Broadcast { exclude: exclude.into(), compressed }));
+        let broadcast = (compressed.is_some() || !exclude.is_empty() || epoch > 0)
+            .then(|| Arc::new(Broadcast { exclude: exclude.into(), compressed, epoch }));
         // Collected first: `push` needs the whole cork. A publish reaches few shards, usually one.
         for shard in 0..self.queues.len() {
             if channel.has_subscribers_in(shard) {
@@ -248,6 +270,29 @@ impl Cork {
             let (place, shard) = (Place::of(socket), socket.shard());
             self.push(shard, 0, Command::Close(place, Box::new((code, reason.into()))));
         }
+    }
+
+    /// The same, for a socket of a realm.
+    pub(crate) fn close_socket(&mut self, socket: &Socket, code: CloseCode, reason: &str) {
+        socket.end_asked();
+        self.push(socket.shard(), 0, Command::Close(Place::of(socket), Box::new((code, reason.into()))));
+    }
+
+    /// A socket of a realm may send messages as large as its listener allows, from now on.
+    pub(crate) fn lift_payload(&mut self, socket: &Socket) {
+        self.push(socket.shard(), 0, Command::LiftPayload(Place::of(socket)));
+    }
+
+    /// A socket of a realm, by its id; the recent ones without touching the registry.
+    pub(crate) fn socket_in(&mut self, realm: RealmId, id: SocketId) -> Option<&Arc<Socket>> {
+        if self.apart.is_empty() {
+            self.apart.resize_with(RECENT, || None);
+        }
+        let place = self.apart.get_mut(id.get() as usize % RECENT)?;
+        if place.as_ref().is_none_or(|socket| socket.id() != id || socket.realm_id() != realm) {
+            *place = self.broker.sockets.get_in(realm, id);
+        }
+        place.as_ref()
     }
 
     /// Cuts one socket, with what is queued for it.
@@ -385,6 +430,28 @@ impl Cork {
             self.flush();
         }
     }
+}
+
+/// Counts a message of this length towards a socket. `None`: it is dropped, and counted as that.
+#[inline]
+fn admit(broker: &Inner, socket: &Socket, length: usize) -> Option<SendOutcome> {
+    let before = socket.queued();
+    let full = socket.is_full() && socket.overflow() == Overflow::DropNewest;
+    if !socket.takes_sends() || full || broker.memory.send_is_full() {
+        broker.metrics.dropped.count(match () {
+            () if !socket.takes_sends() => DropCause::Gone,
+            () if full => DropCause::Newest,
+            () => DropCause::MaxSendMemory,
+        });
+        return None;
+    }
+    socket.add_queued(length);
+    if before + length <= socket.max_backpressure() {
+        return Some(SendOutcome::Queued);
+    }
+    // Before the command, so that the shard sees it when it has written what this adds.
+    socket.want_drain();
+    Some(SendOutcome::OverLimit)
 }
 
 /// Looks a socket up, the recent ones without touching the registry. A remembered socket may be closed: its state tells.

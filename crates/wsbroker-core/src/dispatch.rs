@@ -10,6 +10,7 @@ use tokio::sync::Notify;
 use crate::{
     broker::Inner,
     ids::WorkerId,
+    realm::{Realm, RealmId},
     sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering},
     worker::{Handlers, Worker},
 };
@@ -20,6 +21,12 @@ pub(crate) struct WorkerEntry {
     /// Its place in a shard's table of batches; used again after its end.
     pub(crate) index: usize,
     pub(crate) handlers: Handlers,
+    /// Whose connections it gets; `None` are the raw ones.
+    pub(crate) realm: Option<Arc<Realm>>,
+    /// Whether it gets new ones. Those without a realm always do.
+    accepts: AtomicBool,
+    /// Bytes that other workers of its realm have handed over and that it has not fetched.
+    pub(crate) posted: AtomicUsize,
     pub(crate) sink: Arc<dyn Worker>,
     connections: AtomicUsize,
     /// Bytes of messages that were handed over and whose handlers have not settled.
@@ -52,6 +59,20 @@ impl fmt::Debug for WorkerEntry {
 }
 
 impl WorkerEntry {
+    /// What its connections belong to.
+    pub(crate) fn realm_id(&self) -> RealmId {
+        self.realm.as_ref().map_or(RealmId::RAW, |realm| realm.id())
+    }
+
+    /// Whether it gets new connections from now on.
+    pub(crate) fn set_accepts(&self, accepts: bool) {
+        self.accepts.store(accepts, Ordering::Release);
+    }
+
+    fn is_for(&self, realm: RealmId) -> bool {
+        self.realm_id() == realm && self.accepts.load(Ordering::Acquire)
+    }
+
     pub(crate) fn in_flight(&self) -> usize {
         self.in_flight.load(Ordering::SeqCst)
     }
@@ -161,6 +182,15 @@ struct Workers {
 
 impl Dispatch {
     pub(crate) fn add(&self, sink: Arc<dyn Worker>, handlers: Handlers) -> Arc<WorkerEntry> {
+        self.enter(sink, handlers, None)
+    }
+
+    /// A worker of a realm. It gets no connections before [`WorkerEntry::set_accepts`].
+    pub(crate) fn add_to(&self, realm: &Arc<Realm>, sink: Arc<dyn Worker>) -> Arc<WorkerEntry> {
+        self.enter(sink, Handlers::WITHOUT_OPEN, Some(Arc::clone(realm)))
+    }
+
+    fn enter(&self, sink: Arc<dyn Worker>, handlers: Handlers, realm: Option<Arc<Realm>>) -> Arc<WorkerEntry> {
         let mut workers = self.workers.lock();
         let index = workers.free.pop().unwrap_or_else(|| {
             workers.indices += 1;
@@ -170,6 +200,9 @@ impl Dispatch {
             id: WorkerId(self.last.fetch_add(1, Ordering::Relaxed) + 1),
             index,
             handlers,
+            accepts: AtomicBool::new(realm.is_none()),
+            realm,
+            posted: AtomicUsize::new(0),
             sink,
             connections: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),
@@ -198,10 +231,11 @@ impl Dispatch {
         self.workers.lock().free.push(index);
     }
 
-    /// The worker with the fewest connections, and one more for it.
-    pub(crate) fn assign(&self) -> Option<Arc<WorkerEntry>> {
+    /// The worker of this realm with the fewest connections, and one more for it.
+    pub(crate) fn assign(&self, realm: RealmId) -> Option<Arc<WorkerEntry>> {
         let workers = self.workers.lock();
-        let entry = workers.live.iter().min_by_key(|entry| entry.connections.load(Ordering::Acquire))?;
+        let of_realm = workers.live.iter().filter(|entry| entry.is_for(realm));
+        let entry = of_realm.min_by_key(|entry| entry.connections.load(Ordering::Acquire))?;
         entry.connections.fetch_add(1, Ordering::AcqRel);
         Some(Arc::clone(entry))
     }
@@ -215,8 +249,16 @@ impl Dispatch {
         self.workers.lock().live.clone()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.workers.lock().live.is_empty()
+    /// Whether no worker takes connections of this realm.
+    pub(crate) fn is_empty(&self, realm: RealmId) -> bool {
+        !self.workers.lock().live.iter().any(|entry| entry.is_for(realm))
+    }
+
+    /// Whether nobody would hear of a raw connection: there are raw workers, and none of them has a handler.
+    pub(crate) fn is_deaf(&self) -> bool {
+        let workers = self.workers.lock();
+        let mut raw = workers.live.iter().filter(|entry| entry.realm.is_none()).peekable();
+        raw.peek().is_some() && raw.all(|entry| entry.handlers == Handlers::default())
     }
 
     pub(crate) fn handed_over(&self, events: usize) {
@@ -308,6 +350,7 @@ mod tests {
             worker,
             open,
             deflate: None,
+            ip: None,
         })));
     }
 

@@ -37,6 +37,9 @@ pub struct Event {
 pub enum EventKind {
     /// A connection asks to be let in. The reply must be used; dropping it refuses the connection with 503.
     Open(Box<Open>),
+    /// A socket of a [`Realm`](crate::Realm) is there: its client has its 101. The first event of such a socket; holds the client's address, as
+    /// [`OpenRequest::ip`] does.
+    Joined(Box<str>),
     /// A text message, valid UTF-8.
     Text(Payload),
     /// A binary message.

@@ -21,6 +21,7 @@ mod memory;
 mod metrics;
 #[cfg(all(test, feature = "loom"))]
 mod models;
+mod realm;
 mod registry;
 mod relay;
 mod shard;
@@ -51,6 +52,7 @@ pub use front::Listener;
 pub use front::fuzzing;
 pub use ids::{SocketId, WorkerId};
 pub use metrics::{CloseCause, DropCause, RejectCause};
+pub use realm::{Audience, Group, Helper, Operation, Post, Realm};
 pub use registry::{Socket, Token};
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

@@ -106,6 +106,8 @@ causes! {
         RateLimit = "rateLimit",
         /// 1012: `max_lifetime`.
         MaxLifetime = "maxLifetime",
+        /// 1012: the worker of a [`Realm`](crate::Realm) ended, whose connections do not move.
+        WorkerEnded = "workerEnded",
         /// 1006: let in, but gone before there was a 101. Such a connection was never open.
         BeforeOpen = "beforeOpen",
     }

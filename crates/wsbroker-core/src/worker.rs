@@ -1,6 +1,6 @@
 //! The seam between the broker and whoever runs handlers.
 
-use crate::{error::DeliverError, event::Batch};
+use crate::{error::DeliverError, event::Batch, realm::Post};
 
 /// Whoever runs handlers: a Node thread in production, a `Vec` in tests.
 pub trait Worker: Send + Sync {
@@ -13,6 +13,12 @@ pub trait Worker: Send + Sync {
     /// # Errors
     /// [`DeliverError::Gone`] when the worker has ended, with the batch untouched.
     fn deliver(&self, batch: Batch) -> Result<(), DeliverError>;
+
+    /// Takes something from another worker of its [`Realm`](crate::Realm), behind what that has posted before; drops it when it has ended. Must not wait
+    /// for anything.
+    fn post(&self, post: Post) {
+        drop(post);
+    }
 
     /// A token of one of its sockets was set; what it remembers of tokens may be old. Must not wait for anything.
     fn token_changed(&self) {}
@@ -35,6 +41,8 @@ impl Handlers {
     pub const DRAIN: Self = Self(16);
     /// Everything.
     pub const ALL: Self = Self(31);
+    /// Everything but open events: connections are let in at once.
+    pub(crate) const WITHOUT_OPEN: Self = Self(30);
 
     /// The set with these bits, in the order of the constants; unknown bits are ignored.
     #[must_use]

@@ -188,7 +188,13 @@ fn every_end_has_one_cause() {
     let missing: Vec<_> = CloseCause::ALL.iter().filter(|cause| !seen.contains(&usize::from(**cause))).collect();
     assert_eq!(
         missing,
-        [&CloseCause::Shutdown, &CloseCause::RateLimit, &CloseCause::MaxLifetime, &CloseCause::BeforeOpen]
+        [
+            &CloseCause::Shutdown,
+            &CloseCause::RateLimit,
+            &CloseCause::MaxLifetime,
+            &CloseCause::WorkerEnded,
+            &CloseCause::BeforeOpen
+        ]
     );
 }
 

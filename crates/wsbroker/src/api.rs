@@ -140,6 +140,12 @@ pub struct NativeListenOptions {
     pub tls: Option<NativeTls>,
     /// What the process has once.
     pub process: NativeProcessOptions,
+    /// Of a helper: bytes of one inbound message until its client is finished; absent is `max_payload`.
+    pub max_first_payload: Option<f64>,
+    /// Of a helper: those of the options of the whole address that were given.
+    pub given: Option<Vec<String>>,
+    /// Of a helper: whether it shares the address of a server with the same `bind`, whatever its port is.
+    pub beside: Option<bool>,
 }
 
 /// Where a listener listens.
@@ -180,7 +186,7 @@ fn milliseconds(number: f64) -> Duration {
     Duration::from_millis(number as u64)
 }
 
-fn process_options(options: &NativeProcessOptions) -> ProcessOptions {
+pub(crate) fn process_options(options: &NativeProcessOptions) -> ProcessOptions {
     let config = Config {
         io_threads: size(options.io_threads),
         max_send_memory: size(options.max_send_memory),
@@ -199,7 +205,7 @@ fn process_options(options: &NativeProcessOptions) -> ProcessOptions {
     ProcessOptions { config, concurrent: options.concurrent, handler_timeout: options.handler_timeout as u32 }
 }
 
-fn listener_config(options: NativeListenOptions) -> std::result::Result<ListenerConfig, Failure> {
+pub(crate) fn listener_config(options: NativeListenOptions) -> std::result::Result<ListenerConfig, Failure> {
     let bind = options.bind.parse::<Bind>()?;
     let duration = |number: f64| Some(milliseconds(number)).filter(|duration| !duration.is_zero());
     Ok(ListenerConfig {
@@ -218,6 +224,7 @@ fn listener_config(options: NativeListenOptions) -> std::result::Result<Listener
             .map(|deflate| DeflateConfig { threshold: size(deflate.threshold), level: deflate.level as u8 }),
         limits: SocketLimits {
             max_payload: size(options.max_payload),
+            max_first_payload: options.max_first_payload.map(size),
             idle_timeout: duration(options.idle_timeout),
             pings: options.pings,
             close_timeout: milliseconds(options.close_timeout),
@@ -234,7 +241,21 @@ fn listener_config(options: NativeListenOptions) -> std::result::Result<Listener
             max_lifetime: duration(options.max_lifetime),
             rate_limit: options.rate_limit.map(rate_limit).transpose()?,
         },
+        given: options.given.map(|names| names.iter().filter_map(|name| of_address(name)).collect()),
         ..ListenerConfig::new(bind)
+    })
+}
+
+/// An option of the whole address, as the core calls it.
+fn of_address(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "handshakeTimeout" => "handshake_timeout",
+        "maxHeaderSize" => "max_header_size",
+        "proxyProtocol" => "proxy_protocol",
+        "reusePort" => "reuse_port",
+        "tls" => "tls",
+        "trustProxy" => "trust_proxy",
+        _ => return None,
     })
 }
 
@@ -302,7 +323,7 @@ impl<T: napi::bindgen_prelude::ToNapiValue + Send + 'static> Drop for Pending<T>
 
 /// A promise for what a future on the broker's own runtime comes to. It keeps the process alive until then. `dropped` is what it comes to if
 /// the broker ends first.
-fn promise<'env, T, F>(
+pub(crate) fn promise<'env, T, F>(
     env: &'env Env,
     broker: &Broker,
     dropped: fn() -> std::result::Result<T, Failure>,
@@ -384,6 +405,7 @@ pub(crate) fn internal(error: napi::Error) -> napi::Error<&'static str> {
 #[napi(ts_return_type = "Promise<number>")]
 pub fn listen(env: &Env, options: NativeListenOptions) -> Result<Object<'_>> {
     let process = process_options(&options.process);
+    let bind = options.bind.clone();
     let begun = listener_config(options).and_then(|config| Ok((config, global::open(process)?)));
     let (config, opening) = match begun {
         Ok(begun) => begun,
@@ -393,7 +415,7 @@ pub fn listen(env: &Env, options: NativeListenOptions) -> Result<Object<'_>> {
     let dropped = || Err(wsbroker_core::ListenError::ShuttingDown.into());
     promise(env, &broker, dropped, async move {
         let listener = opening.broker.listen(config).await?;
-        opening.done(listener).map_err(|_| wsbroker_core::ListenError::ShuttingDown.into())
+        opening.done(listener, bind).map_err(|_| wsbroker_core::ListenError::ShuttingDown.into())
     })
 }
 
@@ -454,6 +476,31 @@ pub fn shutdown_broker(env: &Env, code: u32, timeout: f64) -> Result<Object<'_>>
 pub fn broker_defaults() -> NativeDefaults {
     let cpus = std::thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
     NativeDefaults { memory: memory::available() as f64, cpus }
+}
+
+/// The options of the broker there is, for who follows them where he gives none; without handlers' where no `start` has set them. `started`: also those of a broker
+/// that `start` has made.
+#[napi]
+pub fn process_options_now(started: bool) -> Option<NativeProcessOptions> {
+    let options = global::options(started)?;
+    let config = options.config;
+    Some(NativeProcessOptions {
+        io_threads: config.io_threads as f64,
+        max_send_memory: config.max_send_memory as f64,
+        max_receive_memory: config.max_receive_memory as f64,
+        max_in_flight: NativeInFlight {
+            messages: f64::from(config.in_flight.messages),
+            bytes: config.in_flight.bytes as f64,
+            worker_bytes: config.in_flight.worker_bytes as f64,
+        },
+        max_pending_upgrades: config.max_pending_upgrades as f64,
+        max_connections: config.max_connections.map(|number| number as f64),
+        max_connections_per_ip: config.max_connections_per_ip.map(|number| number as f64),
+        max_channels_per_socket: config.max_channels_per_socket.map(|number| number as f64),
+        max_channel_name_length: config.max_channel_name_length.map(|number| number as f64),
+        concurrent: options.concurrent,
+        handler_timeout: f64::from(options.handler_timeout),
+    })
 }
 
 /// Workers that are attached in the whole process, by whichever thread.

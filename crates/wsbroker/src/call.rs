@@ -1,7 +1,7 @@
 //! The events of one call into JavaScript, and the values that go with them.
 
 use bytes::Bytes;
-use wsbroker_core::{Event, EventKind};
+use wsbroker_core::{Event, EventKind, Group, Operation};
 
 use crate::{
     convert,
@@ -24,6 +24,34 @@ const SHARED_BYTES: i32 = 3;
 const BYTES: i32 = 4;
 const CLOSE: i32 = 5;
 const DRAIN: i32 = 6;
+const JOINED: i32 = 7;
+
+/// What a helper's `receive` is called with: what it shall do, and what belongs to that.
+pub(crate) fn operation<'s>(
+    env: Env<'s>,
+    operation: &Operation,
+    scratch: &mut Scratch,
+) -> Result<[Value<'s>; 5], Failed> {
+    let none = env.undefined()?;
+    let mut text = |bytes: &[u8]| env.string(bytes, scratch);
+    Ok(match operation {
+        Operation::Publish { audience, frame, exclude } => {
+            let kind = match audience {
+                Group::Room(_) => 0,
+                Group::User(_) => 1,
+                Group::Everybody => 2,
+            };
+            let (name, frame) = (text(audience.name())?, text(frame)?);
+            let exclude = env.array(exclude.iter().map(|id| text(id)))?;
+            [env.int(0)?, name, frame, exclude, env.int(kind)?]
+        }
+        Operation::Send { client, frame } => [env.int(1)?, text(client)?, text(frame)?, none, none],
+        Operation::Join { client, room } => [env.int(2)?, text(client)?, text(room)?, none, none],
+        Operation::Leave { client, room } => [env.int(3)?, text(client)?, text(room)?, none, none],
+        Operation::InputState { ready } => [env.int(4)?, env.boolean(*ready)?, none, none, none],
+        Operation::TakeInput => [env.int(5)?, none, none, none, none],
+    })
+}
 
 /// Up to 32 events that are handed over together.
 pub(crate) struct Call<'s> {
@@ -158,6 +186,10 @@ impl<'s> Call<'s> {
             EventKind::Open(open) => {
                 told.kind = OPEN;
                 convert::open_request(env, &open.request)
+            }
+            EventKind::Joined(ip) => {
+                told.kind = JOINED;
+                env.text(ip)
             }
             EventKind::Drain => {
                 told.kind = DRAIN;

@@ -6,18 +6,20 @@
 
 use std::{
     cell::{Cell, RefCell},
+    collections::VecDeque,
     rc::Rc,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use wsbroker_core::{Batch, CloseCode, Event, EventKind, Handlers, OpenReply};
+use wsbroker_core::{Batch, CloseCode, Event, EventKind, Handlers, Helper, OpenReply, Post};
 
 use crate::{
-    call::{Call, Taken},
+    call::{self, Call, Taken},
     cork::{self, HOLD},
     global,
     inbox::{self, Inbox, Position},
+    instance,
     mailbox::Fetched,
     raw::{Env, Failed, Persistent, Scratch, Value, Wake},
     slots::{BATCH, Control, Progress, Slots},
@@ -27,20 +29,27 @@ use crate::{
 /// How many events a worker can have in hand, handlers that wait included. Above what `maxInFlight.workerBytes` lets through by default, with
 /// room for open and close events, which need none. Only what is used takes memory: 5 bytes and the event itself.
 pub(crate) const SLOTS: usize = 160 << 10;
+/// The same for a helper, whose handlers have settled when they return.
+const HELPER_SLOTS: usize = 2 * BATCH;
 /// After so long the thread goes through its event loop, for timers and other I/O.
 const BUDGET: Duration = Duration::from_millis(2);
 
 thread_local! {
     static DESK: RefCell<Option<Rc<Desk>>> = const { RefCell::new(None) };
+    static HELPERS: RefCell<Vec<Rc<Desk>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A worker on its thread.
+/// A worker on its thread: the raw one, of which there is at most one, or a helper.
 pub(crate) struct Desk {
     number: usize,
     worker: Arc<NodeWorker>,
     functions: RefCell<Option<Functions>>,
     inbox: RefCell<Inbox>,
     slots: RefCell<Slots<Place>>,
+    /// Of a helper.
+    helper: Option<Rc<Helper>>,
+    /// From other helpers, fetched and not done yet.
+    posts: RefCell<VecDeque<Post>>,
     scratch: RefCell<Scratch>,
     /// Memory for the slots of promises that have settled; empty between uses.
     promises: RefCell<Vec<u32>>,
@@ -59,6 +68,8 @@ pub(crate) struct Desk {
 struct Functions {
     dispatch: Persistent,
     again: Persistent,
+    /// A helper's, for what others post.
+    receive: Option<Persistent>,
 }
 
 /// Where the event of a slot is.
@@ -81,27 +92,15 @@ pub(crate) fn attach<'s>(
     detach(env);
     let control = Control::new(slots);
     let block = control.array_buffer(env)?;
-    let functions = Functions { dispatch: Persistent::new(env, dispatch)?, again: Persistent::new(env, again)? };
+    let functions =
+        Functions { dispatch: Persistent::new(env, dispatch)?, again: Persistent::new(env, again)?, receive: None };
     let number = global::next_worker();
-    let wake = Wake::new(env, "wsbroker", drain)?;
+    let wake = Wake::new(env, "wsbroker", |env, _| drain(env), number)?;
     wake.keep_alive(env, keep_alive);
     // After the wake: hooks run in reverse order, so the worker leaves before its wake is torn down.
     env.on_teardown(torn_down, number).inspect_err(|_| wake.end())?;
     let worker = Arc::new(NodeWorker::new(handlers, control, wake));
-    let desk = Rc::new(Desk {
-        number,
-        worker: Arc::clone(&worker),
-        functions: RefCell::new(Some(functions)),
-        inbox: RefCell::default(),
-        slots: RefCell::new(Slots::new(slots)),
-        scratch: RefCell::default(),
-        promises: RefCell::default(),
-        kept: Cell::new(0),
-        pace: Cell::new(Duration::ZERO),
-        handing_over: Cell::new(false),
-        stalled: Cell::new(false),
-        leaving: Cell::new(false),
-    });
+    let desk = Rc::new(Desk::new(number, &worker, functions, slots, None));
     DESK.with(|place| *place.borrow_mut() = Some(desk));
     tracing::debug!(number, ?handlers, "a worker is there");
     global::add_worker(&worker);
@@ -116,6 +115,97 @@ pub(crate) fn detach(env: Env<'_>) {
             desk.release(env);
         }
     }
+}
+
+/// What JavaScript gave for a helper to call.
+pub(crate) struct HelperFunctions<'s> {
+    pub(crate) dispatch: Value<'s>,
+    pub(crate) again: Value<'s>,
+    pub(crate) receive: Value<'s>,
+}
+
+/// Makes this thread a worker of the realm that `join` joins, beside what else it is. Returns its control block for JavaScript.
+pub(crate) fn attach_helper<'s>(
+    env: Env<'s>,
+    number: usize,
+    functions: HelperFunctions<'_>,
+    join: impl FnOnce(&Arc<NodeWorker>) -> Helper,
+) -> Result<Value<'s>, Failed> {
+    let control = Control::new(HELPER_SLOTS);
+    let block = control.array_buffer(env)?;
+    let functions = Functions {
+        dispatch: Persistent::new(env, functions.dispatch)?,
+        again: Persistent::new(env, functions.again)?,
+        receive: Some(Persistent::new(env, functions.receive)?),
+    };
+    let wake = Wake::new(env, "wsbroker helper", drain_helper, number)?;
+    // After the wake, as in `attach`.
+    env.on_teardown(torn_down, number).inspect_err(|_| wake.end())?;
+    let worker = Arc::new(NodeWorker::new(Handlers::ALL, control, wake));
+    // Before the first event can come.
+    let helper = join(&worker);
+    global::add_helper(&worker);
+    let desk = Rc::new(Desk::new(number, &worker, functions, HELPER_SLOTS, Some(Rc::new(helper))));
+    HELPERS.with(|helpers| helpers.borrow_mut().push(desk));
+    Ok(block)
+}
+
+/// A helper of this thread.
+pub(crate) fn helper(number: usize) -> Option<Rc<Helper>> {
+    HELPERS
+        .try_with(|helpers| helpers.borrow().iter().find(|desk| desk.number == number)?.helper.clone())
+        .ok()
+        .flatten()
+}
+
+/// Runs `body` with a helper of this thread. `body` must not run JavaScript.
+#[inline]
+pub(crate) fn with_helper<R>(number: usize, body: impl FnOnce(&Helper) -> R) -> Option<R> {
+    HELPERS
+        .try_with(|helpers| {
+            let helpers = helpers.borrow();
+            let desk = helpers.iter().find(|desk| desk.number == number)?;
+            desk.helper.as_deref().map(body)
+        })
+        .ok()
+        .flatten()
+}
+
+/// This thread is no longer that helper. What it has not begun is dropped, and what connections it has are closed.
+pub(crate) fn detach_helper(env: Env<'_>, number: usize) {
+    if let Some(desk) = take_helper(number) {
+        desk.leave();
+        if !desk.handing_over.get() {
+            desk.release(env);
+        }
+    }
+}
+
+/// Hands over what has come for a helper, as far as the time goes.
+pub(crate) fn drain_helper(env: Env<'_>, number: usize) {
+    if let Some(desk) = helper_desk(number) {
+        desk.drain(env);
+    }
+}
+
+/// Whether a helper keeps its thread's event loop alive.
+pub(crate) fn keep_helper_alive(env: Env<'_>, number: usize, on: bool) {
+    if let Some(desk) = helper_desk(number) {
+        desk.worker.wake().keep_alive(env, on);
+    }
+}
+
+fn helper_desk(number: usize) -> Option<Rc<Desk>> {
+    HELPERS.try_with(|helpers| helpers.borrow().iter().find(|desk| desk.number == number).cloned()).ok().flatten()
+}
+
+fn take_helper(number: usize) -> Option<Rc<Desk>> {
+    let take = |helpers: &RefCell<Vec<Rc<Desk>>>| {
+        let mut helpers = helpers.borrow_mut();
+        let at = helpers.iter().position(|desk| desk.number == number)?;
+        Some(helpers.swap_remove(at))
+    };
+    HELPERS.try_with(take).ok().flatten()
 }
 
 /// Whether this thread's worker keeps its event loop alive.
@@ -187,9 +277,8 @@ fn take() -> Option<Rc<Desk>> {
 
 fn torn_down(number: usize) {
     // Another one may have been attached since, in another environment on this thread.
-    if current().is_some_and(|desk| desk.number == number)
-        && let Some(desk) = take()
-    {
+    let raw = if current().is_some_and(|desk| desk.number == number) { take() } else { None };
+    if let Some(desk) = raw.or_else(|| take_helper(number)) {
         // If the environment ends in the middle of a call, that call will never return.
         desk.handing_over.set(false);
         desk.leave();
@@ -197,6 +286,31 @@ fn torn_down(number: usize) {
 }
 
 impl Desk {
+    fn new(
+        number: usize,
+        worker: &Arc<NodeWorker>,
+        functions: Functions,
+        slots: usize,
+        helper: Option<Rc<Helper>>,
+    ) -> Self {
+        Self {
+            number,
+            worker: Arc::clone(worker),
+            functions: RefCell::new(Some(functions)),
+            inbox: RefCell::default(),
+            slots: RefCell::new(Slots::new(slots)),
+            helper,
+            posts: RefCell::default(),
+            scratch: RefCell::default(),
+            promises: RefCell::default(),
+            kept: Cell::new(0),
+            pace: Cell::new(Duration::ZERO),
+            handing_over: Cell::new(false),
+            stalled: Cell::new(false),
+            leaving: Cell::new(false),
+        }
+    }
+
     fn control(&self) -> &Control {
         self.worker.control()
     }
@@ -246,9 +360,12 @@ impl Desk {
 
     /// Lets JavaScript's functions be collected.
     fn release(&self, env: Env<'_>) {
-        if let Some(Functions { dispatch, again }) = self.functions.take() {
+        if let Some(Functions { dispatch, again, receive }) = self.functions.take() {
             dispatch.release(env);
             again.release(env);
+            if let Some(receive) = receive {
+                receive.release(env);
+            }
         }
     }
 
@@ -256,8 +373,22 @@ impl Desk {
         let start = Instant::now();
         let mut now = start;
         loop {
+            if let Some(post) = self.next_post() {
+                env.scoped(|env| self.receive(env, post))??;
+                if self.leaving.get() {
+                    return Ok(Outcome::Idle);
+                }
+                if start.elapsed() >= BUDGET {
+                    return Ok(Outcome::OutOfTime);
+                }
+                continue;
+            }
             if !self.inbox.borrow().has_more() {
                 match self.worker.fetch() {
+                    Fetched::Posts(posts) => {
+                        self.posts.borrow_mut().extend(posts);
+                        continue;
+                    }
                     Fetched::Batches(batches) => self.inbox.borrow_mut().refill(batches),
                     Fetched::Goodbye => return Ok(Outcome::Goodbye),
                     Fetched::Nothing => return Ok(Outcome::Idle),
@@ -280,6 +411,25 @@ impl Desk {
                 return Ok(Outcome::OutOfTime);
             }
         }
+    }
+
+    fn next_post(&self) -> Option<Post> {
+        self.posts.borrow_mut().pop_front()
+    }
+
+    /// Has JavaScript do what another helper has asked for. What it throws is a mistake of ours.
+    fn receive(&self, env: Env<'_>, post: Post) -> Result<(), Failed> {
+        let receive = self.functions.borrow().as_ref().and_then(|functions| functions.receive.as_ref()?.get(env));
+        let receive = receive.ok_or(Failed)?;
+        let arguments = call::operation(env, &post.operation, &mut self.scratch.borrow_mut())?;
+        cork::begin_call();
+        let called = env.call(receive, &arguments);
+        cork::end_call();
+        if called.is_err() {
+            let error = env.take_exception().filter(|error| env.is_object(*error)).ok_or(Failed)?;
+            env.uncaught(error);
+        }
+        Ok(())
     }
 
     /// Slower at once, faster by halves: one hiccup costs a few smaller calls.
@@ -419,6 +569,7 @@ impl Desk {
 
     fn give_back(&self) {
         let arrived = self.worker.close();
+        self.posts.borrow_mut().clear();
         global::remove_worker(&self.worker);
         self.worker.wake().end();
         cork::flush();
@@ -450,6 +601,9 @@ impl Desk {
         self.worker.settle(started.iter());
         drop(started);
         self.worker.retire(batches);
+        if self.helper.is_some() {
+            instance::left(self.number);
+        }
     }
 }
 

@@ -82,6 +82,11 @@ impl Failure {
         Self::new(Kind::Plain, "ERR_WSBROKER_CONFLICT", message)
     }
 
+    /// There is no such helper on this thread, or its broker has gone.
+    pub(crate) fn no_helper(call: &str) -> Self {
+        Self::new(Kind::Plain, "ERR_WSBROKER_SHUT_DOWN", format!("{call}: this helper has shut down"))
+    }
+
     /// More channels than a socket may be in, or too long a name.
     pub(crate) fn limit(call: &str, error: SubscribeError) -> Self {
         let option = match error {

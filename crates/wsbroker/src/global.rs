@@ -26,6 +26,8 @@ struct State {
     current: Option<Current>,
     /// Attached workers of all threads.
     workers: Vec<Arc<NodeWorker>>,
+    /// Helpers of all threads.
+    helpers: Vec<Arc<NodeWorker>>,
     /// The highest socket id of all brokers before this one.
     last_id: u64,
     last_listener: u32,
@@ -36,10 +38,24 @@ struct State {
 
 struct Current {
     broker: Broker,
+    /// How it treats raw handlers is open until `raw`.
     options: ProcessOptions,
-    listeners: BTreeMap<u32, Arc<Listener>>,
+    /// Somebody has called `start`: raw workers belong to it.
+    raw: bool,
+    /// A `start` has come to its end, and only `shutdown` ends this.
+    started: bool,
+    /// Each with its `bind`, as it was given.
+    listeners: BTreeMap<u32, (Arc<Listener>, String)>,
     /// Listeners that are being opened.
     opening: usize,
+    /// Instances of helpers that use it.
+    instances: usize,
+}
+
+impl Current {
+    fn is_unused(&self) -> bool {
+        !self.started && self.opening == 0 && self.instances == 0 && self.listeners.is_empty()
+    }
 }
 
 static GLOBAL: Global = Global {
@@ -47,6 +63,7 @@ static GLOBAL: Global = Global {
     state: Mutex::new(State {
         current: None,
         workers: Vec::new(),
+        helpers: Vec::new(),
         last_id: 0,
         last_listener: 0,
         last_worker: 0,
@@ -68,24 +85,35 @@ pub(crate) struct ProcessOptions {
 impl ProcessOptions {
     /// The first option in which two differ.
     fn difference(&self, other: &Self) -> Option<&'static str> {
-        let (a, b) = (&self.config, &other.config);
-        let differs = [
-            ("ioThreads", a.io_threads != b.io_threads),
-            ("maxSendMemory", a.max_send_memory != b.max_send_memory),
-            ("maxReceiveMemory", a.max_receive_memory != b.max_receive_memory),
-            ("maxInFlight.messages", a.in_flight.messages != b.in_flight.messages),
-            ("maxInFlight.bytes", a.in_flight.bytes != b.in_flight.bytes),
-            ("maxInFlight.workerBytes", a.in_flight.worker_bytes != b.in_flight.worker_bytes),
-            ("maxPendingUpgrades", a.max_pending_upgrades != b.max_pending_upgrades),
-            ("maxConnections", a.max_connections != b.max_connections),
-            ("maxConnectionsPerIp", a.max_connections_per_ip != b.max_connections_per_ip),
-            ("maxChannelsPerSocket", a.max_channels_per_socket != b.max_channels_per_socket),
-            ("maxChannelNameLength", a.max_channel_name_length != b.max_channel_name_length),
+        let handling = [
             ("handlers", self.concurrent != other.concurrent),
             ("handlerTimeout", self.handler_timeout != other.handler_timeout),
         ];
-        differs.into_iter().find_map(|(name, differs)| differs.then_some(name))
+        let differs = || handling.into_iter().find_map(|(name, differs)| differs.then_some(name));
+        config_difference(&self.config, &other.config).or_else(differs)
     }
+}
+
+/// The same for what does not concern raw handlers.
+fn config_difference(a: &Config, b: &Config) -> Option<&'static str> {
+    let differs = [
+        ("ioThreads", a.io_threads != b.io_threads),
+        ("maxSendMemory", a.max_send_memory != b.max_send_memory),
+        ("maxReceiveMemory", a.max_receive_memory != b.max_receive_memory),
+        ("maxInFlight.messages", a.in_flight.messages != b.in_flight.messages),
+        ("maxInFlight.bytes", a.in_flight.bytes != b.in_flight.bytes),
+        ("maxInFlight.workerBytes", a.in_flight.worker_bytes != b.in_flight.worker_bytes),
+        ("maxPendingUpgrades", a.max_pending_upgrades != b.max_pending_upgrades),
+        ("maxConnections", a.max_connections != b.max_connections),
+        ("maxConnectionsPerIp", a.max_connections_per_ip != b.max_connections_per_ip),
+        ("maxChannelsPerSocket", a.max_channels_per_socket != b.max_channels_per_socket),
+        ("maxChannelNameLength", a.max_channel_name_length != b.max_channel_name_length),
+    ];
+    differs.into_iter().find_map(|(name, differs)| differs.then_some(name))
+}
+
+fn differs(call: &str, name: &str) -> Failure {
+    Failure::conflict(format!("{call}: \"{name}\" differs from an earlier call, and a process can have it once"))
 }
 
 /// Differs when the process has another broker, or none any more.
@@ -116,41 +144,131 @@ pub(crate) fn open(options: ProcessOptions) -> Result<Opening, Failure> {
     let state = &mut *guard;
     let current = match &mut state.current {
         Some(current) => {
-            if let Some(name) = current.options.difference(&options) {
-                return Err(Failure::conflict(format!(
-                    "start: \"{name}\" differs from an earlier call, and a process can have it once"
-                )));
+            let difference = if current.raw {
+                current.options.difference(&options)
+            } else {
+                config_difference(&current.options.config, &options.config)
+            };
+            if let Some(name) = difference {
+                return Err(differs("start", name));
             }
             current
         }
-        none => {
-            let broker = Broker::new(options.config.clone())?;
-            broker.start_ids_after(state.last_id);
-            if let Some((config, listener)) = &state.cluster {
-                broker.join_cluster(config.clone(), Arc::clone(listener))?;
-            }
-            for worker in &state.workers {
-                worker.join(&broker, options.concurrent, options.handler_timeout);
-            }
-            GLOBAL.generation.fetch_add(1, Ordering::AcqRel);
-            none.insert(Current { broker, options, listeners: BTreeMap::new(), opening: 0 })
-        }
+        none => none.insert(begin(options.clone(), state.last_id, state.cluster.as_ref())?),
     };
+    if !current.raw {
+        current.raw = true;
+        current.options = options;
+        for worker in &state.workers {
+            worker.join(&current.broker, current.options.concurrent, current.options.handler_timeout);
+        }
+    }
     current.opening += 1;
     Ok(Opening { broker: current.broker.clone(), generation: generation(), done: false })
 }
 
+/// A broker without listeners.
+fn begin(
+    options: ProcessOptions,
+    last_id: u64,
+    cluster: Option<&(ClusterConfig, BusListener)>,
+) -> Result<Current, Failure> {
+    let broker = Broker::new(options.config.clone())?;
+    broker.start_ids_after(last_id);
+    if let Some((config, listener)) = cluster {
+        broker.join_cluster(config.clone(), Arc::clone(listener))?;
+    }
+    GLOBAL.generation.fetch_add(1, Ordering::AcqRel);
+    Ok(Current { broker, options, raw: false, started: false, listeners: BTreeMap::new(), opening: 0, instances: 0 })
+}
+
+/// The broker that an instance of helpers is on. It stays until [`leave`](Self::leave), unless it is shut down.
+pub(crate) struct Base {
+    pub(crate) broker: Broker,
+    generation: u64,
+}
+
+/// The broker for an instance of helpers: the one there is, or a new one with these options.
+///
+/// # Errors
+/// As for [`open`].
+pub(crate) fn base(call: &str, options: ProcessOptions) -> Result<Base, Failure> {
+    let mut guard = GLOBAL.state.lock();
+    let state = &mut *guard;
+    let current = match &mut state.current {
+        Some(current) => {
+            if let Some(name) = config_difference(&current.options.config, &options.config) {
+                return Err(differs(call, name));
+            }
+            current
+        }
+        none => none.insert(begin(options, state.last_id, state.cluster.as_ref())?),
+    };
+    current.instances += 1;
+    Ok(Base { broker: current.broker.clone(), generation: generation() })
+}
+
+impl Base {
+    /// Whether its broker is still the one of the process.
+    pub(crate) fn is_current(&self) -> bool {
+        self.generation == generation()
+    }
+
+    /// Whether these options are those of its broker.
+    ///
+    /// # Errors
+    /// They are not.
+    pub(crate) fn agree(&self, call: &str, options: &ProcessOptions) -> Result<(), Failure> {
+        let state = GLOBAL.state.lock();
+        let current = state.current.as_ref().filter(|_| self.is_current());
+        let difference = current.and_then(|current| config_difference(&current.options.config, &options.config));
+        difference.map_or(Ok(()), |name| Err(differs(call, name)))
+    }
+
+    /// The instance is gone. Returns the broker if nobody else uses it: it is not the process's any more, and to be shut down. There must be no connection any more.
+    pub(crate) fn leave(&self) -> Option<Broker> {
+        let mut guard = GLOBAL.state.lock();
+        let state = &mut *guard;
+        let current = state.current.as_mut().filter(|_| self.is_current())?;
+        current.instances -= 1;
+        if !current.is_unused() {
+            return None;
+        }
+        for worker in &state.workers {
+            worker.leave();
+        }
+        let gone = state.current.take()?;
+        state.last_id = gone.broker.last_id();
+        GLOBAL.generation.fetch_add(1, Ordering::AcqRel);
+        Some(gone.broker)
+    }
+}
+
+/// The options of the broker there is, for who follows them where he gives none. `started`: also if it is one of `start`.
+pub(crate) fn options(started: bool) -> Option<ProcessOptions> {
+    let state = GLOBAL.state.lock();
+    state.current.as_ref().filter(|current| started || !current.raw).map(|current| current.options.clone())
+}
+
+/// The first listener of `start` with this `bind`, as it was given.
+pub(crate) fn listener_of(bind: &str) -> Option<Arc<Listener>> {
+    let state = GLOBAL.state.lock();
+    let listeners = &state.current.as_ref()?.listeners;
+    listeners.values().find(|(_, own)| own == bind).map(|(listener, _)| Arc::clone(listener))
+}
+
 impl Opening {
     /// It is open. Returns its handle; hands the listener back when the broker has gone meanwhile.
-    pub(crate) fn done(mut self, listener: Listener) -> Result<u32, Listener> {
+    pub(crate) fn done(mut self, listener: Listener, bind: String) -> Result<u32, Listener> {
         self.done = true;
         let mut guard = GLOBAL.state.lock();
         let state = &mut *guard;
         match &mut state.current {
             Some(current) if self.generation == generation() => {
                 current.opening -= 1;
+                current.started = true;
                 state.last_listener += 1;
-                current.listeners.insert(state.last_listener, Arc::new(listener));
+                current.listeners.insert(state.last_listener, (Arc::new(listener), bind));
                 Ok(state.last_listener)
             }
             _ => Err(listener),
@@ -171,7 +289,18 @@ impl Drop for Opening {
             return;
         }
         current.opening -= 1;
-        if current.opening == 0 && current.listeners.is_empty() && state.last_id == current.broker.last_id() {
+        if current.opening > 0 || !current.listeners.is_empty() {
+            return;
+        }
+        if current.instances > 0 {
+            // Helpers go on with it. The next attempt decides anew about handlers.
+            if !current.started {
+                current.raw = false;
+                for worker in &state.workers {
+                    worker.leave();
+                }
+            }
+        } else if state.last_id == current.broker.last_id() {
             for worker in &state.workers {
                 worker.leave();
             }
@@ -209,12 +338,12 @@ pub(crate) fn leave_cluster() {
 
 /// A listener by its handle.
 pub(crate) fn listener(handle: u32) -> Option<Arc<Listener>> {
-    GLOBAL.state.lock().current.as_ref()?.listeners.get(&handle).cloned()
+    GLOBAL.state.lock().current.as_ref()?.listeners.get(&handle).map(|(listener, _)| Arc::clone(listener))
 }
 
 /// A listener by its handle, which is free from now on.
 pub(crate) fn take_listener(handle: u32) -> Option<Arc<Listener>> {
-    GLOBAL.state.lock().current.as_mut()?.listeners.remove(&handle)
+    GLOBAL.state.lock().current.as_mut()?.listeners.remove(&handle).map(|(listener, _)| listener)
 }
 
 /// The broker of that generation has shut down: from now on there is none. Workers that are still there are told.
@@ -229,7 +358,7 @@ pub(crate) fn ended(of: u64) {
         guard.last_id = current.broker.last_id();
     }
     GLOBAL.generation.fetch_add(1, Ordering::AcqRel);
-    for worker in &guard.workers {
+    for worker in guard.workers.iter().chain(&guard.helpers) {
         worker.say_goodbye();
     }
     drop(guard);
@@ -247,14 +376,21 @@ pub(crate) fn next_worker() -> usize {
 pub(crate) fn add_worker(worker: &Arc<NodeWorker>) {
     let mut state = GLOBAL.state.lock();
     state.workers.push(Arc::clone(worker));
-    if let Some(current) = &state.current {
+    if let Some(current) = state.current.as_ref().filter(|current| current.raw) {
         worker.join(&current.broker, current.options.concurrent, current.options.handler_timeout);
     }
 }
 
 /// A worker has gone.
 pub(crate) fn remove_worker(worker: &Arc<NodeWorker>) {
-    GLOBAL.state.lock().workers.retain(|other| !Arc::ptr_eq(other, worker));
+    let mut state = GLOBAL.state.lock();
+    state.workers.retain(|other| !Arc::ptr_eq(other, worker));
+    state.helpers.retain(|other| !Arc::ptr_eq(other, worker));
+}
+
+/// A helper is there. It is told when its broker has gone.
+pub(crate) fn add_helper(worker: &Arc<NodeWorker>) {
+    GLOBAL.state.lock().helpers.push(Arc::clone(worker));
 }
 
 /// Attached workers of all threads.
@@ -265,7 +401,10 @@ pub(crate) fn worker_count() -> usize {
 /// The numbers of the broker's workers, each with that of its thread.
 pub(crate) fn worker_threads() -> Vec<(WorkerId, i32)> {
     // Not asked under the lock: a membership has its own.
-    let workers = GLOBAL.state.lock().workers.clone();
+    let workers: Vec<_> = {
+        let state = GLOBAL.state.lock();
+        state.workers.iter().chain(&state.helpers).cloned().collect()
+    };
     workers.iter().filter_map(|worker| Some((worker.id()?, worker.control().thread()))).collect()
 }
 

@@ -6,6 +6,7 @@
 //! * `convert` and `error`: arguments, results and failures.
 //! * `worker`: the thread as the broker sees it, with its `mailbox`. `desk`: the other end, on the thread: hands events over, up to 32 per call (`call`), from
 //!   its `inbox`, and keeps each in a slot (`slots`) until its handler has settled.
+//! * `instance`: what the helpers of one identifier share. `helper`: what each of them calls for every message, as `calls` does for the raw interface.
 //! * `cork`: what JavaScript sends, held together until the end of the batch.
 //! * `bus`: other instances. `relay`: Redis for the server helper.
 //! * `tls`: certificates and keys. `stats`: what is counted. `memory`: how much there is, for defaults.
@@ -25,7 +26,9 @@ mod cork;
 mod desk;
 mod error;
 mod global;
+mod helper;
 mod inbox;
+mod instance;
 mod mailbox;
 mod memory;
 mod raw;
@@ -46,7 +49,9 @@ pub fn exports(exports: Object<'_>, env: Env) -> napi::Result<()> {
     log_to_stderr();
     // Threads of ours outlive the environment that loaded the addon.
     napi::bindgen_prelude::retain_current_module_for_unload_safety();
-    calls::register(raw::Env::of(&env), raw::value_of(&exports))
+    let (scope, object) = (raw::Env::of(&env), raw::value_of(&exports));
+    calls::register(scope, object)
+        .and_then(|()| helper::register(scope, object))
         .map_err(|_| napi::Error::from_reason("cannot register the addon's functions"))
 }
 

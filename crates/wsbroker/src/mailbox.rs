@@ -4,9 +4,9 @@ use std::collections::VecDeque;
 
 #[cfg(not(feature = "loom"))]
 use parking_lot::Mutex;
-use wsbroker_core::Batch;
 #[cfg(feature = "loom")]
 use wsbroker_core::sync::Mutex;
+use wsbroker_core::{Batch, Post};
 
 /// What has come and was not fetched. Bounded by the broker's inbound window; close and open events come on top.
 #[derive(Default)]
@@ -15,6 +15,8 @@ pub(crate) struct Mailbox(Mutex<State>);
 #[derive(Default)]
 struct State {
     batches: VecDeque<Batch>,
+    /// From other helpers of its realm, which are bounded there.
+    posts: VecDeque<Post>,
     /// The thread was woken, or is at work, or has itself asked to go on: nobody else needs to wake it.
     pending: bool,
     farewell: Farewell,
@@ -38,6 +40,8 @@ enum Farewell {
 pub(crate) enum Fetched {
     /// These.
     Batches(VecDeque<Batch>),
+    /// These, and perhaps batches too.
+    Posts(VecDeque<Post>),
     /// Nothing; the broker has gone, and JavaScript must hear of it.
     Goodbye,
     /// Nothing. The next batch wakes the thread again.
@@ -70,6 +74,18 @@ impl Mailbox {
         Ok(state.look())
     }
 
+    /// Puts something from another helper at the end, or drops it when nothing is taken any more.
+    pub(crate) fn put_post(&self, post: Post) -> Thread {
+        let mut state = self.0.lock();
+        if state.closed {
+            drop(state);
+            drop(post);
+            return Thread::Awake;
+        }
+        state.posts.push_back(post);
+        state.look()
+    }
+
     /// Has the thread told that the broker has gone, behind all that is here.
     pub(crate) fn say_goodbye(&self) -> Thread {
         let mut state = self.0.lock();
@@ -80,6 +96,9 @@ impl Mailbox {
     /// Takes everything that has come.
     pub(crate) fn fetch(&self) -> Fetched {
         let mut state = self.0.lock();
+        if !state.posts.is_empty() {
+            return Fetched::Posts(std::mem::take(&mut state.posts));
+        }
         if !state.batches.is_empty() {
             return Fetched::Batches(std::mem::take(&mut state.batches));
         }
@@ -101,7 +120,12 @@ impl Mailbox {
     pub(crate) fn close(&self) -> VecDeque<Batch> {
         let mut state = self.0.lock();
         state.closed = true;
-        std::mem::take(&mut state.batches)
+        let posts = std::mem::take(&mut state.posts);
+        let batches = std::mem::take(&mut state.batches);
+        drop(state);
+        // Outside of the lock: they tell those who posted them.
+        drop(posts);
+        batches
     }
 }
 
@@ -192,7 +216,7 @@ mod models {
                             assert!(got.contains(&"a2".to_owned()), "told before it has run what came before");
                             break;
                         }
-                        Fetched::Nothing => break,
+                        Fetched::Posts(_) | Fetched::Nothing => break,
                     }
                 }
             }

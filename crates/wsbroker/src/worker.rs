@@ -5,7 +5,9 @@
 use std::{collections::VecDeque, fmt, sync::Arc};
 
 use parking_lot::Mutex;
-use wsbroker_core::{Batch, Broker, Cork, DeliverError, Event, Handlers, Worker, WorkerHandle, WorkerId};
+use wsbroker_core::{
+    Batch, Broker, Cork, DeliverError, Event, Handlers, Helper, Post, Realm, Worker, WorkerHandle, WorkerId,
+};
 
 use crate::{
     cork,
@@ -37,6 +39,10 @@ impl Worker for NodeWorker {
         Ok(())
     }
 
+    fn post(&self, post: Post) {
+        self.wake_if(self.mailbox.put_post(post));
+    }
+
     fn token_changed(&self) {
         self.control.bump_token_epoch();
     }
@@ -57,6 +63,17 @@ impl NodeWorker {
         self.control.set_handling(concurrent, handler_timeout);
         let worker: Arc<dyn Worker> = Arc::clone(self) as _;
         *membership = Some(broker.add_worker(worker, self.handlers));
+    }
+
+    /// Gets events of a realm from now on.
+    pub(crate) fn join_realm(self: &Arc<Self>, broker: &Broker, realm: &Arc<Realm>) -> Helper {
+        let mut membership = self.membership.lock();
+        // Its handlers return nothing that could be waited for.
+        self.control.set_handling(true, 0);
+        let worker: Arc<dyn Worker> = Arc::clone(self) as _;
+        let (handle, helper) = broker.add_helper(realm, worker);
+        *membership = Some(handle);
+        helper
     }
 
     /// Lets go of a broker that never had a connection. The next one may be joined.

@@ -4,16 +4,36 @@ exports.nativeTransport = nativeTransport;
 const errors_cjs_1 = require("../../errors.cjs");
 // Sockets of the broker. Native code is loaded by `join` only, never by importing this or constructing a transport.
 /** The transport of a helper with `bind`. It opens nothing, and checks nothing before `join`. */
-function nativeTransport(_options) {
+function nativeTransport(options) {
+    let seat;
+    const leave = async () => {
+        const left = seat;
+        seat = undefined;
+        await left?.leave();
+    };
     return {
         native: true,
-        instance: undefined,
-        join: () => Promise.reject(new errors_cjs_1.WSBrokerError('ERR_WSBROKER_UNSUPPORTED', 'the native transport is not there yet')),
-        open: () => Promise.resolve(),
-        leave: () => Promise.resolve(),
-        stopAccepting: () => undefined,
-        finish: () => Promise.resolve(),
+        get instance() {
+            return seat?.instance;
+        },
+        // The place is taken before the first await: there is none.
+        async join(host) {
+            const there = require('./native-seat.cjs');
+            seat = new there.NativeSeat(options, host);
+        },
+        async open() {
+            if (seat === undefined)
+                throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'WebSocketServerHelper: it has been shut down');
+            await seat.open();
+        },
+        leave,
+        stopAccepting: () => seat?.stopAccepting(),
+        async finish() {
+            await seat?.flush();
+            await leave();
+        },
+        // All goes through the instance; without one there is nobody to publish to.
         publish: () => undefined,
-        address: () => undefined,
+        address: () => seat?.address(),
     };
 }

@@ -1,3 +1,3 @@
 import type { Transport, TransportOptions } from './transport.cjs';
 /** The transport of a helper with `bind`. It opens nothing, and checks nothing before `join`. */
-export declare function nativeTransport(_options: TransportOptions): Transport;
+export declare function nativeTransport(options: TransportOptions): Transport;

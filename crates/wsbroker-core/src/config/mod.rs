@@ -1,6 +1,6 @@
 //! What can be set, and beside each default the reason for its value.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 mod bind;
 mod cluster;
@@ -11,7 +11,7 @@ pub use self::{
     cluster::{ClusterConfig, RedisConfig, RedisServers, RedisTls, RedisUrlError},
     proxy::{Cidr, ForwardedHeader, TrustProxy},
 };
-use crate::tls::TlsConfig;
+use crate::{realm::Realm, tls::TlsConfig};
 
 /// Settings of a whole broker.
 #[derive(Clone, Debug)]
@@ -106,6 +106,11 @@ pub struct ListenerConfig {
     pub deflate: Option<DeflateConfig>,
     /// Limits of each connection made here.
     pub limits: SocketLimits,
+    /// Whose connections these are. Default `None`: the raw workers'.
+    pub realm: Option<Arc<Realm>>,
+    /// Those of the options of the whole address that count, by the names in [`ListenError::Conflict`](crate::ListenError::Conflict), if the address is
+    /// open already; the others are as they are there. Default `None`: all.
+    pub given: Option<Vec<&'static str>>,
 }
 
 impl ListenerConfig {
@@ -126,6 +131,8 @@ impl ListenerConfig {
             reuse_port: false,
             deflate: None,
             limits: SocketLimits::default(),
+            realm: None,
+            given: None,
         }
     }
 }
@@ -173,6 +180,9 @@ pub enum RateAction {
 pub struct SocketLimits {
     /// Bytes of one inbound message; above 1009. Default 1 MiB.
     pub max_payload: usize,
+    /// Bytes of one inbound message until a socket of a [`Realm`](crate::Realm) is [finished](crate::Helper::finish_client), if `max_payload` does not allow
+    /// less; above 1009. Default `None`: `max_payload` from the start.
+    pub max_first_payload: Option<usize>,
     /// Silence after which a connection is cut (1006); `None` is off. Default 120 s, above the usual 60 s of proxies.
     pub idle_timeout: Option<Duration>,
     /// Whether a ping is sent after half of `idle_timeout` in silence. Default true.
@@ -194,6 +204,7 @@ impl Default for SocketLimits {
     fn default() -> Self {
         Self {
             max_payload: 1 << 20,
+            max_first_payload: None,
             idle_timeout: Some(Duration::from_secs(120)),
             pings: true,
             close_timeout: Duration::from_secs(5),

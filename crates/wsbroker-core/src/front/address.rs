@@ -115,7 +115,7 @@ impl Service {
     pub(super) fn new(id: u32, config: &ListenerConfig) -> Result<Self, ListenError> {
         let origins = config.origins.as_deref().map(Origins::parse).transpose();
         Ok(Self {
-            endpoint: Arc::new(Endpoint::new(id, config.limits.clone(), config.deflate)),
+            endpoint: Arc::new(Endpoint::new(id, config.limits.clone(), config.deflate).in_realm(config.realm.clone())),
             protocols: config.protocols.clone(),
             open_timeout: config.open_timeout,
             origins: origins.map_err(|(entry, why)| ListenError::Origin { entry: entry.to_owned(), why })?,
@@ -163,6 +163,7 @@ impl Address {
         {
             return Err(ListenError::PathTaken { address: config.bind.to_string(), path: path.clone() });
         }
+        let counts = |name: &&str| config.given.as_ref().is_none_or(|given| given.contains(name));
         let differs = [
             ("handshake_timeout", config.handshake_timeout != self.handshake_timeout),
             ("max_header_size", config.max_header_size != self.max_header_size),
@@ -171,7 +172,7 @@ impl Address {
             ("tls", config.tls != self.tls()),
             ("trust_proxy", config.trust_proxy != self.trust_proxy),
         ];
-        if let Some((option, _)) = differs.into_iter().find(|(_, differs)| *differs) {
+        if let Some((option, _)) = differs.into_iter().find(|(name, differs)| *differs && counts(name)) {
             return Err(ListenError::Conflict { address: config.bind.to_string(), option });
         }
         for path in &config.paths {
@@ -216,6 +217,11 @@ impl Address {
             Some(service) if service.endpoint.is_serving() => Route::Serving(Arc::clone(service)),
             Some(_) => Route::Unavailable,
         }
+    }
+
+    /// Whether a realm has, or had, a path here.
+    pub(super) fn has_realms(&self) -> bool {
+        self.routes.lock().values().any(|service| service.endpoint.realm.is_some())
     }
 
     /// Whether every service here has closed.

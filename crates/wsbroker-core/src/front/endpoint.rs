@@ -7,7 +7,10 @@ use std::sync::{
 
 use tokio::sync::{Notify, watch};
 
-use crate::config::{DeflateConfig, SocketLimits};
+use crate::{
+    config::{DeflateConfig, SocketLimits},
+    realm::Realm,
+};
 
 /// One path set on one address: the settings of its connections, and how many there are.
 #[derive(Debug)]
@@ -17,6 +20,8 @@ pub(crate) struct Endpoint {
     pub(crate) limits: SocketLimits,
     /// How messages are compressed for clients that can inflate them.
     pub(crate) deflate: Option<DeflateConfig>,
+    /// Whose connections these are; `None` are the raw ones.
+    pub(crate) realm: Option<Arc<Realm>>,
     phase: watch::Sender<Phase>,
     connections: AtomicUsize,
     changed: Notify,
@@ -42,10 +47,16 @@ impl Endpoint {
             id,
             limits,
             deflate,
+            realm: None,
             phase: watch::Sender::new(Phase::Reserved),
             connections: AtomicUsize::new(0),
             changed: Notify::new(),
         }
+    }
+
+    /// The same, for the connections of a realm.
+    pub(crate) fn in_realm(self, realm: Option<Arc<Realm>>) -> Self {
+        Self { realm, ..self }
     }
 
     /// Admits upgrades from now on, unless it is closing.

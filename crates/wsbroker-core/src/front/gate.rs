@@ -127,7 +127,9 @@ impl Reservation {
             asked: AtomicBool::new(true),
             _asking: asking,
         });
-        let asks = worker.as_ref().is_none_or(|worker| worker.handlers.contains(Handlers::OPEN));
+        let ip = endpoint.realm.is_some().then(|| request.ip.as_str().into());
+        // Nobody of a realm is asked, and where it has no worker any more the shard says so.
+        let asks = ip.is_none() && worker.as_ref().is_none_or(|worker| worker.handlers.contains(Handlers::OPEN));
         let open = asks.then(|| Box::new(Open { request, reply: OpenReply { gate: Some(Arc::clone(&gate)) } }));
         if !asks {
             gate.let_in();
@@ -138,6 +140,7 @@ impl Reservation {
             worker,
             open,
             deflate,
+            ip,
         })));
         Some(Self { broker: Arc::clone(broker), socket, gate, answer: receiver, held: true })
     }

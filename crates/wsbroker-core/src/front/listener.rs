@@ -43,14 +43,21 @@ impl fmt::Debug for Listener {
 
 impl Listener {
     /// Binds and reserves. Must be called in the front's runtime.
-    pub(crate) async fn bind(broker: Arc<Inner>, config: ListenerConfig) -> Result<Self, ListenError> {
+    ///
+    /// `beside` names a listener whose address this one shares, if that is still open; then `bind` is not looked at.
+    pub(crate) async fn bind(
+        broker: Arc<Inner>,
+        config: ListenerConfig,
+        beside: Option<&Self>,
+    ) -> Result<Self, ListenError> {
         let place = Place::of(&config.bind)
             .await
             .map_err(|source| ListenError::Bind { address: config.bind.to_string(), source })?;
         if let Some(deflate) = config.deflate {
             broker.compress_from.fetch_min(deflate.threshold, Ordering::Relaxed);
         }
-        let (address, service) = broker.front.open(Broker::next_endpoint(&broker), &place, &config)?;
+        let (address, service) =
+            broker.front.open(Broker::next_endpoint(&broker), &place, beside.map(|other| &other.address), &config)?;
         let shown = match (&address.local, place) {
             (Local::Tcp(local), _) => local.ip().to_string(),
             (Local::Unix(_), Place::Unix(path, _)) => path.display().to_string(),
@@ -121,7 +128,8 @@ impl Listener {
         if self.address.reload_tls(tls) { Ok(()) } else { Err(TlsError::Plain) }
     }
 
-    fn stop(&self) {
+    /// As [`close`](Self::close), but nobody waits.
+    pub fn stop(&self) {
         if self.broker.front.retire(&self.address, &self.service) {
             close_connections(&self.broker, self.service.endpoint.id);
         }

@@ -111,6 +111,7 @@ impl Front {
         &self,
         id: u32,
         place: &Place,
+        beside: Option<&Arc<Address>>,
         config: &ListenerConfig,
     ) -> Result<(Arc<Address>, Arc<Service>), ListenError> {
         let mut state = self.state.lock();
@@ -118,7 +119,11 @@ impl Front {
             return Err(ListenError::ShuttingDown);
         }
         let service = Arc::new(Service::new(id, config)?);
-        let known = state.addresses.iter().find(|address| place.means(&address.local)).map(Arc::clone);
+        let means = |address: &&Arc<Address>| match beside {
+            Some(other) => Arc::ptr_eq(address, other),
+            None => place.means(&address.local),
+        };
+        let known = state.addresses.iter().find(means).map(Arc::clone);
         let address = match &known {
             Some(address) => Arc::clone(address),
             None => Arc::new(Address::bind(place, config)?),

@@ -167,12 +167,21 @@ async fn negotiate<T: Transport>(arrival: &mut Arrival, stream: &mut T) -> Resul
         Route::Unavailable => return Err(no(Refusal::NOT_SERVED, None)),
         Route::Unknown => return Err(no(Refusal::NOT_FOUND, None)),
     };
+    // Where modules have no handlers, and something else is served beside: raw connections would be let in to nobody.
+    if service.endpoint.realm.is_none() && address.has_realms() && broker.dispatch.is_deaf() {
+        return Err(no(Refusal::NOT_FOUND, None));
+    }
     let Handshake { accept_key, protocols } = Handshake::of(&request).map_err(|refusal| no(refusal, None))?;
     check_origin(&request, &service).map_err(|refusal| no(refusal, None))?;
     let compression = match service.endpoint.deflate {
         Some(_) => handshake::compression(&request).map_err(|refusal| no(refusal, None))?,
         None => None,
     };
+    if let Some(realm) = &service.endpoint.realm
+        && broker.dispatch.is_empty(realm.id())
+    {
+        return Err(no(Refusal::NOT_SERVED, None));
+    }
     let Some(entered) = service.endpoint.enter() else { return Err(no(Refusal::NOT_SERVED, None)) };
     let Some(asking) = broker.front.ask() else { return Err(no(Refusal::BUSY, Some(entered))) };
 

@@ -14,6 +14,16 @@ use rustc_hash::FxHashSet;
 
 use crate::{cluster::Bus, ids::SocketId};
 
+/// Which of the sets of a realm a channel is in.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) enum Kind {
+    /// Those of rooms, of clients' own ids and of everybody; also all raw ones.
+    #[default]
+    Room,
+    /// Those of users.
+    User,
+}
+
 /// Identifies one life of a channel: from its first subscriber to its last. Shards key their lists by it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct ChannelId(u64);
@@ -22,6 +32,7 @@ pub(crate) struct ChannelId(u64);
 #[derive(Debug)]
 pub(crate) struct Channel {
     id: ChannelId,
+    kind: Kind,
     name: Box<[u8]>,
     /// Subscribers per shard, so that a publish wakes only shards that have some. Changed under `members`.
     per_shard: Box<[AtomicU32]>,
@@ -39,6 +50,10 @@ pub(crate) struct Members {
 impl Channel {
     pub(crate) fn id(&self) -> ChannelId {
         self.id
+    }
+
+    pub(crate) fn kind(&self) -> Kind {
+        self.kind
     }
 
     pub(crate) fn name(&self) -> &[u8] {
@@ -68,7 +83,9 @@ impl Channel {
 pub(crate) struct Channels {
     map: DashMap<ChannelName, Arc<Channel>>,
     shards: usize,
-    last: AtomicU64,
+    kind: Kind,
+    /// Shared by all sets of a broker: shards tell channels apart by nothing else.
+    last: Arc<AtomicU64>,
     /// Told of each channel's first subscriber, and of its last one's end.
     bus: OnceLock<Arc<Bus>>,
 }
@@ -105,7 +122,12 @@ impl Eq for Channel {}
 
 impl Channels {
     pub(crate) fn new(shards: usize) -> Self {
-        Self { map: DashMap::default(), shards, last: AtomicU64::new(0), bus: OnceLock::new() }
+        Self { map: DashMap::default(), shards, kind: Kind::Room, last: Arc::default(), bus: OnceLock::new() }
+    }
+
+    /// Another set of channels for the same shards, without a bus.
+    pub(crate) fn beside(&self, kind: Kind) -> Self {
+        Self { map: DashMap::default(), shards: self.shards, kind, last: Arc::clone(&self.last), bus: OnceLock::new() }
     }
 
     /// The other instances, if there may be any.
@@ -140,6 +162,7 @@ impl Channels {
         }
         let fresh = Arc::new(Channel {
             id: ChannelId(self.last.fetch_add(1, Ordering::Relaxed) + 1),
+            kind: self.kind,
             name: name.into(),
             per_shard: (0..self.shards).map(|_| AtomicU32::new(0)).collect(),
             count: AtomicUsize::new(0),

@@ -5,6 +5,6 @@
 mod channels;
 mod sockets;
 
-pub(crate) use channels::{Channel, ChannelId, Channels};
+pub(crate) use channels::{Channel, ChannelId, Channels, Kind};
 pub(crate) use sockets::{Awaited, Membership, SocketState, Sockets};
 pub use sockets::{Socket, Token};

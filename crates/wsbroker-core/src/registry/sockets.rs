@@ -10,6 +10,7 @@ use super::channels::{Channel, ChannelId};
 use crate::{
     config::{InFlight, Overflow, SocketLimits},
     ids::{SocketId, WorkerId},
+    realm::{Realm, RealmId},
     sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering},
 };
 
@@ -19,6 +20,8 @@ pub struct Socket {
     id: SocketId,
     slot: u32,
     shard: u16,
+    /// What it belongs to; `None` are the raw ones.
+    realm: Option<Arc<Realm>>,
     state: AtomicU8,
     /// Some thread has asked for its end. The state follows when the shard hears of it; whoever sends sees this at once.
     ending: AtomicBool,
@@ -106,6 +109,7 @@ impl Socket {
             id,
             slot,
             shard,
+            realm: None,
             state: AtomicU8::new(SocketState::Opening as u8),
             ending: AtomicBool::new(false),
             awaited: AtomicU8::new(Awaited::Nothing as u8),
@@ -119,6 +123,19 @@ impl Socket {
             token: Mutex::new(None),
             membership: Mutex::new(Membership::default()),
         }
+    }
+
+    /// The same, in a realm.
+    pub(crate) fn in_realm(self, realm: Option<Arc<Realm>>) -> Self {
+        Self { realm, ..self }
+    }
+
+    pub(crate) fn realm(&self) -> Option<&Arc<Realm>> {
+        self.realm.as_ref()
+    }
+
+    pub(crate) fn realm_id(&self) -> RealmId {
+        self.realm.as_ref().map_or(RealmId::RAW, |realm| realm.id())
     }
 
     /// Its id.
@@ -289,6 +306,8 @@ pub(crate) struct Sockets {
     map: DashMap<SocketId, Arc<Socket>, FxBuildHasher>,
     last: AtomicU64,
     open: AtomicUsize,
+    /// Of the open ones, those in a realm.
+    apart: AtomicUsize,
 }
 
 impl Sockets {
@@ -320,16 +339,36 @@ impl Sockets {
         self.map.remove(&id);
     }
 
+    /// A raw socket. To raw calls one of a realm is one that is gone.
     pub(crate) fn get(&self, id: SocketId) -> Option<Arc<Socket>> {
-        self.map.get(&id).map(|entry| Arc::clone(entry.value()))
+        self.get_in(RealmId::RAW, id)
     }
 
-    pub(crate) fn opened(&self) {
+    /// A socket of this realm.
+    pub(crate) fn get_in(&self, realm: RealmId, id: SocketId) -> Option<Arc<Socket>> {
+        let socket = self.map.get(&id).map(|entry| Arc::clone(entry.value()))?;
+        (socket.realm_id() == realm).then_some(socket)
+    }
+
+    pub(crate) fn opened(&self, socket: &Socket) {
         self.open.fetch_add(1, Ordering::Relaxed);
+        if let Some(realm) = socket.realm() {
+            self.apart.fetch_add(1, Ordering::Relaxed);
+            realm.opened();
+        }
     }
 
-    pub(crate) fn closed(&self) {
+    pub(crate) fn closed(&self, socket: &Socket) {
         self.open.fetch_sub(1, Ordering::Relaxed);
+        if let Some(realm) = socket.realm() {
+            self.apart.fetch_sub(1, Ordering::Relaxed);
+            realm.closed();
+        }
+    }
+
+    /// Raw sockets between their 101 and their end.
+    pub(crate) fn open_raw(&self) -> usize {
+        self.open().saturating_sub(self.apart.load(Ordering::Relaxed))
     }
 
     /// Sockets between their 101 and their end.

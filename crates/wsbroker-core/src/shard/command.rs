@@ -14,7 +14,7 @@ use crate::{
     event::{Event, Open},
     front::{Endpoint, Seat},
     ids::SocketId,
-    registry::{Channel, Socket},
+    registry::{Channel, ChannelId, Socket},
     sync::Mutex,
 };
 
@@ -51,6 +51,8 @@ pub(crate) struct Broadcast {
     pub(crate) exclude: Box<[SocketId]>,
     /// `None` when nobody gets it compressed.
     pub(crate) compressed: Option<Box<Compressed>>,
+    /// Of a realm: how many times a client of it had become held when this was published. Without any of this it is 0.
+    pub(crate) epoch: u32,
 }
 
 /// What is asked of a shard.
@@ -62,7 +64,11 @@ pub(crate) enum Command {
     Publish(Arc<Channel>, Range, Option<Arc<Broadcast>>),
     Subscribe(Place, Arc<Channel>),
     Unsubscribe(Place, Arc<Channel>),
+    /// Takes a socket out of channels, but not for what was published to them before that epoch, whose publishers did not know.
+    Hold(Place, Box<[ChannelId]>, u32),
     Close(Place, Box<(CloseCode, Box<str>)>),
+    /// What it sends may be as large as its listener says, from now on.
+    LiftPayload(Place),
     Terminate(Place),
     CloseMany(Box<[Place]>, Box<(CloseCode, Box<str>)>),
     /// A connection asks to be let in: keep a place for it, and tell its worker unless it is let in at once.
@@ -87,8 +93,8 @@ pub(crate) enum Command {
     WorkerGone(Arc<WorkerEntry>, Vec<(Event, Bytes)>),
     /// Closes what was accepted by that listener (`Some`) or everything.
     CloseAll(Option<u32>, CloseCode),
-    /// Cuts everything.
-    TerminateAll,
+    /// Cuts everything, or what belongs to that worker.
+    TerminateOf(Option<Arc<WorkerEntry>>),
     /// Memory is used up, and this shard holds more than its part of it.
     Relieve,
     /// Ends the thread.
@@ -105,6 +111,8 @@ pub(crate) struct Reserve {
     pub(crate) open: Option<Box<Open>>,
     /// The window to compress for; `None` when compression was not agreed on.
     pub(crate) deflate: Option<WindowBits>,
+    /// Of a realm's connection: the client's address, which its worker is told with the 101.
+    pub(crate) ip: Option<Box<str>>,
 }
 
 /// What turns a reserved place into a connection.

@@ -69,6 +69,10 @@ pub(super) struct Connection {
     pub(super) receive_held: usize,
     /// How it ended, for a connection that ended before its 101.
     pub(super) early_end: Option<(CloseCode, Box<str>)>,
+    /// Bytes of one inbound message.
+    pub(super) max_payload: usize,
+    /// Of a realm's connection before its 101: the client's address, to be told.
+    pub(super) ip: Option<Box<str>>,
     /// Counts no more among its listener's connections.
     pub(super) left: bool,
     /// How it ends once the handlers at work have settled.
@@ -111,6 +115,8 @@ impl Connection {
         worker: Option<Arc<WorkerEntry>>,
         deflate: Option<WindowBits>,
     ) -> Self {
+        let limits = &endpoint.limits;
+        let max_payload = limits.max_first_payload.map_or(limits.max_payload, |first| first.min(limits.max_payload));
         Self {
             socket,
             endpoint,
@@ -137,6 +143,8 @@ impl Connection {
             meter: None,
             receive_held: 0,
             early_end: None,
+            max_payload,
+            ip: None,
             left: false,
             ending: None,
             cause: None,
@@ -165,8 +173,9 @@ impl Connection {
         self.account(ctx, |outbox, _| outbox.push_front(head));
         ctx.tally.flow.wire_in += rest.len() as u64;
         self.leftover = rest;
-        ctx.inner.sockets.opened();
+        ctx.inner.sockets.opened(&self.socket);
         ctx.tally.flow.opened += 1;
+        self.tell_joined(ctx);
         match self.phase {
             Phase::Active => {
                 self.socket.set_state(SocketState::Open);
@@ -188,6 +197,15 @@ impl Connection {
         }
         self.mark_dirty(ctx);
         self.mark_ready(ctx);
+    }
+
+    /// A realm's worker was not asked: it is told, before anything else.
+    fn tell_joined(&mut self, ctx: &mut Context) {
+        let Some(ip) = self.ip.take() else { return };
+        match &self.worker {
+            Some(worker) => ctx.batches.push(worker, &self.socket, EventKind::Joined(ip)),
+            None => self.orphan(ctx),
+        }
     }
 
     // --- sending ------------------------------------------------------------------------------------------------------------------

@@ -11,7 +11,8 @@ use super::{
     context::Context,
 };
 use crate::{
-    dispatch::Flush, event::EventKind, ids::WorkerId, metrics::CloseCause, registry::SocketState, worker::Handlers,
+    dispatch::Flush, event::EventKind, ids::WorkerId, metrics::CloseCause, realm::RealmId, registry::SocketState,
+    worker::Handlers,
 };
 
 /// The end of a connection as the peer brought it about, by a close frame or by breaking the protocol.
@@ -195,7 +196,7 @@ impl Connection {
 
     /// The close event, and the end of its place among the open sockets.
     pub(super) fn told(&mut self, ctx: &mut Context, code: CloseCode, reason: &str) {
-        ctx.inner.sockets.closed();
+        ctx.inner.sockets.closed(&self.socket);
         ctx.tally.flow.closed += 1;
         // There is one: whoever ends a connection says why.
         ctx.tally.count_close(self.cause.unwrap_or(CloseCause::Lost));
@@ -207,16 +208,27 @@ impl Connection {
         ctx.retired.push(Arc::clone(&self.socket));
         let kind = EventKind::Close { code: code.get(), reason: reason.into() };
         // Without one since before its 101: whoever has joined since was not told of it.
-        match self.worker.take().or_else(|| ctx.inner.dispatch.assign()) {
+        let of_realm = self.socket.realm().is_some();
+        match self.worker.take().or_else(|| if of_realm { None } else { ctx.inner.dispatch.assign(RealmId::RAW) }) {
             Some(worker) => {
                 if worker.handlers.contains(Handlers::CLOSE) {
                     ctx.batches.push(&worker, &self.socket, kind);
                 }
                 worker.release();
             }
+            // What its worker knew of it went with that.
+            None if of_realm => {}
             None => ctx.homeless.push(Arc::clone(&self.socket), kind, Bytes::new()),
         }
         self.leave_endpoint(ctx);
+    }
+
+    /// Its realm's worker has ended, and none takes over: it is closed (1012), and leaves its channels at once.
+    pub(super) fn orphan(&mut self, ctx: &mut Context) {
+        if self.is_attached() {
+            ctx.retired.push(Arc::clone(&self.socket));
+            self.begin_close(ctx, CloseCause::WorkerEnded, CloseCode::RESTART, "Worker ended");
+        }
     }
 
     /// Counts no more among its listener's connections.

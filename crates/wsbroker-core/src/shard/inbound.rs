@@ -90,7 +90,7 @@ impl Connection {
         if self.phase == Phase::Lingering {
             return;
         }
-        let limits = Limits { max_message: self.endpoint.limits.max_payload, allow_rsv1: self.deflate.is_some() };
+        let limits = Limits { max_message: self.max_payload, allow_rsv1: self.deflate.is_some() };
         let mut input = Input::new(bytes);
         while !input.is_empty() {
             if self.phase == Phase::Active && !self.may_take(ctx, &input) {
@@ -202,7 +202,7 @@ impl Connection {
         kind: MessageKind,
         compressed: &[u8],
     ) -> Result<bool, ProtocolError> {
-        let mut message = ctx.codec.inflate(compressed, self.endpoint.limits.max_payload)?;
+        let mut message = ctx.codec.inflate(compressed, self.max_payload)?;
         if kind == MessageKind::Text {
             utf8::check(&message)?;
         }

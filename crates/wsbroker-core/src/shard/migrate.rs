@@ -10,6 +10,7 @@ use crate::{
     dispatch::WorkerEntry,
     event::{Event, EventKind},
     ids::SocketId,
+    realm::RealmId,
     worker::Handlers,
 };
 
@@ -18,10 +19,13 @@ impl Shard {
     pub(super) fn worker_gone(&mut self, worker: &Arc<WorkerEntry>, mut events: Vec<(Event, Bytes)>) {
         self.ctx.batches.deliver(&self.ctx.inner.dispatch);
         events.append(&mut self.ctx.batches.take_refused(worker.id));
+        if worker.realm.is_some() {
+            return self.realm_worker_gone(worker, &events);
+        }
         for connection in self.connections.all() {
             if connection.worker.as_ref().is_some_and(|own| own.id == worker.id) {
                 worker.release();
-                connection.worker = self.ctx.inner.dispatch.assign();
+                connection.worker = self.ctx.inner.dispatch.assign(RealmId::RAW);
                 connection.socket.set_worker(connection.worker.as_ref().map_or(0, |worker| worker.id.get()));
             }
         }
@@ -34,11 +38,28 @@ impl Shard {
         worker.let_go(&self.ctx.inner);
     }
 
+    /// A worker of a realm has ended: nobody takes over what it knew of its clients. They are closed, and nobody is told.
+    fn realm_worker_gone(&mut self, worker: &Arc<WorkerEntry>, events: &[(Event, Bytes)]) {
+        for connection in self.connections.all() {
+            if connection.worker.as_ref().is_some_and(|own| own.id == worker.id) {
+                worker.release();
+                // Whoever has no 101 yet was told to nobody, and another one will do.
+                let early = !connection.is_attached();
+                connection.worker = if early { self.ctx.inner.dispatch.assign(worker.realm_id()) } else { None };
+                connection.socket.set_worker(connection.worker.as_ref().map_or(0, |worker| worker.id.get()));
+                connection.orphan(&mut self.ctx);
+            }
+        }
+        self.reap();
+        self.ctx.inner.dispatch.settled(events.len());
+        worker.let_go(&self.ctx.inner);
+    }
+
     /// There is a worker: whoever has none gets one, and what has waited is dispatched.
     pub(super) fn worker_joined(&mut self) {
         for connection in self.connections.all() {
-            if connection.worker.is_none() && connection.takes_part() {
-                connection.worker = self.ctx.inner.dispatch.assign();
+            if connection.worker.is_none() && connection.socket.realm().is_none() && connection.takes_part() {
+                connection.worker = self.ctx.inner.dispatch.assign(RealmId::RAW);
                 connection.socket.set_worker(connection.worker.as_ref().map_or(0, |worker| worker.id.get()));
             }
         }
@@ -56,7 +77,7 @@ impl Shard {
                 // Its connection has ended: one worker for all that is left of it.
                 _ => adopted
                     .entry(event.socket.id())
-                    .or_insert_with(|| self.ctx.inner.dispatch.assign().inspect(|worker| worker.release()))
+                    .or_insert_with(|| self.ctx.inner.dispatch.assign(RealmId::RAW).inspect(|worker| worker.release()))
                     .clone(),
             };
             let Some(worker) = worker else {
@@ -86,6 +107,7 @@ impl Shard {
 fn wanted(kind: &EventKind) -> Handlers {
     match kind {
         EventKind::Open(_) => Handlers::OPEN,
+        EventKind::Joined(_) => Handlers::default(),
         EventKind::Text(_) => Handlers::TEXT,
         EventKind::Binary(_) => Handlers::BINARY,
         EventKind::Close { .. } => Handlers::CLOSE,

@@ -423,6 +423,7 @@ impl Shard {
             for channel in self.ctx.inner.retire(&socket) {
                 self.lists.remove(channel, socket.slot());
             }
+            self.lists.release(socket.slot());
         }
         while let Some(slot) = self.ctx.doomed.pop() {
             let Some(mut connection) = self.connections.take(slot) else { continue };
@@ -457,7 +458,8 @@ impl Shard {
                 let broadcast = broadcast.as_deref();
                 let exclude: &[SocketId] = broadcast.map_or(&[], |broadcast| &broadcast.exclude);
                 let compressed = broadcast.and_then(|broadcast| broadcast.compressed.as_deref());
-                for slot in self.lists.of(channel.id()) {
+                let held = self.lists.held_since(channel.id(), broadcast.map_or(0, |broadcast| broadcast.epoch));
+                for slot in self.lists.of(channel.id()).iter().chain(&held) {
                     let Some(connection) = self.connections.at(*slot) else { continue };
                     if !exclude.is_empty() && exclude.contains(&connection.id()) {
                         continue;
@@ -479,9 +481,23 @@ impl Shard {
             }
             // Also for a connection that has ended: its list entry may still be there.
             Command::Unsubscribe(place, channel) => self.lists.remove(channel.id(), place.slot),
+            Command::Hold(place, channels, epoch) => {
+                let takes_part = self.connections.find(place).is_some_and(|connection| connection.takes_part());
+                for channel in channels {
+                    self.lists.remove(channel, place.slot);
+                    if takes_part {
+                        self.lists.hold(channel, place.slot, epoch);
+                    }
+                }
+            }
             Command::Close(place, what) => {
                 if let Some(connection) = self.connections.find(place) {
                     connection.begin_close(&mut self.ctx, CloseCause::Application, what.0, &what.1);
+                }
+            }
+            Command::LiftPayload(place) => {
+                if let Some(connection) = self.connections.find(place) {
+                    connection.max_payload = connection.endpoint.limits.max_payload;
                 }
             }
             Command::Terminate(place) => {
@@ -534,8 +550,11 @@ impl Shard {
                     }
                 }
             }
-            Command::TerminateAll => {
-                for connection in self.connections.all() {
+            Command::TerminateOf(worker) => {
+                let id = worker.map(|worker| worker.id);
+                let is_meant =
+                    |own: &Connection| id.is_none_or(|id| own.worker.as_ref().is_some_and(|worker| worker.id == id));
+                for connection in self.connections.all().filter(|own| is_meant(own)) {
                     connection.cut(&mut self.ctx, CloseCause::Shutdown);
                 }
             }
@@ -553,19 +572,22 @@ impl Shard {
     }
 
     fn reserve(&mut self, reserve: Reserve) {
-        let Reserve { socket, endpoint, worker, open, deflate } = reserve;
+        let Reserve { socket, endpoint, worker, open, deflate, ip } = reserve;
+        let realm = socket.realm_id();
         // Chosen before this command: by now the worker may have ended, and its end may have been dealt with here already.
         let worker = match worker {
             Some(worker) if worker.is_gone() => {
                 worker.release();
-                self.ctx.inner.dispatch.assign()
+                self.ctx.inner.dispatch.assign(realm)
             }
             // There was none when it was admitted, and who has joined since knows nothing of it.
-            None => self.ctx.inner.dispatch.assign(),
+            None => self.ctx.inner.dispatch.assign(realm),
             other => other,
         };
         socket.set_worker(worker.as_ref().map_or(0, |worker| worker.id.get()));
-        self.connections.put(socket.slot(), Connection::new(Arc::clone(&socket), endpoint, worker, deflate));
+        let mut connection = Connection::new(Arc::clone(&socket), endpoint, worker, deflate);
+        connection.ip = ip;
+        self.connections.put(socket.slot(), connection);
         if let Some(open) = open {
             // The worker may be another than the one that was chosen, without a handler for this.
             self.redispatch([(Event { socket, kind: EventKind::Open(open) }, Bytes::new())]);

@@ -46,7 +46,7 @@ fn connect(inner: &Inner) -> (Arc<Socket>, TcpStream) {
     let (stream, _) = listener.accept().unwrap();
     stream.set_nonblocking(true).unwrap();
     let (place, seat) = (Place::of(&socket), inner.front.seat().unwrap());
-    let reserve = Reserve { socket: Arc::clone(&socket), endpoint, worker, open: None, deflate: None };
+    let reserve = Reserve { socket: Arc::clone(&socket), endpoint, worker, open: None, deflate: None, ip: None };
     let attach = Attach { stream: Stream::tcp(stream), head: b"101".to_vec(), rest: Vec::new(), seat };
     inner.shard(0).push(Command::Reserve(Box::new(reserve)));
     inner.shard(0).push(Command::Attach(place, Box::new(attach)));

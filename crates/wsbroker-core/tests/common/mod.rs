@@ -17,8 +17,8 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 use wsbroker_core::{
-    Accept, Batch, Bind, Broker, Cork, DeliverError, Event, EventKind, Handlers, Listener, ListenerConfig, SocketId,
-    SocketLimits, Worker, WorkerHandle,
+    Accept, Batch, Bind, Broker, Cork, DeliverError, Event, EventKind, Handlers, Listener, ListenerConfig, Post,
+    SocketId, SocketLimits, Worker, WorkerHandle,
 };
 use wsbroker_proto::{Inflater, Input, Item, Limits, Opcode, Parser, Role, client};
 
@@ -55,6 +55,7 @@ impl Scope<'_> {
 /// One thing that happened, with its bytes copied out.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Seen {
+    Joined(String),
     Text(Vec<u8>),
     Binary(Vec<u8>),
     Close(u16, String),
@@ -75,6 +76,7 @@ pub struct Queue {
 #[derive(Default)]
 struct State {
     batches: VecDeque<Batch>,
+    posts: VecDeque<Post>,
     gone: bool,
     refused: usize,
 }
@@ -88,6 +90,11 @@ impl Queue {
     /// Events that came after the end.
     pub fn refused(&self) -> usize {
         self.batches.lock().refused
+    }
+
+    /// Takes what other helpers have posted.
+    pub fn take_posts(&self) -> Vec<Post> {
+        self.batches.lock().posts.drain(..).collect()
     }
 
     /// Takes what waits.
@@ -114,6 +121,10 @@ impl Worker for Queue {
         drop(state);
         self.changed.notify_one();
         Ok(())
+    }
+
+    fn post(&self, post: Post) {
+        self.batches.lock().posts.push_back(post);
     }
 }
 
@@ -205,6 +216,7 @@ fn handle_one(
         wsbroker_core::Payload::Owned(bytes) => bytes.to_vec(),
     };
     let seen = match &kind {
+        EventKind::Joined(ip) => Some(Seen::Joined(ip.to_string())),
         EventKind::Text(payload) => Some(Seen::Text(bytes(payload))),
         EventKind::Binary(payload) => Some(Seen::Binary(bytes(payload))),
         EventKind::Close { code, reason } => Some(Seen::Close(*code, reason.to_string())),
@@ -326,12 +338,18 @@ impl Client {
 
     /// The same, with more headers, each with its end of line.
     pub fn request_with(port: u16, headers: &str) -> Self {
+        Self::request_to(port, "/", headers)
+    }
+
+    /// The same, for that path.
+    pub fn request_to(port: u16, path: &str, headers: &str) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
         stream.set_nodelay(true).unwrap();
         stream.set_read_timeout(Some(DEADLINE)).unwrap();
         let mut client = Client::over(stream);
         let (last, lines) = (b"\r\n", REQUEST.strip_suffix(b"\r\n").unwrap());
-        client.stream.write_all(&[lines, headers.as_bytes(), last].concat()).unwrap();
+        let lines = lines.strip_prefix(b"GET /").unwrap();
+        client.stream.write_all(&[b"GET ", path.as_bytes(), lines, headers.as_bytes(), last].concat()).unwrap();
         client
     }
 }

@@ -26,7 +26,8 @@ struct Handle(Option<sys::napi_threadsafe_function>);
 
 /// What the engine keeps for us.
 struct Context {
-    woken: fn(Env<'_>),
+    woken: fn(Env<'_>, usize),
+    number: usize,
     shared: Arc<Mutex<Handle>>,
 }
 
@@ -34,11 +35,11 @@ struct Context {
 unsafe impl Send for Handle {}
 
 impl Wake {
-    /// `woken` runs on the environment's thread soon after each wake; several wakes may become one call.
-    pub(crate) fn new(env: Env<'_>, name: &str, woken: fn(Env<'_>)) -> Result<Self, Failed> {
+    /// `woken` runs with `number` on the environment's thread soon after each wake; several wakes may become one call.
+    pub(crate) fn new(env: Env<'_>, name: &str, woken: fn(Env<'_>, usize), number: usize) -> Result<Self, Failed> {
         let name = env.text(name)?;
         let shared = Arc::new(Mutex::new(Handle(None)));
-        let context = Box::into_raw(Box::new(Context { woken, shared: Arc::clone(&shared) }));
+        let context = Box::into_raw(Box::new(Context { woken, number, shared: Arc::clone(&shared) }));
         let mut function = ptr::null_mut();
         // SAFETY: `context` stays valid until `finalized`, the last thing the engine calls. No function is passed, so the engine calls
         // `call_js` alone. The queue is unbounded, but whoever wakes does so once until the call came.
@@ -116,9 +117,9 @@ unsafe extern "C" fn call_js(env: sys::napi_env, _function: sys::napi_value, con
         return;
     }
     // SAFETY: `context` lives until `finalized`, which comes after the last call.
-    let woken = unsafe { (*context.cast::<Context>()).woken };
+    let Context { woken, number, .. } = unsafe { &*context.cast::<Context>() };
     let env = Env { raw: env, scope: PhantomData };
-    if catch_unwind(AssertUnwindSafe(|| woken(env))).is_err() {
+    if catch_unwind(AssertUnwindSafe(|| woken(env, *number))).is_err() {
         tracing::error!("a panic while handing events over");
     }
 }

@@ -1,0 +1,273 @@
+//! Who has which client, and which helpers have members that are held.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
+
+use crate::{
+    dispatch::WorkerEntry,
+    ids::WorkerId,
+    registry::{Kind, Socket},
+};
+
+/// The channel of all clients that are finished and not held.
+const BROADCAST: &[u8] = b"ws:internal:broadcast";
+
+/// Whom a publish is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Audience<'a> {
+    /// The members of a room, or the client with that id.
+    Room(&'a [u8]),
+    /// The clients of a user.
+    User(&'a [u8]),
+    /// Every client that is finished.
+    Everybody,
+}
+
+impl Audience<'_> {
+    /// The channel in which those are that are not held.
+    pub(super) fn channel(&self) -> (Kind, &[u8]) {
+        match self {
+            Self::Room(name) => (Kind::Room, name),
+            Self::User(name) => (Kind::User, name),
+            Self::Everybody => (Kind::Room, BROADCAST),
+        }
+    }
+}
+
+/// An [`Audience`] that owns its name.
+#[derive(Clone, Debug, Eq, Hash, PartialEq)]
+pub enum Group {
+    /// As [`Audience::Room`].
+    Room(Arc<[u8]>),
+    /// As [`Audience::User`].
+    User(Arc<[u8]>),
+    /// As [`Audience::Everybody`].
+    Everybody,
+}
+
+impl Group {
+    /// The room's or the user's; empty for everybody.
+    #[must_use]
+    pub fn name(&self) -> &[u8] {
+        match self {
+            Self::Room(name) | Self::User(name) => name,
+            Self::Everybody => &[],
+        }
+    }
+}
+
+impl From<Audience<'_>> for Group {
+    fn from(audience: Audience<'_>) -> Self {
+        match audience {
+            Audience::Room(name) => Self::Room(name.into()),
+            Audience::User(name) => Self::User(name.into()),
+            Audience::Everybody => Self::Everybody,
+        }
+    }
+}
+
+/// A client, as all helpers may see it.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) owner: Arc<WorkerEntry>,
+    /// `None` when the application has made it, and only its owner reaches it.
+    pub(super) socket: Option<Arc<Socket>>,
+    pub(super) held: bool,
+    /// What it is a member of.
+    groups: HashSet<Group>,
+}
+
+impl Client {
+    /// Its socket, if others may send to it.
+    pub(super) fn reachable(&self) -> Option<&Arc<Socket>> {
+        self.socket.as_ref().filter(|_| !self.held)
+    }
+}
+
+/// How many members a group has, and at which helpers how many of them are held.
+#[derive(Debug, Default)]
+struct Members {
+    all: usize,
+    held: Vec<(Arc<WorkerEntry>, usize)>,
+}
+
+/// The clients of a realm and what they are members of. Names are chosen by clients, so the tables are keyed in each process anew.
+#[derive(Debug, Default)]
+pub(super) struct Directory {
+    clients: HashMap<Box<[u8]>, Client>,
+    rooms: HashMap<Arc<[u8]>, Members>,
+    users: HashMap<Arc<[u8]>, Members>,
+    everybody: Members,
+    /// How many times a client has become held.
+    epoch: u32,
+}
+
+impl Directory {
+    pub(super) fn client(&self, id: &[u8]) -> Option<&Client> {
+        self.clients.get(id)
+    }
+
+    pub(super) fn client_count(&self) -> usize {
+        self.clients.len()
+    }
+
+    pub(super) fn count(&self, audience: Audience<'_>) -> usize {
+        self.members(audience).map_or(0, |members| members.all)
+    }
+
+    /// The helpers that have held members there.
+    pub(super) fn holders(&self, audience: Audience<'_>) -> impl Iterator<Item = &Arc<WorkerEntry>> {
+        self.members(audience).into_iter().flat_map(|members| &members.held).map(|(owner, _)| owner)
+    }
+
+    fn members(&self, audience: Audience<'_>) -> Option<&Members> {
+        match audience {
+            Audience::Room(name) => self.rooms.get(name),
+            Audience::User(name) => self.users.get(name),
+            Audience::Everybody => Some(&self.everybody),
+        }
+    }
+
+    /// False when another helper has a client of that id: then that one stays.
+    pub(super) fn add(&mut self, id: &[u8], owner: &Arc<WorkerEntry>, socket: Option<Arc<Socket>>) -> bool {
+        if self.clients.contains_key(id) {
+            return false;
+        }
+        let client = Client { owner: Arc::clone(owner), socket, held: false, groups: HashSet::new() };
+        self.clients.insert(id.into(), client);
+        true
+    }
+
+    /// A client of that helper.
+    fn own(&mut self, id: &[u8], owner: WorkerId) -> Option<&mut Client> {
+        self.clients.get_mut(id).filter(|client| client.owner.id == owner)
+    }
+
+    /// The socket of a client of that helper.
+    pub(super) fn socket_of(&self, id: &[u8], owner: WorkerId) -> Option<Arc<Socket>> {
+        self.clients.get(id).filter(|client| client.owner.id == owner)?.socket.clone()
+    }
+
+    /// Makes a client a member. `None` when it is one, or not that helper's. True when it is held.
+    pub(super) fn join(&mut self, id: &[u8], owner: WorkerId, audience: Audience<'_>) -> Option<bool> {
+        let group = self.group(audience);
+        let client = self.own(id, owner)?;
+        if !client.groups.insert(group.clone()) {
+            return None;
+        }
+        let (held, owner) = (client.held, Arc::clone(&client.owner));
+        let members = match group {
+            Group::Everybody => &mut self.everybody,
+            Group::Room(name) => self.rooms.entry(name).or_default(),
+            Group::User(name) => self.users.entry(name).or_default(),
+        };
+        members.all += 1;
+        if held {
+            members.hold(&owner);
+        }
+        Some(held)
+    }
+
+    /// The reverse.
+    pub(super) fn leave(&mut self, id: &[u8], owner: WorkerId, audience: Audience<'_>) -> Option<bool> {
+        let group = self.group(audience);
+        let client = self.own(id, owner)?;
+        if !client.groups.remove(&group) {
+            return None;
+        }
+        let held = client.held;
+        self.drop_member(&group, owner, held);
+        Some(held)
+    }
+
+    pub(super) fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// From now on the client is held. Returns how many memberships that concerns, its socket, and the epoch that begins.
+    pub(super) fn hold(&mut self, id: &[u8], owner: WorkerId) -> Option<(usize, Option<Arc<Socket>>, u32)> {
+        let client = self.own(id, owner)?;
+        if std::mem::replace(&mut client.held, true) {
+            return None;
+        }
+        let (entry, socket) = (Arc::clone(&client.owner), client.socket.clone());
+        let groups: Vec<Group> = client.groups.iter().cloned().collect();
+        for group in &groups {
+            if let Some(members) = self.members_mut(group) {
+                members.hold(&entry);
+            }
+        }
+        self.epoch += 1;
+        Some((groups.len(), socket, self.epoch))
+    }
+
+    /// Takes a client out. Returns its socket, and how many of its memberships were held.
+    pub(super) fn remove(&mut self, id: &[u8], owner: WorkerId) -> Option<(Option<Arc<Socket>>, usize)> {
+        self.own(id, owner)?;
+        let client = self.clients.remove(id)?;
+        for group in &client.groups {
+            self.drop_member(group, owner, client.held);
+        }
+        Some((client.socket, if client.held { client.groups.len() } else { 0 }))
+    }
+
+    /// Takes all clients of a helper out. Returns how many of their memberships were held.
+    pub(super) fn forget(&mut self, owner: WorkerId) -> usize {
+        let own = self.clients.iter().filter(|(_, client)| client.owner.id == owner);
+        let ids: Vec<Box<[u8]>> = own.map(|(id, _)| id.clone()).collect();
+        ids.iter().filter_map(|id| self.remove(id, owner)).map(|(_, held)| held).sum()
+    }
+
+    /// The group of that name; whoever has it shares its memory.
+    fn group(&self, audience: Audience<'_>) -> Group {
+        let shared = |table: &HashMap<Arc<[u8]>, Members>, name: &[u8]| {
+            table.get_key_value(name).map_or_else(|| Arc::from(name), |(name, _)| Arc::clone(name))
+        };
+        match audience {
+            Audience::Room(name) => Group::Room(shared(&self.rooms, name)),
+            Audience::User(name) => Group::User(shared(&self.users, name)),
+            Audience::Everybody => Group::Everybody,
+        }
+    }
+
+    fn members_mut(&mut self, group: &Group) -> Option<&mut Members> {
+        match group {
+            Group::Room(name) => self.rooms.get_mut(name),
+            Group::User(name) => self.users.get_mut(name),
+            Group::Everybody => Some(&mut self.everybody),
+        }
+    }
+
+    fn drop_member(&mut self, group: &Group, owner: WorkerId, held: bool) {
+        let Some(members) = self.members_mut(group) else { return };
+        members.all = members.all.saturating_sub(1);
+        if held {
+            members.release(owner);
+        }
+        if members.all == 0 {
+            match group {
+                Group::Room(name) => _ = self.rooms.remove(name),
+                Group::User(name) => _ = self.users.remove(name),
+                Group::Everybody => {}
+            }
+        }
+    }
+}
+
+impl Members {
+    fn hold(&mut self, owner: &Arc<WorkerEntry>) {
+        match self.held.iter_mut().find(|(other, _)| other.id == owner.id) {
+            Some((_, count)) => *count += 1,
+            None => self.held.push((Arc::clone(owner), 1)),
+        }
+    }
+
+    fn release(&mut self, owner: WorkerId) {
+        if let Some((_, count)) = self.held.iter_mut().find(|(other, _)| other.id == owner) {
+            *count -= 1;
+        }
+        self.held.retain(|(_, count)| *count > 0);
+    }
+}

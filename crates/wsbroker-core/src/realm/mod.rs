@@ -1,0 +1,270 @@
+//! A part of a broker that is apart from all else in it: sockets and channels that raw calls do not see, and workers that get only these.
+//!
+//! It is what helpers of one application share in a process: one for each worker thread, all of one *realm*. Its front is a listener's
+//! ([`ListenerConfig::realm`](crate::ListenerConfig::realm)), its sockets live in the same shards and count into the same limits. What differs:
+//!
+//! * Nobody is asked about a connection. Its worker hears that it is there ([`EventKind::Joined`](crate::EventKind::Joined)).
+//! * A worker knows more of its clients than the broker could hand on. So when one ends, its connections do not move but close (1012).
+//! * Channels are the realm's own, in two sets that share no name: rooms and users. Other instances are not told of them.
+//! * A *directory* says who has which client, and how many members a room has. Members that are *held* are in no channel: their frames are made for each of them
+//!   by their owner. A publish tells it to the owners, as a [`Post`].
+//!
+//! [`Helper`] is a worker's side of this; [`Realm`] has what somebody without a worker can do, a bus for example.
+
+mod directory;
+mod helper;
+mod post;
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::Notify;
+
+use self::directory::Directory;
+pub use self::{
+    directory::{Audience, Group},
+    helper::Helper,
+    post::{Operation, Post},
+};
+use crate::{
+    cork::{Cork, SendOutcome, Staged},
+    dispatch::WorkerEntry,
+    ids::SocketId,
+    registry::{Channels, Kind},
+};
+
+/// Whose a socket is.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct RealmId(u32);
+
+impl RealmId {
+    /// Nobody's realm: raw sockets.
+    pub(crate) const RAW: Self = Self(0);
+
+    /// The one with this number, which is not 0.
+    pub(crate) fn new(number: u32) -> Self {
+        Self(number)
+    }
+}
+
+/// Sockets, channels and workers of a broker that are apart from all others. See the module's documentation.
+pub struct Realm {
+    id: RealmId,
+    rooms: Channels,
+    users: Channels,
+    directory: RwLock<Directory>,
+    /// Memberships that are held, of all clients: while there are none, a publish need not look.
+    held: AtomicUsize,
+    open: AtomicUsize,
+    changed: Notify,
+    input: Mutex<Input>,
+}
+
+/// Who of the helpers takes what comes from other instances.
+#[derive(Debug, Default)]
+struct Input {
+    /// All there are.
+    helpers: Vec<Arc<WorkerEntry>>,
+    /// Those that would, the first of which does.
+    claims: Vec<Arc<WorkerEntry>>,
+    ready: bool,
+}
+
+impl fmt::Debug for Realm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Realm").field("id", &self.id).field("open", &self.connections()).finish_non_exhaustive()
+    }
+}
+
+impl Realm {
+    pub(crate) fn new(id: RealmId, raw: &Channels) -> Self {
+        Self {
+            id,
+            rooms: raw.beside(Kind::Room),
+            users: raw.beside(Kind::User),
+            directory: RwLock::default(),
+            held: AtomicUsize::new(0),
+            open: AtomicUsize::new(0),
+            changed: Notify::new(),
+            input: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn id(&self) -> RealmId {
+        self.id
+    }
+
+    pub(crate) fn channels(&self, kind: Kind) -> &Channels {
+        match kind {
+            Kind::Room => &self.rooms,
+            Kind::User => &self.users,
+        }
+    }
+
+    pub(crate) fn opened(&self) {
+        self.open.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn closed(&self) {
+        self.open.fetch_sub(1, Ordering::AcqRel);
+        self.changed.notify_waiters();
+    }
+
+    /// Its connections between their 101 and their end.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.open.load(Ordering::Acquire)
+    }
+
+    /// Clients of all helpers.
+    #[must_use]
+    pub fn client_count(&self) -> usize {
+        self.directory.read().client_count()
+    }
+
+    /// Members of a room at all helpers, held ones too.
+    #[must_use]
+    pub fn room_count(&self, room: &[u8]) -> usize {
+        self.directory.read().count(Audience::Room(room))
+    }
+
+    /// Whether some helper has this client.
+    #[must_use]
+    pub fn has_client(&self, client: &[u8]) -> bool {
+        self.directory.read().client(client).is_some()
+    }
+
+    /// Sends a staged text to every subscriber of an audience but the excluded clients, and posts it to every helper that has held members there. Returns to how
+    /// many of these it could not be posted, since too much was waiting there.
+    pub fn publish(&self, cork: &mut Cork, audience: Audience<'_>, staged: Staged, exclude: &[&[u8]]) -> usize {
+        self.publish_from(None, cork, audience, staged, exclude)
+    }
+
+    /// Sends a staged text to one client: by itself, or if it is held through its owner. [`SendOutcome::Dropped`] also when too much was waiting there.
+    pub fn send(&self, cork: &mut Cork, client: &[u8], staged: Staged) -> SendOutcome {
+        let (owner, socket) = {
+            let directory = self.directory.read();
+            let Some(client) = directory.client(client) else { return SendOutcome::Dropped };
+            (Arc::clone(&client.owner), client.reachable().cloned())
+        };
+        if let Some(socket) = socket {
+            return cork.send_to(&socket, staged);
+        }
+        let frame = cork.payload(&staged).into();
+        match post::post(&owner, Operation::Send { client: client.into(), frame }) {
+            Ok(()) => SendOutcome::Queued,
+            Err(post::Full) => SendOutcome::Dropped,
+        }
+    }
+
+    fn publish_from(
+        &self,
+        from: Option<&WorkerEntry>,
+        cork: &mut Cork,
+        audience: Audience<'_>,
+        staged: Staged,
+        exclude: &[&[u8]],
+    ) -> usize {
+        // Read to the end, so that nobody becomes held between the look at who is, and that at who is in the channel.
+        let directory = self.directory.read();
+        let reachable = |id: &&[u8]| directory.client(id)?.reachable().map(|socket| socket.id());
+        let excluded: Vec<SocketId> = exclude.iter().filter_map(reachable).collect();
+        let mut owners: Vec<Arc<WorkerEntry>> = Vec::new();
+        if self.held.load(Ordering::Acquire) > 0 {
+            let others = directory.holders(audience).filter(|owner| from.is_none_or(|from| from.id != owner.id));
+            owners.extend(others.cloned());
+        }
+        let frame: Option<Arc<[u8]>> = (!owners.is_empty()).then(|| cork.payload(&staged).into());
+        let (kind, name) = audience.channel();
+        cork.publish_to(self.channels(kind).get(name), staged, &excluded, directory.epoch());
+        drop(directory);
+        let Some(frame) = frame else { return 0 };
+        let exclude: Arc<[Box<[u8]>]> = exclude.iter().map(|id| Box::from(*id)).collect();
+        let publish = |owner: &&Arc<WorkerEntry>| {
+            let (frame, exclude) = (Arc::clone(&frame), Arc::clone(&exclude));
+            post::post(owner, Operation::Publish { audience: audience.into(), frame, exclude }).is_err()
+        };
+        owners.iter().filter(publish).count()
+    }
+
+    // --- who takes the input --------------------------------------------------------------------------------------------------------
+
+    pub(crate) fn enter(&self, helper: &Arc<WorkerEntry>) {
+        self.input.lock().helpers.push(Arc::clone(helper));
+    }
+
+    /// A helper has ended: its clients are nobody's any more.
+    pub(crate) fn leave(&self, helper: &WorkerEntry) {
+        let released = self.directory.write().forget(helper.id);
+        self.held.fetch_sub(released, Ordering::AcqRel);
+        let is_it = |other: &Arc<WorkerEntry>| other.id == helper.id;
+        let mut input = self.input.lock();
+        input.helpers.retain(|other| !is_it(other));
+        let led = input.claims.first().is_some_and(is_it);
+        input.claims.retain(|other| !is_it(other));
+        if led {
+            input.set_ready(false, None);
+            if let Some(heir) = input.claims.first() {
+                post::tell(heir, Operation::TakeInput);
+            }
+        }
+        drop(input);
+        self.changed.notify_waiters();
+    }
+
+    /// Whether the helper takes the input: the first that asks does, until it leaves. The next then gets [`Operation::TakeInput`].
+    fn claim_input(&self, helper: &Arc<WorkerEntry>) -> bool {
+        let mut input = self.input.lock();
+        if !input.claims.iter().any(|other| other.id == helper.id) {
+            input.claims.push(Arc::clone(helper));
+        }
+        input.claims.first().is_some_and(|first| first.id == helper.id)
+    }
+
+    /// The input has come or gone. Every helper is told of a change, once, by [`Operation::InputState`], but for the one that says it.
+    fn set_input_ready(&self, ready: bool, from: Option<&WorkerEntry>) -> bool {
+        self.input.lock().set_ready(ready, from)
+    }
+
+    /// For a bus that is the realm's own: whether messages of other instances come in. Every helper is told of a change.
+    pub fn set_input(&self, ready: bool) {
+        self.set_input_ready(ready, None);
+    }
+
+    /// Whether messages of other instances come in.
+    #[must_use]
+    pub fn input_is_ready(&self) -> bool {
+        self.input.lock().ready
+    }
+
+    /// Resolves when a helper has no connections left.
+    async fn emptied(&self, helper: &WorkerEntry) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if helper.connections() == 0 {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Input {
+    fn set_ready(&mut self, ready: bool, from: Option<&WorkerEntry>) -> bool {
+        if std::mem::replace(&mut self.ready, ready) == ready {
+            return false;
+        }
+        for helper in self.helpers.iter().filter(|helper| from.is_none_or(|from| from.id != helper.id)) {
+            post::tell(helper, Operation::InputState { ready });
+        }
+        true
+    }
+}

@@ -1,0 +1,123 @@
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.NativeDesk = void 0;
+const node_crypto_1 = require("node:crypto");
+const node_worker_threads_1 = require("node:worker_threads");
+const native_socket_cjs_1 = require("./native-socket.cjs");
+const BATCH = 32;
+const AUDIENCES = ['room', 'user', 'broadcast'];
+/** The sockets of one helper, and the way from the addon to it. */
+class NativeDesk {
+    native;
+    helper;
+    host;
+    #sockets = new Map();
+    #ids = new Float64Array(0);
+    #kinds = new Int32Array(0);
+    #slots = new Int32Array(0);
+    #numbers = new Int32Array(0);
+    #lengths = new Int32Array(0);
+    #state = new Uint8Array(0);
+    constructor(native, helper, host) {
+        this.native = native;
+        this.helper = helper;
+        this.host = host;
+    }
+    /** From now on the addon calls. */
+    attach() {
+        const { native, helper } = this;
+        const again = () => void setImmediate(() => native.drainHelper(helper));
+        const block = native.attachHelper(helper, (count, ...values) => this.#dispatch(count, values), again, (...posted) => this.#receive(...posted));
+        const control = new Int32Array(block, 0, 16);
+        control[6] = node_worker_threads_1.threadId;
+        const capacity = control[2] ?? 0;
+        this.#ids = new Float64Array(block, 64, BATCH);
+        this.#kinds = new Int32Array(block, 320, BATCH);
+        this.#slots = new Int32Array(block, 448, BATCH);
+        this.#numbers = new Int32Array(block, 704, BATCH);
+        this.#lengths = new Int32Array(block, 832, BATCH);
+        this.#state = new Uint8Array(block, 1024 + 4 * capacity, capacity);
+    }
+    closed(socket, code, reason) {
+        this.#guard('close', () => this.host.handler.close(socket, code, reason));
+    }
+    #dispatch(count, values) {
+        if (count === 0)
+            return this.#brokerGone();
+        for (let i = 0; i < count; i++) {
+            const slot = this.#slots[i];
+            this.#state[slot] = 1 /* Progress.Started */;
+            this.#event(this.#kinds[i], this.#ids[i], values[i], this.#numbers[i], this.#lengths[i]);
+            this.#state[slot] = 2 /* Progress.Settled */;
+        }
+    }
+    #event(kind, id, value, number, length) {
+        const { handler } = this.host;
+        if (kind === 7 /* Kind.Joined */) {
+            const socket = new native_socket_cjs_1.NativeSocket(this, id, (0, node_crypto_1.randomUUID)(), value);
+            this.#sockets.set(id, socket);
+            return this.#guard('open', () => handler.open(socket));
+        }
+        const socket = this.#sockets.get(id);
+        if (socket === undefined)
+            return;
+        switch (kind) {
+            case 2 /* Kind.Text */:
+                return this.#message(socket, value);
+            case 3 /* Kind.SharedBytes */:
+                return this.#message(socket, Buffer.from(value, number, length));
+            case 4 /* Kind.Bytes */:
+                return this.#message(socket, Buffer.from(value));
+            case 6 /* Kind.Drain */:
+                if (socket.readyState === 1)
+                    this.#guard('drain', () => handler.drain(socket));
+                return;
+            case 5 /* Kind.Close */:
+                this.#sockets.delete(id);
+                if (socket.end())
+                    this.closed(socket, number, value);
+        }
+    }
+    /** Of one that was closed here, what was under way is of no account any more. */
+    #message(socket, message) {
+        if (socket.readyState === 1)
+            this.#guard('message', () => this.host.handler.message(socket, message));
+    }
+    /** The broker was shut down; close events were the last that came of it, so there should be no socket left. */
+    #brokerGone() {
+        this.native.keepHelperAlive(this.helper, false);
+        for (const socket of this.#sockets.values())
+            if (socket.end())
+                this.closed(socket, 1006, '');
+        this.#sockets.clear();
+    }
+    #receive(operation, a, b, exclude, kind) {
+        const { host } = this;
+        this.#guard('receive', () => {
+            switch (operation) {
+                case 0 /* Posted.Publish */:
+                    return host.receive({ op: 'publish', audience: { type: AUDIENCES[kind] ?? 'room', name: a }, frame: b, exclude });
+                case 1 /* Posted.Send */:
+                    return host.receive({ op: 'send', clientId: a, frame: b });
+                case 2 /* Posted.Join */:
+                    return host.receive({ op: 'join', clientId: a, room: b });
+                case 3 /* Posted.Leave */:
+                    return host.receive({ op: 'leave', clientId: a, room: b });
+                case 4 /* Posted.InputState */:
+                    return host.inputState(a === true ? 'ready' : 'lost');
+                case 5 /* Posted.TakeInput */:
+                    return host.takeInput();
+            }
+        });
+    }
+    /** One that throws must not take the events of others with it. */
+    #guard(what, run) {
+        try {
+            run();
+        }
+        catch (error) {
+            this.host.logger.error(`${what} failed`, error);
+        }
+    }
+}
+exports.NativeDesk = NativeDesk;

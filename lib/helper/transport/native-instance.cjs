@@ -1,0 +1,69 @@
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.NativeInstance = void 0;
+const native_socket_cjs_1 = require("./native-socket.cjs");
+const KINDS = { room: 0 /* Kind.Room */, user: 1 /* Kind.User */, broadcast: 2 /* Kind.Everybody */ };
+/** What the helpers of one identifier share, as one of them sees it: all of it is kept by the addon. */
+class NativeInstance {
+    serverId;
+    #native;
+    #helper;
+    #host;
+    constructor(native, helper, host, serverId) {
+        this.serverId = serverId;
+        this.#native = native;
+        this.#helper = helper;
+        this.#host = host;
+    }
+    addClient(clientId, socket) {
+        this.#native.helperAddClient(this.#helper, clientId, socket instanceof native_socket_cjs_1.NativeSocket ? socket.id : 0);
+    }
+    finishClient(clientId) {
+        this.#native.helperFinishClient(this.#helper, clientId);
+    }
+    encryptClient(clientId) {
+        this.#native.helperHoldClient(this.#helper, clientId);
+    }
+    removeClient(clientId) {
+        this.#native.helperRemoveClient(this.#helper, clientId);
+    }
+    addMember(clientId, type, name) {
+        this.#native.helperAddMember(this.#helper, clientId, KINDS[type], name);
+    }
+    removeMember(clientId, type, name) {
+        this.#native.helperRemoveMember(this.#helper, clientId, KINDS[type], name);
+    }
+    isElsewhere(clientId) {
+        return this.#native.helperIsElsewhere(this.#helper, clientId);
+    }
+    hasRoom(room) {
+        return this.countRoom(room) > 0;
+    }
+    countClients() {
+        return this.#native.helperClientCount(this.#helper);
+    }
+    countRoom(room) {
+        return this.#native.helperRoomCount(this.#helper, room);
+    }
+    publish({ type, name }, frame, exclude) {
+        return this.#native.helperPublish(this.#helper, KINDS[type], name, frame, exclude.length === 0 ? undefined : exclude);
+    }
+    sendElsewhere(clientId, frame) {
+        return this.#native.helperSendElsewhere(this.#helper, clientId, frame);
+    }
+    post(_clientId, { op, clientId, room }) {
+        return this.#native.helperAskMember(this.#helper, clientId, room, op === 'join');
+    }
+    claimInput() {
+        return this.#native.helperClaimInput(this.#helper);
+    }
+    setInputState(state) {
+        // The others are told by the addon, in the order of the changes; all changes come from here while this one subscribes.
+        if (this.#native.helperSetInput(this.#helper, state === 'ready'))
+            this.#host.inputState(state);
+    }
+    get inputState() {
+        return this.#native.helperInputIsReady(this.#helper) ? 'ready' : 'lost';
+    }
+}
+exports.NativeInstance = NativeInstance;

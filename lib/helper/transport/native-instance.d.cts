@@ -1,0 +1,27 @@
+import type { Native } from '../../native.cjs';
+import type { IWebSocket, TWebSocketBusState } from '../types.cjs';
+import type { Audience, Instance, PostedOperation, TransportHost } from './transport.cjs';
+/** What the helpers of one identifier share, as one of them sees it: all of it is kept by the addon. */
+export declare class NativeInstance implements Instance {
+    #private;
+    readonly serverId: string;
+    constructor(native: Native, helper: number, host: TransportHost, serverId: string);
+    addClient(clientId: string, socket: IWebSocket): void;
+    finishClient(clientId: string): void;
+    encryptClient(clientId: string): void;
+    removeClient(clientId: string): void;
+    addMember(clientId: string, type: 'room' | 'user', name: string): void;
+    removeMember(clientId: string, type: 'room' | 'user', name: string): void;
+    isElsewhere(clientId: string): boolean;
+    hasRoom(room: string): boolean;
+    countClients(): number;
+    countRoom(room: string): number;
+    publish({ type, name }: Audience, frame: string, exclude: readonly string[]): number;
+    sendElsewhere(clientId: string, frame: string): number;
+    post(_clientId: string, { op, clientId, room }: PostedOperation & {
+        readonly op: 'join' | 'leave';
+    }): boolean;
+    claimInput(): boolean;
+    setInputState(state: TWebSocketBusState): void;
+    get inputState(): TWebSocketBusState;
+}

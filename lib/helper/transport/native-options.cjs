@@ -1,0 +1,103 @@
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.CALL = void 0;
+exports.nativeRequest = nativeRequest;
+exports.helperError = helperError;
+const errors_cjs_1 = require("../../errors.cjs");
+const validate_cjs_1 = require("../../validate.cjs");
+// The options of a helper in the terms of `start`, checked. Importing this loads native code.
+exports.CALL = 'WebSocketServerHelper';
+/** Options of `start` that are none of a helper. */
+const NOT_OURS = ['bind', 'workerPath', 'threads', 'handlers', 'path', 'cluster'];
+/** What is one for a whole address, whoever else has a path there. */
+const OF_ADDRESS = ['handshakeTimeout', 'maxHeaderSize', 'proxyProtocol', 'reusePort', 'tls', 'trustProxy'];
+/** @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT naming the option, what was expected and what came */
+function nativeRequest(options) {
+    const { identifier, path, bind, maxAuthPayloadLength } = options;
+    if (typeof identifier !== 'string' || identifier === '')
+        throw invalid(`"identifier" must be a non-empty string, got ${shown(identifier)}`);
+    if (path === '*')
+        throw invalid('"path" must begin with \'/\', got \'*\'');
+    if (typeof maxAuthPayloadLength !== 'number' || !(maxAuthPayloadLength >= 1)) {
+        throw invalid(`"maxAuthPayloadLength" must be a number from 1, or Infinity, got ${shown(maxAuthPayloadLength)}`);
+    }
+    const given = givenOf(options);
+    try {
+        const { process, listener, tls } = (0, validate_cjs_1.startRequest)({ ...given, ...limitsOf(options, given), bind, path }, exports.CALL);
+        return {
+            identifier,
+            bind: listener.bind,
+            agreed: agreedOf(options, given),
+            process,
+            listener: {
+                ...listener,
+                maxFirstPayload: Number.isFinite(maxAuthPayloadLength) ? Math.floor(maxAuthPayloadLength) : undefined,
+                given: OF_ADDRESS.filter((name) => given[name] !== undefined),
+            },
+            tls,
+        };
+    }
+    catch (error) {
+        throw invalidFrom(error);
+    }
+}
+/** As failures of a helper: a wrong option is one whatever is wrong with it, and the address was not `start`'s. */
+function helperError(error) {
+    const ours = (0, errors_cjs_1.fromNative)(error);
+    if (ours instanceof Error && ours.message.startsWith('start: '))
+        ours.message = `${exports.CALL}: ${ours.message.slice('start: '.length)}`;
+    return ours;
+}
+function givenOf({ native }) {
+    const all = native;
+    const names = validate_cjs_1.START_OPTIONS.filter((name) => !NOT_OURS.includes(name) && all[name] !== undefined && all[name] !== null);
+    return Object.fromEntries(names.map((name) => [name, all[name]]));
+}
+/**
+ * For each limit what was given in `serverOptions`, else the same in the terms of `start`, else the default of the helper; one that is erased is left out, for the
+ * default of `start`.
+ */
+function limitsOf({ serverOptions, givenServerOptions }, given) {
+    const choose = (name, started, convert = (value) => value) => {
+        const own = givenServerOptions[name] ?? undefined;
+        if (own !== undefined)
+            return [started, convert(own)];
+        if (given[started] !== undefined)
+            return [started, given[started]];
+        const fallback = serverOptions[name] ?? undefined;
+        return [started, fallback === undefined ? undefined : convert(fallback)];
+    };
+    // Details of compression are the same option with another meaning: on with them.
+    const deflate = (on) => (on === true && typeof given['perMessageDeflate'] === 'object' ? given['perMessageDeflate'] : on);
+    const overflow = givenServerOptions.closeOnBackpressureLimit === true ? 'close' : 'dropNewest';
+    return Object.fromEntries([
+        choose('maxPayloadLength', 'maxPayload'),
+        choose('idleTimeout', 'idleTimeout', (seconds) => (typeof seconds === 'number' ? Math.round(seconds * 1000) : seconds)),
+        choose('sendPings', 'pings'),
+        choose('backpressureLimit', 'maxBackpressure'),
+        choose('perMessageDeflate', 'perMessageDeflate', deflate),
+        ['overflow', (givenServerOptions.closeOnBackpressureLimit ?? undefined) === undefined ? given['overflow'] ?? overflow : overflow],
+    ].filter(([, value]) => value !== undefined));
+}
+/** Bind, path, socket options and Redis are the same for all helpers of an instance, the rest where it is given again. */
+function agreedOf({ path, bind, serverOptions, redisForm }, given) {
+    const rest = Object.entries(given).filter(([, value]) => typeof value !== 'function');
+    return [
+        { name: 'bind', text: bind, optional: false },
+        { name: 'path', text: path, optional: false },
+        { name: 'serverOptions', text: JSON.stringify(serverOptions), optional: false },
+        { name: 'redisConnection', text: redisForm, optional: false },
+        ...rest.map(([name, value]) => ({ name, text: JSON.stringify(value), optional: true })),
+    ];
+}
+function invalidFrom(error) {
+    if (!(error instanceof errors_cjs_1.WSBrokerError) || !/^ERR_WSBROKER_(INVALID_ARG_|UNKNOWN_OPTION)/.test(error.code))
+        return error;
+    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARGUMENT', error.message, { cause: error });
+}
+function invalid(what) {
+    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARGUMENT', `${exports.CALL}: ${what}`);
+}
+function shown(value) {
+    return typeof value === 'string' ? `'${value}'` : String(value);
+}

@@ -1,0 +1,77 @@
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.NativeSeat = void 0;
+const node_crypto_1 = require("node:crypto");
+const agreed_cjs_1 = require("../../agreed.cjs");
+const load_cjs_1 = require("../../load.cjs");
+const register_cjs_1 = require("../../register.cjs");
+const tls_cjs_1 = require("../../tls.cjs");
+const native_desk_cjs_1 = require("./native-desk.cjs");
+const native_instance_cjs_1 = require("./native-instance.cjs");
+const native_options_cjs_1 = require("./native-options.cjs");
+// Importing this loads native code.
+/** For outboxes to be written at the end, and for peers to answer the close. */
+const FLUSH_TIMEOUT = 5_000;
+/** A helper's place in its instance, until it leaves. */
+class NativeSeat {
+    instance;
+    #request;
+    #helper;
+    #stopped = false;
+    /**
+     * Checks the options and takes the place.
+     *
+     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT, ERR_WSBROKER_CONFLICT
+     */
+    constructor(options, host) {
+        this.#request = (0, native_options_cjs_1.nativeRequest)(options);
+        const { identifier, agreed, process } = this.#request;
+        let helper;
+        try {
+            const joined = load_cjs_1.native.joinInstance({ identifier, serverId: (0, node_crypto_1.randomUUID)(), agreed, process: (0, agreed_cjs_1.toNative)((0, agreed_cjs_1.following)(load_cjs_1.native, process, true)) });
+            helper = this.#helper = joined.helper;
+            new native_desk_cjs_1.NativeDesk(load_cjs_1.native, helper, host).attach();
+            this.instance = new native_instance_cjs_1.NativeInstance(load_cjs_1.native, helper, host, joined.serverId);
+        }
+        catch (error) {
+            if (helper !== undefined)
+                void load_cjs_1.native.leaveInstance(helper);
+            throw (0, native_options_cjs_1.helperError)(error);
+        }
+    }
+    /** Opens the address, or the path on one that is there, unless another helper of the instance has done so. */
+    async open() {
+        const { listener, process, tls } = this.#request;
+        try {
+            await load_cjs_1.native.openInstance(this.#helper, {
+                ...listener,
+                tls: tls === undefined ? undefined : await (0, tls_cjs_1.readTls)(native_options_cjs_1.CALL, tls),
+                process: (0, agreed_cjs_1.toNative)((0, agreed_cjs_1.following)(load_cjs_1.native, process, true)),
+                // Port 0 stands for the port of the server that has loaded this thread's module.
+                beside: register_cjs_1.thread.inPool || register_cjs_1.thread.loading || (0, register_cjs_1.currentRegistration)() !== undefined,
+            });
+        }
+        catch (error) {
+            throw (0, native_options_cjs_1.helperError)(error);
+        }
+        if (this.#stopped)
+            this.stopAccepting();
+    }
+    /** It gets no connections any more. */
+    stopAccepting() {
+        this.#stopped = true;
+        load_cjs_1.native.helperAccept(this.#helper, false);
+    }
+    /** Lets what was sent go out. */
+    async flush() {
+        load_cjs_1.native.flushSends();
+        await load_cjs_1.native.helperEmptied(this.#helper, FLUSH_TIMEOUT);
+    }
+    async leave() {
+        await load_cjs_1.native.leaveInstance(this.#helper);
+    }
+    address() {
+        return load_cjs_1.native.instanceAddress(this.#helper) ?? undefined;
+    }
+}
+exports.NativeSeat = NativeSeat;

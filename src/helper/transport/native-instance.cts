@@ -1,0 +1,91 @@
+import type { Native } from '../../native.cjs';
+import type { IWebSocket, TWebSocketBusState } from '../types.cjs';
+import { NativeSocket } from './native-socket.cjs';
+import type { Audience, Instance, PostedOperation, TransportHost } from './transport.cjs';
+
+const enum Kind { Room, User, Everybody }
+
+const KINDS = { room: Kind.Room, user: Kind.User, broadcast: Kind.Everybody } as const;
+
+/** What the helpers of one identifier share, as one of them sees it: all of it is kept by the addon. */
+export class NativeInstance implements Instance {
+  readonly #native: Native;
+  readonly #helper: number;
+  readonly #host: TransportHost;
+
+  constructor(
+    native: Native,
+    helper: number,
+    host: TransportHost,
+    readonly serverId: string,
+  ) {
+    this.#native = native;
+    this.#helper = helper;
+    this.#host = host;
+  }
+
+  addClient(clientId: string, socket: IWebSocket): void {
+    this.#native.helperAddClient(this.#helper, clientId, socket instanceof NativeSocket ? socket.id : 0);
+  }
+
+  finishClient(clientId: string): void {
+    this.#native.helperFinishClient(this.#helper, clientId);
+  }
+
+  encryptClient(clientId: string): void {
+    this.#native.helperHoldClient(this.#helper, clientId);
+  }
+
+  removeClient(clientId: string): void {
+    this.#native.helperRemoveClient(this.#helper, clientId);
+  }
+
+  addMember(clientId: string, type: 'room' | 'user', name: string): void {
+    this.#native.helperAddMember(this.#helper, clientId, KINDS[type], name);
+  }
+
+  removeMember(clientId: string, type: 'room' | 'user', name: string): void {
+    this.#native.helperRemoveMember(this.#helper, clientId, KINDS[type], name);
+  }
+
+  isElsewhere(clientId: string): boolean {
+    return this.#native.helperIsElsewhere(this.#helper, clientId);
+  }
+
+  hasRoom(room: string): boolean {
+    return this.countRoom(room) > 0;
+  }
+
+  countClients(): number {
+    return this.#native.helperClientCount(this.#helper);
+  }
+
+  countRoom(room: string): number {
+    return this.#native.helperRoomCount(this.#helper, room);
+  }
+
+  publish({ type, name }: Audience, frame: string, exclude: readonly string[]): number {
+    return this.#native.helperPublish(this.#helper, KINDS[type], name, frame, exclude.length === 0 ? undefined : exclude);
+  }
+
+  sendElsewhere(clientId: string, frame: string): number {
+    return this.#native.helperSendElsewhere(this.#helper, clientId, frame);
+  }
+
+  post(_clientId: string, { op, clientId, room }: PostedOperation & { readonly op: 'join' | 'leave' }): boolean {
+    return this.#native.helperAskMember(this.#helper, clientId, room, op === 'join');
+  }
+
+  claimInput(): boolean {
+    return this.#native.helperClaimInput(this.#helper);
+  }
+
+  setInputState(state: TWebSocketBusState): void {
+    // The others are told by the addon, in the order of the changes; all changes come from here while this one subscribes.
+    if (this.#native.helperSetInput(this.#helper, state === 'ready')) this.#host.inputState(state);
+  }
+
+  get inputState(): TWebSocketBusState {
+    return this.#native.helperInputIsReady(this.#helper) ? 'ready' : 'lost';
+  }
+}

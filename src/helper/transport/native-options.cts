@@ -1,0 +1,116 @@
+import { fromNative, WSBrokerError } from '../../errors.cjs';
+import type { NativeAgreed, NativeOpenOptions } from '../../native.cjs';
+import { START_OPTIONS, startRequest, type ProcessOptions } from '../../validate.cjs';
+import type { TlsRequest } from '../../tls.cjs';
+import type { TransportOptions } from './transport.cjs';
+
+// The options of a helper in the terms of `start`, checked. Importing this loads native code.
+
+export const CALL = 'WebSocketServerHelper';
+
+/** Options of `start` that are none of a helper. */
+const NOT_OURS: readonly string[] = ['bind', 'workerPath', 'threads', 'handlers', 'path', 'cluster'];
+
+/** What is one for a whole address, whoever else has a path there. */
+const OF_ADDRESS = ['handshakeTimeout', 'maxHeaderSize', 'proxyProtocol', 'reusePort', 'tls', 'trustProxy'] as const;
+
+/** What a helper opens and joins with. */
+export interface NativeRequest {
+  readonly identifier: string;
+  readonly bind: string;
+  readonly agreed: NativeAgreed[];
+  readonly process: Partial<ProcessOptions>;
+  readonly listener: Omit<NativeOpenOptions, 'process' | 'tls' | 'beside'>;
+  readonly tls: TlsRequest | undefined;
+}
+
+/** @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT naming the option, what was expected and what came */
+export function nativeRequest(options: TransportOptions): NativeRequest {
+  const { identifier, path, bind, maxAuthPayloadLength } = options;
+  if (typeof identifier !== 'string' || identifier === '') throw invalid(`"identifier" must be a non-empty string, got ${shown(identifier)}`);
+  if (path === '*') throw invalid('"path" must begin with \'/\', got \'*\'');
+  if (typeof maxAuthPayloadLength !== 'number' || !(maxAuthPayloadLength >= 1)) {
+    throw invalid(`"maxAuthPayloadLength" must be a number from 1, or Infinity, got ${shown(maxAuthPayloadLength)}`);
+  }
+  const given = givenOf(options);
+  try {
+    const { process, listener, tls } = startRequest({ ...given, ...limitsOf(options, given), bind, path }, CALL);
+    return {
+      identifier,
+      bind: listener.bind,
+      agreed: agreedOf(options, given),
+      process,
+      listener: {
+        ...listener,
+        maxFirstPayload: Number.isFinite(maxAuthPayloadLength) ? Math.floor(maxAuthPayloadLength) : undefined,
+        given: OF_ADDRESS.filter((name) => given[name] !== undefined),
+      },
+      tls,
+    };
+  } catch (error) {
+    throw invalidFrom(error);
+  }
+}
+
+/** As failures of a helper: a wrong option is one whatever is wrong with it, and the address was not `start`'s. */
+export function helperError(error: unknown): unknown {
+  const ours = fromNative(error);
+  if (ours instanceof Error && ours.message.startsWith('start: ')) ours.message = `${CALL}: ${ours.message.slice('start: '.length)}`;
+  return ours;
+}
+
+function givenOf({ native }: TransportOptions): Record<string, unknown> {
+  const all = native as Record<string, unknown>;
+  const names = START_OPTIONS.filter((name) => !NOT_OURS.includes(name) && all[name] !== undefined && all[name] !== null);
+  return Object.fromEntries(names.map((name) => [name, all[name]]));
+}
+
+/**
+ * For each limit what was given in `serverOptions`, else the same in the terms of `start`, else the default of the helper; one that is erased is left out, for the
+ * default of `start`.
+ */
+function limitsOf({ serverOptions, givenServerOptions }: TransportOptions, given: Record<string, unknown>): Record<string, unknown> {
+  const choose = (name: keyof typeof serverOptions, started: string, convert: (value: unknown) => unknown = (value) => value): [string, unknown] => {
+    const own: unknown = givenServerOptions[name] ?? undefined;
+    if (own !== undefined) return [started, convert(own)];
+    if (given[started] !== undefined) return [started, given[started]];
+    const fallback: unknown = serverOptions[name] ?? undefined;
+    return [started, fallback === undefined ? undefined : convert(fallback)];
+  };
+  // Details of compression are the same option with another meaning: on with them.
+  const deflate = (on: unknown): unknown => (on === true && typeof given['perMessageDeflate'] === 'object' ? given['perMessageDeflate'] : on);
+  const overflow = givenServerOptions.closeOnBackpressureLimit === true ? 'close' : 'dropNewest';
+  return Object.fromEntries([
+    choose('maxPayloadLength', 'maxPayload'),
+    choose('idleTimeout', 'idleTimeout', (seconds) => (typeof seconds === 'number' ? Math.round(seconds * 1000) : seconds)),
+    choose('sendPings', 'pings'),
+    choose('backpressureLimit', 'maxBackpressure'),
+    choose('perMessageDeflate', 'perMessageDeflate', deflate),
+    ['overflow', (givenServerOptions.closeOnBackpressureLimit ?? undefined) === undefined ? given['overflow'] ?? overflow : overflow],
+  ].filter(([, value]) => value !== undefined));
+}
+
+/** Bind, path, socket options and Redis are the same for all helpers of an instance, the rest where it is given again. */
+function agreedOf({ path, bind, serverOptions, redisForm }: TransportOptions, given: Record<string, unknown>): NativeAgreed[] {
+  const rest = Object.entries(given).filter(([, value]) => typeof value !== 'function');
+  return [
+    { name: 'bind', text: bind, optional: false },
+    { name: 'path', text: path, optional: false },
+    { name: 'serverOptions', text: JSON.stringify(serverOptions), optional: false },
+    { name: 'redisConnection', text: redisForm, optional: false },
+    ...rest.map(([name, value]) => ({ name, text: JSON.stringify(value), optional: true })),
+  ];
+}
+
+function invalidFrom(error: unknown): unknown {
+  if (!(error instanceof WSBrokerError) || !/^ERR_WSBROKER_(INVALID_ARG_|UNKNOWN_OPTION)/.test((error as { code: string }).code)) return error;
+  return new WSBrokerError('ERR_WSBROKER_INVALID_ARGUMENT', error.message, { cause: error });
+}
+
+function invalid(what: string): WSBrokerError {
+  return new WSBrokerError('ERR_WSBROKER_INVALID_ARGUMENT', `${CALL}: ${what}`);
+}
+
+function shown(value: unknown): string {
+  return typeof value === 'string' ? `'${value}'` : String(value);
+}

@@ -1,0 +1,79 @@
+import { randomUUID } from 'node:crypto';
+import { following, toNative } from '../../agreed.cjs';
+import { native } from '../../load.cjs';
+import { currentRegistration, thread } from '../../register.cjs';
+import { readTls } from '../../tls.cjs';
+import { NativeDesk } from './native-desk.cjs';
+import { NativeInstance } from './native-instance.cjs';
+import { CALL, helperError, nativeRequest, type NativeRequest } from './native-options.cjs';
+import type { TransportHost, TransportOptions } from './transport.cjs';
+
+// Importing this loads native code.
+
+/** For outboxes to be written at the end, and for peers to answer the close. */
+const FLUSH_TIMEOUT = 5_000;
+
+/** A helper's place in its instance, until it leaves. */
+export class NativeSeat {
+  readonly instance: NativeInstance;
+  readonly #request: NativeRequest;
+  readonly #helper: number;
+  #stopped = false;
+
+  /**
+   * Checks the options and takes the place.
+   *
+   * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT, ERR_WSBROKER_CONFLICT
+   */
+  constructor(options: TransportOptions, host: TransportHost) {
+    this.#request = nativeRequest(options);
+    const { identifier, agreed, process } = this.#request;
+    let helper: number | undefined;
+    try {
+      const joined = native.joinInstance({ identifier, serverId: randomUUID(), agreed, process: toNative(following(native, process, true)) });
+      helper = this.#helper = joined.helper;
+      new NativeDesk(native, helper, host).attach();
+      this.instance = new NativeInstance(native, helper, host, joined.serverId);
+    } catch (error) {
+      if (helper !== undefined) void native.leaveInstance(helper);
+      throw helperError(error);
+    }
+  }
+
+  /** Opens the address, or the path on one that is there, unless another helper of the instance has done so. */
+  async open(): Promise<void> {
+    const { listener, process, tls } = this.#request;
+    try {
+      await native.openInstance(this.#helper, {
+        ...listener,
+        tls: tls === undefined ? undefined : await readTls(CALL, tls),
+        process: toNative(following(native, process, true)),
+        // Port 0 stands for the port of the server that has loaded this thread's module.
+        beside: thread.inPool || thread.loading || currentRegistration() !== undefined,
+      });
+    } catch (error) {
+      throw helperError(error);
+    }
+    if (this.#stopped) this.stopAccepting();
+  }
+
+  /** It gets no connections any more. */
+  stopAccepting(): void {
+    this.#stopped = true;
+    native.helperAccept(this.#helper, false);
+  }
+
+  /** Lets what was sent go out. */
+  async flush(): Promise<void> {
+    native.flushSends();
+    await native.helperEmptied(this.#helper, FLUSH_TIMEOUT);
+  }
+
+  async leave(): Promise<void> {
+    await native.leaveInstance(this.#helper);
+  }
+
+  address(): { address: string; port: number; url: string } | undefined {
+    return native.instanceAddress(this.#helper) ?? undefined;
+  }
+}

@@ -1,0 +1,84 @@
+import type { Native } from '../../native.cjs';
+import type { IWebSocket } from '../types.cjs';
+
+/** As the standard numbers them. */
+export const enum ReadyState { Open = 1, Closing = 2, Closed = 3 }
+
+/** Who made a socket: the calls that it needs, and who hears that the application closes it. */
+export interface SocketOwner {
+  readonly native: Pick<Native, 'helperSend' | 'helperClose' | 'helperSubscribe' | 'helperUnsubscribe' | 'helperIsSubscribed' | 'flushSends'>;
+  readonly helper: number;
+  /** Runs the close event. */
+  closed(socket: NativeSocket, code: number, reason: string): void;
+}
+
+/** A socket of the broker. There is one object for each, in all its events. */
+export class NativeSocket implements IWebSocket<{ readonly clientId: string }> {
+  readonly data: { readonly clientId: string };
+  readonly remoteAddress: string;
+  readonly id: number;
+  readonly #owner: SocketOwner;
+  #readyState = ReadyState.Open;
+
+  constructor(owner: SocketOwner, id: number, clientId: string, remoteAddress: string) {
+    this.#owner = owner;
+    this.id = id;
+    this.data = { clientId };
+    this.remoteAddress = remoteAddress;
+  }
+
+  get readyState(): number {
+    return this.#readyState;
+  }
+
+  send(data: string | ArrayBufferView | ArrayBuffer | SharedArrayBuffer, compress?: boolean): number {
+    if (this.#readyState !== ReadyState.Open) return 0;
+    const { native, helper } = this.#owner;
+    return native.helperSend(helper, this.id, typeof data === 'string' ? data : bytesOf(data), compress);
+  }
+
+  /** The close event runs before this returns; what has come and was not handed over yet is discarded. */
+  close(code?: number, reason?: string): void {
+    if (this.#readyState !== ReadyState.Open) return;
+    this.#owner.native.helperClose(this.#owner.helper, this.id, code, reason);
+    this.#readyState = ReadyState.Closing;
+    this.#owner.closed(this, code ?? 1000, reason ?? '');
+  }
+
+  subscribe(topic: string): void {
+    if (this.#readyState === ReadyState.Open) this.#owner.native.helperSubscribe(this.#owner.helper, this.id, topic);
+  }
+
+  unsubscribe(topic: string): void {
+    if (this.#readyState === ReadyState.Open) this.#owner.native.helperUnsubscribe(this.#owner.helper, this.id, topic);
+  }
+
+  isSubscribed(topic: string): boolean {
+    return this.#readyState === ReadyState.Open && this.#owner.native.helperIsSubscribed(this.#owner.helper, this.id, topic);
+  }
+
+  cork(cb: (ws: IWebSocket<{ readonly clientId: string }>) => void): void {
+    try {
+      cb(this);
+    } finally {
+      this.#owner.native.flushSends();
+    }
+  }
+
+  /** It is over. True when nobody has heard of that yet. */
+  end(): boolean {
+    const unheard = this.#readyState === ReadyState.Open;
+    this.#readyState = ReadyState.Closed;
+    return unheard;
+  }
+}
+
+/** As the addon takes bytes. */
+function bytesOf(data: ArrayBufferView | ArrayBuffer | SharedArrayBuffer): ArrayBuffer | Uint8Array {
+  if (data instanceof ArrayBuffer) return data;
+  // Shared memory may change while it is read, so it is copied first.
+  if (data instanceof SharedArrayBuffer) return Uint8Array.from(new Uint8Array(data));
+  if (!ArrayBuffer.isView(data)) return data;
+  const view = data instanceof Uint8Array ? data : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return view.buffer instanceof ArrayBuffer ? (view as Uint8Array<ArrayBuffer>) : Uint8Array.from(view);
+}

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::try_join_all;
 use redis::{
     AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline,
     ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError, TlsCertificates, TlsMode, Value,
@@ -10,9 +11,10 @@ use redis::{
     cluster_async::ClusterConnection,
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
+use rustc_hash::FxHashMap;
 use tokio::time::timeout;
 
-use super::outgoing::Parcel;
+use super::outgoing::{Name, Parcel};
 use crate::config::{RedisConfig, RedisServers, RedisTls};
 
 /// What comes in: called on the connection's own task, with a channel of the bus and what was published there.
@@ -26,6 +28,13 @@ pub(super) trait Listener: Send + Sync + 'static {
 pub(super) struct Link {
     publisher: Connection,
     listener: Connection,
+}
+
+/// What is to change about channels.
+#[derive(Clone, Copy)]
+pub(super) enum Listen {
+    Begin,
+    End,
 }
 
 #[derive(Clone)]
@@ -89,7 +98,7 @@ impl Link {
         }
     }
 
-    /// Publishes all of them, each channel's in order. Returns how many messages Redis refused.
+    /// Publishes all of them, each channel's in order, without one waiting for the answer to another's. Returns how many messages Redis refused.
     pub(super) fn publish(&self, parcels: Vec<Parcel>) -> impl Future<Output = Result<u64, LinkError>> + Send + use<> {
         let publisher = self.publisher.clone();
         async move {
@@ -105,61 +114,57 @@ impl Link {
                         answers.iter().zip(&parcels).filter(|(answer, _)| matches!(answer, Value::ServerError(_)));
                     Ok(refused.map(|(_, parcel)| parcel.messages).sum())
                 }
-                Connection::Cluster(mut cluster) => {
-                    let mut refused = 0;
+                Connection::Cluster(cluster) => {
+                    let mut channels: FxHashMap<&Name, Vec<&Parcel>> = FxHashMap::default();
                     for parcel in &parcels {
-                        let mut command = Cmd::new();
-                        command.arg("SPUBLISH").arg(&*parcel.channel).arg(&parcel.envelope[..]);
-                        match command.query_async::<Value>(&mut cluster).await {
-                            Ok(_) => {}
-                            Err(error) if error.is_unrecoverable_error() || error.is_io_error() => {
-                                return Err(error.into());
+                        channels.entry(&parcel.channel).or_default().push(parcel);
+                    }
+                    let refused =
+                        try_join_all(channels.into_values().map(|channel| spublish(cluster.clone(), channel)));
+                    Ok(refused.await?.into_iter().sum())
+                }
+            }
+        }
+    }
+
+    /// How many calls of [`publish`](Self::publish) may be under way at once without one overtaking the other.
+    pub(super) fn under_way(&self) -> usize {
+        match self.publisher {
+            // One connection: what was written first arrives first. While the one is answered the next is gathered.
+            Connection::Node(_) => 2,
+            // A command may be sent again, to another master.
+            Connection::Cluster(_) => 1,
+        }
+    }
+
+    /// Listens to these too, or no more. When it resolves, whatever is published there from now on comes, or does not.
+    pub(super) fn listen(
+        &self,
+        change: Listen,
+        channels: Vec<Vec<u8>>,
+    ) -> impl Future<Output = Result<(), LinkError>> + Send + use<> {
+        let listener = self.listener.clone();
+        async move {
+            match listener {
+                Connection::Node(mut node) => match change {
+                    Listen::Begin => node.subscribe(&channels).await?,
+                    Listen::End => node.unsubscribe(&channels).await?,
+                },
+                Connection::Cluster(cluster) => {
+                    // One command goes to one master, and these may be of several; nobody waits for the one before.
+                    let one = |channel| {
+                        let mut cluster = cluster.clone();
+                        async move {
+                            match change {
+                                Listen::Begin => cluster.ssubscribe(channel).await,
+                                Listen::End => cluster.sunsubscribe(channel).await,
                             }
-                            Err(_) => refused += parcel.messages,
                         }
-                    }
-                    Ok(refused)
+                    };
+                    try_join_all(channels.iter().map(one)).await?;
                 }
             }
-        }
-    }
-
-    /// Listens to these too. When it resolves, whatever is published there from now on comes.
-    pub(super) fn subscribe(
-        &self,
-        channels: Vec<Vec<u8>>,
-    ) -> impl Future<Output = Result<(), LinkError>> + Send + use<> {
-        let listener = self.listener.clone();
-        async move {
-            match listener {
-                Connection::Node(mut node) => Ok(node.subscribe(&channels).await?),
-                Connection::Cluster(mut cluster) => {
-                    // One command goes to one master, and these may be of several.
-                    for channel in &channels {
-                        cluster.ssubscribe(channel).await?;
-                    }
-                    Ok(())
-                }
-            }
-        }
-    }
-
-    /// Listens to these no more.
-    pub(super) fn unsubscribe(
-        &self,
-        channels: Vec<Vec<u8>>,
-    ) -> impl Future<Output = Result<(), LinkError>> + Send + use<> {
-        let listener = self.listener.clone();
-        async move {
-            match listener {
-                Connection::Node(mut node) => Ok(node.unsubscribe(&channels).await?),
-                Connection::Cluster(mut cluster) => {
-                    for channel in &channels {
-                        cluster.sunsubscribe(channel).await?;
-                    }
-                    Ok(())
-                }
-            }
+            Ok(())
         }
     }
 
@@ -173,6 +178,21 @@ impl Link {
             }
         }
     }
+}
+
+/// The parcels of one channel, one after the other so that they keep their order. Returns how many messages Redis refused.
+async fn spublish(mut cluster: ClusterConnection, parcels: Vec<&Parcel>) -> Result<u64, RedisError> {
+    let mut refused = 0;
+    for parcel in parcels {
+        let mut command = Cmd::new();
+        command.arg("SPUBLISH").arg(&*parcel.channel).arg(&parcel.envelope[..]);
+        match command.query_async::<Value>(&mut cluster).await {
+            Ok(_) => {}
+            Err(error) if error.is_unrecoverable_error() || error.is_io_error() => return Err(error),
+            Err(_) => refused += parcel.messages,
+        }
+    }
+    Ok(refused)
 }
 
 async fn ping(connection: Connection) -> Result<(), RedisError> {

@@ -64,7 +64,8 @@ pub enum BusEvent {
         /// How many.
         missed: u64,
     },
-    /// Messages of ours that did not leave: too many waited, or the bus was lost. Said every 1.5 s at most, and when the bus is ready again.
+    /// Messages of ours that did not leave: too many waited, the bus was lost, or Redis refused them. Those that were under way when the bus was lost
+    /// count too, though some may have arrived. Said every 1.5 s at most, and when the bus is ready again.
     Dropped {
         /// How many since it was last said.
         messages: u64,
@@ -92,8 +93,10 @@ pub struct BusStats {
     pub channels: usize,
     /// Messages handed to Redis.
     pub published: u64,
-    /// Messages of ours that did not leave.
+    /// Messages of ours that were not handed to Redis.
     pub dropped: u64,
+    /// Messages that Redis was given and had not answered when the bus was lost: they may have arrived or not.
+    pub unanswered: u64,
     /// Messages that Redis refused.
     pub refused: u64,
     /// Messages of others that arrived.
@@ -156,11 +159,12 @@ pub(crate) struct Bus {
     cork: Mutex<Option<Cork>>,
     published: AtomicU64,
     refused: AtomicU64,
+    unanswered: AtomicU64,
     received: AtomicU64,
     missed: AtomicU64,
     invalid: AtomicU64,
     losses: AtomicU64,
-    /// How many of those that were dropped have been told of.
+    /// How many of those that did not leave have been told of.
     told_dropped: AtomicU64,
 }
 
@@ -192,6 +196,7 @@ impl Bus {
             cork: Mutex::new(None),
             published: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            unanswered: AtomicU64::new(0),
             received: AtomicU64::new(0),
             missed: AtomicU64::new(0),
             invalid: AtomicU64::new(0),
@@ -264,6 +269,12 @@ impl Bus {
         answers.wait_for(done).await.is_ok_and(|answers| answers.losses == losses)
     }
 
+    /// Messages of ours that did not leave, or perhaps did not.
+    fn not_left(&self) -> u64 {
+        let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        self.outgoing.dropped() + number(&self.refused) + number(&self.unanswered)
+    }
+
     fn runtime(&self) -> Option<Handle> {
         self.runtime.get().cloned()
     }
@@ -277,6 +288,7 @@ impl Bus {
             published: number(&self.published),
             dropped: self.outgoing.dropped(),
             refused: number(&self.refused),
+            unanswered: number(&self.unanswered),
             received: number(&self.received),
             missed: number(&self.missed),
             invalid: number(&self.invalid),

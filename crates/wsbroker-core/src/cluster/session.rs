@@ -22,7 +22,7 @@ use super::{
     Bus, BusEvent, BusState, Ear,
     envelope::Note,
     interest::Changes,
-    link::{Link, LinkError},
+    link::{Link, LinkError, Listen},
     members,
     outgoing::Name,
 };
@@ -31,8 +31,6 @@ use super::{
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// How often both connections are asked whether they live, and how long they may take. Together less than 5 s, in which a Redis that hangs is noticed.
 const PING: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(2500));
-/// Publishes under way at once: while one is answered the next is gathered.
-const UNDER_WAY: usize = 2;
 /// Channels of one SUBSCRIBE.
 const CHUNK: usize = 512;
 /// After so long without a publish a channel's numbers are forgotten; what others said, after twice as long.
@@ -112,10 +110,20 @@ async fn flush(bus: &Bus) {
 
 /// From a connection to its end.
 async fn session(bus: &Bus, link: &Link, disconnected: &Notify) -> End {
-    match begin(bus, link).await {
-        Ok(()) => {}
-        Err(error) => return End::Lost(error.to_string()),
+    if let Err(error) = begin(bus, link).await {
+        return End::Lost(error.to_string());
     }
+    let mut unanswered = 0;
+    let end = serve(bus, link, disconnected, &mut unanswered).await;
+    if let End::Lost(_) = end {
+        // Perhaps they arrived. Whoever published them is to know that perhaps they did not.
+        bus.unanswered.fetch_add(unanswered, Ordering::Relaxed);
+    }
+    end
+}
+
+/// `unanswered`: messages that Redis was given and has not answered.
+async fn serve(bus: &Bus, link: &Link, disconnected: &Notify, unanswered: &mut u64) -> End {
     let mut stop = bus.stop.subscribe();
     let mut publishing: FuturesUnordered<BoxFuture<'_, Result<(u64, u64), LinkError>>> = FuturesUnordered::new();
     // One change at a time, so that a channel's come in order.
@@ -139,14 +147,16 @@ async fn session(bus: &Bus, link: &Link, disconnected: &Notify) -> End {
             }
             () = disconnected.notified() => return End::Lost("the connection was closed".into()),
             Some(outcome) = publishing.next() => outcome.map(|(messages, refused)| {
+                *unanswered -= messages;
                 bus.answers.send_modify(|answers| answers.messages += messages);
                 refused
             }),
-            () = bus.publish.notified(), if publishing.len() < UNDER_WAY => {
+            () = bus.publish.notified(), if publishing.len() < link.under_way() => {
                 let parcels = bus.take_parcels();
                 if !parcels.is_empty() {
                     let messages: u64 = parcels.iter().map(|parcel| parcel.messages).sum();
                     bus.published.fetch_add(messages, Ordering::Relaxed);
+                    *unanswered += messages;
                     publishing.push(link.publish(parcels).map_ok(move |refused| (messages, refused)).boxed());
                 }
                 Ok(0)
@@ -199,12 +209,15 @@ async fn session(bus: &Bus, link: &Link, disconnected: &Notify) -> End {
 
 /// Listens to everything again, and lets messages leave.
 async fn begin(bus: &Bus, link: &Link) -> Result<(), LinkError> {
-    link.subscribe(vec![bus.everybody(), bus.inbox(bus.instance)]).await?;
+    link.listen(Listen::Begin, vec![bus.everybody(), bus.inbox(bus.instance)]).await?;
+    // What was given up while there was no link needs no more than to be forgotten.
+    bus.changes();
     let names = bus.interest.lost();
     bus.subscribe(link, names).await?;
-    // Joined while that took its time.
-    let Changes { subscribe, .. } = bus.changes();
-    bus.subscribe(link, subscribe).await?;
+    // Joined or left while that took its time.
+    if let Some(change) = bus.change(link) {
+        change.await?;
+    }
     // The connection to publish has been asked nothing yet, and on a Cluster it may still go by the slots of a master that is gone.
     link.ping(PING.1).await?;
     bus.outgoing.open();
@@ -219,7 +232,7 @@ async fn begin(bus: &Bus, link: &Link) -> Result<(), LinkError> {
 impl Bus {
     async fn subscribe(&self, link: &Link, names: Vec<Name>) -> Result<(), LinkError> {
         for chunk in names.chunks(CHUNK) {
-            link.subscribe(chunk.iter().map(|name| self.on_bus(name)).collect()).await?;
+            link.listen(Listen::Begin, chunk.iter().map(|name| self.on_bus(name)).collect()).await?;
             self.interest.confirmed(chunk.iter().map(|name| &**name));
         }
         Ok(())
@@ -227,7 +240,7 @@ impl Bus {
 
     async fn unsubscribe(&self, link: &Link, names: Vec<Name>) -> Result<(), LinkError> {
         for chunk in names.chunks(CHUNK) {
-            link.unsubscribe(chunk.iter().map(|name| self.on_bus(name)).collect()).await?;
+            link.listen(Listen::End, chunk.iter().map(|name| self.on_bus(name)).collect()).await?;
             let mut incoming = self.incoming.lock();
             chunk.iter().for_each(|name| incoming.forget(name));
         }
@@ -282,7 +295,7 @@ impl Bus {
 
     /// Tells what has been dropped since it was last told.
     fn tell_dropped(&self) {
-        let now = self.outgoing.dropped();
+        let now = self.not_left();
         let before = self.told_dropped.swap(now, Ordering::Relaxed);
         if now > before {
             self.tell(BusEvent::Dropped { messages: now - before });

@@ -33,6 +33,7 @@ mod link;
 mod members;
 mod outgoing;
 mod session;
+mod wire;
 
 pub use self::emitter::{EmitError, Emitter};
 pub(crate) use self::envelope::Form;
@@ -42,7 +43,8 @@ use self::{
     interest::Interest,
     link::Listener,
     members::Members,
-    outgoing::{Outgoing, Queued},
+    outgoing::{Outgoing, Parcel, Queued},
+    wire::Wire,
 };
 use crate::{broker::Inner, config::ClusterConfig, cork::Cork};
 
@@ -142,8 +144,10 @@ pub(crate) struct Bus {
     interest: Interest,
     incoming: Mutex<Incoming>,
     members: Members,
-    /// Something waits to be published.
+    /// Something waits to be published by the bus's thread.
     publish: Notify,
+    /// What others may publish by themselves, while the bus is ready.
+    wire: Mutex<Option<Arc<Wire>>>,
     /// Channels have to be looked at.
     look: Notify,
     /// Something that came waits in the cork.
@@ -185,6 +189,7 @@ impl Bus {
             incoming: Mutex::default(),
             members: Members::default(),
             publish: Notify::new(),
+            wire: Mutex::new(None),
             look: Notify::new(),
             arrived: Notify::new(),
             state: watch::Sender::new(BusState::Lost),
@@ -216,20 +221,35 @@ impl Bus {
         self.stop.send_replace(true);
     }
 
-    /// Lets a message to a channel leave for the other instances.
+    /// Lets a message to a channel wait for the next [`send`](Self::send).
     pub(crate) fn publish(&self, channel: &[u8], form: Form, payload: &[u8]) -> Queued {
-        let queued = self.outgoing.publish(channel, form, payload);
-        if queued == Queued::First {
-            self.publish.notify_one();
-        }
-        queued
+        self.outgoing.publish(channel, form, payload)
     }
 
-    /// Has the other instances close the channel's subscribers, behind what was published to it.
+    /// Has the other instances close the channel's subscribers, behind what was published to it, with the next [`send`](Self::send).
     pub(crate) fn close_channel(&self, channel: &[u8], code: CloseCode, reason: &str) {
-        if self.outgoing.close(channel, code, reason) == Queued::First {
-            self.publish.notify_one();
+        self.outgoing.close(channel, code, reason);
+    }
+
+    /// Lets what waits leave for the other instances, or gather while enough is under way. Never waits.
+    pub(crate) fn send(&self) {
+        let wire = self.wire.lock().clone();
+        match wire {
+            // Who else is at it has perhaps taken before this was there.
+            Some(wire) => {
+                if !wire.publish(&self.prefix, || self.take_parcels()) {
+                    self.publish.notify_one();
+                }
+            }
+            None => self.publish.notify_one(),
         }
+    }
+
+    /// What waits, on its way to Redis.
+    fn take_parcels(&self) -> Vec<Parcel> {
+        let parcels = self.outgoing.take();
+        self.published.fetch_add(parcels.iter().map(|parcel| parcel.messages).sum(), Ordering::Relaxed);
+        parcels
     }
 
     /// A channel has its first subscriber here, or has lost its last.
@@ -316,9 +336,8 @@ impl Bus {
     fn note(&self, on_bus: &[u8], note: Note<'_>) {
         let mut envelope = Vec::new();
         note.write(self.instance, &mut envelope);
-        if self.outgoing.note(on_bus, envelope) == Queued::First {
-            self.publish.notify_one();
-        }
+        self.outgoing.note(on_bus, envelope);
+        self.send();
     }
 
     /// Where all instances listen.

@@ -25,6 +25,7 @@ use super::{
     link::{Link, LinkError, Listen},
     members,
     outgoing::Name,
+    wire::Answered,
 };
 
 /// How long to wait before connecting again: from the first, doubling, to the last, less a random part.
@@ -110,11 +111,32 @@ async fn flush(bus: &Bus) {
 
 /// From a connection to its end.
 async fn session(bus: &Bus, link: &Link, disconnected: &Notify) -> End {
-    if let Err(error) = begin(bus, link).await {
-        return End::Lost(error.to_string());
-    }
     let mut unanswered = 0;
-    let end = serve(bus, link, disconnected, &mut unanswered).await;
+    let work = async {
+        match begin(bus, link).await {
+            Ok(()) => serve(bus, link, disconnected, &mut unanswered).await,
+            Err(error) => End::Lost(error.to_string()),
+        }
+    };
+    let end = match link.wire() {
+        None => work.await,
+        Some(wire) => {
+            let answered = |answered: Answered| {
+                bus.refused.fetch_add(answered.refused, Ordering::Relaxed);
+                bus.answers.send_modify(|answers| answers.messages += answered.messages);
+                // What was gathered meanwhile.
+                bus.send();
+            };
+            tokio::select! {
+                biased;
+                end = work => end,
+                error = wire.run(answered) => End::Lost(error.to_string()),
+            }
+        }
+    };
+    bus.wire.lock().take();
+    // Who has it still takes nothing any more.
+    unanswered += link.wire().map_or(0, |wire| wire.end());
     if let End::Lost(_) = end {
         // Perhaps they arrived. Whoever published them is to know that perhaps they did not.
         bus.unanswered.fetch_add(unanswered, Ordering::Relaxed);
@@ -140,7 +162,17 @@ async fn serve(bus: &Bus, link: &Link, disconnected: &Notify, unanswered: &mut u
                 let last = async {
                     bus.note(&bus.everybody(), Note::Farewell);
                     while publishing.next().await.is_some() {}
-                    link.publish(bus.take_parcels()).await
+                    match link.wire() {
+                        Some(wire) => {
+                            bus.send();
+                            while bus.outgoing.bytes() > 0 {
+                                wire.drained().await;
+                                bus.send();
+                            }
+                            wire.drained().await;
+                        }
+                        None => drop(link.publish(&bus.prefix, bus.take_parcels()).await),
+                    }
                 };
                 let _ = timeout(LAST_WORDS, last).await;
                 return End::Stopped;
@@ -152,12 +184,15 @@ async fn serve(bus: &Bus, link: &Link, disconnected: &Notify, unanswered: &mut u
                 refused
             }),
             () = bus.publish.notified(), if publishing.len() < link.under_way() => {
+                if link.wire().is_some() {
+                    bus.send();
+                    continue;
+                }
                 let parcels = bus.take_parcels();
                 if !parcels.is_empty() {
                     let messages: u64 = parcels.iter().map(|parcel| parcel.messages).sum();
-                    bus.published.fetch_add(messages, Ordering::Relaxed);
                     *unanswered += messages;
-                    publishing.push(link.publish(parcels).map_ok(move |refused| (messages, refused)).boxed());
+                    publishing.push(link.publish(&bus.prefix, parcels).map_ok(move |refused| (messages, refused)).boxed());
                 }
                 Ok(0)
             }
@@ -221,6 +256,7 @@ async fn begin(bus: &Bus, link: &Link) -> Result<(), LinkError> {
     // The connection to publish has been asked nothing yet, and on a Cluster it may still go by the slots of a master that is gone.
     link.ping(PING.1).await?;
     bus.outgoing.open();
+    *bus.wire.lock() = link.wire().map(Arc::clone);
     bus.state.send_replace(BusState::Ready);
     bus.tell(BusEvent::Ready);
     bus.tell_dropped();
@@ -263,17 +299,6 @@ impl Bus {
             self.unsubscribe(link, unsubscribe).await
         };
         Some(change.boxed())
-    }
-
-    /// What waits, addressed as the bus names its channels.
-    fn take_parcels(&self) -> Vec<super::outgoing::Parcel> {
-        let mut parcels = self.outgoing.take();
-        for parcel in &mut parcels {
-            if !parcel.is_note {
-                parcel.channel = self.on_bus(&parcel.channel).into();
-            }
-        }
-        parcels
     }
 
     fn lost(&self, reason: String) {

@@ -113,7 +113,7 @@ fn full_or<T: std::fmt::Display>(full: T, usual: T) -> T {
     if std::env::var("REDIS_TESTS").is_ok_and(|value| value == "full") {
         return full;
     }
-    println!("{usual} instead of {full}: REDIS_TESTS=full for all of it");
+    eprintln!("{usual} instead of {full}: REDIS_TESTS=full for all of it");
     usual
 }
 
@@ -243,7 +243,7 @@ fn while_redis_hangs_for_ten_seconds_local_delivery_goes_on_and_what_was_missed_
     while there.text() != "after" {
         arrived += 1;
     }
-    println!("{published} published while it hung, {arrived} of them arrived");
+    eprintln!("{published} published while it hung, {arrived} of them arrived");
     assert_eq!(arrived + other.gaps(), published);
     let stats = one.broker.bus_stats().unwrap();
     assert!(stats.dropped + stats.unanswered >= other.gaps(), "whoever published knows: {stats:?}");
@@ -413,7 +413,7 @@ fn no_interest_is_lost_while_thousands_of_channels_come_and_go() {
         probes += 1;
     }
     let channels = churn.join().unwrap();
-    println!("{channels} channels came and went, {probes} probes arrived");
+    eprintln!("{channels} channels came and went, {probes} probes arrived");
     assert!(probes > 100);
     until("all are let go", || redis.channels().is_empty() && one.broker.bus_stats().unwrap().channels == 0);
     assert!(redis.info("commandstats", "cmdstat_unsubscribe:calls") > begun, "they were really let go meanwhile");

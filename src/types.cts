@@ -440,7 +440,7 @@ export interface RedisOptions {
  *
  * `ready`: connected, and every channel with subscribers here is listened to. `lost`: the connection is gone, and is made again without end; local subscribers are
  * served all the while. `gap`: messages are missing, of others to `channel`, which did not arrive here; or, without `channel`, of this instance, which did not
- * leave, since too many waited or the bus was lost.
+ * leave, since too many waited, the bus was lost, or Redis refused them. Those that were under way when the bus was lost count too, though some may have arrived.
  */
 export type BusEvent =
   | { readonly state: 'ready' }
@@ -480,10 +480,12 @@ export interface BusStats {
   readonly channels: number;
   /** Messages of this instance that were handed to Redis. */
   readonly published: number;
-  /** Messages of this instance that did not leave. */
+  /** Messages of this instance that were not handed to Redis: too many waited, or the bus was lost. */
   readonly dropped: number;
   /** Messages of this instance that Redis refused. */
   readonly refused: number;
+  /** Messages of this instance that Redis was given and had not answered when the bus was lost: they may have arrived or not. */
+  readonly unanswered: number;
   /** Messages of others that arrived. */
   readonly received: number;
   /** Messages of others that are known to be missing. */

@@ -22,6 +22,22 @@ export const PEERS = {
 };
 
 /**
+ * Those that are compared across two instances: told where Redis is by BENCH_REDIS. `path` is that of the URL, `args` what the generator must know.
+ * @type {Record<string, { title: string, command: () => string[], path?: string, args?: string[] }>}
+ */
+export const BUS_PEERS = {
+  wsbroker: PEERS.wsbroker,
+  'wsbroker-bun': PEERS['wsbroker-bun'],
+  bridge: { title: 'Bun.serve and ioredis', command: () => [bun(), join(servers, 'bridge.ts')] },
+  socketio: {
+    title: 'Socket.IO, Node',
+    command: () => [process.execPath, join(servers, 'socketio.mjs')],
+    path: 'socket.io/?EIO=4&transport=websocket',
+    args: ['--socket-io'],
+  },
+};
+
+/**
  * The peers with these names, in that order; without names, all.
  * @param {string[]} names
  */

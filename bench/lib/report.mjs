@@ -41,7 +41,8 @@ function cell(summary, digits) {
   return `${show(summary.median)}${range}${summary.disturbed > 0 ? ' *' : ''}`;
 }
 
-function table(rows) {
+/** The first row is the head. */
+export function table(rows) {
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column].length)));
   const lines = rows.map((row) => `| ${row.map((text, i) => (i === 0 ? text.padEnd(widths[i]) : text.padStart(widths[i]))).join(' | ')} |`);
   const rule = `| ${widths.map((width, i) => (i === 0 ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`)).join(' | ')} |`;

@@ -8,6 +8,7 @@ const server = await start({
   workerPath: fileURLToPath(new URL('wsbroker-worker.mjs', import.meta.url)),
   threads: Number(process.env.BENCH_THREADS ?? 1),
   ioThreads: 1,
+  ...(process.env.BENCH_REDIS && { cluster: { redis: process.env.BENCH_REDIS, required: true } }),
   ...(tls && { tls }),
   ...(deflate && { perMessageDeflate: true }),
 });

@@ -57,6 +57,8 @@ pub struct Cork {
     recent: Box<[Option<Arc<Socket>>]>,
     /// The same for sockets of realms; empty until one is looked up.
     apart: Vec<Option<Arc<Socket>>>,
+    /// Something waits for the bus, and is to leave with the rest.
+    bus_waits: bool,
     /// The worker whose handlers have settled while their replies wait here.
     holder: Option<Arc<WorkerEntry>>,
 }
@@ -110,6 +112,7 @@ impl Cork {
             since: None,
             recent: (0..RECENT).map(|_| None).collect(),
             apart: Vec::new(),
+            bus_waits: false,
             holder: None,
         }
     }
@@ -222,6 +225,7 @@ impl Cork {
             && let Some(payload) = self.arena.get(staged.payload..staged.end)
         {
             bus.publish(channel, Form { kind: staged.kind, compress: staged.compress }, payload);
+            self.wait_for_bus();
         }
         self.publish_here(channel, staged, exclude)
     }
@@ -328,6 +332,7 @@ impl Cork {
     pub fn close_channel_everywhere(&mut self, channel: &[u8], code: CloseCode, reason: &str) -> usize {
         if let Some(bus) = self.broker.channels.bus() {
             bus.close_channel(channel, code, reason);
+            self.wait_for_bus();
         }
         self.close_channel(channel, code, reason)
     }
@@ -335,7 +340,7 @@ impl Cork {
     /// Whether nothing waits here.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.commands == 0
+        self.commands == 0 && !self.bus_waits
     }
 
     /// How long the oldest command has waited here.
@@ -352,14 +357,23 @@ impl Cork {
         }
     }
 
-    /// Hands everything to the shards, one push each.
+    /// Hands everything to the shards, one push each, and then lets the bus have its part.
     pub fn flush(&mut self) {
+        self.flush_to_shards();
+        self.since = None;
+        if std::mem::take(&mut self.bus_waits)
+            && let Some(bus) = self.broker.channels.bus()
+        {
+            bus.send();
+        }
+    }
+
+    fn flush_to_shards(&mut self) {
         if self.commands == 0 {
             self.arena.clear();
             return;
         }
         self.commands = 0;
-        self.since = None;
         self.generation = self.generation.wrapping_add(1);
         let arena = self.arena.split().freeze();
         for (index, queue) in self.queues.iter_mut().enumerate() {
@@ -380,6 +394,13 @@ impl Cork {
         {
             self.broker.push_all(|| Command::WorkerFlushed(Arc::clone(&worker), flush));
         }
+    }
+
+    fn wait_for_bus(&mut self) {
+        if self.is_empty() {
+            self.since = Some(Instant::now());
+        }
+        self.bus_waits = true;
     }
 
     #[inline]
@@ -415,7 +436,7 @@ impl Cork {
 
     #[inline]
     fn queue(&mut self, shard: usize, bytes: usize, command: Command) {
-        if self.commands == 0 {
+        if self.is_empty() {
             self.since = Some(Instant::now());
         }
         self.commands += 1;

@@ -1,9 +1,10 @@
 //! How much processor time a process has used, all its threads together.
 
-use std::ops::Sub;
+use std::ops::{Add, Sub};
 use std::time::Instant;
 
 use crate::json::Object;
+use crate::redis::Traffic;
 use crate::tally::Tally;
 
 /// Ticks per second in `/proc/PID/stat`: `USER_HZ`, 100 on every Linux of today whatever the kernel's own rate.
@@ -27,6 +28,13 @@ impl CpuTime {
     }
 }
 
+impl Add for CpuTime {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self { user: self.user + other.user, system: self.system + other.system }
+    }
+}
+
 impl Sub for CpuTime {
     type Output = Self;
     fn sub(self, earlier: Self) -> Self {
@@ -37,42 +45,56 @@ impl Sub for CpuTime {
 /// Counts from when it was made: time, and what the server and this process use of the processor.
 pub(crate) struct Meter {
     begun: Instant,
-    pid: Option<String>,
-    server: Option<CpuTime>,
+    pids: Vec<String>,
+    redis: Option<String>,
+    servers: Vec<Option<CpuTime>>,
     own: Option<CpuTime>,
+    traffic: Option<Traffic>,
 }
 
 /// What a [`Meter`] has counted.
 #[derive(Default)]
 pub(crate) struct Measured {
     pub(crate) seconds: f64,
-    server: Option<CpuTime>,
+    /// Of each process that was asked for.
+    servers: Vec<Option<CpuTime>>,
     own: Option<CpuTime>,
+    traffic: Option<Traffic>,
 }
 
 impl Meter {
-    /// `pid` is that of the server, if it was told.
-    pub(crate) fn start(pid: Option<u32>) -> Self {
-        let pid = pid.map(|pid| pid.to_string());
-        let server = pid.as_deref().and_then(CpuTime::of);
-        Self { own: CpuTime::of("self"), server, pid, begun: Instant::now() }
+    /// `pids` are those of the servers, `redis` the `HOST:PORT` of the one between them, as far as they were told.
+    pub(crate) fn start(pids: &[u32], redis: Option<&str>) -> Self {
+        let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
+        let servers = pids.iter().map(|pid| CpuTime::of(pid)).collect();
+        let traffic = redis.and_then(|redis| Traffic::of(redis).ok());
+        let redis = redis.map(str::to_owned);
+        Self { own: CpuTime::of("self"), servers, pids, redis, traffic, begun: Instant::now() }
     }
 
     pub(crate) fn stop(self, tally: &mut Tally) -> Measured {
         let seconds = self.begun.elapsed().as_secs_f64();
-        let (server, own) = (self.pid.as_deref().and_then(CpuTime::of), CpuTime::of("self"));
-        if self.pid.is_some() && server.is_none() {
+        let used = |before: Option<CpuTime>, after: Option<CpuTime>| Some(after? - before?);
+        let now = self.pids.iter().map(|pid| CpuTime::of(pid));
+        let servers: Vec<_> = self.servers.iter().zip(now).map(|(before, after)| used(*before, after)).collect();
+        if servers.contains(&None) {
             tally.note("--pid: the processor time of that process could not be read".to_owned());
         }
-        let used = |before: Option<CpuTime>, after: Option<CpuTime>| Some(after? - before?);
-        Measured { seconds, server: used(self.server, server), own: used(self.own, own) }
+        let own = used(self.own, CpuTime::of("self"));
+        let traffic = self.redis.as_deref().map(|redis| Some(Traffic::of(redis).ok()? - self.traffic?));
+        if traffic == Some(None) {
+            tally.note("--redis: it did not tell what it carries".to_owned());
+        }
+        Measured { seconds, servers, own, traffic: traffic.flatten() }
     }
 }
 
 impl Measured {
-    /// Adds `serverCpu` and `ownCpu` where they are known, over that many messages or handshakes.
+    /// Adds `serverCpu`, `ownCpu` and `bus` where they are known, over that many messages or handshakes.
     pub(crate) fn report(&self, mut report: Object, over: u64) -> Object {
-        for (name, time) in [("serverCpu", self.server), ("ownCpu", self.own)] {
+        let all = self.servers.iter().copied().collect::<Option<Vec<_>>>();
+        let server = all.and_then(|all| all.into_iter().reduce(|a, b| a + b));
+        for (name, time) in [("serverCpu", server), ("ownCpu", self.own)] {
             if let Some(time) = time {
                 let object = Object::new()
                     .number("userSeconds", time.user)
@@ -81,6 +103,16 @@ impl Measured {
                     .number("secondsPerMillion", time.total() / over as f64 * 1e6);
                 report = report.object(name, object);
             }
+        }
+        if self.servers.len() > 1 {
+            let each = |object: Object, (i, time): (usize, &Option<CpuTime>)| {
+                object.number(&(i + 1).to_string(), time.map_or(f64::NAN, CpuTime::total))
+            };
+            report = report.object("secondsOfEach", self.servers.iter().enumerate().fold(Object::new(), each));
+        }
+        if let Some(Traffic { bytes_in, bytes_out, commands }) = self.traffic {
+            let bus = Object::new().count("bytesIn", bytes_in).count("bytesOut", bytes_out).count("commands", commands);
+            report = report.object("bus", bus);
         }
         report
     }

@@ -8,6 +8,7 @@
 //! Modules, from the outside in: [`cli`] reads the arguments, [`scenario`] holds what can be driven,
 //! [`engine`] turns the event loop, [`connection`] is one WebSocket in it, [`target`] where it goes ([`url`], [`proxy`]),
 //! [`wire`] how its bytes get there ([`socket`], [`tls`]), [`frame`] what they are ([`extension`], [`deflate`]);
+//! [`dialect`] is how a server is spoken to, [`redis`] what stands between two of them;
 //! [`content`] makes and checks payloads ([`sample`]), [`tally`], [`histogram`], [`cpu`] and [`json`] count and tell.
 
 #![forbid(unsafe_code)]
@@ -17,12 +18,14 @@ mod connection;
 mod content;
 mod cpu;
 mod deflate;
+mod dialect;
 mod engine;
 mod extension;
 mod frame;
 mod histogram;
 mod json;
 mod proxy;
+mod redis;
 mod sample;
 mod scenario;
 mod socket;

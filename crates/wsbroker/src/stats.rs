@@ -61,6 +61,7 @@ fn bus_value<'s>(env: Env<'s>, bus: &BusStats) -> Result<Value<'s>, Failed> {
         ("published", bus.published),
         ("dropped", bus.dropped),
         ("refused", bus.refused),
+        ("unanswered", bus.unanswered),
         ("received", bus.received),
         ("missed", bus.missed),
         ("invalid", bus.invalid),

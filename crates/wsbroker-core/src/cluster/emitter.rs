@@ -74,6 +74,7 @@ impl Emitter {
         if bus.publish(channel, Form { kind, compress: Compress::Auto }, payload) == Queued::Dropped {
             return Err(EmitError);
         }
+        bus.send();
         drop(turn);
         if bus.answered().await { Ok(()) } else { Err(EmitError) }
     }

@@ -63,6 +63,9 @@ impl Incoming {
     /// This instance does not listen to the channel any more.
     pub(super) fn forget(&mut self, channel: &[u8]) {
         self.channels.remove(channel);
+        if self.channels.capacity() > 1024 && self.channels.len() * 8 < self.channels.capacity() {
+            self.channels.shrink_to_fit();
+        }
     }
 
     /// Forgets instances that have sent nothing since.

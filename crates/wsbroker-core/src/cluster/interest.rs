@@ -17,6 +17,9 @@ use super::outgoing::Name;
 /// How long a channel is listened to after its last subscriber has left.
 pub(super) const LINGER: Duration = Duration::from_secs(1);
 
+/// Tables of so many entries keep their memory.
+const SMALL: usize = 1024;
+
 /// The channels that are listened to, and what is to be done about the others.
 #[derive(Debug, Default)]
 pub(super) struct Interest(Mutex<State>);
@@ -82,6 +85,13 @@ impl Interest {
                 channels.remove(&name);
                 changes.unsubscribe.push(name);
             }
+        }
+        // A hundred thousand that came and went leave no memory behind.
+        if channels.capacity() > SMALL && channels.len() * 8 < channels.capacity() {
+            channels.shrink_to_fit();
+        }
+        if lingering.capacity() > SMALL && lingering.len() * 8 < lingering.capacity() {
+            lingering.shrink_to_fit();
         }
         changes
     }
@@ -181,6 +191,20 @@ mod tests {
         interest.changes(half, |_| false);
         assert_eq!(interest.changes(start + LINGER, |_| false), changes(&[], &[]), "left again since");
         assert_eq!(interest.changes(half + LINGER, |_| false), changes(&[], &["a"]));
+    }
+
+    #[test]
+    fn many_that_came_and_went_leave_no_memory_behind() {
+        let interest = Interest::default();
+        let start = Instant::now();
+        let each = |number: u32| interest.note(&number.to_be_bytes());
+        (0..100_000).for_each(|number| assert_eq!(each(number), number == 0));
+        assert_eq!(interest.changes(start, |_| true).subscribe.len(), 100_000);
+        (0..100_000).for_each(|number| assert_eq!(each(number), number == 0));
+        interest.changes(start, |_| false);
+        assert_eq!(interest.changes(start + LINGER, |_| false).unsubscribe.len(), 100_000);
+        let state = interest.0.lock();
+        assert!(state.channels.capacity() + state.lingering.capacity() + state.notes.capacity() < 2 * SMALL);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures_util::future::try_join_all;
 use redis::{
     AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, Pipeline, ProtocolVersion, PushInfo, PushKind,
     RedisError, TlsMode, Value,
@@ -9,11 +10,13 @@ use redis::{
     cluster::{ClusterClient, ClusterConfig},
     cluster_async::ClusterConnection,
 };
+use rustc_hash::FxHashMap;
 use tokio::time::timeout;
 
 use super::{
     dial::{address, certificates, client, info, sentinel},
     outgoing::Parcel,
+    wire::Wire,
 };
 use crate::config::{RedisConfig, RedisServers};
 
@@ -26,8 +29,22 @@ pub(super) trait Listener: Send + Sync + 'static {
 
 /// Both connections.
 pub(super) struct Link {
-    publisher: Connection,
+    publisher: Publisher,
     listener: Connection,
+}
+
+/// What is to change about channels.
+#[derive(Clone, Copy)]
+pub(super) enum Listen {
+    Begin,
+    End,
+}
+
+/// What publishes.
+#[derive(Clone)]
+enum Publisher {
+    Wire(Arc<Wire>),
+    Through(Connection),
 }
 
 #[derive(Clone)]
@@ -43,6 +60,8 @@ pub(super) enum LinkError {
     Timeout(Duration),
     #[error(transparent)]
     Redis(#[from] RedisError),
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
 }
 
 impl Link {
@@ -60,7 +79,7 @@ impl Link {
                     let client = cluster(config, nodes.collect())?;
                     let with_push = ClusterConfig::new().set_push_sender(push);
                     Ok(Self {
-                        publisher: Connection::Cluster(client.get_async_connection().await?),
+                        publisher: Publisher::Through(Connection::Cluster(client.get_async_connection().await?)),
                         listener: Connection::Cluster(client.get_async_connection_with_config(with_push).await?),
                     })
                 }
@@ -71,97 +90,116 @@ impl Link {
                         }
                         RedisServers::Unix(path) => client(config, ConnectionAddr::Unix(path.clone()))?,
                         RedisServers::Single(host, port) => client(config, address(config, host, *port))?,
-                        RedisServers::Cluster(_) => return Err(no_servers()),
+                        RedisServers::Cluster(_) => return Err(no_servers().into()),
                     };
                     // Each wait is bounded where it stands.
                     let plain =
                         AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(Some(limit));
                     let with_push = plain.clone().set_push_sender(push);
-                    let (publisher, listener) = tokio::try_join!(
-                        client.get_multiplexed_async_connection_with_config(&plain),
-                        client.get_multiplexed_async_connection_with_config(&with_push),
-                    )?;
-                    Ok(Self { publisher: Connection::Node(publisher), listener: Connection::Node(listener) })
+                    // The listener first: it tells better what is wrong.
+                    let listener = client.get_multiplexed_async_connection_with_config(&with_push).await?;
+                    let address = client.get_connection_info().addr();
+                    let publisher = match wire(config, address).await? {
+                        Some(wire) => Publisher::Wire(Arc::new(wire)),
+                        None => {
+                            let node = client.get_multiplexed_async_connection_with_config(&plain).await?;
+                            Publisher::Through(Connection::Node(node))
+                        }
+                    };
+                    Ok(Self { publisher, listener: Connection::Node(listener) })
                 }
             }
         };
         match timeout(limit, connecting).await {
-            Ok(outcome) => Ok(outcome?),
+            Ok(outcome) => outcome,
             Err(_) => Err(LinkError::Timeout(limit)),
         }
     }
 
-    /// Publishes all of them, each channel's in order. Returns how many messages Redis refused.
-    pub(super) fn publish(&self, parcels: Vec<Parcel>) -> impl Future<Output = Result<u64, LinkError>> + Send + use<> {
+    /// The connection that anybody may publish on, if it is such a one.
+    pub(super) fn wire(&self) -> Option<&Arc<Wire>> {
+        match &self.publisher {
+            Publisher::Wire(wire) => Some(wire),
+            Publisher::Through(_) => None,
+        }
+    }
+
+    /// Publishes all of them, each channel's in order, without one waiting for the answer to another's. Returns how many messages Redis refused.
+    pub(super) fn publish(
+        &self,
+        prefix: &[u8],
+        parcels: Vec<Parcel>,
+    ) -> impl Future<Output = Result<u64, LinkError>> + Send + use<> {
         let publisher = self.publisher.clone();
+        let on_bus =
+            |parcel: &Parcel| if parcel.is_note { parcel.channel.to_vec() } else { [prefix, &parcel.channel].concat() };
+        let parcels: Vec<(Vec<u8>, Parcel)> = parcels.into_iter().map(|parcel| (on_bus(&parcel), parcel)).collect();
         async move {
             match publisher {
-                Connection::Node(mut node) => {
+                // It takes what waits itself.
+                Publisher::Wire(_) => Ok(0),
+                Publisher::Through(Connection::Node(mut node)) => {
                     let mut pipeline = Pipeline::with_capacity(parcels.len());
-                    for parcel in &parcels {
-                        pipeline.cmd("PUBLISH").arg(&*parcel.channel).arg(&parcel.envelope[..]);
+                    for (name, parcel) in &parcels {
+                        pipeline.cmd("PUBLISH").arg(name).arg(&parcel.envelope[..]);
                     }
-                    let count = parcels.len();
-                    let answers = node.send_packed_commands(&pipeline, 0, count).await?;
+                    let answers = node.send_packed_commands(&pipeline, 0, parcels.len()).await?;
                     let refused =
                         answers.iter().zip(&parcels).filter(|(answer, _)| matches!(answer, Value::ServerError(_)));
-                    Ok(refused.map(|(_, parcel)| parcel.messages).sum())
+                    Ok(refused.map(|(_, (_, parcel))| parcel.messages).sum())
                 }
-                Connection::Cluster(mut cluster) => {
-                    let mut refused = 0;
-                    for parcel in &parcels {
-                        let mut command = Cmd::new();
-                        command.arg("SPUBLISH").arg(&*parcel.channel).arg(&parcel.envelope[..]);
-                        match command.query_async::<Value>(&mut cluster).await {
-                            Ok(_) => {}
-                            Err(error) if error.is_unrecoverable_error() || error.is_io_error() => {
-                                return Err(error.into());
+                Publisher::Through(Connection::Cluster(cluster)) => {
+                    let mut channels: FxHashMap<&[u8], Vec<&Parcel>> = FxHashMap::default();
+                    for (name, parcel) in &parcels {
+                        channels.entry(name).or_default().push(parcel);
+                    }
+                    let channels = channels.into_iter();
+                    let refused =
+                        try_join_all(channels.map(|(name, parcels)| spublish(cluster.clone(), name, parcels)));
+                    Ok(refused.await?.into_iter().sum())
+                }
+            }
+        }
+    }
+
+    /// How many calls of [`publish`](Self::publish) may be under way at once without one overtaking the other.
+    pub(super) fn under_way(&self) -> usize {
+        match self.publisher {
+            // One connection: what was written first arrives first. While the one is answered the next is gathered.
+            Publisher::Wire(_) | Publisher::Through(Connection::Node(_)) => 2,
+            // A command may be sent again, to another master.
+            Publisher::Through(Connection::Cluster(_)) => 1,
+        }
+    }
+
+    /// Listens to these too, or no more. When it resolves, whatever is published there from now on comes, or does not.
+    pub(super) fn listen(
+        &self,
+        change: Listen,
+        channels: Vec<Vec<u8>>,
+    ) -> impl Future<Output = Result<(), LinkError>> + Send + use<> {
+        let listener = self.listener.clone();
+        async move {
+            match listener {
+                Connection::Node(mut node) => match change {
+                    Listen::Begin => node.subscribe(&channels).await?,
+                    Listen::End => node.unsubscribe(&channels).await?,
+                },
+                Connection::Cluster(cluster) => {
+                    // One command goes to one master, and these may be of several; nobody waits for the one before.
+                    let one = |channel| {
+                        let mut cluster = cluster.clone();
+                        async move {
+                            match change {
+                                Listen::Begin => cluster.ssubscribe(channel).await,
+                                Listen::End => cluster.sunsubscribe(channel).await,
                             }
-                            Err(_) => refused += parcel.messages,
                         }
-                    }
-                    Ok(refused)
+                    };
+                    try_join_all(channels.iter().map(one)).await?;
                 }
             }
-        }
-    }
-
-    /// Listens to these too. When it resolves, whatever is published there from now on comes.
-    pub(super) fn subscribe(
-        &self,
-        channels: Vec<Vec<u8>>,
-    ) -> impl Future<Output = Result<(), LinkError>> + Send + use<> {
-        let listener = self.listener.clone();
-        async move {
-            match listener {
-                Connection::Node(mut node) => Ok(node.subscribe(&channels).await?),
-                Connection::Cluster(mut cluster) => {
-                    // One command goes to one master, and these may be of several.
-                    for channel in &channels {
-                        cluster.ssubscribe(channel).await?;
-                    }
-                    Ok(())
-                }
-            }
-        }
-    }
-
-    /// Listens to these no more.
-    pub(super) fn unsubscribe(
-        &self,
-        channels: Vec<Vec<u8>>,
-    ) -> impl Future<Output = Result<(), LinkError>> + Send + use<> {
-        let listener = self.listener.clone();
-        async move {
-            match listener {
-                Connection::Node(mut node) => Ok(node.unsubscribe(&channels).await?),
-                Connection::Cluster(mut cluster) => {
-                    for channel in &channels {
-                        cluster.sunsubscribe(channel).await?;
-                    }
-                    Ok(())
-                }
-            }
+            Ok(())
         }
     }
 
@@ -169,12 +207,47 @@ impl Link {
     pub(super) fn ping(&self, limit: Duration) -> impl Future<Output = Result<(), LinkError>> + Send + use<> {
         let (publisher, listener) = (self.publisher.clone(), self.listener.clone());
         async move {
-            match timeout(limit, async { tokio::try_join!(ping(publisher), ping(listener)) }).await {
+            let publisher = async {
+                match publisher {
+                    Publisher::Wire(wire) => {
+                        wire.ping().await;
+                        Ok(())
+                    }
+                    Publisher::Through(connection) => ping(connection).await,
+                }
+            };
+            match timeout(limit, async { tokio::try_join!(publisher, ping(listener)) }).await {
                 Ok(outcome) => outcome.map(|_| ()).map_err(LinkError::Redis),
                 Err(_) => Err(LinkError::Timeout(limit)),
             }
         }
     }
+}
+
+/// A connection of our own, where there is one server and no TLS.
+async fn wire(config: &RedisConfig, address: &ConnectionAddr) -> Result<Option<Wire>, LinkError> {
+    let login = config.password.as_deref().map(|password| (config.username.as_deref().unwrap_or(""), password));
+    Ok(match address {
+        ConnectionAddr::Tcp(host, port) => Some(Wire::connect_tcp(host, *port, login).await?),
+        #[cfg(unix)]
+        ConnectionAddr::Unix(path) => Some(Wire::connect_unix(path, login).await?),
+        _ => None,
+    })
+}
+
+/// The parcels of one channel, one after the other so that they keep their order. Returns how many messages Redis refused.
+async fn spublish(mut cluster: ClusterConnection, name: &[u8], parcels: Vec<&Parcel>) -> Result<u64, RedisError> {
+    let mut refused = 0;
+    for parcel in parcels {
+        let mut command = Cmd::new();
+        command.arg("SPUBLISH").arg(name).arg(&parcel.envelope[..]);
+        match command.query_async::<Value>(&mut cluster).await {
+            Ok(_) => {}
+            Err(error) if error.is_unrecoverable_error() || error.is_io_error() => return Err(error),
+            Err(_) => refused += parcel.messages,
+        }
+    }
+    Ok(refused)
 }
 
 async fn ping(connection: Connection) -> Result<(), RedisError> {

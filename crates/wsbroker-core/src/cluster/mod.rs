@@ -35,6 +35,7 @@ mod link;
 mod members;
 mod outgoing;
 mod session;
+mod wire;
 
 pub use self::emitter::{EmitError, Emitter};
 pub(crate) use self::envelope::Form;
@@ -44,7 +45,8 @@ use self::{
     interest::Interest,
     link::Listener,
     members::Members,
-    outgoing::{Outgoing, Queued},
+    outgoing::{Outgoing, Parcel, Queued},
+    wire::Wire,
 };
 use crate::{broker::Inner, config::ClusterConfig, cork::Cork};
 
@@ -66,7 +68,8 @@ pub enum BusEvent {
         /// How many.
         missed: u64,
     },
-    /// Messages of ours that did not leave: too many waited, or the bus was lost. Said every 1.5 s at most, and when the bus is ready again.
+    /// Messages of ours that did not leave: too many waited, the bus was lost, or Redis refused them. Those that were under way when the bus was lost
+    /// count too, though some may have arrived. Said every 1.5 s at most, and when the bus is ready again.
     Dropped {
         /// How many since it was last said.
         messages: u64,
@@ -94,8 +97,10 @@ pub struct BusStats {
     pub channels: usize,
     /// Messages handed to Redis.
     pub published: u64,
-    /// Messages of ours that did not leave.
+    /// Messages of ours that were not handed to Redis.
     pub dropped: u64,
+    /// Messages that Redis was given and had not answered when the bus was lost: they may have arrived or not.
+    pub unanswered: u64,
     /// Messages that Redis refused.
     pub refused: u64,
     /// Messages of others that arrived.
@@ -141,8 +146,10 @@ pub(crate) struct Bus {
     interest: Interest,
     incoming: Mutex<Incoming>,
     members: Members,
-    /// Something waits to be published.
+    /// Something waits to be published by the bus's thread.
     publish: Notify,
+    /// What others may publish by themselves, while the bus is ready.
+    wire: Mutex<Option<Arc<Wire>>>,
     /// Channels have to be looked at.
     look: Notify,
     /// Something that came waits in the cork.
@@ -158,11 +165,12 @@ pub(crate) struct Bus {
     cork: Mutex<Option<Cork>>,
     published: AtomicU64,
     refused: AtomicU64,
+    unanswered: AtomicU64,
     received: AtomicU64,
     missed: AtomicU64,
     invalid: AtomicU64,
     losses: AtomicU64,
-    /// How many of those that were dropped have been told of.
+    /// How many of those that did not leave have been told of.
     told_dropped: AtomicU64,
 }
 
@@ -183,6 +191,7 @@ impl Bus {
             incoming: Mutex::default(),
             members: Members::default(),
             publish: Notify::new(),
+            wire: Mutex::new(None),
             look: Notify::new(),
             arrived: Notify::new(),
             state: watch::Sender::new(BusState::Lost),
@@ -194,6 +203,7 @@ impl Bus {
             cork: Mutex::new(None),
             published: AtomicU64::new(0),
             refused: AtomicU64::new(0),
+            unanswered: AtomicU64::new(0),
             received: AtomicU64::new(0),
             missed: AtomicU64::new(0),
             invalid: AtomicU64::new(0),
@@ -213,20 +223,35 @@ impl Bus {
         self.stop.send_replace(true);
     }
 
-    /// Lets a message to a channel leave for the other instances.
+    /// Lets a message to a channel wait for the next [`send`](Self::send).
     pub(crate) fn publish(&self, channel: &[u8], form: Form, payload: &[u8]) -> Queued {
-        let queued = self.outgoing.publish(channel, form, payload);
-        if queued == Queued::First {
-            self.publish.notify_one();
-        }
-        queued
+        self.outgoing.publish(channel, form, payload)
     }
 
-    /// Has the other instances close the channel's subscribers, behind what was published to it.
+    /// Has the other instances close the channel's subscribers, behind what was published to it, with the next [`send`](Self::send).
     pub(crate) fn close_channel(&self, channel: &[u8], code: CloseCode, reason: &str) {
-        if self.outgoing.close(channel, code, reason) == Queued::First {
-            self.publish.notify_one();
+        self.outgoing.close(channel, code, reason);
+    }
+
+    /// Lets what waits leave for the other instances, or gather while enough is under way. Never waits.
+    pub(crate) fn send(&self) {
+        let wire = self.wire.lock().clone();
+        match wire {
+            // Who else is at it has perhaps taken before this was there.
+            Some(wire) => {
+                if !wire.publish(&self.prefix, || self.take_parcels()) {
+                    self.publish.notify_one();
+                }
+            }
+            None => self.publish.notify_one(),
         }
+    }
+
+    /// What waits, on its way to Redis.
+    fn take_parcels(&self) -> Vec<Parcel> {
+        let parcels = self.outgoing.take();
+        self.published.fetch_add(parcels.iter().map(|parcel| parcel.messages).sum(), Ordering::Relaxed);
+        parcels
     }
 
     /// A channel has its first subscriber here, or has lost its last.
@@ -266,6 +291,12 @@ impl Bus {
         answers.wait_for(done).await.is_ok_and(|answers| answers.losses == losses)
     }
 
+    /// Messages of ours that did not leave, or perhaps did not.
+    fn not_left(&self) -> u64 {
+        let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        self.outgoing.dropped() + number(&self.refused) + number(&self.unanswered)
+    }
+
     fn runtime(&self) -> Option<Handle> {
         self.runtime.get().cloned()
     }
@@ -279,6 +310,7 @@ impl Bus {
             published: number(&self.published),
             dropped: self.outgoing.dropped(),
             refused: number(&self.refused),
+            unanswered: number(&self.unanswered),
             received: number(&self.received),
             missed: number(&self.missed),
             invalid: number(&self.invalid),
@@ -306,9 +338,8 @@ impl Bus {
     fn note(&self, on_bus: &[u8], note: Note<'_>) {
         let mut envelope = Vec::new();
         note.write(self.instance, &mut envelope);
-        if self.outgoing.note(on_bus, envelope) == Queued::First {
-            self.publish.notify_one();
-        }
+        self.outgoing.note(on_bus, envelope);
+        self.send();
     }
 
     /// Where all instances listen.

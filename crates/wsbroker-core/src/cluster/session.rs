@@ -21,15 +21,14 @@ use super::{
     backoff::Backoff,
     envelope::Note,
     interest::Changes,
-    link::{Link, LinkError},
+    link::{Link, LinkError, Listen},
     members,
     outgoing::Name,
+    wire::Answered,
 };
 
 /// How often both connections are asked whether they live, and how long they may take. Together less than 5 s, in which a Redis that hangs is noticed.
 const PING: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(2500));
-/// Publishes under way at once: while one is answered the next is gathered.
-const UNDER_WAY: usize = 2;
 /// Channels of one SUBSCRIBE.
 const CHUNK: usize = 512;
 /// After so long without a publish a channel's numbers are forgotten; what others said, after twice as long.
@@ -106,10 +105,41 @@ async fn flush(bus: &Bus) {
 
 /// From a connection to its end.
 async fn session(bus: &Bus, link: &Link, disconnected: &Notify) -> End {
-    match begin(bus, link).await {
-        Ok(()) => {}
-        Err(error) => return End::Lost(error.to_string()),
+    let mut unanswered = 0;
+    let work = async {
+        match begin(bus, link).await {
+            Ok(()) => serve(bus, link, disconnected, &mut unanswered).await,
+            Err(error) => End::Lost(error.to_string()),
+        }
+    };
+    let end = match link.wire() {
+        None => work.await,
+        Some(wire) => {
+            let answered = |answered: Answered| {
+                bus.refused.fetch_add(answered.refused, Ordering::Relaxed);
+                bus.answers.send_modify(|answers| answers.messages += answered.messages);
+                // What was gathered meanwhile.
+                bus.send();
+            };
+            tokio::select! {
+                biased;
+                end = work => end,
+                error = wire.run(answered) => End::Lost(error.to_string()),
+            }
+        }
+    };
+    bus.wire.lock().take();
+    // Who has it still takes nothing any more.
+    unanswered += link.wire().map_or(0, |wire| wire.end());
+    if let End::Lost(_) = end {
+        // Perhaps they arrived. Whoever published them is to know that perhaps they did not.
+        bus.unanswered.fetch_add(unanswered, Ordering::Relaxed);
     }
+    end
+}
+
+/// `unanswered`: messages that Redis was given and has not answered.
+async fn serve(bus: &Bus, link: &Link, disconnected: &Notify, unanswered: &mut u64) -> End {
     let mut stop = bus.stop.subscribe();
     let mut publishing: FuturesUnordered<BoxFuture<'_, Result<(u64, u64), LinkError>>> = FuturesUnordered::new();
     // One change at a time, so that a channel's come in order.
@@ -126,22 +156,37 @@ async fn session(bus: &Bus, link: &Link, disconnected: &Notify) -> End {
                 let last = async {
                     bus.note(&bus.everybody(), Note::Farewell);
                     while publishing.next().await.is_some() {}
-                    link.publish(bus.take_parcels()).await
+                    match link.wire() {
+                        Some(wire) => {
+                            bus.send();
+                            while bus.outgoing.bytes() > 0 {
+                                wire.drained().await;
+                                bus.send();
+                            }
+                            wire.drained().await;
+                        }
+                        None => drop(link.publish(&bus.prefix, bus.take_parcels()).await),
+                    }
                 };
                 let _ = timeout(LAST_WORDS, last).await;
                 return End::Stopped;
             }
             () = disconnected.notified() => return End::Lost("the connection was closed".into()),
             Some(outcome) = publishing.next() => outcome.map(|(messages, refused)| {
+                *unanswered -= messages;
                 bus.answers.send_modify(|answers| answers.messages += messages);
                 refused
             }),
-            () = bus.publish.notified(), if publishing.len() < UNDER_WAY => {
+            () = bus.publish.notified(), if publishing.len() < link.under_way() => {
+                if link.wire().is_some() {
+                    bus.send();
+                    continue;
+                }
                 let parcels = bus.take_parcels();
                 if !parcels.is_empty() {
                     let messages: u64 = parcels.iter().map(|parcel| parcel.messages).sum();
-                    bus.published.fetch_add(messages, Ordering::Relaxed);
-                    publishing.push(link.publish(parcels).map_ok(move |refused| (messages, refused)).boxed());
+                    *unanswered += messages;
+                    publishing.push(link.publish(&bus.prefix, parcels).map_ok(move |refused| (messages, refused)).boxed());
                 }
                 Ok(0)
             }
@@ -193,15 +238,19 @@ async fn session(bus: &Bus, link: &Link, disconnected: &Notify) -> End {
 
 /// Listens to everything again, and lets messages leave.
 async fn begin(bus: &Bus, link: &Link) -> Result<(), LinkError> {
-    link.subscribe(vec![bus.everybody(), bus.inbox(bus.instance)]).await?;
+    link.listen(Listen::Begin, vec![bus.everybody(), bus.inbox(bus.instance)]).await?;
+    // What was given up while there was no link needs no more than to be forgotten.
+    bus.changes();
     let names = bus.interest.lost();
     bus.subscribe(link, names).await?;
-    // Joined while that took its time.
-    let Changes { subscribe, .. } = bus.changes();
-    bus.subscribe(link, subscribe).await?;
+    // Joined or left while that took its time.
+    if let Some(change) = bus.change(link) {
+        change.await?;
+    }
     // The connection to publish has been asked nothing yet, and on a Cluster it may still go by the slots of a master that is gone.
     link.ping(PING.1).await?;
     bus.outgoing.open();
+    *bus.wire.lock() = link.wire().map(Arc::clone);
     bus.state.send_replace(BusState::Ready);
     bus.tell(BusEvent::Ready);
     bus.tell_dropped();
@@ -213,7 +262,7 @@ async fn begin(bus: &Bus, link: &Link) -> Result<(), LinkError> {
 impl Bus {
     async fn subscribe(&self, link: &Link, names: Vec<Name>) -> Result<(), LinkError> {
         for chunk in names.chunks(CHUNK) {
-            link.subscribe(chunk.iter().map(|name| self.on_bus(name)).collect()).await?;
+            link.listen(Listen::Begin, chunk.iter().map(|name| self.on_bus(name)).collect()).await?;
             self.interest.confirmed(chunk.iter().map(|name| &**name));
         }
         Ok(())
@@ -221,7 +270,7 @@ impl Bus {
 
     async fn unsubscribe(&self, link: &Link, names: Vec<Name>) -> Result<(), LinkError> {
         for chunk in names.chunks(CHUNK) {
-            link.unsubscribe(chunk.iter().map(|name| self.on_bus(name)).collect()).await?;
+            link.listen(Listen::End, chunk.iter().map(|name| self.on_bus(name)).collect()).await?;
             let mut incoming = self.incoming.lock();
             chunk.iter().for_each(|name| incoming.forget(name));
         }
@@ -246,17 +295,6 @@ impl Bus {
         Some(change.boxed())
     }
 
-    /// What waits, addressed as the bus names its channels.
-    fn take_parcels(&self) -> Vec<super::outgoing::Parcel> {
-        let mut parcels = self.outgoing.take();
-        for parcel in &mut parcels {
-            if !parcel.is_note {
-                parcel.channel = self.on_bus(&parcel.channel).into();
-            }
-        }
-        parcels
-    }
-
     fn lost(&self, reason: String) {
         self.outgoing.close_down();
         let accepted = self.outgoing.taken_or_waiting();
@@ -276,7 +314,7 @@ impl Bus {
 
     /// Tells what has been dropped since it was last told.
     fn tell_dropped(&self) {
-        let now = self.outgoing.dropped();
+        let now = self.not_left();
         let before = self.told_dropped.swap(now, Ordering::Relaxed);
         if now > before {
             self.tell(BusEvent::Dropped { messages: now - before });

@@ -8,7 +8,10 @@ mod redis;
 mod relay;
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -20,7 +23,8 @@ use wsbroker_core::{
     RedisServers, RedisTls, SocketLimits,
 };
 
-/// A broker on a bus, with a worker that subscribes clients as they ask: the text `+room` joins, `-room` leaves and is answered by `ok`.
+/// A broker on a bus, with a worker that subscribes clients as they ask: the text `+room` joins and `-room` leaves, `+number rooms` and
+/// `-number rooms` do so with that many; each is answered by `ok`.
 struct Instance {
     broker: Broker,
     port: u16,
@@ -50,10 +54,18 @@ impl Instance {
             Handlers::TEXT,
             Box::new(|scope, id, seen| {
                 let Seen::Text(text) = seen else { return };
-                match text.split_first() {
-                    Some((b'+', room)) => assert_eq!(scope.broker.subscribe(scope.cork, id, room), Ok(true)),
-                    Some((b'-', room)) => assert!(scope.broker.unsubscribe(scope.cork, id, room)),
-                    _ => panic!("unknown request"),
+                let text = String::from_utf8(text.to_vec()).unwrap();
+                let (verb, room) = text.split_at(1);
+                let rooms = match room.strip_suffix(" rooms") {
+                    Some(number) => (0..number.parse().unwrap()).map(|room: usize| room.to_string()).collect(),
+                    None => vec![room.to_owned()],
+                };
+                for room in rooms.iter().map(|room| room.as_bytes()) {
+                    match verb {
+                        "+" => assert_eq!(scope.broker.subscribe(scope.cork, id, room), Ok(true)),
+                        "-" => assert!(scope.broker.unsubscribe(scope.cork, id, room)),
+                        _ => panic!("unknown request"),
+                    }
                 }
                 scope.send(id, b"ok");
             }),
@@ -95,6 +107,15 @@ impl Instance {
         let missed = |event: &BusEvent| if let BusEvent::Gap { missed, .. } = event { *missed } else { 0 };
         self.events.lock().iter().map(missed).sum()
     }
+}
+
+/// The first with `REDIS_TESTS=full`, which says what it is.
+fn full_or<T: std::fmt::Display>(full: T, usual: T) -> T {
+    if std::env::var("REDIS_TESTS").is_ok_and(|value| value == "full") {
+        return full;
+    }
+    eprintln!("{usual} instead of {full}: REDIS_TESTS=full for all of it");
+    usual
 }
 
 fn wait<T>(broker: &Broker, future: impl Future<Output = T>) -> T {
@@ -192,6 +213,80 @@ fn a_redis_that_hangs_is_noticed_within_five_seconds() {
 }
 
 #[test]
+fn while_redis_hangs_for_ten_seconds_local_delivery_goes_on_and_what_was_missed_is_counted() {
+    let redis = Redis::start();
+    let (one, other) = (Instance::on(&redis), Instance::on(&redis));
+    let (mut here, mut there) = (one.member("room"), other.member("room"));
+    one.publish("room", "first");
+    assert_eq!((here.text(), there.text()), ("first".into(), "first".into()));
+    redis.signal("-STOP");
+    let stalled = Instant::now();
+    let mut published = 0;
+    while stalled.elapsed() < Duration::from_secs(10) {
+        one.publish("room", &format!("{published}"));
+        assert_eq!(here.text(), format!("{published}"), "local subscribers notice nothing");
+        published += 1;
+        std::thread::sleep(Duration::from_millis(5));
+        if stalled.elapsed() > Duration::from_secs(5) {
+            for instance in [&one, &other] {
+                assert!(
+                    matches!(instance.events.lock()[..], [BusEvent::Ready, BusEvent::Lost { .. }]),
+                    "it is told once"
+                );
+            }
+        }
+    }
+    redis.signal("-CONT");
+    one.until_ready();
+    other.until_ready();
+    one.publish("room", "after");
+    let mut arrived = 0;
+    while there.text() != "after" {
+        arrived += 1;
+    }
+    eprintln!("{published} published while it hung, {arrived} of them arrived");
+    assert_eq!(arrived + other.gaps(), published);
+    let stats = one.broker.bus_stats().unwrap();
+    assert!(stats.dropped + stats.unanswered >= other.gaps(), "whoever published knows: {stats:?}");
+    let told = |event: &BusEvent| if let BusEvent::Dropped { messages } = event { *messages } else { 0 };
+    until("it is told", || one.events.lock().iter().map(told).sum::<u64>() == stats.dropped + stats.unanswered);
+}
+
+#[test]
+fn what_was_under_way_when_redis_died_is_told_to_who_published_it() {
+    let mut redis = Redis::start();
+    let (one, other) = (Instance::on(&redis), Instance::on(&redis));
+    let mut member = other.member("room");
+    one.publish("room", "first");
+    assert_eq!(member.text(), "first");
+    redis.signal("-STOP");
+    (0..10).for_each(|message| assert_eq!(one.publish("room", &message.to_string()), 0));
+    until("some are under way", || one.broker.bus_stats().unwrap().published > 1);
+    redis.kill();
+    one.until_lost();
+    redis.run();
+    one.until_ready();
+    other.until_ready();
+    one.publish("room", "after");
+    assert_eq!(member.text(), "after");
+    assert_eq!(other.gaps(), 10);
+    until("it is told", || one.events.lock().contains(&BusEvent::Dropped { messages: 10 }));
+}
+
+#[test]
+fn what_redis_refuses_is_told_to_who_published_it() {
+    let redis = Redis::start();
+    redis.answers(&["ACL", "SETUSER", "limited", "on", ">secret", "+@all", "~*", "&wsbroker!*", "&wsbroker:open"]);
+    let url = format!("redis://limited:secret@127.0.0.1:{}", redis.port);
+    let one = Instance::trying(RedisConfig::from_url(&url).unwrap());
+    one.until_ready();
+    one.publish("open", "fine");
+    one.publish("shut", "never");
+    until("it is told", || one.events.lock().contains(&BusEvent::Dropped { messages: 1 }));
+    assert_eq!(one.broker.bus_stats().unwrap().refused, 1);
+}
+
+#[test]
 fn a_broker_that_starts_without_redis_finds_it_later() {
     let mut redis = Redis::start();
     redis.kill();
@@ -252,21 +347,129 @@ fn what_others_publish_on_our_names_harms_nobody() {
 }
 
 #[test]
-fn ten_thousand_channels_are_listened_to_and_let_go() {
+fn a_hundred_thousand_channels_are_listened_to_in_batches_and_let_go() {
+    const CHANNELS: u64 = 100_000;
     let redis = Redis::start();
     let (one, other) = (Instance::on(&redis), Instance::on(&redis));
+    let own = redis.info("stats", "pubsub_channels");
     let mut client = one.client();
-    for channel in 0..10_000 {
-        client.send(format!("+{channel}").as_bytes());
+    for _ in 0..2 {
+        let before = redis.info("commandstats", "cmdstat_subscribe:calls");
+        client.send(format!("+{CHANNELS} rooms").as_bytes());
         assert_eq!(client.text(), "ok");
+        assert!(wait(&one.broker, one.broker.listening(b"99999")));
+        until("all are listened to", || redis.info("stats", "pubsub_channels") == own + CHANNELS);
+        let commands = redis.info("commandstats", "cmdstat_subscribe:calls") - before;
+        assert!(commands < CHANNELS / 100, "they are asked for in batches: {commands} commands");
+        assert_eq!(one.broker.bus_stats().unwrap().channels as u64, CHANNELS);
+        other.publish("0", "first");
+        other.publish("99999", "last");
+        assert_eq!((client.text(), client.text()), ("first".into(), "last".into()));
+        client.send(format!("-{CHANNELS} rooms").as_bytes());
+        assert_eq!(client.text(), "ok");
+        until("all are let go", || one.broker.bus_stats().unwrap().channels == 0);
+        until("Redis knows", || redis.info("stats", "pubsub_channels") == own);
+        assert!(redis.info("commandstats", "cmdstat_unsubscribe:calls") < CHANNELS / 50);
     }
-    assert!(wait(&one.broker, one.broker.listening(b"9999")));
-    other.publish("0", "first");
-    other.publish("9999", "last");
-    assert_eq!((client.text(), client.text()), ("first".into(), "last".into()));
-    drop(client);
-    until("all are let go", || one.broker.bus_stats().unwrap().channels == 0);
-    until("Redis knows", || redis.channels().is_empty());
+}
+
+/// Channels come and go all the time, others are joined again just when they are let go: whoever waited for `listening` hears what is published then.
+#[test]
+fn no_interest_is_lost_while_thousands_of_channels_come_and_go() {
+    const PER_SECOND: u32 = 5_000;
+    let seconds = full_or(20, 5);
+    let redis = Redis::start();
+    let (one, other) = (Instance::on(&redis), Instance::on(&redis));
+    let (mut churner, mut member) = (one.client(), one.client());
+    let begun = redis.info("commandstats", "cmdstat_unsubscribe:calls");
+    let done = Arc::new(AtomicBool::new(false));
+    let over = Arc::clone(&done);
+    let churn = std::thread::spawn(move || {
+        let mut next = 0;
+        for _ in 0..seconds * 100 {
+            let batch = PER_SECOND / 100;
+            for _ in 0..batch {
+                churner.send(format!("+brief {next}").as_bytes());
+                churner.send(format!("-brief {next}").as_bytes());
+                next += 1;
+            }
+            (0..2 * batch).for_each(|_| assert_eq!(churner.text(), "ok"));
+            // The rate it is asked for at, at most.
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        over.store(true, Ordering::SeqCst);
+        next
+    });
+    let mut probes = 0;
+    while !done.load(Ordering::SeqCst) {
+        // Of so few rooms that each is joined again now before, now after it was let go.
+        let room = format!("lasting {}", probes % 100);
+        member.send(format!("+{room}").as_bytes());
+        assert_eq!(member.text(), "ok");
+        assert!(wait(&one.broker, one.broker.listening(room.as_bytes())));
+        other.publish(&room, &format!("probe {probes}"));
+        assert_eq!(member.text(), format!("probe {probes}"), "of {room}");
+        member.send(format!("-{room}").as_bytes());
+        assert_eq!(member.text(), "ok");
+        probes += 1;
+    }
+    let channels = churn.join().unwrap();
+    eprintln!("{channels} channels came and went, {probes} probes arrived");
+    assert!(probes > 100);
+    until("all are let go", || redis.channels().is_empty() && one.broker.bus_stats().unwrap().channels == 0);
+    assert!(redis.info("commandstats", "cmdstat_unsubscribe:calls") > begun, "they were really let go meanwhile");
+    assert_eq!((one.gaps(), other.broker.bus_stats().unwrap().dropped), (0, 0));
+}
+
+#[test]
+fn what_nobody_here_has_joined_costs_this_instance_no_byte() {
+    const FLOOD: usize = 20_000;
+    let redis = Redis::start();
+    let (one, other) = (Instance::on(&redis), Instance::on(&redis));
+    let mut member = one.member("quiet");
+    let carried = || (redis.info("stats", "total_net_input_bytes"), redis.info("stats", "total_net_output_bytes"));
+    let message = "x".repeat(1000);
+    let flood = |room: &str| {
+        let before = carried();
+        for number in 0..FLOOD {
+            other.publish(&format!("{room} {}", number % 50), &message);
+            until("it leaves", || other.broker.bus_stats().unwrap().waiting < 1 << 20);
+        }
+        other.publish("quiet", "over");
+        assert_eq!(member.text(), "over");
+        let after = carried();
+        (after.0 - before.0, after.1 - before.1)
+    };
+    let mut flood = flood;
+    let (came, went) = flood("elsewhere");
+    assert!(came > 20_000_000, "{came}");
+    // Answers to whoever publishes, and what these questions cost.
+    assert!(went < came / 20, "{came} in, {went} out");
+    assert_eq!(one.broker.bus_stats().unwrap().received, 1);
+    // That it would show.
+    let listeners: Vec<Client> = (0..50).map(|room| one.member(&format!("here {room}"))).collect();
+    let (came, went) = flood("here");
+    assert!(went > 20_000_000, "{came} in, {went} out");
+    drop(listeners);
+}
+
+#[test]
+fn a_channel_that_is_left_while_redis_is_away_is_not_listened_to_afterwards() {
+    let mut redis = Redis::start();
+    let one = Instance::on(&redis);
+    let mut member = one.member("left");
+    let _other = one.member("kept");
+    member.send(b"-left");
+    assert_eq!(member.text(), "ok");
+    // The bus has looked at it by then, and lets it linger.
+    std::thread::sleep(Duration::from_millis(200));
+    redis.kill();
+    one.until_lost();
+    std::thread::sleep(Duration::from_millis(1200));
+    redis.run();
+    one.until_ready();
+    until("the bus follows", || redis.channels() == ["kept"]);
+    assert_eq!(one.broker.bus_stats().unwrap().channels, 1);
 }
 
 #[test]
@@ -283,6 +486,14 @@ fn a_redis_cluster_carries_channels_by_slot_and_survives_the_loss_of_a_master() 
     for member in &mut members {
         assert_eq!(member.text(), "before");
     }
+    // All at once: each channel's keep their order, whatever master the others go to.
+    for message in 0..200 {
+        rooms.iter().for_each(|room| assert_eq!(one.publish(room, &message.to_string()), 0));
+    }
+    for member in &mut members {
+        (0..200).for_each(|message| assert_eq!(member.text(), message.to_string()));
+    }
+    assert_eq!(other.gaps(), 0);
     let master = nodes.iter().position(|node| node.answers(&["ROLE"]).contains("master")).unwrap();
     nodes[master].kill();
     one.until_lost();

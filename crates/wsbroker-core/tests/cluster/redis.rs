@@ -145,6 +145,17 @@ impl Redis {
         String::from_utf8_lossy(&self.ask(&words)).into_owned()
     }
 
+    /// A number of `INFO`'s, by the name of its field; with `name:part`, a part of it. 0 if there is none yet.
+    pub fn info(&self, section: &str, field: &str) -> u64 {
+        let answer = self.answers(&["INFO", section]);
+        let (name, part) = field.split_once(':').unwrap_or((field, ""));
+        let Some(value) = answer.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')) else { return 0 };
+        let value = value
+            .split(',')
+            .find_map(|one| if part.is_empty() { Some(one) } else { one.strip_prefix(part)?.strip_prefix('=') });
+        value.unwrap().trim().parse().unwrap()
+    }
+
     /// The application's channels that somebody listens to.
     pub fn channels(&self) -> Vec<String> {
         let answer = self.answers(&["PUBSUB", "CHANNELS", "wsbroker:*"]);

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use self::way::WayOptions;
 use crate::content::{Kind, SMALLEST};
+use crate::dialect::Dialect;
 use crate::target::Target;
 
 pub(crate) const USAGE: &str = "\
@@ -26,12 +27,20 @@ Scenarios with a measured phase
             publishes under way, and one is done when all subscribers have it
   rooms     --rooms of --members, all publish to their room, one message under way
             each; the own copy is the acknowledgement
+  across    --rooms of --members on the server at --url, and a publisher for each room
+            on the one at --from; each keeps --depth publishes under way. Also sends
+            L:ROOM:PAYLOAD, which is to be published on that server only
+    --rate N              across: messages per second instead
+    --local N             across: every Nth of them only local (default 0: none)
+    --from URL            across: where the publishers connect
+    --socket-io           across: the servers speak Socket.IO
+    --redis HOST:PORT     report what this Redis carried in the phase
     --messages N          sent in the measured phase (200000 unless --seconds is given)
     --seconds S           measured phase by time; with --messages, whichever ends first
     --warmup N            messages sent before it (default 0)
     --warmup-seconds S    the same by time
     --pid PID             report the processor time that process used in the phase;
-                          connect: in all, over the handshakes
+                          connect: in all, over the handshakes. May be repeated
 
 Others
   idle      opens --connections and holds them
@@ -83,6 +92,7 @@ pub(crate) enum Name {
     Echo,
     Publish,
     Rooms,
+    Across,
     Idle,
     Slow,
     Flood,
@@ -95,6 +105,7 @@ impl Name {
             "echo" => Self::Echo,
             "publish" => Self::Publish,
             "rooms" => Self::Rooms,
+            "across" => Self::Across,
             "idle" => Self::Idle,
             "slow" => Self::Slow,
             "flood" => Self::Flood,
@@ -108,6 +119,7 @@ impl Name {
             Self::Echo => "echo",
             Self::Publish => "publish",
             Self::Rooms => "rooms",
+            Self::Across => "across",
             Self::Idle => "idle",
             Self::Slow => "slow",
             Self::Flood => "flood",
@@ -130,7 +142,12 @@ pub(crate) struct Options {
     pub(crate) seconds: Option<Duration>,
     pub(crate) warmup: Option<u64>,
     pub(crate) warmup_seconds: Option<Duration>,
-    pub(crate) pid: Option<u32>,
+    pub(crate) pids: Vec<u32>,
+    pub(crate) redis: Option<String>,
+    pub(crate) from: Option<Target>,
+    pub(crate) dialect: Dialect,
+    pub(crate) rate: Option<f64>,
+    pub(crate) local: u64,
     pub(crate) publishers: usize,
     pub(crate) rooms: usize,
     pub(crate) members: usize,
@@ -155,7 +172,9 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
     let (mut url, mut way) = (None, WayOptions::new());
     let mut connections = if name == Name::Publish { 1000 } else { 64 };
     let (mut depth, mut size, mut kind, mut json) = (1, 64, Kind::Text, false);
-    let (mut messages, mut seconds, mut warmup, mut warmup_seconds, mut pid) = (None, None, None, None, None);
+    let (mut messages, mut seconds, mut warmup, mut warmup_seconds) = (None, None, None, None);
+    let (mut pids, mut redis, mut from, mut dialect, mut rate, mut local) =
+        (Vec::new(), None, None, Dialect::Plain, None, 0);
     let (mut publishers, mut rooms, mut members, mut room) = (1, 100, 10, "bench".to_owned());
     let (mut hold, mut touch, mut abrupt, mut read) = (None, false, false, true);
     let (mut window, mut stall) = (64, Duration::from_secs(10));
@@ -172,7 +191,12 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
             "--seconds" => seconds = Some(duration(&option, &value()?)?),
             "--warmup" => warmup = Some(number(&option, &value()?)?),
             "--warmup-seconds" => warmup_seconds = Some(duration(&option, &value()?)?),
-            "--pid" => pid = Some(number(&option, &value()?)?),
+            "--pid" => pids.push(number(&option, &value()?)?),
+            "--redis" => redis = Some(value()?),
+            "--from" => from = Some(value()?),
+            "--socket-io" => dialect = Dialect::SocketIo,
+            "--local" => local = number(&option, &value()?)?,
+            "--rate" => rate = Some(positive(&option, &value()?)? as f64),
             "--publishers" => publishers = positive(&option, &value()?)?,
             "--rooms" => rooms = positive(&option, &value()?)?,
             "--members" => members = positive(&option, &value()?)?,
@@ -194,7 +218,9 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
     if json && kind == Kind::Binary {
         return Err("--json and --binary do not go together".to_owned());
     }
-    let target = Target::new(&url.ok_or("--url is missing")?, way.finish())?;
+    let way = way.finish();
+    let from = from.map(|from| Target::new(&from, way.clone())).transpose()?;
+    let target = Target::new(&url.ok_or("--url is missing")?, way)?;
     Ok(Request::Run(Box::new(Options {
         name,
         target,
@@ -207,7 +233,12 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
         seconds,
         warmup,
         warmup_seconds,
-        pid,
+        pids,
+        redis,
+        from,
+        dialect,
+        rate,
+        local,
         publishers,
         rooms,
         members,

@@ -21,6 +21,8 @@ const READS_IN_A_ROW: usize = 8;
 pub(crate) struct Io {
     registry: Registry,
     target: Target,
+    /// Where the slots from the one with this number on go instead.
+    elsewhere: Option<(usize, Target)>,
     pub(super) connections: Vec<Connection>,
     /// Those with something to flush, each once.
     dirty: Vec<usize>,
@@ -57,6 +59,7 @@ impl Io {
         Self {
             registry,
             target,
+            elsewhere: None,
             connections: (0..slots).map(|_| Connection::vacant()).collect(),
             dirty: Vec::new(),
             again: Vec::new(),
@@ -76,6 +79,18 @@ impl Io {
             tally: Tally::default(),
             bytes_sent: 0,
             bytes_received: 0,
+        }
+    }
+
+    /// Has the connections from this slot on go to that target.
+    pub(crate) fn divide(&mut self, from: usize, target: Target) {
+        self.elsewhere = Some((from, target));
+    }
+
+    fn target(&self, slot: usize) -> &Target {
+        match &self.elsewhere {
+            Some((from, target)) if slot >= *from => target,
+            _ => &self.target,
         }
     }
 
@@ -100,7 +115,7 @@ impl Io {
     }
 
     fn connect(&mut self, slot: usize) {
-        let made = self.target.connect(self.opens).and_then(|mut wire| {
+        let made = self.target(slot).connect(self.opens).and_then(|mut wire| {
             wire.register(&self.registry, slot)?;
             Ok(wire)
         });
@@ -130,13 +145,27 @@ impl Io {
 
     /// Sends one payload of `content`, behind `prefix`, which the server is to take off.
     pub(crate) fn send(&mut self, connection: usize, prefix: &[u8], content: &Content, lane: usize, sequence: u64) {
+        self.send_within(connection, prefix, b"", content, lane, sequence);
+    }
+
+    /// As [`send`](Self::send), with something behind it that the server is to take off, too.
+    pub(crate) fn send_within(
+        &mut self,
+        connection: usize,
+        prefix: &[u8],
+        suffix: &[u8],
+        content: &Content,
+        lane: usize,
+        sequence: u64,
+    ) {
         let opcode = match content.kind() {
             Kind::Text => Opcode::Text,
             Kind::Binary => Opcode::Binary,
         };
-        self.write(connection, opcode, prefix.len() + content.size(), |out| {
+        self.write(connection, opcode, prefix.len() + content.size() + suffix.len(), |out| {
             out.extend_from_slice(prefix);
             content.write(out, lane, sequence);
+            out.extend_from_slice(suffix);
         });
     }
 
@@ -244,7 +273,8 @@ impl Io {
                 return; // an event of the slot's earlier connection
             }
             connection.phase = Phase::Handshaking;
-            connection.out.extend_from_slice(&self.target.request);
+            let request = self.target(slot).request.clone();
+            self.connections[slot].out.extend_from_slice(&request);
         }
         self.flush_one(slot);
     }
@@ -312,7 +342,7 @@ impl Io {
         }
         let mut rest = if gathered { &inbox[..] } else { data };
         if self.connections[slot].phase == Phase::Handshaking
-            && let Some(answer) = parse_answer(rest, self.target.offer.as_deref())?
+            && let Some(answer) = parse_answer(rest, self.target(slot).offer.as_deref())?
         {
             rest = &rest[answer.length..];
             let connection = &mut self.connections[slot];

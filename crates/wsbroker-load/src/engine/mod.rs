@@ -36,6 +36,10 @@ pub(crate) trait Scenario {
     fn turn(&mut self, _io: &mut Io) -> bool {
         false
     }
+    /// A turn shall wait no longer, though nothing happens.
+    fn longest_wait(&self) -> Option<Duration> {
+        None
+    }
 }
 
 /// How long [`Engine::run`] goes on when what it waits for does not happen.
@@ -97,7 +101,8 @@ impl Engine {
             if left.is_zero() {
                 return Ok(false);
             }
-            self.turn(scenario, left.min(LONGEST_WAIT))?;
+            let longest = scenario.longest_wait().unwrap_or(LONGEST_WAIT);
+            self.turn(scenario, left.min(longest))?;
         }
     }
 

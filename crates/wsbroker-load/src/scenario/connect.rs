@@ -85,7 +85,7 @@ pub(super) fn run(options: &Options) -> Result<Report, RunError> {
         handshake: Histogram::new(),
     };
     let mut engine = Engine::new(&options.target, options.connections)?;
-    let meter = Meter::start(options.pid);
+    let meter = Meter::start(&options.pids, None);
     let complete = engine
         .run(&mut connect, Limit::Stall(options.stall), |connect, io| io.is_empty() && connect.budget.is_spent())?;
     let measured = meter.stop(&mut engine.io.tally);

@@ -30,6 +30,14 @@ pub(super) trait Load: Scenario {
     /// Messages that should still arrive.
     fn under_way(&self) -> u64;
     fn figures(&self) -> &Figures;
+    /// How long it took where nothing was crossed, if the scenario tells that from the rest.
+    fn local(&self) -> Option<&Histogram> {
+        None
+    }
+    /// Connections to where they have to go.
+    fn engine(&self, options: &Options) -> Result<Engine, RunError> {
+        Ok(Engine::new(&options.target, self.slots())?)
+    }
 }
 
 /// What a phase counts.
@@ -46,7 +54,7 @@ impl Figures {
 }
 
 pub(super) fn run<L: Load>(mut load: L, options: &Options) -> Result<Report, RunError> {
-    let mut engine = Engine::new(&options.target, load.slots())?;
+    let mut engine = load.engine(options)?;
     let measured = drive(&mut engine, &mut load, options)?;
     let verified = measured.is_some() && engine.io.tally.all_verified();
     let json = report(&engine.io, &load, options, measured.unwrap_or_default()).flag("verified", verified).finish();
@@ -74,7 +82,7 @@ fn drive<L: Load>(engine: &mut Engine, load: &mut L, options: &Options) -> Resul
     }
     engine.io.bytes_sent = 0;
     engine.io.bytes_received = 0;
-    let meter = Meter::start(options.pid);
+    let meter = Meter::start(&options.pids, options.redis.as_deref());
     let settled = phase(engine, load, options, Budget::new(options.messages, options.seconds, DEFAULT_MESSAGES))?;
     let measured = meter.stop(&mut engine.io.tally);
     let closed = engine.close_all(load, options.stall)?;
@@ -104,7 +112,9 @@ fn report<L: Load>(io: &Io, load: &L, options: &Options, measured: Measured) -> 
     let mut report = describe(options).count("connections", load.slots() as u64).count("depth", options.depth as u64);
     report = match options.name {
         Name::Publish => report.count("publishers", options.publishers as u64),
-        Name::Rooms => report.count("rooms", options.rooms as u64).count("members", options.members as u64),
+        Name::Rooms | Name::Across => {
+            report.count("rooms", options.rooms as u64).count("members", options.members as u64)
+        }
         _ => report,
     };
     report = report
@@ -114,6 +124,12 @@ fn report<L: Load>(io: &Io, load: &L, options: &Options, measured: Measured) -> 
         .number("receivedPerSecond", figures.received as f64 / measured.seconds)
         .count("bytesSent", io.bytes_sent)
         .count("bytesReceived", io.bytes_received);
+    if let Some(rate) = options.rate {
+        report = report.number("rate", rate);
+    }
     report = add_latency(report, "latencyMicros", &figures.latency);
+    if let Some(local) = load.local() {
+        report = add_latency(report, "localLatencyMicros", local);
+    }
     io.tally.report(measured.report(report, figures.received))
 }

@@ -1,5 +1,6 @@
 //! What can be driven: each scenario sets up an engine, runs it, and makes the report.
 
+mod across;
 mod connect;
 mod echo;
 mod fanout;
@@ -39,11 +40,12 @@ pub(crate) struct Report {
 pub(crate) fn run(options: &Options) -> Result<Report, RunError> {
     match options.name {
         Name::Echo => load::run(echo::Echo::new(options), options),
-        Name::Publish | Name::Rooms if options.kind == Kind::Binary => {
+        Name::Publish | Name::Rooms | Name::Across if options.kind == Kind::Binary => {
             Err(RunError::Options("--binary: publishing is asked for in a text message"))
         }
         Name::Publish => load::run(fanout::Fanout::publish(options), options),
         Name::Rooms => load::run(fanout::Fanout::rooms(options), options),
+        Name::Across => load::run(across::Across::new(options), options),
         Name::Idle | Name::Slow => hold::run(options),
         Name::Flood => flood::run(options),
         Name::Connect => connect::run(options),

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader, Read};
 use std::process::Command;
 
-use crate::support::{Fault, Outcome, Server, run, spawn};
+use crate::support::{Fault, Outcome, Server, run, run_to, spawn};
 
 #[test]
 fn echoes_are_counted_and_verified() {
@@ -96,6 +96,24 @@ fn rooms_are_kept_apart_and_complete() {
     let outcome = run(Fault::None, "rooms --rooms 7 --members 5 --messages 3500");
     outcome.assert_verified();
     assert_eq!((outcome.count("sent"), outcome.count("received")), (3500, 17_500));
+}
+
+/// Publishers and subscribers are on one server here, so nothing is crossed; the generator does not know.
+#[test]
+fn what_crosses_is_complete_at_any_rate() {
+    let across = |fault, line: &str| {
+        let server = Server::start(fault);
+        let url = format!("ws://127.0.0.1:{}/", server.port);
+        run_to(&url, &format!("across --from {url} --rooms 7 --members 5 {line}"))
+    };
+    let deep = across(Fault::None, "--depth 4 --messages 700");
+    deep.assert_verified();
+    assert_eq!((deep.count("sent"), deep.count("received")), (700, 3500));
+    let paced = across(Fault::None, "--rate 2000 --local 4 --messages 400");
+    paced.assert_verified();
+    assert_eq!((paced.count("sent"), paced.count("received")), (400, 2000));
+    assert!(paced.json.contains("\"localLatencyMicros\""), "{}", paced.json);
+    across(Fault::Drop(2000), "--depth 4 --messages 700 --stall 1").assert_not_verified();
 }
 
 #[test]

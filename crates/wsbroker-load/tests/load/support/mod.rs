@@ -125,7 +125,7 @@ async fn connection(shared: Arc<Shared>, stream: Box<dyn Stream>) {
                 let mut rooms = shared.rooms.lock().unwrap();
                 rooms.entry(text[2..].to_owned()).or_default().push(outbox.clone());
             }
-            Message::Text(text) if text.starts_with("P:") => {
+            Message::Text(text) if text.starts_with("P:") || text.starts_with("L:") => {
                 let (room, payload) = text[2..].split_once(':').unwrap();
                 for member in shared.rooms.lock().unwrap().get(room).into_iter().flatten() {
                     let _ = member.send(Message::text(payload));

@@ -1,0 +1,88 @@
+//! How a server is spoken to: in the benchmark's own plain texts, or in Socket.IO's, which cannot be talked out of them.
+//!
+//! Socket.IO 4 over its WebSocket transport: a text message has the Engine.IO type in its first character (0 open, 2 ping, 3 pong, 4 message), and a
+//! message the Socket.IO type in its second (0 connect, 2 event), with JSON behind that.
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Dialect {
+    Plain,
+    SocketIo,
+}
+
+/// What a message of the server's means.
+#[derive(Debug, Eq, PartialEq)]
+pub(crate) enum Heard<'a> {
+    /// What somebody published.
+    Payload(&'a [u8]),
+    /// This has to be answered.
+    Reply(&'static str),
+    /// Now it can be spoken to.
+    Joined,
+    Nothing,
+    Unknown,
+}
+
+impl Dialect {
+    /// The text that subscribes to a room.
+    pub(crate) fn subscribe(self, room: &str) -> String {
+        match self {
+            Self::Plain => format!("S:{room}"),
+            Self::SocketIo => format!("42[\"S\",\"{room}\"]"),
+        }
+    }
+
+    /// What stands before a payload that is to be published: `verb` is `P`, or `L` for this instance only.
+    pub(crate) fn publish(self, verb: &str, room: &str) -> Vec<u8> {
+        match self {
+            Self::Plain => format!("{verb}:{room}:"),
+            Self::SocketIo => format!("42[\"{verb}\",\"{room}\",\""),
+        }
+        .into_bytes()
+    }
+
+    /// What stands behind it.
+    pub(crate) fn end(self) -> &'static [u8] {
+        match self {
+            Self::Plain => b"",
+            Self::SocketIo => b"\"]",
+        }
+    }
+
+    pub(crate) fn hear(self, message: &[u8]) -> Heard<'_> {
+        if self == Self::Plain {
+            return Heard::Payload(message);
+        }
+        match message {
+            [b'0', ..] => Heard::Reply("40"),
+            b"2" => Heard::Reply("3"),
+            [b'4', b'0', ..] => Heard::Joined,
+            [b'4', b'2', event @ ..] => {
+                match event.strip_prefix(b"[\"m\",\"").and_then(|rest| rest.strip_suffix(b"\"]")) {
+                    Some(payload) => Heard::Payload(payload),
+                    None => Heard::Unknown,
+                }
+            }
+            b"6" => Heard::Nothing,
+            _ => Heard::Unknown,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn socket_io_is_understood() {
+        let dialect = Dialect::SocketIo;
+        assert_eq!(dialect.hear(b"0{\"sid\":\"x\"}"), Heard::Reply("40"));
+        assert_eq!(dialect.hear(b"40{\"sid\":\"y\"}"), Heard::Joined);
+        assert_eq!(dialect.hear(b"2"), Heard::Reply("3"));
+        assert_eq!(dialect.hear(b"42[\"m\",\"hello\"]"), Heard::Payload(b"hello"));
+        assert_eq!(dialect.hear(b"42[\"other\"]"), Heard::Unknown);
+        assert_eq!(dialect.hear(b"44{}"), Heard::Unknown);
+        let mut sent = dialect.publish("P", "room");
+        sent.extend_from_slice(dialect.end());
+        assert_eq!(sent, b"42[\"P\",\"room\",\"\"]");
+    }
+}

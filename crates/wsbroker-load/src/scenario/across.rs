@@ -1,0 +1,240 @@
+//! Publishing across two instances: subscribers on the one, publishers on the other.
+//!
+//! Members have the first slots, room by room. With `--local` as many more follow, of rooms that nobody on the other instance is in: what is published
+//! there shows how long a publish takes that crosses nothing. Publishers come last, one for each room.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::load::{Figures, Load};
+use super::{Budget, RunError};
+use crate::cli::Options;
+use crate::content::{Content, Kind, Order};
+use crate::dialect::{Dialect, Heard};
+use crate::engine::{Engine, Io, Scenario};
+use crate::histogram::Histogram;
+
+/// The sequence of what is published until every member has had one: then all subscriptions are in force everywhere.
+const PROBE: u64 = 0xff_ffff_ffff;
+const PROBE_AGAIN: Duration = Duration::from_millis(100);
+/// How exactly a rate is kept: what is due is sent so often.
+const TICK: Duration = Duration::from_millis(1);
+
+pub(super) struct Across {
+    content: Content,
+    dialect: Dialect,
+    depth: usize,
+    /// Messages per second; without, each publisher keeps `depth` under way.
+    rate: Option<f64>,
+    /// Of those the first of so many goes to a room that nobody else is in; 0 for none.
+    local_every: u64,
+    members: usize,
+    /// One for each lane: those that cross, then those that do not.
+    rooms: Vec<Room>,
+    lanes: Vec<Lane>,
+    /// Publishers, each for a room that is crossed to and one that is not.
+    publishers: usize,
+    /// By member.
+    orders: Vec<Order>,
+    heard: Vec<bool>,
+    joined: usize,
+    prepared: usize,
+    probed: Option<Instant>,
+    begun: Instant,
+    under_way: u64,
+    budget: Budget,
+    figures: Figures,
+    local: Histogram,
+}
+
+struct Room {
+    name: String,
+    prefix: Vec<u8>,
+}
+
+#[derive(Default)]
+struct Lane {
+    sent: u64,
+    /// Its publishes that not all members have, the oldest first: when they were sent, and how many have them.
+    under_way: VecDeque<(Instant, usize)>,
+}
+
+impl Across {
+    pub(super) fn new(options: &Options) -> Self {
+        let dialect = options.dialect;
+        let room = |name: String, verb: &str| Room { prefix: dialect.publish(verb, &name), name };
+        let mut rooms: Vec<Room> = (0..options.rooms).map(|i| room(format!("{}{i}", options.room), "P")).collect();
+        if options.local > 0 {
+            rooms.extend((0..options.rooms).map(|i| room(format!("here-{}{i}", options.room), "L")));
+        }
+        let members = rooms.len() * options.members;
+        Self {
+            content: Content::of(options),
+            dialect,
+            depth: options.depth,
+            rate: options.rate,
+            local_every: options.local,
+            members: options.members,
+            lanes: rooms.iter().map(|_| Lane::default()).collect(),
+            rooms,
+            publishers: options.rooms,
+            orders: vec![Order::default(); members],
+            heard: vec![false; members],
+            joined: 0,
+            prepared: 0,
+            probed: None,
+            begun: Instant::now(),
+            under_way: 0,
+            budget: Budget::new(None, None, 0),
+            figures: Figures::new(),
+            local: Histogram::new(),
+        }
+    }
+
+    fn publish(&mut self, io: &mut Io, lane: usize, sequence: u64) {
+        let publisher = self.orders.len() + lane % self.publishers;
+        let (prefix, suffix) = (&self.rooms[lane].prefix, self.dialect.end());
+        io.send_within(publisher, prefix, suffix, &self.content, lane, sequence);
+    }
+
+    fn send(&mut self, io: &mut Io, lane: usize) {
+        if self.budget.take(io.now) {
+            self.publish(io, lane, self.lanes[lane].sent);
+            self.lanes[lane].sent += 1;
+            self.lanes[lane].under_way.push_back((io.now, 0));
+            self.under_way += self.members as u64;
+            self.figures.sent += 1;
+        }
+    }
+
+    fn delivered(&mut self, io: &mut Io, lane: usize, sequence: u64) {
+        let crosses = lane < self.publishers;
+        let of = &mut self.lanes[lane];
+        let oldest = of.sent - of.under_way.len() as u64;
+        if let Some((at, by)) = sequence.checked_sub(oldest).and_then(|at| of.under_way.get_mut(at as usize)) {
+            *by += 1;
+            let took = io.now - *at;
+            if crosses { self.figures.latency.record(took) } else { self.local.record(took) }
+        }
+        while self.lanes[lane].under_way.front().is_some_and(|(_, by)| *by >= self.members) {
+            self.lanes[lane].under_way.pop_front();
+            if self.rate.is_none() {
+                self.send(io, lane);
+            }
+        }
+    }
+
+    fn take(&mut self, io: &mut Io, member: usize, kind: Kind, payload: &[u8]) {
+        match self.content.read(kind, payload) {
+            Some((lane, PROBE)) if lane == member / self.members => {
+                self.prepared += usize::from(!self.heard[member]);
+                self.heard[member] = true;
+            }
+            Some((lane, sequence))
+                if member < self.orders.len() && lane == member / self.members && sequence < self.lanes[lane].sent =>
+            {
+                let settled = self.orders[member].accept(sequence, &mut io.tally);
+                self.under_way -= settled;
+                if settled > 0 {
+                    self.figures.received += 1;
+                    self.delivered(io, lane, sequence);
+                }
+            }
+            _ => io.tally.corrupt += 1,
+        }
+    }
+
+    fn join(&mut self, io: &mut Io, connection: usize) {
+        self.joined += 1;
+        if let Some(room) = self.rooms.get(connection / self.members) {
+            io.send_text(connection, &self.dialect.subscribe(&room.name));
+        }
+    }
+}
+
+impl Scenario for Across {
+    fn opened(&mut self, io: &mut Io, connection: usize, _took: Duration) {
+        if self.dialect == Dialect::Plain {
+            self.join(io, connection);
+        }
+    }
+
+    fn message(&mut self, io: &mut Io, connection: usize, kind: Kind, payload: &[u8]) {
+        match self.dialect.hear(payload) {
+            Heard::Payload(payload) => self.take(io, connection, kind, payload),
+            Heard::Reply(text) => io.send_text(connection, text),
+            Heard::Joined => self.join(io, connection),
+            Heard::Nothing => {}
+            Heard::Unknown => io.tally.corrupt += 1,
+        }
+    }
+
+    fn turn(&mut self, io: &mut Io) -> bool {
+        if self.joined == self.slots() && !self.is_prepared() {
+            if self.probed.is_none_or(|probed| io.now - probed > PROBE_AGAIN) {
+                self.probed = Some(io.now);
+                (0..self.lanes.len()).for_each(|lane| self.publish(io, lane, PROBE));
+            }
+        } else if let Some(rate) = self.rate.filter(|_| self.is_prepared() && !self.budget.is_spent()) {
+            let due = ((io.now - self.begun).as_secs_f64() * rate) as u64;
+            while self.figures.sent < due && !self.budget.is_spent() {
+                let (turn, every) = (self.figures.sent, self.local_every);
+                let is_local = every > 0 && turn.is_multiple_of(every);
+                // Both kinds go from room to room.
+                let among = if is_local { turn / every } else { turn };
+                self.send(io, among as usize % self.publishers + usize::from(is_local) * self.publishers);
+            }
+        }
+        false
+    }
+
+    fn longest_wait(&self) -> Option<Duration> {
+        self.rate.map(|_| TICK)
+    }
+}
+
+impl Load for Across {
+    fn slots(&self) -> usize {
+        self.orders.len() + self.publishers
+    }
+
+    fn is_prepared(&self) -> bool {
+        self.prepared == self.orders.len()
+    }
+
+    fn begin(&mut self, io: &mut Io, budget: Budget) {
+        self.budget = budget;
+        self.figures = Figures::new();
+        self.local = Histogram::new();
+        self.begun = io.now;
+        if self.rate.is_none() {
+            for lane in 0..self.lanes.len() {
+                (0..self.depth).for_each(|_| self.send(io, lane));
+            }
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.under_way == 0 && self.budget.is_spent()
+    }
+
+    fn under_way(&self) -> u64 {
+        self.under_way
+    }
+
+    fn figures(&self) -> &Figures {
+        &self.figures
+    }
+
+    /// The members of the rooms that are crossed to are on the first instance, all others on the second.
+    fn engine(&self, options: &Options) -> Result<Engine, RunError> {
+        let from = options.from.clone().ok_or(RunError::Options("--from is missing"))?;
+        let mut engine = Engine::new(&options.target, self.slots())?;
+        engine.io.divide(self.publishers * self.members, from);
+        Ok(engine)
+    }
+
+    fn local(&self) -> Option<&Histogram> {
+        Some(&self.local)
+    }
+}

@@ -25,14 +25,30 @@ function listens(port) {
   });
 }
 
-/** Ends with the test `t`. `url`, `kill()`, `run()`. */
-export async function startRedis(t) {
+/** Tells a Redis to be a Cluster of itself. */
+async function alone(port) {
+  const socket = connect(port, '127.0.0.1');
+  let said = '';
+  socket.on('data', (data) => (said += data)).on('error', () => {});
+  socket.write('CLUSTER ADDSLOTSRANGE 0 16383\r\n');
+  await until(() => said !== '', 'the slots are given');
+  await until(() => {
+    if (said.includes('cluster_state:ok')) return true;
+    socket.write('CLUSTER INFO\r\n');
+    return false;
+  }, 'the Cluster is there');
+  socket.destroy();
+}
+
+/** Ends with the test `t`. `url`, `kill()`, `run()`. With `cluster` it is the one node of a Cluster. */
+export async function startRedis(t, { cluster = false } = {}) {
   const port = await freePort();
   const folder = mkdtempSync(path.join(tmpdir(), 'wsbroker-redis-'));
   let child;
   const run = async () => {
-    child = spawn('redis-server', ['--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], { cwd: folder, stdio: 'ignore' });
+    child = spawn('redis-server', ['--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...(cluster ? ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1', '--cluster-port', await freePort()] : [])], { cwd: folder, stdio: 'ignore' });
     await until(() => listens(port), 'redis-server listens');
+    if (cluster) await alone(port);
   };
   const kill = () => new Promise((resolve) => {
     if (child === undefined) return resolve();

@@ -40,6 +40,8 @@ export type WSBrokerErrorCode =
  | 'ERR_WSBROKER_INVALID_REDIS'
 /** Redis is not there, or was lost before it answered. */
  | 'ERR_WSBROKER_BUS_LOST'
+/** Redis refused it, or was lost before it answered; the message says which. */
+ | 'ERR_WSBROKER_REDIS'
 /** What was called has been closed. */
  | 'ERR_WSBROKER_SHUT_DOWN'
 /** The system refuses the threads that a broker needs. */

@@ -1,5 +1,6 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
+exports.REDIS_TLS_OPTIONS_NAMED = void 0;
 exports.redisRequest = redisRequest;
 exports.text = text;
 exports.defined = defined;
@@ -8,8 +9,10 @@ const errors_cjs_1 = require("./errors.cjs");
 // Where a Redis is: the option as `joinCluster`, the emitters and the server helper take it. Checking it loads no native code.
 const REDIS_OPTIONS = ['url', 'host', 'port', 'nodes', 'sentinels', 'name', 'username', 'password', 'db', 'connectTimeout', 'tls'];
 const REDIS_TLS_OPTIONS = ['ca', 'cert', 'key', 'rejectUnauthorized'];
+/** With the name that the server's certificate must be for, where one can be given. */
+exports.REDIS_TLS_OPTIONS_NAMED = [...REDIS_TLS_OPTIONS, 'servername'];
 /** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came; never a password */
-function redisRequest(call, name, value) {
+function redisRequest(call, name, value, tlsOptions = REDIS_TLS_OPTIONS) {
     if (typeof value === 'string')
         return { url: url(call, name, value), nodes: [], kind: 'single' };
     if (typeof value !== 'object' || value === null)
@@ -30,7 +33,7 @@ function redisRequest(call, name, value) {
         ...defined('password', text(call, `${name}.password`, bag['password'])),
         ...defined('db', (0, checks_cjs_1.integer)(call, `${name}.db`, bag['db'], 0, 2 ** 16)),
         ...defined('connectTimeout', (0, checks_cjs_1.integer)(call, `${name}.connectTimeout`, bag['connectTimeout'], 1, checks_cjs_1.MAX_DURATION)),
-        ...defined('tls', redisTls(call, `${name}.tls`, bag['tls'])),
+        ...defined('tls', redisTls(call, `${name}.tls`, bag['tls'], tlsOptions)),
     };
     if (bag['url'] !== undefined)
         return { url: url(call, `${name}.url`, bag['url']), nodes: [], kind: 'single', ...shared };
@@ -64,12 +67,12 @@ function node(call, name, { host, port }, usual) {
         throw (0, checks_cjs_1.wrongType)(call, `${name}.host`, 'a host', host);
     return { host, port: (0, checks_cjs_1.integer)(call, `${name}.port`, port, 1, 65_535) ?? usual };
 }
-function redisTls(call, name, value) {
+function redisTls(call, name, value, known) {
     if (value === undefined || value === false)
         return undefined;
     if (value === true)
         return { rejectUnauthorized: true };
-    const bag = (0, checks_cjs_1.optionBag)(call, name, value, REDIS_TLS_OPTIONS);
+    const bag = (0, checks_cjs_1.optionBag)(call, name, value, known);
     const pem = (option) => {
         const one = bag[option];
         if (one === undefined)
@@ -89,6 +92,7 @@ function redisTls(call, name, value) {
         ...defined('ca', pem('ca')),
         ...defined('cert', cert),
         ...defined('key', key),
+        ...defined('servername', text(call, `${name}.servername`, bag['servername'])),
         rejectUnauthorized: (0, checks_cjs_1.optional)(call, `${name}.rejectUnauthorized`, bag['rejectUnauthorized'], 'boolean') ?? true,
     };
 }

@@ -113,7 +113,7 @@ export interface NativeRedis {
   password?: string;
   db?: number;
   connectTimeout?: number;
-  tls?: { ca?: Buffer; cert?: Buffer; key?: Buffer; rejectUnauthorized: boolean } | undefined;
+  tls?: { ca?: Buffer; cert?: Buffer; key?: Buffer; servername?: string; rejectUnauthorized: boolean } | undefined;
 }
 
 export interface NativeCluster {
@@ -133,6 +133,38 @@ export interface NativeBusEvent {
 export interface NativeEmitter {
   publish(channel: Buffer, data: string | Buffer, limit: number): Promise<void>;
   close(): void;
+}
+
+export interface NativeRelayOptions {
+  redis: NativeRedis;
+  /** Envelopes that bear it are not handed over. */
+  serverId?: string;
+  listens: boolean;
+  /** All relays of the process with this `serverId` are the same. */
+  shared: boolean;
+}
+
+export interface NativeRelayEvent {
+  kind: 'connected' | 'failed' | 'lost' | 'ready' | 'leads' | 'invalid' | 'dropped' | 'unpublished';
+  /** Of `lost` and `ready`: the connection that listens, not the one that publishes. */
+  listener: boolean;
+  /** This one is the first of those that share it. */
+  leads: boolean;
+  reason?: string | undefined;
+  /** Of `unpublished` the number of the message. */
+  count: number;
+}
+
+/** A helper's or an emitter's connections to Redis: crates/wsbroker/src/relay.rs. */
+export interface NativeRelay {
+  /** What has come; empty when there is nothing, and only then `wake` will be called again. */
+  take(): (string | NativeRelayEvent)[];
+  /** The number of the message; 0 Redis is lost, -1 too much is waiting, -2 closed. */
+  publish(channel: string, text: string): number;
+  /** No `unpublished` will come for messages up to this one. */
+  settled(): number;
+  request(channel: string, text: string): Promise<void>;
+  close(limit: number): Promise<void>;
 }
 
 /** What goes with a 101. */
@@ -223,6 +255,7 @@ export interface Native {
   clusterCount(channel: Buffer, limit: number): Promise<{ count: number; missing: string[] }>;
   closeChannelEverywhere(channel: Buffer, code: number, reason: string): number;
   readonly NativeEmitter: new (options: NativeCluster, onEvent: (event: NativeBusEvent) => void) => NativeEmitter;
+  readonly NativeRelay: new (options: NativeRelayOptions, wake: () => void) => NativeRelay;
 
   // This thread as a worker.
   attachWorker(mask: number, dispatch: Dispatch, again: () => void, keepAlive: boolean): Attached;

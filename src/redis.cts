@@ -6,9 +6,11 @@ import type { NativeRedis } from './native.cjs';
 
 const REDIS_OPTIONS = ['url', 'host', 'port', 'nodes', 'sentinels', 'name', 'username', 'password', 'db', 'connectTimeout', 'tls'];
 const REDIS_TLS_OPTIONS = ['ca', 'cert', 'key', 'rejectUnauthorized'];
+/** With the name that the server's certificate must be for, where one can be given. */
+export const REDIS_TLS_OPTIONS_NAMED: readonly string[] = [...REDIS_TLS_OPTIONS, 'servername'];
 
 /** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came; never a password */
-export function redisRequest(call: string, name: string, value: unknown): NativeRedis {
+export function redisRequest(call: string, name: string, value: unknown, tlsOptions: readonly string[] = REDIS_TLS_OPTIONS): NativeRedis {
   if (typeof value === 'string') return { url: url(call, name, value), nodes: [], kind: 'single' };
   if (typeof value !== 'object' || value === null) throw wrongType(call, name, 'a redis:// or rediss:// URL, or an object', value);
   const bag = optionBag(call, name, value, REDIS_OPTIONS);
@@ -27,7 +29,7 @@ export function redisRequest(call: string, name: string, value: unknown): Native
     ...defined('password', text(call, `${name}.password`, bag['password'])),
     ...defined('db', integer(call, `${name}.db`, bag['db'], 0, 2 ** 16)),
     ...defined('connectTimeout', integer(call, `${name}.connectTimeout`, bag['connectTimeout'], 1, MAX_DURATION)),
-    ...defined('tls', redisTls(call, `${name}.tls`, bag['tls'])),
+    ...defined('tls', redisTls(call, `${name}.tls`, bag['tls'], tlsOptions)),
   };
   if (bag['url'] !== undefined) return { url: url(call, `${name}.url`, bag['url']), nodes: [], kind: 'single', ...shared };
   if (bag['sentinels'] !== undefined) {
@@ -57,10 +59,10 @@ function node(call: string, name: string, { host, port }: { host?: unknown; port
   return { host, port: integer(call, `${name}.port`, port, 1, 65_535) ?? usual };
 }
 
-function redisTls(call: string, name: string, value: unknown): NativeRedis['tls'] {
+function redisTls(call: string, name: string, value: unknown, known: readonly string[]): NativeRedis['tls'] {
   if (value === undefined || value === false) return undefined;
   if (value === true) return { rejectUnauthorized: true };
-  const bag = optionBag(call, name, value, REDIS_TLS_OPTIONS);
+  const bag = optionBag(call, name, value, known);
   const pem = (option: string): Buffer | undefined => {
     const one = bag[option];
     if (one === undefined) return undefined;
@@ -75,6 +77,7 @@ function redisTls(call: string, name: string, value: unknown): NativeRedis['tls'
     ...defined('ca', pem('ca')),
     ...defined('cert', cert),
     ...defined('key', key),
+    ...defined('servername', text(call, `${name}.servername`, bag['servername'])),
     rejectUnauthorized: optional(call, `${name}.rejectUnauthorized`, bag['rejectUnauthorized'], 'boolean') ?? true,
   };
 }

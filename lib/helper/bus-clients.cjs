@@ -89,7 +89,7 @@ class ClientBus {
         await this.#publisher.client.publish(channel, text);
     }
     counts() {
-        return { invalid: 0 };
+        return { invalid: 0, dropped: 0 };
     }
     async close() {
         this.#closed = true;

@@ -5,4 +5,4 @@ import type { IRedisConnectionOptions } from './types.cjs';
  *
  * @throws {TypeError | WSBrokerError} naming what is wrong with the options
  */
-export declare function nativeBus(_call: string, _redis: string | IRedisConnectionOptions, _role: BusRole): Bus;
+export declare function nativeBus(call: string, redis: string | IRedisConnectionOptions, role: BusRole): Bus;

@@ -26,7 +26,7 @@ class BusStates {
             return;
         this.#state = state;
         if (state === 'lost')
-            this.#log.warn('Redis is lost; clients of this instance are served all the same');
+            this.#log.warn('Redis is lost');
         else
             this.#log.info('Redis is ready again');
         this.#tell(state);

@@ -6,6 +6,8 @@ export type BusRole = 'server' | 'emitter';
 export interface BusHost {
     readonly scope: string;
     readonly logger: IWebSocketLogger;
+    /** Envelopes that bear it are ours: a bus that can tell need not hand them over. */
+    readonly serverId?: string;
     /** Text from a channel that we subscribe to: an envelope, or anything else. It is delivered before this returns. */
     received(text: string): void;
     /** `publisherReady` or `subscriberReady` has changed. Called for each change, after it, in order. */
@@ -15,6 +17,8 @@ export interface BusHost {
 export interface BusCounts {
     /** Messages that came and are none of the protocol, as far as the bus itself has found out. */
     readonly invalid: number;
+    /** Messages that came and were dropped, since too many were waiting for JavaScript. */
+    readonly dropped: number;
 }
 export interface Bus {
     /** What must agree within an instance, as text: the form, and with the native bus its options. Passwords go in as a hash. */

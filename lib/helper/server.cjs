@@ -173,7 +173,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
     }
     getStats() {
         const { refused, failed, invalid } = this.#relay;
-        return { busState: this.#states.state, busRefused: refused, busFailed: failed, busInvalid: invalid, framesDropped: this.#delivery.framesDropped };
+        return { busState: this.#states.state, busRefused: refused, busFailed: failed, busInvalid: invalid, framesDropped: this.#delivery.framesDropped + this.#bus.counts().dropped };
     }
     /** A socket is there: the time in which it must authenticate begins. */
     onClientConnect(opts) {
@@ -389,7 +389,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
                 this.#enter(transport.instance);
         }
         const { instance } = transport;
-        await this.#bus.connect({ scope: SCOPE, logger: this.#log, received: (text) => this.#received(text), changed: () => this.#busChanged() }, instance);
+        await this.#bus.connect({ scope: SCOPE, logger: this.#log, serverId: this.#serverId, received: (text) => this.#received(text), changed: () => this.#busChanged() }, instance);
         this.#life.check();
         this.#leads = instance === undefined || (!this.#bus.instanceWide && instance.claimInput());
         if (this.#leads)

@@ -89,7 +89,7 @@ export class ClientBus implements Bus {
   }
 
   counts(): BusCounts {
-    return { invalid: 0 };
+    return { invalid: 0, dropped: 0 };
   }
 
   async close(): Promise<void> {

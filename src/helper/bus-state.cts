@@ -27,7 +27,7 @@ export class BusStates {
   update(state: TWebSocketBusState): void {
     if (this.#state === 'idle' || this.#state === state) return;
     this.#state = state;
-    if (state === 'lost') this.#log.warn('Redis is lost; clients of this instance are served all the same');
+    if (state === 'lost') this.#log.warn('Redis is lost');
     else this.#log.info('Redis is ready again');
     this.#tell(state);
   }

@@ -195,7 +195,7 @@ export class WebSocketServerHelper<
 
   getStats(): IWebSocketServerStats {
     const { refused, failed, invalid } = this.#relay;
-    return { busState: this.#states.state, busRefused: refused, busFailed: failed, busInvalid: invalid, framesDropped: this.#delivery.framesDropped };
+    return { busState: this.#states.state, busRefused: refused, busFailed: failed, busInvalid: invalid, framesDropped: this.#delivery.framesDropped + this.#bus.counts().dropped };
   }
 
   /** A socket is there: the time in which it must authenticate begins. */
@@ -408,7 +408,7 @@ export class WebSocketServerHelper<
       if (transport.instance !== undefined) this.#enter(transport.instance);
     }
     const { instance } = transport;
-    await this.#bus.connect({ scope: SCOPE, logger: this.#log, received: (text) => this.#received(text), changed: () => this.#busChanged() }, instance);
+    await this.#bus.connect({ scope: SCOPE, logger: this.#log, serverId: this.#serverId, received: (text) => this.#received(text), changed: () => this.#busChanged() }, instance);
     this.#life.check();
     this.#leads = instance === undefined || (!this.#bus.instanceWide && instance.claimInput());
     if (this.#leads) await this.#bus.subscribe();

@@ -1,6 +1,6 @@
 // A redis-server of the test's own, on a free port.
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -25,14 +25,39 @@ function listens(port) {
   });
 }
 
-/** Ends with the test `t`. `url`, `kill()`, `run()`. */
-export async function startRedis(t) {
+/** Tells a Redis to be a Cluster of itself. */
+async function alone(port) {
+  const socket = connect(port, '127.0.0.1');
+  let said = '';
+  socket.on('data', (data) => (said += data)).on('error', () => {});
+  socket.write('CLUSTER ADDSLOTSRANGE 0 16383\r\n');
+  await until(() => said !== '', 'the slots are given');
+  await until(() => {
+    if (said.includes('cluster_state:ok')) return true;
+    socket.write('CLUSTER INFO\r\n');
+    return false;
+  }, 'the Cluster is there');
+  socket.destroy();
+}
+
+/**
+ * Ends with the test `t`. `url`, `kill()`, `run()`, `signal(name)`. With `cluster` it is the one node of a Cluster; with `tls`, a certificate and its key, there is also
+ * `tlsPort`; `args` are more arguments of its own.
+ */
+export async function startRedis(t, { cluster = false, tls, args = [] } = {}) {
   const port = await freePort();
   const folder = mkdtempSync(path.join(tmpdir(), 'wsbroker-redis-'));
+  const tlsPort = tls === undefined ? undefined : await freePort();
+  const more = [...args];
+  if (tls !== undefined) {
+    for (const name of ['cert', 'key']) writeFileSync(path.join(folder, `${name}.pem`), tls[name]);
+    more.push('--tls-port', tlsPort, '--tls-cert-file', 'cert.pem', '--tls-key-file', 'key.pem', '--tls-auth-clients', 'no');
+  }
   let child;
   const run = async () => {
-    child = spawn('redis-server', ['--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], { cwd: folder, stdio: 'ignore' });
+    child = spawn('redis-server', ['--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', ...more, ...(cluster ? ['--cluster-enabled', 'yes', '--cluster-announce-ip', '127.0.0.1', '--cluster-port', await freePort()] : [])], { cwd: folder, stdio: 'ignore' });
     await until(() => listens(port), 'redis-server listens');
+    if (cluster) await alone(port);
   };
   const kill = () => new Promise((resolve) => {
     if (child === undefined) return resolve();
@@ -45,5 +70,5 @@ export async function startRedis(t) {
     rmSync(folder, { recursive: true, force: true });
   });
   await run();
-  return { port, url: `redis://127.0.0.1:${port}`, run, kill };
+  return { port, tlsPort, url: `redis://127.0.0.1:${port}`, run, kill, signal: (name) => child.kill(name) };
 }

@@ -23,6 +23,7 @@ mod metrics;
 mod models;
 mod realm;
 mod registry;
+mod relay;
 mod shard;
 mod stats;
 #[cfg(not(feature = "loom"))]
@@ -53,6 +54,13 @@ pub use ids::{SocketId, WorkerId};
 pub use metrics::{CloseCause, DropCause, RejectCause};
 pub use realm::{Audience, Group, Helper, Operation, Post, Realm};
 pub use registry::{Socket, Token};
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub use relay::fuzzing as relay_fuzzing;
+pub use relay::{
+    Answer, Envelope, Incoming, Invalid, MessageType, NotTaken, Outgoing, Part, PublishError, Relay, RelayConfig,
+    RelayError, RelayEvent, RelaySink, RelayStats, RequestError, WeakRelay,
+};
 pub use shard::Compress;
 pub use stats::{Counts, ShardStats, Stats, Traffic, WorkerStats};
 pub use tls::{TlsConfig, TlsPem, TlsVersion};

@@ -299,14 +299,14 @@ pub(crate) fn one_of<T: Copy>(name: &str, given: &str, known: &[(&str, T)]) -> s
 type Settle<T> = Box<dyn FnOnce(Env) -> napi::Result<T> + Send>;
 
 /// A promise that is on its way. It settles whatever happens: the runtime of a broker that shuts down drops what still runs there.
-struct Pending<T: napi::bindgen_prelude::ToNapiValue + Send + 'static> {
+pub(crate) struct Pending<T: napi::bindgen_prelude::ToNapiValue + Send + 'static> {
     deferred: Option<napi::JsDeferred<T, Settle<T>>>,
     /// What it comes to if it is dropped.
     dropped: fn() -> std::result::Result<T, Failure>,
 }
 
 impl<T: napi::bindgen_prelude::ToNapiValue + Send + 'static> Pending<T> {
-    fn settle(&mut self, outcome: std::result::Result<T, Failure>) {
+    pub(crate) fn settle(&mut self, outcome: std::result::Result<T, Failure>) {
         if let Some(deferred) = self.deferred.take() {
             deferred.resolve(Box::new(move |env| outcome.map_err(|failure| raw::rejection(&env, &failure))));
         }
@@ -351,6 +351,18 @@ where
     let mut pending = Pending { deferred: Some(deferred), dropped };
     runtime.spawn(async move { pending.settle(future.await) });
     Ok(promise)
+}
+
+/// A promise, and who settles it, from any thread. `dropped` is what it comes to if nobody does.
+pub(crate) fn deferred<'env, T>(
+    env: &'env Env,
+    dropped: fn() -> std::result::Result<T, Failure>,
+) -> Result<(Object<'env>, Pending<T>)>
+where
+    T: napi::bindgen_prelude::ToNapiValue + Send + 'static,
+{
+    let (deferred, promise) = env.create_deferred().map_err(internal)?;
+    Ok((promise, Pending { deferred: Some(deferred), dropped }))
 }
 
 /// A promise for what a future makes of the broker there is; `ended` is what it comes to without one, and if that ends first.

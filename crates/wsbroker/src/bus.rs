@@ -42,6 +42,8 @@ pub struct NativeRedisTls {
     pub cert: Option<Buffer>,
     /// PEM.
     pub key: Option<Buffer>,
+    /// The name that the server's certificate must be for; absent is the host.
+    pub servername: Option<String>,
     /// Whether the server's certificate must be good.
     pub reject_unauthorized: bool,
 }
@@ -110,6 +112,12 @@ type Told = ThreadsafeFunction<NativeBusEvent, (), NativeBusEvent, Status, false
 
 fn config(call: &str, options: NativeCluster) -> std::result::Result<ClusterConfig, Failure> {
     let NativeCluster { redis, prefix, instance_id, max_outgoing } = options;
+    let redis = redis_config(call, redis)?;
+    Ok(ClusterConfig { prefix, instance_id, max_outgoing: max_outgoing as usize, ..ClusterConfig::new(redis) })
+}
+
+/// Which Redis that is.
+pub(crate) fn redis_config(call: &str, redis: NativeRedis) -> std::result::Result<RedisConfig, Failure> {
     let mut config = match &redis.url {
         Some(url) => RedisConfig::from_url(url).map_err(|_| Failure::unreadable_url(call))?,
         None => {
@@ -140,10 +148,14 @@ fn config(call: &str, options: NativeCluster) -> std::result::Result<ClusterConf
     }
     if let Some(tls) = redis.tls {
         let identity = tls.cert.zip(tls.key).map(|(cert, key)| (cert.to_vec(), key.to_vec()));
-        config.tls =
-            Some(RedisTls { ca: tls.ca.map(|ca| ca.to_vec()), identity, accept_any: !tls.reject_unauthorized });
+        config.tls = Some(RedisTls {
+            ca: tls.ca.map(|ca| ca.to_vec()),
+            identity,
+            accept_any: !tls.reject_unauthorized,
+            server_name: tls.servername,
+        });
     }
-    Ok(ClusterConfig { prefix, instance_id, max_outgoing: max_outgoing as usize, ..ClusterConfig::new(config) })
+    Ok(config)
 }
 
 fn event(event: BusEvent) -> NativeBusEvent {

@@ -125,6 +125,11 @@ impl Failure {
         Self::new(Kind::Plain, "ERR_WSBROKER_BUS_LOST", format!("{call}: {why}"))
     }
 
+    /// Redis said no.
+    pub(crate) fn redis(call: &str, why: &dyn std::error::Error) -> Self {
+        Self::new(Kind::Plain, "ERR_WSBROKER_REDIS", format!("{call}: {why}"))
+    }
+
     /// A mistake of ours.
     pub(crate) fn internal(call: &str, what: &str) -> Self {
         Self::new(Kind::Plain, "ERR_WSBROKER_INTERNAL", format!("{call}: {what}"))

@@ -3,17 +3,19 @@
 use std::{sync::Arc, time::Duration};
 
 use redis::{
-    AsyncConnectionConfig, Client, ClientTlsConfig, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline,
-    ProtocolVersion, PushInfo, PushKind, RedisConnectionInfo, RedisError, TlsCertificates, TlsMode, Value,
+    AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, Pipeline, ProtocolVersion, PushInfo, PushKind,
+    RedisError, TlsMode, Value,
     aio::MultiplexedConnection,
     cluster::{ClusterClient, ClusterConfig},
     cluster_async::ClusterConnection,
-    sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
 use tokio::time::timeout;
 
-use super::outgoing::Parcel;
-use crate::config::{RedisConfig, RedisServers, RedisTls};
+use super::{
+    dial::{address, certificates, client, info, sentinel},
+    outgoing::Parcel,
+};
+use crate::config::{RedisConfig, RedisServers};
 
 /// What comes in: called on the connection's own task, with a channel of the bus and what was published there.
 pub(super) trait Listener: Send + Sync + 'static {
@@ -204,44 +206,6 @@ fn bytes(value: &Value) -> Option<&[u8]> {
     }
 }
 
-fn address(config: &RedisConfig, host: &str, port: u16) -> ConnectionAddr {
-    match &config.tls {
-        None => ConnectionAddr::Tcp(host.into(), port),
-        Some(tls) => ConnectionAddr::TcpTls { host: host.into(), port, insecure: tls.accept_any, tls_params: None },
-    }
-}
-
-fn settings(config: &RedisConfig) -> RedisConnectionInfo {
-    let mut settings = RedisConnectionInfo::default().set_protocol(ProtocolVersion::RESP3).set_db(config.db);
-    if let Some(username) = &config.username {
-        settings = settings.set_username(username);
-    }
-    if let Some(password) = &config.password {
-        settings = settings.set_password(password);
-    }
-    settings
-}
-
-fn info(config: &RedisConfig, address: ConnectionAddr) -> Result<ConnectionInfo, RedisError> {
-    Ok(address.into_connection_info()?.set_redis_settings(settings(config)))
-}
-
-fn certificates(tls: &RedisTls) -> TlsCertificates {
-    let identity = tls.identity.clone();
-    TlsCertificates {
-        client_tls: identity.map(|(client_cert, client_key)| ClientTlsConfig { client_cert, client_key }),
-        root_cert: tls.ca.clone(),
-    }
-}
-
-fn client(config: &RedisConfig, address: ConnectionAddr) -> Result<Client, RedisError> {
-    let info = info(config, address)?;
-    match &config.tls {
-        Some(tls) if tls.ca.is_some() || tls.identity.is_some() => Client::build_with_tls(info, certificates(tls)),
-        _ => Client::open(info),
-    }
-}
-
 fn cluster(config: &RedisConfig, nodes: Vec<Result<ConnectionInfo, RedisError>>) -> Result<ClusterClient, RedisError> {
     let nodes = nodes.into_iter().collect::<Result<Vec<_>, _>>()?;
     // One attempt: whoever waits here does not hear that the bus is lost.
@@ -254,25 +218,6 @@ fn cluster(config: &RedisConfig, nodes: Vec<Result<ConnectionInfo, RedisError>>)
         if tls.ca.is_some() || tls.identity.is_some() {
             builder = builder.certs(certificates(tls));
         }
-    }
-    builder.build()
-}
-
-fn sentinel(config: &RedisConfig, sentinels: &[(String, u16)], name: &str) -> Result<SentinelClient, RedisError> {
-    let addresses = sentinels.iter().map(|(host, port)| ConnectionAddr::Tcp(host.clone(), *port));
-    let mut builder = SentinelClientBuilder::new(addresses, name, SentinelServerType::Master)?
-        .set_client_to_redis_protocol(ProtocolVersion::RESP3)
-        .set_client_to_redis_db(config.db);
-    if let Some(username) = &config.username {
-        builder = builder.set_client_to_redis_username(username);
-    }
-    if let Some(password) = &config.password {
-        builder = builder.set_client_to_redis_password(password);
-    }
-    if let Some(tls) = &config.tls {
-        builder = builder
-            .set_client_to_redis_tls_mode(if tls.accept_any { TlsMode::Insecure } else { TlsMode::Secure })
-            .set_client_to_redis_certificates(certificates(tls));
     }
     builder.build()
 }

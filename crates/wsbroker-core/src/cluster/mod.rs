@@ -25,6 +25,8 @@ use tokio::{
 };
 use wsbroker_proto::CloseCode;
 
+pub(crate) mod backoff;
+pub(crate) mod dial;
 mod emitter;
 mod envelope;
 mod incoming;

@@ -1,8 +1,6 @@
 //! The bus's thread: connects, listens, publishes, notices when Redis is gone or hangs, and begins again.
 
 use std::{
-    collections::hash_map::RandomState,
-    hash::BuildHasher,
     io,
     sync::{Arc, atomic::Ordering},
     time::{Duration, Instant},
@@ -20,6 +18,7 @@ use tokio::{
 
 use super::{
     Bus, BusEvent, BusState, Ear,
+    backoff::Backoff,
     envelope::Note,
     interest::Changes,
     link::{Link, LinkError},
@@ -27,8 +26,6 @@ use super::{
     outgoing::Name,
 };
 
-/// How long to wait before connecting again: from the first, doubling, to the last, less a random part.
-const BACKOFF: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// How often both connections are asked whether they live, and how long they may take. Together less than 5 s, in which a Redis that hangs is noticed.
 const PING: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(2500));
 /// Publishes under way at once: while one is answered the next is gathered.
@@ -65,7 +62,7 @@ pub(super) fn spawn(bus: Arc<Bus>) -> io::Result<()> {
 
 async fn run(bus: &Arc<Bus>) {
     let mut stop = bus.stop.subscribe();
-    let mut pause = BACKOFF.0;
+    let mut backoff = Backoff::new();
     let mut flusher = std::pin::pin!(flush(bus));
     let sessions = async {
         loop {
@@ -77,9 +74,7 @@ async fn run(bus: &Arc<Bus>) {
                     match session(bus, &link, &disconnected).await {
                         End::Stopped => return,
                         End::Lost(reason) => {
-                            if begun.elapsed() > BACKOFF.1 {
-                                pause = BACKOFF.0;
-                            }
+                            backoff.lasted_since(begun);
                             reason
                         }
                     }
@@ -89,9 +84,8 @@ async fn run(bus: &Arc<Bus>) {
             bus.lost(reason);
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
-                () = sleep(pause.mul_f64(random_part())) => {}
+                () = sleep(backoff.next()) => {}
             }
-            pause = (pause * 2).min(BACKOFF.1);
         }
     };
     tokio::select! {
@@ -309,9 +303,4 @@ async fn until(due: Option<Instant>) {
         Some(due) => sleep_until(due.into()).await,
         None => std::future::pending().await,
     }
-}
-
-/// Between a half and one, so that instances do not all come back at once.
-fn random_part() -> f64 {
-    0.5 + (RandomState::new().hash_one(Instant::now()) >> 12) as f64 / (1_u64 << 53) as f64
 }

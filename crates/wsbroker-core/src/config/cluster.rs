@@ -62,6 +62,9 @@ pub struct RedisTls {
     pub identity: Option<(Vec<u8>, Vec<u8>)>,
     /// Any certificate will do. Default false.
     pub accept_any: bool,
+    /// The name that the server's certificate must be for, which is asked for as well (SNI). Default: the host that is connected to. Only a
+    /// [`Relay`](crate::Relay) looks at it: nodes of a Cluster with sharded channels are known by their own names alone.
+    pub server_name: Option<String>,
 }
 
 impl RedisConfig {

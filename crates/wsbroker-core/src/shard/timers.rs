@@ -107,9 +107,9 @@ mod tests {
         wheel.set(Entry { slot: 1, due: 2 });
         wheel.set(Entry { slot: 2, due: 2 + SLOTS as u32 });
         assert_eq!(wheel.sleep(start), Some(TICK * 2));
-        assert_eq!(fired(&mut wheel, start + TICK), []);
+        assert_eq!(fired(&mut wheel, start + TICK), [0_u32; 0]);
         assert_eq!(fired(&mut wheel, start + TICK * 2), [1]);
-        assert_eq!(fired(&mut wheel, start + TICK * (1 + SLOTS as u32)), []);
+        assert_eq!(fired(&mut wheel, start + TICK * (1 + SLOTS as u32)), [0_u32; 0]);
         assert_eq!(fired(&mut wheel, start + TICK * (2 + SLOTS as u32)), [2]);
         assert_eq!(wheel.sleep(start), None);
     }

@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod redis;
+mod relay;
 
 use std::{
     sync::Arc,

@@ -1,0 +1,1 @@
+require('./client.cjs').live(require('../../../lib/server-helper.cjs'), require.cache);

@@ -1,0 +1,24 @@
+// A process without sockets that says something to everybody: a cron job, a queue's worker, a colleague's shell.
+//
+//   REDIS_URL=redis://127.0.0.1:6379 node example/helper/announce.mjs 'Lunch is ready' [who says it]
+
+import { WebSocketEmitter } from 'wsbroker/server-helper';
+import { redisConnection } from './connection.mjs';
+
+const [text, from = 'the house'] = process.argv.slice(2);
+if (!process.env.REDIS_URL || !text) {
+  console.error("usage: REDIS_URL=redis://127.0.0.1:6379 node example/helper/announce.mjs 'Lunch is ready' [who says it]");
+  process.exit(2);
+}
+
+const emitter = new WebSocketEmitter({ redisConnection: redisConnection(process.env.REDIS_URL) });
+try {
+  await emitter.configure();
+  // It goes through Redis as it is; each instance encrypts it for each of its clients.
+  await emitter.broadcast({ event: 'announcement', data: { text, from, pid: process.pid, at: Date.now() } });
+} catch (error) {
+  console.error(`Not announced: ${error.message}`);
+  process.exitCode = 1;
+} finally {
+  await emitter.shutdown();
+}

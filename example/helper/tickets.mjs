@@ -1,0 +1,35 @@
+// Who somebody is: a ticket, signed by this process, good for a moment. A page gets one over HTTP and shows it in `authenticate`.
+//
+// Anybody may take any name here: there is no password. What stands for yours is `nameFor` in server.mjs; all behind it stays as it is.
+
+import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
+
+/** Long enough to connect with. It travels before there is a key, and so it should be of no use to whoever finds it later. */
+const LIFETIME = 30_000;
+const LONGEST_NAME = 24;
+
+const key = randomBytes(32);
+const signature = (content) => createHmac('sha256', key).update(content).digest();
+
+export function issue(name) {
+  const content = Buffer.from(JSON.stringify({ name, until: Date.now() + LIFETIME })).toString('base64url');
+  return `${content}.${signature(content).toString('base64url')}`;
+}
+
+/** The name on the ticket; undefined if it is not one of ours, or no longer good. */
+export function check(ticket) {
+  if (typeof ticket !== 'string') return undefined;
+  const [content, signed] = ticket.split('.');
+  const given = Buffer.from(signed ?? '', 'base64url');
+  const expected = signature(content);
+  if (given.length !== expected.length || !timingSafeEqual(given, expected)) return undefined;
+  const { name, until } = JSON.parse(Buffer.from(content, 'base64url').toString());
+  return Date.now() < until ? name : undefined;
+}
+
+/** The one spelling of a name, or undefined if it can be none. */
+export function nameOf(given) {
+  if (typeof given !== 'string') return undefined;
+  const name = given.normalize('NFC').trim().replace(/\s+/gu, ' ');
+  return [...name].length <= LONGEST_NAME && /^[\p{L}\p{N}][\p{L}\p{M}\p{N} ._'-]*$/u.test(name) ? name : undefined;
+}

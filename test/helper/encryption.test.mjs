@@ -426,3 +426,31 @@ rule('data that is no JSON is the transformer\'s to make something of', async (t
   assert.deepEqual(client.take().map(({ data }) => data), ['1', '2', '4']);
 });
 
+
+onFakes('what is sent while a slot passes on does not overtake what waits', async (t) => {
+  let w;
+  const runs = [];
+  w = await world(t, { encryptedBatchLimit: 1, outboundTransformer: ({ client, event }) => {
+    if (event === 'connected') return null;
+    if (client.id === 'b') w.helper.sendToClient({ clientId: 'a', event: 'third', data: 1 });
+    return runs.length === 0 ? new Promise((resolve) => runs.push(() => resolve(null))) : null;
+  } });
+  const [a] = [await secret(w, {}, { id: 'a' }), await secret(w, {}, { id: 'b' })];
+  w.helper.broadcast({ event: 'first', data: 1 });
+  w.helper.sendToClient({ clientId: 'a', event: 'second', data: 1 });
+  runs[0]();
+  await w.idle();
+  assert.deepEqual(a.take().map(({ event }) => event), ['first', 'second', 'third']);
+});
+
+rule('a long line behind a slow run does not grow the stack', async (t) => {
+  const runs = [];
+  const w = await world(t, { maxPendingTransforms: Infinity, outboundTransformer: ({ event }) => (event === 'slow' ? new Promise((resolve) => runs.push(() => resolve(null))) : null) });
+  const client = await secret(w);
+  w.helper.sendToClient({ clientId: client.id, event: 'slow', data: 1 });
+  for (let i = 0; i < 20_000; i++) w.helper.sendToClient({ clientId: client.id, event: 'n', data: i });
+  runs[0]();
+  await w.idle();
+  const got = client.take();
+  assert.deepEqual([got.length, got.at(-1).data], [20_001, 19_999]);
+});

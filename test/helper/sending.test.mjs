@@ -87,11 +87,12 @@ rule('data that cannot be serialised throw to the caller, before anybody has got
     w.helper.sendToClient({ clientId: 'nobody', event: 'x', data });
     w.helper.sendToUser({ userId: 'nobody', event: 'x', data });
   }
-  const hidden = await w.member({ user: 'u' });
+  const hidden = await w.member({ user: 'both' });
   w.helper.enableClientEncryption({ clientId: hidden.id });
-  assert.throws(() => w.helper.sendToUser({ userId: 'u', event: 'x', data: 1n }), TypeError);
+  const behind = await w.member({ user: 'both' });
+  assert.throws(() => w.helper.sendToUser({ userId: 'both', event: 'x', data: 1n }), TypeError);
   await w.idle();
-  assert.deepEqual([plain.take(), hidden.take()], [[], []]);
+  assert.deepEqual([plain.take(), hidden.take(), behind.take()], [[], [], []]);
   const simple = await world(t);
   assert.throws(() => simple.helper.broadcast({ event: 'x', data: 1n }), TypeError);
   assert.throws(() => simple.helper.sendToRoom({ room: 'nobody', event: 'x', data: 1n }), TypeError);
@@ -202,6 +203,7 @@ onFakes('a client that closes another while it is sent to', async (t) => {
   w.helper.sendToUser({ userId: 'u', event: 'x', data: 1 });
   await w.idle();
   assert.deepEqual([b.take().length, c.take().length], [0, 1]);
+  assert.equal(w.helper.getStats().framesDropped, 0, 'to one that has gone nothing is sent');
 });
 
 // `send`

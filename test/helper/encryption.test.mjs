@@ -413,6 +413,15 @@ onFakes('a message that waits for a slot is bounded, too', async (t) => {
   const { w } = await crowd(t, { encryptedBatchLimit: 1, maxPendingTransforms: 30 }, 3);
   w.helper.broadcast({ event: 'x', data: 'long enough to be over that' });
   assert.equal(w.helper.getStats().framesDropped, 2);
+  const { w: other, runs } = await crowd(t, { encryptedBatchLimit: 1, maxPendingTransforms: 30 }, 2);
+  for (let i = 1; i <= 5; i++) {
+    other.helper.broadcast({ event: 'x', data: 1 });
+    while (runs.length > 0) {
+      runs.shift().resolve();
+      await turns(2);
+    }
+  }
+  assert.equal(other.helper.getStats().framesDropped, 0, 'what has had its slot no longer waits');
 });
 
 rule('data that is no JSON is the transformer\'s to make something of', async (t) => {

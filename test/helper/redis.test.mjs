@@ -70,9 +70,13 @@ onFakes('exclude is honoured for rooms and broadcasts, arrays only', async (t) =
 onFakes('a target must be there, and an unknown type is ignored', async (t) => {
   const w = await world(t);
   const client = await w.member({}, { id: 'a' });
+  // What falsy targets are called as text.
+  const named = await Promise.all(['undefined', 'null', '0', 'false'].map((id) => w.member({ user: id }, { id })));
+  w.server.publishes.length = 0;
   for (const type of ['client', 'user', 'room']) for (const target of [undefined, null, '', 0, false]) w.remote({ serverId: 'x', type, target, event: 'e', data: 1 });
   for (const type of [undefined, null, 'Client', 'BROADCAST', 'other', 5]) w.remote({ serverId: 'x', type, target: 'a', event: 'e', data: 1 });
-  assert.deepEqual(client.take(), []);
+  assert.deepEqual([client, ...named].map((one) => one.take().length), [0, 0, 0, 0, 0]);
+  assert.deepEqual(w.server.publishes, []);
   assert.equal(w.helper.getStats().busInvalid, 0);
 });
 

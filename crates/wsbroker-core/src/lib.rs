@@ -58,8 +58,8 @@ pub use registry::{Socket, Token};
 #[doc(hidden)]
 pub use relay::fuzzing as relay_fuzzing;
 pub use relay::{
-    Answer, Envelope, Incoming, Invalid, MessageType, NotTaken, Outgoing, Part, PublishError, Relay, RelayConfig,
-    RelayError, RelayEvent, RelaySink, RelayStats, RequestError, WeakRelay,
+    Answer, Envelope, Incoming, Invalid, MessageType, NotTaken, Outgoing, Part, PublishError, RealmDelivery, Relay,
+    RelayConfig, RelayError, RelayEvent, RelaySink, RelayStats, RequestError, WeakRelay,
 };
 pub use shard::Compress;
 pub use stats::{Counts, ShardStats, Stats, Traffic, WorkerStats};

@@ -12,7 +12,7 @@ use std::{
 use napi::{Env, bindgen_prelude::Object};
 use napi_derive::napi;
 use parking_lot::Mutex;
-use wsbroker_core::{CloseCode, ListenError, Listener, Realm};
+use wsbroker_core::{CloseCode, ListenError, Listener, Realm, RealmDelivery, RelaySink};
 
 use crate::{
     api::{
@@ -153,6 +153,13 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeSeat> {
     let number = global::next_worker();
     instance.seats.lock().push(Seat { number, thread });
     Ok(NativeSeat { helper: number as u32, server_id: instance.server_id.clone() })
+}
+
+/// Where messages from Redis go for the instance with that id: to its clients, without JavaScript.
+pub(crate) fn delivery_of(server_id: &str) -> Option<Arc<dyn RelaySink>> {
+    let instances = INSTANCES.lock();
+    let instance = instances.iter().find(|instance| instance.server_id == server_id)?;
+    Some(Arc::new(RealmDelivery::new(&instance.base.broker, Arc::clone(&instance.realm))))
 }
 
 /// Makes this thread a worker of that helper's realm. Returns the control block.

@@ -27,6 +27,7 @@ export class FakeSocket {
   answer = undefined;
   /** Whether the close event comes with `close`; otherwise the test brings it with `end`. */
   endsAtOnce = true;
+  subscribed = new Set();
 
   constructor(server, handler, data) {
     this.server = server;
@@ -62,7 +63,7 @@ export class FakeSocket {
   end(code = 1000, reason = '') {
     if (this.readyState === 3) return;
     this.readyState = 3;
-    for (const sockets of this.server.topics.values()) sockets.delete(this);
+    for (const topic of this.subscribed) this.unsubscribeFrom(topic);
     this.handler.close(this, this.closedWith?.code ?? code, this.closedWith?.reason ?? reason);
   }
 
@@ -71,15 +72,23 @@ export class FakeSocket {
     if (this.readyState !== 1) return;
     const sockets = this.server.topics.get(topic) ?? new Set();
     this.server.topics.set(topic, sockets.add(this));
+    this.subscribed.add(topic);
   }
 
   unsubscribe(topic) {
     this.calls.push(['unsubscribe', topic]);
-    this.server.topics.get(topic)?.delete(this);
+    this.unsubscribeFrom(topic);
+  }
+
+  unsubscribeFrom(topic) {
+    const sockets = this.server.topics.get(topic);
+    sockets?.delete(this);
+    if (sockets?.size === 0) this.server.topics.delete(topic);
+    this.subscribed.delete(topic);
   }
 
   isSubscribed(topic) {
-    return this.server.topics.get(topic)?.has(this) ?? false;
+    return this.subscribed.has(topic);
   }
 
   cork(cb) {
@@ -88,7 +97,7 @@ export class FakeSocket {
 
   /** The topics it is subscribed to. */
   get topics() {
-    return [...this.server.topics].filter(([, sockets]) => sockets.has(this)).map(([topic]) => topic);
+    return [...this.subscribed];
   }
 }
 

@@ -71,6 +71,8 @@ test('rooms of a client of another worker are changed there', async (t) => {
 
 /** Sources of options, evaluated in each worker. */
 const ENCRYPTING = `{
+  serverOptions: { backpressureLimit: 1 << 26 },
+  maxPendingTransforms: Infinity,
   outboundTransformer: ({ event, data }) => (
     event === 'connected' || event === 'mark' ? null : { event: 'encrypted', data: { event, data, by: require('node:worker_threads').threadId } }
   ),
@@ -115,11 +117,13 @@ test('what waits at one owner is bounded; beyond it is dropped and counted by th
   const [from, to] = await crowd(server, 2, 1);
   await to.run((helper, { clientId }) => helper.enableClientEncryption({ clientId }));
   // Its thread stands still until the other has sent far more than may wait.
-  const busy = to.run(() => {
+  const busy = to.run((helper, { kit }) => {
     const fs = require('node:fs');
+    kit.tell('standing');
     const wait = new Int32Array(new SharedArrayBuffer(4));
     while (!fs.existsSync('go on')) Atomics.wait(wait, 0, 0, 5);
   });
+  await server.told.next('standing');
   const dropped = await from.run((helper, context, clientId) => {
     const data = 'x'.repeat(1 << 20);
     for (let i = 0; i < 20; i++) helper.sendToClient({ clientId, event: 'x', data });

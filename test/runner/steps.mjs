@@ -176,6 +176,20 @@ const redis = [
   ].map(({ name, find }) => onRuntime('redis', `instances on ${name}`, find, files('test/redis'), { missing: async () => redisMissing() ?? ((await find()).binary ? undefined : find()) })),
 ];
 
+/** The server helper: on stand-ins everywhere, then on what it is made for. */
+const helper = (() => {
+  const all = files('test/helper');
+  const real = all.filter((name) => /[\\/](real-|interop)/.test(name));
+  return [
+    nodeTest('helper', 'the helper on stand-ins', all.filter((name) => !real.includes(name)), { after: ['TypeScript'] }),
+    nodeTest('helper', 'the helper on Redis and Bun', real, {
+      after: ['TypeScript'],
+      flags: twoAtATime,
+      missing: async () => redisMissing() ?? ((await findBun()).binary ? undefined : findBun()),
+    }),
+  ];
+})();
+
 const browserMissing = () => {
   const wanted = process.env.CHROMIUM ?? '/usr/bin/chromium';
   if (!existsSync(wanted)) return { why: `no Chromium at ${wanted}`, enable: 'apt-get install chromium, or CHROMIUM=/path/to/chromium' };
@@ -199,6 +213,7 @@ export const steps = [
   ...abuse,
   leak,
   ...redis,
+  ...helper,
   // It says itself which of them are missing.
   ...folder('clients', 'real clients and proxies', 'test/clients', { minutes: 15 }),
   ...folder('browser', 'browser', 'test/browser', { missing: browserMissing }),

@@ -11,6 +11,7 @@ class NativeDesk {
     native;
     helper;
     host;
+    inputChanged;
     #sockets = new Map();
     #ids = new Float64Array(0);
     #kinds = new Int32Array(0);
@@ -18,10 +19,13 @@ class NativeDesk {
     #numbers = new Int32Array(0);
     #lengths = new Int32Array(0);
     #state = new Uint8Array(0);
-    constructor(native, helper, host) {
+    constructor(native, helper, host, 
+    /** Told of each change of the input. */
+    inputChanged) {
         this.native = native;
         this.helper = helper;
         this.host = host;
+        this.inputChanged = inputChanged;
     }
     /** From now on the addon calls. */
     attach() {
@@ -104,7 +108,7 @@ class NativeDesk {
                 case 3 /* Posted.Leave */:
                     return host.receive({ op: 'leave', clientId: a, room: b });
                 case 4 /* Posted.InputState */:
-                    return host.inputState(a === true ? 'ready' : 'lost');
+                    return this.inputChanged(a === true ? 'ready' : 'lost');
                 case 5 /* Posted.TakeInput */:
                     return host.takeInput();
             }

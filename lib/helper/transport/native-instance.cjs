@@ -9,11 +9,17 @@ class NativeInstance {
     #native;
     #helper;
     #host;
+    /** As this helper has heard of it: each change takes its way here, and none is skipped. */
+    #inputState = 'lost';
     constructor(native, helper, host, serverId) {
         this.serverId = serverId;
         this.#native = native;
         this.#helper = helper;
         this.#host = host;
+    }
+    /** The addon knows this helper, and tells it of changes from here on. */
+    begin() {
+        this.#inputState = this.#native.helperInputIsReady(this.#helper) ? 'ready' : 'lost';
     }
     addClient(clientId, socket) {
         this.#native.helperAddClient(this.#helper, clientId, socket instanceof native_socket_cjs_1.NativeSocket ? socket.id : 0);
@@ -60,10 +66,15 @@ class NativeInstance {
     setInputState(state) {
         // The others are told by the addon, in the order of the changes; all changes come from here while this one subscribes.
         if (this.#native.helperSetInput(this.#helper, state === 'ready'))
-            this.#host.inputState(state);
+            this.inputChanged(state);
     }
     get inputState() {
-        return this.#native.helperInputIsReady(this.#helper) ? 'ready' : 'lost';
+        return this.#inputState;
+    }
+    /** What the addon has told. */
+    inputChanged(state) {
+        this.#inputState = state;
+        this.#host.inputState(state);
     }
 }
 exports.NativeInstance = NativeInstance;

@@ -6,6 +6,8 @@ export declare class NativeInstance implements Instance {
     #private;
     readonly serverId: string;
     constructor(native: Native, helper: number, host: TransportHost, serverId: string);
+    /** The addon knows this helper, and tells it of changes from here on. */
+    begin(): void;
     addClient(clientId: string, socket: IWebSocket): void;
     finishClient(clientId: string): void;
     encryptClient(clientId: string): void;
@@ -24,4 +26,6 @@ export declare class NativeInstance implements Instance {
     claimInput(): boolean;
     setInputState(state: TWebSocketBusState): void;
     get inputState(): TWebSocketBusState;
+    /** What the addon has told. */
+    inputChanged(state: TWebSocketBusState): void;
 }

@@ -30,8 +30,9 @@ class NativeSeat {
         try {
             const joined = load_cjs_1.native.joinInstance({ identifier, serverId: (0, node_crypto_1.randomUUID)(), agreed, process: (0, agreed_cjs_1.toNative)((0, agreed_cjs_1.following)(load_cjs_1.native, process, true)) });
             helper = this.#helper = joined.helper;
-            new native_desk_cjs_1.NativeDesk(load_cjs_1.native, helper, host).attach();
-            this.instance = new native_instance_cjs_1.NativeInstance(load_cjs_1.native, helper, host, joined.serverId);
+            const instance = (this.instance = new native_instance_cjs_1.NativeInstance(load_cjs_1.native, helper, host, joined.serverId));
+            new native_desk_cjs_1.NativeDesk(load_cjs_1.native, helper, host, (state) => instance.inputChanged(state)).attach();
+            instance.begin();
         }
         catch (error) {
             if (helper !== undefined)

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { threadId } from 'node:worker_threads';
 import type { Native } from '../../native.cjs';
-import type { TransportHost } from './transport.cjs';
+import type { TWebSocketBusState } from '../types.cjs';
 import { NativeSocket, type SocketOwner } from './native-socket.cjs';
+import type { TransportHost } from './transport.cjs';
 
 // What the addon calls for a helper: with up to 32 events of sockets at a time, laid out as src/dispatch.cts tells, and with what other helpers have posted. Nothing is
 // waited for: an event has settled when its function has returned.
@@ -28,6 +29,8 @@ export class NativeDesk implements SocketOwner {
     readonly native: Native,
     readonly helper: number,
     readonly host: TransportHost,
+    /** Told of each change of the input. */
+    readonly inputChanged: (state: TWebSocketBusState) => void,
   ) {}
 
   /** From now on the addon calls. */
@@ -115,7 +118,7 @@ export class NativeDesk implements SocketOwner {
         case Posted.Leave:
           return host.receive({ op: 'leave', clientId: a as string, room: b });
         case Posted.InputState:
-          return host.inputState(a === true ? 'ready' : 'lost');
+          return this.inputChanged(a === true ? 'ready' : 'lost');
         case Posted.TakeInput:
           return host.takeInput();
       }

@@ -12,6 +12,8 @@ export class NativeInstance implements Instance {
   readonly #native: Native;
   readonly #helper: number;
   readonly #host: TransportHost;
+  /** As this helper has heard of it: each change takes its way here, and none is skipped. */
+  #inputState: TWebSocketBusState = 'lost';
 
   constructor(
     native: Native,
@@ -22,6 +24,11 @@ export class NativeInstance implements Instance {
     this.#native = native;
     this.#helper = helper;
     this.#host = host;
+  }
+
+  /** The addon knows this helper, and tells it of changes from here on. */
+  begin(): void {
+    this.#inputState = this.#native.helperInputIsReady(this.#helper) ? 'ready' : 'lost';
   }
 
   addClient(clientId: string, socket: IWebSocket): void {
@@ -82,10 +89,16 @@ export class NativeInstance implements Instance {
 
   setInputState(state: TWebSocketBusState): void {
     // The others are told by the addon, in the order of the changes; all changes come from here while this one subscribes.
-    if (this.#native.helperSetInput(this.#helper, state === 'ready')) this.#host.inputState(state);
+    if (this.#native.helperSetInput(this.#helper, state === 'ready')) this.inputChanged(state);
   }
 
   get inputState(): TWebSocketBusState {
-    return this.#native.helperInputIsReady(this.#helper) ? 'ready' : 'lost';
+    return this.#inputState;
+  }
+
+  /** What the addon has told. */
+  inputChanged(state: TWebSocketBusState): void {
+    this.#inputState = state;
+    this.#host.inputState(state);
   }
 }

@@ -32,8 +32,9 @@ export class NativeSeat {
     try {
       const joined = native.joinInstance({ identifier, serverId: randomUUID(), agreed, process: toNative(following(native, process, true)) });
       helper = this.#helper = joined.helper;
-      new NativeDesk(native, helper, host).attach();
-      this.instance = new NativeInstance(native, helper, host, joined.serverId);
+      const instance = (this.instance = new NativeInstance(native, helper, host, joined.serverId));
+      new NativeDesk(native, helper, host, (state) => instance.inputChanged(state)).attach();
+      instance.begin();
     } catch (error) {
       if (helper !== undefined) void native.leaveInstance(helper);
       throw helperError(error);

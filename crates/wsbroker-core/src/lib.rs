@@ -52,14 +52,14 @@ pub use front::Listener;
 pub use front::fuzzing;
 pub use ids::{SocketId, WorkerId};
 pub use metrics::{CloseCause, DropCause, RejectCause};
-pub use realm::{Audience, Group, Helper, Operation, Post, Realm};
+pub use realm::{Audience, Group, Helper, Operation, Post, Realm, RealmSink};
 pub use registry::{Socket, Token};
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub use relay::fuzzing as relay_fuzzing;
 pub use relay::{
-    Answer, Envelope, Incoming, Invalid, MessageType, NotTaken, Outgoing, Part, PublishError, RealmDelivery, Relay,
-    RelayConfig, RelayError, RelayEvent, RelaySink, RelayStats, RequestError, WeakRelay,
+    Answer, Envelope, Incoming, Invalid, MessageType, NotTaken, Outgoing, Part, PublishError, Relay, RelayConfig,
+    RelayError, RelayEvent, RelaySink, RelayStats, RequestError, WeakRelay,
 };
 pub use shard::Compress;
 pub use stats::{Counts, ShardStats, Stats, Traffic, WorkerStats};

@@ -12,7 +12,7 @@ use std::{
 use napi::{Env, bindgen_prelude::Object};
 use napi_derive::napi;
 use parking_lot::Mutex;
-use wsbroker_core::{CloseCode, ListenError, Listener, Realm, RealmDelivery, RelaySink};
+use wsbroker_core::{CloseCode, ListenError, Listener, Realm, RealmSink};
 
 use crate::{
     api::{
@@ -155,13 +155,6 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeSeat> {
     Ok(NativeSeat { helper: number as u32, server_id: instance.server_id.clone() })
 }
 
-/// Where messages from Redis go for the instance with that id: to its clients, without JavaScript.
-pub(crate) fn delivery_of(server_id: &str) -> Option<Arc<dyn RelaySink>> {
-    let instances = INSTANCES.lock();
-    let instance = instances.iter().find(|instance| instance.server_id == server_id)?;
-    Some(Arc::new(RealmDelivery::new(&instance.base.broker, Arc::clone(&instance.realm))))
-}
-
 /// Makes this thread a worker of that helper's realm. Returns the control block.
 pub(crate) fn attach<'s>(
     env: RawEnv<'s>,
@@ -215,6 +208,13 @@ async fn listen(instance: &Instance, options: NativeListenOptions) -> std::resul
     listener.serve();
     *instance.listener.lock() = Some(Arc::new(listener));
     Ok(())
+}
+
+/// The way from Redis to the clients of the instance with that server id.
+pub(crate) fn sink(server_id: &str) -> Option<RealmSink> {
+    let instances = INSTANCES.lock();
+    let instance = instances.iter().find(|instance| instance.server_id == server_id)?;
+    Some(instance.base.broker.realm_sink(&instance.realm))
 }
 
 /// Where the instance listens; nothing before it does.

@@ -30,7 +30,7 @@ use crate::{
     api::{deferred, internal, promise_in, settled},
     bus::{NativeRedis, redis_config},
     error::Failure,
-    instance::delivery_of,
+    instance,
 };
 
 type Result<T> = std::result::Result<T, napi::Error<&'static str>>;
@@ -300,6 +300,11 @@ static SHARED: LazyLock<Mutex<HashMap<String, Shared>>> = LazyLock::new(Mutex::d
 
 type Shared = (WeakRelay, Arc<Hub>);
 
+/// Where messages from Redis go for the instance with that server id, if it can take them without JavaScript.
+fn realm_of(server_id: &str) -> Option<Arc<dyn RelaySink>> {
+    instance::sink(server_id).map(|sink| Arc::new(sink) as _)
+}
+
 /// A helper's or an emitter's connections to Redis.
 #[napi]
 pub struct NativeRelay {
@@ -331,7 +336,7 @@ impl NativeRelay {
                         (relay, hub)
                     }
                     None => {
-                        let (relay, hub) = begin(config, delivery_of(key), &port)?;
+                        let (relay, hub) = begin(config, realm_of(key), &port)?;
                         shared.insert(key.clone(), (relay.downgrade(), Arc::clone(&hub)));
                         (relay, hub)
                     }

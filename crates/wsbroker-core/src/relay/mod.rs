@@ -21,7 +21,6 @@ use tokio::{
 };
 
 mod connect;
-mod delivery;
 mod envelope;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzzing;
@@ -31,7 +30,6 @@ mod session;
 
 use self::{connect::Servers, queue::Queue};
 pub use self::{
-    delivery::RealmDelivery,
     envelope::{Envelope, Incoming, MessageType, Outgoing},
     queue::{Answer, NotTaken, PublishError},
 };

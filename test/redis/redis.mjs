@@ -25,7 +25,7 @@ function listens(port) {
   });
 }
 
-/** Ends with the test `t`. `url`, `kill()`, `run()`. */
+/** Ends with the test `t`. `url`, `kill()`, `run()`; `count(field)`: a number of its `INFO stats`. */
 export async function startRedis(t) {
   const port = await freePort();
   const folder = mkdtempSync(path.join(tmpdir(), 'wsbroker-redis-'));
@@ -45,5 +45,19 @@ export async function startRedis(t) {
     rmSync(folder, { recursive: true, force: true });
   });
   await run();
-  return { port, url: `redis://127.0.0.1:${port}`, run, kill };
+  const count = (field) => new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write('INFO stats\r\n'));
+    let answer = '';
+    socket.setEncoding('utf8').on('data', (text) => {
+      answer += text;
+      const found = new RegExp(`^${field}:(\\d+)\r\n`, 'mu').exec(answer);
+      if (found) {
+        resolve(Number(found[1]));
+        socket.destroy();
+      }
+    });
+    socket.on('error', reject);
+    socket.on('close', () => reject(new Error(`INFO stats has no ${field}`)));
+  });
+  return { port, url: `redis://127.0.0.1:${port}`, run, kill, count };
 }

@@ -41,7 +41,7 @@ async function alone(port) {
 }
 
 /**
- * Ends with the test `t`. `url`, `kill()`, `run()`, `signal(name)`. With `cluster` it is the one node of a Cluster; with `tls`, a certificate and its key, there is also
+ * Ends with the test `t`. `url`, `kill()`, `run()`, `signal(name)`; `count(field)`: a number of its `INFO stats`. With `cluster` it is the one node of a Cluster; with `tls`, a certificate and its key, there is also
  * `tlsPort`; `args` are more arguments of its own.
  */
 export async function startRedis(t, { cluster = false, tls, args = [] } = {}) {
@@ -70,5 +70,19 @@ export async function startRedis(t, { cluster = false, tls, args = [] } = {}) {
     rmSync(folder, { recursive: true, force: true });
   });
   await run();
-  return { port, tlsPort, url: `redis://127.0.0.1:${port}`, run, kill, signal: (name) => child.kill(name) };
+  const count = (field) => new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write('INFO stats\r\n'));
+    let answer = '';
+    socket.setEncoding('utf8').on('data', (text) => {
+      answer += text;
+      const found = new RegExp(`^${field}:(\\d+)\r\n`, 'mu').exec(answer);
+      if (found) {
+        resolve(Number(found[1]));
+        socket.destroy();
+      }
+    });
+    socket.on('error', reject);
+    socket.on('close', () => reject(new Error(`INFO stats has no ${field}`)));
+  });
+  return { port, tlsPort, url: `redis://127.0.0.1:${port}`, run, kill, count, signal: (name) => child.kill(name) };
 }

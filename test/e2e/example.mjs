@@ -28,7 +28,7 @@ export async function startExample(script, env = {}) {
     }, DEADLINE);
     const look = (chunk) => {
       said += chunk;
-      const match = /http:\/\/127\.0\.0\.1:(\d+) \(WebSockets on port (\d+)\)/u.exec(said);
+      const match = /http:\/\/127\.0\.0\.1:(\d+) \(WebSockets on ports? (\d+)/u.exec(said);
       if (!match) return;
       clearTimeout(late);
       resolve({ PORT: match[1], WS_PORT: match[2] });

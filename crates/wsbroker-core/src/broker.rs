@@ -26,7 +26,7 @@ use crate::{
     ids::{SocketId, WorkerId},
     memory::Memory,
     metrics::{CloseCause, Metrics},
-    realm::{Helper, Realm, RealmId},
+    realm::{Helper, Realm, RealmId, RealmSink},
     registry::{Channel, ChannelId, Channels, Membership, Socket, Sockets, Token},
     shard::{self, Command, Place, ShardHandle},
     stats::Stats,
@@ -363,6 +363,12 @@ impl Broker {
         let inner = self.inner();
         let number = inner.realms.fetch_add(1, Ordering::Relaxed) + 1;
         Arc::new(Realm::new(RealmId::new(number), &inner.channels))
+    }
+
+    /// A realm as a [`Relay`](crate::Relay) serves it: messages of other instances go to its clients without any worker, but to those that are held.
+    #[must_use]
+    pub fn realm_sink(&self, realm: &Arc<Realm>) -> RealmSink {
+        RealmSink::new(Arc::clone(realm), self.cork())
     }
 
     /// Adds a worker to a realm. It gets no connections before [`Helper::accept`]. When it is [removed](WorkerHandle::remove) its connections are closed (1012), and

@@ -12,7 +12,7 @@ use std::{
 use napi::{Env, bindgen_prelude::Object};
 use napi_derive::napi;
 use parking_lot::Mutex;
-use wsbroker_core::{CloseCode, ListenError, Listener, Realm};
+use wsbroker_core::{CloseCode, ListenError, Listener, Realm, RealmSink};
 
 use crate::{
     api::{
@@ -208,6 +208,13 @@ async fn listen(instance: &Instance, options: NativeListenOptions) -> std::resul
     listener.serve();
     *instance.listener.lock() = Some(Arc::new(listener));
     Ok(())
+}
+
+/// The way from Redis to the clients of the instance with that server id.
+pub(crate) fn sink(server_id: &str) -> Option<RealmSink> {
+    let instances = INSTANCES.lock();
+    let instance = instances.iter().find(|instance| instance.server_id == server_id)?;
+    Some(instance.base.broker.realm_sink(&instance.realm))
 }
 
 /// Where the instance listens; nothing before it does.

@@ -30,6 +30,7 @@ use crate::{
     api::{deferred, internal, promise_in, settled},
     bus::{NativeRedis, redis_config},
     error::Failure,
+    instance,
 };
 
 type Result<T> = std::result::Result<T, napi::Error<&'static str>>;
@@ -311,8 +312,8 @@ static SHARED: LazyLock<Mutex<HashMap<String, Shared>>> = LazyLock::new(Mutex::d
 type Shared = (WeakRelay, Arc<Hub>);
 
 /// Where messages from Redis go for the instance with that server id, if it can take them without JavaScript.
-fn realm_of(_server_id: &str) -> Option<Arc<dyn RelaySink>> {
-    None
+fn realm_of(server_id: &str) -> Option<Arc<dyn RelaySink>> {
+    instance::sink(server_id).map(|sink| Arc::new(sink) as _)
 }
 
 /// A helper's or an emitter's connections to Redis.

@@ -9,11 +9,13 @@
 //! * A *directory* says who has which client, and how many members a room has. Members that are *held* are in no channel: their frames are made for each of them
 //!   by their owner. A publish tells it to the owners, as a [`Post`].
 //!
-//! [`Helper`] is a worker's side of this; [`Realm`] has what somebody without a worker can do, a bus for example.
+//! [`Helper`] is a worker's side of this; [`Realm`] has what somebody without a worker can do; [`RealmSink`] is that for a
+//! [`Relay`](crate::Relay).
 
 mod directory;
 mod helper;
 mod post;
+mod sink;
 
 use std::{
     fmt,
@@ -31,6 +33,7 @@ pub use self::{
     directory::{Audience, Group},
     helper::Helper,
     post::{Operation, Post},
+    sink::RealmSink,
 };
 use crate::{
     cork::{Cork, SendOutcome, Staged},

@@ -1,0 +1,62 @@
+//! What comes from other instances goes straight to a realm: no helper is asked, and none is woken that holds nobody concerned.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use wsbroker_proto::MessageKind;
+
+use super::{Audience, Realm};
+use crate::{
+    cork::{Cork, SendOutcome},
+    relay::{Incoming, MessageType, RelayEvent, RelaySink},
+};
+
+/// A realm as a [`Relay`](crate::Relay) serves it. What happens to the relay itself is not its business: a helper says what that means, with
+/// [`Helper::set_input`](super::Helper::set_input).
+#[derive(Debug)]
+pub struct RealmSink {
+    realm: Arc<Realm>,
+    /// Of the relay's thread.
+    cork: Mutex<Cork>,
+}
+
+impl RealmSink {
+    pub(crate) fn new(realm: Arc<Realm>, cork: Cork) -> Self {
+        Self { realm, cork: Mutex::new(cork) }
+    }
+}
+
+impl RelaySink for RealmSink {
+    fn deliver(&self, message: Incoming<'_>) {
+        let mut cork = self.cork.lock();
+        let frame = message.frame();
+        let staged = cork.stage_slice(MessageKind::Text, frame.as_bytes());
+        let target = message.target.as_bytes();
+        let audience = match message.kind {
+            MessageType::Client => {
+                // Of a client that nobody has, nothing is said either.
+                if self.realm.send(&mut cork, target, staged) == SendOutcome::Dropped && self.realm.has_client(target) {
+                    tracing::warn!("a message of another instance to a client was dropped");
+                }
+                return;
+            }
+            MessageType::User => Audience::User(target),
+            MessageType::Room => Audience::Room(target),
+            MessageType::Broadcast => Audience::Everybody,
+        };
+        let exclude: Vec<&[u8]> = message.exclude.iter().map(|id| id.as_bytes()).collect();
+        let refused = self.realm.publish(&mut cork, audience, staged, &exclude);
+        if refused > 0 {
+            tracing::warn!(
+                helpers = refused,
+                "a message of another instance was not posted: too much is waiting there"
+            );
+        }
+    }
+
+    fn flush(&self) {
+        self.cork.lock().flush();
+    }
+
+    fn happened(&self, _event: RelayEvent) {}
+}

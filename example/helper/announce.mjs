@@ -3,7 +3,6 @@
 //   REDIS_URL=redis://127.0.0.1:6379 node example/helper/announce.mjs 'Lunch is ready' [who says it]
 
 import { WebSocketEmitter } from 'wsbroker/server-helper';
-import { redisConnection } from './connection.mjs';
 
 const [text, from = 'the house'] = process.argv.slice(2);
 if (!process.env.REDIS_URL || !text) {
@@ -11,7 +10,7 @@ if (!process.env.REDIS_URL || !text) {
   process.exit(2);
 }
 
-const emitter = new WebSocketEmitter({ redisConnection: redisConnection(process.env.REDIS_URL) });
+const emitter = new WebSocketEmitter({ redisConnection: process.env.REDIS_URL });
 try {
   await emitter.configure();
   // It goes through Redis as it is; each instance encrypts it for each of its clients.

@@ -13,7 +13,7 @@ const REFUSED = [4010, 'Message refused'];
 /**
  * Starts it.
  *
- * @param {{ transport: 'native' | 'bun', host: string, port: number, redisConnection: unknown, heartbeat: number, announce: Function }} options `heartbeat`:
+ * @param {{ transport: 'native' | 'bun', host: string, port: number, redisConnection: string, heartbeat: number, announce: Function }} options `heartbeat`:
  * how often pages send one, in ms
  * @returns {Promise<{ helper: WebSocketServerHelper, port: number, stop: () => Promise<void> }>}
  */

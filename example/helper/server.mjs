@@ -15,7 +15,6 @@ import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { findRedis } from '../cluster/redis.mjs';
-import { redisConnection } from './connection.mjs';
 import { startHelper } from './helper.mjs';
 import { rooms } from './rooms.mjs';
 import { issue, nameOf } from './tickets.mjs';
@@ -32,7 +31,7 @@ const redis = await findRedis().catch((error) => fail(error.message.replaceAll('
 
 // ---- WebSockets
 
-const sockets = await startHelper({ transport, host, port: webSocketPort, redisConnection: redisConnection(redis.url), heartbeat, announce }).catch(async (error) => {
+const sockets = await startHelper({ transport, host, port: webSocketPort, redisConnection: redis.url, heartbeat, announce }).catch(async (error) => {
   await redis.close();
   fail(isInUse(error) ? inUse('WS_PORT', webSocketPort) : `Cannot start: ${error.message}`);
 });

@@ -162,6 +162,7 @@ onFakes('after shutdown a socket that comes is closed, and nothing is sent to Re
   w.helper.send({ payload: { topic: 'x', data: 1 }, cb: called.resolve });
   await called.promise;
   assert.deepEqual(w.redis.published, []);
+  assert.deepEqual([w.helper.getStats().busFailed, w.helper.getStats().busRefused], [0, 0]);
   w.remote({ serverId: 'emitter', type: 'broadcast', event: 'x', data: 1 });
 });
 

@@ -41,7 +41,7 @@ Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: functio
  * @throws {WSBrokerError} ERR_WSBROKER_NO_WORKER: without `workerPath`, and no worker is registered
  * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: with `workerPath`, from inside a worker of the pool
  * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: a Unix socket or `reusePort` where the system has none
- * @throws {WSBrokerError} ERR_WSBROKER_SHUTDOWN: {@link shutdown} was called meanwhile
+ * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called meanwhile
  *
  * @example
  * ```js

@@ -213,7 +213,7 @@ async function readyWorkers(file, threads, signal, undo) {
         undo.push(() => (workers = undefined));
     }
     catch (error) {
-        if (error instanceof errors_cjs_1.WSBrokerError && ['ERR_WSBROKER_WORKER_FAILED', 'ERR_WSBROKER_SHUTDOWN'].includes(error.code))
+        if (error instanceof errors_cjs_1.WSBrokerError && ['ERR_WSBROKER_WORKER_FAILED', 'ERR_WSBROKER_SHUT_DOWN'].includes(error.code))
             throw error;
         const message = error?.message;
         const what = `start: worker ${file ?? 'of this thread'} failed to load: ${typeof message === 'string' ? message : (0, report_cjs_1.errorText)(error)}`;
@@ -251,7 +251,7 @@ async function holding(task) {
 }
 function checkShutdown(signal) {
     if (signal.aborted)
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_SHUTDOWN', 'start: shutdown was called before it was done');
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'start: shutdown was called before it was done');
 }
 async function unlessShutdown(signal, promise) {
     checkShutdown(signal);

@@ -32,8 +32,6 @@ export type WSBrokerErrorCode =
   | 'ERR_WSBROKER_WORKER_FAILED'
   /** A worker ended though nobody asked it to. */
   | 'ERR_WSBROKER_WORKER_DIED'
-  /** `shutdown` was called before `start` was done. */
-  | 'ERR_WSBROKER_SHUTDOWN'
   /** An async handler did not settle within `handlerTimeout`. */
   | 'ERR_WSBROKER_HANDLER_TIMEOUT'
   /** An argument or option of the server helper that cannot be. */
@@ -44,7 +42,7 @@ export type WSBrokerErrorCode =
   | 'ERR_WSBROKER_BUS_LOST'
   /** Redis refused it, or was lost before it answered; the message says which. */
   | 'ERR_WSBROKER_REDIS'
-  /** What was called has been closed. */
+  /** What was called has been closed, or was closed before it was done, as by `shutdown` during `start`. */
   | 'ERR_WSBROKER_SHUT_DOWN'
   /** The system refuses the threads that a broker needs. */
   | 'ERR_WSBROKER_START'

@@ -213,7 +213,7 @@ async function readyWorkers(file: string | undefined, threads: number | undefine
     }
     undo.push(() => (workers = undefined));
   } catch (error) {
-    if (error instanceof WSBrokerError && ['ERR_WSBROKER_WORKER_FAILED', 'ERR_WSBROKER_SHUTDOWN'].includes(error.code)) throw error;
+    if (error instanceof WSBrokerError && ['ERR_WSBROKER_WORKER_FAILED', 'ERR_WSBROKER_SHUT_DOWN'].includes(error.code)) throw error;
     const message: unknown = (error as { message?: unknown } | null | undefined)?.message;
     const what = `start: worker ${file ?? 'of this thread'} failed to load: ${typeof message === 'string' ? message : errorText(error)}`;
     throw new WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what, { cause: error });
@@ -253,7 +253,7 @@ async function holding<T>(task: () => Promise<T>): Promise<T> {
 }
 
 function checkShutdown(signal: AbortSignal): void {
-  if (signal.aborted) throw new WSBrokerError('ERR_WSBROKER_SHUTDOWN', 'start: shutdown was called before it was done');
+  if (signal.aborted) throw new WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'start: shutdown was called before it was done');
 }
 
 async function unlessShutdown<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {

@@ -239,6 +239,6 @@ test('whatever a shutdown finds under way settles', async () => {
     const outcomes = await Promise.race([ends, late]);
     clearTimeout(timer);
     assert.ok(outcomes, 'all settle');
-    for (const outcome of outcomes.slice(0, 5)) assert.ok(['closed', 'ERR_WSBROKER_SHUTDOWN'].includes(outcome), String(outcome));
+    for (const outcome of outcomes.slice(0, 5)) assert.ok(['closed', 'ERR_WSBROKER_SHUT_DOWN'].includes(outcome), String(outcome));
   }
 });

@@ -234,8 +234,8 @@ describe('the order of a start', () => {
     await until(() => fake.callsOf('listen').length === 1);
     const queued = failure(start({ bind, workerPath: worker('good.cjs'), threads: 2 }));
     await shutdown();
-    assert.equal((await starting).code, 'ERR_WSBROKER_SHUTDOWN');
-    assert.equal((await queued).code, 'ERR_WSBROKER_SHUTDOWN');
+    assert.equal((await starting).code, 'ERR_WSBROKER_SHUT_DOWN');
+    assert.equal((await queued).code, 'ERR_WSBROKER_SHUT_DOWN');
     assert.deepEqual(fake.callsOf('closeListener'), [[fake.callsOf('listenerAddress')[0]?.[0] ?? fake.callsOf('closeListener')[0][0]]]);
   });
 

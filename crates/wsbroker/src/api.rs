@@ -401,7 +401,7 @@ pub(crate) fn internal(error: napi::Error) -> napi::Error<&'static str> {
 /// Binds an address and reserves its paths, without accepting. The first call makes the broker.
 ///
 /// Rejects with ERR_WSBROKER_INVALID_BIND, ERR_WSBROKER_BIND (`syscallCode` says why), ERR_WSBROKER_CONFLICT, ERR_WSBROKER_UNSUPPORTED or
-/// ERR_WSBROKER_SHUTDOWN.
+/// ERR_WSBROKER_SHUT_DOWN.
 #[napi(ts_return_type = "Promise<number>")]
 pub fn listen(env: &Env, options: NativeListenOptions) -> Result<Object<'_>> {
     let process = process_options(&options.process);

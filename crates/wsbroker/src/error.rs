@@ -220,7 +220,7 @@ impl From<ListenError> for Failure {
             ListenError::PathTaken { .. } | ListenError::Conflict { .. } => "ERR_WSBROKER_CONFLICT",
             ListenError::Origin { .. } => "ERR_WSBROKER_INVALID_ARG_VALUE",
             ListenError::Unsupported { .. } => "ERR_WSBROKER_UNSUPPORTED",
-            ListenError::ShuttingDown => "ERR_WSBROKER_SHUTDOWN",
+            ListenError::ShuttingDown => "ERR_WSBROKER_SHUT_DOWN",
             _ => "ERR_WSBROKER_BIND",
         };
         Self::new(Kind::Plain, code, message)

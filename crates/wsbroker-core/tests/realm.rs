@@ -694,7 +694,9 @@ fn a_client_that_becomes_held_gets_each_publish_of_another_thread_once() {
     let realm = broker.realm();
     let mut owner = Desk::new(&broker, &realm);
     let (_listener, port) = listen(&broker, &realm, SocketLimits::default());
-    owner.helper.accept(true);
+    // The channel lives on, and it has a subscriber in that shard.
+    let (_neighbour, neighbour) = owner.client(port, "neighbour");
+    owner.helper.subscribe(&mut owner.cork, neighbour, b"r");
     for round in 0..20 {
         let name = format!("client {round}");
         let (mut client, id) = owner.client(port, &name);

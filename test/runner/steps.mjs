@@ -188,6 +188,10 @@ const helper = (() => {
   });
   return [
     nodeTest('helper', 'the helper on stand-ins', all.filter((name) => !real.includes(name) && !native.includes(name)), { after: ['TypeScript'] }),
+    nodeTest('helper', 'the rules where answers come late', all.filter((name) => /[\\/](messages|auth|encryption|rooms|life|sending|redis)\./.test(name)), {
+      after: ['TypeScript'],
+      env: { WSB_WORLD: 'test/helper/late-world.mjs' },
+    }),
     nodeTest('helper', 'the helper on Redis and Bun', real, {
       after: ['TypeScript'],
       flags: twoAtATime,

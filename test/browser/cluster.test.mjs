@@ -53,8 +53,9 @@ describe('example/cluster in a browser', { skip: noBrowser || noRedis, timeout: 
   /** Just after a subscription, or when the bus is ready again, a message may not cross yet. */
   const crosses = async (page, from, to) => {
     for (let attempt = 0; ; attempt += 1) {
-      await say(page, from, `probe ${attempt}`);
-      const arrived = await log(page, to).getByText(`probe ${attempt}`).waitFor({ timeout: 1_000 }).then(() => true, () => false);
+      const probe = `Do you hear ${from}, ${to}? (${attempt})`;
+      await say(page, from, probe);
+      const arrived = await log(page, to).getByText(probe).waitFor({ timeout: 1_000 }).then(() => true, () => false);
       if (arrived) return;
     }
   };

@@ -145,11 +145,9 @@ export interface NativeRelayOptions {
 }
 
 export interface NativeRelayEvent {
-  kind: 'connected' | 'failed' | 'lost' | 'ready' | 'leads' | 'invalid' | 'dropped' | 'unpublished';
+  kind: 'connected' | 'failed' | 'lost' | 'ready' | 'invalid' | 'dropped' | 'unpublished';
   /** Of `lost` and `ready`: the connection that listens, not the one that publishes. */
   listener: boolean;
-  /** This one is the first of those that share it. */
-  leads: boolean;
   reason?: string | undefined;
   /** Of `unpublished` the number of the message. */
   count: number;

@@ -47,8 +47,6 @@ class ClientBus {
     async connect(host) {
         this.#watch(host);
         const ready = Promise.all(this.#links.map((link) => link.ready(protocol_cjs_1.LIMITS.redisReady)));
-        // What starts may fail at once.
-        ready.catch(() => undefined);
         for (const link of this.#links)
             link.start();
         try {

@@ -123,8 +123,9 @@ class NativeBus {
             this.#host?.logger.warn('the connections to Redis did not end', error);
         }
     }
+    /** Of an instance the addon itself says how its input is. */
     get #ready() {
-        return this.#up.publisher && (this.#up.subscriber || this.#role === 'emitter');
+        return this.#up.publisher && (this.#role === 'emitter' || (this.#up.subscriber && this.#instance?.inputState !== 'lost'));
     }
     #begin(host, instance) {
         const { native } = require('../load.cjs');
@@ -191,7 +192,7 @@ class NativeBus {
         switch (kind) {
             case 'connected':
                 this.#up = { publisher: true, subscriber: this.#role === 'server' };
-                this.#changed(event);
+                this.#changed();
                 break;
             case 'failed':
                 this.#waiting?.reject(lost(`Redis: ${reason}`));
@@ -201,10 +202,7 @@ class NativeBus {
                 this.#up = { ...this.#up, [event.listener ? 'subscriber' : 'publisher']: kind === 'ready' };
                 if (kind === 'lost')
                     this.#host?.logger.error(`Redis ${event.listener ? 'subscriber' : 'publisher'}: ${reason}`);
-                this.#changed(event);
-                break;
-            case 'leads':
-                this.#tellInstance(event);
+                this.#changed();
                 break;
             case 'invalid':
                 this.#invalid += count;
@@ -225,17 +223,18 @@ class NativeBus {
                 kind;
         }
     }
-    #changed(event) {
-        this.#tellInstance(event);
+    #changed() {
         this.#host?.changed();
-        if (this.#ready)
-            this.#waiting?.resolve();
+        this.#settle();
     }
-    /** One of the helpers that share the connections tells their instance. */
-    #tellInstance({ leads }) {
-        const state = this.#up.subscriber ? 'ready' : 'lost';
-        if (leads && this.#instance !== undefined && this.#instance.inputState !== state)
-            this.#instance.setInputState(state);
+    /** The instance hears of its input in its own way, which may take a turn more. */
+    #settle() {
+        if (this.#waiting === undefined || this.#closed)
+            return;
+        if (this.#ready)
+            this.#waiting.resolve();
+        else if (this.#up.publisher && this.#up.subscriber)
+            setImmediate(() => this.#settle());
     }
     #prune() {
         const settled = this.#relay?.settled() ?? 0;

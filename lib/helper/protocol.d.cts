@@ -8,7 +8,7 @@ export declare class WebSocketEvents {
     static readonly ERROR = "error";
     static readonly HEARTBEAT = "heartbeat";
     static readonly ENCRYPTED = "encrypted";
-    static readonly SCHEME_SET: ReadonlySet<string>;
+    static readonly SCHEME_SET: Set<string>;
     /** Whether it is one of them; case matters. */
     static readonly isValid: (value: string) => value is "authenticate" | "connected" | "disconnect" | "encrypted" | "error" | "heartbeat" | "join" | "leave";
 }
@@ -18,7 +18,7 @@ export declare class WebSocketMessageTypes {
     static readonly USER = "user";
     static readonly ROOM = "room";
     static readonly BROADCAST = "broadcast";
-    static readonly SCHEME_SET: ReadonlySet<string>;
+    static readonly SCHEME_SET: Set<string>;
     /** Whether it is one of them; case matters. */
     static readonly isValid: (value: string) => value is "broadcast" | "client" | "room" | "user";
 }
@@ -28,7 +28,7 @@ export declare class WebSocketClientStates {
     static readonly AUTHENTICATING = "authenticating";
     static readonly AUTHENTICATED = "authenticated";
     static readonly DISCONNECTED = "disconnected";
-    static readonly SCHEME_SET: ReadonlySet<string>;
+    static readonly SCHEME_SET: Set<string>;
     /** Whether it is one of them; case matters. */
     static readonly isValid: (value: string) => value is "authenticated" | "authenticating" | "disconnected" | "unauthorized";
 }

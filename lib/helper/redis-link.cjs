@@ -3,6 +3,7 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.RedisLink = void 0;
 const errors_cjs_1 = require("../errors.cjs");
 const report_cjs_1 = require("../report.cjs");
+const log_cjs_1 = require("./log.cjs");
 /** One client of Redis, and whether it is there. Its handlers can be put on and never be taken off, since a client need not be able to. */
 class RedisLink {
     client;
@@ -71,8 +72,12 @@ class RedisLink {
             return;
         this.#watched = true;
         const { client, name } = this;
+        let last;
+        // A client that connects again and again fails as often.
+        const line = new log_cjs_1.SparseLine((count) => this.#logger?.error(`Redis ${name}: ${count} error(s), the last`, last));
         client.on('error', (error) => {
-            this.#logger?.error(`Redis ${name}`, error);
+            last = error;
+            line.add();
             this.#settle((waiter) => waiter.reject(error));
         });
         client.on('ready', () => {

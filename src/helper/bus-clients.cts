@@ -51,8 +51,6 @@ export class ClientBus implements Bus {
   async connect(host: BusHost): Promise<void> {
     this.#watch(host);
     const ready = Promise.all(this.#links.map((link) => link.ready(LIMITS.redisReady)));
-    // What starts may fail at once.
-    ready.catch(() => undefined);
     for (const link of this.#links) link.start();
     try {
       await ready;

@@ -134,8 +134,9 @@ class NativeBus implements Bus {
     }
   }
 
+  /** Of an instance the addon itself says how its input is. */
   get #ready(): boolean {
-    return this.#up.publisher && (this.#up.subscriber || this.#role === 'emitter');
+    return this.#up.publisher && (this.#role === 'emitter' || (this.#up.subscriber && this.#instance?.inputState !== 'lost'));
   }
 
   #begin(host: BusHost, instance: Instance | undefined): NativeRelay {
@@ -201,7 +202,7 @@ class NativeBus implements Bus {
     switch (kind) {
       case 'connected':
         this.#up = { publisher: true, subscriber: this.#role === 'server' };
-        this.#changed(event);
+        this.#changed();
         break;
       case 'failed':
         this.#waiting?.reject(lost(`Redis: ${reason}`));
@@ -210,10 +211,7 @@ class NativeBus implements Bus {
       case 'ready':
         this.#up = { ...this.#up, [event.listener ? 'subscriber' : 'publisher']: kind === 'ready' };
         if (kind === 'lost') this.#host?.logger.error(`Redis ${event.listener ? 'subscriber' : 'publisher'}: ${reason}`);
-        this.#changed(event);
-        break;
-      case 'leads':
-        this.#tellInstance(event);
+        this.#changed();
         break;
       case 'invalid':
         this.#invalid += count;
@@ -235,16 +233,16 @@ class NativeBus implements Bus {
     }
   }
 
-  #changed(event: NativeRelayEvent): void {
-    this.#tellInstance(event);
+  #changed(): void {
     this.#host?.changed();
-    if (this.#ready) this.#waiting?.resolve();
+    this.#settle();
   }
 
-  /** One of the helpers that share the connections tells their instance. */
-  #tellInstance({ leads }: NativeRelayEvent): void {
-    const state = this.#up.subscriber ? 'ready' : 'lost';
-    if (leads && this.#instance !== undefined && this.#instance.inputState !== state) this.#instance.setInputState(state);
+  /** The instance hears of its input in its own way, which may take a turn more. */
+  #settle(): void {
+    if (this.#waiting === undefined || this.#closed) return;
+    if (this.#ready) this.#waiting.resolve();
+    else if (this.#up.publisher && this.#up.subscriber) setImmediate(() => this.#settle());
   }
 
   #prune(): void {

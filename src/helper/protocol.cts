@@ -16,7 +16,7 @@ export class WebSocketEvents {
   static readonly HEARTBEAT = 'heartbeat';
   static readonly ENCRYPTED = 'encrypted';
 
-  static readonly SCHEME_SET: ReadonlySet<string> = new Set([
+  static readonly SCHEME_SET: Set<string> = new Set([
     this.AUTHENTICATE, this.CONNECTED, this.DISCONNECT, this.JOIN, this.LEAVE, this.ERROR, this.HEARTBEAT, this.ENCRYPTED,
   ]);
 
@@ -31,7 +31,7 @@ export class WebSocketMessageTypes {
   static readonly ROOM = 'room';
   static readonly BROADCAST = 'broadcast';
 
-  static readonly SCHEME_SET: ReadonlySet<string> = new Set([this.CLIENT, this.USER, this.ROOM, this.BROADCAST]);
+  static readonly SCHEME_SET: Set<string> = new Set([this.CLIENT, this.USER, this.ROOM, this.BROADCAST]);
 
   /** Whether it is one of them; case matters. */
   static readonly isValid = guard<'client' | 'user' | 'room' | 'broadcast'>(this.SCHEME_SET);
@@ -44,7 +44,7 @@ export class WebSocketClientStates {
   static readonly AUTHENTICATED = 'authenticated';
   static readonly DISCONNECTED = 'disconnected';
 
-  static readonly SCHEME_SET: ReadonlySet<string> = new Set([this.UNAUTHORIZED, this.AUTHENTICATING, this.AUTHENTICATED, this.DISCONNECTED]);
+  static readonly SCHEME_SET: Set<string> = new Set([this.UNAUTHORIZED, this.AUTHENTICATING, this.AUTHENTICATED, this.DISCONNECTED]);
 
   /** Whether it is one of them; case matters. */
   static readonly isValid = guard<'unauthorized' | 'authenticating' | 'authenticated' | 'disconnected'>(this.SCHEME_SET);

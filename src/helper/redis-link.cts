@@ -1,5 +1,6 @@
 import { WSBrokerError } from '../errors.cjs';
 import { isThenable } from '../report.cjs';
+import { SparseLine } from './log.cjs';
 import type { IRedisClientLike, IWebSocketLogger } from './types.cjs';
 
 interface Waiter {
@@ -78,8 +79,12 @@ export class RedisLink {
     if (this.#watched) return;
     this.#watched = true;
     const { client, name } = this;
+    let last: unknown;
+    // A client that connects again and again fails as often.
+    const line = new SparseLine((count) => this.#logger?.error(`Redis ${name}: ${count} error(s), the last`, last));
     client.on('error', (error) => {
-      this.#logger?.error(`Redis ${name}`, error);
+      last = error;
+      line.add();
       this.#settle((waiter) => waiter.reject(error));
     });
     client.on('ready', () => {

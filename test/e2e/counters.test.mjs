@@ -1,11 +1,13 @@
 // Every way to be turned away, closed or dropped has a counter in `stats()` that counts it, and no other counts it too.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 
 import { authority } from './certificates.mjs';
 import { launch, until } from './harness.mjs';
 import { frame, open, request, tcp, TEXT } from './raw.mjs';
 
+const HELPER = fileURLToPath(new URL('../helper/fixtures/native.cjs', import.meta.url));
 const stats = (server) => server.main((wsb) => wsb.stats());
 const nonzero = (counts) => Object.fromEntries(Object.entries(counts).filter(([, count]) => count !== 0));
 const ca = authority();
@@ -106,6 +108,19 @@ const CASES = [
     await client.end();
   }],
   ['closes', 'maxLifetime', { maxLifetime: 200 }, async (server) => (await server.connect()).end()],
+  ['closes', 'workerEnded', {}, async (server) => {
+    const at = await server.main((wsb, kit, file) => new Promise((resolve) => {
+      const { Worker } = require('node:worker_threads');
+      const source = `
+        const { parentPort, workerData } = require('node:worker_threads');
+        const { helper } = require(workerData).make();
+        helper.configure().then(() => parentPort.postMessage(helper.getAddress()));`;
+      kit.state.worker = new Worker(source, { eval: true, workerData: file }).on('message', resolve);
+    }), HELPER);
+    const client = await server.connect('/ws', { at, id: false });
+    await server.main((wsb, kit) => kit.state.worker.terminate().then(() => undefined));
+    await client.end();
+  }],
   ['closes', 'beforeOpen', {}, async (server) => {
     const raw = await tcp(server);
     raw.write(request());

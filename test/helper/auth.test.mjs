@@ -1,12 +1,11 @@
 // Section 6: from `authenticate` to `connected`.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 
-import { deferred, spy, turns, world } from './world.mjs';
+import { deferred, onFakes, rule, spy, turns, world } from './world.mjs';
 
 const error = (message) => ({ event: 'error', data: { message } });
 
-test('authenticate twice is answered and changes nothing', async (t) => {
+rule('authenticate twice is answered and changes nothing', async (t) => {
   const verdict = deferred();
   const asked = spy(() => verdict.promise);
   const w = await world(t, { authenticateFn: asked });
@@ -25,7 +24,7 @@ test('authenticate twice is answered and changes nothing', async (t) => {
   assert.equal(client.entry.state, 'authenticated');
 });
 
-test('authenticateFn is called a microtask later, in state authenticating', async (t) => {
+onFakes('authenticateFn is called a microtask later, in state authenticating', async (t) => {
   const asked = spy(() => null);
   const w = await world(t, { authenticateFn: asked });
   const client = await w.connect();
@@ -38,7 +37,7 @@ test('authenticateFn is called a microtask later, in state authenticating', asyn
   assert.deepEqual(asked.calls, [[{ a: 1 }]]);
 });
 
-test('authenticateFn gets the data as it came, {} where there is none', async (t) => {
+rule('authenticateFn gets the data as it came, {} where there is none', async (t) => {
   const asked = spy(() => ({}));
   const w = await world(t, { authenticateFn: asked });
   for (const [data, given] of [[undefined, {}], [null, {}], [0, 0], ['', ''], [false, false], ['text', 'text'], [[1], [1]], [{ a: 1 }, { a: 1 }]]) {
@@ -49,7 +48,7 @@ test('authenticateFn gets the data as it came, {} where there is none', async (t
   }
 });
 
-test('a falsy result fails, and the state waits for the close event', async (t) => {
+onFakes('a falsy result fails, and the state waits for the close event', async (t) => {
   for (const result of [null, false, undefined, 0, '']) {
     const w = await world(t, { authenticateFn: async () => result });
     const client = await w.connect();
@@ -67,7 +66,7 @@ test('a falsy result fails, and the state waits for the close event', async (t) 
   }
 });
 
-test('a rejection fails, and so do a throw and a missing function', async (t) => {
+onFakes('a rejection fails, and so do a throw and a missing function', async (t) => {
   for (const authenticateFn of [async () => { throw new Error('no'); }, () => { throw new Error('no'); }, undefined, 'nothing', () => Object.defineProperty({}, 'userId', { get: () => { throw new Error('no'); } })]) {
     const w = await world(t, { authenticateFn });
     const client = await w.connect();
@@ -81,7 +80,7 @@ test('a rejection fails, and so do a throw and a missing function', async (t) =>
   }
 });
 
-test('anything truthy is a success', async (t) => {
+rule('anything truthy is a success', async (t) => {
   for (const result of [true, {}, 'text', 1, []]) {
     const w = await world(t, { authenticateFn: () => result });
     const client = await w.connect();
@@ -94,7 +93,7 @@ test('anything truthy is a success', async (t) => {
   }
 });
 
-test('an answer for an entry that has gone is nobody\'s, also where the id has come again', async (t) => {
+onFakes('an answer for an entry that has gone is nobody\'s, also where the id has come again', async (t) => {
   for (const settle of [({ resolve }) => resolve({ userId: 'u' }), ({ resolve }) => resolve(null), ({ reject }) => reject(new Error('late'))]) {
     const verdict = deferred();
     const connected = spy();
@@ -115,7 +114,7 @@ test('an answer for an entry that has gone is nobody\'s, also where the id has c
   }
 });
 
-test('a success takes its steps in order', async (t) => {
+onFakes('a success takes its steps in order', async (t) => {
   const steps = [];
   const note = (step) => steps.push(step);
   let w;
@@ -149,7 +148,7 @@ test('a success takes its steps in order', async (t) => {
   ], 'encrypted: nothing is subscribed');
 });
 
-test('in clear: broadcast, the own id again, the default rooms, then connected, then clientConnectedFn', async (t) => {
+onFakes('in clear: broadcast, the own id again, the default rooms, then connected, then clientConnectedFn', async (t) => {
   let calls;
   const w = await world(t, { clientConnectedFn: ({ clientId }) => (calls = [...w.helper.getClients({ id: clientId }).socket.calls]) });
   const client = await w.member({ user: 'u' }, { id: 'one' });
@@ -158,7 +157,7 @@ test('in clear: broadcast, the own id again, the default rooms, then connected, 
   assert.deepEqual([...client.entry.rooms], ['one', 'ws-default', 'ws-notification']);
 });
 
-test('connected is exact', async (t) => {
+onFakes('connected is exact', async (t) => {
   const w = await world(t);
   for (const [data, pattern] of [
     [{ user: 'u', metadata: { secret: 1 } }, /^\{"event":"connected","data":\{"id":"a","userId":"u","time":"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"\}\}$/],
@@ -174,7 +173,7 @@ test('connected is exact', async (t) => {
   }
 });
 
-test('a user id is indexed as text, if it is truthy', async (t) => {
+rule('a user id is indexed as text, if it is truthy', async (t) => {
   const w = await world(t);
   const client = await w.member({ user: 7 });
   assert.equal(client.entry.userId, 7, 'the entry has it as it came');
@@ -184,7 +183,7 @@ test('a user id is indexed as text, if it is truthy', async (t) => {
   assert.deepEqual([w.helper.getClientsByUser({ userId: '0' }), w.helper.getClientsByUser({ userId: '' })], [[], []]);
 });
 
-test('a failing clientConnectedFn is logged only', async (t) => {
+rule('a failing clientConnectedFn is logged only', async (t) => {
   for (const clientConnectedFn of [() => { throw new Error('no'); }, async () => { throw new Error('no'); }]) {
     const w = await world(t, { clientConnectedFn });
     const client = await w.member();
@@ -195,7 +194,7 @@ test('a failing clientConnectedFn is logged only', async (t) => {
   }
 });
 
-test('a client that goes while connected is sent has no clientConnectedFn behind its clientDisconnectedFn', async (t) => {
+onFakes('a client that goes while connected is sent has no clientConnectedFn behind its clientDisconnectedFn', async (t) => {
   const told = [];
   const w = await world(t, { clientConnectedFn: () => told.push('connected'), clientDisconnectedFn: () => told.push('disconnected') });
   const client = await w.connect();
@@ -205,7 +204,7 @@ test('a client that goes while connected is sent has no clientConnectedFn behind
   assert.deepEqual(told, ['disconnected']);
 });
 
-test('a user id that cannot be sent does not end the process', async (t) => {
+rule('a user id that cannot be sent does not end the process', async (t) => {
   const w = await world(t, { authenticateFn: () => ({ userId: 7n }) });
   const client = await w.connect();
   client.send({ event: 'authenticate' });
@@ -214,7 +213,7 @@ test('a user id that cannot be sent does not end the process', async (t) => {
   assert.equal(w.log.matching(/connected to client .* cannot be sent/).length, 1);
 });
 
-test('who does not authenticate in time is closed without an error event, and stays until the close event', async (t) => {
+onFakes('who does not authenticate in time is closed without an error event, and stays until the close event', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] });
   for (const [options, ms] of [[{}, 5000], [{ authTimeout: 70 }, 70]]) {
     const w = await world(t, options);
@@ -232,7 +231,7 @@ test('who does not authenticate in time is closed without an error event, and st
   }
 });
 
-test('an authentication may take three times as long', async (t) => {
+onFakes('an authentication may take three times as long', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] });
   const w = await world(t, { authTimeout: 100, authenticateFn: () => new Promise(() => {}) });
   const client = await w.connect();
@@ -245,7 +244,7 @@ test('an authentication may take three times as long', async (t) => {
   assert.deepEqual(client.take(), []);
 });
 
-test('neither timer touches who is finished, or who has gone', async (t) => {
+onFakes('neither timer touches who is finished, or who has gone', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] });
   const w = await world(t, { authTimeout: 100, heartbeatInterval: 1e9 });
   const client = await w.connect({ id: 'one' });
@@ -260,11 +259,32 @@ test('neither timer touches who is finished, or who has gone', async (t) => {
   assert.deepEqual([client.ended, again.ended], [undefined, undefined]);
 });
 
-test('an authTimeout longer than a timer can be is no short one', async (t) => {
+onFakes('an authTimeout longer than a timer can be is no short one', async (t) => {
   const delays = [];
   const real = setTimeout;
   t.mock.method(globalThis, 'setTimeout', (fn, ms, ...more) => (delays.push(ms), real(fn, ms, ...more)));
   const w = await world(t, { authTimeout: Infinity });
   await w.connect();
   assert.ok(delays.every((ms) => ms <= 2 ** 31 - 1));
+});
+
+rule('keys of a client that is not encrypted are not told', async (t) => {
+  let w;
+  w = await world(t, { clientConnectedFn: () => undefined, authenticateFn: () => {
+    for (const entry of w.helper.getClients().values()) Object.assign(entry, { serverPublicKey: 'k', salt: 's' });
+    return {};
+  } });
+  const client = await w.connect();
+  client.send({ event: 'authenticate' });
+  await w.idle();
+  assert.deepEqual(Object.keys(client.take()[0].data), ['id', 'time']);
+});
+
+onFakes('the first timer is for those that are unauthorized', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] });
+  const w = await world(t, { authTimeout: 100, heartbeatInterval: 1e9 });
+  const client = await w.connect();
+  client.entry.state = 'authenticating';
+  t.mock.timers.tick(100);
+  assert.equal(client.ended, undefined);
 });

@@ -107,6 +107,7 @@ test('what cannot be a Redis is refused, and nothing is left', () => {
       assert.ok('messageCode' in error && error.messageCode === undefined);
     }
   }
+  assert.equal(caught(() => make({ redisConnection: { getClient: () => { throw new RangeError('why'); } } })).cause.message, 'why');
   assert.deepEqual(duplicated.calls, [['disconnect']], 'the first of two duplicates is let go');
 });
 

@@ -1,8 +1,7 @@
 // Section 7 and the window of 10: what is encrypted, and in which order it arrives.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 
-import { deferred, spy, turns, world } from './world.mjs';
+import { deferred, onFakes, rule, spy, turns, world } from './world.mjs';
 
 const error = (message) => ({ event: 'error', data: { message } });
 const keys = { serverPublicKey: 'key', salt: 'salt' };
@@ -17,7 +16,7 @@ async function secret(w, data, where) {
   return client;
 }
 
-test('only with requireEncryption is there a handshake', async (t) => {
+rule('only with requireEncryption is there a handshake', async (t) => {
   const shaken = spy(() => keys);
   const w = await world(t, { handshakeFn: shaken });
   const client = await w.member();
@@ -25,7 +24,7 @@ test('only with requireEncryption is there a handshake', async (t) => {
   assert.equal(client.entry.encrypted, false);
 });
 
-test('a handshake encrypts, stores the keys, and tells them in connected', async (t) => {
+rule('a handshake encrypts, stores the keys, and tells them in connected', async (t) => {
   const shaken = spy(async () => keys);
   const w = await world(t, { requireEncryption: true, handshakeFn: shaken, outboundTransformer: clear });
   const client = await w.connect();
@@ -40,7 +39,7 @@ test('a handshake encrypts, stores the keys, and tells them in connected', async
   assert.deepEqual([data.serverPublicKey, data.salt], ['key', 'salt']);
 });
 
-test('handshake data are as those of authenticateFn', async (t) => {
+rule('handshake data are as those of authenticateFn', async (t) => {
   const shaken = spy(() => keys);
   const w = await world(t, { requireEncryption: true, handshakeFn: shaken, outboundTransformer: clear, authenticateFn: () => true });
   await w.member(null);
@@ -50,7 +49,7 @@ test('handshake data are as those of authenticateFn', async (t) => {
   assert.deepEqual(shaken.calls.map(([{ data }]) => data), [{}, {}]);
 });
 
-test('without a handshakeFn the client is closed, without an error event', async (t) => {
+rule('without a handshakeFn the client is closed, without an error event', async (t) => {
   const w = await world(t, { requireEncryption: true });
   const client = await w.connect();
   client.send({ event: 'authenticate' });
@@ -59,7 +58,7 @@ test('without a handshakeFn the client is closed, without an error event', async
   assert.deepEqual(client.take(), []);
 });
 
-test('a falsy handshake is told and closes with 4004, a rejection closes as in authentication', async (t) => {
+onFakes('a falsy handshake is told and closes with 4004, a rejection closes as in authentication', async (t) => {
   for (const [handshakeFn, text, ended] of [
     [() => null, 'Encryption handshake failed', { code: 4004, reason: 'Encryption required' }],
     [async () => false, 'Encryption handshake failed', { code: 4004, reason: 'Encryption required' }],
@@ -80,7 +79,7 @@ test('a falsy handshake is told and closes with 4004, a rejection closes as in a
   }
 });
 
-test('a handshake that ends for an entry that has gone is nobody\'s', async (t) => {
+onFakes('a handshake that ends for an entry that has gone is nobody\'s', async (t) => {
   for (const settle of [({ resolve }) => resolve(keys), ({ resolve }) => resolve(null), ({ reject }) => reject(new Error('late'))]) {
     const shake = deferred();
     const w = await world(t, { requireEncryption: true, handshakeFn: () => shake.promise });
@@ -95,7 +94,7 @@ test('a handshake that ends for an entry that has gone is nobody\'s', async (t) 
   }
 });
 
-test('until the handshake is done the client reads as authenticated, and is not finished', async (t) => {
+onFakes('until the handshake is done the client reads as authenticated, and is not finished', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] });
   const shake = deferred();
   const handled = spy();
@@ -120,7 +119,7 @@ test('until the handshake is done the client reads as authenticated, and is not 
   assert.deepEqual(client.ended, { code: 4001, reason: 'Authentication timeout' });
 });
 
-test('encryption takes the channels and leaves the memberships; it is made once', async (t) => {
+onFakes('encryption takes the channels and leaves the memberships; it is made once', async (t) => {
   const w = await world(t, { outboundTransformer: clear });
   const client = await w.member({}, { id: 'one' });
   w.helper.joinRoom({ clientId: 'one', room: 'r' });
@@ -140,7 +139,7 @@ test('encryption takes the channels and leaves the memberships; it is made once'
   assert.equal(w.log.matching(/^warn/).length, 0);
 });
 
-test('encryption without a transformer warns, and is reached in clear by what goes to it alone', async (t) => {
+rule('encryption without a transformer warns, and is reached in clear by what goes to it alone', async (t) => {
   const w = await world(t);
   const client = await secret(w, { user: 'u' });
   w.helper.joinRoom({ clientId: client.id, room: 'r' });
@@ -158,7 +157,7 @@ test('encryption without a transformer warns, and is reached in clear by what go
   assert.deepEqual(client.take().map(({ event }) => event), ['client', 'user', 'room', 'all']);
 });
 
-test('the transformer runs for encrypted clients only, and gets the entry', async (t) => {
+rule('the transformer runs for encrypted clients only, and gets the entry', async (t) => {
   const transformed = spy(wrap);
   const w = await world(t, { outboundTransformer: transformed });
   const [plain, hidden] = [await w.member({ user: 'u' }), await secret(w, { user: 'u' })];
@@ -173,7 +172,7 @@ test('the transformer runs for encrypted clients only, and gets the entry', asyn
   assert.equal(given, data, 'the data as it is');
 });
 
-test('an answer of nothing sends the original in clear, an object as its JSON, with all that is in it', async (t) => {
+rule('an answer of nothing sends the original in clear, an object as its JSON, with all that is in it', async (t) => {
   const answers = [null, undefined, { event: 'e', data: 1, v: 2 }, { data: 1 }];
   const w = await world(t, { outboundTransformer: ({ event }) => (event === 'x' ? answers.shift() : null) });
   const client = await secret(w);
@@ -182,7 +181,7 @@ test('an answer of nothing sends the original in clear, an object as its JSON, w
   assert.deepEqual(client.takeTexts(), ['{"event":"x","data":"d"}', '{"event":"x","data":"d"}', '{"event":"e","data":1,"v":2}', '{"data":1}']);
 });
 
-test('a transformer that fails, or gives what is no message, drops the message and never sends it in clear', async (t) => {
+rule('a transformer that fails, or gives what is no message, drops the message and never sends it in clear', async (t) => {
   for (const outboundTransformer of [
     () => { throw new Error('sync'); }, async () => { throw new Error('async'); }, () => 'text', async () => true, () => 0, () => ({ data: 1n }),
   ]) {
@@ -196,7 +195,7 @@ test('a transformer that fails, or gives what is no message, drops the message a
   }
 });
 
-test('the first message runs at once; the others wait for it, in the order of the calls', async (t) => {
+onFakes('the first message runs at once; the others wait for it, in the order of the calls', async (t) => {
   const runs = [];
   const w = await world(t, { outboundTransformer: ({ event }) => (event === 'connected' ? null : new Promise((resolve) => runs.push({ event, resolve }))) });
   const client = await secret(w, { user: 'u' });
@@ -216,7 +215,7 @@ test('the first message runs at once; the others wait for it, in the order of th
   assert.deepEqual(client.take().map(({ event }) => event), ['a!', 'b!', 'c!', 'd!', 'e!']);
 });
 
-test('order is kept where a transformer answers now at once and now later', async (t) => {
+rule('order is kept where a transformer answers now at once and now later', async (t) => {
   const w = await world(t, {
     outboundTransformer: ({ event, data }) => (event === 'connected' ? null : data % 3 === 0 ? { event, data } : data % 3 === 1 ? Promise.resolve({ event, data }) : new Promise((resolve) => setImmediate(resolve, { event, data }))),
   });
@@ -235,7 +234,7 @@ test('order is kept where a transformer answers now at once and now later', asyn
   }
 });
 
-test('a transformer that sends, to its own client too, keeps the order and does not nest', async (t) => {
+onFakes('a transformer that sends, to its own client too, keeps the order and does not nest', async (t) => {
   let w;
   let depth = 0;
   let deepest = 0;
@@ -254,7 +253,7 @@ test('a transformer that sends, to its own client too, keeps the order and does 
   assert.equal(deepest, 1);
 });
 
-test('messages for an entry that has gone are dropped silently, waiting or on their way', async (t) => {
+onFakes('messages for an entry that has gone are dropped silently, waiting or on their way', async (t) => {
   const runs = [];
   const w = await world(t, { outboundTransformer: ({ event }) => (event === 'connected' ? null : new Promise((resolve, reject) => runs.push({ event, resolve, reject }))) });
   const client = await secret(w, {}, { id: 'one' });
@@ -270,7 +269,7 @@ test('messages for an entry that has gone are dropped silently, waiting or on th
   assert.equal(w.helper.getStats().framesDropped, 0);
 });
 
-test('connected passes the transformer', async (t) => {
+rule('connected passes the transformer', async (t) => {
   const transformed = spy(wrap);
   const w = await world(t, { requireEncryption: true, handshakeFn: () => keys, outboundTransformer: transformed });
   const client = await w.connect();
@@ -280,7 +279,7 @@ test('connected passes the transformer', async (t) => {
   assert.equal(client.take()[0].event, 'connected', 'in clear, since it gave null');
 });
 
-test('an error event to an encrypted client passes the transformer', async (t) => {
+onFakes('an error event to an encrypted client passes the transformer', async (t) => {
   const w = await world(t, { outboundTransformer: wrap });
   const client = await secret(w);
   client.send({ event: 'authenticate' });
@@ -304,7 +303,7 @@ async function crowd(t, options, count = 20) {
   return { w, runs, clients };
 }
 
-test('runs of one send are a sliding window of encryptedBatchLimit', async (t) => {
+onFakes('runs of one send are a sliding window of encryptedBatchLimit', async (t) => {
   for (const [limit, size] of [[undefined, 10], [3, 3], [1, 1], [0, 1], [-5, 1], [NaN, 1], [2.5, 2], [Infinity, 20]]) {
     for (const send of [
       (helper) => helper.sendToRoom({ room: 'r', event: 'x', data: 1 }),
@@ -332,7 +331,7 @@ test('runs of one send are a sliding window of encryptedBatchLimit', async (t) =
   }
 });
 
-test('each send has its own window, and unencrypted members do not wait for it', async (t) => {
+onFakes('each send has its own window, and unencrypted members do not wait for it', async (t) => {
   const { w, runs, clients } = await crowd(t, { encryptedBatchLimit: 2 }, 4);
   const plain = await w.member();
   w.helper.joinRoom({ clientId: plain.id, room: 'r' });
@@ -354,7 +353,7 @@ test('each send has its own window, and unencrypted members do not wait for it',
   for (const client of clients.keys()) assert.equal(order.filter(([one]) => one === client).map(([, event]) => event).join(''), client === 3 ? 'xyz' : 'xy');
 });
 
-test('a slot is taken when the turn has come: a busy client does not hold one', async (t) => {
+onFakes('a slot is taken when the turn has come: a busy client does not hold one', async (t) => {
   const { w, runs, clients } = await crowd(t, { encryptedBatchLimit: 1 }, 3);
   w.helper.sendToClient({ clientId: clients[0].id, event: 'slow', data: 1 });
   w.helper.sendToRoom({ room: 'r', event: 'x', data: 1 });
@@ -370,7 +369,7 @@ test('a slot is taken when the turn has come: a busy client does not hold one', 
   assert.deepEqual(runs.slice(3).map(({ id }) => id), [clients[0].id]);
 });
 
-test('who goes while it waits for a slot gives it to the next, however many they are', async (t) => {
+onFakes('who goes while it waits for a slot gives it to the next, however many they are', async (t) => {
   const runs = [];
   const w = await world(t, { encryptedBatchLimit: 1, outboundTransformer: ({ event, client }) => (event === 'connected' ? null : new Promise((resolve) => runs.push({ id: client.id, resolve: () => resolve(null) }))) });
   const clients = [];
@@ -385,7 +384,7 @@ test('who goes while it waits for a slot gives it to the next, however many they
   assert.deepEqual(runs.map(({ id }) => id), [clients[0].id, clients.at(-1).id]);
 });
 
-test('what waits for one client is bounded in bytes; beyond, it is dropped and counted', async (t) => {
+onFakes('what waits for one client is bounded in bytes; beyond, it is dropped and counted', async (t) => {
   const size = Buffer.byteLength(JSON.stringify({ event: 'x', data: '→'.repeat(100) }));
   const runs = [];
   const w = await world(t, { maxPendingTransforms: 3 * size, outboundTransformer: ({ event, data }) => (event === 'connected' ? null : new Promise((resolve) => runs.push(() => resolve({ event, data: data.length })))) });
@@ -410,13 +409,22 @@ test('what waits for one client is bounded in bytes; beyond, it is dropped and c
   assert.equal(free.helper.getStats().framesDropped, 0);
 });
 
-test('a message that waits for a slot is bounded, too', async (t) => {
+onFakes('a message that waits for a slot is bounded, too', async (t) => {
   const { w } = await crowd(t, { encryptedBatchLimit: 1, maxPendingTransforms: 30 }, 3);
   w.helper.broadcast({ event: 'x', data: 'long enough to be over that' });
   assert.equal(w.helper.getStats().framesDropped, 2);
+  const { w: other, runs } = await crowd(t, { encryptedBatchLimit: 1, maxPendingTransforms: 30 }, 2);
+  for (let i = 1; i <= 5; i++) {
+    other.helper.broadcast({ event: 'x', data: 1 });
+    while (runs.length > 0) {
+      runs.shift().resolve();
+      await turns(2);
+    }
+  }
+  assert.equal(other.helper.getStats().framesDropped, 0, 'what has had its slot no longer waits');
 });
 
-test('data that is no JSON is the transformer\'s to make something of', async (t) => {
+rule('data that is no JSON is the transformer\'s to make something of', async (t) => {
   const w = await world(t, { outboundTransformer: async ({ event, data }) => (event === 'connected' ? null : event === 'clear' ? null : { event, data: String(data) }) });
   const client = await secret(w);
   w.helper.sendToClient({ clientId: client.id, event: 'x', data: 1n });
@@ -427,3 +435,31 @@ test('data that is no JSON is the transformer\'s to make something of', async (t
   assert.deepEqual(client.take().map(({ data }) => data), ['1', '2', '4']);
 });
 
+
+onFakes('what is sent while a slot passes on does not overtake what waits', async (t) => {
+  let w;
+  const runs = [];
+  w = await world(t, { encryptedBatchLimit: 1, outboundTransformer: ({ client, event }) => {
+    if (event === 'connected') return null;
+    if (client.id === 'b') w.helper.sendToClient({ clientId: 'a', event: 'third', data: 1 });
+    return runs.length === 0 ? new Promise((resolve) => runs.push(() => resolve(null))) : null;
+  } });
+  const [a] = [await secret(w, {}, { id: 'a' }), await secret(w, {}, { id: 'b' })];
+  w.helper.broadcast({ event: 'first', data: 1 });
+  w.helper.sendToClient({ clientId: 'a', event: 'second', data: 1 });
+  runs[0]();
+  await w.idle();
+  assert.deepEqual(a.take().map(({ event }) => event), ['first', 'second', 'third']);
+});
+
+rule('a long line behind a slow run does not grow the stack', async (t) => {
+  const runs = [];
+  const w = await world(t, { maxPendingTransforms: Infinity, outboundTransformer: ({ event }) => (event === 'slow' ? new Promise((resolve) => runs.push(() => resolve(null))) : null) });
+  const client = await secret(w);
+  w.helper.sendToClient({ clientId: client.id, event: 'slow', data: 1 });
+  for (let i = 0; i < 20_000; i++) w.helper.sendToClient({ clientId: client.id, event: 'n', data: i });
+  runs[0]();
+  await w.idle();
+  const got = client.take();
+  assert.deepEqual([got.length, got.at(-1).data], [20_001, 19_999]);
+});

@@ -7,6 +7,10 @@ export class FakeServer {
   publishes = [];
   pendingWebSockets = 0;
 
+  constructor(soon = (fn) => void fn()) {
+    this.soon = soon;
+  }
+
   publish(topic, data) {
     this.publishes.push([topic, data]);
     const sockets = [...(this.topics.get(topic) ?? [])];
@@ -36,7 +40,7 @@ export class FakeSocket {
   }
 
   arrive(text) {
-    if (this.readyState === 1) this.texts.push(text);
+    if (this.readyState === 1) this.server.soon(() => this.texts.push(text));
   }
 
   send(text, ...more) {

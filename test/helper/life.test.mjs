@@ -1,13 +1,12 @@
 // Sections 9 and 13: silence, disconnects, the end.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 
 import { FakeRedis } from './fakes.mjs';
-import { deferred, spy, turns, world } from './world.mjs';
+import { deferred, onFakes, rule, spy, turns, world } from './world.mjs';
 
 const clock = (t) => t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: 1_000_000 });
 
-test('every heartbeatInterval the silent are closed, without an error event, and again while they stay', async (t) => {
+onFakes('every heartbeatInterval the silent are closed, without an error event, and again while they stay', async (t) => {
   clock(t);
   for (const [options, interval, silence] of [[{}, 30_000, 90_000], [{ heartbeatInterval: 10, heartbeatTimeout: 25 }, 10, 25]]) {
     const w = await world(t, options);
@@ -30,7 +29,7 @@ test('every heartbeatInterval the silent are closed, without an error event, and
   }
 });
 
-test('silence of exactly heartbeatTimeout is none', async (t) => {
+onFakes('silence of exactly heartbeatTimeout is none', async (t) => {
   clock(t);
   const w = await world(t, { heartbeatInterval: 100, heartbeatTimeout: 100 });
   const client = await w.member();
@@ -40,7 +39,7 @@ test('silence of exactly heartbeatTimeout is none', async (t) => {
   assert.deepEqual(client.ended, { code: 4002, reason: 'Heartbeat timeout' });
 });
 
-test('a socket that fails to close does not keep the sweep from the others', async (t) => {
+onFakes('a socket that fails to close does not keep the sweep from the others', async (t) => {
   clock(t);
   const w = await world(t, { heartbeatInterval: 100, heartbeatTimeout: 50 });
   const [bad, good] = [await w.member(), await w.member()];
@@ -51,7 +50,7 @@ test('a socket that fails to close does not keep the sweep from the others', asy
   assert.equal(good.ended?.code, 4002);
 });
 
-test('the sweep looks at clients that are authenticated only, and needs configure', async (t) => {
+onFakes('the sweep looks at clients that are authenticated only, and needs configure', async (t) => {
   clock(t);
   const w = await world(t, { configured: false, heartbeatInterval: 100, heartbeatTimeout: 50, authTimeout: 1e6 });
   const [one, two] = [await w.member(), await w.connect()];
@@ -62,7 +61,7 @@ test('the sweep looks at clients that are authenticated only, and needs configur
   assert.deepEqual([one.ended?.code, two.ended], [4002, undefined]);
 });
 
-test('a disconnect takes its steps in order, once', async (t) => {
+onFakes('a disconnect takes its steps in order, once', async (t) => {
   const seen = [];
   let entry;
   const w = await world(t, {
@@ -80,7 +79,7 @@ test('a disconnect takes its steps in order, once', async (t) => {
   assert.equal(w.helper.countRoom({ room: 'r' }), 0);
 });
 
-test('clientDisconnectedFn is told also of those that never authenticated, and may fail', async (t) => {
+rule('clientDisconnectedFn is told also of those that never authenticated, and may fail', async (t) => {
   for (const failing of [() => { throw new Error('no'); }, async () => { throw new Error('no'); }]) {
     const told = spy(failing);
     const w = await world(t, { clientDisconnectedFn: told });
@@ -92,15 +91,16 @@ test('clientDisconnectedFn is told also of those that never authenticated, and m
   }
 });
 
-test('a client whose entry the application changed is forgotten all the same', async (t) => {
+rule('a client whose entry the application changed is forgotten all the same', async (t) => {
   const w = await world(t);
   const client = await w.member({ user: 'u' });
   client.entry.userId = 'other';
   client.close();
+  await w.idle();
   assert.deepEqual(w.helper.getClientsByUser({ userId: 'u' }), []);
 });
 
-test('drain clears the flag', async (t) => {
+onFakes('drain clears the flag', async (t) => {
   const w = await world(t);
   const client = await w.member();
   client.entry.backpressured = true;
@@ -108,7 +108,7 @@ test('drain clears the flag', async (t) => {
   assert.equal(client.entry.backpressured, false);
 });
 
-test('shutdown takes its steps in order', async (t) => {
+onFakes('shutdown takes its steps in order', async (t) => {
   const steps = [];
   let w;
   const redis = new FakeRedis((one, number) => {
@@ -138,7 +138,7 @@ test('shutdown takes its steps in order', async (t) => {
   assert.equal(steps.length, 5);
 });
 
-test('shutdown does not wait for functions of the application, which may call it', async (t) => {
+rule('shutdown does not wait for functions of the application, which may call it', async (t) => {
   let w;
   let again;
   w = await world(t, { clientDisconnectedFn: () => {
@@ -151,7 +151,7 @@ test('shutdown does not wait for functions of the application, which may call it
   await ending;
 });
 
-test('after shutdown a socket that comes is closed, and nothing is sent to Redis', async (t) => {
+onFakes('after shutdown a socket that comes is closed, and nothing is sent to Redis', async (t) => {
   const w = await world(t);
   await w.helper.shutdown();
   const socket = w.socket({ clientId: 'late' });
@@ -162,10 +162,11 @@ test('after shutdown a socket that comes is closed, and nothing is sent to Redis
   w.helper.send({ payload: { topic: 'x', data: 1 }, cb: called.resolve });
   await called.promise;
   assert.deepEqual(w.redis.published, []);
+  assert.deepEqual([w.helper.getStats().busFailed, w.helper.getStats().busRefused], [0, 0]);
   w.remote({ serverId: 'emitter', type: 'broadcast', event: 'x', data: 1 });
 });
 
-test('a Redis that does not quit is disconnected after 5 s, one that fails at once; failures are logged', async (t) => {
+onFakes('a Redis that does not quit is disconnected after 5 s, one that fails at once; failures are logged', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'] });
   for (const [quit, waits] of [[() => new Promise(() => {}), true], [() => Promise.reject(new Error('no')), false], [() => { throw new Error('no'); }, false]]) {
     const redis = new FakeRedis((one) => (one.does.quit = quit));
@@ -186,7 +187,7 @@ test('a Redis that does not quit is disconnected after 5 s, one that fails at on
   }
 });
 
-test('shutdown works without configure, and a late error of a client of Redis has a handler', async (t) => {
+onFakes('shutdown works without configure, and a late error of a client of Redis has a handler', async (t) => {
   const w = await world(t, { configured: false });
   await w.helper.shutdown();
   for (const one of w.redis.duplicates) {

@@ -1,14 +1,13 @@
 // Sections 4 (connecting), 5 and G: what clients send.
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
 
 import { FakeSocket } from './fakes.mjs';
-import { deferred, spy, turns, world } from './world.mjs';
+import { deferred, onFakes, rule, spy, turns, world } from './world.mjs';
 
 const error = (message) => ({ event: 'error', data: { message } });
 const UNANSWERED = [];
 
-test('a new client is unauthorized, and hears its own id only', async (t) => {
+rule('a new client is unauthorized, and hears its own id only', async (t) => {
   const w = await world(t);
   const before = Date.now();
   const { entry, id, socket } = await w.connect();
@@ -16,11 +15,13 @@ test('a new client is unauthorized, and hears its own id only', async (t) => {
   assert.deepEqual(rest, { id, socket, state: 'unauthorized', rooms: new Set(), backpressured: false, encrypted: false, lastActivity: connectedAt });
   assert.ok(connectedAt >= before && connectedAt <= Date.now());
   assert.notEqual(authTimer, undefined);
+  assert.ok(socket.isSubscribed(id));
+  if (w.native) return;
   assert.deepEqual(socket.topics, [id]);
   assert.deepEqual(socket.calls, [['subscribe', id]]);
 });
 
-test('an id that is known keeps its entry; another socket with it is refused, and its events are ignored', async (t) => {
+onFakes('an id that is known keeps its entry; another socket with it is refused, and its events are ignored', async (t) => {
   const handled = spy();
   const w = await world(t, { messageHandler: handled });
   const client = await w.member({}, { id: 'one' });
@@ -48,7 +49,7 @@ test('an id that is known keeps its entry; another socket with it is refused, an
   assert.equal(w.helper.getClients({ id: 'one' }), undefined);
 });
 
-test('events count for the id that they carry, whoever brings them', async (t) => {
+onFakes('events count for the id that they carry, whoever brings them', async (t) => {
   const handled = spy();
   const w = await world(t, { messageHandler: handled });
   const client = await w.member();
@@ -61,7 +62,7 @@ test('events count for the id that they carry, whoever brings them', async (t) =
   assert.equal(client.entry, undefined);
 });
 
-test('a socket without an id is closed, and its other events are ignored', async (t) => {
+onFakes('a socket without an id is closed, and its other events are ignored', async (t) => {
   const w = await world(t);
   for (const data of [undefined, null, {}, { clientId: '' }]) {
     const socket = new FakeSocket(w.server, w.handler, data);
@@ -73,7 +74,7 @@ test('a socket without an id is closed, and its other events are ignored', async
   assert.equal(w.helper.countClients(), 0);
 });
 
-test('a socket that fails to subscribe is a client all the same', async (t) => {
+onFakes('a socket that fails to subscribe is a client all the same', async (t) => {
   const w = await world(t);
   const socket = w.socket({ clientId: 'x' });
   socket.subscribe = () => {
@@ -83,7 +84,7 @@ test('a socket that fails to subscribe is a client all the same', async (t) => {
   assert.equal(w.helper.countClients(), 1);
 });
 
-test('of unknown clients nothing is looked at', async (t) => {
+onFakes('of unknown clients nothing is looked at', async (t) => {
   const w = await world(t, { messageHandler: spy() });
   w.helper.onClientMessage({ clientId: 'nobody', raw: 'no json' });
   w.handler.message({ data: { clientId: 'nobody' } }, 'no json');
@@ -91,7 +92,7 @@ test('of unknown clients nothing is looked at', async (t) => {
   w.helper.onClientDisconnect({ clientId: 'nobody' });
 });
 
-test('what is no JSON is answered, in any state; what has no event is not', async (t) => {
+rule('what is no JSON is answered, in any state; what has no event is not', async (t) => {
   const handled = spy();
   const w = await world(t, { messageHandler: handled });
   for (const client of [await w.connect(), await w.member()]) {
@@ -110,7 +111,7 @@ test('what is no JSON is answered, in any state; what has no event is not', asyn
   assert.equal(handled.calls.length, 0);
 });
 
-test('what a client sent is never logged', async (t) => {
+rule('what a client sent is never logged', async (t) => {
   const w = await world(t);
   const client = await w.connect();
   client.send('{"event":"x", secret');
@@ -123,7 +124,7 @@ test('what a client sent is never logged', async (t) => {
   assert.doesNotMatch(JSON.stringify(w.log.lines.map((line) => line.map(String))), /secret/);
 });
 
-test('a heartbeat is consumed in every state', async (t) => {
+rule('a heartbeat is consumed in every state', async (t) => {
   const verdict = deferred();
   const handled = spy();
   const w = await world(t, { authenticateFn: () => verdict.promise, messageHandler: handled });
@@ -140,7 +141,7 @@ test('a heartbeat is consumed in every state', async (t) => {
   assert.equal(handled.calls.length, 0);
 });
 
-test('before it is authenticated a client is told so, and stays', async (t) => {
+rule('before it is authenticated a client is told so, and stays', async (t) => {
   const handled = spy();
   const verdict = deferred();
   const w = await world(t, { authenticateFn: () => verdict.promise, messageHandler: handled, validateRoomFn: handled });
@@ -159,7 +160,7 @@ test('before it is authenticated a client is told so, and stays', async (t) => {
   assert.equal(handled.calls.length, 0);
 });
 
-test('everything else goes to messageHandler at once and whole, whatever its name', async (t) => {
+rule('everything else goes to messageHandler at once and whole, whatever its name', async (t) => {
   const handled = spy();
   const w = await world(t, { messageHandler: handled });
   const [one, two] = [await w.member({ user: 'u' }), await w.member()];
@@ -176,7 +177,7 @@ test('everything else goes to messageHandler at once and whole, whatever its nam
   assert.deepEqual([one.take(), two.take()], [[], []]);
 });
 
-test('without a messageHandler there is a debug line', async (t) => {
+rule('without a messageHandler there is a debug line', async (t) => {
   const w = await world(t);
   const client = await w.member();
   client.send({ event: 'chat', data: 1 });
@@ -184,7 +185,7 @@ test('without a messageHandler there is a debug line', async (t) => {
   assert.deepEqual(w.log.matching(/"chat"/), [`debug: no messageHandler for "chat" of client ${client.id}`]);
 });
 
-test('a messageHandler that throws, rejects, or gives an odd thenable costs nobody anything', async (t) => {
+rule('a messageHandler that throws, rejects, or gives an odd thenable costs nobody anything', async (t) => {
   for (const failing of [
     () => { throw new Error('sync'); },
     async () => { throw new Error('async'); },
@@ -201,7 +202,7 @@ test('a messageHandler that throws, rejects, or gives an odd thenable costs nobo
   }
 });
 
-test('binary frames are text in UTF-8, from whatever view', async (t) => {
+rule('binary frames are text in UTF-8, from whatever view', async (t) => {
   const handled = spy();
   const w = await world(t, { messageHandler: handled });
   const client = await w.member();
@@ -216,7 +217,7 @@ test('binary frames are text in UTF-8, from whatever view', async (t) => {
   assert.deepEqual(client.take(), [error('Invalid message format')]);
 });
 
-test('every frame of a known client is activity, valid or not; a direct call is not', async (t) => {
+rule('every frame of a known client is activity, valid or not; a direct call is not', async (t) => {
   const w = await world(t);
   const client = await w.member();
   for (const frame of ['{"event":"heartbeat"}', 'no json', 'null', '{"event":"x"}']) {
@@ -230,7 +231,7 @@ test('every frame of a known client is activity, valid or not; a direct call is 
   assert.equal(client.entry.lastActivity, 1);
 });
 
-test('activity is noted before the message is routed', async (t) => {
+rule('activity is noted before the message is routed', async (t) => {
   let seen;
   const w = await world(t, { messageHandler: ({ clientId }) => (seen = w.helper.getClients({ id: clientId }).lastActivity) });
   const client = await w.member();
@@ -240,7 +241,7 @@ test('activity is noted before the message is routed', async (t) => {
   assert.ok(seen > 1);
 });
 
-test('a frame over maxAuthPayloadLength closes before the client is finished, and not after', async (t) => {
+rule('a frame over maxAuthPayloadLength closes before the client is finished, and not after', async (t) => {
   const sized = (bytes, letter = 'x') => `{"event":"heartbeat","data":"${letter.repeat((bytes - 31) / Buffer.byteLength(letter))}"}`;
   assert.equal(Buffer.byteLength(sized(32768)), 32768);
   for (const [options, limit] of [[{}, 32768], [{ maxAuthPayloadLength: 100 }, 100]]) {
@@ -272,7 +273,7 @@ test('a frame over maxAuthPayloadLength closes before the client is finished, an
   assert.equal(client.ended, undefined);
 });
 
-test('frames of any kind are counted until the client is finished; one too many closes unanswered', async (t) => {
+onFakes('frames of any kind are counted until the client is finished; one too many closes unanswered', async (t) => {
   const verdict = deferred();
   for (const [options, limit] of [[{}, 128], [{ maxUnauthenticatedMessages: 4 }, 4]]) {
     const w = await world(t, { ...options, authenticateFn: () => verdict.promise });
@@ -303,7 +304,7 @@ test('frames of any kind are counted until the client is finished; one too many 
   assert.equal(client.ended, undefined);
 });
 
-test('a client that was cut has no second chance while its socket closes', async (t) => {
+onFakes('a client that was cut has no second chance while its socket closes', async (t) => {
   const asked = spy();
   const w = await world(t, { maxAuthPayloadLength: 50, authenticateFn: asked });
   const client = await w.connect();

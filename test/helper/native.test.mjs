@@ -199,12 +199,12 @@ test('payload limits: until it is finished, and afterwards', async (t) => {
   early.client.send(frame(300));
   assert.deepEqual(await early.next(), { event: 'error', data: { message: 'Not authenticated' } });
   early.client.send(frame(301));
-  assert.equal((await early.end()).code, 1009);
+  assert.deepEqual(await early.end(), { code: 1009, reason: 'Received too big message' });
   const peer = await member(server);
   peer.client.send(frame(5000));
   assert.equal((await server.told.next('message')).data.length, 4977);
   peer.client.send(frame(5001));
-  assert.equal((await peer.end()).code, 1009);
+  assert.deepEqual(await peer.end(), { code: 1009, reason: 'Received too big message' });
 });
 
 test('binary frames are text', async (t) => {
@@ -272,6 +272,7 @@ test('shutdown closes with 1001, takes nobody more, and lets the process end', a
   const server = await single(t, {}, { clean: false });
   const peers = [await member(server), await connect(server)];
   const { port } = server;
+  await until(() => server.run((helper) => helper.countClients() === 2), 'both to be known');
   await server.run((helper, { kit }) => {
     kit.hold(false);
     return helper.shutdown().then(() => helper.shutdown());

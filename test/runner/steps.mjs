@@ -180,13 +180,26 @@ const redis = [
 const helper = (() => {
   const all = files('test/helper');
   const real = all.filter((name) => /[\\/](real-|interop)/.test(name));
+  const native = all.filter((name) => /[\\/]native/.test(name));
+  const rules = all.filter((name) => /[\\/](messages|auth|encryption|rooms|life|sending|redis)\./.test(name));
+  const onNative = ({ name, find }) => onRuntime('helper', `the native helper on ${name}`, find, native, {
+    missing: async () => redisMissing() ?? ((await find()).binary ? undefined : find()),
+    flags: twoAtATime,
+    after: ['build'],
+  });
   return [
-    nodeTest('helper', 'the helper on stand-ins', all.filter((name) => !real.includes(name)), { after: ['TypeScript'] }),
+    nodeTest('helper', 'the helper on stand-ins', all.filter((name) => !real.includes(name) && !native.includes(name)), { after: ['TypeScript'] }),
+    nodeTest('helper', 'the rules where answers come late', rules, {
+      after: ['TypeScript'],
+      env: { WSB_WORLD: 'test/helper/late-world.mjs' },
+    }),
+    nodeTest('helper', 'the rules on native sockets', rules, { after: ['build'], env: { WSB_WORLD: 'test/helper/native-world.mjs' } }),
     nodeTest('helper', 'the helper on Redis and Bun', real, {
       after: ['TypeScript'],
       flags: twoAtATime,
       missing: async () => redisMissing() ?? ((await findBun()).binary ? undefined : findBun()),
     }),
+    ...[{ name: 'Node', find: () => ({ binary: process.execPath }) }, { name: 'Bun', find: findBun }].map(onNative),
   ];
 })();
 

@@ -85,6 +85,7 @@ same<Awaited<ReturnType<WebSocketEmitter['toRoom']>>, void>(true);
 const event: string = 'join';
 if (WebSocketEvents.isValid(event)) same<typeof event, TWebSocketEvent>(true);
 same<typeof WebSocketEvents.JOIN, 'join'>(true);
+WebSocketEvents.SCHEME_SET satisfies Set<string>;
 
 // @ts-expect-error without a Redis
 new WebSocketServerHelper({ identifier: 'a', server, authenticateFn });

@@ -26,7 +26,7 @@ pub(crate) struct WorkerEntry {
     /// Whether it gets new ones. Those without a realm always do.
     accepts: AtomicBool,
     /// Bytes that other workers of its realm have handed over and that it has not fetched.
-    pub(crate) posted: AtomicUsize,
+    pub(crate) posted: std::sync::atomic::AtomicUsize,
     pub(crate) sink: Arc<dyn Worker>,
     connections: AtomicUsize,
     /// Bytes of messages that were handed over and whose handlers have not settled.
@@ -202,7 +202,7 @@ impl Dispatch {
             handlers,
             accepts: AtomicBool::new(realm.is_none()),
             realm,
-            posted: AtomicUsize::new(0),
+            posted: std::sync::atomic::AtomicUsize::new(0),
             sink,
             connections: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),

@@ -456,8 +456,8 @@ fn a_frame_is_limited_until_the_client_is_finished() {
     early.send(&[b'x'; 10]);
     // Its header alone is enough.
     std::io::Write::write_all(&mut early.stream, &[0x81, 0x80 | 11, 0, 0, 0, 0]).unwrap();
-    assert_eq!(early.next(), Got::Close(Some(1009), String::new()));
-    desk.await_seen(id, &Seen::Close(1009, String::new()));
+    assert_eq!(early.next(), Got::Close(Some(1009), "Received too big message".into()));
+    desk.await_seen(id, &Seen::Close(1009, "Received too big message".into()));
     assert_eq!(desk.of(id)[1], Seen::Text(vec![b'x'; 10]));
 
     let (mut client, id) = desk.client(port, "client");
@@ -467,7 +467,7 @@ fn a_frame_is_limited_until_the_client_is_finished() {
     client.send(&[b'x'; 1000]);
     desk.await_seen(id, &Seen::Text(vec![b'x'; 1000]));
     client.send(&[b'x'; 1001]);
-    assert_eq!(client.next(), Got::Close(Some(1009), String::new()));
+    assert_eq!(client.next(), Got::Close(Some(1009), "Received too big message".into()));
 }
 
 #[test]
@@ -479,7 +479,7 @@ fn the_first_limit_never_allows_more_than_the_other() {
     let (_listener, port) = listen(&broker, &realm, limits);
     let (mut client, _) = desk.client(port, "a");
     client.send(b"123456");
-    assert_eq!(client.next(), Got::Close(Some(1009), String::new()));
+    assert_eq!(client.next(), Got::Close(Some(1009), "Received too big message".into()));
 }
 
 #[test]
@@ -694,7 +694,9 @@ fn a_client_that_becomes_held_gets_each_publish_of_another_thread_once() {
     let realm = broker.realm();
     let mut owner = Desk::new(&broker, &realm);
     let (_listener, port) = listen(&broker, &realm, SocketLimits::default());
-    owner.helper.accept(true);
+    // The channel lives on, and it has a subscriber in that shard.
+    let (_neighbour, neighbour) = owner.client(port, "neighbour");
+    owner.helper.subscribe(&mut owner.cork, neighbour, b"r");
     for round in 0..20 {
         let name = format!("client {round}");
         let (mut client, id) = owner.client(port, &name);

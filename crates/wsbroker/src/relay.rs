@@ -59,13 +59,11 @@ pub struct NativeRelayOptions {
 #[napi(object)]
 #[derive(Clone, Debug)]
 pub struct NativeRelayEvent {
-    /// Which kind. `unpublished` is a message of ours that did not get there; `leads`: this helper is now the first of its instance.
-    #[napi(ts_type = "'connected' | 'failed' | 'lost' | 'ready' | 'leads' | 'invalid' | 'dropped' | 'unpublished'")]
+    /// Which kind. `unpublished` is a message of ours that did not get there.
+    #[napi(ts_type = "'connected' | 'failed' | 'lost' | 'ready' | 'invalid' | 'dropped' | 'unpublished'")]
     pub kind: String,
     /// Whether it is the listener that is lost or ready.
     pub listener: bool,
-    /// Whether this helper is the first of its instance: the one that tells others.
-    pub leads: bool,
     /// Why.
     pub reason: Option<String>,
     /// How many, or the number of the message.
@@ -74,7 +72,7 @@ pub struct NativeRelayEvent {
 
 impl NativeRelayEvent {
     fn new(kind: &str) -> Self {
-        Self { kind: kind.into(), listener: false, leads: false, reason: None, count: 0.0 }
+        Self { kind: kind.into(), listener: false, reason: None, count: 0.0 }
     }
 
     fn of(part: Part, kind: &str) -> Self {
@@ -205,7 +203,7 @@ struct Hub {
 
 #[derive(Default)]
 struct HubState {
-    /// The first one leads.
+    /// Of all helpers that share it. The first one is told what concerns none of them in particular.
     ports: Vec<Arc<Port>>,
     stage: Stage,
     /// Of the publisher and of the listener.
@@ -224,13 +222,11 @@ impl Hub {
     /// The port is told where things stand, and what happens from now on.
     fn join(&self, port: Arc<Port>) {
         let mut state = self.state.lock();
-        let leads = state.ports.is_empty();
         if state.stage == Stage::Connected {
-            port.event(NativeRelayEvent { leads, ..NativeRelayEvent::new("connected") });
+            port.event(NativeRelayEvent::new("connected"));
             for (part, lost) in [Part::Publisher, Part::Listener].into_iter().zip(&state.lost) {
                 if let Some(reason) = lost {
-                    let event = NativeRelayEvent { reason: Some(reason.clone()), ..NativeRelayEvent::of(part, "lost") };
-                    port.event(NativeRelayEvent { leads, ..event });
+                    port.event(NativeRelayEvent { reason: Some(reason.clone()), ..NativeRelayEvent::of(part, "lost") });
                 }
             }
         }
@@ -240,19 +236,12 @@ impl Hub {
     /// Returns whether nobody is left.
     fn leave(&self, port: &Arc<Port>) -> bool {
         let mut state = self.state.lock();
-        let led = state.ports.first().is_some_and(|first| Arc::ptr_eq(first, port));
         state.ports.retain(|other| !Arc::ptr_eq(other, port));
-        if let Some(first) = state.ports.first().filter(|_| led && state.stage == Stage::Connected) {
-            // What the one before had to tell others it may not have told any more.
-            first.event(NativeRelayEvent { leads: true, ..NativeRelayEvent::new("leads") });
-        }
         state.ports.is_empty()
     }
 
     fn tell(state: &HubState, event: &NativeRelayEvent) {
-        for (number, port) in state.ports.iter().enumerate() {
-            port.event(NativeRelayEvent { leads: number == 0, ..event.clone() });
-        }
+        state.ports.iter().for_each(|port| port.event(event.clone()));
     }
 }
 

@@ -1,9 +1,9 @@
 //! What one helper hands to another, by way of the core: in order per sender, and bounded at the receiver.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::Ordering};
 
 use super::directory::Group;
-use crate::{dispatch::WorkerEntry, sync::Ordering};
+use crate::dispatch::WorkerEntry;
 
 /// Bytes that may wait at one helper. Beyond, what others post is refused, and they are told so.
 const LIMIT: usize = 16 << 20;

@@ -8,11 +8,10 @@ use wsbroker_proto::MessageKind;
 use super::{Audience, Realm};
 use crate::{
     cork::{Cork, SendOutcome},
-    relay::{Incoming, MessageType, RelayEvent, RelaySink},
+    relay::{Incoming, MessageType, Part, RelayEvent, RelaySink},
 };
 
-/// A realm as a [`Relay`](crate::Relay) serves it. What happens to the relay itself is not its business: a helper says what that means, with
-/// [`Helper::set_input`](super::Helper::set_input).
+/// A realm as a [`Relay`](crate::Relay) serves it. Its helpers are told whether messages of other instances come in.
 #[derive(Debug)]
 pub struct RealmSink {
     realm: Arc<Realm>,
@@ -58,5 +57,11 @@ impl RelaySink for RealmSink {
         self.cork.lock().flush();
     }
 
-    fn happened(&self, _event: RelayEvent) {}
+    fn happened(&self, event: RelayEvent) {
+        match event {
+            RelayEvent::Connected | RelayEvent::Ready { part: Part::Listener } => self.realm.set_input(true),
+            RelayEvent::Lost { part: Part::Listener, .. } => self.realm.set_input(false),
+            _ => {}
+        }
+    }
 }

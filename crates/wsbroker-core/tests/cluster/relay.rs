@@ -16,10 +16,13 @@ use super::{
     redis::Redis,
 };
 
+/// Type, target, frame and who is excluded.
+type Told = (MessageType, String, String, Vec<String>);
+
 /// What a sink was told.
 #[derive(Default)]
 struct Heard {
-    messages: Mutex<Vec<(MessageType, String, String, Vec<String>)>>,
+    messages: Mutex<Vec<Told>>,
     events: Mutex<Vec<RelayEvent>>,
     flushed: Mutex<usize>,
 }
@@ -385,10 +388,7 @@ fn certificates_are_checked_against_the_name_that_was_asked_for() {
     let mut outcome = |tls: RedisTls| {
         config.tls = Some(tls);
         let one = Instance::trying(config.clone(), "one");
-        one.wait(one.relay.connected()).and_then(|()| {
-            one.ask("r", "1").unwrap();
-            Ok(())
-        })
+        one.wait(one.relay.connected()).map(|()| one.ask("r", "1").unwrap())
     };
     let trusting = RedisTls { ca: Some(own.cert.pem().into_bytes()), ..RedisTls::default() };
     let named = |name: &str| RedisTls { server_name: Some(name.into()), ..trusting.clone() };

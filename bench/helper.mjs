@@ -1,4 +1,5 @@
-// What does the server helper cost? The same application with it and straight upon `Bun.serve`, run in turns: `node bench/helper.mjs [--runs 5] [--seconds 3]`.
+// What does the server helper cost? The same application straight upon `Bun.serve`, with the helper on sockets of `Bun.serve`, and with it on those of wsbroker, run
+// in turns: `node bench/helper.mjs [--runs 5] [--seconds 3]`.
 // Prints CPU seconds of the server per million messages that clients received, the median of the runs and their range. Every client checks how many it gets.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -15,8 +16,15 @@ const [runs, seconds] = [Number(values.runs), Number(values.seconds)];
 const { binary: bun, why } = await findBun();
 if (!bun) throw new Error(why);
 const placement = new Placement();
-const server = fileURLToPath(new URL('servers/helper-bun.mjs', import.meta.url));
+const server = fileURLToPath(new URL('servers/helper.mjs', import.meta.url));
 const TICKS = 100;
+
+const PEERS = [
+  { name: 'Bun.serve, plain', kind: 'plain', runtime: bun },
+  { name: 'helper on Bun.serve', kind: 'helper', runtime: bun },
+  { name: 'helper, native, Bun', kind: 'native', runtime: bun },
+  { name: 'helper, native, Node', kind: 'native', runtime: process.execPath },
+];
 
 /** User and system time of a process, in seconds. */
 function cpuOf(pid) {
@@ -102,8 +110,8 @@ async function connect(port, user, room) {
   return ws;
 }
 
-async function run(kind, { clients: count, users, begin, room }) {
-  const [command, ...args] = [...placement.server('cpu'), bun, server, kind];
+async function run({ kind, runtime }, { clients: count, users, begin, room }) {
+  const [command, ...args] = [...placement.server('cpu'), runtime, server, kind];
   const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'inherit'] });
   const exited = new Promise((resolve) => child.on('exit', resolve));
   const clients = [];
@@ -138,16 +146,19 @@ async function run(kind, { clients: count, users, begin, room }) {
 const median = (list) => [...list].sort((a, b) => a - b)[Math.floor(list.length / 2)];
 const where = placement.cpu === undefined ? 'NOT PINNED' : `server pinned to CPU ${placement.cpu}`;
 console.log(`${JSON.stringify(describeMachine())}\n${where}; ${runs} runs of ${seconds} s, in turns`);
-console.log('| | plain, CPU s per million | helper | ratio of medians | helper, messages/s |\n| --- | --- | --- | --- | --- |');
+console.log(`| CPU s per million, messages/s | ${PEERS.map(({ name }) => name).join(' | ')} |\n| --- |${' --- |'.repeat(PEERS.length)}`);
 for (const [name, scenario] of Object.entries(scenarios)) {
-  const figures = { plain: [], helper: [] };
+  const figures = new Map(PEERS.map((peer) => [peer, []]));
   for (let i = 0; i < runs; i++) {
-    for (const kind of i % 2 ? ['helper', 'plain'] : ['plain', 'helper']) figures[kind].push(await run(kind, scenario));
+    for (let n = 0; n < PEERS.length; n++) {
+      const peer = PEERS[(i + n) % PEERS.length];
+      figures.get(peer).push(await run(peer, scenario));
+    }
   }
-  const shown = (kind) => {
-    const all = figures[kind].map(({ perMillion }) => perMillion);
-    return `${median(all).toFixed(2)} (${Math.min(...all).toFixed(2)}-${Math.max(...all).toFixed(2)})`;
+  const cell = (peer) => {
+    const all = figures.get(peer).map(({ perMillion }) => perMillion);
+    const rate = Math.round(median(figures.get(peer).map(({ perSecond }) => perSecond)));
+    return `${median(all).toFixed(2)} (${Math.min(...all).toFixed(2)}-${Math.max(...all).toFixed(2)}), ${rate}`;
   };
-  const ratio = median(figures.helper.map(({ perMillion }) => perMillion)) / median(figures.plain.map(({ perMillion }) => perMillion));
-  console.log(`| ${name} | ${shown('plain')} | ${shown('helper')} | ${ratio.toFixed(2)} | ${Math.round(median(figures.helper.map(({ perSecond }) => perSecond)))} |`);
+  console.log(`| ${name} | ${PEERS.map(cell).join(' | ')} |`);
 }

@@ -1,4 +1,5 @@
-// What the helper costs on Bun: the same little application with it (`helper`) and written straight upon `Bun.serve` (`plain`). Argument: which of the two.
+// What the helper costs: the same little application with it, on sockets of `Bun.serve` (`helper`) or of wsbroker (`native`), and written straight upon `Bun.serve`
+// (`plain`). Argument: which of them.
 // Clients authenticate with `{ user }`; `echo` comes back, `room` goes to the room `bench` (those that joined), `user` to the user it names.
 import { EventEmitter } from 'node:events';
 
@@ -8,20 +9,21 @@ function upgrade(request, server) {
   return server.upgrade(request, { data: { clientId: crypto.randomUUID() } }) ? undefined : new Response('no upgrade', { status: 426 });
 }
 
-async function withHelper() {
+/** There is no Redis in this: what is measured is one instance. */
+class NoRedis extends EventEmitter {
+  status = 'ready';
+  duplicate = () => new NoRedis();
+  quit = async () => undefined;
+  subscribe = async () => 1;
+  psubscribe = async () => 1;
+  publish = async () => 0;
+}
+
+/** @param sockets `{ server }` or `{ bind }` */
+async function withHelper(sockets) {
   const { WebSocketServerHelper } = await import('../../lib/server-helper.mjs');
-  /** There is no Redis in this: what is measured is one instance. */
-  class NoRedis extends EventEmitter {
-    status = 'ready';
-    duplicate = () => new NoRedis();
-    quit = async () => undefined;
-    subscribe = async () => 1;
-    psubscribe = async () => 1;
-    publish = async () => 0;
-  }
-  const server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: upgrade, websocket: { message() {} } });
   const helper = new WebSocketServerHelper({
-    identifier: 'bench', redisConnection: new NoRedis(), server,
+    identifier: 'bench', redisConnection: new NoRedis(), ...sockets,
     authenticateFn: ({ user }) => ({ userId: user }),
     validateRoomFn: ({ rooms }) => rooms,
     messageHandler({ clientId, message: { event, data } }) {
@@ -31,8 +33,19 @@ async function withHelper() {
     },
   });
   await helper.configure();
+  return helper;
+}
+
+async function onBun() {
+  const server = Bun.serve({ hostname: '127.0.0.1', port: 0, fetch: upgrade, websocket: { message() {} } });
+  const helper = await withHelper({ server });
   server.reload({ fetch: upgrade, websocket: helper.getBunWebSocketHandler() });
   return server;
+}
+
+/** One I/O thread, as in the other benchmarks. */
+async function native() {
+  return (await withHelper({ bind: '127.0.0.1:0', ioThreads: 1 })).getAddress();
 }
 
 /** With what every such application has to do, and no more. */
@@ -65,4 +78,5 @@ function plain() {
   return server;
 }
 
-console.log((kind === 'helper' ? await withHelper() : plain()).port);
+const begin = { helper: onBun, native, plain }[kind];
+console.log((await begin()).port);

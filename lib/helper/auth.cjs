@@ -35,6 +35,9 @@ class Auth {
         try {
             // Anything truthy is a success; what has no such properties is nobody in particular.
             const { userId, metadata } = result;
+            // It will be indexed as text; what a client has made up need not have one.
+            if (userId)
+                String(userId);
             if (userId !== undefined)
                 client.userId = userId;
             if (metadata !== undefined)
@@ -61,12 +64,17 @@ class Auth {
                 this.#parts.complain(client, protocol_cjs_1.ERROR_TEXT.handshakeFailed);
                 return (0, sockets_cjs_1.closeSocket)(client.socket, protocol_cjs_1.CLOSE.encryptionRequired, log);
             }
+            try {
+                const { serverPublicKey, salt } = result;
+                if (serverPublicKey !== undefined)
+                    client.serverPublicKey = serverPublicKey;
+                if (salt !== undefined)
+                    client.salt = salt;
+            }
+            catch (error) {
+                return this.#failed(client, 'what handshakeFn gave cannot be read', error);
+            }
             this.#parts.encrypt(client);
-            const { serverPublicKey, salt } = result;
-            if (serverPublicKey !== undefined)
-                client.serverPublicKey = serverPublicKey;
-            if (salt !== undefined)
-                client.salt = salt;
             this.#finish(client);
         }, (error) => this.#failed(client, 'handshakeFn failed', error));
     }

@@ -10,7 +10,7 @@ class Clients {
         const client = {
             id, socket, state: 'unauthorized', rooms: new Set(), backpressured: false, encrypted: false, connectedAt: now, lastActivity: now,
         };
-        this.#hidden.set(client, { finished: false, frames: 0, cut: false, user: undefined, line: undefined });
+        this.#hidden.set(client, { finished: false, frames: 0, cut: false, user: undefined, asked: 0, line: undefined });
         this.map.set(id, client);
         return client;
     }
@@ -26,7 +26,7 @@ class Clients {
         if (hidden !== undefined)
             return hidden;
         // An entry that the application has put into the map itself.
-        const fresh = { finished: false, frames: 0, cut: false, user: undefined, line: undefined };
+        const fresh = { finished: false, frames: 0, cut: false, user: undefined, asked: 0, line: undefined };
         this.#hidden.set(client, fresh);
         return fresh;
     }

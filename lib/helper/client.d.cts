@@ -10,6 +10,8 @@ export interface Hidden {
     cut: boolean;
     /** The user under which it is indexed. */
     user: string | undefined;
+    /** Names of rooms about which `validateRoomFn` has not answered yet. */
+    asked: number;
     /** Messages on their way through the transformer. */
     line: Line | undefined;
 }

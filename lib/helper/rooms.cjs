@@ -2,7 +2,10 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Rooms = void 0;
 const calls_cjs_1 = require("./calls.cjs");
+const log_cjs_1 = require("./log.cjs");
 const protocol_cjs_1 = require("./protocol.cjs");
+/** Names of one client that may wait for `validateRoomFn`, in `maxRoomsPerClient`: those of a join that comes on top are not looked at. */
+const MOST_ASKED = 4;
 /** Which clients a room has, and what clients may say about it. */
 class Rooms {
     #rooms = new Map();
@@ -10,11 +13,19 @@ class Rooms {
     #clients;
     #instance;
     #log;
+    // What a client can bring about as often as it likes is not a line each time.
+    #unlooked;
+    #unjoined;
+    /** The last client of these lines. */
+    #lastId = '';
     constructor(settings, clients, instance, log) {
         this.#settings = settings;
         this.#clients = clients;
         this.#instance = instance;
         this.#log = log;
+        const { maxRoomsPerClient: most } = settings;
+        this.#unlooked = new log_cjs_1.SparseLine((count) => log.warn(`${count} join(s) name too many rooms, only ${most} are looked at, or come before those in hand are answered; the last is of client ${this.#lastId}`));
+        this.#unjoined = new log_cjs_1.SparseLine((count) => log.warn(`a client is in ${most} rooms: ${count} more were not joined; the last is of client ${this.#lastId}`));
     }
     /** Any name, in any state; twice does no harm. */
     join(client, room) {
@@ -61,7 +72,7 @@ class Rooms {
         const { maxRoomsPerClient, validateRoomFn } = this.#settings;
         const looked = asked.length > maxRoomsPerClient ? asked.slice(0, maxRoomsPerClient) : asked;
         if (looked.length < asked.length)
-            this.#log.warn(`client ${client.id} asks for ${asked.length} rooms at once; only ${looked.length} are looked at`);
+            this.#sayOf(client, this.#unlooked);
         const rooms = looked.filter((room) => typeof room === 'string' && room.length > 0 && room.length <= protocol_cjs_1.LIMITS.maxRoomName && !room.startsWith(protocol_cjs_1.RESERVED_PREFIX));
         if (rooms.length === 0) {
             this.#log.debug(`client ${client.id} asks for no room that it could join`);
@@ -71,9 +82,21 @@ class Rooms {
             this.#log.debug(`client ${client.id} asks for rooms, and there is no validateRoomFn`);
             return;
         }
+        const hidden = this.#clients.hidden(client);
+        if (hidden.asked + rooms.length > MOST_ASKED * maxRoomsPerClient) {
+            this.#sayOf(client, this.#unlooked);
+            return;
+        }
+        hidden.asked += rooms.length;
         (0, calls_cjs_1.callUser)(
         // Its own list: the application may change it.
-        () => validateRoomFn({ clientId: client.id, userId: client.userId, rooms: [...rooms] }), (allowed) => this.#joinAllowed(client, new Set(rooms), allowed), (error) => this.#log.error(`validateRoomFn failed for client ${client.id}`, error));
+        () => validateRoomFn({ clientId: client.id, userId: client.userId, rooms: [...rooms] }), (allowed) => {
+            hidden.asked -= rooms.length;
+            this.#joinAllowed(client, new Set(rooms), allowed);
+        }, (error) => {
+            hidden.asked -= rooms.length;
+            this.#log.error(`validateRoomFn failed for client ${client.id}`, error);
+        });
     }
     /** The `leave` of a client: only rooms that it is in. Never answered. */
     leaveAsked(client, data) {
@@ -99,7 +122,11 @@ class Rooms {
                 this.join(client, room);
         }
         if (refused > 0)
-            this.#log.warn(`client ${client.id} is in ${client.rooms.size} rooms: ${refused} more were not joined`);
+            this.#sayOf(client, this.#unjoined, refused);
+    }
+    #sayOf(client, line, count = 1) {
+        this.#lastId = client.id;
+        line.add(count);
     }
     #drop(client, room) {
         const known = this.#rooms.get(room);

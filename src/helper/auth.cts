@@ -62,6 +62,8 @@ export class Auth<A extends Bag, M extends Bag> {
     try {
       // Anything truthy is a success; what has no such properties is nobody in particular.
       const { userId, metadata } = result as { userId?: string; metadata?: M };
+      // It will be indexed as text; what a client has made up need not have one.
+      if (userId) String(userId);
       if (userId !== undefined) client.userId = userId;
       if (metadata !== undefined) client.metadata = metadata;
     } catch (error) {
@@ -84,10 +86,14 @@ export class Auth<A extends Bag, M extends Bag> {
           this.#parts.complain(client, ERROR_TEXT.handshakeFailed);
           return closeSocket(client.socket, CLOSE.encryptionRequired, log);
         }
+        try {
+          const { serverPublicKey, salt } = result as { serverPublicKey?: string; salt?: string };
+          if (serverPublicKey !== undefined) client.serverPublicKey = serverPublicKey;
+          if (salt !== undefined) client.salt = salt;
+        } catch (error) {
+          return this.#failed(client, 'what handshakeFn gave cannot be read', error);
+        }
         this.#parts.encrypt(client);
-        const { serverPublicKey, salt } = result as { serverPublicKey?: string; salt?: string };
-        if (serverPublicKey !== undefined) client.serverPublicKey = serverPublicKey;
-        if (salt !== undefined) client.salt = salt;
         this.#finish(client);
       },
       (error) => this.#failed(client, 'handshakeFn failed', error),

@@ -13,6 +13,8 @@ export interface Hidden {
   cut: boolean;
   /** The user under which it is indexed. */
   user: string | undefined;
+  /** Names of rooms about which `validateRoomFn` has not answered yet. */
+  asked: number;
   /** Messages on their way through the transformer. */
   line: Line | undefined;
 }
@@ -27,7 +29,7 @@ export class Clients<M extends Record<string, unknown>> {
     const client: IWebSocketClient<M> = {
       id, socket, state: 'unauthorized', rooms: new Set(), backpressured: false, encrypted: false, connectedAt: now, lastActivity: now,
     };
-    this.#hidden.set(client, { finished: false, frames: 0, cut: false, user: undefined, line: undefined });
+    this.#hidden.set(client, { finished: false, frames: 0, cut: false, user: undefined, asked: 0, line: undefined });
     this.map.set(id, client);
     return client;
   }
@@ -45,7 +47,7 @@ export class Clients<M extends Record<string, unknown>> {
     const hidden = this.#hidden.get(client);
     if (hidden !== undefined) return hidden;
     // An entry that the application has put into the map itself.
-    const fresh = { finished: false, frames: 0, cut: false, user: undefined, line: undefined };
+    const fresh = { finished: false, frames: 0, cut: false, user: undefined, asked: 0, line: undefined };
     this.#hidden.set(client, fresh);
     return fresh;
   }

@@ -1,11 +1,15 @@
 import { callUser } from './calls.cjs';
 import type { Clients } from './client.cjs';
+import { SparseLine } from './log.cjs';
 import { LIMITS, RESERVED_PREFIX } from './protocol.cjs';
 import type { Settings } from './settings.cjs';
 import type { Instance } from './transport/transport.cjs';
 import type { IWebSocketClient, IWebSocketLogger } from './types.cjs';
 
 type Bag = Record<string, unknown>;
+
+/** Names of one client that may wait for `validateRoomFn`, in `maxRoomsPerClient`: those of a join that comes on top are not looked at. */
+const MOST_ASKED = 4;
 
 /** Which clients a room has, and what clients may say about it. */
 export class Rooms<A extends Bag, M extends Bag> {
@@ -14,12 +18,20 @@ export class Rooms<A extends Bag, M extends Bag> {
   readonly #clients: Clients<M>;
   readonly #instance: () => Instance | undefined;
   readonly #log: IWebSocketLogger;
+  // What a client can bring about as often as it likes is not a line each time.
+  readonly #unlooked: SparseLine;
+  readonly #unjoined: SparseLine;
+  /** The last client of these lines. */
+  #lastId = '';
 
   constructor(settings: Settings<A, M>, clients: Clients<M>, instance: () => Instance | undefined, log: IWebSocketLogger) {
     this.#settings = settings;
     this.#clients = clients;
     this.#instance = instance;
     this.#log = log;
+    const { maxRoomsPerClient: most } = settings;
+    this.#unlooked = new SparseLine((count) => log.warn(`${count} join(s) name too many rooms, only ${most} are looked at, or come before those in hand are answered; the last is of client ${this.#lastId}`));
+    this.#unjoined = new SparseLine((count) => log.warn(`a client is in ${most} rooms: ${count} more were not joined; the last is of client ${this.#lastId}`));
   }
 
   /** Any name, in any state; twice does no harm. */
@@ -67,7 +79,7 @@ export class Rooms<A extends Bag, M extends Bag> {
     if (asked === undefined) return;
     const { maxRoomsPerClient, validateRoomFn } = this.#settings;
     const looked = asked.length > maxRoomsPerClient ? asked.slice(0, maxRoomsPerClient) : asked;
-    if (looked.length < asked.length) this.#log.warn(`client ${client.id} asks for ${asked.length} rooms at once; only ${looked.length} are looked at`);
+    if (looked.length < asked.length) this.#sayOf(client, this.#unlooked);
     const rooms = looked.filter((room): room is string => typeof room === 'string' && room.length > 0 && room.length <= LIMITS.maxRoomName && !room.startsWith(RESERVED_PREFIX));
     if (rooms.length === 0) {
       this.#log.debug(`client ${client.id} asks for no room that it could join`);
@@ -77,11 +89,23 @@ export class Rooms<A extends Bag, M extends Bag> {
       this.#log.debug(`client ${client.id} asks for rooms, and there is no validateRoomFn`);
       return;
     }
+    const hidden = this.#clients.hidden(client);
+    if (hidden.asked + rooms.length > MOST_ASKED * maxRoomsPerClient) {
+      this.#sayOf(client, this.#unlooked);
+      return;
+    }
+    hidden.asked += rooms.length;
     callUser(
       // Its own list: the application may change it.
       () => validateRoomFn({ clientId: client.id, userId: client.userId, rooms: [...rooms] } as Parameters<typeof validateRoomFn>[0]),
-      (allowed) => this.#joinAllowed(client, new Set(rooms), allowed),
-      (error) => this.#log.error(`validateRoomFn failed for client ${client.id}`, error),
+      (allowed) => {
+        hidden.asked -= rooms.length;
+        this.#joinAllowed(client, new Set(rooms), allowed);
+      },
+      (error) => {
+        hidden.asked -= rooms.length;
+        this.#log.error(`validateRoomFn failed for client ${client.id}`, error);
+      },
     );
   }
 
@@ -104,7 +128,12 @@ export class Rooms<A extends Bag, M extends Bag> {
       if (client.rooms.size >= this.#settings.maxRoomsPerClient && !client.rooms.has(room)) refused++;
       else this.join(client, room);
     }
-    if (refused > 0) this.#log.warn(`client ${client.id} is in ${client.rooms.size} rooms: ${refused} more were not joined`);
+    if (refused > 0) this.#sayOf(client, this.#unjoined, refused);
+  }
+
+  #sayOf(client: IWebSocketClient<M>, line: SparseLine, count = 1): void {
+    this.#lastId = client.id;
+    line.add(count);
   }
 
   #drop(client: IWebSocketClient<M>, room: string): void {

@@ -288,3 +288,21 @@ onFakes('the first timer is for those that are unauthorized', async (t) => {
   t.mock.timers.tick(100);
   assert.equal(client.ended, undefined);
 });
+
+rule('a user id that has no text, and keys that cannot be read, are failed authentications', async (t) => {
+  const odd = JSON.parse('{"toString":null,"valueOf":null}');
+  const w = await world(t, { authenticateFn: ({ userId }) => ({ userId }) });
+  const client = await w.connect();
+  client.send({ event: 'authenticate', data: { userId: odd } });
+  await w.idle();
+  assert.deepEqual(client.take(), [error('Authentication error')]);
+  assert.equal(client.ended.code, 4003);
+
+  const handshakeFn = () => ({ get serverPublicKey() { throw new Error('no'); } });
+  const other = await world(t, { requireEncryption: true, handshakeFn, outboundTransformer: () => null });
+  const second = await other.connect();
+  second.send({ event: 'authenticate' });
+  await other.idle();
+  assert.deepEqual(second.take(), [error('Authentication error')]);
+  assert.equal(second.ended.code, 4003);
+});

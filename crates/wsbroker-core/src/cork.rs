@@ -256,7 +256,7 @@ impl Cork {
         let count = channel.count();
         let compressed = self.may_compress(range).then(Box::<Compressed>::default);
         let broadcast = (compressed.is_some() || !exclude.is_empty() || epoch > 0)
-            .then(|| Arc::new(Broadcast { exclude: exclude.into(), compressed, epoch }));
+            .then(|| Arc::new(Broadcast { exclude: distinct(exclude), compressed, epoch }));
         // Collected first: `push` needs the whole cork. A publish reaches few shards, usually one.
         for shard in 0..self.queues.len() {
             if channel.has_subscribers_in(shard) {
@@ -488,4 +488,12 @@ impl Drop for Cork {
     fn drop(&mut self) {
         self.flush();
     }
+}
+
+/// Each once and in order, so that a shard need not look at all of them for every subscriber.
+fn distinct(ids: &[SocketId]) -> Box<[SocketId]> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids.dedup();
+    ids.into()
 }

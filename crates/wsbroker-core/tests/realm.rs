@@ -645,6 +645,39 @@ fn what_waits_at_a_helper_is_bounded_and_the_sender_is_told() {
 }
 
 #[test]
+fn clients_that_a_publish_leaves_out_count_into_what_waits() {
+    let broker = broker(1);
+    let realm = broker.realm();
+    let mut owner = Desk::new(&broker, &realm);
+    let mut other = Desk::new(&broker, &realm);
+    assert!(owner.helper.add_client(b"held", None));
+    owner.helper.finish_client(&mut owner.cork, b"held");
+    owner.helper.hold_client(&mut owner.cork, b"held");
+    let nobody = vec![""; 100_000];
+    let refused: usize = (0..10).map(|_| other.publish(Audience::Everybody, "", &nobody)).sum();
+    assert_eq!((owner.queue.take_posts().len(), refused), (5, 5), "each takes 3.2 MB, whatever the names are");
+}
+
+#[test]
+fn an_excluded_client_costs_no_more_when_it_is_named_a_million_times() {
+    let broker = broker(1);
+    let realm = broker.realm();
+    let mut desk = Desk::new(&broker, &realm);
+    let (_listener, port) = listen(&broker, &realm, SocketLimits::default());
+    let (mut a, a_id) = desk.client(port, "a");
+    let (mut b, b_id) = desk.client(port, "b");
+    for id in [a_id, b_id] {
+        desk.helper.subscribe(&mut desk.cork, id, b"r");
+    }
+    // The one that is not excluded is looked for among all.
+    let often = ["b"].repeat(1_000_000);
+    desk.publish(Audience::Room(b"r"), "but b", &often);
+    desk.publish(Audience::Room(b"r"), "but both", &["b", "a", "b", "nobody"]);
+    desk.publish(Audience::Room(b"r"), "all", &[]);
+    assert_eq!([a.text(), a.text(), b.text()], ["but b", "all", "all"]);
+}
+
+#[test]
 fn one_helper_takes_the_input_and_hands_it_on_when_it_leaves() {
     let broker = broker(1);
     let realm = broker.realm();

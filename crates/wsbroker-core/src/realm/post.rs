@@ -9,6 +9,8 @@ use crate::dispatch::WorkerEntry;
 const LIMIT: usize = 16 << 20;
 /// Counted on top of each post, so that empty ones are bounded too.
 const OVERHEAD: usize = 128;
+/// The same for each client that a publish leaves out.
+const EXCLUDED: usize = 32;
 
 /// Something for a helper to do. Names, ids and frames are UTF-8.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -57,7 +59,7 @@ impl Operation {
         OVERHEAD
             + match self {
                 Self::Publish { audience, frame, exclude } => {
-                    audience.name().len() + frame.len() + exclude.iter().map(|id| id.len()).sum::<usize>()
+                    audience.name().len() + frame.len() + exclude.iter().map(|id| EXCLUDED + id.len()).sum::<usize>()
                 }
                 Self::Send { client, frame } => client.len() + frame.len(),
                 Self::Join { client, room } | Self::Leave { client, room } => client.len() + room.len(),

@@ -48,6 +48,7 @@ impl Range {
 /// What the shards share of a publish that is more than a frame for everybody.
 #[derive(Debug)]
 pub(crate) struct Broadcast {
+    /// In order.
     pub(crate) exclude: Box<[SocketId]>,
     /// `None` when nobody gets it compressed.
     pub(crate) compressed: Option<Box<Compressed>>,

@@ -461,7 +461,7 @@ impl Shard {
                 let held = self.lists.held_since(channel.id(), broadcast.map_or(0, |broadcast| broadcast.epoch));
                 for slot in self.lists.of(channel.id()).iter().chain(&held) {
                     let Some(connection) = self.connections.at(*slot) else { continue };
-                    if !exclude.is_empty() && exclude.contains(&connection.id()) {
+                    if !exclude.is_empty() && exclude.binary_search(&connection.id()).is_ok() {
                         continue;
                     }
                     match compressed {

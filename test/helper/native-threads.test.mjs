@@ -112,6 +112,37 @@ test('encrypted clients are reached through the transformer of their own worker,
   });
 });
 
+/** Each message of an encrypted client takes its owner a while. */
+const LABOURING = `{
+  outboundTransformer: ({ event, data }) => {
+    const end = performance.now() + 0.05;
+    while (performance.now() < end);
+    return event === 'connected' ? null : { event, data };
+  },
+}`;
+
+test('a flood from another worker does not keep what a helper has of its own clients waiting', async (t) => {
+  const server = await pool(t, { threads: 2, options: LABOURING });
+  const peers = await crowd(server, 2, 2);
+  const [from] = peers;
+  const [held, other] = peers.filter(({ thread }) => thread !== from.thread);
+  await held.join('r');
+  await held.run((helper, { clientId }) => helper.enableClientEncryption({ clientId }));
+  await from.run((helper) => {
+    const more = () => {
+      for (let i = 0; i < 500; i++) helper.sendToRoom({ room: 'r', event: 'flood', data: 1 });
+      if (!globalThis.enough) setImmediate(more);
+    };
+    more();
+  });
+  await until(() => from.run((helper) => helper.getStats().framesDropped > 0), 'more to be sent than the owner can do');
+  for (let i = 0; i < 20; i++) {
+    other.say('echo', i);
+    assert.deepEqual(await other.next(), { event: 'echo', data: i });
+  }
+  await from.run(() => void (globalThis.enough = true));
+});
+
 test('what waits at one owner is bounded; beyond it is dropped and counted by the sender', async (t) => {
   const server = await pool(t, { threads: 2, options: ENCRYPTING });
   const [from, to] = await crowd(server, 2, 1);

@@ -392,24 +392,37 @@ impl Desk {
     fn hand_over(&self, env: Env<'_>) -> Result<Outcome, Failed> {
         let start = Instant::now();
         let mut now = start;
+        // Since when posts have been received and no events handed over.
+        let mut posting: Option<Instant> = None;
+        if !self.posts.borrow().is_empty() {
+            // They had the last turn, and did not come to an end.
+            posting = start.checked_sub(HOLD);
+            self.fetch_events();
+        }
         loop {
-            if let Some(post) = self.next_post() {
+            // Posts and events in turns: neither waits for the end of the other, however much of it there is.
+            let more = self.inbox.borrow().has_more();
+            let is_posts_turn = !more || posting.is_none_or(|since| since.elapsed() < HOLD);
+            if is_posts_turn && let Some(post) = self.next_post() {
+                posting.get_or_insert(now);
                 env.scoped(|env| self.receive(env, post))??;
                 if self.leaving.get() {
                     return Ok(Outcome::Idle);
                 }
-                if start.elapsed() >= BUDGET {
+                now = Instant::now();
+                if now - start >= BUDGET {
                     return Ok(Outcome::OutOfTime);
                 }
                 continue;
             }
-            if !self.inbox.borrow().has_more() {
+            posting = None;
+            if !more {
                 match self.worker.fetch() {
-                    Fetched::Posts(posts) => {
+                    Fetched::Work(batches, posts) => {
+                        self.inbox.borrow_mut().refill(batches);
                         self.posts.borrow_mut().extend(posts);
                         continue;
                     }
-                    Fetched::Batches(batches) => self.inbox.borrow_mut().refill(batches),
                     Fetched::Goodbye => return Ok(Outcome::Goodbye),
                     Fetched::Nothing => return Ok(Outcome::Idle),
                 }
@@ -430,6 +443,13 @@ impl Desk {
             if now - start >= BUDGET {
                 return Ok(Outcome::OutOfTime);
             }
+        }
+    }
+
+    /// Takes what events have come, while there is other work.
+    fn fetch_events(&self) {
+        if !self.inbox.borrow().has_more() {
+            self.inbox.borrow_mut().refill(self.worker.take_batches());
         }
     }
 

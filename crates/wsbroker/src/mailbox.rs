@@ -38,10 +38,8 @@ enum Farewell {
 
 /// What the mailbox had.
 pub(crate) enum Fetched {
-    /// These.
-    Batches(VecDeque<Batch>),
-    /// These, and perhaps batches too.
-    Posts(VecDeque<Post>),
+    /// These; not both are empty.
+    Work(VecDeque<Batch>, VecDeque<Post>),
     /// Nothing; the broker has gone, and JavaScript must hear of it.
     Goodbye,
     /// Nothing. The next batch wakes the thread again.
@@ -96,11 +94,8 @@ impl Mailbox {
     /// Takes everything that has come.
     pub(crate) fn fetch(&self) -> Fetched {
         let mut state = self.0.lock();
-        if !state.posts.is_empty() {
-            return Fetched::Posts(std::mem::take(&mut state.posts));
-        }
-        if !state.batches.is_empty() {
-            return Fetched::Batches(std::mem::take(&mut state.batches));
+        if !state.batches.is_empty() || !state.posts.is_empty() {
+            return Fetched::Work(std::mem::take(&mut state.batches), std::mem::take(&mut state.posts));
         }
         state.pending = false;
         if state.farewell == Farewell::Due && !state.closed {
@@ -108,6 +103,11 @@ impl Mailbox {
             return Fetched::Goodbye;
         }
         Fetched::Nothing
+    }
+
+    /// Takes the batches that have come, while the thread has other work left and will look again.
+    pub(crate) fn take_batches(&self) -> VecDeque<Batch> {
+        std::mem::take(&mut self.0.lock().batches)
     }
 
     /// Whether it has neither been closed nor heard a goodbye.
@@ -210,13 +210,13 @@ mod models {
                 node.sleep();
                 loop {
                     match node.mailbox.fetch() {
-                        Fetched::Batches(batches) => got.extend(names(batches)),
+                        Fetched::Work(batches, _) => got.extend(names(batches)),
                         Fetched::Goodbye => {
                             goodbyes += 1;
                             assert!(got.contains(&"a2".to_owned()), "told before it has run what came before");
                             break;
                         }
-                        Fetched::Posts(_) | Fetched::Nothing => break,
+                        Fetched::Nothing => break,
                     }
                 }
             }
@@ -237,7 +237,7 @@ mod models {
             let node = Arc::new(Node::default());
             let shards = [put(&node, ["a1", "a2"]), put(&node, ["b1", "b2"])];
             let mut found = Vec::new();
-            if let Fetched::Batches(batches) = node.mailbox.fetch() {
+            if let Fetched::Work(batches, _) = node.mailbox.fetch() {
                 found.extend(names(batches));
             }
             found.extend(names(node.mailbox.close()));

@@ -92,6 +92,11 @@ impl NodeWorker {
         self.mailbox.fetch()
     }
 
+    /// Takes the events that have come, while there is other work.
+    pub(crate) fn take_batches(&self) -> VecDeque<Batch> {
+        self.mailbox.take_batches()
+    }
+
     fn wake_if(&self, thread: Thread) {
         if thread == Thread::Asleep {
             self.wake.wake();

@@ -282,6 +282,16 @@ test('shutdown closes with 1001, takes nobody more, and lets the process end', a
   await assert.rejects(new Promise((resolve, reject) => tcp(port, '127.0.0.1', resolve).on('error', reject)), { code: 'ECONNREFUSED' });
 });
 
+test('shutdown closes sockets of clients that the application has made the helper forget', async (t) => {
+  const server = await single(t);
+  const peer = await member(server);
+  await server.run((helper, context, clientId) => {
+    helper.onClientDisconnect({ clientId });
+    return helper.shutdown();
+  }, peer.id);
+  assert.deepEqual(await peer.end(), { code: 1001, reason: 'Server shutting down' });
+});
+
 test('shutdown does not wait for long for who does not answer, and waits for what is written', async (t) => {
   const server = await single(t, { closeTimeout: 1_000 }, { clean: false });
   const peer = await member(server);

@@ -199,12 +199,17 @@ test('payload limits: until it is finished, and afterwards', async (t) => {
   early.client.send(frame(300));
   assert.deepEqual(await early.next(), { event: 'error', data: { message: 'Not authenticated' } });
   early.client.send(frame(301));
-  assert.equal((await early.end()).code, 1009);
+  const tooBig = { code: 1009, reason: 'Received too big message' };
+  assert.deepEqual(await early.end(), tooBig);
   const peer = await member(server);
   peer.client.send(frame(5000));
   assert.equal((await server.told.next('message')).data.length, 4977);
   peer.client.send(frame(5001));
-  assert.equal((await peer.end()).code, 1009);
+  assert.deepEqual(await peer.end(), tooBig);
+  // The header of a frame is enough: of its payload nothing has come yet.
+  const header = await connect(server);
+  header.client.ws._socket.write(Buffer.from([0x81, 0xfe, 0x01, 0x2d, 0, 0, 0, 0]));
+  assert.deepEqual(await header.end(), tooBig);
 });
 
 test('binary frames are text', async (t) => {

@@ -121,12 +121,15 @@ impl Connection {
 
     /// Fails the connection (RFC 6455 §7.1.7): a close frame with this code, and nothing more is taken from the peer.
     pub(super) fn fail(&mut self, ctx: &mut Context, cause: CloseCause, code: CloseCode) {
+        // As a helper says itself, where it is the one that measures.
+        let too_big = code == CloseCode::TOO_BIG && self.socket.realm().is_some();
+        let reason = if too_big { "Received too big message" } else { "" };
         if self.phase == Phase::Active {
             self.account(ctx, |outbox, _| {
-                outbox.push_close(Some(code), "");
+                outbox.push_close(Some(code), reason);
             });
         }
-        self.linger(ctx, cause, code, "");
+        self.linger(ctx, cause, code, reason);
     }
 
     /// Closes a slow socket (1013): what it has not read is dropped, so that the close frame comes soon and memory is free at once.

@@ -6,6 +6,7 @@ import { test } from 'node:test';
 
 import { WebSocketEmitter } from 'wsbroker/server-helper';
 
+import { until } from '../e2e/harness.mjs';
 import { startRedis } from '../redis/redis.mjs';
 import { between, crowd, pool } from './native-kit.mjs';
 
@@ -189,5 +190,31 @@ for (const [name, way] of Object.entries(ways)) {
     }
     // From the first `ready` on nothing was lost, and nobody was told of anything else.
     for (const { server } of processes) assert.deepEqual(server.told.of('bus').map(({ state }) => state), ['ready', 'ready', 'ready', 'ready']);
+  });
+}
+
+for (const [name, way] of Object.entries(ways)) {
+  test(`Redis goes and comes back while clients of every worker are online (${name})`, { skip }, async (t) => {
+    const redis = await startRedis(t);
+    const server = await pool(t, { threads: 2, options: `{ redisConnection: ${way(redis)} }` });
+    const peers = await crowd(server, 2, 2);
+    const every = (state) => until(async () => {
+      for (const peer of peers) if (await peer.run((helper) => helper.getStats().busState) !== state) return false;
+      return true;
+    }, `every helper is ${state}`, 30_000);
+    await redis.kill();
+    await every('lost');
+    const here = await between(peers[0], peers, () => peers[0].run((helper) => helper.broadcast({ event: 'here', data: 1 })));
+    for (const messages of here) assert.deepEqual(events(messages), ['here']);
+    await redis.run();
+    await every('ready');
+    const emitter = new WebSocketEmitter({ redisConnection: redis.url });
+    await emitter.configure();
+    await emitter.broadcast({ event: 'again', data: 1 });
+    await emitter.shutdown();
+    for (const peer of peers) assert.equal((await peer.next()).event, 'again');
+    for (const { thread } of [peers[0], peers.find((peer) => peer.thread !== peers[0].thread)]) {
+      assert.deepEqual(server.told.of('bus', (event) => event.thread === thread).map(({ state }) => state), ['ready', 'lost', 'ready']);
+    }
   });
 }

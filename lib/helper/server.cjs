@@ -3,6 +3,7 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.WebSocketServerHelper = void 0;
 const node_crypto_1 = require("node:crypto");
 const errors_cjs_1 = require("../errors.cjs");
+const time_cjs_1 = require("../time.cjs");
 const auth_cjs_1 = require("./auth.cjs");
 const base_cjs_1 = require("./base.cjs");
 const bus_state_cjs_1 = require("./bus-state.cjs");
@@ -67,6 +68,8 @@ class WebSocketServerHelper extends base_cjs_1.Base {
     /** This helper subscribes to Redis, for itself or for its instance. */
     #leads = false;
     #takeAgain;
+    /** Ends the wait for the helper that subscribes for the instance. */
+    #inputIsReady = () => undefined;
     /**
      * Stores the options, and duplicates the clients of Redis. It opens nothing.
      *
@@ -394,6 +397,8 @@ class WebSocketServerHelper extends base_cjs_1.Base {
         this.#leads = instance === undefined || (!this.#bus.instanceWide && instance.claimInput());
         if (this.#leads)
             await this.#bus.subscribe();
+        else if (instance !== undefined)
+            await this.#othersInput(instance);
         this.#life.check();
         if (transport.native)
             await transport.open();
@@ -403,12 +408,14 @@ class WebSocketServerHelper extends base_cjs_1.Base {
         this.#update();
     }
     async #unconfigure() {
+        clearTimeout(this.#takeAgain);
         this.#leads = false;
         await this.#transport.leave();
     }
     async #shutdown() {
         const log = this.#log;
         clearTimeout(this.#takeAgain);
+        this.#inputIsReady();
         this.#states.end();
         this.#transport.stopAccepting();
         this.#sweep.stop();
@@ -429,7 +436,11 @@ class WebSocketServerHelper extends base_cjs_1.Base {
             logger: this.#log,
             handler: this.getBunWebSocketHandler(),
             receive: (operation) => this.#receive(operation),
-            inputState: () => this.#update(),
+            inputState: (state) => {
+                if (state === 'ready')
+                    this.#inputIsReady();
+                this.#update();
+            },
             takeInput: () => this.#takeInput(),
         };
     }
@@ -468,6 +479,15 @@ class WebSocketServerHelper extends base_cjs_1.Base {
         catch (error) {
             this.#log.error('what another helper of the instance has sent cannot be done', error);
         }
+    }
+    /** Whoever subscribes for the instance may not have done so yet: configured means that what is published from then on comes here, too. */
+    async #othersInput(instance) {
+        if (instance.inputState === 'ready')
+            return;
+        const ready = new Promise((resolve) => (this.#inputIsReady = resolve));
+        if (await (0, time_cjs_1.within)(protocol_cjs_1.LIMITS.redisReady, ready))
+            return;
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BUS_LOST', `[${SCOPE}] no helper of the instance has subscribed to Redis within ${protocol_cjs_1.LIMITS.redisReady}ms`);
     }
     #received(text) {
         // Whoever does not subscribe (any more) hears nothing.

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { WSBrokerError } from '../errors.cjs';
+import { within } from '../time.cjs';
 import { Auth } from './auth.cjs';
 import { Base } from './base.cjs';
 import { BusStates } from './bus-state.cjs';
@@ -12,7 +13,7 @@ import { Inbound } from './inbound.cjs';
 import { Life } from './life.cjs';
 import { guarded, shown } from './log.cjs';
 import { Message } from './message.cjs';
-import { CLOSE, WebSocketChannels, WebSocketDefaults, WebSocketEvents } from './protocol.cjs';
+import { CLOSE, LIMITS, WebSocketChannels, WebSocketDefaults, WebSocketEvents } from './protocol.cjs';
 import { busFor } from './redis-connection.cjs';
 import { Relay } from './relay.cjs';
 import { Rooms } from './rooms.cjs';
@@ -75,6 +76,8 @@ export class WebSocketServerHelper<
   /** This helper subscribes to Redis, for itself or for its instance. */
   #leads = false;
   #takeAgain: NodeJS.Timeout | undefined;
+  /** Ends the wait for the helper that subscribes for the instance. */
+  #inputIsReady: () => void = () => undefined;
 
   /**
    * Stores the options, and duplicates the clients of Redis. It opens nothing.
@@ -412,6 +415,7 @@ export class WebSocketServerHelper<
     this.#life.check();
     this.#leads = instance === undefined || (!this.#bus.instanceWide && instance.claimInput());
     if (this.#leads) await this.#bus.subscribe();
+    else if (instance !== undefined) await this.#othersInput(instance);
     this.#life.check();
     if (transport.native) await transport.open();
     this.#life.check();
@@ -421,6 +425,7 @@ export class WebSocketServerHelper<
   }
 
   async #unconfigure(): Promise<void> {
+    clearTimeout(this.#takeAgain);
     this.#leads = false;
     await this.#transport.leave();
   }
@@ -428,6 +433,7 @@ export class WebSocketServerHelper<
   async #shutdown(): Promise<void> {
     const log = this.#log;
     clearTimeout(this.#takeAgain);
+    this.#inputIsReady();
     this.#states.end();
     this.#transport.stopAccepting();
     this.#sweep.stop();
@@ -447,7 +453,10 @@ export class WebSocketServerHelper<
       logger: this.#log,
       handler: this.getBunWebSocketHandler(),
       receive: (operation) => this.#receive(operation),
-      inputState: () => this.#update(),
+      inputState: (state) => {
+        if (state === 'ready') this.#inputIsReady();
+        this.#update();
+      },
       takeInput: () => this.#takeInput(),
     };
   }
@@ -482,6 +491,14 @@ export class WebSocketServerHelper<
     } catch (error) {
       this.#log.error('what another helper of the instance has sent cannot be done', error);
     }
+  }
+
+  /** Whoever subscribes for the instance may not have done so yet: configured means that what is published from then on comes here, too. */
+  async #othersInput(instance: Instance): Promise<void> {
+    if (instance.inputState === 'ready') return;
+    const ready = new Promise<void>((resolve) => (this.#inputIsReady = resolve));
+    if (await within(LIMITS.redisReady, ready)) return;
+    throw new WSBrokerError('ERR_WSBROKER_BUS_LOST', `[${SCOPE}] no helper of the instance has subscribed to Redis within ${LIMITS.redisReady}ms`);
   }
 
   #received(text: string): void {

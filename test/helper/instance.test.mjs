@@ -216,6 +216,63 @@ test('a take-over that Redis refuses is tried again', async (t) => {
   }
 });
 
+test('configure waits for the helper that subscribes for the instance, and tells of no loss that was none', async (t) => {
+  withInstances(t);
+  const make = async (states) => world(t, { identifier: 'waits', bind: '127.0.0.1:0', server: undefined, configured: false, busStateFn: (state) => states.push(state) });
+  const heard = [[], [], []];
+  const [one, two, three] = await Promise.all(heard.map(make));
+  let confirm;
+  one.redis.subscriber.does.subscribe = () => new Promise((resolve) => (confirm = resolve));
+  const done = [];
+  const first = one.helper.configure().then(() => done.push(1));
+  await turns();
+  const second = two.helper.configure().then(() => done.push(2));
+  const third = three.helper.configure();
+  third.catch(() => undefined);
+  await turns();
+  assert.deepEqual(done, []);
+  await three.helper.shutdown();
+  await assert.rejects(third, { code: 'ERR_WSBROKER_SHUT_DOWN' });
+  confirm(1);
+  await Promise.all([first, second]);
+  await turns();
+  assert.deepEqual(heard, [['ready'], ['ready'], []]);
+});
+
+test('configure takes the input itself when the helper that it waits for gives up', async (t) => {
+  withInstances(t);
+  const make = async (states) => world(t, { identifier: 'heir', bind: '127.0.0.1:0', server: undefined, configured: false, busStateFn: (state) => states.push(state) });
+  const heard = [[], []];
+  const [one, two] = await Promise.all(heard.map(make));
+  let refuse;
+  one.redis.subscriber.does.subscribe = () => new Promise((resolve, reject) => (refuse = reject));
+  const first = one.helper.configure();
+  first.catch(() => undefined);
+  await turns();
+  const second = two.helper.configure();
+  await turns();
+  refuse(new Error('NOPERM'));
+  await assert.rejects(first, /NOPERM/);
+  await second;
+  await turns();
+  assert.deepEqual(heard, [[], ['ready']]);
+});
+
+test('configure does not wait for ever for a subscription of another helper', async (t) => {
+  const native = withInstances(t);
+  const make = async () => world(t, { identifier: 'stuck', bind: '127.0.0.1:0', server: undefined, configured: false });
+  const [one, two] = [await make(), await make()];
+  one.redis.subscriber.does.subscribe = () => new Promise(() => undefined);
+  one.helper.configure().catch(() => undefined);
+  await turns();
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const second = two.helper.configure();
+  await turns();
+  t.mock.timers.tick(30_000);
+  await assert.rejects(second, { code: 'ERR_WSBROKER_BUS_LOST', message: /within 30000ms/ });
+  assert.equal(native.of('stuck').helpers.length, 1, 'it has left');
+});
+
 test('natively a duplicate is closed', async (t) => {
   const { all: [one] } = await helpers(t, 1);
   const client = await one.member({}, { id: 'a' });

@@ -1,8 +1,12 @@
 // The native transport on the native bus (form c): between two processes, on a Redis of the test's own. What needs no JavaScript crosses without it.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { createRequire } from 'node:module';
 import { test } from 'node:test';
 
+import { WebSocketEmitter } from 'wsbroker/server-helper';
+
+import { until } from '../e2e/harness.mjs';
 import { startRedis } from '../redis/redis.mjs';
 import { between, crowd, pool } from './native-kit.mjs';
 
@@ -104,3 +108,113 @@ test('a helper that leaves does not take the bus of its instance with it', { ski
   const own = await between(rest[0], rest, () => rest[0].run((helper) => helper.broadcast({ event: 'own', data: 1 })));
   for (const messages of own) assert.deepEqual(events(messages), ['own']);
 });
+
+const require = createRequire(import.meta.url);
+
+/** The two ways from a worker to Redis, as source. */
+const ways = {
+  'the native bus': ({ url }) => JSON.stringify(url),
+  'a client of ioredis': ({ port }) => `new (require(${JSON.stringify(require.resolve('ioredis'))}).Redis)(${port}, '127.0.0.1', { lazyConnect: true })`,
+};
+
+for (const [name, way] of Object.entries(ways)) {
+  test(`two processes of four workers and an emitter: everything reaches everybody it is for exactly once (${name})`, { skip }, async (t) => {
+    const redis = await startRedis(t);
+    const options = `{
+      redisConnection: ${way(redis)},
+      outboundTransformer: ({ event, data }) => (event === 'connected' ? null : { event: 'encrypted', data: { event, data } }),
+    }`;
+    const processes = [];
+    for (let i = 0; i < 2; i++) {
+      const server = await pool(t, { options });
+      const peers = await crowd(server, 4, 2, (n) => ({ user: n % 2 === 0 ? 'even' : `${i} ${n}` }));
+      processes.push({ server, peers });
+    }
+    const peers = processes.flatMap((one) => one.peers);
+    const inRoom = (i) => i % 3 !== 0;
+    const encrypted = new Set([1, 4, 9, 12]);
+    for (const [i, peer] of peers.entries()) if (inRoom(i)) await peer.join('r');
+    for (const i of encrypted) await peers[i].run((helper, { clientId }) => helper.enableClientEncryption({ clientId }));
+    const emitter = new WebSocketEmitter({ redisConnection: redis.url });
+    await emitter.configure();
+
+    const ids = peers.map(({ id }) => id);
+    const senders = processes.flatMap(({ peers: own }) => own.filter(({ thread }, i) => own.findIndex((peer) => peer.thread === thread) === i));
+    assert.equal(senders.length, 8);
+    const rounds = 5;
+    const fromWorker = (peer, sender) => peer.run((helper, context, all, by, count) => {
+      for (let round = 0; round < count; round++) {
+        helper.send({ payload: { topic: 'all', data: [by, round] } });
+        helper.send({ destination: 'r', payload: { topic: 'room', data: [by, round] } });
+        for (const destination of all) helper.send({ destination, payload: { topic: 'client', data: [by, round] } });
+      }
+      helper.send({ payload: { topic: 'mark', data: by } });
+    }, ids, sender, rounds);
+    const fromEmitter = async () => {
+      for (let round = 0; round < rounds; round++) {
+        const data = ['emitter', round];
+        await emitter.broadcast({ event: 'all', data });
+        await emitter.toRoom({ room: 'r', event: 'room', data, exclude: [ids[2], ids[9]] });
+        await emitter.toUser({ userId: 'even', event: 'user', data });
+        for (const clientId of ids) await emitter.toClient({ clientId, event: 'client', data });
+      }
+      await emitter.broadcast({ event: 'mark', data: 'emitter' });
+      await emitter.shutdown();
+    };
+    await Promise.all([...senders.map(fromWorker), fromEmitter()]);
+
+    for (const [i, peer] of peers.entries()) {
+      const wanted = [];
+      for (const sender of [...senders.keys(), 'emitter']) {
+        const excluded = sender === 'emitter' && [2, 9].includes(i);
+        for (let round = 0; round < rounds; round++) {
+          wanted.push(`all ${sender} ${round}`, `client ${sender} ${round}`);
+          if (inRoom(i) && !excluded) wanted.push(`room ${sender} ${round}`);
+          if (sender === 'emitter' && (i % 8) % 2 === 0) wanted.push(`user ${sender} ${round}`);
+        }
+      }
+      const got = [];
+      // What each has sent comes before its mark.
+      for (let marks = 0; marks < senders.length + 1;) {
+        const message = await peer.next();
+        assert.equal(message.event === 'encrypted', encrypted.has(i));
+        const { event, data } = encrypted.has(i) ? message.data : message;
+        if (event === 'mark') marks++;
+        else got.push(`${event} ${data.join(' ')}`);
+      }
+      assert.deepEqual(got.sort(), wanted.sort(), `client ${i}`);
+    }
+    for (const { peers: [peer] } of processes) {
+      const { busState, ...counts } = await peer.run((helper) => helper.getStats());
+      assert.deepEqual([busState, counts], ['ready', { busRefused: 0, busFailed: 0, busInvalid: 0, framesDropped: 0 }]);
+    }
+    // From the first `ready` on nothing was lost, and nobody was told of anything else.
+    for (const { server } of processes) assert.deepEqual(server.told.of('bus').map(({ state }) => state), ['ready', 'ready', 'ready', 'ready']);
+  });
+}
+
+for (const [name, way] of Object.entries(ways)) {
+  test(`Redis goes and comes back while clients of every worker are online (${name})`, { skip }, async (t) => {
+    const redis = await startRedis(t);
+    const server = await pool(t, { threads: 2, options: `{ redisConnection: ${way(redis)} }` });
+    const peers = await crowd(server, 2, 2);
+    const every = (state) => until(async () => {
+      for (const peer of peers) if (await peer.run((helper) => helper.getStats().busState) !== state) return false;
+      return true;
+    }, `every helper is ${state}`, 30_000);
+    await redis.kill();
+    await every('lost');
+    const here = await between(peers[0], peers, () => peers[0].run((helper) => helper.broadcast({ event: 'here', data: 1 })));
+    for (const messages of here) assert.deepEqual(events(messages), ['here']);
+    await redis.run();
+    await every('ready');
+    const emitter = new WebSocketEmitter({ redisConnection: redis.url });
+    await emitter.configure();
+    await emitter.broadcast({ event: 'again', data: 1 });
+    await emitter.shutdown();
+    for (const peer of peers) assert.equal((await peer.next()).event, 'again');
+    for (const { thread } of [peers[0], peers.find((peer) => peer.thread !== peers[0].thread)]) {
+      assert.deepEqual(server.told.of('bus', (event) => event.thread === thread).map(({ state }) => state), ['ready', 'lost', 'ready']);
+    }
+  });
+}

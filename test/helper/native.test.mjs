@@ -199,12 +199,17 @@ test('payload limits: until it is finished, and afterwards', async (t) => {
   early.client.send(frame(300));
   assert.deepEqual(await early.next(), { event: 'error', data: { message: 'Not authenticated' } });
   early.client.send(frame(301));
-  assert.deepEqual(await early.end(), { code: 1009, reason: 'Received too big message' });
+  const tooBig = { code: 1009, reason: 'Received too big message' };
+  assert.deepEqual(await early.end(), tooBig);
   const peer = await member(server);
   peer.client.send(frame(5000));
   assert.equal((await server.told.next('message')).data.length, 4977);
   peer.client.send(frame(5001));
-  assert.deepEqual(await peer.end(), { code: 1009, reason: 'Received too big message' });
+  assert.deepEqual(await peer.end(), tooBig);
+  // The header of a frame is enough: of its payload nothing has come yet.
+  const header = await connect(server);
+  header.client.ws._socket.write(Buffer.from([0x81, 0xfe, 0x01, 0x2d, 0, 0, 0, 0]));
+  assert.deepEqual(await header.end(), tooBig);
 });
 
 test('binary frames are text', async (t) => {
@@ -281,6 +286,16 @@ test('shutdown closes with 1001, takes nobody more, and lets the process end', a
   assert.deepEqual(await server.exit(), { code: 0, signal: null });
   assert.equal(server.told.of('disconnected').length, 2, 'also of who never authenticated');
   await assert.rejects(new Promise((resolve, reject) => tcp(port, '127.0.0.1', resolve).on('error', reject)), { code: 'ECONNREFUSED' });
+});
+
+test('shutdown closes sockets of clients that the application has made the helper forget', async (t) => {
+  const server = await single(t);
+  const peer = await member(server);
+  await server.run((helper, context, clientId) => {
+    helper.onClientDisconnect({ clientId });
+    return helper.shutdown();
+  }, peer.id);
+  assert.deepEqual(await peer.end(), { code: 1001, reason: 'Server shutting down' });
 });
 
 test('shutdown does not wait for long for who does not answer, and waits for what is written', async (t) => {

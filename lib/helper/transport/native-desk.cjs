@@ -42,6 +42,11 @@ class NativeDesk {
         this.#lengths = new Int32Array(block, 832, BATCH);
         this.#state = new Uint8Array(block, 1024 + 4 * capacity, capacity);
     }
+    /** Those that the application has made the helper forget are still here. */
+    closeAll(code, reason) {
+        for (const socket of this.#sockets.values())
+            this.#guard('close', () => socket.close(code, reason));
+    }
     closed(socket, code, reason) {
         this.#guard('close', () => this.host.handler.close(socket, code, reason));
     }

@@ -15,5 +15,7 @@ export declare class NativeDesk implements SocketOwner {
     inputChanged: (state: TWebSocketBusState) => void);
     /** From now on the addon calls. */
     attach(): void;
+    /** Those that the application has made the helper forget are still here. */
+    closeAll(code: number, reason: string): void;
     closed(socket: NativeSocket, code: number, reason: string): void;
 }

@@ -6,6 +6,7 @@ const agreed_cjs_1 = require("../../agreed.cjs");
 const load_cjs_1 = require("../../load.cjs");
 const register_cjs_1 = require("../../register.cjs");
 const tls_cjs_1 = require("../../tls.cjs");
+const protocol_cjs_1 = require("../protocol.cjs");
 const native_desk_cjs_1 = require("./native-desk.cjs");
 const native_instance_cjs_1 = require("./native-instance.cjs");
 const native_options_cjs_1 = require("./native-options.cjs");
@@ -17,6 +18,7 @@ class NativeSeat {
     instance;
     #request;
     #helper;
+    #desk;
     #stopped = false;
     /**
      * Checks the options and takes the place.
@@ -31,7 +33,8 @@ class NativeSeat {
             const joined = load_cjs_1.native.joinInstance({ identifier, serverId: (0, node_crypto_1.randomUUID)(), agreed, process: (0, agreed_cjs_1.toNative)((0, agreed_cjs_1.following)(load_cjs_1.native, process, true)) });
             helper = this.#helper = joined.helper;
             const instance = (this.instance = new native_instance_cjs_1.NativeInstance(load_cjs_1.native, helper, host, joined.serverId));
-            new native_desk_cjs_1.NativeDesk(load_cjs_1.native, helper, host, (state) => instance.inputChanged(state)).attach();
+            this.#desk = new native_desk_cjs_1.NativeDesk(load_cjs_1.native, helper, host, (state) => instance.inputChanged(state));
+            this.#desk.attach();
             instance.begin();
         }
         catch (error) {
@@ -63,8 +66,9 @@ class NativeSeat {
         this.#stopped = true;
         load_cjs_1.native.helperAccept(this.#helper, false);
     }
-    /** Lets what was sent go out. */
+    /** Closes what is open yet, and lets what was sent go out. */
     async flush() {
+        this.#desk.closeAll(...protocol_cjs_1.CLOSE.shutdown);
         load_cjs_1.native.flushSends();
         await load_cjs_1.native.helperEmptied(this.#helper, FLUSH_TIMEOUT);
     }

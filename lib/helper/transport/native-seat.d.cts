@@ -14,7 +14,7 @@ export declare class NativeSeat {
     open(): Promise<void>;
     /** It gets no connections any more. */
     stopAccepting(): void;
-    /** Lets what was sent go out. */
+    /** Closes what is open yet, and lets what was sent go out. */
     flush(): Promise<void>;
     leave(): Promise<void>;
     address(): {

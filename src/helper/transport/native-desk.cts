@@ -54,6 +54,11 @@ export class NativeDesk implements SocketOwner {
     this.#state = new Uint8Array(block, 1024 + 4 * capacity, capacity);
   }
 
+  /** Those that the application has made the helper forget are still here. */
+  closeAll(code: number, reason: string): void {
+    for (const socket of this.#sockets.values()) this.#guard('close', () => socket.close(code, reason));
+  }
+
   closed(socket: NativeSocket, code: number, reason: string): void {
     this.#guard('close', () => this.host.handler.close(socket, code, reason));
   }

@@ -3,6 +3,7 @@ import { following, toNative } from '../../agreed.cjs';
 import { native } from '../../load.cjs';
 import { currentRegistration, thread } from '../../register.cjs';
 import { readTls } from '../../tls.cjs';
+import { CLOSE } from '../protocol.cjs';
 import { NativeDesk } from './native-desk.cjs';
 import { NativeInstance } from './native-instance.cjs';
 import { CALL, helperError, nativeRequest, type NativeRequest } from './native-options.cjs';
@@ -18,6 +19,7 @@ export class NativeSeat {
   readonly instance: NativeInstance;
   readonly #request: NativeRequest;
   readonly #helper: number;
+  readonly #desk: NativeDesk;
   #stopped = false;
 
   /**
@@ -33,7 +35,8 @@ export class NativeSeat {
       const joined = native.joinInstance({ identifier, serverId: randomUUID(), agreed, process: toNative(following(native, process, true)) });
       helper = this.#helper = joined.helper;
       const instance = (this.instance = new NativeInstance(native, helper, host, joined.serverId));
-      new NativeDesk(native, helper, host, (state) => instance.inputChanged(state)).attach();
+      this.#desk = new NativeDesk(native, helper, host, (state) => instance.inputChanged(state));
+      this.#desk.attach();
       instance.begin();
     } catch (error) {
       if (helper !== undefined) void native.leaveInstance(helper);
@@ -64,8 +67,9 @@ export class NativeSeat {
     native.helperAccept(this.#helper, false);
   }
 
-  /** Lets what was sent go out. */
+  /** Closes what is open yet, and lets what was sent go out. */
   async flush(): Promise<void> {
+    this.#desk.closeAll(...CLOSE.shutdown);
     native.flushSends();
     await native.helperEmptied(this.#helper, FLUSH_TIMEOUT);
   }

@@ -22,6 +22,8 @@ class ClientBus {
     /** Counts the connections of the subscriber: what was begun on an earlier one has nothing to say. */
     #connection = 0;
     #retry;
+    /** Characters of messages that Redis has not answered: a client of the application's keeps them, and without a bound. */
+    #unanswered = 0;
     #closed = false;
     /** Duplicates the parent, which is not touched otherwise: for the publisher first, then for the subscriber. */
     constructor(parent, role, form) {
@@ -72,10 +74,20 @@ class ClientBus {
     publish(channel, text, failed) {
         if (this.#refuses)
             return failed(this.#refusal());
+        // One that is larger than all there may be passes when nothing else is under way, as on the native bus.
+        if (this.#unanswered > 0 && this.#unanswered + text.length > protocol_cjs_1.LIMITS.maxUnanswered) {
+            return failed(new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BUS_LOST', 'too much is waiting to be sent to Redis'));
+        }
         try {
             const given = this.#publisher.client.publish(channel, text);
-            if ((0, report_cjs_1.isThenable)(given))
-                Promise.resolve(given).catch(failed);
+            if (!(0, report_cjs_1.isThenable)(given))
+                return;
+            this.#unanswered += text.length;
+            const answered = () => void (this.#unanswered -= text.length);
+            Promise.resolve(given).then(answered, (error) => {
+                answered();
+                failed(error);
+            });
         }
         catch (error) {
             failed(error);

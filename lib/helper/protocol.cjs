@@ -130,6 +130,8 @@ exports.LIMITS = {
     redisReady: 30_000,
     redisQuit: 5_000,
     flush: 5_000,
+    /** UTF-16 units of messages that a Redis client of the application's has not had answered. */
+    maxUnanswered: 8 << 20,
 };
 /** Names that start so are the helper's own: clients cannot ask for such a room. */
 exports.RESERVED_PREFIX = 'ws:';

@@ -109,6 +109,8 @@ export declare const LIMITS: {
     readonly redisReady: 30000;
     readonly redisQuit: 5000;
     readonly flush: 5000;
+    /** UTF-16 units of messages that a Redis client of the application's has not had answered. */
+    readonly maxUnanswered: number;
 };
 /** Names that start so are the helper's own: clients cannot ask for such a room. */
 export declare const RESERVED_PREFIX = "ws:";

@@ -24,6 +24,8 @@ export class ClientBus implements Bus {
   /** Counts the connections of the subscriber: what was begun on an earlier one has nothing to say. */
   #connection = 0;
   #retry: NodeJS.Timeout | undefined;
+  /** Characters of messages that Redis has not answered: a client of the application's keeps them, and without a bound. */
+  #unanswered = 0;
   #closed = false;
 
   /** Duplicates the parent, which is not touched otherwise: for the publisher first, then for the subscriber. */
@@ -73,9 +75,19 @@ export class ClientBus implements Bus {
 
   publish(channel: string, text: string, failed: (error: unknown) => void): void {
     if (this.#refuses) return failed(this.#refusal());
+    // One that is larger than all there may be passes when nothing else is under way, as on the native bus.
+    if (this.#unanswered > 0 && this.#unanswered + text.length > LIMITS.maxUnanswered) {
+      return failed(new WSBrokerError('ERR_WSBROKER_BUS_LOST', 'too much is waiting to be sent to Redis'));
+    }
     try {
       const given = this.#publisher.client.publish(channel, text);
-      if (isThenable(given)) Promise.resolve(given).catch(failed);
+      if (!isThenable(given)) return;
+      this.#unanswered += text.length;
+      const answered = (): void => void (this.#unanswered -= text.length);
+      Promise.resolve(given).then(answered, (error: unknown) => {
+        answered();
+        failed(error);
+      });
     } catch (error) {
       failed(error);
     }

@@ -138,6 +138,24 @@ onFakes('while the publisher is lost messages are refused at once, and local one
   assert.equal(w.redis.published.length, 1);
 });
 
+onFakes('what a Redis that does not answer lets wait is bounded: beyond it messages are refused', async (t) => {
+  const w = await world(t);
+  const answers = [];
+  w.redis.publisher.does.publish = () => new Promise((resolve) => answers.push(resolve));
+  const data = 'x'.repeat(1 << 20);
+  const send = (count) => {
+    for (let i = 0; i < count; i++) w.helper.send({ payload: { topic: 'x', data } });
+  };
+  send(10);
+  assert.deepEqual([answers.length, w.helper.getStats().busRefused, w.helper.getStats().busFailed], [7, 3, 0]);
+  for (const answer of answers.splice(0)) answer(1);
+  await new Promise((resolve) => setImmediate(resolve));
+  // One that is larger than the bound passes alone.
+  w.helper.send({ payload: { topic: 'x', data: 'x'.repeat(9 << 20) } });
+  send(1);
+  assert.deepEqual([answers.length, w.helper.getStats().busRefused], [1, 4]);
+});
+
 onFakes('refusals are logged at once, then at most once a second, with their number, and the rest when it is back', async (t) => {
   t.mock.timers.enable({ apis: ['setTimeout', 'setInterval', 'Date'], now: 1e6 });
   const w = await world(t);

@@ -28,6 +28,7 @@ for (const transport of onBun ? ['native', 'bun'] : ['native']) {
       await server?.stop();
     });
 
+    /** Closed at the end, however that comes. */
     const kept = (client) => (clients.push(client), client);
     const connect = async () => kept(await Client.connect(server.ports.WS_PORT));
     const signIn = async (name, options) => kept(await Client.signIn(server, name, options));
@@ -140,7 +141,7 @@ for (const transport of onBun ? ['native', 'bun'] : ['native']) {
     });
 
     test('behind connected nothing that the server sends can be read on the wire', async () => {
-      const wire = await tap(server.ports.WS_PORT);
+      const wire = kept(await tap(server.ports.WS_PORT));
       const [watched, other] = [await enter('Margaret Hamilton', 'kitchen', { port: wire.port }), await enter('Katherine Johnson', 'kitchen')];
       other.say('say', { room: 'kitchen', text: 'the launch code is swordfish' });
       await watched.hears('said');
@@ -166,7 +167,6 @@ for (const transport of onBun ? ['native', 'bun'] : ['native']) {
         assert.equal(behind.includes(secret), false, `"${secret}" is on the wire`);
         assert.equal(behind.includes(Buffer.from(secret).toString('base64url').slice(1, -2)), false);
       }
-      wire.close();
       await gone(watched, other);
     });
 

@@ -6,7 +6,7 @@ import { once } from 'node:events';
 import net from 'node:net';
 import WebSocket from 'ws';
 
-import { until, within } from './harness.mjs';
+import { DEADLINE, until, within } from './harness.mjs';
 
 const base64 = (bytes) => Buffer.from(bytes).toString('base64url');
 
@@ -71,11 +71,12 @@ export class Client {
   heard = [];
   #sent = 0;
   #received = 0;
+  #ended;
 
   static async connect(port) {
     const client = new Client();
     const socket = (client.socket = new WebSocket(`ws://127.0.0.1:${port}/ws`, { perMessageDeflate: false }));
-    client.closed = new Promise((resolve) => socket.once('close', (code, reason) => resolve({ code, reason: `${reason}` })));
+    client.#ended = new Promise((resolve) => socket.once('close', (code, reason) => resolve({ code, reason: `${reason}` })));
     socket.on('error', () => {});
     socket.on('message', (bytes) => client.#take(`${bytes}`));
     await within(once(socket, 'open'), 'the connection');
@@ -146,6 +147,11 @@ export class Client {
   enter(room) {
     this.clear('join', { rooms: [room] });
     this.say('enter', { room });
+  }
+
+  /** How it ended, when it has. */
+  get closed() {
+    return within(this.#ended, `the end of ${this.id ?? 'a connection'}`, 2 * DEADLINE);
   }
 
   /** Waits for the first message of that event that is `like`, and takes it out. */

@@ -154,7 +154,11 @@ impl WorkerEntry {
     }
 
     pub(crate) fn release(&self) {
-        self.connections.fetch_sub(1, Ordering::AcqRel);
+        if self.connections.fetch_sub(1, Ordering::AcqRel) == 1 {
+            if let Some(realm) = &self.realm {
+                realm.helper_emptied();
+            }
+        }
     }
 }
 

@@ -722,6 +722,25 @@ fn a_helper_that_shuts_down_waits_for_its_own_connections_and_cuts_what_stays() 
 }
 
 #[test]
+fn who_waits_for_the_last_connection_is_woken_however_the_threads_interleave() {
+    let broker = broker(1);
+    let realm = broker.realm();
+    let mut desk = Desk::new(&broker, &realm);
+    let (_listener, port) = listen(&broker, &realm, SocketLimits::default());
+    for round in 0..1000 {
+        let (client, _) = desk.client(port, &format!("client {round}"));
+        let helper = desk.helper.clone();
+        // Longer than anybody waits: it must not be the limit that ends this.
+        let waiting = broker.runtime().spawn(async move { helper.emptied(Duration::from_secs(3600)).await });
+        drop(client);
+        until("the end of the last connection is told", || {
+            desk.pump();
+            waiting.is_finished()
+        });
+    }
+}
+
+#[test]
 fn a_client_that_becomes_held_gets_each_publish_of_another_thread_once() {
     let broker = broker(1);
     let realm = broker.realm();

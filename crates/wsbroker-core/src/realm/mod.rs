@@ -116,6 +116,10 @@ impl Realm {
 
     pub(crate) fn closed(&self) {
         self.open.fetch_sub(1, Ordering::AcqRel);
+    }
+
+    /// A helper has let go of its last connection. Told behind that: whoever is woken earlier counts it once more, and sleeps on.
+    pub(crate) fn helper_emptied(&self) {
         self.changed.notify_waiters();
     }
 

@@ -264,14 +264,15 @@ for (const transport of onBun ? ['native', 'bun'] : ['native']) {
 
     test('who says nothing for three heartbeats is closed, who sends them stays', async () => {
       const quick = await startExample(SCRIPT, { ...env, HEARTBEAT_SECONDS: '2' });
+      let beat;
       try {
         const [silent, lively] = [kept(await Client.signIn(quick, 'Tom')), kept(await Client.signIn(quick, 'Uma'))];
-        const beat = setInterval(() => lively.clear('heartbeat'), 200);
+        beat = setInterval(() => lively.clear('heartbeat'), 200);
         assert.deepEqual(await silent.closed, { code: 4002, reason: 'Heartbeat timeout' });
-        clearInterval(beat);
         lively.say('direct', { to: 'Uma', text: 'still here' });
         await lively.hears('direct');
       } finally {
+        clearInterval(beat);
         await quick.stop();
       }
     });

@@ -6,6 +6,7 @@ import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 
+import { check, issue } from '../../example/helper/tickets.mjs';
 import { startExample } from './example.mjs';
 import { onBun, runtime, until } from './harness.mjs';
 import { Client, messagesIn, tap, ticketFor } from './secure-client.mjs';
@@ -293,6 +294,13 @@ for (const transport of onBun ? ['native', 'bun'] : ['native']) {
     });
   });
 }
+
+test('a ticket is good for half a minute', () => {
+  const ticket = issue('Rosa');
+  const now = Date.now();
+  assert.equal(check(ticket, now + 25_000), 'Rosa');
+  assert.equal(check(ticket, now + 30_001), undefined);
+});
 
 test('what is missing or wrong is told in a line', { skip }, async () => {
   const run = (env) => {

@@ -154,10 +154,10 @@ impl WorkerEntry {
     }
 
     pub(crate) fn release(&self) {
-        if self.connections.fetch_sub(1, Ordering::AcqRel) == 1 {
-            if let Some(realm) = &self.realm {
-                realm.helper_emptied();
-            }
+        if self.connections.fetch_sub(1, Ordering::AcqRel) == 1
+            && let Some(realm) = &self.realm
+        {
+            realm.helper_emptied();
         }
     }
 }

@@ -6,6 +6,7 @@ import net from 'node:net';
 import { after, before, describe, test } from 'node:test';
 import { promisify } from 'node:util';
 
+import { check, issue } from '../../example/helper/tickets.mjs';
 import { startExample } from './example.mjs';
 import { onBun, runtime, until } from './harness.mjs';
 import { Client, messagesIn, tap, ticketFor } from './secure-client.mjs';
@@ -264,14 +265,15 @@ for (const transport of onBun ? ['native', 'bun'] : ['native']) {
 
     test('who says nothing for three heartbeats is closed, who sends them stays', async () => {
       const quick = await startExample(SCRIPT, { ...env, HEARTBEAT_SECONDS: '2' });
+      let beat;
       try {
         const [silent, lively] = [kept(await Client.signIn(quick, 'Tom')), kept(await Client.signIn(quick, 'Uma'))];
-        const beat = setInterval(() => lively.clear('heartbeat'), 200);
+        beat = setInterval(() => lively.clear('heartbeat'), 200);
         assert.deepEqual(await silent.closed, { code: 4002, reason: 'Heartbeat timeout' });
-        clearInterval(beat);
         lively.say('direct', { to: 'Uma', text: 'still here' });
         await lively.hears('direct');
       } finally {
+        clearInterval(beat);
         await quick.stop();
       }
     });
@@ -292,6 +294,13 @@ for (const transport of onBun ? ['native', 'bun'] : ['native']) {
     });
   });
 }
+
+test('a ticket is good for half a minute', () => {
+  const ticket = issue('Rosa');
+  const now = Date.now();
+  assert.equal(check(ticket, now + 25_000), 'Rosa');
+  assert.equal(check(ticket, now + 30_001), undefined);
+});
 
 test('what is missing or wrong is told in a line', { skip }, async () => {
   const run = (env) => {

@@ -289,7 +289,9 @@ for (const transport of onBun ? ['native', 'bun'] : ['native']) {
 
     test('the server has complained about nothing but what was refused', () => {
       const lines = server.output().split('\n').filter((line) => line !== '' && !/^(Redis is ready\.|Rooms at )/u.test(line));
-      assert.deepEqual(lines.filter((line) => !/^client [\w-]+ is closed: /u.test(line)), []);
+      // Whoever leaves while a room speaks misses what is on its way, and the server says so.
+      const missed = /^\[WebSocketServerHelper\] \d+ message\(s\) to clients dropped: their sockets are over the limit or closing/u;
+      assert.deepEqual(lines.filter((line) => !/^client [\w-]+ is closed: /u.test(line) && !missed.test(line)), []);
       assert.ok(lines.length > 0);
     });
   });

@@ -35,7 +35,7 @@ use crate::{
     metrics::Metrics,
     realm::{Helper, Realm, RealmId, RealmSink},
     registry::{Channels, Sockets, Token},
-    shard::{self, Command, Place, ShardHandle},
+    shard::{self, Command, ShardHandle},
     stats::Stats,
     sync::AtomicUsize,
     worker::{Handlers, Worker},
@@ -274,17 +274,7 @@ impl Broker {
     pub fn unsubscribe_all(&self, cork: &mut Cork, id: SocketId) -> usize {
         let Some(socket) = self.inner().sockets.get(id) else { return 0 };
         cork.flush();
-        let inner = self.inner();
-        let mut membership = socket.membership();
-        let channels = std::mem::take(&mut membership.channels);
-        for channel in channels.values() {
-            inner.channels.leave(channel, id, socket.shard());
-        }
-        inner.shard(socket.shard()).push_with(|commands| {
-            commands
-                .extend(channels.values().map(|channel| Command::Unsubscribe(Place::of(&socket), Arc::clone(channel))));
-        });
-        channels.len()
+        self.inner().unsubscribe_from_all(&socket)
     }
 
     /// Every subscriber of `from` at the call also becomes one of `to`. Returns how many were added.

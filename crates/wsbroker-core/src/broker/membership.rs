@@ -16,7 +16,7 @@ impl Inner {
     pub(crate) fn subscribe_socket(&self, socket: &Socket, name: &[u8]) -> Result<bool, SubscribeError> {
         self.check_name(name)?;
         let mut membership = socket.membership();
-        if membership.sealed || self.is_member(&membership, name) {
+        if membership.sealed || is_member(&self.channels, &membership, name) {
             return Ok(false);
         }
         if let Some(max) = self.config.max_channels_per_socket
@@ -24,7 +24,7 @@ impl Inner {
         {
             return Err(SubscribeError::TooManyChannels { max });
         }
-        let channel = self.join(&mut membership, socket, name);
+        let channel = join(&self.channels, &mut membership, socket, name);
         self.shard(socket.shard()).push(Command::Subscribe(Place::of(socket), channel));
         Ok(true)
     }
@@ -42,8 +42,8 @@ impl Inner {
         }
         let mut commands = Vec::with_capacity(names.len());
         for name in names.iter().map(AsRef::as_ref) {
-            if !self.is_member(&membership, name) {
-                let channel = self.join(&mut membership, socket, name);
+            if !is_member(&self.channels, &membership, name) {
+                let channel = join(&self.channels, &mut membership, socket, name);
                 commands.push(Command::Subscribe(Place::of(socket), channel));
             }
         }
@@ -64,7 +64,7 @@ impl Inner {
         if own + names.len() <= max {
             return Ok(());
         }
-        let new = names.iter().map(AsRef::as_ref).filter(|name| !self.is_member(membership, name));
+        let new = names.iter().map(AsRef::as_ref).filter(|name| !is_member(&self.channels, membership, name));
         if own + new.collect::<HashSet<_>>().len() <= max {
             Ok(())
         } else {
@@ -79,16 +79,6 @@ impl Inner {
         }
     }
 
-    fn is_member(&self, membership: &Membership, name: &[u8]) -> bool {
-        self.channels.get(name).is_some_and(|channel| membership.channels.contains_key(&channel.id()))
-    }
-
-    fn join(&self, membership: &mut Membership, socket: &Socket, name: &[u8]) -> Arc<Channel> {
-        let channel = self.channels.join(name, socket.id(), socket.shard());
-        membership.channels.insert(channel.id(), Arc::clone(&channel));
-        channel
-    }
-
     pub(super) fn unsubscribe_socket(&self, socket: &Socket, name: &[u8]) -> bool {
         self.unsubscribe_from(&self.channels, socket, name)
     }
@@ -96,12 +86,10 @@ impl Inner {
     /// Adds a socket of a realm to one of the realm's channels. False when it was in it, or is gone.
     pub(crate) fn subscribe_to(&self, channels: &Channels, socket: &Socket, name: &[u8]) -> bool {
         let mut membership = socket.membership();
-        let known = channels.get(name).is_some_and(|channel| membership.channels.contains_key(&channel.id()));
-        if membership.sealed || known {
+        if membership.sealed || is_member(channels, &membership, name) {
             return false;
         }
-        let channel = channels.join(name, socket.id(), socket.shard());
-        membership.channels.insert(channel.id(), Arc::clone(&channel));
+        let channel = join(channels, &mut membership, socket, name);
         self.shard(socket.shard()).push(Command::Subscribe(Place::of(socket), channel));
         true
     }
@@ -118,6 +106,21 @@ impl Inner {
         true
     }
 
+    /// Takes a socket out of all its channels. Returns how many.
+    pub(super) fn unsubscribe_from_all(&self, socket: &Socket) -> usize {
+        self.empty(&mut socket.membership(), socket)
+    }
+
+    fn empty(&self, membership: &mut Membership, socket: &Socket) -> usize {
+        let channels = std::mem::take(&mut membership.channels);
+        self.leave_all(socket, channels.values());
+        let count = channels.len();
+        self.shard(socket.shard()).push_with(|commands| {
+            commands.extend(channels.into_values().map(|channel| Command::Unsubscribe(Place::of(socket), channel)));
+        });
+        count
+    }
+
     /// Ends a socket for everybody but its shard: no lookups, no memberships.
     pub(crate) fn retire(&self, socket: &Socket) -> impl Iterator<Item = ChannelId> + use<> {
         let channels = {
@@ -125,9 +128,7 @@ impl Inner {
             membership.sealed = true;
             std::mem::take(&mut membership.channels)
         };
-        for channel in channels.values() {
-            self.channels_of(socket, channel).leave(channel, socket.id(), socket.shard());
-        }
+        self.leave_all(socket, channels.values());
         self.sockets.remove(socket.id());
         channels.into_keys()
     }
@@ -136,25 +137,24 @@ impl Inner {
     pub(crate) fn seal(&self, socket: &Socket) {
         let mut membership = socket.membership();
         membership.sealed = true;
-        let channels = std::mem::take(&mut membership.channels);
-        for channel in channels.values() {
-            self.channels_of(socket, channel).leave(channel, socket.id(), socket.shard());
-        }
-        self.shard(socket.shard()).push_with(|commands| {
-            commands.extend(channels.into_values().map(|channel| Command::Unsubscribe(Place::of(socket), channel)));
-        });
+        self.empty(&mut membership, socket);
     }
 
     /// Takes a socket of a realm out of all its channels, because it is held from this epoch on.
     pub(crate) fn hold(&self, socket: &Socket, epoch: u32) {
         let mut membership = socket.membership();
         let channels = std::mem::take(&mut membership.channels);
-        for channel in channels.values() {
-            self.channels_of(socket, channel).leave(channel, socket.id(), socket.shard());
-        }
+        self.leave_all(socket, channels.values());
         if !channels.is_empty() {
             let channels = channels.into_keys().collect();
             self.shard(socket.shard()).push(Command::Hold(Place::of(socket), channels, epoch));
+        }
+    }
+
+    /// In the registry; its shard is told by whoever calls this.
+    fn leave_all<'a>(&self, socket: &Socket, channels: impl Iterator<Item = &'a Arc<Channel>>) {
+        for channel in channels {
+            self.channels_of(socket, channel).leave(channel, socket.id(), socket.shard());
         }
     }
 
@@ -162,4 +162,15 @@ impl Inner {
     fn channels_of<'a>(&'a self, socket: &'a Socket, channel: &Channel) -> &'a Channels {
         socket.realm().map_or(&self.channels, |realm| realm.channels(channel.kind()))
     }
+}
+
+fn is_member(channels: &Channels, membership: &Membership, name: &[u8]) -> bool {
+    channels.get(name).is_some_and(|channel| membership.channels.contains_key(&channel.id()))
+}
+
+/// In the registry; the socket's shard is told by whoever calls this.
+fn join(channels: &Channels, membership: &mut Membership, socket: &Socket, name: &[u8]) -> Arc<Channel> {
+    let channel = channels.join(name, socket.id(), socket.shard());
+    membership.channels.insert(channel.id(), Arc::clone(&channel));
+    channel
 }

@@ -16,13 +16,11 @@ use wsbroker_core::{
 };
 
 use crate::{
-    api::{promise_in, promise_on, settled},
     cork,
-    error::Failure,
+    error::{Failure, Result},
     global,
+    promise::{internal, promise_in, promise_on, settled},
 };
-
-type Result<T> = std::result::Result<T, napi::Error<&'static str>>;
 
 /// A host and a port.
 #[napi(object)]
@@ -177,7 +175,7 @@ fn event(event: BusEvent) -> NativeBusEvent {
 }
 
 fn listener(told: Function<'_, NativeBusEvent, ()>) -> Result<BusListener> {
-    let told: Told = told.build_threadsafe_function().weak::<true>().build().map_err(crate::api::internal)?;
+    let told: Told = told.build_threadsafe_function().weak::<true>().build().map_err(internal)?;
     Ok(Arc::new(move |happened| {
         // A thread that has ended hears nothing any more, and that is all right.
         let _ = told.call(event(happened), ThreadsafeFunctionCallMode::NonBlocking);

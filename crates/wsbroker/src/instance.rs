@@ -15,17 +15,15 @@ use parking_lot::Mutex;
 use wsbroker_core::{CloseCode, ListenError, Listener, Realm, RealmSink};
 
 use crate::{
-    api::{
-        NativeAddress, NativeListenOptions, NativeProcessOptions, listener_config, process_options, promise, settled,
-    },
+    api::NativeAddress,
     desk::{self, HelperFunctions},
-    error::Failure,
+    error::{Failure, Result},
     global::{self, Base},
+    options::{NativeListenOptions, NativeProcessOptions, listener_config, process_options},
+    promise::{promise, settled},
     raw::{Env as RawEnv, Failed, Value},
     worker::NodeWorker,
 };
-
-type Result<T> = std::result::Result<T, napi::Error<&'static str>>;
 
 /// For messages.
 const CALL: &str = "WebSocketServerHelper";

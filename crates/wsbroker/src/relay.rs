@@ -27,13 +27,11 @@ use wsbroker_core::{
 };
 
 use crate::{
-    api::{deferred, internal, promise_in, settled},
     bus::{NativeRedis, redis_config},
-    error::Failure,
+    error::{Failure, Result},
     instance,
+    promise::{deferred, internal, promise_in, settled},
 };
-
-type Result<T> = std::result::Result<T, napi::Error<&'static str>>;
 
 /// Bytes of messages that may wait for one thread of JavaScript; more are dropped, and counted.
 const MAX_WAITING: usize = 16 << 20;

@@ -12,7 +12,6 @@ use std::{
         Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use napi::{
@@ -30,6 +29,7 @@ use crate::{
     bus::{NativeRedis, redis_config},
     error::{Failure, Result},
     instance,
+    options::milliseconds,
     promise::{deferred, internal, promise_in, settled},
 };
 
@@ -405,7 +405,7 @@ impl NativeRelay {
         let Some((relay, runtime)) = self.leave().and_then(|relay| relay.runtime().map(|own| (relay, own))) else {
             return settled(env, Ok(()));
         };
-        let ended = relay.stop(Duration::from_millis(limit as u64));
+        let ended = relay.stop(milliseconds(limit));
         promise_in(env, &runtime, || Ok(()), async move {
             ended.await;
             // Until here: without a handle it would end at once.

@@ -63,8 +63,8 @@ impl WorkerHandle {
         self.broker.dispatch.settled(count);
     }
 
-    /// Ends the worker: its connections move to others (those of a realm are closed, see [`Broker::add_helper`]), which get `unstarted` first, in order, and then what came since. Events that
-    /// were started must have been settled before. From before this call on, [`Worker::deliver`] must answer
+    /// Ends the worker: its connections move to others (those of a realm are closed, see [`Broker::add_helper`](crate::Broker::add_helper)), which get `unstarted` first, in order, and then what came since. Events that
+    /// were started must have been settled before. From before this call on, [`Worker::deliver`](crate::Worker::deliver) must answer
     /// [`DeliverError::Gone`](crate::DeliverError::Gone).
     pub fn remove(self, unstarted: Vec<Batch>) {
         if !self.broker.dispatch.remove(&self.entry) {

@@ -164,6 +164,11 @@ impl Connection {
         self.stream.is_some()
     }
 
+    /// Whether it may join a channel's list: not once it has left the registry.
+    pub(super) fn takes_part(&self) -> bool {
+        matches!(self.phase, Phase::Active | Phase::CloseSent)
+    }
+
     // --- the beginning ------------------------------------------------------------------------------------------------------------
 
     /// The connection is in: from now on it has a stream. `head` goes out before what waits.

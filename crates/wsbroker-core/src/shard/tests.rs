@@ -6,6 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use parking_lot::Mutex;
+use wsbroker_proto::{Opcode, client};
+
 use super::*;
 use crate::{
     Config, Handlers, MessageKind, SocketLimits, Worker,
@@ -15,7 +18,6 @@ use crate::{
     front::Endpoint,
     registry::Socket,
 };
-use wsbroker_proto::{Opcode, client};
 
 /// Takes events and begins none.
 #[derive(Default)]

@@ -167,13 +167,18 @@ pub(crate) fn fits(held: usize, cost: usize, limit: usize) -> bool {
     held == 0 || held + cost <= limit
 }
 
+const HOMELESS: u64 = 1 << 32;
+
 /// The workers of a broker.
 #[derive(Debug, Default)]
 pub(crate) struct Dispatch {
     workers: Mutex<Workers>,
     last: AtomicU32,
-    /// Events handed over whose handlers have not settled.
-    unsettled: AtomicUsize,
+    /// Events handed over whose handlers have not settled, and in units of [`HOMELESS`] those that wait in the shards because there is no worker. One number,
+    /// so that none is missed on its way from one to the other.
+    unsettled: AtomicU64,
+    /// Whether a worker that has ended is followed by another.
+    replaced: AtomicBool,
     settled: Notify,
 }
 
@@ -266,13 +271,33 @@ impl Dispatch {
     }
 
     pub(crate) fn handed_over(&self, events: usize) {
-        self.unsettled.fetch_add(events, Ordering::AcqRel);
+        self.unsettled.fetch_add(events as u64, Ordering::AcqRel);
     }
 
     pub(crate) fn settled(&self, events: usize) {
-        if self.unsettled.fetch_sub(events, Ordering::AcqRel) == events {
+        self.fewer(events as u64);
+    }
+
+    /// An event waits for a worker.
+    pub(crate) fn kept(&self) {
+        self.unsettled.fetch_add(HOMELESS, Ordering::AcqRel);
+    }
+
+    /// Such events have been handed over, and counted there.
+    pub(crate) fn housed(&self, events: usize) {
+        self.fewer(events as u64 * HOMELESS);
+    }
+
+    fn fewer(&self, events: u64) {
+        let left = self.unsettled.fetch_sub(events, Ordering::AcqRel).wrapping_sub(events);
+        if left % HOMELESS == 0 {
             self.settled.notify_waiters();
         }
+    }
+
+    /// Says whether [`Dispatch::idle`] is to wait for the next worker where there is none.
+    pub(crate) fn set_replaced(&self, replaced: bool) {
+        self.replaced.store(replaced, Ordering::Release);
     }
 
     /// Resolves when no handler is at work and none is waiting for its turn.
@@ -281,7 +306,8 @@ impl Dispatch {
             let settled = self.settled.notified();
             tokio::pin!(settled);
             settled.as_mut().enable();
-            if self.unsettled.load(Ordering::Acquire) == 0 {
+            let unsettled = self.unsettled.load(Ordering::Acquire);
+            if unsettled == 0 || (unsettled % HOMELESS == 0 && !self.replaced.load(Ordering::Acquire)) {
                 return;
             }
             settled.await;

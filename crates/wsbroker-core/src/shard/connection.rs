@@ -323,7 +323,7 @@ impl Connection {
             }
             // Whoever sends nothing until he hears of room would wait for ever.
             None if self.socket.realm().is_none() => {
-                ctx.homeless.push(Arc::clone(&self.socket), EventKind::Drain, Bytes::new());
+                ctx.keep(&self.socket, EventKind::Drain, Bytes::new());
             }
             _ => {}
         }

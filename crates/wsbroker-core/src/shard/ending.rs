@@ -223,7 +223,7 @@ impl Connection {
             }
             // What its worker knew of it went with that.
             None if of_realm => {}
-            None => ctx.homeless.push(Arc::clone(&self.socket), kind, Bytes::new()),
+            None => ctx.keep(&self.socket, kind, Bytes::new()),
         }
         self.leave_endpoint(ctx);
     }

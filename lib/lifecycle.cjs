@@ -146,10 +146,11 @@ function server(listener, { address, port, url }, tls) {
 }
 async function shutdown(code, timeout) {
     const deadline = node_perf_hooks_1.performance.now() + timeout;
-    const { closed, terminated } = await load_cjs_1.native.shutdownBroker(code, timeout);
+    const pool = workers !== undefined && 'pool' in workers ? workers.pool : undefined;
+    const { closed, terminated } = await load_cjs_1.native.shutdownBroker(code, timeout, pool !== undefined);
     servers.clear();
     const left = Math.max(LEAST_TIMEOUT, deadline - node_perf_hooks_1.performance.now());
-    await Promise.all([workers !== undefined && 'pool' in workers ? workers.pool.stop(left) : undefined, (0, register_cjs_1.currentRegistration)()?.stop(left)]);
+    await Promise.all([pool?.stop(left), (0, register_cjs_1.currentRegistration)()?.stop(left)]);
     workers = undefined;
     agreed = undefined;
     joined = undefined;

@@ -148,10 +148,11 @@ function server(listener: number, { address, port, url }: { address: string; por
 
 async function shutdown(code: number, timeout: number): Promise<ShutdownReport> {
   const deadline = performance.now() + timeout;
-  const { closed, terminated } = await native.shutdownBroker(code, timeout);
+  const pool = workers !== undefined && 'pool' in workers ? workers.pool : undefined;
+  const { closed, terminated } = await native.shutdownBroker(code, timeout, pool !== undefined);
   servers.clear();
   const left = Math.max(LEAST_TIMEOUT, deadline - performance.now());
-  await Promise.all([workers !== undefined && 'pool' in workers ? workers.pool.stop(left) : undefined, currentRegistration()?.stop(left)]);
+  await Promise.all([pool?.stop(left), currentRegistration()?.stop(left)]);
   workers = undefined;
   agreed = undefined;
   joined = undefined;

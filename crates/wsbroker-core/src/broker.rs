@@ -366,6 +366,12 @@ impl Broker {
         self.inner().channels.get(channel).map(|channel| channel.members()).unwrap_or_default()
     }
 
+    /// Says whether a worker that has ended is followed by another. Then a shutdown that finds none waits for it, as long as it waits for handlers: events
+    /// that nobody was told of are kept for it. Default: no.
+    pub fn set_workers_replaced(&self, replaced: bool) {
+        self.inner().dispatch.set_replaced(replaced);
+    }
+
     /// Stops accepting, closes every connection with this code, waits for the close handshakes and the handlers at most `timeout`, cuts what
     /// is left, and ends the threads. Afterwards every call is a no-op.
     pub async fn shutdown(&self, code: CloseCode, timeout: Duration) -> ShutdownReport {

@@ -102,14 +102,16 @@ pub fn reload_tls(listener: u32, tls: NativeTls) -> Result<()> {
     Ok(())
 }
 
-/// Closes everything and ends the broker; `timeout` in milliseconds. Afterwards `listen` may make a new one.
+/// Closes everything and ends the broker; `timeout` in milliseconds. Afterwards `listen` may make a new one. `replaced`: a worker that ends is followed by
+/// another, for which events are kept.
 #[napi(ts_return_type = "Promise<NativeShutdownReport>")]
-pub fn shutdown_broker(env: &Env, code: u32, timeout: f64) -> Result<Object<'_>> {
+pub fn shutdown_broker(env: &Env, code: u32, timeout: f64, replaced: Option<bool>) -> Result<Object<'_>> {
     let code = u16::try_from(code).ok().and_then(CloseCode::new).unwrap_or(CloseCode::GOING_AWAY);
     // Also when another thread's shutdown was first.
     let nothing = || Ok(NativeShutdownReport { closed: 0.0, terminated: 0.0 });
     let (generation, broker) = global::broker();
     let Some(broker) = broker else { return settled(env, nothing()) };
+    broker.set_workers_replaced(replaced.unwrap_or(false));
     promise(env, &broker.clone(), nothing, async move {
         let done = broker.shutdown(code, milliseconds(timeout)).await;
         global::ended(generation);

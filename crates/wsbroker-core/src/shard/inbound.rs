@@ -1,6 +1,6 @@
 //! From bytes to events: reads a connection, parses, and stops where there is no room.
 
-use std::{io, sync::Arc};
+use std::io;
 
 use wsbroker_proto::{CloseCode, Input, Item, Limits, MessageKind, Opcode, Payload, ProtocolError, utf8};
 
@@ -256,7 +256,7 @@ impl Connection {
                 let data = Bytes::copy_from_slice(bytes.as_ref());
                 let payload = event::Payload::Owned(data);
                 let kind = if text { event::EventKind::Text(payload) } else { event::EventKind::Binary(payload) };
-                ctx.homeless.push(Arc::clone(&self.socket), kind, Bytes::new());
+                ctx.keep(&self.socket, kind, Bytes::new());
             }
         }
         true

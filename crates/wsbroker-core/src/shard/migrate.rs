@@ -64,7 +64,10 @@ impl Shard {
             }
         }
         let waiting = self.ctx.homeless.take();
+        let counted = waiting.len();
         self.redispatch(waiting);
+        self.ctx.batches.deliver(&self.ctx.inner.dispatch);
+        self.ctx.inner.dispatch.housed(counted);
         self.feed(|_| true);
     }
 
@@ -81,7 +84,7 @@ impl Shard {
                     .clone(),
             };
             let Some(worker) = worker else {
-                self.ctx.homeless.push(event.socket, event.kind, data);
+                self.ctx.keep(&event.socket, event.kind, data);
                 continue;
             };
             match event.kind {

@@ -64,17 +64,19 @@ class Auth {
                 this.#parts.complain(client, protocol_cjs_1.ERROR_TEXT.handshakeFailed);
                 return (0, sockets_cjs_1.closeSocket)(client.socket, protocol_cjs_1.CLOSE.encryptionRequired, log);
             }
+            let keys;
             try {
                 const { serverPublicKey, salt } = result;
-                if (serverPublicKey !== undefined)
-                    client.serverPublicKey = serverPublicKey;
-                if (salt !== undefined)
-                    client.salt = salt;
+                keys = { serverPublicKey, salt };
             }
             catch (error) {
                 return this.#failed(client, 'what handshakeFn gave cannot be read', error);
             }
             this.#parts.encrypt(client);
+            if (keys.serverPublicKey !== undefined)
+                client.serverPublicKey = keys.serverPublicKey;
+            if (keys.salt !== undefined)
+                client.salt = keys.salt;
             this.#finish(client);
         }, (error) => this.#failed(client, 'handshakeFn failed', error));
     }

@@ -12,9 +12,11 @@ class Delivery {
     /** Those that are encrypted: natively they are served singly, and a publish to ten thousand others must not look at each. */
     #encrypted = new Set();
     #drops;
+    #failures;
     #dropped = 0;
     constructor(parts) {
         this.#parts = parts;
+        this.#failures = new log_cjs_1.SparseFailures(parts.log);
         this.#drops = new log_cjs_1.SparseLine((count) => parts.log.warn(`${count} message(s) to clients dropped: their sockets are over the limit or closing, or too much was waiting`));
     }
     get framesDropped() {
@@ -152,18 +154,18 @@ class Delivery {
         });
     }
     #transform(client, message, settled) {
-        const { clients, settings, log } = this.#parts;
+        const { clients, settings } = this.#parts;
         (0, calls_cjs_1.callUser)(() => settings.outboundTransformer?.({ client, event: message.event, data: message.data }), (result) => {
             try {
                 if (clients.isHere(client))
                     this.#send(client, textOf(result, message));
             }
             catch (error) {
-                log.error(`what outboundTransformer made of ${(0, log_cjs_1.shown)(message.event)} for client ${client.id} cannot be sent: dropped`, error);
+                this.#failures.add(`what outboundTransformer made of ${(0, log_cjs_1.shown)(message.event)} for client ${client.id} cannot be sent: dropped`, error);
             }
             settled();
         }, (error) => {
-            log.error(`outboundTransformer failed for client ${client.id}: ${(0, log_cjs_1.shown)(message.event)} dropped`, error);
+            this.#failures.add(`outboundTransformer failed for client ${client.id}: ${(0, log_cjs_1.shown)(message.event)} dropped`, error);
             settled();
         });
     }

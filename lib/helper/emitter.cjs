@@ -8,6 +8,7 @@ const life_cjs_1 = require("./life.cjs");
 const log_cjs_1 = require("./log.cjs");
 const protocol_cjs_1 = require("./protocol.cjs");
 const redis_connection_cjs_1 = require("./redis-connection.cjs");
+const unknown_cjs_1 = require("./unknown.cjs");
 const SCOPE = 'WebSocketEmitter';
 /**
  * Sends to the clients of all server helpers on a Redis, from a process that serves no sockets: a job, an API.
@@ -33,7 +34,9 @@ class WebSocketEmitter extends base_cjs_1.Base {
      */
     constructor(opts) {
         super(SCOPE, opts.identifier ?? SCOPE, opts.logger);
-        this.#states = new bus_state_cjs_1.BusStates(opts.busStateFn ?? undefined, (0, log_cjs_1.guarded)(this.logger));
+        const log = (0, log_cjs_1.guarded)(this.logger);
+        (0, unknown_cjs_1.warnOfUnknown)(log, opts, unknown_cjs_1.EMITTER_OPTIONS);
+        this.#states = new bus_state_cjs_1.BusStates(opts.busStateFn ?? undefined, log);
         this.#bus = (0, redis_connection_cjs_1.busFor)(SCOPE, opts.redisConnection, 'emitter');
     }
     /**

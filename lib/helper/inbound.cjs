@@ -8,8 +8,10 @@ const sockets_cjs_1 = require("./sockets.cjs");
 /** Messages of clients: sections 5 and G of the specification. */
 class Inbound {
     #parts;
+    #failures;
     constructor(parts) {
         this.#parts = parts;
+        this.#failures = new log_cjs_1.SparseFailures(parts.log);
     }
     /** The text of a frame, or undefined if it is not to be looked at: the client was cut for going over a limit. */
     admit(client, frame) {
@@ -61,7 +63,7 @@ class Inbound {
         const { messageHandler } = settings;
         if (messageHandler === undefined)
             return log.debug(`no messageHandler for ${(0, log_cjs_1.shown)(message.event)} of client ${client.id}`);
-        (0, calls_cjs_1.callUser)(() => messageHandler({ clientId: client.id, userId: client.userId, message }), () => undefined, (error) => log.error(`messageHandler failed for client ${client.id}`, error));
+        (0, calls_cjs_1.callUser)(() => messageHandler({ clientId: client.id, userId: client.userId, message }), () => undefined, (error) => this.#failures.add(`messageHandler failed for client ${client.id}`, error));
     }
 }
 exports.Inbound = Inbound;

@@ -1,6 +1,6 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.SparseLine = void 0;
+exports.SparseFailures = exports.SparseLine = void 0;
 exports.defaultLogger = defaultLogger;
 exports.guarded = guarded;
 exports.shown = shown;
@@ -69,6 +69,38 @@ class SparseLine {
     }
 }
 exports.SparseLine = SparseLine;
+/** How many failures are said one by one before it becomes too much. */
+const FAILURES_AT_ONCE = 10;
+/**
+ * Lines for failures that a client can bring about as often as it likes. Each is a line with its error, as long as they are few: ten at once, and one more for each second
+ * that has passed. Of the rest the next line says how many they were.
+ */
+class SparseFailures {
+    #log;
+    #left = FAILURES_AT_ONCE;
+    #since = Date.now();
+    #unsaid = 0;
+    constructor(log) {
+        this.#log = log;
+    }
+    add(text, error) {
+        const earned = Math.floor((Date.now() - this.#since) / 1000);
+        // Below 0 the clock was set back.
+        if (earned !== 0) {
+            this.#left = Math.min(FAILURES_AT_ONCE, this.#left + Math.max(earned, 1));
+            this.#since = Date.now();
+        }
+        if (this.#left === 0) {
+            this.#unsaid++;
+            return;
+        }
+        this.#left--;
+        const unsaid = this.#unsaid;
+        this.#unsaid = 0;
+        this.#log.error(unsaid === 0 ? text : `${text}; ${unsaid} failure(s) before it were not logged`, error);
+    }
+}
+exports.SparseFailures = SparseFailures;
 /** A name from outside, for a line: quoted, and not long. */
 function shown(name) {
     const text = typeof name === 'string' ? name : typeof name;

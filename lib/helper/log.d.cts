@@ -11,5 +11,14 @@ export declare class SparseLine {
     /** Says what has not been said yet. */
     flush(): void;
 }
+/**
+ * Lines for failures that a client can bring about as often as it likes. Each is a line with its error, as long as they are few: ten at once, and one more for each second
+ * that has passed. Of the rest the next line says how many they were.
+ */
+export declare class SparseFailures {
+    #private;
+    constructor(log: IWebSocketLogger);
+    add(text: string, error: unknown): void;
+}
 /** A name from outside, for a line: quoted, and not long. */
 export declare function shown(name: unknown): string;

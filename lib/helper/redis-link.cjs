@@ -24,18 +24,19 @@ class RedisLink {
         this.#changed = changed;
         this.#listen();
     }
-    /** Connects a client that waits to be told; how it fails, its events say. */
+    /** Connects a client that waits to be told; how it fails, its events say. That it is ready, its status may be the only one to say. */
     start() {
         if (this.client.status !== 'wait')
             return;
         try {
             const given = this.client.connect();
             if ((0, report_cjs_1.isThenable)(given))
-                Promise.resolve(given).catch(() => undefined);
+                Promise.resolve(given).then(() => this.#look(), () => undefined);
         }
         catch {
             // As above.
         }
+        this.#look();
     }
     /** Resolves with the first `ready`, rejects with the first `error` before it. */
     ready(limit) {
@@ -80,12 +81,17 @@ class RedisLink {
             line.add();
             this.#settle((waiter) => waiter.reject(error));
         });
-        client.on('ready', () => {
-            this.#set(true);
-            this.#settle((waiter) => waiter.resolve());
-        });
+        client.on('ready', () => this.#ready());
         for (const event of ['close', 'end', 'reconnecting'])
             client.on(event, () => this.#set(false));
+    }
+    #look() {
+        if (this.#waiters.size > 0 && this.client.status === 'ready')
+            this.#ready();
+    }
+    #ready() {
+        this.#set(true);
+        this.#settle((waiter) => waiter.resolve());
     }
     #settle(how) {
         const waiters = [...this.#waiters];

@@ -9,7 +9,7 @@ export declare class RedisLink {
     constructor(client: IRedisClientLike, name: string);
     /** Puts the handlers on. */
     watch(logger: IWebSocketLogger, changed: (up: boolean) => void): void;
-    /** Connects a client that waits to be told; how it fails, its events say. */
+    /** Connects a client that waits to be told; how it fails, its events say. That it is ready, its status may be the only one to say. */
     start(): void;
     /** Resolves with the first `ready`, rejects with the first `error` before it. */
     ready(limit: number): Promise<void>;

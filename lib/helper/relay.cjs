@@ -10,6 +10,7 @@ class Relay {
     #refusedLine;
     #failedLine;
     #invalidLine;
+    #undelivered;
     #refused = 0;
     #failed = 0;
     #invalid = 0;
@@ -19,6 +20,7 @@ class Relay {
         const { log } = parts;
         this.#refusedLine = new log_cjs_1.SparseLine((count) => log.warn(`${count} message(s) not sent to Redis: it is lost, or too much is waiting`));
         this.#failedLine = new log_cjs_1.SparseLine((count) => log.error(`${count} message(s) to Redis failed; the last with`, this.#lastError));
+        this.#undelivered = new log_cjs_1.SparseFailures(log);
         this.#invalidLine = new log_cjs_1.SparseLine((count) => log.warn(`${count} message(s) from Redis ignored: they are no envelopes`));
     }
     get refused() {
@@ -67,7 +69,7 @@ class Relay {
             this.#deliver(message.type, message.target, message);
         }
         catch (error) {
-            this.#parts.log.error('a message from Redis cannot be delivered', error);
+            this.#undelivered.add('a message from Redis cannot be delivered', error);
         }
     }
     #deliver(type, target, { event, data, exclude }) {

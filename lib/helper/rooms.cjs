@@ -16,6 +16,7 @@ class Rooms {
     // What a client can bring about as often as it likes is not a line each time.
     #unlooked;
     #unjoined;
+    #failures;
     /** The last client of these lines. */
     #lastId = '';
     constructor(settings, clients, instance, log) {
@@ -23,6 +24,7 @@ class Rooms {
         this.#clients = clients;
         this.#instance = instance;
         this.#log = log;
+        this.#failures = new log_cjs_1.SparseFailures(log);
         const { maxRoomsPerClient: most } = settings;
         this.#unlooked = new log_cjs_1.SparseLine((count) => log.warn(`${count} join(s) name too many rooms, only ${most} are looked at, or come before those in hand are answered; the last is of client ${this.#lastId}`));
         this.#unjoined = new log_cjs_1.SparseLine((count) => log.warn(`a client is in ${most} rooms: ${count} more were not joined; the last is of client ${this.#lastId}`));
@@ -95,7 +97,7 @@ class Rooms {
             this.#joinAllowed(client, new Set(rooms), allowed);
         }, (error) => {
             hidden.asked -= rooms.length;
-            this.#log.error(`validateRoomFn failed for client ${client.id}`, error);
+            this.#failures.add(`validateRoomFn failed for client ${client.id}`, error);
         });
     }
     /** The `leave` of a client: only rooms that it is in. Never answered. */

@@ -23,6 +23,7 @@ const settings_cjs_1 = require("./settings.cjs");
 const sockets_cjs_1 = require("./sockets.cjs");
 const bun_cjs_1 = require("./transport/bun.cjs");
 const native_cjs_1 = require("./transport/native.cjs");
+const unknown_cjs_1 = require("./unknown.cjs");
 const users_cjs_1 = require("./users.cjs");
 const SCOPE = 'WebSocketServerHelper';
 /**
@@ -73,6 +74,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
         super(SCOPE, opts.identifier, opts.logger);
         const log = (this.#log = (0, log_cjs_1.guarded)(this.logger));
         const settings = (this.#settings = (0, settings_cjs_1.settingsOf)(opts));
+        (0, unknown_cjs_1.warnOfUnknown)(log, opts, unknown_cjs_1.SERVER_HELPER_OPTIONS);
         const [bind, server] = [opts.bind ?? undefined, opts.server ?? undefined];
         this.#oneTransport = (bind === undefined) !== (server === undefined);
         const clients = this.#clients;

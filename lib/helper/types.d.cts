@@ -59,7 +59,7 @@ export interface IWebSocket<T = unknown> {
     readonly remoteAddress: string;
     readonly readyState: number;
     /** How many bytes were queued; -1: queued, but the socket is over its limit; 0: dropped. */
-    send(data: string | ArrayBufferView | ArrayBuffer | SharedArrayBuffer, compress?: boolean): number;
+    send(data: string | NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer, compress?: boolean): number;
     close(code?: number, reason?: string): void;
     subscribe(topic: string): void;
     unsubscribe(topic: string): void;
@@ -69,7 +69,7 @@ export interface IWebSocket<T = unknown> {
 /** A server, as far as the helper uses it. Bun's fit. */
 export interface IBunServer {
     readonly pendingWebSockets: number;
-    publish(topic: string, data: string | ArrayBufferView | ArrayBuffer | SharedArrayBuffer, compress?: boolean): number;
+    publish(topic: string, data: string | NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer, compress?: boolean): number;
 }
 /** Limits and behaviour of every socket. */
 export interface IBunWebSocketConfig {

@@ -86,14 +86,16 @@ export class Auth<A extends Bag, M extends Bag> {
           this.#parts.complain(client, ERROR_TEXT.handshakeFailed);
           return closeSocket(client.socket, CLOSE.encryptionRequired, log);
         }
+        let keys: { readonly serverPublicKey: string | undefined; readonly salt: string | undefined };
         try {
           const { serverPublicKey, salt } = result as { serverPublicKey?: string; salt?: string };
-          if (serverPublicKey !== undefined) client.serverPublicKey = serverPublicKey;
-          if (salt !== undefined) client.salt = salt;
+          keys = { serverPublicKey, salt };
         } catch (error) {
           return this.#failed(client, 'what handshakeFn gave cannot be read', error);
         }
         this.#parts.encrypt(client);
+        if (keys.serverPublicKey !== undefined) client.serverPublicKey = keys.serverPublicKey;
+        if (keys.salt !== undefined) client.salt = keys.salt;
         this.#finish(client);
       },
       (error) => this.#failed(client, 'handshakeFn failed', error),

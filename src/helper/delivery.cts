@@ -1,6 +1,6 @@
 import { callUser } from './calls.cjs';
 import type { Clients } from './client.cjs';
-import { SparseLine, shown } from './log.cjs';
+import { SparseFailures, SparseLine, shown } from './log.cjs';
 import { Message } from './message.cjs';
 import { Line, Window } from './order.cjs';
 import { WebSocketDefaults } from './protocol.cjs';
@@ -28,10 +28,12 @@ export class Delivery<A extends Bag, M extends Bag> {
   /** Those that are encrypted: natively they are served singly, and a publish to ten thousand others must not look at each. */
   readonly #encrypted = new Set<IWebSocketClient<M>>();
   readonly #drops: SparseLine;
+  readonly #failures: SparseFailures;
   #dropped = 0;
 
   constructor(parts: DeliveryParts<A, M>) {
     this.#parts = parts;
+    this.#failures = new SparseFailures(parts.log);
     this.#drops = new SparseLine((count) => parts.log.warn(`${count} message(s) to clients dropped: their sockets are over the limit or closing, or too much was waiting`));
   }
 
@@ -165,19 +167,19 @@ export class Delivery<A extends Bag, M extends Bag> {
   }
 
   #transform(client: IWebSocketClient<M>, message: Message, settled: () => void): void {
-    const { clients, settings, log } = this.#parts;
+    const { clients, settings } = this.#parts;
     callUser<unknown>(
       () => settings.outboundTransformer?.({ client, event: message.event, data: message.data }),
       (result) => {
         try {
           if (clients.isHere(client)) this.#send(client, textOf(result, message));
         } catch (error) {
-          log.error(`what outboundTransformer made of ${shown(message.event)} for client ${client.id} cannot be sent: dropped`, error);
+          this.#failures.add(`what outboundTransformer made of ${shown(message.event)} for client ${client.id} cannot be sent: dropped`, error);
         }
         settled();
       },
       (error) => {
-        log.error(`outboundTransformer failed for client ${client.id}: ${shown(message.event)} dropped`, error);
+        this.#failures.add(`outboundTransformer failed for client ${client.id}: ${shown(message.event)} dropped`, error);
         settled();
       },
     );

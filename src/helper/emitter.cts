@@ -7,6 +7,7 @@ import { guarded } from './log.cjs';
 import { EMITTER_ID, WebSocketChannels, WebSocketMessageTypes } from './protocol.cjs';
 import { busFor } from './redis-connection.cjs';
 import type { IWebSocketEmitterOptions, TWebSocketMessageType } from './types.cjs';
+import { EMITTER_OPTIONS, warnOfUnknown } from './unknown.cjs';
 
 const SCOPE = 'WebSocketEmitter';
 
@@ -43,7 +44,9 @@ export class WebSocketEmitter extends Base {
    */
   constructor(opts: IWebSocketEmitterOptions) {
     super(SCOPE, opts.identifier ?? SCOPE, opts.logger);
-    this.#states = new BusStates(opts.busStateFn ?? undefined, guarded(this.logger));
+    const log = guarded(this.logger);
+    warnOfUnknown(log, opts, EMITTER_OPTIONS);
+    this.#states = new BusStates(opts.busStateFn ?? undefined, log);
     this.#bus = busFor(SCOPE, opts.redisConnection, 'emitter');
   }
 

@@ -1,7 +1,7 @@
 import type { Auth } from './auth.cjs';
 import { callUser } from './calls.cjs';
 import type { Clients } from './client.cjs';
-import { shown } from './log.cjs';
+import { SparseFailures, shown } from './log.cjs';
 import { CLOSE, ERROR_TEXT, WebSocketEvents } from './protocol.cjs';
 import type { Rooms } from './rooms.cjs';
 import type { Settings } from './settings.cjs';
@@ -24,9 +24,11 @@ export interface InboundParts<A extends Bag, M extends Bag> {
 /** Messages of clients: sections 5 and G of the specification. */
 export class Inbound<A extends Bag, M extends Bag> {
   readonly #parts: InboundParts<A, M>;
+  readonly #failures: SparseFailures;
 
   constructor(parts: InboundParts<A, M>) {
     this.#parts = parts;
+    this.#failures = new SparseFailures(parts.log);
   }
 
   /** The text of a frame, or undefined if it is not to be looked at: the client was cut for going over a limit. */
@@ -79,7 +81,7 @@ export class Inbound<A extends Bag, M extends Bag> {
     callUser(
       () => messageHandler({ clientId: client.id, userId: client.userId, message } as Parameters<typeof messageHandler>[0]),
       () => undefined,
-      (error) => log.error(`messageHandler failed for client ${client.id}`, error),
+      (error) => this.#failures.add(`messageHandler failed for client ${client.id}`, error),
     );
   }
 }

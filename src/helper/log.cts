@@ -66,6 +66,41 @@ export class SparseLine {
   }
 }
 
+/** How many failures are said one by one before it becomes too much. */
+const FAILURES_AT_ONCE = 10;
+
+/**
+ * Lines for failures that a client can bring about as often as it likes. Each is a line with its error, as long as they are few: ten at once, and one more for each second
+ * that has passed. Of the rest the next line says how many they were.
+ */
+export class SparseFailures {
+  readonly #log: IWebSocketLogger;
+  #left = FAILURES_AT_ONCE;
+  #since = Date.now();
+  #unsaid = 0;
+
+  constructor(log: IWebSocketLogger) {
+    this.#log = log;
+  }
+
+  add(text: string, error: unknown): void {
+    const earned = Math.floor((Date.now() - this.#since) / 1000);
+    // Below 0 the clock was set back.
+    if (earned !== 0) {
+      this.#left = Math.min(FAILURES_AT_ONCE, this.#left + Math.max(earned, 1));
+      this.#since = Date.now();
+    }
+    if (this.#left === 0) {
+      this.#unsaid++;
+      return;
+    }
+    this.#left--;
+    const unsaid = this.#unsaid;
+    this.#unsaid = 0;
+    this.#log.error(unsaid === 0 ? text : `${text}; ${unsaid} failure(s) before it were not logged`, error);
+  }
+}
+
 /** A name from outside, for a line: quoted, and not long. */
 export function shown(name: unknown): string {
   const text = typeof name === 'string' ? name : typeof name;

@@ -32,15 +32,16 @@ export class RedisLink {
     this.#listen();
   }
 
-  /** Connects a client that waits to be told; how it fails, its events say. */
+  /** Connects a client that waits to be told; how it fails, its events say. That it is ready, its status may be the only one to say. */
   start(): void {
     if (this.client.status !== 'wait') return;
     try {
       const given = this.client.connect();
-      if (isThenable(given)) Promise.resolve(given).catch(() => undefined);
+      if (isThenable(given)) Promise.resolve(given).then(() => this.#look(), () => undefined);
     } catch {
       // As above.
     }
+    this.#look();
   }
 
   /** Resolves with the first `ready`, rejects with the first `error` before it. */
@@ -87,11 +88,17 @@ export class RedisLink {
       line.add();
       this.#settle((waiter) => waiter.reject(error));
     });
-    client.on('ready', () => {
-      this.#set(true);
-      this.#settle((waiter) => waiter.resolve());
-    });
+    client.on('ready', () => this.#ready());
     for (const event of ['close', 'end', 'reconnecting']) client.on(event, () => this.#set(false));
+  }
+
+  #look(): void {
+    if (this.#waiters.size > 0 && this.client.status === 'ready') this.#ready();
+  }
+
+  #ready(): void {
+    this.#set(true);
+    this.#settle((waiter) => waiter.resolve());
   }
 
   #settle(how: (waiter: Waiter) => void): void {

@@ -1,7 +1,7 @@
 import { WSBrokerError } from '../errors.cjs';
 import type { Bus } from './bus.cjs';
 import { envelope, opened } from './envelope.cjs';
-import { SparseLine } from './log.cjs';
+import { SparseFailures, SparseLine } from './log.cjs';
 import type { IWebSocketLogger, TWebSocketMessageType } from './types.cjs';
 
 /** What can be done with a message from Redis: the four ways of sending, on this instance. */
@@ -25,6 +25,7 @@ export class Relay {
   readonly #refusedLine: SparseLine;
   readonly #failedLine: SparseLine;
   readonly #invalidLine: SparseLine;
+  readonly #undelivered: SparseFailures;
   #refused = 0;
   #failed = 0;
   #invalid = 0;
@@ -35,6 +36,7 @@ export class Relay {
     const { log } = parts;
     this.#refusedLine = new SparseLine((count) => log.warn(`${count} message(s) not sent to Redis: it is lost, or too much is waiting`));
     this.#failedLine = new SparseLine((count) => log.error(`${count} message(s) to Redis failed; the last with`, this.#lastError));
+    this.#undelivered = new SparseFailures(log);
     this.#invalidLine = new SparseLine((count) => log.warn(`${count} message(s) from Redis ignored: they are no envelopes`));
   }
 
@@ -85,7 +87,7 @@ export class Relay {
     try {
       this.#deliver(message.type, message.target, message);
     } catch (error) {
-      this.#parts.log.error('a message from Redis cannot be delivered', error);
+      this.#undelivered.add('a message from Redis cannot be delivered', error);
     }
   }
 

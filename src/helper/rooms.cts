@@ -1,6 +1,6 @@
 import { callUser } from './calls.cjs';
 import type { Clients } from './client.cjs';
-import { SparseLine } from './log.cjs';
+import { SparseFailures, SparseLine } from './log.cjs';
 import { LIMITS, RESERVED_PREFIX } from './protocol.cjs';
 import type { Settings } from './settings.cjs';
 import type { Instance } from './transport/transport.cjs';
@@ -21,6 +21,7 @@ export class Rooms<A extends Bag, M extends Bag> {
   // What a client can bring about as often as it likes is not a line each time.
   readonly #unlooked: SparseLine;
   readonly #unjoined: SparseLine;
+  readonly #failures: SparseFailures;
   /** The last client of these lines. */
   #lastId = '';
 
@@ -29,6 +30,7 @@ export class Rooms<A extends Bag, M extends Bag> {
     this.#clients = clients;
     this.#instance = instance;
     this.#log = log;
+    this.#failures = new SparseFailures(log);
     const { maxRoomsPerClient: most } = settings;
     this.#unlooked = new SparseLine((count) => log.warn(`${count} join(s) name too many rooms, only ${most} are looked at, or come before those in hand are answered; the last is of client ${this.#lastId}`));
     this.#unjoined = new SparseLine((count) => log.warn(`a client is in ${most} rooms: ${count} more were not joined; the last is of client ${this.#lastId}`));
@@ -104,7 +106,7 @@ export class Rooms<A extends Bag, M extends Bag> {
       },
       (error) => {
         hidden.asked -= rooms.length;
-        this.#log.error(`validateRoomFn failed for client ${client.id}`, error);
+        this.#failures.add(`validateRoomFn failed for client ${client.id}`, error);
       },
     );
   }

@@ -25,6 +25,7 @@ import type { Instance, PostedOperation, Transport, TransportHost } from './tran
 import type {
   IBunWebSocketHandler, IWebSocket, IWebSocketClient, IWebSocketLogger, IWebSocketServerOptions, IWebSocketServerStats,
 } from './types.cjs';
+import { SERVER_HELPER_OPTIONS, warnOfUnknown } from './unknown.cjs';
 import { Users } from './users.cjs';
 
 const SCOPE = 'WebSocketServerHelper';
@@ -81,6 +82,7 @@ export class WebSocketServerHelper<
     super(SCOPE, opts.identifier, opts.logger);
     const log = (this.#log = guarded(this.logger));
     const settings = (this.#settings = settingsOf(opts));
+    warnOfUnknown(log, opts, SERVER_HELPER_OPTIONS);
     const [bind, server] = [opts.bind ?? undefined, opts.server ?? undefined];
     this.#oneTransport = (bind === undefined) !== (server === undefined);
     const clients = this.#clients;

@@ -79,6 +79,24 @@ test('connect is called where the status is wait only, and may throw', async (t)
   assert.ok(!ready.redis.publisher.calls.some(([name]) => name === 'connect'), 'status ready is enough');
 });
 
+test('a client whose status alone says that it has connected is ready', async (t) => {
+  const connects = [(one) => void (one.status = 'ready'), async (one) => {
+    await turns();
+    one.status = 'ready';
+  }];
+  for (const connect of connects) {
+    const redis = new FakeRedis((one) => {
+      one.status = 'wait';
+      one.does.connect = () => connect(one);
+    });
+    const w = await world(t, { redis, configured: false });
+    let configured = false;
+    w.helper.configure().then(() => (configured = true));
+    await turns(12);
+    assert.ok(configured);
+  }
+});
+
 test('what a client emits while connect runs counts', async (t) => {
   const failing = new FakeRedis((one) => {
     one.status = 'wait';

@@ -4,7 +4,7 @@ import { createRequire } from 'node:module';
 import { test } from 'node:test';
 
 import * as esm from 'wsbroker/server-helper';
-import { FakeRedis, FakeServer } from './fakes.mjs';
+import { FakeLog, FakeRedis, FakeServer } from './fakes.mjs';
 import { lib, spy, turns, world } from './world.mjs';
 
 const { WebSocketServerHelper, WebSocketEmitter, WSBrokerError } = lib;
@@ -213,4 +213,24 @@ test('a logger that throws or rejects disturbs nothing', async (t) => {
   client.send('[]');
   await turns();
   assert.equal(client.ended, undefined);
+});
+
+test('options that nobody knows are named in one line, each with what may have been meant', async () => {
+  const warnings = (Class, options) => {
+    const log = new FakeLog();
+    new Class({ identifier: 'x', redisConnection: new FakeRedis(), logger: log, ...options });
+    return log.matching(/^(warn|error)/);
+  };
+  const misspelt = { heartbeatIntervall: 5, maxConections: 5, somethingElse: 1, serverOptions: { maxPayloadLenght: 5, idleTimeout: 5 } };
+  assert.deepEqual(warnings(WebSocketServerHelper, misspelt), [
+    'warn: unknown options have no effect: "heartbeatIntervall" (did you mean "heartbeatInterval"?), "maxConections" (did you mean "maxConnections"?), "somethingElse", '
+      + '"serverOptions.maxPayloadLenght" (did you mean "serverOptions.maxPayloadLength"?)',
+  ]);
+  assert.deepEqual(warnings(WebSocketEmitter, { identifer: 'x', serverOptions: {} }), [
+    'warn: unknown options have no effect: "identifer" (did you mean "identifier"?), "serverOptions"',
+  ]);
+  const { START_OPTIONS } = createRequire(import.meta.url)('../../lib/validate.cjs');
+  const known = START_OPTIONS.filter((name) => !['workerPath', 'threads', 'handlers', 'cluster'].includes(name));
+  assert.deepEqual(warnings(WebSocketServerHelper, Object.fromEntries(known.map((name) => [name, undefined]))), []);
+  assert.deepEqual(warnings(WebSocketServerHelper, { serverOptions: null, path: null }), []);
 });

@@ -39,6 +39,18 @@ rule('a handshake encrypts, stores the keys, and tells them in connected', async
   assert.deepEqual([data.serverPublicKey, data.salt], ['key', 'salt']);
 });
 
+onFakes('the keys are stored once the client is encrypted', async (t) => {
+  const w = await world(t, { requireEncryption: true, handshakeFn: () => keys, outboundTransformer: clear });
+  const client = await w.connect();
+  const { entry } = client;
+  const seen = [];
+  client.socket.unsubscribe = () => seen.push([entry.encrypted, entry.serverPublicKey, entry.salt]);
+  client.send({ event: 'authenticate' });
+  await w.idle();
+  assert.deepEqual(seen, [[true, undefined, undefined], [true, undefined, undefined]]);
+  assert.equal(entry.serverPublicKey, 'key');
+});
+
 rule('handshake data are as those of authenticateFn', async (t) => {
   const shaken = spy(() => keys);
   const w = await world(t, { requireEncryption: true, handshakeFn: shaken, outboundTransformer: clear, authenticateFn: () => true });

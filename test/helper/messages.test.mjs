@@ -314,3 +314,50 @@ onFakes('a client that was cut has no second chance while its socket closes', as
   await w.idle();
   assert.equal(asked.calls.length, 0);
 });
+
+onFakes('failures that clients bring about do not fill the log: ten at once, then one a second', async (t) => {
+  let now = 1_000_000;
+  t.mock.method(Date, 'now', () => now);
+  const fails = (name) => () => {
+    throw new Error(name);
+  };
+  const w = await world(t, { messageHandler: fails('handler'), validateRoomFn: fails('rooms'), outboundTransformer: fails('transformer') });
+  const client = await w.member({ user: 'u' });
+  w.helper.enableClientEncryption({ clientId: client.id });
+  const ways = [
+    [/^error: messageHandler failed/, () => client.send({ event: 'x' })],
+    [/^error: validateRoomFn failed/, () => client.send({ event: 'join', data: { rooms: ['r'] } })],
+    [/^error: outboundTransformer failed/, () => w.helper.sendToClient({ clientId: client.id, event: 'x', data: 1 })],
+  ];
+  for (const [what, fail] of ways) {
+    for (let i = 0; i < 1000; i++) fail();
+    await turns();
+    assert.equal(w.log.matching(what).length, 10, String(what));
+    now += 999;
+    fail();
+    await turns();
+    assert.equal(w.log.matching(what).length, 10);
+    now += 1;
+    for (let i = 0; i < 5; i++) fail();
+    await turns();
+    const lines = w.log.matching(what);
+    assert.equal(lines.length, 11);
+    assert.match(lines[10], /; 991 failure\(s\) before it were not logged$/);
+    // A clock that is set back keeps nothing from being said.
+    now -= 50_000;
+    fail();
+    await turns();
+    assert.match(w.log.matching(what)[11], /; 4 failure\(s\) before it/);
+  }
+  assert.ok(w.log.lines.filter(([level]) => level === 'error').every((line) => line[2] instanceof Error), 'each with its error');
+});
+
+onFakes('failures to deliver what comes from Redis do not fill the log either', async (t) => {
+  const w = await world(t);
+  w.helper.sendToClient = () => {
+    throw new Error('no');
+  };
+  for (let i = 0; i < 1000; i++) w.remote({ serverId: 's', type: 'client', target: 'c', event: 'e', data: 1 });
+  const { length } = w.log.matching(/cannot be delivered/);
+  assert.ok(length >= 10 && length < 100, `${length} lines`);
+});

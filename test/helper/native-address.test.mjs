@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { failure, until } from '../e2e/harness.mjs';
+import { failure, launch, until } from '../e2e/harness.mjs';
 import { connect, fixture, member, pool, single } from './native-kit.mjs';
 
 /** Another helper on the main thread, under this name. */
@@ -54,6 +54,33 @@ test('an address of start is shared: its path is the helper\'s, all else the raw
 
 test('a module without handlers is enough, and other paths are 404 then', async (t) => {
   const server = await pool(t, { threads: 2 });
+  await member(server);
+  assert.equal((await server.refused('/other')).status, 404);
+});
+
+test('while no helper of theirs is configured, modules without handlers let nobody in', async (t) => {
+  const worker = `(wsb, kit) => {
+    const { helper, redis, threadId } = require(${JSON.stringify(fixture)}).make();
+    for (const one of redis.duplicates) one.status = 'connecting';
+    const go = new BroadcastChannel('go');
+    go.onmessage = () => {
+      go.close();
+      for (const one of redis.duplicates) {
+        one.status = 'ready';
+        one.emit('ready');
+      }
+    };
+    helper.configure().then(() => kit.tell('configured', { thread: threadId }));
+    return {};
+  }`;
+  const server = await launch(t, { worker, options: { threads: 1 } });
+  for (const path of ['/ws', '/other']) assert.equal((await server.refused(path)).status, 503, path);
+  await server.main(() => {
+    const go = new BroadcastChannel('go');
+    go.postMessage(0);
+    go.close();
+  });
+  await server.told.next('configured');
   await member(server);
   assert.equal((await server.refused('/other')).status, 404);
 });

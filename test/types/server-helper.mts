@@ -45,6 +45,26 @@ const connections: TRedisConnection[] = [
 declare const server: { pendingWebSockets: number; publish(topic: string, data: string | ArrayBufferView | ArrayBuffer | SharedArrayBuffer, compress?: boolean): number; stop(): void };
 server satisfies IBunServer;
 
+// What Bun's types have come to take besides, and how they name views (1.4).
+type BunData = string | NodeJS.TypedArray | DataView | ArrayBuffer | SharedArrayBuffer | Blob;
+interface BunSocket<T> {
+  data: T; readonly remoteAddress: string; readonly readyState: 0 | 1 | 2 | 3; send(data: BunData, compress?: boolean): number; close(code?: number, reason?: string): void;
+  subscribe(topic: string): boolean; unsubscribe(topic: string): boolean; isSubscribed(topic: string): boolean; cork<R = unknown>(callback: (ws: BunSocket<T>) => R): R;
+}
+interface BunHandler<T> {
+  message(ws: BunSocket<T>, message: string | Buffer<ArrayBuffer>): void | Promise<void>; open?(ws: BunSocket<T>): void | Promise<void>;
+  drain?(ws: BunSocket<T>): void | Promise<void>; close?(ws: BunSocket<T>, code: number, reason: string): void | Promise<void>;
+  idleTimeout?: number; maxPayloadLength?: number; backpressureLimit?: number; closeOnBackpressureLimit?: boolean; sendPings?: boolean; publishToSelf?: boolean;
+  perMessageDeflate?: boolean | object;
+}
+declare const bun: { pendingWebSockets: number; publish(topic: string, data: BunData, compress?: boolean): number; reload(options: { websocket: BunHandler<IWebSocketData> }): void };
+declare const bunSocket: BunSocket<IWebSocketData>;
+declare const bunHandler: IBunWebSocketHandler;
+bun satisfies IBunServer;
+bunSocket satisfies IWebSocket<IWebSocketData>;
+bunSocket satisfies IWebSocket;
+bun.reload({ websocket: bunHandler });
+
 type Login = { token: string };
 type Profile = { role: 'admin' | 'guest' };
 

@@ -61,7 +61,11 @@ impl Connection {
                     }
                     return false;
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => self.count_receive(ctx),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    // Bytes, but of a record that is not whole yet.
+                    self.seen(ctx);
+                    self.count_receive(ctx);
+                }
                 Err(_) => {
                     self.readable = false;
                     self.write_dead = true;

@@ -176,11 +176,11 @@ impl Connection {
 
     fn room_for(&mut self, ctx: &mut Context, payload: usize) -> bool {
         let limit = ctx.inner.config.in_flight;
-        if !self.socket.has_room(payload, &limit) {
+        let cost = payload + OVERHEAD;
+        if !self.socket.has_room(cost, &limit) {
             self.paused = Pause::Window;
             return false;
         }
-        let cost = payload + OVERHEAD;
         let fits = match &self.worker {
             Some(worker) => worker.has_room(cost, ctx.batches.cost(worker), limit.worker_bytes),
             None => dispatch::fits(ctx.homeless.cost(), cost, limit.worker_bytes),
@@ -248,7 +248,7 @@ impl Connection {
             self.held = Some(Box::new((kind, bytes)));
             return false;
         }
-        self.socket.enter_window(length);
+        self.socket.enter_window(length + OVERHEAD);
         match &self.worker {
             Some(worker) => {
                 ctx.batches.push_message(worker, &self.socket, text, bytes);

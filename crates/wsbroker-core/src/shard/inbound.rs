@@ -29,12 +29,16 @@ impl Connection {
         if self.phase == Phase::Dead || self.paused != Pause::No {
             return false;
         }
+        ctx.codec.begin_read();
         if self.held.is_some() || !self.leftover.is_empty() {
             self.go_on(ctx);
         }
         for _ in 0..READS {
             if self.paused != Pause::No || self.phase == Phase::Dead {
                 return false;
+            }
+            if !self.leftover.is_empty() {
+                return true;
             }
             let Some(stream) = self.stream.as_mut() else { return false };
             match stream.read(buffer) {
@@ -48,7 +52,7 @@ impl Connection {
                     self.seen(ctx);
                     ctx.tally.flow.wire_in += count as u64;
                     self.take(ctx, buffer.get_mut(..count).unwrap_or_default());
-                    if drained && !self.read_closed {
+                    if drained && !self.read_closed && self.leftover.is_empty() {
                         self.readable = false;
                         return false;
                     }
@@ -96,8 +100,10 @@ impl Connection {
         }
         let limits = Limits { max_message: self.max_payload, allow_rsv1: self.deflate.is_some() };
         let mut input = Input::new(bytes);
+        let mut put_off = false;
         while !input.is_empty() {
-            if self.phase == Phase::Active && !self.may_take(ctx, &input) {
+            put_off = self.phase == Phase::Active && ctx.codec.has_read_enough();
+            if put_off || self.phase == Phase::Active && !self.may_take(ctx, &input) {
                 break;
             }
             match self.parser.next(&mut input, &limits) {
@@ -141,9 +147,8 @@ impl Connection {
                 }
             }
         }
-        if matches!(self.paused, Pause::Window | Pause::Worker | Pause::Rate)
-            && matches!(self.phase, Phase::Active | Phase::CloseSent)
-        {
+        let waits = put_off || matches!(self.paused, Pause::Window | Pause::Worker | Pause::Rate);
+        if waits && matches!(self.phase, Phase::Active | Phase::CloseSent) {
             self.leftover.extend_from_slice(input.into_rest());
         }
         self.count_receive(ctx);

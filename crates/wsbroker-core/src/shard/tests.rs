@@ -138,3 +138,27 @@ fn messages_that_inflate_to_a_thousand_times_their_size_do_not_hold_up_the_other
     until("all are inflated", || shown.flow().messages_in == 2 + BOMBS as u64);
     assert_eq!(shown.flow().bytes_in, (BOMBS << 20) as u64 + 11);
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn who_sees_an_end_finds_it_counted() {
+    let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
+    let gate = Arc::new(Gate(Barrier::new(2)));
+    let _worker = broker.add_worker(Arc::clone(&gate) as Arc<dyn Worker>, Handlers::TEXT);
+    let (_, mut neighbour) = connect(broker.inner());
+    // To close it takes as long as its client does not read.
+    let (slow, _unread) = connect_with(broker.inner(), None, |stream| {
+        while stream.write(&[0; 4096]).is_ok() {}
+        socket2::SockRef::from(&*stream).set_linger(Some(Duration::from_secs(20))).unwrap();
+    });
+    let (last, mut client) = connect(broker.inner());
+    say(&mut neighbour, Opcode::Text, b"first");
+    gate.meet();
+    for socket in [&slow, &last] {
+        broker.inner().shard(0).push(Command::Terminate(Place::of(socket)));
+    }
+    gate.meet();
+    // It is closed before the other.
+    client.read_to_end(&mut Vec::new()).unwrap();
+    assert_eq!(broker.inner().shard(0).shown.closes()[CloseCause::Terminated as usize], 2);
+}

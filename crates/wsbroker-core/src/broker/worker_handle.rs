@@ -41,7 +41,7 @@ impl WorkerHandle {
             count += 1;
             let Some(cost) = event.kind.cost() else { continue };
             bytes += cost;
-            if event.socket.leave_window(cost - crate::event::OVERHEAD, &self.broker.config.in_flight) {
+            if event.socket.leave_window(cost, &self.broker.config.in_flight) {
                 awaited.push(&event.socket);
             }
         }

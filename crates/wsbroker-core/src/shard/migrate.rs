@@ -94,7 +94,7 @@ impl Shard {
                 kind if !worker.handlers.contains(wanted(&kind)) => {
                     if let Some(cost) = kind.cost() {
                         // A pause that this ends is ended below, when everybody is fed.
-                        if event.socket.leave_window(cost - crate::event::OVERHEAD, &self.ctx.inner.config.in_flight)
+                        if event.socket.leave_window(cost, &self.ctx.inner.config.in_flight)
                             && let Some(connection) = self.connections.find(Place::of(&event.socket))
                         {
                             connection.go_ahead(&mut self.ctx);

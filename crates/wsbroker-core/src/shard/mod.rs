@@ -266,15 +266,22 @@ impl Shard {
     /// Gives the events of this turn to the workers, and then says who has left: a shutdown waits for both in this order.
     fn hand_over(&mut self) {
         self.reap();
-        // Before: who hears of an event finds it counted.
-        self.ctx.tally.show(&self.ctx.inner.shard(self.index).shown);
+        self.show_counts();
         self.ctx.batches.deliver(&self.ctx.inner.dispatch);
         for endpoint in self.ctx.leaving.drain(..) {
             endpoint.left();
         }
     }
 
+    /// Before anybody outside hears of what was counted: workers by an event, clients by what is written to them or by their end.
+    fn show_counts(&mut self) {
+        self.ctx.tally.show(&self.ctx.inner.shard(self.index).shown);
+    }
+
     fn flush_dirty(&mut self) {
+        if !self.ctx.dirty.is_empty() {
+            self.show_counts();
+        }
         self.ctx.unflushed = 0;
         let mut dirty = std::mem::take(&mut self.ctx.dirty);
         for slot in dirty.drain(..) {
@@ -296,6 +303,9 @@ impl Shard {
                 self.lists.remove(channel, socket.slot());
             }
             self.lists.release(socket.slot());
+        }
+        if !self.ctx.doomed.is_empty() {
+            self.show_counts();
         }
         while let Some(slot) = self.ctx.doomed.pop() {
             let Some(mut connection) = self.connections.take(slot) else { continue };

@@ -242,6 +242,7 @@ async fn begin(bus: &Bus, link: &Link) -> Result<(), LinkError> {
     // What was given up while there was no link needs no more than to be forgotten.
     bus.changes();
     let names = bus.interest.lost();
+    bus.incoming.lock().keep(&names);
     bus.subscribe(link, names).await?;
     // Joined or left while that took its time.
     if let Some(change) = bus.change(link) {

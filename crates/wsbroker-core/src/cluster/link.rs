@@ -144,13 +144,15 @@ impl Link {
                         pipeline.cmd("PUBLISH").arg(name).arg(&parcel.envelope[..]);
                     }
                     let answers = node.send_packed_commands(&pipeline, 0, parcels.len()).await?;
-                    let refused =
-                        answers.iter().zip(&parcels).filter(|(answer, _)| matches!(answer, Value::ServerError(_)));
-                    Ok(refused.map(|(_, (_, parcel))| parcel.messages).sum())
+                    let mut refused = 0;
+                    for (answer, (_, parcel)) in answers.into_iter().zip(parcels) {
+                        refused += settle(parcel, answer.extract_error());
+                    }
+                    Ok(refused)
                 }
                 Publisher::Through(Connection::Cluster(cluster)) => {
-                    let mut channels: FxHashMap<&[u8], Vec<&Parcel>> = FxHashMap::default();
-                    for (name, parcel) in &parcels {
+                    let mut channels: FxHashMap<Vec<u8>, Vec<Parcel>> = FxHashMap::default();
+                    for (name, parcel) in parcels {
                         channels.entry(name).or_default().push(parcel);
                     }
                     let channels = channels.into_iter();
@@ -236,18 +238,28 @@ async fn wire(config: &RedisConfig, address: &ConnectionAddr) -> Result<Option<W
 }
 
 /// The parcels of one channel, one after the other so that they keep their order. Returns how many messages Redis refused.
-async fn spublish(mut cluster: ClusterConnection, name: &[u8], parcels: Vec<&Parcel>) -> Result<u64, RedisError> {
+async fn spublish(mut cluster: ClusterConnection, name: Vec<u8>, parcels: Vec<Parcel>) -> Result<u64, RedisError> {
     let mut refused = 0;
     for parcel in parcels {
         let mut command = Cmd::new();
-        command.arg("SPUBLISH").arg(name).arg(&parcel.envelope[..]);
+        command.arg("SPUBLISH").arg(&name).arg(&parcel.envelope[..]);
         match command.query_async::<Value>(&mut cluster).await {
             Ok(_) => {}
             Err(error) if error.is_unrecoverable_error() || error.is_io_error() => return Err(error),
-            Err(_) => refused += parcel.messages,
+            answer => refused += settle(parcel, answer),
         }
     }
     Ok(refused)
+}
+
+/// Tells who waits for it what became of it. Returns how many messages were refused.
+fn settle(parcel: Parcel, answer: Result<Value, RedisError>) -> u64 {
+    let reason = answer.err().map(|error| error.to_string());
+    for waiter in parcel.waiters {
+        // Who waited may not care any more.
+        let _ = waiter.send(reason.clone().map_or(Ok(()), Err));
+    }
+    if reason.is_some() { parcel.messages } else { 0 }
 }
 
 async fn ping(connection: Connection) -> Result<(), RedisError> {

@@ -124,15 +124,6 @@ pub struct ClusterCount {
     pub missing: Vec<String>,
 }
 
-/// How far Redis has got.
-#[derive(Clone, Copy, Debug, Default)]
-struct Answers {
-    /// Messages that were answered, or lost.
-    messages: u64,
-    /// Times that some were lost.
-    losses: u64,
-}
-
 /// Who is told of [`BusEvent`]s. Called on the bus's thread: must not block.
 pub type BusListener = Arc<dyn Fn(BusEvent) + Send + Sync>;
 
@@ -155,8 +146,6 @@ pub(crate) struct Bus {
     /// Something that came waits in the cork.
     arrived: Notify,
     state: watch::Sender<BusState>,
-    /// Everything that was numbered before has been answered by Redis, or is lost.
-    answers: watch::Sender<Answers>,
     runtime: OnceLock<Handle>,
     stop: watch::Sender<bool>,
     listener: BusListener,
@@ -195,7 +184,6 @@ impl Bus {
             look: Notify::new(),
             arrived: Notify::new(),
             state: watch::Sender::new(BusState::Lost),
-            answers: watch::Sender::default(),
             runtime: OnceLock::new(),
             stop: watch::Sender::new(false),
             listener,
@@ -225,7 +213,7 @@ impl Bus {
 
     /// Lets a message to a channel wait for the next [`send`](Self::send).
     pub(crate) fn publish(&self, channel: &[u8], form: Form, payload: &[u8]) -> Queued {
-        self.outgoing.publish(channel, form, payload)
+        self.outgoing.publish(channel, form, payload, None)
     }
 
     /// Has the other instances close the channel's subscribers, behind what was published to it, with the next [`send`](Self::send).
@@ -281,14 +269,6 @@ impl Bus {
             _ = stop.wait_for(|stop| *stop) => false,
             outcome = task => outcome,
         }
-    }
-
-    /// Resolves when Redis has answered everything that this instance has published until now. False if the bus was lost meanwhile.
-    async fn answered(&self) -> bool {
-        let mut answers = self.answers.subscribe();
-        let (losses, due) = (answers.borrow_and_update().losses, self.outgoing.taken_or_waiting());
-        let done = |answers: &Answers| answers.losses != losses || answers.messages >= due;
-        answers.wait_for(done).await.is_ok_and(|answers| answers.losses == losses)
     }
 
     /// Messages of ours that did not leave, or perhaps did not.

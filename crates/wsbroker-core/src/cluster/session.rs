@@ -117,7 +117,6 @@ async fn session(bus: &Bus, link: &Link, disconnected: &Notify) -> End {
         Some(wire) => {
             let answered = |answered: Answered| {
                 bus.refused.fetch_add(answered.refused, Ordering::Relaxed);
-                bus.answers.send_modify(|answers| answers.messages += answered.messages);
                 // What was gathered meanwhile.
                 bus.send();
             };
@@ -174,7 +173,6 @@ async fn serve(bus: &Bus, link: &Link, disconnected: &Notify, unanswered: &mut u
             () = disconnected.notified() => return End::Lost("the connection was closed".into()),
             Some(outcome) = publishing.next() => outcome.map(|(messages, refused)| {
                 *unanswered -= messages;
-                bus.answers.send_modify(|answers| answers.messages += messages);
                 refused
             }),
             () = bus.publish.notified(), if publishing.len() < link.under_way() => {
@@ -298,11 +296,6 @@ impl Bus {
 
     fn lost(&self, reason: String) {
         self.outgoing.close_down();
-        let accepted = self.outgoing.taken_or_waiting();
-        self.answers.send_modify(|answers| {
-            answers.messages = accepted;
-            answers.losses += 1;
-        });
         self.interest.lost();
         if self.state.send_replace(BusState::Lost) == BusState::Ready || self.losses.load(Ordering::Relaxed) == 0 {
             self.losses.fetch_add(1, Ordering::Relaxed);

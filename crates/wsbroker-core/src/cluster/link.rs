@@ -23,6 +23,10 @@ use crate::config::{RedisConfig, RedisServers};
 /// What comes in: called on the connection's own task, with a channel of the bus and what was published there.
 pub(super) trait Listener: Send + Sync + 'static {
     fn message(&self, channel: &[u8], payload: &[u8]);
+    /// A Cluster has confirmed that it is listened to.
+    fn subscribed(&self, channel: &[u8]);
+    /// A Cluster has ended that it is listened to: asked or, when the channel has gone to another master, by itself.
+    fn unsubscribed(&self, channel: &[u8]);
     /// A connection is gone. More may be told of one that is.
     fn disconnected(&self);
 }
@@ -62,6 +66,8 @@ pub(super) enum LinkError {
     Redis(#[from] RedisError),
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    #[error("Redis did not confirm a channel")]
+    Unconfirmed,
 }
 
 impl Link {
@@ -174,14 +180,21 @@ impl Link {
         }
     }
 
+    /// Whether that is a Cluster, which confirms each channel by [`Listener::subscribed`]. What its client takes for an answer may be another's: a
+    /// channel that goes to another master is told with no more than an answer that nobody has asked for.
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.listener, Connection::Cluster(_))
+    }
+
     /// Listens to these too, or no more. When it resolves, whatever is published there from now on comes, or does not.
     pub(super) fn listen(
         &self,
         change: Listen,
         channels: Vec<Vec<u8>>,
+        limit: Duration,
     ) -> impl Future<Output = Result<(), LinkError>> + Send + use<> {
         let listener = self.listener.clone();
-        async move {
+        let changing = async move {
             match listener {
                 Connection::Node(mut node) => match change {
                     Listen::Begin => node.subscribe(&channels).await?,
@@ -202,6 +215,12 @@ impl Link {
                 }
             }
             Ok(())
+        };
+        async move {
+            match timeout(limit, changing).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(LinkError::Timeout(limit)),
+            }
         }
     }
 
@@ -244,7 +263,6 @@ async fn spublish(mut cluster: ClusterConnection, name: Vec<u8>, parcels: Vec<Pa
         let mut command = Cmd::new();
         command.arg("SPUBLISH").arg(&name).arg(&parcel.envelope[..]);
         match command.query_async::<Value>(&mut cluster).await {
-            Ok(_) => {}
             Err(error) if error.is_unrecoverable_error() || error.is_io_error() => return Err(error),
             answer => refused += settle(parcel, answer),
         }
@@ -276,6 +294,16 @@ fn take_push(listener: &dyn Listener, info: PushInfo) {
         (PushKind::Message | PushKind::SMessage, [channel, payload]) => {
             if let (Some(channel), Some(payload)) = (bytes(channel), bytes(payload)) {
                 listener.message(channel, payload);
+            }
+        }
+        (PushKind::SSubscribe, [channel, ..]) => {
+            if let Some(channel) = bytes(channel) {
+                listener.subscribed(channel);
+            }
+        }
+        (PushKind::SUnsubscribe, [channel, ..]) => {
+            if let Some(channel) = bytes(channel) {
+                listener.unsubscribed(channel);
             }
         }
         (PushKind::Disconnection, _) => listener.disconnected(),

@@ -431,6 +431,24 @@ impl Listener for Ear {
         }
     }
 
+    fn subscribed(&self, channel: &[u8]) {
+        if let Some(channel) = channel.strip_prefix(&*self.bus.prefix) {
+            self.bus.interest.seen(channel);
+        }
+    }
+
+    fn unsubscribed(&self, channel: &[u8]) {
+        match channel.strip_prefix(&*self.bus.prefix) {
+            Some(channel) => {
+                if self.bus.interest.taken(channel) {
+                    self.bus.look.notify_one();
+                }
+            }
+            // Nobody gives up what the instances' notes come on.
+            None => self.disconnected.notify_one(),
+        }
+    }
+
     fn disconnected(&self) {
         self.disconnected.notify_one();
     }

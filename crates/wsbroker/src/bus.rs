@@ -16,7 +16,7 @@ use wsbroker_core::{
 };
 
 use crate::{
-    api::{promise_in, promise_on, settled},
+    api::{promise, promise_in, promise_on, settled},
     cork,
     error::Failure,
     global,
@@ -193,10 +193,16 @@ pub fn join_cluster(options: NativeCluster, on_event: Function<'_, NativeBusEven
     Ok(global::join_cluster(config, listener(on_event)?)?)
 }
 
-/// Takes back a [`join_cluster`] that no broker has followed yet.
-#[napi]
-pub fn leave_cluster() {
-    global::leave_cluster();
+/// Takes back a [`join_cluster`] that no broker has followed yet, or none but one that nobody uses. False when the process stays joined.
+#[napi(ts_return_type = "Promise<boolean>")]
+pub fn leave_cluster(env: &Env) -> Result<Object<'_>> {
+    match global::leave_cluster() {
+        (left, None) => settled(env, Ok(left)),
+        (_, Some(broker)) => promise(env, &broker.clone(), || Ok(true), async move {
+            broker.shutdown(CloseCode::GOING_AWAY, Duration::ZERO).await;
+            Ok(true)
+        }),
+    }
 }
 
 /// Resolves when the bus is ready; false when there is none any more.

@@ -109,6 +109,7 @@ function foreign(client, prefix) {
     const instance = (0, node_crypto_1.randomBytes)(8);
     const lines = new Map();
     let epochs = 0;
+    const mark = prefix.includes(':') ? Buffer.from([0x18, ...varint(Buffer.byteLength(prefix))]) : Buffer.alloc(0);
     return async (channel, data) => {
         const key = channel.toString('latin1');
         const line = lines.get(key) ?? { epoch: ++epochs, next: 1 };
@@ -119,7 +120,7 @@ function foreign(client, prefix) {
             lines.delete(lines.keys().next().value);
         const payload = Buffer.from(data);
         const kind = typeof data === 'string' ? 0 : 1;
-        const envelope = Buffer.concat([Buffer.from([0x10]), instance, varint(line.epoch), varint(line.next++), varint(payload.length * 8 + kind), payload]);
+        const envelope = Buffer.concat([mark, Buffer.from([0x10]), instance, varint(line.epoch), varint(line.next++), varint(payload.length * 8 + kind), payload]);
         const name = Buffer.concat([Buffer.from(`${prefix}:`), channel]);
         try {
             await (client.isCluster === true && client.spublish !== undefined ? client.spublish(name, envelope) : client.publish(name, envelope));

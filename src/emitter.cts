@@ -129,6 +129,7 @@ function foreign(client: RedisClientLike, prefix: string): (channel: Buffer, dat
   const instance = randomBytes(8);
   const lines = new Map<string, { readonly epoch: number; next: number }>();
   let epochs = 0;
+  const mark = prefix.includes(':') ? Buffer.from([0x18, ...varint(Buffer.byteLength(prefix))]) : Buffer.alloc(0);
   return async (channel, data) => {
     const key = channel.toString('latin1');
     const line = lines.get(key) ?? { epoch: ++epochs, next: 1 };
@@ -138,7 +139,7 @@ function foreign(client: RedisClientLike, prefix: string): (channel: Buffer, dat
     if (lines.size > MOST_CHANNELS) lines.delete(lines.keys().next().value as string);
     const payload = Buffer.from(data as string);
     const kind = typeof data === 'string' ? 0 : 1;
-    const envelope = Buffer.concat([Buffer.from([0x10]), instance, varint(line.epoch), varint(line.next++), varint(payload.length * 8 + kind), payload]);
+    const envelope = Buffer.concat([mark, Buffer.from([0x10]), instance, varint(line.epoch), varint(line.next++), varint(payload.length * 8 + kind), payload]);
     const name = Buffer.concat([Buffer.from(`${prefix}:`), channel]);
     try {
       await (client.isCluster === true && client.spublish !== undefined ? client.spublish(name, envelope) : client.publish(name, envelope));

@@ -133,6 +133,8 @@ pub(crate) struct Bus {
     instance: InstanceId,
     /// What a channel's name begins with on the bus.
     prefix: Box<[u8]>,
+    /// What envelopes to channels begin with.
+    mark: Box<[u8]>,
     outgoing: Outgoing,
     interest: Interest,
     incoming: Mutex<Incoming>,
@@ -175,6 +177,7 @@ impl Bus {
         Self {
             instance,
             prefix: [config.prefix.as_bytes(), b":"].concat().into(),
+            mark: envelope::mark(&config.prefix).into(),
             outgoing: Outgoing::new(instance, config.max_outgoing),
             interest: Interest::default(),
             incoming: Mutex::default(),
@@ -237,7 +240,12 @@ impl Bus {
 
     /// What waits, on its way to Redis.
     fn take_parcels(&self) -> Vec<Parcel> {
-        let parcels = self.outgoing.take();
+        let mut parcels = self.outgoing.take();
+        if !self.mark.is_empty() {
+            for parcel in parcels.iter_mut().filter(|parcel| !parcel.is_note) {
+                parcel.envelope.splice(..0, self.mark.iter().copied());
+            }
+        }
         self.published.fetch_add(parcels.iter().map(|parcel| parcel.messages).sum(), Ordering::Relaxed);
         parcels
     }
@@ -370,6 +378,8 @@ impl Bus {
     }
 
     fn take_envelope(&self, channel: &[u8], payload: &[u8]) {
+        // To a channel of a longer or shorter prefix that is called the same on the bus.
+        let Some(payload) = envelope::unmarked(&self.mark, payload) else { return };
         let envelope = match Envelope::read(payload) {
             Ok(envelope) => envelope,
             Err(error) => {

@@ -31,17 +31,16 @@ class Emitter {
      * @throws {TypeError | WSBrokerError} naming the option that is wrong
      */
     constructor(options) {
-        const client = options?.redis;
+        const bag = (0, checks_cjs_1.optionBag)('Emitter', 'options', options, KNOWN);
+        const timeout = (0, checks_cjs_1.integer)('Emitter', 'timeout', bag['timeout'], 0, checks_cjs_1.MAX_DURATION) ?? 5_000;
+        const client = bag['redis'];
         if (isClient(client)) {
-            const request = (0, cluster_cjs_1.clusterRequest)('Emitter', 'options', { ...options, redis: 'redis://127.0.0.1' }, KNOWN);
+            const request = (0, cluster_cjs_1.clusterRequest)('Emitter', 'options', { ...bag, redis: 'redis://127.0.0.1' }, KNOWN);
             this.#publish = foreign(client, request.native.prefix);
             this.#close = () => undefined;
             return;
         }
-        const { timeout = 5_000, ...rest } = (options ?? {});
-        if (!Number.isInteger(timeout) || timeout < 0 || timeout >= 2 ** 31)
-            throw (0, checks_cjs_1.wrongType)('Emitter', 'timeout', 'a number of milliseconds', timeout);
-        const request = (0, cluster_cjs_1.clusterRequest)('Emitter', 'options', options === undefined ? undefined : rest, KNOWN);
+        const request = (0, cluster_cjs_1.clusterRequest)('Emitter', 'options', bag, KNOWN);
         let emitter;
         try {
             emitter = new load_cjs_1.native.NativeEmitter(request.native, (0, cluster_cjs_1.teller)(request.onBus));
@@ -59,7 +58,7 @@ class Emitter {
      * @param data a string is sent as a text message, bytes as a binary one
      * @returns a promise that resolves when Redis has the message; how many subscribers there are is not known
      * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
-     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is not there, or was lost before it answered. ERR_WSBROKER_SHUT_DOWN: after {@link close}
+     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is not there, was lost before it answered, or refused the message. ERR_WSBROKER_SHUT_DOWN: after {@link close}
      */
     async publish(channel, data) {
         if (this.#closed)

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { clusterRequest, teller } from './cluster.cjs';
-import { wrongType } from './checks.cjs';
+import { integer, MAX_DURATION, optionBag, wrongType } from './checks.cjs';
 import { fromNative, WSBrokerError } from './errors.cjs';
 import { native } from './load.cjs';
 import type { NativeEmitter } from './native.cjs';
@@ -53,16 +53,16 @@ export class Emitter {
    * @throws {TypeError | WSBrokerError} naming the option that is wrong
    */
   constructor(options: EmitterOptions) {
-    const client = (options as Partial<EmitterOptions> | undefined)?.redis;
+    const bag = optionBag('Emitter', 'options', options, KNOWN);
+    const timeout = integer('Emitter', 'timeout', bag['timeout'], 0, MAX_DURATION) ?? 5_000;
+    const client = bag['redis'];
     if (isClient(client)) {
-      const request = clusterRequest('Emitter', 'options', { ...options, redis: 'redis://127.0.0.1' }, KNOWN);
+      const request = clusterRequest('Emitter', 'options', { ...bag, redis: 'redis://127.0.0.1' }, KNOWN);
       this.#publish = foreign(client, request.native.prefix);
       this.#close = () => undefined;
       return;
     }
-    const { timeout = 5_000, ...rest } = (options ?? {}) as EmitterOptions;
-    if (!Number.isInteger(timeout) || timeout < 0 || timeout >= 2 ** 31) throw wrongType('Emitter', 'timeout', 'a number of milliseconds', timeout);
-    const request = clusterRequest('Emitter', 'options', options === undefined ? undefined : rest, KNOWN);
+    const request = clusterRequest('Emitter', 'options', bag, KNOWN);
     let emitter: NativeEmitter;
     try {
       emitter = new native.NativeEmitter(request.native, teller(request.onBus));

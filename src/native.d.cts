@@ -245,8 +245,8 @@ export interface Native {
 
   // Other instances.
   joinCluster(options: NativeCluster, onEvent: (event: NativeBusEvent) => void): void;
-  /** Takes back one that no server has followed yet. */
-  leaveCluster(): void;
+  /** Takes back one that no server has followed yet. False: the process stays joined. */
+  leaveCluster(): Promise<boolean>;
   /** False: there is no bus any more. */
   clusterReady(): Promise<boolean>;
   listening(channel: Buffer): Promise<boolean>;

@@ -68,7 +68,7 @@ pub fn listen(env: &Env, options: NativeListenOptions) -> Result<Object<'_>> {
 /// Takes connections from now on.
 #[napi]
 pub fn serve(listener: u32) -> Result<()> {
-    global::listener(listener).ok_or_else(|| Failure::no_listener("serve"))?.serve();
+    global::started(listener).ok_or_else(|| Failure::no_listener("serve"))?.serve();
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 // The macro wants what it exports to be public, though nothing can reach it from Rust.
 #![allow(unreachable_pub)]
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use napi::{
     Env, Status,
@@ -20,7 +20,7 @@ use crate::{
     error::{Failure, Result},
     global,
     options::milliseconds,
-    promise::{internal, promise_in, promise_on, settled},
+    promise::{internal, promise, promise_in, promise_on, settled},
 };
 
 /// A host and a port.
@@ -192,10 +192,16 @@ pub fn join_cluster(options: NativeCluster, on_event: Function<'_, NativeBusEven
     Ok(global::join_cluster(config, listener(on_event)?)?)
 }
 
-/// Takes back a [`join_cluster`] that no broker has followed yet.
-#[napi]
-pub fn leave_cluster() {
-    global::leave_cluster();
+/// Takes back a [`join_cluster`] that no broker has followed yet, or none but one that nobody uses. False when the process stays joined.
+#[napi(ts_return_type = "Promise<boolean>")]
+pub fn leave_cluster(env: &Env) -> Result<Object<'_>> {
+    match global::leave_cluster() {
+        (left, None) => settled(env, Ok(left)),
+        (_, Some(broker)) => promise(env, &broker.clone(), || Ok(true), async move {
+            broker.shutdown(CloseCode::GOING_AWAY, Duration::ZERO).await;
+            Ok(true)
+        }),
+    }
 }
 
 /// Resolves when the bus is ready; false when there is none any more.

@@ -17,6 +17,7 @@ use crate::{
     error::DeliverError,
     event::Batch,
     front::Endpoint,
+    metrics::CloseCause,
     registry::Socket,
 };
 

@@ -76,6 +76,7 @@ const quiet = {
     handling = undefined;
     return { closed: 0, terminated: 0 };
   },
+  leaveCluster: async () => true,
   attachWorker(mask, dispatch, again, keepAlive) {
     const block = controlBlock();
     worker = { mask, dispatch, again, keepAlive, block, next: 0, socketOf: [] };

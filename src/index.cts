@@ -122,7 +122,7 @@ export async function listening(channel: Data): Promise<boolean> {
 
 /**
  * Makes the calling thread a worker with these handlers: the main thread, a `Worker` the application made, or a thread of the pool whose module prefers this to
- * exports. A thread registers once.
+ * exports. Such a module calls it while it loads: until it has, everybody is let in, and messages go nowhere. A thread registers once.
  *
  * `handleStart` is called at once; if it returns a promise, events come when that has resolved, and {@link start} on this thread waits for it.
  *

@@ -290,7 +290,7 @@ impl Dispatch {
 
     fn fewer(&self, events: u64) {
         let left = self.unsettled.fetch_sub(events, Ordering::AcqRel).wrapping_sub(events);
-        if left % HOMELESS == 0 {
+        if left.is_multiple_of(HOMELESS) {
             self.settled.notify_waiters();
         }
     }
@@ -312,7 +312,7 @@ impl Dispatch {
             tokio::pin!(settled);
             settled.as_mut().enable();
             let unsettled = self.unsettled.load(Ordering::Acquire);
-            if unsettled == 0 || (unsettled % HOMELESS == 0 && !self.replaced.load(Ordering::Acquire)) {
+            if unsettled == 0 || (unsettled.is_multiple_of(HOMELESS) && !self.replaced.load(Ordering::Acquire)) {
                 return;
             }
             settled.await;

@@ -1,5 +1,5 @@
 // A worker module as ESM, by names and as a default export.
-import { send, sendToChannel, setToken, type OpenVerdict, type WorkerInterface } from 'wsbroker';
+import wsbroker, { send, sendToChannel, setToken, type OpenVerdict, type WorkerInterface } from 'wsbroker';
 
 export async function handleOpen(socketId: number, ip: string, headers: Readonly<Record<string, string>>): Promise<OpenVerdict> {
   if (headers['authorization'] === undefined) return { status: 401, headers: { 'www-authenticate': 'Bearer' } };
@@ -20,7 +20,7 @@ export default {
   async handleClose(socketId, token, code, reason) {
     sendToChannel('all', `${socketId} ${token?.length ?? 0} ${code.toFixed()} ${reason.toUpperCase()}`);
   },
-  handleDrain: (socketId) => void send(socketId, 'go on'),
+  handleDrain: (socketId) => void wsbroker.send(socketId, 'go on'),
   handleStart: async () => undefined,
   handleStop() {},
   onError(error, { handler, socketId }) {

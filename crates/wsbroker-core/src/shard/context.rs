@@ -48,6 +48,8 @@ pub(super) struct Context {
     pub(super) receive_bytes: usize,
     pub(super) tally: Tally,
     pub(super) codec: Codec,
+    /// What the connection that is being read may still cost before others are read.
+    pub(super) allowance: usize,
 }
 
 impl Context {
@@ -74,6 +76,7 @@ impl Context {
             receive_bytes: 0,
             tally: Tally::default(),
             codec: Codec::default(),
+            allowance: 0,
         }
     }
 

@@ -50,6 +50,8 @@ pub(super) struct Context {
     pub(super) receive_bytes: usize,
     pub(super) tally: Tally,
     pub(super) codec: Codec,
+    /// What the connection that is being read may still cost before others are read.
+    pub(super) allowance: usize,
 }
 
 impl Context {
@@ -76,6 +78,7 @@ impl Context {
             receive_bytes: 0,
             tally: Tally::default(),
             codec: Codec::default(),
+            allowance: 0,
         }
     }
 

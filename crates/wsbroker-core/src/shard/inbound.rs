@@ -10,6 +10,7 @@ use super::{
     batches::{MessageBytes, SHARE_MAX},
     connection::{Connection, Pause, Phase},
     context::Context,
+    deflate::EACH,
     ending::Ending,
     stream::Stream,
 };
@@ -22,6 +23,10 @@ use crate::{
 
 /// Reads of one connection per turn, so that one busy peer does not keep the others waiting.
 const READS: usize = 4;
+/// What they may cost besides, whatever the peer makes of so many bytes: that many bytes that are inflated, or, as [`ITEM`] says, 4,096 messages
+/// and control frames. One item may cost more.
+const ALLOWANCE: usize = 256 << 10;
+const ITEM: usize = 64;
 
 impl Connection {
     /// Reads what the kernel has, up to a bound, and turns it into events. True when there may be more.
@@ -29,7 +34,7 @@ impl Connection {
         if self.phase == Phase::Dead || self.paused != Pause::No {
             return false;
         }
-        ctx.codec.begin_read();
+        ctx.allowance = ALLOWANCE;
         if self.held.is_some() || !self.leftover.is_empty() {
             self.go_on(ctx);
         }
@@ -102,10 +107,11 @@ impl Connection {
         let mut input = Input::new(bytes);
         let mut put_off = false;
         while !input.is_empty() {
-            put_off = self.phase == Phase::Active && ctx.codec.has_read_enough();
+            put_off = self.phase == Phase::Active && ctx.allowance == 0;
             if put_off || self.phase == Phase::Active && !self.may_take(ctx, &input) {
                 break;
             }
+            ctx.allowance = ctx.allowance.saturating_sub(ITEM);
             match self.parser.next(&mut input, &limits) {
                 Ok(None) => break,
                 Ok(Some(Item::Message { .. })) if self.phase != Phase::Active => {}
@@ -212,6 +218,7 @@ impl Connection {
         compressed: &[u8],
     ) -> Result<bool, ProtocolError> {
         let mut message = ctx.codec.inflate(compressed, self.max_payload)?;
+        ctx.allowance = ctx.allowance.saturating_sub(compressed.len().max(message.len()) + EACH);
         if kind == MessageKind::Text {
             utf8::check(&message)?;
         }

@@ -173,7 +173,7 @@ async fn negotiate<T: Transport>(arrival: &mut Arrival, stream: &mut T) -> Resul
             return Err(no(Refusal::NOT_FOUND, None));
         }
         // It is about to be: this may be its path.
-        if broker.dispatch.has_helpers() {
+        if broker.dispatch.awaits_helpers() {
             return Err(no(Refusal::NOT_SERVED, None));
         }
     }

@@ -275,11 +275,6 @@ impl Dispatch {
         }
     }
 
-    /// Whether there are workers of realms that take no connections yet.
-    pub(crate) fn awaits_helpers(&self) -> bool {
-        self.workers.lock().live.iter().any(|entry| entry.realm.is_some() && !entry.accepts.load(Ordering::Acquire))
-    }
-
     /// Resolves when no handler is at work and none is waiting for its turn.
     pub(crate) async fn idle(&self) {
         loop {

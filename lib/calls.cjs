@@ -3,15 +3,16 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.channelBytes = channelBytes;
 exports.countRequest = countRequest;
 exports.closeRequest = closeRequest;
+const node_util_1 = require("node:util");
 const checks_cjs_1 = require("./checks.cjs");
 // Calls with options that the addon does not know.
 /** A channel's name for the addon. */
 function channelBytes(call, channel) {
     if (typeof channel === 'string')
         return Buffer.from(channel);
-    if (channel instanceof ArrayBuffer)
+    if (node_util_1.types.isArrayBuffer(channel))
         return Buffer.from(channel);
-    if (channel instanceof Uint8Array)
+    if (node_util_1.types.isUint8Array(channel))
         return Buffer.from(channel.buffer, channel.byteOffset, channel.byteLength);
     throw (0, checks_cjs_1.wrongType)(call, 'channel', 'a string, ArrayBuffer or Uint8Array', channel);
 }

@@ -32,10 +32,18 @@ function clusterRequest(call, name, value, known = CLUSTER_OPTIONS) {
         onBus: (0, checks_cjs_1.optional)(call, within('onBus'), bag['onBus'], 'function'),
     };
 }
+/** Why the bus is lost, if it is and somebody has told. */
+let lost;
 /** Joins, at once or with the first server. */
 function join({ native: options, onBus }) {
+    lost = undefined;
+    const tell = teller(onBus);
     try {
-        load_cjs_1.native.joinCluster(options, teller(onBus));
+        load_cjs_1.native.joinCluster(options, (event) => {
+            if (event.state !== 'gap')
+                lost = event.reason;
+            tell(event);
+        });
     }
     catch (error) {
         throw (0, errors_cjs_1.fromNative)(error);
@@ -61,5 +69,5 @@ async function busReady(limit) {
     const ready = await Promise.race([load_cjs_1.native.clusterReady(), late]);
     clearTimeout(timer);
     if (!ready)
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BUS_LOST', `start: Redis did not become ready within ${limit} ms, and "cluster.required" is true`);
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BUS_LOST', `start: Redis did not become ready within ${limit} ms, and "cluster.required" is true${lost === undefined ? '' : `: ${lost}`}`);
 }

@@ -64,6 +64,7 @@ function createDispatcher(native, table, goodbye) {
             return goodbye();
         const epoch = control[0 /* Control.TokenEpoch */];
         const serial = control[4 /* Control.Concurrent */] === 0;
+        let shared;
         for (let i = 0; i < count; i++) {
             const id = ids[i];
             const slot = slots[i];
@@ -71,6 +72,9 @@ function createDispatcher(native, table, goodbye) {
             try {
                 let value = data[i];
                 if (kind === 3 /* Kind.SharedBytes */) {
+                    // A handler that transfers its own bytes would take those of the events behind it along.
+                    if (value !== shared)
+                        (0, node_worker_threads_1.markAsUntransferable)((shared = value));
                     value = Buffer.from(value, numbers[i], lengths[i]);
                     kind = 4 /* Kind.Bytes */;
                 }

@@ -31,17 +31,16 @@ class Emitter {
      * @throws {TypeError | WSBrokerError} naming the option that is wrong
      */
     constructor(options) {
-        const client = options?.redis;
+        const bag = (0, checks_cjs_1.optionBag)('Emitter', 'options', options, KNOWN);
+        const timeout = (0, checks_cjs_1.integer)('Emitter', 'timeout', bag['timeout'], 0, checks_cjs_1.MAX_DURATION) ?? 5_000;
+        const client = bag['redis'];
         if (isClient(client)) {
-            const request = (0, cluster_cjs_1.clusterRequest)('Emitter', 'options', { ...options, redis: 'redis://127.0.0.1' }, KNOWN);
+            const request = (0, cluster_cjs_1.clusterRequest)('Emitter', 'options', { ...bag, redis: 'redis://127.0.0.1' }, KNOWN);
             this.#publish = foreign(client, request.native.prefix);
             this.#close = () => undefined;
             return;
         }
-        const { timeout = 5_000, ...rest } = (options ?? {});
-        if (!Number.isInteger(timeout) || timeout < 0 || timeout >= 2 ** 31)
-            throw (0, checks_cjs_1.wrongType)('Emitter', 'timeout', 'a number of milliseconds', timeout);
-        const request = (0, cluster_cjs_1.clusterRequest)('Emitter', 'options', options === undefined ? undefined : rest, KNOWN);
+        const request = (0, cluster_cjs_1.clusterRequest)('Emitter', 'options', bag, KNOWN);
         let emitter;
         try {
             emitter = new load_cjs_1.native.NativeEmitter(request.native, (0, cluster_cjs_1.teller)(request.onBus));
@@ -59,7 +58,7 @@ class Emitter {
      * @param data a string is sent as a text message, bytes as a binary one
      * @returns a promise that resolves when Redis has the message; how many subscribers there are is not known
      * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
-     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is not there, or was lost before it answered. ERR_WSBROKER_SHUT_DOWN: after {@link close}
+     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is not there, was lost before it answered, or refused the message. ERR_WSBROKER_SHUT_DOWN: after {@link close}
      */
     async publish(channel, data) {
         if (this.#closed)
@@ -109,6 +108,7 @@ function foreign(client, prefix) {
     const instance = (0, node_crypto_1.randomBytes)(8);
     const lines = new Map();
     let epochs = 0;
+    const mark = prefix.includes(':') ? Buffer.from([0x18, ...varint(Buffer.byteLength(prefix))]) : Buffer.alloc(0);
     return async (channel, data) => {
         const key = channel.toString('latin1');
         const line = lines.get(key) ?? { epoch: ++epochs, next: 1 };
@@ -119,7 +119,7 @@ function foreign(client, prefix) {
             lines.delete(lines.keys().next().value);
         const payload = Buffer.from(data);
         const kind = typeof data === 'string' ? 0 : 1;
-        const envelope = Buffer.concat([Buffer.from([0x10]), instance, varint(line.epoch), varint(line.next++), varint(payload.length * 8 + kind), payload]);
+        const envelope = Buffer.concat([mark, Buffer.from([0x10]), instance, varint(line.epoch), varint(line.next++), varint(payload.length * 8 + kind), payload]);
         const name = Buffer.concat([Buffer.from(`${prefix}:`), channel]);
         try {
             await (client.isCluster === true && client.spublish !== undefined ? client.spublish(name, envelope) : client.publish(name, envelope));

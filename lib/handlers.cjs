@@ -17,7 +17,8 @@ function hasHandlers(value) {
 }
 /** @throws {TypeError} naming the handler that is no function */
 function handlerTable(call, handlers) {
-    if (typeof handlers !== 'object' || handlers === null)
+    // A function can hold handlers, too: a class with static ones, or what CommonJS exports with properties.
+    if ((typeof handlers !== 'object' || handlers === null) && !hasHandlers(handlers))
         throw (0, checks_cjs_1.wrongType)(call, 'handlers', 'an object', handlers);
     const pick = (name) => {
         const value = Reflect.get(handlers, name);

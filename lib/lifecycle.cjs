@@ -61,9 +61,10 @@ async function start(request, file, signal) {
         if (request.cluster !== undefined && !isJoined(request.cluster)) {
             (0, cluster_cjs_1.join)(request.cluster);
             joined = request.cluster;
-            undo.push(() => {
-                joined = undefined;
-                load_cjs_1.native.leaveCluster();
+            undo.push(async () => {
+                // Others may use the broker: then it stays joined, and who tries again agrees with that.
+                if (await load_cjs_1.native.leaveCluster())
+                    joined = undefined;
             });
         }
         // The address first: who cannot have it need not load anything.
@@ -146,10 +147,13 @@ function server(listener, { address, port, url }, tls) {
 }
 async function shutdown(code, timeout) {
     const deadline = node_perf_hooks_1.performance.now() + timeout;
-    const { closed, terminated } = await load_cjs_1.native.shutdownBroker(code, timeout);
+    const pool = workers !== undefined && 'pool' in workers ? workers.pool : undefined;
+    const { closed, terminated } = await load_cjs_1.native.shutdownBroker(code, timeout, pool !== undefined);
+    // What was joined before there was anything to shut down.
+    await load_cjs_1.native.leaveCluster();
     servers.clear();
     const left = Math.max(LEAST_TIMEOUT, deadline - node_perf_hooks_1.performance.now());
-    await Promise.all([workers !== undefined && 'pool' in workers ? workers.pool.stop(left) : undefined, (0, register_cjs_1.currentRegistration)()?.stop(left)]);
+    await Promise.all([pool?.stop(left), (0, register_cjs_1.currentRegistration)()?.stop(left)]);
     workers = undefined;
     agreed = undefined;
     joined = undefined;

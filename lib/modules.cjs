@@ -77,7 +77,8 @@ function exportedHandlers(module) {
         return module;
     const named = handlers_cjs_1.HANDLER_NAMES.filter((name) => module[name] !== undefined && module[name] !== object[name]);
     // In the usual case, names of a CommonJS module that Node has found in it, the object itself is `this` of its handlers.
-    return named.length === 0 ? object : Object.assign(Object.create(object), Object.fromEntries(named.map((name) => [name, module[name]])));
+    // Defined, not assigned: what it inherits may be frozen, or a getter.
+    return named.length === 0 ? object : Object.create(object, Object.fromEntries(named.map((name) => [name, { value: module[name] }])));
 }
 function defaultOf(value) {
     return value !== null && (typeof value === 'object' || typeof value === 'function') ? value.default : undefined;

@@ -112,8 +112,8 @@ export interface WorkerInterface {
     /**
      * A binary message.
      *
-     * @param bytes belongs to the handler, which may keep and change it. A small message kept for long holds memory of others that came with it:
-     * `Buffer.from(bytes)` makes a copy that does not
+     * @param bytes belongs to the handler, which may keep and change it. A small message lies in one `ArrayBuffer` with others that came with it: kept for long it holds
+     * their memory, and `bytes.buffer` cannot be transferred to another thread. `new Uint8Array(bytes)` makes a copy of its own
      */
     handleBinaryMessage?(bytes: Buffer, socketId: number, token?: Buffer): unknown;
     /**

@@ -2,6 +2,7 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.LATE = exports.BROKEN = exports.FORBIDDEN = exports.ACCEPTED = void 0;
 exports.judge = judge;
+const node_util_1 = require("node:util");
 const errors_cjs_1 = require("./errors.cjs");
 const checks_cjs_1 = require("./checks.cjs");
 exports.ACCEPTED = { accepted: true, detail: undefined };
@@ -78,9 +79,10 @@ function accept(bag, offered) {
     return detail;
 }
 function bytes(value, name) {
-    if (value instanceof Uint8Array)
+    // Not by `instanceof`: test runners give modules globals of their own.
+    if (node_util_1.types.isUint8Array(value))
         return value;
-    if (value instanceof ArrayBuffer)
+    if (node_util_1.types.isArrayBuffer(value))
         return new Uint8Array(value);
     throw meaningless(`"${name}" must be ${name === 'channels' ? 'an array of' : 'a'} string, ArrayBuffer or Uint8Array, got ${(0, checks_cjs_1.typeName)(value)}`);
 }

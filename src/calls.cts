@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { integer, isSendableCode, MAX_DURATION, optionBag, optional, wrongType, wrongValue } from './checks.cjs';
 
 // Calls with options that the addon does not know.
@@ -5,8 +6,8 @@ import { integer, isSendableCode, MAX_DURATION, optionBag, optional, wrongType, 
 /** A channel's name for the addon. */
 export function channelBytes(call: string, channel: unknown): Buffer {
   if (typeof channel === 'string') return Buffer.from(channel);
-  if (channel instanceof ArrayBuffer) return Buffer.from(channel);
-  if (channel instanceof Uint8Array) return Buffer.from(channel.buffer, channel.byteOffset, channel.byteLength);
+  if (types.isArrayBuffer(channel)) return Buffer.from(channel);
+  if (types.isUint8Array(channel)) return Buffer.from(channel.buffer, channel.byteOffset, channel.byteLength);
   throw wrongType(call, 'channel', 'a string, ArrayBuffer or Uint8Array', channel);
 }
 

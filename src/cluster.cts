@@ -39,10 +39,18 @@ export function clusterRequest(call: string, name: string, value: unknown, known
   };
 }
 
+/** Why the bus is lost, if it is and somebody has told. */
+let lost: string | undefined;
+
 /** Joins, at once or with the first server. */
 export function join({ native: options, onBus }: ClusterRequest): void {
+  lost = undefined;
+  const tell = teller(onBus);
   try {
-    native.joinCluster(options, teller(onBus));
+    native.joinCluster(options, (event) => {
+      if (event.state !== 'gap') lost = event.reason;
+      tell(event);
+    });
   } catch (error) {
     throw fromNative(error);
   }
@@ -66,5 +74,5 @@ export async function busReady(limit: number): Promise<void> {
   const late = new Promise<false>((resolve) => (timer = setTimeout(resolve, limit, false)));
   const ready = await Promise.race([native.clusterReady(), late]);
   clearTimeout(timer);
-  if (!ready) throw new WSBrokerError('ERR_WSBROKER_BUS_LOST', `start: Redis did not become ready within ${limit} ms, and "cluster.required" is true`);
+  if (!ready) throw new WSBrokerError('ERR_WSBROKER_BUS_LOST', `start: Redis did not become ready within ${limit} ms, and "cluster.required" is true${lost === undefined ? '' : `: ${lost}`}`);
 }

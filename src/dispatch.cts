@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { threadId } from 'node:worker_threads';
+import { markAsUntransferable, threadId } from 'node:worker_threads';
 import { WSBrokerError } from './errors.cjs';
 import type { HandlerTable } from './handlers.cjs';
 import { Line, LineTable, Waiting } from './lines.cjs';
@@ -115,6 +115,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     if (count === 0) return goodbye();
     const epoch = control[Control.TokenEpoch] as number;
     const serial = control[Control.Concurrent] === 0;
+    let shared: unknown;
     for (let i = 0; i < count; i++) {
       const id = ids[i] as number;
       const slot = slots[i] as number;
@@ -122,6 +123,8 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
       try {
         let value = data[i];
         if (kind === Kind.SharedBytes) {
+          // A handler that transfers its own bytes would take those of the events behind it along.
+          if (value !== shared) markAsUntransferable((shared = value as ArrayBuffer));
           value = Buffer.from(value as ArrayBuffer, numbers[i], lengths[i]);
           kind = Kind.Bytes;
         } else if (kind === Kind.Bytes) {

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { clusterRequest, teller } from './cluster.cjs';
-import { wrongType } from './checks.cjs';
+import { integer, MAX_DURATION, optionBag, wrongType } from './checks.cjs';
 import { fromNative, WSBrokerError } from './errors.cjs';
 import { native } from './load.cjs';
 import type { NativeEmitter } from './native.cjs';
@@ -53,16 +53,16 @@ export class Emitter {
    * @throws {TypeError | WSBrokerError} naming the option that is wrong
    */
   constructor(options: EmitterOptions) {
-    const client = (options as Partial<EmitterOptions> | undefined)?.redis;
+    const bag = optionBag('Emitter', 'options', options, KNOWN);
+    const timeout = integer('Emitter', 'timeout', bag['timeout'], 0, MAX_DURATION) ?? 5_000;
+    const client = bag['redis'];
     if (isClient(client)) {
-      const request = clusterRequest('Emitter', 'options', { ...options, redis: 'redis://127.0.0.1' }, KNOWN);
+      const request = clusterRequest('Emitter', 'options', { ...bag, redis: 'redis://127.0.0.1' }, KNOWN);
       this.#publish = foreign(client, request.native.prefix);
       this.#close = () => undefined;
       return;
     }
-    const { timeout = 5_000, ...rest } = (options ?? {}) as EmitterOptions;
-    if (!Number.isInteger(timeout) || timeout < 0 || timeout >= 2 ** 31) throw wrongType('Emitter', 'timeout', 'a number of milliseconds', timeout);
-    const request = clusterRequest('Emitter', 'options', options === undefined ? undefined : rest, KNOWN);
+    const request = clusterRequest('Emitter', 'options', bag, KNOWN);
     let emitter: NativeEmitter;
     try {
       emitter = new native.NativeEmitter(request.native, teller(request.onBus));
@@ -80,7 +80,7 @@ export class Emitter {
    * @param data a string is sent as a text message, bytes as a binary one
    * @returns a promise that resolves when Redis has the message; how many subscribers there are is not known
    * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
-   * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is not there, or was lost before it answered. ERR_WSBROKER_SHUT_DOWN: after {@link close}
+   * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is not there, was lost before it answered, or refused the message. ERR_WSBROKER_SHUT_DOWN: after {@link close}
    */
   async publish(channel: Data, data: Data): Promise<void> {
     if (this.#closed) throw new WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'publish: this emitter is closed');
@@ -129,6 +129,7 @@ function foreign(client: RedisClientLike, prefix: string): (channel: Buffer, dat
   const instance = randomBytes(8);
   const lines = new Map<string, { readonly epoch: number; next: number }>();
   let epochs = 0;
+  const mark = prefix.includes(':') ? Buffer.from([0x18, ...varint(Buffer.byteLength(prefix))]) : Buffer.alloc(0);
   return async (channel, data) => {
     const key = channel.toString('latin1');
     const line = lines.get(key) ?? { epoch: ++epochs, next: 1 };
@@ -138,7 +139,7 @@ function foreign(client: RedisClientLike, prefix: string): (channel: Buffer, dat
     if (lines.size > MOST_CHANNELS) lines.delete(lines.keys().next().value as string);
     const payload = Buffer.from(data as string);
     const kind = typeof data === 'string' ? 0 : 1;
-    const envelope = Buffer.concat([Buffer.from([0x10]), instance, varint(line.epoch), varint(line.next++), varint(payload.length * 8 + kind), payload]);
+    const envelope = Buffer.concat([mark, Buffer.from([0x10]), instance, varint(line.epoch), varint(line.next++), varint(payload.length * 8 + kind), payload]);
     const name = Buffer.concat([Buffer.from(`${prefix}:`), channel]);
     try {
       await (client.isCluster === true && client.spublish !== undefined ? client.spublish(name, envelope) : client.publish(name, envelope));

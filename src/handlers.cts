@@ -27,7 +27,8 @@ export function hasHandlers(value: unknown): value is Record<string, unknown> {
 
 /** @throws {TypeError} naming the handler that is no function */
 export function handlerTable(call: string, handlers: unknown): HandlerTable {
-  if (typeof handlers !== 'object' || handlers === null) throw wrongType(call, 'handlers', 'an object', handlers);
+  // A function can hold handlers, too: a class with static ones, or what CommonJS exports with properties.
+  if ((typeof handlers !== 'object' || handlers === null) && !hasHandlers(handlers)) throw wrongType(call, 'handlers', 'an object', handlers);
   const pick = (name: (typeof HANDLER_NAMES)[number]): Handler | undefined => {
     const value: unknown = Reflect.get(handlers, name);
     if (value !== undefined && typeof value !== 'function') throw wrongType(call, `handlers.${name}`, 'a function', value);

@@ -69,9 +69,9 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
     if (request.cluster !== undefined && !isJoined(request.cluster)) {
       join(request.cluster);
       joined = request.cluster;
-      undo.push(() => {
-        joined = undefined;
-        native.leaveCluster();
+      undo.push(async () => {
+        // Others may use the broker: then it stays joined, and who tries again agrees with that.
+        if (await native.leaveCluster()) joined = undefined;
       });
     }
     // The address first: who cannot have it need not load anything.
@@ -148,10 +148,13 @@ function server(listener: number, { address, port, url }: { address: string; por
 
 async function shutdown(code: number, timeout: number): Promise<ShutdownReport> {
   const deadline = performance.now() + timeout;
-  const { closed, terminated } = await native.shutdownBroker(code, timeout);
+  const pool = workers !== undefined && 'pool' in workers ? workers.pool : undefined;
+  const { closed, terminated } = await native.shutdownBroker(code, timeout, pool !== undefined);
+  // What was joined before there was anything to shut down.
+  await native.leaveCluster();
   servers.clear();
   const left = Math.max(LEAST_TIMEOUT, deadline - performance.now());
-  await Promise.all([workers !== undefined && 'pool' in workers ? workers.pool.stop(left) : undefined, currentRegistration()?.stop(left)]);
+  await Promise.all([pool?.stop(left), currentRegistration()?.stop(left)]);
   workers = undefined;
   agreed = undefined;
   joined = undefined;

@@ -70,7 +70,8 @@ function exportedHandlers(module: unknown): unknown {
   if (object === undefined) return module;
   const named = HANDLER_NAMES.filter((name) => module[name] !== undefined && module[name] !== object[name]);
   // In the usual case, names of a CommonJS module that Node has found in it, the object itself is `this` of its handlers.
-  return named.length === 0 ? object : Object.assign(Object.create(object) as object, Object.fromEntries(named.map((name) => [name, module[name]])));
+  // Defined, not assigned: what it inherits may be frozen, or a getter.
+  return named.length === 0 ? object : (Object.create(object, Object.fromEntries(named.map((name) => [name, { value: module[name] }]))) as object);
 }
 
 function defaultOf(value: unknown): unknown {

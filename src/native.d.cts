@@ -199,7 +199,7 @@ export interface Native {
   closeListener(listener: number): Promise<void>;
   /** Throws, and keeps what there is, if that is no good. */
   reloadTls(listener: number, tls: NativeTls): void;
-  shutdownBroker(code: number, timeout: number): Promise<{ closed: number; terminated: number }>;
+  shutdownBroker(code: number, timeout: number, replaced?: boolean): Promise<{ closed: number; terminated: number }>;
 
   /** For who follows the options of the broker there is; null: there is none. */
   processOptionsNow(started: boolean): NativeProcessOptions | null;
@@ -245,8 +245,8 @@ export interface Native {
 
   // Other instances.
   joinCluster(options: NativeCluster, onEvent: (event: NativeBusEvent) => void): void;
-  /** Takes back one that no server has followed yet. */
-  leaveCluster(): void;
+  /** Takes back one that no server has followed yet. False: the process stays joined. */
+  leaveCluster(): Promise<boolean>;
   /** False: there is no bus any more. */
   clusterReady(): Promise<boolean>;
   listening(channel: Buffer): Promise<boolean>;

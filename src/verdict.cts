@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import { WSBrokerError } from './errors.cjs';
 import type { NativeAccept, NativeReject } from './native.cjs';
 import { isHttpToken, nearest, typeName } from './checks.cjs';
@@ -74,8 +75,9 @@ function accept(bag: Record<string, unknown>, offered: readonly string[]): Nativ
 }
 
 function bytes(value: unknown, name: string): Uint8Array {
-  if (value instanceof Uint8Array) return value;
-  if (value instanceof ArrayBuffer) return new Uint8Array(value);
+  // Not by `instanceof`: test runners give modules globals of their own.
+  if (types.isUint8Array(value)) return value;
+  if (types.isArrayBuffer(value)) return new Uint8Array(value);
   throw meaningless(`"${name}" must be ${name === 'channels' ? 'an array of' : 'a'} string, ArrayBuffer or Uint8Array, got ${typeName(value)}`);
 }
 

@@ -11,7 +11,7 @@ import { fork } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
-import { findRedis } from './redis.mjs';
+import { findRedis } from '../redis.mjs';
 
 const host = process.env.HOST || '127.0.0.1';
 const port = numberFrom('PORT', 8100);
@@ -21,7 +21,7 @@ const NAMES = ['north', 'south'];
 // An IPv6 address stands in brackets wherever a port follows.
 const authority = (name, number) => `${name.includes(':') ? `[${name}]` : name}:${number}`;
 
-const redis = await findRedis().catch((error) => fail(error));
+const redis = await findRedis('node example/cluster/server.mjs').catch((error) => fail(error));
 
 let ending = false;
 const instances = await Promise.all(NAMES.map((name, i) => startInstance(name, webSocketPort === 0 ? 0 : webSocketPort + i))).catch((error) => fail(error));

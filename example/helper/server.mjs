@@ -14,7 +14,7 @@ import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { findRedis } from '../cluster/redis.mjs';
+import { findRedis } from '../redis.mjs';
 import { startHelper } from './helper.mjs';
 import { rooms } from './rooms.mjs';
 import { issue, nameOf } from './tickets.mjs';
@@ -27,7 +27,7 @@ const heartbeat = 1000 * numberFrom('HEARTBEAT_SECONDS', 20, 1, 3600);
 const transport = process.env.TRANSPORT || 'native';
 if (transport !== 'native' && !(transport === 'bun' && globalThis.Bun)) fail(`TRANSPORT must be native or, on Bun, bun; got ${JSON.stringify(transport)}`);
 
-const redis = await findRedis().catch((error) => fail(error.message.replaceAll('node example/cluster/server.mjs', COMMAND)));
+const redis = await findRedis(COMMAND).catch((error) => fail(error.message));
 
 // ---- WebSockets
 

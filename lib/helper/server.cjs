@@ -3,7 +3,6 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.WebSocketServerHelper = void 0;
 const node_crypto_1 = require("node:crypto");
 const errors_cjs_1 = require("../errors.cjs");
-const time_cjs_1 = require("../time.cjs");
 const auth_cjs_1 = require("./auth.cjs");
 const base_cjs_1 = require("./base.cjs");
 const bus_state_cjs_1 = require("./bus-state.cjs");
@@ -12,6 +11,7 @@ const client_cjs_1 = require("./client.cjs");
 const delivery_cjs_1 = require("./delivery.cjs");
 const heartbeat_cjs_1 = require("./heartbeat.cjs");
 const inbound_cjs_1 = require("./inbound.cjs");
+const input_cjs_1 = require("./input.cjs");
 const life_cjs_1 = require("./life.cjs");
 const log_cjs_1 = require("./log.cjs");
 const message_cjs_1 = require("./message.cjs");
@@ -26,8 +26,6 @@ const native_cjs_1 = require("./transport/native.cjs");
 const unknown_cjs_1 = require("./unknown.cjs");
 const users_cjs_1 = require("./users.cjs");
 const SCOPE = 'WebSocketServerHelper';
-/** How long after a failed take-over of the input the next try comes, in ms. */
-const TAKE_AGAIN_AFTER = 1000;
 /**
  * What most applications need on top of sockets: authentication, users, rooms, a heartbeat, encryption for each client, and delivery between instances over Redis.
  *
@@ -62,15 +60,11 @@ class WebSocketServerHelper extends base_cjs_1.Base {
     #states;
     #bus;
     #relay;
+    #input;
     /** Sockets that came with the id of another. */
     #refused = new WeakSet();
     #handler;
     #serverId = (0, node_crypto_1.randomUUID)();
-    /** This helper subscribes to Redis, for itself or for its instance. */
-    #leads = false;
-    #takeAgain;
-    /** Ends the wait for the helper that subscribes for the instance. */
-    #inputIsReady = () => undefined;
     /**
      * Stores the options, and duplicates the clients of Redis. It opens nothing.
      *
@@ -109,6 +103,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
                 broadcast: (opts) => this.broadcast(opts),
             },
         });
+        this.#input = new input_cjs_1.Input({ scope: SCOPE, life: this.#life, bus: this.#bus, relay: this.#relay, states: this.#states, log, instance });
         this.#transport = bind === undefined
             ? (0, bun_cjs_1.bunTransport)(server, log)
             : (0, native_cjs_1.nativeTransport)({
@@ -394,30 +389,24 @@ class WebSocketServerHelper extends base_cjs_1.Base {
                 this.#enter(transport.instance);
         }
         const { instance } = transport;
-        await this.#bus.connect({ scope: SCOPE, logger: this.#log, serverId: this.#serverId, received: (text) => this.#received(text), changed: () => this.#busChanged() }, instance);
+        await this.#bus.connect({ scope: SCOPE, logger: this.#log, serverId: this.#serverId, received: (text) => this.#input.received(text), changed: () => this.#input.busChanged() }, instance);
         this.#life.check();
-        this.#leads = instance === undefined || (!this.#bus.instanceWide && instance.claimInput());
-        if (this.#leads)
-            await this.#bus.subscribe();
-        else if (instance !== undefined)
-            await this.#othersInput(instance);
+        await this.#input.open(instance);
         this.#life.check();
         if (transport.native)
             await transport.open();
         this.#life.check();
         this.#sweep.start(this.#settings.heartbeatInterval);
         this.#states.begin();
-        this.#update();
+        this.#input.update();
     }
     async #unconfigure() {
-        clearTimeout(this.#takeAgain);
-        this.#leads = false;
+        this.#input.undo();
         await this.#transport.leave();
     }
     async #shutdown() {
         const log = this.#log;
-        clearTimeout(this.#takeAgain);
-        this.#inputIsReady();
+        this.#input.end();
         this.#states.end();
         this.#transport.stopAccepting();
         this.#sweep.stop();
@@ -438,12 +427,8 @@ class WebSocketServerHelper extends base_cjs_1.Base {
             logger: this.#log,
             handler: this.getBunWebSocketHandler(),
             receive: (operation) => this.#receive(operation),
-            inputState: (state) => {
-                if (state === 'ready')
-                    this.#inputIsReady();
-                this.#update();
-            },
-            takeInput: () => this.#takeInput(),
+            inputState: (state) => this.#input.changed(state),
+            takeInput: () => this.#input.take(),
         };
     }
     /** Clients that were here before the instance was joined: it hears of them now. */
@@ -481,51 +466,6 @@ class WebSocketServerHelper extends base_cjs_1.Base {
         catch (error) {
             this.#log.error('what another helper of the instance has sent cannot be done', error);
         }
-    }
-    /** Whoever subscribes for the instance may not have done so yet: configured means that what is published from then on comes here, too. */
-    async #othersInput(instance) {
-        if (instance.inputState === 'ready')
-            return;
-        const ready = new Promise((resolve) => (this.#inputIsReady = resolve));
-        if (await (0, time_cjs_1.within)(protocol_cjs_1.LIMITS.redisReady, ready))
-            return;
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BUS_LOST', `[${SCOPE}] no helper of the instance has subscribed to Redis within ${protocol_cjs_1.LIMITS.redisReady}ms`);
-    }
-    #received(text) {
-        // Whoever does not subscribe (any more) hears nothing.
-        if (this.#leads && !this.#life.ended)
-            this.#relay.receive(text);
-    }
-    #busChanged() {
-        const { instance } = this.#transport;
-        const input = this.#bus.subscriberReady ? 'ready' : 'lost';
-        // That comes back as `inputState`.
-        if (instance !== undefined && this.#leads && instance.inputState !== input)
-            instance.setInputState(input);
-        this.#update();
-    }
-    #update() {
-        this.#states.update(this.#busState());
-        if (this.#bus.publisherReady)
-            this.#relay.settle();
-    }
-    #busState() {
-        const { instance } = this.#transport;
-        const input = instance?.inputState ?? (this.#bus.subscriberReady ? 'ready' : 'lost');
-        return this.#bus.publisherReady && input === 'ready' ? 'ready' : 'lost';
-    }
-    /** The one that subscribed for the instance has ended. */
-    #takeInput() {
-        if (this.#life.ended)
-            return;
-        this.#leads = true;
-        this.#bus.subscribe().catch((error) => {
-            if (this.#life.ended || !this.#leads)
-                return;
-            this.#log.error(`subscribing to Redis failed; again in ${TAKE_AGAIN_AFTER} ms`, error);
-            this.#takeAgain = setTimeout(() => this.#takeInput(), TAKE_AGAIN_AFTER);
-            this.#takeAgain.unref();
-        });
     }
 }
 exports.WebSocketServerHelper = WebSocketServerHelper;

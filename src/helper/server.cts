@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 import { WSBrokerError } from '../errors.cjs';
-import { within } from '../time.cjs';
 import { Auth } from './auth.cjs';
 import { Base } from './base.cjs';
 import { BusStates } from './bus-state.cjs';
@@ -10,10 +9,11 @@ import { Clients } from './client.cjs';
 import { Delivery } from './delivery.cjs';
 import { Sweep } from './heartbeat.cjs';
 import { Inbound } from './inbound.cjs';
+import { Input } from './input.cjs';
 import { Life } from './life.cjs';
 import { guarded, shown } from './log.cjs';
 import { Message } from './message.cjs';
-import { CLOSE, LIMITS, WebSocketChannels, WebSocketDefaults, WebSocketEvents } from './protocol.cjs';
+import { CLOSE, WebSocketChannels, WebSocketDefaults, WebSocketEvents } from './protocol.cjs';
 import { busFor } from './redis-connection.cjs';
 import { Relay } from './relay.cjs';
 import { Rooms } from './rooms.cjs';
@@ -23,15 +23,12 @@ import { bunTransport } from './transport/bun.cjs';
 import { nativeTransport } from './transport/native.cjs';
 import type { Instance, PostedOperation, Transport, TransportHost } from './transport/transport.cjs';
 import type {
-  IBunWebSocketHandler, IWebSocket, IWebSocketClient, IWebSocketLogger, IWebSocketServerOptions, IWebSocketServerStats, TWebSocketBusState,
+  IBunWebSocketHandler, IWebSocket, IWebSocketClient, IWebSocketLogger, IWebSocketServerOptions, IWebSocketServerStats,
 } from './types.cjs';
 import { SERVER_HELPER_OPTIONS, warnOfUnknown } from './unknown.cjs';
 import { Users } from './users.cjs';
 
 const SCOPE = 'WebSocketServerHelper';
-
-/** How long after a failed take-over of the input the next try comes, in ms. */
-const TAKE_AGAIN_AFTER = 1000;
 
 /**
  * What most applications need on top of sockets: authentication, users, rooms, a heartbeat, encryption for each client, and delivery between instances over Redis.
@@ -70,15 +67,11 @@ export class WebSocketServerHelper<
   readonly #states: BusStates;
   readonly #bus: Bus;
   readonly #relay: Relay;
+  readonly #input: Input;
   /** Sockets that came with the id of another. */
   readonly #refused = new WeakSet<IWebSocket>();
   readonly #handler: Pick<IBunWebSocketHandler, 'open' | 'message' | 'close' | 'drain'>;
   #serverId: string = randomUUID();
-  /** This helper subscribes to Redis, for itself or for its instance. */
-  #leads = false;
-  #takeAgain: NodeJS.Timeout | undefined;
-  /** Ends the wait for the helper that subscribes for the instance. */
-  #inputIsReady: () => void = () => undefined;
 
   /**
    * Stores the options, and duplicates the clients of Redis. It opens nothing.
@@ -118,6 +111,7 @@ export class WebSocketServerHelper<
         broadcast: (opts) => this.broadcast(opts),
       },
     });
+    this.#input = new Input({ scope: SCOPE, life: this.#life, bus: this.#bus, relay: this.#relay, states: this.#states, log, instance });
     this.#transport = bind === undefined
       ? bunTransport(server, log)
       : nativeTransport({
@@ -413,29 +407,25 @@ export class WebSocketServerHelper<
       if (transport.instance !== undefined) this.#enter(transport.instance);
     }
     const { instance } = transport;
-    await this.#bus.connect({ scope: SCOPE, logger: this.#log, serverId: this.#serverId, received: (text) => this.#received(text), changed: () => this.#busChanged() }, instance);
+    await this.#bus.connect({ scope: SCOPE, logger: this.#log, serverId: this.#serverId, received: (text) => this.#input.received(text), changed: () => this.#input.busChanged() }, instance);
     this.#life.check();
-    this.#leads = instance === undefined || (!this.#bus.instanceWide && instance.claimInput());
-    if (this.#leads) await this.#bus.subscribe();
-    else if (instance !== undefined) await this.#othersInput(instance);
+    await this.#input.open(instance);
     this.#life.check();
     if (transport.native) await transport.open();
     this.#life.check();
     this.#sweep.start(this.#settings.heartbeatInterval);
     this.#states.begin();
-    this.#update();
+    this.#input.update();
   }
 
   async #unconfigure(): Promise<void> {
-    clearTimeout(this.#takeAgain);
-    this.#leads = false;
+    this.#input.undo();
     await this.#transport.leave();
   }
 
   async #shutdown(): Promise<void> {
     const log = this.#log;
-    clearTimeout(this.#takeAgain);
-    this.#inputIsReady();
+    this.#input.end();
     this.#states.end();
     this.#transport.stopAccepting();
     this.#sweep.stop();
@@ -455,11 +445,8 @@ export class WebSocketServerHelper<
       logger: this.#log,
       handler: this.getBunWebSocketHandler(),
       receive: (operation) => this.#receive(operation),
-      inputState: (state) => {
-        if (state === 'ready') this.#inputIsReady();
-        this.#update();
-      },
-      takeInput: () => this.#takeInput(),
+      inputState: (state) => this.#input.changed(state),
+      takeInput: () => this.#input.take(),
     };
   }
 
@@ -493,49 +480,5 @@ export class WebSocketServerHelper<
     } catch (error) {
       this.#log.error('what another helper of the instance has sent cannot be done', error);
     }
-  }
-
-  /** Whoever subscribes for the instance may not have done so yet: configured means that what is published from then on comes here, too. */
-  async #othersInput(instance: Instance): Promise<void> {
-    if (instance.inputState === 'ready') return;
-    const ready = new Promise<void>((resolve) => (this.#inputIsReady = resolve));
-    if (await within(LIMITS.redisReady, ready)) return;
-    throw new WSBrokerError('ERR_WSBROKER_BUS_LOST', `[${SCOPE}] no helper of the instance has subscribed to Redis within ${LIMITS.redisReady}ms`);
-  }
-
-  #received(text: string): void {
-    // Whoever does not subscribe (any more) hears nothing.
-    if (this.#leads && !this.#life.ended) this.#relay.receive(text);
-  }
-
-  #busChanged(): void {
-    const { instance } = this.#transport;
-    const input = this.#bus.subscriberReady ? 'ready' : 'lost';
-    // That comes back as `inputState`.
-    if (instance !== undefined && this.#leads && instance.inputState !== input) instance.setInputState(input);
-    this.#update();
-  }
-
-  #update(): void {
-    this.#states.update(this.#busState());
-    if (this.#bus.publisherReady) this.#relay.settle();
-  }
-
-  #busState(): TWebSocketBusState {
-    const { instance } = this.#transport;
-    const input = instance?.inputState ?? (this.#bus.subscriberReady ? 'ready' : 'lost');
-    return this.#bus.publisherReady && input === 'ready' ? 'ready' : 'lost';
-  }
-
-  /** The one that subscribed for the instance has ended. */
-  #takeInput(): void {
-    if (this.#life.ended) return;
-    this.#leads = true;
-    this.#bus.subscribe().catch((error: unknown) => {
-      if (this.#life.ended || !this.#leads) return;
-      this.#log.error(`subscribing to Redis failed; again in ${TAKE_AGAIN_AFTER} ms`, error);
-      this.#takeAgain = setTimeout(() => this.#takeInput(), TAKE_AGAIN_AFTER);
-      this.#takeAgain.unref();
-    });
   }
 }

@@ -159,6 +159,7 @@ test('a verdict with a status answers with that status, its headers and its body
     text: () => ({ status: 401, headers: { 'WWW-Authenticate': 'Bearer', 'x-list': ['a', 'b'] }, body: 'who are you? – ünknown' }),
     bytes: async () => ({ status: 429, body: Buffer.from('slow down') }),
     bare: () => ({ status: 302, headers: { location: 'https://example.test/' } }),
+    well: () => ({ status: 200, body: 'no upgrade, but well' }),
   }`));
   const text = await server.refused('/text');
   assert.equal(text.status, 401);
@@ -168,6 +169,8 @@ test('a verdict with a status answers with that status, its headers and its body
   assert.deepEqual([bytes.status, bytes.body], [429, 'slow down']);
   const bare = await server.refused('/bare');
   assert.deepEqual([bare.status, bare.headers.location, bare.body], [302, 'https://example.test/', '']);
+  const well = await server.refused('/well');
+  assert.deepEqual([well.status, well.body], [200, 'no upgrade, but well']);
   assert.deepEqual(server.told.of('error'), []);
 });
 

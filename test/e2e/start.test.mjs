@@ -108,6 +108,23 @@ test('an ESM worker may export its handlers as default', async (t) => {
   assert.equal(await client.next(), 'default');
 });
 
+for (const [what, name, code] of [
+  ['a function with handlers', 'function.cjs', "module.exports = function app() {};\nmodule.exports.handleTextMessage = (text, id) => send(id, text);"],
+  ['a class with static handlers', 'class.cjs', 'module.exports = class { static handleTextMessage(text, id) { send(id, text); } };'],
+  ['a getter that makes a handler', 'getter.cjs', 'module.exports = { get handleTextMessage() { return (text, id) => send(id, text); } };'],
+  ['a name beside a frozen default', 'frozen.mjs', 'export default Object.freeze({ handleTextMessage() {} });\nexport const handleTextMessage = (text, id) => send(id, text);'],
+]) {
+  test(`a worker module may export ${what}`, async (t) => {
+    const server = await launch(t, { start: false });
+    const pkg = JSON.stringify(packageFile);
+    server.file(name, name.endsWith('.cjs') ? `const { send } = require(${pkg});\n${code}\n` : `import { send } from ${JSON.stringify(packageFile.replace(/\.cjs$/, '.mjs'))};\n${code}\n`);
+    await server.start({ workerPath: name });
+    const client = await server.connect('', { id: false });
+    client.send('exported');
+    assert.equal(await client.next(), 'exported');
+  });
+}
+
 test('workerPath may be relative to the current folder', async (t) => {
   const server = await launch(t, { start: false, worker: echo });
   await server.start({ workerPath: './worker.cjs' });

@@ -98,6 +98,31 @@ test('a connection that closes while its worker is dead still gets its one handl
   await server.told.next('text', (event) => event.data === 'alive');
 });
 
+test('the only worker dies during a shutdown: the next one is told of the other connections', async (t) => {
+  const server = await launch(t, {
+    options: { threads: 1 },
+    worker: (wsb, kit) => {
+      let mine = 0;
+      return {
+        handleOpen(id, ip, headers) {
+          mine++;
+          kit.tell('open', { id, tag: headers['x-tag'] });
+        },
+        handleClose(id) {
+          kit.tell('close', { id });
+          if (mine > 0) process.exit(9);
+        },
+      };
+    },
+  });
+  server.standard = true;
+  const ids = [];
+  for (let i = 0; i < 5; i++) ids.push((await server.connect()).id);
+  assert.deepEqual(await server.main((wsb) => wsb.shutdown({ timeout: 20_000 })), { closed: 5, terminated: 0 });
+  await until(() => server.told.of('close').length === 5, 'all are told of', undefined, () => server.note());
+  assert.deepEqual(server.told.of('close').map(({ id }) => id).sort((a, b) => a - b), ids);
+});
+
 test('a connection in handleOpen whose worker dies is refused with 503', async (t) => {
   const server = await launch(t, {
     options: { threads: 1 },

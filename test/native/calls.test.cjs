@@ -16,6 +16,7 @@ function throws(body, type, code, message) {
     assert.ok(error instanceof type, `${error} is no ${type.name}`);
     assert.equal(error.code, code);
     assert.equal(error.message, message);
+    assert.equal(error.name, type === Error ? 'WSBrokerError' : type.name);
     return true;
   });
 }
@@ -46,7 +47,7 @@ function wrongTypes() {
   throws(() => native.sendToChannel('c', 'x', { exclude: 'x' }), TypeError, TYPE, 'sendToChannel: "options.exclude" must be a number or an array of numbers, got string');
   throws(() => native.sendToChannel('c', 'x', { exlude: 1 }), Error, 'ERR_WSBROKER_UNKNOWN_OPTION', 'sendToChannel: unknown option "exlude"; did you mean "exclude"?');
   throws(() => native.sendToChannel('c', 'x', { to: 1 }), Error, 'ERR_WSBROKER_UNKNOWN_OPTION', 'sendToChannel: unknown option "to"; known are exclude, compress');
-  throws(() => native.sendToChannel('c', 'x', { exclude: [1, '2'] }), TypeError, TYPE, 'sendToChannel: "options.exclude" must be a number or an array of numbers, got string');
+  throws(() => native.sendToChannel('c', 'x', { exclude: [1, '2'] }), TypeError, TYPE, 'sendToChannel: "options.exclude[1]" must be a number, got string');
   throws(() => native.sendToChannel('c', 'x', { compress: 1 }), TypeError, TYPE, 'sendToChannel: "options.compress" must be a boolean, got number');
   throws(() => native.send(1, 'x', 5), TypeError, TYPE, 'send: "options" must be an object, got number');
   throws(() => native.send(1, 'x', null), TypeError, TYPE, 'send: "options" must be an object, got null');

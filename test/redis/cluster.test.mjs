@@ -3,27 +3,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import { failure, launch, until } from '../e2e/harness.mjs';
+import { instance, member, ready } from './instance.mjs';
 import { startRedis } from './redis.mjs';
-
-/** A server process that has joined; it tells what the bus tells. */
-async function instance(t, redis, options = {}) {
-  const server = await launch(t, { start: false });
-  server.at = await server.main((wsb, kit, given) => kit.start({
-    ...given, cluster: { ...given.cluster, onBus: (event) => kit.tell('bus', { event }) },
-  }), { ...server.defaults, cluster: { redis: redis.url, ...options } });
-  server.standard = true;
-  return server;
-}
-
-const ready = (server) => server.told.next('bus', ({ event }) => event.state === 'ready');
-
-/** A client in that room, which hears the other instances. */
-async function member(server, room) {
-  const client = await server.connect();
-  await client.run((wsb, id, room) => wsb.subscribe(id, room), room);
-  assert.equal(await server.main((wsb, kit, room) => wsb.listening(room), room), true);
-  return client;
-}
 
 test('a publish on any instance reaches subscribers on all, once and in order', async (t) => {
   const redis = await startRedis(t);
@@ -59,6 +40,29 @@ test('subscribers are counted, and a channel closed, on all instances', async (t
   assert.equal(await one.main((wsb) => wsb.subscriberCount('room')), 1);
   assert.equal(await one.main((wsb) => wsb.closeChannel('room', 4000, 'over', { cluster: true })), 1);
   for (const client of clients) assert.deepEqual(await client.end(), { code: 4000, reason: 'over' });
+});
+
+test('instances with another prefix do not hear each other, also where names on the bus are the same', async (t) => {
+  const redis = await startRedis(t);
+  const [short, long] = await Promise.all([instance(t, redis, { prefix: 'app' }), instance(t, redis, { prefix: 'app:live' })]);
+  await Promise.all([ready(short), ready(long)]);
+  const [at, inside] = [await member(short, 'live:news'), await member(long, 'news')];
+  const { Emitter } = await import('wsbroker/emitter');
+  const { default: Redis } = await import('ioredis');
+  const own = new Redis(redis.url);
+  own.on('error', () => {});
+  t.after(() => own.disconnect());
+  await short.main((wsb) => wsb.sendToChannel('live:news', 'of app'));
+  await long.main((wsb) => wsb.sendToChannel('news', 'of app:live'));
+  for (const publisher of [redis.url, own]) {
+    for (const [prefix, channel] of [['app', 'live:news'], ['app:live', 'news'], ['app', 'live:news']]) {
+      const emitter = new Emitter({ redis: publisher, prefix });
+      await emitter.publish(channel, `of ${prefix}`);
+      await emitter.close();
+    }
+  }
+  assert.deepEqual(await at.take(5), Array(5).fill('of app'));
+  assert.deepEqual(await inside.take(3), Array(3).fill('of app:live'));
 });
 
 test('while Redis is away local subscribers are served, and afterwards the loss is told', async (t) => {

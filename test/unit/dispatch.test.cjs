@@ -136,6 +136,25 @@ test('bytes_that_wait_are_the_bytes_that_came', async () => {
   assert.deepEqual(seen, [[3]]);
 });
 
+test('a_handler_that_transfers_its_bytes_takes_those_of_no_other_along', async () => {
+  const seen = [];
+  const errors = worker({
+    handleBinaryMessage(bytes, id) {
+      seen.push([id, ...bytes]);
+      try {
+        structuredClone(bytes, { transfer: [bytes.buffer] });
+      } catch {
+        // Newer runtimes say no, older ones make a copy.
+      }
+    },
+  });
+  const { buffer } = new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0]);
+  deliver({ kind: 'shared', id: 1, data: buffer, offset: 0, length: 1 }, { kind: 'shared', id: 2, data: buffer, offset: 8, length: 1 });
+  await settle();
+  assert.deepEqual(errors, []);
+  assert.deepEqual(seen, [[1, 1], [2, 2]]);
+});
+
 test('a_rejection_is_reported_once_and_the_next_event_goes_on', async () => {
   const seen = [];
   const errors = worker({

@@ -1,6 +1,7 @@
 'use strict';
 const assert = require('node:assert/strict');
 const { afterEach, describe, test } = require('node:test');
+const { runInNewContext } = require('node:vm');
 const { deferred, fake, settle, until, wsbroker } = require('./setup.cjs');
 
 const request = { ip: '1.2.3.4', headers: { host: 'x' }, url: '/a?b', path: '/a', query: 'b', method: 'GET', protocols: ['v1', 'v2'], secure: false, remotePort: 5 };
@@ -45,6 +46,7 @@ describe('accepted', () => {
     ['a token of text', { token: 'é' }, { token: Buffer.from('é') }],
     ['a token of bytes', { token: bytes }, { token: bytes }],
     ['channels', { channels: ['a', bytes, bytes.buffer] }, { channels: ['a', bytes, bytes] }],
+    ['bytes of another realm', runInNewContext('({ token: new Uint8Array([1]), channels: [new Uint8Array([1]).buffer] })'), { token: bytes, channels: [bytes] }],
     ['an object without prototype', Object.assign(Object.create(null), { token: bytes }), { token: bytes }],
   ]) {
     for (const [how, handler] of [['at once', () => verdict], ['later', async () => verdict]]) {
@@ -52,7 +54,8 @@ describe('accepted', () => {
         const told = await verdictOf(handler);
         assert.deepEqual(told.errors, []);
         assert.equal(told.accepted, true);
-        assert.deepEqual(told.detail, detail);
+        // Cloned, so that what is of another realm is equal to what is not.
+        assert.deepEqual(structuredClone(told.detail), structuredClone(detail));
       });
     }
   }

@@ -1,7 +1,11 @@
 //! The one handle: send, publish, subscribe, set tokens, shut down.
 
+mod inner;
+mod membership;
+mod shutdown;
+mod worker_handle;
+
 use std::{
-    collections::HashSet,
     hash::{BuildHasher, RandomState},
     sync::{
         Arc,
@@ -15,20 +19,23 @@ use parking_lot::Mutex;
 use tokio::runtime::{Handle, Runtime};
 use wsbroker_proto::CloseCode;
 
+pub(crate) use inner::Inner;
+pub use shutdown::ShutdownReport;
+pub use worker_handle::WorkerHandle;
+
 use crate::{
     cluster::{Bus, BusListener, BusStats, ClusterCount},
     config::{ClusterConfig, Config, ListenerConfig},
     cork::Cork,
-    dispatch::{Dispatch, WorkerEntry},
+    dispatch::Dispatch,
     error::{JoinError, ListenError, StartError, SubscribeError},
-    event::{Batch, Event},
-    front::{Endpoint, Front, Listener},
-    ids::{SocketId, WorkerId},
+    front::{Front, Listener},
+    ids::SocketId,
     memory::Memory,
-    metrics::{CloseCause, Metrics},
+    metrics::Metrics,
     realm::{Helper, Realm, RealmId, RealmSink},
-    registry::{Channel, ChannelId, Channels, Membership, Socket, Sockets, Token},
-    shard::{self, Command, Place, ShardHandle},
+    registry::{Channels, Sockets, Token},
+    shard::{self, Command, ShardHandle},
     stats::Stats,
     sync::AtomicUsize,
     worker::{Handlers, Worker},
@@ -48,226 +55,6 @@ struct Threads {
     inner: Arc<Inner>,
     runtime: Mutex<Option<Runtime>>,
     handle: Handle,
-}
-
-/// What all threads of a broker share.
-#[derive(Debug)]
-pub(crate) struct Inner {
-    pub(crate) config: Config,
-    pub(crate) sockets: Sockets,
-    pub(crate) channels: Channels,
-    pub(crate) dispatch: Dispatch,
-    pub(crate) memory: Memory,
-    pub(crate) metrics: Metrics,
-    pub(crate) front: Front,
-    /// Bytes of payload from which on some listener compresses; `usize::MAX` while none does.
-    pub(crate) compress_from: AtomicUsize,
-    shards: Box<[ShardHandle]>,
-    endpoints: AtomicU32,
-    realms: AtomicU32,
-    closing: AtomicBool,
-}
-
-/// What a shutdown did.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct ShutdownReport {
-    /// Connections that ended with a close handshake in time.
-    pub closed: usize,
-    /// Connections that had to be cut.
-    pub terminated: usize,
-}
-
-impl Inner {
-    pub(crate) fn shard(&self, index: usize) -> &ShardHandle {
-        // Indices come from `admit`, which takes them modulo the number of shards.
-        &self.shards[index % self.shards.len()]
-    }
-
-    pub(crate) fn shard_count(&self) -> usize {
-        self.shards.len()
-    }
-
-    pub(crate) fn is_closing(&self) -> bool {
-        self.closing.load(Ordering::Acquire)
-    }
-
-    /// An id, a place in a shard and the worker of the endpoint's realm with the fewest connections. `None` when shutting down.
-    pub(crate) fn admit(&self, endpoint: &Endpoint) -> Option<(Arc<Socket>, Option<Arc<WorkerEntry>>)> {
-        if self.is_closing() {
-            return None;
-        }
-        let id = self.sockets.next_id();
-        let index = (id.get() % self.shards.len() as u64) as usize;
-        let slot = self.shard(index).take_slot();
-        let socket = Socket::new(id, index as u16, slot, &endpoint.limits).in_realm(endpoint.realm.clone());
-        let worker = self.dispatch.assign(socket.realm_id());
-        let socket = Arc::new(socket);
-        socket.set_worker(worker.as_ref().map_or(0, |worker| worker.id.get()));
-        self.sockets.insert(&socket);
-        endpoint.joined();
-        Some((socket, worker))
-    }
-
-    pub(crate) fn set_token_of(&self, socket: &Socket, token: Bytes) {
-        socket.set_token(token);
-        if let Some(worker) = socket.worker().and_then(|id| self.dispatch.find(id)) {
-            worker.sink.token_changed();
-        }
-    }
-
-    /// Adds a socket to a channel. The membership lock is held until the command is pushed, otherwise two threads could be applied the other way
-    /// round.
-    pub(crate) fn subscribe_socket(&self, socket: &Socket, name: &[u8]) -> Result<bool, SubscribeError> {
-        self.check_name(name)?;
-        let mut membership = socket.membership();
-        if membership.sealed || self.is_member(&membership, name) {
-            return Ok(false);
-        }
-        if let Some(max) = self.config.max_channels_per_socket
-            && membership.channels.len() >= max
-        {
-            return Err(SubscribeError::TooManyChannels { max });
-        }
-        let channel = self.join(&mut membership, socket, name);
-        self.shard(socket.shard()).push(Command::Subscribe(Place::of(socket), channel));
-        Ok(true)
-    }
-
-    /// As [`subscribe_socket`](Self::subscribe_socket), to all of the channels or to none. Returns how many are new.
-    fn subscribe_to_all<N: AsRef<[u8]>>(&self, socket: &Socket, names: &[N]) -> Result<usize, SubscribeError> {
-        let mut membership = socket.membership();
-        self.check_names(&membership, names)?;
-        if membership.sealed {
-            return Ok(0);
-        }
-        let mut commands = Vec::with_capacity(names.len());
-        for name in names.iter().map(AsRef::as_ref) {
-            if !self.is_member(&membership, name) {
-                let channel = self.join(&mut membership, socket, name);
-                commands.push(Command::Subscribe(Place::of(socket), channel));
-            }
-        }
-        let added = commands.len();
-        self.shard(socket.shard()).push_with(|queue| queue.append(&mut commands));
-        Ok(added)
-    }
-
-    /// Whether a socket may be added to all these channels.
-    pub(crate) fn may_subscribe<N: AsRef<[u8]>>(&self, socket: &Socket, names: &[N]) -> Result<(), SubscribeError> {
-        self.check_names(&socket.membership(), names)
-    }
-
-    fn check_names<N: AsRef<[u8]>>(&self, membership: &Membership, names: &[N]) -> Result<(), SubscribeError> {
-        names.iter().try_for_each(|name| self.check_name(name.as_ref()))?;
-        let Some(max) = self.config.max_channels_per_socket else { return Ok(()) };
-        let own = membership.channels.len();
-        if own + names.len() <= max {
-            return Ok(());
-        }
-        let new = names.iter().map(AsRef::as_ref).filter(|name| !self.is_member(membership, name));
-        if own + new.collect::<HashSet<_>>().len() <= max {
-            Ok(())
-        } else {
-            Err(SubscribeError::TooManyChannels { max })
-        }
-    }
-
-    fn check_name(&self, name: &[u8]) -> Result<(), SubscribeError> {
-        match self.config.max_channel_name_length {
-            Some(max) if name.len() > max => Err(SubscribeError::NameTooLong { max, length: name.len() }),
-            _ => Ok(()),
-        }
-    }
-
-    fn is_member(&self, membership: &Membership, name: &[u8]) -> bool {
-        self.channels.get(name).is_some_and(|channel| membership.channels.contains_key(&channel.id()))
-    }
-
-    fn join(&self, membership: &mut Membership, socket: &Socket, name: &[u8]) -> Arc<Channel> {
-        let channel = self.channels.join(name, socket.id(), socket.shard());
-        membership.channels.insert(channel.id(), Arc::clone(&channel));
-        channel
-    }
-
-    fn unsubscribe_socket(&self, socket: &Socket, name: &[u8]) -> bool {
-        self.unsubscribe_from(&self.channels, socket, name)
-    }
-
-    /// Adds a socket of a realm to one of the realm's channels. False when it was in it, or is gone.
-    pub(crate) fn subscribe_to(&self, channels: &Channels, socket: &Socket, name: &[u8]) -> bool {
-        let mut membership = socket.membership();
-        let known = channels.get(name).is_some_and(|channel| membership.channels.contains_key(&channel.id()));
-        if membership.sealed || known {
-            return false;
-        }
-        let channel = channels.join(name, socket.id(), socket.shard());
-        membership.channels.insert(channel.id(), Arc::clone(&channel));
-        self.shard(socket.shard()).push(Command::Subscribe(Place::of(socket), channel));
-        true
-    }
-
-    /// Takes a socket out of one of these channels. False when it was not in it.
-    pub(crate) fn unsubscribe_from(&self, channels: &Channels, socket: &Socket, name: &[u8]) -> bool {
-        let mut membership = socket.membership();
-        let Some(channel) = channels.get(name) else { return false };
-        if membership.channels.remove(&channel.id()).is_none() {
-            return false;
-        }
-        channels.leave(&channel, socket.id(), socket.shard());
-        self.shard(socket.shard()).push(Command::Unsubscribe(Place::of(socket), channel));
-        true
-    }
-
-    /// Ends a socket for everybody but its shard: no lookups, no memberships.
-    pub(crate) fn retire(&self, socket: &Socket) -> impl Iterator<Item = ChannelId> + use<> {
-        let channels = {
-            let mut membership = socket.membership();
-            membership.sealed = true;
-            std::mem::take(&mut membership.channels)
-        };
-        for channel in channels.values() {
-            self.channels_of(socket, channel).leave(channel, socket.id(), socket.shard());
-        }
-        self.sockets.remove(socket.id());
-        channels.into_keys()
-    }
-
-    /// Takes a socket of a realm out of all its channels, for good. It stays open.
-    pub(crate) fn seal(&self, socket: &Socket) {
-        let mut membership = socket.membership();
-        membership.sealed = true;
-        let channels = std::mem::take(&mut membership.channels);
-        for channel in channels.values() {
-            self.channels_of(socket, channel).leave(channel, socket.id(), socket.shard());
-        }
-        self.shard(socket.shard()).push_with(|commands| {
-            commands.extend(channels.into_values().map(|channel| Command::Unsubscribe(Place::of(socket), channel)));
-        });
-    }
-
-    /// Takes a socket of a realm out of all its channels, because it is held from this epoch on.
-    pub(crate) fn hold(&self, socket: &Socket, epoch: u32) {
-        let mut membership = socket.membership();
-        let channels = std::mem::take(&mut membership.channels);
-        for channel in channels.values() {
-            self.channels_of(socket, channel).leave(channel, socket.id(), socket.shard());
-        }
-        if !channels.is_empty() {
-            let channels = channels.into_keys().collect();
-            self.shard(socket.shard()).push(Command::Hold(Place::of(socket), channels, epoch));
-        }
-    }
-
-    /// The set that this channel of a socket is in.
-    fn channels_of<'a>(&'a self, socket: &'a Socket, channel: &Channel) -> &'a Channels {
-        socket.realm().map_or(&self.channels, |realm| realm.channels(channel.kind()))
-    }
-
-    pub(crate) fn push_all(&self, command: impl Fn() -> Command) {
-        for shard in &self.shards {
-            shard.push(command());
-        }
-    }
 }
 
 impl Broker {
@@ -487,17 +274,7 @@ impl Broker {
     pub fn unsubscribe_all(&self, cork: &mut Cork, id: SocketId) -> usize {
         let Some(socket) = self.inner().sockets.get(id) else { return 0 };
         cork.flush();
-        let inner = self.inner();
-        let mut membership = socket.membership();
-        let channels = std::mem::take(&mut membership.channels);
-        for channel in channels.values() {
-            inner.channels.leave(channel, id, socket.shard());
-        }
-        inner.shard(socket.shard()).push_with(|commands| {
-            commands
-                .extend(channels.values().map(|channel| Command::Unsubscribe(Place::of(&socket), Arc::clone(channel))));
-        });
-        channels.len()
+        self.inner().unsubscribe_from_all(&socket)
     }
 
     /// Every subscriber of `from` at the call also becomes one of `to`. Returns how many were added.
@@ -589,43 +366,21 @@ impl Broker {
         self.inner().channels.get(channel).map(|channel| channel.members()).unwrap_or_default()
     }
 
+    /// Says whether a worker that has ended is followed by another. Then a shutdown that finds none waits for it, as long as it waits for handlers: events
+    /// that nobody was told of are kept for it. Default: no.
+    pub fn set_workers_replaced(&self, replaced: bool) {
+        self.inner().dispatch.set_replaced(replaced);
+    }
+
     /// Stops accepting, closes every connection with this code, waits for the close handshakes and the handlers at most `timeout`, cuts what
     /// is left, and ends the threads. Afterwards every call is a no-op.
     pub async fn shutdown(&self, code: CloseCode, timeout: Duration) -> ShutdownReport {
         let inner = Arc::clone(self.inner());
-        let task = self.threads.handle.spawn(async move { shut_down(&inner, code, timeout).await });
+        let task = self.threads.handle.spawn(async move { shutdown::shut_down(&inner, code, timeout).await });
         let report = task.await.unwrap_or_default();
         self.threads.stop();
         report
     }
-}
-
-async fn shut_down(inner: &Arc<Inner>, code: CloseCode, timeout: Duration) -> ShutdownReport {
-    let deadline = tokio::time::Instant::now() + timeout;
-    let before = inner.sockets.open();
-    let unanswered = || Stats::of(inner).closes.of(CloseCause::CloseTimeout);
-    let unanswered_before = unanswered();
-    inner.closing.store(true, Ordering::Release);
-    inner.front.close_all();
-    inner.push_all(|| Command::CloseAll(None, code));
-    let emptied = tokio::time::timeout_at(deadline, async {
-        inner.front.emptied().await;
-        inner.dispatch.idle().await;
-    });
-    let mut terminated = 0;
-    if emptied.await.is_err() {
-        terminated = inner.sockets.open();
-        inner.push_all(|| Command::TerminateOf(None));
-        // The shards are prompt; handlers may not be, and are not waited for long a second time.
-        let _ = tokio::time::timeout(Duration::from_secs(1), async {
-            inner.front.emptied().await;
-            inner.dispatch.idle().await;
-        })
-        .await;
-    }
-    // Cut as well, by the clock of their own closing.
-    terminated = (terminated + unanswered().saturating_sub(unanswered_before) as usize).min(before);
-    ShutdownReport { closed: before - terminated, terminated }
 }
 
 impl Threads {
@@ -645,78 +400,5 @@ impl Threads {
 impl Drop for Threads {
     fn drop(&mut self) {
         self.stop();
-    }
-}
-
-/// A worker's side of a broker.
-#[derive(Debug)]
-pub struct WorkerHandle {
-    broker: Arc<Inner>,
-    entry: Arc<WorkerEntry>,
-}
-
-impl WorkerHandle {
-    /// Its id.
-    #[must_use]
-    pub fn id(&self) -> WorkerId {
-        self.entry.id
-    }
-
-    /// The handlers of these events have settled: gives their room in the inbound window back. `cork` is where they have sent: a connection that
-    /// ends does so behind that, so it is flushed before a shard is told to go on with a socket.
-    pub fn settle<'a>(&self, events: impl Iterator<Item = &'a Event>, mut cork: Option<&mut Cork>) {
-        if let Some(cork) = cork.as_deref_mut() {
-            // Before the first of them counts as settled.
-            cork.hold_for(&self.entry);
-        }
-        let (mut bytes, mut count) = (0, 0);
-        let mut awaited: Vec<&Arc<Socket>> = Vec::new();
-        for event in events {
-            count += 1;
-            let Some(cost) = event.kind.cost() else { continue };
-            bytes += cost;
-            if event.socket.leave_window(cost - crate::event::OVERHEAD, &self.broker.config.in_flight) {
-                awaited.push(&event.socket);
-            }
-        }
-        if count == 0 {
-            return;
-        }
-        if !awaited.is_empty() {
-            if let Some(cork) = cork {
-                cork.flush();
-            }
-            for socket in awaited {
-                self.broker.shard(socket.shard()).push(Command::Resume(Place::of(socket)));
-            }
-        }
-        self.entry.settled(count);
-        if self.entry.sub_in_flight(bytes, self.broker.config.in_flight.worker_bytes) {
-            self.broker.push_all(|| Command::WorkerRoom(Arc::clone(&self.entry)));
-        }
-        self.broker.dispatch.settled(count);
-    }
-
-    /// Ends the worker: its connections move to others (those of a realm are closed, see [`Broker::add_helper`]), which get `unstarted` first, in order, and then what came since. Events that
-    /// were started must have been settled before. From before this call on, [`Worker::deliver`] must answer
-    /// [`DeliverError::Gone`](crate::DeliverError::Gone).
-    pub fn remove(self, unstarted: Vec<Batch>) {
-        if !self.broker.dispatch.remove(&self.entry) {
-            return;
-        }
-        if let Some(realm) = &self.entry.realm {
-            realm.leave(&self.entry);
-        }
-        let mut per_shard: Vec<Vec<(Event, Bytes)>> = (0..self.broker.shard_count()).map(|_| Vec::new()).collect();
-        for batch in unstarted {
-            for event in batch.events {
-                if let Some(events) = per_shard.get_mut(event.socket.shard()) {
-                    events.push((event, batch.data.clone()));
-                }
-            }
-        }
-        for (index, events) in per_shard.into_iter().enumerate() {
-            self.broker.shard(index).push(Command::WorkerGone(Arc::clone(&self.entry), events));
-        }
     }
 }

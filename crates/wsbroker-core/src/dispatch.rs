@@ -167,13 +167,18 @@ pub(crate) fn fits(held: usize, cost: usize, limit: usize) -> bool {
     held == 0 || held + cost <= limit
 }
 
+const HOMELESS: u64 = 1 << 32;
+
 /// The workers of a broker.
 #[derive(Debug, Default)]
 pub(crate) struct Dispatch {
     workers: Mutex<Workers>,
     last: AtomicU32,
-    /// Events handed over whose handlers have not settled.
-    unsettled: AtomicUsize,
+    /// Events handed over whose handlers have not settled, and in units of [`HOMELESS`] those that wait in the shards because there is no worker. One number,
+    /// so that none is missed on its way from one to the other.
+    unsettled: AtomicU64,
+    /// Whether a worker that has ended is followed by another.
+    replaced: AtomicBool,
     settled: Notify,
 }
 
@@ -266,13 +271,33 @@ impl Dispatch {
     }
 
     pub(crate) fn handed_over(&self, events: usize) {
-        self.unsettled.fetch_add(events, Ordering::AcqRel);
+        self.unsettled.fetch_add(events as u64, Ordering::AcqRel);
     }
 
     pub(crate) fn settled(&self, events: usize) {
-        if self.unsettled.fetch_sub(events, Ordering::AcqRel) == events {
+        self.fewer(events as u64);
+    }
+
+    /// An event waits for a worker.
+    pub(crate) fn kept(&self) {
+        self.unsettled.fetch_add(HOMELESS, Ordering::AcqRel);
+    }
+
+    /// Such events have been handed over, and counted there.
+    pub(crate) fn housed(&self, events: usize) {
+        self.fewer(events as u64 * HOMELESS);
+    }
+
+    fn fewer(&self, events: u64) {
+        let left = self.unsettled.fetch_sub(events, Ordering::AcqRel).wrapping_sub(events);
+        if left % HOMELESS == 0 {
             self.settled.notify_waiters();
         }
+    }
+
+    /// Says whether [`Dispatch::idle`] is to wait for the next worker where there is none.
+    pub(crate) fn set_replaced(&self, replaced: bool) {
+        self.replaced.store(replaced, Ordering::Release);
     }
 
     /// Resolves when no handler is at work and none is waiting for its turn.
@@ -281,7 +306,8 @@ impl Dispatch {
             let settled = self.settled.notified();
             tokio::pin!(settled);
             settled.as_mut().enable();
-            if self.unsettled.load(Ordering::Acquire) == 0 {
+            let unsettled = self.unsettled.load(Ordering::Acquire);
+            if unsettled == 0 || (unsettled % HOMELESS == 0 && !self.replaced.load(Ordering::Acquire)) {
                 return;
             }
             settled.await;
@@ -291,14 +317,18 @@ impl Dispatch {
 
 #[cfg(test)]
 mod tests {
-    use std::time::{Duration, Instant};
+    use std::{
+        io::{Read, Write},
+        net::TcpStream,
+        time::{Duration, Instant},
+    };
 
     use super::*;
     use crate::{
-        Config, SocketLimits,
+        Bind, Config, Listener, ListenerConfig, MessageKind, SocketLimits, WorkerHandle,
         broker::Broker,
         error::DeliverError,
-        event::{Batch, Open, OpenReply, OpenRequest},
+        event::{Batch, EventKind, Open, OpenReply, OpenRequest},
         front::Endpoint,
         registry::Socket,
         shard::{Command, Reserve},
@@ -327,7 +357,7 @@ mod tests {
         }
     }
 
-    fn until(what: &str, holds: impl Fn() -> bool) {
+    fn until(what: &str, mut holds: impl FnMut() -> bool) {
         let start = Instant::now();
         while !holds() {
             assert!(start.elapsed() < Duration::from_secs(10), "waited in vain until {what}");
@@ -379,6 +409,73 @@ mod tests {
             heir.settle(batch.events.iter(), None);
         }
         assert_eq!(unsettled(), 0);
+    }
+
+    /// A client that has sent one message, and what it came by.
+    fn client(broker: &Broker) -> (TcpStream, Listener) {
+        let bind = Bind::Tcp { host: "127.0.0.1".into(), port: 0 };
+        let listener = broker.runtime().block_on(broker.listen(ListenerConfig::new(bind))).unwrap();
+        listener.serve();
+        let mut client = TcpStream::connect(("127.0.0.1", listener.port())).unwrap();
+        let request = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+        client.write_all(&[request.as_bytes(), &[0x81, 0x81, 0, 0, 0, 0, b'x']].concat()).unwrap();
+        (client, listener)
+    }
+
+    /// Ends the worker, which was given the client's message, and waits until the client has none.
+    fn bury(shelf: &Shelf, handle: WorkerHandle) -> Arc<Socket> {
+        shelf.gone.store(true, Ordering::SeqCst);
+        let unstarted = std::mem::take(&mut *shelf.batches.lock());
+        let socket = Arc::clone(&unstarted[0].events[0].socket);
+        handle.remove(unstarted);
+        until("it has no worker", || socket.worker().is_none());
+        socket
+    }
+
+    #[test]
+    fn a_drain_waits_for_a_worker_like_everything_else() {
+        let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
+        let first = Arc::<Shelf>::default();
+        let handle = broker.add_worker(Arc::clone(&first) as Arc<dyn Worker>, Handlers::TEXT);
+        let (mut client, _listener) = client(&broker);
+        until("the message is there", || first.waiting() == 1);
+        let id = bury(&first, handle).id();
+        // More than the kernel takes, and over the limit.
+        let mut cork = broker.cork();
+        let staged = cork.stage_slice(MessageKind::Binary, &vec![0; 32 << 20]);
+        cork.send(id, staged);
+        cork.flush();
+        let mut read = vec![0; 1 << 20];
+        until("it has read all of it", || {
+            let _ = client.read(&mut read).unwrap();
+            broker.buffered_amount(id) == 0
+        });
+        let second = Arc::<Shelf>::default();
+        let _handle = broker.add_worker(Arc::clone(&second) as Arc<dyn Worker>, Handlers::DRAIN);
+        until("the second hears of room", || second.waiting() == 1);
+        assert!(matches!(second.batches.lock()[0].events[0].kind, EventKind::Drain));
+    }
+
+    /// What waited for a worker is handed over when the shard hears of one; a close that comes before it hears does not go ahead.
+    #[test]
+    fn a_close_does_not_overtake_what_waited_for_a_worker() {
+        let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
+        let first = Arc::<Shelf>::default();
+        let told = Handlers::TEXT | Handlers::CLOSE;
+        let handle = broker.add_worker(Arc::clone(&first) as Arc<dyn Worker>, told);
+        let (client, _listener) = client(&broker);
+        until("the message is there", || first.waiting() == 1);
+        bury(&first, handle);
+        let second = Arc::<Shelf>::default();
+        broker.inner().dispatch.add(Arc::clone(&second) as Arc<dyn Worker>, told);
+        drop(client);
+        until("its end is seen", || broker.connection_count() == 0);
+        broker.inner().push_all(|| Command::WorkerJoined);
+        until("the second has both", || second.waiting() == 2);
+        let batches = second.batches.lock();
+        let kinds: Vec<_> = batches.iter().flat_map(|batch| &batch.events).map(|event| &event.kind).collect();
+        assert!(matches!(kinds[..], [EventKind::Text(_), EventKind::Close { .. }]), "{kinds:?}");
     }
 
     #[test]

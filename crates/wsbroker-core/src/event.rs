@@ -155,7 +155,7 @@ pub struct Accept {
 /// Turns a connection away.
 #[derive(Clone, Debug)]
 pub struct Reject {
-    /// HTTP status, 300 to 599.
+    /// HTTP status, 200 to 599; any other is answered as 403.
     pub status: u16,
     /// More headers of the answer.
     pub headers: Vec<(String, String)>,

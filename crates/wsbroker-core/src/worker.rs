@@ -7,7 +7,7 @@ pub trait Worker: Send + Sync {
     /// Takes one loop turn's events, in order, or hands all of them back.
     ///
     /// Called from shard threads, so it must not wait for anything. Once a worker has been removed with
-    /// [`Broker::remove_worker`](crate::Broker::remove_worker) it answers [`DeliverError::Gone`]; the broker keeps such events and gives them
+    /// [`WorkerHandle::remove`](crate::WorkerHandle::remove) it answers [`DeliverError::Gone`]; the broker keeps such events and gives them
     /// to another worker.
     ///
     /// # Errors

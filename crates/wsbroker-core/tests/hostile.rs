@@ -77,6 +77,38 @@ fn a_worker_that_dies_during_a_shutdown_takes_no_close_event_along() {
     assert_eq!(*log.lock(), [(1, Seen::Close(1001, String::new()))]);
 }
 
+/// The last worker dies during a shutdown: another is waited for if there is to be one, and only then.
+#[test]
+fn a_shutdown_without_a_worker_waits_for_the_next_if_there_is_to_be_one() {
+    for replaced in [true, false] {
+        let broker = broker();
+        broker.set_workers_replaced(replaced);
+        let (queue, handle) = idle(&broker, Handlers::CLOSE);
+        let (_listener, port) = listen(&broker, SocketLimits::default());
+        let mut client = Client::connect(port);
+        let shutting = {
+            let broker = broker.clone();
+            std::thread::spawn(move || shut_down(&broker, DEADLINE))
+        };
+        assert_eq!(client.next(), Got::Close(Some(1001), String::new()));
+        client.close(1001, "");
+        until("the event is there", || queue.waiting() == 1);
+        handle.remove(queue.end());
+        if replaced {
+            // That something does not happen cannot be awaited.
+            std::thread::sleep(Duration::from_millis(200));
+            assert!(!shutting.is_finished(), "nobody has been told");
+            let (_worker, log) = logging(&broker, Handlers::CLOSE);
+            assert_eq!(shutting.join().unwrap(), ShutdownReport { closed: 1, terminated: 0 });
+            assert_eq!(*log.lock(), [(1, Seen::Close(1001, String::new()))]);
+        } else {
+            let start = Instant::now();
+            assert_eq!(shutting.join().unwrap(), ShutdownReport { closed: 1, terminated: 0 });
+            assert!(start.elapsed() < DEADLINE / 2, "there is nobody to wait for");
+        }
+    }
+}
+
 /// What a worker has not answered is bounded, even when those who asked have gone.
 #[test]
 fn clients_that_do_not_wait_for_the_answer_cannot_pile_up_questions() {

@@ -165,6 +165,30 @@ fn narrow() -> Broker {
 }
 
 #[test]
+fn what_a_message_costs_besides_its_bytes_counts_in_both_windows() {
+    for in_flight in [
+        InFlight { messages: 1000, bytes: 10 * 138, worker_bytes: 1 << 20 },
+        InFlight { messages: 1000, bytes: 1 << 20, worker_bytes: 10 * 138 },
+    ] {
+        let broker = Broker::new(Config { io_threads: 1, in_flight, ..Config::default() }).unwrap();
+        let (_listener, port) = listen(&broker, SocketLimits::default());
+        let queue = Arc::<Queue>::default();
+        let handle = broker.add_worker(Arc::clone(&queue) as Arc<dyn Worker>, Handlers::TEXT);
+        let (mut client, mut neighbour) = (Client::connect(port), Client::connect(port));
+        for _ in 0..30 {
+            client.send(&[b'x'; 10]);
+        }
+        for _ in 0..3 {
+            until("there is no more room", || queue.waiting() >= 10);
+            common::pass(&mut neighbour);
+            assert_eq!(queue.waiting(), 10, "{in_flight:?}");
+            let batches = queue.take();
+            handle.settle(batches.iter().flat_map(|batch| &batch.events), None);
+        }
+    }
+}
+
+#[test]
 fn a_worker_without_room_does_not_hold_up_control_frames() {
     let broker = narrow();
     let (_listener, port) = listen(&broker, SocketLimits::default());

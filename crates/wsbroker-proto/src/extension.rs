@@ -136,11 +136,7 @@ pub fn negotiate<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> Result<Opti
     let mut agreed = None;
     for header in headers {
         let mut list = List { rest: header };
-        while let Some(name) = list.next_extension()? {
-            let mut params = Params::default();
-            while let Some((name, value)) = list.next_param()? {
-                params.take(name, value.as_deref());
-            }
+        while let Some((name, params)) = list.next_with_params()? {
             if name == NAME && agreed.is_none() && !params.invalid {
                 agreed = Some(Agreement {
                     server_window: params.server_window,
@@ -183,11 +179,7 @@ impl Offer {
         let mut agreed = None;
         for header in headers {
             let mut list = List { rest: header };
-            while let Some(name) = list.next_extension()? {
-                let mut params = Params::default();
-                while let Some((name, value)) = list.next_param()? {
-                    params.take(name, value.as_deref());
-                }
+            while let Some((name, params)) = list.next_with_params()? {
                 if name != NAME || agreed.is_some() {
                     return Err(ExtensionError::Mismatch);
                 }
@@ -270,6 +262,16 @@ struct List<'a> {
 }
 
 impl<'a> List<'a> {
+    /// The next extension, with all its parameters.
+    fn next_with_params(&mut self) -> Result<Option<(&'a [u8], Params)>, ExtensionError> {
+        let Some(extension) = self.next_extension()? else { return Ok(None) };
+        let mut params = Params::default();
+        while let Some((name, value)) = self.next_param()? {
+            params.take(name, value.as_deref());
+        }
+        Ok(Some((extension, params)))
+    }
+
     /// The name of the next extension; its parameters must be taken before the one after it.
     fn next_extension(&mut self) -> Result<Option<&'a [u8]>, ExtensionError> {
         self.skip_space();

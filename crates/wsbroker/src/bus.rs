@@ -16,13 +16,12 @@ use wsbroker_core::{
 };
 
 use crate::{
-    api::{promise_in, promise_on, settled},
     cork,
-    error::Failure,
+    error::{Failure, Result},
     global,
+    options::milliseconds,
+    promise::{internal, promise, promise_in, promise_on, settled},
 };
-
-type Result<T> = std::result::Result<T, napi::Error<&'static str>>;
 
 /// A host and a port.
 #[napi(object)]
@@ -144,7 +143,7 @@ pub(crate) fn redis_config(call: &str, redis: NativeRedis) -> std::result::Resul
         config.db = i64::from(db);
     }
     if let Some(limit) = redis.connect_timeout {
-        config.connect_timeout = Duration::from_millis(limit as u64);
+        config.connect_timeout = milliseconds(limit);
     }
     if let Some(tls) = redis.tls {
         let identity = tls.cert.zip(tls.key).map(|(cert, key)| (cert.to_vec(), key.to_vec()));
@@ -177,7 +176,7 @@ fn event(event: BusEvent) -> NativeBusEvent {
 }
 
 fn listener(told: Function<'_, NativeBusEvent, ()>) -> Result<BusListener> {
-    let told: Told = told.build_threadsafe_function().weak::<true>().build().map_err(crate::api::internal)?;
+    let told: Told = told.build_threadsafe_function().weak::<true>().build().map_err(internal)?;
     Ok(Arc::new(move |happened| {
         // A thread that has ended hears nothing any more, and that is all right.
         let _ = told.call(event(happened), ThreadsafeFunctionCallMode::NonBlocking);
@@ -193,10 +192,16 @@ pub fn join_cluster(options: NativeCluster, on_event: Function<'_, NativeBusEven
     Ok(global::join_cluster(config, listener(on_event)?)?)
 }
 
-/// Takes back a [`join_cluster`] that no broker has followed yet.
-#[napi]
-pub fn leave_cluster() {
-    global::leave_cluster();
+/// Takes back a [`join_cluster`] that no broker has followed yet, or none but one that nobody uses. False when the process stays joined.
+#[napi(ts_return_type = "Promise<boolean>")]
+pub fn leave_cluster(env: &Env) -> Result<Object<'_>> {
+    match global::leave_cluster() {
+        (left, None) => settled(env, Ok(left)),
+        (_, Some(broker)) => promise(env, &broker.clone(), || Ok(true), async move {
+            broker.shutdown(CloseCode::GOING_AWAY, Duration::ZERO).await;
+            Ok(true)
+        }),
+    }
 }
 
 /// Resolves when the bus is ready; false when there is none any more.
@@ -216,7 +221,7 @@ pub fn listening(env: &Env, channel: Buffer) -> Result<Object<'_>> {
 #[napi(ts_return_type = "Promise<NativeClusterCount>")]
 pub fn cluster_count(env: &Env, channel: Buffer, limit: f64) -> Result<Object<'_>> {
     let channel = channel.to_vec();
-    let limit = Duration::from_millis(limit as u64);
+    let limit = milliseconds(limit);
     let ended = || Ok(NativeClusterCount { count: 0.0, missing: Vec::new() });
     promise_on(env, ended, move |broker| async move {
         let counted = broker.cluster_count(&channel, limit).await;
@@ -264,7 +269,7 @@ impl NativeEmitter {
             Either::B(bytes) => (MessageKind::Binary, bytes.to_vec()),
         };
         let channel = channel.to_vec();
-        let limit = Duration::from_millis(limit as u64);
+        let limit = milliseconds(limit);
         let Some((emitter, runtime)) = self.0.clone().and_then(|emitter| emitter.runtime().map(|own| (emitter, own)))
         else {
             return settled::<()>(env, Err(Failure::shut_down("publish")));

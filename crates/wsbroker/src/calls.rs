@@ -11,31 +11,9 @@ use crate::{
     cork::{self, Name},
     desk,
     error::Failure,
-    raw::{Env, Failed, Function, Persistent, Value},
+    export::{Result, functions},
+    raw::{Env, Persistent, Value},
 };
-
-type Result<'s> = std::result::Result<Value<'s>, Failure>;
-
-macro_rules! functions {
-    ($($function:ident as $name:literal with $arguments:literal $(of $given:ident)?;)*) => {
-        /// Adds every function of this module to the exports.
-        pub(crate) fn register(env: Env<'_>, exports: Value<'_>) -> std::result::Result<(), Failed> {
-            $({
-                struct Raw;
-                impl Function<$arguments> for Raw {
-                    const NAME: &'static str = $name;
-                    #[inline]
-                    fn call<'s>(env: Env<'s>, arguments: [Value<'s>; $arguments], _given: usize) -> Result<'s> {
-                        $function(env, arguments $(, functions!(@$given _given))?)
-                    }
-                }
-                env.export::<Raw, $arguments>(exports)?;
-            })*
-            Ok(())
-        }
-    };
-    (@given $given:expr) => { $given };
-}
 
 functions! {
     send as "send" with 3 of given;

@@ -182,14 +182,19 @@ fn compress(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Compress, Fa
 
 fn exclude(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Vec<SocketId>, Failure> {
     let Some(exclude) = env.property(options, c"exclude")? else { return Ok(Vec::new()) };
-    let wrong =
-        |value: Value<'_>| Failure::wrong_type(env, call, "options.exclude", "a number or an array of numbers", value);
     if let Some(number) = env.number(exclude) {
         return Ok(exact_id(number).into_iter().collect());
     }
-    let elements = env.elements(exclude)?.ok_or_else(|| wrong(exclude))?;
-    let ids = elements.into_iter().map(|element| env.number(element).map(exact_id).ok_or_else(|| wrong(element)));
-    ids.filter_map(Result::transpose).collect()
+    let elements = env
+        .elements(exclude)?
+        .ok_or_else(|| Failure::wrong_type(env, call, "options.exclude", "a number or an array of numbers", exclude))?;
+    let id = |(index, element): (usize, Value<'_>)| {
+        let number = env
+            .number(element)
+            .ok_or_else(|| Failure::wrong_type(env, call, &format!("options.exclude[{index}]"), "a number", element));
+        number.map(exact_id).transpose()
+    };
+    elements.into_iter().enumerate().filter_map(id).collect()
 }
 
 /// Several channels.

@@ -4,6 +4,9 @@ use wsbroker_core::{BindError, JoinError, ListenError, StartError, SubscribeErro
 
 use crate::raw::{Env, Failed, Unfit, Value};
 
+/// What a function that napi-rs calls comes to; the status of its errors is their code.
+pub(crate) type Result<T> = std::result::Result<T, napi::Error<&'static str>>;
+
 /// A failure on its way to JavaScript.
 ///
 /// One pointer: functions that hardly ever fail return it, and a large one would be copied around in every result.

@@ -266,7 +266,6 @@ impl Opening {
         match &mut state.current {
             Some(current) if self.generation == generation() => {
                 current.opening -= 1;
-                current.started = true;
                 state.last_listener += 1;
                 current.listeners.insert(state.last_listener, (Arc::new(listener), bind));
                 Ok(state.last_listener)
@@ -328,17 +327,36 @@ pub(crate) fn join_cluster(config: ClusterConfig, listener: BusListener) -> Resu
     Ok(())
 }
 
-/// Takes back what no broker has followed yet.
-pub(crate) fn leave_cluster() {
-    let mut state = GLOBAL.state.lock();
-    if state.current.is_none() {
-        state.cluster = None;
+/// Takes back a join that no broker has followed yet, or none but one that nobody uses: it is returned, is not the process's any more, and to be shut
+/// down. False when the process stays joined.
+pub(crate) fn leave_cluster() -> (bool, Option<Broker>) {
+    let mut guard = GLOBAL.state.lock();
+    let state = &mut *guard;
+    if state.current.as_ref().is_some_and(|current| !current.is_unused()) {
+        return (state.cluster.is_none(), None);
     }
+    state.cluster = None;
+    let Some(gone) = state.current.take() else { return (true, None) };
+    for worker in &state.workers {
+        worker.leave();
+    }
+    state.last_id = gone.broker.last_id();
+    GLOBAL.generation.fetch_add(1, Ordering::AcqRel);
+    (true, Some(gone.broker))
 }
 
 /// A listener by its handle.
 pub(crate) fn listener(handle: u32) -> Option<Arc<Listener>> {
     GLOBAL.state.lock().current.as_ref()?.listeners.get(&handle).map(|(listener, _)| Arc::clone(listener))
+}
+
+/// A listener by its handle, for the `start` that comes to its end with it.
+pub(crate) fn started(handle: u32) -> Option<Arc<Listener>> {
+    let mut state = GLOBAL.state.lock();
+    let current = state.current.as_mut()?;
+    let (listener, _) = current.listeners.get(&handle)?;
+    current.started = true;
+    Some(Arc::clone(listener))
 }
 
 /// A listener by its handle, which is free from now on.

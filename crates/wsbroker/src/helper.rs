@@ -9,31 +9,10 @@ use crate::{
     cork::{self, Name},
     desk::{self, HelperFunctions},
     error::Failure,
+    export::{Result, functions},
     instance,
-    raw::{Env, Failed, Function, Value},
+    raw::{Env, Value},
 };
-
-type Result<'s> = std::result::Result<Value<'s>, Failure>;
-
-macro_rules! functions {
-    ($($function:ident as $name:literal with $arguments:literal;)*) => {
-        /// Adds every function of this module to the exports.
-        pub(crate) fn register(env: Env<'_>, exports: Value<'_>) -> std::result::Result<(), Failed> {
-            $({
-                struct Raw;
-                impl Function<$arguments> for Raw {
-                    const NAME: &'static str = $name;
-                    #[inline]
-                    fn call<'s>(env: Env<'s>, arguments: [Value<'s>; $arguments], _given: usize) -> Result<'s> {
-                        $function(env, arguments)
-                    }
-                }
-                env.export::<Raw, $arguments>(exports)?;
-            })*
-            Ok(())
-        }
-    };
-}
 
 functions! {
     attach as "attachHelper" with 4;

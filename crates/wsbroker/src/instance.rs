@@ -15,17 +15,15 @@ use parking_lot::Mutex;
 use wsbroker_core::{AwaitedPath, CloseCode, ListenError, Listener, Realm, RealmSink};
 
 use crate::{
-    api::{
-        NativeAddress, NativeListenOptions, NativeProcessOptions, listener_config, process_options, promise, settled,
-    },
+    api::NativeAddress,
     desk::{self, HelperFunctions},
-    error::Failure,
+    error::{Failure, Result},
     global::{self, Base},
+    options::{NativeListenOptions, NativeProcessOptions, listener_config, milliseconds, process_options},
+    promise::{promise, settled},
     raw::{Env as RawEnv, Failed, Value},
     worker::NodeWorker,
 };
-
-type Result<T> = std::result::Result<T, napi::Error<&'static str>>;
 
 /// For messages.
 const CALL: &str = "WebSocketServerHelper";
@@ -241,7 +239,7 @@ pub fn helper_emptied(env: &Env, helper: u32, timeout: f64) -> Result<Object<'_>
     let (Some(instance), Some(own)) = (find(number), desk::helper(number).map(|own| (*own).clone())) else {
         return settled(env, Ok(()));
     };
-    let timeout = Duration::from_millis(timeout as u64);
+    let timeout = milliseconds(timeout);
     promise(env, &instance.base.broker, || Ok(()), async move {
         own.emptied(timeout).await;
         Ok(())

@@ -2,8 +2,8 @@
 //!
 //! The broker is one for the process (`global`); every JavaScript thread that loads the addon has its own worker, cork and callbacks.
 //!
-//! * `api`: the functions that are called once per server, through napi-rs. `calls`: those that are called for every message, registered raw.
-//! * `convert` and `error`: arguments, results and failures.
+//! * `api`: the functions that are called once per server, through napi-rs. `calls`: those that are called for every message, registered raw (`export`).
+//! * `options`: what a server is given. `promise`: promises for what the broker's futures come to. `convert` and `error`: arguments, results and failures.
 //! * `worker`: the thread as the broker sees it, with its `mailbox`. `desk`: the other end, on the thread: hands events over, up to 32 per call (`call`), from
 //!   its `inbox`, and keeps each in a slot (`slots`) until its handler has settled.
 //! * `instance`: what the helpers of one identifier share. `helper`: what each of them calls for every message, as `calls` does for the raw interface.
@@ -25,12 +25,15 @@ mod convert;
 mod cork;
 mod desk;
 mod error;
+mod export;
 mod global;
 mod helper;
 mod inbox;
 mod instance;
 mod mailbox;
 mod memory;
+mod options;
+mod promise;
 mod raw;
 mod relay;
 mod slots;

@@ -16,7 +16,7 @@ mod wake;
 
 use std::{
     any::Any,
-    ffi::{CString, c_void},
+    ffi::c_void,
     marker::PhantomData,
     panic::{AssertUnwindSafe, catch_unwind},
     ptr,
@@ -29,7 +29,7 @@ pub(crate) use make::Scratch;
 pub(crate) use read::Unfit;
 pub(crate) use wake::Wake;
 
-use crate::error::{Failure, Kind};
+use crate::error::Failure;
 
 /// A JavaScript environment during a call from it. `'s` is the handle scope that values made through it live in.
 #[derive(Clone, Copy)]
@@ -153,20 +153,10 @@ impl<'s> Env<'s> {
 
     /// Throws. An exception that is pending already stays.
     pub(crate) fn throw(self, failure: &Failure) {
-        let (Ok(code), Ok(message)) =
-            (CString::new(failure.code()), CString::new(failure.message().replace('\0', "\u{fffd}")))
-        else {
-            return;
-        };
-        let throw = match failure.kind() {
-            // Nothing is lost if there is one already: this call then fails.
-            Kind::Pending => sys::napi_throw_error,
-            Kind::Type => sys::napi_throw_type_error,
-            Kind::Range => sys::napi_throw_range_error,
-            Kind::Plain => sys::napi_throw_error,
-        };
-        // SAFETY: both strings end in NUL. A failure means that an exception is pending, or that the environment is going down.
-        let _ = unsafe { throw(self.raw, code.as_ptr(), message.as_ptr()) };
+        // Nothing is lost if there is an exception already: these calls then fail.
+        let Ok(error) = self.error(failure) else { return };
+        // SAFETY: the value belongs to an open handle scope of this environment. A failure means that it is going down.
+        let _ = unsafe { sys::napi_throw(self.raw, error.0) };
     }
 }
 

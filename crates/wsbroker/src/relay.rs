@@ -12,7 +12,6 @@ use std::{
         Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
-    time::Duration,
 };
 
 use napi::{
@@ -27,13 +26,12 @@ use wsbroker_core::{
 };
 
 use crate::{
-    api::{deferred, internal, promise_in, settled},
     bus::{NativeRedis, redis_config},
-    error::Failure,
+    error::{Failure, Result},
     instance,
+    options::milliseconds,
+    promise::{deferred, internal, promise_in, settled},
 };
-
-type Result<T> = std::result::Result<T, napi::Error<&'static str>>;
 
 /// Bytes of messages that may wait for one thread of JavaScript; more are dropped, and counted.
 const MAX_WAITING: usize = 16 << 20;
@@ -407,7 +405,7 @@ impl NativeRelay {
         let Some((relay, runtime)) = self.leave().and_then(|relay| relay.runtime().map(|own| (relay, own))) else {
             return settled(env, Ok(()));
         };
-        let ended = relay.stop(Duration::from_millis(limit as u64));
+        let ended = relay.stop(milliseconds(limit));
         promise_in(env, &runtime, || Ok(()), async move {
             ended.await;
             // Until here: without a handle it would end at once.

@@ -7,7 +7,7 @@ use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
 use wsbroker_core::{TlsConfig, TlsError, TlsPem, TlsVersion};
 
-use crate::{api::one_of, error::Failure};
+use crate::{error::Failure, options::one_of};
 
 /// PEM, and where it is from.
 #[napi(object)]

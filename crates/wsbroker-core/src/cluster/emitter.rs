@@ -10,7 +10,7 @@ use std::{
 
 use tokio::{
     runtime::Handle,
-    sync::Mutex,
+    sync::{Mutex, oneshot},
     time::{Instant, timeout_at},
 };
 use wsbroker_proto::MessageKind;
@@ -32,9 +32,16 @@ pub struct Emitter {
 struct Ending(Arc<Bus>);
 
 /// The message did not get to Redis, or it is not known whether it did.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[error("the bus is lost, or too much waits for it")]
-pub struct EmitError;
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EmitError {
+    /// Redis is not there, or was lost before it answered, or too much waits for it.
+    #[error("the bus is lost, or too much waits for it")]
+    Lost,
+    /// Redis has answered that it does not take it, and why.
+    #[error("Redis refused the message: {0}")]
+    Refused(String),
+}
 
 impl Emitter {
     /// Starts its thread.
@@ -67,16 +74,23 @@ impl Emitter {
     ) -> Result<(), EmitError> {
         let bus = &self.ending.0;
         let deadline = Instant::now() + limit;
-        let Ok(turn) = timeout_at(deadline, self.turn.lock()).await else { return Err(EmitError) };
+        let Ok(turn) = timeout_at(deadline, self.turn.lock()).await else {
+            return Err(EmitError::Lost);
+        };
         if !matches!(timeout_at(deadline, bus.ready()).await, Ok(true)) {
-            return Err(EmitError);
+            return Err(EmitError::Lost);
         }
-        if bus.publish(channel, Form { kind, compress: Compress::Auto }, payload) == Queued::Dropped {
-            return Err(EmitError);
+        let (waiter, answer) = oneshot::channel();
+        let form = Form { kind, compress: Compress::Auto };
+        if bus.outgoing.publish(channel, form, payload, Some(waiter)) == Queued::Dropped {
+            return Err(EmitError::Lost);
         }
         bus.send();
         drop(turn);
-        if bus.answered().await { Ok(()) } else { Err(EmitError) }
+        match answer.await {
+            Ok(answer) => answer.map_err(EmitError::Refused),
+            Err(_) => Err(EmitError::Lost),
+        }
     }
 
     /// Resolves when the bus is ready; at once if it is.

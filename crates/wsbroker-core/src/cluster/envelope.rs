@@ -15,6 +15,10 @@
 //! Behind that, for each message: a varint of its length times eight, plus one for binary, plus two if it may not be compressed, or four if it shall
 //! be however short; and the payload. A close has the code (2 bytes, big-endian)
 //! and the reason. A varint is the number in groups of seven bits, the lowest first, with the top bit set on all but the last (LEB128).
+//!
+//! On the bus a channel is named by the prefix, a colon and its name. Where the prefix has a colon of its own this could be a channel of another
+//! prefix: `app:live` and `news` make the same as `app` and `live:news`. Envelopes to channels of such a prefix begin with a [`mark`]: the byte `0x18`
+//! and a varint of the prefix's length. What has none is of a prefix without a colon.
 
 use wsbroker_proto::{CloseCode, MessageKind};
 
@@ -37,6 +41,30 @@ const ANSWER: u8 = 5;
 /// One run of a broker on the bus: random, so that one that restarts is another.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct InstanceId(pub(crate) u64);
+
+/// In place of a version and a kind: a mark.
+const MARK: u8 = VERSION << 4 | 8;
+
+/// What envelopes to channels of this prefix begin with.
+pub(super) fn mark(prefix: &str) -> Vec<u8> {
+    let mut mark = Vec::new();
+    if prefix.contains(':') {
+        mark.push(MARK);
+        write_varint(prefix.len() as u64, &mut mark);
+    }
+    mark
+}
+
+/// The envelope behind a mark. `None` when it is one of another prefix; what is no envelope at all is nobody's, and stays.
+pub(super) fn unmarked<'a>(mark: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let is_envelope = |byte: &u8| [MESSAGES, CLOSE].contains(&(byte ^ VERSION << 4));
+    match (bytes.strip_prefix(mark), bytes.first()) {
+        (Some(envelope), Some(_)) if !mark.is_empty() => Some(envelope),
+        (_, Some(&MARK)) => None,
+        (_, Some(byte)) if !mark.is_empty() && is_envelope(byte) => None,
+        _ => Some(bytes),
+    }
+}
 
 /// Who sent an envelope, and which of its messages to this channel are in it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -318,6 +346,22 @@ mod tests {
             (text(&[0xff; 11]), EnvelopeError::Damaged),
         ] {
             assert_eq!(Envelope::read(&bytes), Err(expected), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn envelopes_of_another_prefix_are_known_by_their_mark() {
+        let (plain, short, long) = (mark("app"), mark("app:live"), mark(&"a:".repeat(128)));
+        assert_eq!((plain.len(), short.len(), long.len()), (0, 2, 3));
+        let envelope = [VERSION << 4, 1, 2];
+        let sent = |mark: &[u8]| [mark, &envelope].concat();
+        for own in [&plain, &short, &long] {
+            for theirs in [&plain, &short, &long] {
+                let expected = (own == theirs).then_some(&envelope[..]);
+                assert_eq!(unmarked(own, &sent(theirs)), expected);
+            }
+            assert_eq!(unmarked(own, b"junk"), Some(&b"junk"[..]), "to be counted");
+            assert_eq!(unmarked(own, b""), Some(&b""[..]), "to be counted");
         }
     }
 

@@ -2,9 +2,16 @@
 
 use std::time::Instant;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
-use super::envelope::{Head, InstanceId};
+use super::{
+    envelope::{Head, InstanceId},
+    outgoing::Name,
+};
+
+/// Instances that are remembered of one channel: whoever can publish on the bus could make some up, and an emitter for each message is one, too. Of
+/// one more, that was heard of last longest ago is forgotten: its next message is where counting begins again.
+const MAX: usize = 1024;
 
 /// How far each instance got with each channel that this one listens to.
 #[derive(Debug, Default)]
@@ -40,7 +47,12 @@ impl Incoming {
             None => self.channels.entry(channel.into()).or_default(),
         };
         let Some(source) = sources.iter_mut().find(|source| source.instance == head.instance) else {
-            sources.push(Source { instance: head.instance, epoch: head.epoch, next: end, seen: now });
+            let source = Source { instance: head.instance, epoch: head.epoch, next: end, seen: now };
+            let oldest = if sources.len() < MAX { None } else { sources.iter_mut().min_by_key(|source| source.seen) };
+            match oldest {
+                Some(oldest) => *oldest = source,
+                None => sources.push(source),
+            }
             return Arrival::default();
         };
         source.seen = now;
@@ -66,6 +78,12 @@ impl Incoming {
         if self.channels.capacity() > 1024 && self.channels.len() * 8 < self.channels.capacity() {
             self.channels.shrink_to_fit();
         }
+    }
+
+    /// This instance listens to no others.
+    pub(super) fn keep(&mut self, channels: &[Name]) {
+        let kept: FxHashSet<&[u8]> = channels.iter().map(|name| &**name).collect();
+        self.channels.retain(|name, _| kept.contains(&**name));
     }
 
     /// Forgets instances that have sent nothing since.
@@ -115,5 +133,30 @@ mod tests {
         assert_eq!(incoming.arrived(b"room", head(1, 1, 9), 1, start), Arrival::default());
         incoming.expire(start + std::time::Duration::from_secs(1));
         assert!(incoming.channels.is_empty());
+    }
+
+    #[test]
+    fn what_was_given_up_while_there_was_no_bus_is_not_counted() {
+        let mut incoming = Incoming::default();
+        let now = Instant::now();
+        for room in [&b"kept"[..], b"given up"] {
+            incoming.arrived(room, head(1, 1, 1), 1, now);
+        }
+        incoming.keep(&[(&b"kept"[..]).into()]);
+        assert_eq!(incoming.arrived(b"given up", head(1, 1, 9), 1, now), Arrival::default());
+        assert_eq!(incoming.arrived(b"kept", head(1, 1, 9), 1, now).missed, 7);
+    }
+
+    #[test]
+    fn instances_that_are_remembered_are_bounded() {
+        let mut incoming = Incoming::default();
+        let start = Instant::now();
+        for number in 0..2 * MAX as u64 {
+            let now = start + std::time::Duration::from_millis(number);
+            incoming.arrived(b"room", head(7, 1, number + 1), 1, now);
+            incoming.arrived(b"room", head(1000 + number, 1, 1), 1, now);
+        }
+        assert_eq!(incoming.channels[&b"room"[..]].len(), MAX);
+        assert_eq!(incoming.arrived(b"room", head(7, 1, 2 * MAX as u64 + 3), 1, start).missed, 2, "who speaks is kept");
     }
 }

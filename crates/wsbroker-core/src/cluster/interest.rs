@@ -37,9 +37,21 @@ struct State {
 /// A channel that is asked for on the bus.
 #[derive(Debug, Default)]
 struct Channel {
-    confirmed: bool,
+    standing: Standing,
     /// When it is to be given up, unless somebody joins.
     left: Option<Instant>,
+}
+
+/// How far the bus has got with a channel.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+enum Standing {
+    #[default]
+    Asked,
+    /// A Cluster has told that it is listened to, and its client not yet that this was the answer.
+    Seen,
+    Confirmed,
+    /// A Cluster has moved it: it has to be asked for anew.
+    Taken,
 }
 
 /// What to ask of the bus.
@@ -64,7 +76,13 @@ impl Interest {
         let State { channels, notes, lingering, .. } = &mut *state;
         for name in std::mem::take(notes) {
             match (channels.get_mut(&name), has_subscribers(&name)) {
-                (Some(channel), true) => channel.left = None,
+                (Some(channel), true) => {
+                    channel.left = None;
+                    if channel.standing == Standing::Taken {
+                        channel.standing = Standing::Asked;
+                        changes.subscribe.push(name);
+                    }
+                }
                 (Some(channel), false) => {
                     channel.left = Some(now + LINGER);
                     lingering.push_back((now + LINGER, name));
@@ -101,12 +119,35 @@ impl Interest {
         self.0.lock().lingering.front().map(|(due, _)| *due)
     }
 
-    /// The bus has confirmed these.
-    pub(super) fn confirmed<'a>(&self, names: impl IntoIterator<Item = &'a [u8]>) {
+    /// A Cluster listens to it for us.
+    pub(super) fn seen(&self, name: &[u8]) {
+        if let Some(channel) = self.0.lock().channels.get_mut(name)
+            && channel.standing == Standing::Asked
+        {
+            channel.standing = Standing::Seen;
+        }
+    }
+
+    /// A Cluster does not listen to it any more. True when somebody should look, since that was not asked for.
+    pub(super) fn taken(&self, name: &[u8]) -> bool {
         let mut state = self.0.lock();
+        let Some(channel) = state.channels.get_mut(name) else { return false };
+        channel.standing = Standing::Taken;
+        state.notes.push(name.into());
+        true
+    }
+
+    /// The bus has confirmed these. False when one of them was not [`seen`](Self::seen), and `only_seen` says that it should have been.
+    pub(super) fn confirmed<'a>(&self, names: impl IntoIterator<Item = &'a [u8]>, only_seen: bool) -> bool {
+        let mut state = self.0.lock();
+        let mut all = true;
         for name in names {
-            if let Some(channel) = state.channels.get_mut(name) {
-                channel.confirmed = true;
+            let Some(channel) = state.channels.get_mut(name) else { continue };
+            match channel.standing {
+                Standing::Asked if only_seen => all = false,
+                Standing::Asked | Standing::Seen | Standing::Confirmed => channel.standing = Standing::Confirmed,
+                // It is asked for again.
+                Standing::Taken => {}
             }
         }
         let State { channels, waiting, .. } = &mut *state;
@@ -115,13 +156,14 @@ impl Interest {
             let _ = waiter.send(());
         }
         waiting.retain(|(_, waiter)| !waiter.is_closed());
+        all
     }
 
     /// The connection was lost, and with it everything. Returns what to ask for again.
     pub(super) fn lost(&self) -> Vec<Name> {
         let mut state = self.0.lock();
         for channel in state.channels.values_mut() {
-            channel.confirmed = false;
+            channel.standing = Standing::Asked;
         }
         state.channels.keys().cloned().collect()
     }
@@ -145,7 +187,7 @@ impl Interest {
 }
 
 fn is_confirmed(channels: &FxHashMap<Name, Channel>, name: &[u8]) -> bool {
-    channels.get(name).is_some_and(|channel| channel.confirmed)
+    channels.get(name).is_some_and(|channel| channel.standing == Standing::Confirmed)
 }
 
 #[cfg(test)]
@@ -214,13 +256,37 @@ mod tests {
         interest.changes(Instant::now(), |_| true);
         let mut first = interest.await_confirmation(b"a");
         assert!(first.try_recv().is_err());
-        interest.confirmed([&b"a"[..]]);
+        interest.confirmed([&b"a"[..]], false);
         assert_eq!(first.try_recv(), Ok(()));
         assert_eq!(interest.await_confirmation(b"a").try_recv(), Ok(()));
         assert_eq!(interest.lost(), names(&["a"]));
         let mut again = interest.await_confirmation(b"a");
         assert!(again.try_recv().is_err(), "lost with the connection");
-        interest.confirmed([&b"a"[..]]);
+        interest.confirmed([&b"a"[..]], false);
         assert_eq!(again.try_recv(), Ok(()));
+    }
+
+    #[test]
+    fn what_a_cluster_takes_away_is_asked_for_again() {
+        let interest = Interest::default();
+        let now = Instant::now();
+        interest.note(b"a");
+        assert_eq!(interest.changes(now, |_| true), changes(&["a"], &[]));
+        assert!(!interest.confirmed([&b"a"[..]], true), "the answer was to something else");
+        interest.seen(b"a");
+        assert!(interest.confirmed([&b"a"[..]], true));
+        assert!(!interest.taken(b"b"), "that is given up");
+        assert!(interest.taken(b"a"));
+        assert!(interest.await_confirmation(b"a").try_recv().is_err());
+        assert_eq!(interest.changes(now, |_| true), changes(&["a"], &[]));
+        interest.taken(b"a");
+        assert!(
+            interest.confirmed([&b"a"[..]], true),
+            "taken again before the answer was read: nobody has to begin anew for that"
+        );
+        assert_eq!(interest.changes(now, |_| true), changes(&["a"], &[]));
+        interest.taken(b"a");
+        assert_eq!(interest.changes(now, |_| false), changes(&[], &[]), "nobody wants it any more");
+        assert_eq!(interest.changes(now + LINGER, |_| false), changes(&[], &["a"]));
     }
 }

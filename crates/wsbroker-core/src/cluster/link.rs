@@ -23,6 +23,10 @@ use crate::config::{RedisConfig, RedisServers};
 /// What comes in: called on the connection's own task, with a channel of the bus and what was published there.
 pub(super) trait Listener: Send + Sync + 'static {
     fn message(&self, channel: &[u8], payload: &[u8]);
+    /// A Cluster has confirmed that it is listened to.
+    fn subscribed(&self, channel: &[u8]);
+    /// A Cluster has ended that it is listened to: asked or, when the channel has gone to another master, by itself.
+    fn unsubscribed(&self, channel: &[u8]);
     /// A connection is gone. More may be told of one that is.
     fn disconnected(&self);
 }
@@ -62,6 +66,8 @@ pub(super) enum LinkError {
     Redis(#[from] RedisError),
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    #[error("Redis did not confirm a channel")]
+    Unconfirmed,
 }
 
 impl Link {
@@ -144,13 +150,15 @@ impl Link {
                         pipeline.cmd("PUBLISH").arg(name).arg(&parcel.envelope[..]);
                     }
                     let answers = node.send_packed_commands(&pipeline, 0, parcels.len()).await?;
-                    let refused =
-                        answers.iter().zip(&parcels).filter(|(answer, _)| matches!(answer, Value::ServerError(_)));
-                    Ok(refused.map(|(_, (_, parcel))| parcel.messages).sum())
+                    let mut refused = 0;
+                    for (answer, (_, parcel)) in answers.into_iter().zip(parcels) {
+                        refused += settle(parcel, answer.extract_error());
+                    }
+                    Ok(refused)
                 }
                 Publisher::Through(Connection::Cluster(cluster)) => {
-                    let mut channels: FxHashMap<&[u8], Vec<&Parcel>> = FxHashMap::default();
-                    for (name, parcel) in &parcels {
+                    let mut channels: FxHashMap<Vec<u8>, Vec<Parcel>> = FxHashMap::default();
+                    for (name, parcel) in parcels {
                         channels.entry(name).or_default().push(parcel);
                     }
                     let channels = channels.into_iter();
@@ -172,14 +180,21 @@ impl Link {
         }
     }
 
+    /// Whether that is a Cluster, which confirms each channel by [`Listener::subscribed`]. What its client takes for an answer may be another's: a
+    /// channel that goes to another master is told with no more than an answer that nobody has asked for.
+    pub(super) fn is_cluster(&self) -> bool {
+        matches!(self.listener, Connection::Cluster(_))
+    }
+
     /// Listens to these too, or no more. When it resolves, whatever is published there from now on comes, or does not.
     pub(super) fn listen(
         &self,
         change: Listen,
         channels: Vec<Vec<u8>>,
+        limit: Duration,
     ) -> impl Future<Output = Result<(), LinkError>> + Send + use<> {
         let listener = self.listener.clone();
-        async move {
+        let changing = async move {
             match listener {
                 Connection::Node(mut node) => match change {
                     Listen::Begin => node.subscribe(&channels).await?,
@@ -200,6 +215,12 @@ impl Link {
                 }
             }
             Ok(())
+        };
+        async move {
+            match timeout(limit, changing).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(LinkError::Timeout(limit)),
+            }
         }
     }
 
@@ -236,18 +257,27 @@ async fn wire(config: &RedisConfig, address: &ConnectionAddr) -> Result<Option<W
 }
 
 /// The parcels of one channel, one after the other so that they keep their order. Returns how many messages Redis refused.
-async fn spublish(mut cluster: ClusterConnection, name: &[u8], parcels: Vec<&Parcel>) -> Result<u64, RedisError> {
+async fn spublish(mut cluster: ClusterConnection, name: Vec<u8>, parcels: Vec<Parcel>) -> Result<u64, RedisError> {
     let mut refused = 0;
     for parcel in parcels {
         let mut command = Cmd::new();
-        command.arg("SPUBLISH").arg(name).arg(&parcel.envelope[..]);
+        command.arg("SPUBLISH").arg(&name).arg(&parcel.envelope[..]);
         match command.query_async::<Value>(&mut cluster).await {
-            Ok(_) => {}
             Err(error) if error.is_unrecoverable_error() || error.is_io_error() => return Err(error),
-            Err(_) => refused += parcel.messages,
+            answer => refused += settle(parcel, answer),
         }
     }
     Ok(refused)
+}
+
+/// Tells who waits for it what became of it. Returns how many messages were refused.
+fn settle(parcel: Parcel, answer: Result<Value, RedisError>) -> u64 {
+    let reason = answer.err().map(|error| error.to_string());
+    for waiter in parcel.waiters {
+        // Who waited may not care any more.
+        let _ = waiter.send(reason.clone().map_or(Ok(()), Err));
+    }
+    if reason.is_some() { parcel.messages } else { 0 }
 }
 
 async fn ping(connection: Connection) -> Result<(), RedisError> {
@@ -264,6 +294,16 @@ fn take_push(listener: &dyn Listener, info: PushInfo) {
         (PushKind::Message | PushKind::SMessage, [channel, payload]) => {
             if let (Some(channel), Some(payload)) = (bytes(channel), bytes(payload)) {
                 listener.message(channel, payload);
+            }
+        }
+        (PushKind::SSubscribe, [channel, ..]) => {
+            if let Some(channel) = bytes(channel) {
+                listener.subscribed(channel);
+            }
+        }
+        (PushKind::SUnsubscribe, [channel, ..]) => {
+            if let Some(channel) = bytes(channel) {
+                listener.unsubscribed(channel);
             }
         }
         (PushKind::Disconnection, _) => listener.disconnected(),

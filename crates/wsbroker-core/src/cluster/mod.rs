@@ -124,15 +124,6 @@ pub struct ClusterCount {
     pub missing: Vec<String>,
 }
 
-/// How far Redis has got.
-#[derive(Clone, Copy, Debug, Default)]
-struct Answers {
-    /// Messages that were answered, or lost.
-    messages: u64,
-    /// Times that some were lost.
-    losses: u64,
-}
-
 /// Who is told of [`BusEvent`]s. Called on the bus's thread: must not block.
 pub type BusListener = Arc<dyn Fn(BusEvent) + Send + Sync>;
 
@@ -142,6 +133,8 @@ pub(crate) struct Bus {
     instance: InstanceId,
     /// What a channel's name begins with on the bus.
     prefix: Box<[u8]>,
+    /// What envelopes to channels begin with.
+    mark: Box<[u8]>,
     outgoing: Outgoing,
     interest: Interest,
     incoming: Mutex<Incoming>,
@@ -155,8 +148,6 @@ pub(crate) struct Bus {
     /// Something that came waits in the cork.
     arrived: Notify,
     state: watch::Sender<BusState>,
-    /// Everything that was numbered before has been answered by Redis, or is lost.
-    answers: watch::Sender<Answers>,
     runtime: OnceLock<Handle>,
     stop: watch::Sender<bool>,
     listener: BusListener,
@@ -186,6 +177,7 @@ impl Bus {
         Self {
             instance,
             prefix: [config.prefix.as_bytes(), b":"].concat().into(),
+            mark: envelope::mark(&config.prefix).into(),
             outgoing: Outgoing::new(instance, config.max_outgoing),
             interest: Interest::default(),
             incoming: Mutex::default(),
@@ -195,7 +187,6 @@ impl Bus {
             look: Notify::new(),
             arrived: Notify::new(),
             state: watch::Sender::new(BusState::Lost),
-            answers: watch::Sender::default(),
             runtime: OnceLock::new(),
             stop: watch::Sender::new(false),
             listener,
@@ -225,7 +216,7 @@ impl Bus {
 
     /// Lets a message to a channel wait for the next [`send`](Self::send).
     pub(crate) fn publish(&self, channel: &[u8], form: Form, payload: &[u8]) -> Queued {
-        self.outgoing.publish(channel, form, payload)
+        self.outgoing.publish(channel, form, payload, None)
     }
 
     /// Has the other instances close the channel's subscribers, behind what was published to it, with the next [`send`](Self::send).
@@ -249,7 +240,12 @@ impl Bus {
 
     /// What waits, on its way to Redis.
     fn take_parcels(&self) -> Vec<Parcel> {
-        let parcels = self.outgoing.take();
+        let mut parcels = self.outgoing.take();
+        if !self.mark.is_empty() {
+            for parcel in parcels.iter_mut().filter(|parcel| !parcel.is_note) {
+                parcel.envelope.splice(..0, self.mark.iter().copied());
+            }
+        }
         self.published.fetch_add(parcels.iter().map(|parcel| parcel.messages).sum(), Ordering::Relaxed);
         parcels
     }
@@ -281,14 +277,6 @@ impl Bus {
             _ = stop.wait_for(|stop| *stop) => false,
             outcome = task => outcome,
         }
-    }
-
-    /// Resolves when Redis has answered everything that this instance has published until now. False if the bus was lost meanwhile.
-    async fn answered(&self) -> bool {
-        let mut answers = self.answers.subscribe();
-        let (losses, due) = (answers.borrow_and_update().losses, self.outgoing.taken_or_waiting());
-        let done = |answers: &Answers| answers.losses != losses || answers.messages >= due;
-        answers.wait_for(done).await.is_ok_and(|answers| answers.losses == losses)
     }
 
     /// Messages of ours that did not leave, or perhaps did not.
@@ -390,6 +378,8 @@ impl Bus {
     }
 
     fn take_envelope(&self, channel: &[u8], payload: &[u8]) {
+        // To a channel of a longer or shorter prefix that is called the same on the bus.
+        let Some(payload) = envelope::unmarked(&self.mark, payload) else { return };
         let envelope = match Envelope::read(payload) {
             Ok(envelope) => envelope,
             Err(error) => {
@@ -448,6 +438,24 @@ impl Listener for Ear {
         } else {
             // Nothing else was subscribed to.
             self.bus.take_note(payload);
+        }
+    }
+
+    fn subscribed(&self, channel: &[u8]) {
+        if let Some(channel) = channel.strip_prefix(&*self.bus.prefix) {
+            self.bus.interest.seen(channel);
+        }
+    }
+
+    fn unsubscribed(&self, channel: &[u8]) {
+        match channel.strip_prefix(&*self.bus.prefix) {
+            Some(channel) => {
+                if self.bus.interest.taken(channel) {
+                    self.bus.look.notify_one();
+                }
+            }
+            // Nobody gives up what the instances' notes come on.
+            None => self.disconnected.notify_one(),
         }
     }
 

@@ -7,6 +7,7 @@ use std::{collections::VecDeque, sync::Arc, time::Instant};
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
+use tokio::sync::oneshot;
 use wsbroker_proto::CloseCode;
 
 use super::envelope::{self, Form, Head, InstanceId, MAX_HEAD, MAX_PREFIX};
@@ -19,8 +20,11 @@ const OVERHEAD: usize = 128;
 /// A channel's name, shared by what waits for it.
 pub(super) type Name = Arc<[u8]>;
 
+/// Who hears of Redis's answer to a message: why it was refused, if it was. Dropped, there is none.
+pub(super) type Waiter = oneshot::Sender<Result<(), String>>;
+
 /// An envelope with the channel it goes to.
-#[derive(Debug, Eq, PartialEq)]
+#[derive(Debug)]
 pub(super) struct Parcel {
     /// A channel of the application's; its name on the bus has the prefix of these.
     pub(super) channel: Name,
@@ -29,6 +33,7 @@ pub(super) struct Parcel {
     pub(super) envelope: Vec<u8>,
     /// Messages in it.
     pub(super) messages: u64,
+    pub(super) waiters: Vec<Waiter>,
 }
 
 /// The messages of this instance on their way to the bus. Any thread may publish; one task takes.
@@ -48,8 +53,6 @@ struct State {
     full: VecDeque<Parcel>,
     bytes: usize,
     last_epoch: u64,
-    /// Messages that have waited, those that are waiting included.
-    accepted: u64,
     /// While the bus is lost everything is numbered, counted and dropped.
     closed: bool,
     dropped: u64,
@@ -62,6 +65,7 @@ struct Line {
     next: u64,
     envelope: Vec<u8>,
     messages: u64,
+    waiters: Vec<Waiter>,
     used: Instant,
 }
 
@@ -83,8 +87,8 @@ impl Outgoing {
         Self { instance, limit, state: Mutex::new(State { closed: true, ..State::default() }) }
     }
 
-    /// Numbers a message and lets it wait.
-    pub(super) fn publish(&self, channel: &[u8], form: Form, payload: &[u8]) -> Queued {
+    /// Numbers a message and lets it wait; the `waiter` too, if there is one.
+    pub(super) fn publish(&self, channel: &[u8], form: Form, payload: &[u8], waiter: Option<Waiter>) -> Queued {
         let mut state = self.state.lock();
         let size = payload.len() + MAX_PREFIX;
         if !state.has_room(size, self.limit) {
@@ -104,7 +108,7 @@ impl Outgoing {
         envelope::write_message(form, payload, &mut line.envelope);
         line.next += 1;
         line.messages += 1;
-        state.accepted += 1;
+        line.waiters.extend(waiter);
         let Some(line) = state.lines.get_mut(&name) else { return Queued::Dropped };
         let (after, parcel) = (line.envelope.len(), line.close_if_full(&name));
         state.bytes += after - before;
@@ -139,13 +143,18 @@ impl Outgoing {
         let waiting = line.close_envelope(&name);
         Head { instance, epoch: line.epoch, first: line.next }.write_close(code, reason, &mut bytes);
         line.next += 1;
-        state.accepted += 1;
         state.bytes += bytes.len() + OVERHEAD;
         if let Some(waiting) = waiting {
             state.open.retain(|open| *open != name);
             state.full.push_back(waiting);
         }
-        state.full.push_back(Parcel { channel: name, is_note: false, envelope: bytes, messages: 1 });
+        state.full.push_back(Parcel {
+            channel: name,
+            is_note: false,
+            envelope: bytes,
+            messages: 1,
+            waiters: Vec::new(),
+        });
         if first { Queued::First } else { Queued::Yes }
     }
 
@@ -157,7 +166,13 @@ impl Outgoing {
         }
         let first = state.is_empty();
         state.bytes += envelope.len() + OVERHEAD;
-        state.full.push_back(Parcel { channel: on_bus.into(), is_note: true, envelope, messages: 0 });
+        state.full.push_back(Parcel {
+            channel: on_bus.into(),
+            is_note: true,
+            envelope,
+            messages: 0,
+            waiters: Vec::new(),
+        });
         if first { Queued::First } else { Queued::Yes }
     }
 
@@ -196,11 +211,6 @@ impl Outgoing {
         if state.lines.capacity() > 64 && state.lines.len() * 8 < state.lines.capacity() {
             state.lines.shrink_to_fit();
         }
-    }
-
-    /// Messages that have waited so far, those that are waiting included.
-    pub(super) fn taken_or_waiting(&self) -> u64 {
-        self.state.lock().accepted
     }
 
     /// Messages that were dropped so far.
@@ -245,7 +255,7 @@ impl State {
         let now = Instant::now();
         let line = self.lines.entry(Arc::clone(&name)).or_insert_with(|| {
             self.last_epoch += 1;
-            Line { epoch: self.last_epoch, next: 1, envelope: Vec::new(), messages: 0, used: now }
+            Line { epoch: self.last_epoch, next: 1, envelope: Vec::new(), messages: 0, waiters: Vec::new(), used: now }
         });
         line.used = now;
         (name, line)
@@ -266,6 +276,7 @@ impl Line {
             is_note: false,
             envelope: std::mem::take(&mut self.envelope),
             messages: std::mem::take(&mut self.messages),
+            waiters: std::mem::take(&mut self.waiters),
         })
     }
 }
@@ -304,7 +315,7 @@ mod tests {
 
     fn say(outgoing: &Outgoing, channel: &str, text: &str) -> Queued {
         let form = Form { kind: MessageKind::Text, compress: Compress::Auto };
-        outgoing.publish(channel.as_bytes(), form, text.as_bytes())
+        outgoing.publish(channel.as_bytes(), form, text.as_bytes(), None)
     }
 
     fn entry(channel: &str, first: u64, payloads: &[&str]) -> (String, u64, Vec<String>) {

@@ -29,8 +29,8 @@ use super::{
 
 /// How often both connections are asked whether they live, and how long they may take. Together less than 5 s, in which a Redis that hangs is noticed.
 const PING: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(2500));
-/// Channels of one SUBSCRIBE.
-const CHUNK: usize = 512;
+/// Channels of one SUBSCRIBE, and bytes of their names from which on it takes no more: Redis answers with each name, and cuts off a listener to whom it has to say too much at once.
+const CHUNK: (usize, usize) = (512, 256 << 10);
 /// After so long without a publish a channel's numbers are forgotten; what others said, after twice as long.
 const EXPIRY: Duration = Duration::from_secs(600);
 
@@ -117,7 +117,6 @@ async fn session(bus: &Bus, link: &Link, disconnected: &Notify) -> End {
         Some(wire) => {
             let answered = |answered: Answered| {
                 bus.refused.fetch_add(answered.refused, Ordering::Relaxed);
-                bus.answers.send_modify(|answers| answers.messages += answered.messages);
                 // What was gathered meanwhile.
                 bus.send();
             };
@@ -174,7 +173,6 @@ async fn serve(bus: &Bus, link: &Link, disconnected: &Notify, unanswered: &mut u
             () = disconnected.notified() => return End::Lost("the connection was closed".into()),
             Some(outcome) = publishing.next() => outcome.map(|(messages, refused)| {
                 *unanswered -= messages;
-                bus.answers.send_modify(|answers| answers.messages += messages);
                 refused
             }),
             () = bus.publish.notified(), if publishing.len() < link.under_way() => {
@@ -238,10 +236,11 @@ async fn serve(bus: &Bus, link: &Link, disconnected: &Notify, unanswered: &mut u
 
 /// Listens to everything again, and lets messages leave.
 async fn begin(bus: &Bus, link: &Link) -> Result<(), LinkError> {
-    link.listen(Listen::Begin, vec![bus.everybody(), bus.inbox(bus.instance)]).await?;
+    link.listen(Listen::Begin, vec![bus.everybody(), bus.inbox(bus.instance)], PING.1).await?;
     // What was given up while there was no link needs no more than to be forgotten.
     bus.changes();
     let names = bus.interest.lost();
+    bus.incoming.lock().keep(&names);
     bus.subscribe(link, names).await?;
     // Joined or left while that took its time.
     if let Some(change) = bus.change(link) {
@@ -261,16 +260,18 @@ async fn begin(bus: &Bus, link: &Link) -> Result<(), LinkError> {
 
 impl Bus {
     async fn subscribe(&self, link: &Link, names: Vec<Name>) -> Result<(), LinkError> {
-        for chunk in names.chunks(CHUNK) {
-            link.listen(Listen::Begin, chunk.iter().map(|name| self.on_bus(name)).collect()).await?;
-            self.interest.confirmed(chunk.iter().map(|name| &**name));
+        for chunk in chunks(&names) {
+            link.listen(Listen::Begin, chunk.iter().map(|name| self.on_bus(name)).collect(), PING.1).await?;
+            if !self.interest.confirmed(chunk.iter().map(|name| &**name), link.is_cluster()) {
+                return Err(LinkError::Unconfirmed);
+            }
         }
         Ok(())
     }
 
     async fn unsubscribe(&self, link: &Link, names: Vec<Name>) -> Result<(), LinkError> {
-        for chunk in names.chunks(CHUNK) {
-            link.listen(Listen::End, chunk.iter().map(|name| self.on_bus(name)).collect()).await?;
+        for chunk in chunks(&names) {
+            link.listen(Listen::End, chunk.iter().map(|name| self.on_bus(name)).collect(), PING.1).await?;
             let mut incoming = self.incoming.lock();
             chunk.iter().for_each(|name| incoming.forget(name));
         }
@@ -297,11 +298,6 @@ impl Bus {
 
     fn lost(&self, reason: String) {
         self.outgoing.close_down();
-        let accepted = self.outgoing.taken_or_waiting();
-        self.answers.send_modify(|answers| {
-            answers.messages = accepted;
-            answers.losses += 1;
-        });
         self.interest.lost();
         if self.state.send_replace(BusState::Lost) == BusState::Ready || self.losses.load(Ordering::Relaxed) == 0 {
             self.losses.fetch_add(1, Ordering::Relaxed);
@@ -327,6 +323,22 @@ impl Bus {
             self.incoming.lock().expire(theirs);
         }
     }
+}
+
+/// As many as one command asks for.
+fn chunks(mut names: &[Name]) -> impl Iterator<Item = &[Name]> {
+    std::iter::from_fn(move || {
+        let mut bytes = 0;
+        let fits = |name: &&Name| {
+            let first = bytes == 0;
+            bytes += name.len() + 1;
+            first || bytes <= CHUNK.1
+        };
+        let count = names.iter().take(CHUNK.0).take_while(fits).count();
+        let (chunk, rest) = names.split_at(count);
+        names = rest;
+        (count > 0).then_some(chunk)
+    })
 }
 
 async fn or_never<T>(future: &mut Option<BoxFuture<'_, T>>) -> T {

@@ -19,7 +19,7 @@ use tokio::{
     sync::Notify,
 };
 
-use super::outgoing::Parcel;
+use super::outgoing::{Parcel, Waiter};
 
 /// Gatherings under way at once: while one is answered the next is gathered.
 const UNDER_WAY: usize = 2;
@@ -63,11 +63,12 @@ struct State {
     ended: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 enum Asked {
     /// `last` of what was gathered with it.
     Publish {
         messages: u64,
+        waiters: Vec<Waiter>,
         last: bool,
     },
     Ping,
@@ -143,10 +144,11 @@ impl Wire {
             return true;
         }
         let State { out, asked, under_way, .. } = &mut *state;
-        for (number, parcel) in parcels.iter().enumerate() {
+        for (number, parcel) in parcels.into_iter().enumerate() {
             let prefix = if parcel.is_note { &[] } else { prefix };
-            write_publish(prefix, parcel, out);
-            asked.push_back(Asked::Publish { messages: parcel.messages, last: number + 1 == count });
+            write_publish(prefix, &parcel, out);
+            let Parcel { messages, waiters, .. } = parcel;
+            asked.push_back(Asked::Publish { messages, waiters, last: number + 1 == count });
         }
         *under_way += 1;
         self.push(&mut state);
@@ -201,10 +203,15 @@ impl Wire {
         while let Some((line, length)) = take_line(&inbox[used..])? {
             some = true;
             match (state.asked.pop_front(), line.first()) {
-                (Some(Asked::Publish { messages, last }), Some(b':' | b'-')) => {
+                (Some(Asked::Publish { messages, waiters, last }), Some(b':' | b'-')) => {
                     answered.messages += messages;
-                    if line.first() == Some(&b'-') {
+                    let reason = line.strip_prefix(b"-").map(String::from_utf8_lossy);
+                    if reason.is_some() {
                         answered.refused += messages;
+                    }
+                    for waiter in waiters {
+                        // Who waited may not care any more.
+                        let _ = waiter.send(reason.as_deref().map_or(Ok(()), |reason| Err(reason.to_owned())));
                     }
                     state.under_way -= usize::from(last);
                 }
@@ -355,7 +362,13 @@ mod tests {
     use super::*;
 
     fn parcel(channel: &str, envelope: &str, messages: u64) -> Parcel {
-        Parcel { channel: channel.as_bytes().into(), is_note: false, envelope: envelope.into(), messages }
+        Parcel {
+            channel: channel.as_bytes().into(),
+            is_note: false,
+            envelope: envelope.into(),
+            messages,
+            waiters: Vec::new(),
+        }
     }
 
     fn run<F: Future>(future: F) -> F::Output {

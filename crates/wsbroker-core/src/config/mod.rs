@@ -60,7 +60,7 @@ impl Default for Config {
 pub struct InFlight {
     /// Messages of one socket. Default 256: a loop turn's worth of small ones.
     pub messages: u32,
-    /// Payload bytes of one socket. Default 1 MiB. A larger message passes when nothing else holds the window.
+    /// Bytes of one socket. Default 1 MiB. A larger message passes when nothing else holds the window.
     pub bytes: usize,
     /// Bytes towards one worker, all its sockets together. Default 16 MiB: bounded, and deep enough that a worker never runs dry.
     pub worker_bytes: usize,

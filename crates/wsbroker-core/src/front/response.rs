@@ -96,16 +96,16 @@ impl Refusal {
 
 /// The answer a worker gave instead of letting the connection in.
 pub(super) fn rejection(reject: &Reject) -> Vec<u8> {
-    let status = if (300..=599).contains(&reject.status) { reject.status } else { 403 };
+    let status = if (200..=599).contains(&reject.status) { reject.status } else { 403 };
     let mut answer = Answer::new(status);
     answer.header("Connection", "close");
     answer.application(&reject.headers);
-    // A 304 ends with its head (RFC 9110 §15.4.5).
-    let body = if status == 304 { Bytes::new() } else { reject.body.clone() };
+    // Those have no body (RFC 9110 §15.3.5, §15.3.6, §15.4.5), and the first and the last not even a length (§8.6).
+    let body = if matches!(status, 204 | 205 | 304) { Bytes::new() } else { reject.body.clone() };
     if !body.is_empty() && !reject.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
         answer.header("Content-Type", "text/plain; charset=utf-8");
     }
-    if status != 304 {
+    if !matches!(status, 204 | 304) {
         answer.header("Content-Length", &body.len().to_string());
     }
     let mut bytes = answer.end();
@@ -257,14 +257,17 @@ mod tests {
         let reject = |status, headers: &[(&str, &str)], body: &'static str| {
             text(rejection(&Reject { status, headers: pairs(headers), body: Bytes::from_static(body.as_bytes()) }))
         };
-        for status in [0, 101, 200, 299, 600, u16::MAX] {
+        for status in [0, 101, 199, 600, u16::MAX] {
             assert!(reject(status, &[], "").starts_with("HTTP/1.1 403 Forbidden\r\n"), "{status}");
         }
+        assert!(reject(200, &[], "ok").starts_with("HTTP/1.1 200 OK\r\n"), "no client takes it for a 101");
         assert!(reject(599, &[], "").starts_with("HTTP/1.1 599 Status\r\n"));
         assert_eq!(
             reject(302, &[("Location", "/x")], ""),
             "HTTP/1.1 302 Found\r\nConnection: close\r\nLocation: /x\r\nContent-Length: 0\r\n\r\n"
         );
+        assert!(reject(204, &[], "body").ends_with("close\r\n\r\n"));
+        assert!(reject(205, &[], "body").ends_with("Content-Length: 0\r\n\r\n"));
         assert!(reject(304, &[], "body").ends_with("close\r\n\r\n"));
         let json = reject(400, &[("content-type", "application/json")], "{}");
         assert_eq!(json.to_lowercase().matches("content-type").count(), 1, "{json}");

@@ -35,7 +35,8 @@ pub struct Socket {
     queued: AtomicUsize,
     /// Somebody was told that it is over its limit, and will be told when it is not.
     drain: AtomicBool,
-    /// The inbound window in use: messages in the upper 24 bits, payload bytes in the lower 40.
+    /// The inbound window in use: messages in the upper 24 bits, their cost in the lower 40. What 2^24 of them cost is more than
+    /// any limit.
     window: AtomicU64,
     token: Mutex<Option<Bytes>>,
     membership: Mutex<Membership>,
@@ -97,9 +98,9 @@ impl WindowUse {
         Self { messages: (packed >> 40) as u32, bytes: (packed & Self::BYTES) as usize }
     }
 
-    /// Whether a message of this many payload bytes may join. One that is larger than the whole window joins an empty one.
-    pub(crate) fn admits(self, payload: usize, limit: &InFlight) -> bool {
-        self.messages == 0 || (self.messages < limit.messages && self.bytes.saturating_add(payload) <= limit.bytes)
+    /// Whether a message of this cost may join. One that is larger than the whole window joins an empty one.
+    pub(crate) fn admits(self, cost: usize, limit: &InFlight) -> bool {
+        self.messages == 0 || (self.messages < limit.messages && self.bytes.saturating_add(cost) <= limit.bytes)
     }
 }
 
@@ -251,14 +252,14 @@ impl Socket {
         WindowUse::unpack(self.window.load(Ordering::SeqCst))
     }
 
-    /// Whether a message of this many payload bytes may join. If not, the shard is told as soon as there is room again.
-    pub(crate) fn has_room(&self, payload: usize, limit: &InFlight) -> bool {
-        if self.window().admits(payload, limit) {
+    /// Whether a message of this cost may join. If not, the shard is told as soon as there is room again.
+    pub(crate) fn has_room(&self, cost: usize, limit: &InFlight) -> bool {
+        if self.window().admits(cost, limit) {
             return true;
         }
         self.set_awaited(Awaited::Room);
         // The last handler may have settled in between, before it could see that somebody waits.
-        if !self.window().admits(payload, limit) {
+        if !self.window().admits(cost, limit) {
             return false;
         }
         self.set_awaited(Awaited::Nothing);
@@ -279,13 +280,13 @@ impl Socket {
         true
     }
 
-    pub(crate) fn enter_window(&self, payload: usize) {
-        self.window.fetch_add((1 << 40) | payload as u64, Ordering::SeqCst);
+    pub(crate) fn enter_window(&self, cost: usize) {
+        self.window.fetch_add((1 << 40) | cost as u64, Ordering::SeqCst);
     }
 
     /// Gives a message's room back. True when the shard waits for that and must be told; told once.
-    pub(crate) fn leave_window(&self, payload: usize, limit: &InFlight) -> bool {
-        let one = (1 << 40) | payload as u64;
+    pub(crate) fn leave_window(&self, cost: usize, limit: &InFlight) -> bool {
+        let one = (1 << 40) | cost as u64;
         let left = WindowUse::unpack(self.window.fetch_sub(one, Ordering::SeqCst) - one);
         // SeqCst on both sides: either we see what is awaited, or the shard that waits for it sees the room we just made.
         let awaited = self.awaited.load(Ordering::SeqCst);

@@ -174,6 +174,10 @@ pub(super) struct Homeless {
 }
 
 impl Homeless {
+    pub(super) fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
     pub(super) fn cost(&self) -> usize {
         self.cost
     }

@@ -27,11 +27,39 @@ pub(super) struct Timers {
     tokens: Tick,
     /// The entry in the wheel that counts: that of the first. Others are stale.
     armed: Tick,
+    /// An entry that is still in the wheel and counted before something came first. It is not set again: who is paused over and over for
+    /// sending too much would fill the wheel.
+    parked: Tick,
 }
 
 impl Timers {
     fn first(&self) -> Option<Tick> {
         [self.idle, self.deadline, self.lifetime, self.tokens].into_iter().filter(|due| *due != 0).min()
+    }
+
+    /// The entry that has to be set now, so that the wheel tells of what comes first.
+    fn arm(&mut self) -> Option<Tick> {
+        let first = self.first()?;
+        if self.armed != 0 {
+            if first >= self.armed {
+                return None;
+            }
+            self.parked = self.armed;
+        }
+        self.armed = first;
+        (first != self.parked).then_some(first)
+    }
+
+    /// Whether it is the entry that counts which has fired.
+    fn has_fired(&mut self, due: Tick) -> bool {
+        if due == self.parked {
+            self.parked = 0;
+        }
+        let counts = due == self.armed;
+        if counts {
+            self.armed = 0;
+        }
+        counts
     }
 }
 
@@ -114,19 +142,16 @@ impl Connection {
 
     /// Sees to it that the wheel tells of what comes first.
     fn arm(&mut self, ctx: &mut Context) {
-        let Some(first) = self.timers.first() else { return };
-        if self.timers.armed == 0 || first < self.timers.armed {
-            self.timers.armed = first;
-            ctx.wheel.set(Entry { slot: self.slot(), due: first });
+        if let Some(due) = self.timers.arm() {
+            ctx.wheel.set(Entry { slot: self.slot(), due });
         }
     }
 
     /// A timer that was set for this slot has fired; perhaps not the one that counts.
     pub(super) fn timer(&mut self, ctx: &mut Context, due: Tick) {
-        if due != self.timers.armed {
+        if !self.timers.has_fired(due) {
             return;
         }
-        self.timers.armed = 0;
         let now = ctx.now();
         match self.phase {
             Phase::Dead => return,
@@ -163,7 +188,8 @@ impl Connection {
         }
         if self.phase != Phase::Active || self.ending.is_some() {
             // Only the closing has its time now.
-            self.timers = Timers { deadline: self.timers.deadline, armed: self.timers.armed, ..Timers::default() };
+            let Timers { deadline, armed, parked, .. } = self.timers;
+            self.timers = Timers { deadline, armed, parked, ..Timers::default() };
         }
         self.arm(ctx);
     }
@@ -196,6 +222,34 @@ impl Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Who sends too much is paused some ten times a second.
+    #[test]
+    fn pauses_leave_nothing_in_the_wheel() {
+        let (mut timers, mut in_wheel) = (Timers { idle: 10_000, lifetime: 20_000, ..Timers::default() }, Vec::new());
+        in_wheel.extend(timers.arm());
+        let mut idle_checks = 0;
+        for now in 1..15_000 {
+            if timers.tokens == 0 {
+                timers.tokens = now + 1;
+                in_wheel.extend(timers.arm());
+            }
+            let due: Vec<_> = in_wheel.extract_if(.., |due| *due == now).collect();
+            for due in due {
+                if timers.has_fired(due) {
+                    take_due(&mut timers.tokens, now);
+                    if take_due(&mut timers.idle, now) {
+                        idle_checks += 1;
+                        timers.idle = now + 10_000;
+                    }
+                    in_wheel.extend(timers.arm());
+                }
+            }
+            assert!(in_wheel.len() <= 2, "{in_wheel:?}");
+            assert!(timers.first().is_none_or(|first| in_wheel.contains(&first)), "{timers:?} in {in_wheel:?}");
+        }
+        assert_eq!(idle_checks, 1);
+    }
 
     #[test]
     fn lifetimes_lie_between_nine_tenths_and_all_of_it() {

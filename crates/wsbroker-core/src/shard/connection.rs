@@ -164,6 +164,11 @@ impl Connection {
         self.stream.is_some()
     }
 
+    /// Whether it may join a channel's list: not once it has left the registry.
+    pub(super) fn takes_part(&self) -> bool {
+        matches!(self.phase, Phase::Active | Phase::CloseSent)
+    }
+
     // --- the beginning ------------------------------------------------------------------------------------------------------------
 
     /// The connection is in: from now on it has a stream. `head` goes out before what waits.
@@ -314,12 +319,18 @@ impl Connection {
     }
 
     fn tell_drain(&mut self, ctx: &mut Context) {
-        if self.phase == Phase::Active
-            && self.socket.take_drain()
-            && let Some(worker) = &self.worker
-            && worker.handlers.contains(Handlers::DRAIN)
-        {
-            ctx.batches.push(worker, &self.socket, EventKind::Drain);
+        if self.phase != Phase::Active || !self.socket.take_drain() {
+            return;
+        }
+        match &self.worker {
+            Some(worker) if worker.handlers.contains(Handlers::DRAIN) => {
+                ctx.batches.push(worker, &self.socket, EventKind::Drain);
+            }
+            // Whoever sends nothing until he hears of room would wait for ever.
+            None if self.socket.realm().is_none() => {
+                ctx.keep(&self.socket, EventKind::Drain, Bytes::new());
+            }
+            _ => {}
         }
     }
 

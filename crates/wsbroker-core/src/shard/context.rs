@@ -2,6 +2,8 @@
 
 use std::{hash::RandomState, sync::Arc, time::Instant};
 
+use bytes::Bytes;
+
 use super::{
     batches::{Batches, Homeless},
     command::Place,
@@ -10,7 +12,7 @@ use super::{
     tally::Tally,
     timers::{Tick, Wheel},
 };
-use crate::{broker::Inner, dispatch::Flush, front::Endpoint, ids::WorkerId, registry::Socket};
+use crate::{broker::Inner, dispatch::Flush, event::EventKind, front::Endpoint, ids::WorkerId, registry::Socket};
 
 /// Everything of a shard but its connections and its poll handle.
 pub(super) struct Context {
@@ -79,6 +81,12 @@ impl Context {
 
     pub(super) fn now(&self) -> Tick {
         self.wheel.now()
+    }
+
+    /// Keeps an event for the next worker.
+    pub(super) fn keep(&mut self, socket: &Arc<Socket>, kind: EventKind, data: Bytes) {
+        self.inner.dispatch.kept();
+        self.homeless.push(Arc::clone(socket), kind, data);
     }
 
     pub(super) fn doom(&mut self, slot: u32) {

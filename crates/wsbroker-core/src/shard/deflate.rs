@@ -9,7 +9,9 @@ use super::{connection::Connection, context::Context, tally::payload_of};
 
 /// Payload bytes that are compressed in one turn; the commands behind them wait for the next. About 2 ms at level 3, during which nobody is read.
 const TURN: usize = 256 << 10;
-/// What a compression takes whatever the length is, in bytes.
+/// Bytes, compressed or inflated, whichever are more, that are inflated for one connection before others are read. A message is inflated in one go.
+const READ: usize = 256 << 10;
+/// What a compression or an inflation takes whatever the length is, in bytes.
 const EACH: usize = 1 << 10;
 /// Buffers that have grown beyond this are not kept.
 const KEPT: usize = 256 << 10;
@@ -47,6 +49,8 @@ pub(super) struct Codec {
     deflated: Vec<u8>,
     /// What this turn has spent on compression.
     spent: usize,
+    /// What was spent on inflating for the connection that is being read.
+    read: usize,
 }
 
 impl Codec {
@@ -59,10 +63,21 @@ impl Codec {
         self.spent >= TURN
     }
 
+    /// Another connection is read.
+    pub(super) fn begin_read(&mut self) {
+        self.read = 0;
+    }
+
+    /// Whether it is the others' turn: a kilobyte of what this connection sends may inflate to a megabyte.
+    pub(super) fn has_read_enough(&self) -> bool {
+        self.read >= READ
+    }
+
     /// The message behind compressed bytes, at most `max` long. To be given back, if it is not kept.
     pub(super) fn inflate(&mut self, compressed: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
         let mut message = std::mem::take(&mut self.inflated);
         let outcome = self.inflater.inflate(compressed, max, &mut message);
+        self.read += compressed.len().max(message.len()) + EACH;
         match outcome {
             Ok(()) => Ok(message),
             Err(error) => {

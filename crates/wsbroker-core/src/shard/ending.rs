@@ -210,9 +210,11 @@ impl Connection {
         // The lists of subscribers may be in use by a publish right now, so this socket leaves them when the turn is over.
         ctx.retired.push(Arc::clone(&self.socket));
         let kind = EventKind::Close { code: code.get(), reason: reason.into() };
-        // Without one since before its 101: whoever has joined since was not told of it.
+        // Without one since before its 101: whoever has joined since was not told of it. But while events wait for a worker, its own may be among
+        // them, and one that has joined gets those first.
         let of_realm = self.socket.realm().is_some();
-        match self.worker.take().or_else(|| if of_realm { None } else { ctx.inner.dispatch.assign(RealmId::RAW) }) {
+        let waits = of_realm || !ctx.homeless.is_empty();
+        match self.worker.take().or_else(|| if waits { None } else { ctx.inner.dispatch.assign(RealmId::RAW) }) {
             Some(worker) => {
                 if worker.handlers.contains(Handlers::CLOSE) {
                     ctx.batches.push(&worker, &self.socket, kind);
@@ -221,7 +223,7 @@ impl Connection {
             }
             // What its worker knew of it went with that.
             None if of_realm => {}
-            None => ctx.homeless.push(Arc::clone(&self.socket), kind, Bytes::new()),
+            None => ctx.keep(&self.socket, kind, Bytes::new()),
         }
         self.leave_endpoint(ctx);
     }

@@ -1,6 +1,6 @@
 //! From bytes to events: reads a connection, parses, and stops where there is no room.
 
-use std::{io, sync::Arc};
+use std::io;
 
 use wsbroker_proto::{CloseCode, Input, Item, Limits, MessageKind, Opcode, Payload, ProtocolError, utf8};
 
@@ -29,12 +29,16 @@ impl Connection {
         if self.phase == Phase::Dead || self.paused != Pause::No {
             return false;
         }
+        ctx.codec.begin_read();
         if self.held.is_some() || !self.leftover.is_empty() {
             self.go_on(ctx);
         }
         for _ in 0..READS {
             if self.paused != Pause::No || self.phase == Phase::Dead {
                 return false;
+            }
+            if !self.leftover.is_empty() {
+                return true;
             }
             let Some(stream) = self.stream.as_mut() else { return false };
             match stream.read(buffer) {
@@ -48,7 +52,7 @@ impl Connection {
                     self.seen(ctx);
                     ctx.tally.flow.wire_in += count as u64;
                     self.take(ctx, buffer.get_mut(..count).unwrap_or_default());
-                    if drained && !self.read_closed {
+                    if drained && !self.read_closed && self.leftover.is_empty() {
                         self.readable = false;
                         return false;
                     }
@@ -61,7 +65,11 @@ impl Connection {
                     }
                     return false;
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => self.count_receive(ctx),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    // Bytes, but of a record that is not whole yet.
+                    self.seen(ctx);
+                    self.count_receive(ctx);
+                }
                 Err(_) => {
                     self.readable = false;
                     self.write_dead = true;
@@ -92,8 +100,10 @@ impl Connection {
         }
         let limits = Limits { max_message: self.max_payload, allow_rsv1: self.deflate.is_some() };
         let mut input = Input::new(bytes);
+        let mut put_off = false;
         while !input.is_empty() {
-            if self.phase == Phase::Active && !self.may_take(ctx, &input) {
+            put_off = self.phase == Phase::Active && ctx.codec.has_read_enough();
+            if put_off || self.phase == Phase::Active && !self.may_take(ctx, &input) {
                 break;
             }
             match self.parser.next(&mut input, &limits) {
@@ -137,9 +147,8 @@ impl Connection {
                 }
             }
         }
-        if matches!(self.paused, Pause::Window | Pause::Worker | Pause::Rate)
-            && matches!(self.phase, Phase::Active | Phase::CloseSent)
-        {
+        let waits = put_off || matches!(self.paused, Pause::Window | Pause::Worker | Pause::Rate);
+        if waits && matches!(self.phase, Phase::Active | Phase::CloseSent) {
             self.leftover.extend_from_slice(input.into_rest());
         }
         self.count_receive(ctx);
@@ -172,11 +181,11 @@ impl Connection {
 
     fn room_for(&mut self, ctx: &mut Context, payload: usize) -> bool {
         let limit = ctx.inner.config.in_flight;
-        if !self.socket.has_room(payload, &limit) {
+        let cost = payload + OVERHEAD;
+        if !self.socket.has_room(cost, &limit) {
             self.paused = Pause::Window;
             return false;
         }
-        let cost = payload + OVERHEAD;
         let fits = match &self.worker {
             Some(worker) => worker.has_room(cost, ctx.batches.cost(worker), limit.worker_bytes),
             None => dispatch::fits(ctx.homeless.cost(), cost, limit.worker_bytes),
@@ -244,7 +253,7 @@ impl Connection {
             self.held = Some(Box::new((kind, bytes)));
             return false;
         }
-        self.socket.enter_window(length);
+        self.socket.enter_window(length + OVERHEAD);
         match &self.worker {
             Some(worker) => {
                 ctx.batches.push_message(worker, &self.socket, text, bytes);
@@ -256,7 +265,7 @@ impl Connection {
                 let data = Bytes::copy_from_slice(bytes.as_ref());
                 let payload = event::Payload::Owned(data);
                 let kind = if text { event::EventKind::Text(payload) } else { event::EventKind::Binary(payload) };
-                ctx.homeless.push(Arc::clone(&self.socket), kind, Bytes::new());
+                ctx.keep(&self.socket, kind, Bytes::new());
             }
         }
         true

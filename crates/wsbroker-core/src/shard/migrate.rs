@@ -64,7 +64,10 @@ impl Shard {
             }
         }
         let waiting = self.ctx.homeless.take();
+        let counted = waiting.len();
         self.redispatch(waiting);
+        self.ctx.batches.deliver(&self.ctx.inner.dispatch);
+        self.ctx.inner.dispatch.housed(counted);
         self.feed(|_| true);
     }
 
@@ -81,7 +84,7 @@ impl Shard {
                     .clone(),
             };
             let Some(worker) = worker else {
-                self.ctx.homeless.push(event.socket, event.kind, data);
+                self.ctx.keep(&event.socket, event.kind, data);
                 continue;
             };
             match event.kind {
@@ -91,7 +94,7 @@ impl Shard {
                 kind if !worker.handlers.contains(wanted(&kind)) => {
                     if let Some(cost) = kind.cost() {
                         // A pause that this ends is ended below, when everybody is fed.
-                        if event.socket.leave_window(cost - crate::event::OVERHEAD, &self.ctx.inner.config.in_flight)
+                        if event.socket.leave_window(cost, &self.ctx.inner.config.in_flight)
                             && let Some(connection) = self.connections.find(Place::of(&event.socket))
                         {
                             connection.go_ahead(&mut self.ctx);

@@ -4,12 +4,14 @@
 //! dirty, look at the clock. Nothing here waits for anything but the poll.
 
 mod batches;
+mod carry_out;
 mod clock;
 mod command;
 mod connection;
 mod context;
 mod deflate;
 mod ending;
+mod handle;
 mod inbound;
 mod migrate;
 mod outbox;
@@ -17,6 +19,7 @@ mod pressure;
 mod rate;
 mod stream;
 mod subscriptions;
+mod table;
 mod tally;
 mod timers;
 mod tls;
@@ -29,7 +32,6 @@ use std::{
 
 use bytes::Bytes;
 use mio::{Events, Poll, Token};
-use parking_lot::Mutex;
 use wsbroker_proto::CloseCode;
 
 #[cfg(all(test, feature = "loom"))]
@@ -37,117 +39,18 @@ pub(crate) use command::Wake;
 pub(crate) use command::{Attach, Broadcast, Command, Fifo, Place, Range, Reserve};
 pub use deflate::Compress;
 pub(crate) use deflate::Compressed;
+pub(crate) use handle::ShardHandle;
 pub(crate) use stream::Stream;
 pub(crate) use tally::Flow;
 
-use self::{
-    connection::{Connection, Pause, Phase},
-    context::Context,
-    subscriptions::Subscriptions,
-    tally::Shown,
-};
-use crate::{
-    broker::Inner,
-    dispatch::Flush,
-    event::{Event, EventKind},
-    ids::{SocketId, WorkerId},
-    metrics::{CloseCause, DropCause},
-    sync::{AtomicUsize, Ordering},
-    sys,
-};
+use self::{context::Context, subscriptions::Subscriptions, table::Connections};
+use crate::{broker::Inner, dispatch::Flush, ids::WorkerId, sys};
 
 /// Readiness events of one poll.
 const EVENTS: usize = 1024;
 const WAKE: Token = Token(usize::MAX);
 /// What one read takes at most. Shared by all connections of the shard.
 const READ_BUFFER: usize = 64 << 10;
-/// Outgoing bytes that may pile up within a turn before connections are written.
-const UNFLUSHED_MAX: usize = 4 << 20;
-
-/// What other threads hold of a shard.
-#[derive(Debug)]
-pub(crate) struct ShardHandle {
-    fifo: Fifo,
-    slots: Mutex<Slots>,
-    fifo_bytes: AtomicUsize,
-    /// What its outboxes and its unfinished messages hold.
-    send: AtomicUsize,
-    receive: AtomicUsize,
-    pub(crate) shown: Shown,
-}
-
-/// The places of a shard's connections; one that was given back is taken first, so the table stays dense.
-#[derive(Debug, Default)]
-struct Slots {
-    free: Vec<u32>,
-    next: u32,
-}
-
-impl ShardHandle {
-    pub(crate) fn new() -> io::Result<(Poll, Self)> {
-        let poll = Poll::new()?;
-        let waker = mio::Waker::new(poll.registry(), WAKE)?;
-        Ok((
-            poll,
-            Self {
-                fifo: Fifo::new(waker),
-                slots: Mutex::default(),
-                fifo_bytes: AtomicUsize::new(0),
-                send: AtomicUsize::new(0),
-                receive: AtomicUsize::new(0),
-                shown: Shown::default(),
-            },
-        ))
-    }
-
-    pub(crate) fn push(&self, command: Command) {
-        self.fifo.push(command);
-    }
-
-    pub(crate) fn push_with(&self, fill: impl FnOnce(&mut Vec<Command>)) {
-        self.fifo.push_with(fill);
-    }
-
-    /// A place for a connection. Whoever takes it follows up with [`Command::Reserve`].
-    pub(crate) fn take_slot(&self) -> u32 {
-        let mut slots = self.slots.lock();
-        slots.free.pop().unwrap_or_else(|| {
-            slots.next += 1;
-            slots.next - 1
-        })
-    }
-
-    fn give_slot(&self, slot: u32) {
-        self.slots.lock().free.push(slot);
-    }
-
-    pub(crate) fn add_fifo_bytes(&self, bytes: usize) {
-        self.fifo_bytes.fetch_add(bytes, Ordering::Release);
-    }
-
-    /// Bytes that wait in the queue.
-    pub(crate) fn fifo_bytes(&self) -> usize {
-        self.fifo_bytes.load(Ordering::Relaxed)
-    }
-
-    /// Commands that wait in the queue.
-    pub(crate) fn commands(&self) -> usize {
-        self.fifo.len()
-    }
-
-    pub(crate) fn outbox_bytes(&self) -> usize {
-        self.send.load(Ordering::Relaxed)
-    }
-
-    pub(crate) fn receive_bytes(&self) -> usize {
-        self.receive.load(Ordering::Relaxed)
-    }
-
-    /// What has been added since the last call.
-    pub(crate) fn take_fifo_bytes(&self) -> usize {
-        self.fifo_bytes.swap(0, Ordering::Acquire)
-    }
-}
 
 /// Starts the thread of a shard. It ends with [`Command::Stop`].
 pub(crate) fn spawn(inner: Arc<Inner>, index: usize, poll: Poll) -> io::Result<()> {
@@ -184,37 +87,6 @@ struct PutOff {
     counted: usize,
     /// Connections whose end comes behind these commands.
     ending: Vec<Place>,
-}
-
-/// The connections of a shard by slot.
-#[derive(Default)]
-struct Connections(Vec<Option<Box<Connection>>>);
-
-impl Connections {
-    fn at(&mut self, slot: u32) -> Option<&mut Connection> {
-        self.0.get_mut(slot as usize)?.as_deref_mut()
-    }
-
-    /// The connection that a command means, unless it has ended and its slot may be another's.
-    fn find(&mut self, place: Place) -> Option<&mut Connection> {
-        self.at(place.slot).filter(|connection| connection.id() == place.id)
-    }
-
-    fn put(&mut self, slot: u32, connection: Connection) {
-        let at = slot as usize;
-        if self.0.len() <= at {
-            self.0.resize_with(at + 1, || None);
-        }
-        self.0[at] = Some(Box::new(connection));
-    }
-
-    fn take(&mut self, slot: u32) -> Option<Box<Connection>> {
-        self.0.get_mut(slot as usize)?.take()
-    }
-
-    fn all(&mut self) -> impl Iterator<Item = &mut Connection> {
-        self.0.iter_mut().filter_map(|place| place.as_deref_mut())
-    }
 }
 
 impl Shard {
@@ -394,15 +266,22 @@ impl Shard {
     /// Gives the events of this turn to the workers, and then says who has left: a shutdown waits for both in this order.
     fn hand_over(&mut self) {
         self.reap();
-        // Before: who hears of an event finds it counted.
-        self.ctx.tally.show(&self.ctx.inner.shard(self.index).shown);
+        self.show_counts();
         self.ctx.batches.deliver(&self.ctx.inner.dispatch);
         for endpoint in self.ctx.leaving.drain(..) {
             endpoint.left();
         }
     }
 
+    /// Before anybody outside hears of what was counted: workers by an event, clients by what is written to them or by their end.
+    fn show_counts(&mut self) {
+        self.ctx.tally.show(&self.ctx.inner.shard(self.index).shown);
+    }
+
     fn flush_dirty(&mut self) {
+        if !self.ctx.dirty.is_empty() {
+            self.show_counts();
+        }
         self.ctx.unflushed = 0;
         let mut dirty = std::mem::take(&mut self.ctx.dirty);
         for slot in dirty.drain(..) {
@@ -425,6 +304,9 @@ impl Shard {
             }
             self.lists.release(socket.slot());
         }
+        if !self.ctx.doomed.is_empty() {
+            self.show_counts();
+        }
         while let Some(slot) = self.ctx.doomed.pop() {
             let Some(mut connection) = self.connections.take(slot) else { continue };
             if let Some(mut stream) = connection.stream.take() {
@@ -434,203 +316,6 @@ impl Shard {
             self.ctx.receive_bytes = self.ctx.receive_bytes.saturating_sub(connection.receive_held);
             self.handle().give_slot(slot);
         }
-    }
-
-    fn carry_out(&mut self, command: Command) {
-        match command {
-            Command::Arena(arena) => self.arena = arena,
-            Command::Send(place, range) => {
-                match self.connections.find(place) {
-                    Some(connection) => {
-                        let (start, end) = (range.start as usize, range.end as usize);
-                        if connection.deflate.is_none() {
-                            connection.enqueue(&mut self.ctx, &self.arena, start, end, true);
-                        } else {
-                            connection.enqueue_own(&mut self.ctx, &self.arena, start, end, range.compress);
-                        }
-                    }
-                    None => self.ctx.tally.count_drop(DropCause::Gone),
-                }
-                self.flush_if_much();
-            }
-            Command::Publish(channel, range, broadcast) => {
-                let (start, end) = (range.start as usize, range.end as usize);
-                let broadcast = broadcast.as_deref();
-                let exclude: &[SocketId] = broadcast.map_or(&[], |broadcast| &broadcast.exclude);
-                let compressed = broadcast.and_then(|broadcast| broadcast.compressed.as_deref());
-                let held = self.lists.held_since(channel.id(), broadcast.map_or(0, |broadcast| broadcast.epoch));
-                for slot in self.lists.of(channel.id()).iter().chain(&held) {
-                    let Some(connection) = self.connections.at(*slot) else { continue };
-                    if !exclude.is_empty() && exclude.binary_search(&connection.id()).is_ok() {
-                        continue;
-                    }
-                    match compressed {
-                        Some(compressed) if connection.deflate.is_some() => {
-                            let compress = range.compress;
-                            connection.enqueue_shared(&mut self.ctx, &self.arena, start, end, compress, compressed);
-                        }
-                        _ => connection.enqueue(&mut self.ctx, &self.arena, start, end, false),
-                    }
-                }
-                self.flush_if_much();
-            }
-            Command::Subscribe(place, channel) => {
-                if self.connections.find(place).is_some_and(|connection| connection.takes_part()) {
-                    self.lists.add(channel.id(), place.slot);
-                }
-            }
-            // Also for a connection that has ended: its list entry may still be there.
-            Command::Unsubscribe(place, channel) => self.lists.remove(channel.id(), place.slot),
-            Command::Hold(place, channels, epoch) => {
-                let takes_part = self.connections.find(place).is_some_and(|connection| connection.takes_part());
-                for channel in channels {
-                    self.lists.remove(channel, place.slot);
-                    if takes_part {
-                        self.lists.hold(channel, place.slot, epoch);
-                    }
-                }
-            }
-            Command::Close(place, what) => {
-                if let Some(connection) = self.connections.find(place) {
-                    connection.begin_close(&mut self.ctx, CloseCause::Application, what.0, &what.1);
-                }
-            }
-            Command::LiftPayload(place) => {
-                if let Some(connection) = self.connections.find(place) {
-                    connection.max_payload = connection.endpoint.limits.max_payload;
-                }
-            }
-            Command::Terminate(place) => {
-                if let Some(connection) = self.connections.find(place) {
-                    connection.cut(&mut self.ctx, CloseCause::Terminated);
-                }
-            }
-            Command::CloseMany(places, what) => {
-                for place in &places {
-                    if let Some(connection) = self.connections.find(*place) {
-                        connection.begin_close(&mut self.ctx, CloseCause::Application, what.0, &what.1);
-                    }
-                }
-            }
-            Command::Reserve(reserve) => self.reserve(*reserve),
-            Command::Attach(place, attach) => self.attach(place, *attach),
-            Command::Abandon(place) => {
-                if let Some(connection) = self.connections.find(place) {
-                    connection.abandon(&mut self.ctx);
-                }
-            }
-            Command::AcceptedLate(place) => {
-                if let Some(connection) = self.connections.find(place) {
-                    connection.accepted_late(&mut self.ctx);
-                }
-            }
-            Command::Unanswered(place) => {
-                if let Some(connection) = self.connections.find(place) {
-                    connection.leave_endpoint(&mut self.ctx);
-                }
-            }
-            Command::Resume(place) => {
-                if let Some(connection) = self.connections.find(place) {
-                    connection.go_ahead(&mut self.ctx);
-                }
-            }
-            Command::WorkerRoom(worker) => {
-                self.feed(|connection| connection.worker.as_ref().is_some_and(|own| own.id == worker.id))
-            }
-            Command::WorkerFlushed(worker, flush) => self.worker_flushed(worker.id, flush),
-            Command::WorkerJoined => self.worker_joined(),
-            Command::WorkerGone(worker, events) => self.worker_gone(&worker, events),
-            Command::CloseAll(endpoint, code) => {
-                if endpoint.is_none() {
-                    self.closing = Some(code);
-                }
-                for connection in self.connections.all() {
-                    if connection.is_attached() && endpoint.is_none_or(|id| connection.endpoint.id == id) {
-                        connection.begin_close(&mut self.ctx, CloseCause::Shutdown, code, "");
-                    }
-                }
-            }
-            Command::TerminateOf(worker) => {
-                let id = worker.map(|worker| worker.id);
-                let is_meant =
-                    |own: &Connection| id.is_none_or(|id| own.worker.as_ref().is_some_and(|worker| worker.id == id));
-                for connection in self.connections.all().filter(|own| is_meant(own)) {
-                    connection.cut(&mut self.ctx, CloseCause::Shutdown);
-                }
-            }
-            // The turn ends with it.
-            Command::Relieve => {}
-            Command::Stop => self.stopped = true,
-        }
-    }
-
-    /// Many publishes in one turn must not pile up in outboxes that the kernel would take.
-    fn flush_if_much(&mut self) {
-        if self.ctx.unflushed > UNFLUSHED_MAX {
-            self.flush_dirty();
-        }
-    }
-
-    fn reserve(&mut self, reserve: Reserve) {
-        let Reserve { socket, endpoint, worker, open, deflate, ip } = reserve;
-        let realm = socket.realm_id();
-        // Chosen before this command: by now the worker may have ended, and its end may have been dealt with here already.
-        let worker = match worker {
-            Some(worker) if worker.is_gone() => {
-                worker.release();
-                self.ctx.inner.dispatch.assign(realm)
-            }
-            // There was none when it was admitted, and who has joined since knows nothing of it.
-            None => self.ctx.inner.dispatch.assign(realm),
-            other => other,
-        };
-        socket.set_worker(worker.as_ref().map_or(0, |worker| worker.id.get()));
-        let mut connection = Connection::new(Arc::clone(&socket), endpoint, worker, deflate);
-        connection.ip = ip;
-        self.connections.put(socket.slot(), connection);
-        if let Some(open) = open {
-            // The worker may be another than the one that was chosen, without a handler for this.
-            self.redispatch([(Event { socket, kind: EventKind::Open(open) }, Bytes::new())]);
-        }
-    }
-
-    fn attach(&mut self, place: Place, attach: Attach) {
-        let Some(connection) = self.connections.find(place) else { return };
-        let Attach { mut stream, head, rest, seat } = attach;
-        let registered = stream.register(self.poll.registry(), Token(place.slot as usize));
-        connection.attach(&mut self.ctx, stream, head, rest, seat);
-        if let Err(error) = registered {
-            tracing::warn!(%error, "cannot watch a connection");
-            connection.cut(&mut self.ctx, CloseCause::Lost);
-        } else if let Some(code) = self.closing {
-            connection.begin_close(&mut self.ctx, CloseCause::Shutdown, code, "");
-        } else if connection.endpoint.is_closed() {
-            connection.begin_close(&mut self.ctx, CloseCause::Shutdown, CloseCode::GOING_AWAY, "");
-        }
-    }
-
-    /// Reads on where reading stopped for want of room towards a worker.
-    fn feed(&mut self, whose: impl Fn(&Connection) -> bool) {
-        let mut starved = std::mem::take(&mut self.ctx.starved);
-        starved.retain(|slot| {
-            let Some(connection) = self.connections.at(*slot) else { return false };
-            if connection.paused != Pause::Worker {
-                return false;
-            }
-            let mine = whose(connection);
-            if mine {
-                connection.resume(&mut self.ctx);
-            }
-            !mine
-        });
-        self.ctx.starved.append(&mut starved);
-    }
-}
-
-impl Connection {
-    /// Whether it may join a channel's list: not once it has left the registry.
-    fn takes_part(&self) -> bool {
-        matches!(self.phase, Phase::Active | Phase::CloseSent)
     }
 }
 

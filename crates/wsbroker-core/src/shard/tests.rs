@@ -1,10 +1,14 @@
 //! What only a test inside the crate can bring about: commands that come late.
 
 use std::{
-    io::Read,
+    io::{Read, Write},
     net::{TcpListener, TcpStream},
+    sync::Barrier,
     time::{Duration, Instant},
 };
+
+use parking_lot::Mutex;
+use wsbroker_proto::{Deflaters, Opcode, WindowBits, client};
 
 use super::*;
 use crate::{
@@ -13,9 +17,9 @@ use crate::{
     error::DeliverError,
     event::Batch,
     front::Endpoint,
+    metrics::CloseCause,
     registry::Socket,
 };
-use wsbroker_proto::{Opcode, client};
 
 /// Takes events and begins none.
 #[derive(Default)]
@@ -24,6 +28,23 @@ struct Shelf(Mutex<Vec<Batch>>);
 impl Worker for Shelf {
     fn deliver(&self, batch: Batch) -> Result<(), DeliverError> {
         self.0.lock().push(batch);
+        Ok(())
+    }
+}
+
+/// Stops its shard in each delivery, until the test has met it there twice.
+struct Gate(Barrier);
+
+impl Gate {
+    fn meet(&self) {
+        self.0.wait();
+    }
+}
+
+impl Worker for Gate {
+    fn deliver(&self, _: Batch) -> Result<(), DeliverError> {
+        self.meet();
+        self.meet();
         Ok(())
     }
 }
@@ -38,15 +59,25 @@ fn until(what: &str, holds: impl Fn() -> bool) {
 
 /// A connection that is open already, and its client.
 fn connect(inner: &Inner) -> (Arc<Socket>, TcpStream) {
+    connect_with(inner, None, |_| {})
+}
+
+/// The same, with what is agreed on for compression, and the shard's end of the stream prepared by the caller.
+fn connect_with(
+    inner: &Inner,
+    deflate: Option<WindowBits>,
+    prepare: impl FnOnce(&mut TcpStream),
+) -> (Arc<Socket>, TcpStream) {
     let endpoint = Arc::new(Endpoint::new(1, SocketLimits::default(), None));
     let (socket, worker) = inner.admit(&endpoint).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
     client.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    let (stream, _) = listener.accept().unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
     stream.set_nonblocking(true).unwrap();
+    prepare(&mut stream);
     let (place, seat) = (Place::of(&socket), inner.front.seat().unwrap());
-    let reserve = Reserve { socket: Arc::clone(&socket), endpoint, worker, open: None, deflate: None, ip: None };
+    let reserve = Reserve { socket: Arc::clone(&socket), endpoint, worker, open: None, deflate, ip: None };
     let attach = Attach { stream: Stream::tcp(stream), head: b"101".to_vec(), rest: Vec::new(), seat };
     inner.shard(0).push(Command::Reserve(Box::new(reserve)));
     inner.shard(0).push(Command::Attach(place, Box::new(attach)));
@@ -62,7 +93,7 @@ fn late_news_of_room_do_not_end_a_connection_before_its_replies() {
     let mut said = Vec::new();
     client::write_frame(&mut said, true, Opcode::Text, b"hello", [1, 2, 3, 4]);
     client::write_frame(&mut said, true, Opcode::Close, &[3, 232], [1, 2, 3, 4]);
-    std::io::Write::write_all(&mut client, &said).unwrap();
+    client.write_all(&said).unwrap();
     until("the message has come", || !shelf.0.lock().is_empty());
     // The shard found room by itself while a worker was about to tell it.
     broker.inner().shard(0).push(Command::Resume(Place::of(&socket)));
@@ -74,4 +105,63 @@ fn late_news_of_room_do_not_end_a_connection_before_its_replies() {
     let mut heard = Vec::new();
     client.read_to_end(&mut heard).unwrap();
     assert_eq!(heard, b"101\x81\x05reply\x88\x02\x03\xe8");
+}
+
+fn say(client: &mut TcpStream, opcode: Opcode, payload: &[u8]) {
+    let mut frame = Vec::new();
+    client::write_frame(&mut frame, true, opcode, payload, [1, 2, 3, 4]);
+    client.write_all(&frame).unwrap();
+}
+
+/// No handler wants them, so no window holds them back.
+#[test]
+fn messages_that_inflate_to_a_thousand_times_their_size_do_not_hold_up_the_others() {
+    const BOMBS: usize = 60;
+    let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
+    let gate = Arc::new(Gate(Barrier::new(2)));
+    let _worker = broker.add_worker(Arc::clone(&gate) as Arc<dyn Worker>, Handlers::TEXT);
+    let (_, mut neighbour) = connect(broker.inner());
+    let (_, mut hostile) = connect_with(broker.inner(), Some(WindowBits::MAX), |_| {});
+    say(&mut neighbour, Opcode::Text, b"first");
+    gate.meet();
+    let mut bomb = Vec::new();
+    assert!(Deflaters::new().deflate(&vec![0; 1 << 20], WindowBits::MAX, 9, &mut bomb));
+    let mut frame = Vec::new();
+    client::write_frame(&mut frame, true, Opcode::Binary, &bomb, [1, 2, 3, 4]);
+    frame[0] |= 0x40;
+    hostile.write_all(&frame.repeat(BOMBS)).unwrap();
+    say(&mut neighbour, Opcode::Text, b"second");
+    gate.meet();
+    // Both are in the kernel when the shard looks again.
+    gate.meet();
+    let shown = &broker.inner().shard(0).shown;
+    let bombs = shown.flow().messages_in - 2;
+    gate.meet();
+    assert!((1..=2).contains(&bombs), "{bombs} were inflated before the neighbour was heard");
+    until("all are inflated", || shown.flow().messages_in == 2 + BOMBS as u64);
+    assert_eq!(shown.flow().bytes_in, (BOMBS << 20) as u64 + 11);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn who_sees_an_end_finds_it_counted() {
+    let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
+    let gate = Arc::new(Gate(Barrier::new(2)));
+    let _worker = broker.add_worker(Arc::clone(&gate) as Arc<dyn Worker>, Handlers::TEXT);
+    let (_, mut neighbour) = connect(broker.inner());
+    // To close it takes as long as its client does not read.
+    let (slow, _unread) = connect_with(broker.inner(), None, |stream| {
+        while stream.write(&[0; 4096]).is_ok() {}
+        socket2::SockRef::from(&*stream).set_linger(Some(Duration::from_secs(20))).unwrap();
+    });
+    let (last, mut client) = connect(broker.inner());
+    say(&mut neighbour, Opcode::Text, b"first");
+    gate.meet();
+    for socket in [&slow, &last] {
+        broker.inner().shard(0).push(Command::Terminate(Place::of(socket)));
+    }
+    gate.meet();
+    // It is closed before the other.
+    client.read_to_end(&mut Vec::new()).unwrap();
+    assert_eq!(broker.inner().shard(0).shown.closes()[CloseCause::Terminated as usize], 2);
 }

@@ -537,27 +537,17 @@ fn sentinels_lead_to_the_new_master_after_a_failover() {
 
 #[test]
 fn redis_is_reached_through_tls_and_an_unknown_certificate_is_refused() {
-    let own = rcgen::generate_simple_self_signed(["localhost".to_owned(), "127.0.0.1".to_owned()]).unwrap();
-    let directory = std::env::temp_dir().join(format!("wsbroker-redis-tls-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let file = |name: &str, text: &str| {
-        let path = directory.join(name);
-        std::fs::write(&path, text).unwrap();
-        path.display().to_string()
-    };
-    let (certificate, key) = (file("cert.pem", &own.cert.pem()), file("key.pem", &own.signing_key.serialize_pem()));
-    let redis = Redis::with_tls(&certificate, &key);
+    let (redis, certificate) = Redis::with_tls(&["localhost", "127.0.0.1"]);
     let mut config = RedisConfig::from_url(&format!("rediss://127.0.0.1:{}", redis.tls_port())).unwrap();
     let stranger = Instance::trying(config.clone());
     until("it is refused", || matches!(stranger.events.lock()[..], [BusEvent::Lost { .. }]));
-    config.tls = Some(RedisTls { ca: Some(own.cert.pem().into_bytes()), ..RedisTls::default() });
+    config.tls = Some(RedisTls { ca: Some(certificate.into_bytes()), ..RedisTls::default() });
     let (one, other) = (Instance::trying(config.clone()), Instance::trying(config));
     one.until_ready();
     other.until_ready();
     let mut member = other.member("room");
     one.publish("room", "in secret");
     assert_eq!(member.text(), "in secret");
-    std::fs::remove_dir_all(directory).unwrap();
 }
 
 #[test]

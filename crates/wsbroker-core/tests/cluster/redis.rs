@@ -27,26 +27,35 @@ impl Redis {
 
     pub fn with(arguments: &[&str]) -> Self {
         let port = free_port();
-        let directory = directory(port);
+        Self::inside(directory(port), port, arguments)
+    }
+
+    fn inside(directory: PathBuf, port: u16, arguments: &[&str]) -> Self {
         let arguments = arguments.iter().map(|argument| (*argument).into()).collect();
         let mut redis = Self { port, directory, arguments, child: None };
         redis.run();
         redis
     }
 
-    /// With a second port for encrypted connections.
-    pub fn with_tls(certificate: &str, key: &str) -> Self {
-        let port = free_port().to_string();
-        Self::with(&[
+    /// With a second port for encrypted connections, under a certificate of its own for these names: returned too, as PEM.
+    pub fn with_tls(names: &[&str]) -> (Self, String) {
+        let names: Vec<String> = names.iter().map(|name| (*name).into()).collect();
+        let own = rcgen::generate_simple_self_signed(names).unwrap();
+        let (port, tls_port) = (free_port(), free_port().to_string());
+        let directory = directory(port);
+        std::fs::write(directory.join("cert.pem"), own.cert.pem()).unwrap();
+        std::fs::write(directory.join("key.pem"), own.signing_key.serialize_pem()).unwrap();
+        let arguments = [
             "--tls-port",
-            &port,
+            &tls_port,
             "--tls-cert-file",
-            certificate,
+            "cert.pem",
             "--tls-key-file",
-            key,
+            "key.pem",
             "--tls-auth-clients",
             "no",
-        ])
+        ];
+        (Self::inside(directory, port, &arguments), own.cert.pem())
     }
 
     pub fn tls_port(&self) -> u16 {

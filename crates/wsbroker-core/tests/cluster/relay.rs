@@ -374,28 +374,18 @@ fn sentinels_lead_a_relay_to_the_new_master() {
 
 #[test]
 fn certificates_are_checked_against_the_name_that_was_asked_for() {
-    let own = rcgen::generate_simple_self_signed(["redis.example".to_owned()]).unwrap();
-    let directory = std::env::temp_dir().join(format!("wsbroker-relay-tls-{}", std::process::id()));
-    std::fs::create_dir_all(&directory).unwrap();
-    let file = |name: &str, text: &str| {
-        let path = directory.join(name);
-        std::fs::write(&path, text).unwrap();
-        path.display().to_string()
-    };
-    let (certificate, key) = (file("cert.pem", &own.cert.pem()), file("key.pem", &own.signing_key.serialize_pem()));
-    let redis = Redis::with_tls(&certificate, &key);
+    let (redis, certificate) = Redis::with_tls(&["redis.example"]);
     let mut config = url(&format!("rediss://127.0.0.1:{}", redis.tls_port()));
     let mut outcome = |tls: RedisTls| {
         config.tls = Some(tls);
         let one = Instance::trying(config.clone(), "one");
         one.wait(one.relay.connected()).map(|()| one.ask("r", "1").unwrap())
     };
-    let trusting = RedisTls { ca: Some(own.cert.pem().into_bytes()), ..RedisTls::default() };
+    let trusting = RedisTls { ca: Some(certificate.into_bytes()), ..RedisTls::default() };
     let named = |name: &str| RedisTls { server_name: Some(name.into()), ..trusting.clone() };
     assert_eq!(outcome(named("redis.example")), Ok(()));
     assert!(outcome(named("other.example")).is_err(), "another name");
     assert!(outcome(trusting.clone()).is_err(), "its address is no name of it");
     assert!(outcome(RedisTls { server_name: Some("redis.example".into()), ..RedisTls::default() }).is_err(), "unknown");
     assert_eq!(outcome(RedisTls { accept_any: true, ..RedisTls::default() }), Ok(()));
-    std::fs::remove_dir_all(directory).unwrap();
 }

@@ -335,6 +335,28 @@ fn a_record_that_is_not_complete_is_counted() {
     until("nothing is held", || broker.stats().receive_memory == 0);
 }
 
+/// What is in a record can be read when it is whole; but its bytes tell that somebody is there.
+#[test]
+fn a_peer_whose_record_comes_slowly_is_not_silent() {
+    let (broker, world) = (broker(), World::new());
+    let _worker = echo(&broker);
+    let limits = SocketLimits { idle_timeout: Some(Duration::from_secs(3)), ..SocketLimits::default() };
+    let (_listener, port) = limited(&broker, world.config(), limits);
+    let mut client = world.client().connect(port);
+    let (mut frame, mut record) = (Vec::new(), Vec::new());
+    client::write_frame(&mut frame, true, Opcode::Text, b"slowly", [1, 2, 3, 4]);
+    client.stream.conn.writer().write_all(&frame).unwrap();
+    client.stream.conn.write_tls(&mut record).unwrap();
+    let (begun, rest) = record.split_at(2);
+    for byte in begun {
+        // After half of the time in silence. If nothing came by then, the other half would be the end.
+        assert_eq!(client.next(), Got::Ping(Vec::new()));
+        client.stream.sock.write_all(&[*byte]).unwrap();
+    }
+    client.stream.sock.write_all(rest).unwrap();
+    assert_eq!(client.next(), Got::Text(b"slowly".to_vec()));
+}
+
 /// Remembers the lengths of the records that came.
 struct Records {
     socket: TcpStream,

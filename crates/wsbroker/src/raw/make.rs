@@ -194,6 +194,10 @@ impl<'s> Env<'s> {
         // SAFETY: both strings belong to open handle scopes of this environment.
         check(unsafe { create(self.raw, code.0, message.0, &mut error) })?;
         let error = Value(error, PhantomData);
+        if failure.kind() == Kind::Plain {
+            // As those that JavaScript makes are called; the others are known by their own kind's name.
+            self.set(error, "name", self.text("WSBrokerError")?)?;
+        }
         if let Some(system) = failure.system_code() {
             self.set(error, "syscallCode", self.text(system)?)?;
         }

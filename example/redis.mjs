@@ -1,4 +1,4 @@
-// The Redis between the instances: the one that REDIS_URL names, or one of this example's own, on a free port, gone with it.
+// The Redis that example/cluster and example/helper meet on: the one that REDIS_URL names, or one of the example's own, on a free port, gone with it.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -8,24 +8,25 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const START_DEADLINE = 10_000;
-const MISSING = `There is no redis-server on this machine. Install it:
+const missing = (command) => `There is no redis-server on this machine. Install it:
 
     apt-get install redis-server          Debian, Ubuntu
     brew install redis                    macOS
 
 or let this example use one that runs already:
 
-    REDIS_URL=redis://127.0.0.1:6379 node example/cluster/server.mjs`;
+    REDIS_URL=redis://127.0.0.1:6379 ${command}`;
 
 /**
+ * @param {string} command what starts the example, for the message that no Redis is there
  * @returns {Promise<{ url: string, own: boolean, running: boolean, start: () => Promise<void>, stop: () => Promise<void>, close: () => Promise<void> }>}
  * `start` and `stop` are for one of its own only.
  */
-export async function findRedis() {
+export async function findRedis(command) {
   if (process.env.REDIS_URL) {
     return { url: process.env.REDIS_URL, own: false, running: true, start: async () => {}, stop: async () => {}, close: async () => {} };
   }
-  if (spawnSync('redis-server', ['--version']).status !== 0) throw new Error(MISSING);
+  if (spawnSync('redis-server', ['--version']).status !== 0) throw new Error(missing(command));
   const redis = new OwnRedis(await freePort());
   await redis.start();
   return redis;

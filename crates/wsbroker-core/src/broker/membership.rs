@@ -1,0 +1,176 @@
+//! Which sockets are in which channels: every change is made in the registry and told to the socket's shard, under the lock of the
+//! socket's memberships.
+
+use std::{collections::HashSet, sync::Arc};
+
+use super::Inner;
+use crate::{
+    error::SubscribeError,
+    registry::{Channel, ChannelId, Channels, Membership, Socket},
+    shard::{Command, Place},
+};
+
+impl Inner {
+    /// Adds a socket to a channel. The membership lock is held until the command is pushed, otherwise two threads could be applied the other way
+    /// round.
+    pub(crate) fn subscribe_socket(&self, socket: &Socket, name: &[u8]) -> Result<bool, SubscribeError> {
+        self.check_name(name)?;
+        let mut membership = socket.membership();
+        if membership.sealed || is_member(&self.channels, &membership, name) {
+            return Ok(false);
+        }
+        if let Some(max) = self.config.max_channels_per_socket
+            && membership.channels.len() >= max
+        {
+            return Err(SubscribeError::TooManyChannels { max });
+        }
+        let channel = join(&self.channels, &mut membership, socket, name);
+        self.shard(socket.shard()).push(Command::Subscribe(Place::of(socket), channel));
+        Ok(true)
+    }
+
+    /// As [`subscribe_socket`](Self::subscribe_socket), to all of the channels or to none. Returns how many are new.
+    pub(super) fn subscribe_to_all<N: AsRef<[u8]>>(
+        &self,
+        socket: &Socket,
+        names: &[N],
+    ) -> Result<usize, SubscribeError> {
+        let mut membership = socket.membership();
+        self.check_names(&membership, names)?;
+        if membership.sealed {
+            return Ok(0);
+        }
+        let mut commands = Vec::with_capacity(names.len());
+        for name in names.iter().map(AsRef::as_ref) {
+            if !is_member(&self.channels, &membership, name) {
+                let channel = join(&self.channels, &mut membership, socket, name);
+                commands.push(Command::Subscribe(Place::of(socket), channel));
+            }
+        }
+        let added = commands.len();
+        self.shard(socket.shard()).push_with(|queue| queue.append(&mut commands));
+        Ok(added)
+    }
+
+    /// Whether a socket may be added to all these channels.
+    pub(crate) fn may_subscribe<N: AsRef<[u8]>>(&self, socket: &Socket, names: &[N]) -> Result<(), SubscribeError> {
+        self.check_names(&socket.membership(), names)
+    }
+
+    fn check_names<N: AsRef<[u8]>>(&self, membership: &Membership, names: &[N]) -> Result<(), SubscribeError> {
+        names.iter().try_for_each(|name| self.check_name(name.as_ref()))?;
+        let Some(max) = self.config.max_channels_per_socket else { return Ok(()) };
+        let own = membership.channels.len();
+        if own + names.len() <= max {
+            return Ok(());
+        }
+        let new = names.iter().map(AsRef::as_ref).filter(|name| !is_member(&self.channels, membership, name));
+        if own + new.collect::<HashSet<_>>().len() <= max {
+            Ok(())
+        } else {
+            Err(SubscribeError::TooManyChannels { max })
+        }
+    }
+
+    pub(super) fn check_name(&self, name: &[u8]) -> Result<(), SubscribeError> {
+        match self.config.max_channel_name_length {
+            Some(max) if name.len() > max => Err(SubscribeError::NameTooLong { max, length: name.len() }),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn unsubscribe_socket(&self, socket: &Socket, name: &[u8]) -> bool {
+        self.unsubscribe_from(&self.channels, socket, name)
+    }
+
+    /// Adds a socket of a realm to one of the realm's channels. False when it was in it, or is gone.
+    pub(crate) fn subscribe_to(&self, channels: &Channels, socket: &Socket, name: &[u8]) -> bool {
+        let mut membership = socket.membership();
+        if membership.sealed || is_member(channels, &membership, name) {
+            return false;
+        }
+        let channel = join(channels, &mut membership, socket, name);
+        self.shard(socket.shard()).push(Command::Subscribe(Place::of(socket), channel));
+        true
+    }
+
+    /// Takes a socket out of one of these channels. False when it was not in it.
+    pub(crate) fn unsubscribe_from(&self, channels: &Channels, socket: &Socket, name: &[u8]) -> bool {
+        let mut membership = socket.membership();
+        let Some(channel) = channels.get(name) else { return false };
+        if membership.channels.remove(&channel.id()).is_none() {
+            return false;
+        }
+        channels.leave(&channel, socket.id(), socket.shard());
+        self.shard(socket.shard()).push(Command::Unsubscribe(Place::of(socket), channel));
+        true
+    }
+
+    /// Takes a socket out of all its channels. Returns how many.
+    pub(super) fn unsubscribe_from_all(&self, socket: &Socket) -> usize {
+        self.empty(&mut socket.membership(), socket)
+    }
+
+    fn empty(&self, membership: &mut Membership, socket: &Socket) -> usize {
+        let channels = std::mem::take(&mut membership.channels);
+        self.leave_all(socket, channels.values());
+        let count = channels.len();
+        self.shard(socket.shard()).push_with(|commands| {
+            commands.extend(channels.into_values().map(|channel| Command::Unsubscribe(Place::of(socket), channel)));
+        });
+        count
+    }
+
+    /// Ends a socket for everybody but its shard: no lookups, no memberships.
+    pub(crate) fn retire(&self, socket: &Socket) -> impl Iterator<Item = ChannelId> + use<> {
+        let channels = {
+            let mut membership = socket.membership();
+            membership.sealed = true;
+            std::mem::take(&mut membership.channels)
+        };
+        self.leave_all(socket, channels.values());
+        self.sockets.remove(socket.id());
+        channels.into_keys()
+    }
+
+    /// Takes a socket of a realm out of all its channels, for good. It stays open.
+    pub(crate) fn seal(&self, socket: &Socket) {
+        let mut membership = socket.membership();
+        membership.sealed = true;
+        self.empty(&mut membership, socket);
+    }
+
+    /// Takes a socket of a realm out of all its channels, because it is held from this epoch on.
+    pub(crate) fn hold(&self, socket: &Socket, epoch: u32) {
+        let mut membership = socket.membership();
+        let channels = std::mem::take(&mut membership.channels);
+        self.leave_all(socket, channels.values());
+        if !channels.is_empty() {
+            let channels = channels.into_keys().collect();
+            self.shard(socket.shard()).push(Command::Hold(Place::of(socket), channels, epoch));
+        }
+    }
+
+    /// In the registry; its shard is told by whoever calls this.
+    fn leave_all<'a>(&self, socket: &Socket, channels: impl Iterator<Item = &'a Arc<Channel>>) {
+        for channel in channels {
+            self.channels_of(socket, channel).leave(channel, socket.id(), socket.shard());
+        }
+    }
+
+    /// The set that this channel of a socket is in.
+    fn channels_of<'a>(&'a self, socket: &'a Socket, channel: &Channel) -> &'a Channels {
+        socket.realm().map_or(&self.channels, |realm| realm.channels(channel.kind()))
+    }
+}
+
+fn is_member(channels: &Channels, membership: &Membership, name: &[u8]) -> bool {
+    channels.get(name).is_some_and(|channel| membership.channels.contains_key(&channel.id()))
+}
+
+/// In the registry; the socket's shard is told by whoever calls this.
+fn join(channels: &Channels, membership: &mut Membership, socket: &Socket, name: &[u8]) -> Arc<Channel> {
+    let channel = channels.join(name, socket.id(), socket.shard());
+    membership.channels.insert(channel.id(), Arc::clone(&channel));
+    channel
+}

@@ -1,0 +1,88 @@
+//! A worker's side of a broker: events that have settled, and its end.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Inner;
+use crate::{
+    cork::Cork,
+    dispatch::WorkerEntry,
+    event::{Batch, Event},
+    ids::WorkerId,
+    registry::Socket,
+    shard::{Command, Place},
+};
+
+/// A worker's side of a broker.
+#[derive(Debug)]
+pub struct WorkerHandle {
+    pub(super) broker: Arc<Inner>,
+    pub(super) entry: Arc<WorkerEntry>,
+}
+
+impl WorkerHandle {
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> WorkerId {
+        self.entry.id
+    }
+
+    /// The handlers of these events have settled: gives their room in the inbound window back. `cork` is where they have sent: a connection that
+    /// ends does so behind that, so it is flushed before a shard is told to go on with a socket.
+    pub fn settle<'a>(&self, events: impl Iterator<Item = &'a Event>, mut cork: Option<&mut Cork>) {
+        if let Some(cork) = cork.as_deref_mut() {
+            // Before the first of them counts as settled.
+            cork.hold_for(&self.entry);
+        }
+        let (mut bytes, mut count) = (0, 0);
+        let mut awaited: Vec<&Arc<Socket>> = Vec::new();
+        for event in events {
+            count += 1;
+            let Some(cost) = event.kind.cost() else { continue };
+            bytes += cost;
+            if event.socket.leave_window(cost, &self.broker.config.in_flight) {
+                awaited.push(&event.socket);
+            }
+        }
+        if count == 0 {
+            return;
+        }
+        if !awaited.is_empty() {
+            if let Some(cork) = cork {
+                cork.flush();
+            }
+            for socket in awaited {
+                self.broker.shard(socket.shard()).push(Command::Resume(Place::of(socket)));
+            }
+        }
+        self.entry.settled(count);
+        if self.entry.sub_in_flight(bytes, self.broker.config.in_flight.worker_bytes) {
+            self.broker.push_all(|| Command::WorkerRoom(Arc::clone(&self.entry)));
+        }
+        self.broker.dispatch.settled(count);
+    }
+
+    /// Ends the worker: its connections move to others (those of a realm are closed, see [`Broker::add_helper`](crate::Broker::add_helper)), which get `unstarted` first, in order, and then what came since. Events that
+    /// were started must have been settled before. From before this call on, [`Worker::deliver`](crate::Worker::deliver) must answer
+    /// [`DeliverError::Gone`](crate::DeliverError::Gone).
+    pub fn remove(self, unstarted: Vec<Batch>) {
+        if !self.broker.dispatch.remove(&self.entry) {
+            return;
+        }
+        if let Some(realm) = &self.entry.realm {
+            realm.leave(&self.entry);
+        }
+        let mut per_shard: Vec<Vec<(Event, Bytes)>> = (0..self.broker.shard_count()).map(|_| Vec::new()).collect();
+        for batch in unstarted {
+            for event in batch.events {
+                if let Some(events) = per_shard.get_mut(event.socket.shard()) {
+                    events.push((event, batch.data.clone()));
+                }
+            }
+        }
+        for (index, events) in per_shard.into_iter().enumerate() {
+            self.broker.shard(index).push(Command::WorkerGone(Arc::clone(&self.entry), events));
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! A shard as the other threads see it: its queue of commands, the places of its connections, and how much waits there.
+
+use std::io;
+
+use mio::Poll;
+use parking_lot::Mutex;
+
+use super::{Command, Fifo, WAKE, tally::Shown};
+use crate::sync::{AtomicUsize, Ordering};
+
+/// What other threads hold of a shard.
+#[derive(Debug)]
+pub(crate) struct ShardHandle {
+    pub(super) fifo: Fifo,
+    slots: Mutex<Slots>,
+    fifo_bytes: AtomicUsize,
+    /// What its outboxes and its unfinished messages hold.
+    pub(super) send: AtomicUsize,
+    pub(super) receive: AtomicUsize,
+    pub(crate) shown: Shown,
+}
+
+/// The places of a shard's connections; one that was given back is taken first, so the table stays dense.
+#[derive(Debug, Default)]
+struct Slots {
+    free: Vec<u32>,
+    next: u32,
+}
+
+impl ShardHandle {
+    pub(crate) fn new() -> io::Result<(Poll, Self)> {
+        let poll = Poll::new()?;
+        let waker = mio::Waker::new(poll.registry(), WAKE)?;
+        Ok((
+            poll,
+            Self {
+                fifo: Fifo::new(waker),
+                slots: Mutex::default(),
+                fifo_bytes: AtomicUsize::new(0),
+                send: AtomicUsize::new(0),
+                receive: AtomicUsize::new(0),
+                shown: Shown::default(),
+            },
+        ))
+    }
+
+    pub(crate) fn push(&self, command: Command) {
+        self.fifo.push(command);
+    }
+
+    pub(crate) fn push_with(&self, fill: impl FnOnce(&mut Vec<Command>)) {
+        self.fifo.push_with(fill);
+    }
+
+    /// A place for a connection. Whoever takes it follows up with [`Command::Reserve`].
+    pub(crate) fn take_slot(&self) -> u32 {
+        let mut slots = self.slots.lock();
+        slots.free.pop().unwrap_or_else(|| {
+            slots.next += 1;
+            slots.next - 1
+        })
+    }
+
+    pub(super) fn give_slot(&self, slot: u32) {
+        self.slots.lock().free.push(slot);
+    }
+
+    pub(crate) fn add_fifo_bytes(&self, bytes: usize) {
+        self.fifo_bytes.fetch_add(bytes, Ordering::Release);
+    }
+
+    /// Bytes that wait in the queue.
+    pub(crate) fn fifo_bytes(&self) -> usize {
+        self.fifo_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Commands that wait in the queue.
+    pub(crate) fn commands(&self) -> usize {
+        self.fifo.len()
+    }
+
+    pub(crate) fn outbox_bytes(&self) -> usize {
+        self.send.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn receive_bytes(&self) -> usize {
+        self.receive.load(Ordering::Relaxed)
+    }
+
+    /// What has been added since the last call.
+    pub(crate) fn take_fifo_bytes(&self) -> usize {
+        self.fifo_bytes.swap(0, Ordering::Acquire)
+    }
+}

@@ -1,0 +1,209 @@
+//! What is in an outbox goes out whole and in order, whatever is dropped and however much the kernel takes.
+
+use proptest::prelude::*;
+use wsbroker_proto::{Input, Item, Limits, Parser, Role};
+
+use super::*;
+
+#[test]
+fn a_frame_that_was_begun_is_finished() {
+    let mut spare = Spare::default();
+    let mut outbox = Outbox::default();
+    let mut frames = Vec::new();
+    write_frame(&mut frames, Opcode::Text, &[b'a'; 10]);
+    write_frame(&mut frames, Opcode::Text, &[b'b'; 300]);
+    write_frame(&mut frames, Opcode::Text, &[b'c'; 10]);
+    outbox.push_copy(&frames, &mut spare);
+    outbox.advance(20, &mut spare);
+    assert_eq!(outbox.discard_unsent(), 12);
+    assert_eq!(outbox.len(), 12 + 304 - 20);
+    assert_eq!(outbox.discard_unsent(), 0, "it is still begun");
+}
+
+#[test]
+fn nothing_begun_means_nothing_kept() {
+    let mut spare = Spare::default();
+    let mut outbox = Outbox::default();
+    outbox.push_copy(b"\x81\x01a\x81\x01b", &mut spare);
+    outbox.advance(3, &mut spare);
+    assert_eq!(outbox.discard_unsent(), 3, "a boundary is not inside a frame");
+    assert!(outbox.is_empty());
+}
+
+#[test]
+fn frames_are_found_by_every_length_form() {
+    let mut chunk = Vec::new();
+    let mut frames = Vec::new();
+    for length in [0, 125, 126, 65_535, 65_536] {
+        let start = chunk.len();
+        write_frame(&mut chunk, Opcode::Binary, &vec![0; length]);
+        frames.push((start, (chunk.len() - length, chunk.len())));
+    }
+    for (start, expected) in frames {
+        assert_eq!(frame_at(&chunk, start), expected);
+    }
+}
+
+/// What the kernel takes.
+fn take(outbox: &mut Outbox, most: usize, spare: &mut Spare) -> Vec<u8> {
+    let mut taken = Vec::new();
+    for piece in &outbox.pieces {
+        let rest = piece.rest();
+        taken.extend_from_slice(&rest[..rest.len().min(most - taken.len())]);
+    }
+    outbox.advance(taken.len(), spare);
+    taken
+}
+
+#[test]
+fn a_head_that_was_not_taken_whole_is_finished() {
+    let head = b"HTTP/1.1 101 Switching Protocols\r\n\r\n";
+    for taken in [0, 1, 30, head.len()] {
+        let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+        outbox.push_copy(b"\x81\x01a", &mut spare);
+        outbox.push_front(head.to_vec());
+        outbox.push_copy(b"\x81\x01b", &mut spare);
+        let mut written = take(&mut outbox, taken, &mut spare);
+        assert_eq!(outbox.discard_unsent(), 6, "both frames, after {taken} bytes");
+        outbox.push_close(Some(CloseCode::TRY_AGAIN), "");
+        written.extend(take(&mut outbox, usize::MAX, &mut spare));
+        assert_eq!(written, [&head[..], b"\x88\x02\x03\xf5"].concat());
+    }
+}
+
+#[test]
+fn a_close_frame_is_never_discarded() {
+    let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+    outbox.push_copy(b"\x81\x01a\x81\x01b", &mut spare);
+    outbox.push_close(Some(CloseCode::NORMAL), "");
+    take(&mut outbox, 2, &mut spare);
+    assert_eq!(outbox.discard_unsent(), 3);
+    assert_eq!(take(&mut outbox, 3, &mut spare), b"a\x88\x02");
+    assert_eq!(outbox.discard_unsent(), 0, "it is begun");
+    assert_eq!(take(&mut outbox, 9, &mut spare), b"\x03\xe8");
+    assert!(outbox.is_empty());
+}
+
+#[test]
+fn the_oldest_go_first_and_none_that_was_begun() {
+    let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+    outbox.push_copy(b"\x81\x01a\x81\x01b\x81\x01c\x81\x01d", &mut spare);
+    take(&mut outbox, 1, &mut spare);
+    assert_eq!(outbox.drop_oldest(12, &mut spare), 0, "it is under the limit");
+    assert_eq!(outbox.drop_oldest(11, &mut spare), 1);
+    outbox.push_copy(b"\x81\x01e", &mut spare);
+    assert_eq!((outbox.drop_oldest(11, &mut spare), outbox.len()), (1, 8));
+    assert_eq!(take(&mut outbox, 99, &mut spare), b"\x01a\x81\x01d\x81\x01e");
+    assert_eq!(outbox.drop_oldest(0, &mut spare), 0);
+}
+
+#[test]
+fn a_frame_of_any_size_is_dropped_whole() {
+    let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+    let mut arena = Vec::new();
+    write_frame(&mut arena, Opcode::Binary, &[1; 100_000]);
+    let arena = Bytes::from(arena);
+    outbox.push(&arena, 0, arena.len(), false, &mut spare);
+    outbox.push(&arena, 0, arena.len(), false, &mut spare);
+    take(&mut outbox, 5, &mut spare);
+    outbox.push_copy(b"\x81\x01a", &mut spare);
+    assert_eq!(outbox.drop_oldest(100_009, &mut spare), 1);
+    assert_eq!(outbox.len(), arena.len() - 5 + 3);
+    assert_eq!(outbox.drop_oldest(1, &mut spare), 1, "the rest of the first must go");
+    assert_eq!(take(&mut outbox, usize::MAX, &mut spare), arena[5..]);
+}
+
+#[test]
+fn pings_and_the_newest_pong_stay() {
+    let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+    outbox.push_pong(b"1", &mut spare);
+    outbox.push_copy(b"\x81\x01a", &mut spare);
+    outbox.push_ping(&mut spare);
+    outbox.push_pong(b"2", &mut spare);
+    assert_eq!(outbox.drop_oldest(1, &mut spare), 1);
+    assert_eq!(outbox.pong.as_deref(), Some(&b"2"[..]));
+    assert_eq!(take(&mut outbox, 99, &mut spare), b"\x89\0");
+    outbox.push_pong(b"3", &mut spare);
+    outbox.set_pong(b"4");
+    assert_eq!(outbox.drop_oldest(1, &mut spare), 0);
+    assert_eq!((outbox.pong.as_deref(), outbox.len()), (Some(&b"4"[..]), 0));
+}
+
+/// What is done to an outbox.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A message with this many more bytes than its number takes.
+    Push(usize),
+    Pong,
+    Ping,
+    Write(usize),
+    Drop(usize),
+    Discard,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        8 => prop_oneof![8 => 0..300_usize, 1 => 4000..5000_usize, 1 => 65_000..70_000_usize].prop_map(Step::Push),
+        1 => Just(Step::Pong),
+        1 => Just(Step::Ping),
+        6 => (0..3000_usize).prop_map(Step::Write),
+        3 => (0..5000_usize).prop_map(Step::Drop),
+        1 => Just(Step::Discard),
+    ]
+}
+
+proptest! {
+    /// Whatever is dropped, what goes out is the head and whole frames: the messages in order, none twice, the newest if it was not
+    /// discarded, and as many as were not dropped.
+    #[test]
+    fn what_goes_out_is_whole(steps in proptest::collection::vec(step(), 0..120), head in 1..50_usize) {
+        let (mut outbox, mut spare, mut written) = (Outbox::default(), Spare::default(), Vec::new());
+        let head = vec![b'H'; head];
+        outbox.push_front(head.clone());
+        let (mut pushed, mut dropped, mut discarded) = (0_u64, 0, false);
+        for step in steps {
+            match step {
+                Step::Push(more) => {
+                    let mut frame = Vec::new();
+                    let payload = [&pushed.to_be_bytes()[..], &vec![b'x'; more]].concat();
+                    write_frame(&mut frame, Opcode::Binary, &payload);
+                    let frame = Bytes::from(frame);
+                    outbox.push(&frame, 0, frame.len(), more % 2 == 0, &mut spare);
+                    pushed += 1;
+                }
+                Step::Pong => outbox.push_pong(b"pong", &mut spare),
+                Step::Ping => _ = outbox.push_ping(&mut spare),
+                Step::Write(most) => written.extend(take(&mut outbox, most, &mut spare)),
+                Step::Drop(limit) => {
+                    let newest = outbox.len();
+                    dropped += outbox.drop_oldest(limit, &mut spare);
+                    prop_assert!(outbox.len() <= newest);
+                }
+                Step::Discard => {
+                    outbox.discard_unsent();
+                    discarded = true;
+                }
+            }
+            prop_assert_eq!(outbox.len(), outbox.pieces.iter().map(|piece| piece.rest().len()).sum::<usize>());
+        }
+        written.extend(take(&mut outbox, usize::MAX, &mut spare));
+        prop_assert_eq!(outbox.len(), 0);
+        prop_assert_eq!(written.get(..head.len()), Some(&head[..]));
+        let mut frames = written.split_off(head.len());
+        let (mut parser, mut input) = (Parser::new(Role::Client), Input::new(&mut frames));
+        let limits = Limits { max_message: 1 << 20, allow_rsv1: false };
+        let mut numbers: Vec<u64> = Vec::new();
+        while !input.is_empty() {
+            match parser.next(&mut input, &limits) {
+                Ok(Some(Item::Message { payload, .. })) => {
+                    numbers.push(payload.as_ref().iter().take(8).fold(0, |sum, byte| sum << 8 | u64::from(*byte)));
+                }
+                other => prop_assert!(matches!(other, Ok(Some(Item::Ping(_) | Item::Pong(_)))), "{:?}", other),
+            }
+        }
+        prop_assert!(numbers.is_sorted_by(|a, b| a < b), "{:?}", numbers);
+        if !discarded {
+            prop_assert_eq!(numbers.len() as u64 + dropped, pushed);
+        }
+    }
+}

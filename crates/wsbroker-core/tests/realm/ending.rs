@@ -1,0 +1,94 @@
+//! The end of a helper and of the broker, in order.
+
+use std::time::Duration;
+
+use wsbroker_core::{CloseCode, SocketLimits};
+
+use crate::common::{Got, Seen, until};
+use crate::kit::{Desk, broker, listen};
+
+#[test]
+fn a_shutdown_closes_and_does_not_wait_for_events_that_died_with_their_worker() {
+    let broker = broker(1);
+    let realm = broker.realm();
+    let mut desk = Desk::new(&broker, &realm);
+    let (_listener, port) = listen(&broker, &realm, SocketLimits::default());
+    let (mut client, _) = desk.client(port, "a");
+    client.send(b"left behind");
+    until("it waits", || desk.queue.waiting() == 1);
+    desk.die();
+    assert_eq!(client.next(), Got::Close(Some(1012), "Worker ended".into()));
+    client.close(1012, "");
+    assert_eq!(client.next(), Got::End);
+    let ending = std::thread::spawn({
+        let broker = broker.clone();
+        move || {
+            let runtime = broker.runtime().clone();
+            runtime.block_on(broker.shutdown(CloseCode::GOING_AWAY, Duration::from_secs(3600)))
+        }
+    });
+    until("it is over", || ending.is_finished());
+}
+
+#[test]
+fn a_shutdown_of_the_broker_closes_a_realm_s_sockets_as_any_other() {
+    let broker = broker(1);
+    let realm = broker.realm();
+    let mut desk = Desk::new(&broker, &realm);
+    let (_listener, port) = listen(&broker, &realm, SocketLimits::default());
+    let (mut client, id) = desk.client(port, "a");
+    let ending = std::thread::spawn({
+        let broker = broker.clone();
+        move || {
+            let runtime = broker.runtime().clone();
+            runtime.block_on(broker.shutdown(CloseCode::GOING_AWAY, Duration::from_secs(20)))
+        }
+    });
+    assert_eq!(client.next(), Got::Close(Some(1001), String::new()));
+    client.close(1001, "");
+    desk.await_seen(id, &Seen::Close(1001, String::new()));
+    assert_eq!(ending.join().unwrap(), wsbroker_core::ShutdownReport { closed: 1, terminated: 0 });
+}
+
+#[test]
+fn a_helper_that_shuts_down_waits_for_its_own_connections_and_cuts_what_stays() {
+    let broker = broker(1);
+    let realm = broker.realm();
+    let mut desk = Desk::new(&broker, &realm);
+    let (_listener, port) =
+        listen(&broker, &realm, SocketLimits { close_timeout: Duration::from_secs(3600), ..SocketLimits::default() });
+    let (mut client, id) = desk.client(port, "a");
+    desk.helper.accept(false);
+    let mut other = Desk::new(&broker, &realm);
+    let (mut neighbour, _) = other.client(port, "b");
+    desk.helper.close(&mut desk.cork, id, CloseCode::GOING_AWAY, "Server shutting down");
+    desk.cork.flush();
+    assert_eq!(client.next(), Got::Close(Some(1001), "Server shutting down".into()));
+    broker.runtime().block_on(desk.helper.emptied(Duration::from_millis(10)));
+    assert_eq!(client.next(), Got::End, "it did not answer");
+    desk.await_seen(id, &Seen::Close(1006, String::new()));
+    neighbour.send(b"still here");
+    until("the other goes on", || {
+        other.pump();
+        other.log.iter().any(|(_, seen)| *seen == Seen::Text(b"still here".to_vec()))
+    });
+}
+
+#[test]
+fn who_waits_for_the_last_connection_is_woken_however_the_threads_interleave() {
+    let broker = broker(1);
+    let realm = broker.realm();
+    let mut desk = Desk::new(&broker, &realm);
+    let (_listener, port) = listen(&broker, &realm, SocketLimits::default());
+    for round in 0..1000 {
+        let (client, _) = desk.client(port, &format!("client {round}"));
+        let helper = desk.helper.clone();
+        // Longer than anybody waits: it must not be the limit that ends this.
+        let waiting = broker.runtime().spawn(async move { helper.emptied(Duration::from_secs(3600)).await });
+        drop(client);
+        until("the end of the last connection is told", || {
+            desk.pump();
+            waiting.is_finished()
+        });
+    }
+}

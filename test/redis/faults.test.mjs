@@ -1,0 +1,166 @@
+// What a Redis refuses, moves or swallows, as an application sees it.
+import assert from 'node:assert/strict';
+import { connect, createServer } from 'node:net';
+import { test } from 'node:test';
+
+import { failure, launch, until } from '../e2e/harness.mjs';
+import { instance, member, ready } from './instance.mjs';
+import { startRedis } from './redis.mjs';
+
+/** Says these lines to a Redis at once. Returns the lines of its answers, when there are as many. */
+function tell(port, ...lines) {
+  return new Promise((resolve, reject) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(lines.map((line) => `${line}\r\n`).join('')));
+    let said = '';
+    socket.setEncoding('utf8').on('data', (text) => {
+      said += text;
+      const answers = said.split('\r\n').slice(0, -1);
+      if (answers.length < lines.length) return;
+      socket.destroy();
+      resolve(answers);
+    });
+    socket.on('error', reject);
+  });
+}
+
+test('a channel that a Cluster moves is heard again', async (t) => {
+  const redis = await startRedis(t, { cluster: true });
+  const url = { nodes: [{ host: '127.0.0.1', port: redis.port }] };
+  const [one, two] = await Promise.all([instance(t, { url }), instance(t, { url })]);
+  await Promise.all([ready(one), ready(two)]);
+  const client = await member(two, 'room');
+  const publish = (text) => one.main((wsb, kit, text) => wsb.sendToChannel('room', text), text);
+  await publish('before');
+  assert.equal(await client.next(), 'before');
+  const [slot] = await tell(redis.port, 'CLUSTER KEYSLOT wsbroker:room');
+  // A server that gives a slot away ends the subscriptions to its channels, and keeps the connection. Here it is given back at once.
+  assert.deepEqual(await tell(redis.port, `CLUSTER DELSLOTS ${slot.slice(1)}`, `CLUSTER ADDSLOTS ${slot.slice(1)}`), ['+OK', '+OK']);
+  const heard = client.next();
+  let done = false;
+  heard.then(() => (done = true), () => (done = true));
+  await until(async () => {
+    await publish('after');
+    return done;
+  }, 'it is listened to again');
+  assert.equal(await heard, 'after');
+});
+
+test('a connection that is swallowed while channels are asked for again is noticed', async (t) => {
+  const redis = await startRedis(t);
+  let swallow = false;
+  let count = 0;
+  const sockets = new Set();
+  const proxy = createServer((near) => {
+    const far = connect(redis.port, '127.0.0.1');
+    let swallowed = false;
+    near.on('data', (data) => {
+      if (swallow && !swallowed && data.includes('SUBSCRIBE')) {
+        swallowed = true;
+        count++;
+      }
+      if (!swallowed) far.write(data);
+    });
+    far.on('data', (data) => near.write(data));
+    for (const [one, other] of [[near, far], [far, near]]) {
+      sockets.add(one);
+      one.on('error', () => {}).on('close', () => (sockets.delete(one), other.destroy()));
+    }
+  });
+  await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  const cut = () => sockets.forEach((socket) => socket.destroy());
+  t.after(() => (proxy.close(), cut()));
+  const server = await instance(t, { url: `redis://127.0.0.1:${proxy.address().port}` });
+  await ready(server);
+  swallow = true;
+  cut();
+  await server.told.next('bus', ({ event }) => event.state === 'lost');
+  await until(() => count > 0, 'it asks for its channels, which nobody hears');
+  // That connection stays open and silent; a new one is passed on.
+  swallow = false;
+  await ready(server);
+});
+
+test('long names are asked for in several commands, so that Redis does not cut off who has many', async (t) => {
+  const redis = await startRedis(t, { args: ['--client-output-buffer-limit', 'pubsub 1mb 0 0'] });
+  const server = await instance(t, redis);
+  await ready(server);
+  const client = await server.connect();
+  await client.run((wsb, id) => void wsb.subscribeMany(id, Array.from({ length: 500 }, (_, i) => `${i}`.padEnd(4096, '.'))));
+  const counts = () => server.main(async (wsb) => {
+    await Promise.all(Array.from({ length: 500 }, (_, i) => wsb.listening(`${i}`.padEnd(4096, '.'))));
+    return wsb.stats().bus;
+  });
+  const { losses, channels } = await counts();
+  assert.deepEqual([losses, channels], [0, 500]);
+});
+
+test('an emitter hears that Redis refused a message, and which', async (t) => {
+  const redis = await startRedis(t);
+  assert.deepEqual(await tell(redis.port, 'ACL SETUSER clerk on >secret +@all resetchannels &wsbroker!* &wsbroker:open'), ['+OK']);
+  const { Emitter } = await import('wsbroker/emitter');
+  const { default: Redis } = await import('ioredis');
+  const own = new Redis({ port: redis.port, username: 'clerk', password: 'secret' });
+  own.on('error', () => {});
+  t.after(() => own.disconnect());
+  for (const client of [{ host: '127.0.0.1', port: redis.port, username: 'clerk', password: 'secret' }, own]) {
+    const emitter = new Emitter({ redis: client });
+    const outcomes = await Promise.allSettled(['open', 'shut', 'open', 'shut'].map((channel) => emitter.publish(channel, 'text')));
+    assert.deepEqual(outcomes.map(({ status }) => status), ['fulfilled', 'rejected', 'fulfilled', 'rejected']);
+    for (const { reason } of outcomes.filter(({ reason }) => reason)) {
+      assert.equal(reason.code, 'ERR_WSBROKER_BUS_LOST');
+      assert.match(reason.message, /^publish: .*NOPERM/);
+    }
+    await emitter.close();
+  }
+});
+
+test('what was published to a channel while nobody listened is no gap, also where the bus was lost meanwhile', async (t) => {
+  const redis = await startRedis(t);
+  const [one, two] = await Promise.all([instance(t, redis), instance(t, redis)]);
+  await Promise.all([ready(one), ready(two)]);
+  const publish = (text) => one.main((wsb, kit, text) => wsb.sendToChannel('room', text), text);
+  const client = await member(two, 'room');
+  await publish('before');
+  assert.equal(await client.next(), 'before');
+  await client.run((wsb, id) => wsb.unsubscribe(id, 'room'));
+  await redis.kill();
+  for (const server of [one, two]) await server.told.next('bus', ({ event }) => event.state === 'lost');
+  // It lingers for a second.
+  const left = Date.now();
+  await until(() => Date.now() - left > 1200, 'it is given up');
+  await redis.run();
+  await Promise.all([ready(one), ready(two)]);
+  for (const text of ['1', '2', '3']) await publish(text);
+  await client.run((wsb, id) => wsb.subscribe(id, 'room'));
+  assert.equal(await two.main((wsb) => wsb.listening('room')), true);
+  await publish('after');
+  assert.equal(await client.next(), 'after');
+  assert.equal((await two.main((wsb) => wsb.stats())).bus.missed, 0);
+});
+
+test('a start that fails for want of Redis can be tried again, and says why it failed', async (t) => {
+  const redis = await startRedis(t, { args: ['--requirepass', 'right'] });
+  const server = await launch(t, { start: false });
+  await server.main((wsb) => wsb.registerWorkerThread({ handleTextMessage() {} }));
+  const start = (password) => server.main((wsb, kit, port, password) => wsb.start({
+    bind: '127.0.0.1:0', cluster: { redis: { port, password }, required: true },
+  }).then(() => undefined), redis.port, password);
+  const error = await failure(start('wrong'), { code: 'ERR_WSBROKER_BUS_LOST', message: /"cluster.required" is true: .*WRONGPASS/ });
+  assert.doesNotMatch(error.message, /'wrong'|:wrong/);
+  assert.equal((await server.main((wsb) => wsb.stats())).bus, undefined, 'it does not go on trying');
+  await start('right');
+  assert.equal((await server.main((wsb) => wsb.stats())).bus.state, 'ready');
+  await server.main((wsb) => wsb.shutdown());
+});
+
+test('shutdown takes back a joinCluster that no start has followed', async (t) => {
+  const server = await launch(t, { start: false });
+  await server.main(async (wsb) => {
+    for (let i = 0; i < 2; i++) {
+      wsb.joinCluster({ redis: 'redis://127.0.0.1' });
+      await wsb.shutdown();
+    }
+  });
+  await server.start();
+  assert.equal((await server.main((wsb) => wsb.stats())).bus, undefined);
+});

@@ -205,7 +205,7 @@ export interface Native {
   processOptionsNow(started: boolean): NativeProcessOptions | null;
 
   // Helpers. Each has a number, the first argument of its calls. One that has left is deaf and dumb.
-  joinInstance(join: { identifier: string; serverId: string; agreed: NativeAgreed[]; process: NativeProcessOptions }): { helper: number; serverId: string };
+  joinInstance(join: { identifier: string; serverId: string; agreed: NativeAgreed[]; process: NativeProcessOptions; beside: boolean }): { helper: number; serverId: string };
   openInstance(helper: number, options: NativeOpenOptions): Promise<void>;
   instanceAddress(helper: number): { address: string; port: number; url: string } | null;
   helperEmptied(helper: number, timeout: number): Promise<void>;

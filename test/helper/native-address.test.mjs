@@ -58,7 +58,24 @@ test('a module without handlers is enough, and other paths are 404 then', async 
   assert.equal((await server.refused('/other')).status, 404);
 });
 
-test('while no helper of theirs is configured, modules without handlers let nobody in', async (t) => {
+test('the path of a helper that is not configured yet answers 503, and never goes to raw handlers', async (t) => {
+  const server = await lateModule(t, RAW);
+  assert.equal((await server.refused('/ws')).status, 503);
+  const raw = await server.connect('/', { id: false });
+  raw.send('meanwhile');
+  assert.equal((await server.told.next('text')).data, 'meanwhile');
+  await server.go();
+  await member(server);
+  const silent = await lateModule(t, '{}');
+  assert.equal((await silent.refused('/ws')).status, 503);
+  assert.equal((await silent.refused('/other')).status, 404, 'nobody would hear of it');
+  await silent.go();
+  await member(silent);
+  assert.equal((await silent.refused('/other')).status, 404);
+});
+
+/** A server whose module does not wait for its helper, which is configured after `go`. */
+async function lateModule(t, handlers) {
   const worker = `(wsb, kit) => {
     const { helper, redis, threadId } = require(${JSON.stringify(fixture)}).make();
     for (const one of redis.duplicates) one.status = 'connecting';
@@ -71,19 +88,19 @@ test('while no helper of theirs is configured, modules without handlers let nobo
       }
     };
     helper.configure().then(() => kit.tell('configured', { thread: threadId }));
-    return {};
+    return ${handlers};
   }`;
   const server = await launch(t, { worker, options: { threads: 1 } });
-  for (const path of ['/ws', '/other']) assert.equal((await server.refused(path)).status, 503, path);
-  await server.main(() => {
-    const go = new BroadcastChannel('go');
-    go.postMessage(0);
-    go.close();
-  });
-  await server.told.next('configured');
-  await member(server);
-  assert.equal((await server.refused('/other')).status, 404);
-});
+  server.go = async () => {
+    await server.main(() => {
+      const go = new BroadcastChannel('go');
+      go.postMessage(0);
+      go.close();
+    });
+    await server.told.next('configured');
+  };
+  return server;
+}
 
 test('a path whose helpers have all ended answers 503, and never goes to raw handlers', async (t) => {
   const server = await pool(t, { threads: 1, handlers: RAW });

@@ -242,6 +242,32 @@ test('cork runs at once and flushes behind it', async (t) => {
   assert.deepEqual(await peer.client.take(2), ['1', '2']);
 });
 
+test('a name that is no text is taken for its text, and a missing id for one that nobody has', async (t) => {
+  const server = await single(t);
+  const peer = await member(server);
+  const seen = await peer.run((helper, { clientId }) => {
+    helper.joinRoom({ clientId, room: 5 });
+    helper.sendToRoom({ room: 5, event: 'in 5', data: 1 });
+    const count = helper.countRoom({ room: 5 });
+    helper.leaveRoom({ clientId, room: 5 });
+    for (const nobody of [undefined, null, 7]) {
+      helper.sendToClient({ clientId: nobody, event: 'x', data: 1 });
+      helper.joinRoom({ clientId: nobody, room: 'r' });
+      helper.leaveRoom({ clientId: nobody, room: 'r' });
+      helper.sendToRoom({ room: nobody, event: 'x', data: 1 });
+    }
+    helper.send({ destination: 7, payload: { topic: 'x', data: 1 } });
+    const socket = { data: { clientId: 9 }, remoteAddress: '', readyState: 1, send: () => 1, close() {}, subscribe() {}, unsubscribe() {}, isSubscribed: () => false, cork() {} };
+    helper.onClientConnect({ clientId: 9, socket });
+    const clients = [helper.countClients()];
+    helper.onClientDisconnect({ clientId: 9 });
+    helper.sendToClient({ clientId, event: 'end', data: 1 });
+    return { count, clients: [...clients, helper.countClients()], left: helper.countRoom({ room: 5 }) };
+  });
+  assert.deepEqual(seen, { count: 1, clients: [2, 1], left: 0 });
+  assert.deepEqual((await peer.take(2)).map(({ event }) => event), ['in 5', 'end']);
+});
+
 test('a handler of the application that throws is logged, and takes nothing with it', async (t) => {
   const server = await single(t);
   const peer = await member(server);

@@ -300,11 +300,6 @@ impl Dispatch {
         self.replaced.store(replaced, Ordering::Release);
     }
 
-    /// Whether there are workers of realms, also such that take no connections yet.
-    pub(crate) fn has_helpers(&self) -> bool {
-        self.workers.lock().live.iter().any(|entry| entry.realm.is_some())
-    }
-
     /// Resolves when no handler is at work and none is waiting for its turn.
     pub(crate) async fn idle(&self) {
         loop {

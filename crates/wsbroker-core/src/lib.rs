@@ -46,10 +46,10 @@ pub use error::{
     AcceptError, BindError, CidrError, DeliverError, JoinError, ListenError, StartError, SubscribeError, TlsError,
 };
 pub use event::{Accept, Batch, Event, EventKind, LateVerdict, Open, OpenReply, OpenRequest, Payload, Reject};
-pub use front::Listener;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub use front::fuzzing;
+pub use front::{AwaitedPath, Listener};
 pub use ids::{SocketId, WorkerId};
 pub use metrics::{CloseCause, DropCause, RejectCause};
 pub use realm::{Audience, Group, Helper, Operation, Post, Realm, RealmSink};

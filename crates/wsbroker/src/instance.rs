@@ -12,7 +12,7 @@ use std::{
 use napi::{Env, bindgen_prelude::Object};
 use napi_derive::napi;
 use parking_lot::Mutex;
-use wsbroker_core::{CloseCode, ListenError, Listener, Realm, RealmSink};
+use wsbroker_core::{AwaitedPath, CloseCode, ListenError, Listener, Realm, RealmSink};
 
 use crate::{
     api::NativeAddress,
@@ -40,6 +40,8 @@ struct Instance {
     /// Changed while [`INSTANCES`] is locked.
     seats: Mutex<Vec<Seat>>,
     listener: Mutex<Option<Arc<Listener>>>,
+    /// Its path on an address of `start`, until it is open.
+    awaited: Mutex<Option<AwaitedPath>>,
     /// One helper opens it, and the others wait.
     opening: tokio::sync::Mutex<()>,
 }
@@ -72,6 +74,8 @@ pub struct NativeJoin {
     pub agreed: Vec<NativeAgreed>,
     /// What the process has once.
     pub process: NativeProcessOptions,
+    /// Whether it shares the address of a server with the same `bind`, whatever its port is.
+    pub beside: bool,
 }
 
 /// A helper's place in its instance.
@@ -134,6 +138,9 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeSeat> {
         }
         None => {
             let base = global::base(CALL, process)?;
+            let text = |name| join.agreed.iter().find(|option| option.name == name)?.text.as_deref();
+            let shared = text("bind").filter(|bind| join.beside || !bind.ends_with(":0")).and_then(global::listener_of);
+            let awaited = shared.zip(text("path")).map(|(listener, path)| listener.await_path(path));
             let instance = Arc::new(Instance {
                 identifier: join.identifier,
                 server_id: join.server_id,
@@ -142,6 +149,7 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeSeat> {
                 base,
                 seats: Mutex::default(),
                 listener: Mutex::default(),
+                awaited: Mutex::new(awaited),
                 opening: tokio::sync::Mutex::default(),
             });
             instances.push(Arc::clone(&instance));
@@ -205,6 +213,7 @@ async fn listen(instance: &Instance, options: NativeListenOptions) -> std::resul
     }
     listener.serve();
     *instance.listener.lock() = Some(Arc::new(listener));
+    instance.awaited.lock().take();
     Ok(())
 }
 
@@ -276,6 +285,7 @@ fn give_up(number: usize) -> Option<Arc<Instance>> {
     }
     drop(seats);
     instances.swap_remove(at);
+    instance.awaited.lock().take();
     if let Some(listener) = instance.listener.lock().as_ref() {
         listener.stop();
     }

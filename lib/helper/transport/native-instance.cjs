@@ -3,7 +3,10 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.NativeInstance = void 0;
 const native_socket_cjs_1 = require("./native-socket.cjs");
 const KINDS = { room: 0 /* Kind.Room */, user: 1 /* Kind.User */, broadcast: 2 /* Kind.Everybody */ };
-/** What the helpers of one identifier share, as one of them sees it: all of it is kept by the addon. */
+/**
+ * What the helpers of one identifier share, as one of them sees it: all of it is kept by the addon. Names are text there; those of the application may be anything, as
+ * everywhere in the helper, and an id that is missing is one that nobody has.
+ */
 class NativeInstance {
     serverId;
     #native;
@@ -22,25 +25,25 @@ class NativeInstance {
         this.#inputState = this.#native.helperInputIsReady(this.#helper) ? 'ready' : 'lost';
     }
     addClient(clientId, socket) {
-        this.#native.helperAddClient(this.#helper, clientId, socket instanceof native_socket_cjs_1.NativeSocket ? socket.id : 0);
+        this.#native.helperAddClient(this.#helper, String(clientId), socket instanceof native_socket_cjs_1.NativeSocket ? socket.id : 0);
     }
     finishClient(clientId) {
-        this.#native.helperFinishClient(this.#helper, clientId);
+        this.#native.helperFinishClient(this.#helper, String(clientId));
     }
     encryptClient(clientId) {
-        this.#native.helperHoldClient(this.#helper, clientId);
+        this.#native.helperHoldClient(this.#helper, String(clientId));
     }
     removeClient(clientId) {
-        this.#native.helperRemoveClient(this.#helper, clientId);
+        this.#native.helperRemoveClient(this.#helper, String(clientId));
     }
     addMember(clientId, type, name) {
-        this.#native.helperAddMember(this.#helper, clientId, KINDS[type], name);
+        this.#native.helperAddMember(this.#helper, String(clientId), KINDS[type], String(name));
     }
     removeMember(clientId, type, name) {
-        this.#native.helperRemoveMember(this.#helper, clientId, KINDS[type], name);
+        this.#native.helperRemoveMember(this.#helper, String(clientId), KINDS[type], String(name));
     }
     isElsewhere(clientId) {
-        return this.#native.helperIsElsewhere(this.#helper, clientId);
+        return this.#native.helperIsElsewhere(this.#helper, String(clientId));
     }
     hasRoom(room) {
         return this.countRoom(room) > 0;
@@ -49,16 +52,16 @@ class NativeInstance {
         return this.#native.helperClientCount(this.#helper);
     }
     countRoom(room) {
-        return this.#native.helperRoomCount(this.#helper, room);
+        return this.#native.helperRoomCount(this.#helper, String(room));
     }
     publish({ type, name }, frame, exclude) {
-        return this.#native.helperPublish(this.#helper, KINDS[type], name, frame, exclude.length === 0 ? undefined : exclude);
+        return this.#native.helperPublish(this.#helper, KINDS[type], String(name), frame, exclude.length === 0 ? undefined : exclude);
     }
     sendElsewhere(clientId, frame) {
-        return this.#native.helperSendElsewhere(this.#helper, clientId, frame);
+        return this.#native.helperSendElsewhere(this.#helper, String(clientId), frame);
     }
     post(_clientId, { op, clientId, room }) {
-        return this.#native.helperAskMember(this.#helper, clientId, room, op === 'join');
+        return this.#native.helperAskMember(this.#helper, String(clientId), String(room), op === 'join');
     }
     claimInput() {
         return this.#native.helperClaimInput(this.#helper);

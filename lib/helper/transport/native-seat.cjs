@@ -30,7 +30,7 @@ class NativeSeat {
         const { identifier, agreed, process } = this.#request;
         let helper;
         try {
-            const joined = load_cjs_1.native.joinInstance({ identifier, serverId: (0, node_crypto_1.randomUUID)(), agreed, process: (0, agreed_cjs_1.toNative)((0, agreed_cjs_1.following)(load_cjs_1.native, process, true)) });
+            const joined = load_cjs_1.native.joinInstance({ identifier, serverId: (0, node_crypto_1.randomUUID)(), agreed, process: (0, agreed_cjs_1.toNative)((0, agreed_cjs_1.following)(load_cjs_1.native, process, true)), beside: isBeside() });
             helper = this.#helper = joined.helper;
             const instance = (this.instance = new native_instance_cjs_1.NativeInstance(load_cjs_1.native, helper, host, joined.serverId));
             this.#desk = new native_desk_cjs_1.NativeDesk(load_cjs_1.native, helper, host, (state) => instance.inputChanged(state));
@@ -51,8 +51,7 @@ class NativeSeat {
                 ...listener,
                 tls: tls === undefined ? undefined : await (0, tls_cjs_1.readTls)(native_options_cjs_1.CALL, tls),
                 process: (0, agreed_cjs_1.toNative)((0, agreed_cjs_1.following)(load_cjs_1.native, process, true)),
-                // Port 0 stands for the port of the server that has loaded this thread's module.
-                beside: register_cjs_1.thread.inPool || register_cjs_1.thread.loading || (0, register_cjs_1.currentRegistration)() !== undefined,
+                beside: isBeside(),
             });
         }
         catch (error) {
@@ -80,3 +79,7 @@ class NativeSeat {
     }
 }
 exports.NativeSeat = NativeSeat;
+/** Port 0 stands for the port of the server that has loaded this thread's module. */
+function isBeside() {
+    return register_cjs_1.thread.inPool || register_cjs_1.thread.loading || (0, register_cjs_1.currentRegistration)() !== undefined;
+}

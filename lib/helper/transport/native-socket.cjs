@@ -33,14 +33,14 @@ class NativeSocket {
     }
     subscribe(topic) {
         if (this.#readyState === 1 /* ReadyState.Open */)
-            this.#owner.native.helperSubscribe(this.#owner.helper, this.id, topic);
+            this.#owner.native.helperSubscribe(this.#owner.helper, this.id, String(topic));
     }
     unsubscribe(topic) {
         if (this.#readyState === 1 /* ReadyState.Open */)
-            this.#owner.native.helperUnsubscribe(this.#owner.helper, this.id, topic);
+            this.#owner.native.helperUnsubscribe(this.#owner.helper, this.id, String(topic));
     }
     isSubscribed(topic) {
-        return this.#readyState === 1 /* ReadyState.Open */ && this.#owner.native.helperIsSubscribed(this.#owner.helper, this.id, topic);
+        return this.#readyState === 1 /* ReadyState.Open */ && this.#owner.native.helperIsSubscribed(this.#owner.helper, this.id, String(topic));
     }
     cork(cb) {
         try {

@@ -7,7 +7,10 @@ const enum Kind { Room, User, Everybody }
 
 const KINDS = { room: Kind.Room, user: Kind.User, broadcast: Kind.Everybody } as const;
 
-/** What the helpers of one identifier share, as one of them sees it: all of it is kept by the addon. */
+/**
+ * What the helpers of one identifier share, as one of them sees it: all of it is kept by the addon. Names are text there; those of the application may be anything, as
+ * everywhere in the helper, and an id that is missing is one that nobody has.
+ */
 export class NativeInstance implements Instance {
   readonly #native: Native;
   readonly #helper: number;
@@ -32,31 +35,31 @@ export class NativeInstance implements Instance {
   }
 
   addClient(clientId: string, socket: IWebSocket): void {
-    this.#native.helperAddClient(this.#helper, clientId, socket instanceof NativeSocket ? socket.id : 0);
+    this.#native.helperAddClient(this.#helper, String(clientId), socket instanceof NativeSocket ? socket.id : 0);
   }
 
   finishClient(clientId: string): void {
-    this.#native.helperFinishClient(this.#helper, clientId);
+    this.#native.helperFinishClient(this.#helper, String(clientId));
   }
 
   encryptClient(clientId: string): void {
-    this.#native.helperHoldClient(this.#helper, clientId);
+    this.#native.helperHoldClient(this.#helper, String(clientId));
   }
 
   removeClient(clientId: string): void {
-    this.#native.helperRemoveClient(this.#helper, clientId);
+    this.#native.helperRemoveClient(this.#helper, String(clientId));
   }
 
   addMember(clientId: string, type: 'room' | 'user', name: string): void {
-    this.#native.helperAddMember(this.#helper, clientId, KINDS[type], name);
+    this.#native.helperAddMember(this.#helper, String(clientId), KINDS[type], String(name));
   }
 
   removeMember(clientId: string, type: 'room' | 'user', name: string): void {
-    this.#native.helperRemoveMember(this.#helper, clientId, KINDS[type], name);
+    this.#native.helperRemoveMember(this.#helper, String(clientId), KINDS[type], String(name));
   }
 
   isElsewhere(clientId: string): boolean {
-    return this.#native.helperIsElsewhere(this.#helper, clientId);
+    return this.#native.helperIsElsewhere(this.#helper, String(clientId));
   }
 
   hasRoom(room: string): boolean {
@@ -68,19 +71,19 @@ export class NativeInstance implements Instance {
   }
 
   countRoom(room: string): number {
-    return this.#native.helperRoomCount(this.#helper, room);
+    return this.#native.helperRoomCount(this.#helper, String(room));
   }
 
   publish({ type, name }: Audience, frame: string, exclude: readonly string[]): number {
-    return this.#native.helperPublish(this.#helper, KINDS[type], name, frame, exclude.length === 0 ? undefined : exclude);
+    return this.#native.helperPublish(this.#helper, KINDS[type], String(name), frame, exclude.length === 0 ? undefined : exclude);
   }
 
   sendElsewhere(clientId: string, frame: string): number {
-    return this.#native.helperSendElsewhere(this.#helper, clientId, frame);
+    return this.#native.helperSendElsewhere(this.#helper, String(clientId), frame);
   }
 
   post(_clientId: string, { op, clientId, room }: PostedOperation & { readonly op: 'join' | 'leave' }): boolean {
-    return this.#native.helperAskMember(this.#helper, clientId, room, op === 'join');
+    return this.#native.helperAskMember(this.#helper, String(clientId), String(room), op === 'join');
   }
 
   claimInput(): boolean {

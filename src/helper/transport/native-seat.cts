@@ -32,7 +32,7 @@ export class NativeSeat {
     const { identifier, agreed, process } = this.#request;
     let helper: number | undefined;
     try {
-      const joined = native.joinInstance({ identifier, serverId: randomUUID(), agreed, process: toNative(following(native, process, true)) });
+      const joined = native.joinInstance({ identifier, serverId: randomUUID(), agreed, process: toNative(following(native, process, true)), beside: isBeside() });
       helper = this.#helper = joined.helper;
       const instance = (this.instance = new NativeInstance(native, helper, host, joined.serverId));
       this.#desk = new NativeDesk(native, helper, host, (state) => instance.inputChanged(state));
@@ -52,8 +52,7 @@ export class NativeSeat {
         ...listener,
         tls: tls === undefined ? undefined : await readTls(CALL, tls),
         process: toNative(following(native, process, true)),
-        // Port 0 stands for the port of the server that has loaded this thread's module.
-        beside: thread.inPool || thread.loading || currentRegistration() !== undefined,
+        beside: isBeside(),
       });
     } catch (error) {
       throw helperError(error);
@@ -81,4 +80,9 @@ export class NativeSeat {
   address(): { address: string; port: number; url: string } | undefined {
     return native.instanceAddress(this.#helper) ?? undefined;
   }
+}
+
+/** Port 0 stands for the port of the server that has loaded this thread's module. */
+function isBeside(): boolean {
+  return thread.inPool || thread.loading || currentRegistration() !== undefined;
 }

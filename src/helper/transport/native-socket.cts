@@ -46,15 +46,15 @@ export class NativeSocket implements IWebSocket<{ readonly clientId: string }> {
   }
 
   subscribe(topic: string): void {
-    if (this.#readyState === ReadyState.Open) this.#owner.native.helperSubscribe(this.#owner.helper, this.id, topic);
+    if (this.#readyState === ReadyState.Open) this.#owner.native.helperSubscribe(this.#owner.helper, this.id, String(topic));
   }
 
   unsubscribe(topic: string): void {
-    if (this.#readyState === ReadyState.Open) this.#owner.native.helperUnsubscribe(this.#owner.helper, this.id, topic);
+    if (this.#readyState === ReadyState.Open) this.#owner.native.helperUnsubscribe(this.#owner.helper, this.id, String(topic));
   }
 
   isSubscribed(topic: string): boolean {
-    return this.#readyState === ReadyState.Open && this.#owner.native.helperIsSubscribed(this.#owner.helper, this.id, topic);
+    return this.#readyState === ReadyState.Open && this.#owner.native.helperIsSubscribed(this.#owner.helper, this.id, String(topic));
   }
 
   cork(cb: (ws: IWebSocket<{ readonly clientId: string }>) => void): void {

@@ -59,6 +59,8 @@ pub(super) struct Address {
     released: watch::Sender<bool>,
     /// Services that have closed stay, so that their paths are known to be unavailable rather than unknown.
     routes: Mutex<FxHashMap<String, Arc<Service>>>,
+    /// Paths that somebody is about to serve, and how many are. Locked after the routes.
+    awaited: Mutex<FxHashMap<String, usize>>,
 }
 
 /// What is served on a listener's paths.
@@ -149,6 +151,7 @@ impl Address {
             accepting: AtomicBool::new(false),
             released: watch::Sender::new(false),
             routes: Mutex::default(),
+            awaited: Mutex::default(),
         })
     }
 
@@ -212,6 +215,9 @@ impl Address {
         let routes = self.routes.lock();
         // A target may read `*`, and must not be taken for a listener's name of everything.
         let exact = if path == ANY { None } else { routes.get(path) };
+        if exact.is_none() && self.awaited.lock().contains_key(path) {
+            return Route::Unavailable;
+        }
         match exact.or_else(|| routes.get(ANY)) {
             None => Route::Unknown,
             Some(service) if service.endpoint.is_serving() => Route::Serving(Arc::clone(service)),
@@ -219,9 +225,22 @@ impl Address {
         }
     }
 
-    /// Whether a realm has, or had, a path here.
+    /// Whether a realm has, or had, a path here, or is about to.
     pub(super) fn has_realms(&self) -> bool {
-        self.routes.lock().values().any(|service| service.endpoint.realm.is_some())
+        self.routes.lock().values().any(|service| service.endpoint.realm.is_some()) || !self.awaited.lock().is_empty()
+    }
+
+    pub(super) fn await_path(&self, path: &str) {
+        *self.awaited.lock().entry(path.to_owned()).or_default() += 1;
+    }
+
+    pub(super) fn forget_path(&self, path: &str) {
+        let mut awaited = self.awaited.lock();
+        let Some(count) = awaited.get_mut(path) else { return };
+        *count -= 1;
+        if *count == 0 {
+            awaited.remove(path);
+        }
     }
 
     /// Whether every service here has closed.

@@ -35,6 +35,19 @@ pub struct Listener {
     runtime: Handle,
 }
 
+/// A path of an address that a realm is about to serve: it answers 503, and nobody else gets it who serves all paths there. Until this is dropped.
+#[derive(Debug)]
+pub struct AwaitedPath {
+    address: Arc<Address>,
+    path: String,
+}
+
+impl Drop for AwaitedPath {
+    fn drop(&mut self) {
+        self.address.forget_path(&self.path);
+    }
+}
+
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Listener").field("url", &self.url()).finish_non_exhaustive()
@@ -72,6 +85,13 @@ impl Listener {
         if self.address.begin_accepting() {
             self.runtime.spawn(accept::run(Arc::clone(&self.broker), Arc::clone(&self.address)));
         }
+    }
+
+    /// Keeps a path of its address for a realm that is about to [listen](Broker::listen_beside) there.
+    #[must_use]
+    pub fn await_path(&self, path: &str) -> AwaitedPath {
+        self.address.await_path(path);
+        AwaitedPath { address: Arc::clone(&self.address), path: path.to_owned() }
     }
 
     /// The address it listens on, with the port that the system chose; `None` for a unix socket.

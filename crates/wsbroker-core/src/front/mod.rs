@@ -43,7 +43,7 @@ use crate::{
     error::ListenError,
 };
 
-pub use self::listener::Listener;
+pub use self::listener::{AwaitedPath, Listener};
 
 /// Connections that may be told no at once, however few may wait to be let in.
 const MIN_ANSWERS: usize = 256;

@@ -168,14 +168,8 @@ async fn negotiate<T: Transport>(arrival: &mut Arrival, stream: &mut T) -> Resul
         Route::Unknown => return Err(no(Refusal::NOT_FOUND, None)),
     };
     // Where modules have no handlers, and something else is served beside: raw connections would be let in to nobody.
-    if service.endpoint.realm.is_none() && broker.dispatch.is_deaf() {
-        if address.has_realms() {
-            return Err(no(Refusal::NOT_FOUND, None));
-        }
-        // It is about to be: this may be its path.
-        if broker.dispatch.has_helpers() {
-            return Err(no(Refusal::NOT_SERVED, None));
-        }
+    if service.endpoint.realm.is_none() && address.has_realms() && broker.dispatch.is_deaf() {
+        return Err(no(Refusal::NOT_FOUND, None));
     }
     let Handshake { accept_key, protocols } = Handshake::of(&request).map_err(|refusal| no(refusal, None))?;
     check_origin(&request, &service).map_err(|refusal| no(refusal, None))?;

@@ -116,6 +116,34 @@ fn a_path_whose_realm_has_no_worker_answers_503_and_raw_handlers_never_get_it() 
 }
 
 #[test]
+fn a_path_that_a_realm_is_about_to_serve_answers_503_until_it_does_or_gives_up() {
+    let broker = broker(1);
+    let silent = logging(&broker, Handlers::default());
+    let (raw, port) = listen_with(&broker, |_| ());
+    let raw = Arc::new(raw);
+    assert_eq!(
+        status(port, "/ws"),
+        "101",
+        "nothing else is served here: who listens without handlers wants no messages"
+    );
+    let (one, other) = (raw.await_path("/ws"), raw.await_path("/ws"));
+    assert_eq!(status(port, "/ws"), "503");
+    assert_eq!(status(port, "/else"), "404", "nobody would hear of it");
+    let _raw_worker = logging(&broker, Handlers::TEXT);
+    assert_eq!(status(port, "/else"), "101");
+    drop(one);
+    assert_eq!(status(port, "/ws"), "503", "one more is on its way");
+    drop(other);
+    assert_eq!(status(port, "/ws"), "101", "it has given up");
+    let awaited = raw.await_path("/ws");
+    let realm = broker.realm();
+    let _desk = Desk::new(&broker, &realm);
+    let _listener = beside(&broker, &raw, "/ws", Some(&realm));
+    assert_eq!(status(port, "/ws"), "101", "it is there");
+    drop((awaited, silent));
+}
+
+#[test]
 fn paths_are_exact_and_an_address_without_raw_handlers_has_no_others() {
     let broker = broker(1);
     let realm = broker.realm();

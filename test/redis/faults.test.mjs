@@ -135,7 +135,8 @@ test('what was published to a channel while nobody listened is no gap, also wher
   await client.run((wsb, id) => wsb.subscribe(id, 'room'));
   assert.equal(await two.main((wsb) => wsb.listening('room')), true);
   await publish('after');
-  assert.equal(await client.next(), 'after');
+  // The last of them may have been on its way still.
+  for (let text = ''; text !== 'after';) text = await client.next();
   assert.equal((await two.main((wsb) => wsb.stats())).bus.missed, 0);
 });
 

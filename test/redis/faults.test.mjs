@@ -45,6 +45,16 @@ test('a channel that a Cluster moves is heard again', async (t) => {
   assert.equal(await heard, 'after');
 });
 
+test('a node of a Cluster that hangs does not keep an instance from the others', async (t) => {
+  const redis = await startRedis(t, { cluster: true });
+  const sockets = new Set();
+  const silent = createServer((socket) => sockets.add(socket.on('error', () => {})));
+  await new Promise((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  t.after(() => (silent.close(), sockets.forEach((socket) => socket.destroy())));
+  const nodes = [silent.address().port, redis.port].map((port) => ({ host: '127.0.0.1', port }));
+  await ready(await instance(t, { url: { nodes } }));
+});
+
 test('a connection that is swallowed while channels are asked for again is noticed', async (t) => {
   const redis = await startRedis(t);
   let swallow = false;

@@ -349,6 +349,22 @@ mod tests {
         }
     }
 
+    #[test]
+    fn envelopes_of_another_prefix_are_known_by_their_mark() {
+        let (plain, short, long) = (mark("app"), mark("app:live"), mark(&"a:".repeat(128)));
+        assert_eq!((plain.len(), short.len(), long.len()), (0, 2, 3));
+        let envelope = [VERSION << 4, 1, 2];
+        let sent = |mark: &[u8]| [mark, &envelope].concat();
+        for own in [&plain, &short, &long] {
+            for theirs in [&plain, &short, &long] {
+                let expected = (own == theirs).then_some(&envelope[..]);
+                assert_eq!(unmarked(own, &sent(theirs)), expected);
+            }
+            assert_eq!(unmarked(own, b"junk"), Some(&b"junk"[..]), "to be counted");
+            assert_eq!(unmarked(own, b""), Some(&b""[..]), "to be counted");
+        }
+    }
+
     proptest! {
         #[test]
         fn any_messages_come_back(
@@ -370,21 +386,6 @@ mod tests {
             prop_assert_eq!(read, written);
         }
 
-        #[test]
-    fn envelopes_of_another_prefix_are_known_by_their_mark() {
-        let (plain, short, long) = (mark("app"), mark("app:live"), mark(&"a:".repeat(128)));
-        assert_eq!((plain.len(), short.len(), long.len()), (0, 2, 3));
-        let envelope = [VERSION << 4, 1, 2];
-        let sent = |mark: &[u8]| [mark, &envelope].concat();
-        for own in [&plain, &short, &long] {
-            for theirs in [&plain, &short, &long] {
-                let expected = (own == theirs).then_some(&envelope[..]);
-                assert_eq!(unmarked(own, &sent(theirs)), expected);
-            }
-            assert_eq!(unmarked(own, b"junk"), Some(&b"junk"[..]), "to be counted");
-            assert_eq!(unmarked(own, b""), Some(&b""[..]), "to be counted");
-        }
-    }
 
     #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {

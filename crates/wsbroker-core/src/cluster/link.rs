@@ -135,10 +135,12 @@ impl Link {
     }
 
     /// Publishes all of them, each channel's in order, without one waiting for the answer to another's. Returns how many messages Redis refused.
+    /// On a Cluster it fails after `limit`: its client can lose an answer, and go on with pings; one connection's are answered behind this.
     pub(super) fn publish(
         &self,
         prefix: &[u8],
         parcels: Vec<Parcel>,
+        limit: Duration,
     ) -> impl Future<Output = Result<u64, LinkError>> + Send + use<> {
         let publisher = self.publisher.clone();
         let on_bus =
@@ -168,7 +170,10 @@ impl Link {
                     let channels = channels.into_iter();
                     let refused =
                         try_join_all(channels.map(|(name, parcels)| spublish(cluster.clone(), name, parcels)));
-                    Ok(refused.await?.into_iter().sum())
+                    match timeout(limit, refused).await {
+                        Ok(refused) => Ok(refused?.into_iter().sum()),
+                        Err(_) => Err(LinkError::Timeout(limit)),
+                    }
                 }
             }
         }

@@ -349,7 +349,7 @@ export interface RedisOptions {
     readonly host?: string | undefined;
     /** @default 6379 */
     readonly port?: number | undefined;
-    /** Some nodes of a Redis Cluster; they name the others. */
+    /** Some nodes of a Redis Cluster; they name the others. One of them must be there whenever an instance connects, so give several. */
     readonly nodes?: readonly RedisNode[] | undefined;
     /** Sentinels that watch the master called `name`. */
     readonly sentinels?: readonly RedisNode[] | undefined;

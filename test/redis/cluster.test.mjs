@@ -142,6 +142,18 @@ test('an option that is wrong is named, and a password never', async (t) => {
   }
 });
 
+test('an emitter names the option that is wrong, also with a client of one\'s own', async () => {
+  const { Emitter } = await import('wsbroker/emitter');
+  const client = { publish: () => Promise.resolve() };
+  for (const [options, message] of [
+    [undefined, /"options" must be an object, got undefined/],
+    ['redis://127.0.0.1', /"options" must be an object, got string/],
+    [{ redis: client, timeout: 'x' }, /"timeout" must be a number, got string/],
+    [{ redis: client, timeout: -1 }, /"timeout" must be an integer from 0 to 2147483647, got -1/],
+    [{ redis: client, prefx: 'x' }, /unknown option "prefx"; did you mean "prefix"/],
+  ]) assert.throws(() => new Emitter(options), message);
+});
+
 test('an emitter publishes from a process without sockets, with the native client and with one of its own', async (t) => {
   const redis = await startRedis(t);
   const server = await instance(t, redis);

@@ -386,7 +386,8 @@ mod tests {
             prop_assert_eq!(read, written);
         }
 
-        #[test]
+
+    #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             if let Ok(Envelope::Messages(_, messages)) = Envelope::read(&bytes) {
                 prop_assert!(messages.map(|(_, payload)| payload.len()).sum::<usize>() <= bytes.len());

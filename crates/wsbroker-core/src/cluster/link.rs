@@ -84,9 +84,13 @@ impl Link {
                     let nodes = nodes.iter().map(|(host, port)| info(config, address(config, host, *port)));
                     let client = cluster(config, nodes.collect())?;
                     let with_push = ClusterConfig::new().set_push_sender(push);
+                    let (publisher, listener) = tokio::try_join!(
+                        client.get_async_connection(),
+                        client.get_async_connection_with_config(with_push),
+                    )?;
                     Ok(Self {
-                        publisher: Publisher::Through(Connection::Cluster(client.get_async_connection().await?)),
-                        listener: Connection::Cluster(client.get_async_connection_with_config(with_push).await?),
+                        publisher: Publisher::Through(Connection::Cluster(publisher)),
+                        listener: Connection::Cluster(listener),
                     })
                 }
                 servers => {
@@ -131,10 +135,12 @@ impl Link {
     }
 
     /// Publishes all of them, each channel's in order, without one waiting for the answer to another's. Returns how many messages Redis refused.
+    /// On a Cluster it fails after `limit`: its client can lose an answer, and go on with pings; one connection's are answered behind this.
     pub(super) fn publish(
         &self,
         prefix: &[u8],
         parcels: Vec<Parcel>,
+        limit: Duration,
     ) -> impl Future<Output = Result<u64, LinkError>> + Send + use<> {
         let publisher = self.publisher.clone();
         let on_bus =
@@ -164,7 +170,10 @@ impl Link {
                     let channels = channels.into_iter();
                     let refused =
                         try_join_all(channels.map(|(name, parcels)| spublish(cluster.clone(), name, parcels)));
-                    Ok(refused.await?.into_iter().sum())
+                    match timeout(limit, refused).await {
+                        Ok(refused) => Ok(refused?.into_iter().sum()),
+                        Err(_) => Err(LinkError::Timeout(limit)),
+                    }
                 }
             }
         }
@@ -325,7 +334,8 @@ fn cluster(config: &RedisConfig, nodes: Vec<Result<ConnectionInfo, RedisError>>)
     let mut builder = ClusterClient::builder(nodes)
         .use_protocol(ProtocolVersion::RESP3)
         .retries(1)
-        .connection_timeout(config.connect_timeout);
+        // All the nodes that were given are waited for, and then those that they name: one that hangs must leave time for the others.
+        .connection_timeout(config.connect_timeout / 3);
     if let Some(tls) = &config.tls {
         builder = builder.tls(if tls.accept_any { TlsMode::Insecure } else { TlsMode::Secure });
         if tls.ca.is_some() || tls.identity.is_some() {

@@ -164,7 +164,7 @@ async fn serve(bus: &Bus, link: &Link, disconnected: &Notify, unanswered: &mut u
                             }
                             wire.drained().await;
                         }
-                        None => drop(link.publish(&bus.prefix, bus.take_parcels()).await),
+                        None => drop(link.publish(&bus.prefix, bus.take_parcels(), LAST_WORDS).await),
                     }
                 };
                 let _ = timeout(LAST_WORDS, last).await;
@@ -184,7 +184,7 @@ async fn serve(bus: &Bus, link: &Link, disconnected: &Notify, unanswered: &mut u
                 if !parcels.is_empty() {
                     let messages: u64 = parcels.iter().map(|parcel| parcel.messages).sum();
                     *unanswered += messages;
-                    publishing.push(link.publish(&bus.prefix, parcels).map_ok(move |refused| (messages, refused)).boxed());
+                    publishing.push(link.publish(&bus.prefix, parcels, PING.1).map_ok(move |refused| (messages, refused)).boxed());
                 }
                 Ok(0)
             }

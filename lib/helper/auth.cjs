@@ -22,7 +22,7 @@ class Auth {
         clearTimeout(client.authTimer);
         this.#limit(client, protocol_cjs_1.LIMITS.authPatience * settings.authTimeout, () => !clients.hidden(client).finished);
         const given = (data ?? {});
-        queueMicrotask(() => (0, calls_cjs_1.callUser)(() => settings.authenticateFn(given), (result) => this.#authenticated(client, given, result), (error) => this.#failed(client, 'authenticateFn failed', error)));
+        (0, calls_cjs_1.aMicrotaskLater)(() => (0, calls_cjs_1.callUser)(() => settings.authenticateFn(given), (result) => this.#authenticated(client, given, result), (error) => this.#failed(client, 'authenticateFn failed', error)));
     }
     #authenticated(client, data, result) {
         const { settings, clients, log } = this.#parts;

@@ -1,7 +1,19 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
+exports.continuations = continuations;
+exports.aMicrotaskLater = aMicrotaskLater;
 exports.callUser = callUser;
 const report_cjs_1 = require("../report.cjs");
+let continued = 0;
+/** How often something of a helper in this thread was left to promises: whoever sees the number change during a call knows that the call goes on behind it. */
+function continuations() {
+    return continued;
+}
+/** Runs it a microtask later. It should not throw. */
+function aMicrotaskLater(run) {
+    continued++;
+    queueMicrotask(run);
+}
 /**
  * Calls a function of the application, at once. One of `done` and `failed` is called: at once where a value was returned or thrown, later for a promise. A throw is a
  * rejection. Neither should throw: that would be a mistake of ours, which is shown and goes no further.
@@ -20,6 +32,7 @@ function callUser(fn, done, failed) {
         value = fn();
         // Looking for `then` can throw, too.
         if ((0, report_cjs_1.isThenable)(value)) {
+            continued++;
             void Promise.resolve(value).then(safely(done), safely(failed));
             return;
         }

@@ -1,4 +1,4 @@
-import { callUser } from './calls.cjs';
+import { aMicrotaskLater, callUser } from './calls.cjs';
 import type { Clients } from './client.cjs';
 import { CLOSE, ERROR_TEXT, LIMITS, WebSocketDefaults } from './protocol.cjs';
 import type { Rooms } from './rooms.cjs';
@@ -45,7 +45,7 @@ export class Auth<A extends Bag, M extends Bag> {
     clearTimeout(client.authTimer);
     this.#limit(client, LIMITS.authPatience * settings.authTimeout, () => !clients.hidden(client).finished);
     const given = (data ?? {}) as A;
-    queueMicrotask(() => callUser<unknown>(
+    aMicrotaskLater(() => callUser<unknown>(
       () => settings.authenticateFn(given),
       (result) => this.#authenticated(client, given, result),
       (error) => this.#failed(client, 'authenticateFn failed', error),

@@ -1,6 +1,19 @@
 import { complain, isThenable } from '../report.cjs';
 import type { ValueOrPromise } from './types.cjs';
 
+let continued = 0;
+
+/** How often something of a helper in this thread was left to promises: whoever sees the number change during a call knows that the call goes on behind it. */
+export function continuations(): number {
+  return continued;
+}
+
+/** Runs it a microtask later. It should not throw. */
+export function aMicrotaskLater(run: () => void): void {
+  continued++;
+  queueMicrotask(run);
+}
+
 /**
  * Calls a function of the application, at once. One of `done` and `failed` is called: at once where a value was returned or thrown, later for a promise. A throw is a
  * rejection. Neither should throw: that would be a mistake of ours, which is shown and goes no further.
@@ -18,6 +31,7 @@ export function callUser<T>(fn: () => ValueOrPromise<T>, done: (value: T) => voi
     value = fn();
     // Looking for `then` can throw, too.
     if (isThenable(value)) {
+      continued++;
       void Promise.resolve(value).then(safely(done), safely(failed));
       return;
     }

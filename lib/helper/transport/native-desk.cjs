@@ -3,6 +3,7 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.NativeDesk = void 0;
 const node_crypto_1 = require("node:crypto");
 const node_worker_threads_1 = require("node:worker_threads");
+const calls_cjs_1 = require("../calls.cjs");
 const native_socket_cjs_1 = require("./native-socket.cjs");
 const BATCH = 32;
 const AUDIENCES = ['room', 'user', 'broadcast'];
@@ -13,6 +14,12 @@ class NativeDesk {
     host;
     inputChanged;
     #sockets = new Map();
+    /**
+     * Sockets one of whose messages has left something to promises, and the events that came behind it in the same turn. A runtime's own server lets promises go on
+     * between two messages, so that a client may send `authenticate`, `join` and more at once where the functions that decide do not wait for anything outside.
+     */
+    #postponed = new Map();
+    #goesOn = false;
     #ids = new Float64Array(0);
     #kinds = new Int32Array(0);
     #slots = new Int32Array(0);
@@ -61,15 +68,22 @@ class NativeDesk {
         }
     }
     #event(kind, id, value, number, length) {
-        const { handler } = this.host;
         if (kind === 7 /* Kind.Joined */) {
             const socket = new native_socket_cjs_1.NativeSocket(this, id, (0, node_crypto_1.randomUUID)(), value);
             this.#sockets.set(id, socket);
-            return this.#guard('open', () => handler.open(socket));
+            return this.#guard('open', () => this.host.handler.open(socket));
         }
         const socket = this.#sockets.get(id);
         if (socket === undefined)
             return;
+        const postponed = this.#postponed.get(id);
+        if (postponed === undefined)
+            this.#eventOf(socket, kind, value, number, length);
+        else
+            postponed.push(() => this.#eventOf(socket, kind, value, number, length));
+    }
+    #eventOf(socket, kind, value, number, length) {
+        const { handler } = this.host;
         switch (kind) {
             case 2 /* Kind.Text */:
                 return this.#message(socket, value);
@@ -82,15 +96,43 @@ class NativeDesk {
                     this.#guard('drain', () => handler.drain(socket));
                 return;
             case 5 /* Kind.Close */:
-                this.#sockets.delete(id);
+                this.#sockets.delete(socket.id);
                 if (socket.end())
                     this.closed(socket, number, value);
         }
     }
     /** Of one that was closed here, what was under way is of no account any more. */
     #message(socket, message) {
-        if (socket.readyState === 1)
-            this.#guard('message', () => this.host.handler.message(socket, message));
+        if (socket.readyState !== 1)
+            return;
+        const before = (0, calls_cjs_1.continuations)();
+        this.#guard('message', () => this.host.handler.message(socket, message));
+        if ((0, calls_cjs_1.continuations)() !== before)
+            this.#postpone(socket.id);
+    }
+    /** What follows of this socket waits until promises have gone on. A tick asked for here would come before them. */
+    #postpone(id) {
+        this.#postponed.set(id, []);
+        if (this.#goesOn)
+            return;
+        this.#goesOn = true;
+        queueMicrotask(() => process.nextTick(() => this.#goOn()));
+    }
+    #goOn() {
+        this.#goesOn = false;
+        const all = [...this.#postponed];
+        this.#postponed.clear();
+        for (const [id, events] of all) {
+            for (const [index, run] of events.entries()) {
+                run();
+                const again = this.#postponed.get(id);
+                if (again === undefined)
+                    continue;
+                for (const later of events.slice(index + 1))
+                    again.push(later);
+                break;
+            }
+        }
     }
     /** The broker was shut down; close events were the last that came of it, so there should be no socket left. */
     #brokerGone() {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { threadId } from 'node:worker_threads';
 import type { Native } from '../../native.cjs';
+import { continuations } from '../calls.cjs';
 import type { TWebSocketBusState } from '../types.cjs';
 import { NativeSocket, type SocketOwner } from './native-socket.cjs';
 import type { TransportHost } from './transport.cjs';
@@ -18,6 +19,12 @@ const AUDIENCES = ['room', 'user', 'broadcast'] as const;
 /** The sockets of one helper, and the way from the addon to it. */
 export class NativeDesk implements SocketOwner {
   readonly #sockets = new Map<number, NativeSocket>();
+  /**
+   * Sockets one of whose messages has left something to promises, and the events that came behind it in the same turn. A runtime's own server lets promises go on
+   * between two messages, so that a client may send `authenticate`, `join` and more at once where the functions that decide do not wait for anything outside.
+   */
+  readonly #postponed = new Map<number, (() => void)[]>();
+  #goesOn = false;
   #ids = new Float64Array(0);
   #kinds = new Int32Array(0);
   #slots = new Int32Array(0);
@@ -74,14 +81,20 @@ export class NativeDesk implements SocketOwner {
   }
 
   #event(kind: Kind, id: number, value: unknown, number: number, length: number): void {
-    const { handler } = this.host;
     if (kind === Kind.Joined) {
       const socket = new NativeSocket(this, id, randomUUID(), value as string);
       this.#sockets.set(id, socket);
-      return this.#guard('open', () => handler.open(socket));
+      return this.#guard('open', () => this.host.handler.open(socket));
     }
     const socket = this.#sockets.get(id);
     if (socket === undefined) return;
+    const postponed = this.#postponed.get(id);
+    if (postponed === undefined) this.#eventOf(socket, kind, value, number, length);
+    else postponed.push(() => this.#eventOf(socket, kind, value, number, length));
+  }
+
+  #eventOf(socket: NativeSocket, kind: Kind, value: unknown, number: number, length: number): void {
+    const { handler } = this.host;
     switch (kind) {
       case Kind.Text:
         return this.#message(socket, value as string);
@@ -93,14 +106,40 @@ export class NativeDesk implements SocketOwner {
         if (socket.readyState === 1) this.#guard('drain', () => handler.drain(socket));
         return;
       case Kind.Close:
-        this.#sockets.delete(id);
+        this.#sockets.delete(socket.id);
         if (socket.end()) this.closed(socket, number, value as string);
     }
   }
 
   /** Of one that was closed here, what was under way is of no account any more. */
   #message(socket: NativeSocket, message: string | Buffer): void {
-    if (socket.readyState === 1) this.#guard('message', () => this.host.handler.message(socket, message));
+    if (socket.readyState !== 1) return;
+    const before = continuations();
+    this.#guard('message', () => this.host.handler.message(socket, message));
+    if (continuations() !== before) this.#postpone(socket.id);
+  }
+
+  /** What follows of this socket waits until promises have gone on. A tick asked for here would come before them. */
+  #postpone(id: number): void {
+    this.#postponed.set(id, []);
+    if (this.#goesOn) return;
+    this.#goesOn = true;
+    queueMicrotask(() => process.nextTick(() => this.#goOn()));
+  }
+
+  #goOn(): void {
+    this.#goesOn = false;
+    const all = [...this.#postponed];
+    this.#postponed.clear();
+    for (const [id, events] of all) {
+      for (const [index, run] of events.entries()) {
+        run();
+        const again = this.#postponed.get(id);
+        if (again === undefined) continue;
+        for (const later of events.slice(index + 1)) again.push(later);
+        break;
+      }
+    }
   }
 
   /** The broker was shut down; close events were the last that came of it, so there should be no socket left. */

@@ -1,0 +1,35 @@
+// Messages that come together: each is handled when promises of the one before it have gone on, as on a runtime's own server. On the addon.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { CLOSE, frame, open, TEXT } from '../e2e/raw.mjs';
+import { pool } from './native-kit.mjs';
+
+const text = (event, data) => frame(TEXT, JSON.stringify({ event, data }));
+
+/** Functions that decide at once, and yet by promises; `look` tells what the handler has seen when it began and when it had waited. */
+const options = `{
+  authenticateFn: async () => ({ userId: 'u' }),
+  validateRoomFn: async ({ rooms }) => rooms,
+  messageHandler: async ({ clientId, message }) => {
+    const { helper } = globalThis;
+    const seen = () => helper.getClientsByRoom({ room: 'r' }).length;
+    const began = [seen(), (globalThis.ended ?? 0)];
+    await null;
+    await null;
+    globalThis.ended = message.data;
+    helper.sendToClient({ clientId, event: 'looked', data: [...began, message.data] });
+    if (message.data === 3) await helper.getClients({ id: clientId }).socket.close(1000);
+  },
+}`;
+
+test('authenticate, join and what follows may come at once', async (t) => {
+  const server = await pool(t, { threads: 1, options, handlers: '(globalThis.helper = context.helper, {})' });
+  const looks = [1, 2, 3, 4].map((number) => text('look', number));
+  const raw = await open(server, { target: '/ws', behind: Buffer.concat([text('authenticate', {}), text('join', { rooms: ['r'] }), ...looks]) });
+  await raw.frame(CLOSE);
+  const told = raw.frames.filter((one) => one.opcode === TEXT).map((one) => JSON.parse(one.text));
+  assert.equal(told[0].event, 'connected');
+  // The fourth came behind the end.
+  assert.deepEqual(told.slice(1).map(({ data }) => data), [[1, 0, 1], [1, 1, 2], [1, 2, 3]]);
+});

@@ -7,8 +7,7 @@ import { test } from 'node:test';
 import { until } from '../e2e/harness.mjs';
 import * as raw from '../e2e/raw.mjs';
 import { member, single } from '../helper/native-kit.mjs';
-import { PROMPT } from './healthy.mjs';
-import { many, MiB, sized, weighed } from './kit.mjs';
+import { many, MiB, repeated, sized } from './kit.mjs';
 
 const { BINARY, CLOSE, closeFrame, frame, PING, PONG, TEXT } = raw;
 const TIMES = sized(20, 200);
@@ -55,22 +54,20 @@ function attack(name, options, act) {
   test(name, { timeout: sized(60_000, 600_000) }, async (t) => {
     const server = await single(t, options);
     const healthy = await member(server);
-    let slowest = 0;
     const round = async () => {
       const still = keepGoing(healthy);
+      let slowest;
       try {
         await act(server, healthy);
       } finally {
         for (const one of server.raws.splice(0)) one.destroy();
-        slowest = Math.max(slowest, await still());
+        slowest = await still();
       }
       await until(async () => (await server.run((helper) => helper.countClients())) === 1, 'the clients of the attack to be gone');
-      slowest = Math.max(slowest, await echo(healthy));
-      return memory(server);
+      return { slowest: Math.max(slowest, await echo(healthy)), left: await memory(server) };
     };
-    const left = await weighed(round, { tolerance: TOLERANCE });
+    const { left, slowest } = await repeated(t, round, { tolerance: TOLERANCE });
     t.diagnostic(`slowest echo ${slowest.toFixed(0)} ms; memory ${left.map((bytes) => (bytes / MiB).toFixed(1)).join(', ')} MiB`);
-    assert.ok(slowest < PROMPT, `an echo took ${slowest.toFixed(0)} ms`);
   });
 }
 

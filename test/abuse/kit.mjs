@@ -25,7 +25,7 @@ const ROUNDS = 3;
 const TOLERANCE = onBun ? 6 * MiB : 3 * MiB;
 /** What the young generations of the engine may take during an attack, before their collectors run and their size has settled. */
 const ENGINE = 16 * MiB;
-/** A heap may take a step once. Growth goes on: then so many more rounds must leave what the last one left. */
+/** A heap may take a step once, and a machine may be busy. Growth goes on: then so many more rounds must leave what the last one left, and be in time. */
 const MORE_ROUNDS = 3;
 
 /** Runs the collector of this thread, and tells how much room its heap keeps beyond what is used. */
@@ -250,9 +250,7 @@ class Site {
       const told = await this.told();
       return closed(told) - closed(before) === told.opens - before.opens && told;
     }, 'a close event for every connection that was opened');
-    if (echoes) assert.ok(echoes.slowest < PROMPT, `during the attack an echo of the healthy client took ${echoes.slowest.toFixed(0)} ms`);
     const { slowest } = await this.healthy.echo();
-    assert.ok(slowest < PROMPT, `after the attack an echo of the healthy client took ${slowest.toFixed(0)} ms`);
     assert.deepEqual(after.errors, [], 'no handler failed');
     await this.counted(statsBefore, after.opens - before.opens, counts);
     if (expect) {
@@ -308,17 +306,13 @@ export function site(what, given, define) {
 async function measure(t, place, attack, { tolerance = TOLERANCE, most, rounds, ...options }) {
   const start = place.left;
   const resident = place.resident();
-  let slowest = 0;
   let peak = 0;
-  const left = await weighed(
-    async (weigh) => {
-      const one = await place.round(attack, options);
-      slowest = Math.max(slowest, one.slowest);
-      peak = Math.max(peak, one.peak - resident);
-      return weigh ? place.memory() : undefined;
-    },
-    { tolerance, rounds },
-  );
+  const round = async (weigh) => {
+    const one = await place.round(attack, options);
+    peak = Math.max(peak, one.peak - resident);
+    return { slowest: one.slowest, left: weigh ? await place.memory() : undefined };
+  };
+  const { left, slowest } = await repeated(t, round, { tolerance, rounds });
   t.diagnostic(`slowest echo ${slowest.toFixed(0)} ms; memory ${shown(start)} MiB, then ${left.map(shown).join(', ')}; at most ${shown(peak)} MiB more meanwhile`);
   if (most !== undefined) assert.ok(!(peak > most + ENGINE), `memory grew by ${shown(peak)} MiB during the attack, limit ${shown(most + ENGINE)}`);
 }
@@ -326,23 +320,32 @@ async function measure(t, place, attack, { tolerance = TOLERANCE, most, rounds, 
 const shown = (bytes) => (bytes / MiB).toFixed(1);
 
 /**
- * Runs a round some times, and asserts that the last leaves what the first left, give or take `tolerance`. `round` is told whether
- * what it leaves is looked at, and resolves to that in bytes. Resolves to what the rounds left.
+ * Runs a round some times, and asserts that the last leaves what the first left, give or take `tolerance`, and that the healthy client has its echoes in time. What an
+ * attack does it does each time, a busy machine does not: where a round was too slow, or has left more, that is asserted of more rounds. `round` is told whether what
+ * it leaves is looked at, and resolves to { slowest, left }: of the echoes, in milliseconds, and in bytes.
  */
-export async function weighed(round, { tolerance, rounds = ROUNDS }) {
+export async function repeated(t, round, { tolerance, rounds = ROUNDS }) {
   const left = [];
+  const took = [];
+  const once = async (weigh = true) => {
+    const one = await round(weigh);
+    took.push(one.slowest);
+    if (weigh) left.push(one.left);
+  };
   // What the second leaves shows with the third.
-  for (let n = 0; n < rounds; n++) {
-    const bytes = await round(n !== 1);
-    if (n !== 1) left.push(bytes);
-  }
+  for (let n = 0; n < rounds; n++) await once(n !== 1);
+  const slow = took.filter((ms) => ms >= PROMPT);
+  if (slow.length > 0) t.diagnostic(`${slow.length} of ${rounds} rounds were slow: an echo took ${slow.map(Math.round).join(', ')} ms; ${MORE_ROUNDS} more`);
   let base = left[0];
-  if (left.at(-1) > base + tolerance) {
-    base = left.at(-1);
-    for (let n = 0; n < MORE_ROUNDS; n++) left.push(await round(true));
+  const grown = left.at(-1) > base + tolerance;
+  if (grown) base = left.at(-1);
+  if (grown || slow.length > 0) {
+    for (let n = 0; n < MORE_ROUNDS; n++) await once();
+    const slowest = Math.max(...took.slice(rounds));
+    assert.ok(slowest < PROMPT, `an echo of the healthy client took ${slowest.toFixed(0)} ms`);
   }
   assert.ok(!(left.at(-1) > base + tolerance), `memory after each round: ${left.map(shown).join(', ')} MiB, tolerance ${shown(tolerance)}`);
-  return left;
+  return { left, slowest: Math.max(...took) };
 }
 
 /** Runs an attack `count` times, `width` at a time. */

@@ -76,7 +76,7 @@ function wrongType(call, name, expected, value) {
 }
 function wrongValue(call, name, expected, value) {
     const shown = typeof value === 'number' ? String(value) : `'${value.length > 100 ? `${value.slice(0, 100)}…` : value}'`;
-    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}" must be ${expected}, got ${shown}`);
+    return new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}" must be ${expected}, got ${shown}`);
 }
 /** What kind of thing it is, never what it holds: that may be a secret. */
 function typeName(value) {

@@ -1,4 +1,4 @@
-import { WSBrokerError, WSBrokerTypeError } from './errors.cjs';
+import { WSBrokerRangeError, WSBrokerTypeError } from './errors.cjs';
 /** The longest time a timer takes. */
 export declare const MAX_DURATION: number;
 /** What a per-socket size may be: it crosses into Rust as 32 bits. */
@@ -15,7 +15,7 @@ export declare function isHttpToken(text: string): boolean;
 /** Whether RFC 6455, section 7.4, lets an application put it on the wire. */
 export declare function isSendableCode(code: number): boolean;
 export declare function wrongType(call: string, name: string, expected: string, value: unknown): WSBrokerTypeError;
-export declare function wrongValue(call: string, name: string, expected: string, value: string | number): WSBrokerError;
+export declare function wrongValue(call: string, name: string, expected: string, value: string | number): WSBrokerRangeError;
 /** What kind of thing it is, never what it holds: that may be a secret. */
 export declare function typeName(value: unknown): string;
 /** The known name that is nearest, if it is near enough to be meant. */

@@ -1,6 +1,6 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.WSBrokerTypeError = exports.WSBrokerError = void 0;
+exports.WSBrokerRangeError = exports.WSBrokerTypeError = exports.WSBrokerError = void 0;
 exports.fromNative = fromNative;
 exports.toPortable = toPortable;
 exports.fromPortable = fromPortable;
@@ -8,7 +8,7 @@ const node_util_1 = require("node:util");
 /**
  * Every failure the package raises on purpose. Switch on `code`, never on `message`.
  *
- * A wrong type is a `TypeError` with such a code, a wrong value can be a `RangeError`; `instanceof WSBrokerError` is true for them too. Where the system refused,
+ * A wrong type is a `TypeError` with such a code, a wrong value a `RangeError`; `instanceof WSBrokerError` is true for them too. Where the system refused,
  * `syscallCode` says how: `EADDRINUSE`, for example, with `ERR_WSBROKER_BIND`.
  */
 class WSBrokerError extends Error {
@@ -31,11 +31,18 @@ class WSBrokerTypeError extends TypeError {
     code = 'ERR_WSBROKER_INVALID_ARG_TYPE';
 }
 exports.WSBrokerTypeError = WSBrokerTypeError;
+/** An argument of the right type with a value that is not allowed. */
+class WSBrokerRangeError extends RangeError {
+    code = 'ERR_WSBROKER_INVALID_ARG_VALUE';
+}
+exports.WSBrokerRangeError = WSBrokerRangeError;
 /** The failure of an addon call as one of ours, with a stack that leads to the caller. */
 function fromNative(error) {
     const { code, message, syscallCode } = error;
     if (typeof code !== 'string' || !code.startsWith('ERR_WSBROKER_'))
         return error;
+    if (code === 'ERR_WSBROKER_INVALID_ARG_VALUE')
+        return new WSBrokerRangeError(String(message));
     const ours = new WSBrokerError(code, String(message));
     return syscallCode === undefined ? ours : Object.assign(ours, { syscallCode });
 }

@@ -32,7 +32,8 @@ Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: functio
  * While a server listens the process stays alive; after {@link shutdown} it can exit by itself.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `options` is missing, `bind` is no string, or another option has the wrong type
- * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARG_VALUE, ERR_WSBROKER_UNKNOWN_OPTION, ERR_WSBROKER_INVALID_BIND: an option that cannot be
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: an option has a value that it cannot have
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION, ERR_WSBROKER_INVALID_BIND: an option that does not exist, or no address
  * @throws {WSBrokerError} ERR_WSBROKER_TLS: a certificate, a key, or their file is no good
  * @throws {WSBrokerError} ERR_WSBROKER_BIND: the system does not give the address
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: a process-wide option, `workerPath` or `threads` differs from an earlier call's, or a path is taken on that address

@@ -11,7 +11,7 @@ const REDIS_OPTIONS = ['url', 'host', 'port', 'nodes', 'sentinels', 'name', 'use
 const REDIS_TLS_OPTIONS = ['ca', 'cert', 'key', 'rejectUnauthorized'];
 /** With the name that the server's certificate must be for, where one can be given. */
 exports.REDIS_TLS_OPTIONS_NAMED = [...REDIS_TLS_OPTIONS, 'servername'];
-/** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came; never a password */
+/** @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what came; never a password */
 function redisRequest(call, name, value, tlsOptions = REDIS_TLS_OPTIONS) {
     if (typeof value === 'string')
         return { url: url(call, name, value), nodes: [], kind: 'single' };
@@ -20,13 +20,13 @@ function redisRequest(call, name, value, tlsOptions = REDIS_TLS_OPTIONS) {
     const bag = (0, checks_cjs_1.optionBag)(call, name, value, REDIS_OPTIONS);
     const kinds = ['url', 'host', 'nodes', 'sentinels'].filter((kind) => bag[kind] !== undefined);
     if (kinds.length > 1) {
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}" must have one of url, host, nodes and sentinels, got ${kinds.join(' and ')}`);
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}" must have one of url, host, nodes and sentinels, got ${kinds.join(' and ')}`);
     }
     if (kinds.length === 0 && bag['port'] === undefined) {
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}" must have one of url, host, nodes and sentinels, got none of them`);
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}" must have one of url, host, nodes and sentinels, got none of them`);
     }
     if (bag['nodes'] !== undefined && bag['db'] !== undefined && bag['db'] !== 0) {
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}.db" must be left out with "nodes": a Redis Cluster has one database`);
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}.db" must be left out with "nodes": a Redis Cluster has one database`);
     }
     const shared = {
         ...defined('username', text(call, `${name}.username`, bag['username'])),
@@ -52,14 +52,14 @@ function url(call, name, value) {
         throw (0, checks_cjs_1.wrongType)(call, name, 'a string', value);
     // Not shown: it may have a password in it.
     if (!/^rediss?:\/\/\S+$/.test(value))
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}" must be a redis:// or rediss:// URL`);
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}" must be a redis:// or rediss:// URL`);
     return value;
 }
 function nodes(call, name, value, port) {
     if (!Array.isArray(value))
         throw (0, checks_cjs_1.wrongType)(call, name, 'an array of { host, port }', value);
     if (value.length === 0)
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}" must name at least one server, got an empty array`);
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}" must name at least one server, got an empty array`);
     return value.map((one, i) => node(call, `${name}[${i}]`, (0, checks_cjs_1.optionBag)(call, `${name}[${i}]`, one, ['host', 'port']), port));
 }
 function node(call, name, { host, port }, usual) {
@@ -82,12 +82,12 @@ function redisTls(call, name, value, known) {
         if (typeof one !== 'string')
             throw (0, checks_cjs_1.wrongType)(call, `${name}.${option}`, 'PEM', one);
         if (!one.includes('-----BEGIN'))
-            throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}.${option}" must be PEM, which has a line with -----BEGIN`);
+            throw new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}.${option}" must be PEM, which has a line with -----BEGIN`);
         return Buffer.from(one);
     };
     const [cert, key] = [pem('cert'), pem('key')];
     if ((cert === undefined) !== (key === undefined))
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}" must have both cert and key, or neither`);
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}" must have both cert and key, or neither`);
     return {
         ...defined('ca', pem('ca')),
         ...defined('cert', cert),

@@ -10,7 +10,7 @@ const errors_cjs_1 = require("./errors.cjs");
 const KNOWN = ['cert', 'key', 'ca', 'requestCert', 'rejectUnauthorized', 'minVersion'];
 /** No path is as long (PATH_MAX), but a key without its first line is. */
 const LONGEST_PATH = 4096;
-/** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came; never what PEM or a key holds */
+/** @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what came; never what PEM or a key holds */
 function tlsRequest(call, value) {
     const bag = (0, checks_cjs_1.optionBag)(call, 'tls', value, KNOWN);
     const certs = sources(call, 'tls.cert', bag['cert']);
@@ -82,5 +82,5 @@ async function read(call, from) {
     }
 }
 function invalid(call, message) {
-    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: ${message}`);
+    return new errors_cjs_1.WSBrokerRangeError(`${call}: ${message}`);
 }

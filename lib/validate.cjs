@@ -20,7 +20,7 @@ exports.START_OPTIONS = [
 ];
 /**
  * @param call who asks, for messages
- * @throws {TypeError | WSBrokerError} naming the option, what was expected and what came
+ * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what came
  */
 function startRequest(options, call = 'start') {
     const bag = (0, checks_cjs_1.optionBag)(call, 'options', options, exports.START_OPTIONS);
@@ -93,7 +93,7 @@ function servedPaths(call, value) {
         return ['*'];
     const paths = typeof value === 'string' ? [value] : (0, checks_cjs_1.strings)(call, 'path', value, 'a string or an array of strings');
     if (paths.length === 0)
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "path" must name at least one path, got an empty array`);
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "path" must name at least one path, got an empty array`);
     for (const one of paths) {
         if (one !== '*' && !/^\/[^?#\s]*$/.test(one))
             throw (0, checks_cjs_1.wrongValue)(call, 'path', "'*', or begin with '/' and have no '?', '#' or space", one);
@@ -118,7 +118,7 @@ function rateLimit(call, value) {
     const messages = number('messages', checks_cjs_1.MAX_SIZE);
     const bytes = number('bytes', Number.MAX_SAFE_INTEGER);
     if (messages === undefined && bytes === undefined) {
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "rateLimit" must have "messages" or "bytes"`);
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "rateLimit" must have "messages" or "bytes"`);
     }
     return { messages, bytes, burst: number('burst', checks_cjs_1.MAX_SIZE), action: (0, checks_cjs_1.oneOf)(call, 'rateLimit.action', bag['action'], ['pause', 'close']) ?? 'pause' };
 }
@@ -175,7 +175,7 @@ function trustProxy(call, value) {
         return one;
     });
     if (from.length === 0)
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "trustProxy.from" must name at least one proxy, got an empty array`);
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "trustProxy.from" must name at least one proxy, got an empty array`);
     return {
         from: from.filter((one) => one !== 'unix'),
         unix: from.includes('unix'),

@@ -31,7 +31,7 @@ export interface StartRequest {
 export declare const START_OPTIONS: readonly ['bind', 'workerPath', 'threads', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout', 'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory', 'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy', 'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster'];
 /**
  * @param call who asks, for messages
- * @throws {TypeError | WSBrokerError} naming the option, what was expected and what came
+ * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what came
  */
 export declare function startRequest(options: unknown, call?: string): StartRequest;
 /** @throws as {@link startRequest} */

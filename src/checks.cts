@@ -1,4 +1,4 @@
-import { WSBrokerError, WSBrokerTypeError } from './errors.cjs';
+import { WSBrokerError, WSBrokerRangeError, WSBrokerTypeError } from './errors.cjs';
 
 // Checks of single values. Every function takes the call's name and the argument's, so that a message can say: `start: "threads" must be …, got …`.
 
@@ -62,9 +62,9 @@ export function wrongType(call: string, name: string, expected: string, value: u
   return new WSBrokerTypeError(`${call}: "${name}" must be ${expected}, got ${typeName(value)}`);
 }
 
-export function wrongValue(call: string, name: string, expected: string, value: string | number): WSBrokerError {
+export function wrongValue(call: string, name: string, expected: string, value: string | number): WSBrokerRangeError {
   const shown = typeof value === 'number' ? String(value) : `'${value.length > 100 ? `${value.slice(0, 100)}…` : value}'`;
-  return new WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}" must be ${expected}, got ${shown}`);
+  return new WSBrokerRangeError(`${call}: "${name}" must be ${expected}, got ${shown}`);
 }
 
 /** What kind of thing it is, never what it holds: that may be a secret. */

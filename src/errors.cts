@@ -18,7 +18,7 @@ export type WSBrokerErrorCode =
   | 'ERR_WSBROKER_UNSUPPORTED'
   /** An argument of the wrong type. The error is a `TypeError`. */
   | 'ERR_WSBROKER_INVALID_ARG_TYPE'
-  /** An argument of the right type with a value that is not allowed. The error is a `RangeError` where it comes from a call other than `start` and `shutdown`. */
+  /** An argument of the right type with a value that is not allowed. The error is a `RangeError`. */
   | 'ERR_WSBROKER_INVALID_ARG_VALUE'
   /** An option that does not exist. */
   | 'ERR_WSBROKER_UNKNOWN_OPTION'
@@ -54,7 +54,7 @@ export type WSBrokerErrorCode =
 /**
  * Every failure the package raises on purpose. Switch on `code`, never on `message`.
  *
- * A wrong type is a `TypeError` with such a code, a wrong value can be a `RangeError`; `instanceof WSBrokerError` is true for them too. Where the system refused,
+ * A wrong type is a `TypeError` with such a code, a wrong value a `RangeError`; `instanceof WSBrokerError` is true for them too. Where the system refused,
  * `syscallCode` says how: `EADDRINUSE`, for example, with `ERR_WSBROKER_BIND`.
  */
 export class WSBrokerError extends Error {
@@ -84,10 +84,16 @@ export class WSBrokerTypeError extends TypeError {
   readonly code = 'ERR_WSBROKER_INVALID_ARG_TYPE' satisfies WSBrokerErrorCode;
 }
 
+/** An argument of the right type with a value that is not allowed. */
+export class WSBrokerRangeError extends RangeError {
+  readonly code = 'ERR_WSBROKER_INVALID_ARG_VALUE' satisfies WSBrokerErrorCode;
+}
+
 /** The failure of an addon call as one of ours, with a stack that leads to the caller. */
 export function fromNative(error: unknown): unknown {
   const { code, message, syscallCode } = error as { code?: unknown; message?: unknown; syscallCode?: unknown };
   if (typeof code !== 'string' || !code.startsWith('ERR_WSBROKER_')) return error;
+  if (code === 'ERR_WSBROKER_INVALID_ARG_VALUE') return new WSBrokerRangeError(String(message));
   const ours = new WSBrokerError(code as WSBrokerErrorCode, String(message));
   return syscallCode === undefined ? ours : Object.assign(ours, { syscallCode });
 }

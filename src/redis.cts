@@ -1,5 +1,5 @@
 import { integer, MAX_DURATION, optionBag, optional, wrongType } from './checks.cjs';
-import { WSBrokerError } from './errors.cjs';
+import { WSBrokerRangeError } from './errors.cjs';
 import type { NativeRedis } from './native.cjs';
 
 // Where a Redis is: the option as `joinCluster`, the emitters and the server helper take it. Checking it loads no native code.
@@ -9,20 +9,20 @@ const REDIS_TLS_OPTIONS = ['ca', 'cert', 'key', 'rejectUnauthorized'];
 /** With the name that the server's certificate must be for, where one can be given. */
 export const REDIS_TLS_OPTIONS_NAMED: readonly string[] = [...REDIS_TLS_OPTIONS, 'servername'];
 
-/** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came; never a password */
+/** @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what came; never a password */
 export function redisRequest(call: string, name: string, value: unknown, tlsOptions: readonly string[] = REDIS_TLS_OPTIONS): NativeRedis {
   if (typeof value === 'string') return { url: url(call, name, value), nodes: [], kind: 'single' };
   if (typeof value !== 'object' || value === null) throw wrongType(call, name, 'a redis:// or rediss:// URL, or an object', value);
   const bag = optionBag(call, name, value, REDIS_OPTIONS);
   const kinds = ['url', 'host', 'nodes', 'sentinels'].filter((kind) => bag[kind] !== undefined);
   if (kinds.length > 1) {
-    throw new WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}" must have one of url, host, nodes and sentinels, got ${kinds.join(' and ')}`);
+    throw new WSBrokerRangeError(`${call}: "${name}" must have one of url, host, nodes and sentinels, got ${kinds.join(' and ')}`);
   }
   if (kinds.length === 0 && bag['port'] === undefined) {
-    throw new WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}" must have one of url, host, nodes and sentinels, got none of them`);
+    throw new WSBrokerRangeError(`${call}: "${name}" must have one of url, host, nodes and sentinels, got none of them`);
   }
   if (bag['nodes'] !== undefined && bag['db'] !== undefined && bag['db'] !== 0) {
-    throw new WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}.db" must be left out with "nodes": a Redis Cluster has one database`);
+    throw new WSBrokerRangeError(`${call}: "${name}.db" must be left out with "nodes": a Redis Cluster has one database`);
   }
   const shared = {
     ...defined('username', text(call, `${name}.username`, bag['username'])),
@@ -44,13 +44,13 @@ export function redisRequest(call: string, name: string, value: unknown, tlsOpti
 function url(call: string, name: string, value: unknown): string {
   if (typeof value !== 'string') throw wrongType(call, name, 'a string', value);
   // Not shown: it may have a password in it.
-  if (!/^rediss?:\/\/\S+$/.test(value)) throw new WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}" must be a redis:// or rediss:// URL`);
+  if (!/^rediss?:\/\/\S+$/.test(value)) throw new WSBrokerRangeError(`${call}: "${name}" must be a redis:// or rediss:// URL`);
   return value;
 }
 
 function nodes(call: string, name: string, value: unknown, port: number): { host: string; port: number }[] {
   if (!Array.isArray(value)) throw wrongType(call, name, 'an array of { host, port }', value);
-  if (value.length === 0) throw new WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}" must name at least one server, got an empty array`);
+  if (value.length === 0) throw new WSBrokerRangeError(`${call}: "${name}" must name at least one server, got an empty array`);
   return value.map((one, i) => node(call, `${name}[${i}]`, optionBag(call, `${name}[${i}]`, one, ['host', 'port']), port));
 }
 
@@ -68,11 +68,11 @@ function redisTls(call: string, name: string, value: unknown, known: readonly st
     if (one === undefined) return undefined;
     if (one instanceof Uint8Array) return Buffer.from(one);
     if (typeof one !== 'string') throw wrongType(call, `${name}.${option}`, 'PEM', one);
-    if (!one.includes('-----BEGIN')) throw new WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}.${option}" must be PEM, which has a line with -----BEGIN`);
+    if (!one.includes('-----BEGIN')) throw new WSBrokerRangeError(`${call}: "${name}.${option}" must be PEM, which has a line with -----BEGIN`);
     return Buffer.from(one);
   };
   const [cert, key] = [pem('cert'), pem('key')];
-  if ((cert === undefined) !== (key === undefined)) throw new WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "${name}" must have both cert and key, or neither`);
+  if ((cert === undefined) !== (key === undefined)) throw new WSBrokerRangeError(`${call}: "${name}" must have both cert and key, or neither`);
   return {
     ...defined('ca', pem('ca')),
     ...defined('cert', cert),

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { oneOf, optionBag, optional, wrongType, wrongValue } from './checks.cjs';
-import { WSBrokerError } from './errors.cjs';
+import { WSBrokerError, WSBrokerRangeError } from './errors.cjs';
 import type { NativePem, NativeTls } from './native.cjs';
 
 // Certificates and keys: what is given is checked at once; files are read when they are wanted, and again when they are reloaded.
@@ -24,7 +24,7 @@ const KNOWN = ['cert', 'key', 'ca', 'requestCert', 'rejectUnauthorized', 'minVer
 /** No path is as long (PATH_MAX), but a key without its first line is. */
 const LONGEST_PATH = 4096;
 
-/** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came; never what PEM or a key holds */
+/** @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what came; never what PEM or a key holds */
 export function tlsRequest(call: string, value: unknown): TlsRequest {
   const bag = optionBag(call, 'tls', value, KNOWN);
   const certs = sources(call, 'tls.cert', bag['cert']);
@@ -88,6 +88,6 @@ async function read(call: string, from: Source): Promise<NativePem> {
   }
 }
 
-function invalid(call: string, message: string): WSBrokerError {
-  return new WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: ${message}`);
+function invalid(call: string, message: string): WSBrokerRangeError {
+  return new WSBrokerRangeError(`${call}: ${message}`);
 }

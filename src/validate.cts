@@ -2,7 +2,7 @@ import { isIP } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { clusterRequest, type ClusterRequest } from './cluster.cjs';
 import { integer, isHttpToken, isSendableCode, MAX_DURATION, MAX_SIZE, oneOf, optionBag, optional, strings, wrongType, wrongValue } from './checks.cjs';
-import { WSBrokerError } from './errors.cjs';
+import { WSBrokerRangeError } from './errors.cjs';
 import type { NativeDeflate, NativeListenOptions, NativeRateLimit, NativeTrustProxy } from './native.cjs';
 import { tlsRequest, type TlsRequest } from './tls.cjs';
 import type { WorkerEvent } from './types.cjs';
@@ -49,7 +49,7 @@ export const START_OPTIONS = [
 
 /**
  * @param call who asks, for messages
- * @throws {TypeError | WSBrokerError} naming the option, what was expected and what came
+ * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what came
  */
 export function startRequest(options: unknown, call = 'start'): StartRequest {
   const bag = optionBag(call, 'options', options, START_OPTIONS);
@@ -121,7 +121,7 @@ function processOptions(call: string, bag: Record<string, unknown>): Partial<Pro
 function servedPaths(call: string, value: unknown): string[] {
   if (value === undefined) return ['*'];
   const paths = typeof value === 'string' ? [value] : strings(call, 'path', value, 'a string or an array of strings');
-  if (paths.length === 0) throw new WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "path" must name at least one path, got an empty array`);
+  if (paths.length === 0) throw new WSBrokerRangeError(`${call}: "path" must name at least one path, got an empty array`);
   for (const one of paths) {
     if (one !== '*' && !/^\/[^?#\s]*$/.test(one)) throw wrongValue(call, 'path', "'*', or begin with '/' and have no '?', '#' or space", one);
   }
@@ -144,7 +144,7 @@ function rateLimit(call: string, value: unknown): NativeRateLimit | undefined {
   const messages = number('messages', MAX_SIZE);
   const bytes = number('bytes', Number.MAX_SAFE_INTEGER);
   if (messages === undefined && bytes === undefined) {
-    throw new WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "rateLimit" must have "messages" or "bytes"`);
+    throw new WSBrokerRangeError(`${call}: "rateLimit" must have "messages" or "bytes"`);
   }
   return { messages, bytes, burst: number('burst', MAX_SIZE), action: oneOf(call, 'rateLimit.action', bag['action'], ['pause', 'close']) ?? 'pause' };
 }
@@ -194,7 +194,7 @@ function trustProxy(call: string, value: unknown): NativeTrustProxy | undefined 
     if (one !== 'unix' && !isNetwork(one)) throw wrongValue(call, name, "an IP address, a network such as '10.0.0.0/8', or 'unix'", one);
     return one;
   });
-  if (from.length === 0) throw new WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "trustProxy.from" must name at least one proxy, got an empty array`);
+  if (from.length === 0) throw new WSBrokerRangeError(`${call}: "trustProxy.from" must name at least one proxy, got an empty array`);
   return {
     from: from.filter((one) => one !== 'unix'),
     unix: from.includes('unix'),

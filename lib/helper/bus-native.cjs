@@ -12,7 +12,7 @@ const PRUNE_FROM = 64;
 /**
  * The bus for a URL or options that say where Redis is. It connects nothing.
  *
- * @throws {TypeError | WSBrokerError} naming what is wrong with the options
+ * @throws {TypeError | RangeError | WSBrokerError} naming what is wrong with the options
  */
 function nativeBus(call, redis, role) {
     const native = (0, redis_cjs_1.redisRequest)(call, 'redisConnection', redis, redis_cjs_1.REDIS_TLS_OPTIONS_NAMED);
@@ -32,7 +32,7 @@ function checkUrl(call, url) {
     catch {
         // As below.
     }
-    throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARG_VALUE', `${call}: "redisConnection" must be a URL such as redis://user:password@host:6379/0, with a port up to 65535 and a number for a path`);
+    throw new errors_cjs_1.WSBrokerRangeError(`${call}: "redisConnection" must be a URL such as redis://user:password@host:6379/0, with a port up to 65535 and a number for a path`);
 }
 class NativeBus {
     form;

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { fromNative, WSBrokerError } from '../errors.cjs';
+import { fromNative, WSBrokerError, WSBrokerRangeError } from '../errors.cjs';
 import type { Native, NativeRedis, NativeRelay, NativeRelayEvent } from '../native.cjs';
 import { redisRequest, REDIS_TLS_OPTIONS_NAMED } from '../redis.cjs';
 import type { Bus, BusCounts, BusHost, BusRole } from './bus.cjs';
@@ -16,7 +16,7 @@ const PRUNE_FROM = 64;
 /**
  * The bus for a URL or options that say where Redis is. It connects nothing.
  *
- * @throws {TypeError | WSBrokerError} naming what is wrong with the options
+ * @throws {TypeError | RangeError | WSBrokerError} naming what is wrong with the options
  */
 export function nativeBus(call: string, redis: string | IRedisConnectionOptions, role: BusRole): Bus {
   const native = redisRequest(call, 'redisConnection', redis, REDIS_TLS_OPTIONS_NAMED);
@@ -34,10 +34,7 @@ function checkUrl(call: string, url: string): void {
   } catch {
     // As below.
   }
-  throw new WSBrokerError(
-    'ERR_WSBROKER_INVALID_ARG_VALUE',
-    `${call}: "redisConnection" must be a URL such as redis://user:password@host:6379/0, with a port up to 65535 and a number for a path`,
-  );
+  throw new WSBrokerRangeError(`${call}: "redisConnection" must be a URL such as redis://user:password@host:6379/0, with a port up to 65535 and a number for a path`);
 }
 
 /** Whoever waits for the connections. */

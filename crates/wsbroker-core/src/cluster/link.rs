@@ -9,6 +9,7 @@ use redis::{
     aio::MultiplexedConnection,
     cluster::{ClusterClient, ClusterConfig},
     cluster_async::ClusterConnection,
+    cluster_routing::{MultipleNodeRoutingInfo, ResponsePolicy, RoutingInfo},
 };
 use rustc_hash::FxHashMap;
 use tokio::time::timeout;
@@ -68,6 +69,10 @@ pub(super) enum LinkError {
     Io(#[from] std::io::Error),
     #[error("Redis did not confirm a channel")]
     Unconfirmed,
+    #[error("the Cluster counts {counted} subscriptions of ours instead of {ours}")]
+    Miscounted { counted: usize, ours: usize },
+    #[error("the Cluster did not tell how many subscriptions are ours")]
+    Uncounted,
 }
 
 impl Link {
@@ -233,6 +238,26 @@ impl Link {
         }
     }
 
+    /// How many channels are listened to, as the masters of a Cluster count them; its client can lose a connection, or an answer, and not tell. `None`
+    /// where they cannot be asked: one server, a Redis before 7.0.3, or a user who may not ask.
+    pub(super) fn count(
+        &self,
+        limit: Duration,
+    ) -> impl Future<Output = Result<Option<usize>, LinkError>> + Send + use<> {
+        let listener = self.listener.clone();
+        async move {
+            let Connection::Cluster(mut cluster) = listener else { return Ok(None) };
+            let mut command = redis::cmd("CLIENT");
+            command.arg("INFO");
+            let everywhere =
+                RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, Some(ResponsePolicy::Special)));
+            match timeout(limit, cluster.route_command(command, everywhere)).await {
+                Ok(answers) => subscriptions(answers?),
+                Err(_) => Err(LinkError::Timeout(limit)),
+            }
+        }
+    }
+
     /// Resolves when both answer.
     pub(super) fn ping(&self, limit: Duration) -> impl Future<Output = Result<(), LinkError>> + Send + use<> {
         let (publisher, listener) = (self.publisher.clone(), self.listener.clone());
@@ -296,6 +321,28 @@ async fn ping(connection: Connection) -> Result<(), RedisError> {
         // To every master.
         Connection::Cluster(mut cluster) => command.query_async(&mut cluster).await,
     }
+}
+
+/// The sum of what each master has answered to CLIENT INFO.
+fn subscriptions(answers: Value) -> Result<Option<usize>, LinkError> {
+    let Value::Map(answers) = answers else { return Err(LinkError::Uncounted) };
+    let mut sum = 0;
+    for (_, answer) in answers {
+        match answer {
+            Value::ServerError(error) if matches!(error.code(), "NOPERM" | "ERR") => return Ok(None),
+            // Such as the end of a subscription that has come just then.
+            answer => {
+                let Ok(line) = redis::from_redis_value::<String>(answer) else { return Err(LinkError::Uncounted) };
+                let mut fields = line.split_ascii_whitespace().filter_map(|field| field.split_once('='));
+                if !fields.clone().any(|(name, _)| name == "id") {
+                    return Err(LinkError::Uncounted);
+                }
+                let Some((_, count)) = fields.find(|(name, _)| *name == "ssub") else { return Ok(None) };
+                sum += count.parse::<usize>().map_err(|_| LinkError::Uncounted)?;
+            }
+        }
+    }
+    Ok(Some(sum))
 }
 
 fn take_push(listener: &dyn Listener, info: PushInfo) {

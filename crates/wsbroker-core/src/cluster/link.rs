@@ -395,3 +395,34 @@ fn cluster(config: &RedisConfig, nodes: Vec<Result<ConnectionInfo, RedisError>>)
 fn no_servers() -> RedisError {
     (redis::ErrorKind::InvalidClientConfig, "no servers").into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Value {
+        Value::BulkString(text.into())
+    }
+
+    fn answers(answers: Vec<Value>) -> Value {
+        Value::Map(answers.into_iter().map(|answer| (line("127.0.0.1:6379"), answer)).collect())
+    }
+
+    #[test]
+    fn subscriptions_are_counted_on_every_master() {
+        let masters = answers(vec![line("id=7 sub=9 psub=9 ssub=40 multi=-1\n"), line("id=3 sub=0 ssub=2 multi=-1\n")]);
+        assert!(matches!(subscriptions(masters), Ok(Some(42))));
+    }
+
+    #[test]
+    fn who_cannot_tell_is_not_asked_and_who_tells_something_else_is_not_trusted() {
+        let old = answers(vec![line("id=7 sub=0 psub=0 multi=-1\n")]);
+        assert!(matches!(subscriptions(old), Ok(None)));
+        let moved = Value::Push { kind: PushKind::SUnsubscribe, data: vec![line("room"), Value::Int(0)] };
+        for other in [moved, line("PONG"), line("id=7 ssub=many"), Value::Nil] {
+            let other = answers(vec![line("id=7 ssub=1"), other]);
+            assert!(matches!(subscriptions(other), Err(LinkError::Uncounted)));
+        }
+        assert!(matches!(subscriptions(Value::Okay), Err(LinkError::Uncounted)));
+    }
+}

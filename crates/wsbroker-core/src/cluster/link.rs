@@ -21,6 +21,10 @@ use super::{
 };
 use crate::config::{RedisConfig, RedisServers};
 
+/// Commands under way to one master of a Cluster. redis-rs lets a connection's queue take 50, and asks for the slots through the same queue while it lets
+/// all else stand still: what waits for room in it then waits for ever.
+const UNDER_WAY: usize = 40;
+
 /// What comes in: called on the connection's own task, with a channel of the bus and what was published there.
 pub(super) trait Listener: Send + Sync + 'static {
     fn message(&self, channel: &[u8], payload: &[u8]);
@@ -382,7 +386,8 @@ fn cluster(config: &RedisConfig, nodes: Vec<Result<ConnectionInfo, RedisError>>)
         .use_protocol(ProtocolVersion::RESP3)
         .retries(1)
         // All the nodes that were given are waited for, and then those that they name: one that hangs must leave time for the others.
-        .connection_timeout(config.connect_timeout / 3);
+        .connection_timeout(config.connect_timeout / 3)
+        .connection_concurrency_limit(UNDER_WAY);
     if let Some(tls) = &config.tls {
         builder = builder.tls(if tls.accept_any { TlsMode::Insecure } else { TlsMode::Secure });
         if tls.ca.is_some() || tls.identity.is_some() {

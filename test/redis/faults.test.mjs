@@ -5,7 +5,7 @@ import { test } from 'node:test';
 
 import { failure, launch, until } from '../e2e/harness.mjs';
 import { instance, member, ready } from './instance.mjs';
-import { startRedis } from './redis.mjs';
+import { freePort, startRedis } from './redis.mjs';
 
 /** Says these lines to a Redis at once. Returns the lines of its answers, when there are as many. */
 function tell(port, ...lines) {
@@ -23,7 +23,7 @@ function tell(port, ...lines) {
   });
 }
 
-test('a channel that a Cluster moves is heard again', async (t) => {
+test('a channel that a Cluster moves is a loss of the bus, and is heard again', async (t) => {
   const redis = await startRedis(t, { cluster: true });
   const url = { nodes: [{ host: '127.0.0.1', port: redis.port }] };
   const [one, two] = await Promise.all([instance(t, { url }), instance(t, { url })]);
@@ -35,14 +35,55 @@ test('a channel that a Cluster moves is heard again', async (t) => {
   const [slot] = await tell(redis.port, 'CLUSTER KEYSLOT wsbroker:room');
   // A server that gives a slot away ends the subscriptions to its channels, and keeps the connection. Here it is given back at once.
   assert.deepEqual(await tell(redis.port, `CLUSTER DELSLOTS ${slot.slice(1)}`, `CLUSTER ADDSLOTS ${slot.slice(1)}`), ['+OK', '+OK']);
-  const heard = client.next();
-  let done = false;
-  heard.then(() => (done = true), () => (done = true));
-  await until(async () => {
-    await publish('after');
-    return done;
-  }, 'it is listened to again');
-  assert.equal(await heard, 'after');
+  const { event } = await two.told.next('bus', ({ event }) => event.state === 'lost');
+  assert.match(event.reason, /moved a channel/u);
+  await ready(two);
+  await publish('after');
+  assert.equal(await client.next(), 'after');
+  assert.equal(await one.main((wsb) => wsb.stats().bus.losses), 0, 'it listens to nothing that was moved');
+});
+
+test('a Cluster that listens no more, and does not say so, is noticed', async (t) => {
+  const port = await freePort();
+  // What the Cluster calls itself leads here.
+  const redis = await startRedis(t, { cluster: true, args: ['--cluster-announce-port', port] });
+  let listener;
+  const proxy = createServer((near) => {
+    const far = connect(redis.port, '127.0.0.1');
+    near.on('data', (data) => {
+      if (data.includes('wsbroker:room') && data.includes('SSUBSCRIBE')) listener = far;
+      far.write(data);
+    });
+    far.on('data', (data) => {
+      const end = /^>3\r\n\$12\r\nsunsubscribe\r\n\$\d+\r\nwsbroker:room\r\n:\d+\r\n/mu;
+      near.write(Buffer.from(data.toString('latin1').replace(end, ''), 'latin1'));
+    });
+    for (const [one, other] of [[near, far], [far, near]]) one.on('error', () => {}).on('close', () => other.destroy());
+  });
+  await new Promise((resolve) => proxy.listen(port, '127.0.0.1', resolve));
+  t.after(() => proxy.close());
+  const url = { nodes: [{ host: '127.0.0.1', port }] };
+  const [one, two] = await Promise.all([instance(t, { url }), instance(t, { url })]);
+  await Promise.all([ready(one), ready(two)]);
+  const client = await member(two, 'room');
+  listener.write('SUNSUBSCRIBE wsbroker:room\r\n');
+  const { event } = await two.told.next('bus', ({ event }) => event.state === 'lost');
+  assert.match(event.reason, /2 subscriptions of ours instead of 3/u);
+  await ready(two);
+  await one.main((wsb) => wsb.sendToChannel('room', 'after'));
+  assert.equal(await client.next(), 'after');
+});
+
+test('who may not ask a Cluster how much it listens to does without', async (t) => {
+  const redis = await startRedis(t, { cluster: true });
+  assert.deepEqual(await tell(redis.port, 'ACL SETUSER clerk on >secret +@all -client|info allchannels allkeys'), ['+OK']);
+  const url = { nodes: [{ host: '127.0.0.1', port: redis.port }], username: 'clerk', password: 'secret' };
+  const [one, two] = await Promise.all([instance(t, { url }), instance(t, { url })]);
+  await Promise.all([ready(one), ready(two)]);
+  const client = await member(two, 'room');
+  await one.main((wsb) => wsb.sendToChannel('room', 'hello'));
+  assert.equal(await client.next(), 'hello');
+  assert.equal(await two.main((wsb) => wsb.stats().bus.losses), 0);
 });
 
 test('a node of a Cluster that hangs does not keep an instance from the others', async (t) => {

@@ -7,7 +7,8 @@ import path from 'node:path';
 
 import { until } from '../e2e/harness.mjs';
 
-async function freePort() {
+/** One that nobody listens on, at this moment. */
+export async function freePort() {
   const server = createServer();
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address();

@@ -50,8 +50,6 @@ enum Standing {
     /// A Cluster has told that it is listened to, and its client not yet that this was the answer.
     Seen,
     Confirmed,
-    /// A Cluster has moved it: it has to be asked for anew.
-    Taken,
 }
 
 /// What to ask of the bus.
@@ -76,13 +74,7 @@ impl Interest {
         let State { channels, notes, lingering, .. } = &mut *state;
         for name in std::mem::take(notes) {
             match (channels.get_mut(&name), has_subscribers(&name)) {
-                (Some(channel), true) => {
-                    channel.left = None;
-                    if channel.standing == Standing::Taken {
-                        channel.standing = Standing::Asked;
-                        changes.subscribe.push(name);
-                    }
-                }
+                (Some(channel), true) => channel.left = None,
                 (Some(channel), false) => {
                     channel.left = Some(now + LINGER);
                     lingering.push_back((now + LINGER, name));
@@ -128,13 +120,9 @@ impl Interest {
         }
     }
 
-    /// A Cluster does not listen to it any more. True when somebody should look, since that was not asked for.
-    pub(super) fn taken(&self, name: &[u8]) -> bool {
-        let mut state = self.0.lock();
-        let Some(channel) = state.channels.get_mut(name) else { return false };
-        channel.standing = Standing::Taken;
-        state.notes.push(name.into());
-        true
+    /// Whether it is to be listened to: false once it is given up.
+    pub(super) fn wants(&self, name: &[u8]) -> bool {
+        self.0.lock().channels.contains_key(name)
     }
 
     /// The bus has confirmed these. False when one of them was not [`seen`](Self::seen), and `only_seen` says that it should have been.
@@ -146,8 +134,6 @@ impl Interest {
             match channel.standing {
                 Standing::Asked if only_seen => all = false,
                 Standing::Asked | Standing::Seen | Standing::Confirmed => channel.standing = Standing::Confirmed,
-                // It is asked for again.
-                Standing::Taken => {}
             }
         }
         let State { channels, waiting, .. } = &mut *state;
@@ -267,26 +253,21 @@ mod tests {
     }
 
     #[test]
-    fn what_a_cluster_takes_away_is_asked_for_again() {
+    fn what_a_cluster_has_not_named_is_not_confirmed() {
         let interest = Interest::default();
         let now = Instant::now();
         interest.note(b"a");
         assert_eq!(interest.changes(now, |_| true), changes(&["a"], &[]));
         assert!(!interest.confirmed([&b"a"[..]], true), "the answer was to something else");
+        assert!(interest.await_confirmation(b"a").try_recv().is_err());
         interest.seen(b"a");
         assert!(interest.confirmed([&b"a"[..]], true));
-        assert!(!interest.taken(b"b"), "that is given up");
-        assert!(interest.taken(b"a"));
-        assert!(interest.await_confirmation(b"a").try_recv().is_err());
-        assert_eq!(interest.changes(now, |_| true), changes(&["a"], &[]));
-        interest.taken(b"a");
-        assert!(
-            interest.confirmed([&b"a"[..]], true),
-            "taken again before the answer was read: nobody has to begin anew for that"
-        );
-        assert_eq!(interest.changes(now, |_| true), changes(&["a"], &[]));
-        interest.taken(b"a");
-        assert_eq!(interest.changes(now, |_| false), changes(&[], &[]), "nobody wants it any more");
-        assert_eq!(interest.changes(now + LINGER, |_| false), changes(&[], &["a"]));
+        assert_eq!(interest.await_confirmation(b"a").try_recv(), Ok(()));
+        assert!(interest.wants(b"a") && !interest.wants(b"b"));
+        interest.note(b"a");
+        interest.changes(now, |_| false);
+        assert!(interest.wants(b"a"), "somebody may come back");
+        interest.changes(now + LINGER, |_| false);
+        assert!(!interest.wants(b"a"), "its end is what was asked for");
     }
 }

@@ -9,6 +9,7 @@ use redis::{
     aio::MultiplexedConnection,
     cluster::{ClusterClient, ClusterConfig},
     cluster_async::ClusterConnection,
+    cluster_routing::{MultipleNodeRoutingInfo, ResponsePolicy, RoutingInfo},
 };
 use rustc_hash::FxHashMap;
 use tokio::time::timeout;
@@ -19,6 +20,10 @@ use super::{
     wire::Wire,
 };
 use crate::config::{RedisConfig, RedisServers};
+
+/// Commands under way to one master of a Cluster. redis-rs lets a connection's queue take 50, and asks for the slots through the same queue while it lets
+/// all else stand still: what waits for room in it then waits for ever.
+const UNDER_WAY: usize = 40;
 
 /// What comes in: called on the connection's own task, with a channel of the bus and what was published there.
 pub(super) trait Listener: Send + Sync + 'static {
@@ -68,6 +73,10 @@ pub(super) enum LinkError {
     Io(#[from] std::io::Error),
     #[error("Redis did not confirm a channel")]
     Unconfirmed,
+    #[error("the Cluster counts {counted} subscriptions of ours instead of {ours}")]
+    Miscounted { counted: usize, ours: usize },
+    #[error("the Cluster did not tell how many subscriptions are ours")]
+    Uncounted,
 }
 
 impl Link {
@@ -233,6 +242,26 @@ impl Link {
         }
     }
 
+    /// How many channels are listened to, as the masters of a Cluster count them; its client can lose a connection, or an answer, and not tell. `None`
+    /// where they cannot be asked: one server, a Redis before 7.0.3, or a user who may not ask.
+    pub(super) fn count(
+        &self,
+        limit: Duration,
+    ) -> impl Future<Output = Result<Option<usize>, LinkError>> + Send + use<> {
+        let listener = self.listener.clone();
+        async move {
+            let Connection::Cluster(mut cluster) = listener else { return Ok(None) };
+            let mut command = redis::cmd("CLIENT");
+            command.arg("INFO");
+            let everywhere =
+                RoutingInfo::MultiNode((MultipleNodeRoutingInfo::AllMasters, Some(ResponsePolicy::Special)));
+            match timeout(limit, cluster.route_command(command, everywhere)).await {
+                Ok(answers) => subscriptions(answers?),
+                Err(_) => Err(LinkError::Timeout(limit)),
+            }
+        }
+    }
+
     /// Resolves when both answer.
     pub(super) fn ping(&self, limit: Duration) -> impl Future<Output = Result<(), LinkError>> + Send + use<> {
         let (publisher, listener) = (self.publisher.clone(), self.listener.clone());
@@ -298,6 +327,28 @@ async fn ping(connection: Connection) -> Result<(), RedisError> {
     }
 }
 
+/// The sum of what each master has answered to CLIENT INFO.
+fn subscriptions(answers: Value) -> Result<Option<usize>, LinkError> {
+    let Value::Map(answers) = answers else { return Err(LinkError::Uncounted) };
+    let mut sum = 0;
+    for (_, answer) in answers {
+        match answer {
+            Value::ServerError(error) if matches!(error.code(), "NOPERM" | "ERR") => return Ok(None),
+            // Such as the end of a subscription that has come just then.
+            answer => {
+                let Ok(line) = redis::from_redis_value::<String>(answer) else { return Err(LinkError::Uncounted) };
+                let mut fields = line.split_ascii_whitespace().filter_map(|field| field.split_once('='));
+                if !fields.clone().any(|(name, _)| name == "id") {
+                    return Err(LinkError::Uncounted);
+                }
+                let Some((_, count)) = fields.find(|(name, _)| *name == "ssub") else { return Ok(None) };
+                sum += count.parse::<usize>().map_err(|_| LinkError::Uncounted)?;
+            }
+        }
+    }
+    Ok(Some(sum))
+}
+
 fn take_push(listener: &dyn Listener, info: PushInfo) {
     match (info.kind, info.data.as_slice()) {
         (PushKind::Message | PushKind::SMessage, [channel, payload]) => {
@@ -335,7 +386,8 @@ fn cluster(config: &RedisConfig, nodes: Vec<Result<ConnectionInfo, RedisError>>)
         .use_protocol(ProtocolVersion::RESP3)
         .retries(1)
         // All the nodes that were given are waited for, and then those that they name: one that hangs must leave time for the others.
-        .connection_timeout(config.connect_timeout / 3);
+        .connection_timeout(config.connect_timeout / 3)
+        .connection_concurrency_limit(UNDER_WAY);
     if let Some(tls) = &config.tls {
         builder = builder.tls(if tls.accept_any { TlsMode::Insecure } else { TlsMode::Secure });
         if tls.ca.is_some() || tls.identity.is_some() {
@@ -347,4 +399,35 @@ fn cluster(config: &RedisConfig, nodes: Vec<Result<ConnectionInfo, RedisError>>)
 
 fn no_servers() -> RedisError {
     (redis::ErrorKind::InvalidClientConfig, "no servers").into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Value {
+        Value::BulkString(text.into())
+    }
+
+    fn answers(answers: Vec<Value>) -> Value {
+        Value::Map(answers.into_iter().map(|answer| (line("127.0.0.1:6379"), answer)).collect())
+    }
+
+    #[test]
+    fn subscriptions_are_counted_on_every_master() {
+        let masters = answers(vec![line("id=7 sub=9 psub=9 ssub=40 multi=-1\n"), line("id=3 sub=0 ssub=2 multi=-1\n")]);
+        assert!(matches!(subscriptions(masters), Ok(Some(42))));
+    }
+
+    #[test]
+    fn who_cannot_tell_is_not_asked_and_who_tells_something_else_is_not_trusted() {
+        let old = answers(vec![line("id=7 sub=0 psub=0 multi=-1\n")]);
+        assert!(matches!(subscriptions(old), Ok(None)));
+        let moved = Value::Push { kind: PushKind::SUnsubscribe, data: vec![line("room"), Value::Int(0)] };
+        for other in [moved, line("PONG"), line("id=7 ssub=many"), Value::Nil] {
+            let other = answers(vec![line("id=7 ssub=1"), other]);
+            assert!(matches!(subscriptions(other), Err(LinkError::Uncounted)));
+        }
+        assert!(matches!(subscriptions(Value::Okay), Err(LinkError::Uncounted)));
+    }
 }

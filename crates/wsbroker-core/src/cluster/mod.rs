@@ -11,7 +11,7 @@ use std::{
     fmt,
     sync::{
         Arc, OnceLock, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -161,6 +161,8 @@ pub(crate) struct Bus {
     missed: AtomicU64,
     invalid: AtomicU64,
     losses: AtomicU64,
+    /// Whether a Cluster has told how many subscriptions are ours, so that 0 is one of its numbers.
+    counts: AtomicBool,
     /// How many of those that did not leave have been told of.
     told_dropped: AtomicU64,
 }
@@ -199,6 +201,7 @@ impl Bus {
             missed: AtomicU64::new(0),
             invalid: AtomicU64::new(0),
             losses: AtomicU64::new(0),
+            counts: AtomicBool::new(false),
             told_dropped: AtomicU64::new(0),
             config,
         }
@@ -425,10 +428,34 @@ impl Bus {
     }
 }
 
-/// The bus as a connection sees it, with a note for the session that waits for its end.
+/// The end of a link, as its connections tell it to the session.
+#[derive(Default)]
+struct Ending {
+    reason: OnceLock<&'static str>,
+    told: Notify,
+}
+
+impl Ending {
+    /// The first reason counts.
+    fn tell(&self, reason: &'static str) {
+        let _ = self.reason.set(reason);
+        self.told.notify_one();
+    }
+
+    async fn reason(&self) -> &'static str {
+        loop {
+            if let Some(reason) = self.reason.get() {
+                return reason;
+            }
+            self.told.notified().await;
+        }
+    }
+}
+
+/// The bus as a connection sees it.
 struct Ear {
     bus: Arc<Bus>,
-    disconnected: Arc<Notify>,
+    ending: Arc<Ending>,
 }
 
 impl Listener for Ear {
@@ -448,18 +475,13 @@ impl Listener for Ear {
     }
 
     fn unsubscribed(&self, channel: &[u8]) {
-        match channel.strip_prefix(&*self.bus.prefix) {
-            Some(channel) => {
-                if self.bus.interest.taken(channel) {
-                    self.bus.look.notify_one();
-                }
-            }
-            // Nobody gives up what the instances' notes come on.
-            None => self.disconnected.notify_one(),
+        // Nobody gives up what the instances' notes come on.
+        if channel.strip_prefix(&*self.bus.prefix).is_none_or(|channel| self.bus.interest.wants(channel)) {
+            self.ending.tell("the Cluster has moved a channel to another master");
         }
     }
 
     fn disconnected(&self) {
-        self.disconnected.notify_one();
+        self.ending.tell("the connection was closed");
     }
 }

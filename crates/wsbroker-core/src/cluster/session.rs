@@ -11,13 +11,10 @@ use futures_util::{
     future::{BoxFuture, FutureExt},
     stream::FuturesUnordered,
 };
-use tokio::{
-    sync::Notify,
-    time::{MissedTickBehavior, interval, sleep, sleep_until, timeout},
-};
+use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until, timeout};
 
 use super::{
-    Bus, BusEvent, BusState, Ear,
+    Bus, BusEvent, BusState, Ear, Ending,
     backoff::Backoff,
     envelope::Note,
     interest::Changes,
@@ -65,12 +62,12 @@ async fn run(bus: &Arc<Bus>) {
     let mut flusher = std::pin::pin!(flush(bus));
     let sessions = async {
         loop {
-            let disconnected = Arc::new(Notify::new());
-            let ear = Arc::new(Ear { bus: Arc::clone(bus), disconnected: Arc::clone(&disconnected) });
+            let ending = Arc::<Ending>::default();
+            let ear = Arc::new(Ear { bus: Arc::clone(bus), ending: Arc::clone(&ending) });
             let reason = match Link::connect(&bus.config.redis, ear).await {
                 Ok(link) => {
                     let begun = Instant::now();
-                    match session(bus, &link, &disconnected).await {
+                    match session(bus, &link, &ending).await {
                         End::Stopped => return,
                         End::Lost(reason) => {
                             backoff.lasted_since(begun);
@@ -104,11 +101,16 @@ async fn flush(bus: &Bus) {
 }
 
 /// From a connection to its end.
-async fn session(bus: &Bus, link: &Link, disconnected: &Notify) -> End {
+async fn session(bus: &Bus, link: &Link, ending: &Ending) -> End {
     let mut unanswered = 0;
     let work = async {
-        match begin(bus, link).await {
-            Ok(()) => serve(bus, link, disconnected, &mut unanswered).await,
+        let begun = tokio::select! {
+            biased;
+            reason = ending.reason() => return End::Lost(reason.into()),
+            begun = begin(bus, link) => begun,
+        };
+        match begun {
+            Ok(()) => serve(bus, link, ending, &mut unanswered).await,
             Err(error) => End::Lost(error.to_string()),
         }
     };
@@ -138,15 +140,16 @@ async fn session(bus: &Bus, link: &Link, disconnected: &Notify) -> End {
 }
 
 /// `unanswered`: messages that Redis was given and has not answered.
-async fn serve(bus: &Bus, link: &Link, disconnected: &Notify, unanswered: &mut u64) -> End {
+async fn serve(bus: &Bus, link: &Link, ending: &Ending, unanswered: &mut u64) -> End {
     let mut stop = bus.stop.subscribe();
     let mut publishing: FuturesUnordered<BoxFuture<'_, Result<(u64, u64), LinkError>>> = FuturesUnordered::new();
-    // One change at a time, so that a channel's come in order.
+    // One change at a time, so that a channel's come in order; or what is listened to is counted, which nothing may change meanwhile.
     let mut changing: Option<BoxFuture<'_, Result<(), LinkError>>> = None;
     let mut pinging: Option<BoxFuture<'_, Result<(), LinkError>>> = None;
     let mut ping = interval(PING.0);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut expired, mut greeted) = (Instant::now(), Instant::now());
+    let mut count = false;
     loop {
         let due = bus.interest.next_due();
         let outcome = tokio::select! {
@@ -170,7 +173,7 @@ async fn serve(bus: &Bus, link: &Link, disconnected: &Notify, unanswered: &mut u
                 let _ = timeout(LAST_WORDS, last).await;
                 return End::Stopped;
             }
-            () = disconnected.notified() => return End::Lost("the connection was closed".into()),
+            reason = ending.reason() => return End::Lost(reason.into()),
             Some(outcome) = publishing.next() => outcome.map(|(messages, refused)| {
                 *unanswered -= messages;
                 refused
@@ -194,6 +197,11 @@ async fn serve(bus: &Bus, link: &Link, disconnected: &Notify, unanswered: &mut u
                 bus.look.notify_one();
                 outcome.map(|()| 0)
             }
+            () = std::future::ready(()), if count && changing.is_none() => {
+                count = false;
+                changing = Some(bus.count_subscriptions(link).boxed());
+                Ok(0)
+            }
             () = bus.look.notified(), if changing.is_none() => {
                 changing = bus.change(link);
                 Ok(0)
@@ -210,6 +218,7 @@ async fn serve(bus: &Bus, link: &Link, disconnected: &Notify, unanswered: &mut u
                 if pinging.is_none() {
                     pinging = Some(link.ping(PING.1).boxed());
                 }
+                count = link.is_cluster();
                 if greeted.elapsed() >= members::HELLO {
                     greeted = Instant::now();
                     bus.note(&bus.everybody(), Note::Hello(&bus.name()));
@@ -248,6 +257,7 @@ async fn begin(bus: &Bus, link: &Link) -> Result<(), LinkError> {
     }
     // The connection to publish has been asked nothing yet, and on a Cluster it may still go by the slots of a master that is gone.
     link.ping(PING.1).await?;
+    bus.count_subscriptions(link).await?;
     bus.outgoing.open();
     *bus.wire.lock() = link.wire().map(Arc::clone);
     bus.state.send_replace(BusState::Ready);
@@ -276,6 +286,19 @@ impl Bus {
             chunk.iter().for_each(|name| incoming.forget(name));
         }
         Ok(())
+    }
+
+    /// Fails when a Cluster listens to other channels for us than was asked. Nothing is to be asked meanwhile.
+    async fn count_subscriptions(&self, link: &Link) -> Result<(), LinkError> {
+        let Some(counted) = link.count(PING.1).await? else { return Ok(()) };
+        // What stands in for a Cluster may say 0 of everything.
+        if counted == 0 && !self.counts.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        self.counts.store(true, Ordering::Relaxed);
+        // And what the instances' notes come on.
+        let ours = self.interest.len() + 2;
+        if counted == ours { Ok(()) } else { Err(LinkError::Miscounted { counted, ours }) }
     }
 
     fn changes(&self) -> Changes {

@@ -494,6 +494,27 @@ fn a_redis_cluster_carries_channels_by_slot_and_survives_the_loss_of_a_master() 
         (0..200).for_each(|message| assert_eq!(member.text(), message.to_string()));
     }
     assert_eq!(other.gaps(), 0);
+    assert_eq!(other.broker.bus_stats().unwrap().losses, 0);
+    // A slot goes to another master. That is told, all rooms are listened to before it is ready, and nothing is missed without being counted.
+    Redis::move_slot(&nodes, &format!("wsbroker:{}", rooms[0]));
+    until("the move is a loss of the bus", || other.broker.bus_stats().unwrap().losses > 0);
+    other.until_ready();
+    assert!(
+        other
+            .events
+            .lock()
+            .iter()
+            .any(|event| matches!(event, BusEvent::Lost { reason } if reason.contains("moved a channel")))
+    );
+    for (member, room) in members.iter_mut().zip(&rooms) {
+        until("the room is heard", || {
+            one.publish(room, "moved");
+            member.arrives(Duration::from_secs(1))
+        });
+        one.publish(room, "end");
+        // As often as it was published.
+        assert!((0..).map(|_| member.text()).take_while(|text| text != "end").all(|text| text == "moved"));
+    }
     let master = nodes.iter().position(|node| node.answers(&["ROLE"]).contains("master")).unwrap();
     nodes[master].kill();
     one.until_lost();

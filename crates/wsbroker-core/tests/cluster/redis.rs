@@ -86,6 +86,30 @@ impl Redis {
         nodes
     }
 
+    /// Gives the slot of a channel that somebody listens to to another master.
+    pub fn move_slot(nodes: &[Self], channel: &str) {
+        let answer = |node: &Self, words: &[&str]| {
+            let answer = node.answers(words);
+            answer.trim_end().rsplit("\r\n").next().unwrap().trim_start_matches(':').to_owned()
+        };
+        let slot = answer(&nodes[0], &["CLUSTER", "KEYSLOT", channel]);
+        let listens = |node: &Self| node.answers(&["PUBSUB", "SHARDCHANNELS", channel]).contains(channel);
+        let (mut from, mut to) = (None, None);
+        for node in nodes.iter().filter(|node| node.answers(&["ROLE"]).contains("master")) {
+            *(if listens(node) { &mut from } else { &mut to }) = Some(node);
+        }
+        let (from, to) = (from.unwrap(), to.unwrap());
+        let (giver, taker) = (answer(from, &["CLUSTER", "MYID"]), answer(to, &["CLUSTER", "MYID"]));
+        for (node, words) in [
+            (to, ["IMPORTING", &giver]),
+            (from, ["MIGRATING", &taker]),
+            (to, ["NODE", &taker]),
+            (from, ["NODE", &taker]),
+        ] {
+            assert_eq!(node.answers(&["CLUSTER", "SETSLOT", &slot, words[0], words[1]]), "+OK\r\n");
+        }
+    }
+
     /// Watches this server under that name, with a quorum of one.
     pub fn sentinel(&self, name: &str) -> Self {
         let port = free_port();

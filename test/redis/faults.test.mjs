@@ -74,6 +74,27 @@ test('a Cluster that listens no more, and does not say so, is noticed', async (t
   assert.equal(await client.next(), 'after');
 });
 
+// As the README names them.
+const RIGHTS = 'on >secret resetchannels &wsbroker* -@all +subscribe +unsubscribe +publish +ping';
+for (const [what, cluster, rights] of [
+  ['one server', false, RIGHTS],
+  ['a Cluster', true, `${RIGHTS} +ssubscribe +sunsubscribe +spublish +cluster|slots +client|info`],
+]) {
+  test(`the rights that the README names are enough for ${what}`, async (t) => {
+    const redis = await startRedis(t, { cluster });
+    assert.deepEqual(await tell(redis.port, `ACL SETUSER clerk ${rights}`), ['+OK']);
+    const node = { host: '127.0.0.1', port: redis.port };
+    const url = { ...(cluster ? { nodes: [node] } : node), username: 'clerk', password: 'secret' };
+    const [one, two] = await Promise.all([instance(t, { url }), instance(t, { url })]);
+    await Promise.all([ready(one), ready(two)]);
+    const client = await member(two, 'room');
+    await one.main((wsb) => wsb.sendToChannel('room', 'hello'));
+    assert.equal(await client.next(), 'hello');
+    assert.equal((await one.main((wsb) => wsb.subscriberCount('room', { cluster: true }))).count, 1);
+    assert.deepEqual(await tell(redis.port, 'ACL LOG 1'), ['*0'], 'Redis has refused nothing');
+  });
+}
+
 test('who may not ask a Cluster how much it listens to does without', async (t) => {
   const redis = await startRedis(t, { cluster: true });
   assert.deepEqual(await tell(redis.port, 'ACL SETUSER clerk on >secret +@all -client|info allchannels allkeys'), ['+OK']);

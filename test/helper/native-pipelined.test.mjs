@@ -33,3 +33,24 @@ test('authenticate, join and what follows may come at once', async (t) => {
   // The fourth came behind the end.
   assert.deepEqual(told.slice(1).map(({ data }) => data), [[1, 0, 1], [1, 1, 2], [1, 2, 3]]);
 });
+
+test('thousands that come together and wait for promises are handled one behind the other', async (t) => {
+  const COUNT = 5000;
+  const server = await pool(t, {
+    threads: 1,
+    options: `{
+      authenticateFn: async () => ({}),
+      messageHandler: async ({ clientId, message: { data } }) => {
+        await null;
+        (globalThis.order ??= []).push(data);
+        if (data === ${COUNT}) globalThis.helper.sendToClient({ clientId, event: 'order', data: globalThis.order });
+      },
+    }`,
+    handlers: '(globalThis.helper = context.helper, {})',
+  });
+  const numbers = Array.from({ length: COUNT }, (_, i) => i + 1);
+  const raw = await open(server, { target: '/ws', behind: text('authenticate', {}) });
+  await raw.frame(TEXT);
+  raw.write(Buffer.concat(numbers.map((number) => text('number', number))));
+  assert.deepEqual(JSON.parse((await raw.frame(TEXT, 1)).text), { event: 'order', data: numbers });
+});

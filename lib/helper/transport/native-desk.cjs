@@ -80,7 +80,7 @@ class NativeDesk {
         if (postponed === undefined)
             this.#eventOf(socket, kind, value, number, length);
         else
-            postponed.push(() => this.#eventOf(socket, kind, value, number, length));
+            postponed.events.push(() => this.#eventOf(socket, kind, value, number, length));
     }
     #eventOf(socket, kind, value, number, length) {
         const { handler } = this.host;
@@ -112,7 +112,7 @@ class NativeDesk {
     }
     /** What follows of this socket waits until promises have gone on. A tick asked for here would come before them. */
     #postpone(id) {
-        this.#postponed.set(id, []);
+        this.#postponed.set(id, { events: [], next: 0 });
         if (this.#goesOn)
             return;
         this.#goesOn = true;
@@ -122,16 +122,12 @@ class NativeDesk {
         this.#goesOn = false;
         const all = [...this.#postponed];
         this.#postponed.clear();
-        for (const [id, events] of all) {
-            for (const [index, run] of events.entries()) {
-                run();
-                const again = this.#postponed.get(id);
-                if (again === undefined)
-                    continue;
-                for (const later of events.slice(index + 1))
-                    again.push(later);
-                break;
-            }
+        for (const [id, line] of all) {
+            while (line.next < line.events.length && !this.#postponed.has(id))
+                line.events[line.next++]?.();
+            // One of them has left something to promises again: the others stay in line.
+            if (line.next < line.events.length)
+                this.#postponed.set(id, line);
         }
     }
     /** The broker was shut down; close events were the last that came of it, so there should be no socket left. */

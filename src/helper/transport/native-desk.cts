@@ -23,7 +23,7 @@ export class NativeDesk implements SocketOwner {
    * Sockets one of whose messages has left something to promises, and the events that came behind it in the same turn. A runtime's own server lets promises go on
    * between two messages, so that a client may send `authenticate`, `join` and more at once where the functions that decide do not wait for anything outside.
    */
-  readonly #postponed = new Map<number, (() => void)[]>();
+  readonly #postponed = new Map<number, { readonly events: (() => void)[]; next: number }>();
   #goesOn = false;
   #ids = new Float64Array(0);
   #kinds = new Int32Array(0);
@@ -90,7 +90,7 @@ export class NativeDesk implements SocketOwner {
     if (socket === undefined) return;
     const postponed = this.#postponed.get(id);
     if (postponed === undefined) this.#eventOf(socket, kind, value, number, length);
-    else postponed.push(() => this.#eventOf(socket, kind, value, number, length));
+    else postponed.events.push(() => this.#eventOf(socket, kind, value, number, length));
   }
 
   #eventOf(socket: NativeSocket, kind: Kind, value: unknown, number: number, length: number): void {
@@ -121,7 +121,7 @@ export class NativeDesk implements SocketOwner {
 
   /** What follows of this socket waits until promises have gone on. A tick asked for here would come before them. */
   #postpone(id: number): void {
-    this.#postponed.set(id, []);
+    this.#postponed.set(id, { events: [], next: 0 });
     if (this.#goesOn) return;
     this.#goesOn = true;
     queueMicrotask(() => process.nextTick(() => this.#goOn()));
@@ -131,14 +131,10 @@ export class NativeDesk implements SocketOwner {
     this.#goesOn = false;
     const all = [...this.#postponed];
     this.#postponed.clear();
-    for (const [id, events] of all) {
-      for (const [index, run] of events.entries()) {
-        run();
-        const again = this.#postponed.get(id);
-        if (again === undefined) continue;
-        for (const later of events.slice(index + 1)) again.push(later);
-        break;
-      }
+    for (const [id, line] of all) {
+      while (line.next < line.events.length && !this.#postponed.has(id)) line.events[line.next++]?.();
+      // One of them has left something to promises again: the others stay in line.
+      if (line.next < line.events.length) this.#postponed.set(id, line);
     }
   }
 

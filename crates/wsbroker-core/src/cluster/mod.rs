@@ -133,6 +133,8 @@ pub(crate) struct Bus {
     instance: InstanceId,
     /// What a channel's name begins with on the bus.
     prefix: Box<[u8]>,
+    /// What the names begin with that notes come on.
+    notes: Box<[u8]>,
     /// What envelopes to channels begin with.
     mark: Box<[u8]>,
     outgoing: Outgoing,
@@ -173,12 +175,19 @@ impl fmt::Debug for Bus {
     }
 }
 
+/// Every channel's name on the bus has a colon behind its prefix, so what has none is no channel of any: of `a:` notes would else come on `a:!all`,
+/// which is the channel `!all` of `a`.
+fn notes_prefix(prefix: &str) -> String {
+    prefix.replace('%', "%25").replace(':', "%3A") + "!"
+}
+
 impl Bus {
     pub(crate) fn new(broker: Weak<Inner>, config: ClusterConfig, instance: u64, listener: BusListener) -> Self {
         let instance = InstanceId(instance);
         Self {
             instance,
             prefix: [config.prefix.as_bytes(), b":"].concat().into(),
+            notes: notes_prefix(&config.prefix).into_bytes().into(),
             mark: envelope::mark(&config.prefix).into(),
             outgoing: Outgoing::new(instance, config.max_outgoing),
             interest: Interest::default(),
@@ -335,12 +344,12 @@ impl Bus {
 
     /// Where all instances listen.
     fn everybody(&self) -> Vec<u8> {
-        format!("{}!all", self.config.prefix).into_bytes()
+        [&*self.notes, b"all"].concat()
     }
 
     /// Where one listens.
     fn inbox(&self, instance: InstanceId) -> Vec<u8> {
-        format!("{}!{:016x}", self.config.prefix, instance.0).into_bytes()
+        [&*self.notes, format!("{:016x}", instance.0).as_bytes()].concat()
     }
 
     fn name(&self) -> String {
@@ -483,5 +492,22 @@ impl Listener for Ear {
 
     fn disconnected(&self) {
         self.ending.tell("the connection was closed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_channel_of_another_prefix_is_called_as_what_notes_come_on() {
+        let prefixes = ["a", "a:", "a::", "a:b", "a%3A", "a%", "a!", "%"];
+        for ours in prefixes {
+            let notes = notes_prefix(ours);
+            assert!(!notes.contains(':'), "{notes}: each channel's name has one behind its prefix");
+            let same = prefixes.iter().filter(|other| notes_prefix(other) == notes).count();
+            assert_eq!(same, 1, "{ours} has {notes} for itself");
+        }
+        assert_eq!(notes_prefix("wsbroker"), "wsbroker!");
     }
 }

@@ -39,10 +39,11 @@ function join({ native: options, onBus }) {
     lost = undefined;
     const tell = teller(onBus);
     try {
-        load_cjs_1.native.joinCluster(options, (event) => {
-            if (event.state !== 'gap')
-                lost = event.reason;
-            tell(event);
+        load_cjs_1.native.joinCluster(options, (events) => {
+            for (const event of events)
+                if (event.state === 'ready' || event.state === 'lost')
+                    lost = event.reason;
+            tell(events);
         });
     }
     catch (error) {
@@ -51,14 +52,17 @@ function join({ native: options, onBus }) {
 }
 /** What the addon calls: a throw of the application's must not get into it. */
 function teller(onBus) {
-    return ({ state, channel, missed, reason }) => {
+    return (events) => {
         if (onBus === undefined)
             return;
-        try {
-            onBus({ state, ...(0, redis_cjs_1.defined)('channel', channel), ...(0, redis_cjs_1.defined)('missed', missed), ...(0, redis_cjs_1.defined)('reason', reason) });
-        }
-        catch (error) {
-            console.error(`wsbroker: onBus threw ${(0, report_cjs_1.errorText)(error)}`);
+        for (const event of events) {
+            try {
+                // Of what the addon leaves out there is no property.
+                onBus(Object.fromEntries(Object.entries(event).filter(([, value]) => value !== undefined)));
+            }
+            catch (error) {
+                console.error(`wsbroker: onBus threw ${(0, report_cjs_1.errorText)(error)}`);
+            }
         }
     };
 }

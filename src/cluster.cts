@@ -2,7 +2,7 @@ import { integer, MAX_SIZE, optionBag, optional, wrongValue } from './checks.cjs
 import { fromNative, WSBrokerError } from './errors.cjs';
 import { native } from './load.cjs';
 import type { NativeBusEvent, NativeCluster } from './native.cjs';
-import { defined, redisRequest, text } from './redis.cjs';
+import { redisRequest, text } from './redis.cjs';
 import { errorText } from './report.cjs';
 import type { BusEvent } from './types.cjs';
 
@@ -47,9 +47,9 @@ export function join({ native: options, onBus }: ClusterRequest): void {
   lost = undefined;
   const tell = teller(onBus);
   try {
-    native.joinCluster(options, (event) => {
-      if (event.state !== 'gap') lost = event.reason;
-      tell(event);
+    native.joinCluster(options, (events) => {
+      for (const event of events) if (event.state === 'ready' || event.state === 'lost') lost = event.reason;
+      tell(events);
     });
   } catch (error) {
     throw fromNative(error);
@@ -57,13 +57,16 @@ export function join({ native: options, onBus }: ClusterRequest): void {
 }
 
 /** What the addon calls: a throw of the application's must not get into it. */
-export function teller(onBus: ((event: BusEvent) => void) | undefined): (event: NativeBusEvent) => void {
-  return ({ state, channel, missed, reason }) => {
+export function teller(onBus: ((event: BusEvent) => void) | undefined): (events: NativeBusEvent[]) => void {
+  return (events) => {
     if (onBus === undefined) return;
-    try {
-      onBus({ state, ...defined('channel', channel), ...defined('missed', missed), ...defined('reason', reason) } as BusEvent);
-    } catch (error) {
-      console.error(`wsbroker: onBus threw ${errorText(error)}`);
+    for (const event of events) {
+      try {
+        // Of what the addon leaves out there is no property.
+        onBus(Object.fromEntries(Object.entries(event).filter(([, value]) => value !== undefined)) as unknown as BusEvent);
+      } catch (error) {
+        console.error(`wsbroker: onBus threw ${errorText(error)}`);
+      }
     }
   };
 }

@@ -124,9 +124,11 @@ export interface NativeCluster {
 }
 
 export interface NativeBusEvent {
-  state: 'ready' | 'lost' | 'gap';
+  state: 'ready' | 'lost' | 'gap' | 'gaps';
   channel?: string | Buffer | undefined;
   missed?: number | undefined;
+  count?: number | undefined;
+  channels?: (string | Buffer)[] | undefined;
   reason?: string | undefined;
 }
 
@@ -244,7 +246,7 @@ export interface Native {
   helperInputIsReady(helper: number): boolean;
 
   // Other instances.
-  joinCluster(options: NativeCluster, onEvent: (event: NativeBusEvent) => void): void;
+  joinCluster(options: NativeCluster, onEvents: (events: NativeBusEvent[]) => void): void;
   /** Takes back one that no server has followed yet. False: the process stays joined. */
   leaveCluster(): Promise<boolean>;
   /** False: there is no bus any more. */
@@ -252,7 +254,7 @@ export interface Native {
   listening(channel: Buffer): Promise<boolean>;
   clusterCount(channel: Buffer, limit: number): Promise<{ count: number; missing: string[] }>;
   closeChannelEverywhere(channel: Buffer, code: number, reason: string): number;
-  readonly NativeEmitter: new (options: NativeCluster, onEvent: (event: NativeBusEvent) => void) => NativeEmitter;
+  readonly NativeEmitter: new (options: NativeCluster, onEvents: (events: NativeBusEvent[]) => void) => NativeEmitter;
   readonly NativeRelay: new (options: NativeRelayOptions, wake: () => void) => NativeRelay;
 
   // This thread as a worker.

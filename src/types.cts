@@ -441,11 +441,16 @@ export interface RedisOptions {
  * `ready`: connected, and every channel with subscribers here is listened to. `lost`: the connection is gone, and is made again without end; local subscribers are
  * served all the while. `gap`: messages are missing, of others to `channel`, which did not arrive here; or, without `channel`, of this instance, which did not
  * leave, since too many waited, the bus was lost, or Redis refused them. Those that were under way when the bus was lost count too, though some may have arrived.
+ * `gaps`: messages of others to more than 100 channels are missing at once; `count` is the number of channels, `missed` of messages. `channels` names at most 10,000
+ * (1 MiB of names); if `count` is greater, treat every channel as affected.
+ *
+ * While the thread is busy, gaps in one channel are added up, so that what waits for it is bounded.
  */
 export type BusEvent =
   | { readonly state: 'ready' }
   | { readonly state: 'lost'; readonly reason: string }
-  | { readonly state: 'gap'; readonly channel?: string | Buffer; readonly missed: number };
+  | { readonly state: 'gap'; readonly channel?: string | Buffer; readonly missed: number }
+  | { readonly state: 'gaps'; readonly count: number; readonly missed: number; readonly channels: Iterable<string | Buffer> };
 
 /** How instances meet. The process has one bus. */
 export interface ClusterOptions {

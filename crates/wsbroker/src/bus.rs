@@ -12,7 +12,8 @@ use napi::{
 };
 use napi_derive::napi;
 use wsbroker_core::{
-    BusEvent, BusListener, CloseCode, ClusterConfig, Emitter, MessageKind, RedisConfig, RedisServers, RedisTls,
+    BusEvent, BusEvents, BusListener, CloseCode, ClusterConfig, Emitter, MessageKind, RedisConfig, RedisServers,
+    RedisTls,
 };
 
 use crate::{
@@ -88,12 +89,16 @@ pub struct NativeCluster {
 #[napi(object)]
 pub struct NativeBusEvent {
     /// Which kind.
-    #[napi(ts_type = "'ready' | 'lost' | 'gap'")]
+    #[napi(ts_type = "'ready' | 'lost' | 'gap' | 'gaps'")]
     pub state: String,
     /// Of a gap in one channel.
     pub channel: Option<Either<String, Buffer>>,
-    /// Of a gap.
+    /// Of a gap, or of gaps.
     pub missed: Option<f64>,
+    /// Of gaps: how many channels.
+    pub count: Option<f64>,
+    /// Of gaps: the channels whose names were kept.
+    pub channels: Option<Vec<Either<String, Buffer>>>,
     /// Of a loss.
     pub reason: Option<String>,
 }
@@ -107,7 +112,7 @@ pub struct NativeClusterCount {
     pub missing: Vec<String>,
 }
 
-type Told = ThreadsafeFunction<NativeBusEvent, (), NativeBusEvent, Status, false, true>;
+type Wake = ThreadsafeFunction<(), (), Vec<NativeBusEvent>, Status, false, true>;
 
 fn config(call: &str, options: NativeCluster) -> std::result::Result<ClusterConfig, Failure> {
     let NativeCluster { redis, prefix, instance_id, max_outgoing } = options;
@@ -157,29 +162,52 @@ pub(crate) fn redis_config(call: &str, redis: NativeRedis) -> std::result::Resul
     Ok(config)
 }
 
-fn event(event: BusEvent) -> NativeBusEvent {
-    let plain = |state: &str| NativeBusEvent { state: state.into(), channel: None, missed: None, reason: None };
-    match event {
+/// `None` of what is not known yet: it has no name in JavaScript.
+fn event(event: BusEvent) -> Option<NativeBusEvent> {
+    let plain = |state: &str| NativeBusEvent {
+        state: state.into(),
+        channel: None,
+        missed: None,
+        count: None,
+        channels: None,
+        reason: None,
+    };
+    Some(match event {
         BusEvent::Ready => plain("ready"),
         BusEvent::Lost { reason } => NativeBusEvent { reason: Some(reason), ..plain("lost") },
         BusEvent::Gap { channel, missed } => {
-            let channel = match std::str::from_utf8(&channel) {
-                Ok(text) => Either::A(text.to_owned()),
-                Err(_) => Either::B(channel.to_vec().into()),
-            };
-            NativeBusEvent { channel: Some(channel), missed: Some(missed as f64), ..plain("gap") }
+            NativeBusEvent { channel: Some(name(&channel)), missed: Some(missed as f64), ..plain("gap") }
         }
+        BusEvent::Gaps { count, missed, channels } => NativeBusEvent {
+            count: Some(count as f64),
+            missed: Some(missed as f64),
+            channels: Some(channels.iter().map(|channel| name(channel)).collect()),
+            ..plain("gaps")
+        },
         BusEvent::Dropped { messages } => NativeBusEvent { missed: Some(messages as f64), ..plain("gap") },
-        // What is not known yet has no name in JavaScript.
-        _ => plain("gap"),
+        _ => return None,
+    })
+}
+
+/// Text where it is some, bytes else.
+fn name(channel: &[u8]) -> Either<String, Buffer> {
+    match std::str::from_utf8(channel) {
+        Ok(text) => Either::A(text.to_owned()),
+        Err(_) => Either::B(channel.to_vec().into()),
     }
 }
 
-fn listener(told: Function<'_, NativeBusEvent, ()>) -> Result<BusListener> {
-    let told: Told = told.build_threadsafe_function().weak::<true>().build().map_err(internal)?;
+/// Events wait here, put together, and not in the queue of JavaScript's thread, which may be busy for long.
+fn listener(told: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<BusListener> {
+    let events = Arc::new(BusEvents::default());
+    let waiting = Arc::clone(&events);
+    let take = move |_| Ok(waiting.take().into_iter().filter_map(event).collect());
+    let wake: Wake = told.build_threadsafe_function().weak::<true>().build_callback(take).map_err(internal)?;
     Ok(Arc::new(move |happened| {
-        // A thread that has ended hears nothing any more, and that is all right.
-        let _ = told.call(event(happened), ThreadsafeFunctionCallMode::NonBlocking);
+        if events.push(happened) {
+            // A thread that has ended hears nothing any more, and that is all right.
+            let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }
     }))
 }
 
@@ -187,9 +215,9 @@ fn listener(told: Function<'_, NativeBusEvent, ()>) -> Result<BusListener> {
 ///
 /// Throws ERR_WSBROKER_CONFLICT when the process has joined already.
 #[napi]
-pub fn join_cluster(options: NativeCluster, on_event: Function<'_, NativeBusEvent, ()>) -> Result<()> {
+pub fn join_cluster(options: NativeCluster, on_events: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<()> {
     let config = config("joinCluster", options)?;
-    Ok(global::join_cluster(config, listener(on_event)?)?)
+    Ok(global::join_cluster(config, listener(on_events)?)?)
 }
 
 /// Takes back a [`join_cluster`] that no broker has followed yet, or none but one that nobody uses. False when the process stays joined.
@@ -249,9 +277,9 @@ pub struct NativeEmitter(Option<Emitter>);
 impl NativeEmitter {
     /// Connects in the background.
     #[napi(constructor)]
-    pub fn new(options: NativeCluster, on_event: Function<'_, NativeBusEvent, ()>) -> Result<Self> {
+    pub fn new(options: NativeCluster, on_events: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<Self> {
         let config = config("Emitter", options)?;
-        let emitter = Emitter::new(config, listener(on_event)?);
+        let emitter = Emitter::new(config, listener(on_events)?);
         Ok(Self(Some(emitter.map_err(|error| Failure::from(wsbroker_core::StartError::from(error)))?)))
     }
 

@@ -29,6 +29,7 @@ pub(crate) mod backoff;
 pub(crate) mod dial;
 mod emitter;
 mod envelope;
+mod events;
 mod incoming;
 mod interest;
 mod link;
@@ -37,8 +38,11 @@ mod outgoing;
 mod session;
 mod wire;
 
-pub use self::emitter::{EmitError, Emitter};
 pub(crate) use self::envelope::Form;
+pub use self::{
+    emitter::{EmitError, Emitter},
+    events::BusEvents,
+};
 use self::{
     envelope::{Envelope, InstanceId, Note},
     incoming::Incoming,
@@ -67,6 +71,15 @@ pub enum BusEvent {
         channel: Bytes,
         /// How many.
         missed: u64,
+    },
+    /// Messages of others to more than 100 channels that did not arrive here, put together by [`BusEvents`].
+    Gaps {
+        /// Channels. Where there are too many to keep their names each gap counts.
+        count: u64,
+        /// How many messages, of all of them.
+        missed: u64,
+        /// The channels: at most 10,000, and 1 MiB of names. If these are fewer than `count`, any channel may be one of the others.
+        channels: Vec<Bytes>,
     },
     /// Messages of ours that did not leave: too many waited, the bus was lost, or Redis refused them. Those that were under way when the bus was lost
     /// count too, though some may have arrived. Said every 1.5 s at most, and when the bus is ready again.

@@ -310,7 +310,7 @@ export interface StartOptions {
     readonly maxLifetime?: number | undefined;
     /** How much one socket may send. Default: no limit. */
     readonly rateLimit?: RateLimit | undefined;
-    /** Process-wide. All that waits to be sent. At the limit the slowest sockets are closed with 1013. Default: a quarter of memory (the cgroup's limit, else RAM). */
+    /** Process-wide. All that waits to be sent, the answers of `handleOpen` to refused connections included. At the limit the slowest sockets are closed with 1013, and such answers are not given: the connection is cut. Default: a quarter of memory (the cgroup's limit, else RAM). */
     readonly maxSendMemory?: number | undefined;
     /** Process-wide. All unfinished messages that come in. At the limit the largest one's connection is closed with 1013. Default: a quarter of memory. */
     readonly maxReceiveMemory?: number | undefined;
@@ -566,7 +566,7 @@ export interface DropCounts {
     readonly dropNewest: number;
     /** `overflow: 'dropOldest'`. */
     readonly dropOldest: number;
-    /** {@link StartOptions.maxSendMemory} is used up. A publish counts once. */
+    /** {@link StartOptions.maxSendMemory} is used up. A publish counts once, and so does an answer of `handleOpen` that there was no room for. */
     readonly maxSendMemory: number;
     /** The socket is gone or closing, or the message makes it close. */
     readonly gone: number;

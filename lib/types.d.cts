@@ -214,7 +214,7 @@ export interface TlsOptions {
  * the same for all servers that share one. The others belong to the one server.
  */
 export interface StartOptions {
-    /** Where to listen: `'host:port'`, `'[v6]:port'`, port 0 for any free one, or `'unix:/path'`. */
+    /** Where to listen: `'host:port'`, `'[v6]:port'`, port 0 for any free one, or `'unix:/path'`. Beside the file of a Unix socket lies `/path.lock`, which guards it against other processes and stays when the server ends. */
     readonly bind: string;
     /**
      * The module with the handlers ({@link WorkerInterface}): absolute, relative to `process.cwd()`, or a `file:` URL. CommonJS, ESM, and TypeScript where
@@ -279,7 +279,7 @@ export interface StartOptions {
      * `trustProxy.from` names the proxies: then connections from elsewhere are cut. Default `false`.
      */
     readonly proxyProtocol?: boolean | undefined;
-    /** Of the address. Other processes may listen on the same TCP port (`SO_REUSEPORT`), and the system shares connections out. `ERR_WSBROKER_UNSUPPORTED` where it cannot. Default `false`. */
+    /** Of the address. Other processes may listen on the same TCP port (`SO_REUSEPORT`), and the system shares connections out. `ERR_WSBROKER_UNSUPPORTED` where it cannot, and for Unix sockets, which belong to one process. Default `false`. */
     readonly reusePort?: boolean | undefined;
     /**
      * Compression of messages (RFC 7692), with clients that offer it. It costs CPU time for every message, and can betray secrets that stand in one message with what an attacker chose

@@ -247,7 +247,7 @@ export interface TlsOptions {
  * the same for all servers that share one. The others belong to the one server.
  */
 export interface StartOptions {
-  /** Where to listen: `'host:port'`, `'[v6]:port'`, port 0 for any free one, or `'unix:/path'`. */
+  /** Where to listen: `'host:port'`, `'[v6]:port'`, port 0 for any free one, or `'unix:/path'`. Beside the file of a Unix socket lies `/path.lock`, which guards it against other processes and stays when the server ends. */
   readonly bind: string;
 
   /**
@@ -331,7 +331,7 @@ export interface StartOptions {
    */
   readonly proxyProtocol?: boolean | undefined;
 
-  /** Of the address. Other processes may listen on the same TCP port (`SO_REUSEPORT`), and the system shares connections out. `ERR_WSBROKER_UNSUPPORTED` where it cannot. Default `false`. */
+  /** Of the address. Other processes may listen on the same TCP port (`SO_REUSEPORT`), and the system shares connections out. `ERR_WSBROKER_UNSUPPORTED` where it cannot, and for Unix sockets, which belong to one process. Default `false`. */
   readonly reusePort?: boolean | undefined;
 
   /**

@@ -247,7 +247,7 @@ export interface TlsOptions {
  * the same for all servers that share one. The others belong to the one server.
  */
 export interface StartOptions {
-  /** Where to listen: `'host:port'`, `'[v6]:port'`, port 0 for any free one, or `'unix:/path'`. */
+  /** Where to listen: `'host:port'`, `'[v6]:port'`, port 0 for any free one, or `'unix:/path'`. Beside the file of a Unix socket lies `/path.lock`, which guards it against other processes and stays when the server ends. */
   readonly bind: string;
 
   /**
@@ -331,7 +331,7 @@ export interface StartOptions {
    */
   readonly proxyProtocol?: boolean | undefined;
 
-  /** Of the address. Other processes may listen on the same TCP port (`SO_REUSEPORT`), and the system shares connections out. `ERR_WSBROKER_UNSUPPORTED` where it cannot. Default `false`. */
+  /** Of the address. Other processes may listen on the same TCP port (`SO_REUSEPORT`), and the system shares connections out. `ERR_WSBROKER_UNSUPPORTED` where it cannot, and for Unix sockets, which belong to one process. Default `false`. */
   readonly reusePort?: boolean | undefined;
 
   /**
@@ -373,7 +373,7 @@ export interface StartOptions {
   /** How much one socket may send. Default: no limit. */
   readonly rateLimit?: RateLimit | undefined;
 
-  /** Process-wide. All that waits to be sent. At the limit the slowest sockets are closed with 1013. Default: a quarter of memory (the cgroup's limit, else RAM). */
+  /** Process-wide. All that waits to be sent, the answers of `handleOpen` to refused connections included. At the limit the slowest sockets are closed with 1013, and such answers are not given: the connection is cut. Default: a quarter of memory (the cgroup's limit, else RAM). */
   readonly maxSendMemory?: number | undefined;
 
   /** Process-wide. All unfinished messages that come in. At the limit the largest one's connection is closed with 1013. Default: a quarter of memory. */
@@ -647,7 +647,7 @@ export interface DropCounts {
   readonly dropNewest: number;
   /** `overflow: 'dropOldest'`. */
   readonly dropOldest: number;
-  /** {@link StartOptions.maxSendMemory} is used up. A publish counts once. */
+  /** {@link StartOptions.maxSendMemory} is used up. A publish counts once, and so does an answer of `handleOpen` that there was no room for. */
   readonly maxSendMemory: number;
   /** The socket is gone or closing, or the message makes it close. */
   readonly gone: number;

@@ -10,13 +10,21 @@ pub(crate) struct Memory {
     max_send: usize,
     max_receive: usize,
     send: AtomicUsize,
+    /// Of `send`, what answers to connections that are not let in hold.
+    answers: AtomicUsize,
     receive: AtomicUsize,
 }
 
 impl Memory {
     /// Nothing waits yet. Both limits are bytes.
     pub(crate) fn new(max_send: usize, max_receive: usize) -> Self {
-        Self { max_send, max_receive, send: AtomicUsize::new(0), receive: AtomicUsize::new(0) }
+        Self {
+            max_send,
+            max_receive,
+            send: AtomicUsize::new(0),
+            answers: AtomicUsize::new(0),
+            receive: AtomicUsize::new(0),
+        }
     }
 
     /// Whether sends are refused for want of memory.
@@ -24,7 +32,7 @@ impl Memory {
         self.send.load(Ordering::Relaxed) > self.max_send
     }
 
-    /// Bytes in outboxes, command queues and corks.
+    /// Bytes in outboxes, command queues, corks, and answers to connections that are not let in.
     pub(crate) fn send(&self) -> usize {
         self.send.load(Ordering::Relaxed)
     }
@@ -57,6 +65,31 @@ impl Memory {
         }
     }
 
+    /// Counts an answer to a connection that is not let in, if there is room. All of them together get half of the memory, or one of them what
+    /// there is: clients that do not read why they were refused must not be able to stop what is sent to those who were let in.
+    #[must_use]
+    pub(crate) fn hold_answer(&self, bytes: usize) -> bool {
+        let fits = |held: usize| {
+            let all = held.checked_add(bytes)?;
+            (held == 0 || all <= self.max_send / 2).then_some(all)
+        };
+        if self.answers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
+            return false;
+        }
+        let others = self.send.fetch_add(bytes, Ordering::Relaxed);
+        if others.saturating_add(bytes) > self.max_send {
+            self.release_answer(bytes);
+            return false;
+        }
+        true
+    }
+
+    /// An answer that was [held](Self::hold_answer) has been written, or given up.
+    pub(crate) fn release_answer(&self, bytes: usize) {
+        self.send.fetch_sub(bytes, Ordering::Relaxed);
+        self.answers.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     /// Moves a count from what it was to what it is.
     pub(crate) fn send_changed(&self, from: usize, to: usize) {
         shift(&self.send, from, to);
@@ -80,6 +113,23 @@ mod tests {
     use std::sync::atomic::AtomicBool;
 
     use super::*;
+
+    #[test]
+    fn answers_get_half_of_the_memory_or_one_of_them_what_there_is() {
+        let memory = Memory::new(1000, 0);
+        assert!(memory.hold_answer(300) && memory.hold_answer(200));
+        assert!(!memory.hold_answer(1), "half of it");
+        assert_eq!(memory.send(), 500);
+        memory.release_answer(300);
+        memory.release_answer(200);
+        assert!(memory.hold_answer(1000), "alone it may be as long as all");
+        assert!(!memory.send_is_full());
+        memory.release_answer(1000);
+        memory.send_changed(0, 400);
+        assert!(!memory.hold_answer(601) && !memory.hold_answer(usize::MAX));
+        assert_eq!(memory.send(), 400, "what is refused leaves nothing behind");
+        assert!(memory.hold_answer(600));
+    }
 
     #[test]
     fn what_is_queued_and_taken_at_once_never_looks_like_too_much() {

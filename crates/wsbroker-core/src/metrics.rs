@@ -120,7 +120,7 @@ causes! {
         Newest = "dropNewest",
         /// [`Overflow::DropOldest`](crate::Overflow::DropOldest).
         Oldest = "dropOldest",
-        /// `max_send_memory` is used up. A publish counts once.
+        /// `max_send_memory` is used up. A publish counts once, and so does the answer to a connection that is not let in, which is cut then.
         MaxSendMemory = "maxSendMemory",
         /// The socket is gone or closing, or this message makes it close.
         Gone = "gone",

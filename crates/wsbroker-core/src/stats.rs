@@ -36,7 +36,7 @@ pub struct Stats {
     pub closes: Counts<CloseCause>,
     /// Messages that were dropped.
     pub dropped: Counts<DropCause>,
-    /// Bytes that count towards `max_send_memory`: in outboxes and command queues.
+    /// Bytes that count towards `max_send_memory`: in outboxes, command queues, and answers to connections that are not let in.
     pub send_memory: usize,
     /// Bytes that count towards `max_receive_memory`.
     pub receive_memory: usize,

@@ -9,6 +9,7 @@ use super::{
     clock::Timers,
     context::Context,
     ending::Ending,
+    inflating::Inflating,
     outbox::{Outbox, Written},
     rate::Meter,
     stream::Stream,
@@ -42,6 +43,8 @@ pub(super) struct Connection {
     pub(super) leftover: Vec<u8>,
     /// A message that was parsed but did not fit the window.
     pub(super) held: Option<Box<(MessageKind, Vec<u8>)>>,
+    /// A message that is not inflated to its end yet. Comes before the leftover.
+    pub(super) inflating: Option<Box<Inflating>>,
     /// The window to compress for; `None` when compression was not agreed on.
     pub(super) deflate: Option<WindowBits>,
     pub(super) phase: Phase,
@@ -127,6 +130,7 @@ impl Connection {
             outbox: Outbox::default(),
             leftover: Vec::new(),
             held: None,
+            inflating: None,
             deflate,
             phase: Phase::Active,
             paused: Pause::No,

@@ -46,6 +46,8 @@ impl Connection {
         self.phase = Phase::CloseSent;
         // As what comes behind it: discarded. Else it would pause the reading, and the peer's close frame would not be seen.
         self.held = None;
+        self.inflating = None;
+        self.count_receive(ctx);
         self.socket.set_state(SocketState::Closing);
         self.account(ctx, |outbox, _| {
             outbox.push_close(Some(code), reason);
@@ -190,6 +192,7 @@ impl Connection {
         self.cause.get_or_insert(cause);
         self.socket.set_state(SocketState::Closed);
         self.held = None;
+        self.inflating = None;
         if self.is_attached() {
             self.told(ctx, code, reason);
         } else {

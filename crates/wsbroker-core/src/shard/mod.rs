@@ -13,6 +13,7 @@ mod deflate;
 mod ending;
 mod handle;
 mod inbound;
+mod inflating;
 mod migrate;
 mod outbox;
 mod pressure;

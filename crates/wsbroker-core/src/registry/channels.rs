@@ -28,6 +28,14 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct ChannelId(u64);
 
+impl ChannelId {
+    /// Its number, in the order in which channels come to life.
+    #[inline]
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// A channel that has, or just had, subscribers.
 #[derive(Debug)]
 pub(crate) struct Channel {

@@ -56,6 +56,15 @@ pub(crate) struct Broadcast {
     pub(crate) epoch: u32,
 }
 
+/// What becomes of a socket in many channels at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Change {
+    Join,
+    Leave,
+    /// Leaves them, but not for what was published to them before that epoch, whose publishers did not know.
+    Hold(u32),
+}
+
 /// What is asked of a shard.
 #[derive(Debug)]
 pub(crate) enum Command {
@@ -65,8 +74,8 @@ pub(crate) enum Command {
     Publish(Arc<Channel>, Range, Option<Arc<Broadcast>>),
     Subscribe(Place, Arc<Channel>),
     Unsubscribe(Place, Arc<Channel>),
-    /// Takes a socket out of channels, but not for what was published to them before that epoch, whose publishers did not know.
-    Hold(Place, Box<[ChannelId]>, u32),
+    /// Adds a socket to channels, or takes it out.
+    Change(Place, Change, Box<[ChannelId]>),
     Close(Place, Box<(CloseCode, Box<str>)>),
     /// What it sends may be as large as its listener says, from now on.
     LiftPayload(Place),

@@ -229,7 +229,7 @@ impl Connection {
         let limit = self.endpoint.limits.max_backpressure;
         if self.outbox.len() >= limit {
             // What piled up within this turn is no fault of the client: let the kernel have its say first.
-            self.flush(ctx);
+            self.flush_all(ctx);
             if !self.takes_messages() {
                 self.forgo(ctx, length, counted);
                 return;
@@ -282,17 +282,23 @@ impl Connection {
         }
     }
 
-    /// Writes what waits, as far as the kernel takes it.
-    pub(super) fn flush(&mut self, ctx: &mut Context) {
-        let Some(stream) = self.stream.as_mut() else { return };
+    /// Writes what waits, as far as the kernel takes it at all.
+    pub(super) fn flush_all(&mut self, ctx: &mut Context) {
+        while self.flush(ctx) {}
+    }
+
+    /// Writes what waits, as far as the kernel takes it in a moment. True when it would take more; that is written in the next turn.
+    pub(super) fn flush(&mut self, ctx: &mut Context) -> bool {
+        let Some(stream) = self.stream.as_mut() else { return false };
         if self.blocked || self.write_dead || self.phase == Phase::Dead {
-            return;
+            return false;
         }
         let before = self.outbox.len();
         let written = self.outbox.write(stream, &mut ctx.spare, &mut ctx.tally.flow.wire_out);
         ctx.settle_outbox(&self.socket, before, self.outbox.len());
         match written {
             Written::All => self.written_all(ctx),
+            Written::Enough => self.mark_dirty(ctx),
             Written::Blocked => {
                 self.blocked = true;
                 if self.outbox.len() > self.endpoint.limits.max_backpressure {
@@ -307,6 +313,7 @@ impl Connection {
             }
         }
         self.tell_drain(ctx);
+        written == Written::Enough
     }
 
     fn written_all(&mut self, ctx: &mut Context) {

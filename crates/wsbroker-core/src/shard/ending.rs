@@ -2,18 +2,15 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use wsbroker_proto::{CloseCode, Parser, Role};
 
 use super::{
     command::Place,
     connection::{Connection, Pause, Phase},
     context::Context,
+    leaving::{Farewell, Retired},
 };
-use crate::{
-    dispatch::Flush, event::EventKind, ids::WorkerId, metrics::CloseCause, realm::RealmId, registry::SocketState,
-    worker::Handlers,
-};
+use crate::{dispatch::Flush, event::EventKind, ids::WorkerId, metrics::CloseCause, registry::SocketState};
 
 /// The end of a connection as the peer brought it about, by a close frame or by breaking the protocol.
 #[derive(Debug)]
@@ -210,31 +207,19 @@ impl Connection {
     }
 
     fn close_event(&mut self, ctx: &mut Context, code: CloseCode, reason: &str) {
-        // The lists of subscribers may be in use by a publish right now, so this socket leaves them when the turn is over.
-        ctx.retired.push(Arc::clone(&self.socket));
-        let kind = EventKind::Close { code: code.get(), reason: reason.into() };
-        // Without one since before its 101: whoever has joined since was not told of it. But while events wait for a worker, its own may be among
-        // them, and one that has joined gets those first.
-        let of_realm = self.socket.realm().is_some();
-        let waits = of_realm || !ctx.homeless.is_empty();
-        match self.worker.take().or_else(|| if waits { None } else { ctx.inner.dispatch.assign(RealmId::RAW) }) {
-            Some(worker) => {
-                if worker.handlers.contains(Handlers::CLOSE) {
-                    ctx.batches.push(&worker, &self.socket, kind);
-                }
-                worker.release();
-            }
-            // What its worker knew of it went with that.
-            None if of_realm => {}
-            None => ctx.keep(&self.socket, kind, Bytes::new()),
-        }
-        self.leave_endpoint(ctx);
+        let farewell = Farewell {
+            worker: self.worker.take(),
+            kind: EventKind::Close { code: code.get(), reason: reason.into() },
+            endpoint: (!std::mem::replace(&mut self.left, true)).then(|| Arc::clone(&self.endpoint)),
+        };
+        // The lists of subscribers may be in use by a publish right now, so this socket leaves them when the step is over.
+        ctx.retired.push(Retired { socket: Arc::clone(&self.socket), farewell: Some(farewell) });
     }
 
     /// Its realm's worker has ended, and none takes over: it is closed (1012), and leaves its channels at once.
     pub(super) fn orphan(&mut self, ctx: &mut Context) {
         if self.is_attached() {
-            ctx.retired.push(Arc::clone(&self.socket));
+            ctx.retired.push(Retired { socket: Arc::clone(&self.socket), farewell: None });
             self.begin_close(ctx, CloseCause::WorkerEnded, CloseCode::RESTART, "Worker ended");
         }
     }
@@ -259,7 +244,7 @@ impl Connection {
     pub(super) fn abandon(&mut self, ctx: &mut Context) {
         self.early_end = None;
         self.socket.set_state(SocketState::Closed);
-        ctx.retired.push(Arc::clone(&self.socket));
+        ctx.retired.push(Retired { socket: Arc::clone(&self.socket), farewell: None });
         if let Some(worker) = self.worker.take() {
             worker.release();
         }

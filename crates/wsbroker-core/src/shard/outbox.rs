@@ -12,13 +12,15 @@ use super::{stream::Stream, tls::Scratch};
 
 /// Up to this size a frame is copied next to its neighbours; a larger one is shared and written with `writev`. A copy of this size
 /// costs a tenth of the system call that it saves.
-const COPY_MAX: usize = 4 << 10;
+pub(super) const COPY_MAX: usize = 4 << 10;
 /// Copied frames gather in chunks of about this size.
 const CHUNK: usize = 32 << 10;
 /// A chunk that was kept for use again is at most this large.
 const SPARE_MAX: usize = 128 << 10;
 const SPARE_COUNT: usize = 64;
 const SLICES: usize = 64;
+/// Bytes after which a write ends, although the kernel takes more: a fast reader of a long message does not hold up the others.
+const WRITE_MAX: usize = 4 << 20;
 
 /// Frames that wait for the kernel.
 #[derive(Debug, Default)]
@@ -87,6 +89,8 @@ impl Chunk {
 pub(super) enum Written {
     /// Nothing is left.
     All,
+    /// The kernel has taken so much that others have their turn before it is asked again.
+    Enough,
     /// The kernel takes no more; the rest waits.
     Blocked,
     /// The connection is gone.
@@ -290,6 +294,7 @@ impl Outbox {
     }
 
     fn write_chunks(&mut self, stream: &mut Stream, spare: &mut Spare, taken: &mut u64) -> Written {
+        let mut room = WRITE_MAX;
         loop {
             if self.pieces.is_empty() {
                 match stream.flush() {
@@ -318,6 +323,10 @@ impl Outbox {
                 Ok(count) => {
                     *taken += count as u64;
                     self.advance(count, spare);
+                    room = room.saturating_sub(count);
+                    if room == 0 && !self.pieces.is_empty() {
+                        return Written::Enough;
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.unshare();

@@ -174,3 +174,5 @@ fn who_sees_an_end_finds_it_counted() {
     client.read_to_end(&mut Vec::new()).unwrap();
     assert_eq!(broker.inner().shard(0).shown.closes()[CloseCause::Terminated as usize], 2);
 }
+
+mod slices;

@@ -38,6 +38,7 @@ use crate::{
     shard::{self, Command, ShardHandle},
     stats::Stats,
     sync::AtomicUsize,
+    watch,
     worker::{Handlers, Worker},
 };
 
@@ -84,6 +85,7 @@ impl Broker {
             memory: Memory::new(config.max_send_memory, config.max_receive_memory),
             metrics: Metrics::default(),
             front: Front::new(&config),
+            watch: Mutex::default(),
             compress_from: AtomicUsize::new(usize::MAX),
             shards: shards.into_boxed_slice(),
             endpoints: AtomicU32::new(0),
@@ -98,6 +100,7 @@ impl Broker {
         for (index, poll) in polls.into_iter().enumerate() {
             shard::spawn(Arc::clone(&inner), index, poll)?;
         }
+        broker.threads.handle.spawn(watch::run(Arc::downgrade(&inner)));
         Ok(broker)
     }
 

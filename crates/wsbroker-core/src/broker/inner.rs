@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use crate::{
     config::Config,
@@ -16,6 +17,7 @@ use crate::{
     registry::{Channels, Socket, Sockets},
     shard::{Command, ShardHandle},
     sync::AtomicUsize,
+    watch::Watch,
 };
 
 /// What all threads of a broker share.
@@ -28,6 +30,8 @@ pub(crate) struct Inner {
     pub(crate) memory: Memory,
     pub(crate) metrics: Metrics,
     pub(crate) front: Front,
+    /// Nobody but its ticks takes it.
+    pub(crate) watch: Mutex<Watch>,
     /// Bytes of payload from which on some listener compresses; `usize::MAX` while none does.
     pub(crate) compress_from: AtomicUsize,
     pub(super) shards: Box<[ShardHandle]>,

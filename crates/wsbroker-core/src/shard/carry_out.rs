@@ -110,7 +110,7 @@ impl Shard {
             }
             Command::Unanswered(place) => {
                 if let Some(connection) = self.connections.find(place) {
-                    connection.leave_endpoint(&mut self.ctx);
+                    connection.unanswered(&mut self.ctx);
                 }
             }
             Command::Resume(place) => {
@@ -124,6 +124,7 @@ impl Shard {
             Command::WorkerFlushed(worker, flush) => self.worker_flushed(worker.id, flush),
             Command::WorkerJoined => self.worker_joined(),
             Command::WorkerGone(worker, events) => self.worker_gone(&worker, events),
+            Command::AskAnother(worker, events) => self.ask_another(&worker, events),
             Command::CloseAll(endpoint, code) => {
                 if endpoint.is_none() {
                     self.closing = Some(code);

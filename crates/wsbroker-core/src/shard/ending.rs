@@ -11,7 +11,12 @@ use super::{
     context::Context,
 };
 use crate::{
-    dispatch::Flush, event::EventKind, ids::WorkerId, metrics::CloseCause, realm::RealmId, registry::SocketState,
+    dispatch::{Flush, WorkerEntry},
+    event::EventKind,
+    ids::WorkerId,
+    metrics::CloseCause,
+    realm::RealmId,
+    registry::SocketState,
     worker::Handlers,
 };
 
@@ -214,12 +219,17 @@ impl Connection {
         // them, and one that has joined gets those first.
         let of_realm = self.socket.realm().is_some();
         let waits = of_realm || !ctx.homeless.is_empty();
-        match self.worker.take().or_else(|| if waits { None } else { ctx.inner.dispatch.assign(RealmId::RAW) }) {
+        if self.worker.is_none() && !waits {
+            self.move_to(ctx.inner.dispatch.assign(RealmId::RAW));
+        }
+        match self.worker.take() {
             Some(worker) => {
                 if worker.handlers.contains(Handlers::CLOSE) {
                     ctx.batches.push(&worker, &self.socket, kind);
                 }
-                worker.release();
+                if !self.left {
+                    worker.release();
+                }
             }
             // What its worker knew of it went with that.
             None if of_realm => {}
@@ -236,8 +246,34 @@ impl Connection {
         }
     }
 
+    /// Its client was turned away, and its worker has not answered. The worker keeps it only for that.
+    pub(super) fn unanswered(&mut self, ctx: &mut Context) {
+        if !self.left
+            && let Some(worker) = &self.worker
+        {
+            worker.release();
+        }
+        self.leave_endpoint(ctx);
+    }
+
+    /// It belongs to this worker from now on, or waits for one. It counts there already.
+    pub(super) fn move_to(&mut self, worker: Option<Arc<WorkerEntry>>) {
+        if self.left
+            && let Some(worker) = &worker
+        {
+            worker.release();
+        }
+        if !self.left
+            && let Some(before) = &self.worker
+        {
+            before.release();
+        }
+        self.socket.set_worker(worker.as_ref().map_or(0, |worker| worker.id.get()));
+        self.worker = worker;
+    }
+
     /// Counts no more among its listener's connections.
-    pub(super) fn leave_endpoint(&mut self, ctx: &mut Context) {
+    fn leave_endpoint(&mut self, ctx: &mut Context) {
         if !std::mem::replace(&mut self.left, true) {
             ctx.leaving.push(Arc::clone(&self.endpoint));
         }
@@ -257,7 +293,9 @@ impl Connection {
         self.early_end = None;
         self.socket.set_state(SocketState::Closed);
         ctx.retired.push(Arc::clone(&self.socket));
-        if let Some(worker) = self.worker.take() {
+        if let Some(worker) = self.worker.take()
+            && !self.left
+        {
             worker.release();
         }
         self.leave_endpoint(ctx);

@@ -24,9 +24,7 @@ impl Shard {
         }
         for connection in self.connections.all() {
             if connection.worker.as_ref().is_some_and(|own| own.id == worker.id) {
-                worker.release();
-                connection.worker = self.ctx.inner.dispatch.assign(RealmId::RAW);
-                connection.socket.set_worker(connection.worker.as_ref().map_or(0, |worker| worker.id.get()));
+                connection.move_to(self.ctx.inner.dispatch.assign(RealmId::RAW));
             }
         }
         // Handed over to the old worker and counted there. Counted anew before that is taken back, so that nobody sees none between.
@@ -42,11 +40,9 @@ impl Shard {
     fn realm_worker_gone(&mut self, worker: &Arc<WorkerEntry>, events: &[(Event, Bytes)]) {
         for connection in self.connections.all() {
             if connection.worker.as_ref().is_some_and(|own| own.id == worker.id) {
-                worker.release();
                 // Whoever has no 101 yet was told to nobody, and another one will do.
                 let early = !connection.is_attached();
-                connection.worker = if early { self.ctx.inner.dispatch.assign(worker.realm_id()) } else { None };
-                connection.socket.set_worker(connection.worker.as_ref().map_or(0, |worker| worker.id.get()));
+                connection.move_to(if early { self.ctx.inner.dispatch.assign(worker.realm_id()) } else { None });
                 connection.orphan(&mut self.ctx);
             }
         }
@@ -55,12 +51,32 @@ impl Shard {
         worker.let_go(&self.ctx.inner);
     }
 
+    /// A worker is stuck, and has given these open events back. Those whose clients still wait are asked of others.
+    pub(super) fn ask_another(&mut self, worker: &Arc<WorkerEntry>, events: Vec<Event>) {
+        let counted = events.len();
+        let mut asked = Vec::with_capacity(counted);
+        for event in events {
+            // Of one that was turned away the question is dropped, which undoes what was done for it.
+            let Some(connection) = self.connections.find(Place::of(&event.socket)).filter(|own| !own.left) else {
+                continue;
+            };
+            if connection.worker.as_ref().is_some_and(|own| own.id == worker.id) {
+                connection.move_to(self.ctx.inner.dispatch.assign(worker.realm_id()));
+            }
+            asked.push((event, Bytes::new()));
+        }
+        self.redispatch(asked);
+        self.ctx.batches.deliver(&self.ctx.inner.dispatch);
+        // Counted anew before, as when a worker has gone.
+        worker.take_back(counted, 0);
+        self.ctx.inner.dispatch.settled(counted);
+    }
+
     /// There is a worker: whoever has none gets one, and what has waited is dispatched.
     pub(super) fn worker_joined(&mut self) {
         for connection in self.connections.all() {
             if connection.worker.is_none() && connection.socket.realm().is_none() && connection.takes_part() {
-                connection.worker = self.ctx.inner.dispatch.assign(RealmId::RAW);
-                connection.socket.set_worker(connection.worker.as_ref().map_or(0, |worker| worker.id.get()));
+                connection.move_to(self.ctx.inner.dispatch.assign(RealmId::RAW));
             }
         }
         let waiting = self.ctx.homeless.take();

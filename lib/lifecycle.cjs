@@ -76,6 +76,7 @@ async function start(request, file, signal) {
         if (request.cluster?.required === true)
             await unlessShutdown(signal, (0, cluster_cjs_1.busReady)(BUS_TIMEOUT));
         await readyWorkers(file, request.process.threads, signal, undo);
+        load_cjs_1.native.watchWorkers(tellOfStuck);
         const place = load_cjs_1.native.listenerAddress(listener);
         load_cjs_1.native.serve(listener);
         servers.add(listener);
@@ -157,8 +158,17 @@ async function shutdown(code, timeout) {
     workers = undefined;
     agreed = undefined;
     joined = undefined;
+    load_cjs_1.native.watchWorkers();
     watchers.clear();
     return { closed, terminated };
+}
+/** Told by the addon, once for each time that a worker is stuck, whichever thread owns it. */
+function tellOfStuck(workerId) {
+    const what = `worker ${workerId} has taken nothing for a second, though something waits for it: a handler that does not return keeps its thread; new connections go to other workers`;
+    const reason = new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
+    if (watchers.size === 0)
+        (0, report_cjs_1.complain)(`worker ${workerId} is stuck`, reason.message);
+    (0, pool_cjs_1.tellWatchers)(watchers, { type: 'stuck', workerId, reason });
 }
 // Options.
 /** The process-wide options with this call's, which may not differ from an earlier one's. */

@@ -1,6 +1,7 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Pool = void 0;
+exports.tellWatchers = tellWatchers;
 const node_path_1 = require("node:path");
 const node_perf_hooks_1 = require("node:perf_hooks");
 const node_worker_threads_1 = require("node:worker_threads");
@@ -75,17 +76,21 @@ class Pool {
         this.#tell({ type, workerId: member.id, reason });
     }
     #tell(event) {
-        for (const watcher of this.watchers) {
-            try {
-                watcher(event);
-            }
-            catch (error) {
-                (0, report_cjs_1.complain)('onWorker failed', error);
-            }
-        }
+        tellWatchers(this.watchers, event);
     }
 }
 exports.Pool = Pool;
+/** Tells them all; one that throws is reported. */
+function tellWatchers(watchers, event) {
+    for (const watcher of watchers) {
+        try {
+            watcher(event);
+        }
+        catch (error) {
+            (0, report_cjs_1.complain)('onWorker failed', error);
+        }
+    }
+}
 /** One thread. */
 class Member {
     id;

@@ -19,3 +19,5 @@ export declare class Pool {
     /** Ends all threads: `handleStop` has `timeout` milliseconds. Never rejects. */
     stop(timeout: number): Promise<void>;
 }
+/** Tells them all; one that throws is reported. */
+export declare function tellWatchers(watchers: Iterable<(event: WorkerEvent) => void>, event: WorkerEvent): void;

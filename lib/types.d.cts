@@ -141,12 +141,13 @@ export interface WorkerInterface {
 export interface WorkerEvent {
     /**
      * `started`: takes connections from now on. `died`: ended though nobody asked; its connections stay open and move to others, and a new worker is on its
-     * way. `failed`: a replacement did not load; the next try follows. `stopped`: ended because of {@link shutdown}.
+     * way. `failed`: a replacement did not load; the next try follows. `stuck`: something has waited for it for a second, and it has come for nothing; a handler that does not
+     * return is the usual cause. New connections go to others until it comes; told once each time, also of threads of your own. `stopped`: ended because of {@link shutdown}.
      */
-    readonly type: 'started' | 'died' | 'failed' | 'stopped';
+    readonly type: 'started' | 'died' | 'failed' | 'stuck' | 'stopped';
     /** The thread's `threadId`, as `node:worker_threads` counts. */
     readonly workerId: number;
-    /** With `died` and `failed`: why. */
+    /** With `died`, `failed` and `stuck`: why. */
     readonly reason?: Error;
 }
 /** Bounds of what is on its way to handlers. At a bound its sockets are not read any more, and TCP pushes back. */
@@ -317,7 +318,7 @@ export interface StartOptions {
     /** Process-wide. Bounds of what is on its way to handlers. */
     readonly maxInFlight?: MaxInFlight | undefined;
     /**
-     * Told, on the thread that called `start`, when a worker thread starts or ends. Without it, ends that nobody asked for are written to stderr. Several calls'
+     * Told, on the thread that called `start`, when a worker thread starts, ends or is stuck. Without it, ends that nobody asked for and workers that are stuck are written to stderr. Several calls'
      * functions are all told.
      */
     readonly onWorker?: ((event: WorkerEvent) => void) | undefined;

@@ -6,9 +6,9 @@ import { fromNative, WSBrokerError } from './errors.cjs';
 import { native } from './load.cjs';
 import { loadWorker, workerFile } from './modules.cjs';
 import type { NativeListenOptions } from './native.cjs';
-import { Pool } from './pool.cjs';
+import { Pool, tellWatchers } from './pool.cjs';
 import { currentRegistration, thread, type Registration } from './register.cjs';
-import { errorText } from './report.cjs';
+import { complain, errorText } from './report.cjs';
 import { readTls, tlsRequest, type TlsRequest } from './tls.cjs';
 import type { Server, ShutdownReport, WorkerEvent } from './types.cjs';
 import type { ProcessOptions, StartRequest } from './validate.cjs';
@@ -82,6 +82,7 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
     checkShutdown(signal);
     if (request.cluster?.required === true) await unlessShutdown(signal, busReady(BUS_TIMEOUT));
     await readyWorkers(file, request.process.threads, signal, undo);
+    native.watchWorkers(tellOfStuck);
     const place = native.listenerAddress(listener);
     native.serve(listener);
     servers.add(listener);
@@ -158,8 +159,17 @@ async function shutdown(code: number, timeout: number): Promise<ShutdownReport> 
   workers = undefined;
   agreed = undefined;
   joined = undefined;
+  native.watchWorkers();
   watchers.clear();
   return { closed, terminated };
+}
+
+/** Told by the addon, once for each time that a worker is stuck, whichever thread owns it. */
+function tellOfStuck(workerId: number): void {
+  const what = `worker ${workerId} has taken nothing for a second, though something waits for it: a handler that does not return keeps its thread; new connections go to other workers`;
+  const reason = new WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
+  if (watchers.size === 0) complain(`worker ${workerId} is stuck`, reason.message);
+  tellWatchers(watchers, { type: 'stuck', workerId, reason });
 }
 
 // Options.

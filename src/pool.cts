@@ -77,12 +77,17 @@ export class Pool {
   }
 
   #tell(event: WorkerEvent): void {
-    for (const watcher of this.watchers) {
-      try {
-        watcher(event);
-      } catch (error) {
-        complain('onWorker failed', error);
-      }
+    tellWatchers(this.watchers, event);
+  }
+}
+
+/** Tells them all; one that throws is reported. */
+export function tellWatchers(watchers: Iterable<(event: WorkerEvent) => void>, event: WorkerEvent): void {
+  for (const watcher of watchers) {
+    try {
+      watcher(event);
+    } catch (error) {
+      complain('onWorker failed', error);
     }
   }
 }

@@ -531,7 +531,10 @@ export interface SendOptions {
 export interface ShutdownOptions {
   /** The close code that connections are sent: 1000 to 1014 as far as RFC 6455 lets it be sent, or 3000 to 4999. Default 1001. */
   readonly code?: number | undefined;
-  /** Milliseconds for connections and workers to end by themselves; then they are cut. Default 10,000. */
+  /**
+   * Milliseconds, after which everything is over, whatever hangs, 0 to 2^31-1. Connections and handlers have most of it to end by themselves; in the last part (two eighths, 200 ms at least, 1.5 s at most) what is left is cut, each open
+   * connection gets its `handleClose` where a worker is left to run it, `handleStop` is called, and threads end. Below 200 it takes up to 200. Default 8,000: less than the 10 s that Docker waits.
+   */
   readonly timeout?: number | undefined;
 }
 

@@ -40,6 +40,7 @@ function createDispatcher(native, table, goodbye) {
     const tokenCache = new Map();
     let inHand = 0;
     let stopped = false;
+    let hurried = false;
     let whenIdle = [];
     let lookIsDue = false;
     let look = 0;
@@ -63,7 +64,7 @@ function createDispatcher(native, table, goodbye) {
         if (count === 0)
             return goodbye();
         const epoch = control[0 /* Control.TokenEpoch */];
-        const serial = control[4 /* Control.Concurrent */] === 0;
+        const serial = control[4 /* Control.Concurrent */] === 0 && !hurried;
         let shared;
         for (let i = 0; i < count; i++) {
             const id = ids[i];
@@ -256,8 +257,12 @@ function createDispatcher(native, table, goodbye) {
             state[slot] = 1 /* State.Started */;
             try {
                 const result = invoke(kind, id, event.data, tokenNow(id, slot, event.token, event.epoch), event.code);
-                if (result !== undefined && (0, report_cjs_1.isThenable)(result) && !(0, report_cjs_1.isFulfilled)(result))
-                    return pend(line, kind, id, slot, result, true);
+                if (result !== undefined && (0, report_cjs_1.isThenable)(result) && !(0, report_cjs_1.isFulfilled)(result)) {
+                    if (!hurried)
+                        return pend(line, kind, id, slot, result, true);
+                    pend(takeLine(), kind, id, slot, result, false);
+                    continue;
+                }
             }
             catch (error) {
                 report(error, kind, id);
@@ -332,14 +337,30 @@ function createDispatcher(native, table, goodbye) {
         if (kind === 1 /* Kind.Open */)
             tell(slot, verdict_cjs_1.LATE, id);
         settleLater(slot);
+        const heir = succeed(line);
+        report(new errors_cjs_1.WSBrokerError('ERR_WSBROKER_HANDLER_TIMEOUT', `${name} did not settle within ${handlerTimeout()} ms; ${outcome}`), kind, id);
+        goOn(heir);
+    }
+    /** A line with what waits in this one, in its place. */
+    function succeed(line) {
         const heir = takeLine();
-        heir.id = id;
+        heir.id = line.id;
         heir.serial = true;
         line.moveTo(heir);
         lines.remove(line);
         lines.add(heir);
-        report(new errors_cjs_1.WSBrokerError('ERR_WSBROKER_HANDLER_TIMEOUT', `${name} did not settle within ${handlerTimeout()} ms; ${outcome}`), kind, id);
-        goOn(heir);
+        return heir;
+    }
+    function hurry() {
+        hurried = true;
+        for (const line of lines.all()) {
+            // Whoever waits for a verdict is not there yet, and its client is told by the end of this worker.
+            if (line.kind === 1 /* Kind.Open */)
+                continue;
+            const heir = succeed(line);
+            line.serial = false;
+            goOn(heir);
+        }
     }
     function handlerTimeout() {
         return Math.max(0, control[5 /* Control.HandlerTimeout */] - 1);
@@ -350,6 +371,7 @@ function createDispatcher(native, table, goodbye) {
     return {
         dispatch,
         attach,
+        hurry,
         idle: () => (inHand === 0 ? Promise.resolve() : new Promise((resolve) => whenIdle.push(resolve))),
         stop() {
             stopped = true;

@@ -30,6 +30,8 @@ export type WSBrokerErrorCode =
  | 'ERR_WSBROKER_WORKER_FAILED'
 /** A worker ended though nobody asked it to. */
  | 'ERR_WSBROKER_WORKER_DIED'
+/** A worker has taken nothing for a second though something waits for it. */
+ | 'ERR_WSBROKER_WORKER_STUCK'
 /** An async handler did not settle within `handlerTimeout`. */
  | 'ERR_WSBROKER_HANDLER_TIMEOUT'
 /** An argument or option of the server helper that cannot be. */

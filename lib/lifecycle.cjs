@@ -17,8 +17,9 @@ const tls_cjs_1 = require("./tls.cjs");
 const BUS_TIMEOUT = 10_000;
 /** For `handleStop` of workers that must go because another did not load. */
 const UNDO_TIMEOUT = 5_000;
-/** For `handleStop` even if connections have used up the time that `shutdown` has. */
-const LEAST_TIMEOUT = 1_000;
+/** The last part of the time that `shutdown` has, an eighth within these bounds, is for `handleStop` and the end of threads. */
+const LEAST_FOR_WORKERS = 100;
+const MOST_FOR_WORKERS = 1_000;
 const servers = new Set();
 const watchers = new Set();
 let workers;
@@ -26,6 +27,8 @@ let agreed;
 let joined;
 /** Aborted by `shutdown`: a `start` before it gives up. */
 let era = new AbortController();
+/** When the shutdown that comes next, or is under way, is to be over. */
+let due = Infinity;
 let last = Promise.resolve();
 function startServer(request) {
     if (register_cjs_1.thread.inPool && request.workerPath !== undefined) {
@@ -38,9 +41,11 @@ function startServer(request) {
 function shutdownAll(code, timeout) {
     if (register_cjs_1.thread.inPool)
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'shutdown: a worker of the pool cannot end itself; call shutdown on the thread that called start');
+    const deadline = node_perf_hooks_1.performance.now() + timeout;
+    due = Math.min(due, deadline);
     era.abort();
     era = new AbortController();
-    return inTurn(() => shutdown(code, timeout));
+    return inTurn(() => shutdown(code, timeout, deadline));
 }
 async function start(request, file, signal) {
     const undo = [];
@@ -76,6 +81,7 @@ async function start(request, file, signal) {
         if (request.cluster?.required === true)
             await unlessShutdown(signal, (0, cluster_cjs_1.busReady)(BUS_TIMEOUT));
         await readyWorkers(file, request.process.threads, signal, undo);
+        load_cjs_1.native.watchWorkers(tellOfStuck);
         const place = load_cjs_1.native.listenerAddress(listener);
         load_cjs_1.native.serve(listener);
         servers.add(listener);
@@ -145,20 +151,37 @@ function server(listener, { address, port, url }, tls) {
         },
     };
 }
-async function shutdown(code, timeout) {
-    const deadline = node_perf_hooks_1.performance.now() + timeout;
+/** It is over at the deadline, whatever hangs. */
+async function shutdown(code, timeout, deadline) {
+    const left = () => Math.max(0, deadline - node_perf_hooks_1.performance.now());
     const pool = workers !== undefined && 'pool' in workers ? workers.pool : undefined;
-    const { closed, terminated } = await load_cjs_1.native.shutdownBroker(code, timeout, pool !== undefined);
+    pool?.hurry();
+    const forWorkers = Math.max(LEAST_FOR_WORKERS, Math.min(MOST_FOR_WORKERS, timeout / 8));
+    const { closed, terminated } = await load_cjs_1.native.shutdownBroker(code, Math.max(0, left() - forWorkers), pool !== undefined);
     // What was joined before there was anything to shut down.
     await load_cjs_1.native.leaveCluster();
     servers.clear();
-    const left = Math.max(LEAST_TIMEOUT, deadline - node_perf_hooks_1.performance.now());
-    await Promise.all([pool?.stop(left), (0, register_cjs_1.currentRegistration)()?.stop(left)]);
+    const rest = Math.max(LEAST_FOR_WORKERS, left());
+    await Promise.all([pool?.stop(rest), (0, register_cjs_1.currentRegistration)()?.stop(rest)]);
     workers = undefined;
     agreed = undefined;
     joined = undefined;
+    due = Infinity;
+    load_cjs_1.native.watchWorkers();
     watchers.clear();
     return { closed, terminated };
+}
+/** For `handleStop` of workers that must go because a `start` fails: less if a shutdown waits. */
+function undoTimeout() {
+    return Math.max(LEAST_FOR_WORKERS, Math.min(UNDO_TIMEOUT, due - node_perf_hooks_1.performance.now()));
+}
+/** Told by the addon, once for each time that a worker is stuck, whichever thread owns it. */
+function tellOfStuck(workerId) {
+    const what = `worker ${workerId} has taken nothing for a second, though something waits for it: a handler that does not return keeps its thread; new connections go to other workers`;
+    const reason = new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
+    if (watchers.size === 0)
+        (0, report_cjs_1.complain)(`worker ${workerId} is stuck`, reason.message);
+    (0, pool_cjs_1.tellWatchers)(watchers, { type: 'stuck', workerId, reason });
 }
 // Options.
 /** The process-wide options with this call's, which may not differ from an earlier one's. */
@@ -205,12 +228,12 @@ async function readyWorkers(file, threads, signal, undo) {
             return;
         if (threads === 0) {
             const loading = (0, modules_cjs_1.loadWorker)(file);
-            undo.push(() => void loading.then((late) => late.stop(UNDO_TIMEOUT), () => undefined));
+            undo.push(() => void loading.then((late) => late.stop(undoTimeout()), () => undefined));
             workers = { file, registration: await unlessShutdown(signal, loading) };
         }
         else {
             const pool = new pool_cjs_1.Pool(file, threads ?? Math.max(4, load_cjs_1.native.brokerDefaults().cpus), watchers);
-            undo.push(() => pool.stop(UNDO_TIMEOUT));
+            undo.push(() => pool.stop(undoTimeout()));
             await unlessShutdown(signal, pool.start());
             workers = { file, pool };
         }

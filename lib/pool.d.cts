@@ -16,6 +16,10 @@ export declare class Pool {
      * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED with the first failure as `cause`; the others are to be stopped then
      */
     start(): Promise<void>;
-    /** Ends all threads: `handleStop` has `timeout` milliseconds. Never rejects. */
+    /** A shutdown has begun. While no worker is there, events wait for one, and there is no time for pauses. */
+    hurry(): void;
+    /** Ends all threads within `timeout` milliseconds; `handleStop` has a quarter of it at least. Never rejects. */
     stop(timeout: number): Promise<void>;
 }
+/** Tells them all; one that throws is reported. */
+export declare function tellWatchers(watchers: Iterable<(event: WorkerEvent) => void>, event: WorkerEvent): void;

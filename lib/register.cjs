@@ -28,7 +28,8 @@ class Registration {
     #table;
     #dispatcher;
     #dropped = false;
-    #finishing;
+    #rested;
+    #stopped;
     /** The addon had no time to hand over everything, and asked for another turn. */
     #hasMore = false;
     /** @param started what `handleStart` returned */
@@ -51,10 +52,18 @@ class Registration {
     get handlers() {
         return this.#table.self;
     }
-    /** Runs the events that have come, waits for their handlers, runs `handleStop`, all within `timeout`, and lets go of the addon. Never rejects. */
+    /**
+     * Runs the events that have come, waits for their handlers, runs `handleStop`, all within `timeout`, and lets go of the addon. Handlers that do not settle have half of it: then what waits
+     * behind them is run all the same, ends of connections among it. Never rejects.
+     */
     async stop(timeout) {
-        this.#finishing ??= this.#finish(timeout / 2);
-        await (0, time_cjs_1.within)(timeout, this.#finishing);
+        this.#rested ??= this.#rest();
+        if (!(await (0, time_cjs_1.within)(timeout / 2, this.#rested)))
+            this.#dispatcher?.hurry();
+        if (this.#dispatcher !== undefined) {
+            this.#stopped ??= this.#handleStop();
+            await (0, time_cjs_1.within)(timeout / 2, this.#stopped);
+        }
         this.drop();
     }
     /** Lets go of the addon at once. */
@@ -79,19 +88,14 @@ class Registration {
         dispatcher.attach(load_cjs_1.native.attachWorker(this.#table.mask, dispatcher.dispatch, again, keepAlive).control);
         this.#dispatcher = dispatcher;
     }
-    /** @param patience for handlers that do not settle: they shall leave some time to `handleStop` */
-    async #finish(patience) {
+    /** A shutdown that ran out of time leaves close events behind, and each of them has a handler to be told. */
+    async #rest() {
         try {
             await this.ready;
         }
         catch {
             return;
         }
-        await (0, time_cjs_1.within)(patience, this.#rest());
-        await this.#handleStop();
-    }
-    /** A shutdown that ran out of time leaves close events behind, and each of them has a handler to be told. */
-    async #rest() {
         do {
             this.#hasMore = false;
             load_cjs_1.native.drain();

@@ -17,7 +17,10 @@ export declare class Registration {
     constructor(table: HandlerTable, started: unknown, implicit: boolean, replaced: Registration | undefined);
     /** The object that was registered. */
     get handlers(): unknown;
-    /** Runs the events that have come, waits for their handlers, runs `handleStop`, all within `timeout`, and lets go of the addon. Never rejects. */
+    /**
+     * Runs the events that have come, waits for their handlers, runs `handleStop`, all within `timeout`, and lets go of the addon. Handlers that do not settle have half of it: then what waits
+     * behind them is run all the same, ends of connections among it. Never rejects.
+     */
     stop(timeout: number): Promise<void>;
     /** Lets go of the addon at once. */
     drop(): void;

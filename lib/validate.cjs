@@ -63,7 +63,7 @@ function shutdownRequest(options) {
     const code = (0, checks_cjs_1.integer)(call, 'code', bag['code'], 1000, 4999) ?? 1001;
     if (!(0, checks_cjs_1.isSendableCode)(code))
         throw (0, checks_cjs_1.wrongValue)(call, 'code', 'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)', code);
-    return { code, timeout: (0, checks_cjs_1.integer)(call, 'timeout', bag['timeout'], 0, checks_cjs_1.MAX_DURATION) ?? 10_000 };
+    return { code, timeout: (0, checks_cjs_1.integer)(call, 'timeout', bag['timeout'], 0, checks_cjs_1.MAX_DURATION) ?? 8_000 };
 }
 function processOptions(call, bag) {
     const inFlight = bag['maxInFlight'] === undefined ? {} : (0, checks_cjs_1.optionBag)(call, 'maxInFlight', bag['maxInFlight'], ['messages', 'bytes', 'workerBytes']);

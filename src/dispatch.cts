@@ -63,6 +63,8 @@ export interface Dispatcher {
   attach(control: ArrayBuffer): void;
   /** Resolves when no handler is pending. */
   idle(): Promise<void>;
+  /** Runs what waits for pending handlers, in order, and lets nothing wait from now on. */
+  hurry(): void;
   /** Starts no handler any more: what is not started belongs to the addon again. */
   stop(): void;
 }
@@ -91,6 +93,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
   const tokenCache = new Map<number, CachedToken>();
   let inHand = 0;
   let stopped = false;
+  let hurried = false;
   let whenIdle: (() => void)[] = [];
   let lookIsDue = false;
   let look = 0;
@@ -114,7 +117,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     if (stopped) return;
     if (count === 0) return goodbye();
     const epoch = control[Control.TokenEpoch] as number;
-    const serial = control[Control.Concurrent] === 0;
+    const serial = control[Control.Concurrent] === 0 && !hurried;
     let shared: unknown;
     for (let i = 0; i < count; i++) {
       const id = ids[i] as number;
@@ -293,7 +296,11 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
       state[slot] = State.Started;
       try {
         const result = invoke(kind, id, event.data, tokenNow(id, slot, event.token, event.epoch), event.code);
-        if (result !== undefined && isThenable(result) && !isFulfilled(result)) return pend(line, kind, id, slot, result, true);
+        if (result !== undefined && isThenable(result) && !isFulfilled(result)) {
+          if (!hurried) return pend(line, kind, id, slot, result, true);
+          pend(takeLine(), kind, id, slot, result, false);
+          continue;
+        }
       } catch (error) {
         report(error, kind, id);
       }
@@ -369,14 +376,31 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     inHand--;
     if (kind === Kind.Open) tell(slot, LATE, id);
     settleLater(slot);
+    const heir = succeed(line);
+    report(new WSBrokerError('ERR_WSBROKER_HANDLER_TIMEOUT', `${name} did not settle within ${handlerTimeout()} ms; ${outcome}`), kind, id);
+    goOn(heir);
+  }
+
+  /** A line with what waits in this one, in its place. */
+  function succeed(line: Line): Line {
     const heir = takeLine();
-    heir.id = id;
+    heir.id = line.id;
     heir.serial = true;
     line.moveTo(heir);
     lines.remove(line);
     lines.add(heir);
-    report(new WSBrokerError('ERR_WSBROKER_HANDLER_TIMEOUT', `${name} did not settle within ${handlerTimeout()} ms; ${outcome}`), kind, id);
-    goOn(heir);
+    return heir;
+  }
+
+  function hurry(): void {
+    hurried = true;
+    for (const line of lines.all()) {
+      // Whoever waits for a verdict is not there yet, and its client is told by the end of this worker.
+      if (line.kind === Kind.Open) continue;
+      const heir = succeed(line);
+      line.serial = false;
+      goOn(heir);
+    }
   }
 
   function handlerTimeout(): number {
@@ -390,6 +414,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
   return {
     dispatch,
     attach,
+    hurry,
     idle: () => (inHand === 0 ? Promise.resolve() : new Promise((resolve) => whenIdle.push(resolve))),
     stop() {
       stopped = true;

@@ -152,7 +152,7 @@ export function registerWorkerThread(handlers: WorkerInterface): void {
  * the process alive, and {@link start} may be called anew; a thread that was a worker by {@link registerWorkerThread} is none any more, and registers again. Call it
  * on the thread that called `start`.
  *
- * @param options `code`: the close code for connections, default 1001. `timeout`: milliseconds, 0 to 2^31-1, default 10,000; whoever needs longer is cut
+ * @param options `code`: the close code for connections, default 1001. `timeout`: milliseconds, 0 to 2^31-1, default 8,000: then everything is over, whatever hangs; connections that are left shortly before are cut
  * @returns how many connections closed and how many were cut
  * @throws {TypeError | WSBrokerError} naming the argument that is wrong
  * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: from inside a worker of the pool

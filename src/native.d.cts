@@ -265,6 +265,8 @@ export interface Native {
   settle(): void;
   /** Workers attached in the whole process, by whichever thread. */
   workerCount(): number;
+  /** Tells this thread of workers that are stuck, by their `threadId`; without a function no longer. */
+  watchWorkers(onStuck?: (threadId: number) => void): void;
   openVerdict(slot: number, accepted: true, detail?: NativeAccept): void;
   openVerdict(slot: number, accepted: false, detail: NativeReject): void;
   slotToken(slot: number): Buffer | undefined;

@@ -26,7 +26,8 @@ export class Registration {
   readonly #table: HandlerTable;
   #dispatcher: Dispatcher | undefined;
   #dropped = false;
-  #finishing: Promise<void> | undefined;
+  #rested: Promise<void> | undefined;
+  #stopped: Promise<void> | undefined;
   /** The addon had no time to hand over everything, and asked for another turn. */
   #hasMore = false;
 
@@ -50,10 +51,17 @@ export class Registration {
     return this.#table.self;
   }
 
-  /** Runs the events that have come, waits for their handlers, runs `handleStop`, all within `timeout`, and lets go of the addon. Never rejects. */
+  /**
+   * Runs the events that have come, waits for their handlers, runs `handleStop`, all within `timeout`, and lets go of the addon. Handlers that do not settle have half of it: then what waits
+   * behind them is run all the same, ends of connections among it. Never rejects.
+   */
   async stop(timeout: number): Promise<void> {
-    this.#finishing ??= this.#finish(timeout / 2);
-    await within(timeout, this.#finishing);
+    this.#rested ??= this.#rest();
+    if (!(await within(timeout / 2, this.#rested))) this.#dispatcher?.hurry();
+    if (this.#dispatcher !== undefined) {
+      this.#stopped ??= this.#handleStop();
+      await within(timeout / 2, this.#stopped);
+    }
     this.drop();
   }
 
@@ -79,19 +87,13 @@ export class Registration {
     this.#dispatcher = dispatcher;
   }
 
-  /** @param patience for handlers that do not settle: they shall leave some time to `handleStop` */
-  async #finish(patience: number): Promise<void> {
+  /** A shutdown that ran out of time leaves close events behind, and each of them has a handler to be told. */
+  async #rest(): Promise<void> {
     try {
       await this.ready;
     } catch {
       return;
     }
-    await within(patience, this.#rest());
-    await this.#handleStop();
-  }
-
-  /** A shutdown that ran out of time leaves close events behind, and each of them has a handler to be told. */
-  async #rest(): Promise<void> {
     do {
       this.#hasMore = false;
       native.drain();

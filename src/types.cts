@@ -167,12 +167,13 @@ export interface WorkerInterface {
 export interface WorkerEvent {
   /**
    * `started`: takes connections from now on. `died`: ended though nobody asked; its connections stay open and move to others, and a new worker is on its
-   * way. `failed`: a replacement did not load; the next try follows. `stopped`: ended because of {@link shutdown}.
+   * way. `failed`: a replacement did not load; the next try follows. `stuck`: something has waited for it for a second, and it has come for nothing; a handler that does not
+   * return is the usual cause. New connections go to others until it comes; told once each time, also of threads of your own. `stopped`: ended because of {@link shutdown}.
    */
-  readonly type: 'started' | 'died' | 'failed' | 'stopped';
+  readonly type: 'started' | 'died' | 'failed' | 'stuck' | 'stopped';
   /** The thread's `threadId`, as `node:worker_threads` counts. */
   readonly workerId: number;
-  /** With `died` and `failed`: why. */
+  /** With `died`, `failed` and `stuck`: why. */
   readonly reason?: Error;
 }
 
@@ -383,7 +384,7 @@ export interface StartOptions {
   readonly maxInFlight?: MaxInFlight | undefined;
 
   /**
-   * Told, on the thread that called `start`, when a worker thread starts or ends. Without it, ends that nobody asked for are written to stderr. Several calls'
+   * Told, on the thread that called `start`, when a worker thread starts, ends or is stuck. Without it, ends that nobody asked for and workers that are stuck are written to stderr. Several calls'
    * functions are all told.
    */
   readonly onWorker?: ((event: WorkerEvent) => void) | undefined;
@@ -535,7 +536,10 @@ export interface SendOptions {
 export interface ShutdownOptions {
   /** The close code that connections are sent: 1000 to 1014 as far as RFC 6455 lets it be sent, or 3000 to 4999. Default 1001. */
   readonly code?: number | undefined;
-  /** Milliseconds for connections and workers to end by themselves; then they are cut. Default 10,000. */
+  /**
+   * Milliseconds, after which everything is over, whatever hangs, 0 to 2^31-1. Connections and handlers have most of it to end by themselves; in the last part (two eighths, 200 ms at least, 1.5 s at most) what is left is cut, each open
+   * connection gets its `handleClose` where a worker is left to run it, `handleStop` is called, and threads end. Below 200 it takes up to 200. Default 8,000: less than the 10 s that Docker waits.
+   */
   readonly timeout?: number | undefined;
 }
 

@@ -91,7 +91,7 @@ export function shutdownRequest(options: unknown): { code: number; timeout: numb
   const bag = options === undefined ? {} : optionBag(call, 'options', options, ['code', 'timeout']);
   const code = integer(call, 'code', bag['code'], 1000, 4999) ?? 1001;
   if (!isSendableCode(code)) throw wrongValue(call, 'code', 'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)', code);
-  return { code, timeout: integer(call, 'timeout', bag['timeout'], 0, MAX_DURATION) ?? 10_000 };
+  return { code, timeout: integer(call, 'timeout', bag['timeout'], 0, MAX_DURATION) ?? 8_000 };
 }
 
 function processOptions(call: string, bag: Record<string, unknown>): Partial<ProcessOptions> {

@@ -239,6 +239,16 @@ describe('the order of a start', () => {
     assert.deepEqual(fake.callsOf('closeListener'), [[fake.callsOf('listenerAddress')[0]?.[0] ?? fake.callsOf('closeListener')[0][0]]]);
   });
 
+  test('a_shutdown_keeps_the_last_part_of_its_time_for_workers', async () => {
+    for (const [options, most] of [[undefined, 7_000], [{ timeout: 800 }, 700], [{ timeout: 0 }, 0]]) {
+      await start({ bind, workerPath: worker('good.cjs'), threads: 0 });
+      await shutdown(options);
+      const [, timeout, replaced] = fake.callsOf('shutdownBroker').at(-1);
+      assert.ok(timeout <= most && timeout > most / 2 - 1, `${timeout} of ${most}`);
+      assert.equal(replaced, false);
+    }
+  });
+
   test('after_a_shutdown_it_starts_anew_with_other_options', async () => {
     await start({ bind, workerPath: worker('good.cjs'), threads: 1, ioThreads: 1 });
     await shutdown();
@@ -309,7 +319,7 @@ describe('workers', () => {
     assert.equal(error.cause.code, 'ERR_WSBROKER_IN_WORKER');
   });
 
-  test('one_that_dies_is_replaced_with_growing_pauses_and_told_of', async () => {
+  test('one_that_dies_is_replaced_and_told_of', async () => {
     const events = [];
     await start({ bind, workerPath: worker('dies.cjs'), threads: 1, onWorker: (event) => events.push(event) });
     await until(() => events.filter(({ type }) => type === 'started').length === 4);

@@ -33,6 +33,7 @@ mod sync;
 pub mod sync;
 mod sys;
 mod tls;
+mod watch;
 mod worker;
 
 pub use broker::{Broker, ShutdownReport, WorkerHandle};
@@ -64,5 +65,5 @@ pub use relay::{
 pub use shard::Compress;
 pub use stats::{Counts, ShardStats, Stats, Traffic, WorkerStats};
 pub use tls::{TlsConfig, TlsPem, TlsVersion};
-pub use worker::{Handlers, Worker};
+pub use worker::{Backlog, Handlers, Worker};
 pub use wsbroker_proto::{CloseCode, MessageKind};

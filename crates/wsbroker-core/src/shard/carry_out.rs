@@ -129,7 +129,7 @@ impl Shard {
             }
             Command::Unanswered(place) => {
                 if let Some(connection) = self.connections.find(place) {
-                    connection.leave_endpoint(&mut self.ctx);
+                    connection.unanswered(&mut self.ctx);
                 }
             }
             Command::Resume(place) => {
@@ -143,6 +143,7 @@ impl Shard {
             Command::WorkerFlushed(worker, flush) => self.worker_flushed(worker.id, flush),
             Command::WorkerJoined => self.go_on(Rest::WorkerJoined(0)),
             Command::WorkerGone(worker, events) => self.worker_gone(worker, events),
+            Command::AskAnother(worker, events) => self.ask_another(&worker, events),
             Command::CloseAll(endpoint, code) => {
                 if endpoint.is_none() {
                     self.closing = Some(code);

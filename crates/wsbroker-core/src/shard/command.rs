@@ -89,7 +89,7 @@ pub(crate) enum Command {
     Abandon(Place),
     /// It was let in after the client had gone: it gets a close event.
     AcceptedLate(Place),
-    /// Its client has gone, and the worker may never answer: it counts no more among its listener's connections.
+    /// Its client has gone, and the worker may never answer: it counts no more among the connections of its listener and its worker.
     Unanswered(Place),
     /// The socket's window has room again.
     Resume(Place),
@@ -101,6 +101,8 @@ pub(crate) enum Command {
     WorkerJoined,
     /// A worker has ended; these events it had not begun.
     WorkerGone(Arc<WorkerEntry>, Vec<(Event, Bytes)>),
+    /// A worker is stuck; these open events it has given back.
+    AskAnother(Arc<WorkerEntry>, Vec<Event>),
     /// Closes what was accepted by that listener (`Some`) or everything.
     CloseAll(Option<u32>, CloseCode),
     /// Cuts everything, or what belongs to that worker.

@@ -3,14 +3,16 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.native = void 0;
 const node_fs_1 = require("node:fs");
 const node_path_1 = require("node:path");
+const node_util_1 = require("node:util");
 const errors_cjs_1 = require("./errors.cjs");
 const target_cjs_1 = require("./target.cjs");
 const ROOT = (0, node_path_1.dirname)(__dirname);
 /** Loads the addon, once per thread. */
 exports.native = load();
-// What is sent outside of a batch of events, from a timer or behind an await for example, is flushed together with the rest of its turn.
+// What is sent outside of a batch of events, from a timer or behind an await for example, is flushed together with the rest of its turn. On Bun Node-API does not
+// tell a SharedArrayBuffer from an ArrayBuffer.
 const { nextTick } = process;
-exports.native.init(() => nextTick(exports.native.settle));
+exports.native.init(() => nextTick(exports.native.settle), process.versions['bun'] === undefined ? undefined : node_util_1.types.isSharedArrayBuffer);
 /**
  * In this order: what WSBROKER_BINARY names; what was built here; the package for this platform.
  *

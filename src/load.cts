@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { types } from 'node:util';
 import { WSBrokerError } from './errors.cjs';
 import type { Native } from './native.cjs';
 import { platformTarget } from './target.cjs';
@@ -9,9 +10,10 @@ const ROOT = dirname(__dirname);
 /** Loads the addon, once per thread. */
 export const native: Native = load();
 
-// What is sent outside of a batch of events, from a timer or behind an await for example, is flushed together with the rest of its turn.
+// What is sent outside of a batch of events, from a timer or behind an await for example, is flushed together with the rest of its turn. On Bun Node-API does not
+// tell a SharedArrayBuffer from an ArrayBuffer.
 const { nextTick } = process;
-native.init(() => nextTick(native.settle));
+native.init(() => nextTick(native.settle), process.versions['bun'] === undefined ? undefined : types.isSharedArrayBuffer);
 
 /**
  * In this order: what WSBROKER_BINARY names; what was built here; the package for this platform.

@@ -193,7 +193,8 @@ export type NativeOpen = Omit<OpenRequest, 'clientCertificate'> & { clientCertif
 
 export interface Native {
   // The broker's life.
-  init(scheduleFlush: () => void): void;
+  /** `isShared`, which tells a SharedArrayBuffer, is for Bun. */
+  init(scheduleFlush: () => void, isShared?: (value: unknown) => boolean): void;
   brokerDefaults(): { memory: number; cpus: number };
   listen(options: NativeListenOptions): Promise<number>;
   serve(listener: number): void;

@@ -22,6 +22,7 @@ use crate::{
     global,
     options::milliseconds,
     promise::{internal, promise, promise_in, promise_on, settled},
+    raw::Copied,
 };
 
 /// A host and a port.
@@ -37,11 +38,14 @@ pub struct NativeNode {
 #[napi(object)]
 pub struct NativeRedisTls {
     /// PEM.
-    pub ca: Option<Buffer>,
+    #[napi(ts_type = "Buffer")]
+    pub ca: Option<Copied>,
     /// PEM; together with `key`.
-    pub cert: Option<Buffer>,
+    #[napi(ts_type = "Buffer")]
+    pub cert: Option<Copied>,
     /// PEM.
-    pub key: Option<Buffer>,
+    #[napi(ts_type = "Buffer")]
+    pub key: Option<Copied>,
     /// The name that the server's certificate must be for; absent is the host.
     pub servername: Option<String>,
     /// Whether the server's certificate must be good.
@@ -240,14 +244,14 @@ pub fn cluster_ready(env: &Env) -> Result<Object<'_>> {
 
 /// Resolves when what others publish to the channel arrives here.
 #[napi(ts_return_type = "Promise<boolean>")]
-pub fn listening(env: &Env, channel: Buffer) -> Result<Object<'_>> {
+pub fn listening(env: &Env, #[napi(ts_arg_type = "Buffer")] channel: Copied) -> Result<Object<'_>> {
     let channel = channel.to_vec();
     promise_on(env, || Ok(false), |broker| async move { broker.listening(&channel).await })
 }
 
 /// Counts subscribers on all instances; `limit` in milliseconds.
 #[napi(ts_return_type = "Promise<NativeClusterCount>")]
-pub fn cluster_count(env: &Env, channel: Buffer, limit: f64) -> Result<Object<'_>> {
+pub fn cluster_count(env: &Env, #[napi(ts_arg_type = "Buffer")] channel: Copied, limit: f64) -> Result<Object<'_>> {
     let channel = channel.to_vec();
     let limit = milliseconds(limit);
     let ended = || Ok(NativeClusterCount { count: 0.0, missing: Vec::new() });
@@ -259,7 +263,7 @@ pub fn cluster_count(env: &Env, channel: Buffer, limit: f64) -> Result<Object<'_
 
 /// Closes the channel's subscribers on all instances. Returns how many there are here.
 #[napi]
-pub fn close_channel_everywhere(channel: Buffer, code: u32, reason: String) -> u32 {
+pub fn close_channel_everywhere(#[napi(ts_arg_type = "Buffer")] channel: Copied, code: u32, reason: String) -> u32 {
     let code = u16::try_from(code).ok().and_then(CloseCode::new).unwrap_or(CloseCode::NORMAL);
     let count = cork::with(|_, cork| {
         let count = cork.close_channel_everywhere(&channel, code, &reason);
@@ -288,8 +292,8 @@ impl NativeEmitter {
     pub fn publish<'env>(
         &self,
         env: &'env Env,
-        channel: Buffer,
-        data: Either<String, Buffer>,
+        #[napi(ts_arg_type = "Buffer")] channel: Copied,
+        #[napi(ts_arg_type = "string | Buffer")] data: Either<String, Copied>,
         limit: f64,
     ) -> Result<Object<'env>> {
         let (kind, payload) = match data {

@@ -117,10 +117,12 @@ function currentRegistration() {
  *
  * @param call who asks, for messages
  * @param implicit the module has no handlers, and a later registration shall take this one's place
- * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_CONFLICT if the thread is a worker already
+ * @param holders where the handlers were found
+ * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_UNKNOWN_HANDLER if one is misspelt; ERR_WSBROKER_CONFLICT if the thread is a worker
+ * already
  */
-function register(call, handlers, implicit = false) {
-    const table = (0, handlers_cjs_1.handlerTable)(call, handlers);
+function register(call, handlers, implicit = false, holders) {
+    const table = (0, handlers_cjs_1.handlerTable)(call, handlers, holders);
     if (current?.implicit === false) {
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already`);
     }

@@ -8,6 +8,7 @@ const report_cjs_1 = require("./report.cjs");
 const { file, port } = node_worker_threads_1.workerData.wsbroker;
 register_cjs_1.thread.inPool = true;
 const tell = (message) => port.postMessage(message);
+report_cjs_1.warnings.say = (text) => tell({ type: 'warning', text });
 port.on('message', (message) => {
     const registration = (0, register_cjs_1.currentRegistration)();
     const stopped = registration === undefined ? Promise.resolve() : registration.stop(message.timeout);

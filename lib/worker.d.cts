@@ -14,4 +14,7 @@ export type FromWorker = {
 } | {
     readonly type: 'failed';
     readonly error: PortableError;
+} | {
+    readonly type: 'warning';
+    readonly text: string;
 };

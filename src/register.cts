@@ -119,10 +119,12 @@ export function currentRegistration(): Registration | undefined {
  *
  * @param call who asks, for messages
  * @param implicit the module has no handlers, and a later registration shall take this one's place
- * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_CONFLICT if the thread is a worker already
+ * @param holders where the handlers were found
+ * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_UNKNOWN_HANDLER if one is misspelt; ERR_WSBROKER_CONFLICT if the thread is a worker
+ * already
  */
-export function register(call: string, handlers: unknown, implicit = false): Registration {
-  const table = handlerTable(call, handlers);
+export function register(call: string, handlers: unknown, implicit = false, holders?: readonly unknown[]): Registration {
+  const table = handlerTable(call, handlers, holders);
   if (current?.implicit === false) {
     throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already`);
   }

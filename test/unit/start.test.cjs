@@ -291,19 +291,6 @@ describe('workers', () => {
     assert.equal(fake.callsOf('shutdownBroker').length, 0);
   });
 
-  test('a_misspelt_handler_is_warned_of_even_if_the_module_has_no_other', async (t) => {
-    const warnings = t.mock.method(process, 'emitWarning', () => undefined);
-    for (const [file, text] of [['typo.cjs', 'exports.handleTextMesage = () => {};'], ['typo.mjs', 'export default { handleTextMesage() {} };']]) {
-      const workerPath = join(folder, file);
-      writeFileSync(workerPath, text);
-      await start({ bind, workerPath, threads: 0 });
-      await shutdown();
-      const said = warnings.mock.calls.map(({ arguments: [message] }) => message).filter((message) => message.includes('handle'));
-      assert.deepEqual(said, ['"handleTextMesage" is no handler; did you mean "handleTextMessage"?'], file);
-      warnings.mock.resetCalls();
-    }
-  });
-
   test('a_start_inside_a_worker_is_refused', async () => {
     const error = await failure(start({ bind, workerPath: worker('nested.cjs'), threads: 1 }));
     assert.equal(error.cause.code, 'ERR_WSBROKER_IN_WORKER');

@@ -19,8 +19,12 @@ const errors_cjs_1 = require("./errors.cjs");
 exports.MAX_DURATION = 2 ** 31 - 1;
 /** What a per-socket size may be: it crosses into Rust as 32 bits. */
 exports.MAX_SIZE = 2 ** 31 - 1;
-/** An object whose every key is known. */
-function optionBag(call, name, value, known) {
+/**
+ * An object whose every key is known.
+ *
+ * @param hints for names that come from elsewhere: what to use instead
+ */
+function optionBag(call, name, value, known, hints = {}) {
     if (typeof value !== 'object' || value === null || Array.isArray(value))
         throw wrongType(call, name, 'an object', value);
     for (const key of Object.keys(value)) {
@@ -28,7 +32,7 @@ function optionBag(call, name, value, known) {
             continue;
         const near = nearest(key, known);
         const where = name === 'options' ? '' : ` in "${name}"`;
-        const hint = near === undefined ? `known are ${known.join(', ')}` : `did you mean "${near}"?`;
+        const hint = Object.hasOwn(hints, key) ? hints[key] : near === undefined ? `known are ${known.join(', ')}` : `did you mean "${near}"?`;
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_UNKNOWN_OPTION', `${call}: unknown option "${key}"${where}; ${hint}`);
     }
     return value;

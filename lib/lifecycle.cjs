@@ -4,6 +4,7 @@ exports.startServer = startServer;
 exports.shutdownAll = shutdownAll;
 const node_perf_hooks_1 = require("node:perf_hooks");
 const node_util_1 = require("node:util");
+const advice_cjs_1 = require("./advice.cjs");
 const agreed_cjs_1 = require("./agreed.cjs");
 const cluster_cjs_1 = require("./cluster.cjs");
 const errors_cjs_1 = require("./errors.cjs");
@@ -12,6 +13,7 @@ const modules_cjs_1 = require("./modules.cjs");
 const pool_cjs_1 = require("./pool.cjs");
 const register_cjs_1 = require("./register.cjs");
 const report_cjs_1 = require("./report.cjs");
+const syntax_cjs_1 = require("./syntax.cjs");
 const tls_cjs_1 = require("./tls.cjs");
 /** For a Redis that is required. */
 const BUS_TIMEOUT = 10_000;
@@ -95,7 +97,7 @@ async function listen(options) {
         return await load_cjs_1.native.listen(options);
     }
     catch (error) {
-        throw (0, errors_cjs_1.fromNative)(error);
+        throw (0, advice_cjs_1.addressFailed)((0, errors_cjs_1.fromNative)(error), options.bind, options.reusePort);
     }
 }
 /** The failure that led here is the one to be told. */
@@ -178,7 +180,7 @@ function isJoined({ native: options, onBus }) {
 }
 function conflict(name, before, now) {
     const was = before === undefined ? 'off' : String(before);
-    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}`);
+    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}; ${advice_cjs_1.BEGIN_ANEW}`);
 }
 // Workers.
 function checkWorkers(file, threads) {
@@ -217,10 +219,15 @@ async function readyWorkers(file, threads, signal, undo) {
         undo.push(() => (workers = undefined));
     }
     catch (error) {
-        if (error instanceof errors_cjs_1.WSBrokerError && ['ERR_WSBROKER_WORKER_FAILED', 'ERR_WSBROKER_SHUT_DOWN'].includes(error.code))
+        if (error instanceof errors_cjs_1.WSBrokerError && error.code === 'ERR_WSBROKER_SHUT_DOWN')
             throw error;
+        const more = file === undefined ? '' : await (0, syntax_cjs_1.moreAbout)(file, error instanceof errors_cjs_1.WSBrokerError ? error.cause : error);
+        if (error instanceof errors_cjs_1.WSBrokerError && error.code === 'ERR_WSBROKER_WORKER_FAILED') {
+            error.message += more;
+            throw error;
+        }
         const message = error?.message;
-        const what = `start: worker ${file ?? 'of this thread'} failed to load: ${typeof message === 'string' ? message : (0, report_cjs_1.errorText)(error)}`;
+        const what = `start: worker ${file ?? 'of this thread'} failed to load: ${typeof message === 'string' ? message : (0, report_cjs_1.errorText)(error)}${more}`;
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what, { cause: error });
     }
 }

@@ -6,11 +6,12 @@ const node_fs_1 = require("node:fs");
 const node_module_1 = require("node:module");
 const node_path_1 = require("node:path");
 const node_url_1 = require("node:url");
-const errors_cjs_1 = require("./errors.cjs");
+const advice_cjs_1 = require("./advice.cjs");
 const handlers_cjs_1 = require("./handlers.cjs");
 const names_cjs_1 = require("./names.cjs");
 const register_cjs_1 = require("./register.cjs");
 const report_cjs_1 = require("./report.cjs");
+const syntax_cjs_1 = require("./syntax.cjs");
 /**
  * The worker module's file, an extension added as `require` would.
  *
@@ -24,7 +25,7 @@ function workerFile(path) {
         return (0, node_module_1.createRequire)((0, node_path_1.join)(process.cwd(), 'x.js')).resolve(file);
     }
     catch {
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_NOT_FOUND', `start: "workerPath" names no module: there is no file ${file}`);
+        throw (0, advice_cjs_1.noWorkerFile)(path);
     }
 }
 /** What a module registered by itself when it was first imported: a second import does not run it again. */
@@ -46,7 +47,7 @@ async function loadWorker(file) {
         const itself = (0, register_cjs_1.currentRegistration)();
         if (itself !== before)
             itself?.drop();
-        throw error;
+        throw (0, syntax_cjs_1.readable)(error);
     }
     finally {
         register_cjs_1.thread.loading = false;

@@ -4,6 +4,7 @@ exports.Registration = exports.thread = void 0;
 exports.currentRegistration = currentRegistration;
 exports.register = register;
 const node_worker_threads_1 = require("node:worker_threads");
+const advice_cjs_1 = require("./advice.cjs");
 const dispatch_cjs_1 = require("./dispatch.cjs");
 const errors_cjs_1 = require("./errors.cjs");
 const handlers_cjs_1 = require("./handlers.cjs");
@@ -124,7 +125,7 @@ function currentRegistration() {
 function register(call, handlers, implicit = false, holders) {
     const table = (0, handlers_cjs_1.handlerTable)(call, handlers, holders);
     if (current?.implicit === false) {
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already`);
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already; ${advice_cjs_1.BEGIN_ANEW}`);
     }
     const started = table.handleStart?.call(table.self);
     current = new Registration(table, started, implicit, current);

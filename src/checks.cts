@@ -7,14 +7,18 @@ export const MAX_DURATION = 2 ** 31 - 1;
 /** What a per-socket size may be: it crosses into Rust as 32 bits. */
 export const MAX_SIZE = 2 ** 31 - 1;
 
-/** An object whose every key is known. */
-export function optionBag(call: string, name: string, value: unknown, known: readonly string[]): Record<string, unknown> {
+/**
+ * An object whose every key is known.
+ *
+ * @param hints for names that come from elsewhere: what to use instead
+ */
+export function optionBag(call: string, name: string, value: unknown, known: readonly string[], hints: Readonly<Record<string, string>> = {}): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(call, name, 'an object', value);
   for (const key of Object.keys(value)) {
     if (known.includes(key)) continue;
     const near = nearest(key, known);
     const where = name === 'options' ? '' : ` in "${name}"`;
-    const hint = near === undefined ? `known are ${known.join(', ')}` : `did you mean "${near}"?`;
+    const hint = Object.hasOwn(hints, key) ? hints[key] : near === undefined ? `known are ${known.join(', ')}` : `did you mean "${near}"?`;
     throw new WSBrokerError('ERR_WSBROKER_UNKNOWN_OPTION', `${call}: unknown option "${key}"${where}; ${hint}`);
   }
   return value as Record<string, unknown>;

@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { isDeepStrictEqual } from 'node:util';
+import { addressFailed, BEGIN_ANEW } from './advice.cjs';
 import { following, toNative, type Agreed } from './agreed.cjs';
 import { busReady, join, type ClusterRequest } from './cluster.cjs';
 import { fromNative, WSBrokerError } from './errors.cjs';
@@ -9,6 +10,7 @@ import type { NativeListenOptions } from './native.cjs';
 import { Pool } from './pool.cjs';
 import { currentRegistration, thread, type Registration } from './register.cjs';
 import { errorText } from './report.cjs';
+import { moreAbout } from './syntax.cjs';
 import { readTls, tlsRequest, type TlsRequest } from './tls.cjs';
 import type { Server, ShutdownReport, WorkerEvent } from './types.cjs';
 import type { ProcessOptions, StartRequest } from './validate.cjs';
@@ -98,7 +100,7 @@ async function listen(options: NativeListenOptions): Promise<number> {
   try {
     return await native.listen(options);
   } catch (error) {
-    throw fromNative(error);
+    throw addressFailed(fromNative(error), options.bind, options.reusePort);
   }
 }
 
@@ -181,7 +183,7 @@ function isJoined({ native: options, onBus }: ClusterRequest): boolean {
 
 function conflict(name: string, before: unknown, now: unknown): WSBrokerError {
   const was = before === undefined ? 'off' : String(before);
-  return new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}`);
+  return new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}; ${BEGIN_ANEW}`);
 }
 
 // Workers.
@@ -216,9 +218,14 @@ async function readyWorkers(file: string | undefined, threads: number | undefine
     }
     undo.push(() => (workers = undefined));
   } catch (error) {
-    if (error instanceof WSBrokerError && ['ERR_WSBROKER_WORKER_FAILED', 'ERR_WSBROKER_SHUT_DOWN'].includes(error.code)) throw error;
+    if (error instanceof WSBrokerError && error.code === 'ERR_WSBROKER_SHUT_DOWN') throw error;
+    const more = file === undefined ? '' : await moreAbout(file, error instanceof WSBrokerError ? error.cause : error);
+    if (error instanceof WSBrokerError && error.code === 'ERR_WSBROKER_WORKER_FAILED') {
+      error.message += more;
+      throw error;
+    }
     const message: unknown = (error as { message?: unknown } | null | undefined)?.message;
-    const what = `start: worker ${file ?? 'of this thread'} failed to load: ${typeof message === 'string' ? message : errorText(error)}`;
+    const what = `start: worker ${file ?? 'of this thread'} failed to load: ${typeof message === 'string' ? message : errorText(error)}${more}`;
     throw new WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what, { cause: error });
   }
 }

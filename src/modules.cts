@@ -2,11 +2,12 @@ import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { WSBrokerError } from './errors.cjs';
+import { noWorkerFile } from './advice.cjs';
 import { hasHandlers } from './handlers.cjs';
 import { checkNames, classExported, HANDLER_NAMES, isClassOfHandlers } from './names.cjs';
 import { currentRegistration, register, thread, type Registration } from './register.cjs';
 import { warnOnce } from './report.cjs';
+import { readable } from './syntax.cjs';
 
 /**
  * The worker module's file, an extension added as `require` would.
@@ -19,7 +20,7 @@ export function workerFile(path: string): string {
   try {
     return createRequire(join(process.cwd(), 'x.js')).resolve(file);
   } catch {
-    throw new WSBrokerError('ERR_WSBROKER_WORKER_NOT_FOUND', `start: "workerPath" names no module: there is no file ${file}`);
+    throw noWorkerFile(path);
   }
 }
 
@@ -41,7 +42,7 @@ export async function loadWorker(file: string): Promise<Registration> {
   } catch (error) {
     const itself = currentRegistration();
     if (itself !== before) itself?.drop();
-    throw error;
+    throw readable(error);
   } finally {
     thread.loading = false;
   }

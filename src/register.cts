@@ -1,4 +1,5 @@
 import { isMainThread } from 'node:worker_threads';
+import { BEGIN_ANEW } from './advice.cjs';
 import { createDispatcher, type Dispatcher } from './dispatch.cjs';
 import { WSBrokerError } from './errors.cjs';
 import { handlerTable, type HandlerTable } from './handlers.cjs';
@@ -126,7 +127,7 @@ export function currentRegistration(): Registration | undefined {
 export function register(call: string, handlers: unknown, implicit = false, holders?: readonly unknown[]): Registration {
   const table = handlerTable(call, handlers, holders);
   if (current?.implicit === false) {
-    throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already`);
+    throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already; ${BEGIN_ANEW}`);
   }
   const started = table.handleStart?.call(table.self);
   current = new Registration(table, started, implicit, current);

@@ -2,6 +2,7 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.EMITTER_OPTIONS = exports.SERVER_HELPER_OPTIONS = void 0;
 exports.knownOptions = knownOptions;
+const advice_cjs_1 = require("../advice.cjs");
 const checks_cjs_1 = require("../checks.cjs");
 const settings_cjs_1 = require("./settings.cjs");
 // Options that nobody reads are refused, as `start` refuses them: with `authenticatFn` nobody would ever get in, and with `requireEncrypton` everything would go in clear.
@@ -26,7 +27,7 @@ exports.EMITTER_OPTIONS = names({ identifier: true, redisConnection: true, busSt
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: one that does not exist, with the nearest that does
  */
 function knownOptions(scope, options, known) {
-    const { serverOptions } = (0, checks_cjs_1.optionBag)(scope, 'options', options, known);
+    const { serverOptions } = (0, checks_cjs_1.optionBag)(scope, 'options', options, known, known === exports.SERVER_HELPER_OPTIONS ? advice_cjs_1.OPTION_HINTS : {});
     if (typeof serverOptions === 'object' && serverOptions !== null)
         (0, checks_cjs_1.optionBag)(scope, 'serverOptions', serverOptions, settings_cjs_1.SERVER_OPTIONS);
     return options;

@@ -1,3 +1,4 @@
+import { OPTION_HINTS } from '../advice.cjs';
 import { optionBag } from '../checks.cjs';
 import { SERVER_OPTIONS } from './settings.cjs';
 import type { IWebSocketEmitterOptions, IWebSocketServerOptions } from './types.cjs';
@@ -28,7 +29,7 @@ export const EMITTER_OPTIONS = names<IWebSocketEmitterOptions>({ identifier: tru
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: one that does not exist, with the nearest that does
  */
 export function knownOptions<T extends object>(scope: string, options: T, known: readonly string[]): T {
-  const { serverOptions } = optionBag(scope, 'options', options, known);
+  const { serverOptions } = optionBag(scope, 'options', options, known, known === SERVER_HELPER_OPTIONS ? OPTION_HINTS : {});
   if (typeof serverOptions === 'object' && serverOptions !== null) optionBag(scope, 'serverOptions', serverOptions, SERVER_OPTIONS);
   return options;
 }

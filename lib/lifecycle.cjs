@@ -7,6 +7,7 @@ const node_util_1 = require("node:util");
 const advice_cjs_1 = require("./advice.cjs");
 const agreed_cjs_1 = require("./agreed.cjs");
 const cluster_cjs_1 = require("./cluster.cjs");
+const copies_cjs_1 = require("./copies.cjs");
 const errors_cjs_1 = require("./errors.cjs");
 const load_cjs_1 = require("./load.cjs");
 const modules_cjs_1 = require("./modules.cjs");
@@ -40,9 +41,28 @@ function startServer(request) {
 function shutdownAll(code, timeout) {
     if (register_cjs_1.thread.inPool)
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'shutdown: a worker of the pool cannot end itself; call shutdown on the thread that called start');
+    const others = (0, copies_cjs_1.activeOthers)();
+    return others.length === 0 ? shutdownHere(code, timeout) : holding(() => shutdownCopies([...others, { shutdown: shutdownHere }], code, timeout));
+}
+(0, copies_cjs_1.endBy)({
+    isActive: () => busy > 0 || servers.size > 0 || workers !== undefined || agreed !== undefined || joined !== undefined || (0, register_cjs_1.currentRegistration)() !== undefined,
+    shutdown: shutdownHere,
+});
+function shutdownHere(code, timeout) {
     era.abort();
     era = new AbortController();
     return inTurn(() => shutdown(code, timeout));
+}
+/** One after the other, since they may share a broker. */
+async function shutdownCopies(copies, code, timeout) {
+    const deadline = node_perf_hooks_1.performance.now() + timeout;
+    const all = { closed: 0, terminated: 0 };
+    for (const copy of copies) {
+        const { closed, terminated } = await copy.shutdown(code, Math.max(0, Math.floor(deadline - node_perf_hooks_1.performance.now())));
+        all.closed += closed;
+        all.terminated += terminated;
+    }
+    return all;
 }
 async function start(request, file, signal) {
     const undo = [];

@@ -3,11 +3,15 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.native = void 0;
 const node_fs_1 = require("node:fs");
 const node_path_1 = require("node:path");
+const copies_cjs_1 = require("./copies.cjs");
 const errors_cjs_1 = require("./errors.cjs");
 const target_cjs_1 = require("./target.cjs");
 const ROOT = (0, node_path_1.dirname)(__dirname);
+/** The file that was loaded. */
+let found = '';
 /** Loads the addon, once per thread. */
 exports.native = load();
+(0, copies_cjs_1.announce)(found);
 // What is sent outside of a batch of events, from a timer or behind an await for example, is flushed together with the rest of its turn.
 const { nextTick } = process;
 exports.native.init(() => nextTick(exports.native.settle));
@@ -26,7 +30,9 @@ function load() {
             return undefined;
         }
         try {
-            return require(path);
+            const addon = require(path);
+            found = require.resolve(path);
+            return addon;
         }
         catch (error) {
             const missing = !isFile && error.code === 'MODULE_NOT_FOUND';
@@ -37,13 +43,13 @@ function load() {
         }
     };
     const named = process.env['WSBROKER_BINARY'];
-    const found = named !== undefined && named !== ''
+    const addon = named !== undefined && named !== ''
         ? attempt((0, node_path_1.resolve)(named), true)
         : (attempt((0, node_path_1.join)(__dirname, `wsbroker.${target}.node`), true)
             ?? attempt((0, node_path_1.join)(ROOT, `wsbroker.${target}.node`), true)
             ?? attempt(`wsbroker-${target}`, false));
-    if (found !== undefined)
-        return found;
+    if (addon !== undefined)
+        return addon;
     throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BINARY', `no addon for ${target} could be loaded. Tried:\n${tried.map((line) => `  - ${line}`).join('\n')}\n`
         + `To build it from source (needs Rust, https://rustup.rs), run:\n  ${buildCommand()}`, cause === undefined ? undefined : { cause });
 }

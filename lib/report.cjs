@@ -27,7 +27,8 @@ function complain(what, error) {
 }
 /** Where warnings go. A thread of a pool hands its own to the one that watches it, so that what all of them find is said once. */
 exports.warnings = { say: (text) => process.emitWarning(text, { type: 'WSBrokerWarning' }) };
-const said = new Set();
+/** Shared with other copies of the package on this thread. */
+const said = (globalThis[Symbol.for('wsbroker.warnings')] ??= new Set());
 /** Each text once, for as long as the thread lives. */
 function warnOnce(text) {
     if (said.has(text))

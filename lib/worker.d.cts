@@ -1,3 +1,4 @@
+import './in-pool.cjs';
 import { type MessagePort } from 'node:worker_threads';
 import { type PortableError } from './errors.cjs';
 /** What the pool gives to a thread, as `workerData.wsbroker`. */

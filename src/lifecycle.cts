@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { addressFailed, BEGIN_ANEW } from './advice.cjs';
 import { following, toNative, type Agreed } from './agreed.cjs';
 import { busReady, join, type ClusterRequest } from './cluster.cjs';
+import { activeOthers, endBy } from './copies.cjs';
 import { fromNative, WSBrokerError } from './errors.cjs';
 import { native } from './load.cjs';
 import { loadWorker, workerFile } from './modules.cjs';
@@ -47,9 +48,31 @@ export function startServer(request: StartRequest): Promise<Server> {
 
 export function shutdownAll(code: number, timeout: number): Promise<ShutdownReport> {
   if (thread.inPool) throw new WSBrokerError('ERR_WSBROKER_IN_WORKER', 'shutdown: a worker of the pool cannot end itself; call shutdown on the thread that called start');
+  const others = activeOthers();
+  return others.length === 0 ? shutdownHere(code, timeout) : holding(() => shutdownCopies([...others, { shutdown: shutdownHere }], code, timeout));
+}
+
+endBy({
+  isActive: () => busy > 0 || servers.size > 0 || workers !== undefined || agreed !== undefined || joined !== undefined || currentRegistration() !== undefined,
+  shutdown: shutdownHere,
+});
+
+function shutdownHere(code: number, timeout: number): Promise<ShutdownReport> {
   era.abort();
   era = new AbortController();
   return inTurn(() => shutdown(code, timeout));
+}
+
+/** One after the other, since they may share a broker. */
+async function shutdownCopies(copies: readonly { shutdown(code: number, timeout: number): Promise<ShutdownReport> }[], code: number, timeout: number): Promise<ShutdownReport> {
+  const deadline = performance.now() + timeout;
+  const all = { closed: 0, terminated: 0 };
+  for (const copy of copies) {
+    const { closed, terminated } = await copy.shutdown(code, Math.max(0, Math.floor(deadline - performance.now())));
+    all.closed += closed;
+    all.terminated += terminated;
+  }
+  return all;
 }
 
 async function start(request: StartRequest, file: string | undefined, signal: AbortSignal): Promise<Server> {

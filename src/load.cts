@@ -1,13 +1,17 @@
 import { existsSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
+import { announce } from './copies.cjs';
 import { WSBrokerError } from './errors.cjs';
 import type { Native } from './native.cjs';
 import { platformTarget } from './target.cjs';
 
 const ROOT = dirname(__dirname);
 
+/** The file that was loaded. */
+let found = '';
 /** Loads the addon, once per thread. */
 export const native: Native = load();
+announce(found);
 
 // What is sent outside of a batch of events, from a timer or behind an await for example, is flushed together with the rest of its turn.
 const { nextTick } = process;
@@ -28,7 +32,9 @@ function load(): Native {
       return undefined;
     }
     try {
-      return require(path) as Native;
+      const addon = require(path) as Native;
+      found = require.resolve(path);
+      return addon;
     } catch (error) {
       const missing = !isFile && (error as { code?: unknown }).code === 'MODULE_NOT_FOUND';
       if (!missing) cause ??= error;
@@ -38,13 +44,13 @@ function load(): Native {
   };
 
   const named = process.env['WSBROKER_BINARY'];
-  const found =
+  const addon =
     named !== undefined && named !== ''
       ? attempt(resolve(named), true)
       : (attempt(join(__dirname, `wsbroker.${target}.node`), true)
         ?? attempt(join(ROOT, `wsbroker.${target}.node`), true)
         ?? attempt(`wsbroker-${target}`, false));
-  if (found !== undefined) return found;
+  if (addon !== undefined) return addon;
   throw new WSBrokerError(
     'ERR_WSBROKER_BINARY',
     `no addon for ${target} could be loaded. Tried:\n${tried.map((line) => `  - ${line}`).join('\n')}\n`

@@ -1,5 +1,6 @@
 import { isMainThread } from 'node:worker_threads';
 import { BEGIN_ANEW } from './advice.cjs';
+import { checkPool, isInPool } from './copies.cjs';
 import { createDispatcher, type Dispatcher } from './dispatch.cjs';
 import { WSBrokerError } from './errors.cjs';
 import { handlerTable, type HandlerTable } from './handlers.cjs';
@@ -10,7 +11,7 @@ import { within } from './time.cjs';
 /** What this thread is to the pool. */
 export const thread = {
   /** It belongs to a pool, which another thread watches. */
-  inPool: false,
+  inPool: isInPool(),
   /** A `start` waits for this thread's handlers and hears of a `handleStart` that fails. */
   loading: false,
 };
@@ -126,6 +127,7 @@ export function currentRegistration(): Registration | undefined {
  */
 export function register(call: string, handlers: unknown, implicit = false, holders?: readonly unknown[]): Registration {
   const table = handlerTable(call, handlers, holders);
+  checkPool();
   if (current?.implicit === false) {
     throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already; ${BEGIN_ANEW}`);
   }

@@ -22,7 +22,8 @@ export function complain(what: string, error: unknown): void {
 /** Where warnings go. A thread of a pool hands its own to the one that watches it, so that what all of them find is said once. */
 export const warnings = { say: (text: string): void => process.emitWarning(text, { type: 'WSBrokerWarning' }) };
 
-const said = new Set<string>();
+/** Shared with other copies of the package on this thread. */
+const said = ((globalThis as { [key: symbol]: Set<string> | undefined })[Symbol.for('wsbroker.warnings')] ??= new Set());
 
 /** Each text once, for as long as the thread lives. */
 export function warnOnce(text: string): void {

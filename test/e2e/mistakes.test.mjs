@@ -1,11 +1,12 @@
 // What somebody can get wrong who begins, or has begun long ago: the error says what is wrong, what was expected, and what to do.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, mkdirSync, readdirSync, realpathSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { test } from 'node:test';
 
-import { failure, launch, onBun, runtime, until } from './harness.mjs';
+import { failure, launch, onBun, packageFile, runtime, until } from './harness.mjs';
 
 /** What comes to stderr about a file, once its process has said something that comes later. */
 async function warnings(server, name) {
@@ -156,4 +157,78 @@ test('what stands against an earlier start says how to begin anew, and that does
   }
   await server.main((wsb) => wsb.shutdown());
   await server.start({ bind, ioThreads: 2, workerPath: other });
+});
+
+// Two copies of the package.
+
+/** A second copy in the server's folder, with an addon of its own: what `require('wsbroker')` is for modules there. */
+function copyOf(server) {
+  const package_ = path.dirname(path.dirname(packageFile));
+  const folder = path.join(server.folder, 'node_modules', 'wsbroker');
+  mkdirSync(folder, { recursive: true });
+  for (const name of ['lib', 'package.json']) cpSync(path.join(package_, name), path.join(folder, name), { recursive: true });
+  // Of an installed package the addon lies beside it.
+  for (const name of readdirSync(path.dirname(package_)).filter((one) => one.startsWith('wsbroker-') && existsSync(path.join(path.dirname(package_), one, 'package.json')))) {
+    cpSync(path.join(path.dirname(package_), name), path.join(path.dirname(folder), name), { recursive: true });
+  }
+  return folder;
+}
+
+test('two copies of the package are warned of once, with both paths', async (t) => {
+  const server = await launch(t);
+  const [first, second] = [path.dirname(path.dirname(packageFile)), realpathSync(copyOf(server))];
+  const load = (wsb, kit, folder) => void require(folder);
+  await server.main(load, second);
+  await server.main(load, path.join(second, 'lib', 'emitter.cjs'));
+  const said = await warnings(server, 'two copies of wsbroker are loaded');
+  assert.equal(said.length, 1, server.stderr);
+  assert.ok(said[0].includes([first, second].sort().join(' and ')), said[0]);
+});
+
+for (const extension of ['mjs', 'cjs']) {
+  test(`a worker module that imports another copy than its pool's is refused (${extension})`, async (t) => {
+    const server = await launch(t, { start: false });
+    const copy = realpathSync(copyOf(server));
+    const text = extension === 'mjs' ? "import { send } from 'wsbroker';\nexport const handleTextMessage = (text, id) => send(id, text);\n" : "exports.handleTextMessage = (text, id) => require('wsbroker').send(id, text);\nrequire('wsbroker');\n";
+    const error = await failure(server.start({ workerPath: server.file(`worker.${extension}`, text), threads: 2 }), { code: 'ERR_WSBROKER_WORKER_FAILED' });
+    assert.equal(error.remoteCause.code, 'ERR_WSBROKER_CONFLICT');
+    assert.ok(error.message.includes(copy) && error.message.includes(path.dirname(path.dirname(packageFile))), error.message);
+  });
+}
+
+test("a Worker of the application's own that imports another copy is warned of", async (t) => {
+  const server = await launch(t);
+  const copy = realpathSync(copyOf(server));
+  await server.main(async (wsb, kit, folder) => {
+    const { Worker } = require('node:worker_threads');
+    const worker = new Worker(`require(${JSON.stringify(folder)})`, { eval: true });
+    await new Promise((resolve, reject) => worker.once('exit', resolve).once('error', reject));
+  }, copy);
+  await until(() => server.stderr.includes(`${copy}: sockets and channels`) || server.stderr.includes(`${copy} and `), 'a warning');
+});
+
+test('shutdown of a copy that has started nothing ends what the other has started', async (t) => {
+  const server = await launch(t);
+  const client = await server.connect();
+  const report = await server.main((wsb, kit, folder) => require(folder).shutdown({ code: 4001 }), copyOf(server));
+  assert.deepEqual(report, { closed: 1, terminated: 0 });
+  assert.equal((await client.end()).code, 4001);
+  await server.main((wsb, kit) => kit.hold(false));
+  assert.deepEqual(await server.exit(), { code: 0, signal: null });
+});
+
+test('shutdown ends the servers of all copies', async (t) => {
+  const server = await launch(t);
+  const here = await server.connect();
+  const at = await server.main(async (wsb, kit, folder) => {
+    const other = require(folder);
+    other.registerWorkerThread({ handleOpen() {} });
+    const { url } = await other.start({ bind: '127.0.0.1:0' });
+    return { url };
+  }, copyOf(server));
+  const there = await server.connect('', { at, id: false });
+  assert.deepEqual(await server.main((wsb) => wsb.shutdown()), { closed: 2, terminated: 0 });
+  for (const client of [here, there]) assert.equal((await client.end()).code, 1001);
+  await server.main((wsb, kit) => kit.hold(false));
+  assert.deepEqual(await server.exit(), { code: 0, signal: null });
 });

@@ -31,6 +31,8 @@ async function moreAbout(file, error) {
     const { name, code, message, stack } = error;
     if (code === 'ERR_UNKNOWN_FILE_EXTENSION' && /\.[cm]?tsx?\b/.test(String(message)))
         return `\n${withoutTypes(file)}`;
+    if (code === 'ERR_ACCESS_DENIED')
+        return `\n${withoutPermission(error)}`;
     if (name !== 'SyntaxError')
         return '';
     const place = placeIn(String(stack)) ?? (/^ +at (?!.*(?:node:|<anonymous>))/m.test(String(stack)) ? '' : await placeBy(file));
@@ -40,6 +42,12 @@ async function moreAbout(file, error) {
         return `${place}\nNode takes it for CommonJS: name it .mjs, or set "type": "module" in the nearest package.json.`;
     }
     return place;
+}
+function withoutPermission({ permission, resource }) {
+    if (permission === 'WorkerThreads')
+        return "Node's permission model forbids worker threads: run node with --allow-worker, or start with threads: 0.";
+    const what = typeof permission === 'string' ? ` (${permission} ${String(resource)})` : '';
+    return `Node's permission model forbids it${what}: flags such as --allow-fs-read and --allow-fs-write permit more.`;
 }
 function withoutTypes(file) {
     const jsx = /x$/.test(file);

@@ -34,6 +34,7 @@ export async function moreAbout(file: string, error: unknown): Promise<string> {
   if (typeof error !== 'object' || error === null || onBun) return '';
   const { name, code, message, stack } = error as { name?: unknown; code?: unknown; message?: unknown; stack?: unknown };
   if (code === 'ERR_UNKNOWN_FILE_EXTENSION' && /\.[cm]?tsx?\b/.test(String(message))) return `\n${withoutTypes(file)}`;
+  if (code === 'ERR_ACCESS_DENIED') return `\n${withoutPermission(error)}`;
   if (name !== 'SyntaxError') return '';
   const place = placeIn(String(stack)) ?? (/^ +at (?!.*(?:node:|<anonymous>))/m.test(String(stack)) ? '' : await placeBy(file));
   if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX') return `${place}\nNode only strips types. Compile it to JavaScript. ${withTsx(file)}`;
@@ -41,6 +42,12 @@ export async function moreAbout(file: string, error: unknown): Promise<string> {
     return `${place}\nNode takes it for CommonJS: name it .mjs, or set "type": "module" in the nearest package.json.`;
   }
   return place;
+}
+
+function withoutPermission({ permission, resource }: { permission?: unknown; resource?: unknown }): string {
+  if (permission === 'WorkerThreads') return "Node's permission model forbids worker threads: run node with --allow-worker, or start with threads: 0.";
+  const what = typeof permission === 'string' ? ` (${permission} ${String(resource)})` : '';
+  return `Node's permission model forbids it${what}: flags such as --allow-fs-read and --allow-fs-write permit more.`;
 }
 
 function withoutTypes(file: string): string {

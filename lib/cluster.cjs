@@ -4,6 +4,7 @@ exports.clusterRequest = clusterRequest;
 exports.join = join;
 exports.teller = teller;
 exports.busReady = busReady;
+const advice_cjs_1 = require("./advice.cjs");
 const checks_cjs_1 = require("./checks.cjs");
 const errors_cjs_1 = require("./errors.cjs");
 const load_cjs_1 = require("./load.cjs");
@@ -47,7 +48,8 @@ function join({ native: options, onBus }) {
         });
     }
     catch (error) {
-        throw (0, errors_cjs_1.fromNative)(error);
+        const ours = (0, errors_cjs_1.fromNative)(error);
+        throw ours instanceof errors_cjs_1.WSBrokerError && ours.code === 'ERR_WSBROKER_CONFLICT' ? (0, advice_cjs_1.also)(ours, advice_cjs_1.BEGIN_ANEW) : ours;
     }
 }
 /** What the addon calls: a throw of the application's must not get into it. */

@@ -1,5 +1,5 @@
 import type { HandlerName } from './types.cjs';
-export declare const HANDLER_NAMES: readonly ["handleOpen", "handleTextMessage", "handleBinaryMessage", "handleClose", "handleDrain", "handleStart", "handleStop", "onError"];
+import { HANDLER_NAMES } from './names.cjs';
 /** What the addon needs to know of a worker: events of other kinds never cross. */
 export declare const MASK: {
     readonly open: 1;
@@ -19,8 +19,10 @@ export interface HandlerTable extends Readonly<Record<Exclude<(typeof HANDLER_NA
 }
 /** Whether the value looks like something that holds handlers. */
 export declare function hasHandlers(value: unknown): value is Record<string, unknown>;
-/** @throws {TypeError} naming the handler that is no function */
-export declare function handlerTable(call: string, handlers: unknown): HandlerTable;
-/** Modules export all sorts of things, so a name that is almost a handler's is worth a warning, no more; and one, if several of the holders have it. */
-export declare function warnOfTypos(holders: readonly unknown[]): void;
+/**
+ * @param holders where the handlers were found, which may hold misspelt ones besides
+ * @throws {TypeError} naming the handler that is no function
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a handler is misspelt
+ */
+export declare function handlerTable(call: string, handlers: unknown, holders?: readonly unknown[]): HandlerTable;
 export {};

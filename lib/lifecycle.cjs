@@ -4,14 +4,17 @@ exports.startServer = startServer;
 exports.shutdownAll = shutdownAll;
 const node_perf_hooks_1 = require("node:perf_hooks");
 const node_util_1 = require("node:util");
+const advice_cjs_1 = require("./advice.cjs");
 const agreed_cjs_1 = require("./agreed.cjs");
 const cluster_cjs_1 = require("./cluster.cjs");
+const copies_cjs_1 = require("./copies.cjs");
 const errors_cjs_1 = require("./errors.cjs");
 const load_cjs_1 = require("./load.cjs");
 const modules_cjs_1 = require("./modules.cjs");
 const pool_cjs_1 = require("./pool.cjs");
 const register_cjs_1 = require("./register.cjs");
 const report_cjs_1 = require("./report.cjs");
+const syntax_cjs_1 = require("./syntax.cjs");
 const tls_cjs_1 = require("./tls.cjs");
 /** For a Redis that is required. */
 const BUS_TIMEOUT = 10_000;
@@ -41,11 +44,30 @@ function startServer(request) {
 function shutdownAll(code, timeout) {
     if (register_cjs_1.thread.inPool)
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'shutdown: a worker of the pool cannot end itself; call shutdown on the thread that called start');
+    const others = (0, copies_cjs_1.activeOthers)();
+    return others.length === 0 ? shutdownHere(code, timeout) : holding(() => shutdownCopies([...others, { shutdown: shutdownHere }], code, timeout));
+}
+(0, copies_cjs_1.endBy)({
+    isActive: () => busy > 0 || servers.size > 0 || workers !== undefined || agreed !== undefined || joined !== undefined || (0, register_cjs_1.currentRegistration)() !== undefined,
+    shutdown: shutdownHere,
+});
+function shutdownHere(code, timeout) {
     const deadline = node_perf_hooks_1.performance.now() + timeout;
     due = Math.min(due, deadline);
     era.abort();
     era = new AbortController();
     return inTurn(() => shutdown(code, timeout, deadline));
+}
+/** One after the other, since they may share a broker. */
+async function shutdownCopies(copies, code, timeout) {
+    const deadline = node_perf_hooks_1.performance.now() + timeout;
+    const all = { closed: 0, terminated: 0 };
+    for (const copy of copies) {
+        const { closed, terminated } = await copy.shutdown(code, Math.max(0, Math.floor(deadline - node_perf_hooks_1.performance.now())));
+        all.closed += closed;
+        all.terminated += terminated;
+    }
+    return all;
 }
 async function start(request, file, signal) {
     const undo = [];
@@ -101,7 +123,7 @@ async function listen(options) {
         return await load_cjs_1.native.listen(options);
     }
     catch (error) {
-        throw (0, errors_cjs_1.fromNative)(error);
+        throw (0, advice_cjs_1.addressFailed)((0, errors_cjs_1.fromNative)(error), options.bind, options.reusePort);
     }
 }
 /** The failure that led here is the one to be told. */
@@ -201,7 +223,7 @@ function isJoined({ native: options, onBus }) {
 }
 function conflict(name, before, now) {
     const was = before === undefined ? 'off' : String(before);
-    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}`);
+    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}; ${advice_cjs_1.BEGIN_ANEW}`);
 }
 // Workers.
 function checkWorkers(file, threads) {
@@ -240,10 +262,15 @@ async function readyWorkers(file, threads, signal, undo) {
         undo.push(() => (workers = undefined));
     }
     catch (error) {
-        if (error instanceof errors_cjs_1.WSBrokerError && ['ERR_WSBROKER_WORKER_FAILED', 'ERR_WSBROKER_SHUT_DOWN'].includes(error.code))
+        if (error instanceof errors_cjs_1.WSBrokerError && error.code === 'ERR_WSBROKER_SHUT_DOWN')
             throw error;
+        const more = file === undefined ? '' : await (0, syntax_cjs_1.moreAbout)(file, error instanceof errors_cjs_1.WSBrokerError ? error.cause : error);
+        if (error instanceof errors_cjs_1.WSBrokerError && error.code === 'ERR_WSBROKER_WORKER_FAILED') {
+            error.message += more;
+            throw error;
+        }
         const message = error?.message;
-        const what = `start: worker ${file ?? 'of this thread'} failed to load: ${typeof message === 'string' ? message : (0, report_cjs_1.errorText)(error)}`;
+        const what = `start: worker ${file ?? 'of this thread'} failed to load: ${typeof message === 'string' ? message : (0, report_cjs_1.errorText)(error)}${more}`;
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what, { cause: error });
     }
 }

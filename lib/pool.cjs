@@ -132,7 +132,10 @@ class Member {
         });
         this.ready = new Promise((resolve, reject) => {
             port1.on('message', (message) => {
-                if (message.type === 'ready') {
+                if (message.type === 'warning') {
+                    (0, report_cjs_1.warnOnce)(message.text);
+                }
+                else if (message.type === 'ready') {
                     this.wasReady = true;
                     resolve();
                 }

@@ -4,6 +4,8 @@ exports.Registration = exports.thread = void 0;
 exports.currentRegistration = currentRegistration;
 exports.register = register;
 const node_worker_threads_1 = require("node:worker_threads");
+const advice_cjs_1 = require("./advice.cjs");
+const copies_cjs_1 = require("./copies.cjs");
 const dispatch_cjs_1 = require("./dispatch.cjs");
 const errors_cjs_1 = require("./errors.cjs");
 const handlers_cjs_1 = require("./handlers.cjs");
@@ -13,7 +15,7 @@ const time_cjs_1 = require("./time.cjs");
 /** What this thread is to the pool. */
 exports.thread = {
     /** It belongs to a pool, which another thread watches. */
-    inPool: false,
+    inPool: (0, copies_cjs_1.isInPool)(),
     /** A `start` waits for this thread's handlers and hears of a `handleStart` that fails. */
     loading: false,
 };
@@ -121,12 +123,15 @@ function currentRegistration() {
  *
  * @param call who asks, for messages
  * @param implicit the module has no handlers, and a later registration shall take this one's place
- * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_CONFLICT if the thread is a worker already
+ * @param holders where the handlers were found
+ * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_UNKNOWN_HANDLER if one is misspelt; ERR_WSBROKER_CONFLICT if the thread is a worker
+ * already
  */
-function register(call, handlers, implicit = false) {
-    const table = (0, handlers_cjs_1.handlerTable)(call, handlers);
+function register(call, handlers, implicit = false, holders) {
+    const table = (0, handlers_cjs_1.handlerTable)(call, handlers, holders);
+    (0, copies_cjs_1.checkPool)();
     if (current?.implicit === false) {
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already`);
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already; ${advice_cjs_1.BEGIN_ANEW}`);
     }
     const started = table.handleStart?.call(table.self);
     current = new Registration(table, started, implicit, current);

@@ -31,6 +31,8 @@ export declare function currentRegistration(): Registration | undefined;
  *
  * @param call who asks, for messages
  * @param implicit the module has no handlers, and a later registration shall take this one's place
- * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_CONFLICT if the thread is a worker already
+ * @param holders where the handlers were found
+ * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_UNKNOWN_HANDLER if one is misspelt; ERR_WSBROKER_CONFLICT if the thread is a worker
+ * already
  */
-export declare function register(call: string, handlers: unknown, implicit?: boolean): Registration;
+export declare function register(call: string, handlers: unknown, implicit?: boolean, holders?: readonly unknown[]): Registration;

@@ -1,3 +1,4 @@
+import { also, BEGIN_ANEW } from './advice.cjs';
 import { integer, MAX_SIZE, optionBag, optional, wrongValue } from './checks.cjs';
 import { fromNative, WSBrokerError } from './errors.cjs';
 import { native } from './load.cjs';
@@ -52,7 +53,8 @@ export function join({ native: options, onBus }: ClusterRequest): void {
       tell(events);
     });
   } catch (error) {
-    throw fromNative(error);
+    const ours = fromNative(error);
+    throw ours instanceof WSBrokerError && ours.code === 'ERR_WSBROKER_CONFLICT' ? also(ours, BEGIN_ANEW) : ours;
   }
 }
 

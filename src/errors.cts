@@ -22,6 +22,8 @@ export type WSBrokerErrorCode =
   | 'ERR_WSBROKER_INVALID_ARG_VALUE'
   /** An option that does not exist. */
   | 'ERR_WSBROKER_UNKNOWN_OPTION'
+  /** A handler's name is misspelt, or there is none but those that another library would call. */
+  | 'ERR_WSBROKER_UNKNOWN_HANDLER'
   /** Called inside a worker of the pool, where it cannot work. */
   | 'ERR_WSBROKER_IN_WORKER'
   /** `start` without `workerPath`, and no worker is registered. */

@@ -127,7 +127,8 @@ export async function listening(channel: Data): Promise<boolean> {
  *
  * `handleStart` is called at once; if it returns a promise, events come when that has resolved, and {@link start} on this thread waits for it.
  *
- * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `handlers` is no object, or a handler no function
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `handlers` is no object (or a class instead of an instance), or a handler no function
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a handler's name is misspelt, or there is none but those that another library would call
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread has registered already
  * @throws whatever `handleStart` throws
  *

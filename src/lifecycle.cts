@@ -1,7 +1,9 @@
 import { performance } from 'node:perf_hooks';
 import { isDeepStrictEqual } from 'node:util';
+import { addressFailed, BEGIN_ANEW } from './advice.cjs';
 import { following, toNative, type Agreed } from './agreed.cjs';
 import { busReady, join, type ClusterRequest } from './cluster.cjs';
+import { activeOthers, endBy } from './copies.cjs';
 import { fromNative, WSBrokerError } from './errors.cjs';
 import { native } from './load.cjs';
 import { loadWorker, workerFile } from './modules.cjs';
@@ -9,6 +11,7 @@ import type { NativeListenOptions } from './native.cjs';
 import { Pool, tellWatchers } from './pool.cjs';
 import { currentRegistration, thread, type Registration } from './register.cjs';
 import { complain, errorText } from './report.cjs';
+import { moreAbout } from './syntax.cjs';
 import { readTls, tlsRequest, type TlsRequest } from './tls.cjs';
 import type { Server, ShutdownReport, WorkerEvent } from './types.cjs';
 import type { ProcessOptions, StartRequest } from './validate.cjs';
@@ -48,11 +51,33 @@ export function startServer(request: StartRequest): Promise<Server> {
 
 export function shutdownAll(code: number, timeout: number): Promise<ShutdownReport> {
   if (thread.inPool) throw new WSBrokerError('ERR_WSBROKER_IN_WORKER', 'shutdown: a worker of the pool cannot end itself; call shutdown on the thread that called start');
+  const others = activeOthers();
+  return others.length === 0 ? shutdownHere(code, timeout) : holding(() => shutdownCopies([...others, { shutdown: shutdownHere }], code, timeout));
+}
+
+endBy({
+  isActive: () => busy > 0 || servers.size > 0 || workers !== undefined || agreed !== undefined || joined !== undefined || currentRegistration() !== undefined,
+  shutdown: shutdownHere,
+});
+
+function shutdownHere(code: number, timeout: number): Promise<ShutdownReport> {
   const deadline = performance.now() + timeout;
   due = Math.min(due, deadline);
   era.abort();
   era = new AbortController();
   return inTurn(() => shutdown(code, timeout, deadline));
+}
+
+/** One after the other, since they may share a broker. */
+async function shutdownCopies(copies: readonly { shutdown(code: number, timeout: number): Promise<ShutdownReport> }[], code: number, timeout: number): Promise<ShutdownReport> {
+  const deadline = performance.now() + timeout;
+  const all = { closed: 0, terminated: 0 };
+  for (const copy of copies) {
+    const { closed, terminated } = await copy.shutdown(code, Math.max(0, Math.floor(deadline - performance.now())));
+    all.closed += closed;
+    all.terminated += terminated;
+  }
+  return all;
 }
 
 async function start(request: StartRequest, file: string | undefined, signal: AbortSignal): Promise<Server> {
@@ -104,7 +129,7 @@ async function listen(options: NativeListenOptions): Promise<number> {
   try {
     return await native.listen(options);
   } catch (error) {
-    throw fromNative(error);
+    throw addressFailed(fromNative(error), options.bind, options.reusePort);
   }
 }
 
@@ -205,7 +230,7 @@ function isJoined({ native: options, onBus }: ClusterRequest): boolean {
 
 function conflict(name: string, before: unknown, now: unknown): WSBrokerError {
   const was = before === undefined ? 'off' : String(before);
-  return new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}`);
+  return new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}; ${BEGIN_ANEW}`);
 }
 
 // Workers.
@@ -240,9 +265,14 @@ async function readyWorkers(file: string | undefined, threads: number | undefine
     }
     undo.push(() => (workers = undefined));
   } catch (error) {
-    if (error instanceof WSBrokerError && ['ERR_WSBROKER_WORKER_FAILED', 'ERR_WSBROKER_SHUT_DOWN'].includes(error.code)) throw error;
+    if (error instanceof WSBrokerError && error.code === 'ERR_WSBROKER_SHUT_DOWN') throw error;
+    const more = file === undefined ? '' : await moreAbout(file, error instanceof WSBrokerError ? error.cause : error);
+    if (error instanceof WSBrokerError && error.code === 'ERR_WSBROKER_WORKER_FAILED') {
+      error.message += more;
+      throw error;
+    }
     const message: unknown = (error as { message?: unknown } | null | undefined)?.message;
-    const what = `start: worker ${file ?? 'of this thread'} failed to load: ${typeof message === 'string' ? message : errorText(error)}`;
+    const what = `start: worker ${file ?? 'of this thread'} failed to load: ${typeof message === 'string' ? message : errorText(error)}${more}`;
     throw new WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what, { cause: error });
   }
 }

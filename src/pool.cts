@@ -2,7 +2,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { fromPortable, WSBrokerError } from './errors.cjs';
-import { complain, errorText } from './report.cjs';
+import { complain, errorText, warnOnce } from './report.cjs';
 import { within } from './time.cjs';
 import type { WorkerEvent } from './types.cjs';
 import type { FromWorker, ToWorker, WorkerStart } from './worker.cjs';
@@ -134,7 +134,9 @@ class Member {
     });
     this.ready = new Promise((resolve, reject) => {
       port1.on('message', (message: FromWorker) => {
-        if (message.type === 'ready') {
+        if (message.type === 'warning') {
+          warnOnce(message.text);
+        } else if (message.type === 'ready') {
           this.wasReady = true;
           resolve();
         } else {

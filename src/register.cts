@@ -1,4 +1,6 @@
 import { isMainThread } from 'node:worker_threads';
+import { BEGIN_ANEW } from './advice.cjs';
+import { checkPool, isInPool } from './copies.cjs';
 import { createDispatcher, type Dispatcher } from './dispatch.cjs';
 import { WSBrokerError } from './errors.cjs';
 import { handlerTable, type HandlerTable } from './handlers.cjs';
@@ -9,7 +11,7 @@ import { within } from './time.cjs';
 /** What this thread is to the pool. */
 export const thread = {
   /** It belongs to a pool, which another thread watches. */
-  inPool: false,
+  inPool: isInPool(),
   /** A `start` waits for this thread's handlers and hears of a `handleStart` that fails. */
   loading: false,
 };
@@ -121,12 +123,15 @@ export function currentRegistration(): Registration | undefined {
  *
  * @param call who asks, for messages
  * @param implicit the module has no handlers, and a later registration shall take this one's place
- * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_CONFLICT if the thread is a worker already
+ * @param holders where the handlers were found
+ * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_UNKNOWN_HANDLER if one is misspelt; ERR_WSBROKER_CONFLICT if the thread is a worker
+ * already
  */
-export function register(call: string, handlers: unknown, implicit = false): Registration {
-  const table = handlerTable(call, handlers);
+export function register(call: string, handlers: unknown, implicit = false, holders?: readonly unknown[]): Registration {
+  const table = handlerTable(call, handlers, holders);
+  checkPool();
   if (current?.implicit === false) {
-    throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already`);
+    throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already; ${BEGIN_ANEW}`);
   }
   const started = table.handleStart?.call(table.self);
   current = new Registration(table, started, implicit, current);

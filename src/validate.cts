@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { bindForm, OPTION_HINTS } from './advice.cjs';
 import { clusterRequest, type ClusterRequest } from './cluster.cjs';
 import { integer, isHttpToken, isSendableCode, MAX_DURATION, MAX_SIZE, oneOf, optionBag, optional, strings, wrongType, wrongValue } from './checks.cjs';
 import { WSBrokerRangeError } from './errors.cjs';
@@ -52,8 +53,8 @@ export const START_OPTIONS = [
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what came
  */
 export function startRequest(options: unknown, call = 'start'): StartRequest {
-  const bag = optionBag(call, 'options', options, START_OPTIONS);
-  if (typeof bag['bind'] !== 'string') throw wrongType(call, 'bind', 'a string', bag['bind']);
+  const bag = optionBag(call, 'options', options, START_OPTIONS, OPTION_HINTS);
+  if (typeof bag['bind'] !== 'string') throw wrongType(call, 'bind', bindForm(bag['bind']), bag['bind']);
   const number = (name: string, from: number, to: number, fallback: number): number => integer(call, name, bag[name], from, to) ?? fallback;
   return {
     workerPath: path(call, 'workerPath', bag['workerPath']),

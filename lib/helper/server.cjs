@@ -68,13 +68,14 @@ class WebSocketServerHelper extends base_cjs_1.Base {
     /**
      * Stores the options, and duplicates the clients of Redis. It opens nothing.
      *
+     * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
+     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist, with the nearest that does
      * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing that can be one
      */
     constructor(opts) {
-        super(SCOPE, opts.identifier, opts.logger);
+        super(SCOPE, (0, unknown_cjs_1.knownOptions)(SCOPE, opts, unknown_cjs_1.SERVER_HELPER_OPTIONS).identifier, opts.logger);
         const log = (this.#log = (0, log_cjs_1.guarded)(this.logger));
         const settings = (this.#settings = (0, settings_cjs_1.settingsOf)(opts));
-        (0, unknown_cjs_1.warnOfUnknown)(log, opts, unknown_cjs_1.SERVER_HELPER_OPTIONS);
         const [bind, server] = [opts.bind ?? undefined, opts.server ?? undefined];
         this.#oneTransport = (bind === undefined) !== (server === undefined);
         const clients = this.#clients;

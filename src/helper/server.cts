@@ -25,7 +25,7 @@ import type { Instance, PostedOperation, Transport, TransportHost } from './tran
 import type {
   IBunWebSocketHandler, IWebSocket, IWebSocketClient, IWebSocketLogger, IWebSocketServerOptions, IWebSocketServerStats,
 } from './types.cjs';
-import { SERVER_HELPER_OPTIONS, warnOfUnknown } from './unknown.cjs';
+import { knownOptions, SERVER_HELPER_OPTIONS } from './unknown.cjs';
 import { Users } from './users.cjs';
 
 const SCOPE = 'WebSocketServerHelper';
@@ -76,13 +76,14 @@ export class WebSocketServerHelper<
   /**
    * Stores the options, and duplicates the clients of Redis. It opens nothing.
    *
+   * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
+   * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist, with the nearest that does
    * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing that can be one
    */
   constructor(opts: IWebSocketServerOptions<AuthDataType, MetadataType>) {
-    super(SCOPE, opts.identifier, opts.logger);
+    super(SCOPE, knownOptions(SCOPE, opts, SERVER_HELPER_OPTIONS).identifier, opts.logger);
     const log = (this.#log = guarded(this.logger));
     const settings = (this.#settings = settingsOf(opts));
-    warnOfUnknown(log, opts, SERVER_HELPER_OPTIONS);
     const [bind, server] = [opts.bind ?? undefined, opts.server ?? undefined];
     this.#oneTransport = (bind === undefined) !== (server === undefined);
     const clients = this.#clients;

@@ -12,6 +12,9 @@ import type { Users } from './users.cjs';
 
 type Bag = Record<string, unknown>;
 
+/** How long after the transport has told of drops it is asked to tell again, in ms. */
+const DROPS_AGAIN_AFTER = 1000;
+
 /** What delivery is made of. */
 export interface DeliveryParts<A extends Bag, M extends Bag> {
   readonly settings: Settings<A, M>;
@@ -30,6 +33,9 @@ export class Delivery<A extends Bag, M extends Bag> {
   readonly #drops: SparseLine;
   readonly #failures: SparseFailures;
   #dropped = 0;
+  /** Of what the transport has dropped, what is in the log. */
+  #noted = 0;
+  #again: NodeJS.Timeout | undefined;
 
   constructor(parts: DeliveryParts<A, M>) {
     this.#parts = parts;
@@ -38,7 +44,7 @@ export class Delivery<A extends Bag, M extends Bag> {
   }
 
   get framesDropped(): number {
-    return this.#dropped;
+    return this.#dropped + this.#parts.transport.dropped(false);
   }
 
   /** @throws {TypeError} the data cannot be serialised, and the text is needed now */
@@ -79,7 +85,7 @@ export class Delivery<A extends Bag, M extends Bag> {
   /** What another helper of the instance asks to be sent to clients here. */
   receive(operation: PostedOperation & { readonly op: 'publish' | 'send' }): void {
     const message = Message.from(operation.frame);
-    if (operation.op === 'publish') return this.#toHeld(operation.audience, message, operation.exclude);
+    if (operation.op === 'publish') return this.#toHeld(operation.audience, message, operation.exclude, operation.epoch);
     const client = this.#parts.clients.get(operation.clientId);
     if (client !== undefined) this.#deliver(client, message, undefined);
   }
@@ -99,6 +105,20 @@ export class Delivery<A extends Bag, M extends Bag> {
     this.#drops.add(count);
   }
 
+  /** The transport has dropped messages, and says so again when it is asked to. */
+  transportDropped(): void {
+    const { transport } = this.#parts;
+    const dropped = transport.dropped(false);
+    this.#drops.add(dropped - this.#noted);
+    this.#noted = dropped;
+    // As often as there may be a line.
+    this.#again ??= setTimeout(() => {
+      this.#again = undefined;
+      if (transport.dropped(true) > this.#noted) this.transportDropped();
+    }, DROPS_AGAIN_AFTER);
+    this.#again.unref();
+  }
+
   // Natively: one publish for those that are not encrypted, wherever they are; here singly to the others, elsewhere by their owners.
   #publish(audience: Audience, message: Message, excluded: readonly string[]): void {
     const { instance } = this.#parts.transport;
@@ -106,13 +126,15 @@ export class Delivery<A extends Bag, M extends Bag> {
       const unposted = instance.publish(audience, message.frame, excluded);
       if (unposted > 0) this.drop(unposted);
     }
-    this.#toHeld(audience, message, excluded);
+    this.#toHeld(audience, message, excluded, Infinity);
   }
 
-  #toHeld(audience: Audience, message: Message, excluded: readonly string[]): void {
+  /** To those that were encrypted when it was published, in this epoch; the others have got it by themselves. */
+  #toHeld(audience: Audience, message: Message, excluded: readonly string[], epoch: number): void {
     if (this.#encrypted.size === 0) return;
     if (this.#parts.settings.outboundTransformer === undefined && excluded.length === 0 && audience.type !== 'user') return;
-    this.#each(without(this.#heldIn(audience), excluded), message);
+    const { clients } = this.#parts;
+    this.#each(without(this.#heldIn(audience), excluded).filter((client) => clients.hidden(client).heldSince <= epoch), message);
   }
 
   #heldIn({ type: kind, name }: Audience): IWebSocketClient<M>[] {

@@ -175,6 +175,37 @@ test('an outbox holds its limit and one message more; drain clears the flag', as
   await until(() => server.run((helper, context, clientId) => !helper.getClients({ id: clientId }).backpressured, peer.id), 'the flag to be cleared');
 });
 
+test('what a publish drops for a slow client is counted and logged, and sets no flag', async (t) => {
+  const server = await single(t, { serverOptions: { backpressureLimit: 200_000 } });
+  const [slow, quick] = [await member(server, { user: 'u' }), await member(server, { user: 'u' })];
+  for (const peer of [slow, quick]) await peer.join('r');
+  slow.client.ws.pause();
+  const ways = {
+    sendToRoom: (helper, context, data) => helper.sendToRoom({ room: 'r', event: 'x', data }),
+    'sendToRoom with exclude': (helper, context, data) => helper.sendToRoom({ room: 'r', event: 'x', data, exclude: ['nobody'] }),
+    sendToUser: (helper, context, data) => helper.sendToUser({ userId: 'u', event: 'x', data }),
+    broadcast: (helper, context, data) => helper.broadcast({ event: 'x', data }),
+    'broadcast with exclude': (helper, context, data) => helper.broadcast({ event: 'x', data, exclude: ['nobody'] }),
+  };
+  const dropped = () => server.run((helper) => helper.getStats().framesDropped);
+  const send = async (way, count) => {
+    for (let i = 0; i < count; i++) {
+      await server.run(way, 'x'.repeat(150_000));
+      assert.equal((await quick.next()).event, 'x', 'the other gets it, and by then the slow one has been looked at');
+    }
+  };
+  while ((await dropped()) === 0) await send(ways.broadcast, 1);
+  for (const [name, way] of Object.entries(ways)) {
+    const before = await dropped();
+    await send(way, 3);
+    assert.equal((await dropped()) - before, 3, name);
+  }
+  assert.equal(await server.run((helper, context, clientId) => helper.getClients({ id: clientId }).backpressured, slow.id), false);
+  const total = await dropped();
+  // The first line at once, then one a second, with how many they were.
+  await until(() => server.told.of('log').map(({ text }) => /^(\d+) message\(s\) to clients dropped/.exec(text)?.[1] ?? 0).reduce((sum, count) => sum + Number(count), 0) === total, 'all to be in the log');
+});
+
 test('with closeOnBackpressureLimit the slow socket is closed', async (t) => {
   const server = await single(t, { serverOptions: { backpressureLimit: 100_000, closeOnBackpressureLimit: true } });
   const peer = await member(server);

@@ -30,7 +30,7 @@ class NativeSeat {
         const { identifier, agreed, process } = this.#request;
         let helper;
         try {
-            const joined = load_cjs_1.native.joinInstance({ identifier, serverId: (0, node_crypto_1.randomUUID)(), agreed, process: (0, agreed_cjs_1.toNative)((0, agreed_cjs_1.following)(load_cjs_1.native, process, true)), beside: isBeside() });
+            const joined = load_cjs_1.native.joinInstance({ identifier, serverId: (0, node_crypto_1.randomUUID)(), agreed, process: (0, agreed_cjs_1.toNative)((0, agreed_cjs_1.following)(load_cjs_1.native, process, true)), beside: isBeside(), encrypts: options.encrypts });
             helper = this.#helper = joined.helper;
             const instance = (this.instance = new native_instance_cjs_1.NativeInstance(load_cjs_1.native, helper, host, joined.serverId));
             this.#desk = new native_desk_cjs_1.NativeDesk(load_cjs_1.native, helper, host, (state) => instance.inputChanged(state));

@@ -32,7 +32,7 @@ export class NativeSeat {
     const { identifier, agreed, process } = this.#request;
     let helper: number | undefined;
     try {
-      const joined = native.joinInstance({ identifier, serverId: randomUUID(), agreed, process: toNative(following(native, process, true)), beside: isBeside() });
+      const joined = native.joinInstance({ identifier, serverId: randomUUID(), agreed, process: toNative(following(native, process, true)), beside: isBeside(), encrypts: options.encrypts });
       helper = this.#helper = joined.helper;
       const instance = (this.instance = new NativeInstance(native, helper, host, joined.serverId));
       this.#desk = new NativeDesk(native, helper, host, (state) => instance.inputChanged(state));

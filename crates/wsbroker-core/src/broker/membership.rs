@@ -107,7 +107,7 @@ impl Inner {
     }
 
     /// Takes a socket out of all its channels. Returns how many.
-    pub(super) fn unsubscribe_from_all(&self, socket: &Socket) -> usize {
+    pub(crate) fn unsubscribe_from_all(&self, socket: &Socket) -> usize {
         self.empty(&mut socket.membership(), socket)
     }
 
@@ -138,17 +138,6 @@ impl Inner {
         let mut membership = socket.membership();
         membership.sealed = true;
         self.empty(&mut membership, socket);
-    }
-
-    /// Takes a socket of a realm out of all its channels, because it is held from this epoch on.
-    pub(crate) fn hold(&self, socket: &Socket, epoch: u32) {
-        let mut membership = socket.membership();
-        let channels = std::mem::take(&mut membership.channels);
-        self.leave_all(socket, channels.values());
-        if !channels.is_empty() {
-            let channels = channels.into_keys().collect();
-            self.shard(socket.shard()).push(Command::Hold(Place::of(socket), channels, epoch));
-        }
     }
 
     /// In the registry; its shard is told by whoever calls this.

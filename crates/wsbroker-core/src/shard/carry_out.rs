@@ -42,8 +42,7 @@ impl Shard {
                 let broadcast = broadcast.as_deref();
                 let exclude: &[SocketId] = broadcast.map_or(&[], |broadcast| &broadcast.exclude);
                 let compressed = broadcast.and_then(|broadcast| broadcast.compressed.as_deref());
-                let held = self.lists.held_since(channel.id(), broadcast.map_or(0, |broadcast| broadcast.epoch));
-                for slot in self.lists.of(channel.id()).iter().chain(&held) {
+                for slot in self.lists.of(channel.id()) {
                     let Some(connection) = self.connections.at(*slot) else { continue };
                     if !exclude.is_empty() && exclude.binary_search(&connection.id()).is_ok() {
                         continue;
@@ -65,15 +64,6 @@ impl Shard {
             }
             // Also for a connection that has ended: its list entry may still be there.
             Command::Unsubscribe(place, channel) => self.lists.remove(channel.id(), place.slot),
-            Command::Hold(place, channels, epoch) => {
-                let takes_part = self.connections.find(place).is_some_and(|connection| connection.takes_part());
-                for channel in channels {
-                    self.lists.remove(channel, place.slot);
-                    if takes_part {
-                        self.lists.hold(channel, place.slot, epoch);
-                    }
-                }
-            }
             Command::Close(place, what) => {
                 if let Some(connection) = self.connections.find(place) {
                     connection.begin_close(&mut self.ctx, CloseCause::Application, what.0, &what.1);

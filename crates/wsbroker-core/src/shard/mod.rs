@@ -302,7 +302,6 @@ impl Shard {
             for channel in self.ctx.inner.retire(&socket) {
                 self.lists.remove(channel, socket.slot());
             }
-            self.lists.release(socket.slot());
         }
         if !self.ctx.doomed.is_empty() {
             self.show_counts();

@@ -11,10 +11,6 @@ const SCAN: usize = 32;
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
     lists: FxHashMap<ChannelId, List>,
-    /// Connections of realms that have left their channels for being held, with the epoch of that.
-    held: FxHashMap<ChannelId, Vec<(u32, u32)>>,
-    /// The channels that they left, by slot.
-    left: FxHashMap<u32, Vec<ChannelId>>,
 }
 
 #[derive(Debug, Default)]
@@ -40,37 +36,6 @@ impl Subscriptions {
             list.index.insert(slot, last);
         } else if list.slots.len() > SCAN {
             list.index = list.slots.iter().zip(0..).map(|(slot, at)| (*slot, at)).collect();
-        }
-    }
-
-    /// A connection that was in this channel, but for what is published from that epoch on.
-    pub(super) fn hold(&mut self, channel: ChannelId, slot: u32, epoch: u32) {
-        self.held.entry(channel).or_default().push((slot, epoch));
-        self.left.entry(slot).or_default().push(channel);
-    }
-
-    /// Who was in the channel for a publisher that knew this epoch, and is not any more.
-    #[inline]
-    pub(super) fn held_since(&self, channel: ChannelId, epoch: u32) -> Vec<u32> {
-        if self.held.is_empty() {
-            return Vec::new();
-        }
-        let held = self.held.get(&channel).map_or(&[][..], Vec::as_slice);
-        held.iter().filter(|(_, since)| *since > epoch).map(|(slot, _)| *slot).collect()
-    }
-
-    /// The connection has ended.
-    pub(super) fn release(&mut self, slot: u32) {
-        if self.left.is_empty() {
-            return;
-        }
-        for channel in self.left.remove(&slot).unwrap_or_default() {
-            if let Some(held) = self.held.get_mut(&channel) {
-                held.retain(|(other, _)| *other != slot);
-                if held.is_empty() {
-                    self.held.remove(&channel);
-                }
-            }
         }
     }
 

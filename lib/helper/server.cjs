@@ -150,7 +150,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
     getPath() {
         return this.#settings.path;
     }
-    /** Where clients connect; undefined while nothing is open, and with Bun. */
+    /** Where clients connect: `url` is that of the address, `endpoint` that with the path. Undefined while nothing is open, and with Bun. */
     getAddress() {
         return this.#transport.address();
     }
@@ -337,7 +337,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
             }
         }
         if (this.#settings.outboundTransformer === undefined) {
-            this.#log.warn(`client ${client.id} is encrypted, and there is no outboundTransformer: what is sent to it alone is sent in clear, the rest not at all`);
+            this.#log.warn(`client ${client.id} is encrypted, and there is no outboundTransformer: what is sent to it alone, to its user, or with exclude is sent in clear, all else not at all`);
         }
     }
     #hold(client, instance) {

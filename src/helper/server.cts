@@ -164,8 +164,8 @@ export class WebSocketServerHelper<
     return this.#settings.path;
   }
 
-  /** Where clients connect; undefined while nothing is open, and with Bun. */
-  getAddress(): { address: string; port: number; url: string } | undefined {
+  /** Where clients connect: `url` is that of the address, `endpoint` that with the path. Undefined while nothing is open, and with Bun. */
+  getAddress(): { address: string; port: number; url: string; endpoint: string } | undefined {
     return this.#transport.address();
   }
 
@@ -357,7 +357,7 @@ export class WebSocketServerHelper<
       }
     }
     if (this.#settings.outboundTransformer === undefined) {
-      this.#log.warn(`client ${client.id} is encrypted, and there is no outboundTransformer: what is sent to it alone is sent in clear, the rest not at all`);
+      this.#log.warn(`client ${client.id} is encrypted, and there is no outboundTransformer: what is sent to it alone, to its user, or with exclude is sent in clear, all else not at all`);
     }
   }
 

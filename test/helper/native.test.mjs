@@ -86,6 +86,13 @@ test('there is one object for a socket, in every event, as it is described', asy
   ]);
 });
 
+test('endpoint is the address with the path', async (t) => {
+  const server = await single(t, { path: '/a/b' });
+  assert.equal(server.at.endpoint, `${server.at.url}/a/b`);
+  const { pathname } = new URL(server.at.endpoint);
+  assert.equal((await member(server, {}, { path: pathname })).thread, 0, 'clients connect there');
+});
+
 test('send answers bytes, and 0 when the socket is closed', async (t) => {
   const server = await single(t);
   const peer = await member(server);
@@ -408,7 +415,7 @@ test('a helper can be configured again after a failure, which leaves nothing beh
 
 test('a failed configure lets the process end', async (t) => {
   const server = await single(t, { serverOptions: { backpressureLimit: 0 } }, { configured: false, clean: false });
-  await failure(server.run((helper) => helper.configure()), { code: 'ERR_WSBROKER_INVALID_ARGUMENT', message: /"maxBackpressure"/ });
+  await failure(server.run((helper) => helper.configure()), { code: 'ERR_WSBROKER_INVALID_ARGUMENT', message: /"serverOptions\.backpressureLimit"/ });
   await server.main((wsb, kit) => kit.hold(false));
   assert.deepEqual(await server.exit(), { code: 0, signal: null });
 });
@@ -429,7 +436,14 @@ test('a bind is needed, and options are checked', async (t) => {
   const attempt = (options) => failure(server.main((wsb, kit, file, given) => require(file).make(given).helper.configure(), fixture, options), {
     code: 'ERR_WSBROKER_INVALID_ARGUMENT',
   });
-  assert.match((await attempt({ bind: 'nowhere', maxPayload: 'x', serverOptions: { maxPayloadLength: 'y' } })).message, /"maxPayload" must be a number, got string/);
+  assert.match((await attempt({ bind: 'nowhere', maxPayload: 'x', serverOptions: { maxPayloadLength: 'y' } })).message, /"serverOptions\.maxPayloadLength" must be a number, got string/);
+  assert.match((await attempt({ bind: 'nowhere', maxPayload: 'x' })).message, /"maxPayload" must be a number, got string/);
+  for (const name of ['maxPayloadLength', 'backpressureLimit', 'sendPings']) {
+    assert.match((await attempt({ serverOptions: { [name]: 'y' } })).message, new RegExp(`"serverOptions\\.${name}" must be .*, got string$`), 'as the application has called it');
+  }
+  assert.match((await attempt({ serverOptions: { backpressureLimit: 0 } })).message, /"serverOptions\.backpressureLimit" must be/);
+  assert.match((await attempt({ maxBackpressure: 0 })).message, /"maxBackpressure" must be/);
+  assert.match((await attempt({ serverOptions: { idleTimeout: -1 } })).message, /"serverOptions\.idleTimeout" must be .*-1000 \(in milliseconds; serverOptions\.idleTimeout is in seconds, and is -1\)$/);
   assert.match((await attempt({ identifier: '' })).message, /"identifier"/);
   assert.match((await attempt({ path: '*' })).message, /"path"/);
   assert.match((await attempt({ path: 'ws' })).message, /"path"/);

@@ -164,6 +164,7 @@ export interface Transport {
         address: string;
         port: number;
         url: string;
+        endpoint: string;
     } | undefined;
     /**
      * Messages to clients of this helper that were dropped on their way since it was constructed, and of which no call has told: publishes, and what comes from other

@@ -174,7 +174,7 @@ export interface Transport {
   finish(): Promise<void>;
   /** To all subscribers of a topic here. Without anybody to publish it, it does nothing. Not used where there is an instance. */
   publish(topic: string, frame: string): void;
-  address(): { address: string; port: number; url: string } | undefined;
+  address(): { address: string; port: number; url: string; endpoint: string } | undefined;
   /**
    * Messages to clients of this helper that were dropped on their way since it was constructed, and of which no call has told: publishes, and what comes from other
    * instances. With Bun nobody knows. `again`: `host.dropped` is called for the next one.

@@ -2,6 +2,7 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Delivery = void 0;
 const calls_cjs_1 = require("./calls.cjs");
+const deadlines_cjs_1 = require("./deadlines.cjs");
 const log_cjs_1 = require("./log.cjs");
 const message_cjs_1 = require("./message.cjs");
 const order_cjs_1 = require("./order.cjs");
@@ -15,6 +16,8 @@ class Delivery {
     #encrypted = new Set();
     #drops;
     #failures;
+    #unanswered;
+    #deadlines = new deadlines_cjs_1.Deadlines(protocol_cjs_1.LIMITS.transform);
     #dropped = 0;
     /** Of what the transport has dropped, what is in the log. */
     #noted = 0;
@@ -22,6 +25,7 @@ class Delivery {
     constructor(parts) {
         this.#parts = parts;
         this.#failures = new log_cjs_1.SparseFailures(parts.log);
+        this.#unanswered = new log_cjs_1.SparseLine((count) => parts.log.error(`outboundTransformer has not answered for ${count} message(s) within ${protocol_cjs_1.LIMITS.transform / 1000} s: dropped`));
         this.#drops = new log_cjs_1.SparseLine((count) => parts.log.warn(`${count} message(s) to clients dropped: their sockets are over the limit or closing, or too much was waiting`));
     }
     get framesDropped() {
@@ -176,7 +180,18 @@ class Delivery {
     }
     #transform(client, message, settled) {
         const { clients, settings } = this.#parts;
-        (0, calls_cjs_1.callUser)(() => settings.outboundTransformer?.({ client, event: message.event, data: message.data }), (result) => {
+        let over = false;
+        let intime;
+        // One that hangs must not keep its client's line and its slot for ever; what it answers later is too late.
+        const end = (how) => {
+            if (over)
+                return;
+            over = true;
+            intime?.();
+            how();
+            settled();
+        };
+        (0, calls_cjs_1.callUser)(() => settings.outboundTransformer?.({ client, event: message.event, data: message.data }), (result) => end(() => {
             try {
                 if (clients.isHere(client))
                     this.#send(client, textOf(result, message));
@@ -184,11 +199,15 @@ class Delivery {
             catch (error) {
                 this.#failures.add(`what outboundTransformer made of ${(0, log_cjs_1.shown)(message.event)} for client ${client.id} cannot be sent: dropped`, error);
             }
-            settled();
-        }, (error) => {
-            this.#failures.add(`outboundTransformer failed for client ${client.id}: ${(0, log_cjs_1.shown)(message.event)} dropped`, error);
-            settled();
-        });
+        }), (error) => end(() => this.#failures.add(`outboundTransformer failed for client ${client.id}: ${(0, log_cjs_1.shown)(message.event)} dropped`, error)));
+        if (over)
+            return;
+        intime = this.#deadlines.begin(() => end(() => {
+            if (!clients.isHere(client))
+                return;
+            this.#dropped++;
+            this.#unanswered.add();
+        }));
     }
     #send(client, text) {
         let result;

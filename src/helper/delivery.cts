@@ -1,9 +1,10 @@
 import { callUser } from './calls.cjs';
 import type { Clients } from './client.cjs';
+import { Deadlines } from './deadlines.cjs';
 import { SparseFailures, SparseLine, shown } from './log.cjs';
 import { Message } from './message.cjs';
 import { Line, Window } from './order.cjs';
-import { WebSocketDefaults } from './protocol.cjs';
+import { LIMITS, WebSocketDefaults } from './protocol.cjs';
 import type { Rooms } from './rooms.cjs';
 import type { Settings } from './settings.cjs';
 import type { Audience, PostedOperation, Transport } from './transport/transport.cjs';
@@ -32,6 +33,8 @@ export class Delivery<A extends Bag, M extends Bag> {
   readonly #encrypted = new Set<IWebSocketClient<M>>();
   readonly #drops: SparseLine;
   readonly #failures: SparseFailures;
+  readonly #unanswered: SparseLine;
+  readonly #deadlines = new Deadlines(LIMITS.transform);
   #dropped = 0;
   /** Of what the transport has dropped, what is in the log. */
   #noted = 0;
@@ -40,6 +43,7 @@ export class Delivery<A extends Bag, M extends Bag> {
   constructor(parts: DeliveryParts<A, M>) {
     this.#parts = parts;
     this.#failures = new SparseFailures(parts.log);
+    this.#unanswered = new SparseLine((count) => parts.log.error(`outboundTransformer has not answered for ${count} message(s) within ${LIMITS.transform / 1000} s: dropped`));
     this.#drops = new SparseLine((count) => parts.log.warn(`${count} message(s) to clients dropped: their sockets are over the limit or closing, or too much was waiting`));
   }
 
@@ -190,21 +194,33 @@ export class Delivery<A extends Bag, M extends Bag> {
 
   #transform(client: IWebSocketClient<M>, message: Message, settled: () => void): void {
     const { clients, settings } = this.#parts;
+    let over = false;
+    let intime: (() => void) | undefined;
+    // One that hangs must not keep its client's line and its slot for ever; what it answers later is too late.
+    const end = (how: () => void): void => {
+      if (over) return;
+      over = true;
+      intime?.();
+      how();
+      settled();
+    };
     callUser<unknown>(
       () => settings.outboundTransformer?.({ client, event: message.event, data: message.data }),
-      (result) => {
+      (result) => end(() => {
         try {
           if (clients.isHere(client)) this.#send(client, textOf(result, message));
         } catch (error) {
           this.#failures.add(`what outboundTransformer made of ${shown(message.event)} for client ${client.id} cannot be sent: dropped`, error);
         }
-        settled();
-      },
-      (error) => {
-        this.#failures.add(`outboundTransformer failed for client ${client.id}: ${shown(message.event)} dropped`, error);
-        settled();
-      },
+      }),
+      (error) => end(() => this.#failures.add(`outboundTransformer failed for client ${client.id}: ${shown(message.event)} dropped`, error)),
     );
+    if (over) return;
+    intime = this.#deadlines.begin(() => end(() => {
+      if (!clients.isHere(client)) return;
+      this.#dropped++;
+      this.#unanswered.add();
+    }));
   }
 
   #send(client: IWebSocketClient<M>, text: string): void {

@@ -3,6 +3,7 @@
  *
  * @packageDocumentation
  */
+import type { Buffer } from './ambient.cjs';
 import type { ClusterCount, ClusterOptions, Data, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, Stats, WorkerInterface } from './types.cjs';
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type { AcceptVerdict, BusEvent, BusStats, ClientCertificate, CloseCounts, ClusterCount, ClusterOptions, Data, DropCounts, ErrorContext, HandlerName, HeaderOptions, MaxInFlight, OpenRequest, OpenVerdict, PemSource, PerMessageDeflate, RateLimit, RedisNode, RedisOptions, RedisTlsOptions, RejectCounts, RejectVerdict, SendOptions, SendResult, Server, ShardStats, ShutdownOptions, ShutdownReport, StartOptions, Stats, TlsOptions, Traffic, TrustProxy, WorkerEvent, WorkerInterface, WorkerStats, } from './types.cjs';

@@ -1,4 +1,4 @@
-import type { Buffer } from 'node:buffer';
+import type { Buffer, URL } from './ambient.cjs';
 /** What can be sent: a string travels as a text frame, bytes as a binary one. As the name of a channel it is compared as bytes. */
 export type Data = string | ArrayBuffer | Uint8Array;
 /** 1: queued. -1: queued, but the socket is over its limit ({@link StartOptions.maxBackpressure}). 0: dropped, or the socket is gone. */

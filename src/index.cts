@@ -9,6 +9,7 @@ import { channelBytes, closeRequest, countRequest } from './calls.cjs';
 import { shutdownAll, startServer } from './lifecycle.cjs';
 import { native } from './load.cjs';
 import { register } from './register.cjs';
+import type { Buffer } from './ambient.cjs';
 import type { ClusterCount, ClusterOptions, Data, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, Stats, WorkerInterface } from './types.cjs';
 import { shutdownRequest, startRequest } from './validate.cjs';
 

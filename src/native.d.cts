@@ -102,7 +102,7 @@ export interface NativeAgreed {
 }
 
 /** What other helpers have posted: 0 publish, 1 send, 2 join, 3 leave, 4 state of the input, 5 take the input. */
-export type Receive = (operation: number, a: string | boolean, b: string, exclude: string[], kind: number) => void;
+export type Receive = (operation: number, a: string | boolean, b: string, exclude: string[], kind: number, epoch: number) => void;
 
 export interface NativeRedis {
   url?: string;
@@ -208,7 +208,7 @@ export interface Native {
   processOptionsNow(started: boolean): NativeProcessOptions | null;
 
   // Helpers. Each has a number, the first argument of its calls. One that has left is deaf and dumb.
-  joinInstance(join: { identifier: string; serverId: string; agreed: NativeAgreed[]; process: NativeProcessOptions; beside: boolean }): { helper: number; serverId: string };
+  joinInstance(join: { identifier: string; serverId: string; agreed: NativeAgreed[]; process: NativeProcessOptions; beside: boolean; encrypts: boolean }): { helper: number; serverId: string };
   openInstance(helper: number, options: NativeOpenOptions): Promise<void>;
   instanceAddress(helper: number): { address: string; port: number; url: string } | null;
   helperEmptied(helper: number, timeout: number): Promise<void>;
@@ -229,7 +229,8 @@ export interface Native {
   /** `socketId` 0: a socket that the application has made. False: another helper has a client of that id. */
   helperAddClient(helper: number, clientId: string, socketId: number): boolean;
   helperFinishClient(helper: number, clientId: string): void;
-  helperHoldClient(helper: number, clientId: string): void;
+  /** The epoch since which it is held: what was published in an earlier one has reached it by itself. */
+  helperHoldClient(helper: number, clientId: string): number;
   helperRemoveClient(helper: number, clientId: string): void;
   /** `kind` 0: a room; 1: a user; 2, of a publish: everybody. */
   helperAddMember(helper: number, clientId: string, kind: number, name: string): void;
@@ -245,6 +246,12 @@ export interface Native {
   /** False: it was so already. */
   helperSetInput(helper: number, ready: boolean): boolean;
   helperInputIsReady(helper: number): boolean;
+  /** Messages to its clients that were dropped on their way. `again`: `Receive` is called for the next one. */
+  helperDropped(helper: number, again: boolean): number;
+  /** Id and user of a client whose helper has ended without a word of it. Each is given out once. */
+  helperTakeLeftClient(helper: number): [clientId: string, userId?: string] | undefined;
+  /** Of how many clients of helpers on a thread that has ended nobody was told, since there was no other helper of their identifier. Tells it once. */
+  clientsLeftBy(thread: number): number;
 
   // Other instances.
   joinCluster(options: NativeCluster, onEvents: (events: NativeBusEvent[]) => void): void;

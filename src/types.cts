@@ -1,4 +1,4 @@
-import type { Buffer } from 'node:buffer';
+import type { Buffer, URL } from './ambient.cjs';
 
 /** What can be sent: a string travels as a text frame, bytes as a binary one. As the name of a channel it is compared as bytes. */
 export type Data = string | ArrayBuffer | Uint8Array;

@@ -9,6 +9,7 @@ const bus_state_cjs_1 = require("./bus-state.cjs");
 const calls_cjs_1 = require("./calls.cjs");
 const client_cjs_1 = require("./client.cjs");
 const delivery_cjs_1 = require("./delivery.cjs");
+const disconnects_cjs_1 = require("./disconnects.cjs");
 const heartbeat_cjs_1 = require("./heartbeat.cjs");
 const inbound_cjs_1 = require("./inbound.cjs");
 const input_cjs_1 = require("./input.cjs");
@@ -55,6 +56,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
     #auth;
     #inbound;
     #delivery;
+    #disconnects;
     #sweep;
     #transport;
     #states;
@@ -83,6 +85,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
         this.#users = new users_cjs_1.Users(clients, instance);
         this.#rooms = new rooms_cjs_1.Rooms(settings, clients, instance, log);
         this.#sweep = new heartbeat_cjs_1.Sweep(clients, settings.heartbeatTimeout, log);
+        this.#disconnects = new disconnects_cjs_1.Disconnects({ settings, life: this.#life, log, instance });
         this.#states = new bus_state_cjs_1.BusStates(opts.busStateFn ?? undefined, log);
         const complain = (client, message) => this.#sendOwn(client, protocol_cjs_1.WebSocketEvents.ERROR, { message });
         this.#auth = new auth_cjs_1.Auth({
@@ -115,6 +118,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
                 givenServerOptions: opts.serverOptions ?? {},
                 native: opts,
                 maxAuthPayloadLength: settings.maxAuthPayloadLength,
+                encrypts: settings.outboundTransformer !== undefined,
                 redisForm: this.#bus.form,
             });
         this.#delivery = new delivery_cjs_1.Delivery({ settings, clients, users: this.#users, rooms: this.#rooms, transport: this.#transport, log });
@@ -147,7 +151,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
     getPath() {
         return this.#settings.path;
     }
-    /** Where clients connect; undefined while nothing is open, and with Bun. */
+    /** Where clients connect: `url` is that of the address, `endpoint` that with the path. Undefined while nothing is open, and with Bun. */
     getAddress() {
         return this.#transport.address();
     }
@@ -226,10 +230,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
         this.#transport.instance?.removeClient(clientId);
         client.state = 'disconnected';
         this.#log.debug(`client ${clientId} is disconnected`);
-        const { clientDisconnectedFn } = this.#settings;
-        if (clientDisconnectedFn === undefined)
-            return;
-        (0, calls_cjs_1.callUser)(() => clientDisconnectedFn({ clientId, userId }), () => undefined, (error) => this.#log.error(`clientDisconnectedFn failed for client ${clientId}`, error));
+        this.#disconnects.tell(clientId, userId);
     }
     /** Any name, in any state; an unknown client is ignored. */
     joinRoom(opts) {
@@ -327,7 +328,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
             return;
         client.encrypted = true;
         this.#delivery.hold(client);
-        this.#transport.instance?.encryptClient(client.id);
+        this.#hold(client, this.#transport.instance);
         for (const channel of [protocol_cjs_1.WebSocketDefaults.BROADCAST_TOPIC, client.id, ...client.rooms]) {
             try {
                 client.socket.unsubscribe(channel);
@@ -337,8 +338,12 @@ class WebSocketServerHelper extends base_cjs_1.Base {
             }
         }
         if (this.#settings.outboundTransformer === undefined) {
-            this.#log.warn(`client ${client.id} is encrypted, and there is no outboundTransformer: what is sent to it alone is sent in clear, the rest not at all`);
+            this.#log.warn(`client ${client.id} is encrypted, and there is no outboundTransformer: what is sent to it alone, to its user, or with exclude is sent in clear, all else not at all`);
         }
+    }
+    #hold(client, instance) {
+        if (instance !== undefined)
+            this.#clients.hidden(client).heldSince = instance.encryptClient(client.id);
     }
     #socketEvents() {
         const idOf = (socket) => {
@@ -430,6 +435,8 @@ class WebSocketServerHelper extends base_cjs_1.Base {
             receive: (operation) => this.#receive(operation),
             inputState: (state) => this.#input.changed(state),
             takeInput: () => this.#input.take(),
+            clientsLeft: () => this.#disconnects.takeLeft(),
+            dropped: () => this.#delivery.transportDropped(),
         };
     }
     /** Clients that were here before the instance was joined: it hears of them now. */
@@ -438,7 +445,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
         for (const client of this.#clients.map.values()) {
             instance.addClient(client.id, client.socket);
             if (client.encrypted)
-                instance.encryptClient(client.id);
+                this.#hold(client, instance);
             const { finished, user } = this.#clients.hidden(client);
             if (finished)
                 instance.finishClient(client.id);

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use crate::{
     broker::Inner,
     ids::WorkerId,
-    realm::{Realm, RealmId},
+    realm::{self, Operation, Realm, RealmId},
     sync::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Mutex, Ordering},
     worker::{Handlers, Worker},
 };
@@ -27,6 +27,9 @@ pub(crate) struct WorkerEntry {
     accepts: AtomicBool,
     /// Bytes that other workers of its realm have handed over and that it has not fetched.
     pub(crate) posted: std::sync::atomic::AtomicUsize,
+    /// Of a realm: messages to its connections that were dropped on their way, and whether it has been told that there are some.
+    dropped: AtomicU64,
+    told_dropped: AtomicBool,
     pub(crate) sink: Arc<dyn Worker>,
     connections: AtomicUsize,
     /// Bytes of messages that were handed over and whose handlers have not settled.
@@ -104,6 +107,26 @@ impl WorkerEntry {
 
     pub(crate) fn settled(&self, events: usize) {
         self.handled.fetch_add(events as u64, Ordering::Relaxed);
+    }
+
+    /// Messages to its connections were dropped. A worker of a realm is told, once until it asks to be told again.
+    pub(crate) fn drop_frames(self: &Arc<Self>, count: u64) {
+        if self.realm.is_none() {
+            return;
+        }
+        self.dropped.fetch_add(count, Ordering::SeqCst);
+        if !self.told_dropped.swap(true, Ordering::SeqCst) {
+            realm::tell(self, Operation::Dropped);
+        }
+    }
+
+    /// How many those are. With `again` it is told of the next one.
+    pub(crate) fn dropped(&self, again: bool) -> u64 {
+        // Before the look: what comes behind it is told.
+        if again {
+            self.told_dropped.store(false, Ordering::SeqCst);
+        }
+        self.dropped.load(Ordering::SeqCst)
     }
 
     pub(crate) fn connections(&self) -> usize {
@@ -230,6 +253,8 @@ impl Dispatch {
             accepts: AtomicBool::new(realm.is_none()),
             realm,
             posted: std::sync::atomic::AtomicUsize::new(0),
+            dropped: AtomicU64::new(0),
+            told_dropped: AtomicBool::new(false),
             sink,
             connections: AtomicUsize::new(0),
             in_flight: AtomicUsize::new(0),

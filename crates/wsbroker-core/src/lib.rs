@@ -53,7 +53,7 @@ pub use front::fuzzing;
 pub use front::{AwaitedPath, Listener};
 pub use ids::{SocketId, WorkerId};
 pub use metrics::{CloseCause, DropCause, RejectCause};
-pub use realm::{Audience, Group, Helper, Operation, Post, Realm, RealmSink};
+pub use realm::{Audience, Group, Helper, LeftClient, Operation, Post, Realm, RealmSink};
 pub use registry::{Socket, Token};
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]

@@ -178,10 +178,8 @@ impl NodeWorker {
         self.membership.lock().as_ref().map(WorkerHandle::id)
     }
 
-    /// Leaves for good. `unstarted` goes to other workers, in order.
-    pub(crate) fn retire(&self, unstarted: Vec<Batch>) {
-        if let Some(handle) = self.membership.lock().take() {
-            handle.remove(unstarted);
-        }
+    /// Leaves for good. `unstarted` goes to other workers, in order. Returns of how many of a helper's clients nobody is told.
+    pub(crate) fn retire(&self, unstarted: Vec<Batch>) -> usize {
+        self.membership.lock().take().map_or(0, |handle| handle.remove(unstarted))
     }
 }

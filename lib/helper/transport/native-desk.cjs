@@ -138,12 +138,12 @@ class NativeDesk {
                 this.closed(socket, 1006, '');
         this.#sockets.clear();
     }
-    #receive(operation, a, b, exclude, kind) {
+    #receive(operation, a, b, exclude, kind, epoch) {
         const { host } = this;
         this.#guard('receive', () => {
             switch (operation) {
                 case 0 /* Posted.Publish */:
-                    return host.receive({ op: 'publish', audience: { type: AUDIENCES[kind] ?? 'room', name: a }, frame: b, exclude });
+                    return host.receive({ op: 'publish', audience: { type: AUDIENCES[kind] ?? 'room', name: a }, frame: b, exclude, epoch });
                 case 1 /* Posted.Send */:
                     return host.receive({ op: 'send', clientId: a, frame: b });
                 case 2 /* Posted.Join */:
@@ -154,6 +154,10 @@ class NativeDesk {
                     return this.inputChanged(a === true ? 'ready' : 'lost');
                 case 5 /* Posted.TakeInput */:
                     return host.takeInput();
+                case 6 /* Posted.ClientsLeft */:
+                    return host.clientsLeft();
+                case 7 /* Posted.Dropped */:
+                    return host.dropped();
             }
         });
     }

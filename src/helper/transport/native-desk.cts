@@ -11,7 +11,7 @@ import type { TransportHost } from './transport.cjs';
 
 const enum Kind { Text = 2, SharedBytes = 3, Bytes = 4, Close = 5, Drain = 6, Joined = 7 }
 const enum Progress { Started = 1, Settled = 2 }
-const enum Posted { Publish, Send, Join, Leave, InputState, TakeInput }
+const enum Posted { Publish, Send, Join, Leave, InputState, TakeInput, ClientsLeft, Dropped }
 
 const BATCH = 32;
 const AUDIENCES = ['room', 'user', 'broadcast'] as const;
@@ -145,12 +145,12 @@ export class NativeDesk implements SocketOwner {
     this.#sockets.clear();
   }
 
-  #receive(operation: Posted, a: string | boolean, b: string, exclude: string[], kind: number): void {
+  #receive(operation: Posted, a: string | boolean, b: string, exclude: string[], kind: number, epoch: number): void {
     const { host } = this;
     this.#guard('receive', () => {
       switch (operation) {
         case Posted.Publish:
-          return host.receive({ op: 'publish', audience: { type: AUDIENCES[kind] ?? 'room', name: a as string }, frame: b, exclude });
+          return host.receive({ op: 'publish', audience: { type: AUDIENCES[kind] ?? 'room', name: a as string }, frame: b, exclude, epoch });
         case Posted.Send:
           return host.receive({ op: 'send', clientId: a as string, frame: b });
         case Posted.Join:
@@ -161,6 +161,10 @@ export class NativeDesk implements SocketOwner {
           return this.inputChanged(a === true ? 'ready' : 'lost');
         case Posted.TakeInput:
           return host.takeInput();
+        case Posted.ClientsLeft:
+          return host.clientsLeft();
+        case Posted.Dropped:
+          return host.dropped();
       }
     });
   }

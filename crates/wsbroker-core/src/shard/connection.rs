@@ -244,7 +244,7 @@ impl Connection {
                     // `send` promised to queue what it counted; it looked at the limit itself.
                     Overflow::DropNewest if counted => {}
                     Overflow::DropNewest => {
-                        ctx.tally.count_drop(DropCause::Newest);
+                        self.count_drops(ctx, DropCause::Newest, 1);
                         self.socket.want_drain();
                         return;
                     }
@@ -252,7 +252,7 @@ impl Connection {
                         let before = self.outbox.len();
                         let dropped = self.outbox.drop_oldest(limit, &mut ctx.spare);
                         ctx.settle_outbox(&self.socket, before, self.outbox.len());
-                        ctx.tally.count_drops(DropCause::Oldest, dropped);
+                        self.count_drops(ctx, DropCause::Oldest, dropped);
                         self.socket.want_drain();
                     }
                 }
@@ -267,6 +267,15 @@ impl Connection {
         ctx.outbox_bytes += length;
         ctx.unflushed += length;
         self.mark_dirty(ctx);
+    }
+
+    /// Messages are not sent because the client reads too slowly.
+    #[cold]
+    fn count_drops(&self, ctx: &mut Context, cause: DropCause, count: u64) {
+        ctx.tally.count_drops(cause, count);
+        if let Some(worker) = &self.worker {
+            worker.drop_frames(count);
+        }
     }
 
     /// Whether a message may still go out.

@@ -57,8 +57,6 @@ struct Departure {
     socket: Arc<Socket>,
     /// `None` while another thread changes its memberships.
     channels: Option<hash_map::IntoIter<ChannelId, Arc<Channel>>>,
-    /// Those that it has left in its shard's lists but for earlier publishes.
-    held: std::vec::IntoIter<ChannelId>,
     farewell: Option<Farewell>,
     /// Its connection is no more, and its slot can be given back.
     is_gone: bool,
@@ -120,22 +118,20 @@ impl Shard {
             return;
         }
         let channels = self.ctx.inner.retire(&socket);
-        let held = self.lists.take_held(slot);
         if let Some(channels) = &channels
-            && self.ctx.turn.take_leaves(channels.len() + held.len())
+            && self.ctx.turn.take_leaves(channels.len())
         {
             for (id, channel) in channels {
                 self.ctx.inner.leave(&socket, channel);
                 self.lists.remove(*id, slot);
             }
-            held.into_iter().for_each(|channel| self.lists.release(channel, slot));
             if let Some(farewell) = farewell {
                 self.ctx.tell(&socket, farewell);
             }
             return;
         }
-        let (channels, held) = (channels.map(IntoIterator::into_iter), held.into_iter());
-        self.departures.by_slot.insert(slot, Departure { socket, channels, held, farewell, is_gone: false });
+        let channels = channels.map(IntoIterator::into_iter);
+        self.departures.by_slot.insert(slot, Departure { socket, channels, farewell, is_gone: false });
         self.departures.order.push_back(slot);
     }
 
@@ -165,10 +161,6 @@ impl Shard {
             for (id, channel) in channels.by_ref().take(share) {
                 self.ctx.inner.leave(&departure.socket, &channel);
                 self.lists.remove(id, slot);
-                left += 1;
-            }
-            for channel in departure.held.by_ref().take(share - left) {
-                self.lists.release(channel, slot);
                 left += 1;
             }
             room -= left;

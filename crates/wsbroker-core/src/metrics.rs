@@ -155,6 +155,8 @@ impl<const N: usize> Counters<N> {
 pub(crate) struct Metrics {
     /// Connections that the system handed to us.
     pub(crate) accepted: AtomicU64,
+    /// Times that it could not.
+    pub(crate) accept_failures: AtomicU64,
     pub(crate) rejected: Counters<{ RejectCause::COUNT }>,
     /// What a cork dropped. What a shard drops it counts by itself.
     pub(crate) dropped: Counters<{ DropCause::COUNT }>,

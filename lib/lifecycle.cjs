@@ -12,6 +12,7 @@ const modules_cjs_1 = require("./modules.cjs");
 const pool_cjs_1 = require("./pool.cjs");
 const register_cjs_1 = require("./register.cjs");
 const report_cjs_1 = require("./report.cjs");
+const scope_cjs_1 = require("./scope.cjs");
 const tls_cjs_1 = require("./tls.cjs");
 /** For a Redis that is required. */
 const BUS_TIMEOUT = 10_000;
@@ -20,7 +21,8 @@ const UNDO_TIMEOUT = 5_000;
 /** For `handleStop` even if connections have used up the time that `shutdown` has. */
 const LEAST_TIMEOUT = 1_000;
 const servers = new Set();
-const watchers = new Set();
+/** Each as it is called, by what was given. */
+const watchers = new Map();
 let workers;
 let agreed;
 let joined;
@@ -55,7 +57,7 @@ async function start(request, file, signal) {
         }
         const { onWorker } = request;
         if (onWorker !== undefined && !watchers.has(onWorker)) {
-            watchers.add(onWorker);
+            watchers.set(onWorker, (0, scope_cjs_1.inScopeHere)(onWorker));
             undo.push(() => watchers.delete(onWorker));
         }
         if (request.cluster !== undefined && !isJoined(request.cluster)) {

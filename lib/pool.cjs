@@ -75,7 +75,7 @@ class Pool {
         this.#tell({ type, workerId: member.id, reason });
     }
     #tell(event) {
-        for (const watcher of this.watchers) {
+        for (const watcher of this.watchers.values()) {
             try {
                 watcher(event);
             }

@@ -4,6 +4,7 @@ import { native } from './load.cjs';
 import type { NativeBusEvent, NativeCluster } from './native.cjs';
 import { defined, redisRequest, text } from './redis.cjs';
 import { errorText } from './report.cjs';
+import { inScopeHere } from './scope.cjs';
 import type { BusEvent } from './types.cjs';
 
 // Other instances: what `joinCluster`, `start` and the emitter take, and what the bus has to tell.
@@ -58,10 +59,11 @@ export function join({ native: options, onBus }: ClusterRequest): void {
 
 /** What the addon calls: a throw of the application's must not get into it. */
 export function teller(onBus: ((event: BusEvent) => void) | undefined): (event: NativeBusEvent) => void {
+  const tell = onBus === undefined ? undefined : inScopeHere(onBus);
   return ({ state, channel, missed, reason }) => {
-    if (onBus === undefined) return;
+    if (tell === undefined) return;
     try {
-      onBus({ state, ...defined('channel', channel), ...defined('missed', missed), ...defined('reason', reason) } as BusEvent);
+      tell({ state, ...defined('channel', channel), ...defined('missed', missed), ...defined('reason', reason) } as BusEvent);
     } catch (error) {
       console.error(`wsbroker: onBus threw ${errorText(error)}`);
     }

@@ -1,6 +1,7 @@
 import type { ErrorContext, HandlerName, WorkerInterface } from './types.cjs';
 import { nearest, wrongType } from './checks.cjs';
 import { complain, complainOfHandler, isThenable } from './report.cjs';
+import { scopeHere, type Scope } from './scope.cjs';
 
 export const HANDLER_NAMES = [
   'handleOpen', 'handleTextMessage', 'handleBinaryMessage', 'handleClose', 'handleDrain', 'handleStart', 'handleStop', 'onError',
@@ -16,6 +17,8 @@ export interface HandlerTable extends Readonly<Record<Exclude<(typeof HANDLER_NA
   /** `this` of each handler: the object they came from. */
   readonly self: unknown;
   readonly mask: number;
+  /** That of the registration. */
+  readonly scope: Scope;
   /** Never throws and leaves no rejection behind. */
   report(error: unknown, handler: HandlerName, socketId: number | undefined): void;
 }
@@ -38,6 +41,7 @@ export function handlerTable(call: string, handlers: unknown): HandlerTable {
   const [handleOpen, handleTextMessage, handleBinaryMessage] = [pick('handleOpen'), pick('handleTextMessage'), pick('handleBinaryMessage')];
   const [handleClose, handleDrain] = [pick('handleClose'), pick('handleDrain')];
   const onError = pick('onError');
+  const scope = scopeHere();
   // Who is handed tokens keeps them by socket, and learns from the close event when to forget them.
   const closes = handleClose ?? handleTextMessage ?? handleBinaryMessage ?? handleDrain;
   return {
@@ -55,18 +59,19 @@ export function handlerTable(call: string, handlers: unknown): HandlerTable {
       | (handleBinaryMessage ? MASK.binary : 0)
       | (closes ? MASK.close : 0)
       | (handleDrain ? MASK.drain : 0),
-    report: (error, handler, socketId) => report(handlers, onError, error, { handler, socketId }),
+    scope,
+    report: (error, handler, socketId) => report(scope, handlers, onError, error, { handler, socketId }),
   };
 }
 
-function report(self: unknown, onError: Handler | undefined, error: unknown, context: ErrorContext): void {
+function report(scope: Scope, self: unknown, onError: Handler | undefined, error: unknown, context: ErrorContext): void {
   if (onError === undefined) return complainOfHandler(error, context);
   const failed = (reason: unknown): void => {
     complainOfHandler(error, context);
     complain('onError failed', reason);
   };
   try {
-    const result = onError.call(self, error, context);
+    const result = scope.call(onError, self, error, context);
     if (isThenable(result)) Promise.resolve(result).then(undefined, failed);
   } catch (reason) {
     failed(reason);

@@ -9,6 +9,7 @@ import type { NativeListenOptions } from './native.cjs';
 import { Pool } from './pool.cjs';
 import { currentRegistration, thread, type Registration } from './register.cjs';
 import { errorText } from './report.cjs';
+import { inScopeHere } from './scope.cjs';
 import { readTls, tlsRequest, type TlsRequest } from './tls.cjs';
 import type { Server, ShutdownReport, WorkerEvent } from './types.cjs';
 import type { ProcessOptions, StartRequest } from './validate.cjs';
@@ -26,7 +27,8 @@ const UNDO_TIMEOUT = 5_000;
 const LEAST_TIMEOUT = 1_000;
 
 const servers = new Set<number>();
-const watchers = new Set<(event: WorkerEvent) => void>();
+/** Each as it is called, by what was given. */
+const watchers = new Map<(event: WorkerEvent) => void, (event: WorkerEvent) => void>();
 let workers: Workers | undefined;
 let agreed: Agreed | undefined;
 let joined: ClusterRequest | undefined;
@@ -63,7 +65,7 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
     }
     const { onWorker } = request;
     if (onWorker !== undefined && !watchers.has(onWorker)) {
-      watchers.add(onWorker);
+      watchers.set(onWorker, inScopeHere(onWorker));
       undo.push(() => watchers.delete(onWorker));
     }
     if (request.cluster !== undefined && !isJoined(request.cluster)) {

@@ -28,7 +28,7 @@ export class Pool {
   constructor(
     readonly file: string,
     readonly threads: number,
-    readonly watchers: ReadonlySet<(event: WorkerEvent) => void>,
+    readonly watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>,
   ) {}
 
   /**
@@ -77,7 +77,7 @@ export class Pool {
   }
 
   #tell(event: WorkerEvent): void {
-    for (const watcher of this.watchers) {
+    for (const watcher of this.watchers.values()) {
       try {
         watcher(event);
       } catch (error) {

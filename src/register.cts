@@ -101,7 +101,8 @@ export class Registration {
 
   async #handleStop(): Promise<void> {
     try {
-      await this.#table.handleStop?.call(this.#table.self);
+      const { handleStop, scope, self } = this.#table;
+      if (handleStop !== undefined) await scope.call(handleStop, self);
     } catch (error) {
       this.#table.report(error, 'handleStop', undefined);
     }
@@ -126,7 +127,7 @@ export function register(call: string, handlers: unknown, implicit = false): Reg
   if (current?.implicit === false) {
     throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already`);
   }
-  const started = table.handleStart?.call(table.self);
+  const started = table.handleStart === undefined ? undefined : table.scope.call(table.handleStart, table.self);
   current = new Registration(table, started, implicit, current);
   return current;
 }

@@ -10,6 +10,7 @@ const errors_cjs_1 = require("./errors.cjs");
 const load_cjs_1 = require("./load.cjs");
 const redis_cjs_1 = require("./redis.cjs");
 const report_cjs_1 = require("./report.cjs");
+const scope_cjs_1 = require("./scope.cjs");
 const CLUSTER_OPTIONS = ['redis', 'prefix', 'instanceId', 'required', 'maxOutgoing', 'onBus'];
 /** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came; never a password */
 function clusterRequest(call, name, value, known = CLUSTER_OPTIONS) {
@@ -54,13 +55,14 @@ function join({ native: options, onBus }) {
 }
 /** What the addon calls: a throw of the application's must not get into it. */
 function teller(onBus) {
+    const tell = onBus === undefined ? undefined : (0, scope_cjs_1.inScopeHere)(onBus);
     return (events) => {
-        if (onBus === undefined)
+        if (tell === undefined)
             return;
         for (const event of events) {
             try {
                 // Of what the addon leaves out there is no property.
-                onBus(Object.fromEntries(Object.entries(event).filter(([, value]) => value !== undefined)));
+                tell(Object.fromEntries(Object.entries(event).filter(([, value]) => value !== undefined)));
             }
             catch (error) {
                 console.error(`wsbroker: onBus threw ${(0, report_cjs_1.errorText)(error)}`);

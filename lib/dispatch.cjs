@@ -22,7 +22,7 @@ function withFingerprint(certificate) {
 }
 /** @param goodbye called when the addon says that the broker is gone, which only happens in threads of the user's own */
 function createDispatcher(native, table, goodbye) {
-    const { self, handleOpen, handleTextMessage, handleBinaryMessage, handleClose, handleDrain } = table;
+    const { self, handleOpen, handleTextMessage, handleBinaryMessage, handleClose, handleDrain, scope } = table;
     const { openVerdict, settle, slotToken, tokenVersion } = native;
     const { setInterval, clearInterval, queueMicrotask } = globalThis;
     const { nextTick } = process;
@@ -63,6 +63,9 @@ function createDispatcher(native, table, goodbye) {
             return;
         if (count === 0)
             return goodbye();
+        scope.batch(handOver, count, data);
+    }
+    function handOver(count, data) {
         const epoch = control[0 /* Control.TokenEpoch */];
         const serial = control[4 /* Control.Concurrent */] === 0 && !hurried;
         let shared;
@@ -112,12 +115,12 @@ function createDispatcher(native, table, goodbye) {
     /** Calls the handler of any event but an open. */
     function invoke(kind, id, value, token, code) {
         switch (kind) {
-            case 2 /* Kind.Text */: return handleTextMessage === undefined ? undefined : handleTextMessage.call(self, value, id, token);
-            case 4 /* Kind.Bytes */: return handleBinaryMessage === undefined ? undefined : handleBinaryMessage.call(self, value, id, token);
-            case 6 /* Kind.Drain */: return handleDrain === undefined ? undefined : handleDrain.call(self, id, token);
+            case 2 /* Kind.Text */: return handleTextMessage === undefined ? undefined : scope.call(handleTextMessage, self, value, id, token);
+            case 4 /* Kind.Bytes */: return handleBinaryMessage === undefined ? undefined : scope.call(handleBinaryMessage, self, value, id, token);
+            case 6 /* Kind.Drain */: return handleDrain === undefined ? undefined : scope.call(handleDrain, self, id, token);
             case 5 /* Kind.Close */:
                 tokenCache.delete(id);
-                return handleClose === undefined ? undefined : handleClose.call(self, id, token, code, value);
+                return handleClose === undefined ? undefined : scope.call(handleClose, self, id, token, code, value);
             default: return undefined;
         }
     }
@@ -127,7 +130,7 @@ function createDispatcher(native, table, goodbye) {
         try {
             if (request.clientCertificate !== undefined)
                 withFingerprint(request.clientCertificate);
-            const verdict = handleOpen === undefined ? true : handleOpen.call(self, id, request.ip, request.headers, request);
+            const verdict = handleOpen === undefined ? true : scope.call(handleOpen, self, id, request.ip, request.headers, request);
             if ((0, report_cjs_1.isThenable)(verdict)) {
                 const line = takeLine();
                 line.offered = request.protocols;
@@ -241,7 +244,7 @@ function createDispatcher(native, table, goodbye) {
         if (kind !== 1 /* Kind.Open */ || handleClose === undefined || !judgeOrReport(value, line.offered, id).accepted)
             return;
         try {
-            const result = handleClose.call(self, id, undefined, 1006, '');
+            const result = scope.call(handleClose, self, id, undefined, 1006, '');
             if ((0, report_cjs_1.isThenable)(result))
                 Promise.resolve(result).then(undefined, (error) => report(error, 5 /* Kind.Close */, id));
         }

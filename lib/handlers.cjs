@@ -6,6 +6,7 @@ exports.handlerTable = handlerTable;
 const checks_cjs_1 = require("./checks.cjs");
 const names_cjs_1 = require("./names.cjs");
 const report_cjs_1 = require("./report.cjs");
+const scope_cjs_1 = require("./scope.cjs");
 /** What the addon needs to know of a worker: events of other kinds never cross. */
 exports.MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16 };
 /** Whether the value looks like something that holds handlers. */
@@ -33,6 +34,7 @@ function handlerTable(call, handlers, holders = [handlers]) {
     const [handleOpen, handleTextMessage, handleBinaryMessage] = [pick('handleOpen'), pick('handleTextMessage'), pick('handleBinaryMessage')];
     const [handleClose, handleDrain] = [pick('handleClose'), pick('handleDrain')];
     const onError = pick('onError');
+    const scope = (0, scope_cjs_1.scopeHere)();
     // Who is handed tokens keeps them by socket, and learns from the close event when to forget them.
     const closes = handleClose ?? handleTextMessage ?? handleBinaryMessage ?? handleDrain;
     return {
@@ -49,10 +51,11 @@ function handlerTable(call, handlers, holders = [handlers]) {
             | (handleBinaryMessage ? exports.MASK.binary : 0)
             | (closes ? exports.MASK.close : 0)
             | (handleDrain ? exports.MASK.drain : 0),
-        report: (error, handler, socketId) => report(handlers, onError, error, { handler, socketId }),
+        scope,
+        report: (error, handler, socketId) => report(scope, handlers, onError, error, { handler, socketId }),
     };
 }
-function report(self, onError, error, context) {
+function report(scope, self, onError, error, context) {
     if (onError === undefined)
         return (0, report_cjs_1.complainOfHandler)(error, context);
     const failed = (reason) => {
@@ -60,7 +63,7 @@ function report(self, onError, error, context) {
         (0, report_cjs_1.complain)('onError failed', reason);
     };
     try {
-        const result = onError.call(self, error, context);
+        const result = scope.call(onError, self, error, context);
         if ((0, report_cjs_1.isThenable)(result))
             Promise.resolve(result).then(undefined, failed);
     }

@@ -1,5 +1,6 @@
 import type { HandlerName } from './types.cjs';
 import { HANDLER_NAMES } from './names.cjs';
+import { type Scope } from './scope.cjs';
 /** What the addon needs to know of a worker: events of other kinds never cross. */
 export declare const MASK: {
     readonly open: 1;
@@ -14,6 +15,8 @@ export interface HandlerTable extends Readonly<Record<Exclude<(typeof HANDLER_NA
     /** `this` of each handler: the object they came from. */
     readonly self: unknown;
     readonly mask: number;
+    /** That of the registration. */
+    readonly scope: Scope;
     /** Never throws and leaves no rejection behind. */
     report(error: unknown, handler: HandlerName, socketId: number | undefined): void;
 }

@@ -14,6 +14,7 @@ const modules_cjs_1 = require("./modules.cjs");
 const pool_cjs_1 = require("./pool.cjs");
 const register_cjs_1 = require("./register.cjs");
 const report_cjs_1 = require("./report.cjs");
+const scope_cjs_1 = require("./scope.cjs");
 const syntax_cjs_1 = require("./syntax.cjs");
 const tls_cjs_1 = require("./tls.cjs");
 /** For a Redis that is required. */
@@ -24,7 +25,8 @@ const UNDO_TIMEOUT = 5_000;
 const LEAST_FOR_WORKERS = 100;
 const MOST_FOR_WORKERS = 1_000;
 const servers = new Set();
-const watchers = new Set();
+/** Each as it is called, by what was given. */
+const watchers = new Map();
 let workers;
 let agreed;
 let joined;
@@ -82,7 +84,7 @@ async function start(request, file, signal) {
         }
         const { onWorker } = request;
         if (onWorker !== undefined && !watchers.has(onWorker)) {
-            watchers.add(onWorker);
+            watchers.set(onWorker, (0, scope_cjs_1.inScopeHere)(onWorker));
             undo.push(() => watchers.delete(onWorker));
         }
         if (request.cluster !== undefined && !isJoined(request.cluster)) {
@@ -203,7 +205,7 @@ function tellOfStuck(workerId) {
     const reason = new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
     if (watchers.size === 0)
         (0, report_cjs_1.complain)(`worker ${workerId} is stuck`, reason.message);
-    (0, pool_cjs_1.tellWatchers)(watchers, { type: 'stuck', workerId, reason });
+    (0, pool_cjs_1.tellWatchers)(watchers.values(), { type: 'stuck', workerId, reason });
 }
 // Options.
 /** The process-wide options with this call's, which may not differ from an earlier one's. */

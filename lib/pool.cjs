@@ -89,7 +89,7 @@ class Pool {
         this.#tell({ type, workerId: member.id, reason });
     }
     #tell(event) {
-        tellWatchers(this.watchers, event);
+        tellWatchers(this.watchers.values(), event);
     }
 }
 exports.Pool = Pool;

@@ -7,9 +7,9 @@ export declare class Pool {
     #private;
     readonly file: string;
     readonly threads: number;
-    readonly watchers: ReadonlySet<(event: WorkerEvent) => void>;
+    readonly watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>;
     /** @param watchers told of every start and end; they come and go while it runs */
-    constructor(file: string, threads: number, watchers: ReadonlySet<(event: WorkerEvent) => void>);
+    constructor(file: string, threads: number, watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>);
     /**
      * Resolves when every worker is ready.
      *

@@ -106,7 +106,9 @@ class Registration {
     }
     async #handleStop() {
         try {
-            await this.#table.handleStop?.call(this.#table.self);
+            const { handleStop, scope, self } = this.#table;
+            if (handleStop !== undefined)
+                await scope.call(handleStop, self);
         }
         catch (error) {
             this.#table.report(error, 'handleStop', undefined);
@@ -133,7 +135,7 @@ function register(call, handlers, implicit = false, holders) {
     if (current?.implicit === false) {
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already; ${advice_cjs_1.BEGIN_ANEW}`);
     }
-    const started = table.handleStart?.call(table.self);
+    const started = table.handleStart === undefined ? undefined : table.scope.call(table.handleStart, table.self);
     current = new Registration(table, started, implicit, current);
     return current;
 }

@@ -622,6 +622,11 @@ export interface Stats extends Traffic {
     readonly pendingUpgrades: number;
     /** Connections that the system has handed over, from the first `start` on. */
     readonly accepted: number;
+    /**
+     * Times that the system could not hand one over, mostly for want of file descriptors (`EMFILE`). Those who wait stay in the system's queue, and it is tried again after 50 ms, then up to 1 s. A line on
+     * stderr tells of it, at most one a minute for each address.
+     */
+    readonly acceptFailures: number;
     /** Of those, the ones that got their 101. */
     readonly opened: number;
     /** Of those, the ones that have ended. */

@@ -5,6 +5,7 @@ import { native } from './load.cjs';
 import type { NativeBusEvent, NativeCluster } from './native.cjs';
 import { redisRequest, text } from './redis.cjs';
 import { errorText } from './report.cjs';
+import { inScopeHere } from './scope.cjs';
 import type { BusEvent } from './types.cjs';
 
 // Other instances: what `joinCluster`, `start` and the emitter take, and what the bus has to tell.
@@ -60,12 +61,13 @@ export function join({ native: options, onBus }: ClusterRequest): void {
 
 /** What the addon calls: a throw of the application's must not get into it. */
 export function teller(onBus: ((event: BusEvent) => void) | undefined): (events: NativeBusEvent[]) => void {
+  const tell = onBus === undefined ? undefined : inScopeHere(onBus);
   return (events) => {
-    if (onBus === undefined) return;
+    if (tell === undefined) return;
     for (const event of events) {
       try {
         // Of what the addon leaves out there is no property.
-        onBus(Object.fromEntries(Object.entries(event).filter(([, value]) => value !== undefined)) as unknown as BusEvent);
+        tell(Object.fromEntries(Object.entries(event).filter(([, value]) => value !== undefined)) as unknown as BusEvent);
       } catch (error) {
         console.error(`wsbroker: onBus threw ${errorText(error)}`);
       }

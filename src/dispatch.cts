@@ -73,7 +73,7 @@ interface CachedToken { version: number; bytes: Buffer }
 
 /** @param goodbye called when the addon says that the broker is gone, which only happens in threads of the user's own */
 export function createDispatcher(native: DispatchNative, table: HandlerTable, goodbye: () => void): Dispatcher {
-  const { self, handleOpen, handleTextMessage, handleBinaryMessage, handleClose, handleDrain } = table;
+  const { self, handleOpen, handleTextMessage, handleBinaryMessage, handleClose, handleDrain, scope } = table;
   const { openVerdict, settle, slotToken, tokenVersion } = native;
   const { setInterval, clearInterval, queueMicrotask } = globalThis;
   const { nextTick } = process;
@@ -116,6 +116,10 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
   function dispatch(count: number, ...data: unknown[]): void {
     if (stopped) return;
     if (count === 0) return goodbye();
+    scope.batch(handOver, count, data);
+  }
+
+  function handOver(count: number, data: readonly unknown[]): void {
     const epoch = control[Control.TokenEpoch] as number;
     const serial = control[Control.Concurrent] === 0 && !hurried;
     let shared: unknown;
@@ -162,12 +166,12 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
   /** Calls the handler of any event but an open. */
   function invoke(kind: Kind, id: number, value: unknown, token: Buffer | undefined, code: number): unknown {
     switch (kind) {
-      case Kind.Text: return handleTextMessage === undefined ? undefined : handleTextMessage.call(self, value, id, token);
-      case Kind.Bytes: return handleBinaryMessage === undefined ? undefined : handleBinaryMessage.call(self, value, id, token);
-      case Kind.Drain: return handleDrain === undefined ? undefined : handleDrain.call(self, id, token);
+      case Kind.Text: return handleTextMessage === undefined ? undefined : scope.call(handleTextMessage, self, value, id, token);
+      case Kind.Bytes: return handleBinaryMessage === undefined ? undefined : scope.call(handleBinaryMessage, self, value, id, token);
+      case Kind.Drain: return handleDrain === undefined ? undefined : scope.call(handleDrain, self, id, token);
       case Kind.Close:
         tokenCache.delete(id);
-        return handleClose === undefined ? undefined : handleClose.call(self, id, token, code, value);
+        return handleClose === undefined ? undefined : scope.call(handleClose, self, id, token, code, value);
       default: return undefined;
     }
   }
@@ -177,7 +181,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     let judgement = FORBIDDEN;
     try {
       if (request.clientCertificate !== undefined) withFingerprint(request.clientCertificate);
-      const verdict: unknown = handleOpen === undefined ? true : handleOpen.call(self, id, request.ip, request.headers, request);
+      const verdict: unknown = handleOpen === undefined ? true : scope.call(handleOpen, self, id, request.ip, request.headers, request);
       if (isThenable(verdict)) {
         const line = takeLine();
         line.offered = request.protocols;
@@ -281,7 +285,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     if (failed) return report(value, kind, id);
     if (kind !== Kind.Open || handleClose === undefined || !judgeOrReport(value, line.offered, id).accepted) return;
     try {
-      const result = handleClose.call(self, id, undefined, 1006, '');
+      const result = scope.call(handleClose, self, id, undefined, 1006, '');
       if (isThenable(result)) Promise.resolve(result).then(undefined, (error: unknown) => report(error, Kind.Close, id));
     } catch (error) {
       report(error, Kind.Close, id);

@@ -2,6 +2,7 @@ import type { ErrorContext, HandlerName } from './types.cjs';
 import { wrongType } from './checks.cjs';
 import { checkNames, classGiven, HANDLER_NAMES, isClassOfHandlers } from './names.cjs';
 import { complain, complainOfHandler, isThenable } from './report.cjs';
+import { scopeHere, type Scope } from './scope.cjs';
 
 /** What the addon needs to know of a worker: events of other kinds never cross. */
 export const MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16 } as const;
@@ -13,6 +14,8 @@ export interface HandlerTable extends Readonly<Record<Exclude<(typeof HANDLER_NA
   /** `this` of each handler: the object they came from. */
   readonly self: unknown;
   readonly mask: number;
+  /** That of the registration. */
+  readonly scope: Scope;
   /** Never throws and leaves no rejection behind. */
   report(error: unknown, handler: HandlerName, socketId: number | undefined): void;
 }
@@ -40,6 +43,7 @@ export function handlerTable(call: string, handlers: unknown, holders: readonly 
   const [handleOpen, handleTextMessage, handleBinaryMessage] = [pick('handleOpen'), pick('handleTextMessage'), pick('handleBinaryMessage')];
   const [handleClose, handleDrain] = [pick('handleClose'), pick('handleDrain')];
   const onError = pick('onError');
+  const scope = scopeHere();
   // Who is handed tokens keeps them by socket, and learns from the close event when to forget them.
   const closes = handleClose ?? handleTextMessage ?? handleBinaryMessage ?? handleDrain;
   return {
@@ -57,18 +61,19 @@ export function handlerTable(call: string, handlers: unknown, holders: readonly 
       | (handleBinaryMessage ? MASK.binary : 0)
       | (closes ? MASK.close : 0)
       | (handleDrain ? MASK.drain : 0),
-    report: (error, handler, socketId) => report(handlers, onError, error, { handler, socketId }),
+    scope,
+    report: (error, handler, socketId) => report(scope, handlers, onError, error, { handler, socketId }),
   };
 }
 
-function report(self: unknown, onError: Handler | undefined, error: unknown, context: ErrorContext): void {
+function report(scope: Scope, self: unknown, onError: Handler | undefined, error: unknown, context: ErrorContext): void {
   if (onError === undefined) return complainOfHandler(error, context);
   const failed = (reason: unknown): void => {
     complainOfHandler(error, context);
     complain('onError failed', reason);
   };
   try {
-    const result = onError.call(self, error, context);
+    const result = scope.call(onError, self, error, context);
     if (isThenable(result)) Promise.resolve(result).then(undefined, failed);
   } catch (reason) {
     failed(reason);

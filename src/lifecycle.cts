@@ -11,6 +11,7 @@ import type { NativeListenOptions } from './native.cjs';
 import { Pool, tellWatchers } from './pool.cjs';
 import { currentRegistration, thread, type Registration } from './register.cjs';
 import { complain, errorText } from './report.cjs';
+import { inScopeHere } from './scope.cjs';
 import { moreAbout } from './syntax.cjs';
 import { readTls, tlsRequest, type TlsRequest } from './tls.cjs';
 import type { Server, ShutdownReport, WorkerEvent } from './types.cjs';
@@ -30,7 +31,8 @@ const LEAST_FOR_WORKERS = 100;
 const MOST_FOR_WORKERS = 1_000;
 
 const servers = new Set<number>();
-const watchers = new Set<(event: WorkerEvent) => void>();
+/** Each as it is called, by what was given. */
+const watchers = new Map<(event: WorkerEvent) => void, (event: WorkerEvent) => void>();
 let workers: Workers | undefined;
 let agreed: Agreed | undefined;
 let joined: ClusterRequest | undefined;
@@ -93,7 +95,7 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
     }
     const { onWorker } = request;
     if (onWorker !== undefined && !watchers.has(onWorker)) {
-      watchers.add(onWorker);
+      watchers.set(onWorker, inScopeHere(onWorker));
       undo.push(() => watchers.delete(onWorker));
     }
     if (request.cluster !== undefined && !isJoined(request.cluster)) {
@@ -208,7 +210,7 @@ function tellOfStuck(workerId: number): void {
   const what = `worker ${workerId} has taken nothing for a second, though something waits for it: a handler that does not return keeps its thread; new connections go to other workers`;
   const reason = new WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
   if (watchers.size === 0) complain(`worker ${workerId} is stuck`, reason.message);
-  tellWatchers(watchers, { type: 'stuck', workerId, reason });
+  tellWatchers(watchers.values(), { type: 'stuck', workerId, reason });
 }
 
 // Options.

@@ -30,7 +30,7 @@ export class Pool {
   constructor(
     readonly file: string,
     readonly threads: number,
-    readonly watchers: ReadonlySet<(event: WorkerEvent) => void>,
+    readonly watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>,
   ) {}
 
   /**
@@ -90,7 +90,7 @@ export class Pool {
   }
 
   #tell(event: WorkerEvent): void {
-    tellWatchers(this.watchers, event);
+    tellWatchers(this.watchers.values(), event);
   }
 }
 

@@ -105,7 +105,8 @@ export class Registration {
 
   async #handleStop(): Promise<void> {
     try {
-      await this.#table.handleStop?.call(this.#table.self);
+      const { handleStop, scope, self } = this.#table;
+      if (handleStop !== undefined) await scope.call(handleStop, self);
     } catch (error) {
       this.#table.report(error, 'handleStop', undefined);
     }
@@ -133,7 +134,7 @@ export function register(call: string, handlers: unknown, implicit = false, hold
   if (current?.implicit === false) {
     throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already; ${BEGIN_ANEW}`);
   }
-  const started = table.handleStart?.call(table.self);
+  const started = table.handleStart === undefined ? undefined : table.scope.call(table.handleStart, table.self);
   current = new Registration(table, started, implicit, current);
   return current;
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { WSBrokerError } from '../errors.cjs';
+import { inScopeHere } from '../scope.cjs';
 import { Auth } from './auth.cjs';
 import { Base } from './base.cjs';
 import { BusStates } from './bus-state.cjs';
@@ -94,7 +95,7 @@ export class WebSocketServerHelper<
     this.#rooms = new Rooms(settings, clients, instance, log);
     this.#sweep = new Sweep(clients, settings.heartbeatTimeout, log);
     this.#disconnects = new Disconnects({ settings, life: this.#life, log, instance });
-    this.#states = new BusStates(opts.busStateFn ?? undefined, log);
+    this.#states = new BusStates(opts.busStateFn ? inScopeHere(opts.busStateFn) : undefined, log);
     const complain = (client: IWebSocketClient<MetadataType>, message: string): void => this.#sendOwn(client, WebSocketEvents.ERROR, { message });
     this.#auth = new Auth({
       settings, clients, users: this.#users, rooms: this.#rooms, log, instance, complain,

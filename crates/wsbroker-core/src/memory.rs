@@ -2,7 +2,15 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::{shard::ShardHandle, sync::AtomicUsize};
+use crate::{
+    shard::{Command, ShardHandle},
+    sync::AtomicUsize,
+};
+
+/// The part of send memory that is a reserve: while all else is used up, sockets that have little waiting are still sent to.
+const RESERVE: usize = 16;
+/// What that is at most, unless its share of the reserve is more.
+const LITTLE: usize = 16 << 10;
 
 /// The memory that waits for slow receivers or unfinished messages, against its limits.
 #[derive(Debug)]
@@ -19,9 +27,37 @@ impl Memory {
         Self { max_send, max_receive, send: AtomicUsize::new(0), receive: AtomicUsize::new(0) }
     }
 
-    /// Whether sends are refused for want of memory.
+    /// Whether all but the reserve is used up: then sends are refused, see [`reserve`](Self::reserve).
+    #[inline]
     pub(crate) fn send_is_full(&self) -> bool {
-        self.send.load(Ordering::Relaxed) > self.max_send
+        self.send() > self.without_reserve()
+    }
+
+    /// Whether the reserve is used up as well.
+    pub(crate) fn reserve_is_used_up(&self) -> bool {
+        self.send() > self.max_send
+    }
+
+    fn without_reserve(&self) -> usize {
+        self.max_send - self.max_send / RESERVE
+    }
+
+    /// Bytes that may wait for a socket now. While memory is full that is little, if half of the reserve is left; in the other half each socket has its share,
+    /// which no other can take.
+    pub(crate) fn reserve(&self, sockets: usize) -> usize {
+        let half = self.max_send / RESERVE / 2;
+        let share = half / sockets.max(1);
+        match self.send() {
+            send if send <= self.without_reserve() => usize::MAX,
+            send if send <= self.max_send - half => share.max(LITTLE),
+            _ => share,
+        }
+    }
+
+    /// Whether a shard's queue may have more commands while memory is full. Where messages are tiny the queue is more than what they hold of the reserve, so it gets
+    /// as much at most.
+    pub(crate) fn queue_is_short(&self, shard: &ShardHandle, shards: usize) -> bool {
+        shard.commands() < self.max_send / RESERVE / 2 / shards / size_of::<Command>()
     }
 
     /// Bytes in outboxes, command queues and corks.
@@ -41,7 +77,7 @@ impl Memory {
     /// Whether a shard with this much in its outboxes has to do with send memory being used up: more than its part of it. If the outboxes of all
     /// are too much, then those of one shard are; if not, it is the queues, and closing sockets would not help.
     pub(crate) fn send_is_full_through(&self, own: usize, shards: usize) -> bool {
-        self.send_is_full() && own > self.max_send / shards
+        self.send_is_full() && own > self.without_reserve() / shards
     }
 
     pub(crate) fn receive_is_full_through(&self, own: usize, shards: usize) -> bool {
@@ -80,6 +116,22 @@ mod tests {
     use std::sync::atomic::AtomicBool;
 
     use super::*;
+
+    #[test]
+    fn while_memory_is_full_each_socket_has_its_share_of_the_reserve() {
+        let memory = Memory::new(16 << 20, 0);
+        memory.send_changed(0, 15 << 20);
+        assert!(!memory.send_is_full());
+        assert_eq!(memory.reserve(1000), usize::MAX);
+        memory.send_changed(0, 1);
+        assert!(memory.send_is_full());
+        assert_eq!((memory.reserve(1000), memory.reserve(8)), (LITTLE, 64 << 10));
+        memory.send_changed(0, 512 << 10);
+        assert_eq!((memory.reserve(1024), memory.reserve(8), memory.reserve(0)), (512, 64 << 10, 512 << 10));
+        assert!(!memory.reserve_is_used_up());
+        memory.send_changed(0, 512 << 10);
+        assert!(memory.reserve_is_used_up());
+    }
 
     #[test]
     fn what_is_queued_and_taken_at_once_never_looks_like_too_much() {

@@ -120,7 +120,7 @@ causes! {
         Newest = "dropNewest",
         /// [`Overflow::DropOldest`](crate::Overflow::DropOldest).
         Oldest = "dropOldest",
-        /// `max_send_memory` is used up. A publish counts once.
+        /// `max_send_memory` is used up. A publish counts once, or, while there is a reserve, once for each subscriber that it was dropped for.
         MaxSendMemory = "maxSendMemory",
         /// The socket is gone or closing, or this message makes it close.
         Gone = "gone",

@@ -54,6 +54,8 @@ pub(crate) struct Broadcast {
     pub(crate) compressed: Option<Box<Compressed>>,
     /// Of a realm: how many times a client of it had become held when this was published. Without any of this it is 0.
     pub(crate) epoch: u32,
+    /// Send memory was full: it is for those that have little waiting.
+    pub(crate) scarce: bool,
 }
 
 /// What becomes of a socket in many channels at once.

@@ -311,7 +311,7 @@ export interface StartOptions {
     readonly maxLifetime?: number | undefined;
     /** How much one socket may send. Default: no limit. */
     readonly rateLimit?: RateLimit | undefined;
-    /** Process-wide. All that waits to be sent, the answers of `handleOpen` to refused connections included. At the limit the slowest sockets are closed with 1013, and such answers are not given: the connection is cut. Default: a quarter of memory (the cgroup's limit, else RAM). */
+    /** Process-wide, in bytes. All that waits to be sent, the answers of `handleOpen` to refused connections included. At the limit the slowest sockets are closed with 1013, and such answers are not given: the connection is cut. A sixteenth of it is a reserve: while the rest is used up, sockets for which little waits (16 KiB, or their share of half the reserve) are still sent to, and for others `send` returns 0. Default: a quarter of memory (the cgroup's limit, else RAM). */
     readonly maxSendMemory?: number | undefined;
     /** Process-wide. All unfinished messages that come in. At the limit the largest one's connection is closed with 1013. Default: a quarter of memory. */
     readonly maxReceiveMemory?: number | undefined;
@@ -579,7 +579,7 @@ export interface DropCounts {
     readonly dropNewest: number;
     /** `overflow: 'dropOldest'`. */
     readonly dropOldest: number;
-    /** {@link StartOptions.maxSendMemory} is used up. A publish counts once, and so does an answer of `handleOpen` that there was no room for. */
+    /** {@link StartOptions.maxSendMemory} is used up. A publish counts once, or, while there is a reserve, once for each subscriber that it was dropped for. An answer of `handleOpen` that there was no room for counts once. */
     readonly maxSendMemory: number;
     /** The socket is gone or closing, or the message makes it close. */
     readonly gone: number;

@@ -120,7 +120,8 @@ causes! {
         Newest = "dropNewest",
         /// [`Overflow::DropOldest`](crate::Overflow::DropOldest).
         Oldest = "dropOldest",
-        /// `max_send_memory` is used up. A publish counts once, and so does the answer to a connection that is not let in, which is cut then.
+        /// `max_send_memory` is used up. A publish counts once, or, while there is a reserve, once for each subscriber that it was dropped for. The answer
+        /// to a connection that is not let in counts once, and the connection is cut.
         MaxSendMemory = "maxSendMemory",
         /// The socket is gone or closing, or this message makes it close.
         Gone = "gone",

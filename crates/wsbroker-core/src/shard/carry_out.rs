@@ -15,6 +15,7 @@ use super::{
     turn,
 };
 use crate::{
+    broker::Inner,
     event::{Event, EventKind},
     ids::SocketId,
     metrics::{CloseCause, DropCause},
@@ -33,10 +34,13 @@ pub(super) struct Message<'a> {
     /// In order.
     exclude: &'a [SocketId],
     compressed: Option<&'a Compressed>,
+    /// Bytes that may wait for each of them; `None` where that is its own business.
+    reserve: Option<usize>,
 }
 
 impl<'a> Message<'a> {
-    pub(super) fn new(arena: &'a Bytes, range: Range, broadcast: Option<&'a Broadcast>) -> Self {
+    pub(super) fn new(inner: &Inner, arena: &'a Bytes, range: Range, broadcast: Option<&'a Broadcast>) -> Self {
+        let scarce = broadcast.is_some_and(|broadcast| broadcast.scarce);
         Self {
             arena,
             start: range.start as usize,
@@ -44,6 +48,7 @@ impl<'a> Message<'a> {
             compress: range.compress,
             exclude: broadcast.map_or(&[], |broadcast| &broadcast.exclude),
             compressed: broadcast.and_then(|broadcast| broadcast.compressed.as_deref()),
+            reserve: scarce.then(|| inner.memory.reserve(inner.sockets.open())),
         }
     }
 
@@ -57,6 +62,13 @@ impl<'a> Message<'a> {
     #[inline]
     pub(super) fn queue(&self, ctx: &mut Context, connection: &mut Connection) {
         if !self.exclude.is_empty() && self.exclude.binary_search(&connection.id()).is_ok() {
+            return;
+        }
+        if let Some(reserve) = self.reserve
+            && connection.takes_messages()
+            && connection.outbox.len().saturating_add(self.end - self.start) > reserve
+        {
+            ctx.tally.count_drop(DropCause::MaxSendMemory);
             return;
         }
         match self.compressed {
@@ -163,7 +175,7 @@ impl Shard {
             let slots = slots.to_vec().into_iter();
             return self.go_on(Rest::Publish(range, broadcast, slots));
         }
-        let message = Message::new(&self.arena, range, broadcast.as_deref());
+        let message = Message::new(&self.ctx.inner, &self.arena, range, broadcast.as_deref());
         for slot in slots {
             if let Some(connection) = self.connections.at(*slot) {
                 message.queue(&mut self.ctx, connection);

@@ -52,6 +52,8 @@ pub(crate) struct Broadcast {
     pub(crate) exclude: Box<[SocketId]>,
     /// `None` when nobody gets it compressed.
     pub(crate) compressed: Option<Box<Compressed>>,
+    /// Send memory was full: it is for those that have little waiting.
+    pub(crate) scarce: bool,
 }
 
 /// What becomes of a socket in many channels at once.

@@ -67,7 +67,7 @@ impl Shard {
         broadcast: Option<Arc<Broadcast>>,
         mut slots: IntoIter<u32>,
     ) -> Option<Rest> {
-        let message = Message::new(&self.arena, range, broadcast.as_deref());
+        let message = Message::new(&self.ctx.inner, &self.arena, range, broadcast.as_deref());
         let steps = message.steps();
         for slot in slots.by_ref() {
             // One that has ended meanwhile takes no messages, or is not there.

@@ -68,7 +68,17 @@ fn connect_with(
     deflate: Option<WindowBits>,
     prepare: impl FnOnce(&mut TcpStream),
 ) -> (Arc<Socket>, TcpStream) {
-    let endpoint = Arc::new(Endpoint::new(1, SocketLimits::default(), None));
+    connect_to(inner, &SocketLimits::default(), deflate, prepare)
+}
+
+/// The same, at a listener with these limits.
+fn connect_to(
+    inner: &Inner,
+    limits: &SocketLimits,
+    deflate: Option<WindowBits>,
+    prepare: impl FnOnce(&mut TcpStream),
+) -> (Arc<Socket>, TcpStream) {
+    let endpoint = Arc::new(Endpoint::new(1, limits.clone(), None));
     let (socket, worker) = inner.admit(&endpoint).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -175,4 +185,6 @@ fn who_sees_an_end_finds_it_counted() {
     assert_eq!(broker.inner().shard(0).shown.closes()[CloseCause::Terminated as usize], 2);
 }
 
+mod hand;
+mod reserve;
 mod slices;

@@ -94,7 +94,7 @@ causes! {
         MaxPayload = "maxPayload",
         /// 1006: `idle_timeout`.
         IdleTimeout = "idleTimeout",
-        /// Cut, since the closing took longer than `close_timeout`. Counted besides what the closing began with.
+        /// Cut, since the closing stood still for `close_timeout`. Counted besides what the closing began with.
         CloseTimeout = "closeTimeout",
         /// 1013: `max_backpressure` with [`Overflow::Close`](crate::Overflow::Close).
         MaxBackpressure = "maxBackpressure",

@@ -7,10 +7,12 @@ use wsbroker_proto::{CloseCode, MessageKind, Parser, Role, WindowBits};
 
 use super::{
     clock::Timers,
+    closing::Closing,
     context::Context,
     ending::Ending,
     inflating::Inflating,
     outbox::{Outbox, Written},
+    progress::Progress,
     rate::Meter,
     stream::Stream,
     timers::Tick,
@@ -61,10 +63,15 @@ pub(super) struct Connection {
     pub(super) write_dead: bool,
     /// Stands in the context's list of connections to write.
     pub(super) dirty: bool,
-    /// A ping is out since the last byte came.
-    pub(super) pinged: bool,
     pub(super) fin_sent: bool,
+    /// When bytes came.
     pub(super) last_seen: Tick,
+    /// When the kernel took bytes.
+    pub(super) last_sent: Tick,
+    pub(super) last_ping: Tick,
+    /// What the peer has taken.
+    pub(super) progress: Progress,
+    pub(super) closing: Closing,
     pub(super) timers: Timers,
     /// What it may still send; `None` is unlimited.
     pub(super) meter: Option<Box<Meter>>,
@@ -140,9 +147,12 @@ impl Connection {
             blocked: false,
             write_dead: false,
             dirty: false,
-            pinged: false,
             fin_sent: false,
             last_seen: 0,
+            last_sent: 0,
+            last_ping: 0,
+            progress: Progress::default(),
+            closing: Closing::default(),
             timers: Timers::default(),
             meter: None,
             receive_held: 0,
@@ -193,7 +203,7 @@ impl Connection {
                 self.start_clocks(ctx);
             }
             Phase::CloseSent | Phase::Lingering => {
-                self.start_deadline(ctx);
+                self.start_closing(ctx);
                 if let Some((code, reason)) = self.early_end.take() {
                     self.told(ctx, code, &reason);
                 }
@@ -302,8 +312,11 @@ impl Connection {
         if self.blocked || self.write_dead || self.phase == Phase::Dead {
             return false;
         }
-        let before = self.outbox.len();
+        let (before, given) = (self.outbox.len(), stream.given());
         let written = self.outbox.write(stream, &mut ctx.spare, &mut ctx.tally.flow.wire_out);
+        if stream.given() != given {
+            self.last_sent = ctx.now();
+        }
         ctx.settle_outbox(&self.socket, before, self.outbox.len());
         match written {
             Written::All => self.written_all(ctx),
@@ -390,10 +403,10 @@ impl Connection {
 
     // --- reading ------------------------------------------------------------------------------------------------------------------
 
-    /// Bytes came: the peer is alive.
-    pub(super) fn seen(&mut self, ctx: &Context) {
-        self.last_seen = ctx.now();
-        self.pinged = false;
+    /// The peer's end has been seen by the poll.
+    pub(super) fn half_closed(&mut self, ctx: &mut Context) {
+        self.read_closed = true;
+        self.bound_by_its_end(ctx);
     }
 
     /// Answers a ping: each while the kernel takes what we write, of those that come meanwhile only the newest.

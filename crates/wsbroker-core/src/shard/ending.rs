@@ -56,8 +56,9 @@ impl Connection {
             outbox.push_close(Some(code), reason);
         });
         self.unpause();
+        self.set_flushing(true);
         if self.is_attached() {
-            self.start_deadline(ctx);
+            self.start_closing(ctx);
             self.mark_dirty(ctx);
             self.mark_ready(ctx);
         }
@@ -163,6 +164,14 @@ impl Connection {
         self.start_deadline(ctx);
     }
 
+    /// The peer has ended its side, and we do not read because it has sent too much: nobody would find out for as long as that lasts. What of it
+    /// cannot be taken within the close timeout is dropped.
+    pub(super) fn bound_by_its_end(&mut self, ctx: &mut Context) {
+        if self.read_closed && self.paused == Pause::Rate && self.phase == Phase::Active {
+            self.start_deadline(ctx);
+        }
+    }
+
     /// Cuts the connection without a word.
     pub(super) fn cut(&mut self, ctx: &mut Context, cause: CloseCause) {
         self.ended(ctx, cause, CloseCode::ABNORMAL, "");
@@ -180,8 +189,10 @@ impl Connection {
         self.parser = Parser::new(Role::Server);
         self.count_receive(ctx);
         self.unpause();
+        // What the peer asked for before it closed is its due; what it has spoilt has no more than the time.
+        self.set_flushing(cause == CloseCause::Peer);
         if self.is_attached() {
-            self.start_deadline(ctx);
+            self.start_closing(ctx);
             self.mark_dirty(ctx);
             self.mark_ready(ctx);
         }

@@ -6,6 +6,7 @@
 mod batches;
 mod carry_out;
 mod clock;
+mod closing;
 mod command;
 mod connection;
 mod context;
@@ -18,8 +19,10 @@ mod leaving;
 mod migrate;
 mod outbox;
 mod pressure;
+mod progress;
 mod rate;
 mod rest;
+mod silence;
 mod stream;
 mod subscriptions;
 mod table;
@@ -314,7 +317,7 @@ impl Shard {
         }
         let Some(connection) = self.connections.at(event.token().0 as u32) else { return };
         if event.is_read_closed() || event.is_error() {
-            connection.read_closed = true;
+            connection.half_closed(&mut self.ctx);
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             connection.mark_ready(&mut self.ctx);

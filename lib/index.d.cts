@@ -5,7 +5,7 @@
  */
 import type { ClusterCount, ClusterOptions, Data, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, Stats, WorkerInterface } from './types.cjs';
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
-export type { AcceptVerdict, BusEvent, BusStats, ClientCertificate, CloseCounts, ClusterCount, ClusterOptions, Data, DropCounts, ErrorContext, HandlerName, HeaderOptions, MaxInFlight, OpenRequest, OpenVerdict, PemSource, PerMessageDeflate, RateLimit, RedisNode, RedisOptions, RedisTlsOptions, RejectCounts, RejectVerdict, SendOptions, SendResult, Server, ShardStats, ShutdownOptions, ShutdownReport, StartOptions, Stats, TlsOptions, Traffic, TrustProxy, WorkerEvent, WorkerInterface, WorkerStats, } from './types.cjs';
+export type { AcceptVerdict, BusEvent, BusStats, ClientCertificate, CloseCounts, ClusterCount, ClusterOptions, Data, DropCounts, ErrorContext, HandlerName, HeaderOptions, MaxInFlight, OpenRequest, OpenVerdict, PemSource, PerMessageDeflate, RateLimit, RedisNode, RedisOptions, RedisTlsOptions, RejectCounts, RejectVerdict, SendOptions, SendResult, Server, ShardStats, ShutdownOptions, ShutdownReport, StartOptions, Stats, ThreadLimits, ThreadOptions, TlsOptions, Traffic, TrustProxy, WorkerEvent, WorkerInterface, WorkerStats, } from './types.cjs';
 /**
  * Binds the address, loads the workers, and begins to serve. Resolves when all of that is done, every worker's `handleStart` included. If it fails, everything it
  * has made is undone.

@@ -15,6 +15,7 @@ const pool_cjs_1 = require("./pool.cjs");
 const register_cjs_1 = require("./register.cjs");
 const report_cjs_1 = require("./report.cjs");
 const syntax_cjs_1 = require("./syntax.cjs");
+const thread_options_cjs_1 = require("./thread-options.cjs");
 const tls_cjs_1 = require("./tls.cjs");
 /** For a Redis that is required. */
 const BUS_TIMEOUT = 10_000;
@@ -70,7 +71,7 @@ async function start(request, file, signal) {
     try {
         checkShutdown(signal);
         const options = agree(request.process);
-        checkWorkers(file, request.process.threads);
+        checkWorkers(file, request.process.threads, request.threads);
         if (agreed === undefined) {
             agreed = options;
             undo.push(() => (agreed = undefined));
@@ -97,7 +98,7 @@ async function start(request, file, signal) {
         checkShutdown(signal);
         if (request.cluster?.required === true)
             await unlessShutdown(signal, (0, cluster_cjs_1.busReady)(BUS_TIMEOUT));
-        await readyWorkers(file, request.process.threads, signal, undo);
+        await readyWorkers(file, request.process.threads, request.threads, signal, undo);
         const place = load_cjs_1.native.listenerAddress(listener);
         load_cjs_1.native.serve(listener);
         servers.add(listener);
@@ -203,7 +204,12 @@ function conflict(name, before, now) {
     return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}; ${advice_cjs_1.BEGIN_ANEW}`);
 }
 // Workers.
-function checkWorkers(file, threads) {
+function checkWorkers(file, threads, given) {
+    if (given !== undefined && workers !== undefined && !('pool' in workers && (0, thread_options_cjs_1.sameThreads)(workers.pool.given, given))) {
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "worker" holds for the whole process, and is otherwise since an earlier start; ${advice_cjs_1.BEGIN_ANEW}`);
+    }
+    if (given !== undefined && workers === undefined && file === undefined)
+        throw new errors_cjs_1.WSBrokerRangeError('start: "worker" needs "workerPath", the module that the worker threads load');
     if (file === undefined) {
         if (workers !== undefined || (0, register_cjs_1.currentRegistration)() !== undefined || load_cjs_1.native.workerCount() > 0)
             return;
@@ -220,7 +226,7 @@ function checkWorkers(file, threads) {
     if (threads !== undefined && threads !== running)
         throw conflict('threads', running, threads);
 }
-async function readyWorkers(file, threads, signal, undo) {
+async function readyWorkers(file, threads, given, signal, undo) {
     try {
         await unlessShutdown(signal, (0, register_cjs_1.currentRegistration)()?.ready ?? Promise.resolve());
         if (file === undefined || workers !== undefined)
@@ -231,7 +237,7 @@ async function readyWorkers(file, threads, signal, undo) {
             workers = { file, registration: await unlessShutdown(signal, loading) };
         }
         else {
-            const pool = new pool_cjs_1.Pool(file, threads ?? Math.max(4, load_cjs_1.native.brokerDefaults().cpus), watchers);
+            const pool = new pool_cjs_1.Pool(file, threads ?? Math.max(4, load_cjs_1.native.brokerDefaults().cpus), given ?? thread_options_cjs_1.NO_THREAD_OPTIONS, watchers);
             undo.push(() => pool.stop(UNDO_TIMEOUT));
             await unlessShutdown(signal, pool.start());
             workers = { file, pool };
@@ -239,8 +245,9 @@ async function readyWorkers(file, threads, signal, undo) {
         undo.push(() => (workers = undefined));
     }
     catch (error) {
-        if (error instanceof errors_cjs_1.WSBrokerError && error.code === 'ERR_WSBROKER_SHUT_DOWN')
-            throw error;
+        const refused = (0, thread_options_cjs_1.threadFailed)(error);
+        if (refused !== error || (error instanceof errors_cjs_1.WSBrokerError && error.code === 'ERR_WSBROKER_SHUT_DOWN'))
+            throw refused;
         const more = file === undefined ? '' : await (0, syntax_cjs_1.moreAbout)(file, error instanceof errors_cjs_1.WSBrokerError ? error.cause : error);
         if (error instanceof errors_cjs_1.WSBrokerError && error.code === 'ERR_WSBROKER_WORKER_FAILED') {
             error.message += more;

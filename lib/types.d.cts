@@ -1,4 +1,5 @@
 import type { Buffer } from 'node:buffer';
+import type { SHARE_ENV } from 'node:worker_threads';
 /** What can be sent: a string travels as a text frame, bytes as a binary one. As the name of a channel it is compared as bytes. */
 export type Data = string | ArrayBuffer | Uint8Array;
 /** 1: queued. -1: queued, but the socket is over its limit ({@link StartOptions.maxBackpressure}). 0: dropped, or the socket is gone. */
@@ -149,6 +150,30 @@ export interface WorkerEvent {
     /** With `died` and `failed`: why. */
     readonly reason?: Error;
 }
+/** What the threads of the pool are started with, as `Worker` of `node:worker_threads` takes it. */
+export interface ThreadOptions {
+    /** What the worker module gets as `workerData` of `node:worker_threads`, cloned when `start` is called, and for each thread again (a `SharedArrayBuffer` is shared). Default `{}`. */
+    readonly workerData?: unknown;
+    /** `process.env` of the threads; `SHARE_ENV` of `node:worker_threads` shares that of the thread that calls `start`. Default: a copy of that. */
+    readonly env?: Readonly<Record<string, string | undefined>> | typeof SHARE_ENV | undefined;
+    /** Flags of Node for the threads, such as `['--no-warnings']`; Bun ignores most. Default: those of the process. */
+    readonly execArgv?: readonly string[] | undefined;
+    /** Bounds of the memory of each thread, in MiB. A worker that exceeds them ends, and is replaced. Bun ignores them. Default: those of Node. */
+    readonly resourceLimits?: ThreadLimits | undefined;
+    /** What the threads are called in debuggers and the like. Node 18.16 and later. Default: ''. */
+    readonly name?: string | undefined;
+}
+/** MiB, above 0. */
+export interface ThreadLimits {
+    /** The heap of objects that live on. */
+    readonly maxOldGenerationSizeMb?: number | undefined;
+    /** The heap of young objects. */
+    readonly maxYoungGenerationSizeMb?: number | undefined;
+    /** Compiled code. */
+    readonly codeRangeSizeMb?: number | undefined;
+    /** The stack. Too small a one ends the process. Node's default is 4. */
+    readonly stackSizeMb?: number | undefined;
+}
 /** Bounds of what is on its way to handlers. At a bound its sockets are not read any more, and TCP pushes back. */
 export interface MaxInFlight {
     /** Messages of one socket, 1 to 2^31-1. Default 256. */
@@ -226,6 +251,8 @@ export interface StartOptions {
      * least 4.
      */
     readonly threads?: number | undefined;
+    /** Process-wide. What the worker threads are started with: `workerData`, `env`, `execArgv`, `resourceLimits`, `name`. Needs `workerPath`, and not with `threads: 0`. Default: nothing. */
+    readonly worker?: ThreadOptions | undefined;
     /**
      * Process-wide. `'serial'`, the default: while a handler's promise is pending, the next event of *that* connection waits. `'concurrent'`: it does not, so
      * that async handlers of one connection overlap.

@@ -45,6 +45,8 @@ export type {
   ShutdownReport,
   StartOptions,
   Stats,
+  ThreadLimits,
+  ThreadOptions,
   TlsOptions,
   Traffic,
   TrustProxy,

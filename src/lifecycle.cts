@@ -4,7 +4,7 @@ import { addressFailed, BEGIN_ANEW } from './advice.cjs';
 import { following, toNative, type Agreed } from './agreed.cjs';
 import { busReady, join, type ClusterRequest } from './cluster.cjs';
 import { activeOthers, endBy } from './copies.cjs';
-import { fromNative, WSBrokerError } from './errors.cjs';
+import { fromNative, WSBrokerError, WSBrokerRangeError } from './errors.cjs';
 import { native } from './load.cjs';
 import { loadWorker, workerFile } from './modules.cjs';
 import type { NativeListenOptions } from './native.cjs';
@@ -12,6 +12,7 @@ import { Pool } from './pool.cjs';
 import { currentRegistration, thread, type Registration } from './register.cjs';
 import { errorText } from './report.cjs';
 import { moreAbout } from './syntax.cjs';
+import { NO_THREAD_OPTIONS, sameThreads, threadFailed, type PoolThreads } from './thread-options.cjs';
 import { readTls, tlsRequest, type TlsRequest } from './tls.cjs';
 import type { Server, ShutdownReport, WorkerEvent } from './types.cjs';
 import type { ProcessOptions, StartRequest } from './validate.cjs';
@@ -81,7 +82,7 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
   try {
     checkShutdown(signal);
     const options = agree(request.process);
-    checkWorkers(file, request.process.threads);
+    checkWorkers(file, request.process.threads, request.threads);
     if (agreed === undefined) {
       agreed = options;
       undo.push(() => (agreed = undefined));
@@ -106,7 +107,7 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
     undo.push(() => native.closeListener(listener));
     checkShutdown(signal);
     if (request.cluster?.required === true) await unlessShutdown(signal, busReady(BUS_TIMEOUT));
-    await readyWorkers(file, request.process.threads, signal, undo);
+    await readyWorkers(file, request.process.threads, request.threads, signal, undo);
     const place = native.listenerAddress(listener);
     native.serve(listener);
     servers.add(listener);
@@ -211,7 +212,11 @@ function conflict(name: string, before: unknown, now: unknown): WSBrokerError {
 
 // Workers.
 
-function checkWorkers(file: string | undefined, threads: number | undefined): void {
+function checkWorkers(file: string | undefined, threads: number | undefined, given: PoolThreads | undefined): void {
+  if (given !== undefined && workers !== undefined && !('pool' in workers && sameThreads(workers.pool.given, given))) {
+    throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "worker" holds for the whole process, and is otherwise since an earlier start; ${BEGIN_ANEW}`);
+  }
+  if (given !== undefined && workers === undefined && file === undefined) throw new WSBrokerRangeError('start: "worker" needs "workerPath", the module that the worker threads load');
   if (file === undefined) {
     if (workers !== undefined || currentRegistration() !== undefined || native.workerCount() > 0) return;
     throw new WSBrokerError('ERR_WSBROKER_NO_WORKER', 'start: "workerPath" is needed, since no worker is registered (registerWorkerThread)');
@@ -225,7 +230,7 @@ function checkWorkers(file: string | undefined, threads: number | undefined): vo
   if (threads !== undefined && threads !== running) throw conflict('threads', running, threads);
 }
 
-async function readyWorkers(file: string | undefined, threads: number | undefined, signal: AbortSignal, undo: (() => unknown)[]): Promise<void> {
+async function readyWorkers(file: string | undefined, threads: number | undefined, given: PoolThreads | undefined, signal: AbortSignal, undo: (() => unknown)[]): Promise<void> {
   try {
     await unlessShutdown(signal, currentRegistration()?.ready ?? Promise.resolve());
     if (file === undefined || workers !== undefined) return;
@@ -234,14 +239,15 @@ async function readyWorkers(file: string | undefined, threads: number | undefine
       undo.push(() => void loading.then((late) => late.stop(UNDO_TIMEOUT), () => undefined));
       workers = { file, registration: await unlessShutdown(signal, loading) };
     } else {
-      const pool = new Pool(file, threads ?? Math.max(4, native.brokerDefaults().cpus), watchers);
+      const pool = new Pool(file, threads ?? Math.max(4, native.brokerDefaults().cpus), given ?? NO_THREAD_OPTIONS, watchers);
       undo.push(() => pool.stop(UNDO_TIMEOUT));
       await unlessShutdown(signal, pool.start());
       workers = { file, pool };
     }
     undo.push(() => (workers = undefined));
   } catch (error) {
-    if (error instanceof WSBrokerError && error.code === 'ERR_WSBROKER_SHUT_DOWN') throw error;
+    const refused = threadFailed(error);
+    if (refused !== error || (error instanceof WSBrokerError && error.code === 'ERR_WSBROKER_SHUT_DOWN')) throw refused;
     const more = file === undefined ? '' : await moreAbout(file, error instanceof WSBrokerError ? error.cause : error);
     if (error instanceof WSBrokerError && error.code === 'ERR_WSBROKER_WORKER_FAILED') {
       error.message += more;

@@ -5,6 +5,7 @@ import { clusterRequest, type ClusterRequest } from './cluster.cjs';
 import { integer, isHttpToken, isSendableCode, MAX_DURATION, MAX_SIZE, oneOf, optionBag, optional, strings, wrongType, wrongValue } from './checks.cjs';
 import { WSBrokerRangeError } from './errors.cjs';
 import type { NativeDeflate, NativeListenOptions, NativeRateLimit, NativeTrustProxy } from './native.cjs';
+import { poolThreads, type PoolThreads } from './thread-options.cjs';
 import { tlsRequest, type TlsRequest } from './tls.cjs';
 import type { WorkerEvent } from './types.cjs';
 
@@ -35,6 +36,7 @@ export interface ProcessOptions {
 export interface StartRequest {
   readonly workerPath: string | undefined;
   readonly process: Partial<ProcessOptions>;
+  readonly threads: PoolThreads | undefined;
   readonly listener: Omit<NativeListenOptions, 'process' | 'tls'>;
   readonly tls: TlsRequest | undefined;
   readonly cluster: ClusterRequest | undefined;
@@ -42,7 +44,7 @@ export interface StartRequest {
 }
 
 export const START_OPTIONS = [
-  'bind', 'workerPath', 'threads', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
+  'bind', 'workerPath', 'threads', 'worker', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
   'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory',
   'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy',
   'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster',
@@ -59,6 +61,7 @@ export function startRequest(options: unknown, call = 'start'): StartRequest {
   return {
     workerPath: path(call, 'workerPath', bag['workerPath']),
     process: processOptions(call, bag),
+    threads: threadOptions(call, bag),
     listener: {
       bind: bag['bind'],
       paths: servedPaths(call, bag['path']),
@@ -93,6 +96,13 @@ export function shutdownRequest(options: unknown): { code: number; timeout: numb
   const code = integer(call, 'code', bag['code'], 1000, 4999) ?? 1001;
   if (!isSendableCode(code)) throw wrongValue(call, 'code', 'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)', code);
   return { code, timeout: integer(call, 'timeout', bag['timeout'], 0, MAX_DURATION) ?? 10_000 };
+}
+
+function threadOptions(call: string, bag: Record<string, unknown>): PoolThreads | undefined {
+  if (bag['worker'] === undefined) return undefined;
+  const threads = poolThreads(call, bag['worker']);
+  if (bag['threads'] === 0) throw new WSBrokerRangeError(`${call}: "worker" is for worker threads, and with threads: 0 there are none`);
+  return threads;
 }
 
 function processOptions(call: string, bag: Record<string, unknown>): Partial<ProcessOptions> {

@@ -23,7 +23,7 @@ const BUS_TIMEOUT = 10_000;
 const UNDO_TIMEOUT = 5_000;
 /** For `handleStop` even if connections have used up the time that `shutdown` has. */
 const LEAST_TIMEOUT = 1_000;
-const servers = new Set();
+const servers = new Map();
 const watchers = new Set();
 let workers;
 let agreed;
@@ -36,8 +36,43 @@ function startServer(request) {
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'start: a worker of the pool cannot start workers; call start with "workerPath" on the thread that shall own them');
     }
     const file = request.workerPath === undefined ? undefined : (0, modules_cjs_1.workerFile)(request.workerPath);
-    const { signal } = era;
-    return inTurn(() => start(request, file, signal));
+    let begun = false;
+    return unlessAborted(request.signal, (signal) => {
+        const started = inTurn(() => {
+            begun = true;
+            return start(request, file, signal);
+        });
+        // While another one is under way there is nothing to undo.
+        const early = new Promise((_, reject) => signal.addEventListener('abort', () => !begun && reject(signal.reason)));
+        return Promise.race([started, early]);
+    });
+}
+/**
+ * @param own the application's signal: before the start is done it fails with its reason, at once while it has not begun; afterwards it closes the server
+ * @param begin is given one that shutdown aborts, too, with an error as its reason
+ */
+async function unlessAborted(own, begin) {
+    const isAborted = () => own?.aborted === true;
+    if (isAborted())
+        throw own?.reason;
+    const either = new AbortController();
+    const onShutdown = () => either.abort(new errors_cjs_1.WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'start: shutdown was called before it was done'));
+    const onAbort = () => either.abort(own?.reason);
+    const { signal: shut } = era;
+    shut.addEventListener('abort', onShutdown);
+    own?.addEventListener('abort', onAbort);
+    try {
+        const server = await begin(either.signal);
+        if (isAborted()) {
+            await server.close();
+            throw own?.reason;
+        }
+        return server;
+    }
+    finally {
+        shut.removeEventListener('abort', onShutdown);
+        own?.removeEventListener('abort', onAbort);
+    }
 }
 function shutdownAll(code, timeout) {
     if (register_cjs_1.thread.inPool)
@@ -101,8 +136,7 @@ async function start(request, file, signal) {
         await readyWorkers(file, request.process.threads, request.threads, signal, undo);
         const place = load_cjs_1.native.listenerAddress(listener);
         load_cjs_1.native.serve(listener);
-        servers.add(listener);
-        return server(listener, place, request.tls);
+        return server(listener, place, request.tls, request.signal);
     }
     catch (error) {
         for (const step of undo.reverse())
@@ -130,12 +164,13 @@ async function attempt(step) {
         // Nothing is left to be done about it.
     }
 }
-function server(listener, { address, port, url }, tls) {
+function server(listener, { address, port, url }, tls, signal) {
     let closing;
     let reloaded = Promise.resolve();
     const close = async () => {
         if (!servers.has(listener))
             return;
+        forget();
         await load_cjs_1.native.closeListener(listener);
         servers.delete(listener);
     };
@@ -154,11 +189,22 @@ function server(listener, { address, port, url }, tls) {
         }
         tls = next;
     };
-    return {
+    const holds = (ref) => {
+        const listening = servers.get(listener);
+        if (listening !== undefined)
+            listening.ref = ref;
+        holdIfNeeded();
+        return self;
+    };
+    const self = {
         address,
         port,
         url,
         close: () => (closing ??= holding(close)),
+        ref: () => holds(true),
+        unref: () => holds(false),
+        // Node before 18.18 has no such symbol.
+        ...(Symbol.asyncDispose !== undefined && { [Symbol.asyncDispose]: () => self.close() }),
         async reloadTls(options) {
             const wanted = options === undefined ? undefined : (0, tls_cjs_1.tlsRequest)('reloadTls', options);
             // One after the other, so that the last call's certificate is the one that stays.
@@ -167,6 +213,11 @@ function server(listener, { address, port, url }, tls) {
             return result;
         },
     };
+    const onAbort = () => void self.close().catch((error) => (0, report_cjs_1.complain)('a server whose signal was aborted did not close', error));
+    const forget = () => signal?.removeEventListener('abort', onAbort);
+    signal?.addEventListener('abort', onAbort);
+    servers.set(listener, { ref: true, forget });
+    return self;
 }
 async function shutdown(code, timeout) {
     const deadline = node_perf_hooks_1.performance.now() + timeout;
@@ -174,6 +225,8 @@ async function shutdown(code, timeout) {
     const { closed, terminated } = await load_cjs_1.native.shutdownBroker(code, timeout, pool !== undefined);
     // What was joined before there was anything to shut down.
     await load_cjs_1.native.leaveCluster();
+    for (const { forget } of servers.values())
+        forget();
     servers.clear();
     const left = Math.max(LEAST_TIMEOUT, deadline - node_perf_hooks_1.performance.now());
     await Promise.all([pool?.stop(left), (0, register_cjs_1.currentRegistration)()?.stop(left)]);
@@ -246,9 +299,9 @@ async function readyWorkers(file, threads, given, signal, undo) {
     }
     catch (error) {
         const refused = (0, thread_options_cjs_1.threadFailed)(error);
-        if (refused !== error || (error instanceof errors_cjs_1.WSBrokerError && error.code === 'ERR_WSBROKER_SHUT_DOWN'))
+        if (refused !== error || (signal.aborted && error === signal.reason))
             throw refused;
-        const more = file === undefined ? '' : await (0, syntax_cjs_1.moreAbout)(file, error instanceof errors_cjs_1.WSBrokerError ? error.cause : error);
+        const more = file === undefined ? '' : await unlessShutdown(signal, (0, syntax_cjs_1.moreAbout)(file, error instanceof errors_cjs_1.WSBrokerError ? error.cause : error)).catch(() => '');
         if (error instanceof errors_cjs_1.WSBrokerError && error.code === 'ERR_WSBROKER_WORKER_FAILED') {
             error.message += more;
             throw error;
@@ -275,21 +328,27 @@ let hold;
 /** While the task runs, and while a server listens, the process does not exit by itself. */
 async function holding(task) {
     busy++;
-    hold ??= setInterval(() => undefined, 2 ** 30);
+    holdIfNeeded();
     try {
         return await task();
     }
     finally {
         busy--;
-        if (busy === 0 && servers.size === 0) {
-            clearInterval(hold);
-            hold = undefined;
-        }
+        holdIfNeeded();
+    }
+}
+function holdIfNeeded() {
+    if (busy > 0 || [...servers.values()].some(({ ref }) => ref)) {
+        hold ??= setInterval(() => undefined, 2 ** 30);
+    }
+    else {
+        clearInterval(hold);
+        hold = undefined;
     }
 }
 function checkShutdown(signal) {
     if (signal.aborted)
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'start: shutdown was called before it was done');
+        throw signal.reason;
 }
 async function unlessShutdown(signal, promise) {
     checkShutdown(signal);

@@ -18,7 +18,7 @@ exports.START_OPTIONS = [
     'bind', 'workerPath', 'threads', 'worker', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
     'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory',
     'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy',
-    'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster',
+    'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal',
 ];
 /**
  * @param call who asks, for messages
@@ -57,6 +57,7 @@ function startRequest(options, call = 'start') {
         tls: bag['tls'] === undefined ? undefined : (0, tls_cjs_1.tlsRequest)(call, bag['tls']),
         cluster: bag['cluster'] === undefined ? undefined : (0, cluster_cjs_1.clusterRequest)(call, 'cluster', bag['cluster']),
         onWorker: (0, checks_cjs_1.optional)(call, 'onWorker', bag['onWorker'], 'function'),
+        signal: abortSignal(call, bag['signal']),
     };
 }
 /** @throws as {@link startRequest} */
@@ -67,6 +68,15 @@ function shutdownRequest(options) {
     if (!(0, checks_cjs_1.isSendableCode)(code))
         throw (0, checks_cjs_1.wrongValue)(call, 'code', 'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)', code);
     return { code, timeout: (0, checks_cjs_1.integer)(call, 'timeout', bag['timeout'], 0, checks_cjs_1.MAX_DURATION) ?? 10_000 };
+}
+/** Of any realm. */
+function abortSignal(call, value) {
+    if (value === undefined)
+        return undefined;
+    const { aborted, addEventListener } = (value ?? {});
+    if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function')
+        throw (0, checks_cjs_1.wrongType)(call, 'signal', 'an AbortSignal', value);
+    return value;
 }
 function threadOptions(call, bag) {
     if (bag['worker'] === undefined)

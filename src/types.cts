@@ -420,6 +420,11 @@ export interface StartOptions {
 
   /** Joins other instances, so that {@link sendToChannel} reaches their subscribers too. Once per process; as {@link joinCluster}. @default off */
   readonly cluster?: ClusterOptions | undefined;
+
+  /**
+   * Ends what the call has begun: aborted before {@link start} resolves, it undoes everything and rejects with the signal's reason; afterwards it is as {@link Server.close}. Default: none.
+   */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A server of a Redis Cluster, or a Sentinel. */
@@ -538,6 +543,12 @@ export interface Server {
   readonly url: string;
   /** Stops listening here and closes this server's connections with 1001. Resolves when they are gone. Workers and other servers stay. */
   close(): Promise<void>;
+  /** {@link Server.close}, for `await using server = await start(…)`. */
+  [Symbol.asyncDispose](): Promise<void>;
+  /** Lets the process end while this server listens, if nothing else keeps it alive; connections end with it. On the main thread: a `Worker` that has handlers is kept alive by them. Returns the server. */
+  unref(): this;
+  /** Takes {@link Server.unref} back. Returns the server. */
+  ref(): this;
   /**
    * Replaces certificates and keys, for the whole address: without `tls` the files are read again, with it, it takes the place of what `start` got. Handshakes from then on use the new ones; no
    * connection is dropped. If they are no good it rejects with `ERR_WSBROKER_TLS`, and the old ones stay.

@@ -41,13 +41,14 @@ export interface StartRequest {
   readonly tls: TlsRequest | undefined;
   readonly cluster: ClusterRequest | undefined;
   readonly onWorker: ((event: WorkerEvent) => void) | undefined;
+  readonly signal: AbortSignal | undefined;
 }
 
 export const START_OPTIONS = [
   'bind', 'workerPath', 'threads', 'worker', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
   'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory',
   'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy',
-  'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster',
+  'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal',
 ] as const;
 
 /**
@@ -86,6 +87,7 @@ export function startRequest(options: unknown, call = 'start'): StartRequest {
     tls: bag['tls'] === undefined ? undefined : tlsRequest(call, bag['tls']),
     cluster: bag['cluster'] === undefined ? undefined : clusterRequest(call, 'cluster', bag['cluster']),
     onWorker: optional(call, 'onWorker', bag['onWorker'], 'function') as StartRequest['onWorker'],
+    signal: abortSignal(call, bag['signal']),
   };
 }
 
@@ -96,6 +98,14 @@ export function shutdownRequest(options: unknown): { code: number; timeout: numb
   const code = integer(call, 'code', bag['code'], 1000, 4999) ?? 1001;
   if (!isSendableCode(code)) throw wrongValue(call, 'code', 'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)', code);
   return { code, timeout: integer(call, 'timeout', bag['timeout'], 0, MAX_DURATION) ?? 10_000 };
+}
+
+/** Of any realm. */
+function abortSignal(call: string, value: unknown): AbortSignal | undefined {
+  if (value === undefined) return undefined;
+  const { aborted, addEventListener } = (value ?? {}) as Partial<AbortSignal>;
+  if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function') throw wrongType(call, 'signal', 'an AbortSignal', value);
+  return value as AbortSignal;
 }
 
 function threadOptions(call: string, bag: Record<string, unknown>): PoolThreads | undefined {

@@ -31,13 +31,19 @@ const options: StartOptions = {
   origins: ['https://app.example'] as const,
   trustProxy: { from: ['10.0.0.0/8', 'unix'] as const, header: 'forwarded' },
   perMessageDeflate: { threshold: 512, level: undefined },
+  signal: AbortSignal.timeout(1000),
   worker: { workerData: { a: new Map() }, env: SHARE_ENV, execArgv: ['--no-warnings'] as const, resourceLimits: { maxOldGenerationSizeMb: 64, stackSizeMb: undefined }, name: undefined },
   onWorker: ({ type, workerId, reason }: WorkerEvent) => console.log(type, workerId.toFixed(), reason?.message),
 };
 const server = await start(options);
 same<typeof server.port, number>(true);
 same<ReturnType<typeof server.reloadTls>, Promise<void>>(true);
-await server.reloadTls();
+same<ReturnType<typeof server.unref>, Server>(true);
+await server.unref().ref().reloadTls();
+{
+  await using disposed = await start(options);
+  disposed.unref();
+}
 await start({ bind: 'a:1', tls: { cert: [Buffer.from(''), './cert.pem'] as const, key: [new URL('file:///key'), 'pem'], ca: undefined, minVersion: 'TLSv1.3' } });
 // @ts-expect-error a certificate without a key
 await server.reloadTls({ cert: './cert.pem' });

@@ -6,7 +6,7 @@
 import type { Buffer } from './ambient.cjs';
 import type { ClusterCount, ClusterOptions, Data, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, Stats, WorkerInterface } from './types.cjs';
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
-export type { AcceptVerdict, BusEvent, BusStats, ClientCertificate, CloseCounts, ClusterCount, ClusterOptions, Data, DropCounts, ErrorContext, HandlerName, HeaderOptions, MaxInFlight, OpenRequest, OpenVerdict, PemSource, PerMessageDeflate, RateLimit, RedisNode, RedisOptions, RedisTlsOptions, RejectCounts, RejectVerdict, SendOptions, SendResult, Server, ShardStats, ShutdownOptions, ShutdownReport, StartOptions, Stats, TlsOptions, Traffic, TrustProxy, WorkerEvent, WorkerInterface, WorkerStats, } from './types.cjs';
+export type { AcceptVerdict, BusEvent, BusStats, ClientCertificate, CloseCounts, ClusterCount, ClusterOptions, Data, DropCounts, ErrorContext, HandlerName, HeaderOptions, MaxInFlight, OpenRequest, OpenVerdict, PemSource, PerMessageDeflate, RateLimit, RedisNode, RedisOptions, RedisTlsOptions, RejectCounts, RejectVerdict, SendOptions, SendResult, Server, ShardStats, ShutdownOptions, ShutdownReport, StartOptions, Stats, ThreadLimits, ThreadOptions, TlsOptions, Traffic, TrustProxy, WorkerEvent, WorkerInterface, WorkerStats, } from './types.cjs';
 /**
  * Binds the address, loads the workers, and begins to serve. Resolves when all of that is done, every worker's `handleStart` included. If it fails, everything it
  * has made is undone.
@@ -14,7 +14,7 @@ export type { AcceptVerdict, BusEvent, BusStats, ClientCertificate, CloseCounts,
  * It may be called again for more addresses: all servers share channels, tokens, subscriptions and the one pool of workers. The same `workerPath` again
  * reuses its workers.
  *
- * While a server listens the process stays alive; after {@link shutdown} it can exit by itself.
+ * While a server listens the process stays alive (but for {@link Server.unref}); after {@link shutdown} it can exit by itself.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `options` is missing, `bind` is no string, or another option has the wrong type
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: an option has a value that it cannot have
@@ -28,6 +28,7 @@ export type { AcceptVerdict, BusEvent, BusStats, ClientCertificate, CloseCounts,
  * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: with `workerPath`, from inside a worker of the pool
  * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: a Unix socket or `reusePort` where the system has none
  * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called meanwhile
+ * @throws the reason of `signal`, if that was aborted meanwhile
  *
  * @example
  * ```js

@@ -16,6 +16,7 @@ const register_cjs_1 = require("./register.cjs");
 const report_cjs_1 = require("./report.cjs");
 const scope_cjs_1 = require("./scope.cjs");
 const syntax_cjs_1 = require("./syntax.cjs");
+const thread_options_cjs_1 = require("./thread-options.cjs");
 const tls_cjs_1 = require("./tls.cjs");
 /** For a Redis that is required. */
 const BUS_TIMEOUT = 10_000;
@@ -24,7 +25,7 @@ const UNDO_TIMEOUT = 5_000;
 /** The last part of the time that `shutdown` has, an eighth within these bounds, is for `handleStop` and the end of threads. */
 const LEAST_FOR_WORKERS = 100;
 const MOST_FOR_WORKERS = 1_000;
-const servers = new Set();
+const servers = new Map();
 /** Each as it is called, by what was given. */
 const watchers = new Map();
 let workers;
@@ -40,8 +41,43 @@ function startServer(request) {
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'start: a worker of the pool cannot start workers; call start with "workerPath" on the thread that shall own them');
     }
     const file = request.workerPath === undefined ? undefined : (0, modules_cjs_1.workerFile)(request.workerPath);
-    const { signal } = era;
-    return inTurn(() => start(request, file, signal));
+    let begun = false;
+    return unlessAborted(request.signal, (signal) => {
+        const started = inTurn(() => {
+            begun = true;
+            return start(request, file, signal);
+        });
+        // While another one is under way there is nothing to undo.
+        const early = new Promise((_, reject) => signal.addEventListener('abort', () => !begun && reject(signal.reason)));
+        return Promise.race([started, early]);
+    });
+}
+/**
+ * @param own the application's signal: before the start is done it fails with its reason, at once while it has not begun; afterwards it closes the server
+ * @param begin is given one that shutdown aborts, too, with an error as its reason
+ */
+async function unlessAborted(own, begin) {
+    const isAborted = () => own?.aborted === true;
+    if (isAborted())
+        throw own?.reason;
+    const either = new AbortController();
+    const onShutdown = () => either.abort(new errors_cjs_1.WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'start: shutdown was called before it was done'));
+    const onAbort = () => either.abort(own?.reason);
+    const { signal: shut } = era;
+    shut.addEventListener('abort', onShutdown);
+    own?.addEventListener('abort', onAbort);
+    try {
+        const server = await begin(either.signal);
+        if (isAborted()) {
+            await server.close();
+            throw own?.reason;
+        }
+        return server;
+    }
+    finally {
+        shut.removeEventListener('abort', onShutdown);
+        own?.removeEventListener('abort', onAbort);
+    }
 }
 function shutdownAll(code, timeout) {
     if (register_cjs_1.thread.inPool)
@@ -77,7 +113,7 @@ async function start(request, file, signal) {
     try {
         checkShutdown(signal);
         const options = agree(request.process);
-        checkWorkers(file, request.process.threads);
+        checkWorkers(file, request.process.threads, request.threads);
         if (agreed === undefined) {
             agreed = options;
             undo.push(() => (agreed = undefined));
@@ -104,12 +140,11 @@ async function start(request, file, signal) {
         checkShutdown(signal);
         if (request.cluster?.required === true)
             await unlessShutdown(signal, (0, cluster_cjs_1.busReady)(BUS_TIMEOUT));
-        await readyWorkers(file, request.process.threads, signal, undo);
+        await readyWorkers(file, request.process.threads, request.threads, signal, undo);
         load_cjs_1.native.watchWorkers(tellOfStuck);
         const place = load_cjs_1.native.listenerAddress(listener);
         load_cjs_1.native.serve(listener);
-        servers.add(listener);
-        return server(listener, place, request.tls);
+        return server(listener, place, request.tls, request.signal);
     }
     catch (error) {
         for (const step of undo.reverse())
@@ -137,12 +172,13 @@ async function attempt(step) {
         // Nothing is left to be done about it.
     }
 }
-function server(listener, { address, port, url }, tls) {
+function server(listener, { address, port, url }, tls, signal) {
     let closing;
     let reloaded = Promise.resolve();
     const close = async () => {
         if (!servers.has(listener))
             return;
+        forget();
         await load_cjs_1.native.closeListener(listener);
         servers.delete(listener);
     };
@@ -161,11 +197,22 @@ function server(listener, { address, port, url }, tls) {
         }
         tls = next;
     };
-    return {
+    const holds = (ref) => {
+        const listening = servers.get(listener);
+        if (listening !== undefined)
+            listening.ref = ref;
+        holdIfNeeded();
+        return self;
+    };
+    const self = {
         address,
         port,
         url,
         close: () => (closing ??= holding(close)),
+        ref: () => holds(true),
+        unref: () => holds(false),
+        // Node before 18.18 has no such symbol.
+        ...(Symbol.asyncDispose !== undefined && { [Symbol.asyncDispose]: () => self.close() }),
         async reloadTls(options) {
             const wanted = options === undefined ? undefined : (0, tls_cjs_1.tlsRequest)('reloadTls', options);
             // One after the other, so that the last call's certificate is the one that stays.
@@ -174,6 +221,11 @@ function server(listener, { address, port, url }, tls) {
             return result;
         },
     };
+    const onAbort = () => void self.close().catch((error) => (0, report_cjs_1.complain)('a server whose signal was aborted did not close', error));
+    const forget = () => signal?.removeEventListener('abort', onAbort);
+    signal?.addEventListener('abort', onAbort);
+    servers.set(listener, { ref: true, forget });
+    return self;
 }
 /** It is over at the deadline, whatever hangs. */
 async function shutdown(code, timeout, deadline) {
@@ -184,6 +236,8 @@ async function shutdown(code, timeout, deadline) {
     const { closed, terminated } = await load_cjs_1.native.shutdownBroker(code, Math.max(0, left() - forWorkers), pool !== undefined);
     // What was joined before there was anything to shut down.
     await load_cjs_1.native.leaveCluster();
+    for (const { forget } of servers.values())
+        forget();
     servers.clear();
     const rest = Math.max(LEAST_FOR_WORKERS, left());
     await Promise.all([pool?.stop(rest), (0, register_cjs_1.currentRegistration)()?.stop(rest)]);
@@ -228,7 +282,12 @@ function conflict(name, before, now) {
     return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}; ${advice_cjs_1.BEGIN_ANEW}`);
 }
 // Workers.
-function checkWorkers(file, threads) {
+function checkWorkers(file, threads, given) {
+    if (given !== undefined && workers !== undefined && !('pool' in workers && (0, thread_options_cjs_1.sameThreads)(workers.pool.given, given))) {
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "worker" holds for the whole process, and is otherwise since an earlier start; ${advice_cjs_1.BEGIN_ANEW}`);
+    }
+    if (given !== undefined && workers === undefined && file === undefined)
+        throw new errors_cjs_1.WSBrokerRangeError('start: "worker" needs "workerPath", the module that the worker threads load');
     if (file === undefined) {
         if (workers !== undefined || (0, register_cjs_1.currentRegistration)() !== undefined || load_cjs_1.native.workerCount() > 0)
             return;
@@ -245,7 +304,7 @@ function checkWorkers(file, threads) {
     if (threads !== undefined && threads !== running)
         throw conflict('threads', running, threads);
 }
-async function readyWorkers(file, threads, signal, undo) {
+async function readyWorkers(file, threads, given, signal, undo) {
     try {
         await unlessShutdown(signal, (0, register_cjs_1.currentRegistration)()?.ready ?? Promise.resolve());
         if (file === undefined || workers !== undefined)
@@ -256,7 +315,7 @@ async function readyWorkers(file, threads, signal, undo) {
             workers = { file, registration: await unlessShutdown(signal, loading) };
         }
         else {
-            const pool = new pool_cjs_1.Pool(file, threads ?? Math.max(4, load_cjs_1.native.brokerDefaults().cpus), watchers);
+            const pool = new pool_cjs_1.Pool(file, threads ?? Math.max(4, load_cjs_1.native.brokerDefaults().cpus), given ?? thread_options_cjs_1.NO_THREAD_OPTIONS, watchers);
             undo.push(() => pool.stop(undoTimeout()));
             await unlessShutdown(signal, pool.start());
             workers = { file, pool };
@@ -264,9 +323,10 @@ async function readyWorkers(file, threads, signal, undo) {
         undo.push(() => (workers = undefined));
     }
     catch (error) {
-        if (error instanceof errors_cjs_1.WSBrokerError && error.code === 'ERR_WSBROKER_SHUT_DOWN')
-            throw error;
-        const more = file === undefined ? '' : await (0, syntax_cjs_1.moreAbout)(file, error instanceof errors_cjs_1.WSBrokerError ? error.cause : error);
+        const refused = (0, thread_options_cjs_1.threadFailed)(error);
+        if (refused !== error || (signal.aborted && error === signal.reason))
+            throw refused;
+        const more = file === undefined ? '' : await unlessShutdown(signal, (0, syntax_cjs_1.moreAbout)(file, error instanceof errors_cjs_1.WSBrokerError ? error.cause : error)).catch(() => '');
         if (error instanceof errors_cjs_1.WSBrokerError && error.code === 'ERR_WSBROKER_WORKER_FAILED') {
             error.message += more;
             throw error;
@@ -293,21 +353,27 @@ let hold;
 /** While the task runs, and while a server listens, the process does not exit by itself. */
 async function holding(task) {
     busy++;
-    hold ??= setInterval(() => undefined, 2 ** 30);
+    holdIfNeeded();
     try {
         return await task();
     }
     finally {
         busy--;
-        if (busy === 0 && servers.size === 0) {
-            clearInterval(hold);
-            hold = undefined;
-        }
+        holdIfNeeded();
+    }
+}
+function holdIfNeeded() {
+    if (busy > 0 || [...servers.values()].some(({ ref }) => ref)) {
+        hold ??= setInterval(() => undefined, 2 ** 30);
+    }
+    else {
+        clearInterval(hold);
+        hold = undefined;
     }
 }
 function checkShutdown(signal) {
     if (signal.aborted)
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'start: shutdown was called before it was done');
+        throw signal.reason;
 }
 async function unlessShutdown(signal, promise) {
     checkShutdown(signal);

@@ -21,16 +21,21 @@ const LAST = 250;
 class Pool {
     file;
     threads;
+    given;
     watchers;
     #members = new Set();
     /** Replacements that wait, and how to start them. */
     #pauses = new Map();
     #hurried = false;
     #stopping = false;
-    /** @param watchers told of every start and end; they come and go while it runs */
-    constructor(file, threads, watchers) {
+    /**
+     * @param given what the threads are started with
+     * @param watchers told of every start and end; they come and go while it runs
+     */
+    constructor(file, threads, given, watchers) {
         this.file = file;
         this.threads = threads;
+        this.given = given;
         this.watchers = watchers;
     }
     /**
@@ -58,7 +63,7 @@ class Pool {
         await Promise.all([...this.#members].map((member) => member.stop(timeout)));
     }
     #launch(failures) {
-        const member = new Member(this.file);
+        const member = new Member(this.file, this.given);
         this.#members.add(member);
         member.ready.then(() => this.#tell({ type: 'started', workerId: member.id }), () => undefined);
         void member.ended.then((reason) => {
@@ -116,10 +121,10 @@ class Member {
     #port;
     #born = node_perf_hooks_1.performance.now();
     #error;
-    constructor(file) {
+    constructor(file, { workerData, options }) {
         const { port1, port2 } = new node_worker_threads_1.MessageChannel();
-        const wsbroker = { file, port: port2 };
-        const worker = new node_worker_threads_1.Worker((0, node_path_1.join)(__dirname, 'worker.cjs'), { workerData: { wsbroker }, transferList: [port2] });
+        const wsbroker = { file, port: port2, workerData };
+        const worker = new node_worker_threads_1.Worker((0, node_path_1.join)(__dirname, 'worker.cjs'), { ...options, workerData: { wsbroker }, transferList: [port2] });
         this.#worker = worker;
         this.#port = port1;
         this.id = worker.threadId;

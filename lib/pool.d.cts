@@ -1,3 +1,4 @@
+import type { PoolThreads } from './thread-options.cjs';
 import type { WorkerEvent } from './types.cjs';
 /**
  * The worker threads of a process: started together, each replaced when it ends though nobody asked, stopped together. The threads keep nobody alive; who
@@ -7,9 +8,13 @@ export declare class Pool {
     #private;
     readonly file: string;
     readonly threads: number;
+    readonly given: PoolThreads;
     readonly watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>;
-    /** @param watchers told of every start and end; they come and go while it runs */
-    constructor(file: string, threads: number, watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>);
+    /**
+     * @param given what the threads are started with
+     * @param watchers told of every start and end; they come and go while it runs
+     */
+    constructor(file: string, threads: number, given: PoolThreads, watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>);
     /**
      * Resolves when every worker is ready.
      *

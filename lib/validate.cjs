@@ -9,15 +9,16 @@ const advice_cjs_1 = require("./advice.cjs");
 const cluster_cjs_1 = require("./cluster.cjs");
 const checks_cjs_1 = require("./checks.cjs");
 const errors_cjs_1 = require("./errors.cjs");
+const thread_options_cjs_1 = require("./thread-options.cjs");
 const tls_cjs_1 = require("./tls.cjs");
 // What the calls take: every function here returns it whole and checked, or throws.
 /** V8 makes no longer string, and a text message is one. */
 const MAX_STRING = 2 ** 29 - 24;
 exports.START_OPTIONS = [
-    'bind', 'workerPath', 'threads', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
+    'bind', 'workerPath', 'threads', 'worker', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
     'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory',
     'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy',
-    'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster',
+    'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal',
 ];
 /**
  * @param call who asks, for messages
@@ -31,6 +32,7 @@ function startRequest(options, call = 'start') {
     return {
         workerPath: path(call, 'workerPath', bag['workerPath']),
         process: processOptions(call, bag),
+        threads: threadOptions(call, bag),
         listener: {
             bind: bag['bind'],
             paths: servedPaths(call, bag['path']),
@@ -55,6 +57,7 @@ function startRequest(options, call = 'start') {
         tls: bag['tls'] === undefined ? undefined : (0, tls_cjs_1.tlsRequest)(call, bag['tls']),
         cluster: bag['cluster'] === undefined ? undefined : (0, cluster_cjs_1.clusterRequest)(call, 'cluster', bag['cluster']),
         onWorker: (0, checks_cjs_1.optional)(call, 'onWorker', bag['onWorker'], 'function'),
+        signal: abortSignal(call, bag['signal']),
     };
 }
 /** @throws as {@link startRequest} */
@@ -65,6 +68,23 @@ function shutdownRequest(options) {
     if (!(0, checks_cjs_1.isSendableCode)(code))
         throw (0, checks_cjs_1.wrongValue)(call, 'code', 'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)', code);
     return { code, timeout: (0, checks_cjs_1.integer)(call, 'timeout', bag['timeout'], 0, checks_cjs_1.MAX_DURATION) ?? 8_000 };
+}
+/** Of any realm. */
+function abortSignal(call, value) {
+    if (value === undefined)
+        return undefined;
+    const { aborted, addEventListener } = (value ?? {});
+    if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function')
+        throw (0, checks_cjs_1.wrongType)(call, 'signal', 'an AbortSignal', value);
+    return value;
+}
+function threadOptions(call, bag) {
+    if (bag['worker'] === undefined)
+        return undefined;
+    const threads = (0, thread_options_cjs_1.poolThreads)(call, bag['worker']);
+    if (bag['threads'] === 0)
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "worker" is for worker threads, and with threads: 0 there are none`);
+    return threads;
 }
 function processOptions(call, bag) {
     const inFlight = bag['maxInFlight'] === undefined ? {} : (0, checks_cjs_1.optionBag)(call, 'maxInFlight', bag['maxInFlight'], ['messages', 'bytes', 'workerBytes']);

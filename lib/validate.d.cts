@@ -1,5 +1,6 @@
 import { type ClusterRequest } from './cluster.cjs';
 import type { NativeListenOptions } from './native.cjs';
+import { type PoolThreads } from './thread-options.cjs';
 import { type TlsRequest } from './tls.cjs';
 import type { WorkerEvent } from './types.cjs';
 /** Process-wide options, as far as the caller gave them. */
@@ -23,12 +24,14 @@ export interface ProcessOptions {
 export interface StartRequest {
     readonly workerPath: string | undefined;
     readonly process: Partial<ProcessOptions>;
+    readonly threads: PoolThreads | undefined;
     readonly listener: Omit<NativeListenOptions, 'process' | 'tls'>;
     readonly tls: TlsRequest | undefined;
     readonly cluster: ClusterRequest | undefined;
     readonly onWorker: ((event: WorkerEvent) => void) | undefined;
+    readonly signal: AbortSignal | undefined;
 }
-export declare const START_OPTIONS: readonly ['bind', 'workerPath', 'threads', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout', 'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory', 'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy', 'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster'];
+export declare const START_OPTIONS: readonly ['bind', 'workerPath', 'threads', 'worker', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout', 'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory', 'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy', 'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal'];
 /**
  * @param call who asks, for messages
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what came

@@ -1,12 +1,16 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 require("./in-pool.cjs");
-const node_worker_threads_1 = require("node:worker_threads");
+const node_module_1 = require("node:module");
+const threads = require("node:worker_threads");
 const errors_cjs_1 = require("./errors.cjs");
 const modules_cjs_1 = require("./modules.cjs");
 const register_cjs_1 = require("./register.cjs");
 const report_cjs_1 = require("./report.cjs");
-const { file, port } = node_worker_threads_1.workerData.wsbroker;
+const { file, port, workerData } = threads.workerData.wsbroker;
+// For `require` and, with the second call, for `import`.
+threads.workerData = workerData;
+(0, node_module_1.syncBuiltinESMExports)();
 const tell = (message) => port.postMessage(message);
 report_cjs_1.warnings.say = (text) => tell({ type: 'warning', text });
 port.on('message', (message) => {

@@ -1,10 +1,12 @@
 import './in-pool.cjs';
-import { type MessagePort } from 'node:worker_threads';
+import threads = require('node:worker_threads');
 import { type PortableError } from './errors.cjs';
 /** What the pool gives to a thread, as `workerData.wsbroker`. */
 export interface WorkerStart {
     readonly file: string;
-    readonly port: MessagePort;
+    readonly port: threads.MessagePort;
+    /** The application's own, which its module finds as `workerData`. */
+    readonly workerData: unknown;
 }
 export type ToWorker = {
     readonly type: 'stop';

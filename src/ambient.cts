@@ -11,3 +11,8 @@ export type Timeout = typeof globalThis extends { setTimeout: (...args: never) =
 /** A view of bytes, whichever: what runtimes take is less than the interface of that name. */
 export type ArrayBufferView =
   | Uint8Array | Uint8ClampedArray | Uint16Array | Uint32Array | Int8Array | Int16Array | Int32Array | BigUint64Array | BigInt64Array | Float32Array | Float64Array | DataView;
+
+export type AbortSignal = typeof globalThis extends { AbortSignal: { prototype: infer S } } ? S : { readonly aborted: boolean };
+
+/** What `await using` asks for, where the program's library knows it. */
+export type AsyncDisposes = SymbolConstructor extends { readonly asyncDispose: infer K extends symbol } ? { [P in K]: () => Promise<void> } : object;

@@ -4,7 +4,7 @@ import { addressFailed, BEGIN_ANEW } from './advice.cjs';
 import { following, toNative, type Agreed } from './agreed.cjs';
 import { busReady, join, type ClusterRequest } from './cluster.cjs';
 import { activeOthers, endBy } from './copies.cjs';
-import { fromNative, WSBrokerError } from './errors.cjs';
+import { fromNative, WSBrokerError, WSBrokerRangeError } from './errors.cjs';
 import { native } from './load.cjs';
 import { loadWorker, workerFile } from './modules.cjs';
 import type { NativeListenOptions } from './native.cjs';
@@ -13,6 +13,7 @@ import { currentRegistration, thread, type Registration } from './register.cjs';
 import { complain, errorText } from './report.cjs';
 import { inScopeHere } from './scope.cjs';
 import { moreAbout } from './syntax.cjs';
+import { NO_THREAD_OPTIONS, sameThreads, threadFailed, type PoolThreads } from './thread-options.cjs';
 import { readTls, tlsRequest, type TlsRequest } from './tls.cjs';
 import type { Server, ShutdownReport, WorkerEvent } from './types.cjs';
 import type { ProcessOptions, StartRequest } from './validate.cjs';
@@ -30,7 +31,15 @@ const UNDO_TIMEOUT = 5_000;
 const LEAST_FOR_WORKERS = 100;
 const MOST_FOR_WORKERS = 1_000;
 
-const servers = new Set<number>();
+/** What is kept of a server that listens. */
+interface Listening {
+  /** Whether it keeps the process alive. */
+  ref: boolean;
+  /** Lets go of the application's signal. */
+  readonly forget: () => void;
+}
+
+const servers = new Map<number, Listening>();
 /** Each as it is called, by what was given. */
 const watchers = new Map<(event: WorkerEvent) => void, (event: WorkerEvent) => void>();
 let workers: Workers | undefined;
@@ -47,8 +56,42 @@ export function startServer(request: StartRequest): Promise<Server> {
     throw new WSBrokerError('ERR_WSBROKER_IN_WORKER', 'start: a worker of the pool cannot start workers; call start with "workerPath" on the thread that shall own them');
   }
   const file = request.workerPath === undefined ? undefined : workerFile(request.workerPath);
-  const { signal } = era;
-  return inTurn(() => start(request, file, signal));
+  let begun = false;
+  return unlessAborted(request.signal, (signal) => {
+    const started = inTurn(() => {
+      begun = true;
+      return start(request, file, signal);
+    });
+    // While another one is under way there is nothing to undo.
+    const early = new Promise<never>((_, reject) => signal.addEventListener('abort', () => !begun && reject(signal.reason)));
+    return Promise.race([started, early]);
+  });
+}
+
+/**
+ * @param own the application's signal: before the start is done it fails with its reason, at once while it has not begun; afterwards it closes the server
+ * @param begin is given one that shutdown aborts, too, with an error as its reason
+ */
+async function unlessAborted(own: AbortSignal | undefined, begin: (signal: AbortSignal) => Promise<Server>): Promise<Server> {
+  const isAborted = (): boolean => own?.aborted === true;
+  if (isAborted()) throw own?.reason;
+  const either = new AbortController();
+  const onShutdown = (): void => either.abort(new WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'start: shutdown was called before it was done'));
+  const onAbort = (): void => either.abort(own?.reason);
+  const { signal: shut } = era;
+  shut.addEventListener('abort', onShutdown);
+  own?.addEventListener('abort', onAbort);
+  try {
+    const server = await begin(either.signal);
+    if (isAborted()) {
+      await server.close();
+      throw own?.reason;
+    }
+    return server;
+  } finally {
+    shut.removeEventListener('abort', onShutdown);
+    own?.removeEventListener('abort', onAbort);
+  }
 }
 
 export function shutdownAll(code: number, timeout: number): Promise<ShutdownReport> {
@@ -88,7 +131,7 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
   try {
     checkShutdown(signal);
     const options = agree(request.process);
-    checkWorkers(file, request.process.threads);
+    checkWorkers(file, request.process.threads, request.threads);
     if (agreed === undefined) {
       agreed = options;
       undo.push(() => (agreed = undefined));
@@ -113,12 +156,11 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
     undo.push(() => native.closeListener(listener));
     checkShutdown(signal);
     if (request.cluster?.required === true) await unlessShutdown(signal, busReady(BUS_TIMEOUT));
-    await readyWorkers(file, request.process.threads, signal, undo);
+    await readyWorkers(file, request.process.threads, request.threads, signal, undo);
     native.watchWorkers(tellOfStuck);
     const place = native.listenerAddress(listener);
     native.serve(listener);
-    servers.add(listener);
-    return server(listener, place, request.tls);
+    return server(listener, place, request.tls, request.signal);
   } catch (error) {
     for (const step of undo.reverse()) await attempt(step);
     // Who did not get that far leaves nothing behind; a broker that is there then is another thread's.
@@ -144,11 +186,12 @@ async function attempt(step: () => unknown): Promise<void> {
   }
 }
 
-function server(listener: number, { address, port, url }: { address: string; port: number; url: string }, tls: TlsRequest | undefined): Server {
+function server(listener: number, { address, port, url }: { address: string; port: number; url: string }, tls: TlsRequest | undefined, signal: AbortSignal | undefined): Server {
   let closing: Promise<void> | undefined;
   let reloaded: Promise<unknown> = Promise.resolve();
   const close = async (): Promise<void> => {
     if (!servers.has(listener)) return;
+    forget();
     await native.closeListener(listener);
     servers.delete(listener);
   };
@@ -164,11 +207,21 @@ function server(listener: number, { address, port, url }: { address: string; por
     }
     tls = next;
   };
-  return {
+  const holds = (ref: boolean): Server => {
+    const listening = servers.get(listener);
+    if (listening !== undefined) listening.ref = ref;
+    holdIfNeeded();
+    return self;
+  };
+  const self: Server = {
     address,
     port,
     url,
     close: () => (closing ??= holding(close)),
+    ref: () => holds(true),
+    unref: () => holds(false),
+    // Node before 18.18 has no such symbol.
+    ...((Symbol.asyncDispose as symbol | undefined) !== undefined && { [Symbol.asyncDispose]: () => self.close() }),
     async reloadTls(options) {
       const wanted = options === undefined ? undefined : tlsRequest('reloadTls', options);
       // One after the other, so that the last call's certificate is the one that stays.
@@ -176,7 +229,12 @@ function server(listener: number, { address, port, url }: { address: string; por
       reloaded = result.catch(() => undefined);
       return result;
     },
-  };
+  } as Server;
+  const onAbort = (): void => void self.close().catch((error: unknown) => complain('a server whose signal was aborted did not close', error));
+  const forget = (): void => signal?.removeEventListener('abort', onAbort);
+  signal?.addEventListener('abort', onAbort);
+  servers.set(listener, { ref: true, forget });
+  return self;
 }
 
 /** It is over at the deadline, whatever hangs. */
@@ -188,6 +246,7 @@ async function shutdown(code: number, timeout: number, deadline: number): Promis
   const { closed, terminated } = await native.shutdownBroker(code, Math.max(0, left() - forWorkers), pool !== undefined);
   // What was joined before there was anything to shut down.
   await native.leaveCluster();
+  for (const { forget } of servers.values()) forget();
   servers.clear();
   const rest = Math.max(LEAST_FOR_WORKERS, left());
   await Promise.all([pool?.stop(rest), currentRegistration()?.stop(rest)]);
@@ -237,7 +296,11 @@ function conflict(name: string, before: unknown, now: unknown): WSBrokerError {
 
 // Workers.
 
-function checkWorkers(file: string | undefined, threads: number | undefined): void {
+function checkWorkers(file: string | undefined, threads: number | undefined, given: PoolThreads | undefined): void {
+  if (given !== undefined && workers !== undefined && !('pool' in workers && sameThreads(workers.pool.given, given))) {
+    throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "worker" holds for the whole process, and is otherwise since an earlier start; ${BEGIN_ANEW}`);
+  }
+  if (given !== undefined && workers === undefined && file === undefined) throw new WSBrokerRangeError('start: "worker" needs "workerPath", the module that the worker threads load');
   if (file === undefined) {
     if (workers !== undefined || currentRegistration() !== undefined || native.workerCount() > 0) return;
     throw new WSBrokerError('ERR_WSBROKER_NO_WORKER', 'start: "workerPath" is needed, since no worker is registered (registerWorkerThread)');
@@ -251,7 +314,7 @@ function checkWorkers(file: string | undefined, threads: number | undefined): vo
   if (threads !== undefined && threads !== running) throw conflict('threads', running, threads);
 }
 
-async function readyWorkers(file: string | undefined, threads: number | undefined, signal: AbortSignal, undo: (() => unknown)[]): Promise<void> {
+async function readyWorkers(file: string | undefined, threads: number | undefined, given: PoolThreads | undefined, signal: AbortSignal, undo: (() => unknown)[]): Promise<void> {
   try {
     await unlessShutdown(signal, currentRegistration()?.ready ?? Promise.resolve());
     if (file === undefined || workers !== undefined) return;
@@ -260,15 +323,16 @@ async function readyWorkers(file: string | undefined, threads: number | undefine
       undo.push(() => void loading.then((late) => late.stop(undoTimeout()), () => undefined));
       workers = { file, registration: await unlessShutdown(signal, loading) };
     } else {
-      const pool = new Pool(file, threads ?? Math.max(4, native.brokerDefaults().cpus), watchers);
+      const pool = new Pool(file, threads ?? Math.max(4, native.brokerDefaults().cpus), given ?? NO_THREAD_OPTIONS, watchers);
       undo.push(() => pool.stop(undoTimeout()));
       await unlessShutdown(signal, pool.start());
       workers = { file, pool };
     }
     undo.push(() => (workers = undefined));
   } catch (error) {
-    if (error instanceof WSBrokerError && error.code === 'ERR_WSBROKER_SHUT_DOWN') throw error;
-    const more = file === undefined ? '' : await moreAbout(file, error instanceof WSBrokerError ? error.cause : error);
+    const refused = threadFailed(error);
+    if (refused !== error || (signal.aborted && error === signal.reason)) throw refused;
+    const more = file === undefined ? '' : await unlessShutdown(signal, moreAbout(file, error instanceof WSBrokerError ? error.cause : error)).catch(() => '');
     if (error instanceof WSBrokerError && error.code === 'ERR_WSBROKER_WORKER_FAILED') {
       error.message += more;
       throw error;
@@ -299,20 +363,26 @@ let hold: NodeJS.Timeout | undefined;
 /** While the task runs, and while a server listens, the process does not exit by itself. */
 async function holding<T>(task: () => Promise<T>): Promise<T> {
   busy++;
-  hold ??= setInterval(() => undefined, 2 ** 30);
+  holdIfNeeded();
   try {
     return await task();
   } finally {
     busy--;
-    if (busy === 0 && servers.size === 0) {
-      clearInterval(hold);
-      hold = undefined;
-    }
+    holdIfNeeded();
+  }
+}
+
+function holdIfNeeded(): void {
+  if (busy > 0 || [...servers.values()].some(({ ref }) => ref)) {
+    hold ??= setInterval(() => undefined, 2 ** 30);
+  } else {
+    clearInterval(hold);
+    hold = undefined;
   }
 }
 
 function checkShutdown(signal: AbortSignal): void {
-  if (signal.aborted) throw new WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'start: shutdown was called before it was done');
+  if (signal.aborted) throw signal.reason;
 }
 
 async function unlessShutdown<T>(signal: AbortSignal, promise: Promise<T>): Promise<T> {

@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { fromPortable, WSBrokerError } from './errors.cjs';
 import { complain, errorText, warnOnce } from './report.cjs';
+import type { PoolThreads } from './thread-options.cjs';
 import { within } from './time.cjs';
 import type { WorkerEvent } from './types.cjs';
 import type { FromWorker, ToWorker, WorkerStart } from './worker.cjs';
@@ -26,10 +27,14 @@ export class Pool {
   #hurried = false;
   #stopping = false;
 
-  /** @param watchers told of every start and end; they come and go while it runs */
+  /**
+   * @param given what the threads are started with
+   * @param watchers told of every start and end; they come and go while it runs
+   */
   constructor(
     readonly file: string,
     readonly threads: number,
+    readonly given: PoolThreads,
     readonly watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>,
   ) {}
 
@@ -59,7 +64,7 @@ export class Pool {
   }
 
   #launch(failures: number): Member {
-    const member = new Member(this.file);
+    const member = new Member(this.file, this.given);
     this.#members.add(member);
     member.ready.then(
       () => this.#tell({ type: 'started', workerId: member.id }),
@@ -118,10 +123,10 @@ class Member {
   readonly #born = performance.now();
   #error: unknown;
 
-  constructor(file: string) {
+  constructor(file: string, { workerData, options }: PoolThreads) {
     const { port1, port2 } = new MessageChannel();
-    const wsbroker: WorkerStart = { file, port: port2 };
-    const worker = new Worker(join(__dirname, 'worker.cjs'), { workerData: { wsbroker }, transferList: [port2] });
+    const wsbroker: WorkerStart = { file, port: port2, workerData };
+    const worker = new Worker(join(__dirname, 'worker.cjs'), { ...options, workerData: { wsbroker }, transferList: [port2] });
     this.#worker = worker;
     this.#port = port1;
     this.id = worker.threadId;

@@ -1,4 +1,4 @@
-import type { Buffer, URL } from './ambient.cjs';
+import type { AbortSignal, AsyncDisposes, Buffer, URL } from './ambient.cjs';
 
 /** What can be sent: a string travels as a text frame, bytes as a binary one. As the name of a channel it is compared as bytes. */
 export type Data = string | ArrayBuffer | Uint8Array;
@@ -177,6 +177,32 @@ export interface WorkerEvent {
   readonly reason?: Error;
 }
 
+/** What the threads of the pool are started with, as `Worker` of `node:worker_threads` takes it. */
+export interface ThreadOptions {
+  /** What the worker module gets as `workerData` of `node:worker_threads`, cloned when `start` is called, and for each thread again (a `SharedArrayBuffer` is shared). Default `{}`. */
+  readonly workerData?: unknown;
+  /** `process.env` of the threads; `SHARE_ENV` of `node:worker_threads` shares that of the thread that calls `start`. Default: a copy of that. */
+  readonly env?: Readonly<Record<string, string | undefined>> | symbol | undefined;
+  /** Flags of Node for the threads, such as `['--no-warnings']`; Bun ignores most. Default: those of the process. */
+  readonly execArgv?: readonly string[] | undefined;
+  /** Bounds of the memory of each thread, in MiB. A worker that exceeds them ends, and is replaced. Bun ignores them. Default: those of Node. */
+  readonly resourceLimits?: ThreadLimits | undefined;
+  /** What the threads are called in debuggers and the like. Node 18.16 and later. Default: ''. */
+  readonly name?: string | undefined;
+}
+
+/** MiB, above 0. */
+export interface ThreadLimits {
+  /** The heap of objects that live on. */
+  readonly maxOldGenerationSizeMb?: number | undefined;
+  /** The heap of young objects. */
+  readonly maxYoungGenerationSizeMb?: number | undefined;
+  /** Compiled code. */
+  readonly codeRangeSizeMb?: number | undefined;
+  /** The stack. Too small a one ends the process. Node's default is 4. */
+  readonly stackSizeMb?: number | undefined;
+}
+
 /** Bounds of what is on its way to handlers. At a bound its sockets are not read any more, and TCP pushes back. */
 export interface MaxInFlight {
   /** Messages of one socket, 1 to 2^31-1. Default 256. */
@@ -262,6 +288,9 @@ export interface StartOptions {
    * least 4.
    */
   readonly threads?: number | undefined;
+
+  /** Process-wide. What the worker threads are started with: `workerData`, `env`, `execArgv`, `resourceLimits`, `name`. Needs `workerPath`, and not with `threads: 0`. Default: nothing. */
+  readonly worker?: ThreadOptions | undefined;
 
   /**
    * Process-wide. `'serial'`, the default: while a handler's promise is pending, the next event of *that* connection waits. `'concurrent'`: it does not, so
@@ -391,6 +420,11 @@ export interface StartOptions {
 
   /** Joins other instances, so that {@link sendToChannel} reaches their subscribers too. Once per process; as {@link joinCluster}. @default off */
   readonly cluster?: ClusterOptions | undefined;
+
+  /**
+   * Ends what the call has begun: aborted before {@link start} resolves, it undoes everything and rejects with the signal's reason; afterwards it is as {@link Server.close}. Default: none.
+   */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** A server of a Redis Cluster, or a Sentinel. */
@@ -504,8 +538,8 @@ export interface BusStats {
   readonly waiting: number;
 }
 
-/** A listening server: what {@link start} resolves to. */
-export interface Server {
+/** A listening server: what {@link start} resolves to. `await using server = await start(…)` ends with {@link Server.close}. */
+export interface Server extends AsyncDisposes {
   /** The address it is bound to: an IP address, or the path of a Unix socket. */
   readonly address: string;
   /** The port it is bound to; 0 for a Unix socket. */
@@ -514,6 +548,10 @@ export interface Server {
   readonly url: string;
   /** Stops listening here and closes this server's connections with 1001. Resolves when they are gone. Workers and other servers stay. */
   close(): Promise<void>;
+  /** Lets the process end while this server listens, if nothing else keeps it alive; connections end with it. On the main thread: a `Worker` that has handlers is kept alive by them. Returns the server. */
+  unref(): this;
+  /** Takes {@link Server.unref} back. Returns the server. */
+  ref(): this;
   /**
    * Replaces certificates and keys, for the whole address: without `tls` the files are read again, with it, it takes the place of what `start` got. Handshakes from then on use the new ones; no
    * connection is dropped. If they are no good it rejects with `ERR_WSBROKER_TLS`, and the old ones stay.

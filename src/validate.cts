@@ -5,6 +5,7 @@ import { clusterRequest, type ClusterRequest } from './cluster.cjs';
 import { integer, isHttpToken, isSendableCode, MAX_DURATION, MAX_SIZE, oneOf, optionBag, optional, strings, wrongType, wrongValue } from './checks.cjs';
 import { WSBrokerRangeError } from './errors.cjs';
 import type { NativeDeflate, NativeListenOptions, NativeRateLimit, NativeTrustProxy } from './native.cjs';
+import { poolThreads, type PoolThreads } from './thread-options.cjs';
 import { tlsRequest, type TlsRequest } from './tls.cjs';
 import type { WorkerEvent } from './types.cjs';
 
@@ -35,17 +36,19 @@ export interface ProcessOptions {
 export interface StartRequest {
   readonly workerPath: string | undefined;
   readonly process: Partial<ProcessOptions>;
+  readonly threads: PoolThreads | undefined;
   readonly listener: Omit<NativeListenOptions, 'process' | 'tls'>;
   readonly tls: TlsRequest | undefined;
   readonly cluster: ClusterRequest | undefined;
   readonly onWorker: ((event: WorkerEvent) => void) | undefined;
+  readonly signal: AbortSignal | undefined;
 }
 
 export const START_OPTIONS = [
-  'bind', 'workerPath', 'threads', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
+  'bind', 'workerPath', 'threads', 'worker', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
   'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory',
   'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy',
-  'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster',
+  'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal',
 ] as const;
 
 /**
@@ -59,6 +62,7 @@ export function startRequest(options: unknown, call = 'start'): StartRequest {
   return {
     workerPath: path(call, 'workerPath', bag['workerPath']),
     process: processOptions(call, bag),
+    threads: threadOptions(call, bag),
     listener: {
       bind: bag['bind'],
       paths: servedPaths(call, bag['path']),
@@ -83,6 +87,7 @@ export function startRequest(options: unknown, call = 'start'): StartRequest {
     tls: bag['tls'] === undefined ? undefined : tlsRequest(call, bag['tls']),
     cluster: bag['cluster'] === undefined ? undefined : clusterRequest(call, 'cluster', bag['cluster']),
     onWorker: optional(call, 'onWorker', bag['onWorker'], 'function') as StartRequest['onWorker'],
+    signal: abortSignal(call, bag['signal']),
   };
 }
 
@@ -93,6 +98,21 @@ export function shutdownRequest(options: unknown): { code: number; timeout: numb
   const code = integer(call, 'code', bag['code'], 1000, 4999) ?? 1001;
   if (!isSendableCode(code)) throw wrongValue(call, 'code', 'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)', code);
   return { code, timeout: integer(call, 'timeout', bag['timeout'], 0, MAX_DURATION) ?? 8_000 };
+}
+
+/** Of any realm. */
+function abortSignal(call: string, value: unknown): AbortSignal | undefined {
+  if (value === undefined) return undefined;
+  const { aborted, addEventListener } = (value ?? {}) as Partial<AbortSignal>;
+  if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function') throw wrongType(call, 'signal', 'an AbortSignal', value);
+  return value as AbortSignal;
+}
+
+function threadOptions(call: string, bag: Record<string, unknown>): PoolThreads | undefined {
+  if (bag['worker'] === undefined) return undefined;
+  const threads = poolThreads(call, bag['worker']);
+  if (bag['threads'] === 0) throw new WSBrokerRangeError(`${call}: "worker" is for worker threads, and with threads: 0 there are none`);
+  return threads;
 }
 
 function processOptions(call: string, bag: Record<string, unknown>): Partial<ProcessOptions> {

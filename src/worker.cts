@@ -1,5 +1,6 @@
 import './in-pool.cjs';
-import { workerData, type MessagePort } from 'node:worker_threads';
+import { syncBuiltinESMExports } from 'node:module';
+import threads = require('node:worker_threads');
 import { toPortable, type PortableError } from './errors.cjs';
 import { loadWorker } from './modules.cjs';
 import { currentRegistration } from './register.cjs';
@@ -10,7 +11,9 @@ import { complain, warnings } from './report.cjs';
 /** What the pool gives to a thread, as `workerData.wsbroker`. */
 export interface WorkerStart {
   readonly file: string;
-  readonly port: MessagePort;
+  readonly port: threads.MessagePort;
+  /** The application's own, which its module finds as `workerData`. */
+  readonly workerData: unknown;
 }
 
 export type ToWorker = { readonly type: 'stop'; readonly timeout: number };
@@ -20,7 +23,10 @@ export type FromWorker =
   | { readonly type: 'failed'; readonly error: PortableError }
   | { readonly type: 'warning'; readonly text: string };
 
-const { file, port } = (workerData as { wsbroker: WorkerStart }).wsbroker;
+const { file, port, workerData } = (threads.workerData as { wsbroker: WorkerStart }).wsbroker;
+// For `require` and, with the second call, for `import`.
+(threads as { workerData: unknown }).workerData = workerData;
+syncBuiltinESMExports();
 
 const tell = (message: FromWorker): void => port.postMessage(message);
 warnings.say = (text) => tell({ type: 'warning', text });

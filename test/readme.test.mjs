@@ -169,13 +169,21 @@ test('README "token" knows its users, delivers to them, and ends on SIGTERM', { 
   assert.deepEqual(await within(exited, () => 'the end'), { code: 0, signal: null });
 });
 
+test('README "paths" gives each path to its own part', async (t) => {
+  const { url } = await running(t, 'paths', process.execPath, 'server.mjs');
+  const echo = await client(t, `${url}/echo`);
+  echo.say('hello');
+  assert.equal(await echo.hear(), 'hello');
+  await everybodyHearsEverybody(t, `${url}/chat`);
+});
+
 test('every program in the README is run here, and every excerpt of one can be read', () => {
   const handwritten = readme.replace(/<!-- reference:[\s\S]*<!-- end of reference -->/, '');
   const blocks = [...handwritten.matchAll(/^(.*)\n```(?:js|ts)\n([\s\S]*?)^```$/gm)];
   assert.ok(blocks.length > 0);
   for (const [, before, text] of blocks) {
     if (before !== '<!-- excerpt -->') {
-      assert.match(before, /^<!-- run: (opening|esm|cjs|bun|token) \S+ -->$/);
+      assert.match(before, /^<!-- run: (opening|esm|cjs|bun|token|paths) \S+ -->$/);
       continue;
     }
     // Without imports it can stand in an async function.

@@ -1,4 +1,5 @@
 // What the types promise, and what they must refuse.
+import { SHARE_ENV } from 'node:worker_threads';
 import { shutdown, start, WSBrokerError } from 'wsbroker';
 import * as wsbroker from 'wsbroker';
 import type { Data, SendResult, Server, ShutdownReport, StartOptions, WorkerEvent, WorkerInterface, WSBrokerErrorCode } from 'wsbroker';
@@ -30,12 +31,19 @@ const options: StartOptions = {
   origins: ['https://app.example'] as const,
   trustProxy: { from: ['10.0.0.0/8', 'unix'] as const, header: 'forwarded' },
   perMessageDeflate: { threshold: 512, level: undefined },
+  signal: AbortSignal.timeout(1000),
+  worker: { workerData: { a: new Map() }, env: SHARE_ENV, execArgv: ['--no-warnings'] as const, resourceLimits: { maxOldGenerationSizeMb: 64, stackSizeMb: undefined }, name: undefined },
   onWorker: ({ type, workerId, reason }: WorkerEvent) => console.log(type, workerId.toFixed(), reason?.message),
 };
 const server = await start(options);
 same<typeof server.port, number>(true);
 same<ReturnType<typeof server.reloadTls>, Promise<void>>(true);
-await server.reloadTls();
+same<ReturnType<typeof server.unref>, Server>(true);
+await server.unref().ref().reloadTls();
+{
+  await using disposed = await start(options);
+  disposed.unref();
+}
 await start({ bind: 'a:1', tls: { cert: [Buffer.from(''), './cert.pem'] as const, key: [new URL('file:///key'), 'pem'], ca: undefined, minVersion: 'TLSv1.3' } });
 // @ts-expect-error a certificate without a key
 await server.reloadTls({ cert: './cert.pem' });
@@ -56,6 +64,9 @@ await start({ bind: 'a:1', threads: '4' });
 await start({ bind: 'a:1', maxPayLoad: 1 });
 // @ts-expect-error a policy that does not exist
 await start({ bind: 'a:1', overflow: 'drop' });
+await start({ bind: 'a:1', worker: { env: { ...process.env, MINE: 'x' } } });
+// @ts-expect-error what a thread is given, not the module
+await start({ bind: 'a:1', worker: './worker.js' });
 // @ts-expect-error proxies are named
 await start({ bind: 'a:1', trustProxy: true });
 // @ts-expect-error a header that is not looked at
@@ -74,3 +85,9 @@ wsbroker.subscribe('1', 'room');
 ({ handleOpen: async () => null }) satisfies WorkerInterface;
 // @ts-expect-error a handler that does not exist
 ({ handleTextMesage: () => undefined }) satisfies WorkerInterface;
+
+/** Closed at the end of the block. */
+export async function disposed(): Promise<string> {
+  await using server = await start({ bind: '127.0.0.1:0' });
+  return server.url;
+}

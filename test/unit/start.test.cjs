@@ -117,6 +117,22 @@ describe('options', () => {
     [{ bind, workerPath: '' }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"workerPath" must be the path of a module'],
     [{ bind, workerPath: new URL('http://a/b') }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "got 'http://a/b'"],
     [{ bind, workerPath: './no/such.js' }, WSBrokerError, 'ERR_WSBROKER_WORKER_NOT_FOUND', join(process.cwd(), 'no', 'such.js')],
+    [{ bind, signal: {} }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"signal" must be an AbortSignal, got an object'],
+    [{ bind, signal: null }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"signal" must be an AbortSignal, got null'],
+    [{ bind, worker: './worker.js' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"worker" must be an object, got string; the module with the handlers is given as "workerPath"'],
+    [{ bind, worker: 5 }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"worker" must be an object, got number'],
+    [{ bind, worker: { argv: [] } }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "argv" in "worker"'],
+    [{ bind, worker: { workerData: () => 0 } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"worker.workerData" must be something that can be cloned'],
+    [{ bind, worker: { env: 'A=b' } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"worker.env" must be an object of strings, or SHARE_ENV, got string'],
+    [{ bind, worker: { env: { SECRET: 5 } } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"worker.env.SECRET" must be a string, got number'],
+    [{ bind, worker: { execArgv: '--x' } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"worker.execArgv" must be an array of strings, got string'],
+    [{ bind, worker: { name: 5 } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"worker.name" must be a string, got number'],
+    [{ bind, worker: { resourceLimits: 64 } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"worker.resourceLimits" must be an object, got number'],
+    [{ bind, worker: { resourceLimits: { maxOldGenerationSizeMB: 64 } } }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'did you mean "maxOldGenerationSizeMb"?'],
+    [{ bind, worker: { resourceLimits: { stackSizeMb: 0 } } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"worker.resourceLimits.stackSizeMb" must be a number of MiB above 0, got 0'],
+    [{ bind, worker: { resourceLimits: { stackSizeMb: '4' } } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"worker.resourceLimits.stackSizeMb" must be a number, got string'],
+    [{ bind, worker: {}, threads: 0 }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"worker" is for worker threads, and with threads: 0 there are none'],
+    [{ bind, worker: {} }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"worker" needs "workerPath"'],
     [{ bind }, WSBrokerError, 'ERR_WSBROKER_NO_WORKER', '"workerPath" is needed'],
   ];
   for (const [options, type, code, message] of cases) {
@@ -263,6 +279,65 @@ describe('the order of a start', () => {
     await shutdown();
     await start({ bind, workerPath: worker('good.mjs'), threads: 2, ioThreads: 2 });
     assert.deepEqual(recorded(), ['start', 'stop', 'start', 'start']);
+  });
+});
+
+describe('signal', () => {
+  const reason = { mine: true };
+  const caught = async (promise) => promise.then(() => assert.fail('it resolved'), (error) => error);
+
+  test('one_that_was_aborted_before_is_never_begun', async () => {
+    assert.equal(await caught(start({ bind, workerPath: worker('good.cjs'), threads: 1, signal: AbortSignal.abort(reason) })), reason);
+    assert.deepEqual(fake.callsOf('listen'), []);
+  });
+
+  for (const threads of [0, 2]) {
+    test(`while_workers_load_it_undoes_everything, threads: ${threads}`, async () => {
+      const controller = new AbortController();
+      const starting = caught(start({ bind, workerPath: worker('never-ready.cjs'), threads, ioThreads: 3, signal: controller.signal }));
+      await until(() => recorded().length === Math.max(1, threads));
+      controller.abort(reason);
+      assert.equal(await starting, reason);
+      assert.equal(fake.callsOf('closeListener').length, 1);
+      assert.equal(fake.callsOf('serve').length, 0);
+      if (threads === 0) return;
+      await start({ bind, workerPath: worker('good.cjs'), threads: 1, ioThreads: 4 });
+    });
+  }
+
+  test('while_another_start_is_under_way_it_rejects_at_once', async () => {
+    const controller = new AbortController();
+    const first = caught(start({ bind, workerPath: worker('hangs.mjs'), threads: 1 }));
+    await until(() => fake.callsOf('listen').length === 1);
+    const second = caught(start({ bind, workerPath: worker('hangs.mjs'), threads: 1, signal: controller.signal }));
+    controller.abort(reason);
+    assert.equal(await second, reason);
+    assert.equal(fake.callsOf('listen').length, 1);
+    await shutdown();
+    assert.equal((await first).code, 'ERR_WSBROKER_SHUT_DOWN');
+  });
+
+  test('afterwards_it_closes_the_server_and_is_let_go_of_in_the_end', async () => {
+    registerWorkerThread({});
+    const { getEventListeners } = require('node:events');
+    const one = new AbortController();
+    await start({ bind, signal: one.signal });
+    assert.equal(getEventListeners(one.signal, 'abort').length, 1);
+    one.abort(reason);
+    await until(() => fake.callsOf('closeListener').length === 1);
+    for (const end of [(server) => server.close(), () => shutdown()]) {
+      const { signal } = new AbortController();
+      await end(await start({ bind, signal }));
+      assert.equal(getEventListeners(signal, 'abort').length, 0);
+    }
+  });
+
+  test('one_that_is_aborted_just_as_the_start_is_done_still_rejects', async () => {
+    registerWorkerThread({});
+    const controller = new AbortController();
+    fake.instead.serve = () => queueMicrotask(() => controller.abort(reason));
+    assert.equal(await caught(start({ bind, signal: controller.signal })), reason);
+    assert.equal(fake.callsOf('closeListener').length, 1);
   });
 });
 

@@ -1,0 +1,7 @@
+'use strict';
+const { record } = require('./record.cjs');
+
+exports.handleStart = () => {
+  record('start');
+  return new Promise(() => undefined);
+};

@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
 import { test } from 'node:test';
 
 import { WebSocketEmitter } from 'wsbroker/server-helper';
 
 import { until } from '../e2e/harness.mjs';
 import { startRedis } from '../redis/redis.mjs';
-import { between, crowd, pool } from './native-kit.mjs';
+import { between, crowd, pool, single } from './native-kit.mjs';
 
 const skip = spawnSync('redis-server', ['--version']).error === undefined ? false : 'there is no redis-server';
 const events = (messages) => messages.map(({ event }) => event);
@@ -269,4 +270,25 @@ test('a client that becomes encrypted while messages come gets each once and in 
     assert.deepEqual(got, expected, `client ${i}`);
   };
   await Promise.all([flood(), ...peers.map(read)]);
+});
+
+test('shutdown ends a configure that waits for Redis, and nothing of it keeps the process', async (t) => {
+  const sockets = [];
+  const silent = createServer((socket) => sockets.push(socket.on('error', () => {})));
+  await new Promise((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    silent.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const server = await single(t, { redisConnection: { host: '127.0.0.1', port: silent.address().port, connectTimeout: 60_000 } }, { configured: false, clean: false });
+  await server.run((helper, context) => void (context.outcome = helper.configure().then(() => 'configured', ({ code }) => code)));
+  await until(() => sockets.length > 0, 'it to be at its connections');
+  const ended = await server.run(async (helper, { outcome }) => {
+    await helper.shutdown();
+    return outcome;
+  });
+  assert.equal(ended, 'ERR_WSBROKER_SHUT_DOWN');
+  await server.main((wsb, kit) => kit.hold(false));
+  // By itself: whoever waited would do so for 30 s.
+  assert.deepEqual(await server.exit(), { code: 0, signal: null });
 });

@@ -148,6 +148,11 @@ export interface WorkerEvent {
     readonly workerId: number;
     /** With `died` and `failed`: why. */
     readonly reason?: Error;
+    /**
+     * With `died`: how many clients of server helpers in it nobody could be told of, since there was no other helper of their identifier whose `clientDisconnectedFn`
+     * could be called. Absent when there are none.
+     */
+    readonly untoldClients?: number;
 }
 /** Bounds of what is on its way to handlers. At a bound its sockets are not read any more, and TCP pushes back. */
 export interface MaxInFlight {

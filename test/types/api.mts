@@ -30,7 +30,7 @@ const options: StartOptions = {
   origins: ['https://app.example'] as const,
   trustProxy: { from: ['10.0.0.0/8', 'unix'] as const, header: 'forwarded' },
   perMessageDeflate: { threshold: 512, level: undefined },
-  onWorker: ({ type, workerId, reason }: WorkerEvent) => console.log(type, workerId.toFixed(), reason?.message),
+  onWorker: ({ type, workerId, reason, untoldClients }: WorkerEvent) => console.log(type, workerId.toFixed(), reason?.message, untoldClients?.toFixed()),
 };
 const server = await start(options);
 same<typeof server.port, number>(true);

@@ -6,6 +6,7 @@ const node_path_1 = require("node:path");
 const node_perf_hooks_1 = require("node:perf_hooks");
 const node_worker_threads_1 = require("node:worker_threads");
 const errors_cjs_1 = require("./errors.cjs");
+const load_cjs_1 = require("./load.cjs");
 const report_cjs_1 = require("./report.cjs");
 const time_cjs_1 = require("./time.cjs");
 /** A worker that lived this long did not die of its start: the next replacement comes at once again. */
@@ -91,7 +92,8 @@ class Pool {
         this.#pauses.set(timer, launch);
         if (this.watchers.size === 0)
             (0, report_cjs_1.complain)(`worker ${member.id} ${type}; another is started in ${pause} ms`, reason);
-        this.#tell({ type, workerId: member.id, reason });
+        const untoldClients = load_cjs_1.native.clientsLeftBy(member.id);
+        this.#tell({ type, workerId: member.id, reason, ...(untoldClients > 0 && { untoldClients }) });
     }
     #tell(event) {
         tellWatchers(this.watchers.values(), event);

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { fromPortable, WSBrokerError } from './errors.cjs';
+import { native } from './load.cjs';
 import { complain, errorText, warnOnce } from './report.cjs';
 import type { PoolThreads } from './thread-options.cjs';
 import { within } from './time.cjs';
@@ -91,7 +92,8 @@ export class Pool {
     timer.unref();
     this.#pauses.set(timer, launch);
     if (this.watchers.size === 0) complain(`worker ${member.id} ${type}; another is started in ${pause} ms`, reason);
-    this.#tell({ type, workerId: member.id, reason });
+    const untoldClients = native.clientsLeftBy(member.id);
+    this.#tell({ type, workerId: member.id, reason, ...(untoldClients > 0 && { untoldClients }) });
   }
 
   #tell(event: WorkerEvent): void {

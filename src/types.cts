@@ -175,6 +175,11 @@ export interface WorkerEvent {
   readonly workerId: number;
   /** With `died`, `failed` and `stuck`: why. */
   readonly reason?: Error;
+  /**
+   * With `died`: how many clients of server helpers in it nobody could be told of, since there was no other helper of their identifier whose `clientDisconnectedFn`
+   * could be called. Absent when there are none.
+   */
+  readonly untoldClients?: number;
 }
 
 /** What the threads of the pool are started with, as `Worker` of `node:worker_threads` takes it. */

@@ -304,17 +304,6 @@ onFakes('frames of any kind are counted until the client is finished; one too ma
   assert.equal(client.ended, undefined);
 });
 
-onFakes('a client that was cut has no second chance while its socket closes', async (t) => {
-  const asked = spy();
-  const w = await world(t, { maxAuthPayloadLength: 50, authenticateFn: asked });
-  const client = await w.connect();
-  client.socket.endsAtOnce = false;
-  client.frame('x'.repeat(51));
-  client.send({ event: 'authenticate' });
-  await w.idle();
-  assert.equal(asked.calls.length, 0);
-});
-
 onFakes('failures that clients bring about do not fill the log: ten at once, then one a second', async (t) => {
   let now = 1_000_000;
   t.mock.method(Date, 'now', () => now);
@@ -360,4 +349,25 @@ onFakes('failures to deliver what comes from Redis do not fill the log either', 
   for (let i = 0; i < 1000; i++) w.remote({ serverId: 's', type: 'client', target: 'c', event: 'e', data: 1 });
   const { length } = w.log.matching(/cannot be delivered/);
   assert.ok(length >= 10 && length < 100, `${length} lines`);
+});
+
+onFakes('of a client that was cut nothing is heard while its socket closes', async (t) => {
+  for (const cut of [{ maxAuthPayloadLength: 100 }, { maxUnauthenticatedMessages: 0 }]) {
+    const asked = spy(() => ({}));
+    const w = await world(t, { authenticateFn: asked, ...cut });
+    const client = await w.connect();
+    client.socket.endsAtOnce = false;
+    w.handler.message(client.socket, `"${'x'.repeat(200)}"`);
+    assert.equal(client.ended.code, 'maxAuthPayloadLength' in cut ? 1009 : 1008);
+    const { lastActivity } = client.entry;
+    const later = t.mock.method(Date, 'now', () => lastActivity + 1000);
+    // Bun has taken these before the close has gone out.
+    for (const message of [{ event: 'heartbeat' }, { event: 'authenticate', data: {} }]) w.handler.message(client.socket, JSON.stringify(message));
+    await turns();
+    later.mock.restore();
+    assert.equal(asked.calls.length, 0);
+    assert.deepEqual([client.entry.state, client.entry.lastActivity], ['unauthorized', lastActivity]);
+    assert.equal(client.socket.calls.filter(([what]) => what === 'close').length, 1, 'closed once');
+    assert.deepEqual(client.take(), []);
+  }
 });

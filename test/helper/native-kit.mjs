@@ -103,8 +103,8 @@ async function finish(server) {
   assert.deepEqual(await server.exit(), { code: 0, signal: null }, `the server process ends well${server.note()}`);
 }
 
-/** A server process whose pool of workers has a helper in each. `handlers` is the source of what the module exports besides. */
-export async function pool(t, { threads = 4, options = {}, handlers = '{}', start = {}, ...launched } = {}) {
+/** A server process whose pool of workers has a helper in each; with `begin: false` the test starts it. `handlers` is the source of what the module exports besides. */
+export async function pool(t, { threads = 4, options = {}, handlers = '{}', start = {}, begin = true, ...launched } = {}) {
   const worker = `(wsb, kit) => {
     const context = require(${JSON.stringify(fixture)}).make(${typeof options === 'string' ? options : JSON.stringify(options)});
     const configured = context.helper.configure();
@@ -115,7 +115,7 @@ export async function pool(t, { threads = 4, options = {}, handlers = '{}', star
     const handlers = ${handlers};
     return { ...handlers, handleStart: () => configured };
   }`;
-  return launch(t, { worker, options: { threads, ...start }, ...launched });
+  return launch(t, { worker, options: { threads, ...start }, start: begin, ...launched });
 }
 
 /** Clients at every one of `threads` workers, `each` at each. */

@@ -2,13 +2,14 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';
+import { createServer } from 'node:net';
 import { test } from 'node:test';
 
 import { WebSocketEmitter } from 'wsbroker/server-helper';
 
 import { until } from '../e2e/harness.mjs';
 import { startRedis } from '../redis/redis.mjs';
-import { between, crowd, pool } from './native-kit.mjs';
+import { between, crowd, pool, single } from './native-kit.mjs';
 
 const skip = spawnSync('redis-server', ['--version']).error === undefined ? false : 'there is no redis-server';
 const events = (messages) => messages.map(({ event }) => event);
@@ -229,44 +230,67 @@ const ENCRYPTING = `
     return { event: 'encrypted', data: { event, data } };
   },`;
 
-test('a client that becomes encrypted while messages come gets each once and in order, and nothing in clear behind the first encrypted', { skip }, async (t) => {
-  const COUNT = 6_000;
-  const redis = await startRedis(t);
-  const server = await pool(t, { threads: 2, options: `{ redisConnection: ${JSON.stringify(redis.url)}, ${ENCRYPTING} }` });
-  const peers = await crowd(server, 2, 4, () => ({ user: 'u' }));
-  for (const peer of peers) await peer.join('r');
-  const encrypt = (peer) => peer.run((helper, { clientId }) => helper.enableClientEncryption({ clientId }));
-  // One at each worker is encrypted all the time: so its helper is told of each message.
-  const first = peers.filter(({ thread }, i) => peers.findIndex((peer) => peer.thread === thread) === i);
-  for (const peer of first) await encrypt(peer);
-  const emitter = new WebSocketEmitter({ redisConnection: redis.url });
-  await emitter.configure();
-  t.after(() => emitter.shutdown());
-  const flood = async () => {
-    for (let i = 0; i < COUNT; i += 100) {
-      await Promise.all(Array.from({ length: 100 }, (_, j) => {
-        const data = i + j;
-        if (data % 3 === 0) return emitter.toRoom({ room: 'r', event: 'room', data, exclude: data % 2 === 0 ? ['nobody'] : undefined });
-        return data % 3 === 1 ? emitter.toUser({ userId: 'u', event: 'user', data }) : emitter.broadcast({ event: 'all', data });
-      }));
-    }
-    await emitter.broadcast({ event: 'mark', data: 0 });
-  };
-  const expected = Array.from({ length: COUNT }, (_, data) => [['room', 'user', 'all'][data % 3], data]);
-  const read = async (peer, i) => {
-    const got = [];
-    let encrypted = false;
-    for (;;) {
-      const message = await peer.next();
-      if (message.event === 'mark') break;
-      const { event, data } = message.event === 'encrypted' ? message.data : message;
-      assert.ok(message.event === 'encrypted' || !encrypted, `client ${i}: ${data} came in clear behind an encrypted one`);
-      encrypted = message.event === 'encrypted';
-      got.push([event, data]);
-      if (got.length === 400 * (i + 1)) encrypt(peer).catch(() => {});
-    }
-    assert.ok(encrypted, `client ${i} became encrypted`);
-    assert.deepEqual(got, expected, `client ${i}`);
-  };
-  await Promise.all([flood(), ...peers.map(read)]);
+for (const [name, way] of Object.entries(ways)) {
+  test(`a client that becomes encrypted while messages come gets each once and in order, and nothing in clear behind the first encrypted (${name})`, { skip }, async (t) => {
+    const COUNT = 6_000;
+    const redis = await startRedis(t);
+    const server = await pool(t, { threads: 2, options: `{ redisConnection: ${way(redis)}, ${ENCRYPTING} }` });
+    const peers = await crowd(server, 2, 4, () => ({ user: 'u' }));
+    for (const peer of peers) await peer.join('r');
+    const encrypt = (peer) => peer.run((helper, { clientId }) => helper.enableClientEncryption({ clientId }));
+    // One at each worker is encrypted all the time: so its helper is told of each message.
+    const first = peers.filter(({ thread }, i) => peers.findIndex((peer) => peer.thread === thread) === i);
+    for (const peer of first) await encrypt(peer);
+    const emitter = new WebSocketEmitter({ redisConnection: redis.url });
+    await emitter.configure();
+    t.after(() => emitter.shutdown());
+    const flood = async () => {
+      for (let i = 0; i < COUNT; i += 100) {
+        await Promise.all(Array.from({ length: 100 }, (_, j) => {
+          const data = i + j;
+          if (data % 3 === 0) return emitter.toRoom({ room: 'r', event: 'room', data, exclude: data % 2 === 0 ? ['nobody'] : undefined });
+          return data % 3 === 1 ? emitter.toUser({ userId: 'u', event: 'user', data }) : emitter.broadcast({ event: 'all', data });
+        }));
+      }
+      await emitter.broadcast({ event: 'mark', data: 0 });
+    };
+    const expected = Array.from({ length: COUNT }, (_, data) => [['room', 'user', 'all'][data % 3], data]);
+    const read = async (peer, i) => {
+      const got = [];
+      let encrypted = false;
+      for (;;) {
+        const message = await peer.next();
+        if (message.event === 'mark') break;
+        const { event, data } = message.event === 'encrypted' ? message.data : message;
+        assert.ok(message.event === 'encrypted' || !encrypted, `client ${i}: ${data} came in clear behind an encrypted one`);
+        encrypted = message.event === 'encrypted';
+        got.push([event, data]);
+        if (got.length === 400 * (i + 1)) encrypt(peer).catch(() => {});
+      }
+      assert.ok(encrypted, `client ${i} became encrypted`);
+      assert.deepEqual(got, expected, `client ${i}`);
+    };
+    await Promise.all([flood(), ...peers.map(read)]);
+  });
+}
+
+test('shutdown ends a configure that waits for Redis, and nothing of it keeps the process', async (t) => {
+  const sockets = [];
+  const silent = createServer((socket) => sockets.push(socket.on('error', () => {})));
+  await new Promise((resolve) => silent.listen(0, '127.0.0.1', resolve));
+  t.after(() => {
+    silent.close();
+    for (const socket of sockets) socket.destroy();
+  });
+  const server = await single(t, { redisConnection: { host: '127.0.0.1', port: silent.address().port, connectTimeout: 60_000 } }, { configured: false, clean: false });
+  await server.run((helper, context) => void (context.outcome = helper.configure().then(() => 'configured', ({ code }) => code)));
+  await until(() => sockets.length > 0, 'it to be at its connections');
+  const ended = await server.run(async (helper, { outcome }) => {
+    await helper.shutdown();
+    return outcome;
+  });
+  assert.equal(ended, 'ERR_WSBROKER_SHUT_DOWN');
+  await server.main((wsb, kit) => kit.hold(false));
+  // By itself: whoever waited would do so for 30 s.
+  assert.deepEqual(await server.exit(), { code: 0, signal: null });
 });

@@ -1,6 +1,5 @@
 // Several helpers of one identifier in one process (section C): a publish reaches everybody once, encrypted clients through their owner, and what a worker leaves when it ends.
 import assert from 'node:assert/strict';
-import { createRequire } from 'node:module';
 import { test } from 'node:test';
 
 import { until } from '../e2e/harness.mjs';
@@ -197,20 +196,25 @@ test('a worker that ends takes its clients with it: 1012, and another worker hea
   }
 });
 
-const load = createRequire(import.meta.url).resolve('../../lib/load.cjs');
-
-test('of clients whose worker was the last of its instance nobody is told, and how many they were can be asked once', async (t) => {
-  const server = await pool(t, { threads: 1 });
-  const peers = await crowd(server, 1, 3);
-  const [victim] = peers;
-  server.told.skip('configured');
-  victim.say('run', { n: -1, source: '() => process.exit(1)', args: [] });
-  for (const peer of peers) assert.deepEqual(await peer.end(), { code: 1012, reason: 'Worker ended' });
-  await server.told.next('configured');
-  const counts = await server.main((wsb, kit, file, thread) => [thread, thread].map((id) => require(file).native.clientsLeftBy(id)), load, victim.thread);
-  assert.deepEqual(counts, [3, 0]);
-  await member(server);
-  assert.deepEqual(server.told.of('disconnected'), [], 'the one that follows is another instance');
+test('of clients whose worker was the last of its instance nobody is told, and onWorker says how many they were', async (t) => {
+  const server = await pool(t, { threads: 1, begin: false });
+  await server.main((wsb, kit, options) => kit.start({
+    ...options,
+    onWorker: ({ type, workerId, untoldClients = 0 }) => kit.tell('worker', { event: type, workerId, untoldClients }),
+  }), server.defaults).then((at) => (server.at = at));
+  for (const count of [3, 0]) {
+    const peers = await crowd(server, 1, Math.max(count, 1));
+    const [victim] = peers;
+    server.told.skip('configured');
+    // With 0 it has had one client, and knows that it has gone.
+    const source = count === 0 ? '(helper, { clientId }) => { helper.onClientDisconnect({ clientId }); process.exit(1); }' : '() => process.exit(1)';
+    victim.say('run', { n: -1, source, args: [] });
+    for (const peer of peers) assert.deepEqual(await peer.end(), { code: 1012, reason: 'Worker ended' });
+    const died = await server.told.next('worker', ({ event }) => event === 'died');
+    assert.deepEqual([died.workerId, died.untoldClients], [victim.thread, count]);
+    await server.told.next('configured');
+  }
+  assert.equal(server.told.of('disconnected').length, 1, 'the one that follows is another instance, and is told of nobody');
 });
 
 test('a worker that is told of the clients of another and ends hands on what it has not begun', async (t) => {

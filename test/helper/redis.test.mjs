@@ -279,3 +279,18 @@ onFakes('errors of the clients of Redis are logged, not each of them, and do not
   assert.equal(w.log.matching(/^error: Redis (publisher|subscriber)/).length, 2);
   assert.equal(told.calls.length, 1);
 });
+
+onFakes('what Redis refuses is answered: it does not count as waiting', async (t) => {
+  for (const refuse of [() => Promise.reject(new Error('NOPERM')), () => { throw new Error('NOPERM'); }]) {
+    const w = await world(t);
+    w.redis.publisher.does.publish = refuse;
+    const data = 'x'.repeat(3 << 20);
+    // 8 Mi characters may wait.
+    for (let i = 1; i <= 6; i++) {
+      w.helper.send({ payload: { topic: 'x', data } });
+      await turns();
+      const { busFailed, busRefused } = w.helper.getStats();
+      assert.deepEqual({ busFailed, busRefused }, { busFailed: i, busRefused: 0 });
+    }
+  }
+});

@@ -234,3 +234,21 @@ rule('a validateRoomFn that answers with all that is allowed is understood, and 
   assert.deepEqual(own(client), ['a']);
   assert.equal(w.log.matching(/^(warn|error)/).length, 0);
 });
+
+onFakes('names of a join that is answered do not wait any more, whatever the answer is', async (t) => {
+  for (const answer of [() => { throw new Error('no'); }, () => Promise.reject(new Error('no')), () => [], () => Promise.resolve([])]) {
+    let early = true;
+    const w = await world(t, { maxRoomsPerClient: 4, validateRoomFn: ({ rooms }) => (early ? answer() : rooms) });
+    const client = await w.member();
+    // Each alone is within the bound of 16 names, together they are far beyond.
+    for (let i = 0; i < 20; i++) {
+      joins(client, 'a', 'b');
+      await w.idle();
+    }
+    early = false;
+    joins(client, 'a');
+    await w.idle();
+    assert.deepEqual(own(client), ['a']);
+    assert.equal(w.log.matching(/name too many rooms/).length, 0);
+  }
+});

@@ -33,7 +33,7 @@ const options: StartOptions = {
   perMessageDeflate: { threshold: 512, level: undefined },
   signal: AbortSignal.timeout(1000),
   worker: { workerData: { a: new Map() }, env: SHARE_ENV, execArgv: ['--no-warnings'] as const, resourceLimits: { maxOldGenerationSizeMb: 64, stackSizeMb: undefined }, name: undefined },
-  onWorker: ({ type, workerId, reason }: WorkerEvent) => console.log(type, workerId.toFixed(), reason?.message),
+  onWorker: ({ type, workerId, reason, untoldClients }: WorkerEvent) => console.log(type, workerId.toFixed(), reason?.message, untoldClients?.toFixed()),
 };
 const server = await start(options);
 same<typeof server.port, number>(true);
@@ -85,9 +85,3 @@ wsbroker.subscribe('1', 'room');
 ({ handleOpen: async () => null }) satisfies WorkerInterface;
 // @ts-expect-error a handler that does not exist
 ({ handleTextMesage: () => undefined }) satisfies WorkerInterface;
-
-/** Closed at the end of the block. */
-export async function disposed(): Promise<string> {
-  await using server = await start({ bind: '127.0.0.1:0' });
-  return server.url;
-}

@@ -90,6 +90,9 @@ const parts = { ...options, redisConnection: { getClient: () => new Redis() }, s
 new WebSocketServerHelper(parts);
 parts.redisConnection.getClient().disconnect();
 parts.server.publish('topic', 'text') satisfies number;
+const read = (options: IWebSocketServerOptions<Login, Profile> & { redisConnection: DefaultRedisHelper; server: IBunServer }): [string, number] =>
+  [options.redisConnection.getClient().status, options.server.publish('topic', 'text')];
+read(parts);
 new WebSocketServerHelper({ identifier: 'native', redisConnection: 'redis://host', bind: '127.0.0.1:0', authenticateFn: () => false, maxConnections: 10, tls: { cert: '', key: '' } });
 for (const redisConnection of connections) new WebSocketEmitter({ redisConnection } satisfies IWebSocketEmitterOptions);
 

@@ -94,6 +94,7 @@ const quiet = {
     if (worker !== undefined) worker.block.control[0]++;
   },
   workerCount: () => (worker === undefined ? 0 : 1),
+  clientsLeftBy: () => 0,
   connectionCount: () => 0,
 };
 

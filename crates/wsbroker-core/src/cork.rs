@@ -236,13 +236,13 @@ impl Cork {
     /// As [`publish`](Self::publish), to the subscribers of this instance only.
     pub fn publish_here(&mut self, channel: &[u8], staged: Staged, exclude: &[SocketId]) -> usize {
         let channel = self.broker.channels.get(channel);
-        self.publish_to(channel, staged, exclude).unwrap_or(0)
+        self.publish_to(channel.as_ref(), staged, exclude).unwrap_or(0)
     }
 
     /// The same, to a channel of any set. `None`: it is dropped, since send memory is used up.
     pub(crate) fn publish_to(
         &mut self,
-        channel: Option<Arc<Channel>>,
+        channel: Option<&Arc<Channel>>,
         staged: Staged,
         exclude: &[SocketId],
     ) -> Option<usize> {
@@ -264,7 +264,7 @@ impl Cork {
         // Collected first: `push` needs the whole cork. A publish reaches few shards, usually one.
         for shard in 0..self.queues.len() {
             if channel.has_subscribers_in(shard) {
-                self.queue(shard, range.len(), Command::Publish(Arc::clone(&channel), range, broadcast.clone()));
+                self.queue(shard, range.len(), Command::Publish(Arc::clone(channel), range, broadcast.clone()));
             }
         }
         self.flush_if_large();

@@ -136,6 +136,28 @@ fn a_sleeping_shard_gets_every_command_once_and_in_order() {
 }
 
 #[test]
+fn a_sleeping_shard_gets_what_was_placed_with_the_next_nudge() {
+    check(|| {
+        let shard = Shard::new();
+        let placers: Vec<_> = (1..=2)
+            .map(|from| {
+                let fifo = Arc::clone(&shard.fifo);
+                thread::spawn(move || {
+                    fifo.place_with(|commands| commands.push(numbered(from, 1)));
+                    fifo.nudge();
+                })
+            })
+            .collect();
+        let mut taken = Vec::new();
+        while taken.len() < 2 {
+            taken.extend(shard.turn().iter().map(number_of));
+        }
+        join(placers);
+        assert!(taken.contains(&(1, 1)) && taken.contains(&(2, 1)));
+    });
+}
+
+#[test]
 fn a_shard_that_its_clock_woke_loses_nothing() {
     check(|| {
         let shard = Shard::new();

@@ -211,13 +211,12 @@ impl Realm {
         let frame: Option<Arc<[u8]>> = (!owners.is_empty()).then(|| cork.payload(&staged).into());
         let (kind, name) = audience.channel();
         let channel = self.channels(kind).get(name);
-        let subscribers = channel.as_ref().map_or(0, |channel| channel.count());
-        let reached = cork.publish_to(channel, staged, &excluded);
+        let sent = cork.publish_to(channel.as_ref(), staged, &excluded).is_some();
         self.place(cork);
         let epoch = directory.epoch();
         drop(directory);
-        if reached.is_none() && subscribers > 0 {
-            self.drop_frames(from, subscribers);
+        if !sent && let Some(channel) = channel {
+            self.drop_frames(from, channel.count());
         }
         let Some(frame) = frame else { return 0 };
         let exclude: Arc<[Box<[u8]>]> = exclude.iter().map(|id| Box::from(*id)).collect();

@@ -1,6 +1,6 @@
 //! Process-wide state: sockets, channels and tokens. It decides at call time; the shards only carry out.
 //!
-//! Lock order: a socket's membership, then a channel's members, then a shard's FIFO. A map guard is never held while another lock is taken.
+//! Lock order: a realm's directory, then a socket's membership, then a channel's members, then a shard's FIFO. A map guard is never held while another lock is taken.
 
 mod channels;
 mod sockets;

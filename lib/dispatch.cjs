@@ -316,7 +316,7 @@ function createDispatcher(native, table, goodbye) {
         if (timeout === 0)
             return;
         looking = setInterval(lookAtLines, Math.ceil(timeout / LOOKS));
-        looking.unref();
+        looking.unref?.();
     }
     function lookAtLines() {
         look++;

@@ -5,10 +5,11 @@ const node_fs_1 = require("node:fs");
 const node_path_1 = require("node:path");
 const node_util_1 = require("node:util");
 const errors_cjs_1 = require("./errors.cjs");
+const realm_cjs_1 = require("./realm.cjs");
 const target_cjs_1 = require("./target.cjs");
 const ROOT = (0, node_path_1.dirname)(__dirname);
 /** Loads the addon, once per thread. */
-exports.native = load();
+exports.native = (0, realm_cjs_1.ofThisRealm)(load());
 // What is sent outside of a batch of events, from a timer or behind an await for example, is flushed together with the rest of its turn. On Bun Node-API does not
 // tell a SharedArrayBuffer from an ArrayBuffer.
 const { nextTick } = process;

@@ -68,7 +68,7 @@ class Pool {
             this.#pauses.delete(timer);
             this.#launch(failures + 1).ready.catch(() => undefined);
         }, pause);
-        timer.unref();
+        timer.unref?.();
         this.#pauses.add(timer);
         if (this.watchers.size === 0)
             (0, report_cjs_1.complain)(`worker ${member.id} ${type}; another is started in ${pause} ms`, reason);

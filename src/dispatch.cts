@@ -355,7 +355,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     const timeout = handlerTimeout();
     if (timeout === 0) return;
     looking = setInterval(lookAtLines, Math.ceil(timeout / LOOKS));
-    looking.unref();
+    looking.unref?.();
   }
 
   function lookAtLines(): void {

@@ -3,12 +3,13 @@ import { dirname, join, resolve } from 'node:path';
 import { types } from 'node:util';
 import { WSBrokerError } from './errors.cjs';
 import type { Native } from './native.cjs';
+import { ofThisRealm } from './realm.cjs';
 import { platformTarget } from './target.cjs';
 
 const ROOT = dirname(__dirname);
 
 /** Loads the addon, once per thread. */
-export const native: Native = load();
+export const native: Native = ofThisRealm(load());
 
 // What is sent outside of a batch of events, from a timer or behind an await for example, is flushed together with the rest of its turn. On Bun Node-API does not
 // tell a SharedArrayBuffer from an ArrayBuffer.

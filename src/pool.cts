@@ -70,7 +70,7 @@ export class Pool {
       this.#pauses.delete(timer);
       this.#launch(failures + 1).ready.catch(() => undefined);
     }, pause);
-    timer.unref();
+    timer.unref?.();
     this.#pauses.add(timer);
     if (this.watchers.size === 0) complain(`worker ${member.id} ${type}; another is started in ${pause} ms`, reason);
     this.#tell({ type, workerId: member.id, reason });

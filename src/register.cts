@@ -1,3 +1,5 @@
+// Not the global one: environments like a browser's, of test runners, have none.
+import { setImmediate } from 'node:timers';
 import { isMainThread } from 'node:worker_threads';
 import { createDispatcher, type Dispatcher } from './dispatch.cjs';
 import { WSBrokerError } from './errors.cjs';

@@ -23,7 +23,7 @@ function withFingerprint(certificate) {
 /** @param goodbye called when the addon says that the broker is gone, which only happens in threads of the user's own */
 function createDispatcher(native, table, goodbye) {
     const { self, handleOpen, handleTextMessage, handleBinaryMessage, handleClose, handleDrain, scope } = table;
-    const { openVerdict, settle, slotToken, tokenVersion } = native;
+    const { openVerdict, settle, slotBytes, slotToken, tokenVersion } = native;
     const { setInterval, clearInterval, queueMicrotask } = globalThis;
     const { nextTick } = process;
     let control = new Int32Array(16);
@@ -76,10 +76,11 @@ function createDispatcher(native, table, goodbye) {
             try {
                 let value = data[i];
                 if (kind === 3 /* Kind.SharedBytes */) {
-                    // A handler that transfers its own bytes would take those of the events behind it along.
+                    // A handler that transfers its own bytes would take those of the events behind it along. `ArrayBuffer.prototype.transfer` does not heed that everywhere.
                     if (value !== shared)
                         (0, node_worker_threads_1.markAsUntransferable)((shared = value));
-                    value = Buffer.from(value, numbers[i], lengths[i]);
+                    const length = lengths[i];
+                    value = value.byteLength === 0 && length !== 0 ? slotBytes(slot) : Buffer.from(value, numbers[i], length);
                     kind = 4 /* Kind.Bytes */;
                 }
                 else if (kind === 4 /* Kind.Bytes */) {
@@ -90,7 +91,8 @@ function createDispatcher(native, table, goodbye) {
                     if (line !== undefined) {
                         if (!lookIsDue)
                             lookBehindPromises();
-                        line.push(new lines_cjs_1.Waiting(kind, slot, value, numbers[i], tokens[i], epoch));
+                        const number = kind === 4 /* Kind.Bytes */ ? value.length : numbers[i];
+                        line.push(new lines_cjs_1.Waiting(kind, slot, value, number, tokens[i], epoch));
                         continue;
                     }
                 }
@@ -177,17 +179,18 @@ function createDispatcher(native, table, goodbye) {
     // Tokens. A Buffer made for every event would cost more than all the rest of it.
     function tokenOf(id, slot, version) {
         const cached = tokenCache.get(id);
-        if (cached !== undefined && cached.version === version)
+        if (cached !== undefined && cached.version === version && cached.bytes.length === cached.length)
             return cached.bytes;
         const bytes = slotToken(slot);
         if (bytes === undefined)
             return undefined;
         if (cached === undefined) {
-            tokenCache.set(id, { version, bytes });
+            tokenCache.set(id, { version, bytes, length: bytes.length });
         }
         else {
             cached.version = version;
             cached.bytes = bytes;
+            cached.length = bytes.length;
         }
         return bytes;
     }
@@ -259,7 +262,8 @@ function createDispatcher(native, table, goodbye) {
             const { kind, slot } = event;
             state[slot] = 1 /* State.Started */;
             try {
-                const result = invoke(kind, id, event.data, tokenNow(id, slot, event.token, event.epoch), event.code);
+                const isWhole = kind !== 4 /* Kind.Bytes */ || event.data.length === event.number;
+                const result = invoke(kind, id, isWhole ? event.data : slotBytes(slot), tokenNow(id, slot, event.token, event.epoch), event.number);
                 if (result !== undefined && (0, report_cjs_1.isThenable)(result) && !(0, report_cjs_1.isFulfilled)(result)) {
                     if (!hurried)
                         return pend(line, kind, id, slot, result, true);
@@ -317,7 +321,7 @@ function createDispatcher(native, table, goodbye) {
         if (timeout === 0)
             return;
         looking = setInterval(lookAtLines, Math.ceil(timeout / LOOKS));
-        looking.unref();
+        looking.unref?.();
     }
     function lookAtLines() {
         look++;

@@ -8,7 +8,7 @@ export declare const enum Kind {
     Close = 5,
     Drain = 6
 }
-export type DispatchNative = Pick<Native, 'openVerdict' | 'settle' | 'slotToken' | 'tokenVersion'>;
+export type DispatchNative = Pick<Native, 'openVerdict' | 'settle' | 'slotBytes' | 'slotToken' | 'tokenVersion'>;
 export interface Dispatcher {
     /** What the addon calls. It never throws. */
     readonly dispatch: Dispatch;

@@ -22,7 +22,7 @@ class WSBrokerError extends Error {
     static [Symbol.hasInstance](value) {
         if (this !== WSBrokerError)
             return Function.prototype[Symbol.hasInstance].call(this, value);
-        return value instanceof Error && String(value.code).startsWith('ERR_WSBROKER_');
+        return isError(value) && String(value.code).startsWith('ERR_WSBROKER_');
     }
 }
 exports.WSBrokerError = WSBrokerError;
@@ -36,6 +36,10 @@ class WSBrokerRangeError extends RangeError {
     code = 'ERR_WSBROKER_INVALID_ARG_VALUE';
 }
 exports.WSBrokerRangeError = WSBrokerRangeError;
+/** Also one of another realm: test runners give modules globals of their own. */
+function isError(value) {
+    return value instanceof Error || node_util_1.types.isNativeError(value);
+}
 /** The failure of an addon call as one of ours, with a stack that leads to the caller. */
 function fromNative(error) {
     const { code, message, syscallCode } = error;
@@ -43,6 +47,8 @@ function fromNative(error) {
         return error;
     if (code === 'ERR_WSBROKER_INVALID_ARG_VALUE')
         return new WSBrokerRangeError(String(message));
+    if (code === 'ERR_WSBROKER_INVALID_ARG_TYPE')
+        return new WSBrokerTypeError(String(message));
     const ours = new WSBrokerError(code, String(message));
     return syscallCode === undefined ? ours : Object.assign(ours, { syscallCode });
 }
@@ -50,7 +56,7 @@ const BUILT_IN = { EvalError, RangeError, ReferenceError, SyntaxError, TypeError
 /** @see {@link PortableError} */
 function toPortable(error, depth = 0) {
     try {
-        if (!(error instanceof Error))
+        if (!isError(error))
             return { message: typeof error === 'string' ? error : (0, node_util_1.inspect)(error, { depth: 1 }), plain: true };
         const { name, message, stack, code, cause } = error;
         return {

@@ -6,19 +6,19 @@ class Waiting {
     kind;
     slot;
     data;
-    code;
+    number;
     token;
     epoch;
     next = undefined;
     constructor(kind, slot, data, 
-    /** Of a close event: the close code. */
-    code, 
+    /** Of a close event: the close code. Of bytes: how many they are, unless somebody transfers them away. */
+    number, 
     /** The version of its socket's token when it came, and the epoch in which that is true. */
     token, epoch) {
         this.kind = kind;
         this.slot = slot;
         this.data = data;
-        this.code = code;
+        this.number = number;
         this.token = token;
         this.epoch = epoch;
     }

@@ -6,13 +6,14 @@ const node_path_1 = require("node:path");
 const node_util_1 = require("node:util");
 const copies_cjs_1 = require("./copies.cjs");
 const errors_cjs_1 = require("./errors.cjs");
+const realm_cjs_1 = require("./realm.cjs");
 const target_cjs_1 = require("./target.cjs");
 const ROOT = (0, node_path_1.dirname)(__dirname);
 /** Of Node's permission model, if that is on. */
 const { permission } = process;
 /** Loads the addon, once per thread. */
 const { addon, file } = load();
-exports.native = addon;
+exports.native = (0, realm_cjs_1.ofThisRealm)(addon);
 (0, copies_cjs_1.announce)(file);
 // What is sent outside of a batch of events, from a timer or behind an await for example, is flushed together with the rest of its turn. On Bun Node-API does not
 // tell a SharedArrayBuffer from an ArrayBuffer.

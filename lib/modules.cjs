@@ -6,6 +6,7 @@ const node_fs_1 = require("node:fs");
 const node_module_1 = require("node:module");
 const node_path_1 = require("node:path");
 const node_url_1 = require("node:url");
+const node_util_1 = require("node:util");
 const advice_cjs_1 = require("./advice.cjs");
 const handlers_cjs_1 = require("./handlers.cjs");
 const names_cjs_1 = require("./names.cjs");
@@ -54,7 +55,7 @@ async function loadWorker(file) {
     }
 }
 async function importWorker(file, before) {
-    const module = await import((0, node_url_1.pathToFileURL)(file).href);
+    const module = await load(file);
     const itself = (0, register_cjs_1.currentRegistration)();
     if (itself !== undefined && itself !== before) {
         registeredBy.set(file, itself.handlers);
@@ -77,6 +78,26 @@ async function importWorker(file, before) {
     (0, report_cjs_1.warnOnce)(`${file} has no handlers: everybody is let in, and messages go nowhere. A worker module exports handleOpen, handleTextMessage … by name or on its default export, `
         + 'or calls registerWorkerThread while it loads');
     return (0, register_cjs_1.register)(file, {}, true);
+}
+/**
+ * Test runners that give modules a context of `node:vm` may refuse `import()` there; what can be required (CommonJS, and on newer runtimes ES modules) is loaded
+ * all the same.
+ */
+async function load(file) {
+    try {
+        return await import((0, node_url_1.pathToFileURL)(file).href);
+    }
+    catch (error) {
+        if (!isRefusedByVm(error))
+            throw error;
+        const exported = require(file);
+        return node_util_1.types.isModuleNamespaceObject(exported) ? exported : { default: exported };
+    }
+}
+/** As Node says it, and jest where Node asks it. */
+function isRefusedByVm(error) {
+    const { code, message } = Object(error);
+    return /^ERR_VM_DYNAMIC_IMPORT_CALLBACK_MISSING/.test(String(code)) || /ES Modules in the VM API/.test(String(message));
 }
 /** Handlers are exported by name or on the default export; what a CommonJS module exports is its default. A name counts before a default. */
 function exportedHandlers(module) {

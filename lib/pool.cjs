@@ -88,7 +88,7 @@ class Pool {
             this.#launch(failures + 1).ready.catch(() => undefined);
         };
         const timer = setTimeout(launch, pause);
-        timer.unref();
+        timer.unref?.();
         this.#pauses.set(timer, launch);
         if (this.watchers.size === 0)
             (0, report_cjs_1.complain)(`worker ${member.id} ${type}; another is started in ${pause} ms`, reason);

@@ -3,6 +3,8 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.Registration = exports.thread = void 0;
 exports.currentRegistration = currentRegistration;
 exports.register = register;
+// Not the global one: environments like a browser's, of test runners, have none.
+const node_timers_1 = require("node:timers");
 const node_worker_threads_1 = require("node:worker_threads");
 const advice_cjs_1 = require("./advice.cjs");
 const copies_cjs_1 = require("./copies.cjs");
@@ -85,7 +87,7 @@ class Registration {
         const keepAlive = !node_worker_threads_1.isMainThread && !exports.thread.inPool;
         const again = () => {
             this.#hasMore = true;
-            setImmediate(load_cjs_1.native.drain);
+            (0, node_timers_1.setImmediate)(load_cjs_1.native.drain);
         };
         dispatcher.attach(load_cjs_1.native.attachWorker(this.#table.mask, dispatcher.dispatch, again, keepAlive).control);
         this.#dispatcher = dispatcher;

@@ -48,7 +48,7 @@ const NAMES: readonly HandlerName[] = [
   'handleOpen', 'handleOpen', 'handleTextMessage', 'handleBinaryMessage', 'handleBinaryMessage', 'handleClose', 'handleDrain',
 ];
 
-export type DispatchNative = Pick<Native, 'openVerdict' | 'settle' | 'slotToken' | 'tokenVersion'>;
+export type DispatchNative = Pick<Native, 'openVerdict' | 'settle' | 'slotBytes' | 'slotToken' | 'tokenVersion'>;
 
 /** As Node shows it: the SHA-256 of the certificate in pairs of digits. */
 function withFingerprint(certificate: { raw: Buffer; fingerprint256?: string }): void {
@@ -69,12 +69,13 @@ export interface Dispatcher {
   stop(): void;
 }
 
-interface CachedToken { version: number; bytes: Buffer }
+/** `length` tells bytes that a handler has transferred away: they have none any more. */
+interface CachedToken { version: number; bytes: Buffer; length: number }
 
 /** @param goodbye called when the addon says that the broker is gone, which only happens in threads of the user's own */
 export function createDispatcher(native: DispatchNative, table: HandlerTable, goodbye: () => void): Dispatcher {
   const { self, handleOpen, handleTextMessage, handleBinaryMessage, handleClose, handleDrain, scope } = table;
-  const { openVerdict, settle, slotToken, tokenVersion } = native;
+  const { openVerdict, settle, slotBytes, slotToken, tokenVersion } = native;
   const { setInterval, clearInterval, queueMicrotask } = globalThis;
   const { nextTick } = process;
 
@@ -130,9 +131,10 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
       try {
         let value = data[i];
         if (kind === Kind.SharedBytes) {
-          // A handler that transfers its own bytes would take those of the events behind it along.
+          // A handler that transfers its own bytes would take those of the events behind it along. `ArrayBuffer.prototype.transfer` does not heed that everywhere.
           if (value !== shared) markAsUntransferable((shared = value as ArrayBuffer));
-          value = Buffer.from(value as ArrayBuffer, numbers[i], lengths[i]);
+          const length = lengths[i] as number;
+          value = (value as ArrayBuffer).byteLength === 0 && length !== 0 ? slotBytes(slot) : Buffer.from(value as ArrayBuffer, numbers[i], length);
           kind = Kind.Bytes;
         } else if (kind === Kind.Bytes) {
           value = Buffer.from(value as ArrayBuffer);
@@ -141,7 +143,8 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
           const line = lines.find(id);
           if (line !== undefined) {
             if (!lookIsDue) lookBehindPromises();
-            line.push(new Waiting(kind, slot, value, numbers[i] as number, tokens[i] as number, epoch));
+            const number = kind === Kind.Bytes ? (value as Buffer).length : (numbers[i] as number);
+            line.push(new Waiting(kind, slot, value, number, tokens[i] as number, epoch));
             continue;
           }
         }
@@ -223,14 +226,15 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
 
   function tokenOf(id: number, slot: number, version: number): Buffer | undefined {
     const cached = tokenCache.get(id);
-    if (cached !== undefined && cached.version === version) return cached.bytes;
+    if (cached !== undefined && cached.version === version && cached.bytes.length === cached.length) return cached.bytes;
     const bytes = slotToken(slot);
     if (bytes === undefined) return undefined;
     if (cached === undefined) {
-      tokenCache.set(id, { version, bytes });
+      tokenCache.set(id, { version, bytes, length: bytes.length });
     } else {
       cached.version = version;
       cached.bytes = bytes;
+      cached.length = bytes.length;
     }
     return bytes;
   }
@@ -299,7 +303,8 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
       const { kind, slot } = event;
       state[slot] = State.Started;
       try {
-        const result = invoke(kind, id, event.data, tokenNow(id, slot, event.token, event.epoch), event.code);
+        const isWhole = kind !== Kind.Bytes || (event.data as Buffer).length === event.number;
+        const result = invoke(kind, id, isWhole ? event.data : slotBytes(slot), tokenNow(id, slot, event.token, event.epoch), event.number);
         if (result !== undefined && isThenable(result) && !isFulfilled(result)) {
           if (!hurried) return pend(line, kind, id, slot, result, true);
           pend(takeLine(), kind, id, slot, result, false);
@@ -357,7 +362,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     const timeout = handlerTimeout();
     if (timeout === 0) return;
     looking = setInterval(lookAtLines, Math.ceil(timeout / LOOKS));
-    looking.unref();
+    looking.unref?.();
   }
 
   function lookAtLines(): void {

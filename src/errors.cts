@@ -1,4 +1,4 @@
-import { inspect } from 'node:util';
+import { inspect, types } from 'node:util';
 
 /** The codes of everything that can fail on purpose. */
 export type WSBrokerErrorCode =
@@ -79,7 +79,7 @@ export class WSBrokerError extends Error {
   /** By code, so that the `TypeError`s and those that the addon makes belong here as well. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     if (this !== WSBrokerError) return Function.prototype[Symbol.hasInstance].call(this, value);
-    return value instanceof Error && String((value as { code?: unknown }).code).startsWith('ERR_WSBROKER_');
+    return isError(value) && String((value as { code?: unknown }).code).startsWith('ERR_WSBROKER_');
   }
 }
 
@@ -93,11 +93,17 @@ export class WSBrokerRangeError extends RangeError {
   readonly code = 'ERR_WSBROKER_INVALID_ARG_VALUE' satisfies WSBrokerErrorCode;
 }
 
+/** Also one of another realm: test runners give modules globals of their own. */
+function isError(value: unknown): value is Error {
+  return value instanceof Error || types.isNativeError(value);
+}
+
 /** The failure of an addon call as one of ours, with a stack that leads to the caller. */
 export function fromNative(error: unknown): unknown {
   const { code, message, syscallCode } = error as { code?: unknown; message?: unknown; syscallCode?: unknown };
   if (typeof code !== 'string' || !code.startsWith('ERR_WSBROKER_')) return error;
   if (code === 'ERR_WSBROKER_INVALID_ARG_VALUE') return new WSBrokerRangeError(String(message));
+  if (code === 'ERR_WSBROKER_INVALID_ARG_TYPE') return new WSBrokerTypeError(String(message));
   const ours = new WSBrokerError(code as WSBrokerErrorCode, String(message));
   return syscallCode === undefined ? ours : Object.assign(ours, { syscallCode });
 }
@@ -118,7 +124,7 @@ export interface PortableError {
 /** @see {@link PortableError} */
 export function toPortable(error: unknown, depth = 0): PortableError {
   try {
-    if (!(error instanceof Error)) return { message: typeof error === 'string' ? error : inspect(error, { depth: 1 }), plain: true };
+    if (!isError(error)) return { message: typeof error === 'string' ? error : inspect(error, { depth: 1 }), plain: true };
     const { name, message, stack, code, cause } = error as Error & { code?: unknown };
     return {
       name: String(name),

@@ -5,6 +5,7 @@ import { types } from 'node:util';
 import { announce } from './copies.cjs';
 import { WSBrokerError } from './errors.cjs';
 import type { Native } from './native.cjs';
+import { ofThisRealm } from './realm.cjs';
 import { platformTarget } from './target.cjs';
 
 const ROOT = dirname(__dirname);
@@ -13,7 +14,7 @@ const { permission } = process as { permission?: { has(scope: string, reference?
 
 /** Loads the addon, once per thread. */
 const { addon, file } = load();
-export const native: Native = addon;
+export const native: Native = ofThisRealm(addon);
 announce(file);
 
 // What is sent outside of a batch of events, from a timer or behind an await for example, is flushed together with the rest of its turn. On Bun Node-API does not

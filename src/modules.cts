@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { types } from 'node:util';
 import { noWorkerFile } from './advice.cjs';
 import { hasHandlers } from './handlers.cjs';
 import { checkNames, classExported, HANDLER_NAMES, isClassOfHandlers } from './names.cjs';
@@ -49,7 +50,7 @@ export async function loadWorker(file: string): Promise<Registration> {
 }
 
 async function importWorker(file: string, before: Registration | undefined): Promise<Registration> {
-  const module: unknown = await import(pathToFileURL(file).href);
+  const module = await load(file);
   const itself = currentRegistration();
   if (itself !== undefined && itself !== before) {
     registeredBy.set(file, itself.handlers);
@@ -71,6 +72,26 @@ async function importWorker(file: string, before: Registration | undefined): Pro
       + 'or calls registerWorkerThread while it loads',
   );
   return register(file, {}, true);
+}
+
+/**
+ * Test runners that give modules a context of `node:vm` may refuse `import()` there; what can be required (CommonJS, and on newer runtimes ES modules) is loaded
+ * all the same.
+ */
+async function load(file: string): Promise<unknown> {
+  try {
+    return await import(pathToFileURL(file).href);
+  } catch (error) {
+    if (!isRefusedByVm(error)) throw error;
+    const exported: unknown = require(file);
+    return types.isModuleNamespaceObject(exported) ? exported : { default: exported };
+  }
+}
+
+/** As Node says it, and jest where Node asks it. */
+function isRefusedByVm(error: unknown): boolean {
+  const { code, message } = Object(error) as { code?: unknown; message?: unknown };
+  return /^ERR_VM_DYNAMIC_IMPORT_CALLBACK_MISSING/.test(String(code)) || /ES Modules in the VM API/.test(String(message));
 }
 
 /** Handlers are exported by name or on the default export; what a CommonJS module exports is its default. A name counts before a default. */

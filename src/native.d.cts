@@ -278,6 +278,8 @@ export interface Native {
   openVerdict(slot: number, accepted: true, detail?: NativeAccept): void;
   openVerdict(slot: number, accepted: false, detail: NativeReject): void;
   slotToken(slot: number): Buffer | undefined;
+  /** The bytes of a binary message that is waiting or being handed over, once more. */
+  slotBytes(slot: number): Buffer | undefined;
   /** 0 = no token, or no such socket any more. */
   tokenVersion(socketId: number): number;
 

@@ -89,7 +89,7 @@ export class Pool {
       this.#launch(failures + 1).ready.catch(() => undefined);
     };
     const timer = setTimeout(launch, pause);
-    timer.unref();
+    timer.unref?.();
     this.#pauses.set(timer, launch);
     if (this.watchers.size === 0) complain(`worker ${member.id} ${type}; another is started in ${pause} ms`, reason);
     const untoldClients = native.clientsLeftBy(member.id);

@@ -1,3 +1,5 @@
+// Not the global one: environments like a browser's, of test runners, have none.
+import { setImmediate } from 'node:timers';
 import { isMainThread } from 'node:worker_threads';
 import { BEGIN_ANEW } from './advice.cjs';
 import { checkPool, isInPool } from './copies.cjs';

@@ -156,7 +156,7 @@ class ClientBus {
                 return;
             this.#host?.logger.error(`subscribing to Redis failed; again in ${RESUBSCRIBE_AFTER} ms`, error);
             this.#retry = setTimeout(() => this.#subscribeAgain(), RESUBSCRIBE_AFTER);
-            this.#retry.unref();
+            this.#retry.unref?.();
         });
     }
     async #subscribeAll() {

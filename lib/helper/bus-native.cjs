@@ -2,6 +2,7 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.nativeBus = nativeBus;
 const node_crypto_1 = require("node:crypto");
+const node_timers_1 = require("node:timers");
 const errors_cjs_1 = require("../errors.cjs");
 const redis_cjs_1 = require("../redis.cjs");
 const log_cjs_1 = require("./log.cjs");
@@ -185,7 +186,7 @@ class NativeBus {
             else
                 this.#take(item);
         }
-        setImmediate(() => this.#drain(relay));
+        (0, node_timers_1.setImmediate)(() => this.#drain(relay));
     }
     #take(event) {
         const { kind, reason = 'for an unknown reason', count } = event;
@@ -234,7 +235,7 @@ class NativeBus {
         if (this.#ready)
             this.#waiting.resolve();
         else if (this.#up.publisher && this.#up.subscriber)
-            setImmediate(() => this.#settle());
+            (0, node_timers_1.setImmediate)(() => this.#settle());
     }
     #prune() {
         const settled = this.#relay?.settled() ?? 0;

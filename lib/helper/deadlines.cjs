@@ -20,7 +20,7 @@ class Deadlines {
     }
     #arm() {
         this.#timer ??= setTimeout(() => this.#tick(), this.#step);
-        this.#timer.unref();
+        this.#timer.unref?.();
     }
     #tick() {
         this.#timer = undefined;

@@ -106,7 +106,7 @@ class Delivery {
             if (transport.dropped(true) > this.#noted)
                 this.transportDropped();
         }, DROPS_AGAIN_AFTER);
-        this.#again.unref();
+        this.#again.unref?.();
     }
     // Natively: one publish for those that are not encrypted, wherever they are; here singly to the others, elsewhere by their owners.
     #publish(audience, message, excluded) {

@@ -86,7 +86,7 @@ class Input {
                 return;
             log.error(`subscribing to Redis failed; again in ${TAKE_AGAIN_AFTER} ms`, error);
             this.#takeAgain = setTimeout(() => this.take(), TAKE_AGAIN_AFTER);
-            this.#takeAgain.unref();
+            this.#takeAgain.unref?.();
         });
     }
 }

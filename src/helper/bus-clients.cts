@@ -158,7 +158,7 @@ export class ClientBus implements Bus {
       if (this.#closed || !this.#subscriber?.up) return;
       this.#host?.logger.error(`subscribing to Redis failed; again in ${RESUBSCRIBE_AFTER} ms`, error);
       this.#retry = setTimeout(() => this.#subscribeAgain(), RESUBSCRIBE_AFTER);
-      this.#retry.unref();
+      this.#retry.unref?.();
     });
   }
 

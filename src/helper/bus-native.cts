@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { setImmediate } from 'node:timers';
 import { fromNative, WSBrokerError, WSBrokerRangeError } from '../errors.cjs';
 import type { Native, NativeRedis, NativeRelay, NativeRelayEvent } from '../native.cjs';
 import { redisRequest, REDIS_TLS_OPTIONS_NAMED } from '../redis.cjs';

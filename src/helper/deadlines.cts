@@ -20,7 +20,7 @@ export class Deadlines {
 
   #arm(): void {
     this.#timer ??= setTimeout(() => this.#tick(), this.#step);
-    this.#timer.unref();
+    this.#timer.unref?.();
   }
 
   #tick(): void {

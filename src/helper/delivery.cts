@@ -120,7 +120,7 @@ export class Delivery<A extends Bag, M extends Bag> {
       this.#again = undefined;
       if (transport.dropped(true) > this.#noted) this.transportDropped();
     }, DROPS_AGAIN_AFTER);
-    this.#again.unref();
+    this.#again.unref?.();
   }
 
   // Natively: one publish for those that are not encrypted, wherever they are; here singly to the others, elsewhere by their owners.

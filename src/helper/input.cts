@@ -103,7 +103,7 @@ export class Input {
       if (life.ended || !this.#leads) return;
       log.error(`subscribing to Redis failed; again in ${TAKE_AGAIN_AFTER} ms`, error);
       this.#takeAgain = setTimeout(() => this.take(), TAKE_AGAIN_AFTER);
-      this.#takeAgain.unref();
+      this.#takeAgain.unref?.();
     });
   }
 }

@@ -330,6 +330,42 @@ test('a token is a Buffer in the handler, and what a handler does to it harms no
   }
 });
 
+test('a handler that transfers its token or its bytes away takes nothing from others', async (t) => {
+  const server = await launch(t, {
+    worker: (wsb, kit) => {
+      const take = (buffer) => {
+        try {
+          buffer.transfer?.();
+          new MessageChannel().port1.postMessage(0, [buffer]);
+        } catch {
+          // Newer runtimes do not let go of bytes that several messages lie in.
+        }
+      };
+      return {
+        handleOpen: (id) => void wsb.setToken(id, '{"n":1}'),
+        async handleBinaryMessage(bytes, id, token) {
+          kit.tell('seen', { id, hex: bytes.toString('hex'), token: String(token) });
+          take(token.buffer);
+          take(bytes.buffer);
+          if (bytes.length === 0) await new Promise((resolve) => setImmediate(resolve));
+        },
+        handleClose: (id, token) => kit.tell('closed', { token: String(token) }),
+      };
+    },
+  });
+  const clients = await Promise.all([server.connect(), server.connect()]);
+  for (let i = 0; i < 20; i++) for (const client of clients) client.send(Buffer.from([i, i + 1, i + 2]));
+  await until(() => server.told.of('seen').length === 40, 'all messages');
+  const ids = [...new Set(server.told.of('seen').map(({ id }) => id))];
+  for (const id of ids) {
+    const seen = server.told.of('seen', (event) => event.id === id);
+    assert.deepEqual(seen.map(({ hex }) => hex), Array.from({ length: 20 }, (_, i) => Buffer.from([i, i + 1, i + 2]).toString('hex')));
+    assert.deepEqual(new Set(seen.map(({ token }) => token)), new Set(['{"n":1}']));
+  }
+  await clients[0].close();
+  assert.equal((await server.told.next('closed')).token, '{"n":1}');
+});
+
 test('close starts the close handshake with code and reason', async (t) => {
   const server = await launch(t);
   for (const [args, expected] of [

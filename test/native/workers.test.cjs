@@ -76,6 +76,19 @@ test('connections are spread over threads, and each stays with its own', async (
   assert.deepEqual(perThread.map((list) => list.length), [4, 4]);
 });
 
+test('what a worker has sent leaves with it, before the thread does anything else', async () => {
+  const heard = new Int32Array(new SharedArrayBuffer(4));
+  const leaver = await thread({ heard });
+  const socket = await connect();
+  try {
+    socket.send('leave');
+    await until('the last words', () => socket.got.some(({ text }) => text === 'last words'));
+  } finally {
+    Atomics.store(heard, 0, 1);
+  }
+  await leaver.terminate();
+});
+
 for (const [name, end] of [
   ['terminated', (worker) => worker.terminate()],
   ['terminated in an endless loop', async (worker, client) => {

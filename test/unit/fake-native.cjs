@@ -87,7 +87,10 @@ const quiet = {
   settle() {
     if (worker !== undefined) worker.block.control[1] = 0;
   },
-  slotToken: (slot) => tokens.get(worker.socketOf[slot])?.bytes,
+  slotToken(slot) {
+    const bytes = tokens.get(worker.socketOf[slot])?.bytes;
+    return bytes && Buffer.from(bytes);
+  },
   tokenVersion: (id) => tokens.get(id)?.version ?? 0,
   setToken(id, token) {
     tokens.set(id, { version: ++version, bytes: Buffer.from(token) });
@@ -99,7 +102,7 @@ const quiet = {
 };
 
 for (const name of [
-  'init', 'serve', 'reloadTls', 'keepAlive', 'drain', 'openVerdict', 'send', 'sendToChannel', 'subscribe', 'unsubscribe', 'subscribeMany', 'unsubscribeMany', 'unsubscribeAll',
+  'init', 'serve', 'slotBytes', 'reloadTls', 'keepAlive', 'drain', 'openVerdict', 'send', 'sendToChannel', 'subscribe', 'unsubscribe', 'subscribeMany', 'unsubscribeMany', 'unsubscribeAll',
   'copySubscriptions', 'getToken', 'close', 'terminate', 'closeChannel', 'isOpen', 'bufferedAmount', 'hasSubscriptions', 'subscriberCount', 'isSubscribed',
   'getSubscriptions', 'getSubscribers', 'stats', 'watchWorkers',
   ...Object.keys(quiet),

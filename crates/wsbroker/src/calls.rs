@@ -3,8 +3,8 @@
 //! Each converts its arguments, calls the core and converts the result. Names and meanings are public: `src/index.cts` exports most of them as
 //! they are. Wrong types throw; a socket that is gone, or no broker at all, never does.
 
-use bytes::BytesMut;
-use wsbroker_core::{AcceptError, Compress, Cork, Handlers, SendOutcome};
+use bytes::{Bytes, BytesMut};
+use wsbroker_core::{AcceptError, Compress, Cork, EventKind, Handlers, SendOutcome};
 
 use crate::{
     convert::{self, channel, channels, socket_id, stage},
@@ -12,6 +12,7 @@ use crate::{
     desk,
     error::Failure,
     export::{Result, functions},
+    inbox::bytes_of,
     raw::{Env, Kept, Value},
 };
 
@@ -47,6 +48,7 @@ functions! {
     settle as "settle" with 0;
     open_verdict as "openVerdict" with 3;
     slot_token as "slotToken" with 1;
+    slot_bytes as "slotBytes" with 1;
 }
 
 fn send<'s>(env: Env<'s>, [id, data, options]: [Value<'s>; 3], given: usize) -> Result<'s> {
@@ -149,7 +151,7 @@ fn set_token<'s>(env: Env<'s>, [id, token]: [Value<'s>; 2]) -> Result<'s> {
     convert::data(env, "setToken", "token", token, &mut bytes)?;
     if let Some(id) = id {
         // Copied to its size: a token stays for long.
-        cork::with(|broker, _| broker.set_token(id, bytes::Bytes::copy_from_slice(&bytes)));
+        cork::with(|broker, _| broker.set_token(id, Bytes::copy_from_slice(&bytes)));
     }
     Ok(env.undefined()?)
 }
@@ -328,5 +330,18 @@ fn open_verdict<'s>(env: Env<'s>, [slot, accepted, detail]: [Value<'s>; 3]) -> R
 
 fn slot_token<'s>(env: Env<'s>, [slot]: [Value<'s>; 1]) -> Result<'s> {
     let slot = number(env, "slotToken", "slot", slot)? as u32;
-    token_value(env, desk::with_event(slot, |event| event.socket.token()).flatten())
+    token_value(env, desk::with_event(slot, |event, _| event.socket.token()).flatten())
+}
+
+/// For when somebody has taken the first copy away.
+fn slot_bytes<'s>(env: Env<'s>, [slot]: [Value<'s>; 1]) -> Result<'s> {
+    let slot = number(env, "slotBytes", "slot", slot)? as u32;
+    let bytes = desk::with_event(slot, |event, data| match &event.kind {
+        EventKind::Binary(payload) => Some(Bytes::copy_from_slice(bytes_of(payload, data))),
+        _ => None,
+    });
+    match bytes.flatten() {
+        Some(bytes) => Ok(env.buffer(&bytes)?),
+        None => Ok(env.undefined()?),
+    }
 }

@@ -2,6 +2,7 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.NativeDesk = void 0;
 const node_crypto_1 = require("node:crypto");
+const node_timers_1 = require("node:timers");
 const node_worker_threads_1 = require("node:worker_threads");
 const scope_cjs_1 = require("../../scope.cjs");
 const calls_cjs_1 = require("../calls.cjs");
@@ -39,7 +40,7 @@ class NativeDesk {
     /** From now on the addon calls. */
     attach() {
         const { native, helper } = this;
-        const again = () => void setImmediate(() => native.drainHelper(helper));
+        const again = () => void (0, node_timers_1.setImmediate)(() => native.drainHelper(helper));
         const block = native.attachHelper(helper, (count, ...values) => this.#dispatch(count, values), again, (...posted) => this.#receive(...posted));
         const control = new Int32Array(block, 0, 16);
         control[6] = node_worker_threads_1.threadId;

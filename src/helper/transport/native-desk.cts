@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setImmediate } from 'node:timers';
 import { threadId } from 'node:worker_threads';
 import type { Native } from '../../native.cjs';
 import { scopeHere } from '../../scope.cjs';

@@ -9,6 +9,14 @@ const worker = attach({
     if (text === 'block') for (;;);
     if (text === 'exit') process.exit(3);
     if (text === 'throw') setTimeout(() => { throw new Error('on purpose'); });
+    if (text === 'leave') {
+      setTimeout(() => {
+        native.send(id, `${threadId} last words`);
+        native.detachWorker();
+        // Until the test has heard them: nothing else of this thread's can have sent them.
+        while (Atomics.load(workerData.heard, 0) === 0);
+      });
+    }
     if (text.startsWith('spin ')) {
       const end = performance.now() + Number(text.slice(5));
       while (performance.now() < end);

@@ -2,6 +2,7 @@
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
+use bytes::Bytes;
 use wsbroker_core::{Event, Handlers, OpenReply};
 
 use super::{Desk, Functions, Place, settling::take_open, torn_down};
@@ -85,15 +86,16 @@ pub(crate) fn settle(env: Env<'_>) {
     cork::flush();
 }
 
-/// The event in that slot.
-pub(crate) fn with_event<R>(slot: u32, body: impl FnOnce(&Event) -> R) -> Option<R> {
+/// The event in that slot, and the bytes of its batch. `body` must not run JavaScript.
+pub(crate) fn with_event<R>(slot: u32, body: impl FnOnce(&Event, &Bytes) -> R) -> Option<R> {
     let desk = current()?;
     let (slots, inbox) = (desk.slots.borrow(), desk.inbox.borrow());
-    let event = match slots.get(slot)? {
-        Place::Here(position) => inbox.get(*position)?.0,
-        Place::Kept(_, event) => event,
+    let own = Bytes::new();
+    let (event, data) = match slots.get(slot)? {
+        Place::Here(position) => inbox.get(*position)?,
+        Place::Kept(_, event) => (event, &own),
     };
-    Some(body(event))
+    Some(body(event, data))
 }
 
 /// The reply of the open event in that slot; `None` when there is none any more.

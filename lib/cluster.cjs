@@ -40,7 +40,7 @@ function join({ native: options, onBus }) {
     const tell = teller(onBus);
     try {
         load_cjs_1.native.joinCluster(options, (event) => {
-            if (event.state !== 'gap')
+            if (event.state === 'ready' || event.state === 'lost')
                 lost = event.reason;
             tell(event);
         });

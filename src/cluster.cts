@@ -48,7 +48,7 @@ export function join({ native: options, onBus }: ClusterRequest): void {
   const tell = teller(onBus);
   try {
     native.joinCluster(options, (event) => {
-      if (event.state !== 'gap') lost = event.reason;
+      if (event.state === 'ready' || event.state === 'lost') lost = event.reason;
       tell(event);
     });
   } catch (error) {

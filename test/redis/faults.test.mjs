@@ -75,7 +75,7 @@ test('a Cluster that listens no more, and does not say so, is noticed', async (t
 });
 
 // As the README names them.
-const RIGHTS = 'on >secret resetchannels &wsbroker* -@all +subscribe +unsubscribe +publish +ping';
+const RIGHTS = 'on >secret resetchannels &wsbroker* -@all +subscribe +unsubscribe +publish +ping +hello +role';
 for (const [what, cluster, rights] of [
   ['one server', false, RIGHTS],
   ['a Cluster', true, `${RIGHTS} +ssubscribe +sunsubscribe +spublish +cluster|slots +client|info`],
@@ -105,6 +105,31 @@ test('who may not ask a Cluster how much it listens to does without', async (t) 
   await one.main((wsb) => wsb.sendToChannel('room', 'hello'));
   assert.equal(await client.next(), 'hello');
   assert.equal(await two.main((wsb) => wsb.stats().bus.losses), 0);
+});
+
+test('where Redis does not tell its role it is taken for a primary, which is told once, and a replica then shows by not being heard', async (t) => {
+  const primary = await startRedis(t);
+  const replica = await startRedis(t, { args: ['--replicaof', '127.0.0.1', primary.port] });
+  const proxy = createServer((near) => {
+    const far = connect(replica.port, '127.0.0.1');
+    // Nobody knows these.
+    near.on('data', (data) => far.write(Buffer.from(data.toString('latin1').replaceAll('*1\r\n$5\r\nHELLO', '*1\r\n$5\r\nHOLLE').replaceAll('$4\r\nROLE', '$4\r\nLORE'), 'latin1')));
+    far.on('data', (data) => near.write(data));
+    for (const [one, other] of [[near, far], [far, near]]) one.on('error', () => {}).on('close', () => other.destroy());
+  });
+  await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  t.after(() => proxy.close());
+  const one = await instance(t, { url: `redis://127.0.0.1:${proxy.address().port}` });
+  await ready(one);
+  const warning = () => one.told.next('bus', ({ event }) => event.state === 'warning').then(({ event }) => event.reason);
+  assert.match(await warning(), /does not tell whether it is a primary.*\+role/u);
+  const two = await instance(t, primary, { instanceId: 'two' });
+  await ready(two);
+  // What is published to a primary is heard at its replicas, and not the other way round.
+  assert.match(await warning(), /the instance two is heard, but does not hear this one/u);
+  const { deaf, losses } = await one.main((wsb) => wsb.stats().bus);
+  assert.deepEqual([deaf, losses], [1, 0]);
+  assert.equal(await two.main((wsb) => wsb.stats().bus.deaf), 0);
 });
 
 test('a node of a Cluster that hangs does not keep an instance from the others', async (t) => {

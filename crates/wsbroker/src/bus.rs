@@ -88,13 +88,13 @@ pub struct NativeCluster {
 #[napi(object)]
 pub struct NativeBusEvent {
     /// Which kind.
-    #[napi(ts_type = "'ready' | 'lost' | 'gap'")]
+    #[napi(ts_type = "'ready' | 'lost' | 'gap' | 'warning'")]
     pub state: String,
     /// Of a gap in one channel.
     pub channel: Option<Either<String, Buffer>>,
     /// Of a gap.
     pub missed: Option<f64>,
-    /// Of a loss.
+    /// Of a loss, or a warning.
     pub reason: Option<String>,
 }
 
@@ -162,6 +162,7 @@ fn event(event: BusEvent) -> NativeBusEvent {
     match event {
         BusEvent::Ready => plain("ready"),
         BusEvent::Lost { reason } => NativeBusEvent { reason: Some(reason), ..plain("lost") },
+        BusEvent::Warning { reason } => NativeBusEvent { reason: Some(reason), ..plain("warning") },
         BusEvent::Gap { channel, missed } => {
             let channel = match std::str::from_utf8(&channel) {
                 Ok(text) => Either::A(text.to_owned()),

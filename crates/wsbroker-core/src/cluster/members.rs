@@ -12,6 +12,8 @@ use super::envelope::InstanceId;
 pub(super) const HELLO: Duration = Duration::from_secs(5);
 /// After so long without a word it is taken for gone.
 pub(super) const SILENCE: Duration = Duration::from_secs(16);
+/// Times that one which speaks leaves a question unanswered before it is taken for one that does not hear: once may be chance.
+const MISSES: u8 = 2;
 /// Instances that are remembered: whoever can publish on the bus could make some up.
 const MAX: usize = 4096;
 /// Bytes of a name that are kept.
@@ -26,12 +28,25 @@ struct State {
     members: FxHashMap<InstanceId, Member>,
     questions: FxHashMap<u64, Question>,
     last: u64,
+    /// When one was asked last that was not asked before, or had answered.
+    probed: Option<Instant>,
 }
 
 #[derive(Debug)]
 struct Member {
     name: Box<str>,
     seen: Instant,
+    probe: Probe,
+}
+
+/// Whether one hears this instance, too. On a server that is no longer the primary's, or not yet, instances hear and are not heard.
+#[derive(Debug, Default)]
+struct Probe {
+    /// When it was asked last.
+    asked: Option<Instant>,
+    /// The number of the question that it has not answered.
+    open: Option<u64>,
+    misses: u8,
 }
 
 /// A question that waits for answers.
@@ -54,7 +69,7 @@ impl Members {
             return false;
         }
         let name = name.char_indices().take_while(|(at, _)| *at < MAX_NAME).map(|(_, char)| char).collect();
-        state.members.insert(instance, Member { name, seen: now });
+        state.members.insert(instance, Member { name, seen: now, probe: Probe::default() });
         true
     }
 
@@ -93,9 +108,57 @@ impl Members {
         (number, receiver)
     }
 
+    /// Whom to ask now whether it hears this instance, with the number of the question; and who, by name, has turned out not to. One is asked
+    /// every 5 s, and at once again when it has not answered.
+    pub(super) fn probe(&self, now: Instant) -> (Option<(InstanceId, u64)>, Vec<String>) {
+        let mut state = self.0.lock();
+        let State { members, last, probed, .. } = &mut *state;
+        let mut deaf = Vec::new();
+        for Member { name, seen, probe } in members.values_mut() {
+            // It was there after it had been asked.
+            if probe.open.is_some() && probe.asked.is_some_and(|asked| *seen > asked) {
+                probe.open = None;
+                probe.misses = probe.misses.saturating_add(1);
+                if probe.misses == MISSES {
+                    deaf.push(name.to_string());
+                }
+            }
+        }
+        let is_suspect = |probe: &Probe| (1..MISSES).contains(&probe.misses);
+        let is_due = probed.is_none_or(|probed| now.saturating_duration_since(probed) >= HELLO);
+        let free = members
+            .iter_mut()
+            .filter(|(_, Member { probe, .. })| probe.open.is_none() && (is_due || is_suspect(probe)));
+        let next = free.min_by_key(|(_, Member { probe, .. })| (!is_suspect(probe), probe.asked));
+        let asked = next.map(|(instance, member)| {
+            if !is_suspect(&member.probe) {
+                *probed = Some(now);
+            }
+            *last += 1;
+            (member.probe.asked, member.probe.open) = (Some(now), Some(*last));
+            (*instance, *last)
+        });
+        (asked, deaf)
+    }
+
+    /// Nothing that was asked is awaited: the question did not leave, or the bus is lost.
+    pub(super) fn end_probes(&self) {
+        self.0.lock().members.values_mut().for_each(|member| member.probe = Probe::default());
+    }
+
+    /// How many are heard, but do not hear this one.
+    pub(super) fn deaf(&self) -> usize {
+        self.0.lock().members.values().filter(|member| member.probe.misses >= MISSES).count()
+    }
+
     /// One has answered.
     pub(super) fn answer(&self, instance: InstanceId, number: u64, count: u64) {
         let mut state = self.0.lock();
+        if let Some(member) = state.members.get_mut(&instance)
+            && member.probe.open == Some(number)
+        {
+            (member.probe.open, member.probe.misses) = (None, 0);
+        }
         if let Some(question) = state.questions.get_mut(&number)
             && question.open.contains(&instance)
         {
@@ -175,5 +238,51 @@ mod tests {
         assert_eq!(members.len(), MAX);
         let (number, _done) = members.ask();
         assert!(members.end(number).1.iter().all(|name| name.len() <= MAX_NAME + 1));
+    }
+
+    #[test]
+    fn who_speaks_and_does_not_answer_is_told_once_until_it_answers() {
+        const TICK: Duration = Duration::from_secs(5);
+        let members = Members::default();
+        let (deaf, silent, fine) = (InstanceId(1), InstanceId(2), InstanceId(3));
+        let mut now = Instant::now();
+        for (id, name) in [(deaf, "deaf"), (silent, "silent"), (fine, "fine")] {
+            members.hello(id, name, now);
+        }
+        let (mut told, mut asked) = (Vec::new(), Vec::new());
+        for _ in 0..20 {
+            let (next, found) = members.probe(now);
+            told.extend(found);
+            asked.extend(next.map(|(instance, _)| instance));
+            if let Some((instance, number)) = next.filter(|(instance, _)| *instance == fine) {
+                members.answer(instance, number, 0);
+            }
+            now += TICK;
+            members.hello(deaf, "deaf", now);
+            members.hello(fine, "fine", now);
+        }
+        assert_eq!(told, ["deaf"]);
+        assert_eq!(members.deaf(), 1);
+        for instance in [deaf, fine] {
+            assert!(asked.iter().filter(|asked| **asked == instance).count() > 5, "each has its turn: {asked:?}");
+        }
+        // It answers when it is asked the next time.
+        let next =
+            (1..10).find_map(|tick| members.probe(now + TICK * tick).0.filter(|(instance, _)| *instance == deaf));
+        members.answer(deaf, next.unwrap().1, 0);
+        assert_eq!(members.deaf(), 0);
+    }
+
+    #[test]
+    fn what_was_asked_before_the_bus_was_lost_is_not_awaited() {
+        let members = Members::default();
+        let mut now = Instant::now();
+        members.hello(InstanceId(1), "a", now);
+        for _ in 0..10 {
+            assert!(members.probe(now).1.is_empty());
+            now += HELLO;
+            members.hello(InstanceId(1), "a", now);
+            members.end_probes();
+        }
     }
 }

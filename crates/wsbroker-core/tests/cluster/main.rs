@@ -6,6 +6,7 @@
 mod common;
 mod redis;
 mod relay;
+mod role;
 
 use std::{
     sync::{

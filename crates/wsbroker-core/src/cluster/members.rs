@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rustc_hash::FxHashMap;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, futures::Notified, oneshot};
 
 use super::envelope::InstanceId;
 
@@ -21,7 +21,11 @@ const MAX_NAME: usize = 256;
 
 /// The other instances.
 #[derive(Debug, Default)]
-pub(super) struct Members(Mutex<State>);
+pub(super) struct Members {
+    state: Mutex<State>,
+    /// One was heard.
+    heard: Notify,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -60,7 +64,8 @@ struct Question {
 impl Members {
     /// One is there. True when it was not known.
     pub(super) fn hello(&self, instance: InstanceId, name: &str, now: Instant) -> bool {
-        let mut state = self.0.lock();
+        self.heard.notify_waiters();
+        let mut state = self.state.lock();
         if let Some(member) = state.members.get_mut(&instance) {
             member.seen = now;
             return false;
@@ -73,9 +78,28 @@ impl Members {
         true
     }
 
+    /// One that is known has said something.
+    pub(super) fn spoke(&self, instance: InstanceId, now: Instant) {
+        if let Some(member) = self.state.lock().members.get_mut(&instance) {
+            member.seen = now;
+        }
+        self.heard.notify_waiters();
+    }
+
+    /// How many are known, and how many of these were heard since.
+    pub(super) fn heard_since(&self, since: Instant) -> (usize, usize) {
+        let state = self.state.lock();
+        (state.members.len(), state.members.values().filter(|member| member.seen >= since).count())
+    }
+
+    /// Resolves when one is heard.
+    pub(super) fn heard(&self) -> Notified<'_> {
+        self.heard.notified()
+    }
+
     /// One has ended: no answer is awaited from it any more.
     pub(super) fn farewell(&self, instance: InstanceId) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         state.members.remove(&instance);
         for question in state.questions.values_mut() {
             question.settle(instance);
@@ -84,7 +108,7 @@ impl Members {
 
     /// Forgets who has not been heard of since.
     pub(super) fn expire(&self, before: Instant) {
-        let state = self.0.lock();
+        let state = self.state.lock();
         let silent: Vec<_> =
             state.members.iter().filter(|(_, member)| member.seen < before).map(|(id, _)| *id).collect();
         drop(state);
@@ -93,13 +117,13 @@ impl Members {
 
     /// How many others there are.
     pub(super) fn len(&self) -> usize {
-        self.0.lock().members.len()
+        self.state.lock().members.len()
     }
 
     /// Begins a question to all. What it gives resolves when all have answered.
     pub(super) fn ask(&self) -> (u64, oneshot::Receiver<()>) {
         let (sender, receiver) = oneshot::channel();
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         state.last += 1;
         let number = state.last;
         let mut question = Question { open: state.members.keys().copied().collect(), count: 0, done: Some(sender) };
@@ -111,7 +135,7 @@ impl Members {
     /// Whom to ask now whether it hears this instance, with the number of the question; and who, by name, has turned out not to. One is asked
     /// every 5 s, and at once again when it has not answered.
     pub(super) fn probe(&self, now: Instant) -> (Option<(InstanceId, u64)>, Vec<String>) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let State { members, last, probed, .. } = &mut *state;
         let mut deaf = Vec::new();
         for Member { name, seen, probe } in members.values_mut() {
@@ -143,17 +167,17 @@ impl Members {
 
     /// Nothing that was asked is awaited: the question did not leave, or the bus is lost.
     pub(super) fn end_probes(&self) {
-        self.0.lock().members.values_mut().for_each(|member| member.probe = Probe::default());
+        self.state.lock().members.values_mut().for_each(|member| member.probe = Probe::default());
     }
 
     /// How many are heard, but do not hear this one.
     pub(super) fn deaf(&self) -> usize {
-        self.0.lock().members.values().filter(|member| member.probe.misses >= MISSES).count()
+        self.state.lock().members.values().filter(|member| member.probe.misses >= MISSES).count()
     }
 
     /// One has answered.
     pub(super) fn answer(&self, instance: InstanceId, number: u64, count: u64) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         if let Some(member) = state.members.get_mut(&instance)
             && member.probe.open == Some(number)
         {
@@ -169,7 +193,7 @@ impl Members {
 
     /// Ends a question: the sum of the answers, and the names of those who have not given one.
     pub(super) fn end(&self, number: u64) -> (u64, Vec<String>) {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let Some(question) = state.questions.remove(&number) else { return (0, Vec::new()) };
         let name = |instance: &InstanceId| state.members.get(instance).map(|member| member.name.to_string());
         (question.count, question.open.iter().filter_map(name).collect())

@@ -162,6 +162,8 @@ pub(crate) struct Bus {
     /// Something that came waits in the cork.
     arrived: Notify,
     state: watch::Sender<BusState>,
+    /// When it was ready the last time.
+    since: Mutex<Option<Instant>>,
     runtime: OnceLock<Handle>,
     stop: watch::Sender<bool>,
     listener: BusListener,
@@ -206,6 +208,7 @@ impl Bus {
             look: Notify::new(),
             arrived: Notify::new(),
             state: watch::Sender::new(BusState::Lost),
+            since: Mutex::new(None),
             runtime: OnceLock::new(),
             stop: watch::Sender::new(false),
             listener,
@@ -388,7 +391,10 @@ impl Bus {
                 let count = self.subscribers(channel);
                 self.note(&self.inbox(instance), Note::Answer(number, count));
             }
-            Note::Answer(number, count) => self.members.answer(instance, number, count),
+            Note::Answer(number, count) => {
+                self.members.answer(instance, number, count);
+                self.members.spoke(instance, Instant::now());
+            }
         }
     }
 

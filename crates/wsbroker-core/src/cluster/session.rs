@@ -294,6 +294,7 @@ async fn begin(bus: &Bus, link: &Link) -> Result<(), LinkError> {
     bus.count_subscriptions(link).await?;
     bus.outgoing.open();
     *bus.wire.lock() = link.wire().map(Arc::clone);
+    *bus.since.lock() = Some(Instant::now());
     bus.state.send_replace(BusState::Ready);
     bus.tell(BusEvent::Ready);
     if !link.knows_role() && !bus.told_role.swap(true, Ordering::Relaxed) {
@@ -301,6 +302,10 @@ async fn begin(bus: &Bus, link: &Link) -> Result<(), LinkError> {
     }
     bus.tell_dropped();
     bus.note(&bus.everybody(), Note::Hello(&bus.name()));
+    if bus.broker.upgrade().is_none() {
+        // An emitter waits for those who were there before; they do not greet one that they know.
+        bus.note(&bus.everybody(), Note::Question(0, b""));
+    }
     bus.look.notify_one();
     Ok(())
 }

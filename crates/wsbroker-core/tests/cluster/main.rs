@@ -4,6 +4,7 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod emitter;
 mod redis;
 mod relay;
 mod role;

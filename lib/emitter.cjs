@@ -36,7 +36,7 @@ class Emitter {
         const client = bag['redis'];
         if (isClient(client)) {
             const request = (0, cluster_cjs_1.clusterRequest)('Emitter', 'options', { ...bag, redis: 'redis://127.0.0.1' }, KNOWN);
-            this.#publish = foreign(client, request.native.prefix);
+            this.#publish = foreign(client, request.native.prefix, timeout);
             this.#close = () => undefined;
             return;
         }
@@ -52,13 +52,13 @@ class Emitter {
         this.#close = () => emitter.close();
     }
     /**
-     * Publishes to every subscriber of the channel. Messages to one channel arrive in the order of the calls.
+     * Publishes to every subscriber of the channel. Messages to one channel arrive in the order of the calls. One that is rejected is numbered all the same: receivers hear of it as a gap, once a later one arrives.
      *
      * @param channel as in `sendToChannel`
      * @param data a string is sent as a text message, bytes as a binary one
      * @returns a promise that resolves when Redis has the message; how many subscribers there are is not known
      * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
-     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is not there, was lost before it answered, or refused the message. ERR_WSBROKER_SHUT_DOWN: after {@link close}
+     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is not there, was lost before it answered, or refused the message; no instance was heard again in time; or too much waits for Redis, with a client of the application's own more than 8 MiB. ERR_WSBROKER_SHUT_DOWN: after {@link close}
      */
     async publish(channel, data) {
         if (this.#closed)
@@ -73,14 +73,14 @@ class Emitter {
             await task;
         }
         catch (error) {
-            throw (0, errors_cjs_1.fromNative)(error);
+            throw error instanceof errors_cjs_1.WSBrokerError ? error : (0, errors_cjs_1.fromNative)(error);
         }
         finally {
             clearInterval(alive);
             this.#waiting.delete(settled);
         }
     }
-    /** Waits for what is being published, and ends the connection. Afterwards nothing keeps the process alive. */
+    /** Waits for what is being published, for as long as each publish may take, and ends the connection. Afterwards nothing keeps the process alive. */
     async close() {
         this.#closed = true;
         await Promise.all(this.#waiting);
@@ -103,11 +103,18 @@ function bytes(name, value) {
 }
 /** Channels whose numbers are remembered; of another the receivers see a new epoch, which is no gap. */
 const MOST_CHANNELS = 10_000;
+/** Bytes that a client of the application's own may keep for us, and what each message costs beside its own. */
+const MAX_PENDING = 2 ** 23;
+const OVERHEAD = 256;
+/** How long an answer may take where nobody is to wait for a connection. */
+const ANSWER_TIMEOUT = 2_500;
 /** Numbers and envelopes as the addon makes them (crates/wsbroker-core/src/cluster/envelope.rs), for a client that is not ours. */
-function foreign(client, prefix) {
+function foreign(client, prefix, timeout) {
     const instance = (0, node_crypto_1.randomBytes)(8);
     const lines = new Map();
     let epochs = 0;
+    // Until the client has settled them: it keeps also those that nobody waits for any more.
+    let pending = 0;
     const mark = prefix.includes(':') ? Buffer.from([0x18, ...varint(Buffer.byteLength(prefix))]) : Buffer.alloc(0);
     return async (channel, data) => {
         const key = channel.toString('latin1');
@@ -117,17 +124,38 @@ function foreign(client, prefix) {
         lines.set(key, line);
         if (lines.size > MOST_CHANNELS)
             lines.delete(lines.keys().next().value);
+        // Also of one that is not sent, so that receivers miss it.
+        const number = line.next++;
+        const size = Buffer.byteLength(data) + channel.length + OVERHEAD;
+        if (pending > 0 && pending + size > MAX_PENDING)
+            throw lost(`too much waits for Redis: ${pending} bytes, of ${MAX_PENDING} that may`);
+        if (timeout === 0 && client.status !== undefined && client.status !== 'ready')
+            throw lost(`the client is not connected (${client.status}), and "timeout" is 0`);
         const payload = Buffer.from(data);
         const kind = typeof data === 'string' ? 0 : 1;
-        const envelope = Buffer.concat([mark, Buffer.from([0x10]), instance, varint(line.epoch), varint(line.next++), varint(payload.length * 8 + kind), payload]);
+        const envelope = Buffer.concat([mark, Buffer.from([0x10]), instance, varint(line.epoch), varint(number), varint(payload.length * 8 + kind), payload]);
         const name = Buffer.concat([Buffer.from(`${prefix}:`), channel]);
+        const send = async () => void (await (client.isCluster === true && client.spublish !== undefined ? client.spublish(name, envelope) : client.publish(name, envelope)));
+        pending += size;
+        const sent = send().finally(() => (pending -= size));
+        let timer;
+        const late = new Promise((_, reject) => {
+            const limit = timeout === 0 ? ANSWER_TIMEOUT : timeout;
+            timer = setTimeout(() => reject(new Error(`Redis has not answered within ${limit} ms; the message may still arrive`)), limit);
+        });
         try {
-            await (client.isCluster === true && client.spublish !== undefined ? client.spublish(name, envelope) : client.publish(name, envelope));
+            await Promise.race([sent, late]);
         }
         catch (error) {
-            throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BUS_LOST', `publish: ${error.message}`, { cause: error });
+            throw lost(error.message, error);
+        }
+        finally {
+            clearTimeout(timer);
         }
     };
+}
+function lost(why, cause) {
+    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BUS_LOST', `publish: ${why}`, cause === undefined ? undefined : { cause });
 }
 function varint(number) {
     const bytes = [];

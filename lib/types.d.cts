@@ -403,11 +403,12 @@ export interface RedisOptions {
 /**
  * What the bus has to tell. A loss is never hidden.
  *
- * `ready`: connected, and every channel with subscribers here is listened to. `lost`: the connection is gone, and is made again without end; local subscribers are
- * served all the while. `gap`: messages are missing, of others to `channel`, which did not arrive here; or, without `channel`, of this instance, which did not
- * leave, since too many waited, the bus was lost, or Redis refused them. Those that were under way when the bus was lost count too, though some may have arrived.
- * `gaps`: messages of others to more than 100 channels are missing at once; `count` is the number of channels, `missed` of messages. `channels` names at most 10,000
- * (1 MiB of names); if `count` is greater, treat every channel as affected.
+ * `ready`: connected, and every channel with subscribers here is listened to. `lost`: the connection is gone, or leads to a replica, and is made again without end;
+ * local subscribers are served all the while. `warning`: the bus works, and yet messages may not get where they should; `reason` says why. `gap`: messages are
+ * missing, of others to `channel`, which did not arrive here; or, without `channel`, of this instance, which did not leave, since too many waited, the bus was lost,
+ * or Redis refused them. Those that were under way when the bus was lost count too, though some may have arrived; so do those that a Redis took when it was perhaps
+ * a replica already. `gaps`: messages of others to more than 100 channels are missing at once; `count` is the number of channels, `missed` of messages. `channels`
+ * names at most 10,000 (1 MiB of names); if `count` is greater, treat every channel as affected.
  *
  * While the thread is busy, gaps in one channel are added up, so that what waits for it is bounded.
  */
@@ -415,6 +416,9 @@ export type BusEvent = {
     readonly state: 'ready';
 } | {
     readonly state: 'lost';
+    readonly reason: string;
+} | {
+    readonly state: 'warning';
     readonly reason: string;
 } | {
     readonly state: 'gap';
@@ -453,6 +457,8 @@ export interface BusStats {
     readonly state: 'ready' | 'lost';
     /** Other instances that were heard of in the last 16 s. */
     readonly instances: number;
+    /** Of these, the ones that are heard, but do not hear this instance: they are on another server of what should be one Redis. Should be 0. */
+    readonly deaf: number;
     /** Channels that are listened to. */
     readonly channels: number;
     /** Messages of this instance that were handed to Redis. */
@@ -461,7 +467,7 @@ export interface BusStats {
     readonly dropped: number;
     /** Messages of this instance that Redis refused. */
     readonly refused: number;
-    /** Messages of this instance that Redis was given and had not answered when the bus was lost: they may have arrived or not. */
+    /** Messages of this instance that Redis was given and had not answered when the bus was lost, or had answered when it was perhaps a replica already: they may have arrived or not. */
     readonly unanswered: number;
     /** Messages of others that arrived. */
     readonly received: number;

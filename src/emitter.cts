@@ -16,6 +16,8 @@ export interface RedisClientLike {
   /** Of a Cluster with Redis 7. */
   spublish?(channel: string | Bytes, message: string | Bytes): Promise<unknown>;
   readonly isCluster?: boolean;
+  /** `ready` when it is connected. */
+  readonly status?: string;
 }
 
 /** @see {@link Emitter} */
@@ -24,7 +26,10 @@ export interface EmitterOptions {
   redis: string | RedisOptions | RedisClientLike;
   /** As the instances have it. @default 'wsbroker' */
   prefix?: string;
-  /** How long a publish waits, in ms, for a connection that is not there yet. @default 5000 */
+  /**
+   * How long a publish waits, in ms, 0 to 2^31-1, for a connection that is not there yet, and after a loss of it until the instances are heard again. With a client of the application's own: until Redis has
+   * answered; a message that was given up may still arrive, since the client keeps it. @default 5000
+   */
   timeout?: number;
   /** Told of every change of the connection. Not with a client of the application's own. */
   onBus?: (event: BusEvent) => void;
@@ -59,7 +64,7 @@ export class Emitter {
     const client = bag['redis'];
     if (isClient(client)) {
       const request = clusterRequest('Emitter', 'options', { ...bag, redis: 'redis://127.0.0.1' }, KNOWN);
-      this.#publish = foreign(client, request.native.prefix);
+      this.#publish = foreign(client, request.native.prefix, timeout);
       this.#close = () => undefined;
       return;
     }
@@ -75,13 +80,13 @@ export class Emitter {
   }
 
   /**
-   * Publishes to every subscriber of the channel. Messages to one channel arrive in the order of the calls.
+   * Publishes to every subscriber of the channel. Messages to one channel arrive in the order of the calls. One that is rejected is numbered all the same: receivers hear of it as a gap, once a later one arrives.
    *
    * @param channel as in `sendToChannel`
    * @param data a string is sent as a text message, bytes as a binary one
    * @returns a promise that resolves when Redis has the message; how many subscribers there are is not known
    * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
-   * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is not there, was lost before it answered, or refused the message. ERR_WSBROKER_SHUT_DOWN: after {@link close}
+   * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is not there, was lost before it answered, or refused the message; no instance was heard again in time; or too much waits for Redis, with a client of the application's own more than 8 MiB. ERR_WSBROKER_SHUT_DOWN: after {@link close}
    */
   async publish(channel: Data, data: Data): Promise<void> {
     if (this.#closed) throw new WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'publish: this emitter is closed');
@@ -94,14 +99,14 @@ export class Emitter {
     try {
       await task;
     } catch (error) {
-      throw fromNative(error);
+      throw error instanceof WSBrokerError ? error : fromNative(error);
     } finally {
       clearInterval(alive);
       this.#waiting.delete(settled);
     }
   }
 
-  /** Waits for what is being published, and ends the connection. Afterwards nothing keeps the process alive. */
+  /** Waits for what is being published, for as long as each publish may take, and ends the connection. Afterwards nothing keeps the process alive. */
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all(this.#waiting);
@@ -125,11 +130,19 @@ function bytes(name: string, value: unknown): Buffer {
 /** Channels whose numbers are remembered; of another the receivers see a new epoch, which is no gap. */
 const MOST_CHANNELS = 10_000;
 
+/** Bytes that a client of the application's own may keep for us, and what each message costs beside its own. */
+const MAX_PENDING = 2 ** 23;
+const OVERHEAD = 256;
+/** How long an answer may take where nobody is to wait for a connection. */
+const ANSWER_TIMEOUT = 2_500;
+
 /** Numbers and envelopes as the addon makes them (crates/wsbroker-core/src/cluster/envelope.rs), for a client that is not ours. */
-function foreign(client: RedisClientLike, prefix: string): (channel: Buffer, data: string | Buffer) => Promise<void> {
+function foreign(client: RedisClientLike, prefix: string, timeout: number): (channel: Buffer, data: string | Buffer) => Promise<void> {
   const instance = randomBytes(8);
   const lines = new Map<string, { readonly epoch: number; next: number }>();
   let epochs = 0;
+  // Until the client has settled them: it keeps also those that nobody waits for any more.
+  let pending = 0;
   const mark = prefix.includes(':') ? Buffer.from([0x18, ...varint(Buffer.byteLength(prefix))]) : Buffer.alloc(0);
   return async (channel, data) => {
     const key = channel.toString('latin1');
@@ -138,16 +151,35 @@ function foreign(client: RedisClientLike, prefix: string): (channel: Buffer, dat
     lines.delete(key);
     lines.set(key, line);
     if (lines.size > MOST_CHANNELS) lines.delete(lines.keys().next().value as string);
+    // Also of one that is not sent, so that receivers miss it.
+    const number = line.next++;
+    const size = Buffer.byteLength(data) + channel.length + OVERHEAD;
+    if (pending > 0 && pending + size > MAX_PENDING) throw lost(`too much waits for Redis: ${pending} bytes, of ${MAX_PENDING} that may`);
+    if (timeout === 0 && client.status !== undefined && client.status !== 'ready') throw lost(`the client is not connected (${client.status}), and "timeout" is 0`);
     const payload = Buffer.from(data as string);
     const kind = typeof data === 'string' ? 0 : 1;
-    const envelope = Buffer.concat([mark, Buffer.from([0x10]), instance, varint(line.epoch), varint(line.next++), varint(payload.length * 8 + kind), payload]);
+    const envelope = Buffer.concat([mark, Buffer.from([0x10]), instance, varint(line.epoch), varint(number), varint(payload.length * 8 + kind), payload]);
     const name = Buffer.concat([Buffer.from(`${prefix}:`), channel]);
+    const send = async (): Promise<void> => void (await (client.isCluster === true && client.spublish !== undefined ? client.spublish(name, envelope) : client.publish(name, envelope)));
+    pending += size;
+    const sent = send().finally(() => (pending -= size));
+    let timer: NodeJS.Timeout | undefined;
+    const late = new Promise<never>((_, reject) => {
+      const limit = timeout === 0 ? ANSWER_TIMEOUT : timeout;
+      timer = setTimeout(() => reject(new Error(`Redis has not answered within ${limit} ms; the message may still arrive`)), limit);
+    });
     try {
-      await (client.isCluster === true && client.spublish !== undefined ? client.spublish(name, envelope) : client.publish(name, envelope));
+      await Promise.race([sent, late]);
     } catch (error) {
-      throw new WSBrokerError('ERR_WSBROKER_BUS_LOST', `publish: ${(error as Error).message}`, { cause: error });
+      throw lost((error as Error).message, error);
+    } finally {
+      clearTimeout(timer);
     }
   };
+}
+
+function lost(why: string, cause?: unknown): WSBrokerError {
+  return new WSBrokerError('ERR_WSBROKER_BUS_LOST', `publish: ${why}`, cause === undefined ? undefined : { cause });
 }
 
 function varint(number: number): Buffer {

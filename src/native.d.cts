@@ -124,7 +124,7 @@ export interface NativeCluster {
 }
 
 export interface NativeBusEvent {
-  state: 'ready' | 'lost' | 'gap' | 'gaps';
+  state: 'ready' | 'lost' | 'gap' | 'gaps' | 'warning';
   channel?: string | Buffer | undefined;
   missed?: number | undefined;
   count?: number | undefined;
@@ -147,7 +147,7 @@ export interface NativeRelayOptions {
 }
 
 export interface NativeRelayEvent {
-  kind: 'connected' | 'failed' | 'lost' | 'ready' | 'invalid' | 'dropped' | 'unpublished';
+  kind: 'connected' | 'failed' | 'lost' | 'ready' | 'invalid' | 'dropped' | 'unpublished' | 'warning';
   /** Of `lost` and `ready`: the connection that listens, not the one that publishes. */
   listener: boolean;
   reason?: string | undefined;

@@ -205,6 +205,9 @@ class NativeBus {
                     this.#host?.logger.error(`Redis ${event.listener ? 'subscriber' : 'publisher'}: ${reason}`);
                 this.#changed();
                 break;
+            case 'warning':
+                this.#host?.logger.warn(`Redis: ${reason}`);
+                break;
             case 'invalid':
                 this.#invalid += count;
                 this.#invalidReason = reason;

@@ -211,6 +211,9 @@ class NativeBus implements Bus {
         if (kind === 'lost') this.#host?.logger.error(`Redis ${event.listener ? 'subscriber' : 'publisher'}: ${reason}`);
         this.#changed();
         break;
+      case 'warning':
+        this.#host?.logger.warn(`Redis: ${reason}`);
+        break;
       case 'invalid':
         this.#invalid += count;
         this.#invalidReason = reason;

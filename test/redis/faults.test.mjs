@@ -75,7 +75,7 @@ test('a Cluster that listens no more, and does not say so, is noticed', async (t
 });
 
 // As the README names them.
-const RIGHTS = 'on >secret resetchannels &wsbroker* -@all +subscribe +unsubscribe +publish +ping';
+const RIGHTS = 'on >secret resetchannels &wsbroker* -@all +subscribe +unsubscribe +publish +ping +hello +role';
 for (const [what, cluster, rights] of [
   ['one server', false, RIGHTS],
   ['a Cluster', true, `${RIGHTS} +ssubscribe +sunsubscribe +spublish +cluster|slots +client|info`],
@@ -105,6 +105,33 @@ test('who may not ask a Cluster how much it listens to does without', async (t) 
   await one.main((wsb) => wsb.sendToChannel('room', 'hello'));
   assert.equal(await client.next(), 'hello');
   assert.equal(await two.main((wsb) => wsb.stats().bus.losses), 0);
+});
+
+test('where Redis does not tell its role it is taken for a primary, which is told once, and a replica then shows by not being heard', async (t) => {
+  const primary = await startRedis(t, { args: ['--repl-diskless-sync-delay', '0'] });
+  const replica = await startRedis(t, { args: ['--replicaof', '127.0.0.1', primary.port] });
+  await until(async () => (await tell(replica.port, 'INFO replication')).includes('master_link_status:up'), 'the replica is in step');
+  const proxy = createServer((near) => {
+    const far = connect(replica.port, '127.0.0.1');
+    // Nobody knows these.
+    near.on('data', (data) => far.write(Buffer.from(data.toString('latin1').replaceAll('*1\r\n$5\r\nHELLO', '*1\r\n$5\r\nHOLLE').replaceAll('$4\r\nROLE', '$4\r\nLORE'), 'latin1')));
+    far.on('data', (data) => near.write(data));
+    for (const [one, other] of [[near, far], [far, near]]) one.on('error', () => {}).on('close', () => other.destroy());
+  });
+  await new Promise((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+  t.after(() => proxy.close());
+  const one = await instance(t, { url: `redis://127.0.0.1:${proxy.address().port}` });
+  await ready(one);
+  // It takes two of the hellos that come every 5 s.
+  const warning = () => one.told.next('bus', ({ event }) => event.state === 'warning', 30_000).then(({ event }) => event.reason);
+  assert.match(await warning(), /does not tell whether it is a primary.*\+role/u);
+  const two = await instance(t, primary, { instanceId: 'two' });
+  await ready(two);
+  // What is published to a primary is heard at its replicas, and not the other way round.
+  assert.match(await warning(), /the instance two is heard, but does not hear this one/u);
+  const { deaf, losses } = await one.main((wsb) => wsb.stats().bus);
+  assert.deepEqual([deaf, losses], [1, 0]);
+  assert.equal(await two.main((wsb) => wsb.stats().bus.deaf), 0);
 });
 
 test('a node of a Cluster that hangs does not keep an instance from the others', async (t) => {
@@ -184,6 +211,45 @@ test('an emitter hears that Redis refused a message, and which', async (t) => {
     }
     await emitter.close();
   }
+});
+
+test('an emitter on a client of the application\'s own waits no longer than its timeout, keeps no more than it may, and what it rejected is missed', async (t) => {
+  const redis = await startRedis(t);
+  const server = await instance(t, redis);
+  await ready(server);
+  const member1 = await member(server, 'room');
+  const { Emitter } = await import('wsbroker/emitter');
+  const { default: Redis } = await import('ioredis');
+  const client = new Redis({ port: redis.port });
+  client.on('error', () => {});
+  t.after(() => client.disconnect());
+  const emitter = new Emitter({ redis: client, timeout: 300 });
+  await emitter.publish('room', 'before');
+  assert.equal(await member1.next(), 'before');
+  redis.signal('SIGSTOP');
+  // Eight fit, whether somebody waits for them or not.
+  const large = 'x'.repeat(2 ** 20 - 1024);
+  const outcomes = await Promise.allSettled(Array.from({ length: 12 }, () => emitter.publish('room', large)));
+  const reasons = outcomes.map(({ reason }) => `${reason?.code} ${reason?.message}`);
+  assert.equal(reasons.filter((text) => /^ERR_WSBROKER_BUS_LOST publish: Redis has not answered within 300 ms/.test(text)).length, 8, `${reasons}`);
+  assert.equal(reasons.filter((text) => /^ERR_WSBROKER_BUS_LOST publish: too much waits for Redis/.test(text)).length, 4, `${reasons}`);
+  await assert.rejects(emitter.publish('room', large), { code: 'ERR_WSBROKER_BUS_LOST', message: /too much waits/ });
+  const last = assert.rejects(emitter.publish('room', 'small'), { code: 'ERR_WSBROKER_BUS_LOST', message: /300 ms/ });
+  await emitter.close();
+  await last;
+  await assert.rejects(emitter.publish('room', 'after'), { code: 'ERR_WSBROKER_SHUT_DOWN' });
+  redis.signal('SIGCONT');
+  // The client has kept the eight and the small one; the five before that are missed.
+  let text = '';
+  for (let count = 0; text !== 'small'; count++) text = await member1.next();
+  await until(() => server.main((wsb) => wsb.stats().bus.missed === 5), 'what was rejected is missed');
+});
+
+test('an emitter without a timeout rejects at once where its client is not connected', async () => {
+  const { Emitter } = await import('wsbroker/emitter');
+  const emitter = new Emitter({ redis: { status: 'reconnecting', publish: () => assert.fail('it is not asked') }, timeout: 0 });
+  await assert.rejects(emitter.publish('room', 'text'), { code: 'ERR_WSBROKER_BUS_LOST', message: /not connected \(reconnecting\)/ });
+  await emitter.close();
 });
 
 test('what was published to a channel while nobody listened is no gap, also where the bus was lost meanwhile', async (t) => {

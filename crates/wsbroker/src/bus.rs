@@ -93,7 +93,7 @@ pub struct NativeCluster {
 #[napi(object)]
 pub struct NativeBusEvent {
     /// Which kind.
-    #[napi(ts_type = "'ready' | 'lost' | 'gap' | 'gaps'")]
+    #[napi(ts_type = "'ready' | 'lost' | 'gap' | 'gaps' | 'warning'")]
     pub state: String,
     /// Of a gap in one channel.
     pub channel: Option<Either<String, Buffer>>,
@@ -103,7 +103,7 @@ pub struct NativeBusEvent {
     pub count: Option<f64>,
     /// Of gaps: the channels whose names were kept.
     pub channels: Option<Vec<Either<String, Buffer>>>,
-    /// Of a loss.
+    /// Of a loss, or a warning.
     pub reason: Option<String>,
 }
 
@@ -179,6 +179,7 @@ fn event(event: BusEvent) -> Option<NativeBusEvent> {
     Some(match event {
         BusEvent::Ready => plain("ready"),
         BusEvent::Lost { reason } => NativeBusEvent { reason: Some(reason), ..plain("lost") },
+        BusEvent::Warning { reason } => NativeBusEvent { reason: Some(reason), ..plain("warning") },
         BusEvent::Gap { channel, missed } => {
             NativeBusEvent { channel: Some(name(&channel)), missed: Some(missed as f64), ..plain("gap") }
         }

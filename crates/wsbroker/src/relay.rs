@@ -58,7 +58,7 @@ pub struct NativeRelayOptions {
 #[derive(Clone, Debug)]
 pub struct NativeRelayEvent {
     /// Which kind. `unpublished` is a message of ours that did not get there.
-    #[napi(ts_type = "'connected' | 'failed' | 'lost' | 'ready' | 'invalid' | 'dropped' | 'unpublished'")]
+    #[napi(ts_type = "'connected' | 'failed' | 'lost' | 'ready' | 'invalid' | 'dropped' | 'unpublished' | 'warning'")]
     pub kind: String,
     /// Whether it is the listener that is lost or ready.
     pub listener: bool,
@@ -281,6 +281,11 @@ impl RelaySink for Hub {
             RelayEvent::Ready { part } => {
                 state.lost[part as usize] = None;
                 Self::tell(&state, &NativeRelayEvent::of(part, "ready"));
+            }
+            RelayEvent::Warning { reason } => {
+                if let Some(port) = state.ports.first() {
+                    port.event(NativeRelayEvent::because(reason, "warning"));
+                }
             }
             RelayEvent::Invalid { reason } => {
                 if let Some(port) = state.ports.first() {

@@ -58,6 +58,7 @@ fn bus_value<'s>(env: Env<'s>, bus: &BusStats) -> Result<Value<'s>, Failed> {
     env.set(object, "state", env.text(if bus.state == BusState::Ready { "ready" } else { "lost" })?)?;
     for (name, value) in [
         ("instances", bus.instances as u64),
+        ("deaf", bus.deaf as u64),
         ("channels", bus.channels as u64),
         ("published", bus.published),
         ("dropped", bus.dropped),

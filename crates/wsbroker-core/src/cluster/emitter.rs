@@ -4,6 +4,7 @@ use std::{
     fmt,
     hash::{BuildHasher, RandomState},
     io,
+    pin::pin,
     sync::{Arc, Weak},
     time::Duration,
 };
@@ -15,8 +16,13 @@ use tokio::{
 };
 use wsbroker_proto::MessageKind;
 
-use super::{Bus, BusListener, BusStats, Form, outgoing::Queued};
+use super::{Bus, BusListener, BusState, BusStats, Form, outgoing::Queued};
 use crate::{config::ClusterConfig, shard::Compress};
+
+/// How long instances may take to come back after a loss of the bus: they try every 2 s at least, and then connect.
+const RETURN: Duration = Duration::from_secs(4);
+/// How long an emitter that knows of none waits for the first.
+const FIRST: Duration = Duration::from_secs(1);
 
 /// Publishes to channels from a process that serves no sockets. Clones are the same emitter.
 ///
@@ -61,7 +67,9 @@ impl Emitter {
         self.ending.0.runtime()
     }
 
-    /// Publishes to every subscriber on every instance. Resolves when Redis has it. Waits for the bus at most that long, if it is not ready.
+    /// Publishes to every subscriber on every instance. Resolves when Redis has it. Waits at most that long for the bus, and until the instances that were
+    /// there before a loss of it are heard again; for these 4 s at most, and for a first one to be heard 1 s. A message that is not published takes its number,
+    /// so that receivers learn of it.
     ///
     /// # Errors
     /// [`EmitError`].
@@ -74,10 +82,9 @@ impl Emitter {
     ) -> Result<(), EmitError> {
         let bus = &self.ending.0;
         let deadline = Instant::now() + limit;
-        let Ok(turn) = timeout_at(deadline, self.turn.lock()).await else {
-            return Err(EmitError::Lost);
-        };
-        if !matches!(timeout_at(deadline, bus.ready()).await, Ok(true)) {
+        let turn = timeout_at(deadline, self.turn.lock()).await;
+        if turn.is_err() || !bus.heard_by(deadline).await {
+            bus.outgoing.skip(channel);
             return Err(EmitError::Lost);
         }
         let (waiter, answer) = oneshot::channel();
@@ -102,6 +109,49 @@ impl Emitter {
     #[must_use]
     pub fn stats(&self) -> BusStats {
         self.ending.0.stats()
+    }
+}
+
+impl Bus {
+    /// Resolves when instances hear what is published now, as far as that can be known; false when they do not by then.
+    async fn heard_by(&self, deadline: Instant) -> bool {
+        loop {
+            if !matches!(timeout_at(deadline, self.ready()).await, Ok(true)) {
+                return false;
+            }
+            let settled = timeout_at(deadline, self.settled()).await.is_ok();
+            if *self.state.borrow() == BusState::Ready {
+                return settled || !self.is_unheard();
+            }
+        }
+    }
+
+    /// Resolves when all instances that were there before have been heard since the bus is ready; or one, where none was known; or when that takes too long.
+    async fn settled(&self) {
+        loop {
+            let mut heard = pin!(self.members.heard());
+            // From here on none is missed.
+            heard.as_mut().enable();
+            let Some(since) = *self.since.lock() else { return };
+            // Those that stay away are no reason to wait for ever.
+            if since.elapsed() >= RETURN {
+                return;
+            }
+            let (known, back) = self.members.heard_since(since);
+            if known > 0 && known == back {
+                return;
+            }
+            let due = Instant::from_std(since + if known > 0 { RETURN } else { FIRST });
+            if timeout_at(due, heard).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Whether there are instances, and none of them was heard since the bus is ready.
+    fn is_unheard(&self) -> bool {
+        let since = *self.since.lock();
+        since.is_some_and(|since| matches!(self.members.heard_since(since), (1.., 0)))
     }
 }
 

@@ -54,6 +54,8 @@ impl BusEvents {
                 let gaps = pending.gaps();
                 gaps.dropped = gaps.dropped.saturating_add(messages);
             }
+            // It must not take the place of how the bus stands.
+            BusEvent::Warning { .. } if pending.changes >= MAX_CHANGES => {}
             change => pending.change(change),
         }
         wake
@@ -194,6 +196,7 @@ mod tests {
             events.push(BusEvent::Dropped { messages: 1 });
             events.push(if round % 2 == 0 { lost("so") } else { BusEvent::Ready });
         }
+        events.push(BusEvent::Warning { reason: "split".into() });
         let kept: usize = events
             .0
             .lock()

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
 use redis::{
-    AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, Pipeline, ProtocolVersion, PushInfo, PushKind,
+    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, Pipeline, ProtocolVersion, PushInfo, PushKind,
     RedisError, TlsMode, Value,
     aio::MultiplexedConnection,
     cluster::{ClusterClient, ClusterConfig},
@@ -17,6 +17,8 @@ use tokio::time::timeout;
 use super::{
     dial::{address, certificates, client, info, sentinel},
     outgoing::Parcel,
+    role::{self, Asking, RoleError},
+    sentinels::Address,
     wire::Wire,
 };
 use crate::config::{RedisConfig, RedisServers};
@@ -40,6 +42,8 @@ pub(super) trait Listener: Send + Sync + 'static {
 pub(super) struct Link {
     publisher: Publisher,
     listener: Connection,
+    /// Where Sentinels have led.
+    address: Option<Address>,
 }
 
 /// What is to change about channels.
@@ -58,7 +62,8 @@ enum Publisher {
 
 #[derive(Clone)]
 enum Connection {
-    Node(MultiplexedConnection),
+    /// With how it is asked whether it is a primary.
+    Node(MultiplexedConnection, Asking),
     Cluster(ClusterConnection),
 }
 
@@ -71,6 +76,8 @@ pub(super) enum LinkError {
     Redis(#[from] RedisError),
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    #[error(transparent)]
+    Role(#[from] RoleError),
     #[error("Redis did not confirm a channel")]
     Unconfirmed,
     #[error("the Cluster counts {counted} subscriptions of ours instead of {ours}")]
@@ -100,6 +107,7 @@ impl Link {
                     Ok(Self {
                         publisher: Publisher::Through(Connection::Cluster(publisher)),
                         listener: Connection::Cluster(listener),
+                        address: None,
                     })
                 }
                 servers => {
@@ -116,16 +124,20 @@ impl Link {
                         AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(Some(limit));
                     let with_push = plain.clone().set_push_sender(push);
                     // The listener first: it tells better what is wrong.
-                    let listener = client.get_multiplexed_async_connection_with_config(&with_push).await?;
+                    let listener = node(&client, &with_push).await?;
                     let address = client.get_connection_info().addr();
                     let publisher = match wire(config, address).await? {
                         Some(wire) => Publisher::Wire(Arc::new(wire)),
-                        None => {
-                            let node = client.get_multiplexed_async_connection_with_config(&plain).await?;
-                            Publisher::Through(Connection::Node(node))
-                        }
+                        None => Publisher::Through(node(&client, &plain).await?),
                     };
-                    Ok(Self { publisher, listener: Connection::Node(listener) })
+                    let address = match (servers, address) {
+                        (
+                            RedisServers::Sentinel(..),
+                            ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. },
+                        ) => Some((host.clone(), *port)),
+                        _ => None,
+                    };
+                    Ok(Self { publisher, listener, address })
                 }
             }
         };
@@ -133,6 +145,11 @@ impl Link {
             Ok(outcome) => outcome,
             Err(_) => Err(LinkError::Timeout(limit)),
         }
+    }
+
+    /// Where Sentinels have led.
+    pub(super) const fn address(&self) -> Option<&Address> {
+        self.address.as_ref()
     }
 
     /// The connection that anybody may publish on, if it is such a one.
@@ -159,7 +176,7 @@ impl Link {
             match publisher {
                 // It takes what waits itself.
                 Publisher::Wire(_) => Ok(0),
-                Publisher::Through(Connection::Node(mut node)) => {
+                Publisher::Through(Connection::Node(mut node, _)) => {
                     let mut pipeline = Pipeline::with_capacity(parcels.len());
                     for (name, parcel) in &parcels {
                         pipeline.cmd("PUBLISH").arg(name).arg(&parcel.envelope[..]);
@@ -192,7 +209,7 @@ impl Link {
     pub(super) fn under_way(&self) -> usize {
         match self.publisher {
             // One connection: what was written first arrives first. While the one is answered the next is gathered.
-            Publisher::Wire(_) | Publisher::Through(Connection::Node(_)) => 2,
+            Publisher::Wire(_) | Publisher::Through(Connection::Node(..)) => 2,
             // A command may be sent again, to another master.
             Publisher::Through(Connection::Cluster(_)) => 1,
         }
@@ -214,7 +231,7 @@ impl Link {
         let listener = self.listener.clone();
         let changing = async move {
             match listener {
-                Connection::Node(mut node) => match change {
+                Connection::Node(mut node, _) => match change {
                     Listen::Begin => node.subscribe(&channels).await?,
                     Listen::End => node.unsubscribe(&channels).await?,
                 },
@@ -262,7 +279,18 @@ impl Link {
         }
     }
 
-    /// Resolves when both answer.
+    /// Whether it is known of both connections that they lead to a primary.
+    pub(super) fn knows_role(&self) -> bool {
+        let publisher = match &self.publisher {
+            Publisher::Wire(wire) => wire.asking(),
+            Publisher::Through(Connection::Node(_, asking)) => *asking,
+            // Every node of a Cluster gives what is published to all that listen.
+            Publisher::Through(Connection::Cluster(_)) => return true,
+        };
+        publisher != Asking::Ping
+    }
+
+    /// Resolves when both answer. Fails when one says that it is a replica.
     pub(super) fn ping(&self, limit: Duration) -> impl Future<Output = Result<(), LinkError>> + Send + use<> {
         let (publisher, listener) = (self.publisher.clone(), self.listener.clone());
         async move {
@@ -276,7 +304,7 @@ impl Link {
                 }
             };
             match timeout(limit, async { tokio::try_join!(publisher, ping(listener)) }).await {
-                Ok(outcome) => outcome.map(|_| ()).map_err(LinkError::Redis),
+                Ok(outcome) => outcome.map(|_| ()).map_err(LinkError::Role),
                 Err(_) => Err(LinkError::Timeout(limit)),
             }
         }
@@ -318,12 +346,18 @@ fn settle(parcel: Parcel, answer: Result<Value, RedisError>) -> u64 {
     if reason.is_some() { parcel.messages } else { 0 }
 }
 
-async fn ping(connection: Connection) -> Result<(), RedisError> {
-    let command = redis::cmd("PING");
+/// A connection to one server, which is a primary.
+async fn node(client: &Client, options: &AsyncConnectionConfig) -> Result<Connection, LinkError> {
+    let mut node = client.get_multiplexed_async_connection_with_config(options).await?;
+    let asking = role::find(&mut node).await?;
+    Ok(Connection::Node(node, asking))
+}
+
+async fn ping(connection: Connection) -> Result<(), RoleError> {
     match connection {
-        Connection::Node(mut node) => command.query_async(&mut node).await,
+        Connection::Node(mut node, asking) => role::ask(&mut node, asking).await.map(drop),
         // To every master.
-        Connection::Cluster(mut cluster) => command.query_async(&mut cluster).await,
+        Connection::Cluster(mut cluster) => Ok(redis::cmd("PING").query_async(&mut cluster).await?),
     }
 }
 

@@ -35,8 +35,12 @@ mod interest;
 mod link;
 mod members;
 mod outgoing;
+mod resp;
+pub(crate) mod role;
+pub(crate) mod sentinels;
 mod session;
 mod wire;
+pub(crate) mod words;
 
 pub(crate) use self::envelope::Form;
 pub use self::{
@@ -50,6 +54,7 @@ use self::{
     link::Listener,
     members::Members,
     outgoing::{Outgoing, Parcel, Queued},
+    sentinels::Masters,
     wire::Wire,
 };
 use crate::{broker::Inner, config::ClusterConfig, cork::Cork};
@@ -60,9 +65,14 @@ use crate::{broker::Inner, config::ClusterConfig, cork::Cork};
 pub enum BusEvent {
     /// Connected, and every channel with subscribers here is listened to.
     Ready,
-    /// The connection is gone; it is made again without end. Said once until it is ready again.
+    /// The connection is gone, or leads to a replica; it is made again without end. Said once until it is ready again.
     Lost {
         /// Why, as far as it is known.
+        reason: String,
+    },
+    /// The bus works, and yet messages may not get where they should. Each once, until it is over.
+    Warning {
+        /// What is not as it should be, and what to do about it.
         reason: String,
     },
     /// Messages of others to a channel that did not arrive here.
@@ -106,13 +116,16 @@ pub struct BusStats {
     pub state: BusState,
     /// Other instances that were heard of lately.
     pub instances: usize,
+    /// Of these, the ones that do not hear this instance: they are on another server.
+    pub deaf: usize,
     /// Channels listened to.
     pub channels: usize,
     /// Messages handed to Redis.
     pub published: u64,
     /// Messages of ours that were not handed to Redis.
     pub dropped: u64,
-    /// Messages that Redis was given and had not answered when the bus was lost: they may have arrived or not.
+    /// Messages that Redis was given and had not answered when the bus was lost, or had answered when it was perhaps a replica already: they may have
+    /// arrived or not.
     pub unanswered: u64,
     /// Messages that Redis refused.
     pub refused: u64,
@@ -154,6 +167,7 @@ pub(crate) struct Bus {
     interest: Interest,
     incoming: Mutex<Incoming>,
     members: Members,
+    masters: Masters,
     /// Something waits to be published by the bus's thread.
     publish: Notify,
     /// What others may publish by themselves, while the bus is ready.
@@ -163,6 +177,8 @@ pub(crate) struct Bus {
     /// Something that came waits in the cork.
     arrived: Notify,
     state: watch::Sender<BusState>,
+    /// When it was ready the last time.
+    since: Mutex<Option<Instant>>,
     runtime: OnceLock<Handle>,
     stop: watch::Sender<bool>,
     listener: BusListener,
@@ -176,6 +192,8 @@ pub(crate) struct Bus {
     missed: AtomicU64,
     invalid: AtomicU64,
     losses: AtomicU64,
+    /// Whether it was told that nobody knows if it is a primary.
+    told_role: AtomicBool,
     /// Whether a Cluster has told how many subscriptions are ours, so that 0 is one of its numbers.
     counts: AtomicBool,
     /// How many of those that did not leave have been told of.
@@ -206,11 +224,13 @@ impl Bus {
             interest: Interest::default(),
             incoming: Mutex::default(),
             members: Members::default(),
+            masters: Masters::new(),
             publish: Notify::new(),
             wire: Mutex::new(None),
             look: Notify::new(),
             arrived: Notify::new(),
             state: watch::Sender::new(BusState::Lost),
+            since: Mutex::new(None),
             runtime: OnceLock::new(),
             stop: watch::Sender::new(false),
             listener,
@@ -223,6 +243,7 @@ impl Bus {
             missed: AtomicU64::new(0),
             invalid: AtomicU64::new(0),
             losses: AtomicU64::new(0),
+            told_role: AtomicBool::new(false),
             counts: AtomicBool::new(false),
             told_dropped: AtomicU64::new(0),
             config,
@@ -319,6 +340,7 @@ impl Bus {
         BusStats {
             state: *self.state.borrow(),
             instances: self.members.len(),
+            deaf: self.members.deaf(),
             channels: self.interest.len(),
             published: number(&self.published),
             dropped: self.outgoing.dropped(),
@@ -348,11 +370,13 @@ impl Bus {
         broker.and_then(|broker| broker.channels.get(channel)).map_or(0, |channel| channel.count() as u64)
     }
 
-    fn note(&self, on_bus: &[u8], note: Note<'_>) {
+    /// False when it is dropped.
+    fn note(&self, on_bus: &[u8], note: Note<'_>) -> bool {
         let mut envelope = Vec::new();
         note.write(self.instance, &mut envelope);
-        self.outgoing.note(on_bus, envelope);
+        let queued = self.outgoing.note(on_bus, envelope);
         self.send();
+        queued != Queued::Dropped
     }
 
     /// Where all instances listen.
@@ -389,7 +413,10 @@ impl Bus {
                 let count = self.subscribers(channel);
                 self.note(&self.inbox(instance), Note::Answer(number, count));
             }
-            Note::Answer(number, count) => self.members.answer(instance, number, count),
+            Note::Answer(number, count) => {
+                self.members.answer(instance, number, count);
+                self.members.spoke(instance, Instant::now());
+            }
         }
     }
 
@@ -399,7 +426,11 @@ impl Bus {
     }
 
     fn tell(&self, event: BusEvent) {
-        (self.listener)(event);
+        (self.listener)(match event {
+            BusEvent::Lost { reason } => BusEvent::Lost { reason: words::clean(&reason) },
+            BusEvent::Warning { reason } => BusEvent::Warning { reason: words::clean(&reason) },
+            event => event,
+        });
     }
 
     fn take_envelope(&self, channel: &[u8], payload: &[u8]) {

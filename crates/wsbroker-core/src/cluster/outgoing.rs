@@ -135,6 +135,13 @@ impl Outgoing {
         if first { Queued::First } else { Queued::Yes }
     }
 
+    /// A message that will not be published still takes its number, and counts as dropped.
+    pub(super) fn skip(&self, channel: &[u8]) {
+        let mut state = self.state.lock();
+        state.number(channel);
+        state.dropped += 1;
+    }
+
     /// Lets a request to close the channel's subscribers wait, behind its messages.
     pub(super) fn close(&self, channel: &[u8], code: CloseCode, reason: &str) -> Queued {
         let mut state = self.state.lock();
@@ -515,6 +522,17 @@ mod tests {
         }
         let names = outgoing.state.lock().names;
         assert!(names <= MAX_LINES.1 * 2, "{names}");
+    }
+
+    #[test]
+    fn what_is_not_published_at_all_is_missing_afterwards_too() {
+        let outgoing = outgoing(1 << 20);
+        outgoing.skip(b"a");
+        say(&outgoing, "a", "1");
+        outgoing.skip(b"a");
+        say(&outgoing, "a", "3");
+        assert_eq!(read(&outgoing.take()), [entry("a", 1, &["1"]), entry("a", 3, &["3"])]);
+        assert_eq!(outgoing.dropped(), 2);
     }
 
     #[test]

@@ -21,6 +21,8 @@ use super::{
     link::{Link, LinkError, Listen},
     members,
     outgoing::Name,
+    role::{self, RoleError},
+    sentinels,
     wire::Answered,
 };
 
@@ -33,6 +35,15 @@ const EXPIRY: Duration = Duration::from_secs(600);
 
 /// How long a broker that ends may take to publish what waits.
 const LAST_WORDS: Duration = Duration::from_secs(1);
+
+/// Messages of which nobody knows whether they got anywhere.
+#[derive(Default)]
+struct Doubt {
+    /// Redis was given them, and has not answered.
+    unanswered: u64,
+    /// It has turned out to be a replica.
+    is_replica: bool,
+}
 
 /// Why a session ended.
 enum End {
@@ -60,6 +71,7 @@ async fn run(bus: &Arc<Bus>) {
     let mut stop = bus.stop.subscribe();
     let mut backoff = Backoff::new();
     let mut flusher = std::pin::pin!(flush(bus));
+    let mut sentinels = std::pin::pin!(bus.masters.follow(&bus.config.redis));
     let sessions = async {
         loop {
             let ending = Arc::<Ending>::default();
@@ -87,6 +99,7 @@ async fn run(bus: &Arc<Bus>) {
     tokio::select! {
         () = sessions => {}
         () = &mut flusher => {}
+        () = &mut sentinels => {}
     }
 }
 
@@ -120,17 +133,26 @@ async fn flush(bus: &Bus) {
     }
 }
 
+/// Resolves when the link is of no use any more, with the reason.
+async fn ends(bus: &Bus, link: &Link, ending: &Ending) -> &'static str {
+    tokio::select! {
+        biased;
+        reason = ending.reason() => reason,
+        () = bus.masters.leaves(link.address()) => sentinels::LEFT,
+    }
+}
+
 /// From a connection to its end.
 async fn session(bus: &Bus, link: &Link, ending: &Ending) -> End {
-    let mut unanswered = 0;
+    let mut doubt = Doubt::default();
     let work = async {
         let begun = tokio::select! {
             biased;
-            reason = ending.reason() => return End::Lost(reason.into()),
+            reason = ends(bus, link, ending) => return End::Lost(reason.into()),
             begun = begin(bus, link) => begun,
         };
         match begun {
-            Ok(()) => serve(bus, link, ending, &mut unanswered).await,
+            Ok(()) => serve(bus, link, ending, &mut doubt).await,
             Err(error) => End::Lost(error.to_string()),
         }
     };
@@ -151,7 +173,7 @@ async fn session(bus: &Bus, link: &Link, ending: &Ending) -> End {
     };
     bus.wire.lock().take();
     // Who has it still takes nothing any more.
-    unanswered += link.wire().map_or(0, |wire| wire.end());
+    let unanswered = doubt.unanswered + link.wire().map_or(0, |wire| wire.end(doubt.is_replica));
     if let End::Lost(_) = end {
         // Perhaps they arrived. Whoever published them is to know that perhaps they did not.
         bus.unanswered.fetch_add(unanswered, Ordering::Relaxed);
@@ -159,13 +181,14 @@ async fn session(bus: &Bus, link: &Link, ending: &Ending) -> End {
     end
 }
 
-/// `unanswered`: messages that Redis was given and has not answered.
-async fn serve(bus: &Bus, link: &Link, ending: &Ending, unanswered: &mut u64) -> End {
+async fn serve(bus: &Bus, link: &Link, ending: &Ending, doubt: &mut Doubt) -> End {
     let mut stop = bus.stop.subscribe();
     let mut publishing: FuturesUnordered<BoxFuture<'_, Result<(u64, u64), LinkError>>> = FuturesUnordered::new();
     // One change at a time, so that a channel's come in order; or what is listened to is counted, which nothing may change meanwhile.
     let mut changing: Option<BoxFuture<'_, Result<(), LinkError>>> = None;
     let mut pinging: Option<BoxFuture<'_, Result<(), LinkError>>> = None;
+    // Messages that were answered since it was last known to be a primary; and how many they were when it was asked.
+    let (mut unsure, mut asked) = (0, 0);
     let mut ping = interval(PING.0);
     ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let (mut expired, mut greeted) = (Instant::now(), Instant::now());
@@ -193,9 +216,10 @@ async fn serve(bus: &Bus, link: &Link, ending: &Ending, unanswered: &mut u64) ->
                 let _ = timeout(LAST_WORDS, last).await;
                 return End::Stopped;
             }
-            reason = ending.reason() => return End::Lost(reason.into()),
+            reason = ends(bus, link, ending) => return End::Lost(reason.into()),
             Some(outcome) = publishing.next() => outcome.map(|(messages, refused)| {
-                *unanswered -= messages;
+                doubt.unanswered -= messages;
+                unsure += messages - refused;
                 refused
             }),
             () = bus.publish.notified(), if publishing.len() < link.under_way() => {
@@ -206,7 +230,7 @@ async fn serve(bus: &Bus, link: &Link, ending: &Ending, unanswered: &mut u64) ->
                 let parcels = bus.take_parcels();
                 if !parcels.is_empty() {
                     let messages: u64 = parcels.iter().map(|parcel| parcel.messages).sum();
-                    *unanswered += messages;
+                    doubt.unanswered += messages;
                     publishing.push(link.publish(&bus.prefix, parcels, PING.1).map_ok(move |refused| (messages, refused)).boxed());
                 }
                 Ok(0)
@@ -232,13 +256,23 @@ async fn serve(bus: &Bus, link: &Link, ending: &Ending, unanswered: &mut u64) ->
             }
             outcome = or_never(&mut pinging) => {
                 pinging = None;
+                match &outcome {
+                    Ok(()) => unsure -= asked,
+                    Err(LinkError::Role(RoleError::Replica)) => {
+                        doubt.is_replica = true;
+                        doubt.unanswered += unsure;
+                    }
+                    Err(_) => {}
+                }
                 outcome.map(|()| 0)
             }
             _ = ping.tick() => {
                 if pinging.is_none() {
+                    asked = unsure;
                     pinging = Some(link.ping(PING.1).boxed());
                 }
                 count = link.is_cluster();
+                bus.probe(Instant::now());
                 if greeted.elapsed() >= members::HELLO {
                     greeted = Instant::now();
                     bus.note(&bus.everybody(), Note::Hello(&bus.name()));
@@ -280,10 +314,18 @@ async fn begin(bus: &Bus, link: &Link) -> Result<(), LinkError> {
     bus.count_subscriptions(link).await?;
     bus.outgoing.open();
     *bus.wire.lock() = link.wire().map(Arc::clone);
+    *bus.since.lock() = Some(Instant::now());
     bus.state.send_replace(BusState::Ready);
     bus.tell(BusEvent::Ready);
+    if !link.knows_role() && !bus.told_role.swap(true, Ordering::Relaxed) {
+        bus.warn(role::UNKNOWN.into());
+    }
     bus.tell_dropped();
     bus.note(&bus.everybody(), Note::Hello(&bus.name()));
+    if bus.broker.upgrade().is_none() {
+        // An emitter waits for those who were there before; they do not greet one that they know.
+        bus.note(&bus.everybody(), Note::Question(0, b""));
+    }
     bus.look.notify_one();
     Ok(())
 }
@@ -339,8 +381,27 @@ impl Bus {
         Some(change.boxed())
     }
 
+    /// Asks one of the others whether it hears this one.
+    fn probe(&self, now: Instant) {
+        let (asked, deaf) = self.members.probe(now);
+        for name in deaf {
+            self.warn(format!("the instance {name} is heard, but does not hear this one: they are on different servers, which do not pass on what is published"));
+        }
+        if let Some((instance, number)) = asked
+            && !self.note(&self.inbox(instance), Note::Question(number, b""))
+        {
+            self.members.end_probes();
+        }
+    }
+
+    fn warn(&self, reason: String) {
+        tracing::warn!(reason, "the bus");
+        self.tell(BusEvent::Warning { reason });
+    }
+
     fn lost(&self, reason: String) {
         self.outgoing.close_down();
+        self.members.end_probes();
         self.interest.lost();
         if self.state.send_replace(BusState::Lost) == BusState::Ready || self.losses.load(Ordering::Relaxed) == 0 {
             self.losses.fetch_add(1, Ordering::Relaxed);

@@ -11,6 +11,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
+use redis::Value;
 #[cfg(unix)]
 use tokio::net::{UnixStream, unix};
 use tokio::{
@@ -19,7 +20,11 @@ use tokio::{
     sync::Notify,
 };
 
-use super::outgoing::{Parcel, Waiter};
+use super::{
+    outgoing::{Parcel, Waiter},
+    resp::{self, take_line},
+    role::{self, Asking, Role},
+};
 
 /// Gatherings under way at once: while one is answered the next is gathered.
 const UNDER_WAY: usize = 2;
@@ -27,8 +32,6 @@ const UNDER_WAY: usize = 2;
 const READ: usize = 16 << 10;
 /// Memory for what is to be written that is kept when it is empty.
 const KEPT: usize = 64 << 10;
-/// No answer to what is asked here is longer.
-const LONGEST_ANSWER: usize = 4 << 10;
 
 type Reader = Box<dyn AsyncRead + Send + Unpin>;
 
@@ -42,6 +45,8 @@ pub(super) struct Wire {
     blocked: Notify,
     /// Something was answered.
     progress: Notify,
+    /// How it is asked whether it lives, and is a primary.
+    asking: Asking,
     ponged: AtomicBool,
 }
 
@@ -59,6 +64,10 @@ struct State {
     /// What is to be answered, the oldest first.
     asked: VecDeque<Asked>,
     under_way: usize,
+    /// Messages that were answered since it said last that it is a primary.
+    unsure: u64,
+    /// It has said that it is none.
+    is_replica: bool,
     /// Nothing is taken any more.
     ended: bool,
 }
@@ -71,7 +80,7 @@ enum Asked {
         waiters: Vec<Waiter>,
         last: bool,
     },
-    Ping,
+    Role,
 }
 
 /// What Redis has answered.
@@ -83,7 +92,7 @@ pub(super) struct Answered {
 }
 
 impl Wire {
-    /// Connects, and says who it is, if that is wanted.
+    /// Connects, and says who it is, if that is wanted. Fails at a replica.
     pub(super) async fn connect_tcp(host: &str, port: u16, login: Option<(&str, &str)>) -> io::Result<Self> {
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
@@ -99,36 +108,39 @@ impl Wire {
     }
 
     async fn begin(writer: Writer, mut reader: Reader, login: Option<(&str, &str)>) -> io::Result<Self> {
-        let mut state = State::default();
-        let mut answer = Vec::new();
         if let Some((username, password)) = login {
             let words = [&b"AUTH"[..], username.as_bytes(), password.as_bytes()];
             let words: Vec<&[u8]> = words.into_iter().filter(|word| !word.is_empty()).collect();
-            write_command(&words, &mut state.out);
-            while state.is_blocked() {
-                writer.writable().await?;
-                state.push(&writer);
-            }
-            let line = loop {
-                if reader.read_buf(&mut answer).await? == 0 {
-                    return Err(closed());
-                }
-                if let Some((line, _)) = take_line(&answer)? {
-                    break line;
-                }
+            ask(&writer, &mut reader, &words).await?.map_err(io::Error::other)?;
+        }
+        let mut asking = Asking::Hello;
+        loop {
+            let role = match ask(&writer, &mut reader, &[asking.command().as_bytes()]).await? {
+                Ok(answer) => asking.role(&answer),
+                Err(error) if role::is_refusal(&error) => None,
+                Err(error) => return Err(io::Error::other(error)),
             };
-            if let [b'-', error @ ..] = line {
-                return Err(io::Error::other(String::from_utf8_lossy(error).into_owned()));
+            match role {
+                Some(Role::Primary) => break,
+                Some(Role::Replica) => return Err(io::Error::other(role::REPLICA)),
+                None if asking == Asking::Ping => return Err(io::Error::other("Redis does not answer PING")),
+                None => asking = asking.next(),
             }
         }
         Ok(Self {
             writer,
             reader: Mutex::new(Some(reader)),
-            state: Mutex::new(state),
+            state: Mutex::default(),
             blocked: Notify::new(),
             progress: Notify::new(),
+            asking,
             ponged: AtomicBool::new(false),
         })
+    }
+
+    /// How it is asked whether it is a primary.
+    pub(super) const fn asking(&self) -> Asking {
+        self.asking
     }
 
     /// Publishes what `take` gives, or leaves it where it is while enough is under way: whoever reads the answers comes back for it. Never waits.
@@ -200,37 +212,45 @@ impl Wire {
     fn take_answers(&self, inbox: &mut Vec<u8>) -> io::Result<Option<Answered>> {
         let (mut used, mut some, mut answered) = (0, false, Answered::default());
         let mut state = self.state.lock();
-        while let Some((line, length)) = take_line(&inbox[used..])? {
-            some = true;
-            match (state.asked.pop_front(), line.first()) {
-                (Some(Asked::Publish { messages, waiters, last }), Some(b':' | b'-')) => {
-                    answered.messages += messages;
-                    let reason = line.strip_prefix(b"-").map(String::from_utf8_lossy);
-                    if reason.is_some() {
-                        answered.refused += messages;
-                    }
-                    for waiter in waiters {
-                        // Who waited may not care any more.
-                        let _ = waiter.send(reason.as_deref().map_or(Ok(()), |reason| Err(reason.to_owned())));
-                    }
-                    state.under_way -= usize::from(last);
-                }
-                (Some(Asked::Ping), Some(b'+')) => self.ponged.store(true, Ordering::Relaxed),
-                _ => return Err(io::Error::other(format!("Redis said {}", String::from_utf8_lossy(line)))),
+        while used < inbox.len() {
+            if matches!(state.asked.front(), Some(Asked::Role)) {
+                let Some((answer, length)) = resp::take(&inbox[used..])? else { break };
+                state.asked.pop_front();
+                state.take_role(self.asking, answer)?;
+                self.ponged.store(true, Ordering::Relaxed);
+                (some, used) = (true, used + length);
+                continue;
             }
-            used += length;
+            let Some((line, length)) = take_line(&inbox[used..])? else { break };
+            let (Some(Asked::Publish { messages, waiters, last }), Some(b':' | b'-')) =
+                (state.asked.pop_front(), line.first())
+            else {
+                return Err(io::Error::other(format!("Redis said {}", String::from_utf8_lossy(line))));
+            };
+            answered.messages += messages;
+            let reason = line.strip_prefix(b"-").map(String::from_utf8_lossy);
+            match reason {
+                Some(_) => answered.refused += messages,
+                None => state.unsure += messages,
+            }
+            for waiter in waiters {
+                // Who waited may not care any more.
+                let _ = waiter.send(reason.as_deref().map_or(Ok(()), |reason| Err(reason.to_owned())));
+            }
+            state.under_way -= usize::from(last);
+            (some, used) = (true, used + length);
         }
         inbox.drain(..used);
         Ok(some.then_some(answered))
     }
 
-    /// Resolves when it answers. Somebody must [`run`](Self::run) it.
+    /// Resolves when it answers; a replica ends it. Somebody must [`run`](Self::run) it.
     pub(super) async fn ping(&self) {
         self.ponged.store(false, Ordering::Relaxed);
         {
             let mut state = self.state.lock();
-            write_command(&[b"PING"], &mut state.out);
-            state.asked.push_back(Asked::Ping);
+            write_command(&[self.asking.command().as_bytes()], &mut state.out);
+            state.asked.push_back(Asked::Role);
             self.push(&mut state);
         }
         self.until(|_| self.ponged.load(Ordering::Relaxed)).await;
@@ -253,11 +273,11 @@ impl Wire {
         }
     }
 
-    /// Nothing is taken any more. Returns how many messages Redis was given and has not answered.
-    pub(super) fn end(&self) -> u64 {
+    /// Nothing is taken any more. Returns how many messages Redis was given and has not answered, or answered when it was perhaps a replica already.
+    pub(super) fn end(&self, is_replica: bool) -> u64 {
         let mut state = self.state.lock();
         state.ended = true;
-        state.unanswered()
+        state.unanswered() + if is_replica || state.is_replica { state.unsure } else { 0 }
     }
 }
 
@@ -265,6 +285,20 @@ impl State {
     fn unanswered(&self) -> u64 {
         let messages = |asked: &Asked| if let Asked::Publish { messages, .. } = asked { *messages } else { 0 };
         self.asked.iter().map(messages).sum()
+    }
+
+    /// What it has answered to the question what it is.
+    fn take_role(&mut self, asking: Asking, answer: Result<Value, String>) -> io::Result<()> {
+        match answer {
+            Ok(answer) if asking.role(&answer) == Some(Role::Replica) => {
+                self.is_replica = true;
+                return Err(io::Error::other(role::REPLICA));
+            }
+            // It may have been forbidden meanwhile.
+            Err(error) if !role::is_refusal(&error) => return Err(io::Error::other(error)),
+            Ok(_) | Err(_) => self.unsure = 0,
+        }
+        Ok(())
     }
 
     fn is_blocked(&self) -> bool {
@@ -309,16 +343,26 @@ fn closed() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed")
 }
 
-/// The first line, and how long it is with its end. All that is asked here is answered by one.
-fn take_line(bytes: &[u8]) -> io::Result<Option<(&[u8], usize)>> {
-    match bytes.iter().position(|byte| *byte == b'\n') {
-        Some(end) => Ok(Some((bytes[..end].trim_ascii_end(), end + 1))),
-        None if bytes.len() > LONGEST_ANSWER => Err(io::Error::other("Redis said more than it was asked")),
-        None => Ok(None),
+/// Asks one thing of a connection that is asked nothing else: what it answers, or what its error says.
+async fn ask(writer: &Writer, reader: &mut Reader, words: &[&[u8]]) -> io::Result<Result<Value, String>> {
+    let mut state = State::default();
+    write_command(words, &mut state.out);
+    while state.is_blocked() {
+        writer.writable().await?;
+        state.push(writer);
+    }
+    let mut inbox = Vec::new();
+    loop {
+        if reader.read_buf(&mut inbox).await? == 0 {
+            return Err(closed());
+        }
+        if let Some((answer, _)) = resp::take(&inbox)? {
+            return Ok(answer);
+        }
     }
 }
 
-fn write_command(words: &[&[u8]], out: &mut Vec<u8>) {
+pub(super) fn write_command(words: &[&[u8]], out: &mut Vec<u8>) {
     write_number(b'*', words.len(), out);
     for word in words {
         write_number(b'$', word.len(), out);
@@ -376,11 +420,30 @@ mod tests {
         runtime.block_on(async { tokio::time::timeout(std::time::Duration::from_secs(20), future).await.unwrap() })
     }
 
-    async fn pair() -> (Wire, TcpStream) {
+    const HELLO: &str = "*1\r\n$5\r\nHELLO\r\n";
+    const PRIMARY: &[u8] = b"*4\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$6\r\nmaster\r\n";
+    const REPLICA: &[u8] = b"*4\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$7\r\nreplica\r\n";
+
+    /// A server that is asked these things and answers so.
+    async fn server(conversation: &[(&str, &[u8])]) -> (io::Result<Wire>, TcpStream) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let (wire, accepted) = tokio::join!(Wire::connect_tcp("127.0.0.1", port, None), listener.accept());
-        (wire.unwrap(), accepted.unwrap().0)
+        let answering = async {
+            let (mut server, _) = listener.accept().await.unwrap();
+            for (question, answer) in conversation {
+                reads(&mut server, question).await;
+                server.write_all(answer).await.unwrap();
+            }
+            server
+        };
+        tokio::join!(Wire::connect_tcp("127.0.0.1", port, Some(("me", "secret"))), answering)
+    }
+
+    const LOGIN: (&str, &[u8]) = ("*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$6\r\nsecret\r\n", b"+OK\r\n");
+
+    async fn pair() -> (Wire, TcpStream) {
+        let (wire, server) = server(&[LOGIN, (HELLO, PRIMARY)]).await;
+        (wire.unwrap(), server)
     }
 
     async fn reads(server: &mut TcpStream, expected: &str) {
@@ -412,8 +475,8 @@ mod tests {
                 wire.drained().await;
                 assert_eq!(wire.state.lock().unanswered(), 0);
                 let ponging = async {
-                    reads(&mut server, "*1\r\n$4\r\nPING\r\n").await;
-                    server.write_all(b"+PONG\r\n").await.unwrap();
+                    reads(&mut server, HELLO).await;
+                    server.write_all(PRIMARY).await.unwrap();
                 };
                 tokio::join!(wire.ping(), ponging);
                 drop(server);
@@ -429,7 +492,7 @@ mod tests {
                 () = conversation => unreachable!(),
             };
             assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
-            wire.end();
+            wire.end(false);
             assert!(wire.publish(b"", || panic!("nothing is taken after the end")));
             assert_eq!(all.iter().map(|answered| answered.messages).sum::<u64>(), 18);
             assert_eq!(all.iter().map(|answered| answered.refused).sum::<u64>(), 1);
@@ -457,7 +520,7 @@ mod tests {
 
     #[test]
     fn an_answer_to_nothing_or_without_end_ends_it() {
-        for answer in [&b":1\r\n"[..], &[b':'; 2 * LONGEST_ANSWER], b"$5\r\nhello\r\n"] {
+        for answer in [&b":1\r\n"[..], &[b':'; 2 * resp::LONGEST], b"$5\r\nhello\r\n"] {
             run(async {
                 let (wire, mut server) = pair().await;
                 server.write_all(answer).await.unwrap();
@@ -469,15 +532,65 @@ mod tests {
     #[test]
     fn a_refused_login_is_told_and_the_password_is_not() {
         run(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-            let port = listener.local_addr().unwrap().port();
-            let server = async {
-                let (mut server, _) = listener.accept().await.unwrap();
-                reads(&mut server, "*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$6\r\nsecret\r\n").await;
-                server.write_all(b"-WRONGPASS no\r\n").await.unwrap();
-            };
-            let (wire, ()) = tokio::join!(Wire::connect_tcp("127.0.0.1", port, Some(("me", "secret"))), server);
+            let (wire, _server) = server(&[(LOGIN.0, b"-WRONGPASS no\r\n")]).await;
             assert_eq!(wire.err().unwrap().to_string(), "WRONGPASS no");
+        });
+    }
+
+    #[test]
+    fn who_cannot_say_hello_is_asked_for_its_role_and_who_says_neither_is_believed() {
+        const ROLE: &str = "*1\r\n$4\r\nROLE\r\n";
+        const PING: (&str, &[u8]) = ("*1\r\n$4\r\nPING\r\n", b"+PONG\r\n");
+        type Case<'a> = (&'a [(&'a str, &'a [u8])], Result<Asking, &'a str>);
+        let cases: [Case<'_>; 6] = [
+            (&[(HELLO, PRIMARY)], Ok(Asking::Hello)),
+            (&[(HELLO, REPLICA)], Err(role::REPLICA)),
+            (&[(HELLO, b"-LOADING so\r\n")], Err("LOADING so")),
+            (&[(HELLO, b"-ERR unknown command\r\n"), (ROLE, b"*2\r\n$6\r\nmaster\r\n:0\r\n")], Ok(Asking::Role)),
+            (&[(HELLO, b"*0\r\n"), (ROLE, b"*1\r\n$5\r\nslave\r\n")], Err(role::REPLICA)),
+            (&[(HELLO, b"-ERR no\r\n"), (ROLE, b"-NOPERM no\r\n"), PING], Ok(Asking::Ping)),
+        ];
+        for (conversation, expected) in cases {
+            run(async {
+                let (wire, _server) = server(&[&[LOGIN], conversation].concat()).await;
+                let outcome = wire.map(|wire| wire.asking()).map_err(|error| error.to_string());
+                assert_eq!(outcome, expected.map_err(Into::into));
+            });
+        }
+    }
+
+    /// What it took since it was last known to be a primary may have gone nowhere.
+    #[test]
+    fn a_primary_that_becomes_a_replica_ends_it_and_what_it_answered_meanwhile_is_unsure() {
+        run(async {
+            let (wire, mut server) = pair().await;
+            let conversation = async {
+                assert!(wire.publish(b"", || vec![parcel("a", "1", 5)]));
+                reads(&mut server, "*3\r\n$7\r\nPUBLISH\r\n$1\r\na\r\n$1\r\n1\r\n").await;
+                server.write_all(b":1\r\n").await.unwrap();
+                let ponging = async {
+                    reads(&mut server, HELLO).await;
+                    server.write_all(PRIMARY).await.unwrap();
+                };
+                tokio::join!(wire.ping(), ponging);
+                assert!(wire.publish(b"", || vec![parcel("b", "2", 3)]));
+                reads(&mut server, "*3\r\n$7\r\nPUBLISH\r\n$1\r\nb\r\n$1\r\n2\r\n").await;
+                server.write_all(b":1\r\n").await.unwrap();
+                wire.drained().await;
+                assert!(wire.publish(b"", || vec![parcel("c", "3", 1)]));
+                let ponging = async {
+                    reads(&mut server, "*3\r\n$7\r\nPUBLISH\r\n$1\r\nc\r\n$1\r\n3\r\n").await;
+                    reads(&mut server, HELLO).await;
+                    server.write_all(&[b":0\r\n", REPLICA].concat()).await.unwrap();
+                };
+                tokio::join!(wire.ping(), ponging);
+            };
+            let error = tokio::select! {
+                error = wire.run(|_| {}) => error,
+                () = conversation => panic!("a replica answers no ping"),
+            };
+            assert_eq!(error.to_string(), role::REPLICA);
+            assert_eq!(wire.end(false), 4);
         });
     }
 }

@@ -15,7 +15,11 @@ use tokio::{
 };
 
 use crate::{
-    cluster::dial,
+    cluster::{
+        dial,
+        role::{self, Asking, RoleError},
+        sentinels::{Address, Masters},
+    },
     config::{RedisConfig, RedisServers},
 };
 
@@ -31,6 +35,8 @@ pub(super) enum ConnectError {
     Timeout(Duration),
     #[error(transparent)]
     Redis(#[from] RedisError),
+    #[error(transparent)]
+    Role(#[from] RoleError),
 }
 
 /// Called on the connection's own task.
@@ -41,36 +47,74 @@ pub(super) struct Servers {
     config: RedisConfig,
     /// Nodes of a Cluster that its nodes have named.
     learnt: Mutex<Vec<(String, u16)>>,
+    masters: Masters,
+}
+
+/// A connection, and what is known of it.
+pub(super) struct Found {
+    pub(super) redis: MultiplexedConnection,
+    /// How it is asked whether it is a primary.
+    pub(super) asking: Asking,
+    /// Where Sentinels have led.
+    pub(super) address: Option<Address>,
 }
 
 impl Servers {
     pub(super) fn new(config: RedisConfig) -> Self {
-        Self { config, learnt: Mutex::default() }
+        Self { config, learnt: Mutex::default(), masters: Masters::new() }
     }
 
-    /// Connects, within the connect timeout (on a Cluster, of each node).
-    pub(super) async fn connect(&self, push: &Push) -> Result<MultiplexedConnection, ConnectError> {
+    /// Connects, within the connect timeout (on a Cluster, of each node), to a primary (on a Cluster, to any node).
+    pub(super) async fn connect(&self, push: &Push) -> Result<Found, ConnectError> {
+        if let RedisServers::Cluster(nodes) = &self.config.servers {
+            let redis = self.any_node(nodes, push).await?;
+            return Ok(Found { redis, asking: Asking::Ping, address: None });
+        }
         let limit = self.config.connect_timeout;
+        let primary = async {
+            let (mut redis, address) = self.one(push).await?;
+            let asking = role::find(&mut redis).await?;
+            Ok(Found { redis, asking, address })
+        };
+        timeout(limit, primary).await.unwrap_or(Err(ConnectError::Timeout(limit)))
+    }
+
+    /// Whether nobody knows if that is a primary, and it matters.
+    pub(super) fn is_unsure(&self, asking: Asking) -> bool {
+        asking == Asking::Ping && !matches!(self.config.servers, RedisServers::Cluster(_))
+    }
+
+    /// What Sentinels tell.
+    pub(super) const fn masters(&self) -> &Masters {
+        &self.masters
+    }
+
+    /// Listens to the Sentinels, if there are any, without end.
+    pub(super) async fn follow(&self) {
+        self.masters.follow(&self.config).await;
+    }
+
+    async fn one(&self, push: &Push) -> Result<(MultiplexedConnection, Option<Address>), RedisError> {
         let config = &self.config;
-        match &config.servers {
-            RedisServers::Cluster(nodes) => self.any_node(nodes, push).await,
-            RedisServers::Single(host, port) => within(limit, self.node(host, *port, push)).await,
+        let redis = match &config.servers {
+            RedisServers::Cluster(_) => Err(none()),
+            RedisServers::Single(host, port) => self.node(host, *port, push).await,
             RedisServers::Unix(path) => {
                 let client = dial::client(config, ConnectionAddr::Unix(path.clone()))?;
-                within(limit, open(&client, options(push))).await
+                open(&client, options(push)).await
             }
             RedisServers::Sentinel(sentinels, name) => {
-                let master = async {
-                    let client = dial::sentinel(config, sentinels, name)?.async_get_client().await?;
-                    let (host, port) = match client.get_connection_info().addr() {
-                        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => (host, *port),
-                        _ => return open(&client, options(push)).await,
-                    };
-                    self.node(host, port, push).await
-                };
-                within(limit, master).await
+                let client = dial::sentinel(config, sentinels, name)?.async_get_client().await?;
+                match client.get_connection_info().addr() {
+                    ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+                        let address = (host.clone(), *port);
+                        return Ok((self.node(host, *port, push).await?, Some(address)));
+                    }
+                    _ => open(&client, options(push)).await,
+                }
             }
-        }
+        };
+        Ok((redis?, None))
     }
 
     async fn node(&self, host: &str, port: u16, push: &Push) -> Result<MultiplexedConnection, RedisError> {
@@ -104,8 +148,7 @@ impl Servers {
                     }
                     Some(Err(error)) => failure = Some(error),
                     None => {
-                        let none = || ConnectError::Redis((redis::ErrorKind::InvalidClientConfig, "no servers").into());
-                        return unwell.ok_or_else(|| failure.unwrap_or_else(none));
+                        return unwell.ok_or_else(|| failure.unwrap_or_else(|| none().into()));
                     }
                 },
                 () = sleep(STAGGER), if !untried.is_empty() => {}
@@ -129,6 +172,10 @@ impl Servers {
         }
         Ok((connection, state.contains("cluster_state:ok")))
     }
+}
+
+fn none() -> RedisError {
+    (redis::ErrorKind::InvalidClientConfig, "no servers").into()
 }
 
 async fn within<T>(limit: Duration, task: impl Future<Output = Result<T, RedisError>>) -> Result<T, ConnectError> {

@@ -8,7 +8,7 @@ use std::{
     fmt, io,
     sync::{
         Arc, OnceLock, Weak,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -89,6 +89,11 @@ pub enum RelayEvent {
     Ready {
         /// Which.
         part: Part,
+    },
+    /// It works, and yet messages may not get where they should; or it is still lost, for another reason than was told before. Each once.
+    Warning {
+        /// What is not as it should be.
+        reason: String,
     },
     /// What came was not an envelope.
     Invalid {
@@ -236,6 +241,8 @@ struct Shared {
     /// By when it must have ended.
     stop: watch::Sender<Option<Instant>>,
     runtime: OnceLock<Handle>,
+    /// Whether it was told that nobody knows if it is a primary.
+    told_role: AtomicBool,
     counts: Counts,
 }
 
@@ -266,6 +273,7 @@ impl Relay {
             stage: watch::Sender::new(Stage::Connecting),
             stop: watch::Sender::new(None),
             runtime: OnceLock::new(),
+            told_role: AtomicBool::new(false),
             counts: Counts::default(),
         });
         session::spawn(Arc::clone(&shared))?;

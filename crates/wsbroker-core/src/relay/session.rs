@@ -24,10 +24,14 @@ use tokio::{
 
 use super::{
     Part, RelayEvent, Shared, Stage,
-    connect::ConnectError,
+    connect::{ConnectError, Found, Servers},
     queue::{Parcel, PublishError},
 };
-use crate::cluster::backoff::Backoff;
+use crate::cluster::{
+    backoff::Backoff,
+    role::{self, Asking},
+    sentinels::{self, Address},
+};
 
 /// How long a connection is left alone before it is asked whether it lives, and how long it may take to say anything. Together less than 5 s, in which a Redis that
 /// hangs is noticed.
@@ -102,6 +106,7 @@ async fn run(shared: &Arc<Shared>) {
     tokio::select! {
         _ = async { tokio::join!(keep(shared, Part::Publisher, publisher), listening) } => {}
         () = flush => {}
+        () = shared.servers.follow() => {}
     }
 }
 
@@ -123,7 +128,7 @@ async fn keep(shared: &Arc<Shared>, part: Part, first: Connection) {
             Part::Listener => tokio::select! {
                 biased;
                 _ = stop.wait_for(Option::is_some) => End::Stopped,
-                reason = connection.ends() => End::Lost(reason),
+                reason = connection.ends(&shared.servers) => End::Lost(reason),
             },
         };
         drop(connection);
@@ -157,7 +162,7 @@ async fn publish(shared: &Shared, connection: &Connection) -> End {
     let mut stop = shared.stop.subscribe();
     let mut sent = VecDeque::new();
     let mut answers: FuturesOrdered<BoxFuture<'static, Result<Vec<Value>, RedisError>>> = FuturesOrdered::new();
-    let mut ends = pin!(connection.ends());
+    let mut ends = pin!(connection.ends(&shared.servers));
     let mut deadline = None;
     let end = loop {
         while answers.len() < UNDER_WAY {
@@ -238,6 +243,9 @@ impl Shared {
 /// A connection that is ready: to publish, or with its subscriptions confirmed.
 struct Connection {
     redis: MultiplexedConnection,
+    asking: Asking,
+    /// Where Sentinels have led.
+    address: Option<Address>,
     disconnected: Arc<Notify>,
     heard: Arc<Heard>,
 }
@@ -260,30 +268,33 @@ impl Connection {
                 }
             })
         };
-        let redis = shared.servers.connect(&(push as super::connect::Push)).await?;
+        let Found { redis, asking, address } = shared.servers.connect(&(push as super::connect::Push)).await?;
         if part == Part::Listener {
             let limit = PING.1;
             timeout(limit, subscribe(&redis)).await.map_err(|_| ConnectError::Timeout(limit))??;
         }
-        Ok(Self { redis, disconnected, heard })
+        if shared.servers.is_unsure(asking) && !shared.told_role.swap(true, Ordering::Relaxed) {
+            shared.sink.happened(RelayEvent::Warning { reason: role::UNKNOWN.into() });
+        }
+        Ok(Self { redis, asking, address, disconnected, heard })
     }
 
     /// Resolves when it is of no use any more, with the reason.
-    async fn ends(&self) -> String {
+    async fn ends(&self, servers: &Servers) -> String {
         tokio::select! {
+            () = servers.masters().leaves(self.address.as_ref()) => sentinels::LEFT.into(),
             () = self.disconnected.notified() => "the connection was closed".into(),
             reason = self.falls_silent() => reason,
         }
     }
 
-    /// Asks now and then whether it lives. Whatever comes is an answer: behind much that is under way the one to a PING takes its time.
+    /// Asks now and then whether it lives and is a primary still. Whatever comes is an answer: behind much that is under way the one to a PING takes its time.
     async fn falls_silent(&self) -> String {
         loop {
             sleep(PING.0).await;
             let asked = Instant::now();
             let mut redis = self.redis.clone();
-            let ping = redis::cmd("PING");
-            let mut answer = pin!(ping.query_async::<Value>(&mut redis));
+            let mut answer = pin!(role::ask(&mut redis, self.asking));
             loop {
                 let last = self.heard.last().max(asked);
                 let outcome = match timeout_at(last + PING.1, &mut answer).await {

@@ -4,8 +4,10 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+mod emitter;
 mod redis;
 mod relay;
+mod role;
 
 use std::{
     sync::{

@@ -21,9 +21,9 @@ type Told = (MessageType, String, String, Vec<String>);
 
 /// What a sink was told.
 #[derive(Default)]
-struct Heard {
+pub(super) struct Heard {
     messages: Mutex<Vec<Told>>,
-    events: Mutex<Vec<RelayEvent>>,
+    pub(super) events: Mutex<Vec<RelayEvent>>,
     flushed: Mutex<usize>,
 }
 
@@ -42,9 +42,9 @@ impl RelaySink for Heard {
     }
 }
 
-struct Instance {
-    relay: Relay,
-    heard: Arc<Heard>,
+pub(super) struct Instance {
+    pub(super) relay: Relay,
+    pub(super) heard: Arc<Heard>,
     id: String,
 }
 
@@ -55,17 +55,17 @@ impl Instance {
         Self { relay: Relay::start(config, Arc::clone(&heard) as Arc<dyn RelaySink>).unwrap(), heard, id }
     }
 
-    fn trying(redis: RedisConfig, id: &str) -> Self {
+    pub(super) fn trying(redis: RedisConfig, id: &str) -> Self {
         Self::with(RelayConfig { server_id: Some(id.into()), ..RelayConfig::new(redis) })
     }
 
-    fn at(redis: RedisConfig, id: &str) -> Self {
+    pub(super) fn at(redis: RedisConfig, id: &str) -> Self {
         let instance = Self::trying(redis, id);
         instance.wait(instance.relay.connected()).unwrap();
         instance
     }
 
-    fn on(redis: &Redis, id: &str) -> Self {
+    pub(super) fn on(redis: &Redis, id: &str) -> Self {
         Self::at(url(&redis.url()), id)
     }
 
@@ -77,12 +77,12 @@ impl Instance {
         Outgoing { server_id: &self.id, kind, target, event: "e", data: Some(data), exclude: None }
     }
 
-    fn say(&self, room: &str, data: &str) -> Result<(), NotTaken> {
+    pub(super) fn say(&self, room: &str, data: &str) -> Result<(), NotTaken> {
         let message = self.message(MessageType::Room, Some(room), data);
         self.relay.publish(message.channel().into(), message.text().into(), None)
     }
 
-    fn ask(&self, room: &str, data: &str) -> Result<(), RequestError> {
+    pub(super) fn ask(&self, room: &str, data: &str) -> Result<(), RequestError> {
         let message = self.message(MessageType::Room, Some(room), data);
         self.wait(self.relay.request(message.channel().into(), message.text().into()))
     }
@@ -97,20 +97,20 @@ impl Instance {
         self.heard.events.lock().contains(event)
     }
 
-    fn losses(&self, of: Part) -> usize {
+    pub(super) fn losses(&self, of: Part) -> usize {
         let lost = |event: &&RelayEvent| matches!(event, RelayEvent::Lost { part, .. } if *part == of);
         self.heard.events.lock().iter().filter(lost).count()
     }
 
     /// Lost and back, both parts of it.
-    fn until_back(&self) {
+    pub(super) fn until_back(&self) {
         for part in [Part::Publisher, Part::Listener] {
             until("it is back", || self.has(&RelayEvent::Ready { part }));
         }
     }
 }
 
-fn wait<T>(future: impl Future<Output = T>) -> T {
+pub(super) fn wait<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     runtime.block_on(async { tokio::time::timeout(DEADLINE, future).await.expect("it takes too long") })
 }

@@ -4,6 +4,7 @@ exports.clusterRequest = clusterRequest;
 exports.join = join;
 exports.teller = teller;
 exports.busReady = busReady;
+const node_worker_threads_1 = require("node:worker_threads");
 const advice_cjs_1 = require("./advice.cjs");
 const checks_cjs_1 = require("./checks.cjs");
 const errors_cjs_1 = require("./errors.cjs");
@@ -39,6 +40,8 @@ let lost;
 /** Joins, at once or with the first server. */
 function join({ native: options, onBus }) {
     lost = undefined;
+    if (!node_worker_threads_1.isMainThread)
+        load_cjs_1.native.endWithThread();
     const tell = teller(onBus);
     try {
         load_cjs_1.native.joinCluster(options, (events) => {

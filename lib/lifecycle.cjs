@@ -4,6 +4,7 @@ exports.startServer = startServer;
 exports.shutdownAll = shutdownAll;
 const node_perf_hooks_1 = require("node:perf_hooks");
 const node_util_1 = require("node:util");
+const node_worker_threads_1 = require("node:worker_threads");
 const advice_cjs_1 = require("./advice.cjs");
 const agreed_cjs_1 = require("./agreed.cjs");
 const cluster_cjs_1 = require("./cluster.cjs");
@@ -135,6 +136,8 @@ async function start(request, file, signal) {
         // The address first: who cannot have it need not load anything.
         const tls = request.tls === undefined ? undefined : await unlessShutdown(signal, (0, tls_cjs_1.readTls)('start', request.tls));
         listened = true;
+        if (!node_worker_threads_1.isMainThread)
+            load_cjs_1.native.endWithThread();
         const listener = await listen({ ...request.listener, tls, process: (0, agreed_cjs_1.toNative)(options) });
         undo.push(() => load_cjs_1.native.closeListener(listener));
         checkShutdown(signal);

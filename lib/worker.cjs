@@ -22,6 +22,8 @@ port.on('message', (message) => {
         process.exit(0);
     });
 });
+// Whoever started this thread has ended.
+port.on('close', () => process.exit(0));
 (0, modules_cjs_1.loadWorker)(file).then(() => tell({ type: 'ready' }), (error) => {
     try {
         tell({ type: 'failed', error: (0, errors_cjs_1.toPortable)(error) });

@@ -1,3 +1,4 @@
+import { isMainThread } from 'node:worker_threads';
 import { also, BEGIN_ANEW } from './advice.cjs';
 import { integer, MAX_SIZE, optionBag, optional, wrongValue } from './checks.cjs';
 import { fromNative, WSBrokerError } from './errors.cjs';
@@ -47,6 +48,7 @@ let lost: string | undefined;
 /** Joins, at once or with the first server. */
 export function join({ native: options, onBus }: ClusterRequest): void {
   lost = undefined;
+  if (!isMainThread) native.endWithThread();
   const tell = teller(onBus);
   try {
     native.joinCluster(options, (events) => {

@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import { isDeepStrictEqual } from 'node:util';
+import { isMainThread } from 'node:worker_threads';
 import { addressFailed, BEGIN_ANEW } from './advice.cjs';
 import { following, toNative, type Agreed } from './agreed.cjs';
 import { busReady, join, type ClusterRequest } from './cluster.cjs';
@@ -152,6 +153,7 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
     // The address first: who cannot have it need not load anything.
     const tls = request.tls === undefined ? undefined : await unlessShutdown(signal, readTls('start', request.tls));
     listened = true;
+    if (!isMainThread) native.endWithThread();
     const listener = await listen({ ...request.listener, tls, process: toNative(options) });
     undo.push(() => native.closeListener(listener));
     checkShutdown(signal);

@@ -202,6 +202,8 @@ export interface Native {
   closeListener(listener: number): Promise<void>;
   /** Throws, and keeps what there is, if that is no good. */
   reloadTls(listener: number, tls: NativeTls): void;
+  /** What this thread listens to, now and later, ends with it. */
+  endWithThread(): void;
   shutdownBroker(code: number, timeout: number, replaced?: boolean): Promise<{ closed: number; terminated: number }>;
 
   /** For who follows the options of the broker there is; null: there is none. */

@@ -41,6 +41,9 @@ port.on('message', (message: ToWorker) => {
   });
 });
 
+// Whoever started this thread has ended.
+port.on('close', () => process.exit(0));
+
 loadWorker(file).then(
   () => tell({ type: 'ready' }),
   (error: unknown) => {

@@ -215,3 +215,26 @@ test('an emitter publishes from a process without sockets, with the native clien
   await assert.rejects(lost.publish('room', 'x'), { code: 'ERR_WSBROKER_BUS_LOST' });
   await lost.close();
 });
+
+test('what a thread has joined, the same start on another thread joins again when the first has ended', async (t) => {
+  const redis = await startRedis(t);
+  for (const others of [true, false]) {
+    // With a server of another thread's the broker goes on, and with it its place on the bus.
+    const server = await launch(t, { start: others });
+    const file = server.file('starter.cjs', `
+      const { parentPort, workerData } = require('node:worker_threads');
+      const wsb = require(process.env.WSB_PACKAGE);
+      wsb.start({ bind: '127.0.0.1:0', ...workerData, cluster: { redis: ${JSON.stringify(redis.url)}, required: true, onBus: ({ state }) => parentPort.postMessage(state) } })
+        .catch((error) => parentPort.postMessage(error.message));
+    `);
+    const first = (file, workerPath) => server.main((wsb, kit, file, workerData) => {
+      const { Worker } = require('node:worker_threads');
+      kit.thread = new Worker(file, { workerData });
+      return new Promise((resolve) => kit.thread.once('message', resolve));
+    }, file, workerPath);
+    for (let round = 0; round < 2; round++) {
+      assert.equal(await first(file, others ? {} : { workerPath: server.defaults.workerPath, threads: 1 }), 'ready');
+      await server.main((wsb, kit) => kit.thread.terminate().then(() => {}));
+    }
+  }
+});

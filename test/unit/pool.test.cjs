@@ -6,6 +6,7 @@ const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 const { performance } = require('node:perf_hooks');
 const { after, afterEach, beforeEach, test } = require('node:test');
+const { BroadcastChannel } = require('node:worker_threads');
 const { lib, until } = require('./setup.cjs');
 
 const { Pool } = require(join(lib, 'pool.cjs'));
@@ -13,7 +14,11 @@ const { Pool } = require(join(lib, 'pool.cjs'));
 const realSetTimeout = setTimeout;
 // The threads of a pool keep nobody alive.
 const hold = setInterval(() => undefined, 1000);
-after(() => clearInterval(hold));
+const channel = new BroadcastChannel('pool');
+after(() => {
+  clearInterval(hold);
+  channel.close();
+});
 
 let folder;
 let log;
@@ -53,37 +58,51 @@ function timersOfPool(t) {
 
 const count = (events, type) => events.filter((event) => event.type === type).length;
 
+/** Ends all that have started, and waits until that was noticed. */
+async function die(events, timers) {
+  const alive = count(events, 'started') - count(events, 'died');
+  const [died, pauses] = [count(events, 'died'), timers.length];
+  channel.postMessage('die');
+  await until(() => count(events, 'died') === died + alive && timers.length === pauses + alive);
+}
+
+/** Ends the waiting of the last replacement. */
+async function goOn(events, timers) {
+  const started = count(events, 'started');
+  timers.at(-1).fire();
+  await until(() => count(events, 'started') === started + 1);
+}
+
 test('a_crash_loop_backs_off_up_to_ten_seconds', async (t) => {
   const timers = timersOfPool(t);
-  const events = poolOf('dies.cjs');
+  const events = poolOf('mortal.cjs');
   await pool.start();
   for (let round = 1; round <= 10; round++) {
-    await until(() => count(events, 'died') === round && timers.length === round);
-    timers[round - 1].fire();
+    await die(events, timers);
+    await goOn(events, timers);
   }
-  assert.deepEqual(timers.slice(0, 10).map(({ delay }) => delay), [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+  assert.deepEqual(timers.map(({ delay }) => delay), [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
 });
 
 test('one_that_lived_for_ten_seconds_is_replaced_at_once', async (t) => {
   const timers = timersOfPool(t);
-  const events = poolOf('dies.cjs');
+  const events = poolOf('mortal.cjs');
   await pool.start();
   for (let round = 1; round <= 3; round++) {
-    await until(() => timers.length === round);
-    timers[round - 1].fire();
+    await die(events, timers);
+    await goOn(events, timers);
   }
-  await until(() => count(events, 'started') === 4);
   const now = performance.now.bind(performance);
   t.mock.method(performance, 'now', () => now() + 10_000);
-  await until(() => timers.length === 4);
+  await die(events, timers);
   assert.deepEqual(timers.map(({ delay }) => delay), [0, 100, 200, 0]);
 });
 
 test('a_replacement_that_waits_is_not_started_after_a_stop', async (t) => {
   const timers = timersOfPool(t);
-  poolOf('dies.cjs');
+  const events = poolOf('mortal.cjs');
   await pool.start();
-  await until(() => timers.length === 1);
+  await die(events, timers);
   const cleared = t.mock.method(globalThis, 'clearTimeout');
   await pool.stop(100);
   assert.ok(cleared.mock.calls.some(({ arguments: [timer] }) => timer === timers[0].timer));
@@ -91,18 +110,18 @@ test('a_replacement_that_waits_is_not_started_after_a_stop', async (t) => {
 
 test('while_a_shutdown_waits_for_a_worker_replacements_do_not_wait_long', async (t) => {
   const timers = timersOfPool(t);
-  const events = poolOf('dies.cjs', 2);
+  const events = poolOf('mortal.cjs');
   await pool.start();
-  for (let fired = 0; fired < 8; fired++) {
-    await until(() => timers.length > fired);
-    timers[fired].fire();
+  for (let round = 1; round <= 5; round++) {
+    await die(events, timers);
+    await goOn(events, timers);
   }
-  await until(() => count(events, 'died') === 10 && timers.length === 10);
+  await die(events, timers);
   const started = count(events, 'started');
   pool.hurry();
-  await until(() => count(events, 'started') === started + 1, 'one is started at once');
-  await until(() => timers.length === 11);
-  assert.equal(timers[10].delay, 100);
+  await until(() => count(events, 'started') === started + 1, 'it is started at once');
+  await die(events, timers);
+  assert.deepEqual(timers.slice(-2).map(({ delay }) => delay), [1600, 100]);
 });
 
 test('a_shutdown_starts_nobody_while_a_worker_is_there', async (t) => {

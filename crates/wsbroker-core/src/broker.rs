@@ -351,6 +351,12 @@ impl Broker {
         self.inner().dispatch.set_replaced(replaced);
     }
 
+    /// Releases its addresses at once and admits no connection any more: [`last_id`](Self::last_id) stays what it is. For a broker that is about to be
+    /// [shut down](Self::shutdown) while another takes its place.
+    pub fn stop_admitting(&self) {
+        self.inner().stop_admitting();
+    }
+
     /// Stops accepting, closes every connection with this code, waits for the close handshakes and the handlers, and ends the threads. It is over at `timeout`,
     /// whatever hangs: what is left an eighth of that before (100 ms at least, 500 ms at most) is cut, so that handlers can be told; a worker that hangs is given up then, and
     /// others are told in its place. A `timeout` below 100 ms lasts up to 100 ms. Afterwards every call is a no-op.
@@ -365,8 +371,7 @@ impl Broker {
 
 impl Threads {
     fn stop(&self) {
-        self.inner.closing.store(true, Ordering::Release);
-        self.inner.front.close_all();
+        self.inner.stop_admitting();
         self.inner.push_all(|| Command::Stop);
         if let Some(bus) = self.inner.channels.bus() {
             bus.stop();

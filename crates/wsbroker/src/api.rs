@@ -3,7 +3,7 @@
 // The macro wants what it exports to be public, though nothing can reach it from Rust.
 #![allow(unreachable_pub)]
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc, thread};
 
 use napi::{
     Env, Status,
@@ -18,6 +18,7 @@ use crate::{
     global, memory,
     options::{self, NativeListenOptions, NativeProcessOptions, listener_config, milliseconds, process_options},
     promise::{internal, promise, settled},
+    raw,
     tls::{self, NativeTls},
 };
 
@@ -69,6 +70,20 @@ pub fn listen(env: &Env, options: NativeListenOptions) -> Result<Object<'_>> {
         let listener = opening.broker.listen(config).await?;
         opening.done(listener, bind).map_err(|_| wsbroker_core::ListenError::ShuttingDown.into())
     })
+}
+
+thread_local! {
+    static ENDS: Cell<bool> = const { Cell::new(false) };
+}
+
+/// What this thread listens to ends with its environment, from now on. Not for the main thread, with which everything ends.
+#[napi]
+pub fn end_with_thread(env: &Env) -> Result<()> {
+    if !ENDS.replace(true) {
+        let ended = |_| global::thread_ended(thread::current().id());
+        raw::Env::of(env).on_teardown(ended, 0).map_err(Failure::from)?;
+    }
+    Ok(())
 }
 
 /// Takes connections from now on.

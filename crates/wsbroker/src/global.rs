@@ -3,18 +3,21 @@
 //! Every JavaScript thread loads the addon and must reach the same broker; in the core nothing is global.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
     thread::{self, ThreadId},
+    time::Duration,
 };
 
 use parking_lot::Mutex;
-use wsbroker_core::{Broker, BusListener, ClusterConfig, Config, JoinError, Listener, WorkerId};
+use wsbroker_core::{
+    Broker, BusEvent, BusListener, BusState, CloseCode, ClusterConfig, Config, JoinError, Listener, WorkerId,
+};
 
-use crate::{error::Failure, worker::NodeWorker};
+use crate::{error::Failure, joined::Joined, worker::NodeWorker};
 
 /// What the process has.
 struct Global {
@@ -36,7 +39,9 @@ struct State {
     last_listener: u32,
     last_worker: usize,
     /// Where each broker meets others, until the last of them is shut down.
-    cluster: Option<(ClusterConfig, BusListener)>,
+    cluster: Option<Joined>,
+    /// Threads that have ended while listeners were being opened.
+    ended: Vec<ThreadId>,
 }
 
 struct Current {
@@ -45,19 +50,27 @@ struct Current {
     options: ProcessOptions,
     /// Somebody has called `start`: raw workers belong to it.
     raw: bool,
-    /// A `start` has come to its end, and only `shutdown` ends this.
-    started: bool,
-    /// Each with its `bind`, as it was given.
-    listeners: BTreeMap<u32, (Arc<Listener>, String)>,
+    /// Threads on which a `start` has come to its end: only `shutdown`, or their end, ends this.
+    starters: HashSet<ThreadId>,
+    listeners: BTreeMap<u32, Listening>,
     /// Listeners that are being opened.
     opening: usize,
     /// Instances of helpers that use it.
     instances: usize,
 }
 
+/// A listener of `start`.
+struct Listening {
+    listener: Arc<Listener>,
+    /// As it was given.
+    bind: String,
+    /// It ends with this thread.
+    owner: ThreadId,
+}
+
 impl Current {
     fn is_unused(&self) -> bool {
-        !self.started && self.opening == 0 && self.instances == 0 && self.listeners.is_empty()
+        self.starters.is_empty() && self.opening == 0 && self.instances == 0 && self.listeners.is_empty()
     }
 }
 
@@ -75,6 +88,7 @@ static GLOBAL: Global = Global {
         last_listener: 0,
         last_worker: 0,
         cluster: None,
+        ended: Vec::new(),
     }),
 };
 
@@ -139,6 +153,8 @@ pub(crate) struct Opening {
     /// The broker to open it on.
     pub(crate) broker: Broker,
     generation: u64,
+    /// Whose listener it will be.
+    owner: ThreadId,
     done: bool,
 }
 
@@ -171,22 +187,27 @@ pub(crate) fn open(options: ProcessOptions) -> Result<Opening, Failure> {
         }
     }
     current.opening += 1;
-    Ok(Opening { broker: current.broker.clone(), generation: generation(), done: false })
+    let owner = thread::current().id();
+    Ok(Opening { broker: current.broker.clone(), generation: generation(), owner, done: false })
 }
 
 /// A broker without listeners.
-fn begin(
-    options: ProcessOptions,
-    last_id: u64,
-    cluster: Option<&(ClusterConfig, BusListener)>,
-) -> Result<Current, Failure> {
+fn begin(options: ProcessOptions, last_id: u64, cluster: Option<&Joined>) -> Result<Current, Failure> {
     let broker = Broker::new(options.config.clone())?;
     broker.start_ids_after(last_id);
-    if let Some((config, listener)) = cluster {
-        broker.join_cluster(config.clone(), Arc::clone(listener))?;
+    if let Some(joined) = cluster {
+        broker.join_cluster(joined.config.clone(), joined.listener())?;
     }
     GLOBAL.generation.fetch_add(1, Ordering::AcqRel);
-    Ok(Current { broker, options, raw: false, started: false, listeners: BTreeMap::new(), opening: 0, instances: 0 })
+    Ok(Current {
+        broker,
+        options,
+        raw: false,
+        starters: HashSet::new(),
+        listeners: BTreeMap::new(),
+        opening: 0,
+        instances: 0,
+    })
 }
 
 /// The broker that an instance of helpers is on. It stays until [`leave`](Self::leave), unless it is shut down.
@@ -261,20 +282,24 @@ pub(crate) fn options(started: bool) -> Option<ProcessOptions> {
 pub(crate) fn listener_of(bind: &str) -> Option<Arc<Listener>> {
     let state = GLOBAL.state.lock();
     let listeners = &state.current.as_ref()?.listeners;
-    listeners.values().find(|(_, own)| own == bind).map(|(listener, _)| Arc::clone(listener))
+    listeners.values().find(|own| own.bind == bind).map(|own| Arc::clone(&own.listener))
 }
 
 impl Opening {
-    /// It is open. Returns its handle; hands the listener back when the broker has gone meanwhile.
+    /// It is open. Returns its handle; hands the listener back when the broker or its thread has gone meanwhile.
     pub(crate) fn done(mut self, listener: Listener, bind: String) -> Result<u32, Listener> {
-        self.done = true;
         let mut guard = GLOBAL.state.lock();
         let state = &mut *guard;
         match &mut state.current {
-            Some(current) if self.generation == generation() => {
+            Some(current) if self.generation == generation() && !state.ended.contains(&self.owner) => {
+                self.done = true;
                 current.opening -= 1;
+                if current.opening == 0 {
+                    state.ended.clear();
+                }
                 state.last_listener += 1;
-                current.listeners.insert(state.last_listener, (Arc::new(listener), bind));
+                let listening = Listening { listener: Arc::new(listener), bind, owner: self.owner };
+                current.listeners.insert(state.last_listener, listening);
                 Ok(state.last_listener)
             }
             _ => Err(listener),
@@ -295,17 +320,25 @@ impl Drop for Opening {
             return;
         }
         current.opening -= 1;
+        let orphaned = state.ended.contains(&self.owner);
+        if current.opening == 0 {
+            state.ended.clear();
+        }
         if current.opening > 0 || !current.listeners.is_empty() {
             return;
         }
         if current.instances > 0 {
             // Helpers go on with it. The next attempt decides anew about handlers.
-            if !current.started {
+            if current.starters.is_empty() {
                 current.raw = false;
                 for worker in &state.workers {
                     worker.leave();
                 }
             }
+        } else if orphaned && current.starters.is_empty() {
+            let gone = take_current(state);
+            drop(guard);
+            retire(gone);
         } else if state.last_id == current.broker.last_id() {
             for worker in &state.workers {
                 worker.leave();
@@ -318,19 +351,87 @@ impl Drop for Opening {
     }
 }
 
+/// Connections of a thread that has ended have so long to answer their close frames, if nobody else uses its broker.
+const RETIREMENT: Duration = Duration::from_secs(2);
+
+/// A thread that has called `start` has ended: what it listened to goes with it, at once, and if nobody else uses it, the broker, so that the next `start` is
+/// free to choose. Connections are closed with 1012.
+pub(crate) fn thread_ended(thread: ThreadId) {
+    let mut guard = GLOBAL.state.lock();
+    let state = &mut *guard;
+    state.watchers.retain(|(owner, _)| *owner != thread);
+    if let Some(joined) = &mut state.cluster {
+        joined.thread_ended(thread);
+    }
+    let Some(current) = &mut state.current else {
+        state.cluster.take_if(|joined| joined.is_orphaned());
+        return;
+    };
+    current.starters.remove(&thread);
+    if current.opening > 0 {
+        state.ended.push(thread);
+    }
+    let of_thread: Vec<u32> =
+        current.listeners.iter().filter(|(_, own)| own.owner == thread).map(|(handle, _)| *handle).collect();
+    let listeners: Vec<Listening> = of_thread.iter().filter_map(|handle| current.listeners.remove(handle)).collect();
+    let gone = if current.is_unused() { take_current(state) } else { None };
+    drop(guard);
+    for own in &listeners {
+        own.listener.stop_with(CloseCode::RESTART);
+    }
+    retire(gone);
+}
+
+/// Takes the broker away, which admits nobody any more.
+fn take_current(state: &mut State) -> Option<Current> {
+    let gone = state.current.take()?;
+    gone.broker.stop_admitting();
+    state.last_id = gone.broker.last_id();
+    state.cluster = None;
+    GLOBAL.generation.fetch_add(1, Ordering::AcqRel);
+    Some(gone)
+}
+
+/// Ends a broker that was taken away. Workers of other threads outlive it, and join the next.
+fn retire(gone: Option<Current>) {
+    let Some(gone) = gone else { return };
+    let runtime = gone.broker.runtime().clone();
+    runtime.spawn(async move {
+        let old = gone.broker;
+        old.shutdown(CloseCode::RESTART, RETIREMENT).await;
+        let mut guard = GLOBAL.state.lock();
+        let state = &mut *guard;
+        for worker in state.workers.iter().filter(|worker| worker.is_in(&old)) {
+            worker.outlive();
+            if let Some(current) = state.current.as_ref().filter(|current| current.raw) {
+                worker.join(&current.broker, current.options.concurrent, current.options.handler_timeout);
+            }
+        }
+    });
+}
+
 /// Joins other instances, now or as soon as there is a broker.
 ///
 /// # Errors
-/// The process has joined already; the system refuses a thread.
+/// The process has joined already, and the thread that did is there, or has joined others; the system refuses a thread.
 pub(crate) fn join_cluster(config: ClusterConfig, listener: BusListener) -> Result<(), Failure> {
     let mut state = GLOBAL.state.lock();
-    if state.cluster.is_some() {
-        return Err(JoinError::Joined.into());
+    if let Some(joined) = &mut state.cluster {
+        if !joined.adopt(&config, &listener) {
+            return Err(JoinError::Joined.into());
+        }
+        let stats = state.current.as_ref().and_then(|current| current.broker.bus_stats());
+        drop(state);
+        if stats.is_some_and(|stats| stats.state == BusState::Ready) {
+            listener(BusEvent::Ready);
+        }
+        return Ok(());
     }
+    let joined = Joined::new(config, listener);
     if let Some(current) = &state.current {
-        current.broker.join_cluster(config.clone(), Arc::clone(&listener))?;
+        current.broker.join_cluster(joined.config.clone(), joined.listener())?;
     }
-    state.cluster = Some((config, listener));
+    state.cluster = Some(joined);
     Ok(())
 }
 
@@ -354,21 +455,21 @@ pub(crate) fn leave_cluster() -> (bool, Option<Broker>) {
 
 /// A listener by its handle.
 pub(crate) fn listener(handle: u32) -> Option<Arc<Listener>> {
-    GLOBAL.state.lock().current.as_ref()?.listeners.get(&handle).map(|(listener, _)| Arc::clone(listener))
+    GLOBAL.state.lock().current.as_ref()?.listeners.get(&handle).map(|own| Arc::clone(&own.listener))
 }
 
 /// A listener by its handle, for the `start` that comes to its end with it.
 pub(crate) fn started(handle: u32) -> Option<Arc<Listener>> {
     let mut state = GLOBAL.state.lock();
     let current = state.current.as_mut()?;
-    let (listener, _) = current.listeners.get(&handle)?;
-    current.started = true;
-    Some(Arc::clone(listener))
+    let listener = Arc::clone(&current.listeners.get(&handle)?.listener);
+    current.starters.insert(thread::current().id());
+    Some(listener)
 }
 
 /// A listener by its handle, which is free from now on.
 pub(crate) fn take_listener(handle: u32) -> Option<Arc<Listener>> {
-    GLOBAL.state.lock().current.as_mut()?.listeners.remove(&handle).map(|(listener, _)| listener)
+    GLOBAL.state.lock().current.as_mut()?.listeners.remove(&handle).map(|own| own.listener)
 }
 
 /// The broker of that generation has shut down: from now on there is none. Workers that are still there are told.

@@ -8,7 +8,7 @@
 //!   its `inbox`, and keeps each in a slot (`slots`) until its handler has settled.
 //! * `instance`: what the helpers of one identifier share. `helper`: what each of them calls for every message, as `calls` does for the raw interface.
 //! * `cork`: what JavaScript sends, held together until the end of the batch.
-//! * `bus`: other instances. `relay`: Redis for the server helper.
+//! * `bus`: other instances, and `joined` the place among them that the process has. `relay`: Redis for the server helper.
 //! * `tls`: certificates and keys. `stats`: what is counted. `memory`: how much there is, for defaults.
 //! * `raw`: the only unsafe code.
 //!
@@ -30,6 +30,7 @@ mod global;
 mod helper;
 mod inbox;
 mod instance;
+mod joined;
 mod mailbox;
 mod memory;
 mod options;

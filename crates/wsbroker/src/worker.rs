@@ -115,6 +115,21 @@ impl NodeWorker {
         drop(self.membership.lock().take());
     }
 
+    /// Whether it belongs to that broker.
+    pub(crate) fn is_in(&self, broker: &Broker) -> bool {
+        self.membership.lock().as_ref().is_some_and(|handle| handle.is_of(broker))
+    }
+
+    /// Its broker has shut down, but not by anybody's wish: it lets go of it, and may join the next, unless handlers are still at work for the old one. Then it is told goodbye.
+    pub(crate) fn outlive(&self) {
+        let at_rest = self.membership.lock().as_ref().is_none_or(WorkerHandle::is_at_rest);
+        if at_rest {
+            self.leave();
+        } else {
+            self.say_goodbye();
+        }
+    }
+
     /// The broker has shut down: what is here already is run, then the thread is told.
     pub(crate) fn say_goodbye(&self) {
         self.leave();

@@ -4,7 +4,7 @@ use std::{
     io,
     sync::{
         Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
+        atomic::{AtomicBool, AtomicU32, Ordering, fence},
     },
 };
 
@@ -86,12 +86,21 @@ impl Inner {
         self.closing.load(Ordering::Acquire)
     }
 
+    /// Admits nothing from now on, and gives out no id.
+    pub(crate) fn stop_admitting(&self) {
+        self.closing.store(true, Ordering::Release);
+        fence(Ordering::SeqCst);
+        self.front.close_all();
+    }
+
     /// An id, a place in a shard and the worker of the endpoint's realm with the fewest connections. `None` when shutting down.
     pub(crate) fn admit(&self, endpoint: &Endpoint) -> Option<(Arc<Socket>, Option<Arc<WorkerEntry>>)> {
+        let id = self.sockets.next_id();
+        // Looked at behind the number: either we see that it closes, or whoever closes it sees our number as given out.
+        fence(Ordering::SeqCst);
         if self.is_closing() {
             return None;
         }
-        let id = self.sockets.next_id();
         let index = (id.get() % self.shards.len() as u64) as usize;
         let slot = self.shard(index).take_slot();
         let socket = Socket::new(id, index as u16, slot, &endpoint.limits).in_realm(endpoint.realm.clone());

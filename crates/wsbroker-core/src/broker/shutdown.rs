@@ -1,9 +1,6 @@
 //! The end of a broker in order: closes first, cuts what is left.
 
-use std::{
-    sync::{Arc, atomic::Ordering},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout_at};
 use wsbroker_proto::CloseCode;
@@ -29,8 +26,7 @@ pub(super) async fn shut_down(inner: &Arc<Inner>, code: CloseCode, timeout: Dura
     let before = inner.sockets.open();
     let unanswered = || Stats::of(inner).closes.of(CloseCause::CloseTimeout);
     let unanswered_before = unanswered();
-    inner.closing.store(true, Ordering::Release);
-    inner.front.close_all();
+    inner.stop_admitting();
     inner.push_all(|| Command::CloseAll(None, code));
     let mut terminated = 0;
     if timeout_at(cut, emptied(inner)).await.is_err() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::Inner;
+use super::{Broker, Inner};
 use crate::{
     cork::Cork,
     dispatch::WorkerEntry,
@@ -26,6 +26,18 @@ impl WorkerHandle {
     #[must_use]
     pub fn id(&self) -> WorkerId {
         self.entry.id
+    }
+
+    /// Whether it is a worker of that broker.
+    #[must_use]
+    pub fn is_of(&self, broker: &Broker) -> bool {
+        Arc::ptr_eq(&self.broker, broker.inner())
+    }
+
+    /// Whether all its events have settled.
+    #[must_use]
+    pub fn is_at_rest(&self) -> bool {
+        self.entry.delivered() == self.entry.handled()
     }
 
     /// The handlers of these events have settled: gives their room in the inbound window back. `cork` is where they have sent: a connection that

@@ -3,7 +3,7 @@
 use std::{fmt, time::Duration};
 
 /// Settings of a broker's place among others.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ClusterConfig {
     /// Where the instances meet.
     pub redis: RedisConfig,
@@ -24,7 +24,7 @@ impl ClusterConfig {
 }
 
 /// A Redis, and who we are there. Redis 6 at least, since both connections speak RESP3; a Cluster needs Redis 7.
-#[derive(Clone)]
+#[derive(Clone, Eq, PartialEq)]
 pub struct RedisConfig {
     /// Which servers.
     pub servers: RedisServers,
@@ -54,7 +54,7 @@ pub enum RedisServers {
 }
 
 /// How a Redis is encrypted.
-#[derive(Clone, Default)]
+#[derive(Clone, Default, Eq, PartialEq)]
 pub struct RedisTls {
     /// Certificates that the server's is checked against, as PEM. Default: those that the system trusts.
     pub ca: Option<Vec<u8>>,

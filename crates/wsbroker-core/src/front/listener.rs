@@ -150,8 +150,13 @@ impl Listener {
 
     /// As [`close`](Self::close), but nobody waits.
     pub fn stop(&self) {
+        self.stop_with(CloseCode::GOING_AWAY);
+    }
+
+    /// As [`stop`](Self::stop), with another close code.
+    pub fn stop_with(&self, code: CloseCode) {
         if self.broker.front.retire(&self.address, &self.service) {
-            close_connections(&self.broker, self.service.endpoint.id);
+            close_connections(&self.broker, self.service.endpoint.id, code);
         }
     }
 }
@@ -163,8 +168,8 @@ impl Drop for Listener {
 }
 
 /// Closes what was accepted by one listener.
-fn close_connections(broker: &Inner, endpoint: u32) {
+fn close_connections(broker: &Inner, endpoint: u32, code: CloseCode) {
     for index in 0..broker.shard_count() {
-        broker.shard(index).push(Command::CloseAll(Some(endpoint), CloseCode::GOING_AWAY));
+        broker.shard(index).push(Command::CloseAll(Some(endpoint), code));
     }
 }

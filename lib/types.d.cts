@@ -198,7 +198,7 @@ export interface RateLimit {
      * How many messages may come at once, 1 to 2^31-1, and bytes in proportion (`bytes * burst / messages`); without `messages` it is a number of bytes. Default: one second's worth.
      */
     readonly burst?: number | undefined;
-    /** Above it: `'pause'`, the default: the socket is not read until it is below again, TCP pushes back, and nothing is lost. `'close'`: it is closed with 1008. */
+    /** Above it: `'pause'`, the default: the socket is not read until it is below again, TCP pushes back, and nothing is lost; a client that ends its side meanwhile is heard for `closeTimeout` at most. `'close'`: it is closed with 1008. */
     readonly action?: 'pause' | 'close' | undefined;
 }
 /** Which proxies are believed about their clients' addresses. */
@@ -322,11 +322,23 @@ export interface StartOptions {
     readonly tls?: TlsOptions | undefined;
     /** Of the address. The request's head, 256 to 1 MiB, and at most 100 headers. A larger one is answered with 431. Default 16 KiB. */
     readonly maxHeaderSize?: number | undefined;
-    /** How long a connection may be silent before it is cut (`handleClose` sees 1006); the clock stands still while we pause reading. 0 = for ever. Default 120,000. */
+    /**
+     * How long a connection may be silent before it is cut (`handleClose` sees 1006). What the client sends ends the silence, and so does what its system acknowledges of what it was sent,
+     * pings aside: a slow download is not silent. The clock stands still while we pause reading. 0 = for ever. Default 120,000.
+     */
     readonly idleTimeout?: number | undefined;
-    /** Whether a connection that was silent for half of `idleTimeout` is sent a ping, so that only dead ones are cut. Default `true`. */
+    /** Whether pings are sent, so that only dead connections are cut, and proxies see that the others live. Default `true`. */
     readonly pings?: boolean | undefined;
-    /** How long the peer has to answer our close frame, at least 1. Then the connection is cut. If the peer closes first, ours waits so long for handlers at work. Default 5,000. */
+    /**
+     * A ping is sent when no byte has come, or none has gone out, for this long or for half of `idleTimeout`, whichever is less. It overtakes what waits to be sent. Choose less than the
+     * proxies on the way allow; nginx and AWS allow 60,000. 0 = no pings. Default 25,000.
+     */
+    readonly pingInterval?: number | undefined;
+    /**
+     * How long a closing may stand still before the connection is cut, at least 1. What was sent before `close`, `server.close()`, `shutdown` or the client's own close goes out first, for as
+     * long as the client takes some of it within this time, and 1 KiB a second on average over 30 s. Once our close frame has left, the client has this time to end the connection. If the client
+     * closes first, our close frame waits this long for handlers at work. A closing for an error or at a limit has this time once, from its beginning. Default 5,000.
+     */
     readonly closeTimeout?: number | undefined;
     /** What may wait to be sent to one socket, at least 1. A message that finds less waiting is queued whole; `overflow` says what happens to the next. Default 1 MiB. */
     readonly maxBackpressure?: number | undefined;
@@ -601,7 +613,7 @@ export interface CloseCounts {
     readonly maxPayload: number;
     /** 1006: {@link StartOptions.idleTimeout}. */
     readonly idleTimeout: number;
-    /** Cut, since the closing took longer than {@link StartOptions.closeTimeout}. Counted besides what the closing began with. */
+    /** Cut, since the closing stood still for {@link StartOptions.closeTimeout}. Counted besides what the closing began with. */
     readonly closeTimeout: number;
     /** 1013: {@link StartOptions.maxBackpressure}. */
     readonly maxBackpressure: number;

@@ -16,7 +16,7 @@ const tls_cjs_1 = require("./tls.cjs");
 const MAX_STRING = 2 ** 29 - 24;
 exports.START_OPTIONS = [
     'bind', 'workerPath', 'threads', 'worker', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
-    'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory',
+    'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'pingInterval', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory',
     'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy',
     'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal',
 ];
@@ -43,6 +43,7 @@ function startRequest(options, call = 'start') {
             maxPayload: number('maxPayload', 1, MAX_STRING, 2 ** 20),
             idleTimeout: number('idleTimeout', 0, checks_cjs_1.MAX_DURATION, 120_000),
             pings: (0, checks_cjs_1.optional)(call, 'pings', bag['pings'], 'boolean') ?? true,
+            pingInterval: number('pingInterval', 0, checks_cjs_1.MAX_DURATION, 25_000),
             closeTimeout: number('closeTimeout', 1, checks_cjs_1.MAX_DURATION, 5_000),
             maxBackpressure: number('maxBackpressure', 1, checks_cjs_1.MAX_SIZE, 2 ** 20),
             overflow: (0, checks_cjs_1.oneOf)(call, 'overflow', bag['overflow'], ['close', 'dropNewest', 'dropOldest']) ?? 'close',

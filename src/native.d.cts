@@ -66,6 +66,7 @@ export interface NativeListenOptions {
   maxPayload: number;
   idleTimeout: number;
   pings: boolean;
+  pingInterval: number;
   closeTimeout: number;
   maxBackpressure: number;
   overflow: 'close' | 'dropNewest' | 'dropOldest';

@@ -46,7 +46,7 @@ export interface StartRequest {
 
 export const START_OPTIONS = [
   'bind', 'workerPath', 'threads', 'worker', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
-  'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory',
+  'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'pingInterval', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory',
   'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy',
   'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal',
 ] as const;
@@ -73,6 +73,7 @@ export function startRequest(options: unknown, call = 'start'): StartRequest {
       maxPayload: number('maxPayload', 1, MAX_STRING, 2 ** 20),
       idleTimeout: number('idleTimeout', 0, MAX_DURATION, 120_000),
       pings: optional(call, 'pings', bag['pings'], 'boolean') ?? true,
+      pingInterval: number('pingInterval', 0, MAX_DURATION, 25_000),
       closeTimeout: number('closeTimeout', 1, MAX_DURATION, 5_000),
       maxBackpressure: number('maxBackpressure', 1, MAX_SIZE, 2 ** 20),
       overflow: oneOf(call, 'overflow', bag['overflow'], ['close', 'dropNewest', 'dropOldest']) ?? 'close',

@@ -15,7 +15,7 @@ export const SERVER_HELPER_OPTIONS = names<IWebSocketServerOptions>({
   maxAuthPayloadLength: true, maxUnauthenticatedMessages: true, maxPendingTransforms: true,
   // Those of `start`.
   handlerTimeout: true, ioThreads: true, protocols: true, maxPayload: true, handshakeTimeout: true, openTimeout: true, maxPendingUpgrades: true, maxHeaderSize: true,
-  idleTimeout: true, pings: true, closeTimeout: true, maxBackpressure: true, overflow: true, maxSendMemory: true, maxReceiveMemory: true, maxInFlight: true,
+  idleTimeout: true, pings: true, pingInterval: true, closeTimeout: true, maxBackpressure: true, overflow: true, maxSendMemory: true, maxReceiveMemory: true, maxInFlight: true,
   maxConnections: true, maxConnectionsPerIp: true, maxChannelsPerSocket: true, maxChannelNameLength: true, maxLifetime: true, rateLimit: true, origins: true,
   trustProxy: true, proxyProtocol: true, reusePort: true, perMessageDeflate: true, tls: true, onWorker: true,
 });

@@ -4,7 +4,7 @@ import net from 'node:net';
 import { test } from 'node:test';
 
 import { failure, launch, until } from './harness.mjs';
-import { CLOSE, closeFrame, frame, open, request, tcp, TEXT } from './raw.mjs';
+import { BINARY, CLOSE, closeFrame, frame, open, request, tcp, TEXT } from './raw.mjs';
 
 test('the close frame of a client is answered with its own code, and the connection is closed by the server', async (t) => {
   const server = await launch(t);
@@ -79,6 +79,35 @@ test('closeTimeout: a client that does not answer our close frame is cut; meanwh
   assert.equal(told.id, id);
   assert.deepEqual(server.told.of('text'), []);
 });
+
+for (const [how, code, close] of [
+  ['close', 4000, (wsb, kit, id) => void wsb.close(id, 4000)],
+  ['server.close()', 1001, (wsb, kit) => void kit.state.servers[0].close()],
+  ['shutdown', 1001, (wsb) => void wsb.shutdown({ timeout: 30_000 })],
+]) {
+  test(`what was sent before ${how} arrives, though it takes a client longer than closeTimeout`, async (t) => {
+    const closeTimeout = 400;
+    const server = await launch(t, { options: { closeTimeout, maxBackpressure: 64 << 20 } });
+    const raw = await open(server);
+    const { id } = await server.told.next('open');
+    const began = Date.now();
+    // 64 KiB every 5 ms.
+    raw.socket.on('data', () => {
+      raw.socket.pause();
+      setTimeout(() => raw.socket.resume(), 5);
+    });
+    await server.main((wsb, kit, id) => {
+      for (let i = 0; i < 512; i++) wsb.send(id, Buffer.alloc(65_536, i));
+    }, id);
+    await server.main(close, id);
+    assert.equal((await raw.frame(CLOSE)).code, code);
+    const messages = raw.frames.filter((one) => one.opcode === BINARY);
+    assert.deepEqual(messages.map((one) => one.payload[0]), Array.from({ length: 512 }, (_, i) => i % 256));
+    assert.ok(Date.now() - began > 2 * closeTimeout, 'it took longer');
+    raw.write(closeFrame(code));
+    assert.equal((await server.told.next('close')).code, code);
+  });
+}
 
 test('a client that answers our close frame is done with at once', async (t) => {
   const server = await launch(t, { options: { closeTimeout: 60_000 } });

@@ -85,6 +85,23 @@ test('pings: false asks nobody, and silence is cut all the same', async (t) => {
   assert.equal((await server.told.next('close')).code, 1006);
 });
 
+test('pingInterval: who is silent is asked, again and again, though nobody is cut', async (t) => {
+  const server = await launch(t, { options: { pingInterval: 200, idleTimeout: 0 } });
+  const raw = await open(server);
+  const began = Date.now();
+  await raw.frame(PING, 2);
+  assert.ok(Date.now() - began >= 500);
+  raw.write(frame(TEXT, 'alive'));
+  assert.equal((await server.told.next('text')).data, 'alive');
+});
+
+test('pingInterval: 0 asks nobody', async (t) => {
+  const server = await launch(t, { options: { pingInterval: 0, idleTimeout: 500 } });
+  const raw = await open(server);
+  await raw.end();
+  assert.deepEqual(raw.frames, []);
+});
+
 test('any byte counts as a sign of life, also part of a frame', async (t) => {
   const server = await launch(t, { options: { idleTimeout: 600, pings: false } });
   const raw = await open(server);

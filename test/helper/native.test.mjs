@@ -337,6 +337,15 @@ test('idleTimeout is in seconds, and pings keep a connection', async (t) => {
   await server.told.next('disconnected');
 });
 
+test('pingInterval is one of its options', async (t) => {
+  const server = await single(t, { pingInterval: 100, serverOptions: { idleTimeout: 0 } });
+  const peer = await member(server);
+  let pings = 0;
+  peer.client.ws.on('ping', () => pings++);
+  await until(() => pings >= 3, 'pings');
+  assert.deepEqual(await server.run((helper) => helper.countClients()), 1);
+});
+
 test('shutdown closes with 1001, takes nobody more, and lets the process end', async (t) => {
   const server = await single(t, {}, { clean: false });
   const peers = [await member(server), await connect(server)];

@@ -94,6 +94,7 @@ function listenOptions({ process: processOptions, ...options } = {}) {
     maxPayload: 16 << 20,
     idleTimeout: 120_000,
     pings: true,
+    pingInterval: 25_000,
     closeTimeout: 5_000,
     maxBackpressure: 64 << 20,
     overflow: 'close',

@@ -105,6 +105,7 @@ describe('options', () => {
     [{ bind, tls: { cert: 'a', key: 'b', rejectUnauthorised: false } }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', '"rejectUnauthorised" in "tls"; did you mean "rejectUnauthorized"?'],
     [{ bind, proxyProtocol: 1 }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"proxyProtocol" must be a boolean, got number'],
     [{ bind, reusePort: 'yes' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"reusePort" must be a boolean, got string'],
+    [{ bind, pingInterval: -1 }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"pingInterval" must be an integer from 0 to 2147483647'],
     [{ bind, pings: 'yes' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"pings" must be a boolean, got string'],
     [{ bind, onWorker: {} }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"onWorker" must be a function, got an object'],
     [{ bind, path: 'chat' }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"path\" must be '*', or begin with '/'"],
@@ -153,7 +154,7 @@ describe('options', () => {
       [
         {
           bind, paths: ['*'], protocols: [], handshakeTimeout: 10_000, openTimeout: 10_000, maxHeaderSize: 16_384, maxPayload: 2 ** 20, idleTimeout: 120_000,
-          pings: true, closeTimeout: 5_000, maxBackpressure: 2 ** 20, overflow: 'close', maxLifetime: 0, rateLimit: undefined, origins: undefined,
+          pings: true, pingInterval: 25_000, closeTimeout: 5_000, maxBackpressure: 2 ** 20, overflow: 'close', maxLifetime: 0, rateLimit: undefined, origins: undefined,
           trustProxy: undefined, proxyProtocol: false, reusePort: false, deflate: undefined, tls: undefined,
           process: {
             ioThreads: 1, maxSendMemory: 2 ** 30, maxReceiveMemory: 2 ** 30, maxInFlight: { messages: 256, bytes: 2 ** 20, workerBytes: 2 ** 24 },

@@ -161,6 +161,24 @@ fn messages_without_content_do_not_hold_up_the_others() {
     assert!((1..=8192).contains(&taken), "{taken} were taken");
 }
 
+/// One event of the poll tells of both.
+#[test]
+fn an_end_that_comes_with_the_last_bytes_is_seen() {
+    let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
+    let gate = Arc::new(Gate(Barrier::new(2)));
+    let _worker = broker.add_worker(Arc::clone(&gate) as Arc<dyn Worker>, Handlers::TEXT);
+    let (_, mut neighbour) = connect(broker.inner());
+    let (_, mut client) = connect(broker.inner());
+    say(&mut neighbour, Opcode::Text, b"first");
+    gate.meet();
+    // Nobody hears it.
+    say(&mut client, Opcode::Pong, b"last");
+    client.shutdown(std::net::Shutdown::Write).unwrap();
+    gate.meet();
+    client.read_to_end(&mut Vec::new()).unwrap();
+    until("it is counted", || broker.inner().shard(0).shown.closes()[CloseCause::Lost as usize] == 1);
+}
+
 #[cfg(target_os = "linux")]
 #[test]
 fn who_sees_an_end_finds_it_counted() {

@@ -129,6 +129,114 @@ fn pings_and_the_newest_pong_stay() {
     assert_eq!((outbox.pong.as_deref(), outbox.len()), (Some(&b"4"[..]), 0));
 }
 
+#[test]
+fn a_ping_goes_before_what_was_not_begun_and_waits_once() {
+    let mut frames = Vec::new();
+    write_frame(&mut frames, Opcode::Text, &[b'a'; 10]);
+    write_frame(&mut frames, Opcode::Text, &[b'b'; 10]);
+    for (written, before) in [(0, 0), (5, 12), (12, 12), (13, 24), (24, 24)] {
+        let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+        outbox.push_copy(&frames, &mut spare);
+        take(&mut outbox, written, &mut spare);
+        assert_eq!((outbox.push_ping(), outbox.push_ping()), (2, 0));
+        let expected = [&frames[written..before], b"\x89\0", &frames[before..]].concat();
+        assert_eq!(outbox.len(), expected.len());
+        assert_eq!(take(&mut outbox, usize::MAX, &mut spare), expected, "after {written} bytes");
+        assert_eq!(outbox.push_ping(), 2, "the last one has gone");
+    }
+}
+
+/// Both ends of a connection. The kernel takes no more on ours.
+fn full() -> (Stream, std::net::TcpStream) {
+    use std::io::Write;
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let theirs = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (mut ours, _) = listener.accept().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    // The kernel moves bytes on for a moment.
+    let mut refused = 0;
+    while refused < 100 {
+        match ours.write(&[0; 1 << 16]) {
+            Ok(_) => refused = 0,
+            Err(_) => {
+                refused += 1;
+                std::thread::yield_now();
+            }
+        }
+    }
+    (Stream::tcp(ours), theirs)
+}
+
+/// Says whether it is still there.
+struct Owner {
+    bytes: Vec<u8>,
+    _alive: std::sync::Arc<()>,
+}
+
+impl AsRef<[u8]> for Owner {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[test]
+fn what_has_to_wait_keeps_no_arena() {
+    let (mut stream, _theirs) = full();
+    let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+    let alive = std::sync::Arc::new(());
+    let mut frames = Vec::new();
+    write_frame(&mut frames, Opcode::Binary, &[b'a'; COPY_MAX + 1]);
+    let length = frames.len();
+    frames.resize(1 << 20, 0);
+    let arena = Bytes::from_owner(Owner { bytes: frames, _alive: std::sync::Arc::clone(&alive) });
+    // When it is queued nothing waits yet.
+    outbox.push(&arena, 0, length, false, &mut spare);
+    drop(arena);
+    assert_eq!(std::sync::Arc::strong_count(&alive), 2, "it is shared");
+    assert_eq!(outbox.write(&mut stream, &mut spare, &mut 0), Written::Blocked);
+    assert_eq!(std::sync::Arc::strong_count(&alive), 1, "a copy waits in its place");
+    assert_eq!(outbox.len(), length);
+}
+
+#[test]
+fn a_pong_that_waits_is_discarded_with_the_rest() {
+    let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+    outbox.push_copy(b"\x81\x01a", &mut spare);
+    outbox.set_pong(b"1");
+    outbox.discard_unsent();
+    outbox.push_close(Some(CloseCode::TRY_AGAIN), "");
+    assert_eq!(written(outbox, &mut spare), b"\x88\x02\x03\xf5");
+}
+
+/// Behind a close frame nothing goes out (RFC 6455 §5.5.1), and behind everything else a pong comes too late.
+#[test]
+fn a_pong_that_waits_goes_before_what_was_not_begun() {
+    let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
+    outbox.push_copy(b"\x81\x01a\x81\x01b", &mut spare);
+    take(&mut outbox, 1, &mut spare);
+    outbox.set_pong(b"1");
+    outbox.set_pong(b"2");
+    outbox.push_close(Some(CloseCode::NORMAL), "");
+    assert_eq!(written(outbox, &mut spare), b"\x01a\x8a\x012\x81\x01b\x88\x02\x03\xe8");
+}
+
+/// What goes out when the kernel takes all.
+fn written(mut outbox: Outbox, spare: &mut Spare) -> Vec<u8> {
+    use std::io::Read;
+
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut theirs = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (ours, _) = listener.accept().unwrap();
+    ours.set_nonblocking(true).unwrap();
+    let mut stream = Stream::tcp(ours);
+    assert_eq!(outbox.write(&mut stream, spare, &mut 0), Written::All);
+    drop(stream);
+    let mut written = Vec::new();
+    theirs.read_to_end(&mut written).unwrap();
+    written
+}
+
 /// What is done to an outbox.
 #[derive(Clone, Debug)]
 enum Step {

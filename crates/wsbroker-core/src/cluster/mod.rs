@@ -485,3 +485,6 @@ impl Listener for Ear {
         self.ending.tell("the connection was closed");
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,12 @@
+import type { Buffer as Bytes } from './ambient.cjs';
 import type { BusEvent, Data, RedisOptions } from './types.cjs';
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type { BusEvent, Data, RedisNode, RedisOptions, RedisTlsOptions } from './types.cjs';
 /** What the emitter needs of a client of the application's own; that of the package ioredis has it. */
 export interface RedisClientLike {
-    publish(channel: string | Buffer, message: string | Buffer): Promise<unknown>;
+    publish(channel: string | Bytes, message: string | Bytes): Promise<unknown>;
     /** Of a Cluster with Redis 7. */
-    spublish?(channel: string | Buffer, message: string | Buffer): Promise<unknown>;
+    spublish?(channel: string | Bytes, message: string | Bytes): Promise<unknown>;
     readonly isCluster?: boolean;
 }
 /** @see {@link Emitter} */

@@ -3,6 +3,7 @@ import { clusterRequest, teller } from './cluster.cjs';
 import { integer, MAX_DURATION, optionBag, wrongType } from './checks.cjs';
 import { fromNative, WSBrokerError } from './errors.cjs';
 import { native } from './load.cjs';
+import type { Buffer as Bytes } from './ambient.cjs';
 import type { NativeEmitter } from './native.cjs';
 import type { BusEvent, Data, RedisOptions } from './types.cjs';
 
@@ -11,9 +12,9 @@ export type { BusEvent, Data, RedisNode, RedisOptions, RedisTlsOptions } from '.
 
 /** What the emitter needs of a client of the application's own; that of the package ioredis has it. */
 export interface RedisClientLike {
-  publish(channel: string | Buffer, message: string | Buffer): Promise<unknown>;
+  publish(channel: string | Bytes, message: string | Bytes): Promise<unknown>;
   /** Of a Cluster with Redis 7. */
-  spublish?(channel: string | Buffer, message: string | Buffer): Promise<unknown>;
+  spublish?(channel: string | Bytes, message: string | Bytes): Promise<unknown>;
   readonly isCluster?: boolean;
 }
 

@@ -102,7 +102,7 @@ export interface NativeAgreed {
 }
 
 /** What other helpers have posted: 0 publish, 1 send, 2 join, 3 leave, 4 state of the input, 5 take the input. */
-export type Receive = (operation: number, a: string | boolean, b: string, exclude: string[], kind: number) => void;
+export type Receive = (operation: number, a: string | boolean, b: string, exclude: string[], kind: number, epoch: number) => void;
 
 export interface NativeRedis {
   url?: string;
@@ -124,9 +124,11 @@ export interface NativeCluster {
 }
 
 export interface NativeBusEvent {
-  state: 'ready' | 'lost' | 'gap';
+  state: 'ready' | 'lost' | 'gap' | 'gaps';
   channel?: string | Buffer | undefined;
   missed?: number | undefined;
+  count?: number | undefined;
+  channels?: (string | Buffer)[] | undefined;
   reason?: string | undefined;
 }
 
@@ -191,7 +193,8 @@ export type NativeOpen = Omit<OpenRequest, 'clientCertificate'> & { clientCertif
 
 export interface Native {
   // The broker's life.
-  init(scheduleFlush: () => void): void;
+  /** `isShared`, which tells a SharedArrayBuffer, is for Bun. */
+  init(scheduleFlush: () => void, isShared?: (value: unknown) => boolean): void;
   brokerDefaults(): { memory: number; cpus: number };
   listen(options: NativeListenOptions): Promise<number>;
   serve(listener: number): void;
@@ -205,7 +208,7 @@ export interface Native {
   processOptionsNow(started: boolean): NativeProcessOptions | null;
 
   // Helpers. Each has a number, the first argument of its calls. One that has left is deaf and dumb.
-  joinInstance(join: { identifier: string; serverId: string; agreed: NativeAgreed[]; process: NativeProcessOptions; beside: boolean }): { helper: number; serverId: string };
+  joinInstance(join: { identifier: string; serverId: string; agreed: NativeAgreed[]; process: NativeProcessOptions; beside: boolean; encrypts: boolean }): { helper: number; serverId: string };
   openInstance(helper: number, options: NativeOpenOptions): Promise<void>;
   instanceAddress(helper: number): { address: string; port: number; url: string } | null;
   helperEmptied(helper: number, timeout: number): Promise<void>;
@@ -226,7 +229,8 @@ export interface Native {
   /** `socketId` 0: a socket that the application has made. False: another helper has a client of that id. */
   helperAddClient(helper: number, clientId: string, socketId: number): boolean;
   helperFinishClient(helper: number, clientId: string): void;
-  helperHoldClient(helper: number, clientId: string): void;
+  /** The epoch since which it is held: what was published in an earlier one has reached it by itself. */
+  helperHoldClient(helper: number, clientId: string): number;
   helperRemoveClient(helper: number, clientId: string): void;
   /** `kind` 0: a room; 1: a user; 2, of a publish: everybody. */
   helperAddMember(helper: number, clientId: string, kind: number, name: string): void;
@@ -242,9 +246,15 @@ export interface Native {
   /** False: it was so already. */
   helperSetInput(helper: number, ready: boolean): boolean;
   helperInputIsReady(helper: number): boolean;
+  /** Messages to its clients that were dropped on their way. `again`: `Receive` is called for the next one. */
+  helperDropped(helper: number, again: boolean): number;
+  /** Id and user of a client whose helper has ended without a word of it. Each is given out once. */
+  helperTakeLeftClient(helper: number): [clientId: string, userId?: string] | undefined;
+  /** Of how many clients of helpers on a thread that has ended nobody was told, since there was no other helper of their identifier. Tells it once. */
+  clientsLeftBy(thread: number): number;
 
   // Other instances.
-  joinCluster(options: NativeCluster, onEvent: (event: NativeBusEvent) => void): void;
+  joinCluster(options: NativeCluster, onEvents: (events: NativeBusEvent[]) => void): void;
   /** Takes back one that no server has followed yet. False: the process stays joined. */
   leaveCluster(): Promise<boolean>;
   /** False: there is no bus any more. */
@@ -252,7 +262,7 @@ export interface Native {
   listening(channel: Buffer): Promise<boolean>;
   clusterCount(channel: Buffer, limit: number): Promise<{ count: number; missing: string[] }>;
   closeChannelEverywhere(channel: Buffer, code: number, reason: string): number;
-  readonly NativeEmitter: new (options: NativeCluster, onEvent: (event: NativeBusEvent) => void) => NativeEmitter;
+  readonly NativeEmitter: new (options: NativeCluster, onEvents: (events: NativeBusEvent[]) => void) => NativeEmitter;
   readonly NativeRelay: new (options: NativeRelayOptions, wake: () => void) => NativeRelay;
 
   // This thread as a worker.
@@ -263,6 +273,8 @@ export interface Native {
   settle(): void;
   /** Workers attached in the whole process, by whichever thread. */
   workerCount(): number;
+  /** Tells this thread of workers that are stuck, by their `threadId`; without a function no longer. */
+  watchWorkers(onStuck?: (threadId: number) => void): void;
   openVerdict(slot: number, accepted: true, detail?: NativeAccept): void;
   openVerdict(slot: number, accepted: false, detail: NativeReject): void;
   slotToken(slot: number): Buffer | undefined;

@@ -1,6 +1,9 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Clients = void 0;
+function fresh() {
+    return { finished: false, frames: 0, cut: false, user: undefined, asked: 0, line: undefined, heldSince: 0 };
+}
 class Clients {
     /** By id; this very map is shown. */
     map = new Map();
@@ -10,7 +13,7 @@ class Clients {
         const client = {
             id, socket, state: 'unauthorized', rooms: new Set(), backpressured: false, encrypted: false, connectedAt: now, lastActivity: now,
         };
-        this.#hidden.set(client, { finished: false, frames: 0, cut: false, user: undefined, asked: 0, line: undefined });
+        this.#hidden.set(client, fresh());
         this.map.set(id, client);
         return client;
     }
@@ -26,9 +29,9 @@ class Clients {
         if (hidden !== undefined)
             return hidden;
         // An entry that the application has put into the map itself.
-        const fresh = { finished: false, frames: 0, cut: false, user: undefined, asked: 0, line: undefined };
-        this.#hidden.set(client, fresh);
-        return fresh;
+        const made = fresh();
+        this.#hidden.set(client, made);
+        return made;
     }
     /** May it do what authenticated clients may? */
     isFinished(client) {

@@ -2,10 +2,13 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Delivery = void 0;
 const calls_cjs_1 = require("./calls.cjs");
+const deadlines_cjs_1 = require("./deadlines.cjs");
 const log_cjs_1 = require("./log.cjs");
 const message_cjs_1 = require("./message.cjs");
 const order_cjs_1 = require("./order.cjs");
 const protocol_cjs_1 = require("./protocol.cjs");
+/** How long after the transport has told of drops it is asked to tell again, in ms. */
+const DROPS_AGAIN_AFTER = 1000;
 /** Sends to clients of this instance: section 10 of the specification. */
 class Delivery {
     #parts;
@@ -13,14 +16,20 @@ class Delivery {
     #encrypted = new Set();
     #drops;
     #failures;
+    #unanswered;
+    #deadlines = new deadlines_cjs_1.Deadlines(protocol_cjs_1.LIMITS.transform);
     #dropped = 0;
+    /** Of what the transport has dropped, what is in the log. */
+    #noted = 0;
+    #again;
     constructor(parts) {
         this.#parts = parts;
         this.#failures = new log_cjs_1.SparseFailures(parts.log);
+        this.#unanswered = new log_cjs_1.SparseLine((count) => parts.log.error(`outboundTransformer has not answered for ${count} message(s) within ${protocol_cjs_1.LIMITS.transform / 1000} s: dropped`));
         this.#drops = new log_cjs_1.SparseLine((count) => parts.log.warn(`${count} message(s) to clients dropped: their sockets are over the limit or closing, or too much was waiting`));
     }
     get framesDropped() {
-        return this.#dropped;
+        return this.#dropped + this.#parts.transport.dropped(false);
     }
     /** @throws {TypeError} the data cannot be serialised, and the text is needed now */
     toClient(clientId, message) {
@@ -68,7 +77,7 @@ class Delivery {
     receive(operation) {
         const message = message_cjs_1.Message.from(operation.frame);
         if (operation.op === 'publish')
-            return this.#toHeld(operation.audience, message, operation.exclude);
+            return this.#toHeld(operation.audience, message, operation.exclude, operation.epoch);
         const client = this.#parts.clients.get(operation.clientId);
         if (client !== undefined)
             this.#deliver(client, message, undefined);
@@ -85,6 +94,20 @@ class Delivery {
         this.#dropped += count;
         this.#drops.add(count);
     }
+    /** The transport has dropped messages, and says so again when it is asked to. */
+    transportDropped() {
+        const { transport } = this.#parts;
+        const dropped = transport.dropped(false);
+        this.#drops.add(dropped - this.#noted);
+        this.#noted = dropped;
+        // As often as there may be a line.
+        this.#again ??= setTimeout(() => {
+            this.#again = undefined;
+            if (transport.dropped(true) > this.#noted)
+                this.transportDropped();
+        }, DROPS_AGAIN_AFTER);
+        this.#again.unref();
+    }
     // Natively: one publish for those that are not encrypted, wherever they are; here singly to the others, elsewhere by their owners.
     #publish(audience, message, excluded) {
         const { instance } = this.#parts.transport;
@@ -93,14 +116,16 @@ class Delivery {
             if (unposted > 0)
                 this.drop(unposted);
         }
-        this.#toHeld(audience, message, excluded);
+        this.#toHeld(audience, message, excluded, Infinity);
     }
-    #toHeld(audience, message, excluded) {
+    /** To those that were encrypted when it was published, in this epoch; the others have got it by themselves. */
+    #toHeld(audience, message, excluded, epoch) {
         if (this.#encrypted.size === 0)
             return;
         if (this.#parts.settings.outboundTransformer === undefined && excluded.length === 0 && audience.type !== 'user')
             return;
-        this.#each(without(this.#heldIn(audience), excluded), message);
+        const { clients } = this.#parts;
+        this.#each(without(this.#heldIn(audience), excluded).filter((client) => clients.hidden(client).heldSince <= epoch), message);
     }
     #heldIn({ type: kind, name }) {
         const { clients, users, rooms } = this.#parts;
@@ -155,7 +180,18 @@ class Delivery {
     }
     #transform(client, message, settled) {
         const { clients, settings } = this.#parts;
-        (0, calls_cjs_1.callUser)(() => settings.outboundTransformer?.({ client, event: message.event, data: message.data }), (result) => {
+        let over = false;
+        let intime;
+        // One that hangs must not keep its client's line and its slot for ever; what it answers later is too late.
+        const end = (how) => {
+            if (over)
+                return;
+            over = true;
+            intime?.();
+            how();
+            settled();
+        };
+        (0, calls_cjs_1.callUser)(() => settings.outboundTransformer?.({ client, event: message.event, data: message.data }), (result) => end(() => {
             try {
                 if (clients.isHere(client))
                     this.#send(client, textOf(result, message));
@@ -163,11 +199,15 @@ class Delivery {
             catch (error) {
                 this.#failures.add(`what outboundTransformer made of ${(0, log_cjs_1.shown)(message.event)} for client ${client.id} cannot be sent: dropped`, error);
             }
-            settled();
-        }, (error) => {
-            this.#failures.add(`outboundTransformer failed for client ${client.id}: ${(0, log_cjs_1.shown)(message.event)} dropped`, error);
-            settled();
-        });
+        }), (error) => end(() => this.#failures.add(`outboundTransformer failed for client ${client.id}: ${(0, log_cjs_1.shown)(message.event)} dropped`, error)));
+        if (over)
+            return;
+        intime = this.#deadlines.begin(() => end(() => {
+            if (!clients.isHere(client))
+                return;
+            this.#dropped++;
+            this.#unanswered.add();
+        }));
     }
     #send(client, text) {
         let result;

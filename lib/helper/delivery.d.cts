@@ -37,5 +37,7 @@ export declare class Delivery<A extends Bag, M extends Bag> {
     forget(client: IWebSocketClient<M>): void;
     /** Counts a message that will not arrive. */
     drop(count?: number): void;
+    /** The transport has dropped messages, and says so again when it is asked to. */
+    transportDropped(): void;
 }
 export {};

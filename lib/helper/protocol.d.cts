@@ -101,6 +101,8 @@ export declare const LIMITS: {
     readonly maxUnauthenticatedMessages: 128;
     /** Bytes, as JSON. */
     readonly maxPendingTransforms: 1048576;
+    /** Milliseconds in which `outboundTransformer` must answer. */
+    readonly transform: 30000;
     /** UTF-16 units in the name of a room that a client asks for. */
     readonly maxRoomName: 256;
     /** How many times `authTimeout` an authentication may take. */

@@ -16,6 +16,7 @@ class Rooms {
     // What a client can bring about as often as it likes is not a line each time.
     #unlooked;
     #unjoined;
+    #mapped;
     #failures;
     /** The last client of these lines. */
     #lastId = '';
@@ -28,6 +29,7 @@ class Rooms {
         const { maxRoomsPerClient: most } = settings;
         this.#unlooked = new log_cjs_1.SparseLine((count) => log.warn(`${count} join(s) name too many rooms, only ${most} are looked at, or come before those in hand are answered; the last is of client ${this.#lastId}`));
         this.#unjoined = new log_cjs_1.SparseLine((count) => log.warn(`a client is in ${most} rooms: ${count} more were not joined; the last is of client ${this.#lastId}`));
+        this.#mapped = new log_cjs_1.SparseLine((count) => log.warn(`validateRoomFn answered ${count} join(s) with names of which none was asked for: nothing is joined, since it can only choose from the names it is given. To rename rooms, call joinRoom. The last is of client ${this.#lastId}`));
     }
     /** Any name, in any state; twice does no harm. */
     join(client, room) {
@@ -114,6 +116,8 @@ class Rooms {
             this.#log.debug(`client ${client.id} may join none of the rooms it asks for`);
             return;
         }
+        if (!allowed.some((room) => asked.has(room)))
+            return this.#sayOf(client, this.#mapped);
         let refused = 0;
         for (const room of allowed) {
             if (!asked.has(room))

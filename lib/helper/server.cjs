@@ -3,12 +3,14 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.WebSocketServerHelper = void 0;
 const node_crypto_1 = require("node:crypto");
 const errors_cjs_1 = require("../errors.cjs");
+const scope_cjs_1 = require("../scope.cjs");
 const auth_cjs_1 = require("./auth.cjs");
 const base_cjs_1 = require("./base.cjs");
 const bus_state_cjs_1 = require("./bus-state.cjs");
 const calls_cjs_1 = require("./calls.cjs");
 const client_cjs_1 = require("./client.cjs");
 const delivery_cjs_1 = require("./delivery.cjs");
+const disconnects_cjs_1 = require("./disconnects.cjs");
 const heartbeat_cjs_1 = require("./heartbeat.cjs");
 const inbound_cjs_1 = require("./inbound.cjs");
 const input_cjs_1 = require("./input.cjs");
@@ -55,6 +57,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
     #auth;
     #inbound;
     #delivery;
+    #disconnects;
     #sweep;
     #transport;
     #states;
@@ -68,13 +71,14 @@ class WebSocketServerHelper extends base_cjs_1.Base {
     /**
      * Stores the options, and duplicates the clients of Redis. It opens nothing.
      *
+     * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
+     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist, with the nearest that does
      * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing that can be one
      */
     constructor(opts) {
-        super(SCOPE, opts.identifier, opts.logger);
+        super(SCOPE, (0, unknown_cjs_1.knownOptions)(SCOPE, opts, unknown_cjs_1.SERVER_HELPER_OPTIONS).identifier, opts.logger);
         const log = (this.#log = (0, log_cjs_1.guarded)(this.logger));
         const settings = (this.#settings = (0, settings_cjs_1.settingsOf)(opts));
-        (0, unknown_cjs_1.warnOfUnknown)(log, opts, unknown_cjs_1.SERVER_HELPER_OPTIONS);
         const [bind, server] = [opts.bind ?? undefined, opts.server ?? undefined];
         this.#oneTransport = (bind === undefined) !== (server === undefined);
         const clients = this.#clients;
@@ -82,7 +86,8 @@ class WebSocketServerHelper extends base_cjs_1.Base {
         this.#users = new users_cjs_1.Users(clients, instance);
         this.#rooms = new rooms_cjs_1.Rooms(settings, clients, instance, log);
         this.#sweep = new heartbeat_cjs_1.Sweep(clients, settings.heartbeatTimeout, log);
-        this.#states = new bus_state_cjs_1.BusStates(opts.busStateFn ?? undefined, log);
+        this.#disconnects = new disconnects_cjs_1.Disconnects({ settings, life: this.#life, log, instance });
+        this.#states = new bus_state_cjs_1.BusStates(opts.busStateFn ? (0, scope_cjs_1.inScopeHere)(opts.busStateFn) : undefined, log);
         const complain = (client, message) => this.#sendOwn(client, protocol_cjs_1.WebSocketEvents.ERROR, { message });
         this.#auth = new auth_cjs_1.Auth({
             settings, clients, users: this.#users, rooms: this.#rooms, log, instance, complain,
@@ -114,6 +119,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
                 givenServerOptions: opts.serverOptions ?? {},
                 native: opts,
                 maxAuthPayloadLength: settings.maxAuthPayloadLength,
+                encrypts: settings.outboundTransformer !== undefined,
                 redisForm: this.#bus.form,
             });
         this.#delivery = new delivery_cjs_1.Delivery({ settings, clients, users: this.#users, rooms: this.#rooms, transport: this.#transport, log });
@@ -146,7 +152,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
     getPath() {
         return this.#settings.path;
     }
-    /** Where clients connect; undefined while nothing is open, and with Bun. */
+    /** Where clients connect: `url` is that of the address, `endpoint` that with the path. Undefined while nothing is open, and with Bun. */
     getAddress() {
         return this.#transport.address();
     }
@@ -225,10 +231,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
         this.#transport.instance?.removeClient(clientId);
         client.state = 'disconnected';
         this.#log.debug(`client ${clientId} is disconnected`);
-        const { clientDisconnectedFn } = this.#settings;
-        if (clientDisconnectedFn === undefined)
-            return;
-        (0, calls_cjs_1.callUser)(() => clientDisconnectedFn({ clientId, userId }), () => undefined, (error) => this.#log.error(`clientDisconnectedFn failed for client ${clientId}`, error));
+        this.#disconnects.tell(clientId, userId);
     }
     /** Any name, in any state; an unknown client is ignored. */
     joinRoom(opts) {
@@ -326,7 +329,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
             return;
         client.encrypted = true;
         this.#delivery.hold(client);
-        this.#transport.instance?.encryptClient(client.id);
+        this.#hold(client, this.#transport.instance);
         for (const channel of [protocol_cjs_1.WebSocketDefaults.BROADCAST_TOPIC, client.id, ...client.rooms]) {
             try {
                 client.socket.unsubscribe(channel);
@@ -336,8 +339,12 @@ class WebSocketServerHelper extends base_cjs_1.Base {
             }
         }
         if (this.#settings.outboundTransformer === undefined) {
-            this.#log.warn(`client ${client.id} is encrypted, and there is no outboundTransformer: what is sent to it alone is sent in clear, the rest not at all`);
+            this.#log.warn(`client ${client.id} is encrypted, and there is no outboundTransformer: what is sent to it alone, to its user, or with exclude is sent in clear, all else not at all`);
         }
+    }
+    #hold(client, instance) {
+        if (instance !== undefined)
+            this.#clients.hidden(client).heldSince = instance.encryptClient(client.id);
     }
     #socketEvents() {
         const idOf = (socket) => {
@@ -429,6 +436,8 @@ class WebSocketServerHelper extends base_cjs_1.Base {
             receive: (operation) => this.#receive(operation),
             inputState: (state) => this.#input.changed(state),
             takeInput: () => this.#input.take(),
+            clientsLeft: () => this.#disconnects.takeLeft(),
+            dropped: () => this.#delivery.transportDropped(),
         };
     }
     /** Clients that were here before the instance was joined: it hears of them now. */
@@ -437,7 +446,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
         for (const client of this.#clients.map.values()) {
             instance.addClient(client.id, client.socket);
             if (client.encrypted)
-                instance.encryptClient(client.id);
+                this.#hold(client, instance);
             const { finished, user } = this.#clients.hidden(client);
             if (finished)
                 instance.finishClient(client.id);

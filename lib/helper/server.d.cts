@@ -22,6 +22,8 @@ export declare class WebSocketServerHelper<AuthDataType extends Record<string, u
     /**
      * Stores the options, and duplicates the clients of Redis. It opens nothing.
      *
+     * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
+     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist, with the nearest that does
      * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing that can be one
      */
     constructor(opts: IWebSocketServerOptions<AuthDataType, MetadataType>);
@@ -44,11 +46,12 @@ export declare class WebSocketServerHelper<AuthDataType extends Record<string, u
     /** What `Bun.serve` takes as `websocket`. The application upgrades with `data: { clientId }`. */
     getBunWebSocketHandler(): IBunWebSocketHandler;
     getPath(): string;
-    /** Where clients connect; undefined while nothing is open, and with Bun. */
+    /** Where clients connect: `url` is that of the address, `endpoint` that with the path. Undefined while nothing is open, and with Bun. */
     getAddress(): {
         address: string;
         port: number;
         url: string;
+        endpoint: string;
     } | undefined;
     /** With an id: that client of this helper. Without: the live map of all of them. */
     getClients(opts?: {

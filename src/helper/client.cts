@@ -17,6 +17,12 @@ export interface Hidden {
   asked: number;
   /** Messages on their way through the transformer. */
   line: Line | undefined;
+  /** Encrypted since this epoch of the instance: what another helper published in an earlier one has reached it by itself. */
+  heldSince: number;
+}
+
+function fresh(): Hidden {
+  return { finished: false, frames: 0, cut: false, user: undefined, asked: 0, line: undefined, heldSince: 0 };
 }
 
 export class Clients<M extends Record<string, unknown>> {
@@ -29,7 +35,7 @@ export class Clients<M extends Record<string, unknown>> {
     const client: IWebSocketClient<M> = {
       id, socket, state: 'unauthorized', rooms: new Set(), backpressured: false, encrypted: false, connectedAt: now, lastActivity: now,
     };
-    this.#hidden.set(client, { finished: false, frames: 0, cut: false, user: undefined, asked: 0, line: undefined });
+    this.#hidden.set(client, fresh());
     this.map.set(id, client);
     return client;
   }
@@ -47,9 +53,9 @@ export class Clients<M extends Record<string, unknown>> {
     const hidden = this.#hidden.get(client);
     if (hidden !== undefined) return hidden;
     // An entry that the application has put into the map itself.
-    const fresh = { finished: false, frames: 0, cut: false, user: undefined, asked: 0, line: undefined };
-    this.#hidden.set(client, fresh);
-    return fresh;
+    const made = fresh();
+    this.#hidden.set(client, made);
+    return made;
   }
 
   /** May it do what authenticated clients may? */

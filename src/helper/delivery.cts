@@ -1,9 +1,10 @@
 import { callUser } from './calls.cjs';
 import type { Clients } from './client.cjs';
+import { Deadlines } from './deadlines.cjs';
 import { SparseFailures, SparseLine, shown } from './log.cjs';
 import { Message } from './message.cjs';
 import { Line, Window } from './order.cjs';
-import { WebSocketDefaults } from './protocol.cjs';
+import { LIMITS, WebSocketDefaults } from './protocol.cjs';
 import type { Rooms } from './rooms.cjs';
 import type { Settings } from './settings.cjs';
 import type { Audience, PostedOperation, Transport } from './transport/transport.cjs';
@@ -11,6 +12,9 @@ import type { IWebSocketClient, IWebSocketLogger } from './types.cjs';
 import type { Users } from './users.cjs';
 
 type Bag = Record<string, unknown>;
+
+/** How long after the transport has told of drops it is asked to tell again, in ms. */
+const DROPS_AGAIN_AFTER = 1000;
 
 /** What delivery is made of. */
 export interface DeliveryParts<A extends Bag, M extends Bag> {
@@ -29,16 +33,22 @@ export class Delivery<A extends Bag, M extends Bag> {
   readonly #encrypted = new Set<IWebSocketClient<M>>();
   readonly #drops: SparseLine;
   readonly #failures: SparseFailures;
+  readonly #unanswered: SparseLine;
+  readonly #deadlines = new Deadlines(LIMITS.transform);
   #dropped = 0;
+  /** Of what the transport has dropped, what is in the log. */
+  #noted = 0;
+  #again: NodeJS.Timeout | undefined;
 
   constructor(parts: DeliveryParts<A, M>) {
     this.#parts = parts;
     this.#failures = new SparseFailures(parts.log);
+    this.#unanswered = new SparseLine((count) => parts.log.error(`outboundTransformer has not answered for ${count} message(s) within ${LIMITS.transform / 1000} s: dropped`));
     this.#drops = new SparseLine((count) => parts.log.warn(`${count} message(s) to clients dropped: their sockets are over the limit or closing, or too much was waiting`));
   }
 
   get framesDropped(): number {
-    return this.#dropped;
+    return this.#dropped + this.#parts.transport.dropped(false);
   }
 
   /** @throws {TypeError} the data cannot be serialised, and the text is needed now */
@@ -79,7 +89,7 @@ export class Delivery<A extends Bag, M extends Bag> {
   /** What another helper of the instance asks to be sent to clients here. */
   receive(operation: PostedOperation & { readonly op: 'publish' | 'send' }): void {
     const message = Message.from(operation.frame);
-    if (operation.op === 'publish') return this.#toHeld(operation.audience, message, operation.exclude);
+    if (operation.op === 'publish') return this.#toHeld(operation.audience, message, operation.exclude, operation.epoch);
     const client = this.#parts.clients.get(operation.clientId);
     if (client !== undefined) this.#deliver(client, message, undefined);
   }
@@ -99,6 +109,20 @@ export class Delivery<A extends Bag, M extends Bag> {
     this.#drops.add(count);
   }
 
+  /** The transport has dropped messages, and says so again when it is asked to. */
+  transportDropped(): void {
+    const { transport } = this.#parts;
+    const dropped = transport.dropped(false);
+    this.#drops.add(dropped - this.#noted);
+    this.#noted = dropped;
+    // As often as there may be a line.
+    this.#again ??= setTimeout(() => {
+      this.#again = undefined;
+      if (transport.dropped(true) > this.#noted) this.transportDropped();
+    }, DROPS_AGAIN_AFTER);
+    this.#again.unref();
+  }
+
   // Natively: one publish for those that are not encrypted, wherever they are; here singly to the others, elsewhere by their owners.
   #publish(audience: Audience, message: Message, excluded: readonly string[]): void {
     const { instance } = this.#parts.transport;
@@ -106,13 +130,15 @@ export class Delivery<A extends Bag, M extends Bag> {
       const unposted = instance.publish(audience, message.frame, excluded);
       if (unposted > 0) this.drop(unposted);
     }
-    this.#toHeld(audience, message, excluded);
+    this.#toHeld(audience, message, excluded, Infinity);
   }
 
-  #toHeld(audience: Audience, message: Message, excluded: readonly string[]): void {
+  /** To those that were encrypted when it was published, in this epoch; the others have got it by themselves. */
+  #toHeld(audience: Audience, message: Message, excluded: readonly string[], epoch: number): void {
     if (this.#encrypted.size === 0) return;
     if (this.#parts.settings.outboundTransformer === undefined && excluded.length === 0 && audience.type !== 'user') return;
-    this.#each(without(this.#heldIn(audience), excluded), message);
+    const { clients } = this.#parts;
+    this.#each(without(this.#heldIn(audience), excluded).filter((client) => clients.hidden(client).heldSince <= epoch), message);
   }
 
   #heldIn({ type: kind, name }: Audience): IWebSocketClient<M>[] {
@@ -168,21 +194,33 @@ export class Delivery<A extends Bag, M extends Bag> {
 
   #transform(client: IWebSocketClient<M>, message: Message, settled: () => void): void {
     const { clients, settings } = this.#parts;
+    let over = false;
+    let intime: (() => void) | undefined;
+    // One that hangs must not keep its client's line and its slot for ever; what it answers later is too late.
+    const end = (how: () => void): void => {
+      if (over) return;
+      over = true;
+      intime?.();
+      how();
+      settled();
+    };
     callUser<unknown>(
       () => settings.outboundTransformer?.({ client, event: message.event, data: message.data }),
-      (result) => {
+      (result) => end(() => {
         try {
           if (clients.isHere(client)) this.#send(client, textOf(result, message));
         } catch (error) {
           this.#failures.add(`what outboundTransformer made of ${shown(message.event)} for client ${client.id} cannot be sent: dropped`, error);
         }
-        settled();
-      },
-      (error) => {
-        this.#failures.add(`outboundTransformer failed for client ${client.id}: ${shown(message.event)} dropped`, error);
-        settled();
-      },
+      }),
+      (error) => end(() => this.#failures.add(`outboundTransformer failed for client ${client.id}: ${shown(message.event)} dropped`, error)),
     );
+    if (over) return;
+    intime = this.#deadlines.begin(() => end(() => {
+      if (!clients.isHere(client)) return;
+      this.#dropped++;
+      this.#unanswered.add();
+    }));
   }
 
   #send(client: IWebSocketClient<M>, text: string): void {

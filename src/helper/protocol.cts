@@ -135,6 +135,8 @@ export const LIMITS = {
   maxUnauthenticatedMessages: 128,
   /** Bytes, as JSON. */
   maxPendingTransforms: 1_048_576,
+  /** Milliseconds in which `outboundTransformer` must answer. */
+  transform: 30_000,
   /** UTF-16 units in the name of a room that a client asks for. */
   maxRoomName: 256,
   /** How many times `authTimeout` an authentication may take. */

@@ -21,6 +21,7 @@ export class Rooms<A extends Bag, M extends Bag> {
   // What a client can bring about as often as it likes is not a line each time.
   readonly #unlooked: SparseLine;
   readonly #unjoined: SparseLine;
+  readonly #mapped: SparseLine;
   readonly #failures: SparseFailures;
   /** The last client of these lines. */
   #lastId = '';
@@ -34,6 +35,7 @@ export class Rooms<A extends Bag, M extends Bag> {
     const { maxRoomsPerClient: most } = settings;
     this.#unlooked = new SparseLine((count) => log.warn(`${count} join(s) name too many rooms, only ${most} are looked at, or come before those in hand are answered; the last is of client ${this.#lastId}`));
     this.#unjoined = new SparseLine((count) => log.warn(`a client is in ${most} rooms: ${count} more were not joined; the last is of client ${this.#lastId}`));
+    this.#mapped = new SparseLine((count) => log.warn(`validateRoomFn answered ${count} join(s) with names of which none was asked for: nothing is joined, since it can only choose from the names it is given. To rename rooms, call joinRoom. The last is of client ${this.#lastId}`));
   }
 
   /** Any name, in any state; twice does no harm. */
@@ -124,6 +126,7 @@ export class Rooms<A extends Bag, M extends Bag> {
       this.#log.debug(`client ${client.id} may join none of the rooms it asks for`);
       return;
     }
+    if (!allowed.some((room) => asked.has(room as string))) return this.#sayOf(client, this.#mapped);
     let refused = 0;
     for (const room of allowed as string[]) {
       if (!asked.has(room)) continue;

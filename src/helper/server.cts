@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { WSBrokerError } from '../errors.cjs';
+import { inScopeHere } from '../scope.cjs';
 import { Auth } from './auth.cjs';
 import { Base } from './base.cjs';
 import { BusStates } from './bus-state.cjs';
@@ -7,6 +8,7 @@ import type { Bus } from './bus.cjs';
 import { callUser } from './calls.cjs';
 import { Clients } from './client.cjs';
 import { Delivery } from './delivery.cjs';
+import { Disconnects } from './disconnects.cjs';
 import { Sweep } from './heartbeat.cjs';
 import { Inbound } from './inbound.cjs';
 import { Input } from './input.cjs';
@@ -25,7 +27,7 @@ import type { Instance, PostedOperation, Transport, TransportHost } from './tran
 import type {
   IBunWebSocketHandler, IWebSocket, IWebSocketClient, IWebSocketLogger, IWebSocketServerOptions, IWebSocketServerStats,
 } from './types.cjs';
-import { SERVER_HELPER_OPTIONS, warnOfUnknown } from './unknown.cjs';
+import { knownOptions, SERVER_HELPER_OPTIONS } from './unknown.cjs';
 import { Users } from './users.cjs';
 
 const SCOPE = 'WebSocketServerHelper';
@@ -62,6 +64,7 @@ export class WebSocketServerHelper<
   readonly #auth: Auth<AuthDataType, MetadataType>;
   readonly #inbound: Inbound<AuthDataType, MetadataType>;
   readonly #delivery: Delivery<AuthDataType, MetadataType>;
+  readonly #disconnects: Disconnects<AuthDataType, MetadataType>;
   readonly #sweep: Sweep<MetadataType>;
   readonly #transport: Transport;
   readonly #states: BusStates;
@@ -76,13 +79,14 @@ export class WebSocketServerHelper<
   /**
    * Stores the options, and duplicates the clients of Redis. It opens nothing.
    *
+   * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
+   * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist, with the nearest that does
    * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing that can be one
    */
   constructor(opts: IWebSocketServerOptions<AuthDataType, MetadataType>) {
-    super(SCOPE, opts.identifier, opts.logger);
+    super(SCOPE, knownOptions(SCOPE, opts, SERVER_HELPER_OPTIONS).identifier, opts.logger);
     const log = (this.#log = guarded(this.logger));
     const settings = (this.#settings = settingsOf(opts));
-    warnOfUnknown(log, opts, SERVER_HELPER_OPTIONS);
     const [bind, server] = [opts.bind ?? undefined, opts.server ?? undefined];
     this.#oneTransport = (bind === undefined) !== (server === undefined);
     const clients = this.#clients;
@@ -90,7 +94,8 @@ export class WebSocketServerHelper<
     this.#users = new Users(clients, instance);
     this.#rooms = new Rooms(settings, clients, instance, log);
     this.#sweep = new Sweep(clients, settings.heartbeatTimeout, log);
-    this.#states = new BusStates(opts.busStateFn ?? undefined, log);
+    this.#disconnects = new Disconnects({ settings, life: this.#life, log, instance });
+    this.#states = new BusStates(opts.busStateFn ? inScopeHere(opts.busStateFn) : undefined, log);
     const complain = (client: IWebSocketClient<MetadataType>, message: string): void => this.#sendOwn(client, WebSocketEvents.ERROR, { message });
     this.#auth = new Auth({
       settings, clients, users: this.#users, rooms: this.#rooms, log, instance, complain,
@@ -122,6 +127,7 @@ export class WebSocketServerHelper<
           givenServerOptions: opts.serverOptions ?? {},
           native: opts,
           maxAuthPayloadLength: settings.maxAuthPayloadLength,
+          encrypts: settings.outboundTransformer !== undefined,
           redisForm: this.#bus.form,
         });
     this.#delivery = new Delivery({ settings, clients, users: this.#users, rooms: this.#rooms, transport: this.#transport, log });
@@ -160,8 +166,8 @@ export class WebSocketServerHelper<
     return this.#settings.path;
   }
 
-  /** Where clients connect; undefined while nothing is open, and with Bun. */
-  getAddress(): { address: string; port: number; url: string } | undefined {
+  /** Where clients connect: `url` is that of the address, `endpoint` that with the path. Undefined while nothing is open, and with Bun. */
+  getAddress(): { address: string; port: number; url: string; endpoint: string } | undefined {
     return this.#transport.address();
   }
 
@@ -243,13 +249,7 @@ export class WebSocketServerHelper<
     this.#transport.instance?.removeClient(clientId);
     client.state = 'disconnected';
     this.#log.debug(`client ${clientId} is disconnected`);
-    const { clientDisconnectedFn } = this.#settings;
-    if (clientDisconnectedFn === undefined) return;
-    callUser(
-      () => clientDisconnectedFn({ clientId, userId } as Parameters<typeof clientDisconnectedFn>[0]),
-      () => undefined,
-      (error) => this.#log.error(`clientDisconnectedFn failed for client ${clientId}`, error),
-    );
+    this.#disconnects.tell(clientId, userId);
   }
 
   /** Any name, in any state; an unknown client is ignored. */
@@ -350,7 +350,7 @@ export class WebSocketServerHelper<
     if (client.encrypted) return;
     client.encrypted = true;
     this.#delivery.hold(client);
-    this.#transport.instance?.encryptClient(client.id);
+    this.#hold(client, this.#transport.instance);
     for (const channel of [WebSocketDefaults.BROADCAST_TOPIC, client.id, ...client.rooms]) {
       try {
         client.socket.unsubscribe(channel);
@@ -359,8 +359,12 @@ export class WebSocketServerHelper<
       }
     }
     if (this.#settings.outboundTransformer === undefined) {
-      this.#log.warn(`client ${client.id} is encrypted, and there is no outboundTransformer: what is sent to it alone is sent in clear, the rest not at all`);
+      this.#log.warn(`client ${client.id} is encrypted, and there is no outboundTransformer: what is sent to it alone, to its user, or with exclude is sent in clear, all else not at all`);
     }
+  }
+
+  #hold(client: IWebSocketClient<MetadataType>, instance: Instance | undefined): void {
+    if (instance !== undefined) this.#clients.hidden(client).heldSince = instance.encryptClient(client.id);
   }
 
   #socketEvents(): Pick<IBunWebSocketHandler, 'open' | 'message' | 'close' | 'drain'> {
@@ -447,6 +451,8 @@ export class WebSocketServerHelper<
       receive: (operation) => this.#receive(operation),
       inputState: (state) => this.#input.changed(state),
       takeInput: () => this.#input.take(),
+      clientsLeft: () => this.#disconnects.takeLeft(),
+      dropped: () => this.#delivery.transportDropped(),
     };
   }
 
@@ -455,7 +461,7 @@ export class WebSocketServerHelper<
     this.#serverId = instance.serverId;
     for (const client of this.#clients.map.values()) {
       instance.addClient(client.id, client.socket);
-      if (client.encrypted) instance.encryptClient(client.id);
+      if (client.encrypted) this.#hold(client, instance);
       const { finished, user } = this.#clients.hidden(client);
       if (finished) instance.finishClient(client.id);
       if (user !== undefined) instance.addMember(client.id, 'user', user);

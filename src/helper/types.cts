@@ -1,3 +1,4 @@
+import type { ArrayBufferView, Buffer, Timeout } from '../ambient.cjs';
 import type { StartOptions } from '../types.cjs';
 
 // The public types of `wsbroker/server-helper`.
@@ -59,7 +60,7 @@ export interface IWebSocketClient<MetadataType extends Record<string, unknown> =
   lastActivity: number;
   serverPublicKey?: string;
   salt?: string;
-  authTimer?: ReturnType<typeof setTimeout>;
+  authTimer?: Timeout;
 }
 
 /** A socket, as far as the helper uses it. Bun's fit. */
@@ -68,7 +69,7 @@ export interface IWebSocket<T = unknown> {
   readonly remoteAddress: string;
   readonly readyState: number;
   /** How many bytes were queued; -1: queued, but the socket is over its limit; 0: dropped. */
-  send(data: string | NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer, compress?: boolean): number;
+  send(data: string | ArrayBufferView | ArrayBuffer | SharedArrayBuffer, compress?: boolean): number;
   close(code?: number, reason?: string): void;
   subscribe(topic: string): void;
   unsubscribe(topic: string): void;
@@ -79,7 +80,7 @@ export interface IWebSocket<T = unknown> {
 /** A server, as far as the helper uses it. Bun's fit. */
 export interface IBunServer {
   readonly pendingWebSockets: number;
-  publish(topic: string, data: string | NodeJS.ArrayBufferView | ArrayBuffer | SharedArrayBuffer, compress?: boolean): number;
+  publish(topic: string, data: string | ArrayBufferView | ArrayBuffer | SharedArrayBuffer, compress?: boolean): number;
 }
 
 /** Limits and behaviour of every socket. */
@@ -119,7 +120,7 @@ export type TWebSocketHandshakeFn<AuthDataType extends Record<string, unknown> =
   data: AuthDataType;
 }) => ValueOrPromise<{ serverPublicKey: string; salt: string } | null | false>;
 
-/** Says which of the rooms that a client asks for it may join. */
+/** Says which of the rooms that a client asks for it may join. Names that it was not given are ignored. */
 export type TWebSocketValidateRoomFn = (opts: { clientId: string; userId?: string; rooms: string[] }) => ValueOrPromise<string[]>;
 
 /** Told of each client that is authenticated. */
@@ -129,13 +130,13 @@ export type TWebSocketClientConnectedFn<MetadataType extends Record<string, unkn
   metadata?: MetadataType;
 }) => ValueOrPromise<void>;
 
-/** Told of each client that has gone. */
+/** Told of each client that has gone: natively also of those of another worker thread that has ended, by a helper of the same identifier. */
 export type TWebSocketClientDisconnectedFn = (opts: { clientId: string; userId?: string }) => ValueOrPromise<void>;
 
 /** Gets every message that is not the helper's own. */
 export type TWebSocketMessageHandler = (opts: { clientId: string; userId?: string; message: IWebSocketMessage }) => ValueOrPromise<void>;
 
-/** Encrypts what is sent to a client. Nothing: it goes as it is, in clear. */
+/** Encrypts what is sent to a client. Nothing: it goes as it is, in clear. A message for which there is no result after 30 s is dropped. */
 export type TWebSocketOutboundTransformer<
   DataType = unknown,
   MetadataType extends Record<string, unknown> = Record<string, unknown>,

@@ -151,11 +151,11 @@ onFakes('encryption takes the channels and leaves the memberships; it is made on
   assert.equal(w.log.matching(/^warn/).length, 0);
 });
 
-rule('encryption without a transformer warns, and is reached in clear by what goes to it alone', async (t) => {
+rule('without a transformer an encrypted client gets in clear what goes to it alone or to its user, and what is sent with exclude; the rest not at all, as a warning says', async (t) => {
   const w = await world(t);
   const client = await secret(w, { user: 'u' });
   w.helper.joinRoom({ clientId: client.id, room: 'r' });
-  assert.equal(w.log.matching(/^warn: .*no outboundTransformer/).length, 1);
+  assert.equal(w.log.matching(/^warn: .*no outboundTransformer: what is sent to it alone, to its user, or with exclude is sent in clear, all else not at all/).length, 1);
   w.helper.sendToRoom({ room: 'r', event: 'room', data: 1 });
   w.helper.sendToRoom({ room: client.id, event: 'own', data: 1 });
   w.helper.broadcast({ event: 'all', data: 1 });
@@ -474,4 +474,45 @@ rule('a long line behind a slow run does not grow the stack', async (t) => {
   await w.idle();
   const got = client.take();
   assert.deepEqual([got.length, got.at(-1).data], [20_001, 19_999]);
+});
+
+onFakes('a transformer that hangs gives its slot and its client free after 30 s at most; its message is dropped and counted', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { w, runs, clients } = await crowd(t, { encryptedBatchLimit: 2, maxPendingTransforms: Infinity }, 4);
+  w.helper.broadcast({ event: 'first', data: 1 });
+  w.helper.broadcast({ event: 'second', data: 1 });
+  assert.deepEqual(runs.map(({ event }) => event), ['first', 'first'], 'the others wait for a slot');
+  const hung = runs.slice();
+  t.mock.timers.tick(15_000);
+  await turns();
+  assert.equal(runs.length, 2, 'it has some time');
+  t.mock.timers.tick(15_000);
+  await turns();
+  assert.equal(w.helper.getStats().framesDropped, 2);
+  assert.equal(w.log.matching(/^error: outboundTransformer has not answered for \d message\(s\) within 30 s: dropped/).length, 1);
+  // Their lines go on with the second, and their slots went to the other two.
+  const next = runs.slice(2).map(({ id, event }) => `${clients.findIndex((client) => client.id === id)} ${event}`);
+  assert.deepEqual(next.sort(), ['0 second', '1 second', '2 first', '3 first']);
+  for (const run of hung) run.resolve();
+  await turns();
+  assert.deepEqual(clients.flatMap((client) => client.take()), [], 'what it answers now is too late, and nothing is sent in clear');
+  for (let i = 2; i < runs.length; i++) {
+    runs[i].resolve();
+    await turns();
+  }
+  assert.deepEqual(clients.map((client) => client.take().map(({ event }) => event)), [['second'], ['second'], ['first', 'second'], ['first', 'second']]);
+  assert.equal(w.helper.getStats().framesDropped, 2);
+});
+
+onFakes('a transformer that answers in time is left alone, and one whose client has gone counts nothing', async (t) => {
+  t.mock.timers.enable({ apis: ['setTimeout'] });
+  const { w, runs, clients } = await crowd(t, {}, 2);
+  w.helper.broadcast({ event: 'x', data: 1 });
+  runs[0].resolve();
+  await turns();
+  clients[1].close();
+  for (let i = 0; i < 4; i++) t.mock.timers.tick(15_000);
+  await turns();
+  assert.deepEqual(clients[0].take().map(({ event }) => event), ['x']);
+  assert.equal(w.helper.getStats().framesDropped, 0);
 });

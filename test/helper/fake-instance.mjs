@@ -19,6 +19,8 @@ class FakeInstance {
   claims = [];
   /** Every post: [to, operation]. */
   posts = [];
+  /** How many times a client was encrypted. */
+  epoch = 0;
   /** Nothing more is taken by owners. */
   full = false;
 
@@ -79,6 +81,7 @@ class FakeInstance {
         const client = shared.clients.get(id);
         client.encrypted = true;
         for (const topic of [...client.socket.subscribed]) client.socket.unsubscribeFrom(topic);
+        return ++shared.epoch;
       },
       removeClient: (id) => shared.remove(id),
       addMember: (id, type, name) => shared.clients.get(id)[type].add(name),
@@ -95,7 +98,7 @@ class FakeInstance {
           if (reached && !exclude.includes(id)) client.socket.arrive(frame);
         }
         const holders = shared.helpers.filter((one) => one !== helper && [...shared.clients.values()].some((client) => client.owner === one && client.encrypted && shared.isIn(client, audience)));
-        return holders.filter((one) => !shared.post(one, { op: 'publish', audience, frame, exclude })).length;
+        return holders.filter((one) => !shared.post(one, { op: 'publish', audience, frame, exclude, epoch: shared.epoch })).length;
       },
       sendElsewhere(id, frame) {
         const client = elsewhere(id);
@@ -145,6 +148,7 @@ export function withInstances(t, steps = []) {
       finish: () => leave('finish'),
       publish: () => undefined,
       address: () => undefined,
+      dropped: () => 0,
     };
     return transport;
   };

@@ -104,6 +104,25 @@ test('messages to one encrypted client of another helper arrive in the order of 
   assert.deepEqual(got, expected);
 });
 
+test('what was published before a client became encrypted is not sent to it once more by its owner', async (t) => {
+  const { all: [one, two] } = await helpers(t, 2);
+  const [early, late] = [await secret(two, { user: 'u' }), await two.member({ user: 'u' })];
+  const all = (event) => {
+    one.helper.sendToRoom({ room: 'ws-default', event: `room ${event}`, data: 1 });
+    one.helper.sendToUser({ userId: 'u', event: `user ${event}`, data: 1 });
+    one.helper.broadcast({ event: `all ${event}`, data: 1 });
+  };
+  all('before');
+  // The owner is told of them in a later turn, for the client that was encrypted already.
+  two.helper.enableClientEncryption({ clientId: late.id });
+  all('after');
+  two.helper.sendToRoom({ room: 'ws-default', event: 'own', data: 1 });
+  await turns();
+  const three = (how, event) => ['room', 'user', 'all'].map((kind) => `${how}${kind} ${event}`);
+  assert.deepEqual(events(late), [...three('', 'before'), '!own', ...three('!', 'after')]);
+  assert.deepEqual(events(early), ['!own', ...three('!', 'before'), ...three('!', 'after')]);
+});
+
 test('rooms of a client of another helper are changed by its owner', async (t) => {
   const { all: [one, two] } = await helpers(t, 2);
   for (const client of [await two.member(), await secret(two)]) {
@@ -326,7 +345,8 @@ test('what is posted for a client that has gone, or cannot be read, does no harm
   const [{ host }] = instance.helpers;
   for (const operation of [
     { op: 'send', clientId: 'gone', frame: '{"event":"x"}' }, { op: 'join', clientId: 'gone', room: 'r' }, { op: 'leave', clientId: 'gone', room: 'r' },
-    { op: 'publish', audience: { type: 'room', name: 'r' }, frame: '{"event":"x"}', exclude: [] }, { op: 'send', clientId: 'gone', frame: 'no json' },
+    { op: 'publish', audience: { type: 'room', name: 'r' }, frame: '{"event":"x"}', exclude: [], epoch: 0 },
+    { op: 'send', clientId: 'gone', frame: 'no json' },
   ]) host.receive(operation);
   assert.equal(one.helper.countClients(), 0);
 });

@@ -79,6 +79,7 @@ test('bind: a Unix socket', { skip: onWindows && 'no Unix sockets' }, async (t) 
   const file = path.join(folder, 'helper.sock');
   const server = await single(t, { bind: `unix:${file}`, trustProxy: { from: 'unix' } });
   assert.equal(server.at.address, file);
+  assert.equal(server.at.endpoint, `${server.at.url}:/ws`);
   const raw = await open(server, { 'X-Forwarded-For': '192.0.2.1' }, { path: file });
   say(raw, 'authenticate', {});
   const { event, data } = await told(raw, 0);

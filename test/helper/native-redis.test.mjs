@@ -218,3 +218,55 @@ for (const [name, way] of Object.entries(ways)) {
     }
   });
 }
+
+/** Some of it is made at once, some later. */
+const ENCRYPTING = `
+  serverOptions: { backpressureLimit: 1 << 26 },
+  maxPendingTransforms: Infinity,
+  outboundTransformer: async ({ event, data }) => {
+    if (event === 'connected' || event === 'mark') return null;
+    if (data % 5 === 0) await new Promise(setImmediate);
+    return { event: 'encrypted', data: { event, data } };
+  },`;
+
+test('a client that becomes encrypted while messages come gets each once and in order, and nothing in clear behind the first encrypted', { skip }, async (t) => {
+  const COUNT = 6_000;
+  const redis = await startRedis(t);
+  const server = await pool(t, { threads: 2, options: `{ redisConnection: ${JSON.stringify(redis.url)}, ${ENCRYPTING} }` });
+  const peers = await crowd(server, 2, 4, () => ({ user: 'u' }));
+  for (const peer of peers) await peer.join('r');
+  const encrypt = (peer) => peer.run((helper, { clientId }) => helper.enableClientEncryption({ clientId }));
+  // One at each worker is encrypted all the time: so its helper is told of each message.
+  const first = peers.filter(({ thread }, i) => peers.findIndex((peer) => peer.thread === thread) === i);
+  for (const peer of first) await encrypt(peer);
+  const emitter = new WebSocketEmitter({ redisConnection: redis.url });
+  await emitter.configure();
+  t.after(() => emitter.shutdown());
+  const flood = async () => {
+    for (let i = 0; i < COUNT; i += 100) {
+      await Promise.all(Array.from({ length: 100 }, (_, j) => {
+        const data = i + j;
+        if (data % 3 === 0) return emitter.toRoom({ room: 'r', event: 'room', data, exclude: data % 2 === 0 ? ['nobody'] : undefined });
+        return data % 3 === 1 ? emitter.toUser({ userId: 'u', event: 'user', data }) : emitter.broadcast({ event: 'all', data });
+      }));
+    }
+    await emitter.broadcast({ event: 'mark', data: 0 });
+  };
+  const expected = Array.from({ length: COUNT }, (_, data) => [['room', 'user', 'all'][data % 3], data]);
+  const read = async (peer, i) => {
+    const got = [];
+    let encrypted = false;
+    for (;;) {
+      const message = await peer.next();
+      if (message.event === 'mark') break;
+      const { event, data } = message.event === 'encrypted' ? message.data : message;
+      assert.ok(message.event === 'encrypted' || !encrypted, `client ${i}: ${data} came in clear behind an encrypted one`);
+      encrypted = message.event === 'encrypted';
+      got.push([event, data]);
+      if (got.length === 400 * (i + 1)) encrypt(peer).catch(() => {});
+    }
+    assert.ok(encrypted, `client ${i} became encrypted`);
+    assert.deepEqual(got, expected, `client ${i}`);
+  };
+  await Promise.all([flood(), ...peers.map(read)]);
+});

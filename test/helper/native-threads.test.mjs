@@ -1,5 +1,6 @@
 // Several helpers of one identifier in one process (section C): a publish reaches everybody once, encrypted clients through their owner, and what a worker leaves when it ends.
 import assert from 'node:assert/strict';
+import { createRequire } from 'node:module';
 import { test } from 'node:test';
 
 import { until } from '../e2e/harness.mjs';
@@ -166,9 +167,9 @@ test('what waits at one owner is bounded; beyond it is dropped and counted by th
   await to.client.take(20 - dropped);
 });
 
-test('a worker that ends takes its clients with it: 1012, and nothing is left of them', async (t) => {
+test('a worker that ends takes its clients with it: 1012, and another worker hears of each once', async (t) => {
   const server = await pool(t);
-  const peers = await crowd(server, THREADS, 2);
+  const peers = await crowd(server, THREADS, 2, (i) => ({ user: i === 0 ? undefined : `u${i}` }));
   for (const peer of peers) await peer.join('r');
   const [victim] = peers;
   const gone = peers.filter(({ thread }) => thread === victim.thread);
@@ -179,7 +180,7 @@ test('a worker that ends takes its clients with it: 1012, and nothing is left of
   assert.deepEqual(await rest[0].run((helper) => [helper.countClients(), helper.countRoom({ room: 'r' })]), [6, 6]);
   const got = await between(rest[0], rest, () => rest[0].run((helper) => helper.broadcast({ event: 'still', data: 1 })));
   for (const messages of got) assert.deepEqual(events(messages), ['still']);
-  assert.equal(server.told.of('disconnected').length, 0, 'no handler runs');
+  await until(() => server.told.of('disconnected').length >= gone.length, 'somebody to hear of each');
   // Its place is taken by another, which joins the instance and gets connections.
   await server.told.next('configured');
   const again = [await member(server), await member(server)];
@@ -187,6 +188,62 @@ test('a worker that ends takes its clients with it: 1012, and nothing is left of
   assert.ok(!peers.some(({ thread }) => thread === again[0].thread));
   const both = await between(again[0], [...rest, ...again], () => again[0].run((helper) => helper.broadcast({ event: 'all', data: 1 })));
   for (const messages of both) assert.deepEqual(events(messages), ['all']);
+  const told = server.told.of('disconnected');
+  assert.deepEqual(told.map(({ clientId }) => clientId).sort(), gone.map(({ id }) => id).sort(), 'each once');
+  for (const { clientId, userId, thread } of told) {
+    const i = peers.findIndex(({ id }) => id === clientId);
+    assert.equal(userId, i === 0 ? undefined : `u${i}`);
+    assert.ok(rest.some((peer) => peer.thread === thread), 'by one that was there');
+  }
+});
+
+const load = createRequire(import.meta.url).resolve('../../lib/load.cjs');
+
+test('of clients whose worker was the last of its instance nobody is told, and how many they were can be asked once', async (t) => {
+  const server = await pool(t, { threads: 1 });
+  const peers = await crowd(server, 1, 3);
+  const [victim] = peers;
+  server.told.skip('configured');
+  victim.say('run', { n: -1, source: '() => process.exit(1)', args: [] });
+  for (const peer of peers) assert.deepEqual(await peer.end(), { code: 1012, reason: 'Worker ended' });
+  await server.told.next('configured');
+  const counts = await server.main((wsb, kit, file, thread) => [thread, thread].map((id) => require(file).native.clientsLeftBy(id)), load, victim.thread);
+  assert.deepEqual(counts, [3, 0]);
+  await member(server);
+  assert.deepEqual(server.told.of('disconnected'), [], 'the one that follows is another instance');
+});
+
+test('a worker that is told of the clients of another and ends hands on what it has not begun', async (t) => {
+  const server = await pool(t, { threads: 3, options: `{
+    clientDisconnectedFn: ({ clientId }) => {
+      const { threadId } = require('node:worker_threads');
+      kit.tell('disconnected', { clientId, thread: threadId });
+      if (globalThis.ends) process.exit(1);
+    },
+  }` });
+  const peers = await crowd(server, 3, 4);
+  const threads = [...new Set(peers.map(({ thread }) => thread))];
+  const of = (thread) => peers.filter((peer) => peer.thread === thread);
+  const [first, second, third] = threads.map((thread) => of(thread)[0]);
+  await second.run(() => void (globalThis.ends = true));
+  // The third is told of them, too, and has no time yet: the second takes the first of them, and ends of it.
+  const busy = third.run((helper, { kit }) => {
+    const fs = require('node:fs');
+    const wait = new Int32Array(new SharedArrayBuffer(4));
+    kit.tell('standing');
+    while (!fs.existsSync('go on')) Atomics.wait(wait, 0, 0, 5);
+  });
+  await server.told.next('standing');
+  first.say('run', { n: -1, source: '() => process.exit(1)', args: [] });
+  for (const peer of [...of(first.thread), ...of(second.thread)]) assert.deepEqual(await peer.end(), { code: 1012, reason: 'Worker ended' });
+  server.file('go on', '');
+  await busy;
+  await until(() => server.told.of('disconnected').length >= 8, 'all to be told');
+  await third.settle();
+  const told = server.told.of('disconnected');
+  const expected = [...of(first.thread), ...of(second.thread)].map(({ id }) => id);
+  assert.deepEqual(told.map(({ clientId }) => clientId).sort(), expected.sort(), 'each once');
+  assert.equal(told.filter(({ thread }) => thread === second.thread).length, 1);
 });
 
 test('a worker that shuts its helper down closes its clients, and the others go on', async (t) => {

@@ -86,6 +86,13 @@ test('there is one object for a socket, in every event, as it is described', asy
   ]);
 });
 
+test('endpoint is the address with the path', async (t) => {
+  const server = await single(t, { path: '/a/b' });
+  assert.equal(server.at.endpoint, `${server.at.url}/a/b`);
+  const { pathname } = new URL(server.at.endpoint);
+  assert.equal((await member(server, {}, { path: pathname })).thread, 0, 'clients connect there');
+});
+
 test('send answers bytes, and 0 when the socket is closed', async (t) => {
   const server = await single(t);
   const peer = await member(server);
@@ -173,6 +180,37 @@ test('an outbox holds its limit and one message more; drain clears the flag', as
   peer.client.ws.resume();
   await peer.client.take(answers.length - 1);
   await until(() => server.run((helper, context, clientId) => !helper.getClients({ id: clientId }).backpressured, peer.id), 'the flag to be cleared');
+});
+
+test('what a publish drops for a slow client is counted and logged, and sets no flag', async (t) => {
+  const server = await single(t, { serverOptions: { backpressureLimit: 200_000 } });
+  const [slow, quick] = [await member(server, { user: 'u' }), await member(server, { user: 'u' })];
+  for (const peer of [slow, quick]) await peer.join('r');
+  slow.client.ws.pause();
+  const ways = {
+    sendToRoom: (helper, context, data) => helper.sendToRoom({ room: 'r', event: 'x', data }),
+    'sendToRoom with exclude': (helper, context, data) => helper.sendToRoom({ room: 'r', event: 'x', data, exclude: ['nobody'] }),
+    sendToUser: (helper, context, data) => helper.sendToUser({ userId: 'u', event: 'x', data }),
+    broadcast: (helper, context, data) => helper.broadcast({ event: 'x', data }),
+    'broadcast with exclude': (helper, context, data) => helper.broadcast({ event: 'x', data, exclude: ['nobody'] }),
+  };
+  const dropped = () => server.run((helper) => helper.getStats().framesDropped);
+  const send = async (way, count) => {
+    for (let i = 0; i < count; i++) {
+      await server.run(way, 'x'.repeat(150_000));
+      assert.equal((await quick.next()).event, 'x', 'the other gets it, and by then the slow one has been looked at');
+    }
+  };
+  while ((await dropped()) === 0) await send(ways.broadcast, 1);
+  for (const [name, way] of Object.entries(ways)) {
+    const before = await dropped();
+    await send(way, 3);
+    assert.equal((await dropped()) - before, 3, name);
+  }
+  assert.equal(await server.run((helper, context, clientId) => helper.getClients({ id: clientId }).backpressured, slow.id), false);
+  const total = await dropped();
+  // The first line at once, then one a second, with how many they were.
+  await until(() => server.told.of('log').map(({ text }) => /^(\d+) message\(s\) to clients dropped/.exec(text)?.[1] ?? 0).reduce((sum, count) => sum + Number(count), 0) === total, 'all to be in the log');
 });
 
 test('with closeOnBackpressureLimit the slow socket is closed', async (t) => {
@@ -377,7 +415,7 @@ test('a helper can be configured again after a failure, which leaves nothing beh
 
 test('a failed configure lets the process end', async (t) => {
   const server = await single(t, { serverOptions: { backpressureLimit: 0 } }, { configured: false, clean: false });
-  await failure(server.run((helper) => helper.configure()), { code: 'ERR_WSBROKER_INVALID_ARGUMENT', message: /"maxBackpressure"/ });
+  await failure(server.run((helper) => helper.configure()), { code: 'ERR_WSBROKER_INVALID_ARGUMENT', message: /"serverOptions\.backpressureLimit"/ });
   await server.main((wsb, kit) => kit.hold(false));
   assert.deepEqual(await server.exit(), { code: 0, signal: null });
 });
@@ -398,7 +436,14 @@ test('a bind is needed, and options are checked', async (t) => {
   const attempt = (options) => failure(server.main((wsb, kit, file, given) => require(file).make(given).helper.configure(), fixture, options), {
     code: 'ERR_WSBROKER_INVALID_ARGUMENT',
   });
-  assert.match((await attempt({ bind: 'nowhere', maxPayload: 'x', serverOptions: { maxPayloadLength: 'y' } })).message, /"maxPayload" must be a number, got string/);
+  assert.match((await attempt({ bind: 'nowhere', maxPayload: 'x', serverOptions: { maxPayloadLength: 'y' } })).message, /"serverOptions\.maxPayloadLength" must be a number, got string/);
+  assert.match((await attempt({ bind: 'nowhere', maxPayload: 'x' })).message, /"maxPayload" must be a number, got string/);
+  for (const name of ['maxPayloadLength', 'backpressureLimit', 'sendPings']) {
+    assert.match((await attempt({ serverOptions: { [name]: 'y' } })).message, new RegExp(`"serverOptions\\.${name}" must be .*, got string$`), 'as the application has called it');
+  }
+  assert.match((await attempt({ serverOptions: { backpressureLimit: 0 } })).message, /"serverOptions\.backpressureLimit" must be/);
+  assert.match((await attempt({ maxBackpressure: 0 })).message, /"maxBackpressure" must be/);
+  assert.match((await attempt({ serverOptions: { idleTimeout: -1 } })).message, /"serverOptions\.idleTimeout" must be .*-1000 \(in milliseconds; serverOptions\.idleTimeout is in seconds, and is -1\)$/);
   assert.match((await attempt({ identifier: '' })).message, /"identifier"/);
   assert.match((await attempt({ path: '*' })).message, /"path"/);
   assert.match((await attempt({ path: 'ws' })).message, /"path"/);

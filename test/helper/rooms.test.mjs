@@ -216,3 +216,21 @@ rule('names that wait for validateRoomFn are bounded; when it has answered there
   await w.idle();
   assert.deepEqual(own(client), ['b0', 'late']);
 });
+
+rule('a validateRoomFn that answers with other names than it was given joins nothing, which the log says in one line', async (t) => {
+  const w = await world(t, { validateRoomFn: ({ rooms }) => rooms.map((room) => `tenant:${room}`) });
+  const client = await w.member();
+  for (let i = 0; i < 3; i++) joins(client, 'a', 'b');
+  await w.idle();
+  assert.deepEqual(own(client), []);
+  assert.equal(w.log.matching(/^warn: validateRoomFn answered 1 join\(s\) with names of which none was asked for/).length, 1);
+});
+
+rule('a validateRoomFn that answers with all that is allowed is understood, and not complained of', async (t) => {
+  const w = await world(t, { validateRoomFn: () => ['a', 'b', 'c'] });
+  const client = await w.member();
+  joins(client, 'a', 'z');
+  await w.idle();
+  assert.deepEqual(own(client), ['a']);
+  assert.equal(w.log.matching(/^(warn|error)/).length, 0);
+});

@@ -132,7 +132,10 @@ const build = [
 const tsc = bin('tsc');
 const types = [
   check('types', 'TypeScript', tsc, ['-p', '.']),
-  ...(existsSync(path.join(root, 'test/types/tsconfig.json')) ? [check('types', 'type tests', tsc, ['-p', 'test/types', '--noEmit'], { after: ['TypeScript'] })] : []),
+  ...(existsSync(path.join(root, 'test/types/tsconfig.json')) ? [
+    check('types', 'type tests', tsc, ['-p', 'test/types', '--noEmit'], { after: ['TypeScript'] }),
+    check('types', 'types without @types/node', tsc, ['-p', 'test/types/bare'], { after: ['TypeScript'] }),
+  ] : []),
 ];
 
 const e2e = files('test/e2e');

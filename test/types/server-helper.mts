@@ -85,6 +85,11 @@ const options: IWebSocketServerOptions<Login, Profile> = {
   maxRoomsPerClient: Infinity,
 };
 const helper = new WebSocketServerHelper(options);
+// What was written can be read back.
+const parts = { ...options, redisConnection: { getClient: () => new Redis() }, server: bun } satisfies IWebSocketServerOptions<Login, Profile>;
+new WebSocketServerHelper(parts);
+parts.redisConnection.getClient().disconnect();
+parts.server.publish('topic', 'text') satisfies number;
 new WebSocketServerHelper({ identifier: 'native', redisConnection: 'redis://host', bind: '127.0.0.1:0', authenticateFn: () => false, maxConnections: 10, tls: { cert: '', key: '' } });
 for (const redisConnection of connections) new WebSocketEmitter({ redisConnection } satisfies IWebSocketEmitterOptions);
 
@@ -92,7 +97,7 @@ same<ReturnType<typeof helper.getClientsByUser>, IWebSocketClient<Profile>[]>(tr
 same<ReturnType<typeof helper.getClients>, IWebSocketClient<Profile> | Map<string, IWebSocketClient<Profile>> | undefined>(true);
 same<ReturnType<typeof helper.getBunWebSocketHandler>, IBunWebSocketHandler>(true);
 same<ReturnType<typeof helper.configure>, Promise<void>>(true);
-same<ReturnType<typeof helper.getAddress>, { address: string; port: number; url: string } | undefined>(true);
+same<ReturnType<typeof helper.getAddress>, { address: string; port: number; url: string; endpoint: string } | undefined>(true);
 same<typeof helper.scope, string>(true);
 same<ReturnType<typeof helper.getLogger>, IWebSocketLogger>(true);
 helper.send({ destination: 'a', payload: { topic: 't', data: { a: 1 } }, doLog: true, cb: () => undefined });

@@ -32,6 +32,7 @@ use crate::{
     registry::Token,
     shard::{self, Command},
     stats::Stats,
+    watch,
     worker::{Handlers, Worker},
 };
 
@@ -61,6 +62,7 @@ impl Broker {
         for (index, poll) in polls.into_iter().enumerate() {
             shard::spawn(Arc::clone(broker.inner()), index, poll)?;
         }
+        broker.threads.handle.spawn(watch::run(Arc::downgrade(broker.inner())));
         Ok(broker)
     }
 
@@ -349,8 +351,9 @@ impl Broker {
         self.inner().dispatch.set_replaced(replaced);
     }
 
-    /// Stops accepting, closes every connection with this code, waits for the close handshakes and the handlers at most `timeout`, cuts what
-    /// is left, and ends the threads. Afterwards every call is a no-op.
+    /// Stops accepting, closes every connection with this code, waits for the close handshakes and the handlers, and ends the threads. It is over at `timeout`,
+    /// whatever hangs: what is left an eighth of that before (100 ms at least, 500 ms at most) is cut, so that handlers can be told; a worker that hangs is given up then, and
+    /// others are told in its place. A `timeout` below 100 ms lasts up to 100 ms. Afterwards every call is a no-op.
     pub async fn shutdown(&self, code: CloseCode, timeout: Duration) -> ShutdownReport {
         let inner = Arc::clone(self.inner());
         let task = self.threads.handle.spawn(async move { shutdown::shut_down(&inner, code, timeout).await });

@@ -19,7 +19,7 @@ use crate::{
     metrics::DropCause,
     realm::RealmId,
     registry::{Channel, Socket},
-    shard::{Broadcast, Command, Compress, Compressed, Place, Range},
+    shard::{Broadcast, Command, Compress, Compressed, Place, Range, ShardHandle},
 };
 
 /// Bytes after which a cork flushes by itself: the shards get to work, and memory stays bounded.
@@ -53,6 +53,8 @@ pub struct Cork {
     generation: u32,
     queues: Box<[Queue]>,
     commands: usize,
+    /// Bytes that lie in the shards' queues already, and for which no shard has been woken yet.
+    placed: usize,
     since: Option<Instant>,
     recent: Box<[Option<Arc<Socket>>]>,
     /// The same for sockets of realms; empty until one is looked up.
@@ -109,6 +111,7 @@ impl Cork {
             generation: 0,
             queues,
             commands: 0,
+            placed: 0,
             since: None,
             recent: (0..RECENT).map(|_| None).collect(),
             apart: Vec::new(),
@@ -233,18 +236,17 @@ impl Cork {
     /// As [`publish`](Self::publish), to the subscribers of this instance only.
     pub fn publish_here(&mut self, channel: &[u8], staged: Staged, exclude: &[SocketId]) -> usize {
         let channel = self.broker.channels.get(channel);
-        self.publish_to(channel, staged, exclude, 0)
+        self.publish_to(channel, staged, exclude).unwrap_or(0)
     }
 
-    /// The same, to a channel of any set; with the epoch of its realm.
+    /// The same, to a channel of any set. `None`: it is dropped, since send memory is used up.
     pub(crate) fn publish_to(
         &mut self,
         channel: Option<Arc<Channel>>,
         staged: Staged,
         exclude: &[SocketId],
-        epoch: u32,
-    ) -> usize {
-        let Some(range) = self.range(&staged) else { return 0 };
+    ) -> Option<usize> {
+        let range = self.range(&staged)?;
         // Then only those get it that have little waiting.
         let scarce = self.broker.memory.send_is_full();
         let full = scarce && self.broker.memory.reserve_is_used_up();
@@ -253,12 +255,12 @@ impl Cork {
         }
         let Some(channel) = channel.filter(|_| !full) else {
             self.arena.truncate(staged.start);
-            return 0;
+            return (!full).then_some(0);
         };
         let count = channel.count();
         let compressed = self.may_compress(range).then(Box::<Compressed>::default);
-        let broadcast = (compressed.is_some() || !exclude.is_empty() || epoch > 0 || scarce)
-            .then(|| Arc::new(Broadcast { exclude: distinct(exclude), compressed, epoch, scarce }));
+        let broadcast = (compressed.is_some() || !exclude.is_empty() || scarce)
+            .then(|| Arc::new(Broadcast { exclude: distinct(exclude), compressed, scarce }));
         // Collected first: `push` needs the whole cork. A publish reaches few shards, usually one.
         for shard in 0..self.queues.len() {
             if channel.has_subscribers_in(shard) {
@@ -266,7 +268,7 @@ impl Cork {
             }
         }
         self.flush_if_large();
-        count
+        Some(count)
     }
 
     /// Starts the close handshake with one socket.
@@ -342,7 +344,7 @@ impl Cork {
     /// Whether nothing waits here.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.commands == 0 && !self.bus_waits
+        self.commands == 0 && self.placed == 0 && !self.bus_waits
     }
 
     /// How long the oldest command has waited here.
@@ -370,14 +372,26 @@ impl Cork {
         }
     }
 
-    fn flush_to_shards(&mut self) {
+    /// Hands everything to the shards, which need not wake for it before the next [`flush`](Self::flush): what others push from now on comes behind it, and writes
+    /// still go out together.
+    pub(crate) fn place(&mut self) {
+        self.placed += self.hand_over(|shard, fill| shard.place_with(fill));
+        // A shard that sleeps keeps it all.
+        if self.placed >= FLUSH_AT {
+            self.flush_to_shards();
+        }
+    }
+
+    /// Moves what waits here into the shards' queues. Returns its bytes.
+    fn hand_over(&mut self, push: impl Fn(&ShardHandle, &mut dyn FnMut(&mut Vec<Command>))) -> usize {
         if self.commands == 0 {
             self.arena.clear();
-            return;
+            return 0;
         }
         self.commands = 0;
         self.generation = self.generation.wrapping_add(1);
         let arena = self.arena.split().freeze();
+        let mut all = 0;
         for (index, queue) in self.queues.iter_mut().enumerate() {
             if queue.commands.is_empty() {
                 continue;
@@ -385,11 +399,23 @@ impl Cork {
             let shard = self.broker.shard(index);
             // The commands themselves count too: a flood of empty messages is made of little else.
             let own = queue.commands.len() * size_of::<Command>();
-            self.broker.memory.queued(shard, std::mem::take(&mut queue.bytes) + own);
-            shard.push_with(|commands| {
+            let bytes = std::mem::take(&mut queue.bytes) + own;
+            all += bytes;
+            self.broker.memory.queued(shard, bytes);
+            push(shard, &mut |commands| {
                 commands.push(Command::Arena(Bytes::clone(&arena)));
                 commands.append(&mut queue.commands);
             });
+        }
+        all
+    }
+
+    fn flush_to_shards(&mut self) {
+        self.hand_over(|shard, fill| shard.push_with(fill));
+        if std::mem::take(&mut self.placed) > 0 {
+            for index in 0..self.broker.shard_count() {
+                self.broker.shard(index).nudge();
+            }
         }
         if let Some(worker) = self.holder.take()
             && let Some(flush) = worker.let_loose()

@@ -18,13 +18,21 @@ pub(crate) struct Memory {
     max_send: usize,
     max_receive: usize,
     send: AtomicUsize,
+    /// Of `send`, what answers to connections that are not let in hold.
+    answers: AtomicUsize,
     receive: AtomicUsize,
 }
 
 impl Memory {
     /// Nothing waits yet. Both limits are bytes.
     pub(crate) fn new(max_send: usize, max_receive: usize) -> Self {
-        Self { max_send, max_receive, send: AtomicUsize::new(0), receive: AtomicUsize::new(0) }
+        Self {
+            max_send,
+            max_receive,
+            send: AtomicUsize::new(0),
+            answers: AtomicUsize::new(0),
+            receive: AtomicUsize::new(0),
+        }
     }
 
     /// Whether all but the reserve is used up: then sends are refused, see [`reserve`](Self::reserve).
@@ -60,7 +68,7 @@ impl Memory {
         shard.commands() < self.max_send / RESERVE / 2 / shards / size_of::<Command>()
     }
 
-    /// Bytes in outboxes, command queues and corks.
+    /// Bytes in outboxes, command queues, corks, and answers to connections that are not let in.
     pub(crate) fn send(&self) -> usize {
         self.send.load(Ordering::Relaxed)
     }
@@ -93,6 +101,31 @@ impl Memory {
         }
     }
 
+    /// Counts an answer to a connection that is not let in, if there is room. All of them together get half of the memory, or one of them what
+    /// there is: clients that do not read why they were refused must not be able to stop what is sent to those who were let in.
+    #[must_use]
+    pub(crate) fn hold_answer(&self, bytes: usize) -> bool {
+        let fits = |held: usize| {
+            let all = held.checked_add(bytes)?;
+            (held == 0 || all <= self.max_send / 2).then_some(all)
+        };
+        if self.answers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
+            return false;
+        }
+        let others = self.send.fetch_add(bytes, Ordering::Relaxed);
+        if others.saturating_add(bytes) > self.without_reserve() {
+            self.release_answer(bytes);
+            return false;
+        }
+        true
+    }
+
+    /// An answer that was [held](Self::hold_answer) has been written, or given up.
+    pub(crate) fn release_answer(&self, bytes: usize) {
+        self.send.fetch_sub(bytes, Ordering::Relaxed);
+        self.answers.fetch_sub(bytes, Ordering::Relaxed);
+    }
+
     /// Moves a count from what it was to what it is.
     pub(crate) fn send_changed(&self, from: usize, to: usize) {
         shift(&self.send, from, to);
@@ -116,6 +149,24 @@ mod tests {
     use std::sync::atomic::AtomicBool;
 
     use super::*;
+
+    #[test]
+    fn answers_get_half_of_the_memory_or_one_of_them_what_there_is() {
+        let memory = Memory::new(1600, 0);
+        assert!(memory.hold_answer(500) && memory.hold_answer(300));
+        assert!(!memory.hold_answer(1), "half of it");
+        assert_eq!(memory.send(), 800);
+        memory.release_answer(500);
+        memory.release_answer(300);
+        assert!(!memory.hold_answer(1501), "the reserve is for sockets");
+        assert!(memory.hold_answer(1500), "alone it may be as long as all but that");
+        assert!(!memory.send_is_full());
+        memory.release_answer(1500);
+        memory.send_changed(0, 600);
+        assert!(!memory.hold_answer(901) && !memory.hold_answer(usize::MAX));
+        assert_eq!(memory.send(), 600, "what is refused leaves nothing behind");
+        assert!(memory.hold_answer(900));
+    }
 
     #[test]
     fn while_memory_is_full_each_socket_has_its_share_of_the_reserve() {

@@ -31,11 +31,11 @@ pub(crate) fn operation<'s>(
     env: Env<'s>,
     operation: &Operation,
     scratch: &mut Scratch,
-) -> Result<[Value<'s>; 5], Failed> {
+) -> Result<[Value<'s>; 6], Failed> {
     let none = env.undefined()?;
     let mut text = |bytes: &[u8]| env.string(bytes, scratch);
     Ok(match operation {
-        Operation::Publish { audience, frame, exclude } => {
+        Operation::Publish { audience, frame, exclude, epoch } => {
             let kind = match audience {
                 Group::Room(_) => 0,
                 Group::User(_) => 1,
@@ -43,13 +43,15 @@ pub(crate) fn operation<'s>(
             };
             let (name, frame) = (text(audience.name())?, text(frame)?);
             let exclude = env.array(exclude.iter().map(|id| text(id)))?;
-            [env.int(0)?, name, frame, exclude, env.int(kind)?]
+            [env.int(0)?, name, frame, exclude, env.int(kind)?, env.double(*epoch as f64)?]
         }
-        Operation::Send { client, frame } => [env.int(1)?, text(client)?, text(frame)?, none, none],
-        Operation::Join { client, room } => [env.int(2)?, text(client)?, text(room)?, none, none],
-        Operation::Leave { client, room } => [env.int(3)?, text(client)?, text(room)?, none, none],
-        Operation::InputState { ready } => [env.int(4)?, env.boolean(*ready)?, none, none, none],
-        Operation::TakeInput => [env.int(5)?, none, none, none, none],
+        Operation::Send { client, frame } => [env.int(1)?, text(client)?, text(frame)?, none, none, none],
+        Operation::Join { client, room } => [env.int(2)?, text(client)?, text(room)?, none, none, none],
+        Operation::Leave { client, room } => [env.int(3)?, text(client)?, text(room)?, none, none, none],
+        Operation::InputState { ready } => [env.int(4)?, env.boolean(*ready)?, none, none, none, none],
+        Operation::TakeInput => [env.int(5)?, none, none, none, none, none],
+        Operation::ClientsLeft => [env.int(6)?, none, none, none, none, none],
+        Operation::Dropped => [env.int(7)?, none, none, none, none, none],
     })
 }
 

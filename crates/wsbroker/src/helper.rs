@@ -40,6 +40,8 @@ functions! {
     claim_input as "helperClaimInput" with 1;
     set_input as "helperSetInput" with 2;
     input_is_ready as "helperInputIsReady" with 1;
+    dropped as "helperDropped" with 2;
+    take_left as "helperTakeLeftClient" with 1;
 }
 
 fn number(env: Env<'_>, value: Value<'_>) -> usize {
@@ -179,10 +181,11 @@ fn finish_client<'s>(env: Env<'s>, [helper, client]: [Value<'s>; 2]) -> Result<'
     Ok(env.undefined()?)
 }
 
+/// Returns the epoch since which it is held; 0 if it was before, or is not this helper's.
 fn hold_client<'s>(env: Env<'s>, [helper, client]: [Value<'s>; 2]) -> Result<'s> {
     let client = name(env, "holdClient", client)?;
-    with(number(env, helper), |helper, cork| helper.hold_client(cork, &client));
-    Ok(env.undefined()?)
+    let since = with(number(env, helper), |helper, cork| helper.hold_client(cork, &client)).flatten();
+    Ok(env.double(since.unwrap_or(0) as f64)?)
 }
 
 fn remove_client<'s>(env: Env<'s>, [helper, client]: [Value<'s>; 2]) -> Result<'s> {
@@ -241,10 +244,11 @@ fn publish<'s>(env: Env<'s>, [helper, kind, of, frame, exclude]: [Value<'s>; 5])
     let of = name(env, CALL, of)?;
     let mut excluded = Vec::new();
     if !env.is_undefined(exclude) {
-        for one in env.elements(exclude)?.unwrap_or_default() {
+        env.each_element(exclude, |env, _, one| {
             // Whatever is no id excludes nobody.
             excluded.extend(name(env, CALL, one).ok());
-        }
+            Ok::<_, Failure>(())
+        })?;
     }
     let audience = audience(env, kind, &of);
     let refused = command(env, number(env, helper), |helper, cork| {
@@ -276,6 +280,22 @@ fn set_input<'s>(env: Env<'s>, [helper, ready]: [Value<'s>; 2]) -> Result<'s> {
     let ready = flag(env, ready);
     let changed = desk::with_helper(number(env, helper), |helper| helper.set_input(ready));
     Ok(env.boolean(changed.unwrap_or(false))?)
+}
+
+/// `again`: it is told of the next one.
+fn dropped<'s>(env: Env<'s>, [helper, again]: [Value<'s>; 2]) -> Result<'s> {
+    let again = flag(env, again);
+    let dropped = desk::with_helper(number(env, helper), |helper| helper.dropped(again));
+    Ok(env.double(dropped.unwrap_or(0) as f64)?)
+}
+
+/// Returns the client's id and its user, if it has one; undefined when there is no client.
+fn take_left<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> Result<'s> {
+    let left = desk::with_helper(number(env, helper), Helper::take_left_client).flatten();
+    let Some(left) = left else { return Ok(env.undefined()?) };
+    let mut names = vec![&*left.client];
+    names.extend(left.user.as_deref());
+    Ok(env.array(names.into_iter().map(|name| env.text(&String::from_utf8_lossy(name))))?)
 }
 
 fn input_is_ready<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> Result<'s> {

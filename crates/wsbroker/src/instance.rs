@@ -4,6 +4,7 @@
 #![allow(unreachable_pub)]
 
 use std::{
+    collections::BTreeMap,
     sync::Arc,
     thread::{self, ThreadId},
     time::Duration,
@@ -76,6 +77,8 @@ pub struct NativeJoin {
     pub process: NativeProcessOptions,
     /// Whether it shares the address of a server with the same `bind`, whatever its port is.
     pub beside: bool,
+    /// Whether its clients may become held.
+    pub encrypts: bool,
 }
 
 /// A helper's place in its instance.
@@ -156,6 +159,9 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeSeat> {
             instance
         }
     };
+    if join.encrypts {
+        instance.realm.guard();
+    }
     let number = global::next_worker();
     instance.seats.lock().push(Seat { number, thread });
     Ok(NativeSeat { helper: number as u32, server_id: instance.server_id.clone() })
@@ -252,6 +258,8 @@ pub fn leave_instance(env: &Env, helper: u32) -> Result<Object<'_>> {
     let number = helper as usize;
     // Before the thread lets go of it, so that nobody else waits for the end.
     let last = give_up(number);
+    // It has dealt with its clients itself, or does yet.
+    desk::with_helper(number, wsbroker_core::Helper::withdraw);
     desk::detach_helper(RawEnv::of(env), number);
     match last {
         Some(instance) => {
@@ -290,6 +298,29 @@ fn give_up(number: usize) -> Option<Arc<Instance>> {
         listener.stop();
     }
     Some(instance)
+}
+
+/// Clients of threads that have ended without a word, of which no helper was there to be told: by thread, until somebody asks. Only so many threads are remembered.
+static UNTOLD: Mutex<BTreeMap<i32, usize>> = Mutex::new(BTreeMap::new());
+const MAX_UNTOLD: usize = 1024;
+
+/// A thread has ended, and nobody is told of so many clients of it.
+pub(crate) fn untold(thread: i32, clients: usize) {
+    if clients == 0 {
+        return;
+    }
+    let mut untold = UNTOLD.lock();
+    *untold.entry(thread).or_default() += clients;
+    // Numbers of threads rise: the first is the oldest.
+    if untold.len() > MAX_UNTOLD {
+        untold.pop_first();
+    }
+}
+
+/// Of how many clients of helpers on this thread, which has ended, nobody was told: there was no other helper of their identifier. Tells it once.
+#[napi]
+pub fn clients_left_by(thread: i32) -> f64 {
+    UNTOLD.lock().remove(&thread).unwrap_or(0) as f64
 }
 
 async fn end(instance: &Instance) {

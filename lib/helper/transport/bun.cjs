@@ -20,5 +20,6 @@ function bunTransport(server, log) {
             }
         },
         address: () => undefined,
+        dropped: () => 0,
     };
 }

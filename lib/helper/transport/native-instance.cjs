@@ -31,7 +31,7 @@ class NativeInstance {
         this.#native.helperFinishClient(this.#helper, String(clientId));
     }
     encryptClient(clientId) {
-        this.#native.helperHoldClient(this.#helper, String(clientId));
+        return this.#native.helperHoldClient(this.#helper, String(clientId));
     }
     removeClient(clientId) {
         this.#native.helperRemoveClient(this.#helper, String(clientId));
@@ -41,6 +41,13 @@ class NativeInstance {
     }
     removeMember(clientId, type, name) {
         this.#native.helperRemoveMember(this.#helper, String(clientId), KINDS[type], String(name));
+    }
+    takeLeftClient() {
+        const left = this.#native.helperTakeLeftClient(this.#helper);
+        return left === undefined ? undefined : { clientId: left[0], userId: left[1] };
+    }
+    dropped(again) {
+        return this.#native.helperDropped(this.#helper, again);
     }
     isElsewhere(clientId) {
         return this.#native.helperIsElsewhere(this.#helper, String(clientId));

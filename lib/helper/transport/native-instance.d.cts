@@ -13,10 +13,15 @@ export declare class NativeInstance implements Instance {
     begin(): void;
     addClient(clientId: string, socket: IWebSocket): void;
     finishClient(clientId: string): void;
-    encryptClient(clientId: string): void;
+    encryptClient(clientId: string): number;
     removeClient(clientId: string): void;
     addMember(clientId: string, type: 'room' | 'user', name: string): void;
     removeMember(clientId: string, type: 'room' | 'user', name: string): void;
+    takeLeftClient(): {
+        clientId: string;
+        userId: string | undefined;
+    } | undefined;
+    dropped(again: boolean): number;
     isElsewhere(clientId: string): boolean;
     hasRoom(room: string): boolean;
     countClients(): number;

@@ -9,6 +9,10 @@ const validate_cjs_1 = require("../../validate.cjs");
 exports.CALL = 'WebSocketServerHelper';
 /** Options of `start` that are none of a helper. */
 const NOT_OURS = ['bind', 'workerPath', 'threads', 'handlers', 'path', 'cluster'];
+/** Options of Bun's sockets, and what they are to `start`. */
+const TRANSLATED = [
+    ['maxPayloadLength', 'maxPayload'], ['idleTimeout', 'idleTimeout'], ['sendPings', 'pings'], ['backpressureLimit', 'maxBackpressure'], ['perMessageDeflate', 'perMessageDeflate'],
+];
 /** What is one for a whole address, whoever else has a path there. */
 const OF_ADDRESS = ['handshakeTimeout', 'maxHeaderSize', 'proxyProtocol', 'reusePort', 'tls', 'trustProxy'];
 /** @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT naming the option, what was expected and what came */
@@ -38,7 +42,7 @@ function nativeRequest(options) {
         };
     }
     catch (error) {
-        throw invalidFrom(error);
+        throw invalidFrom(inTheirWords(error, options));
     }
 }
 /** As failures of a helper: a wrong option is one whatever is wrong with it, and the address was not `start`'s. */
@@ -67,17 +71,29 @@ function limitsOf({ serverOptions, givenServerOptions }, given) {
         const fallback = serverOptions[name] ?? undefined;
         return [started, fallback === undefined ? undefined : convert(fallback)];
     };
-    // Details of compression are the same option with another meaning: on with them.
-    const deflate = (on) => (on === true && typeof given['perMessageDeflate'] === 'object' ? given['perMessageDeflate'] : on);
+    const converters = {
+        idleTimeout: (seconds) => (typeof seconds === 'number' ? Math.round(seconds * 1000) : seconds),
+        // Details of compression are the same option with another meaning: on with them.
+        perMessageDeflate: (on) => (on === true && typeof given['perMessageDeflate'] === 'object' ? given['perMessageDeflate'] : on),
+    };
     const overflow = givenServerOptions.closeOnBackpressureLimit === true ? 'close' : 'dropNewest';
     return Object.fromEntries([
-        choose('maxPayloadLength', 'maxPayload'),
-        choose('idleTimeout', 'idleTimeout', (seconds) => (typeof seconds === 'number' ? Math.round(seconds * 1000) : seconds)),
-        choose('sendPings', 'pings'),
-        choose('backpressureLimit', 'maxBackpressure'),
-        choose('perMessageDeflate', 'perMessageDeflate', deflate),
+        ...TRANSLATED.map(([name, started]) => choose(name, started, converters[name])),
         ['overflow', (givenServerOptions.closeOnBackpressureLimit ?? undefined) === undefined ? given['overflow'] ?? overflow : overflow],
     ].filter(([, value]) => value !== undefined));
+}
+/** An error that names an option of `start` where the application has given the one of `serverOptions`. */
+function inTheirWords(error, { givenServerOptions }) {
+    if (!(error instanceof Error))
+        return error;
+    for (const [name, started] of TRANSLATED) {
+        const given = givenServerOptions[name] ?? undefined;
+        if (given === undefined || !error.message.includes(`"${started}"`))
+            continue;
+        const unit = name === 'idleTimeout' ? ` (in milliseconds; serverOptions.idleTimeout is in seconds, and is ${shown(given)})` : '';
+        error.message = error.message.replace(`"${started}"`, `"serverOptions.${name}"`) + unit;
+    }
+    return error;
 }
 /** Bind, path, socket options and Redis are the same for all helpers of an instance, the rest where it is given again. */
 function agreedOf({ path, bind, serverOptions, redisForm }, given) {

@@ -19,6 +19,7 @@ class NativeSeat {
     #request;
     #helper;
     #desk;
+    #path;
     #stopped = false;
     /**
      * Checks the options and takes the place.
@@ -27,10 +28,11 @@ class NativeSeat {
      */
     constructor(options, host) {
         this.#request = (0, native_options_cjs_1.nativeRequest)(options);
+        this.#path = options.path;
         const { identifier, agreed, process } = this.#request;
         let helper;
         try {
-            const joined = load_cjs_1.native.joinInstance({ identifier, serverId: (0, node_crypto_1.randomUUID)(), agreed, process: (0, agreed_cjs_1.toNative)((0, agreed_cjs_1.following)(load_cjs_1.native, process, true)), beside: isBeside() });
+            const joined = load_cjs_1.native.joinInstance({ identifier, serverId: (0, node_crypto_1.randomUUID)(), agreed, process: (0, agreed_cjs_1.toNative)((0, agreed_cjs_1.following)(load_cjs_1.native, process, true)), beside: isBeside(), encrypts: options.encrypts });
             helper = this.#helper = joined.helper;
             const instance = (this.instance = new native_instance_cjs_1.NativeInstance(load_cjs_1.native, helper, host, joined.serverId));
             this.#desk = new native_desk_cjs_1.NativeDesk(load_cjs_1.native, helper, host, (state) => instance.inputChanged(state));
@@ -75,7 +77,12 @@ class NativeSeat {
         await load_cjs_1.native.leaveInstance(this.#helper);
     }
     address() {
-        return load_cjs_1.native.instanceAddress(this.#helper) ?? undefined;
+        const address = load_cjs_1.native.instanceAddress(this.#helper) ?? undefined;
+        if (address === undefined)
+            return undefined;
+        const { url } = address;
+        // Behind the path of a Unix socket that of the request is marked by a colon.
+        return { ...address, endpoint: `${url}${/^wss?\+unix:/.test(url) ? ':' : ''}${this.#path}` };
     }
 }
 exports.NativeSeat = NativeSeat;

@@ -21,5 +21,6 @@ export declare class NativeSeat {
         address: string;
         port: number;
         url: string;
+        endpoint: string;
     } | undefined;
 }

@@ -6,8 +6,11 @@ const errors_cjs_1 = require("../../errors.cjs");
 /** The transport of a helper with `bind`. It opens nothing, and checks nothing before `join`. */
 function nativeTransport(options) {
     let seat;
+    /** Of seats that were left. */
+    let dropped = 0;
     const leave = async () => {
         const left = seat;
+        dropped += left?.instance.dropped(false) ?? 0;
         seat = undefined;
         await left?.leave();
     };
@@ -35,5 +38,6 @@ function nativeTransport(options) {
         // All goes through the instance; without one there is nobody to publish to.
         publish: () => undefined,
         address: () => seat?.address(),
+        dropped: (again) => dropped + (seat?.instance.dropped(again) ?? 0),
     };
 }

@@ -11,12 +11,16 @@ export interface Audience {
  * `frame` is the JSON text of `{ event, data }`.
  */
 export type PostedOperation = 
-/** A publish, to a helper that has held members there. Also what the native bus could not deliver without JavaScript. */
+/**
+ * A publish, to a helper that has held members there. Also what the native bus could not deliver without JavaScript. `epoch` says when it was published: to members that
+ * are held since a later one it went by itself.
+ */
 {
     readonly op: 'publish';
     readonly audience: Audience;
     readonly frame: string;
     readonly exclude: readonly string[];
+    readonly epoch: number;
 }
 /** `sendToClient`, to the owner of a client that is encrypted. */
  | {
@@ -45,6 +49,10 @@ export interface TransportHost {
      * `inputState('lost')`. The helper subscribes, then calls `setInputState('ready')`.
      */
     takeInput(): void;
+    /** A helper of the instance has ended without a word of its clients: `takeLeftClient` of the instance gives them out. */
+    clientsLeft(): void;
+    /** Messages to clients of this helper were dropped. Not told again before `dropped(true)`. */
+    dropped(): void;
 }
 /** What the helpers of one identifier in one process share. */
 export interface Instance {
@@ -57,8 +65,10 @@ export interface Instance {
     /**
      * In one step, so that a publish from another worker reaches it exactly once: its subscriptions end, and its memberships, those that there are and those that come,
      * are held. The `socket.unsubscribe` of its channels, which the logic calls then, find nothing any more.
+     *
+     * @returns the epoch that begins with it
      */
-    encryptClient(clientId: string): void;
+    encryptClient(clientId: string): number;
     /**
      * Gone: with it go its memberships, its subscriptions and its place in the broker. The socket, if it is still open, stays so, and has no more events but those the
      * logic ignores.
@@ -68,6 +78,11 @@ export interface Instance {
     addMember(clientId: string, type: 'room' | 'user', name: string): void;
     /** The reverse. */
     removeMember(clientId: string, type: 'room' | 'user', name: string): void;
+    /** A client of a helper that has ended without a word of it. Each is given out once, to whichever helper asks first. */
+    takeLeftClient(): {
+        readonly clientId: string;
+        readonly userId: string | undefined;
+    } | undefined;
     /** Whether another helper of the instance has this client. That of this helper is known to the logic. */
     isElsewhere(clientId: string): boolean;
     /** Whether the room has a member, at any helper. */
@@ -117,6 +132,8 @@ export interface TransportOptions {
     /** All options of the helper; the transport looks at those of `TNativeOptions`. */
     readonly native: TNativeOptions;
     readonly maxAuthPayloadLength: number;
+    /** There is an `outboundTransformer`: clients may be encrypted. */
+    readonly encrypts: boolean;
     /** What must agree within an instance: the form of `redisConnection`, and with the native bus its options. Compared as text. */
     readonly redisForm: string;
 }
@@ -147,5 +164,11 @@ export interface Transport {
         address: string;
         port: number;
         url: string;
+        endpoint: string;
     } | undefined;
+    /**
+     * Messages to clients of this helper that were dropped on their way since it was constructed, and of which no call has told: publishes, and what comes from other
+     * instances. With Bun nobody knows. `again`: `host.dropped` is called for the next one.
+     */
+    dropped(again: boolean): number;
 }

@@ -19,5 +19,6 @@ export function bunTransport(server: IBunServer | undefined, log: IWebSocketLogg
       }
     },
     address: () => undefined,
+    dropped: () => 0,
   };
 }

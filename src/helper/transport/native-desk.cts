@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { threadId } from 'node:worker_threads';
 import type { Native } from '../../native.cjs';
+import { scopeHere } from '../../scope.cjs';
 import { continuations } from '../calls.cjs';
 import type { TWebSocketBusState } from '../types.cjs';
 import { NativeSocket, type SocketOwner } from './native-socket.cjs';
@@ -11,7 +12,7 @@ import type { TransportHost } from './transport.cjs';
 
 const enum Kind { Text = 2, SharedBytes = 3, Bytes = 4, Close = 5, Drain = 6, Joined = 7 }
 const enum Progress { Started = 1, Settled = 2 }
-const enum Posted { Publish, Send, Join, Leave, InputState, TakeInput }
+const enum Posted { Publish, Send, Join, Leave, InputState, TakeInput, ClientsLeft, Dropped }
 
 const BATCH = 32;
 const AUDIENCES = ['room', 'user', 'broadcast'] as const;
@@ -24,6 +25,7 @@ export class NativeDesk implements SocketOwner {
    * between two messages, so that a client may send `authenticate`, `join` and more at once where the functions that decide do not wait for anything outside.
    */
   readonly #postponed = new Map<number, { readonly events: (() => void)[]; next: number }>();
+  readonly #scope = scopeHere();
   #goesOn = false;
   #ids = new Float64Array(0);
   #kinds = new Int32Array(0);
@@ -72,13 +74,17 @@ export class NativeDesk implements SocketOwner {
 
   #dispatch(count: number, values: unknown[]): void {
     if (count === 0) return this.#brokerGone();
+    this.#scope.batch(this.#handOver, count, values);
+  }
+
+  readonly #handOver = (count: number, values: readonly unknown[]): void => {
     for (let i = 0; i < count; i++) {
       const slot = this.#slots[i] as number;
       this.#state[slot] = Progress.Started;
       this.#event(this.#kinds[i] as Kind, this.#ids[i] as number, values[i], this.#numbers[i] as number, this.#lengths[i] as number);
       this.#state[slot] = Progress.Settled;
     }
-  }
+  };
 
   #event(kind: Kind, id: number, value: unknown, number: number, length: number): void {
     if (kind === Kind.Joined) {
@@ -145,12 +151,12 @@ export class NativeDesk implements SocketOwner {
     this.#sockets.clear();
   }
 
-  #receive(operation: Posted, a: string | boolean, b: string, exclude: string[], kind: number): void {
+  #receive(operation: Posted, a: string | boolean, b: string, exclude: string[], kind: number, epoch: number): void {
     const { host } = this;
     this.#guard('receive', () => {
       switch (operation) {
         case Posted.Publish:
-          return host.receive({ op: 'publish', audience: { type: AUDIENCES[kind] ?? 'room', name: a as string }, frame: b, exclude });
+          return host.receive({ op: 'publish', audience: { type: AUDIENCES[kind] ?? 'room', name: a as string }, frame: b, exclude, epoch });
         case Posted.Send:
           return host.receive({ op: 'send', clientId: a as string, frame: b });
         case Posted.Join:
@@ -161,14 +167,18 @@ export class NativeDesk implements SocketOwner {
           return this.inputChanged(a === true ? 'ready' : 'lost');
         case Posted.TakeInput:
           return host.takeInput();
+        case Posted.ClientsLeft:
+          return host.clientsLeft();
+        case Posted.Dropped:
+          return host.dropped();
       }
     });
   }
 
-  /** One that throws must not take the events of others with it. */
+  /** One that throws, or enters an async context, must not take the events of others with it. */
   #guard(what: string, run: () => void): void {
     try {
-      run();
+      this.#scope.call(run, undefined);
     } catch (error) {
       this.host.logger.error(`${what} failed`, error);
     }

@@ -42,8 +42,8 @@ export class NativeInstance implements Instance {
     this.#native.helperFinishClient(this.#helper, String(clientId));
   }
 
-  encryptClient(clientId: string): void {
-    this.#native.helperHoldClient(this.#helper, String(clientId));
+  encryptClient(clientId: string): number {
+    return this.#native.helperHoldClient(this.#helper, String(clientId));
   }
 
   removeClient(clientId: string): void {
@@ -56,6 +56,15 @@ export class NativeInstance implements Instance {
 
   removeMember(clientId: string, type: 'room' | 'user', name: string): void {
     this.#native.helperRemoveMember(this.#helper, String(clientId), KINDS[type], String(name));
+  }
+
+  takeLeftClient(): { clientId: string; userId: string | undefined } | undefined {
+    const left = this.#native.helperTakeLeftClient(this.#helper);
+    return left === undefined ? undefined : { clientId: left[0], userId: left[1] };
+  }
+
+  dropped(again: boolean): number {
+    return this.#native.helperDropped(this.#helper, again);
   }
 
   isElsewhere(clientId: string): boolean {

@@ -2,6 +2,7 @@ import { fromNative, WSBrokerError } from '../../errors.cjs';
 import type { NativeAgreed, NativeOpenOptions } from '../../native.cjs';
 import { START_OPTIONS, startRequest, type ProcessOptions } from '../../validate.cjs';
 import type { TlsRequest } from '../../tls.cjs';
+import type { IBunWebSocketConfig } from '../types.cjs';
 import type { TransportOptions } from './transport.cjs';
 
 // The options of a helper in the terms of `start`, checked. Importing this loads native code.
@@ -10,6 +11,11 @@ export const CALL = 'WebSocketServerHelper';
 
 /** Options of `start` that are none of a helper. */
 const NOT_OURS: readonly string[] = ['bind', 'workerPath', 'threads', 'handlers', 'path', 'cluster'];
+
+/** Options of Bun's sockets, and what they are to `start`. */
+const TRANSLATED = [
+  ['maxPayloadLength', 'maxPayload'], ['idleTimeout', 'idleTimeout'], ['sendPings', 'pings'], ['backpressureLimit', 'maxBackpressure'], ['perMessageDeflate', 'perMessageDeflate'],
+] as const;
 
 /** What is one for a whole address, whoever else has a path there. */
 const OF_ADDRESS = ['handshakeTimeout', 'maxHeaderSize', 'proxyProtocol', 'reusePort', 'tls', 'trustProxy'] as const;
@@ -48,7 +54,7 @@ export function nativeRequest(options: TransportOptions): NativeRequest {
       tls,
     };
   } catch (error) {
-    throw invalidFrom(error);
+    throw invalidFrom(inTheirWords(error, options));
   }
 }
 
@@ -77,17 +83,28 @@ function limitsOf({ serverOptions, givenServerOptions }: TransportOptions, given
     const fallback: unknown = serverOptions[name] ?? undefined;
     return [started, fallback === undefined ? undefined : convert(fallback)];
   };
-  // Details of compression are the same option with another meaning: on with them.
-  const deflate = (on: unknown): unknown => (on === true && typeof given['perMessageDeflate'] === 'object' ? given['perMessageDeflate'] : on);
+  const converters: Partial<Record<keyof IBunWebSocketConfig, (value: unknown) => unknown>> = {
+    idleTimeout: (seconds) => (typeof seconds === 'number' ? Math.round(seconds * 1000) : seconds),
+    // Details of compression are the same option with another meaning: on with them.
+    perMessageDeflate: (on) => (on === true && typeof given['perMessageDeflate'] === 'object' ? given['perMessageDeflate'] : on),
+  };
   const overflow = givenServerOptions.closeOnBackpressureLimit === true ? 'close' : 'dropNewest';
   return Object.fromEntries([
-    choose('maxPayloadLength', 'maxPayload'),
-    choose('idleTimeout', 'idleTimeout', (seconds) => (typeof seconds === 'number' ? Math.round(seconds * 1000) : seconds)),
-    choose('sendPings', 'pings'),
-    choose('backpressureLimit', 'maxBackpressure'),
-    choose('perMessageDeflate', 'perMessageDeflate', deflate),
+    ...TRANSLATED.map(([name, started]) => choose(name, started, converters[name])),
     ['overflow', (givenServerOptions.closeOnBackpressureLimit ?? undefined) === undefined ? given['overflow'] ?? overflow : overflow],
   ].filter(([, value]) => value !== undefined));
+}
+
+/** An error that names an option of `start` where the application has given the one of `serverOptions`. */
+function inTheirWords(error: unknown, { givenServerOptions }: TransportOptions): unknown {
+  if (!(error instanceof Error)) return error;
+  for (const [name, started] of TRANSLATED) {
+    const given: unknown = givenServerOptions[name] ?? undefined;
+    if (given === undefined || !error.message.includes(`"${started}"`)) continue;
+    const unit = name === 'idleTimeout' ? ` (in milliseconds; serverOptions.idleTimeout is in seconds, and is ${shown(given)})` : '';
+    error.message = error.message.replace(`"${started}"`, `"serverOptions.${name}"`) + unit;
+  }
+  return error;
 }
 
 /** Bind, path, socket options and Redis are the same for all helpers of an instance, the rest where it is given again. */

@@ -20,6 +20,7 @@ export class NativeSeat {
   readonly #request: NativeRequest;
   readonly #helper: number;
   readonly #desk: NativeDesk;
+  readonly #path: string;
   #stopped = false;
 
   /**
@@ -29,10 +30,11 @@ export class NativeSeat {
    */
   constructor(options: TransportOptions, host: TransportHost) {
     this.#request = nativeRequest(options);
+    this.#path = options.path;
     const { identifier, agreed, process } = this.#request;
     let helper: number | undefined;
     try {
-      const joined = native.joinInstance({ identifier, serverId: randomUUID(), agreed, process: toNative(following(native, process, true)), beside: isBeside() });
+      const joined = native.joinInstance({ identifier, serverId: randomUUID(), agreed, process: toNative(following(native, process, true)), beside: isBeside(), encrypts: options.encrypts });
       helper = this.#helper = joined.helper;
       const instance = (this.instance = new NativeInstance(native, helper, host, joined.serverId));
       this.#desk = new NativeDesk(native, helper, host, (state) => instance.inputChanged(state));
@@ -77,8 +79,12 @@ export class NativeSeat {
     await native.leaveInstance(this.#helper);
   }
 
-  address(): { address: string; port: number; url: string } | undefined {
-    return native.instanceAddress(this.#helper) ?? undefined;
+  address(): { address: string; port: number; url: string; endpoint: string } | undefined {
+    const address = native.instanceAddress(this.#helper) ?? undefined;
+    if (address === undefined) return undefined;
+    const { url } = address;
+    // Behind the path of a Unix socket that of the request is marked by a colon.
+    return { ...address, endpoint: `${url}${/^wss?\+unix:/.test(url) ? ':' : ''}${this.#path}` };
   }
 }
 

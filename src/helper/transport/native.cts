@@ -7,8 +7,11 @@ import type { Transport, TransportOptions } from './transport.cjs';
 /** The transport of a helper with `bind`. It opens nothing, and checks nothing before `join`. */
 export function nativeTransport(options: TransportOptions): Transport {
   let seat: NativeSeat | undefined;
+  /** Of seats that were left. */
+  let dropped = 0;
   const leave = async (): Promise<void> => {
     const left = seat;
+    dropped += left?.instance.dropped(false) ?? 0;
     seat = undefined;
     await left?.leave();
   };
@@ -35,5 +38,6 @@ export function nativeTransport(options: TransportOptions): Transport {
     // All goes through the instance; without one there is nobody to publish to.
     publish: () => undefined,
     address: () => seat?.address(),
+    dropped: (again) => dropped + (seat?.instance.dropped(again) ?? 0),
   };
 }

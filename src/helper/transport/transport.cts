@@ -29,8 +29,11 @@ export interface Audience {
  * `frame` is the JSON text of `{ event, data }`.
  */
 export type PostedOperation =
-  /** A publish, to a helper that has held members there. Also what the native bus could not deliver without JavaScript. */
-  | { readonly op: 'publish'; readonly audience: Audience; readonly frame: string; readonly exclude: readonly string[] }
+  /**
+   * A publish, to a helper that has held members there. Also what the native bus could not deliver without JavaScript. `epoch` says when it was published: to members that
+   * are held since a later one it went by itself.
+   */
+  | { readonly op: 'publish'; readonly audience: Audience; readonly frame: string; readonly exclude: readonly string[]; readonly epoch: number }
   /** `sendToClient`, to the owner of a client that is encrypted. */
   | { readonly op: 'send'; readonly clientId: string; readonly frame: string }
   /** `joinRoom` and `leaveRoom`, to the owner of the client, encrypted or not. */
@@ -51,6 +54,10 @@ export interface TransportHost {
    * `inputState('lost')`. The helper subscribes, then calls `setInputState('ready')`.
    */
   takeInput(): void;
+  /** A helper of the instance has ended without a word of its clients: `takeLeftClient` of the instance gives them out. */
+  clientsLeft(): void;
+  /** Messages to clients of this helper were dropped. Not told again before `dropped(true)`. */
+  dropped(): void;
 }
 
 /** What the helpers of one identifier in one process share. */
@@ -67,8 +74,10 @@ export interface Instance {
   /**
    * In one step, so that a publish from another worker reaches it exactly once: its subscriptions end, and its memberships, those that there are and those that come,
    * are held. The `socket.unsubscribe` of its channels, which the logic calls then, find nothing any more.
+   *
+   * @returns the epoch that begins with it
    */
-  encryptClient(clientId: string): void;
+  encryptClient(clientId: string): number;
   /**
    * Gone: with it go its memberships, its subscriptions and its place in the broker. The socket, if it is still open, stays so, and has no more events but those the
    * logic ignores.
@@ -78,6 +87,9 @@ export interface Instance {
   addMember(clientId: string, type: 'room' | 'user', name: string): void;
   /** The reverse. */
   removeMember(clientId: string, type: 'room' | 'user', name: string): void;
+
+  /** A client of a helper that has ended without a word of it. Each is given out once, to whichever helper asks first. */
+  takeLeftClient(): { readonly clientId: string; readonly userId: string | undefined } | undefined;
 
   // Directory -------------------------------------------------------------------------------------------------------------------------------------------
 
@@ -133,6 +145,8 @@ export interface TransportOptions {
   /** All options of the helper; the transport looks at those of `TNativeOptions`. */
   readonly native: TNativeOptions;
   readonly maxAuthPayloadLength: number;
+  /** There is an `outboundTransformer`: clients may be encrypted. */
+  readonly encrypts: boolean;
   /** What must agree within an instance: the form of `redisConnection`, and with the native bus its options. Compared as text. */
   readonly redisForm: string;
 }
@@ -160,5 +174,10 @@ export interface Transport {
   finish(): Promise<void>;
   /** To all subscribers of a topic here. Without anybody to publish it, it does nothing. Not used where there is an instance. */
   publish(topic: string, frame: string): void;
-  address(): { address: string; port: number; url: string } | undefined;
+  address(): { address: string; port: number; url: string; endpoint: string } | undefined;
+  /**
+   * Messages to clients of this helper that were dropped on their way since it was constructed, and of which no call has told: publishes, and what comes from other
+   * instances. With Bun nobody knows. `again`: `host.dropped` is called for the next one.
+   */
+  dropped(again: boolean): number;
 }

@@ -10,6 +10,7 @@ use std::{
 
 use bytes::Bytes;
 use mio::Poll;
+use parking_lot::Mutex;
 
 use crate::{
     config::Config,
@@ -20,6 +21,7 @@ use crate::{
     registry::{Channels, Socket, Sockets},
     shard::{Command, ShardHandle},
     sync::AtomicUsize,
+    watch::Watch,
 };
 
 /// What all threads of a broker share.
@@ -32,6 +34,8 @@ pub(crate) struct Inner {
     pub(crate) memory: Memory,
     pub(crate) metrics: Metrics,
     pub(crate) front: Front,
+    /// Nobody but its ticks takes it.
+    pub(crate) watch: Mutex<Watch>,
     /// Bytes of payload from which on some listener compresses; `usize::MAX` while none does.
     pub(crate) compress_from: AtomicUsize,
     pub(super) shards: Box<[ShardHandle]>,
@@ -58,6 +62,7 @@ impl Inner {
             memory: Memory::new(config.max_send_memory, config.max_receive_memory),
             metrics: Metrics::default(),
             front: Front::new(&config),
+            watch: Mutex::default(),
             compress_from: AtomicUsize::new(usize::MAX),
             shards: shards.into_boxed_slice(),
             endpoints: AtomicU32::new(0),

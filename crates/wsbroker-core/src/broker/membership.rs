@@ -108,7 +108,7 @@ impl Inner {
     }
 
     /// Takes a socket out of all its channels. Returns how many.
-    pub(super) fn unsubscribe_from_all(&self, socket: &Socket) -> usize {
+    pub(crate) fn unsubscribe_from_all(&self, socket: &Socket) -> usize {
         self.empty(&mut socket.membership(), socket)
     }
 
@@ -140,14 +140,6 @@ impl Inner {
         let mut membership = socket.membership();
         membership.sealed = true;
         self.empty(&mut membership, socket);
-    }
-
-    /// Takes a socket of a realm out of all its channels, because it is held from this epoch on.
-    pub(crate) fn hold(&self, socket: &Socket, epoch: u32) {
-        let mut membership = socket.membership();
-        let channels = std::mem::take(&mut membership.channels);
-        channels.values().for_each(|channel| self.leave(socket, channel));
-        self.tell(socket, Change::Hold(epoch), channels.into_keys().collect());
     }
 
     /// Takes a socket out of a channel that is none of its memberships any more. In the registry; its shard is told by whoever calls this.

@@ -66,13 +66,14 @@ impl WorkerHandle {
     /// Ends the worker: its connections move to others (those of a realm are closed, see [`Broker::add_helper`](crate::Broker::add_helper)), which get `unstarted` first, in order, and then what came since. Events that
     /// were started must have been settled before. From before this call on, [`Worker::deliver`](crate::Worker::deliver) must answer
     /// [`DeliverError::Gone`](crate::DeliverError::Gone).
-    pub fn remove(self, unstarted: Vec<Batch>) {
+    ///
+    /// The other helpers of its realm are told of the clients that it has not [removed](crate::Helper::remove_client). Returns of how many nobody is, since it was the
+    /// last.
+    pub fn remove(self, unstarted: Vec<Batch>) -> usize {
         if !self.broker.dispatch.remove(&self.entry) {
-            return;
+            return 0;
         }
-        if let Some(realm) = &self.entry.realm {
-            realm.leave(&self.entry);
-        }
+        let untold = self.entry.realm.as_ref().map_or(0, |realm| realm.leave(&self.entry));
         let mut per_shard: Vec<Vec<(Event, Bytes)>> = (0..self.broker.shard_count()).map(|_| Vec::new()).collect();
         for batch in unstarted {
             for event in batch.events {
@@ -84,5 +85,6 @@ impl WorkerHandle {
         for (index, events) in per_shard.into_iter().enumerate() {
             self.broker.shard(index).push(Command::WorkerGone(Arc::clone(&self.entry), events));
         }
+        untold
     }
 }

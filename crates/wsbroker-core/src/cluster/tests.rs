@@ -1,4 +1,4 @@
-//! What channels and their bus tell each other.
+//! What channels and their bus tell each other, and how they are called there.
 
 use super::*;
 use crate::{RedisConfig, RedisServers, SocketId, registry::Channels};
@@ -19,4 +19,16 @@ fn channels_that_are_there_before_the_bus_are_told_to_it() {
     let mut asked = joined.interest.changes(Instant::now(), |name| channels.get(name).is_some()).subscribe;
     asked.sort();
     assert_eq!(asked, [&b"first"[..], b"second", b"third"].map(Into::into));
+}
+
+#[test]
+fn no_channel_of_another_prefix_is_called_as_what_notes_come_on() {
+    let prefixes = ["a", "a:", "a::", "a:b", "a%3A", "a%", "a!", "%"];
+    for ours in prefixes {
+        let notes = notes_prefix(ours);
+        assert!(!notes.contains(':'), "{notes}: each channel's name has one behind its prefix");
+        let same = prefixes.iter().filter(|other| notes_prefix(other) == notes).count();
+        assert_eq!(same, 1, "{ours} has {notes} for itself");
+    }
+    assert_eq!(notes_prefix("wsbroker"), "wsbroker!");
 }

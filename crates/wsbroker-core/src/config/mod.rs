@@ -18,8 +18,9 @@ use crate::{realm::Realm, tls::TlsConfig};
 pub struct Config {
     /// Shards: I/O threads that own connections. Default: half the cores, at least 1, since workers need the other half.
     pub io_threads: usize,
-    /// Bytes that may wait for slow receivers, in outboxes, command queues and corks together. Above fifteen sixteenths of it the slowest sockets are closed (1013); the rest
-    /// is a reserve for sockets that have little waiting.
+    /// Bytes that may wait for slow receivers, in outboxes, command queues and corks together. Above fifteen sixteenths of it the slowest sockets are
+    /// closed (1013); the rest is a reserve for sockets that have little waiting. Answers to connections that are not let in count, too, and may hold
+    /// half of it, or a single one as much as there is but for the reserve: without room the connection is cut without its answer.
     /// Default 1 GiB here; the Node package passes a quarter of the memory it finds.
     pub max_send_memory: usize,
     /// Bytes that unfinished inbound messages may hold. Above it the largest is closed (1013). Default 1 GiB here, as above.

@@ -74,15 +74,31 @@ pub(super) struct Client {
     pub(super) owner: Arc<WorkerEntry>,
     /// `None` when the application has made it, and only its owner reaches it.
     pub(super) socket: Option<Arc<Socket>>,
-    pub(super) held: bool,
+    held: bool,
     /// What it is a member of.
     groups: HashSet<Group>,
+}
+
+/// A client whose helper has ended without a word of it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LeftClient {
+    /// Its id.
+    pub client: Box<[u8]>,
+    /// Its user, if it had one.
+    pub user: Option<Arc<[u8]>>,
 }
 
 impl Client {
     /// Its socket, if others may send to it.
     pub(super) fn reachable(&self) -> Option<&Arc<Socket>> {
         self.socket.as_ref().filter(|_| !self.held)
+    }
+
+    fn user(&self) -> Option<Arc<[u8]>> {
+        self.groups.iter().find_map(|group| match group {
+            Group::User(name) => Some(Arc::clone(name)),
+            Group::Room(_) | Group::Everybody => None,
+        })
     }
 }
 
@@ -101,7 +117,7 @@ pub(super) struct Directory {
     users: HashMap<Arc<[u8]>, Members>,
     everybody: Members,
     /// How many times a client has become held.
-    epoch: u32,
+    epoch: u64,
 }
 
 impl Directory {
@@ -182,12 +198,12 @@ impl Directory {
         Some(held)
     }
 
-    pub(super) fn epoch(&self) -> u32 {
+    pub(super) fn epoch(&self) -> u64 {
         self.epoch
     }
 
     /// From now on the client is held. Returns how many memberships that concerns, its socket, and the epoch that begins.
-    pub(super) fn hold(&mut self, id: &[u8], owner: WorkerId) -> Option<(usize, Option<Arc<Socket>>, u32)> {
+    pub(super) fn hold(&mut self, id: &[u8], owner: WorkerId) -> Option<(usize, Option<Arc<Socket>>, u64)> {
         let client = self.own(id, owner)?;
         if std::mem::replace(&mut client.held, true) {
             return None;
@@ -213,11 +229,13 @@ impl Directory {
         Some((client.socket, if client.held { client.groups.len() } else { 0 }))
     }
 
-    /// Takes all clients of a helper out. Returns how many of their memberships were held.
-    pub(super) fn forget(&mut self, owner: WorkerId) -> usize {
+    /// Takes all clients of a helper out. Returns who they were, and how many of their memberships were held.
+    pub(super) fn forget(&mut self, owner: WorkerId) -> (Vec<LeftClient>, usize) {
         let own = self.clients.iter().filter(|(_, client)| client.owner.id == owner);
-        let ids: Vec<Box<[u8]>> = own.map(|(id, _)| id.clone()).collect();
-        ids.iter().filter_map(|id| self.remove(id, owner)).map(|(_, held)| held).sum()
+        let left: Vec<LeftClient> =
+            own.map(|(id, client)| LeftClient { client: id.clone(), user: client.user() }).collect();
+        let held = left.iter().filter_map(|left| self.remove(&left.client, owner)).map(|(_, held)| held).sum();
+        (left, held)
     }
 
     /// The group of that name; whoever has it shares its memory.
@@ -269,5 +287,123 @@ impl Members {
             *count -= 1;
         }
         self.held.retain(|(_, count)| *count > 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::realm::tests::{Nobody, broker};
+
+    /// A directory, and two helpers that may have clients in it.
+    fn directory() -> (Directory, [Arc<WorkerEntry>; 2]) {
+        let broker = broker();
+        let realm = broker.realm();
+        let helper = || broker.inner().dispatch.add_to(&realm, Arc::new(Nobody));
+        (Directory::default(), [helper(), helper()])
+    }
+
+    const ROOM: Audience<'static> = Audience::Room(b"r");
+    const USER: Audience<'static> = Audience::User(b"u");
+    const ALL: Audience<'static> = Audience::Everybody;
+
+    fn holders(directory: &Directory, audience: Audience<'_>) -> Vec<WorkerId> {
+        directory.holders(audience).map(|owner| owner.id).collect()
+    }
+
+    #[test]
+    fn a_client_is_not_taken_over() {
+        let (mut directory, [own, other]) = directory();
+        assert!(directory.add(b"a", &own, None));
+        directory.join(b"a", own.id, ROOM);
+        assert!(!directory.add(b"a", &other, None) && !directory.add(b"a", &own, None));
+        assert_eq!(directory.client(b"a").unwrap().owner.id, own.id);
+        assert_eq!((directory.client_count(), directory.count(ROOM)), (1, 1), "it is still what it was");
+        assert_eq!(directory.leave(b"a", own.id, ROOM), Some(false));
+    }
+
+    #[test]
+    fn only_its_owner_says_anything_of_a_client() {
+        let (mut directory, [own, other]) = directory();
+        assert!(directory.add(b"a", &own, None));
+        assert_eq!(directory.join(b"a", own.id, ROOM), Some(false));
+        assert_eq!(directory.join(b"a", other.id, USER), None);
+        assert_eq!(directory.leave(b"a", other.id, ROOM), None);
+        assert!(directory.hold(b"a", other.id).is_none() && directory.remove(b"a", other.id).is_none());
+        assert_eq!(directory.forget(other.id), (vec![], 0));
+        assert!(directory.socket_of(b"a", other.id).is_none());
+        assert_eq!((directory.client_count(), directory.count(ROOM), directory.count(USER)), (1, 1, 0));
+        assert_eq!((directory.epoch(), holders(&directory, ROOM)), (0, vec![]));
+    }
+
+    #[test]
+    fn the_socket_of_a_client_is_for_its_owner_only() {
+        let (mut directory, [own, other]) = directory();
+        let endpoint = crate::front::Endpoint::new(1, crate::SocketLimits::default(), None);
+        let socket = broker().inner().admit(&endpoint).unwrap().0;
+        directory.add(b"a", &own, Some(Arc::clone(&socket)));
+        assert_eq!(directory.socket_of(b"a", own.id).map(|own| own.id()), Some(socket.id()));
+        assert!(directory.socket_of(b"a", other.id).is_none());
+        assert!(directory.client(b"a").unwrap().reachable().is_some());
+        directory.hold(b"a", own.id);
+        assert!(directory.client(b"a").unwrap().reachable().is_none());
+    }
+
+    #[test]
+    fn rooms_and_users_without_members_go() {
+        let (mut directory, [own, other]) = directory();
+        for (name, owner) in [(b"a", &own), (b"b", &other)] {
+            directory.add(name, owner, None);
+            directory.join(name, owner.id, ROOM);
+            directory.join(name, owner.id, USER);
+        }
+        directory.leave(b"a", own.id, ROOM);
+        directory.leave(b"a", own.id, USER);
+        assert_eq!((directory.rooms.len(), directory.users.len()), (1, 1), "the other is there yet");
+        assert_eq!((directory.count(ROOM), directory.count(USER)), (1, 1));
+        directory.remove(b"b", other.id);
+        assert_eq!((directory.rooms.len(), directory.users.len()), (0, 0));
+        assert_eq!(directory.leave(b"a", own.id, ROOM), None, "it has left");
+    }
+
+    #[test]
+    fn holders_are_known_as_long_as_they_hold_somebody() {
+        let (mut directory, [own, other]) = directory();
+        for (name, owner) in [(b"a", &own), (b"b", &own), (b"c", &other)] {
+            directory.add(name, owner, None);
+            directory.join(name, owner.id, ROOM);
+            directory.join(name, owner.id, ALL);
+            assert!(directory.hold(name, owner.id).is_some());
+        }
+        assert_eq!(
+            (holders(&directory, ROOM), holders(&directory, ALL)),
+            (vec![own.id, other.id], vec![own.id, other.id])
+        );
+        assert_eq!(directory.leave(b"a", own.id, ROOM), Some(true));
+        assert_eq!(holders(&directory, ROOM), [own.id, other.id], "the other client of that helper is held there");
+        assert_eq!(directory.remove(b"b", own.id).map(|(_, held)| held), Some(2));
+        assert_eq!((holders(&directory, ROOM), holders(&directory, ALL)), (vec![other.id], vec![own.id, other.id]));
+        assert_eq!(directory.remove(b"a", own.id).map(|(_, held)| held), Some(1));
+        assert_eq!(holders(&directory, ALL), [other.id]);
+        assert_eq!(directory.everybody.held.len(), 1, "and no more is kept");
+    }
+
+    #[test]
+    fn forgetting_a_helper_tells_whom_it_had_and_what_was_held() {
+        let (mut directory, [own, other]) = directory();
+        for (name, owner) in [(b"a", &own), (b"b", &own), (b"c", &other)] {
+            directory.add(name, owner, None);
+            directory.join(name, owner.id, ROOM);
+        }
+        directory.join(b"a", own.id, USER);
+        directory.hold(b"a", own.id);
+        directory.hold(b"c", other.id);
+        let (mut left, held) = directory.forget(own.id);
+        left.sort_unstable_by(|a, b| a.client.cmp(&b.client));
+        let names: Vec<_> = left.iter().map(|left| (&*left.client, left.user.as_deref())).collect();
+        assert_eq!(names, [(&b"a"[..], Some(&b"u"[..])), (b"b", None)]);
+        assert_eq!(held, 2, "the room and the user of the one that was held");
+        assert_eq!((directory.client_count(), directory.count(ROOM), directory.count(USER)), (1, 1, 0));
+        assert_eq!(holders(&directory, ROOM), [other.id]);
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use wsbroker_proto::CloseCode;
 
-use super::{Audience, Operation, Realm, post};
+use super::{Audience, LeftClient, Operation, Realm, post};
 use crate::{
     broker::Inner,
     cork::{Cork, SendOutcome, Staged},
@@ -117,15 +117,20 @@ impl Helper {
     }
 
     /// Its memberships are held from now on, and it leaves all its channels: in one step, so that what another thread publishes meanwhile reaches it once, by itself
-    /// or through its owner.
-    pub fn hold_client(&self, cork: &mut Cork, client: &[u8]) {
+    /// or through its owner. Returns the epoch that begins: what is posted with an earlier one has reached it by itself. `None` when it was held before, or is not
+    /// this helper's.
+    ///
+    /// In a realm that is not [guarded](Realm::guard) yet it is from now on, and what lies in other threads' corks at this moment does not reach the client any more.
+    pub fn hold_client(&self, cork: &mut Cork, client: &[u8]) -> Option<u64> {
         cork.flush();
+        self.realm.guard();
         let mut directory = self.realm.directory.write();
-        let Some((held, socket, epoch)) = directory.hold(client, self.entry.id) else { return };
+        let (held, socket, epoch) = directory.hold(client, self.entry.id)?;
         self.realm.held.fetch_add(held, Ordering::AcqRel);
         if let Some(socket) = socket {
-            self.broker.hold(&socket, epoch);
+            self.broker.unsubscribe_from_all(&socket);
         }
+        Some(epoch)
     }
 
     /// The client is gone: it is a member of nothing any more, and its socket, if that is still open, is in no channel, for good.
@@ -136,6 +141,24 @@ impl Helper {
             cork.flush();
             self.broker.seal(&socket);
         }
+    }
+
+    /// It keeps what it knows of its clients for itself, from now on: when it is removed nobody is told of them.
+    pub fn withdraw(&self) {
+        self.realm.forget(self.entry.id);
+    }
+
+    /// A client of a helper that has ended without a word of it, for this one to deal with. Each is given out once.
+    #[must_use]
+    pub fn take_left_client(&self) -> Option<LeftClient> {
+        self.realm.left.lock().pop_front()
+    }
+
+    /// Messages to its clients that were dropped on their way, since the clients read too slowly or memory was used up; those that [`send`](Self::send) and the like
+    /// have told are not among them. With `again` it gets [`Operation::Dropped`] for the next one.
+    #[must_use]
+    pub fn dropped(&self, again: bool) -> u64 {
+        self.entry.dropped(again)
     }
 
     /// The client is a member of a room, whose channel it joins by [`subscribe`](Self::subscribe), or of a user, whose channel it joins unless it is held.

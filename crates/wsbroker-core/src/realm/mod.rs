@@ -16,12 +16,15 @@ mod directory;
 mod helper;
 mod post;
 mod sink;
+#[cfg(test)]
+mod tests;
 
 use std::{
+    collections::VecDeque,
     fmt,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -29,8 +32,9 @@ use parking_lot::{Mutex, RwLock};
 use tokio::sync::Notify;
 
 use self::directory::Directory;
+pub(crate) use self::post::tell;
 pub use self::{
-    directory::{Audience, Group},
+    directory::{Audience, Group, LeftClient},
     helper::Helper,
     post::{Operation, Post},
     sink::RealmSink,
@@ -38,9 +42,12 @@ pub use self::{
 use crate::{
     cork::{Cork, SendOutcome, Staged},
     dispatch::WorkerEntry,
-    ids::SocketId,
+    ids::{SocketId, WorkerId},
     registry::{Channels, Kind},
 };
+
+/// Clients of helpers that have ended which may wait for the others. Beyond, nobody is told of them, and they are counted.
+const MAX_LEFT: usize = 1 << 20;
 
 /// Whose a socket is.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -62,8 +69,12 @@ pub struct Realm {
     rooms: Channels,
     users: Channels,
     directory: RwLock<Directory>,
+    /// Clients may become held: what is sent lies in the shards' queues before the directory is let go of.
+    guarded: AtomicBool,
     /// Memberships that are held, of all clients: while there are none, a publish need not look.
     held: AtomicUsize,
+    /// Clients of helpers that have ended without a word of them, until another helper takes them.
+    left: Mutex<VecDeque<LeftClient>>,
     open: AtomicUsize,
     changed: Notify,
     input: Mutex<Input>,
@@ -92,7 +103,9 @@ impl Realm {
             rooms: raw.beside(Kind::Room),
             users: raw.beside(Kind::User),
             directory: RwLock::default(),
+            guarded: AtomicBool::new(false),
             held: AtomicUsize::new(0),
+            left: Mutex::default(),
             open: AtomicUsize::new(0),
             changed: Notify::new(),
             input: Mutex::default(),
@@ -147,6 +160,12 @@ impl Realm {
         self.directory.read().client(client).is_some()
     }
 
+    /// Clients may become held from now on. To be said before there are any that do: then everything reaches each of them exactly once, in the order of a sender's
+    /// calls, and nothing by itself behind something that came through its owner.
+    pub fn guard(&self) {
+        self.guarded.store(true, Ordering::Release);
+    }
+
     /// Sends a staged text to every subscriber of an audience but the excluded clients, and posts it to every helper that has held members there. Returns to how
     /// many of these it could not be posted, since too much was waiting there.
     pub fn publish(&self, cork: &mut Cork, audience: Audience<'_>, staged: Staged, exclude: &[&[u8]]) -> usize {
@@ -155,14 +174,15 @@ impl Realm {
 
     /// Sends a staged text to one client: by itself, or if it is held through its owner. [`SendOutcome::Dropped`] also when too much was waiting there.
     pub fn send(&self, cork: &mut Cork, client: &[u8], staged: Staged) -> SendOutcome {
-        let (owner, socket) = {
-            let directory = self.directory.read();
-            let Some(client) = directory.client(client) else { return SendOutcome::Dropped };
-            (Arc::clone(&client.owner), client.reachable().cloned())
-        };
-        if let Some(socket) = socket {
-            return cork.send_to(&socket, staged);
+        let directory = self.directory.read();
+        let Some(entry) = directory.client(client) else { return SendOutcome::Dropped };
+        if let Some(socket) = entry.reachable() {
+            let outcome = cork.send_to(socket, staged);
+            self.place(cork);
+            return outcome;
         }
+        let owner = Arc::clone(&entry.owner);
+        drop(directory);
         let frame = cork.payload(&staged).into();
         match post::post(&owner, Operation::Send { client: client.into(), frame }) {
             Ok(()) => SendOutcome::Queued,
@@ -172,13 +192,14 @@ impl Realm {
 
     fn publish_from(
         &self,
-        from: Option<&WorkerEntry>,
+        from: Option<&Arc<WorkerEntry>>,
         cork: &mut Cork,
         audience: Audience<'_>,
         staged: Staged,
         exclude: &[&[u8]],
     ) -> usize {
-        // Read to the end, so that nobody becomes held between the look at who is, and that at who is in the channel.
+        // Read to the end, so that nobody becomes held between the look at who is, and that at who is in the channel; nor before what is for those that are not lies where
+        // what their owners send can no longer overtake it.
         let directory = self.directory.read();
         let reachable = |id: &&[u8]| directory.client(id)?.reachable().map(|socket| socket.id());
         let excluded: Vec<SocketId> = exclude.iter().filter_map(reachable).collect();
@@ -189,15 +210,45 @@ impl Realm {
         }
         let frame: Option<Arc<[u8]>> = (!owners.is_empty()).then(|| cork.payload(&staged).into());
         let (kind, name) = audience.channel();
-        cork.publish_to(self.channels(kind).get(name), staged, &excluded, directory.epoch());
+        let channel = self.channels(kind).get(name);
+        let subscribers = channel.as_ref().map_or(0, |channel| channel.count());
+        let reached = cork.publish_to(channel, staged, &excluded);
+        self.place(cork);
+        let epoch = directory.epoch();
         drop(directory);
+        if reached.is_none() && subscribers > 0 {
+            self.drop_frames(from, subscribers);
+        }
         let Some(frame) = frame else { return 0 };
         let exclude: Arc<[Box<[u8]>]> = exclude.iter().map(|id| Box::from(*id)).collect();
         let publish = |owner: &&Arc<WorkerEntry>| {
             let (frame, exclude) = (Arc::clone(&frame), Arc::clone(&exclude));
-            post::post(owner, Operation::Publish { audience: audience.into(), frame, exclude }).is_err()
+            post::post(owner, Operation::Publish { audience: audience.into(), frame, exclude, epoch }).is_err()
         };
         owners.iter().filter(publish).count()
+    }
+
+    /// Under the lock of the directory.
+    fn place(&self, cork: &mut Cork) {
+        if self.guarded.load(Ordering::Acquire) {
+            cork.place();
+        }
+    }
+
+    /// What is no helper's in particular, the first of them is told.
+    fn drop_frames(&self, of: Option<&Arc<WorkerEntry>>, count: usize) {
+        let first = || self.input.lock().helpers.first().cloned();
+        if let Some(helper) = of.cloned().or_else(first) {
+            helper.drop_frames(count as u64);
+        }
+    }
+
+    /// A message to one client was dropped, and nobody else tells its helper.
+    fn drop_frame_of(&self, client: &[u8]) {
+        let owner = self.directory.read().client(client).map(|client| Arc::clone(&client.owner));
+        if let Some(owner) = owner {
+            owner.drop_frames(1);
+        }
     }
 
     // --- who takes the input --------------------------------------------------------------------------------------------------------
@@ -206,10 +257,16 @@ impl Realm {
         self.input.lock().helpers.push(Arc::clone(helper));
     }
 
-    /// A helper has ended: its clients are nobody's any more.
-    pub(crate) fn leave(&self, helper: &WorkerEntry) {
-        let released = self.directory.write().forget(helper.id);
+    /// Takes the clients of a helper out.
+    fn forget(&self, helper: WorkerId) -> Vec<LeftClient> {
+        let (left, released) = self.directory.write().forget(helper);
         self.held.fetch_sub(released, Ordering::AcqRel);
+        left
+    }
+
+    /// A helper has ended: its clients are nobody's any more, and the others are told of them. Returns of how many nobody is told, since there is no other.
+    pub(crate) fn leave(&self, helper: &WorkerEntry) -> usize {
+        let own = self.forget(helper.id);
         let is_it = |other: &Arc<WorkerEntry>| other.id == helper.id;
         let mut input = self.input.lock();
         input.helpers.retain(|other| !is_it(other));
@@ -221,8 +278,26 @@ impl Realm {
                 post::tell(heir, Operation::TakeInput);
             }
         }
+        let untold = self.pass_on(own, &input.helpers);
         drop(input);
         self.changed.notify_waiters();
+        untold
+    }
+
+    /// Clients of a helper that has ended are for the others, whichever of them comes first: one that hangs, or ends as well, keeps none back.
+    fn pass_on(&self, own: Vec<LeftClient>, others: &[Arc<WorkerEntry>]) -> usize {
+        let mut left = self.left.lock();
+        left.extend(own);
+        let kept = if others.is_empty() { 0 } else { left.len().min(MAX_LEFT) };
+        let untold = left.len() - kept;
+        left.truncate(kept);
+        if kept > 0 {
+            others.iter().for_each(|other| post::tell(other, Operation::ClientsLeft));
+        }
+        if untold > 0 {
+            tracing::warn!(clients = untold, "clients of a worker that has ended: there is nobody to be told of them");
+        }
+        untold
     }
 
     /// Whether the helper takes the input: the first that asks does, until it leaves. The next then gets [`Operation::TakeInput`].

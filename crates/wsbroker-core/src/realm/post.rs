@@ -23,6 +23,8 @@ pub enum Operation {
         frame: Arc<[u8]>,
         /// Ids of clients.
         exclude: Arc<[Box<[u8]>]>,
+        /// When it was published: clients that are held [since](super::Helper::hold_client) a later epoch have got it by themselves.
+        epoch: u64,
     },
     /// A text for one of its clients.
     Send {
@@ -52,18 +54,22 @@ pub enum Operation {
     },
     /// It shall take messages of other instances from now on: whoever did has ended.
     TakeInput,
+    /// A helper has ended without a word of its clients: they are to be [taken](super::Helper::take_left_client).
+    ClientsLeft,
+    /// Messages to its clients were [dropped](super::Helper::dropped).
+    Dropped,
 }
 
 impl Operation {
     fn cost(&self) -> usize {
         OVERHEAD
             + match self {
-                Self::Publish { audience, frame, exclude } => {
+                Self::Publish { audience, frame, exclude, .. } => {
                     audience.name().len() + frame.len() + exclude.iter().map(|id| EXCLUDED + id.len()).sum::<usize>()
                 }
                 Self::Send { client, frame } => client.len() + frame.len(),
                 Self::Join { client, room } | Self::Leave { client, room } => client.len() + room.len(),
-                Self::InputState { .. } | Self::TakeInput => 0,
+                Self::InputState { .. } | Self::TakeInput | Self::ClientsLeft | Self::Dropped => 0,
             }
     }
 }
@@ -104,7 +110,7 @@ pub(super) fn post(helper: &Arc<WorkerEntry>, operation: Operation) -> Result<()
 }
 
 /// The same, for the few that nothing may keep back.
-pub(super) fn tell(helper: &Arc<WorkerEntry>, operation: Operation) {
+pub(crate) fn tell(helper: &Arc<WorkerEntry>, operation: Operation) {
     let charge = Charge { helper: Arc::clone(helper), bytes: 0 };
     helper.sink.post(Post { operation, _charge: charge });
 }

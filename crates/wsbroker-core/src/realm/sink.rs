@@ -34,8 +34,8 @@ impl RelaySink for RealmSink {
         let audience = match message.kind {
             MessageType::Client => {
                 // Of a client that nobody has, nothing is said either.
-                if self.realm.send(&mut cork, target, staged) == SendOutcome::Dropped && self.realm.has_client(target) {
-                    tracing::warn!("a message of another instance to a client was dropped");
+                if self.realm.send(&mut cork, target, staged) == SendOutcome::Dropped {
+                    self.realm.drop_frame_of(target);
                 }
                 return;
             }
@@ -46,10 +46,7 @@ impl RelaySink for RealmSink {
         let exclude: Vec<&[u8]> = message.exclude.iter().map(|id| id.as_bytes()).collect();
         let refused = self.realm.publish(&mut cork, audience, staged, &exclude);
         if refused > 0 {
-            tracing::warn!(
-                helpers = refused,
-                "a message of another instance was not posted: too much is waiting there"
-            );
+            self.realm.drop_frames(None, refused);
         }
     }
 

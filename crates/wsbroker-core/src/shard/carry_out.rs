@@ -141,7 +141,7 @@ impl Shard {
             }
             Command::Unanswered(place) => {
                 if let Some(connection) = self.connections.find(place) {
-                    connection.leave_endpoint(&mut self.ctx);
+                    connection.unanswered(&mut self.ctx);
                 }
             }
             Command::Resume(place) => {
@@ -155,6 +155,7 @@ impl Shard {
             Command::WorkerFlushed(worker, flush) => self.worker_flushed(worker.id, flush),
             Command::WorkerJoined => self.go_on(Rest::WorkerJoined(0)),
             Command::WorkerGone(worker, events) => self.worker_gone(worker, events),
+            Command::AskAnother(worker, events) => self.ask_another(&worker, events),
             Command::CloseAll(endpoint, code) => {
                 if endpoint.is_none() {
                     self.closing = Some(code);
@@ -169,19 +170,18 @@ impl Shard {
     }
 
     fn publish(&mut self, channel: &Channel, range: Range, broadcast: Option<Arc<Broadcast>>) {
-        let held = self.lists.held_since(channel.id(), broadcast.as_ref().map_or(0, |broadcast| broadcast.epoch));
         let slots = self.lists.of(channel.id());
-        if slots.len() + held.len() > self.ctx.turn.bounds.at_once {
-            let slots: Vec<u32> = slots.iter().copied().chain(held).collect();
-            return self.go_on(Rest::Publish(range, broadcast, slots.into_iter()));
+        if slots.len() > self.ctx.turn.bounds.at_once {
+            let slots = slots.to_vec().into_iter();
+            return self.go_on(Rest::Publish(range, broadcast, slots));
         }
         let message = Message::new(&self.ctx.inner, &self.arena, range, broadcast.as_deref());
-        for slot in slots.iter().chain(&held) {
+        for slot in slots {
             if let Some(connection) = self.connections.at(*slot) {
                 message.queue(&mut self.ctx, connection);
             }
         }
-        self.ctx.turn.spend((slots.len() + held.len()) * message.steps());
+        self.ctx.turn.spend(slots.len() * message.steps());
     }
 
     fn reserve(&mut self, reserve: Reserve) {

@@ -52,8 +52,6 @@ pub(crate) struct Broadcast {
     pub(crate) exclude: Box<[SocketId]>,
     /// `None` when nobody gets it compressed.
     pub(crate) compressed: Option<Box<Compressed>>,
-    /// Of a realm: how many times a client of it had become held when this was published. Without any of this it is 0.
-    pub(crate) epoch: u32,
     /// Send memory was full: it is for those that have little waiting.
     pub(crate) scarce: bool,
 }
@@ -63,8 +61,6 @@ pub(crate) struct Broadcast {
 pub(crate) enum Change {
     Join,
     Leave,
-    /// Leaves them, but not for what was published to them before that epoch, whose publishers did not know.
-    Hold(u32),
 }
 
 /// What is asked of a shard.
@@ -91,7 +87,7 @@ pub(crate) enum Command {
     Abandon(Place),
     /// It was let in after the client had gone: it gets a close event.
     AcceptedLate(Place),
-    /// Its client has gone, and the worker may never answer: it counts no more among its listener's connections.
+    /// Its client has gone, and the worker may never answer: it counts no more among the connections of its listener and its worker.
     Unanswered(Place),
     /// The socket's window has room again.
     Resume(Place),
@@ -103,6 +99,8 @@ pub(crate) enum Command {
     WorkerJoined,
     /// A worker has ended; these events it had not begun.
     WorkerGone(Arc<WorkerEntry>, Vec<(Event, Bytes)>),
+    /// A worker is stuck; these open events it has given back.
+    AskAnother(Arc<WorkerEntry>, Vec<Event>),
     /// Closes what was accepted by that listener (`Some`) or everything.
     CloseAll(Option<u32>, CloseCode),
     /// Cuts everything, or what belongs to that worker.
@@ -176,6 +174,15 @@ impl<W: Wake> Fifo<W> {
 
     /// Puts several at the end, together: nothing of another thread comes in between.
     pub(crate) fn push_with(&self, fill: impl FnOnce(&mut Vec<Command>)) {
+        self.put(true, fill);
+    }
+
+    /// The same, but lets the shard sleep on until the next push or [`nudge`](Self::nudge).
+    pub(crate) fn place_with(&self, fill: impl FnOnce(&mut Vec<Command>)) {
+        self.put(false, fill);
+    }
+
+    fn put(&self, wakes: bool, fill: impl FnOnce(&mut Vec<Command>)) {
         let mut inner = self.inner.lock();
         if inner.stopped {
             // Dropped after the lock: a command may own a reply whose drop pushes here again.
@@ -186,13 +193,27 @@ impl<W: Wake> Fifo<W> {
             return;
         }
         fill(&mut inner.commands);
-        let parked = std::mem::take(&mut inner.parked);
+        let parked = wakes && std::mem::take(&mut inner.parked);
         drop(inner);
         if parked {
-            // A failure here means the poll handle is gone, and with it the shard.
-            if let Err(error) = self.waker.wake() {
-                tracing::error!(%error, "cannot wake a shard");
-            }
+            self.wake();
+        }
+    }
+
+    /// Wakes the shard if something was placed that it does not know of.
+    pub(crate) fn nudge(&self) {
+        let mut inner = self.inner.lock();
+        let parked = !inner.commands.is_empty() && std::mem::take(&mut inner.parked);
+        drop(inner);
+        if parked {
+            self.wake();
+        }
+    }
+
+    fn wake(&self) {
+        // A failure here means the poll handle is gone, and with it the shard.
+        if let Err(error) = self.waker.wake() {
+            tracing::error!(%error, "cannot wake a shard");
         }
     }
 

@@ -9,6 +9,7 @@ use super::{
     clock::Timers,
     context::Context,
     ending::Ending,
+    inflating::Inflating,
     outbox::{Outbox, Written},
     rate::Meter,
     stream::Stream,
@@ -42,6 +43,8 @@ pub(super) struct Connection {
     pub(super) leftover: Vec<u8>,
     /// A message that was parsed but did not fit the window.
     pub(super) held: Option<Box<(MessageKind, Vec<u8>)>>,
+    /// A message that is not inflated to its end yet. Comes before the leftover.
+    pub(super) inflating: Option<Box<Inflating>>,
     /// The window to compress for; `None` when compression was not agreed on.
     pub(super) deflate: Option<WindowBits>,
     pub(super) phase: Phase,
@@ -73,7 +76,7 @@ pub(super) struct Connection {
     pub(super) max_payload: usize,
     /// Of a realm's connection before its 101: the client's address, to be told.
     pub(super) ip: Option<Box<str>>,
-    /// Counts no more among its listener's connections.
+    /// Counts no more among the connections of its listener and of its worker.
     pub(super) left: bool,
     /// How it ends once the handlers at work have settled.
     pub(super) ending: Option<Box<Ending>>,
@@ -127,6 +130,7 @@ impl Connection {
             outbox: Outbox::default(),
             leftover: Vec::new(),
             held: None,
+            inflating: None,
             deflate,
             phase: Phase::Active,
             paused: Pause::No,
@@ -240,7 +244,7 @@ impl Connection {
                     // `send` promised to queue what it counted; it looked at the limit itself.
                     Overflow::DropNewest if counted => {}
                     Overflow::DropNewest => {
-                        ctx.tally.count_drop(DropCause::Newest);
+                        self.count_drops(ctx, DropCause::Newest, 1);
                         self.socket.want_drain();
                         return;
                     }
@@ -248,7 +252,7 @@ impl Connection {
                         let before = self.outbox.len();
                         let dropped = self.outbox.drop_oldest(limit, &mut ctx.spare);
                         ctx.settle_outbox(&self.socket, before, self.outbox.len());
-                        ctx.tally.count_drops(DropCause::Oldest, dropped);
+                        self.count_drops(ctx, DropCause::Oldest, dropped);
                         self.socket.want_drain();
                     }
                 }
@@ -263,6 +267,15 @@ impl Connection {
         ctx.outbox_bytes += length;
         ctx.unflushed += length;
         self.mark_dirty(ctx);
+    }
+
+    /// Messages are not sent because the client reads too slowly.
+    #[cold]
+    fn count_drops(&self, ctx: &mut Context, cause: DropCause, count: u64) {
+        ctx.tally.count_drops(cause, count);
+        if let Some(worker) = &self.worker {
+            worker.drop_frames(count);
+        }
     }
 
     /// Whether a message may still go out.

@@ -10,7 +10,13 @@ use super::{
     context::Context,
     leaving::{Farewell, Retired},
 };
-use crate::{dispatch::Flush, event::EventKind, ids::WorkerId, metrics::CloseCause, registry::SocketState};
+use crate::{
+    dispatch::{Flush, WorkerEntry},
+    event::EventKind,
+    ids::WorkerId,
+    metrics::CloseCause,
+    registry::SocketState,
+};
 
 /// The end of a connection as the peer brought it about, by a close frame or by breaking the protocol.
 #[derive(Debug)]
@@ -43,6 +49,8 @@ impl Connection {
         self.phase = Phase::CloseSent;
         // As what comes behind it: discarded. Else it would pause the reading, and the peer's close frame would not be seen.
         self.held = None;
+        self.inflating = None;
+        self.count_receive(ctx);
         self.socket.set_state(SocketState::Closing);
         self.account(ctx, |outbox, _| {
             outbox.push_close(Some(code), reason);
@@ -187,6 +195,7 @@ impl Connection {
         self.cause.get_or_insert(cause);
         self.socket.set_state(SocketState::Closed);
         self.held = None;
+        self.inflating = None;
         if self.is_attached() {
             self.told(ctx, code, reason);
         } else {
@@ -221,8 +230,34 @@ impl Connection {
         }
     }
 
+    /// Its client was turned away, and its worker has not answered. The worker keeps it only for that.
+    pub(super) fn unanswered(&mut self, ctx: &mut Context) {
+        if !self.left
+            && let Some(worker) = &self.worker
+        {
+            worker.release();
+        }
+        self.leave_endpoint(ctx);
+    }
+
+    /// It belongs to this worker from now on, or waits for one. It counts there already.
+    pub(super) fn move_to(&mut self, worker: Option<Arc<WorkerEntry>>) {
+        if self.left
+            && let Some(worker) = &worker
+        {
+            worker.release();
+        }
+        if !self.left
+            && let Some(before) = &self.worker
+        {
+            before.release();
+        }
+        self.socket.set_worker(worker.as_ref().map_or(0, |worker| worker.id.get()));
+        self.worker = worker;
+    }
+
     /// Counts no more among its listener's connections.
-    pub(super) fn leave_endpoint(&mut self, ctx: &mut Context) {
+    fn leave_endpoint(&mut self, ctx: &mut Context) {
         if !std::mem::replace(&mut self.left, true) {
             ctx.leaving.push(Arc::clone(&self.endpoint));
         }
@@ -242,7 +277,9 @@ impl Connection {
         self.early_end = None;
         self.socket.set_state(SocketState::Closed);
         ctx.retired.push(Retired { socket: Arc::clone(&self.socket), farewell: None });
-        if let Some(worker) = self.worker.take() {
+        if let Some(worker) = self.worker.take()
+            && !self.left
+        {
             worker.release();
         }
         self.leave_endpoint(ctx);

@@ -52,6 +52,15 @@ impl ShardHandle {
         self.fifo.push_with(fill);
     }
 
+    /// As `push_with`, but the shard may sleep on until it is [nudged](Self::nudge).
+    pub(crate) fn place_with(&self, fill: impl FnOnce(&mut Vec<Command>)) {
+        self.fifo.place_with(fill);
+    }
+
+    pub(crate) fn nudge(&self) {
+        self.fifo.nudge();
+    }
+
     /// A place for a connection. Whoever takes it follows up with [`Command::Reserve`].
     pub(crate) fn take_slot(&self) -> u32 {
         let mut slots = self.slots.lock();

@@ -36,8 +36,19 @@ pub(super) struct Retired {
 pub(super) struct Farewell {
     pub(super) worker: Option<Arc<WorkerEntry>>,
     pub(super) kind: EventKind,
-    /// `None` when it counts no more among its listener's connections.
+    /// `None` when it counts no more among the connections of its listener and of its worker.
     pub(super) endpoint: Option<Arc<Endpoint>>,
+}
+
+impl Farewell {
+    /// This worker is told, or one that will be there. It counts there already.
+    pub(super) fn move_to(&mut self, worker: Option<Arc<WorkerEntry>>) {
+        let uncounted = if self.endpoint.is_some() { &self.worker } else { &worker };
+        if let Some(worker) = uncounted {
+            worker.release();
+        }
+        self.worker = worker;
+    }
 }
 
 /// One that is on its way out.
@@ -46,8 +57,6 @@ struct Departure {
     socket: Arc<Socket>,
     /// `None` while another thread changes its memberships.
     channels: Option<hash_map::IntoIter<ChannelId, Arc<Channel>>>,
-    /// Those that it has left in its shard's lists but for earlier publishes.
-    held: std::vec::IntoIter<ChannelId>,
     farewell: Option<Farewell>,
     /// Its connection is no more, and its slot can be given back.
     is_gone: bool,
@@ -109,22 +118,20 @@ impl Shard {
             return;
         }
         let channels = self.ctx.inner.retire(&socket);
-        let held = self.lists.take_held(slot);
         if let Some(channels) = &channels
-            && self.ctx.turn.take_leaves(channels.len() + held.len())
+            && self.ctx.turn.take_leaves(channels.len())
         {
             for (id, channel) in channels {
                 self.ctx.inner.leave(&socket, channel);
                 self.lists.remove(*id, slot);
             }
-            held.into_iter().for_each(|channel| self.lists.release(channel, slot));
             if let Some(farewell) = farewell {
                 self.ctx.tell(&socket, farewell);
             }
             return;
         }
-        let (channels, held) = (channels.map(IntoIterator::into_iter), held.into_iter());
-        self.departures.by_slot.insert(slot, Departure { socket, channels, held, farewell, is_gone: false });
+        let channels = channels.map(IntoIterator::into_iter);
+        self.departures.by_slot.insert(slot, Departure { socket, channels, farewell, is_gone: false });
         self.departures.order.push_back(slot);
     }
 
@@ -156,10 +163,6 @@ impl Shard {
                 self.lists.remove(id, slot);
                 left += 1;
             }
-            for channel in departure.held.by_ref().take(share - left) {
-                self.lists.release(channel, slot);
-                left += 1;
-            }
             room -= left;
             if left == share {
                 self.departures.order.push_back(slot);
@@ -177,18 +180,23 @@ impl Shard {
 
 impl Context {
     /// Hands the close event over. The socket is in no channel any more.
-    fn tell(&mut self, socket: &Arc<Socket>, farewell: Farewell) {
-        let Farewell { worker, kind, endpoint } = farewell;
+    fn tell(&mut self, socket: &Arc<Socket>, mut farewell: Farewell) {
         // Without one since before its 101: whoever has joined since was not told of it. But while events wait for a worker, its own may be among
         // them, and one that has joined gets those first.
         let of_realm = socket.realm().is_some();
         let waits = of_realm || !self.homeless.is_empty();
-        match worker.or_else(|| if waits { None } else { self.inner.dispatch.assign(RealmId::RAW) }) {
+        if farewell.worker.is_none() && !waits {
+            farewell.move_to(self.inner.dispatch.assign(RealmId::RAW));
+        }
+        let Farewell { worker, kind, endpoint } = farewell;
+        match worker {
             Some(worker) => {
                 if worker.handlers.contains(Handlers::CLOSE) {
                     self.batches.push(&worker, socket, kind);
                 }
-                worker.release();
+                if endpoint.is_some() {
+                    worker.release();
+                }
             }
             // What its worker knew of it went with that.
             None if of_realm => {}

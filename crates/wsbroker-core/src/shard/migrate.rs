@@ -34,9 +34,8 @@ impl Shard {
         events.append(&mut self.ctx.batches.take_refused(worker.id));
         for (_, farewell) in self.departures.farewells() {
             if farewell.worker.as_ref().is_some_and(|own| own.id == worker.id) {
-                worker.release();
-                farewell.worker =
-                    if worker.realm.is_some() { None } else { self.ctx.inner.dispatch.assign(RealmId::RAW) };
+                let heir = if worker.realm.is_some() { None } else { self.ctx.inner.dispatch.assign(RealmId::RAW) };
+                farewell.move_to(heir);
             }
         }
         // Handed over to the old worker and counted there. Counted anew before that is taken back, so that nobody sees none between.
@@ -63,15 +62,34 @@ impl Shard {
         if connection.worker.as_ref().is_none_or(|own| own.id != worker.id) {
             return;
         }
-        worker.release();
         // In a realm nobody takes over what it knew of its clients: they are closed, and nobody is told. A connection without a 101 is not known to
         // any worker yet, and another one will do.
         let orphaned = worker.realm.is_some() && connection.is_attached();
-        connection.worker = if orphaned { None } else { self.ctx.inner.dispatch.assign(worker.realm_id()) };
-        connection.socket.set_worker(connection.worker.as_ref().map_or(0, |worker| worker.id.get()));
+        connection.move_to(if orphaned { None } else { self.ctx.inner.dispatch.assign(worker.realm_id()) });
         if orphaned {
             connection.orphan(&mut self.ctx);
         }
+    }
+
+    /// A worker is stuck, and has given these open events back. Those whose clients still wait are asked of others.
+    pub(super) fn ask_another(&mut self, worker: &Arc<WorkerEntry>, events: Vec<Event>) {
+        let counted = events.len();
+        let mut asked = Vec::with_capacity(counted);
+        for event in events {
+            // Of one that was turned away the question is dropped, which undoes what was done for it.
+            let Some(connection) = self.connections.find(Place::of(&event.socket)).filter(|own| !own.left) else {
+                continue;
+            };
+            if connection.worker.as_ref().is_some_and(|own| own.id == worker.id) {
+                connection.move_to(self.ctx.inner.dispatch.assign(worker.realm_id()));
+            }
+            asked.push((event, Bytes::new()));
+        }
+        self.redispatch(asked);
+        self.ctx.batches.deliver(&self.ctx.inner.dispatch);
+        // Counted anew before, as when a worker has gone.
+        worker.take_back(counted, 0);
+        self.ctx.inner.dispatch.settled(counted);
     }
 
     /// There is a worker: connections that have none get one, from this slot on, and those for which something waits all. That is dispatched.
@@ -79,7 +97,7 @@ impl Shard {
         self.reap();
         for (socket, farewell) in self.departures.farewells() {
             if farewell.worker.is_none() && socket.realm().is_none() {
-                farewell.worker = self.ctx.inner.dispatch.assign(RealmId::RAW);
+                farewell.move_to(self.ctx.inner.dispatch.assign(RealmId::RAW));
             }
         }
         let waiting = self.ctx.homeless.take();
@@ -100,8 +118,7 @@ impl Shard {
     fn house_one(&mut self, slot: u32) {
         let Some(connection) = self.connections.at(slot) else { return };
         if connection.worker.is_none() && connection.socket.realm().is_none() && connection.takes_part() {
-            connection.worker = self.ctx.inner.dispatch.assign(RealmId::RAW);
-            connection.socket.set_worker(connection.worker.as_ref().map_or(0, |worker| worker.id.get()));
+            connection.move_to(self.ctx.inner.dispatch.assign(RealmId::RAW));
         }
     }
 

@@ -13,6 +13,7 @@ mod deflate;
 mod ending;
 mod handle;
 mod inbound;
+mod inflating;
 mod leaving;
 mod migrate;
 mod outbox;

@@ -90,12 +90,6 @@ impl Shard {
                 Change::Join => {}
                 // Also for a connection that has ended: its list entry may still be there.
                 Change::Leave => self.lists.remove(channel, place.slot),
-                Change::Hold(epoch) => {
-                    self.lists.remove(channel, place.slot);
-                    if takes_part {
-                        self.lists.hold(channel, place.slot, epoch);
-                    }
-                }
             }
             self.ctx.turn.spend(CHANGE);
             if self.ctx.turn.is_spent() {

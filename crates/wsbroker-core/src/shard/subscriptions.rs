@@ -14,10 +14,6 @@ const TABLES: u64 = 256;
 #[derive(Debug)]
 pub(super) struct Subscriptions {
     tables: Box<[FxHashMap<ChannelId, List>]>,
-    /// Connections of realms that have left their channels for being held, with the epoch of that.
-    held: FxHashMap<ChannelId, Vec<(u32, u32)>>,
-    /// The channels that they left, by slot.
-    left: FxHashMap<u32, Vec<ChannelId>>,
 }
 
 #[derive(Debug, Default)]
@@ -30,7 +26,7 @@ struct List {
 impl Default for Subscriptions {
     fn default() -> Self {
         let tables = (0..TABLES).map(|_| FxHashMap::default()).collect();
-        Self { tables, held: FxHashMap::default(), left: FxHashMap::default() }
+        Self { tables }
     }
 }
 
@@ -47,7 +43,7 @@ impl Subscriptions {
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.tables.iter().all(FxHashMap::is_empty) && self.held.is_empty() && self.left.is_empty()
+        self.tables.iter().all(FxHashMap::is_empty)
     }
 
     pub(super) fn add(&mut self, channel: ChannelId, slot: u32) {
@@ -61,39 +57,6 @@ impl Subscriptions {
             list.index.insert(slot, last);
         } else if list.slots.len() > SCAN {
             list.index = list.slots.iter().zip(0..).map(|(slot, at)| (*slot, at)).collect();
-        }
-    }
-
-    /// A connection that was in this channel, but for what is published from that epoch on.
-    pub(super) fn hold(&mut self, channel: ChannelId, slot: u32, epoch: u32) {
-        self.held.entry(channel).or_default().push((slot, epoch));
-        self.left.entry(slot).or_default().push(channel);
-    }
-
-    /// Who was in the channel for a publisher that knew this epoch, and is not any more.
-    #[inline]
-    pub(super) fn held_since(&self, channel: ChannelId, epoch: u32) -> Vec<u32> {
-        if self.held.is_empty() {
-            return Vec::new();
-        }
-        let held = self.held.get(&channel).map_or(&[][..], Vec::as_slice);
-        held.iter().filter(|(_, since)| *since > epoch).map(|(slot, _)| *slot).collect()
-    }
-
-    /// The channels that a connection which has ended is still in for earlier publishes; to be [released](Self::release).
-    pub(super) fn take_held(&mut self, slot: u32) -> Vec<ChannelId> {
-        if self.left.is_empty() {
-            return Vec::new();
-        }
-        self.left.remove(&slot).unwrap_or_default()
-    }
-
-    pub(super) fn release(&mut self, channel: ChannelId, slot: u32) {
-        if let Some(held) = self.held.get_mut(&channel) {
-            held.retain(|(other, _)| *other != slot);
-            if held.is_empty() {
-                self.held.remove(&channel);
-            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wsbroker_core::{CloseCode, SocketLimits};
+use wsbroker_core::{Audience, CloseCode, Helper, LeftClient, Operation, SocketLimits};
 
 use crate::common::{Got, Seen, until};
 use crate::kit::{Desk, broker, listen};
@@ -91,4 +91,72 @@ fn who_waits_for_the_last_connection_is_woken_however_the_threads_interleave() {
             waiting.is_finished()
         });
     }
+}
+
+fn left(client: &str, user: Option<&str>) -> LeftClient {
+    LeftClient { client: client.as_bytes().into(), user: user.map(|user| user.as_bytes().into()) }
+}
+
+fn all_left(helper: &Helper) -> Vec<LeftClient> {
+    let mut all: Vec<_> = std::iter::from_fn(|| helper.take_left_client()).collect();
+    all.sort_unstable_by(|a, b| a.client.cmp(&b.client));
+    all
+}
+
+fn is_told(desk: &Desk) -> bool {
+    desk.queue.take_posts().iter().any(|post| post.operation == Operation::ClientsLeft)
+}
+
+#[test]
+fn the_clients_of_a_helper_that_died_are_for_the_others_each_once() {
+    let broker = broker(1);
+    let realm = broker.realm();
+    let [mut first, mut second, mut third] = [(); 3].map(|()| Desk::new(&broker, &realm));
+    for (desk, name) in [(&first, "a"), (&first, "b"), (&first, "gone"), (&second, "c"), (&third, "d")] {
+        assert!(desk.helper.add_client(name.as_bytes(), None));
+    }
+    first.helper.add_member(&mut first.cork, b"a", Audience::Room(b"r"));
+    first.helper.add_member(&mut first.cork, b"a", Audience::User("ü".as_bytes()));
+    first.helper.remove_client(&mut first.cork, b"gone");
+    assert_eq!(first.die(), 0);
+    assert!(is_told(&second) && is_told(&third), "whichever comes first");
+    assert_eq!(second.helper.take_left_client().into_iter().len(), 1);
+    // The one that took it ends with one not taken, and with one of its own.
+    assert_eq!(second.die(), 0);
+    assert!(is_told(&third));
+    let taken = all_left(&third.helper);
+    assert_eq!(taken.len(), 2);
+    assert!(taken.contains(&left("c", None)));
+    assert!(taken.contains(&left("a", Some("ü"))) != taken.contains(&left("b", None)), "the other was taken before");
+    assert_eq!(realm.client_count(), 1);
+    assert_eq!(third.die(), 1, "nobody is told of its own client");
+    let fourth = Desk::new(&broker, &realm);
+    assert!(!is_told(&fourth) && all_left(&fourth.helper).is_empty());
+}
+
+#[test]
+fn what_nobody_has_taken_when_the_last_helper_ends_is_counted_with_its_own() {
+    let broker = broker(1);
+    let realm = broker.realm();
+    let [mut first, mut second] = [(); 2].map(|()| Desk::new(&broker, &realm));
+    for (desk, names) in [(&first, ["a", "b"]), (&second, ["c", "d"])] {
+        assert!(names.iter().all(|name| desk.helper.add_client(name.as_bytes(), None)));
+    }
+    assert_eq!(first.die(), 0);
+    assert_eq!(second.die(), 4);
+}
+
+#[test]
+fn nobody_is_told_of_the_clients_of_a_helper_that_leaves_in_order() {
+    let broker = broker(1);
+    let realm = broker.realm();
+    let [mut first, mut second] = [(); 2].map(|()| Desk::new(&broker, &realm));
+    assert!(first.helper.add_client(b"a", None));
+    first.helper.finish_client(&mut first.cork, b"a");
+    first.helper.hold_client(&mut first.cork, b"a");
+    first.helper.withdraw();
+    assert_eq!((realm.client_count(), first.die()), (0, 0));
+    assert!(!is_told(&second) && all_left(&second.helper).is_empty());
+    assert_eq!(second.publish(Audience::Everybody, "x", &[]), 0);
+    assert_eq!(second.die(), 0);
 }

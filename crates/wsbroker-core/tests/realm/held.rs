@@ -99,9 +99,92 @@ fn clients_that_a_publish_leaves_out_count_into_what_waits() {
 }
 
 #[test]
+fn what_was_sent_before_a_client_became_held_cannot_come_behind_what_its_owner_sends() {
+    let broker = broker(1);
+    let realm = broker.realm();
+    realm.guard();
+    let mut owner = Desk::new(&broker, &realm);
+    let (_listener, port) = listen(&broker, &realm, SocketLimits::default());
+    let (mut client, id) = owner.client(port, "c");
+    owner.helper.subscribe(&mut owner.cork, id, b"r");
+    owner.helper.add_member(&mut owner.cork, b"c", Audience::Room(b"r"));
+    let (_, other) = broker.add_helper(&realm, Arc::<Queue>::default() as Arc<dyn Worker>);
+    // Of another thread, whose handler goes on and on.
+    let mut held_back = broker.cork();
+    let staged = held_back.stage_slice(MessageKind::Text, b"to the room");
+    other.publish(&mut held_back, Audience::Room(b"r"), staged, &[]);
+    let staged = held_back.stage_slice(MessageKind::Text, b"to it alone");
+    assert_eq!(realm.send(&mut held_back, b"c", staged), SendOutcome::Queued);
+    assert!(!held_back.is_empty(), "whoever has the cork must flush it yet");
+    assert!(owner.helper.hold_client(&mut owner.cork, b"c").is_some());
+    assert_eq!(owner.helper.hold_client(&mut owner.cork, b"c"), None, "it is held already");
+    owner.send(id, "encrypted");
+    let staged = held_back.stage_slice(MessageKind::Text, b"later");
+    other.publish(&mut held_back, Audience::Room(b"r"), staged, &[]);
+    held_back.flush();
+    assert!(held_back.is_empty());
+    owner.send(id, "end");
+    for expected in ["to the room", "to it alone", "encrypted", "end"] {
+        assert_eq!(client.text(), expected);
+    }
+    assert_eq!(publish_post(&owner.queue.take_posts()).len(), 1, "the later one");
+}
+
+#[test]
+fn what_lies_ready_for_a_sleeping_shard_is_sent_with_the_flush_or_when_it_becomes_much() {
+    let broker = broker(1);
+    let realm = broker.realm();
+    realm.guard();
+    let mut owner = Desk::new(&broker, &realm);
+    let (_listener, port) = listen(&broker, &realm, SocketLimits::default());
+    let (mut client, id) = owner.client(port, "c");
+    owner.helper.subscribe(&mut owner.cork, id, b"r");
+    let mut publish = |text: &str| {
+        let staged = owner.cork.stage_slice(MessageKind::Text, text.as_bytes());
+        owner.helper.publish(&mut owner.cork, Audience::Room(b"r"), staged, &[])
+    };
+    let long = "x".repeat(40 << 10);
+    publish(&long);
+    publish(&long);
+    assert_eq!((client.text().len(), client.text().len()), (long.len(), long.len()), "nobody has flushed");
+    publish("short");
+    owner.cork.flush();
+    assert_eq!(client.text(), "short");
+}
+
+#[test]
+fn a_post_tells_whom_its_publish_has_reached_by_itself() {
+    let broker = broker(1);
+    let realm = broker.realm();
+    let mut owner = Desk::new(&broker, &realm);
+    let mut other = Desk::new(&broker, &realm);
+    let since: Vec<u64> = ["a", "b"]
+        .iter()
+        .map(|name| {
+            assert!(owner.helper.add_client(name.as_bytes(), None));
+            owner.helper.finish_client(&mut owner.cork, name.as_bytes());
+            let since = owner.helper.hold_client(&mut owner.cork, name.as_bytes()).unwrap();
+            other.publish(Audience::Everybody, "x", &[]);
+            since
+        })
+        .collect();
+    let epochs: Vec<u64> = owner
+        .queue
+        .take_posts()
+        .iter()
+        .map(|post| match &post.operation {
+            Operation::Publish { epoch, .. } => *epoch,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert!(since[0] <= epochs[0] && epochs[0] < since[1] && since[1] <= epochs[1], "{since:?} {epochs:?}");
+}
+
+#[test]
 fn a_client_that_becomes_held_gets_each_publish_of_another_thread_once() {
     let broker = broker(1);
     let realm = broker.realm();
+    realm.guard();
     let mut owner = Desk::new(&broker, &realm);
     let (_listener, port) = listen(&broker, &realm, SocketLimits::default());
     // The channel lives on, and it has a subscriber in that shard.

@@ -84,9 +84,10 @@ impl Desk {
         refused
     }
 
-    pub(crate) fn die(&mut self) {
+    /// Returns of how many of its clients nobody is told.
+    pub(crate) fn die(&mut self) -> usize {
         let unstarted = self.queue.end();
-        self.handle.take().unwrap().remove(unstarted);
+        self.handle.take().unwrap().remove(unstarted)
     }
 }
 
@@ -133,7 +134,7 @@ pub(crate) fn status(port: u16, path: &str) -> String {
 pub(crate) fn publish_post(posts: &[wsbroker_core::Post]) -> Vec<(Group, String, Vec<String>)> {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     let one = |post: &wsbroker_core::Post| match &post.operation {
-        Operation::Publish { audience, frame, exclude } => {
+        Operation::Publish { audience, frame, exclude, .. } => {
             Some((audience.clone(), text(frame), exclude.iter().map(|id| text(id)).collect()))
         }
         _ => None,

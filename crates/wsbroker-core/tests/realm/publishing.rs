@@ -1,7 +1,8 @@
 //! Who gets what is published to a room, to a user or to everybody.
 
-use wsbroker_core::{Audience, SocketLimits};
+use wsbroker_core::{Audience, Operation, Overflow, SendOutcome, SocketLimits};
 
+use crate::common::until;
 use crate::kit::{Desk, broker, listen};
 
 #[test]
@@ -77,4 +78,45 @@ fn an_excluded_client_costs_no_more_when_it_is_named_a_million_times() {
     desk.publish(Audience::Room(b"r"), "but both", &["b", "a", "b", "nobody"]);
     desk.publish(Audience::Room(b"r"), "all", &[]);
     assert_eq!([a.text(), a.text(), b.text()], ["but b", "all", "all"]);
+}
+
+fn told_of_drops(desk: &Desk) -> usize {
+    desk.queue.take_posts().iter().filter(|post| post.operation == Operation::Dropped).count()
+}
+
+#[test]
+fn what_a_slow_client_does_not_get_is_counted_at_its_helper_which_is_told_once_until_it_asks_again() {
+    let broker = broker(1);
+    let realm = broker.realm();
+    let mut owner = Desk::new(&broker, &realm);
+    let limits = SocketLimits { max_backpressure: 1024, overflow: Overflow::DropNewest, ..SocketLimits::default() };
+    let (_listener, port) = listen(&broker, &realm, limits);
+    let (_slow, slow) = owner.client(port, "slow");
+    owner.helper.subscribe(&mut owner.cork, slow, b"r");
+    owner.helper.accept(false);
+    let mut other = Desk::new(&broker, &realm);
+    let (mut neighbour, neighbour_id) = other.client(port, "neighbour");
+    let much = "x".repeat(1 << 20);
+    // The neighbour reads, and gets its text when the shard is through with what came before.
+    let mut publish = |times: usize| {
+        for _ in 0..times {
+            other.publish(Audience::Room(b"r"), &much, &[]);
+        }
+        other.send(neighbour_id, "through");
+        assert_eq!(neighbour.text(), "through");
+    };
+    until("the kernel takes no more", || {
+        publish(1);
+        owner.helper.dropped(false) > 0
+    });
+    let before = owner.helper.dropped(false);
+    publish(5);
+    assert_eq!(owner.helper.dropped(false), before + 5);
+    assert_eq!(told_of_drops(&owner), 1);
+    assert_eq!(owner.helper.dropped(true), before + 5);
+    publish(1);
+    assert_eq!(told_of_drops(&owner), 1, "it is told again");
+    // Whoever sends to one client is told by the call.
+    assert_eq!(owner.send(slow, "x"), SendOutcome::Dropped);
+    assert_eq!((owner.helper.dropped(false), other.helper.dropped(false)), (before + 6, 0));
 }

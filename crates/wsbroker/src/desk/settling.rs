@@ -174,8 +174,9 @@ impl Desk {
         // A verdict that was being thought about is dropped with its event: the connection gets 503.
         self.worker.settle(started.iter());
         drop(started);
-        self.worker.retire(batches);
+        let untold = self.worker.retire(batches);
         if self.helper.is_some() {
+            instance::untold(self.control().thread(), untold);
             instance::left(self.number);
         }
     }

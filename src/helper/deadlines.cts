@@ -1,0 +1,34 @@
+/** Things that must end within one and the same time. One timer serves all of them, and does not keep the process alive. */
+export class Deadlines {
+  readonly #step: number;
+  /** Begun since the last step, and those before: these are late at the next one. */
+  #young = new Set<() => void>();
+  #old = new Set<() => void>();
+  #timer: NodeJS.Timeout | undefined;
+
+  /** `limit` in ms is the most; it may be half of it. */
+  constructor(limit: number) {
+    this.#step = limit / 2;
+  }
+
+  /** `late` is called, once, unless the function that is returned is called in time. */
+  begin(late: () => void): () => void {
+    this.#young.add(late);
+    this.#arm();
+    return () => void (this.#young.delete(late) || this.#old.delete(late));
+  }
+
+  #arm(): void {
+    this.#timer ??= setTimeout(() => this.#tick(), this.#step);
+    this.#timer.unref();
+  }
+
+  #tick(): void {
+    this.#timer = undefined;
+    const late = this.#old;
+    this.#old = this.#young;
+    this.#young = new Set();
+    for (const one of late) one();
+    if (this.#old.size + this.#young.size > 0) this.#arm();
+  }
+}

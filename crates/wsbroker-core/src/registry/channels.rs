@@ -154,9 +154,9 @@ impl Channels {
         if self.bus.set(Arc::clone(bus)).is_err() {
             return false;
         }
-        for entry in &self.map {
-            bus.subscribers_changed(entry.value().name());
-        }
+        // The map is not locked while the bus is told. What comes to life meanwhile tells it itself.
+        let channels: Vec<_> = self.map.iter().map(|entry| Arc::clone(entry.value())).collect();
+        channels.iter().for_each(|channel| bus.subscribers_changed(channel.name()));
         true
     }
 

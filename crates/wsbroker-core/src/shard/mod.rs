@@ -211,7 +211,13 @@ impl Shard {
             self.handle().fifo.take(commands);
             if !commands.is_empty() {
                 self.put_off.counted = self.handle().take_fifo_bytes();
-                self.carry_out_all(commands);
+                if commands.len() > self.ctx.turn.bounds.steps {
+                    // So many do not fit into one turn: not even moved.
+                    self.put_off.commands = std::mem::take(commands).into_iter();
+                    self.go_on_with_queue();
+                } else {
+                    self.carry_out_all(commands);
+                }
             }
         } else {
             self.go_on_with_queue();

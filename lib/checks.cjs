@@ -12,14 +12,19 @@ exports.wrongType = wrongType;
 exports.wrongValue = wrongValue;
 exports.typeName = typeName;
 exports.nearest = nearest;
+exports.editDistance = editDistance;
 const errors_cjs_1 = require("./errors.cjs");
 // Checks of single values. Every function takes the call's name and the argument's, so that a message can say: `start: "threads" must be …, got …`.
 /** The longest time a timer takes. */
 exports.MAX_DURATION = 2 ** 31 - 1;
 /** What a per-socket size may be: it crosses into Rust as 32 bits. */
 exports.MAX_SIZE = 2 ** 31 - 1;
-/** An object whose every key is known. */
-function optionBag(call, name, value, known) {
+/**
+ * An object whose every key is known.
+ *
+ * @param hints for names that come from elsewhere: what to use instead
+ */
+function optionBag(call, name, value, known, hints = {}) {
     if (typeof value !== 'object' || value === null || Array.isArray(value))
         throw wrongType(call, name, 'an object', value);
     for (const key of Object.keys(value)) {
@@ -27,7 +32,7 @@ function optionBag(call, name, value, known) {
             continue;
         const near = nearest(key, known);
         const where = name === 'options' ? '' : ` in "${name}"`;
-        const hint = near === undefined ? `known are ${known.join(', ')}` : `did you mean "${near}"?`;
+        const hint = Object.hasOwn(hints, key) ? hints[key] : near === undefined ? `known are ${known.join(', ')}` : `did you mean "${near}"?`;
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_UNKNOWN_OPTION', `${call}: unknown option "${key}"${where}; ${hint}`);
     }
     return value;
@@ -97,17 +102,24 @@ function nearest(name, known, farthest = Math.max(2, Math.floor(name.length / 3)
     }
     return best;
 }
-/** Levenshtein's, row by row. A name from outside may be long: beyond 64 characters nothing is near anyhow. */
+/**
+ * How many letters were left out, added, changed, or swapped with their neighbour (optimal string alignment), row by row. A name from outside may be long: beyond 64
+ * characters nothing is near anyhow.
+ */
 function editDistance(a, b) {
     if (a.length > 64)
         return a.length;
+    let before = [];
     let row = Array.from({ length: b.length + 1 }, (_, i) => i);
     for (let i = 1; i <= a.length; i++) {
         const next = [i];
         for (let j = 1; j <= b.length; j++) {
-            next.push(Math.min((next[j - 1] ?? 0) + 1, (row[j] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)));
+            let least = Math.min((next[j - 1] ?? 0) + 1, (row[j] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1));
+            if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+                least = Math.min(least, (before[j - 2] ?? 0) + 1);
+            next.push(least);
         }
-        row = next;
+        [before, row] = [row, next];
     }
     return row[b.length] ?? 0;
 }

@@ -3,8 +3,12 @@ import { WSBrokerRangeError, WSBrokerTypeError } from './errors.cjs';
 export declare const MAX_DURATION: number;
 /** What a per-socket size may be: it crosses into Rust as 32 bits. */
 export declare const MAX_SIZE: number;
-/** An object whose every key is known. */
-export declare function optionBag(call: string, name: string, value: unknown, known: readonly string[]): Record<string, unknown>;
+/**
+ * An object whose every key is known.
+ *
+ * @param hints for names that come from elsewhere: what to use instead
+ */
+export declare function optionBag(call: string, name: string, value: unknown, known: readonly string[], hints?: Readonly<Record<string, string>>): Record<string, unknown>;
 export declare function integer(call: string, name: string, value: unknown, from: number, to: number): number | undefined;
 export declare function oneOf<T extends string>(call: string, name: string, value: unknown, allowed: readonly T[]): T | undefined;
 export declare function optional(call: string, name: string, value: unknown, type: 'boolean'): boolean | undefined;
@@ -20,3 +24,8 @@ export declare function wrongValue(call: string, name: string, expected: string,
 export declare function typeName(value: unknown): string;
 /** The known name that is nearest, if it is near enough to be meant. */
 export declare function nearest(name: string, known: readonly string[], farthest?: number): string | undefined;
+/**
+ * How many letters were left out, added, changed, or swapped with their neighbour (optimal string alignment), row by row. A name from outside may be long: beyond 64
+ * characters nothing is near anyhow.
+ */
+export declare function editDistance(a: string, b: string): number;

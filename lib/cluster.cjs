@@ -4,11 +4,13 @@ exports.clusterRequest = clusterRequest;
 exports.join = join;
 exports.teller = teller;
 exports.busReady = busReady;
+const advice_cjs_1 = require("./advice.cjs");
 const checks_cjs_1 = require("./checks.cjs");
 const errors_cjs_1 = require("./errors.cjs");
 const load_cjs_1 = require("./load.cjs");
 const redis_cjs_1 = require("./redis.cjs");
 const report_cjs_1 = require("./report.cjs");
+const scope_cjs_1 = require("./scope.cjs");
 const CLUSTER_OPTIONS = ['redis', 'prefix', 'instanceId', 'required', 'maxOutgoing', 'onBus'];
 /** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came; never a password */
 function clusterRequest(call, name, value, known = CLUSTER_OPTIONS) {
@@ -39,26 +41,32 @@ function join({ native: options, onBus }) {
     lost = undefined;
     const tell = teller(onBus);
     try {
-        load_cjs_1.native.joinCluster(options, (event) => {
-            if (event.state !== 'gap')
-                lost = event.reason;
-            tell(event);
+        load_cjs_1.native.joinCluster(options, (events) => {
+            for (const event of events)
+                if (event.state === 'ready' || event.state === 'lost')
+                    lost = event.reason;
+            tell(events);
         });
     }
     catch (error) {
-        throw (0, errors_cjs_1.fromNative)(error);
+        const ours = (0, errors_cjs_1.fromNative)(error);
+        throw ours instanceof errors_cjs_1.WSBrokerError && ours.code === 'ERR_WSBROKER_CONFLICT' ? (0, advice_cjs_1.also)(ours, advice_cjs_1.BEGIN_ANEW) : ours;
     }
 }
 /** What the addon calls: a throw of the application's must not get into it. */
 function teller(onBus) {
-    return ({ state, channel, missed, reason }) => {
-        if (onBus === undefined)
+    const tell = onBus === undefined ? undefined : (0, scope_cjs_1.inScopeHere)(onBus);
+    return (events) => {
+        if (tell === undefined)
             return;
-        try {
-            onBus({ state, ...(0, redis_cjs_1.defined)('channel', channel), ...(0, redis_cjs_1.defined)('missed', missed), ...(0, redis_cjs_1.defined)('reason', reason) });
-        }
-        catch (error) {
-            console.error(`wsbroker: onBus threw ${(0, report_cjs_1.errorText)(error)}`);
+        for (const event of events) {
+            try {
+                // Of what the addon leaves out there is no property.
+                tell(Object.fromEntries(Object.entries(event).filter(([, value]) => value !== undefined)));
+            }
+            catch (error) {
+                console.error(`wsbroker: onBus threw ${(0, report_cjs_1.errorText)(error)}`);
+            }
         }
     };
 }

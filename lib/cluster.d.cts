@@ -11,6 +11,6 @@ export declare function clusterRequest(call: string, name: string, value: unknow
 /** Joins, at once or with the first server. */
 export declare function join({ native: options, onBus }: ClusterRequest): void;
 /** What the addon calls: a throw of the application's must not get into it. */
-export declare function teller(onBus: ((event: BusEvent) => void) | undefined): (event: NativeBusEvent) => void;
+export declare function teller(onBus: ((event: BusEvent) => void) | undefined): (events: NativeBusEvent[]) => void;
 /** Waits for the first time that the bus is ready. */
 export declare function busReady(limit: number): Promise<void>;

@@ -22,7 +22,7 @@ function withFingerprint(certificate) {
 }
 /** @param goodbye called when the addon says that the broker is gone, which only happens in threads of the user's own */
 function createDispatcher(native, table, goodbye) {
-    const { self, handleOpen, handleTextMessage, handleBinaryMessage, handleClose, handleDrain } = table;
+    const { self, handleOpen, handleTextMessage, handleBinaryMessage, handleClose, handleDrain, scope } = table;
     const { openVerdict, settle, slotToken, tokenVersion } = native;
     const { setInterval, clearInterval, queueMicrotask } = globalThis;
     const { nextTick } = process;
@@ -40,6 +40,7 @@ function createDispatcher(native, table, goodbye) {
     const tokenCache = new Map();
     let inHand = 0;
     let stopped = false;
+    let hurried = false;
     let whenIdle = [];
     let lookIsDue = false;
     let look = 0;
@@ -62,8 +63,11 @@ function createDispatcher(native, table, goodbye) {
             return;
         if (count === 0)
             return goodbye();
+        scope.batch(handOver, count, data);
+    }
+    function handOver(count, data) {
         const epoch = control[0 /* Control.TokenEpoch */];
-        const serial = control[4 /* Control.Concurrent */] === 0;
+        const serial = control[4 /* Control.Concurrent */] === 0 && !hurried;
         let shared;
         for (let i = 0; i < count; i++) {
             const id = ids[i];
@@ -111,12 +115,12 @@ function createDispatcher(native, table, goodbye) {
     /** Calls the handler of any event but an open. */
     function invoke(kind, id, value, token, code) {
         switch (kind) {
-            case 2 /* Kind.Text */: return handleTextMessage === undefined ? undefined : handleTextMessage.call(self, value, id, token);
-            case 4 /* Kind.Bytes */: return handleBinaryMessage === undefined ? undefined : handleBinaryMessage.call(self, value, id, token);
-            case 6 /* Kind.Drain */: return handleDrain === undefined ? undefined : handleDrain.call(self, id, token);
+            case 2 /* Kind.Text */: return handleTextMessage === undefined ? undefined : scope.call(handleTextMessage, self, value, id, token);
+            case 4 /* Kind.Bytes */: return handleBinaryMessage === undefined ? undefined : scope.call(handleBinaryMessage, self, value, id, token);
+            case 6 /* Kind.Drain */: return handleDrain === undefined ? undefined : scope.call(handleDrain, self, id, token);
             case 5 /* Kind.Close */:
                 tokenCache.delete(id);
-                return handleClose === undefined ? undefined : handleClose.call(self, id, token, code, value);
+                return handleClose === undefined ? undefined : scope.call(handleClose, self, id, token, code, value);
             default: return undefined;
         }
     }
@@ -126,7 +130,7 @@ function createDispatcher(native, table, goodbye) {
         try {
             if (request.clientCertificate !== undefined)
                 withFingerprint(request.clientCertificate);
-            const verdict = handleOpen === undefined ? true : handleOpen.call(self, id, request.ip, request.headers, request);
+            const verdict = handleOpen === undefined ? true : scope.call(handleOpen, self, id, request.ip, request.headers, request);
             if ((0, report_cjs_1.isThenable)(verdict)) {
                 const line = takeLine();
                 line.offered = request.protocols;
@@ -240,7 +244,7 @@ function createDispatcher(native, table, goodbye) {
         if (kind !== 1 /* Kind.Open */ || handleClose === undefined || !judgeOrReport(value, line.offered, id).accepted)
             return;
         try {
-            const result = handleClose.call(self, id, undefined, 1006, '');
+            const result = scope.call(handleClose, self, id, undefined, 1006, '');
             if ((0, report_cjs_1.isThenable)(result))
                 Promise.resolve(result).then(undefined, (error) => report(error, 5 /* Kind.Close */, id));
         }
@@ -256,8 +260,12 @@ function createDispatcher(native, table, goodbye) {
             state[slot] = 1 /* State.Started */;
             try {
                 const result = invoke(kind, id, event.data, tokenNow(id, slot, event.token, event.epoch), event.code);
-                if (result !== undefined && (0, report_cjs_1.isThenable)(result) && !(0, report_cjs_1.isFulfilled)(result))
-                    return pend(line, kind, id, slot, result, true);
+                if (result !== undefined && (0, report_cjs_1.isThenable)(result) && !(0, report_cjs_1.isFulfilled)(result)) {
+                    if (!hurried)
+                        return pend(line, kind, id, slot, result, true);
+                    pend(takeLine(), kind, id, slot, result, false);
+                    continue;
+                }
             }
             catch (error) {
                 report(error, kind, id);
@@ -332,14 +340,30 @@ function createDispatcher(native, table, goodbye) {
         if (kind === 1 /* Kind.Open */)
             tell(slot, verdict_cjs_1.LATE, id);
         settleLater(slot);
+        const heir = succeed(line);
+        report(new errors_cjs_1.WSBrokerError('ERR_WSBROKER_HANDLER_TIMEOUT', `${name} did not settle within ${handlerTimeout()} ms; ${outcome}`), kind, id);
+        goOn(heir);
+    }
+    /** A line with what waits in this one, in its place. */
+    function succeed(line) {
         const heir = takeLine();
-        heir.id = id;
+        heir.id = line.id;
         heir.serial = true;
         line.moveTo(heir);
         lines.remove(line);
         lines.add(heir);
-        report(new errors_cjs_1.WSBrokerError('ERR_WSBROKER_HANDLER_TIMEOUT', `${name} did not settle within ${handlerTimeout()} ms; ${outcome}`), kind, id);
-        goOn(heir);
+        return heir;
+    }
+    function hurry() {
+        hurried = true;
+        for (const line of lines.all()) {
+            // Whoever waits for a verdict is not there yet, and its client is told by the end of this worker.
+            if (line.kind === 1 /* Kind.Open */)
+                continue;
+            const heir = succeed(line);
+            line.serial = false;
+            goOn(heir);
+        }
     }
     function handlerTimeout() {
         return Math.max(0, control[5 /* Control.HandlerTimeout */] - 1);
@@ -350,6 +374,7 @@ function createDispatcher(native, table, goodbye) {
     return {
         dispatch,
         attach,
+        hurry,
         idle: () => (inHand === 0 ? Promise.resolve() : new Promise((resolve) => whenIdle.push(resolve))),
         stop() {
             stopped = true;

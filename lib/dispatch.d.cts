@@ -16,6 +16,8 @@ export interface Dispatcher {
     attach(control: ArrayBuffer): void;
     /** Resolves when no handler is pending. */
     idle(): Promise<void>;
+    /** Runs what waits for pending handlers, in order, and lets nothing wait from now on. */
+    hurry(): void;
     /** Starts no handler any more: what is not started belongs to the addon again. */
     stop(): void;
 }

@@ -1,22 +1,26 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.MASK = exports.HANDLER_NAMES = void 0;
+exports.MASK = void 0;
 exports.hasHandlers = hasHandlers;
 exports.handlerTable = handlerTable;
-exports.warnOfTypos = warnOfTypos;
 const checks_cjs_1 = require("./checks.cjs");
+const names_cjs_1 = require("./names.cjs");
 const report_cjs_1 = require("./report.cjs");
-exports.HANDLER_NAMES = [
-    'handleOpen', 'handleTextMessage', 'handleBinaryMessage', 'handleClose', 'handleDrain', 'handleStart', 'handleStop', 'onError',
-];
+const scope_cjs_1 = require("./scope.cjs");
 /** What the addon needs to know of a worker: events of other kinds never cross. */
 exports.MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16 };
 /** Whether the value looks like something that holds handlers. */
 function hasHandlers(value) {
-    return value !== null && (typeof value === 'object' || typeof value === 'function') && exports.HANDLER_NAMES.some((name) => Reflect.get(value, name) !== undefined);
+    return value !== null && (typeof value === 'object' || typeof value === 'function') && names_cjs_1.HANDLER_NAMES.some((name) => Reflect.get(value, name) !== undefined);
 }
-/** @throws {TypeError} naming the handler that is no function */
-function handlerTable(call, handlers) {
+/**
+ * @param holders where the handlers were found, which may hold misspelt ones besides
+ * @throws {TypeError} naming the handler that is no function
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a handler is misspelt
+ */
+function handlerTable(call, handlers, holders = [handlers]) {
+    if ((0, names_cjs_1.isClassOfHandlers)(handlers, hasHandlers(handlers) ? handlers : undefined))
+        throw (0, names_cjs_1.classGiven)(call, handlers);
     // A function can hold handlers, too: a class with static ones, or what CommonJS exports with properties.
     if ((typeof handlers !== 'object' || handlers === null) && !hasHandlers(handlers))
         throw (0, checks_cjs_1.wrongType)(call, 'handlers', 'an object', handlers);
@@ -26,10 +30,11 @@ function handlerTable(call, handlers) {
             throw (0, checks_cjs_1.wrongType)(call, `handlers.${name}`, 'a function', value);
         return value;
     };
-    warnOfTypos([handlers]);
+    (0, names_cjs_1.checkNames)(call, holders, handlers);
     const [handleOpen, handleTextMessage, handleBinaryMessage] = [pick('handleOpen'), pick('handleTextMessage'), pick('handleBinaryMessage')];
     const [handleClose, handleDrain] = [pick('handleClose'), pick('handleDrain')];
     const onError = pick('onError');
+    const scope = (0, scope_cjs_1.scopeHere)();
     // Who is handed tokens keeps them by socket, and learns from the close event when to forget them.
     const closes = handleClose ?? handleTextMessage ?? handleBinaryMessage ?? handleDrain;
     return {
@@ -46,10 +51,11 @@ function handlerTable(call, handlers) {
             | (handleBinaryMessage ? exports.MASK.binary : 0)
             | (closes ? exports.MASK.close : 0)
             | (handleDrain ? exports.MASK.drain : 0),
-        report: (error, handler, socketId) => report(handlers, onError, error, { handler, socketId }),
+        scope,
+        report: (error, handler, socketId) => report(scope, handlers, onError, error, { handler, socketId }),
     };
 }
-function report(self, onError, error, context) {
+function report(scope, self, onError, error, context) {
     if (onError === undefined)
         return (0, report_cjs_1.complainOfHandler)(error, context);
     const failed = (reason) => {
@@ -57,30 +63,11 @@ function report(self, onError, error, context) {
         (0, report_cjs_1.complain)('onError failed', reason);
     };
     try {
-        const result = onError.call(self, error, context);
+        const result = scope.call(onError, self, error, context);
         if ((0, report_cjs_1.isThenable)(result))
             Promise.resolve(result).then(undefined, failed);
     }
     catch (reason) {
         failed(reason);
-    }
-}
-/** Modules export all sorts of things, so a name that is almost a handler's is worth a warning, no more; and one, if several of the holders have it. */
-function warnOfTypos(holders) {
-    const warned = new Set();
-    for (const holder of holders) {
-        if (typeof holder !== 'object' || holder === null)
-            continue;
-        for (const key of Object.keys(holder)) {
-            if (!/^(handle|on)/i.test(key) || warned.has(key) || exports.HANDLER_NAMES.includes(key))
-                continue;
-            if (typeof Reflect.get(holder, key) !== 'function')
-                continue;
-            const near = (0, checks_cjs_1.nearest)(key, exports.HANDLER_NAMES, 2);
-            if (near === undefined)
-                continue;
-            warned.add(key);
-            process.emitWarning(`"${key}" is no handler; did you mean "${near}"?`, { type: 'WSBrokerWarning' });
-        }
     }
 }

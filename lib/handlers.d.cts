@@ -1,5 +1,6 @@
 import type { HandlerName } from './types.cjs';
-export declare const HANDLER_NAMES: readonly ["handleOpen", "handleTextMessage", "handleBinaryMessage", "handleClose", "handleDrain", "handleStart", "handleStop", "onError"];
+import { HANDLER_NAMES } from './names.cjs';
+import { type Scope } from './scope.cjs';
 /** What the addon needs to know of a worker: events of other kinds never cross. */
 export declare const MASK: {
     readonly open: 1;
@@ -14,13 +15,17 @@ export interface HandlerTable extends Readonly<Record<Exclude<(typeof HANDLER_NA
     /** `this` of each handler: the object they came from. */
     readonly self: unknown;
     readonly mask: number;
+    /** That of the registration. */
+    readonly scope: Scope;
     /** Never throws and leaves no rejection behind. */
     report(error: unknown, handler: HandlerName, socketId: number | undefined): void;
 }
 /** Whether the value looks like something that holds handlers. */
 export declare function hasHandlers(value: unknown): value is Record<string, unknown>;
-/** @throws {TypeError} naming the handler that is no function */
-export declare function handlerTable(call: string, handlers: unknown): HandlerTable;
-/** Modules export all sorts of things, so a name that is almost a handler's is worth a warning, no more; and one, if several of the holders have it. */
-export declare function warnOfTypos(holders: readonly unknown[]): void;
+/**
+ * @param holders where the handlers were found, which may hold misspelt ones besides
+ * @throws {TypeError} naming the handler that is no function
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a handler is misspelt
+ */
+export declare function handlerTable(call: string, handlers: unknown, holders?: readonly unknown[]): HandlerTable;
 export {};

@@ -91,7 +91,8 @@ async function listening(channel) {
  *
  * `handleStart` is called at once; if it returns a promise, events come when that has resolved, and {@link start} on this thread waits for it.
  *
- * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `handlers` is no object, or a handler no function
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `handlers` is no object (or a class instead of an instance), or a handler no function
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a handler's name is misspelt, or there is none but those that another library would call
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread has registered already
  * @throws whatever `handleStart` throws
  *
@@ -115,7 +116,7 @@ function registerWorkerThread(handlers) {
  * the process alive, and {@link start} may be called anew; a thread that was a worker by {@link registerWorkerThread} is none any more, and registers again. Call it
  * on the thread that called `start`.
  *
- * @param options `code`: the close code for connections, default 1001. `timeout`: milliseconds, 0 to 2^31-1, default 10,000; whoever needs longer is cut
+ * @param options `code`: the close code for connections, default 1001. `timeout`: milliseconds, 0 to 2^31-1, default 8,000: then everything is over, whatever hangs; connections that are left shortly before are cut
  * @returns how many connections closed and how many were cut
  * @throws {TypeError | WSBrokerError} naming the argument that is wrong
  * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: from inside a worker of the pool

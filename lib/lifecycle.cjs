@@ -4,28 +4,36 @@ exports.startServer = startServer;
 exports.shutdownAll = shutdownAll;
 const node_perf_hooks_1 = require("node:perf_hooks");
 const node_util_1 = require("node:util");
+const advice_cjs_1 = require("./advice.cjs");
 const agreed_cjs_1 = require("./agreed.cjs");
 const cluster_cjs_1 = require("./cluster.cjs");
+const copies_cjs_1 = require("./copies.cjs");
 const errors_cjs_1 = require("./errors.cjs");
 const load_cjs_1 = require("./load.cjs");
 const modules_cjs_1 = require("./modules.cjs");
 const pool_cjs_1 = require("./pool.cjs");
 const register_cjs_1 = require("./register.cjs");
 const report_cjs_1 = require("./report.cjs");
+const scope_cjs_1 = require("./scope.cjs");
+const syntax_cjs_1 = require("./syntax.cjs");
 const tls_cjs_1 = require("./tls.cjs");
 /** For a Redis that is required. */
 const BUS_TIMEOUT = 10_000;
 /** For `handleStop` of workers that must go because another did not load. */
 const UNDO_TIMEOUT = 5_000;
-/** For `handleStop` even if connections have used up the time that `shutdown` has. */
-const LEAST_TIMEOUT = 1_000;
+/** The last part of the time that `shutdown` has, an eighth within these bounds, is for `handleStop` and the end of threads. */
+const LEAST_FOR_WORKERS = 100;
+const MOST_FOR_WORKERS = 1_000;
 const servers = new Set();
-const watchers = new Set();
+/** Each as it is called, by what was given. */
+const watchers = new Map();
 let workers;
 let agreed;
 let joined;
 /** Aborted by `shutdown`: a `start` before it gives up. */
 let era = new AbortController();
+/** When the shutdown that comes next, or is under way, is to be over. */
+let due = Infinity;
 let last = Promise.resolve();
 function startServer(request) {
     if (register_cjs_1.thread.inPool && request.workerPath !== undefined) {
@@ -38,9 +46,30 @@ function startServer(request) {
 function shutdownAll(code, timeout) {
     if (register_cjs_1.thread.inPool)
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'shutdown: a worker of the pool cannot end itself; call shutdown on the thread that called start');
+    const others = (0, copies_cjs_1.activeOthers)();
+    return others.length === 0 ? shutdownHere(code, timeout) : holding(() => shutdownCopies([...others, { shutdown: shutdownHere }], code, timeout));
+}
+(0, copies_cjs_1.endBy)({
+    isActive: () => busy > 0 || servers.size > 0 || workers !== undefined || agreed !== undefined || joined !== undefined || (0, register_cjs_1.currentRegistration)() !== undefined,
+    shutdown: shutdownHere,
+});
+function shutdownHere(code, timeout) {
+    const deadline = node_perf_hooks_1.performance.now() + timeout;
+    due = Math.min(due, deadline);
     era.abort();
     era = new AbortController();
-    return inTurn(() => shutdown(code, timeout));
+    return inTurn(() => shutdown(code, timeout, deadline));
+}
+/** One after the other, since they may share a broker. */
+async function shutdownCopies(copies, code, timeout) {
+    const deadline = node_perf_hooks_1.performance.now() + timeout;
+    const all = { closed: 0, terminated: 0 };
+    for (const copy of copies) {
+        const { closed, terminated } = await copy.shutdown(code, Math.max(0, Math.floor(deadline - node_perf_hooks_1.performance.now())));
+        all.closed += closed;
+        all.terminated += terminated;
+    }
+    return all;
 }
 async function start(request, file, signal) {
     const undo = [];
@@ -55,7 +84,7 @@ async function start(request, file, signal) {
         }
         const { onWorker } = request;
         if (onWorker !== undefined && !watchers.has(onWorker)) {
-            watchers.add(onWorker);
+            watchers.set(onWorker, (0, scope_cjs_1.inScopeHere)(onWorker));
             undo.push(() => watchers.delete(onWorker));
         }
         if (request.cluster !== undefined && !isJoined(request.cluster)) {
@@ -76,6 +105,7 @@ async function start(request, file, signal) {
         if (request.cluster?.required === true)
             await unlessShutdown(signal, (0, cluster_cjs_1.busReady)(BUS_TIMEOUT));
         await readyWorkers(file, request.process.threads, signal, undo);
+        load_cjs_1.native.watchWorkers(tellOfStuck);
         const place = load_cjs_1.native.listenerAddress(listener);
         load_cjs_1.native.serve(listener);
         servers.add(listener);
@@ -95,7 +125,7 @@ async function listen(options) {
         return await load_cjs_1.native.listen(options);
     }
     catch (error) {
-        throw (0, errors_cjs_1.fromNative)(error);
+        throw (0, advice_cjs_1.addressFailed)((0, errors_cjs_1.fromNative)(error), options.bind, options.reusePort);
     }
 }
 /** The failure that led here is the one to be told. */
@@ -145,20 +175,37 @@ function server(listener, { address, port, url }, tls) {
         },
     };
 }
-async function shutdown(code, timeout) {
-    const deadline = node_perf_hooks_1.performance.now() + timeout;
+/** It is over at the deadline, whatever hangs. */
+async function shutdown(code, timeout, deadline) {
+    const left = () => Math.max(0, deadline - node_perf_hooks_1.performance.now());
     const pool = workers !== undefined && 'pool' in workers ? workers.pool : undefined;
-    const { closed, terminated } = await load_cjs_1.native.shutdownBroker(code, timeout, pool !== undefined);
+    pool?.hurry();
+    const forWorkers = Math.max(LEAST_FOR_WORKERS, Math.min(MOST_FOR_WORKERS, timeout / 8));
+    const { closed, terminated } = await load_cjs_1.native.shutdownBroker(code, Math.max(0, left() - forWorkers), pool !== undefined);
     // What was joined before there was anything to shut down.
     await load_cjs_1.native.leaveCluster();
     servers.clear();
-    const left = Math.max(LEAST_TIMEOUT, deadline - node_perf_hooks_1.performance.now());
-    await Promise.all([pool?.stop(left), (0, register_cjs_1.currentRegistration)()?.stop(left)]);
+    const rest = Math.max(LEAST_FOR_WORKERS, left());
+    await Promise.all([pool?.stop(rest), (0, register_cjs_1.currentRegistration)()?.stop(rest)]);
     workers = undefined;
     agreed = undefined;
     joined = undefined;
+    due = Infinity;
+    load_cjs_1.native.watchWorkers();
     watchers.clear();
     return { closed, terminated };
+}
+/** For `handleStop` of workers that must go because a `start` fails: less if a shutdown waits. */
+function undoTimeout() {
+    return Math.max(LEAST_FOR_WORKERS, Math.min(UNDO_TIMEOUT, due - node_perf_hooks_1.performance.now()));
+}
+/** Told by the addon, once for each time that a worker is stuck, whichever thread owns it. */
+function tellOfStuck(workerId) {
+    const what = `worker ${workerId} has taken nothing for a second, though something waits for it: a handler that does not return keeps its thread; new connections go to other workers`;
+    const reason = new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
+    if (watchers.size === 0)
+        (0, report_cjs_1.complain)(`worker ${workerId} is stuck`, reason.message);
+    (0, pool_cjs_1.tellWatchers)(watchers.values(), { type: 'stuck', workerId, reason });
 }
 // Options.
 /** The process-wide options with this call's, which may not differ from an earlier one's. */
@@ -178,7 +225,7 @@ function isJoined({ native: options, onBus }) {
 }
 function conflict(name, before, now) {
     const was = before === undefined ? 'off' : String(before);
-    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}`);
+    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}; ${advice_cjs_1.BEGIN_ANEW}`);
 }
 // Workers.
 function checkWorkers(file, threads) {
@@ -205,22 +252,27 @@ async function readyWorkers(file, threads, signal, undo) {
             return;
         if (threads === 0) {
             const loading = (0, modules_cjs_1.loadWorker)(file);
-            undo.push(() => void loading.then((late) => late.stop(UNDO_TIMEOUT), () => undefined));
+            undo.push(() => void loading.then((late) => late.stop(undoTimeout()), () => undefined));
             workers = { file, registration: await unlessShutdown(signal, loading) };
         }
         else {
             const pool = new pool_cjs_1.Pool(file, threads ?? Math.max(4, load_cjs_1.native.brokerDefaults().cpus), watchers);
-            undo.push(() => pool.stop(UNDO_TIMEOUT));
+            undo.push(() => pool.stop(undoTimeout()));
             await unlessShutdown(signal, pool.start());
             workers = { file, pool };
         }
         undo.push(() => (workers = undefined));
     }
     catch (error) {
-        if (error instanceof errors_cjs_1.WSBrokerError && ['ERR_WSBROKER_WORKER_FAILED', 'ERR_WSBROKER_SHUT_DOWN'].includes(error.code))
+        if (error instanceof errors_cjs_1.WSBrokerError && error.code === 'ERR_WSBROKER_SHUT_DOWN')
             throw error;
+        const more = file === undefined ? '' : await (0, syntax_cjs_1.moreAbout)(file, error instanceof errors_cjs_1.WSBrokerError ? error.cause : error);
+        if (error instanceof errors_cjs_1.WSBrokerError && error.code === 'ERR_WSBROKER_WORKER_FAILED') {
+            error.message += more;
+            throw error;
+        }
         const message = error?.message;
-        const what = `start: worker ${file ?? 'of this thread'} failed to load: ${typeof message === 'string' ? message : (0, report_cjs_1.errorText)(error)}`;
+        const what = `start: worker ${file ?? 'of this thread'} failed to load: ${typeof message === 'string' ? message : (0, report_cjs_1.errorText)(error)}${more}`;
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what, { cause: error });
     }
 }

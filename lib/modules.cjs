@@ -6,9 +6,12 @@ const node_fs_1 = require("node:fs");
 const node_module_1 = require("node:module");
 const node_path_1 = require("node:path");
 const node_url_1 = require("node:url");
-const errors_cjs_1 = require("./errors.cjs");
+const advice_cjs_1 = require("./advice.cjs");
 const handlers_cjs_1 = require("./handlers.cjs");
+const names_cjs_1 = require("./names.cjs");
 const register_cjs_1 = require("./register.cjs");
+const report_cjs_1 = require("./report.cjs");
+const syntax_cjs_1 = require("./syntax.cjs");
 /**
  * The worker module's file, an extension added as `require` would.
  *
@@ -22,7 +25,7 @@ function workerFile(path) {
         return (0, node_module_1.createRequire)((0, node_path_1.join)(process.cwd(), 'x.js')).resolve(file);
     }
     catch {
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_NOT_FOUND', `start: "workerPath" names no module: there is no file ${file}`);
+        throw (0, advice_cjs_1.noWorkerFile)(path);
     }
 }
 /** What a module registered by itself when it was first imported: a second import does not run it again. */
@@ -44,7 +47,7 @@ async function loadWorker(file) {
         const itself = (0, register_cjs_1.currentRegistration)();
         if (itself !== before)
             itself?.drop();
-        throw error;
+        throw (0, syntax_cjs_1.readable)(error);
     }
     finally {
         register_cjs_1.thread.loading = false;
@@ -57,12 +60,22 @@ async function importWorker(file, before) {
         registeredBy.set(file, itself.handlers);
         return itself;
     }
-    const handlers = registeredBy.get(file) ?? exportedHandlers(module);
-    if (handlers !== undefined)
-        return (0, register_cjs_1.register)(file, handlers);
-    // A module need not have handlers. But one whose only handler is misspelt looks just like that.
+    const again = registeredBy.get(file);
+    if (again !== undefined)
+        return (0, register_cjs_1.register)(file, again);
     const outer = defaultOf(module);
-    (0, handlers_cjs_1.warnOfTypos)([module, outer, defaultOf(outer)]);
+    const inner = defaultOf(outer);
+    const handlers = exportedHandlers(module);
+    for (const one of [outer, inner]) {
+        if (!(0, handlers_cjs_1.hasHandlers)(one) && (0, names_cjs_1.isClassOfHandlers)(one, handlers))
+            throw (0, names_cjs_1.classExported)(file, one);
+    }
+    const holders = [module, outer, inner];
+    if (handlers !== undefined)
+        return (0, register_cjs_1.register)(file, handlers, false, holders);
+    (0, names_cjs_1.checkNames)(file, holders, undefined);
+    (0, report_cjs_1.warnOnce)(`${file} has no handlers: everybody is let in, and messages go nowhere. A worker module exports handleOpen, handleTextMessage … by name or on its default export, `
+        + 'or calls registerWorkerThread while it loads');
     return (0, register_cjs_1.register)(file, {}, true);
 }
 /** Handlers are exported by name or on the default export; what a CommonJS module exports is its default. A name counts before a default. */
@@ -75,7 +88,7 @@ function exportedHandlers(module) {
         return object;
     if (object === undefined)
         return module;
-    const named = handlers_cjs_1.HANDLER_NAMES.filter((name) => module[name] !== undefined && module[name] !== object[name]);
+    const named = names_cjs_1.HANDLER_NAMES.filter((name) => module[name] !== undefined && module[name] !== object[name]);
     // In the usual case, names of a CommonJS module that Node has found in it, the object itself is `this` of its handlers.
     // Defined, not assigned: what it inherits may be frozen, or a getter.
     return named.length === 0 ? object : Object.create(object, Object.fromEntries(named.map((name) => [name, { value: module[name] }])));

@@ -1,6 +1,7 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Pool = void 0;
+exports.tellWatchers = tellWatchers;
 const node_path_1 = require("node:path");
 const node_perf_hooks_1 = require("node:perf_hooks");
 const node_worker_threads_1 = require("node:worker_threads");
@@ -12,8 +13,8 @@ const time_cjs_1 = require("./time.cjs");
 const STEADY = 10_000;
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 10_000;
-/** Past the deadline that a worker has for `handleStop`, before its thread is ended from outside. */
-const GRACE = 500;
+/** The last part of the time to stop in, at most: a thread that has not ended by itself is ended from outside. */
+const LAST = 250;
 /**
  * The worker threads of a process: started together, each replaced when it ends though nobody asked, stopped together. The threads keep nobody alive; who
  * started them does that, as long as a server listens.
@@ -23,7 +24,9 @@ class Pool {
     threads;
     watchers;
     #members = new Set();
-    #pauses = new Set();
+    /** Replacements that wait, and how to start them. */
+    #pauses = new Map();
+    #hurried = false;
     #stopping = false;
     /** @param watchers told of every start and end; they come and go while it runs */
     constructor(file, threads, watchers) {
@@ -39,10 +42,19 @@ class Pool {
     async start() {
         await Promise.all(Array.from({ length: this.threads }, () => this.#launch(0).ready));
     }
-    /** Ends all threads: `handleStop` has `timeout` milliseconds. Never rejects. */
+    /** A shutdown has begun. While no worker is there, events wait for one, and there is no time for pauses. */
+    hurry() {
+        this.#hurried = true;
+        const [first] = this.#pauses;
+        if (this.#members.size > 0 || first === undefined)
+            return;
+        clearTimeout(first[0]);
+        first[1]();
+    }
+    /** Ends all threads within `timeout` milliseconds; `handleStop` has a quarter of it at least. Never rejects. */
     async stop(timeout) {
         this.#stopping = true;
-        for (const pause of this.#pauses)
+        for (const pause of this.#pauses.keys())
             clearTimeout(pause);
         await Promise.all([...this.#members].map((member) => member.stop(timeout)));
     }
@@ -64,30 +76,36 @@ class Pool {
         return member;
     }
     #replace(member, type, reason, failures) {
-        const pause = failures === 0 ? 0 : Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1));
-        const timer = setTimeout(() => {
+        const longest = this.#hurried && this.#members.size === 0 ? FIRST_PAUSE : LONGEST_PAUSE;
+        const pause = failures === 0 ? 0 : Math.min(longest, FIRST_PAUSE * 2 ** (failures - 1));
+        const launch = () => {
             this.#pauses.delete(timer);
             this.#launch(failures + 1).ready.catch(() => undefined);
-        }, pause);
+        };
+        const timer = setTimeout(launch, pause);
         timer.unref();
-        this.#pauses.add(timer);
+        this.#pauses.set(timer, launch);
         if (this.watchers.size === 0)
             (0, report_cjs_1.complain)(`worker ${member.id} ${type}; another is started in ${pause} ms`, reason);
         const untoldClients = load_cjs_1.native.clientsLeftBy(member.id);
         this.#tell({ type, workerId: member.id, reason, ...(untoldClients > 0 && { untoldClients }) });
     }
     #tell(event) {
-        for (const watcher of this.watchers) {
-            try {
-                watcher(event);
-            }
-            catch (error) {
-                (0, report_cjs_1.complain)('onWorker failed', error);
-            }
-        }
+        tellWatchers(this.watchers.values(), event);
     }
 }
 exports.Pool = Pool;
+/** Tells them all; one that throws is reported. */
+function tellWatchers(watchers, event) {
+    for (const watcher of watchers) {
+        try {
+            watcher(event);
+        }
+        catch (error) {
+            (0, report_cjs_1.complain)('onWorker failed', error);
+        }
+    }
+}
 /** One thread. */
 class Member {
     id;
@@ -116,7 +134,10 @@ class Member {
         });
         this.ready = new Promise((resolve, reject) => {
             port1.on('message', (message) => {
-                if (message.type === 'ready') {
+                if (message.type === 'warning') {
+                    (0, report_cjs_1.warnOnce)(message.text);
+                }
+                else if (message.type === 'ready') {
                     this.wasReady = true;
                     resolve();
                 }
@@ -134,14 +155,16 @@ class Member {
     age() {
         return node_perf_hooks_1.performance.now() - this.#born;
     }
-    /** Lets a ready one run `handleStop` first. */
+    /** Lets a ready one run `handleStop` first. One that cannot be ended, because a call into the system holds it, is left behind. */
     async stop(timeout) {
+        const deadline = node_perf_hooks_1.performance.now() + timeout;
+        const last = Math.min(LAST, timeout / 4);
         if (this.wasReady) {
-            this.#port.postMessage({ type: 'stop', timeout });
-            if (await (0, time_cjs_1.within)(timeout + GRACE, this.ended))
+            this.#port.postMessage({ type: 'stop', timeout: timeout - 2 * last });
+            if (await (0, time_cjs_1.within)(timeout - last, this.ended))
                 return;
         }
-        await this.#worker.terminate();
+        await (0, time_cjs_1.within)(deadline - node_perf_hooks_1.performance.now(), this.#worker.terminate());
     }
     #reason(code, what) {
         const error = this.#error;

@@ -7,15 +7,19 @@ export declare class Pool {
     #private;
     readonly file: string;
     readonly threads: number;
-    readonly watchers: ReadonlySet<(event: WorkerEvent) => void>;
+    readonly watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>;
     /** @param watchers told of every start and end; they come and go while it runs */
-    constructor(file: string, threads: number, watchers: ReadonlySet<(event: WorkerEvent) => void>);
+    constructor(file: string, threads: number, watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>);
     /**
      * Resolves when every worker is ready.
      *
      * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED with the first failure as `cause`; the others are to be stopped then
      */
     start(): Promise<void>;
-    /** Ends all threads: `handleStop` has `timeout` milliseconds. Never rejects. */
+    /** A shutdown has begun. While no worker is there, events wait for one, and there is no time for pauses. */
+    hurry(): void;
+    /** Ends all threads within `timeout` milliseconds; `handleStop` has a quarter of it at least. Never rejects. */
     stop(timeout: number): Promise<void>;
 }
+/** Tells them all; one that throws is reported. */
+export declare function tellWatchers(watchers: Iterable<(event: WorkerEvent) => void>, event: WorkerEvent): void;

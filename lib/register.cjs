@@ -4,6 +4,8 @@ exports.Registration = exports.thread = void 0;
 exports.currentRegistration = currentRegistration;
 exports.register = register;
 const node_worker_threads_1 = require("node:worker_threads");
+const advice_cjs_1 = require("./advice.cjs");
+const copies_cjs_1 = require("./copies.cjs");
 const dispatch_cjs_1 = require("./dispatch.cjs");
 const errors_cjs_1 = require("./errors.cjs");
 const handlers_cjs_1 = require("./handlers.cjs");
@@ -13,7 +15,7 @@ const time_cjs_1 = require("./time.cjs");
 /** What this thread is to the pool. */
 exports.thread = {
     /** It belongs to a pool, which another thread watches. */
-    inPool: false,
+    inPool: (0, copies_cjs_1.isInPool)(),
     /** A `start` waits for this thread's handlers and hears of a `handleStart` that fails. */
     loading: false,
 };
@@ -28,7 +30,8 @@ class Registration {
     #table;
     #dispatcher;
     #dropped = false;
-    #finishing;
+    #rested;
+    #stopped;
     /** The addon had no time to hand over everything, and asked for another turn. */
     #hasMore = false;
     /** @param started what `handleStart` returned */
@@ -51,10 +54,18 @@ class Registration {
     get handlers() {
         return this.#table.self;
     }
-    /** Runs the events that have come, waits for their handlers, runs `handleStop`, all within `timeout`, and lets go of the addon. Never rejects. */
+    /**
+     * Runs the events that have come, waits for their handlers, runs `handleStop`, all within `timeout`, and lets go of the addon. Handlers that do not settle have half of it: then what waits
+     * behind them is run all the same, ends of connections among it. Never rejects.
+     */
     async stop(timeout) {
-        this.#finishing ??= this.#finish(timeout / 2);
-        await (0, time_cjs_1.within)(timeout, this.#finishing);
+        this.#rested ??= this.#rest();
+        if (!(await (0, time_cjs_1.within)(timeout / 2, this.#rested)))
+            this.#dispatcher?.hurry();
+        if (this.#dispatcher !== undefined) {
+            this.#stopped ??= this.#handleStop();
+            await (0, time_cjs_1.within)(timeout / 2, this.#stopped);
+        }
         this.drop();
     }
     /** Lets go of the addon at once. */
@@ -79,19 +90,14 @@ class Registration {
         dispatcher.attach(load_cjs_1.native.attachWorker(this.#table.mask, dispatcher.dispatch, again, keepAlive).control);
         this.#dispatcher = dispatcher;
     }
-    /** @param patience for handlers that do not settle: they shall leave some time to `handleStop` */
-    async #finish(patience) {
+    /** A shutdown that ran out of time leaves close events behind, and each of them has a handler to be told. */
+    async #rest() {
         try {
             await this.ready;
         }
         catch {
             return;
         }
-        await (0, time_cjs_1.within)(patience, this.#rest());
-        await this.#handleStop();
-    }
-    /** A shutdown that ran out of time leaves close events behind, and each of them has a handler to be told. */
-    async #rest() {
         do {
             this.#hasMore = false;
             load_cjs_1.native.drain();
@@ -100,7 +106,9 @@ class Registration {
     }
     async #handleStop() {
         try {
-            await this.#table.handleStop?.call(this.#table.self);
+            const { handleStop, scope, self } = this.#table;
+            if (handleStop !== undefined)
+                await scope.call(handleStop, self);
         }
         catch (error) {
             this.#table.report(error, 'handleStop', undefined);
@@ -117,14 +125,17 @@ function currentRegistration() {
  *
  * @param call who asks, for messages
  * @param implicit the module has no handlers, and a later registration shall take this one's place
- * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_CONFLICT if the thread is a worker already
+ * @param holders where the handlers were found
+ * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_UNKNOWN_HANDLER if one is misspelt; ERR_WSBROKER_CONFLICT if the thread is a worker
+ * already
  */
-function register(call, handlers, implicit = false) {
-    const table = (0, handlers_cjs_1.handlerTable)(call, handlers);
+function register(call, handlers, implicit = false, holders) {
+    const table = (0, handlers_cjs_1.handlerTable)(call, handlers, holders);
+    (0, copies_cjs_1.checkPool)();
     if (current?.implicit === false) {
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already`);
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already; ${advice_cjs_1.BEGIN_ANEW}`);
     }
-    const started = table.handleStart?.call(table.self);
+    const started = table.handleStart === undefined ? undefined : table.scope.call(table.handleStart, table.self);
     current = new Registration(table, started, implicit, current);
     return current;
 }

@@ -17,7 +17,10 @@ export declare class Registration {
     constructor(table: HandlerTable, started: unknown, implicit: boolean, replaced: Registration | undefined);
     /** The object that was registered. */
     get handlers(): unknown;
-    /** Runs the events that have come, waits for their handlers, runs `handleStop`, all within `timeout`, and lets go of the addon. Never rejects. */
+    /**
+     * Runs the events that have come, waits for their handlers, runs `handleStop`, all within `timeout`, and lets go of the addon. Handlers that do not settle have half of it: then what waits
+     * behind them is run all the same, ends of connections among it. Never rejects.
+     */
     stop(timeout: number): Promise<void>;
     /** Lets go of the addon at once. */
     drop(): void;
@@ -28,6 +31,8 @@ export declare function currentRegistration(): Registration | undefined;
  *
  * @param call who asks, for messages
  * @param implicit the module has no handlers, and a later registration shall take this one's place
- * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_CONFLICT if the thread is a worker already
+ * @param holders where the handlers were found
+ * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_UNKNOWN_HANDLER if one is misspelt; ERR_WSBROKER_CONFLICT if the thread is a worker
+ * already
  */
-export declare function register(call: string, handlers: unknown, implicit?: boolean): Registration;
+export declare function register(call: string, handlers: unknown, implicit?: boolean, holders?: readonly unknown[]): Registration;

@@ -1,8 +1,9 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.isFulfilled = void 0;
+exports.isFulfilled = exports.warnings = void 0;
 exports.errorText = errorText;
 exports.complain = complain;
+exports.warnOnce = warnOnce;
 exports.complainOfHandler = complainOfHandler;
 exports.isThenable = isThenable;
 const node_util_1 = require("node:util");
@@ -23,6 +24,17 @@ function complain(what, error) {
     catch {
         // A closed stderr: nobody is there to be told.
     }
+}
+/** Where warnings go. A thread of a pool hands its own to the one that watches it, so that what all of them find is said once. */
+exports.warnings = { say: (text) => process.emitWarning(text, { type: 'WSBrokerWarning' }) };
+/** Shared with other copies of the package on this thread. */
+const said = (globalThis[Symbol.for('wsbroker.warnings')] ??= new Set());
+/** Each text once, for as long as the thread lives. */
+function warnOnce(text) {
+    if (said.has(text))
+        return;
+    said.add(text);
+    exports.warnings.say(text);
 }
 /** What `onError` does where a worker has none. */
 function complainOfHandler(error, { handler, socketId }) {

@@ -5,6 +5,7 @@ exports.startRequest = startRequest;
 exports.shutdownRequest = shutdownRequest;
 const node_net_1 = require("node:net");
 const node_url_1 = require("node:url");
+const advice_cjs_1 = require("./advice.cjs");
 const cluster_cjs_1 = require("./cluster.cjs");
 const checks_cjs_1 = require("./checks.cjs");
 const errors_cjs_1 = require("./errors.cjs");
@@ -23,9 +24,9 @@ exports.START_OPTIONS = [
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what came
  */
 function startRequest(options, call = 'start') {
-    const bag = (0, checks_cjs_1.optionBag)(call, 'options', options, exports.START_OPTIONS);
+    const bag = (0, checks_cjs_1.optionBag)(call, 'options', options, exports.START_OPTIONS, advice_cjs_1.OPTION_HINTS);
     if (typeof bag['bind'] !== 'string')
-        throw (0, checks_cjs_1.wrongType)(call, 'bind', 'a string', bag['bind']);
+        throw (0, checks_cjs_1.wrongType)(call, 'bind', (0, advice_cjs_1.bindForm)(bag['bind']), bag['bind']);
     const number = (name, from, to, fallback) => (0, checks_cjs_1.integer)(call, name, bag[name], from, to) ?? fallback;
     return {
         workerPath: path(call, 'workerPath', bag['workerPath']),
@@ -63,7 +64,7 @@ function shutdownRequest(options) {
     const code = (0, checks_cjs_1.integer)(call, 'code', bag['code'], 1000, 4999) ?? 1001;
     if (!(0, checks_cjs_1.isSendableCode)(code))
         throw (0, checks_cjs_1.wrongValue)(call, 'code', 'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)', code);
-    return { code, timeout: (0, checks_cjs_1.integer)(call, 'timeout', bag['timeout'], 0, checks_cjs_1.MAX_DURATION) ?? 10_000 };
+    return { code, timeout: (0, checks_cjs_1.integer)(call, 'timeout', bag['timeout'], 0, checks_cjs_1.MAX_DURATION) ?? 8_000 };
 }
 function processOptions(call, bag) {
     const inFlight = bag['maxInFlight'] === undefined ? {} : (0, checks_cjs_1.optionBag)(call, 'maxInFlight', bag['maxInFlight'], ['messages', 'bytes', 'workerBytes']);

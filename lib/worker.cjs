@@ -1,13 +1,14 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
+require("./in-pool.cjs");
 const node_worker_threads_1 = require("node:worker_threads");
 const errors_cjs_1 = require("./errors.cjs");
 const modules_cjs_1 = require("./modules.cjs");
 const register_cjs_1 = require("./register.cjs");
 const report_cjs_1 = require("./report.cjs");
 const { file, port } = node_worker_threads_1.workerData.wsbroker;
-register_cjs_1.thread.inPool = true;
 const tell = (message) => port.postMessage(message);
+report_cjs_1.warnings.say = (text) => tell({ type: 'warning', text });
 port.on('message', (message) => {
     const registration = (0, register_cjs_1.currentRegistration)();
     const stopped = registration === undefined ? Promise.resolve() : registration.stop(message.timeout);

@@ -1,3 +1,4 @@
+import './in-pool.cjs';
 import { type MessagePort } from 'node:worker_threads';
 import { type PortableError } from './errors.cjs';
 /** What the pool gives to a thread, as `workerData.wsbroker`. */
@@ -14,4 +15,7 @@ export type FromWorker = {
 } | {
     readonly type: 'failed';
     readonly error: PortableError;
+} | {
+    readonly type: 'warning';
+    readonly text: string;
 };

@@ -7,14 +7,18 @@ export const MAX_DURATION = 2 ** 31 - 1;
 /** What a per-socket size may be: it crosses into Rust as 32 bits. */
 export const MAX_SIZE = 2 ** 31 - 1;
 
-/** An object whose every key is known. */
-export function optionBag(call: string, name: string, value: unknown, known: readonly string[]): Record<string, unknown> {
+/**
+ * An object whose every key is known.
+ *
+ * @param hints for names that come from elsewhere: what to use instead
+ */
+export function optionBag(call: string, name: string, value: unknown, known: readonly string[], hints: Readonly<Record<string, string>> = {}): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(call, name, 'an object', value);
   for (const key of Object.keys(value)) {
     if (known.includes(key)) continue;
     const near = nearest(key, known);
     const where = name === 'options' ? '' : ` in "${name}"`;
-    const hint = near === undefined ? `known are ${known.join(', ')}` : `did you mean "${near}"?`;
+    const hint = Object.hasOwn(hints, key) ? hints[key] : near === undefined ? `known are ${known.join(', ')}` : `did you mean "${near}"?`;
     throw new WSBrokerError('ERR_WSBROKER_UNKNOWN_OPTION', `${call}: unknown option "${key}"${where}; ${hint}`);
   }
   return value as Record<string, unknown>;
@@ -85,16 +89,22 @@ export function nearest(name: string, known: readonly string[], farthest = Math.
   return best;
 }
 
-/** Levenshtein's, row by row. A name from outside may be long: beyond 64 characters nothing is near anyhow. */
-function editDistance(a: string, b: string): number {
+/**
+ * How many letters were left out, added, changed, or swapped with their neighbour (optimal string alignment), row by row. A name from outside may be long: beyond 64
+ * characters nothing is near anyhow.
+ */
+export function editDistance(a: string, b: string): number {
   if (a.length > 64) return a.length;
+  let before: number[] = [];
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
-      next.push(Math.min((next[j - 1] ?? 0) + 1, (row[j] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1)));
+      let least = Math.min((next[j - 1] ?? 0) + 1, (row[j] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1));
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) least = Math.min(least, (before[j - 2] ?? 0) + 1);
+      next.push(least);
     }
-    row = next;
+    [before, row] = [row, next];
   }
   return row[b.length] ?? 0;
 }

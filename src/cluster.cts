@@ -1,9 +1,11 @@
+import { also, BEGIN_ANEW } from './advice.cjs';
 import { integer, MAX_SIZE, optionBag, optional, wrongValue } from './checks.cjs';
 import { fromNative, WSBrokerError } from './errors.cjs';
 import { native } from './load.cjs';
 import type { NativeBusEvent, NativeCluster } from './native.cjs';
-import { defined, redisRequest, text } from './redis.cjs';
+import { redisRequest, text } from './redis.cjs';
 import { errorText } from './report.cjs';
+import { inScopeHere } from './scope.cjs';
 import type { BusEvent } from './types.cjs';
 
 // Other instances: what `joinCluster`, `start` and the emitter take, and what the bus has to tell.
@@ -47,23 +49,28 @@ export function join({ native: options, onBus }: ClusterRequest): void {
   lost = undefined;
   const tell = teller(onBus);
   try {
-    native.joinCluster(options, (event) => {
-      if (event.state !== 'gap') lost = event.reason;
-      tell(event);
+    native.joinCluster(options, (events) => {
+      for (const event of events) if (event.state === 'ready' || event.state === 'lost') lost = event.reason;
+      tell(events);
     });
   } catch (error) {
-    throw fromNative(error);
+    const ours = fromNative(error);
+    throw ours instanceof WSBrokerError && ours.code === 'ERR_WSBROKER_CONFLICT' ? also(ours, BEGIN_ANEW) : ours;
   }
 }
 
 /** What the addon calls: a throw of the application's must not get into it. */
-export function teller(onBus: ((event: BusEvent) => void) | undefined): (event: NativeBusEvent) => void {
-  return ({ state, channel, missed, reason }) => {
-    if (onBus === undefined) return;
-    try {
-      onBus({ state, ...defined('channel', channel), ...defined('missed', missed), ...defined('reason', reason) } as BusEvent);
-    } catch (error) {
-      console.error(`wsbroker: onBus threw ${errorText(error)}`);
+export function teller(onBus: ((event: BusEvent) => void) | undefined): (events: NativeBusEvent[]) => void {
+  const tell = onBus === undefined ? undefined : inScopeHere(onBus);
+  return (events) => {
+    if (tell === undefined) return;
+    for (const event of events) {
+      try {
+        // Of what the addon leaves out there is no property.
+        tell(Object.fromEntries(Object.entries(event).filter(([, value]) => value !== undefined)) as unknown as BusEvent);
+      } catch (error) {
+        console.error(`wsbroker: onBus threw ${errorText(error)}`);
+      }
     }
   };
 }

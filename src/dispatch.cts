@@ -63,6 +63,8 @@ export interface Dispatcher {
   attach(control: ArrayBuffer): void;
   /** Resolves when no handler is pending. */
   idle(): Promise<void>;
+  /** Runs what waits for pending handlers, in order, and lets nothing wait from now on. */
+  hurry(): void;
   /** Starts no handler any more: what is not started belongs to the addon again. */
   stop(): void;
 }
@@ -71,7 +73,7 @@ interface CachedToken { version: number; bytes: Buffer }
 
 /** @param goodbye called when the addon says that the broker is gone, which only happens in threads of the user's own */
 export function createDispatcher(native: DispatchNative, table: HandlerTable, goodbye: () => void): Dispatcher {
-  const { self, handleOpen, handleTextMessage, handleBinaryMessage, handleClose, handleDrain } = table;
+  const { self, handleOpen, handleTextMessage, handleBinaryMessage, handleClose, handleDrain, scope } = table;
   const { openVerdict, settle, slotToken, tokenVersion } = native;
   const { setInterval, clearInterval, queueMicrotask } = globalThis;
   const { nextTick } = process;
@@ -91,6 +93,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
   const tokenCache = new Map<number, CachedToken>();
   let inHand = 0;
   let stopped = false;
+  let hurried = false;
   let whenIdle: (() => void)[] = [];
   let lookIsDue = false;
   let look = 0;
@@ -113,8 +116,12 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
   function dispatch(count: number, ...data: unknown[]): void {
     if (stopped) return;
     if (count === 0) return goodbye();
+    scope.batch(handOver, count, data);
+  }
+
+  function handOver(count: number, data: readonly unknown[]): void {
     const epoch = control[Control.TokenEpoch] as number;
-    const serial = control[Control.Concurrent] === 0;
+    const serial = control[Control.Concurrent] === 0 && !hurried;
     let shared: unknown;
     for (let i = 0; i < count; i++) {
       const id = ids[i] as number;
@@ -159,12 +166,12 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
   /** Calls the handler of any event but an open. */
   function invoke(kind: Kind, id: number, value: unknown, token: Buffer | undefined, code: number): unknown {
     switch (kind) {
-      case Kind.Text: return handleTextMessage === undefined ? undefined : handleTextMessage.call(self, value, id, token);
-      case Kind.Bytes: return handleBinaryMessage === undefined ? undefined : handleBinaryMessage.call(self, value, id, token);
-      case Kind.Drain: return handleDrain === undefined ? undefined : handleDrain.call(self, id, token);
+      case Kind.Text: return handleTextMessage === undefined ? undefined : scope.call(handleTextMessage, self, value, id, token);
+      case Kind.Bytes: return handleBinaryMessage === undefined ? undefined : scope.call(handleBinaryMessage, self, value, id, token);
+      case Kind.Drain: return handleDrain === undefined ? undefined : scope.call(handleDrain, self, id, token);
       case Kind.Close:
         tokenCache.delete(id);
-        return handleClose === undefined ? undefined : handleClose.call(self, id, token, code, value);
+        return handleClose === undefined ? undefined : scope.call(handleClose, self, id, token, code, value);
       default: return undefined;
     }
   }
@@ -174,7 +181,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     let judgement = FORBIDDEN;
     try {
       if (request.clientCertificate !== undefined) withFingerprint(request.clientCertificate);
-      const verdict: unknown = handleOpen === undefined ? true : handleOpen.call(self, id, request.ip, request.headers, request);
+      const verdict: unknown = handleOpen === undefined ? true : scope.call(handleOpen, self, id, request.ip, request.headers, request);
       if (isThenable(verdict)) {
         const line = takeLine();
         line.offered = request.protocols;
@@ -278,7 +285,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     if (failed) return report(value, kind, id);
     if (kind !== Kind.Open || handleClose === undefined || !judgeOrReport(value, line.offered, id).accepted) return;
     try {
-      const result = handleClose.call(self, id, undefined, 1006, '');
+      const result = scope.call(handleClose, self, id, undefined, 1006, '');
       if (isThenable(result)) Promise.resolve(result).then(undefined, (error: unknown) => report(error, Kind.Close, id));
     } catch (error) {
       report(error, Kind.Close, id);
@@ -293,7 +300,11 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
       state[slot] = State.Started;
       try {
         const result = invoke(kind, id, event.data, tokenNow(id, slot, event.token, event.epoch), event.code);
-        if (result !== undefined && isThenable(result) && !isFulfilled(result)) return pend(line, kind, id, slot, result, true);
+        if (result !== undefined && isThenable(result) && !isFulfilled(result)) {
+          if (!hurried) return pend(line, kind, id, slot, result, true);
+          pend(takeLine(), kind, id, slot, result, false);
+          continue;
+        }
       } catch (error) {
         report(error, kind, id);
       }
@@ -369,14 +380,31 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     inHand--;
     if (kind === Kind.Open) tell(slot, LATE, id);
     settleLater(slot);
+    const heir = succeed(line);
+    report(new WSBrokerError('ERR_WSBROKER_HANDLER_TIMEOUT', `${name} did not settle within ${handlerTimeout()} ms; ${outcome}`), kind, id);
+    goOn(heir);
+  }
+
+  /** A line with what waits in this one, in its place. */
+  function succeed(line: Line): Line {
     const heir = takeLine();
-    heir.id = id;
+    heir.id = line.id;
     heir.serial = true;
     line.moveTo(heir);
     lines.remove(line);
     lines.add(heir);
-    report(new WSBrokerError('ERR_WSBROKER_HANDLER_TIMEOUT', `${name} did not settle within ${handlerTimeout()} ms; ${outcome}`), kind, id);
-    goOn(heir);
+    return heir;
+  }
+
+  function hurry(): void {
+    hurried = true;
+    for (const line of lines.all()) {
+      // Whoever waits for a verdict is not there yet, and its client is told by the end of this worker.
+      if (line.kind === Kind.Open) continue;
+      const heir = succeed(line);
+      line.serial = false;
+      goOn(heir);
+    }
   }
 
   function handlerTimeout(): number {
@@ -390,6 +418,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
   return {
     dispatch,
     attach,
+    hurry,
     idle: () => (inHand === 0 ? Promise.resolve() : new Promise((resolve) => whenIdle.push(resolve))),
     stop() {
       stopped = true;

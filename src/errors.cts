@@ -22,6 +22,8 @@ export type WSBrokerErrorCode =
   | 'ERR_WSBROKER_INVALID_ARG_VALUE'
   /** An option that does not exist. */
   | 'ERR_WSBROKER_UNKNOWN_OPTION'
+  /** A handler's name is misspelt, or there is none but those that another library would call. */
+  | 'ERR_WSBROKER_UNKNOWN_HANDLER'
   /** Called inside a worker of the pool, where it cannot work. */
   | 'ERR_WSBROKER_IN_WORKER'
   /** `start` without `workerPath`, and no worker is registered. */
@@ -32,6 +34,8 @@ export type WSBrokerErrorCode =
   | 'ERR_WSBROKER_WORKER_FAILED'
   /** A worker ended though nobody asked it to. */
   | 'ERR_WSBROKER_WORKER_DIED'
+  /** A worker has taken nothing for a second though something waits for it. */
+  | 'ERR_WSBROKER_WORKER_STUCK'
   /** An async handler did not settle within `handlerTimeout`. */
   | 'ERR_WSBROKER_HANDLER_TIMEOUT'
   /** An argument or option of the server helper that cannot be. */

@@ -1,14 +1,18 @@
 import { performance } from 'node:perf_hooks';
 import { isDeepStrictEqual } from 'node:util';
+import { addressFailed, BEGIN_ANEW } from './advice.cjs';
 import { following, toNative, type Agreed } from './agreed.cjs';
 import { busReady, join, type ClusterRequest } from './cluster.cjs';
+import { activeOthers, endBy } from './copies.cjs';
 import { fromNative, WSBrokerError } from './errors.cjs';
 import { native } from './load.cjs';
 import { loadWorker, workerFile } from './modules.cjs';
 import type { NativeListenOptions } from './native.cjs';
-import { Pool } from './pool.cjs';
+import { Pool, tellWatchers } from './pool.cjs';
 import { currentRegistration, thread, type Registration } from './register.cjs';
-import { errorText } from './report.cjs';
+import { complain, errorText } from './report.cjs';
+import { inScopeHere } from './scope.cjs';
+import { moreAbout } from './syntax.cjs';
 import { readTls, tlsRequest, type TlsRequest } from './tls.cjs';
 import type { Server, ShutdownReport, WorkerEvent } from './types.cjs';
 import type { ProcessOptions, StartRequest } from './validate.cjs';
@@ -22,16 +26,20 @@ type Workers = { readonly file: string } & ({ readonly pool: Pool } | { readonly
 const BUS_TIMEOUT = 10_000;
 /** For `handleStop` of workers that must go because another did not load. */
 const UNDO_TIMEOUT = 5_000;
-/** For `handleStop` even if connections have used up the time that `shutdown` has. */
-const LEAST_TIMEOUT = 1_000;
+/** The last part of the time that `shutdown` has, an eighth within these bounds, is for `handleStop` and the end of threads. */
+const LEAST_FOR_WORKERS = 100;
+const MOST_FOR_WORKERS = 1_000;
 
 const servers = new Set<number>();
-const watchers = new Set<(event: WorkerEvent) => void>();
+/** Each as it is called, by what was given. */
+const watchers = new Map<(event: WorkerEvent) => void, (event: WorkerEvent) => void>();
 let workers: Workers | undefined;
 let agreed: Agreed | undefined;
 let joined: ClusterRequest | undefined;
 /** Aborted by `shutdown`: a `start` before it gives up. */
 let era = new AbortController();
+/** When the shutdown that comes next, or is under way, is to be over. */
+let due = Infinity;
 let last: Promise<unknown> = Promise.resolve();
 
 export function startServer(request: StartRequest): Promise<Server> {
@@ -45,9 +53,33 @@ export function startServer(request: StartRequest): Promise<Server> {
 
 export function shutdownAll(code: number, timeout: number): Promise<ShutdownReport> {
   if (thread.inPool) throw new WSBrokerError('ERR_WSBROKER_IN_WORKER', 'shutdown: a worker of the pool cannot end itself; call shutdown on the thread that called start');
+  const others = activeOthers();
+  return others.length === 0 ? shutdownHere(code, timeout) : holding(() => shutdownCopies([...others, { shutdown: shutdownHere }], code, timeout));
+}
+
+endBy({
+  isActive: () => busy > 0 || servers.size > 0 || workers !== undefined || agreed !== undefined || joined !== undefined || currentRegistration() !== undefined,
+  shutdown: shutdownHere,
+});
+
+function shutdownHere(code: number, timeout: number): Promise<ShutdownReport> {
+  const deadline = performance.now() + timeout;
+  due = Math.min(due, deadline);
   era.abort();
   era = new AbortController();
-  return inTurn(() => shutdown(code, timeout));
+  return inTurn(() => shutdown(code, timeout, deadline));
+}
+
+/** One after the other, since they may share a broker. */
+async function shutdownCopies(copies: readonly { shutdown(code: number, timeout: number): Promise<ShutdownReport> }[], code: number, timeout: number): Promise<ShutdownReport> {
+  const deadline = performance.now() + timeout;
+  const all = { closed: 0, terminated: 0 };
+  for (const copy of copies) {
+    const { closed, terminated } = await copy.shutdown(code, Math.max(0, Math.floor(deadline - performance.now())));
+    all.closed += closed;
+    all.terminated += terminated;
+  }
+  return all;
 }
 
 async function start(request: StartRequest, file: string | undefined, signal: AbortSignal): Promise<Server> {
@@ -63,7 +95,7 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
     }
     const { onWorker } = request;
     if (onWorker !== undefined && !watchers.has(onWorker)) {
-      watchers.add(onWorker);
+      watchers.set(onWorker, inScopeHere(onWorker));
       undo.push(() => watchers.delete(onWorker));
     }
     if (request.cluster !== undefined && !isJoined(request.cluster)) {
@@ -82,6 +114,7 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
     checkShutdown(signal);
     if (request.cluster?.required === true) await unlessShutdown(signal, busReady(BUS_TIMEOUT));
     await readyWorkers(file, request.process.threads, signal, undo);
+    native.watchWorkers(tellOfStuck);
     const place = native.listenerAddress(listener);
     native.serve(listener);
     servers.add(listener);
@@ -98,7 +131,7 @@ async function listen(options: NativeListenOptions): Promise<number> {
   try {
     return await native.listen(options);
   } catch (error) {
-    throw fromNative(error);
+    throw addressFailed(fromNative(error), options.bind, options.reusePort);
   }
 }
 
@@ -146,20 +179,38 @@ function server(listener: number, { address, port, url }: { address: string; por
   };
 }
 
-async function shutdown(code: number, timeout: number): Promise<ShutdownReport> {
-  const deadline = performance.now() + timeout;
+/** It is over at the deadline, whatever hangs. */
+async function shutdown(code: number, timeout: number, deadline: number): Promise<ShutdownReport> {
+  const left = (): number => Math.max(0, deadline - performance.now());
   const pool = workers !== undefined && 'pool' in workers ? workers.pool : undefined;
-  const { closed, terminated } = await native.shutdownBroker(code, timeout, pool !== undefined);
+  pool?.hurry();
+  const forWorkers = Math.max(LEAST_FOR_WORKERS, Math.min(MOST_FOR_WORKERS, timeout / 8));
+  const { closed, terminated } = await native.shutdownBroker(code, Math.max(0, left() - forWorkers), pool !== undefined);
   // What was joined before there was anything to shut down.
   await native.leaveCluster();
   servers.clear();
-  const left = Math.max(LEAST_TIMEOUT, deadline - performance.now());
-  await Promise.all([pool?.stop(left), currentRegistration()?.stop(left)]);
+  const rest = Math.max(LEAST_FOR_WORKERS, left());
+  await Promise.all([pool?.stop(rest), currentRegistration()?.stop(rest)]);
   workers = undefined;
   agreed = undefined;
   joined = undefined;
+  due = Infinity;
+  native.watchWorkers();
   watchers.clear();
   return { closed, terminated };
+}
+
+/** For `handleStop` of workers that must go because a `start` fails: less if a shutdown waits. */
+function undoTimeout(): number {
+  return Math.max(LEAST_FOR_WORKERS, Math.min(UNDO_TIMEOUT, due - performance.now()));
+}
+
+/** Told by the addon, once for each time that a worker is stuck, whichever thread owns it. */
+function tellOfStuck(workerId: number): void {
+  const what = `worker ${workerId} has taken nothing for a second, though something waits for it: a handler that does not return keeps its thread; new connections go to other workers`;
+  const reason = new WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
+  if (watchers.size === 0) complain(`worker ${workerId} is stuck`, reason.message);
+  tellWatchers(watchers.values(), { type: 'stuck', workerId, reason });
 }
 
 // Options.
@@ -181,7 +232,7 @@ function isJoined({ native: options, onBus }: ClusterRequest): boolean {
 
 function conflict(name: string, before: unknown, now: unknown): WSBrokerError {
   const was = before === undefined ? 'off' : String(before);
-  return new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}`);
+  return new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}; ${BEGIN_ANEW}`);
 }
 
 // Workers.
@@ -206,19 +257,24 @@ async function readyWorkers(file: string | undefined, threads: number | undefine
     if (file === undefined || workers !== undefined) return;
     if (threads === 0) {
       const loading = loadWorker(file);
-      undo.push(() => void loading.then((late) => late.stop(UNDO_TIMEOUT), () => undefined));
+      undo.push(() => void loading.then((late) => late.stop(undoTimeout()), () => undefined));
       workers = { file, registration: await unlessShutdown(signal, loading) };
     } else {
       const pool = new Pool(file, threads ?? Math.max(4, native.brokerDefaults().cpus), watchers);
-      undo.push(() => pool.stop(UNDO_TIMEOUT));
+      undo.push(() => pool.stop(undoTimeout()));
       await unlessShutdown(signal, pool.start());
       workers = { file, pool };
     }
     undo.push(() => (workers = undefined));
   } catch (error) {
-    if (error instanceof WSBrokerError && ['ERR_WSBROKER_WORKER_FAILED', 'ERR_WSBROKER_SHUT_DOWN'].includes(error.code)) throw error;
+    if (error instanceof WSBrokerError && error.code === 'ERR_WSBROKER_SHUT_DOWN') throw error;
+    const more = file === undefined ? '' : await moreAbout(file, error instanceof WSBrokerError ? error.cause : error);
+    if (error instanceof WSBrokerError && error.code === 'ERR_WSBROKER_WORKER_FAILED') {
+      error.message += more;
+      throw error;
+    }
     const message: unknown = (error as { message?: unknown } | null | undefined)?.message;
-    const what = `start: worker ${file ?? 'of this thread'} failed to load: ${typeof message === 'string' ? message : errorText(error)}`;
+    const what = `start: worker ${file ?? 'of this thread'} failed to load: ${typeof message === 'string' ? message : errorText(error)}${more}`;
     throw new WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what, { cause: error });
   }
 }

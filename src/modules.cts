@@ -2,9 +2,12 @@ import { statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { WSBrokerError } from './errors.cjs';
-import { HANDLER_NAMES, hasHandlers, warnOfTypos } from './handlers.cjs';
+import { noWorkerFile } from './advice.cjs';
+import { hasHandlers } from './handlers.cjs';
+import { checkNames, classExported, HANDLER_NAMES, isClassOfHandlers } from './names.cjs';
 import { currentRegistration, register, thread, type Registration } from './register.cjs';
+import { warnOnce } from './report.cjs';
+import { readable } from './syntax.cjs';
 
 /**
  * The worker module's file, an extension added as `require` would.
@@ -17,7 +20,7 @@ export function workerFile(path: string): string {
   try {
     return createRequire(join(process.cwd(), 'x.js')).resolve(file);
   } catch {
-    throw new WSBrokerError('ERR_WSBROKER_WORKER_NOT_FOUND', `start: "workerPath" names no module: there is no file ${file}`);
+    throw noWorkerFile(path);
   }
 }
 
@@ -39,7 +42,7 @@ export async function loadWorker(file: string): Promise<Registration> {
   } catch (error) {
     const itself = currentRegistration();
     if (itself !== before) itself?.drop();
-    throw error;
+    throw readable(error);
   } finally {
     thread.loading = false;
   }
@@ -52,16 +55,26 @@ async function importWorker(file: string, before: Registration | undefined): Pro
     registeredBy.set(file, itself.handlers);
     return itself;
   }
-  const handlers = registeredBy.get(file) ?? exportedHandlers(module);
-  if (handlers !== undefined) return register(file, handlers);
-  // A module need not have handlers. But one whose only handler is misspelt looks just like that.
+  const again = registeredBy.get(file);
+  if (again !== undefined) return register(file, again);
   const outer = defaultOf(module);
-  warnOfTypos([module, outer, defaultOf(outer)]);
+  const inner = defaultOf(outer);
+  const handlers = exportedHandlers(module);
+  for (const one of [outer, inner]) {
+    if (!hasHandlers(one) && isClassOfHandlers(one, handlers)) throw classExported(file, one);
+  }
+  const holders = [module, outer, inner];
+  if (handlers !== undefined) return register(file, handlers, false, holders);
+  checkNames(file, holders, undefined);
+  warnOnce(
+    `${file} has no handlers: everybody is let in, and messages go nowhere. A worker module exports handleOpen, handleTextMessage … by name or on its default export, `
+      + 'or calls registerWorkerThread while it loads',
+  );
   return register(file, {}, true);
 }
 
 /** Handlers are exported by name or on the default export; what a CommonJS module exports is its default. A name counts before a default. */
-function exportedHandlers(module: unknown): unknown {
+function exportedHandlers(module: unknown): object | undefined {
   const outer = defaultOf(module);
   // What TypeScript and Babel make of a default export in CommonJS.
   const inner = defaultOf(outer);

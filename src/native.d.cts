@@ -124,9 +124,11 @@ export interface NativeCluster {
 }
 
 export interface NativeBusEvent {
-  state: 'ready' | 'lost' | 'gap';
+  state: 'ready' | 'lost' | 'gap' | 'gaps';
   channel?: string | Buffer | undefined;
   missed?: number | undefined;
+  count?: number | undefined;
+  channels?: (string | Buffer)[] | undefined;
   reason?: string | undefined;
 }
 
@@ -191,7 +193,8 @@ export type NativeOpen = Omit<OpenRequest, 'clientCertificate'> & { clientCertif
 
 export interface Native {
   // The broker's life.
-  init(scheduleFlush: () => void): void;
+  /** `isShared`, which tells a SharedArrayBuffer, is for Bun. */
+  init(scheduleFlush: () => void, isShared?: (value: unknown) => boolean): void;
   brokerDefaults(): { memory: number; cpus: number };
   listen(options: NativeListenOptions): Promise<number>;
   serve(listener: number): void;
@@ -251,7 +254,7 @@ export interface Native {
   clientsLeftBy(thread: number): number;
 
   // Other instances.
-  joinCluster(options: NativeCluster, onEvent: (event: NativeBusEvent) => void): void;
+  joinCluster(options: NativeCluster, onEvents: (events: NativeBusEvent[]) => void): void;
   /** Takes back one that no server has followed yet. False: the process stays joined. */
   leaveCluster(): Promise<boolean>;
   /** False: there is no bus any more. */
@@ -259,7 +262,7 @@ export interface Native {
   listening(channel: Buffer): Promise<boolean>;
   clusterCount(channel: Buffer, limit: number): Promise<{ count: number; missing: string[] }>;
   closeChannelEverywhere(channel: Buffer, code: number, reason: string): number;
-  readonly NativeEmitter: new (options: NativeCluster, onEvent: (event: NativeBusEvent) => void) => NativeEmitter;
+  readonly NativeEmitter: new (options: NativeCluster, onEvents: (events: NativeBusEvent[]) => void) => NativeEmitter;
   readonly NativeRelay: new (options: NativeRelayOptions, wake: () => void) => NativeRelay;
 
   // This thread as a worker.
@@ -270,6 +273,8 @@ export interface Native {
   settle(): void;
   /** Workers attached in the whole process, by whichever thread. */
   workerCount(): number;
+  /** Tells this thread of workers that are stuck, by their `threadId`; without a function no longer. */
+  watchWorkers(onStuck?: (threadId: number) => void): void;
   openVerdict(slot: number, accepted: true, detail?: NativeAccept): void;
   openVerdict(slot: number, accepted: false, detail: NativeReject): void;
   slotToken(slot: number): Buffer | undefined;

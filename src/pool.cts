@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { fromPortable, WSBrokerError } from './errors.cjs';
 import { native } from './load.cjs';
-import { complain, errorText } from './report.cjs';
+import { complain, errorText, warnOnce } from './report.cjs';
 import { within } from './time.cjs';
 import type { WorkerEvent } from './types.cjs';
 import type { FromWorker, ToWorker, WorkerStart } from './worker.cjs';
@@ -13,8 +13,8 @@ const STEADY = 10_000;
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 10_000;
 
-/** Past the deadline that a worker has for `handleStop`, before its thread is ended from outside. */
-const GRACE = 500;
+/** The last part of the time to stop in, at most: a thread that has not ended by itself is ended from outside. */
+const LAST = 250;
 
 /**
  * The worker threads of a process: started together, each replaced when it ends though nobody asked, stopped together. The threads keep nobody alive; who
@@ -22,14 +22,16 @@ const GRACE = 500;
  */
 export class Pool {
   readonly #members = new Set<Member>();
-  readonly #pauses = new Set<NodeJS.Timeout>();
+  /** Replacements that wait, and how to start them. */
+  readonly #pauses = new Map<NodeJS.Timeout, () => void>();
+  #hurried = false;
   #stopping = false;
 
   /** @param watchers told of every start and end; they come and go while it runs */
   constructor(
     readonly file: string,
     readonly threads: number,
-    readonly watchers: ReadonlySet<(event: WorkerEvent) => void>,
+    readonly watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>,
   ) {}
 
   /**
@@ -41,10 +43,19 @@ export class Pool {
     await Promise.all(Array.from({ length: this.threads }, () => this.#launch(0).ready));
   }
 
-  /** Ends all threads: `handleStop` has `timeout` milliseconds. Never rejects. */
+  /** A shutdown has begun. While no worker is there, events wait for one, and there is no time for pauses. */
+  hurry(): void {
+    this.#hurried = true;
+    const [first] = this.#pauses;
+    if (this.#members.size > 0 || first === undefined) return;
+    clearTimeout(first[0]);
+    first[1]();
+  }
+
+  /** Ends all threads within `timeout` milliseconds; `handleStop` has a quarter of it at least. Never rejects. */
   async stop(timeout: number): Promise<void> {
     this.#stopping = true;
-    for (const pause of this.#pauses) clearTimeout(pause);
+    for (const pause of this.#pauses.keys()) clearTimeout(pause);
     await Promise.all([...this.#members].map((member) => member.stop(timeout)));
   }
 
@@ -66,25 +77,32 @@ export class Pool {
   }
 
   #replace(member: Member, type: 'died' | 'failed', reason: WSBrokerError, failures: number): void {
-    const pause = failures === 0 ? 0 : Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** (failures - 1));
-    const timer = setTimeout(() => {
+    const longest = this.#hurried && this.#members.size === 0 ? FIRST_PAUSE : LONGEST_PAUSE;
+    const pause = failures === 0 ? 0 : Math.min(longest, FIRST_PAUSE * 2 ** (failures - 1));
+    const launch = (): void => {
       this.#pauses.delete(timer);
       this.#launch(failures + 1).ready.catch(() => undefined);
-    }, pause);
+    };
+    const timer = setTimeout(launch, pause);
     timer.unref();
-    this.#pauses.add(timer);
+    this.#pauses.set(timer, launch);
     if (this.watchers.size === 0) complain(`worker ${member.id} ${type}; another is started in ${pause} ms`, reason);
     const untoldClients = native.clientsLeftBy(member.id);
     this.#tell({ type, workerId: member.id, reason, ...(untoldClients > 0 && { untoldClients }) });
   }
 
   #tell(event: WorkerEvent): void {
-    for (const watcher of this.watchers) {
-      try {
-        watcher(event);
-      } catch (error) {
-        complain('onWorker failed', error);
-      }
+    tellWatchers(this.watchers.values(), event);
+  }
+}
+
+/** Tells them all; one that throws is reported. */
+export function tellWatchers(watchers: Iterable<(event: WorkerEvent) => void>, event: WorkerEvent): void {
+  for (const watcher of watchers) {
+    try {
+      watcher(event);
+    } catch (error) {
+      complain('onWorker failed', error);
     }
   }
 }
@@ -118,7 +136,9 @@ class Member {
     });
     this.ready = new Promise((resolve, reject) => {
       port1.on('message', (message: FromWorker) => {
-        if (message.type === 'ready') {
+        if (message.type === 'warning') {
+          warnOnce(message.text);
+        } else if (message.type === 'ready') {
           this.wasReady = true;
           resolve();
         } else {
@@ -137,13 +157,15 @@ class Member {
     return performance.now() - this.#born;
   }
 
-  /** Lets a ready one run `handleStop` first. */
+  /** Lets a ready one run `handleStop` first. One that cannot be ended, because a call into the system holds it, is left behind. */
   async stop(timeout: number): Promise<void> {
+    const deadline = performance.now() + timeout;
+    const last = Math.min(LAST, timeout / 4);
     if (this.wasReady) {
-      this.#port.postMessage({ type: 'stop', timeout } satisfies ToWorker);
-      if (await within(timeout + GRACE, this.ended)) return;
+      this.#port.postMessage({ type: 'stop', timeout: timeout - 2 * last } satisfies ToWorker);
+      if (await within(timeout - last, this.ended)) return;
     }
-    await this.#worker.terminate();
+    await within(deadline - performance.now(), this.#worker.terminate());
   }
 
   #reason(code: 'ERR_WSBROKER_WORKER_DIED' | 'ERR_WSBROKER_WORKER_FAILED', what: string): WSBrokerError {

@@ -1,4 +1,6 @@
 import { isMainThread } from 'node:worker_threads';
+import { BEGIN_ANEW } from './advice.cjs';
+import { checkPool, isInPool } from './copies.cjs';
 import { createDispatcher, type Dispatcher } from './dispatch.cjs';
 import { WSBrokerError } from './errors.cjs';
 import { handlerTable, type HandlerTable } from './handlers.cjs';
@@ -9,7 +11,7 @@ import { within } from './time.cjs';
 /** What this thread is to the pool. */
 export const thread = {
   /** It belongs to a pool, which another thread watches. */
-  inPool: false,
+  inPool: isInPool(),
   /** A `start` waits for this thread's handlers and hears of a `handleStart` that fails. */
   loading: false,
 };
@@ -26,7 +28,8 @@ export class Registration {
   readonly #table: HandlerTable;
   #dispatcher: Dispatcher | undefined;
   #dropped = false;
-  #finishing: Promise<void> | undefined;
+  #rested: Promise<void> | undefined;
+  #stopped: Promise<void> | undefined;
   /** The addon had no time to hand over everything, and asked for another turn. */
   #hasMore = false;
 
@@ -50,10 +53,17 @@ export class Registration {
     return this.#table.self;
   }
 
-  /** Runs the events that have come, waits for their handlers, runs `handleStop`, all within `timeout`, and lets go of the addon. Never rejects. */
+  /**
+   * Runs the events that have come, waits for their handlers, runs `handleStop`, all within `timeout`, and lets go of the addon. Handlers that do not settle have half of it: then what waits
+   * behind them is run all the same, ends of connections among it. Never rejects.
+   */
   async stop(timeout: number): Promise<void> {
-    this.#finishing ??= this.#finish(timeout / 2);
-    await within(timeout, this.#finishing);
+    this.#rested ??= this.#rest();
+    if (!(await within(timeout / 2, this.#rested))) this.#dispatcher?.hurry();
+    if (this.#dispatcher !== undefined) {
+      this.#stopped ??= this.#handleStop();
+      await within(timeout / 2, this.#stopped);
+    }
     this.drop();
   }
 
@@ -79,19 +89,13 @@ export class Registration {
     this.#dispatcher = dispatcher;
   }
 
-  /** @param patience for handlers that do not settle: they shall leave some time to `handleStop` */
-  async #finish(patience: number): Promise<void> {
+  /** A shutdown that ran out of time leaves close events behind, and each of them has a handler to be told. */
+  async #rest(): Promise<void> {
     try {
       await this.ready;
     } catch {
       return;
     }
-    await within(patience, this.#rest());
-    await this.#handleStop();
-  }
-
-  /** A shutdown that ran out of time leaves close events behind, and each of them has a handler to be told. */
-  async #rest(): Promise<void> {
     do {
       this.#hasMore = false;
       native.drain();
@@ -101,7 +105,8 @@ export class Registration {
 
   async #handleStop(): Promise<void> {
     try {
-      await this.#table.handleStop?.call(this.#table.self);
+      const { handleStop, scope, self } = this.#table;
+      if (handleStop !== undefined) await scope.call(handleStop, self);
     } catch (error) {
       this.#table.report(error, 'handleStop', undefined);
     }
@@ -119,14 +124,17 @@ export function currentRegistration(): Registration | undefined {
  *
  * @param call who asks, for messages
  * @param implicit the module has no handlers, and a later registration shall take this one's place
- * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_CONFLICT if the thread is a worker already
+ * @param holders where the handlers were found
+ * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_UNKNOWN_HANDLER if one is misspelt; ERR_WSBROKER_CONFLICT if the thread is a worker
+ * already
  */
-export function register(call: string, handlers: unknown, implicit = false): Registration {
-  const table = handlerTable(call, handlers);
+export function register(call: string, handlers: unknown, implicit = false, holders?: readonly unknown[]): Registration {
+  const table = handlerTable(call, handlers, holders);
+  checkPool();
   if (current?.implicit === false) {
-    throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already`);
+    throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already; ${BEGIN_ANEW}`);
   }
-  const started = table.handleStart?.call(table.self);
+  const started = table.handleStart === undefined ? undefined : table.scope.call(table.handleStart, table.self);
   current = new Registration(table, started, implicit, current);
   return current;
 }

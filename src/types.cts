@@ -167,12 +167,13 @@ export interface WorkerInterface {
 export interface WorkerEvent {
   /**
    * `started`: takes connections from now on. `died`: ended though nobody asked; its connections stay open and move to others, and a new worker is on its
-   * way. `failed`: a replacement did not load; the next try follows. `stopped`: ended because of {@link shutdown}.
+   * way. `failed`: a replacement did not load; the next try follows. `stuck`: something has waited for it for a second, and it has come for nothing; a handler that does not
+   * return is the usual cause. New connections go to others until it comes; told once each time, also of threads of your own. `stopped`: ended because of {@link shutdown}.
    */
-  readonly type: 'started' | 'died' | 'failed' | 'stopped';
+  readonly type: 'started' | 'died' | 'failed' | 'stuck' | 'stopped';
   /** The thread's `threadId`, as `node:worker_threads` counts. */
   readonly workerId: number;
-  /** With `died` and `failed`: why. */
+  /** With `died`, `failed` and `stuck`: why. */
   readonly reason?: Error;
   /**
    * With `died`: how many clients of server helpers in it nobody could be told of, since there was no other helper of their identifier whose `clientDisconnectedFn`
@@ -252,7 +253,7 @@ export interface TlsOptions {
  * the same for all servers that share one. The others belong to the one server.
  */
 export interface StartOptions {
-  /** Where to listen: `'host:port'`, `'[v6]:port'`, port 0 for any free one, or `'unix:/path'`. */
+  /** Where to listen: `'host:port'`, `'[v6]:port'`, port 0 for any free one, or `'unix:/path'`. Beside the file of a Unix socket lies `/path.lock`, which guards it against other processes and stays when the server ends. */
   readonly bind: string;
 
   /**
@@ -336,7 +337,7 @@ export interface StartOptions {
    */
   readonly proxyProtocol?: boolean | undefined;
 
-  /** Of the address. Other processes may listen on the same TCP port (`SO_REUSEPORT`), and the system shares connections out. `ERR_WSBROKER_UNSUPPORTED` where it cannot. Default `false`. */
+  /** Of the address. Other processes may listen on the same TCP port (`SO_REUSEPORT`), and the system shares connections out. `ERR_WSBROKER_UNSUPPORTED` where it cannot, and for Unix sockets, which belong to one process. Default `false`. */
   readonly reusePort?: boolean | undefined;
 
   /**
@@ -378,7 +379,7 @@ export interface StartOptions {
   /** How much one socket may send. Default: no limit. */
   readonly rateLimit?: RateLimit | undefined;
 
-  /** Process-wide. All that waits to be sent. At the limit the slowest sockets are closed with 1013. Default: a quarter of memory (the cgroup's limit, else RAM). */
+  /** Process-wide, in bytes. All that waits to be sent, the answers of `handleOpen` to refused connections included. At the limit the slowest sockets are closed with 1013, and such answers are not given: the connection is cut. A sixteenth of it is a reserve: while the rest is used up, sockets for which little waits (16 KiB, or their share of half the reserve) are still sent to, and for others `send` returns 0. Default: a quarter of memory (the cgroup's limit, else RAM). */
   readonly maxSendMemory?: number | undefined;
 
   /** Process-wide. All unfinished messages that come in. At the limit the largest one's connection is closed with 1013. Default: a quarter of memory. */
@@ -388,7 +389,7 @@ export interface StartOptions {
   readonly maxInFlight?: MaxInFlight | undefined;
 
   /**
-   * Told, on the thread that called `start`, when a worker thread starts or ends. Without it, ends that nobody asked for are written to stderr. Several calls'
+   * Told, on the thread that called `start`, when a worker thread starts, ends or is stuck. Without it, ends that nobody asked for and workers that are stuck are written to stderr. Several calls'
    * functions are all told.
    */
   readonly onWorker?: ((event: WorkerEvent) => void) | undefined;
@@ -446,11 +447,16 @@ export interface RedisOptions {
  * `ready`: connected, and every channel with subscribers here is listened to. `lost`: the connection is gone, and is made again without end; local subscribers are
  * served all the while. `gap`: messages are missing, of others to `channel`, which did not arrive here; or, without `channel`, of this instance, which did not
  * leave, since too many waited, the bus was lost, or Redis refused them. Those that were under way when the bus was lost count too, though some may have arrived.
+ * `gaps`: messages of others to more than 100 channels are missing at once; `count` is the number of channels, `missed` of messages. `channels` names at most 10,000
+ * (1 MiB of names); if `count` is greater, treat every channel as affected.
+ *
+ * While the thread is busy, gaps in one channel are added up, so that what waits for it is bounded.
  */
 export type BusEvent =
   | { readonly state: 'ready' }
   | { readonly state: 'lost'; readonly reason: string }
-  | { readonly state: 'gap'; readonly channel?: string | Buffer; readonly missed: number };
+  | { readonly state: 'gap'; readonly channel?: string | Buffer; readonly missed: number }
+  | { readonly state: 'gaps'; readonly count: number; readonly missed: number; readonly channels: Iterable<string | Buffer> };
 
 /** How instances meet. The process has one bus. */
 export interface ClusterOptions {
@@ -535,7 +541,10 @@ export interface SendOptions {
 export interface ShutdownOptions {
   /** The close code that connections are sent: 1000 to 1014 as far as RFC 6455 lets it be sent, or 3000 to 4999. Default 1001. */
   readonly code?: number | undefined;
-  /** Milliseconds for connections and workers to end by themselves; then they are cut. Default 10,000. */
+  /**
+   * Milliseconds, after which everything is over, whatever hangs, 0 to 2^31-1. Connections and handlers have most of it to end by themselves; in the last part (two eighths, 200 ms at least, 1.5 s at most) what is left is cut, each open
+   * connection gets its `handleClose` where a worker is left to run it, `handleStop` is called, and threads end. Below 200 it takes up to 200. Default 8,000: less than the 10 s that Docker waits.
+   */
   readonly timeout?: number | undefined;
 }
 
@@ -647,7 +656,7 @@ export interface DropCounts {
   readonly dropNewest: number;
   /** `overflow: 'dropOldest'`. */
   readonly dropOldest: number;
-  /** {@link StartOptions.maxSendMemory} is used up. A publish counts once. */
+  /** {@link StartOptions.maxSendMemory} is used up. A publish counts once, or, while there is a reserve, once for each subscriber that it was dropped for. An answer of `handleOpen` that there was no room for counts once. */
   readonly maxSendMemory: number;
   /** The socket is gone or closing, or the message makes it close. */
   readonly gone: number;
@@ -693,6 +702,11 @@ export interface Stats extends Traffic {
   readonly pendingUpgrades: number;
   /** Connections that the system has handed over, from the first `start` on. */
   readonly accepted: number;
+  /**
+   * Times that the system could not hand one over, mostly for want of file descriptors (`EMFILE`). Those who wait stay in the system's queue, and it is tried again after 50 ms, then up to 1 s. A line on
+   * stderr tells of it, at most one a minute for each address.
+   */
+  readonly acceptFailures: number;
   /** Of those, the ones that got their 101. */
   readonly opened: number;
   /** Of those, the ones that have ended. */

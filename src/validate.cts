@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { fileURLToPath } from 'node:url';
+import { bindForm, OPTION_HINTS } from './advice.cjs';
 import { clusterRequest, type ClusterRequest } from './cluster.cjs';
 import { integer, isHttpToken, isSendableCode, MAX_DURATION, MAX_SIZE, oneOf, optionBag, optional, strings, wrongType, wrongValue } from './checks.cjs';
 import { WSBrokerRangeError } from './errors.cjs';
@@ -52,8 +53,8 @@ export const START_OPTIONS = [
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what came
  */
 export function startRequest(options: unknown, call = 'start'): StartRequest {
-  const bag = optionBag(call, 'options', options, START_OPTIONS);
-  if (typeof bag['bind'] !== 'string') throw wrongType(call, 'bind', 'a string', bag['bind']);
+  const bag = optionBag(call, 'options', options, START_OPTIONS, OPTION_HINTS);
+  if (typeof bag['bind'] !== 'string') throw wrongType(call, 'bind', bindForm(bag['bind']), bag['bind']);
   const number = (name: string, from: number, to: number, fallback: number): number => integer(call, name, bag[name], from, to) ?? fallback;
   return {
     workerPath: path(call, 'workerPath', bag['workerPath']),
@@ -91,7 +92,7 @@ export function shutdownRequest(options: unknown): { code: number; timeout: numb
   const bag = options === undefined ? {} : optionBag(call, 'options', options, ['code', 'timeout']);
   const code = integer(call, 'code', bag['code'], 1000, 4999) ?? 1001;
   if (!isSendableCode(code)) throw wrongValue(call, 'code', 'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)', code);
-  return { code, timeout: integer(call, 'timeout', bag['timeout'], 0, MAX_DURATION) ?? 10_000 };
+  return { code, timeout: integer(call, 'timeout', bag['timeout'], 0, MAX_DURATION) ?? 8_000 };
 }
 
 function processOptions(call: string, bag: Record<string, unknown>): Partial<ProcessOptions> {

@@ -1,8 +1,9 @@
+import './in-pool.cjs';
 import { workerData, type MessagePort } from 'node:worker_threads';
 import { toPortable, type PortableError } from './errors.cjs';
 import { loadWorker } from './modules.cjs';
-import { currentRegistration, thread } from './register.cjs';
-import { complain } from './report.cjs';
+import { currentRegistration } from './register.cjs';
+import { complain, warnings } from './report.cjs';
 
 // The entry of the pool's threads. It talks to src/pool.cts over a port of its own, because the thread's usual one is the user's.
 
@@ -14,13 +15,15 @@ export interface WorkerStart {
 
 export type ToWorker = { readonly type: 'stop'; readonly timeout: number };
 
-export type FromWorker = { readonly type: 'ready' } | { readonly type: 'failed'; readonly error: PortableError };
+export type FromWorker =
+  | { readonly type: 'ready' }
+  | { readonly type: 'failed'; readonly error: PortableError }
+  | { readonly type: 'warning'; readonly text: string };
 
 const { file, port } = (workerData as { wsbroker: WorkerStart }).wsbroker;
 
-thread.inPool = true;
-
 const tell = (message: FromWorker): void => port.postMessage(message);
+warnings.say = (text) => tell({ type: 'warning', text });
 
 port.on('message', (message: ToWorker) => {
   const registration = currentRegistration();

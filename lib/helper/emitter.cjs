@@ -30,12 +30,13 @@ class WebSocketEmitter extends base_cjs_1.Base {
     /**
      * Nothing is connected by it.
      *
+     * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
+     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist, with the nearest that does
      * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing that can be one
      */
     constructor(opts) {
-        super(SCOPE, opts.identifier ?? SCOPE, opts.logger);
+        super(SCOPE, (0, unknown_cjs_1.knownOptions)(SCOPE, opts, unknown_cjs_1.EMITTER_OPTIONS).identifier ?? SCOPE, opts.logger);
         const log = (0, log_cjs_1.guarded)(this.logger);
-        (0, unknown_cjs_1.warnOfUnknown)(log, opts, unknown_cjs_1.EMITTER_OPTIONS);
         this.#states = new bus_state_cjs_1.BusStates(opts.busStateFn ?? undefined, log);
         this.#bus = (0, redis_connection_cjs_1.busFor)(SCOPE, opts.redisConnection, 'emitter');
     }

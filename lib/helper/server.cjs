@@ -3,6 +3,7 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.WebSocketServerHelper = void 0;
 const node_crypto_1 = require("node:crypto");
 const errors_cjs_1 = require("../errors.cjs");
+const scope_cjs_1 = require("../scope.cjs");
 const auth_cjs_1 = require("./auth.cjs");
 const base_cjs_1 = require("./base.cjs");
 const bus_state_cjs_1 = require("./bus-state.cjs");
@@ -70,13 +71,14 @@ class WebSocketServerHelper extends base_cjs_1.Base {
     /**
      * Stores the options, and duplicates the clients of Redis. It opens nothing.
      *
+     * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
+     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist, with the nearest that does
      * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing that can be one
      */
     constructor(opts) {
-        super(SCOPE, opts.identifier, opts.logger);
+        super(SCOPE, (0, unknown_cjs_1.knownOptions)(SCOPE, opts, unknown_cjs_1.SERVER_HELPER_OPTIONS).identifier, opts.logger);
         const log = (this.#log = (0, log_cjs_1.guarded)(this.logger));
         const settings = (this.#settings = (0, settings_cjs_1.settingsOf)(opts));
-        (0, unknown_cjs_1.warnOfUnknown)(log, opts, unknown_cjs_1.SERVER_HELPER_OPTIONS);
         const [bind, server] = [opts.bind ?? undefined, opts.server ?? undefined];
         this.#oneTransport = (bind === undefined) !== (server === undefined);
         const clients = this.#clients;
@@ -85,7 +87,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
         this.#rooms = new rooms_cjs_1.Rooms(settings, clients, instance, log);
         this.#sweep = new heartbeat_cjs_1.Sweep(clients, settings.heartbeatTimeout, log);
         this.#disconnects = new disconnects_cjs_1.Disconnects({ settings, life: this.#life, log, instance });
-        this.#states = new bus_state_cjs_1.BusStates(opts.busStateFn ?? undefined, log);
+        this.#states = new bus_state_cjs_1.BusStates(opts.busStateFn ? (0, scope_cjs_1.inScopeHere)(opts.busStateFn) : undefined, log);
         const complain = (client, message) => this.#sendOwn(client, protocol_cjs_1.WebSocketEvents.ERROR, { message });
         this.#auth = new auth_cjs_1.Auth({
             settings, clients, users: this.#users, rooms: this.#rooms, log, instance, complain,

@@ -22,6 +22,8 @@ export declare class WebSocketServerHelper<AuthDataType extends Record<string, u
     /**
      * Stores the options, and duplicates the clients of Redis. It opens nothing.
      *
+     * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
+     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist, with the nearest that does
      * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing that can be one
      */
     constructor(opts: IWebSocketServerOptions<AuthDataType, MetadataType>);

@@ -2,6 +2,7 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.SERVER_OPTIONS = void 0;
 exports.settingsOf = settingsOf;
+const scope_cjs_1 = require("../scope.cjs");
 const protocol_cjs_1 = require("./protocol.cjs");
 // The options with their defaults. A default stands for undefined and null only; nothing is checked here.
 /** The keys of `serverOptions`, each of which the handler for Bun has, given or not. */
@@ -9,6 +10,12 @@ exports.SERVER_OPTIONS = [
     'perMessageDeflate', 'maxPayloadLength', 'idleTimeout', 'backpressureLimit', 'closeOnBackpressureLimit', 'sendPings', 'publishToSelf',
 ];
 function settingsOf(opts) {
+    const scope = (0, scope_cjs_1.scopeHere)();
+    const scoped = (fn) => {
+        if (typeof fn !== 'function')
+            return fn ?? undefined;
+        return ((...args) => scope.call(fn, undefined, ...args));
+    };
     return {
         path: opts.path ?? protocol_cjs_1.WebSocketDefaults.PATH,
         defaultRooms: opts.defaultRooms ?? [protocol_cjs_1.WebSocketDefaults.ROOM, protocol_cjs_1.WebSocketDefaults.NOTIFICATION_ROOM],
@@ -18,13 +25,13 @@ function settingsOf(opts) {
         heartbeatTimeout: opts.heartbeatTimeout ?? protocol_cjs_1.WebSocketDefaults.HEARTBEAT_TIMEOUT,
         encryptedBatchLimit: opts.encryptedBatchLimit ?? protocol_cjs_1.WebSocketDefaults.ENCRYPTED_BATCH_LIMIT,
         requireEncryption: opts.requireEncryption ?? false,
-        authenticateFn: opts.authenticateFn,
-        validateRoomFn: opts.validateRoomFn ?? undefined,
-        clientConnectedFn: opts.clientConnectedFn ?? undefined,
-        clientDisconnectedFn: opts.clientDisconnectedFn ?? undefined,
-        messageHandler: opts.messageHandler ?? undefined,
-        handshakeFn: opts.handshakeFn ?? undefined,
-        outboundTransformer: opts.outboundTransformer ?? undefined,
+        authenticateFn: scoped(opts.authenticateFn),
+        validateRoomFn: scoped(opts.validateRoomFn),
+        clientConnectedFn: scoped(opts.clientConnectedFn),
+        clientDisconnectedFn: scoped(opts.clientDisconnectedFn),
+        messageHandler: scoped(opts.messageHandler),
+        handshakeFn: scoped(opts.handshakeFn),
+        outboundTransformer: scoped(opts.outboundTransformer),
         maxRoomsPerClient: opts.maxRoomsPerClient ?? protocol_cjs_1.LIMITS.maxRoomsPerClient,
         maxAuthPayloadLength: opts.maxAuthPayloadLength ?? protocol_cjs_1.LIMITS.maxAuthPayloadLength,
         maxUnauthenticatedMessages: opts.maxUnauthenticatedMessages ?? protocol_cjs_1.LIMITS.maxUnauthenticatedMessages,

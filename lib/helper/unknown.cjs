@@ -1,10 +1,11 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.EMITTER_OPTIONS = exports.SERVER_HELPER_OPTIONS = void 0;
-exports.warnOfUnknown = warnOfUnknown;
+exports.knownOptions = knownOptions;
+const advice_cjs_1 = require("../advice.cjs");
 const checks_cjs_1 = require("../checks.cjs");
 const settings_cjs_1 = require("./settings.cjs");
-// Options that nobody reads. They are no error, since applications may have their own beside ours; but whoever has misspelt one shall hear of it.
+// Options that nobody reads are refused, as `start` refuses them: with `authenticatFn` nobody would ever get in, and with `requireEncrypton` everything would go in clear.
 /** Each name of an interface, none left out. */
 const names = (all) => Object.keys(all);
 exports.SERVER_HELPER_OPTIONS = names({
@@ -19,17 +20,15 @@ exports.SERVER_HELPER_OPTIONS = names({
     trustProxy: true, proxyProtocol: true, reusePort: true, perMessageDeflate: true, tls: true, onWorker: true,
 });
 exports.EMITTER_OPTIONS = names({ identifier: true, redisConnection: true, busStateFn: true, logger: true });
-/** One line for all of them, if there are any: each with the known name that may have been meant. */
-function warnOfUnknown(log, options, known) {
-    const { serverOptions } = options;
-    const inner = known === exports.SERVER_HELPER_OPTIONS && typeof serverOptions === 'object' && serverOptions !== null ? unknownIn(serverOptions, settings_cjs_1.SERVER_OPTIONS, 'serverOptions.') : [];
-    const all = [...unknownIn(options, known), ...inner];
-    if (all.length > 0)
-        log.warn(`unknown options have no effect: ${all.join(', ')}`);
-}
-function unknownIn(options, known, where = '') {
-    return Object.keys(options).filter((key) => !known.includes(key)).map((key) => {
-        const near = (0, checks_cjs_1.nearest)(key, known);
-        return `"${where}${key}"${near === undefined ? '' : ` (did you mean "${where}${near}"?)`}`;
-    });
+/**
+ * The options as they came.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: no object
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: one that does not exist, with the nearest that does
+ */
+function knownOptions(scope, options, known) {
+    const { serverOptions } = (0, checks_cjs_1.optionBag)(scope, 'options', options, known, known === exports.SERVER_HELPER_OPTIONS ? advice_cjs_1.OPTION_HINTS : {});
+    if (typeof serverOptions === 'object' && serverOptions !== null)
+        (0, checks_cjs_1.optionBag)(scope, 'serverOptions', serverOptions, settings_cjs_1.SERVER_OPTIONS);
+    return options;
 }

@@ -1,5 +1,9 @@
-import type { IWebSocketLogger } from './types.cjs';
 export declare const SERVER_HELPER_OPTIONS: readonly string[];
 export declare const EMITTER_OPTIONS: readonly string[];
-/** One line for all of them, if there are any: each with the known name that may have been meant. */
-export declare function warnOfUnknown(log: IWebSocketLogger, options: object, known: readonly string[]): void;
+/**
+ * The options as they came.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: no object
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: one that does not exist, with the nearest that does
+ */
+export declare function knownOptions<T extends object>(scope: string, options: T, known: readonly string[]): T;

@@ -7,7 +7,7 @@ import { guarded } from './log.cjs';
 import { EMITTER_ID, WebSocketChannels, WebSocketMessageTypes } from './protocol.cjs';
 import { busFor } from './redis-connection.cjs';
 import type { IWebSocketEmitterOptions, TWebSocketMessageType } from './types.cjs';
-import { EMITTER_OPTIONS, warnOfUnknown } from './unknown.cjs';
+import { EMITTER_OPTIONS, knownOptions } from './unknown.cjs';
 
 const SCOPE = 'WebSocketEmitter';
 
@@ -40,12 +40,13 @@ export class WebSocketEmitter extends Base {
   /**
    * Nothing is connected by it.
    *
+   * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
+   * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist, with the nearest that does
    * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing that can be one
    */
   constructor(opts: IWebSocketEmitterOptions) {
-    super(SCOPE, opts.identifier ?? SCOPE, opts.logger);
+    super(SCOPE, knownOptions(SCOPE, opts, EMITTER_OPTIONS).identifier ?? SCOPE, opts.logger);
     const log = guarded(this.logger);
-    warnOfUnknown(log, opts, EMITTER_OPTIONS);
     this.#states = new BusStates(opts.busStateFn ?? undefined, log);
     this.#bus = busFor(SCOPE, opts.redisConnection, 'emitter');
   }

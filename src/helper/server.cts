@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { WSBrokerError } from '../errors.cjs';
+import { inScopeHere } from '../scope.cjs';
 import { Auth } from './auth.cjs';
 import { Base } from './base.cjs';
 import { BusStates } from './bus-state.cjs';
@@ -26,7 +27,7 @@ import type { Instance, PostedOperation, Transport, TransportHost } from './tran
 import type {
   IBunWebSocketHandler, IWebSocket, IWebSocketClient, IWebSocketLogger, IWebSocketServerOptions, IWebSocketServerStats,
 } from './types.cjs';
-import { SERVER_HELPER_OPTIONS, warnOfUnknown } from './unknown.cjs';
+import { knownOptions, SERVER_HELPER_OPTIONS } from './unknown.cjs';
 import { Users } from './users.cjs';
 
 const SCOPE = 'WebSocketServerHelper';
@@ -78,13 +79,14 @@ export class WebSocketServerHelper<
   /**
    * Stores the options, and duplicates the clients of Redis. It opens nothing.
    *
+   * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
+   * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist, with the nearest that does
    * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing that can be one
    */
   constructor(opts: IWebSocketServerOptions<AuthDataType, MetadataType>) {
-    super(SCOPE, opts.identifier, opts.logger);
+    super(SCOPE, knownOptions(SCOPE, opts, SERVER_HELPER_OPTIONS).identifier, opts.logger);
     const log = (this.#log = guarded(this.logger));
     const settings = (this.#settings = settingsOf(opts));
-    warnOfUnknown(log, opts, SERVER_HELPER_OPTIONS);
     const [bind, server] = [opts.bind ?? undefined, opts.server ?? undefined];
     this.#oneTransport = (bind === undefined) !== (server === undefined);
     const clients = this.#clients;
@@ -93,7 +95,7 @@ export class WebSocketServerHelper<
     this.#rooms = new Rooms(settings, clients, instance, log);
     this.#sweep = new Sweep(clients, settings.heartbeatTimeout, log);
     this.#disconnects = new Disconnects({ settings, life: this.#life, log, instance });
-    this.#states = new BusStates(opts.busStateFn ?? undefined, log);
+    this.#states = new BusStates(opts.busStateFn ? inScopeHere(opts.busStateFn) : undefined, log);
     const complain = (client: IWebSocketClient<MetadataType>, message: string): void => this.#sendOwn(client, WebSocketEvents.ERROR, { message });
     this.#auth = new Auth({
       settings, clients, users: this.#users, rooms: this.#rooms, log, instance, complain,

@@ -1,3 +1,4 @@
+import { scopeHere } from '../scope.cjs';
 import { LIMITS, WebSocketDefaults } from './protocol.cjs';
 import type { IBunWebSocketConfig, IWebSocketServerOptions, TWebSocketAuthenticateFn } from './types.cjs';
 
@@ -22,6 +23,7 @@ export interface Settings<A extends Record<string, unknown>, M extends Record<st
   readonly heartbeatTimeout: number;
   readonly encryptedBatchLimit: number;
   readonly requireEncryption: boolean;
+  // The functions of the application, each of which begins in the async context of the constructor.
   /** It may be missing: that shows when a client authenticates. */
   readonly authenticateFn: TWebSocketAuthenticateFn<A, M>;
   readonly validateRoomFn: Given<A, M>['validateRoomFn'];
@@ -37,6 +39,11 @@ export interface Settings<A extends Record<string, unknown>, M extends Record<st
 }
 
 export function settingsOf<A extends Record<string, unknown>, M extends Record<string, unknown>>(opts: Given<A, M>): Settings<A, M> {
+  const scope = scopeHere();
+  const scoped = <F,>(fn: F | null | undefined): F | undefined => {
+    if (typeof fn !== 'function') return fn ?? undefined;
+    return ((...args: unknown[]): unknown => scope.call(fn as unknown as (...args: unknown[]) => unknown, undefined, ...args)) as F;
+  };
   return {
     path: opts.path ?? WebSocketDefaults.PATH,
     defaultRooms: opts.defaultRooms ?? [WebSocketDefaults.ROOM, WebSocketDefaults.NOTIFICATION_ROOM],
@@ -46,13 +53,13 @@ export function settingsOf<A extends Record<string, unknown>, M extends Record<s
     heartbeatTimeout: opts.heartbeatTimeout ?? WebSocketDefaults.HEARTBEAT_TIMEOUT,
     encryptedBatchLimit: opts.encryptedBatchLimit ?? WebSocketDefaults.ENCRYPTED_BATCH_LIMIT,
     requireEncryption: opts.requireEncryption ?? false,
-    authenticateFn: opts.authenticateFn,
-    validateRoomFn: opts.validateRoomFn ?? undefined,
-    clientConnectedFn: opts.clientConnectedFn ?? undefined,
-    clientDisconnectedFn: opts.clientDisconnectedFn ?? undefined,
-    messageHandler: opts.messageHandler ?? undefined,
-    handshakeFn: opts.handshakeFn ?? undefined,
-    outboundTransformer: opts.outboundTransformer ?? undefined,
+    authenticateFn: scoped(opts.authenticateFn) as Settings<A, M>['authenticateFn'],
+    validateRoomFn: scoped(opts.validateRoomFn),
+    clientConnectedFn: scoped(opts.clientConnectedFn),
+    clientDisconnectedFn: scoped(opts.clientDisconnectedFn),
+    messageHandler: scoped(opts.messageHandler),
+    handshakeFn: scoped(opts.handshakeFn),
+    outboundTransformer: scoped(opts.outboundTransformer),
     maxRoomsPerClient: opts.maxRoomsPerClient ?? LIMITS.maxRoomsPerClient,
     maxAuthPayloadLength: opts.maxAuthPayloadLength ?? LIMITS.maxAuthPayloadLength,
     maxUnauthenticatedMessages: opts.maxUnauthenticatedMessages ?? LIMITS.maxUnauthenticatedMessages,

@@ -1,8 +1,9 @@
-import { nearest } from '../checks.cjs';
+import { OPTION_HINTS } from '../advice.cjs';
+import { optionBag } from '../checks.cjs';
 import { SERVER_OPTIONS } from './settings.cjs';
-import type { IWebSocketEmitterOptions, IWebSocketLogger, IWebSocketServerOptions } from './types.cjs';
+import type { IWebSocketEmitterOptions, IWebSocketServerOptions } from './types.cjs';
 
-// Options that nobody reads. They are no error, since applications may have their own beside ours; but whoever has misspelt one shall hear of it.
+// Options that nobody reads are refused, as `start` refuses them: with `authenticatFn` nobody would ever get in, and with `requireEncrypton` everything would go in clear.
 
 /** Each name of an interface, none left out. */
 const names = <T,>(all: Record<keyof T, true>): readonly string[] => Object.keys(all);
@@ -21,17 +22,14 @@ export const SERVER_HELPER_OPTIONS = names<IWebSocketServerOptions>({
 
 export const EMITTER_OPTIONS = names<IWebSocketEmitterOptions>({ identifier: true, redisConnection: true, busStateFn: true, logger: true });
 
-/** One line for all of them, if there are any: each with the known name that may have been meant. */
-export function warnOfUnknown(log: IWebSocketLogger, options: object, known: readonly string[]): void {
-  const { serverOptions } = options as { serverOptions?: unknown };
-  const inner = known === SERVER_HELPER_OPTIONS && typeof serverOptions === 'object' && serverOptions !== null ? unknownIn(serverOptions, SERVER_OPTIONS, 'serverOptions.') : [];
-  const all = [...unknownIn(options, known), ...inner];
-  if (all.length > 0) log.warn(`unknown options have no effect: ${all.join(', ')}`);
-}
-
-function unknownIn(options: object, known: readonly string[], where = ''): string[] {
-  return Object.keys(options).filter((key) => !known.includes(key)).map((key) => {
-    const near = nearest(key, known);
-    return `"${where}${key}"${near === undefined ? '' : ` (did you mean "${where}${near}"?)`}`;
-  });
+/**
+ * The options as they came.
+ *
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: no object
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: one that does not exist, with the nearest that does
+ */
+export function knownOptions<T extends object>(scope: string, options: T, known: readonly string[]): T {
+  const { serverOptions } = optionBag(scope, 'options', options, known, known === SERVER_HELPER_OPTIONS ? OPTION_HINTS : {});
+  if (typeof serverOptions === 'object' && serverOptions !== null) optionBag(scope, 'serverOptions', serverOptions, SERVER_OPTIONS);
+  return options;
 }

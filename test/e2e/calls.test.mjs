@@ -529,3 +529,23 @@ test('a SharedArrayBuffer is no Data on any runtime, and a view of one is', asyn
   assert.equal(shared, 'send: "data" must be a string, ArrayBuffer or Uint8Array, got an object');
   assert.deepEqual(await client.next(), Buffer.from([7, 7, 7]));
 });
+
+test('to read bytes looks up nothing, so that no proxy can take them away meanwhile', async (t) => {
+  const server = await launch(t);
+  const client = await server.connect();
+  const looked = await client.run((wsb, id) => {
+    let count = 0;
+    for (const value of [new ArrayBuffer(100_000), new Uint8Array(100_000)]) {
+      const buffer = value.buffer ?? value;
+      const trap = (name) => (...args) => {
+        if (count++ === 0) structuredClone(buffer, { transfer: [buffer] });
+        return Reflect[name](...args);
+      };
+      Object.setPrototypeOf(value, new Proxy(Object.getPrototypeOf(value), { has: trap('has'), get: trap('get'), getPrototypeOf: trap('getPrototypeOf') }));
+      wsb.send(id, value);
+    }
+    return count;
+  });
+  assert.equal(looked, 0);
+  for (const message of await client.take(2)) assert.ok(message.equals(Buffer.alloc(100_000)));
+});

@@ -16,7 +16,7 @@ const CLOSES = [
 ];
 const DROPPED = ['dropNewest', 'dropOldest', 'maxSendMemory', 'gone'];
 const TRAFFIC = ['messagesIn', 'messagesOut', 'bytesIn', 'bytesOut', 'wireBytesIn', 'wireBytesOut'];
-const NUMBERS = ['connections', 'channels', 'pendingUpgrades', 'accepted', 'opened', 'closed', ...TRAFFIC, 'sendMemory', 'receiveMemory', 'commandBytes'];
+const NUMBERS = ['connections', 'channels', 'pendingUpgrades', 'accepted', 'acceptFailures', 'opened', 'closed', ...TRAFFIC, 'sendMemory', 'receiveMemory', 'commandBytes'];
 
 /** Exactly these members, all of them numbers. */
 function assertNumbers(object, names) {

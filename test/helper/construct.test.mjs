@@ -87,7 +87,7 @@ test('serverOptions are spread over their defaults, an explicit undefined too, a
   };
   assert.deepEqual(seven(undefined), defaults);
   assert.deepEqual(Object.keys(seven(undefined)).length, 7, 'own keys also where they are undefined');
-  const given = { perMessageDeflate: true, maxPayloadLength: 0, idleTimeout: undefined, sendPings: false, other: 1 };
+  const given = { perMessageDeflate: true, maxPayloadLength: 0, idleTimeout: undefined, sendPings: false };
   assert.deepEqual(seven(given), { ...defaults, perMessageDeflate: true, maxPayloadLength: 0, idleTimeout: undefined, sendPings: false });
 });
 
@@ -215,22 +215,29 @@ test('a logger that throws or rejects disturbs nothing', async (t) => {
   assert.equal(client.ended, undefined);
 });
 
-test('options that nobody knows are named in one line, each with what may have been meant', async () => {
-  const warnings = (Class, options) => {
-    const log = new FakeLog();
-    new Class({ identifier: 'x', redisConnection: new FakeRedis(), logger: log, ...options });
-    return log.matching(/^(warn|error)/);
+test('an option that nobody knows is refused, with what may have been meant, and nothing is left', () => {
+  const redis = new FakeRedis();
+  const refused = (Class, options) => {
+    const error = caught(() => new Class({ identifier: 'x', redisConnection: redis, authenticateFn: () => null, ...options }));
+    assert.deepEqual([error instanceof WSBrokerError, error.code], [true, 'ERR_WSBROKER_UNKNOWN_OPTION']);
+    return error.message;
   };
-  const misspelt = { heartbeatIntervall: 5, maxConections: 5, somethingElse: 1, serverOptions: { maxPayloadLenght: 5, idleTimeout: 5 } };
-  assert.deepEqual(warnings(WebSocketServerHelper, misspelt), [
-    'warn: unknown options have no effect: "heartbeatIntervall" (did you mean "heartbeatInterval"?), "maxConections" (did you mean "maxConnections"?), "somethingElse", '
-      + '"serverOptions.maxPayloadLenght" (did you mean "serverOptions.maxPayloadLength"?)',
-  ]);
-  assert.deepEqual(warnings(WebSocketEmitter, { identifer: 'x', serverOptions: {} }), [
-    'warn: unknown options have no effect: "identifer" (did you mean "identifier"?), "serverOptions"',
-  ]);
+  for (const [given, name] of [
+    [{ authenticatFn: () => null }, '"authenticatFn"; did you mean "authenticateFn"?'], [{ heartbeatIntervall: 5 }, '"heartbeatIntervall"; did you mean "heartbeatInterval"?'],
+    [{ maxConections: undefined }, '"maxConections"; did you mean "maxConnections"?'], [{ requireEncrypton: true }, '"requireEncrypton"; did you mean "requireEncryption"?'],
+    [{ threads: 4 }, '"threads"; '], [{ serverOptions: { maxPayloadLenght: 5, idleTimeout: 5 } }, '"maxPayloadLenght" in "serverOptions"; did you mean "maxPayloadLength"?'],
+  ]) {
+    const message = refused(WebSocketServerHelper, given);
+    assert.ok(message.startsWith(`WebSocketServerHelper: unknown option ${name}`), message);
+  }
+  assert.match(refused(WebSocketServerHelper, { somethingElse: 1 }), /unknown option "somethingElse"; known are identifier, redisConnection, path/);
+  assert.equal(refused(WebSocketEmitter, { authenticateFn: undefined, logger: undefined, identifer: 'x' }).split(';')[0], 'WebSocketEmitter: unknown option "authenticateFn"');
+  const error = caught(() => new WebSocketEmitter({ identifer: 'x', redisConnection: redis }));
+  assert.equal(error.message, 'WebSocketEmitter: unknown option "identifer"; did you mean "identifier"?');
+  assert.deepEqual(redis.calls, [], 'no client of Redis was duplicated');
+  for (const given of [undefined, null, 'x', []]) assert.equal(caught(() => new WebSocketServerHelper(given)).code, 'ERR_WSBROKER_INVALID_ARG_TYPE');
   const { START_OPTIONS } = createRequire(import.meta.url)('../../lib/validate.cjs');
   const known = START_OPTIONS.filter((name) => !['workerPath', 'threads', 'handlers', 'cluster'].includes(name));
-  assert.deepEqual(warnings(WebSocketServerHelper, Object.fromEntries(known.map((name) => [name, undefined]))), []);
-  assert.deepEqual(warnings(WebSocketServerHelper, { serverOptions: null, path: null }), []);
+  make(Object.fromEntries(known.map((name) => [name, undefined])));
+  make({ serverOptions: null, path: null });
 });

@@ -92,6 +92,37 @@ test('while Redis is away local subscribers are served, and afterwards the loss 
   assert.deepEqual(own.event, { state: 'gap', missed: 3 }, 'who has published them is told, too');
 });
 
+test('while JavaScript is busy, gaps in many channels become one event', async (t) => {
+  const redis = await startRedis(t);
+  const [one, two] = await Promise.all([instance(t, redis), instance(t, redis)]);
+  await Promise.all([ready(one), ready(two)]);
+  const client = await two.connect();
+  const CHANNELS = 300;
+  await client.run((wsb, id, count) => {
+    for (let i = 0; i < count; i++) wsb.subscribe(id, `room ${i}`);
+  }, CHANNELS);
+  assert.equal(await two.main((wsb, kit, last) => wsb.listening(last), `room ${CHANNELS - 1}`), true);
+  const publish = (times = 1) => one.main((wsb, kit, count, times) => {
+    for (let i = 0; i < count * times; i++) wsb.sendToChannel(`room ${i % count}`, 'x');
+  }, CHANNELS, times);
+  await publish();
+  await client.take(CHANNELS);
+  await redis.kill();
+  for (const server of [one, two]) await server.told.next('bus', ({ event }) => event.state === 'lost');
+  await publish(2);
+  await redis.run();
+  await Promise.all([ready(one), ready(two)]);
+  // Its thread does nothing else until all that is missing is known.
+  const busy = two.main((wsb, kit, missed) => {
+    while (wsb.stats().bus.missed < missed);
+  }, 2 * CHANNELS);
+  await publish();
+  await busy;
+  const { event } = await two.told.next('bus', ({ event }) => event.state.startsWith('gap'));
+  assert.deepEqual([event.state, event.count, event.missed, [...event.channels].sort()], ['gaps', CHANNELS, 2 * CHANNELS, Array.from({ length: CHANNELS }, (_, i) => `room ${i}`).sort()]);
+  assert.deepEqual(await client.take(CHANNELS), Array(CHANNELS).fill('x'));
+});
+
 test('without Redis start resolves, unless it is required', async (t) => {
   const redis = await startRedis(t);
   await redis.kill();

@@ -101,7 +101,7 @@ const quiet = {
 for (const name of [
   'init', 'serve', 'reloadTls', 'keepAlive', 'drain', 'openVerdict', 'send', 'sendToChannel', 'subscribe', 'unsubscribe', 'subscribeMany', 'unsubscribeMany', 'unsubscribeAll',
   'copySubscriptions', 'getToken', 'close', 'terminate', 'closeChannel', 'isOpen', 'bufferedAmount', 'hasSubscriptions', 'subscriberCount', 'isSubscribed',
-  'getSubscriptions', 'getSubscribers', 'stats',
+  'getSubscriptions', 'getSubscribers', 'stats', 'watchWorkers',
   ...Object.keys(quiet),
 ]) {
   exports[name] = (...args) => {

@@ -13,10 +13,10 @@ const { platformTarget } = require(join(lib, 'target.cjs'));
 let root;
 
 /** Loads the copy and prints the error's code and message, or what `send` is. */
-function load(env = {}) {
+function load(env = {}, flags = []) {
   const program = `try { console.log(typeof require(${JSON.stringify(join(root, 'lib', 'index.cjs'))}).send) } catch (e) { console.log(e.code); console.log(e.message); console.log('cause', e.cause?.message) }`;
   const { WSBROKER_BINARY: _, ...rest } = process.env;
-  return spawnSync(process.execPath, ['-e', program], { env: { ...rest, ...env }, encoding: 'utf8' }).stdout.trim();
+  return spawnSync(process.execPath, [...flags, '-e', program], { env: { ...rest, ...env }, encoding: 'utf8' }).stdout.trim();
 }
 
 before(() => {
@@ -61,4 +61,71 @@ test('the_package_of_the_platform_is_found', () => {
   cpSync(fake, join(folder, 'fake.cjs'));
   assert.equal(load(), 'function');
   rmSync(folder, { recursive: true });
+});
+
+/** A package for this platform that holds the stand-in, and what package.json of the main one says. */
+function install(version, main, target = platformTarget()) {
+  const folder = join(root, '..', `wsbroker-${target}`);
+  mkdirSync(folder);
+  writeFileSync(join(folder, 'package.json'), JSON.stringify({ name: `wsbroker-${target}`, version, main: 'fake.cjs' }));
+  cpSync(fake, join(folder, 'fake.cjs'));
+  writeFileSync(join(root, 'package.json'), JSON.stringify(main));
+  return folder;
+}
+const release = { version: '1.2.3', optionalDependencies: Object.fromEntries([platformTarget(), 'plan9-x64'].map((target) => [`wsbroker-${target}`, '1.2.3'])) };
+
+test('the_package_of_the_platform_must_have_the_same_version', () => {
+  for (const [version, loads] of [['1.2.3', true], [undefined, true], ['1.2.4', false], ['0.1.0', false]]) {
+    const folder = install(version, release);
+    const said = load();
+    rmSync(folder, { recursive: true });
+    if (loads) assert.equal(said, 'function');
+    else {
+      assert.ok(said.startsWith('ERR_WSBROKER_BINARY'), said);
+      assert.ok(said.includes(`package wsbroker-${platformTarget()}: it has version ${version}, and wsbroker has 1.2.3`), said);
+      assert.ok(said.includes('must have the same version. Run: npm install wsbroker@1.2.3') && !said.includes('build'), said);
+    }
+  }
+});
+
+test('a_package_that_was_left_out_is_told_how_to_come_back', () => {
+  writeFileSync(join(root, 'package.json'), JSON.stringify(release));
+  const said = load();
+  assert.ok(said.includes(`wsbroker-${platformTarget()} is an optional dependency of wsbroker, and those were left out (--omit=optional`), said);
+  assert.ok(said.includes('npm install --include=optional') && !said.includes('build'), said);
+});
+
+test('node_modules_of_another_platform_are_recognised', () => {
+  const folder = install('1.2.3', release, 'plan9-x64');
+  const said = load();
+  rmSync(folder, { recursive: true });
+  assert.ok(said.includes('node_modules holds wsbroker-plan9-x64: it was installed on another platform, or for one') && !said.includes('build'), said);
+});
+
+test('a_platform_without_a_package_is_told_how_to_build', () => {
+  writeFileSync(join(root, 'package.json'), JSON.stringify({ version: '1.2.3', optionalDependencies: { 'wsbroker-plan9-x64': '1.2.3' } }));
+  assert.match(load(), /To build it from source .*\n {2}node ".*build\.mjs"/);
+});
+
+test('where_addons_are_forbidden_nobody_is_told_to_build_one', () => {
+  writeFileSync(join(root, 'lib', `wsbroker.${platformTarget()}.node`), '');
+  const said = load({}, ['--no-addons']);
+  assert.ok(said.includes('--no-addons forbids those: run it without that flag') && !said.includes('build'), said);
+});
+
+const permission = ['--permission', '--experimental-permission'].find((flag) => process.allowedNodeEnvironmentFlags.has(flag));
+if (permission !== undefined) {
+  test('where_the_permission_model_forbids_addons_the_flags_are_told_that_permit_them', () => {
+    writeFileSync(join(root, 'lib', `wsbroker.${platformTarget()}.node`), '');
+    const said = load({}, [permission, '--allow-fs-read=*']);
+    assert.ok(said.includes("Node's permission model forbids it. Run node with --allow-addons") && said.includes(`--allow-fs-read=${join(root, '..', '*')}`) && !said.includes('build'), said);
+  });
+}
+
+test('a_pool_that_the_permission_model_forbids_is_told_the_flag', async () => {
+  const { moreAbout } = require(join(lib, 'syntax.cjs'));
+  const denied = (fields) => moreAbout('/x/worker.mjs', Object.assign(new Error('restricted'), { code: 'ERR_ACCESS_DENIED', ...fields }));
+  assert.match(await denied({ permission: 'WorkerThreads' }), /run node with --allow-worker, or start with threads: 0\.$/);
+  assert.match(await denied({ permission: 'FileSystemRead', resource: '/etc/x' }), /\(FileSystemRead \/etc\/x\): flags such as --allow-fs-read/);
+  assert.match(await denied({}), /forbids it: flags such as/);
 });

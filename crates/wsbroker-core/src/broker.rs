@@ -7,14 +7,12 @@ mod worker_handle;
 
 use std::{
     hash::{BuildHasher, RandomState},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
 use bytes::Bytes;
+use mio::Poll;
 use parking_lot::Mutex;
 use tokio::runtime::{Handle, Runtime};
 use wsbroker_proto::CloseCode;
@@ -27,17 +25,14 @@ use crate::{
     cluster::{Bus, BusListener, BusStats, ClusterCount},
     config::{ClusterConfig, Config, ListenerConfig},
     cork::Cork,
-    dispatch::Dispatch,
     error::{JoinError, ListenError, StartError, SubscribeError},
-    front::{Front, Listener},
+    front::Listener,
     ids::SocketId,
-    memory::Memory,
-    metrics::Metrics,
     realm::{Helper, Realm, RealmId, RealmSink},
-    registry::{Channels, Sockets, Token},
-    shard::{self, Command, ShardHandle},
+    registry::Token,
+    shard::{self, Command},
     stats::Stats,
-    sync::AtomicUsize,
+    watch,
     worker::{Handlers, Worker},
 };
 
@@ -63,42 +58,26 @@ impl Broker {
     /// # Errors
     /// [`StartError::System`] when the system refuses a thread or a poll handle.
     pub fn new(config: Config) -> Result<Self, StartError> {
+        let (broker, polls) = Self::without_shards(config)?;
+        for (index, poll) in polls.into_iter().enumerate() {
+            shard::spawn(Arc::clone(broker.inner()), index, poll)?;
+        }
+        broker.threads.handle.spawn(watch::run(Arc::downgrade(broker.inner())));
+        Ok(broker)
+    }
+
+    /// Everything but the threads of its shards, with the polls that they are to wait for.
+    pub(crate) fn without_shards(config: Config) -> Result<(Self, Vec<Poll>), StartError> {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("wsbroker-front")
             .enable_io()
             .enable_time()
             .build()?;
-        let count = config.io_threads.clamp(1, usize::from(u16::MAX));
-        let mut polls = Vec::with_capacity(count);
-        let mut shards = Vec::with_capacity(count);
-        for _ in 0..count {
-            let (poll, handle) = ShardHandle::new()?;
-            polls.push(poll);
-            shards.push(handle);
-        }
-        let inner = Arc::new(Inner {
-            sockets: Sockets::default(),
-            channels: Channels::new(count),
-            dispatch: Dispatch::default(),
-            memory: Memory::new(config.max_send_memory, config.max_receive_memory),
-            metrics: Metrics::default(),
-            front: Front::new(&config),
-            compress_from: AtomicUsize::new(usize::MAX),
-            shards: shards.into_boxed_slice(),
-            endpoints: AtomicU32::new(0),
-            realms: AtomicU32::new(0),
-            closing: AtomicBool::new(false),
-            config,
-        });
+        let (inner, polls) = Inner::new(config)?;
         let handle = runtime.handle().clone();
-        let broker = Self {
-            threads: Arc::new(Threads { inner: Arc::clone(&inner), runtime: Mutex::new(Some(runtime)), handle }),
-        };
-        for (index, poll) in polls.into_iter().enumerate() {
-            shard::spawn(Arc::clone(&inner), index, poll)?;
-        }
-        Ok(broker)
+        let threads = Threads { inner, runtime: Mutex::new(Some(runtime)), handle };
+        Ok((Self { threads: Arc::new(threads) }, polls))
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {
@@ -372,8 +351,9 @@ impl Broker {
         self.inner().dispatch.set_replaced(replaced);
     }
 
-    /// Stops accepting, closes every connection with this code, waits for the close handshakes and the handlers at most `timeout`, cuts what
-    /// is left, and ends the threads. Afterwards every call is a no-op.
+    /// Stops accepting, closes every connection with this code, waits for the close handshakes and the handlers, and ends the threads. It is over at `timeout`,
+    /// whatever hangs: what is left an eighth of that before (100 ms at least, 500 ms at most) is cut, so that handlers can be told; a worker that hangs is given up then, and
+    /// others are told in its place. A `timeout` below 100 ms lasts up to 100 ms. Afterwards every call is a no-op.
     pub async fn shutdown(&self, code: CloseCode, timeout: Duration) -> ShutdownReport {
         let inner = Arc::clone(self.inner());
         let task = self.threads.handle.spawn(async move { shutdown::shut_down(&inner, code, timeout).await });

@@ -247,7 +247,9 @@ impl Cork {
         exclude: &[SocketId],
     ) -> Option<usize> {
         let range = self.range(&staged)?;
-        let full = self.broker.memory.send_is_full();
+        // Then only those get it that have little waiting.
+        let scarce = self.broker.memory.send_is_full();
+        let full = scarce && self.broker.memory.reserve_is_used_up();
         if full {
             self.broker.metrics.dropped.count(DropCause::MaxSendMemory);
         }
@@ -257,8 +259,8 @@ impl Cork {
         };
         let count = channel.count();
         let compressed = self.may_compress(range).then(Box::<Compressed>::default);
-        let broadcast = (compressed.is_some() || !exclude.is_empty())
-            .then(|| Arc::new(Broadcast { exclude: distinct(exclude), compressed }));
+        let broadcast = (compressed.is_some() || !exclude.is_empty() || scarce)
+            .then(|| Arc::new(Broadcast { exclude: distinct(exclude), compressed, scarce }));
         // Collected first: `push` needs the whole cork. A publish reaches few shards, usually one.
         for shard in 0..self.queues.len() {
             if channel.has_subscribers_in(shard) {
@@ -479,12 +481,20 @@ impl Cork {
     }
 }
 
+/// Whether this much may wait for a socket although send memory is full.
+#[cold]
+fn has_reserve(broker: &Inner, socket: &Socket, waiting: usize) -> bool {
+    waiting <= broker.memory.reserve(broker.sockets.open())
+        && broker.memory.queue_is_short(broker.shard(socket.shard()), broker.shard_count())
+}
+
 /// Counts a message of this length towards a socket. `None`: it is dropped, and counted as that.
 #[inline]
 fn admit(broker: &Inner, socket: &Socket, length: usize) -> Option<SendOutcome> {
     let before = socket.queued();
     let full = socket.is_full() && socket.overflow() == Overflow::DropNewest;
-    if !socket.takes_sends() || full || broker.memory.send_is_full() {
+    if !socket.takes_sends() || full || (broker.memory.send_is_full() && !has_reserve(broker, socket, before + length))
+    {
         broker.metrics.dropped.count(match () {
             () if !socket.takes_sends() => DropCause::Gone,
             () if full => DropCause::Newest,

@@ -1,6 +1,6 @@
 //! Which worker gets which connection, and the ordering promise.
 //!
-//! A connection belongs to one worker, the one that had the fewest. Only the connection's shard hands events over, so they arrive in
+//! A connection belongs to one worker, the one that had the fewest among those that are not stuck (see [`watch`](crate::watch)). Only the connection's shard hands events over, so they arrive in
 //! order; only the shard moves a connection to another worker, after giving that worker what the old one had not begun.
 
 use std::{fmt, sync::Arc};
@@ -43,6 +43,8 @@ pub(crate) struct WorkerEntry {
     /// number of its next flush in the bits above.
     held: AtomicU32,
     gone: AtomicBool,
+    /// Something has waited for it for a second.
+    stuck: AtomicBool,
     /// Shards that no longer know it.
     let_go: AtomicUsize,
 }
@@ -165,6 +167,22 @@ impl WorkerEntry {
         Some(Flush(held & !(HELD | AWAITED)))
     }
 
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
+    }
+
+    /// Tells it, if that is new.
+    pub(crate) fn set_stuck(&self, stuck: bool) {
+        if self.stuck.swap(stuck, Ordering::Relaxed) != stuck {
+            self.sink.set_stuck(stuck);
+        }
+    }
+
+    /// What new connections look at: its connections, and the events that wait for it.
+    fn load(&self) -> usize {
+        self.connections.load(Ordering::Acquire) + self.sink.backlog().waiting
+    }
+
     pub(crate) fn is_gone(&self) -> bool {
         self.gone.load(Ordering::Acquire)
     }
@@ -245,6 +263,7 @@ impl Dispatch {
             starving: AtomicBool::new(false),
             held: AtomicU32::new(0),
             gone: AtomicBool::new(false),
+            stuck: AtomicBool::new(false),
             let_go: AtomicUsize::new(0),
         });
         workers.live.push(Arc::clone(&entry));
@@ -265,11 +284,12 @@ impl Dispatch {
         self.workers.lock().free.push(index);
     }
 
-    /// The worker of this realm with the fewest connections, and one more for it.
+    /// The worker of this realm with the fewest connections among those that are not stuck, and one more for it. What waits for a worker counts like
+    /// connections. If all are stuck, the fewest counts.
     pub(crate) fn assign(&self, realm: RealmId) -> Option<Arc<WorkerEntry>> {
         let workers = self.workers.lock();
         let of_realm = workers.live.iter().filter(|entry| entry.is_for(realm));
-        let entry = of_realm.min_by_key(|entry| entry.connections.load(Ordering::Acquire))?;
+        let entry = of_realm.min_by_key(|entry| (entry.is_stuck(), entry.load()))?;
         entry.connections.fetch_add(1, Ordering::AcqRel);
         Some(Arc::clone(entry))
     }
@@ -286,6 +306,11 @@ impl Dispatch {
     /// Whether no worker takes connections of this realm.
     pub(crate) fn is_empty(&self, realm: RealmId) -> bool {
         !self.workers.lock().live.iter().any(|entry| entry.is_for(realm))
+    }
+
+    /// Whether there is a worker of this realm that is not stuck.
+    pub(crate) fn has_free(&self, realm: RealmId) -> bool {
+        self.workers.lock().live.iter().any(|entry| entry.is_for(realm) && !entry.is_stuck())
     }
 
     /// Whether nobody would hear of a raw connection: there are raw workers, and none of them has a handler.
@@ -341,177 +366,4 @@ impl Dispatch {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::{
-        io::{Read, Write},
-        net::TcpStream,
-        time::{Duration, Instant},
-    };
-
-    use super::*;
-    use crate::{
-        Bind, Config, Listener, ListenerConfig, MessageKind, SocketLimits, WorkerHandle,
-        broker::Broker,
-        error::DeliverError,
-        event::{Batch, EventKind, Open, OpenReply, OpenRequest},
-        front::Endpoint,
-        registry::Socket,
-        shard::{Command, Reserve},
-    };
-
-    /// Takes events and begins none.
-    #[derive(Default)]
-    struct Shelf {
-        batches: Mutex<Vec<Batch>>,
-        gone: AtomicBool,
-    }
-
-    impl Worker for Shelf {
-        fn deliver(&self, batch: Batch) -> Result<(), DeliverError> {
-            if self.gone.load(Ordering::SeqCst) {
-                return Err(DeliverError::Gone(batch));
-            }
-            self.batches.lock().push(batch);
-            Ok(())
-        }
-    }
-
-    impl Shelf {
-        fn waiting(&self) -> usize {
-            self.batches.lock().iter().map(|batch| batch.events.len()).sum()
-        }
-    }
-
-    fn until(what: &str, mut holds: impl FnMut() -> bool) {
-        let start = Instant::now();
-        while !holds() {
-            assert!(start.elapsed() < Duration::from_secs(10), "waited in vain until {what}");
-            std::thread::yield_now();
-        }
-    }
-
-    fn broker() -> (Broker, Arc<Endpoint>) {
-        let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
-        (broker, Arc::new(Endpoint::new(1, SocketLimits::default(), None)))
-    }
-
-    fn admit(broker: &Broker, endpoint: &Endpoint) -> (Arc<Socket>, Option<Arc<WorkerEntry>>) {
-        broker.inner().admit(endpoint).unwrap()
-    }
-
-    /// The second half of an admission: the shard learns of the connection, and asks a worker.
-    fn reserve(broker: &Broker, endpoint: &Arc<Endpoint>, (socket, worker): (Arc<Socket>, Option<Arc<WorkerEntry>>)) {
-        let open = Some(Box::new(Open { request: OpenRequest::default(), reply: OpenReply { gate: None } }));
-        let endpoint = Arc::clone(endpoint);
-        broker.inner().shard(0).push(Command::Reserve(Box::new(Reserve {
-            socket,
-            endpoint,
-            worker,
-            open,
-            deflate: None,
-            ip: None,
-        })));
-    }
-
-    #[test]
-    fn events_that_a_dead_worker_left_are_counted_once() {
-        let (broker, endpoint) = broker();
-        let unsettled = || broker.inner().dispatch.unsettled.load(Ordering::SeqCst);
-        let (first, second) = (Arc::<Shelf>::default(), Arc::<Shelf>::default());
-        let handle = broker.add_worker(Arc::clone(&first) as Arc<dyn Worker>, Handlers::ALL);
-        for _ in 0..3 {
-            reserve(&broker, &endpoint, admit(&broker, &endpoint));
-        }
-        until("the first has them", || first.waiting() == 3);
-        first.gone.store(true, Ordering::SeqCst);
-        reserve(&broker, &endpoint, admit(&broker, &endpoint));
-        until("it has refused one", || unsettled() == 4);
-        let heir = broker.add_worker(Arc::clone(&second) as Arc<dyn Worker>, Handlers::ALL);
-        handle.remove(std::mem::take(&mut first.batches.lock()));
-        until("the second has all", || second.waiting() == 4);
-        until("only the second is waited for", || unsettled() == 4);
-        for batch in second.batches.lock().drain(..) {
-            heir.settle(batch.events.iter(), None);
-        }
-        assert_eq!(unsettled(), 0);
-    }
-
-    /// A client that has sent one message, and what it came by.
-    fn client(broker: &Broker) -> (TcpStream, Listener) {
-        let bind = Bind::Tcp { host: "127.0.0.1".into(), port: 0 };
-        let listener = broker.runtime().block_on(broker.listen(ListenerConfig::new(bind))).unwrap();
-        listener.serve();
-        let mut client = TcpStream::connect(("127.0.0.1", listener.port())).unwrap();
-        let request = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
-            Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
-        client.write_all(&[request.as_bytes(), &[0x81, 0x81, 0, 0, 0, 0, b'x']].concat()).unwrap();
-        (client, listener)
-    }
-
-    /// Ends the worker, which was given the client's message, and waits until the client has none.
-    fn bury(shelf: &Shelf, handle: WorkerHandle) -> Arc<Socket> {
-        shelf.gone.store(true, Ordering::SeqCst);
-        let unstarted = std::mem::take(&mut *shelf.batches.lock());
-        let socket = Arc::clone(&unstarted[0].events[0].socket);
-        handle.remove(unstarted);
-        until("it has no worker", || socket.worker().is_none());
-        socket
-    }
-
-    #[test]
-    fn a_drain_waits_for_a_worker_like_everything_else() {
-        let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
-        let first = Arc::<Shelf>::default();
-        let handle = broker.add_worker(Arc::clone(&first) as Arc<dyn Worker>, Handlers::TEXT);
-        let (mut client, _listener) = client(&broker);
-        until("the message is there", || first.waiting() == 1);
-        let id = bury(&first, handle).id();
-        // More than the kernel takes, and over the limit.
-        let mut cork = broker.cork();
-        let staged = cork.stage_slice(MessageKind::Binary, &vec![0; 32 << 20]);
-        cork.send(id, staged);
-        cork.flush();
-        let mut read = vec![0; 1 << 20];
-        until("it has read all of it", || {
-            let _ = client.read(&mut read).unwrap();
-            broker.buffered_amount(id) == 0
-        });
-        let second = Arc::<Shelf>::default();
-        let _handle = broker.add_worker(Arc::clone(&second) as Arc<dyn Worker>, Handlers::DRAIN);
-        until("the second hears of room", || second.waiting() == 1);
-        assert!(matches!(second.batches.lock()[0].events[0].kind, EventKind::Drain));
-    }
-
-    /// What waited for a worker is handed over when the shard hears of one; a close that comes before it hears does not go ahead.
-    #[test]
-    fn a_close_does_not_overtake_what_waited_for_a_worker() {
-        let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
-        let first = Arc::<Shelf>::default();
-        let told = Handlers::TEXT | Handlers::CLOSE;
-        let handle = broker.add_worker(Arc::clone(&first) as Arc<dyn Worker>, told);
-        let (client, _listener) = client(&broker);
-        until("the message is there", || first.waiting() == 1);
-        bury(&first, handle);
-        let second = Arc::<Shelf>::default();
-        broker.inner().dispatch.add(Arc::clone(&second) as Arc<dyn Worker>, told);
-        drop(client);
-        until("its end is seen", || broker.connection_count() == 0);
-        broker.inner().push_all(|| Command::WorkerJoined);
-        until("the second has both", || second.waiting() == 2);
-        let batches = second.batches.lock();
-        let kinds: Vec<_> = batches.iter().flat_map(|batch| &batch.events).map(|event| &event.kind).collect();
-        assert!(matches!(kinds[..], [EventKind::Text(_), EventKind::Close { .. }]), "{kinds:?}");
-    }
-
-    #[test]
-    fn a_worker_that_joins_during_an_admission_is_asked() {
-        let (broker, endpoint) = broker();
-        let (socket, none) = admit(&broker, &endpoint);
-        assert!(none.is_none());
-        let shelf = Arc::<Shelf>::default();
-        let handle = broker.add_worker(Arc::clone(&shelf) as Arc<dyn Worker>, Handlers::ALL);
-        reserve(&broker, &endpoint, (Arc::clone(&socket), none));
-        until("it is asked", || shelf.waiting() == 1);
-        assert_eq!(socket.worker(), Some(handle.id()));
-    }
-}
+mod tests;

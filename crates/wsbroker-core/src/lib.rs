@@ -33,10 +33,11 @@ mod sync;
 pub mod sync;
 mod sys;
 mod tls;
+mod watch;
 mod worker;
 
 pub use broker::{Broker, ShutdownReport, WorkerHandle};
-pub use cluster::{BusEvent, BusListener, BusState, BusStats, ClusterCount, EmitError, Emitter};
+pub use cluster::{BusEvent, BusEvents, BusListener, BusState, BusStats, ClusterCount, EmitError, Emitter};
 pub use config::{
     Bind, Cidr, ClusterConfig, Config, DeflateConfig, ForwardedHeader, InFlight, ListenerConfig, Overflow, RateAction,
     RateLimit, RedisConfig, RedisServers, RedisTls, RedisUrlError, SocketLimits, TrustProxy,
@@ -64,5 +65,5 @@ pub use relay::{
 pub use shard::Compress;
 pub use stats::{Counts, ShardStats, Stats, Traffic, WorkerStats};
 pub use tls::{TlsConfig, TlsPem, TlsVersion};
-pub use worker::{Handlers, Worker};
+pub use worker::{Backlog, Handlers, Worker};
 pub use wsbroker_proto::{CloseCode, MessageKind};

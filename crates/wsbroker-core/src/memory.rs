@@ -2,7 +2,15 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::{shard::ShardHandle, sync::AtomicUsize};
+use crate::{
+    shard::{Command, ShardHandle},
+    sync::AtomicUsize,
+};
+
+/// The part of send memory that is a reserve: while all else is used up, sockets that have little waiting are still sent to.
+const RESERVE: usize = 16;
+/// What that is at most, unless its share of the reserve is more.
+const LITTLE: usize = 16 << 10;
 
 /// The memory that waits for slow receivers or unfinished messages, against its limits.
 #[derive(Debug)]
@@ -10,21 +18,57 @@ pub(crate) struct Memory {
     max_send: usize,
     max_receive: usize,
     send: AtomicUsize,
+    /// Of `send`, what answers to connections that are not let in hold.
+    answers: AtomicUsize,
     receive: AtomicUsize,
 }
 
 impl Memory {
     /// Nothing waits yet. Both limits are bytes.
     pub(crate) fn new(max_send: usize, max_receive: usize) -> Self {
-        Self { max_send, max_receive, send: AtomicUsize::new(0), receive: AtomicUsize::new(0) }
+        Self {
+            max_send,
+            max_receive,
+            send: AtomicUsize::new(0),
+            answers: AtomicUsize::new(0),
+            receive: AtomicUsize::new(0),
+        }
     }
 
-    /// Whether sends are refused for want of memory.
+    /// Whether all but the reserve is used up: then sends are refused, see [`reserve`](Self::reserve).
+    #[inline]
     pub(crate) fn send_is_full(&self) -> bool {
-        self.send.load(Ordering::Relaxed) > self.max_send
+        self.send() > self.without_reserve()
     }
 
-    /// Bytes in outboxes, command queues and corks.
+    /// Whether the reserve is used up as well.
+    pub(crate) fn reserve_is_used_up(&self) -> bool {
+        self.send() > self.max_send
+    }
+
+    fn without_reserve(&self) -> usize {
+        self.max_send - self.max_send / RESERVE
+    }
+
+    /// Bytes that may wait for a socket now. While memory is full that is little, if half of the reserve is left; in the other half each socket has its share,
+    /// which no other can take.
+    pub(crate) fn reserve(&self, sockets: usize) -> usize {
+        let half = self.max_send / RESERVE / 2;
+        let share = half / sockets.max(1);
+        match self.send() {
+            send if send <= self.without_reserve() => usize::MAX,
+            send if send <= self.max_send - half => share.max(LITTLE),
+            _ => share,
+        }
+    }
+
+    /// Whether a shard's queue may have more commands while memory is full. Where messages are tiny the queue is more than what they hold of the reserve, so it gets
+    /// as much at most.
+    pub(crate) fn queue_is_short(&self, shard: &ShardHandle, shards: usize) -> bool {
+        shard.commands() < self.max_send / RESERVE / 2 / shards / size_of::<Command>()
+    }
+
+    /// Bytes in outboxes, command queues, corks, and answers to connections that are not let in.
     pub(crate) fn send(&self) -> usize {
         self.send.load(Ordering::Relaxed)
     }
@@ -41,7 +85,7 @@ impl Memory {
     /// Whether a shard with this much in its outboxes has to do with send memory being used up: more than its part of it. If the outboxes of all
     /// are too much, then those of one shard are; if not, it is the queues, and closing sockets would not help.
     pub(crate) fn send_is_full_through(&self, own: usize, shards: usize) -> bool {
-        self.send_is_full() && own > self.max_send / shards
+        self.send_is_full() && own > self.without_reserve() / shards
     }
 
     pub(crate) fn receive_is_full_through(&self, own: usize, shards: usize) -> bool {
@@ -55,6 +99,31 @@ impl Memory {
             self.send.fetch_add(bytes, Ordering::Relaxed);
             shard.add_fifo_bytes(bytes);
         }
+    }
+
+    /// Counts an answer to a connection that is not let in, if there is room. All of them together get half of the memory, or one of them what
+    /// there is: clients that do not read why they were refused must not be able to stop what is sent to those who were let in.
+    #[must_use]
+    pub(crate) fn hold_answer(&self, bytes: usize) -> bool {
+        let fits = |held: usize| {
+            let all = held.checked_add(bytes)?;
+            (held == 0 || all <= self.max_send / 2).then_some(all)
+        };
+        if self.answers.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).is_err() {
+            return false;
+        }
+        let others = self.send.fetch_add(bytes, Ordering::Relaxed);
+        if others.saturating_add(bytes) > self.without_reserve() {
+            self.release_answer(bytes);
+            return false;
+        }
+        true
+    }
+
+    /// An answer that was [held](Self::hold_answer) has been written, or given up.
+    pub(crate) fn release_answer(&self, bytes: usize) {
+        self.send.fetch_sub(bytes, Ordering::Relaxed);
+        self.answers.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// Moves a count from what it was to what it is.
@@ -80,6 +149,40 @@ mod tests {
     use std::sync::atomic::AtomicBool;
 
     use super::*;
+
+    #[test]
+    fn answers_get_half_of_the_memory_or_one_of_them_what_there_is() {
+        let memory = Memory::new(1600, 0);
+        assert!(memory.hold_answer(500) && memory.hold_answer(300));
+        assert!(!memory.hold_answer(1), "half of it");
+        assert_eq!(memory.send(), 800);
+        memory.release_answer(500);
+        memory.release_answer(300);
+        assert!(!memory.hold_answer(1501), "the reserve is for sockets");
+        assert!(memory.hold_answer(1500), "alone it may be as long as all but that");
+        assert!(!memory.send_is_full());
+        memory.release_answer(1500);
+        memory.send_changed(0, 600);
+        assert!(!memory.hold_answer(901) && !memory.hold_answer(usize::MAX));
+        assert_eq!(memory.send(), 600, "what is refused leaves nothing behind");
+        assert!(memory.hold_answer(900));
+    }
+
+    #[test]
+    fn while_memory_is_full_each_socket_has_its_share_of_the_reserve() {
+        let memory = Memory::new(16 << 20, 0);
+        memory.send_changed(0, 15 << 20);
+        assert!(!memory.send_is_full());
+        assert_eq!(memory.reserve(1000), usize::MAX);
+        memory.send_changed(0, 1);
+        assert!(memory.send_is_full());
+        assert_eq!((memory.reserve(1000), memory.reserve(8)), (LITTLE, 64 << 10));
+        memory.send_changed(0, 512 << 10);
+        assert_eq!((memory.reserve(1024), memory.reserve(8), memory.reserve(0)), (512, 64 << 10, 512 << 10));
+        assert!(!memory.reserve_is_used_up());
+        memory.send_changed(0, 512 << 10);
+        assert!(memory.reserve_is_used_up());
+    }
 
     #[test]
     fn what_is_queued_and_taken_at_once_never_looks_like_too_much() {

@@ -94,7 +94,7 @@ causes! {
         MaxPayload = "maxPayload",
         /// 1006: `idle_timeout`.
         IdleTimeout = "idleTimeout",
-        /// Cut, since the closing took longer than `close_timeout`. Counted besides what the closing began with.
+        /// Cut, since the closing stood still for `close_timeout`. Counted besides what the closing began with.
         CloseTimeout = "closeTimeout",
         /// 1013: `max_backpressure` with [`Overflow::Close`](crate::Overflow::Close).
         MaxBackpressure = "maxBackpressure",
@@ -120,7 +120,8 @@ causes! {
         Newest = "dropNewest",
         /// [`Overflow::DropOldest`](crate::Overflow::DropOldest).
         Oldest = "dropOldest",
-        /// `max_send_memory` is used up. A publish counts once.
+        /// `max_send_memory` is used up. A publish counts once, or, while there is a reserve, once for each subscriber that it was dropped for. The answer
+        /// to a connection that is not let in counts once, and the connection is cut.
         MaxSendMemory = "maxSendMemory",
         /// The socket is gone or closing, or this message makes it close.
         Gone = "gone",
@@ -155,6 +156,8 @@ impl<const N: usize> Counters<N> {
 pub(crate) struct Metrics {
     /// Connections that the system handed to us.
     pub(crate) accepted: AtomicU64,
+    /// Times that it could not.
+    pub(crate) accept_failures: AtomicU64,
     pub(crate) rejected: Counters<{ RejectCause::COUNT }>,
     /// What a cork dropped. What a shard drops it counts by itself.
     pub(crate) dropped: Counters<{ DropCause::COUNT }>,

@@ -23,6 +23,8 @@ pub struct Stats {
     pub pending_upgrades: usize,
     /// Connections that the system handed to us.
     pub accepted: u64,
+    /// Times that it could not, mostly for want of file descriptors. The connection waits, and is tried again after 50 ms to 1 s.
+    pub accept_failures: u64,
     /// Connections that got their 101.
     pub opened: u64,
     /// Of the opened, the ones that have ended.
@@ -36,7 +38,7 @@ pub struct Stats {
     pub closes: Counts<CloseCause>,
     /// Messages that were dropped.
     pub dropped: Counts<DropCause>,
-    /// Bytes that count towards `max_send_memory`: in outboxes and command queues.
+    /// Bytes that count towards `max_send_memory`: in outboxes, command queues, and answers to connections that are not let in.
     pub send_memory: usize,
     /// Bytes that count towards `max_receive_memory`.
     pub receive_memory: usize,
@@ -172,6 +174,7 @@ impl Stats {
             channels: broker.channels.len(),
             pending_upgrades: broker.front.pending_upgrades(),
             accepted: metrics.accepted.load(Ordering::Relaxed),
+            accept_failures: metrics.accept_failures.load(Ordering::Relaxed),
             opened: 0,
             closed: 0,
             traffic: Traffic::default(),

@@ -1,6 +1,10 @@
 //! The seam between the broker and whoever runs handlers.
 
-use crate::{error::DeliverError, event::Batch, realm::Post};
+use crate::{
+    error::DeliverError,
+    event::{Batch, Event},
+    realm::Post,
+};
 
 /// Whoever runs handlers: a Node thread in production, a `Vec` in tests.
 pub trait Worker: Send + Sync {
@@ -22,6 +26,34 @@ pub trait Worker: Send + Sync {
 
     /// A token of one of its sockets was set; what it remembers of tokens may be old. Must not wait for anything.
     fn token_changed(&self) {}
+
+    /// How far it is behind. Asked for every new connection and a few times a second, under a lock. A worker that does not say is never stuck.
+    fn backlog(&self) -> Backlog {
+        Backlog::default()
+    }
+
+    /// It is stuck from now on, or no longer: something has waited for it for a second. Told once each. Must not wait for anything.
+    fn set_stuck(&self, stuck: bool) {
+        let _ = stuck;
+    }
+
+    /// Gives open events back that it has not fetched, because others can answer them. Asked while it is stuck.
+    fn take_opens(&self) -> Vec<Event> {
+        Vec::new()
+    }
+
+    /// It is given up, as if it had ended: whoever holds its [`WorkerHandle`](crate::WorkerHandle) removes it with what it has not fetched. Must not wait for it.
+    fn give_up(&self) {}
+}
+
+/// What waits for a worker.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Backlog {
+    /// Events that were given to it and that it has not fetched.
+    pub waiting: usize,
+    /// How often it has come to fetch, while something waits for it or is in its hands; `None` while it has nothing to do. The same number for a second
+    /// means that it is stuck.
+    pub fetches: Option<u64>,
 }
 
 /// Which events a worker wants. The others never reach it: without `OPEN` every connection is accepted at once.

@@ -83,7 +83,41 @@ fn drive(broker: &Broker, clock: &Clock, driver: u64, ids: &[u64], seed: u64) ->
         let id = SocketId::new(ids[random.below(ids.len() as u64) as usize]).unwrap();
         // Only its driver changes a channel's subscribers, so that the model knows them.
         let own = (driver, random.below(CHANNELS));
-        match random.below(10) {
+        match random.below(12) {
+            10 => {
+                // All channels of this driver at once.
+                let names: Vec<_> = (0..CHANNELS).map(|channel| name((driver, channel))).collect();
+                let before = clock.now();
+                let added = broker.subscribe_many(&mut cork, id, &names).unwrap();
+                unflushed.clear();
+                let mut new = 0;
+                for channel in 0..CHANNELS {
+                    let stays = done.stays.entry((id.get(), (driver, channel))).or_default();
+                    if stays.last().is_none_or(|stay| stay.3 != u64::MAX) {
+                        stays.push((before, clock.now(), u64::MAX, u64::MAX));
+                        new += 1;
+                    }
+                }
+                assert_eq!(added, new, "subscribe_many says how many were new");
+            }
+            11 if random.below(16) == 0 => {
+                let (from, to) = ((driver, random.below(CHANNELS)), (driver, random.below(CHANNELS)));
+                let before = clock.now();
+                let added = broker.copy_subscriptions(&mut cork, name(from).as_bytes(), name(to).as_bytes()).unwrap();
+                unflushed.clear();
+                let mut new = 0;
+                for id in ids {
+                    let is_in = |channel| {
+                        let stays: Option<&Vec<Stay>> = done.stays.get(&(*id, channel));
+                        stays.and_then(|stays| stays.last()).is_some_and(|stay| stay.3 == u64::MAX)
+                    };
+                    if is_in(from) && !is_in(to) {
+                        done.stays.entry((*id, to)).or_default().push((before, clock.now(), u64::MAX, u64::MAX));
+                        new += 1;
+                    }
+                }
+                assert_eq!(added, new, "copy_subscriptions says how many were new");
+            }
             0..=2 => {
                 let before = clock.now();
                 let added = broker.subscribe(&mut cork, id, name(own).as_bytes()).unwrap();

@@ -46,12 +46,32 @@ impl From<InflateError> for ProtocolError {
 #[derive(Debug, Default)]
 pub struct Inflater {
     state: Option<Decompress>,
+    /// Bytes of [`TAIL_AND_END`] that have been inflated behind the message.
+    tail: usize,
+}
+
+/// What one [slice](Inflater::slice) of a message may take and give, in bytes.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Slice {
+    /// Compressed bytes it takes at most. At least 1.
+    pub input: usize,
+    /// Inflated bytes it gives at most; one more, or what fits into the capacity that is there, if there are more.
+    pub output: usize,
+}
+
+/// Whether a slice was the last one of its message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Sliced {
+    /// There is more to inflate.
+    More,
+    /// The message is whole.
+    Whole,
 }
 
 impl Inflater {
     /// An inflater that owns nothing yet.
     pub const fn new() -> Self {
-        Self { state: None }
+        Self { state: None, tail: 0 }
     }
 
     /// Inflates one message, the payloads of its frames joined, into `out`, whose content is lost.
@@ -76,48 +96,107 @@ impl Inflater {
     /// assert_eq!(inflater.inflate(&hello, 4, &mut out), Err(InflateError::TooBig));
     /// # Ok::<(), InflateError>(())
     /// ```
-    pub fn inflate(&mut self, compressed: &[u8], max: usize, out: &mut Vec<u8>) -> Result<(), InflateError> {
+    pub fn inflate(&mut self, mut compressed: &[u8], max: usize, out: &mut Vec<u8>) -> Result<(), InflateError> {
+        self.begin();
+        match self.slice(&mut compressed, Slice { input: usize::MAX, output: max }, out)? {
+            Sliced::Whole => Ok(()),
+            Sliced::More => Err(InflateError::TooBig),
+        }
+    }
+
+    /// Begins a message that is inflated in [slices](Self::slice). What is left of another one is given up.
+    pub fn begin(&mut self) {
+        self.tail = 0;
+        if let Some(state) = &mut self.state {
+            state.reset(false);
+        }
+    }
+
+    /// Inflates the next part of a message, so that something else can be done between two of them: takes from the front
+    /// of `rest`, the compressed bytes that are left, and puts what they give into `out`, whose content is lost. `out`
+    /// grows as with [`inflate`](Self::inflate), to the bounds of the slice.
+    ///
+    /// With each call at least a byte is taken or given, until the message is whole; `rest` may be empty before that. A
+    /// slice that gives more than its `output` is never the last.
+    ///
+    /// # Errors
+    /// [`InflateError::Corrupt`].
+    ///
+    /// ```
+    /// use wsbroker_proto::{Inflater, Slice, Sliced};
+    ///
+    /// let (mut inflater, mut out) = (Inflater::new(), Vec::new());
+    /// let mut rest = &[0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00][..];
+    /// let (slice, mut message) = (Slice { input: 3, output: 100 }, Vec::new());
+    /// inflater.begin();
+    /// while inflater.slice(&mut rest, slice, &mut out)? == Sliced::More {
+    ///     message.append(&mut out);
+    /// }
+    /// message.append(&mut out);
+    /// assert_eq!(message, b"Hello");
+    /// # Ok::<(), wsbroker_proto::InflateError>(())
+    /// ```
+    pub fn slice(&mut self, rest: &mut &[u8], slice: Slice, out: &mut Vec<u8>) -> Result<Sliced, InflateError> {
         out.clear();
-        if compressed.is_empty() {
-            return Ok(());
+        let begun = self.state.as_ref().is_some_and(|state| state.total_in() > 0) || self.tail > 0;
+        if !begun && rest.is_empty() {
+            return Ok(Sliced::Whole);
         }
         let state = self.state.get_or_insert_with(|| Decompress::new(false));
-        state.reset(false);
-        // What text comes to, more often than not.
-        reserve(out, compressed.len().saturating_mul(4), max);
-        if run(state, compressed, max, out)? == Ended::WithFinalBlock {
-            return Ok(());
+        if self.tail == 0 {
+            let most = slice.input.max(1).min(rest.len());
+            let (mut part, later) = rest.split_at(most);
+            // What text comes to, more often than not.
+            reserve(out, most.saturating_mul(4), slice.output);
+            let ended = run(state, &mut part, slice.output, out)?;
+            *rest = rest.get(most - part.len()..).unwrap_or_default();
+            match ended {
+                Ended::Full => return Ok(Sliced::More),
+                Ended::WithFinalBlock if later.is_empty() => return Ok(Sliced::Whole),
+                Ended::WithFinalBlock => {
+                    state.reset(false);
+                    return Ok(Sliced::More);
+                }
+                Ended::Open if !later.is_empty() => return Ok(Sliced::More),
+                Ended::Open => {}
+            }
         }
-        match run(state, &TAIL_AND_END, max, out)? {
-            Ended::WithFinalBlock => Ok(()),
+        let mut tail = TAIL_AND_END.get(self.tail..).unwrap_or_default();
+        let ended = run(state, &mut tail, slice.output, out)?;
+        self.tail = TAIL_AND_END.len() - tail.len();
+        match ended {
+            Ended::Full => Ok(Sliced::More),
+            Ended::WithFinalBlock => Ok(Sliced::Whole),
             Ended::Open => Err(InflateError::Corrupt),
         }
     }
 }
 
-/// Where the last of some bytes left the stream.
+/// Where some bytes left the stream.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Ended {
-    /// More may follow.
+    /// All are taken, and more may follow.
     Open,
-    /// With the last byte of a final block.
+    /// All are taken, and the last was that of a final block.
     WithFinalBlock,
+    /// More than the limit came out.
+    Full,
 }
 
-/// Inflates all of `input`, and appends what it gives.
-fn run(state: &mut Decompress, mut input: &[u8], max: usize, out: &mut Vec<u8>) -> Result<Ended, InflateError> {
+/// Inflates `input` until it is used up or more than `max` bytes came out, and appends what it gives.
+fn run(state: &mut Decompress, input: &mut &[u8], max: usize, out: &mut Vec<u8>) -> Result<Ended, InflateError> {
     loop {
         if out.len() == out.capacity() {
             reserve(out, out.len(), max);
         }
         let (total_in, len) = (state.total_in(), out.len());
         let status = state.decompress_vec(input, out, FlushDecompress::None).map_err(|_| InflateError::Corrupt)?;
-        if out.len() > max {
-            return Err(InflateError::TooBig);
-        }
         // As much as it says it took, which is at most what there was.
         let taken = (state.total_in() - total_in) as usize;
-        input = input.get(taken..).unwrap_or_default();
+        *input = input.get(taken..).unwrap_or_default();
+        if out.len() > max {
+            return Ok(Ended::Full);
+        }
         match status {
             Status::StreamEnd if input.is_empty() => return Ok(Ended::WithFinalBlock),
             Status::StreamEnd => state.reset(false),

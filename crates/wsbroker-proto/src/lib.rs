@@ -40,7 +40,7 @@ mod parser;
 pub mod utf8;
 
 pub use close::{CloseCode, CloseFrame, MAX_REASON};
-pub use deflate::{Deflaters, InflateError, Inflater};
+pub use deflate::{Deflaters, InflateError, Inflater, Slice, Sliced};
 pub use error::ProtocolError;
 pub use extension::{Agreement, ExtensionError, Offer, WindowBits, negotiate};
 pub use frame::{

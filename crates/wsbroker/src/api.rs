@@ -3,7 +3,13 @@
 // The macro wants what it exports to be public, though nothing can reach it from Rust.
 #![allow(unreachable_pub)]
 
-use napi::{Env, bindgen_prelude::Object};
+use std::sync::Arc;
+
+use napi::{
+    Env, Status,
+    bindgen_prelude::{Function, Object},
+    threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
+};
 use napi_derive::napi;
 use wsbroker_core::CloseCode;
 
@@ -11,7 +17,7 @@ use crate::{
     error::{Failure, Result},
     global, memory,
     options::{self, NativeListenOptions, NativeProcessOptions, listener_config, milliseconds, process_options},
-    promise::{promise, settled},
+    promise::{internal, promise, settled},
     tls::{self, NativeTls},
 };
 
@@ -137,4 +143,23 @@ pub fn process_options_now(started: bool) -> Option<NativeProcessOptions> {
 #[napi]
 pub fn worker_count() -> u32 {
     u32::try_from(global::worker_count()).unwrap_or(u32::MAX)
+}
+
+type Stuck = ThreadsafeFunction<i32, (), i32, Status, false, true>;
+
+/// Tells this thread of workers that are stuck, by the number of their thread; without a function no longer. One that is told keeps nothing alive.
+#[napi]
+pub fn watch_workers(on_stuck: Option<Function<'_, i32, ()>>) -> Result<()> {
+    let watcher = match on_stuck {
+        Some(told) => {
+            let told: Stuck = told.build_threadsafe_function().weak::<true>().build().map_err(internal)?;
+            Some(Arc::new(move |thread| {
+                // A thread that has ended hears nothing any more.
+                let _ = told.call(thread, ThreadsafeFunctionCallMode::NonBlocking);
+            }) as global::Watcher)
+        }
+        None => None,
+    };
+    global::watch_workers(watcher);
+    Ok(())
 }

@@ -12,7 +12,8 @@ use napi::{
 };
 use napi_derive::napi;
 use wsbroker_core::{
-    BusEvent, BusListener, CloseCode, ClusterConfig, Emitter, MessageKind, RedisConfig, RedisServers, RedisTls,
+    BusEvent, BusEvents, BusListener, CloseCode, ClusterConfig, Emitter, MessageKind, RedisConfig, RedisServers,
+    RedisTls,
 };
 
 use crate::{
@@ -21,6 +22,7 @@ use crate::{
     global,
     options::milliseconds,
     promise::{internal, promise, promise_in, promise_on, settled},
+    raw::Copied,
 };
 
 /// A host and a port.
@@ -36,11 +38,14 @@ pub struct NativeNode {
 #[napi(object)]
 pub struct NativeRedisTls {
     /// PEM.
-    pub ca: Option<Buffer>,
+    #[napi(ts_type = "Buffer")]
+    pub ca: Option<Copied>,
     /// PEM; together with `key`.
-    pub cert: Option<Buffer>,
+    #[napi(ts_type = "Buffer")]
+    pub cert: Option<Copied>,
     /// PEM.
-    pub key: Option<Buffer>,
+    #[napi(ts_type = "Buffer")]
+    pub key: Option<Copied>,
     /// The name that the server's certificate must be for; absent is the host.
     pub servername: Option<String>,
     /// Whether the server's certificate must be good.
@@ -88,12 +93,16 @@ pub struct NativeCluster {
 #[napi(object)]
 pub struct NativeBusEvent {
     /// Which kind.
-    #[napi(ts_type = "'ready' | 'lost' | 'gap'")]
+    #[napi(ts_type = "'ready' | 'lost' | 'gap' | 'gaps'")]
     pub state: String,
     /// Of a gap in one channel.
     pub channel: Option<Either<String, Buffer>>,
-    /// Of a gap.
+    /// Of a gap, or of gaps.
     pub missed: Option<f64>,
+    /// Of gaps: how many channels.
+    pub count: Option<f64>,
+    /// Of gaps: the channels whose names were kept.
+    pub channels: Option<Vec<Either<String, Buffer>>>,
     /// Of a loss.
     pub reason: Option<String>,
 }
@@ -107,7 +116,7 @@ pub struct NativeClusterCount {
     pub missing: Vec<String>,
 }
 
-type Told = ThreadsafeFunction<NativeBusEvent, (), NativeBusEvent, Status, false, true>;
+type Wake = ThreadsafeFunction<(), (), Vec<NativeBusEvent>, Status, false, true>;
 
 fn config(call: &str, options: NativeCluster) -> std::result::Result<ClusterConfig, Failure> {
     let NativeCluster { redis, prefix, instance_id, max_outgoing } = options;
@@ -157,29 +166,52 @@ pub(crate) fn redis_config(call: &str, redis: NativeRedis) -> std::result::Resul
     Ok(config)
 }
 
-fn event(event: BusEvent) -> NativeBusEvent {
-    let plain = |state: &str| NativeBusEvent { state: state.into(), channel: None, missed: None, reason: None };
-    match event {
+/// `None` of what is not known yet: it has no name in JavaScript.
+fn event(event: BusEvent) -> Option<NativeBusEvent> {
+    let plain = |state: &str| NativeBusEvent {
+        state: state.into(),
+        channel: None,
+        missed: None,
+        count: None,
+        channels: None,
+        reason: None,
+    };
+    Some(match event {
         BusEvent::Ready => plain("ready"),
         BusEvent::Lost { reason } => NativeBusEvent { reason: Some(reason), ..plain("lost") },
         BusEvent::Gap { channel, missed } => {
-            let channel = match std::str::from_utf8(&channel) {
-                Ok(text) => Either::A(text.to_owned()),
-                Err(_) => Either::B(channel.to_vec().into()),
-            };
-            NativeBusEvent { channel: Some(channel), missed: Some(missed as f64), ..plain("gap") }
+            NativeBusEvent { channel: Some(name(&channel)), missed: Some(missed as f64), ..plain("gap") }
         }
+        BusEvent::Gaps { count, missed, channels } => NativeBusEvent {
+            count: Some(count as f64),
+            missed: Some(missed as f64),
+            channels: Some(channels.iter().map(|channel| name(channel)).collect()),
+            ..plain("gaps")
+        },
         BusEvent::Dropped { messages } => NativeBusEvent { missed: Some(messages as f64), ..plain("gap") },
-        // What is not known yet has no name in JavaScript.
-        _ => plain("gap"),
+        _ => return None,
+    })
+}
+
+/// Text where it is some, bytes else.
+fn name(channel: &[u8]) -> Either<String, Buffer> {
+    match std::str::from_utf8(channel) {
+        Ok(text) => Either::A(text.to_owned()),
+        Err(_) => Either::B(channel.to_vec().into()),
     }
 }
 
-fn listener(told: Function<'_, NativeBusEvent, ()>) -> Result<BusListener> {
-    let told: Told = told.build_threadsafe_function().weak::<true>().build().map_err(internal)?;
+/// Events wait here, put together, and not in the queue of JavaScript's thread, which may be busy for long.
+fn listener(told: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<BusListener> {
+    let events = Arc::new(BusEvents::default());
+    let waiting = Arc::clone(&events);
+    let take = move |_| Ok(waiting.take().into_iter().filter_map(event).collect());
+    let wake: Wake = told.build_threadsafe_function().weak::<true>().build_callback(take).map_err(internal)?;
     Ok(Arc::new(move |happened| {
-        // A thread that has ended hears nothing any more, and that is all right.
-        let _ = told.call(event(happened), ThreadsafeFunctionCallMode::NonBlocking);
+        if events.push(happened) {
+            // A thread that has ended hears nothing any more, and that is all right.
+            let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }
     }))
 }
 
@@ -187,9 +219,9 @@ fn listener(told: Function<'_, NativeBusEvent, ()>) -> Result<BusListener> {
 ///
 /// Throws ERR_WSBROKER_CONFLICT when the process has joined already.
 #[napi]
-pub fn join_cluster(options: NativeCluster, on_event: Function<'_, NativeBusEvent, ()>) -> Result<()> {
+pub fn join_cluster(options: NativeCluster, on_events: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<()> {
     let config = config("joinCluster", options)?;
-    Ok(global::join_cluster(config, listener(on_event)?)?)
+    Ok(global::join_cluster(config, listener(on_events)?)?)
 }
 
 /// Takes back a [`join_cluster`] that no broker has followed yet, or none but one that nobody uses. False when the process stays joined.
@@ -212,14 +244,14 @@ pub fn cluster_ready(env: &Env) -> Result<Object<'_>> {
 
 /// Resolves when what others publish to the channel arrives here.
 #[napi(ts_return_type = "Promise<boolean>")]
-pub fn listening(env: &Env, channel: Buffer) -> Result<Object<'_>> {
+pub fn listening(env: &Env, #[napi(ts_arg_type = "Buffer")] channel: Copied) -> Result<Object<'_>> {
     let channel = channel.to_vec();
     promise_on(env, || Ok(false), |broker| async move { broker.listening(&channel).await })
 }
 
 /// Counts subscribers on all instances; `limit` in milliseconds.
 #[napi(ts_return_type = "Promise<NativeClusterCount>")]
-pub fn cluster_count(env: &Env, channel: Buffer, limit: f64) -> Result<Object<'_>> {
+pub fn cluster_count(env: &Env, #[napi(ts_arg_type = "Buffer")] channel: Copied, limit: f64) -> Result<Object<'_>> {
     let channel = channel.to_vec();
     let limit = milliseconds(limit);
     let ended = || Ok(NativeClusterCount { count: 0.0, missing: Vec::new() });
@@ -231,7 +263,7 @@ pub fn cluster_count(env: &Env, channel: Buffer, limit: f64) -> Result<Object<'_
 
 /// Closes the channel's subscribers on all instances. Returns how many there are here.
 #[napi]
-pub fn close_channel_everywhere(channel: Buffer, code: u32, reason: String) -> u32 {
+pub fn close_channel_everywhere(#[napi(ts_arg_type = "Buffer")] channel: Copied, code: u32, reason: String) -> u32 {
     let code = u16::try_from(code).ok().and_then(CloseCode::new).unwrap_or(CloseCode::NORMAL);
     let count = cork::with(|_, cork| {
         let count = cork.close_channel_everywhere(&channel, code, &reason);
@@ -249,9 +281,9 @@ pub struct NativeEmitter(Option<Emitter>);
 impl NativeEmitter {
     /// Connects in the background.
     #[napi(constructor)]
-    pub fn new(options: NativeCluster, on_event: Function<'_, NativeBusEvent, ()>) -> Result<Self> {
+    pub fn new(options: NativeCluster, on_events: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<Self> {
         let config = config("Emitter", options)?;
-        let emitter = Emitter::new(config, listener(on_event)?);
+        let emitter = Emitter::new(config, listener(on_events)?);
         Ok(Self(Some(emitter.map_err(|error| Failure::from(wsbroker_core::StartError::from(error)))?)))
     }
 
@@ -260,8 +292,8 @@ impl NativeEmitter {
     pub fn publish<'env>(
         &self,
         env: &'env Env,
-        channel: Buffer,
-        data: Either<String, Buffer>,
+        #[napi(ts_arg_type = "Buffer")] channel: Copied,
+        #[napi(ts_arg_type = "string | Buffer")] data: Either<String, Copied>,
         limit: f64,
     ) -> Result<Object<'env>> {
         let (kind, payload) = match data {

@@ -12,7 +12,7 @@ use crate::{
     desk,
     error::Failure,
     export::{Result, functions},
-    raw::{Env, Persistent, Value},
+    raw::{Env, Kept, Value},
 };
 
 functions! {
@@ -39,7 +39,7 @@ functions! {
     get_subscribers as "getSubscribers" with 1;
     connection_count as "connectionCount" with 0;
     stats as "stats" with 0;
-    init as "init" with 1;
+    init as "init" with 2;
     attach_worker as "attachWorker" with 5;
     detach_worker as "detachWorker" with 0;
     keep_alive as "keepAlive" with 1;
@@ -251,9 +251,13 @@ fn stats<'s>(env: Env<'s>, []: [Value<'s>; 0]) -> Result<'s> {
     Ok(crate::stats::value(env)?)
 }
 
-fn init<'s>(env: Env<'s>, [schedule]: [Value<'s>; 1]) -> Result<'s> {
-    let schedule = Persistent::new(env, function(env, "init", "scheduleFlush", schedule)?)?;
-    cork::set_schedule(env, schedule);
+/// The second function is needed on Bun, see [`Kept::IsShared`].
+fn init<'s>(env: Env<'s>, [schedule, is_shared]: [Value<'s>; 2]) -> Result<'s> {
+    env.keep(Kept::ScheduleFlush, function(env, "init", "scheduleFlush", schedule)?)?;
+    if !env.is_undefined(is_shared) {
+        env.keep(Kept::IsShared, function(env, "init", "isShared", is_shared)?)?;
+    }
+    cork::schedule_changed();
     Ok(env.undefined()?)
 }
 

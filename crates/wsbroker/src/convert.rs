@@ -185,16 +185,18 @@ fn exclude(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Vec<SocketId>
     if let Some(number) = env.number(exclude) {
         return Ok(exact_id(number).into_iter().collect());
     }
-    let elements = env
-        .elements(exclude)?
-        .ok_or_else(|| Failure::wrong_type(env, call, "options.exclude", "a number or an array of numbers", exclude))?;
-    let id = |(index, element): (usize, Value<'_>)| {
+    let mut ids = Vec::new();
+    let is_array = env.each_element(exclude, |env, index, element| {
         let number = env
             .number(element)
-            .ok_or_else(|| Failure::wrong_type(env, call, &format!("options.exclude[{index}]"), "a number", element));
-        number.map(exact_id).transpose()
-    };
-    elements.into_iter().enumerate().filter_map(id).collect()
+            .ok_or_else(|| Failure::wrong_type(env, call, &format!("options.exclude[{index}]"), "a number", element))?;
+        ids.extend(exact_id(number));
+        Ok::<_, Failure>(())
+    })?;
+    if is_array {
+        return Ok(ids);
+    }
+    Err(Failure::wrong_type(env, call, "options.exclude", "a number or an array of numbers", exclude))
 }
 
 /// Several channels.
@@ -202,15 +204,18 @@ fn exclude(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Vec<SocketId>
 /// # Errors
 /// It is no array, or something in it is no `Data`.
 pub(crate) fn channels(env: Env<'_>, call: &str, value: Value<'_>) -> Result<Vec<Bytes>, Failure> {
-    let elements = env.elements(value)?.ok_or_else(|| {
-        Failure::wrong_type(env, call, "channels", "an array of strings, ArrayBuffers or Uint8Arrays", value)
-    })?;
-    let read = |(index, element): (usize, Value<'_>)| {
+    let mut channels = Vec::new();
+    let is_array = env.each_element(value, |env, index, element| {
         let mut bytes = BytesMut::new();
-        data(env, call, &format!("channels[{index}]"), element, &mut bytes)?;
-        Ok(bytes.freeze())
-    };
-    elements.into_iter().enumerate().map(read).collect()
+        env.append_data(element, &mut bytes)
+            .map_err(|unfit| Failure::no_data(env, call, &format!("channels[{index}]"), unfit, element))?;
+        channels.push(bytes.freeze());
+        Ok::<_, Failure>(())
+    })?;
+    if is_array {
+        return Ok(channels);
+    }
+    Err(Failure::wrong_type(env, call, "channels", "an array of strings, ArrayBuffers or Uint8Arrays", value))
 }
 
 /// What `handleOpen` gets as its fourth argument, from which its dispatcher takes the others.
@@ -287,12 +292,13 @@ fn bytes(env: Env<'_>, name: &str, value: Value<'_>) -> Result<Bytes, Failure> {
 fn headers(env: Env<'_>, detail: Value<'_>) -> Result<Vec<(String, String)>, Failure> {
     let Some(value) = env.property(detail, c"headers")? else { return Ok(Vec::new()) };
     let wrong = |value: Value<'_>| Failure::wrong_type(env, VERDICT, "headers", "an array of pairs of strings", value);
-    let pairs = env.elements(value)?.ok_or_else(|| wrong(value))?;
-    let read = |pair: Value<'_>| match env.elements(pair)?.as_deref() {
-        Some(&[name, value]) => Ok((text(env, "headers", name)?, text(env, "headers", value)?)),
-        _ => Err(wrong(pair)),
-    };
-    pairs.into_iter().map(read).collect()
+    let mut headers = Vec::new();
+    let is_array = env.each_element(value, |env, _, pair| {
+        let [name, value] = env.pair(pair)?.ok_or_else(|| wrong(pair))?;
+        headers.push((text(env, "headers", name)?, text(env, "headers", value)?));
+        Ok::<_, Failure>(())
+    })?;
+    if is_array { Ok(headers) } else { Err(wrong(value)) }
 }
 
 #[cfg(test)]

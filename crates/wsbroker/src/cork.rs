@@ -14,7 +14,7 @@ use wsbroker_core::{Broker, Cork};
 
 use crate::{
     global,
-    raw::{Env, Persistent},
+    raw::{Env, Kept},
 };
 
 /// How long a reply may wait for others.
@@ -33,7 +33,6 @@ thread_local! {
         commands: Cell::new(0),
         slow: Cell::new(false),
         scheduled: Cell::new(false),
-        schedule: RefCell::new(None),
         name: Cell::new(None),
     } };
 }
@@ -48,8 +47,6 @@ struct Thread {
     slow: Cell<bool>,
     /// A flush has been asked for.
     scheduled: Cell<bool>,
-    /// How to ask for one.
-    schedule: RefCell<Option<Persistent>>,
     /// Memory for a channel's name.
     name: Cell<Option<BytesMut>>,
 }
@@ -124,8 +121,7 @@ impl Thread {
     fn schedule_flush(&self, env: Env<'_>) {
         // Set first: the function could send something.
         self.scheduled.set(true);
-        let function = self.schedule.borrow().as_ref().and_then(|schedule| schedule.get(env));
-        if function.is_none_or(|function| env.call(function, &[]).is_err()) {
+        if env.kept(Kept::ScheduleFlush).is_none_or(|function| env.call(function, &[]).is_err()) {
             self.scheduled.set(false);
             self.with(|_, cork| cork.flush());
         }
@@ -185,14 +181,9 @@ pub(crate) fn end_hand_over(may_wait: bool) {
     }
 }
 
-/// How this environment is asked for a flush at the end of its turn.
-pub(crate) fn set_schedule(env: Env<'_>, function: Persistent) {
-    let _ = THREAD.try_with(|thread| {
-        thread.scheduled.set(false);
-        if let Some(old) = thread.schedule.borrow_mut().replace(function) {
-            old.release(env);
-        }
-    });
+/// A new function is asked for flushes. What the one before was asked for may never come.
+pub(crate) fn schedule_changed() {
+    let _ = THREAD.try_with(|thread| thread.scheduled.set(false));
 }
 
 /// Bytes of a channel's name, in memory that this thread uses again.

@@ -8,6 +8,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
+    thread::{self, ThreadId},
 };
 
 use parking_lot::Mutex;
@@ -28,6 +29,8 @@ struct State {
     workers: Vec<Arc<NodeWorker>>,
     /// Helpers of all threads.
     helpers: Vec<Arc<NodeWorker>>,
+    /// Told of workers that are stuck, one for each thread at most.
+    watchers: Vec<(ThreadId, Watcher)>,
     /// The highest socket id of all brokers before this one.
     last_id: u64,
     last_listener: u32,
@@ -58,12 +61,16 @@ impl Current {
     }
 }
 
+/// Told the number of a thread, as Node counts them.
+pub(crate) type Watcher = Arc<dyn Fn(i32) + Send + Sync>;
+
 static GLOBAL: Global = Global {
     generation: AtomicU64::new(1),
     state: Mutex::new(State {
         current: None,
         workers: Vec::new(),
         helpers: Vec::new(),
+        watchers: Vec::new(),
         last_id: 0,
         last_listener: 0,
         last_worker: 0,
@@ -414,6 +421,30 @@ pub(crate) fn add_helper(worker: &Arc<NodeWorker>) {
 /// Attached workers of all threads.
 pub(crate) fn worker_count() -> usize {
     GLOBAL.state.lock().workers.len()
+}
+
+/// From now on the calling thread is told of workers that are stuck, in place of what it had for that; or no longer.
+pub(crate) fn watch_workers(watcher: Option<Watcher>) {
+    let thread = thread::current().id();
+    let mut state = GLOBAL.state.lock();
+    state.watchers.retain(|(other, _)| *other != thread);
+    state.watchers.extend(watcher.map(|watcher| (thread, watcher)));
+}
+
+/// A worker is stuck. Whoever watches is told once for its thread, though that may be several workers.
+pub(crate) fn worker_stuck(worker: &NodeWorker) {
+    let number = worker.control().thread();
+    let state = GLOBAL.state.lock();
+    let is_other = |other: &NodeWorker| !std::ptr::eq(other, worker) && other.control().thread() == number;
+    if state.workers.iter().chain(&state.helpers).any(|other| is_other(other) && other.is_stuck()) {
+        return;
+    }
+    let watchers: Vec<Watcher> = state.watchers.iter().map(|(_, watcher)| Arc::clone(watcher)).collect();
+    drop(state);
+    tracing::warn!(thread = number, "a worker is stuck");
+    for watcher in watchers {
+        watcher(number);
+    }
 }
 
 /// The numbers of the broker's workers, each with that of its thread.

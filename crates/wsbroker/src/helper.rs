@@ -244,10 +244,11 @@ fn publish<'s>(env: Env<'s>, [helper, kind, of, frame, exclude]: [Value<'s>; 5])
     let of = name(env, CALL, of)?;
     let mut excluded = Vec::new();
     if !env.is_undefined(exclude) {
-        for one in env.elements(exclude)?.unwrap_or_default() {
+        env.each_element(exclude, |env, _, one| {
             // Whatever is no id excludes nobody.
             excluded.extend(name(env, CALL, one).ok());
-        }
+            Ok::<_, Failure>(())
+        })?;
     }
     let audience = audience(env, kind, &of);
     let refused = command(env, number(env, helper), |helper, cork| {

@@ -58,14 +58,18 @@ pub fn exports(exports: Object<'_>, env: Env) -> napi::Result<()> {
         .map_err(|_| napi::Error::from_reason("cannot register the addon's functions"))
 }
 
+/// What an operator has to know, asked for or not: that connections cannot be accepted. At most a line a minute for each address.
+const TOLD_BY_DEFAULT: &str = "wsbroker_core::front::accept=warn";
+
 fn log_to_stderr() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        if std::env::var_os("RUST_LOG").is_none() {
-            return;
-        }
+        let filter = match std::env::var_os("RUST_LOG") {
+            Some(_) => tracing_subscriber::EnvFilter::from_default_env(),
+            None => tracing_subscriber::EnvFilter::new(TOLD_BY_DEFAULT),
+        };
         let subscriber = tracing_subscriber::fmt()
-            .with_env_filter(tracing_subscriber::EnvFilter::from_default_env())
+            .with_env_filter(filter)
             .with_writer(std::io::stderr)
             .with_ansi(std::io::stderr().is_terminal())
             .finish();

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use parking_lot::Mutex;
 #[cfg(feature = "loom")]
 use wsbroker_core::sync::Mutex;
-use wsbroker_core::{Batch, Post};
+use wsbroker_core::{Backlog, Batch, Event, EventKind, Post};
 
 /// What has come and was not fetched. Bounded by the broker's inbound window; close and open events come on top.
 #[derive(Default)]
@@ -15,6 +15,10 @@ pub(crate) struct Mailbox(Mutex<State>);
 #[derive(Default)]
 struct State {
     batches: VecDeque<Batch>,
+    /// Events in `batches`.
+    waiting: usize,
+    /// How often the thread has come to fetch.
+    fetches: u64,
     /// From other helpers of its realm, which are bounded there.
     posts: VecDeque<Post>,
     /// The thread was woken, or is at work, or has itself asked to go on: nobody else needs to wake it.
@@ -56,6 +60,12 @@ pub(crate) enum Thread {
 }
 
 impl State {
+    /// Takes the batches out.
+    fn take_batches(&mut self) -> VecDeque<Batch> {
+        self.waiting = 0;
+        std::mem::take(&mut self.batches)
+    }
+
     fn look(&mut self) -> Thread {
         if self.closed || std::mem::replace(&mut self.pending, true) { Thread::Awake } else { Thread::Asleep }
     }
@@ -68,6 +78,7 @@ impl Mailbox {
         if state.closed {
             return Err(batch);
         }
+        state.waiting += batch.events.len();
         state.batches.push_back(batch);
         Ok(state.look())
     }
@@ -94,8 +105,9 @@ impl Mailbox {
     /// Takes everything that has come.
     pub(crate) fn fetch(&self) -> Fetched {
         let mut state = self.0.lock();
+        state.fetches += 1;
         if !state.batches.is_empty() || !state.posts.is_empty() {
-            return Fetched::Work(std::mem::take(&mut state.batches), std::mem::take(&mut state.posts));
+            return Fetched::Work(state.take_batches(), std::mem::take(&mut state.posts));
         }
         state.pending = false;
         if state.farewell == Farewell::Due && !state.closed {
@@ -107,7 +119,26 @@ impl Mailbox {
 
     /// Takes the batches that have come, while the thread has other work left and will look again.
     pub(crate) fn take_batches(&self) -> VecDeque<Batch> {
-        std::mem::take(&mut self.0.lock().batches)
+        let mut state = self.0.lock();
+        state.fetches += 1;
+        state.take_batches()
+    }
+
+    /// What waits for the thread, and whether it comes.
+    pub(crate) fn backlog(&self) -> Backlog {
+        let state = self.0.lock();
+        let at_work = state.pending && !state.closed;
+        Backlog { waiting: state.waiting, fetches: at_work.then_some(state.fetches) }
+    }
+
+    /// Takes the open events that have come and were not fetched.
+    pub(crate) fn take_opens(&self) -> Vec<Event> {
+        let mut state = self.0.lock();
+        let is_open = |event: &mut Event| matches!(event.kind, EventKind::Open(_));
+        let opens: Vec<Event> =
+            state.batches.iter_mut().flat_map(|batch| batch.events.extract_if(.., is_open)).collect();
+        state.waiting -= opens.len();
+        opens
     }
 
     /// Whether it has neither been closed nor heard a goodbye.
@@ -121,7 +152,7 @@ impl Mailbox {
         let mut state = self.0.lock();
         state.closed = true;
         let posts = std::mem::take(&mut state.posts);
-        let batches = std::mem::take(&mut state.batches);
+        let batches = state.take_batches();
         drop(state);
         // Outside of the lock: they tell those who posted them.
         drop(posts);

@@ -109,9 +109,11 @@ pub struct NativeListenOptions {
     pub max_payload: f64,
     /// Silence after which a connection is cut; 0 = off.
     pub idle_timeout: f64,
-    /// Whether a ping is sent after half of it.
+    /// Whether pings are sent.
     pub pings: bool,
-    /// For the peer's answer to our close frame.
+    /// Silence in one direction after which one is; 0 = none.
+    pub ping_interval: f64,
+    /// How long a closing may stand still.
     pub close_timeout: f64,
     /// Bytes in the outbox from which on `overflow` applies.
     pub max_backpressure: f64,
@@ -216,6 +218,7 @@ pub(crate) fn listener_config(options: NativeListenOptions) -> Result<ListenerCo
             max_first_payload: options.max_first_payload.map(size),
             idle_timeout: duration(options.idle_timeout),
             pings: options.pings,
+            ping_interval: duration(options.ping_interval),
             close_timeout: milliseconds(options.close_timeout),
             max_backpressure: size(options.max_backpressure),
             overflow: one_of(

@@ -6,10 +6,13 @@
 //!   Neither is `Send`, so both stay on the environment's thread.
 //! * A [`Persistent`] remembers its environment and gives its value to no other.
 //! * No panic crosses into the engine: every function that it calls catches them.
-//! * No slice of memory that JavaScript can reach is handed out; bytes are copied in and out.
+//! * No slice of memory that JavaScript can reach is handed out; bytes are copied in and out. A pointer into the engine's memory is not kept over a call of
+//!   the engine, since any of them may run JavaScript or collect garbage.
 #![allow(unsafe_code)]
 
 mod block;
+mod bytes;
+mod kept;
 mod make;
 mod read;
 mod wake;
@@ -25,6 +28,8 @@ use std::{
 use napi_sys as sys;
 
 pub(crate) use block::Block;
+pub(crate) use bytes::Copied;
+pub(crate) use kept::Kept;
 pub(crate) use make::Scratch;
 pub(crate) use read::Unfit;
 pub(crate) use wake::Wake;

@@ -19,6 +19,7 @@ pub(crate) fn value(env: Env<'_>) -> Result<Value<'_>, Failed> {
         ("channels", number(|stats| stats.channels)),
         ("pendingUpgrades", number(|stats| stats.pending_upgrades)),
         ("accepted", total(|stats| stats.accepted)),
+        ("acceptFailures", total(|stats| stats.accept_failures)),
         ("opened", total(|stats| stats.opened)),
         ("closed", total(|stats| stats.closed)),
     ] {

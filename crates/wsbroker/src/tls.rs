@@ -3,11 +3,10 @@
 // The macro wants what it exports to be public, though nothing can reach it from Rust.
 #![allow(unreachable_pub)]
 
-use napi::bindgen_prelude::Buffer;
 use napi_derive::napi;
 use wsbroker_core::{TlsConfig, TlsError, TlsPem, TlsVersion};
 
-use crate::{error::Failure, options::one_of};
+use crate::{error::Failure, options::one_of, raw::Copied};
 
 /// PEM, and where it is from.
 #[napi(object)]
@@ -15,7 +14,8 @@ pub struct NativePem {
     /// For messages: `"tls.key" (/etc/key.pem)`.
     pub name: String,
     /// What is there.
-    pub pem: Buffer,
+    #[napi(ts_type = "Buffer")]
+    pub pem: Copied,
 }
 
 /// A certificate chain and its key.

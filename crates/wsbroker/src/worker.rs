@@ -2,15 +2,22 @@
 //!
 //! Shards put batches into the mailbox and wake the thread once; `desk` takes them out there.
 
-use std::{collections::VecDeque, fmt, sync::Arc};
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use parking_lot::Mutex;
 use wsbroker_core::{
-    Batch, Broker, Cork, DeliverError, Event, Handlers, Helper, Post, Realm, Worker, WorkerHandle, WorkerId,
+    Backlog, Batch, Broker, Cork, DeliverError, Event, Handlers, Helper, Post, Realm, Worker, WorkerHandle, WorkerId,
 };
 
 use crate::{
-    cork,
+    cork, global,
     mailbox::{Fetched, Mailbox, Thread},
     raw::Wake,
     slots::Control,
@@ -24,6 +31,8 @@ pub(crate) struct NodeWorker {
     mailbox: Mailbox,
     /// The membership of a broker. Locked while joining, so that whoever settles the first events finds it.
     membership: Mutex<Option<WorkerHandle>>,
+    /// The broker says so.
+    stuck: AtomicBool,
 }
 
 impl fmt::Debug for NodeWorker {
@@ -46,12 +55,37 @@ impl Worker for NodeWorker {
     fn token_changed(&self) {
         self.control.bump_token_epoch();
     }
+
+    fn backlog(&self) -> Backlog {
+        self.mailbox.backlog()
+    }
+
+    fn set_stuck(&self, stuck: bool) {
+        if !self.stuck.swap(stuck, Ordering::Relaxed) && stuck {
+            global::worker_stuck(self);
+        }
+    }
+
+    fn take_opens(&self) -> Vec<Event> {
+        self.mailbox.take_opens()
+    }
+
+    fn give_up(&self) {
+        self.retire(self.close().into());
+    }
 }
 
 impl NodeWorker {
     /// A worker without a broker.
     pub(crate) fn new(handlers: Handlers, control: Control, wake: Wake) -> Self {
-        Self { handlers, control, wake, mailbox: Mailbox::default(), membership: Mutex::new(None) }
+        Self {
+            handlers,
+            control,
+            wake,
+            mailbox: Mailbox::default(),
+            membership: Mutex::new(None),
+            stuck: AtomicBool::new(false),
+        }
     }
 
     /// Gets events from this broker from now on. A worker that has been told goodbye stays away.
@@ -101,6 +135,11 @@ impl NodeWorker {
         if thread == Thread::Asleep {
             self.wake.wake();
         }
+    }
+
+    /// Whether something has waited for it for a second.
+    pub(crate) fn is_stuck(&self) -> bool {
+        self.stuck.load(Ordering::Relaxed)
     }
 
     /// How to wake its thread.

@@ -3,6 +3,7 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.NativeDesk = void 0;
 const node_crypto_1 = require("node:crypto");
 const node_worker_threads_1 = require("node:worker_threads");
+const scope_cjs_1 = require("../../scope.cjs");
 const calls_cjs_1 = require("../calls.cjs");
 const native_socket_cjs_1 = require("./native-socket.cjs");
 const BATCH = 32;
@@ -19,6 +20,7 @@ class NativeDesk {
      * between two messages, so that a client may send `authenticate`, `join` and more at once where the functions that decide do not wait for anything outside.
      */
     #postponed = new Map();
+    #scope = (0, scope_cjs_1.scopeHere)();
     #goesOn = false;
     #ids = new Float64Array(0);
     #kinds = new Int32Array(0);
@@ -60,13 +62,16 @@ class NativeDesk {
     #dispatch(count, values) {
         if (count === 0)
             return this.#brokerGone();
+        this.#scope.batch(this.#handOver, count, values);
+    }
+    #handOver = (count, values) => {
         for (let i = 0; i < count; i++) {
             const slot = this.#slots[i];
             this.#state[slot] = 1 /* Progress.Started */;
             this.#event(this.#kinds[i], this.#ids[i], values[i], this.#numbers[i], this.#lengths[i]);
             this.#state[slot] = 2 /* Progress.Settled */;
         }
-    }
+    };
     #event(kind, id, value, number, length) {
         if (kind === 7 /* Kind.Joined */) {
             const socket = new native_socket_cjs_1.NativeSocket(this, id, (0, node_crypto_1.randomUUID)(), value);
@@ -161,10 +166,10 @@ class NativeDesk {
             }
         });
     }
-    /** One that throws must not take the events of others with it. */
+    /** One that throws, or enters an async context, must not take the events of others with it. */
     #guard(what, run) {
         try {
-            run();
+            this.#scope.call(run, undefined);
         }
         catch (error) {
             this.host.logger.error(`${what} failed`, error);

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { threadId } from 'node:worker_threads';
 import type { Native } from '../../native.cjs';
+import { scopeHere } from '../../scope.cjs';
 import { continuations } from '../calls.cjs';
 import type { TWebSocketBusState } from '../types.cjs';
 import { NativeSocket, type SocketOwner } from './native-socket.cjs';
@@ -24,6 +25,7 @@ export class NativeDesk implements SocketOwner {
    * between two messages, so that a client may send `authenticate`, `join` and more at once where the functions that decide do not wait for anything outside.
    */
   readonly #postponed = new Map<number, { readonly events: (() => void)[]; next: number }>();
+  readonly #scope = scopeHere();
   #goesOn = false;
   #ids = new Float64Array(0);
   #kinds = new Int32Array(0);
@@ -72,13 +74,17 @@ export class NativeDesk implements SocketOwner {
 
   #dispatch(count: number, values: unknown[]): void {
     if (count === 0) return this.#brokerGone();
+    this.#scope.batch(this.#handOver, count, values);
+  }
+
+  readonly #handOver = (count: number, values: readonly unknown[]): void => {
     for (let i = 0; i < count; i++) {
       const slot = this.#slots[i] as number;
       this.#state[slot] = Progress.Started;
       this.#event(this.#kinds[i] as Kind, this.#ids[i] as number, values[i], this.#numbers[i] as number, this.#lengths[i] as number);
       this.#state[slot] = Progress.Settled;
     }
-  }
+  };
 
   #event(kind: Kind, id: number, value: unknown, number: number, length: number): void {
     if (kind === Kind.Joined) {
@@ -169,10 +175,10 @@ export class NativeDesk implements SocketOwner {
     });
   }
 
-  /** One that throws must not take the events of others with it. */
+  /** One that throws, or enters an async context, must not take the events of others with it. */
   #guard(what: string, run: () => void): void {
     try {
-      run();
+      this.#scope.call(run, undefined);
     } catch (error) {
       this.host.logger.error(`${what} failed`, error);
     }

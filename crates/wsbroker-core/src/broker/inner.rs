@@ -1,11 +1,16 @@
 //! What all threads of a broker share, and how a connection comes into it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, AtomicU32, Ordering},
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering},
+    },
 };
 
 use bytes::Bytes;
+use mio::Poll;
+use parking_lot::Mutex;
 
 use crate::{
     config::Config,
@@ -16,6 +21,7 @@ use crate::{
     registry::{Channels, Socket, Sockets},
     shard::{Command, ShardHandle},
     sync::AtomicUsize,
+    watch::Watch,
 };
 
 /// What all threads of a broker share.
@@ -28,6 +34,8 @@ pub(crate) struct Inner {
     pub(crate) memory: Memory,
     pub(crate) metrics: Metrics,
     pub(crate) front: Front,
+    /// Nobody but its ticks takes it.
+    pub(crate) watch: Mutex<Watch>,
     /// Bytes of payload from which on some listener compresses; `usize::MAX` while none does.
     pub(crate) compress_from: AtomicUsize,
     pub(super) shards: Box<[ShardHandle]>,
@@ -37,6 +45,34 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
+    /// With the polls that its shards are to wait for.
+    pub(crate) fn new(config: Config) -> io::Result<(Arc<Self>, Vec<Poll>)> {
+        let count = config.io_threads.clamp(1, usize::from(u16::MAX));
+        let mut polls = Vec::with_capacity(count);
+        let mut shards = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (poll, handle) = ShardHandle::new()?;
+            polls.push(poll);
+            shards.push(handle);
+        }
+        let inner = Arc::new(Self {
+            sockets: Sockets::default(),
+            channels: Channels::new(count),
+            dispatch: Dispatch::default(),
+            memory: Memory::new(config.max_send_memory, config.max_receive_memory),
+            metrics: Metrics::default(),
+            front: Front::new(&config),
+            watch: Mutex::default(),
+            compress_from: AtomicUsize::new(usize::MAX),
+            shards: shards.into_boxed_slice(),
+            endpoints: AtomicU32::new(0),
+            realms: AtomicU32::new(0),
+            closing: AtomicBool::new(false),
+            config,
+        });
+        Ok((inner, polls))
+    }
+
     pub(crate) fn shard(&self, index: usize) -> &ShardHandle {
         // Indices come from `admit`, which takes them modulo the number of shards.
         &self.shards[index % self.shards.len()]

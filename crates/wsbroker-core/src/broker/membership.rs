@@ -3,11 +3,13 @@
 
 use std::{collections::HashSet, sync::Arc};
 
+use rustc_hash::FxHashMap;
+
 use super::Inner;
 use crate::{
     error::SubscribeError,
     registry::{Channel, ChannelId, Channels, Membership, Socket},
-    shard::{Command, Place},
+    shard::{Change, Command, Place},
 };
 
 impl Inner {
@@ -40,15 +42,14 @@ impl Inner {
         if membership.sealed {
             return Ok(0);
         }
-        let mut commands = Vec::with_capacity(names.len());
+        let mut channels = Vec::with_capacity(names.len());
         for name in names.iter().map(AsRef::as_ref) {
             if !is_member(&self.channels, &membership, name) {
-                let channel = join(&self.channels, &mut membership, socket, name);
-                commands.push(Command::Subscribe(Place::of(socket), channel));
+                channels.push(join(&self.channels, &mut membership, socket, name).id());
             }
         }
-        let added = commands.len();
-        self.shard(socket.shard()).push_with(|queue| queue.append(&mut commands));
+        let added = channels.len();
+        self.tell(socket, Change::Join, channels);
         Ok(added)
     }
 
@@ -113,24 +114,25 @@ impl Inner {
 
     fn empty(&self, membership: &mut Membership, socket: &Socket) -> usize {
         let channels = std::mem::take(&mut membership.channels);
-        self.leave_all(socket, channels.values());
+        channels.values().for_each(|channel| self.leave(socket, channel));
         let count = channels.len();
-        self.shard(socket.shard()).push_with(|commands| {
-            commands.extend(channels.into_values().map(|channel| Command::Unsubscribe(Place::of(socket), channel)));
-        });
+        self.tell(socket, Change::Leave, channels.into_keys().collect());
         count
     }
 
-    /// Ends a socket for everybody but its shard: no lookups, no memberships.
-    pub(crate) fn retire(&self, socket: &Socket) -> impl Iterator<Item = ChannelId> + use<> {
-        let channels = {
-            let mut membership = socket.membership();
-            membership.sealed = true;
-            std::mem::take(&mut membership.channels)
-        };
-        self.leave_all(socket, channels.values());
-        self.sockets.remove(socket.id());
-        channels.into_keys()
+    /// Tells a socket's shard of many changes. One command, so that the queue is locked no longer than for one.
+    fn tell(&self, socket: &Socket, change: Change, channels: Vec<ChannelId>) {
+        if !channels.is_empty() {
+            self.shard(socket.shard()).push(Command::Change(Place::of(socket), change, channels.into()));
+        }
+    }
+
+    /// For a socket that has ended, or is in no channel any more until it does: it can join none, and leaves those that are returned, see
+    /// [`leave`](Self::leave). Only its shard calls this, and must not wait: `None` while another thread changes the memberships.
+    pub(crate) fn retire(&self, socket: &Socket) -> Option<FxHashMap<ChannelId, Arc<Channel>>> {
+        let mut membership = socket.try_membership()?;
+        membership.sealed = true;
+        Some(std::mem::take(&mut membership.channels))
     }
 
     /// Takes a socket of a realm out of all its channels, for good. It stays open.
@@ -140,11 +142,9 @@ impl Inner {
         self.empty(&mut membership, socket);
     }
 
-    /// In the registry; its shard is told by whoever calls this.
-    fn leave_all<'a>(&self, socket: &Socket, channels: impl Iterator<Item = &'a Arc<Channel>>) {
-        for channel in channels {
-            self.channels_of(socket, channel).leave(channel, socket.id(), socket.shard());
-        }
+    /// Takes a socket out of a channel that is none of its memberships any more. In the registry; its shard is told by whoever calls this.
+    pub(crate) fn leave(&self, socket: &Socket, channel: &Arc<Channel>) {
+        self.channels_of(socket, channel).leave(channel, socket.id(), socket.shard());
     }
 
     /// The set that this channel of a socket is in.

@@ -5,10 +5,11 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::{Instant, timeout_at};
 use wsbroker_proto::CloseCode;
 
 use super::Inner;
-use crate::{metrics::CloseCause, shard::Command, stats::Stats};
+use crate::{dispatch::WorkerEntry, metrics::CloseCause, shard::Command, stats::Stats};
 
 /// What a shutdown did.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -19,30 +20,60 @@ pub struct ShutdownReport {
     pub terminated: usize,
 }
 
+/// The last part of a shutdown's time, an eighth within these bounds, is for the handlers of connections that had to be cut.
+const FOR_HANDLERS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
+
 pub(super) async fn shut_down(inner: &Arc<Inner>, code: CloseCode, timeout: Duration) -> ShutdownReport {
-    let deadline = tokio::time::Instant::now() + timeout;
+    let for_handlers = (timeout / 8).clamp(FOR_HANDLERS.0, FOR_HANDLERS.1);
+    let cut = Instant::now() + timeout.saturating_sub(for_handlers);
     let before = inner.sockets.open();
     let unanswered = || Stats::of(inner).closes.of(CloseCause::CloseTimeout);
     let unanswered_before = unanswered();
     inner.closing.store(true, Ordering::Release);
     inner.front.close_all();
     inner.push_all(|| Command::CloseAll(None, code));
-    let emptied = tokio::time::timeout_at(deadline, async {
-        inner.front.emptied().await;
-        inner.dispatch.idle().await;
-    });
     let mut terminated = 0;
-    if emptied.await.is_err() {
+    if timeout_at(cut, emptied(inner)).await.is_err() {
         terminated = inner.sockets.open();
+        let hung = Hung::since_now(inner);
         inner.push_all(|| Command::TerminateOf(None));
-        // The shards are prompt; handlers may not be, and are not waited for long a second time.
-        let _ = tokio::time::timeout(Duration::from_secs(1), async {
-            inner.front.emptied().await;
-            inner.dispatch.idle().await;
-        })
-        .await;
+        if timeout_at(cut + for_handlers / 2, emptied(inner)).await.is_err() {
+            hung.give_up(inner);
+            // The shards are prompt; handlers may not be, and then are not waited for any longer.
+            let _ = timeout_at(cut + for_handlers, emptied(inner)).await;
+        }
     }
     // Cut as well, by the clock of their own closing.
     terminated = (terminated + unanswered().saturating_sub(unanswered_before) as usize).min(before);
     ShutdownReport { closed: before - terminated, terminated }
+}
+
+async fn emptied(inner: &Inner) {
+    inner.front.emptied().await;
+    inner.dispatch.idle().await;
+}
+
+/// Raw workers that have come for nothing since a moment.
+struct Hung(Vec<(Arc<WorkerEntry>, Option<u64>)>);
+
+impl Hung {
+    fn since_now(inner: &Inner) -> Self {
+        let raw = inner.dispatch.workers().into_iter().filter(|worker| worker.realm.is_none());
+        Self(raw.map(|worker| (Arc::clone(&worker), worker.sink.backlog().fetches)).collect())
+    }
+
+    /// What they have not fetched, ends of connections above all, goes to the others, if there are any.
+    fn give_up(self, inner: &Inner) {
+        let raw = inner.dispatch.workers().into_iter().filter(|worker| worker.realm.is_none()).count();
+        let is_hung = |(worker, fetches): &(Arc<WorkerEntry>, Option<u64>)| {
+            !worker.is_gone() && fetches.is_some() && worker.sink.backlog().fetches == *fetches
+        };
+        let hung: Vec<_> = self.0.into_iter().filter(is_hung).collect();
+        if hung.len() < raw {
+            for (worker, _) in hung {
+                tracing::warn!(id = %worker.id.get(), "a worker hangs, and is not waited for");
+                worker.sink.give_up();
+            }
+        }
+    }
 }

@@ -13,6 +13,12 @@ use super::{
 /// one more, that was heard of last longest ago is forgotten: its next message is where counting begins again.
 const MAX: usize = 1024;
 
+/// How far a number may be from the one that is expected to be believed at once. Anybody with access to the bus could make up the last number there
+/// is, and nothing of that instance would be new any more. What is farther away is believed when the next envelope continues it.
+const NEAR: u64 = 1 << 16;
+/// The same of epochs.
+const NEAR_EPOCH: u64 = 1 << 32;
+
 /// How far each instance got with each channel that this one listens to.
 #[derive(Debug, Default)]
 pub(super) struct Incoming {
@@ -26,6 +32,15 @@ struct Source {
     epoch: u64,
     next: u64,
     seen: Instant,
+    doubt: Option<Box<Doubt>>,
+}
+
+/// An envelope that was far from what was expected.
+#[derive(Debug)]
+struct Doubt {
+    epoch: u64,
+    first: u64,
+    next: u64,
 }
 
 /// What to do with an envelope.
@@ -47,7 +62,7 @@ impl Incoming {
             None => self.channels.entry(channel.into()).or_default(),
         };
         let Some(source) = sources.iter_mut().find(|source| source.instance == head.instance) else {
-            let source = Source { instance: head.instance, epoch: head.epoch, next: end, seen: now };
+            let source = Source::new(head, end, now);
             let oldest = if sources.len() < MAX { None } else { sources.iter_mut().min_by_key(|source| source.seen) };
             match oldest {
                 Some(oldest) => *oldest = source,
@@ -55,21 +70,7 @@ impl Incoming {
             }
             return Arrival::default();
         };
-        source.seen = now;
-        if head.epoch < source.epoch {
-            return Arrival { missed: 0, known: messages };
-        }
-        if head.epoch > source.epoch {
-            // Its counter had expired there, for want of messages.
-            (source.epoch, source.next) = (head.epoch, end);
-            return Arrival::default();
-        }
-        let arrival = Arrival {
-            missed: head.first.saturating_sub(source.next),
-            known: source.next.saturating_sub(head.first).min(messages),
-        };
-        source.next = source.next.max(end);
-        arrival
+        source.arrived(head, messages, end, now)
     }
 
     /// This instance does not listen to the channel any more.
@@ -92,6 +93,51 @@ impl Incoming {
             sources.retain(|source| source.seen >= before);
             !sources.is_empty()
         });
+    }
+}
+
+impl Source {
+    fn new(head: Head, next: u64, now: Instant) -> Self {
+        Self { instance: head.instance, epoch: head.epoch, next, seen: now, doubt: None }
+    }
+
+    fn arrived(&mut self, head: Head, messages: u64, end: u64, now: Instant) -> Arrival {
+        self.seen = now;
+        if self.is_far(head) {
+            return self.doubted(head, end);
+        }
+        self.doubt = None;
+        if head.epoch < self.epoch {
+            return Arrival { missed: 0, known: messages };
+        }
+        if head.epoch > self.epoch {
+            // Its counter had expired there, for want of messages.
+            (self.epoch, self.next) = (head.epoch, end);
+            return Arrival::default();
+        }
+        let arrival = Arrival {
+            missed: head.first.saturating_sub(self.next),
+            known: self.next.saturating_sub(head.first).min(messages),
+        };
+        self.next = self.next.max(end);
+        arrival
+    }
+
+    fn is_far(&self, head: Head) -> bool {
+        let far = |number: u64, expected: u64, near: u64| number.abs_diff(expected) > near;
+        far(head.epoch, self.epoch, NEAR_EPOCH) || (head.epoch == self.epoch && far(head.first, self.next, NEAR))
+    }
+
+    /// It is delivered, and counts once the next one continues it.
+    fn doubted(&mut self, head: Head, end: u64) -> Arrival {
+        let continues = |doubt: &Doubt| doubt.epoch == head.epoch && doubt.next == head.first;
+        let Some(doubt) = self.doubt.take().filter(|doubt| continues(doubt)) else {
+            self.doubt = Some(Box::new(Doubt { epoch: head.epoch, first: head.first, next: end }));
+            return Arrival::default();
+        };
+        let missed = if doubt.epoch == self.epoch { doubt.first.saturating_sub(self.next) } else { 0 };
+        (self.epoch, self.next) = (doubt.epoch, end);
+        Arrival { missed, known: 0 }
     }
 }
 
@@ -122,6 +168,38 @@ mod tests {
         assert_eq!(arrive(head(1, 2, 3), 1), (1, 0));
         assert_eq!(arrive(head(3, 1, u64::MAX), 5), (0, 0), "no number is too large");
         assert_eq!(arrive(head(3, 1, u64::MAX), 5), (0, 0));
+    }
+
+    /// Gaps and doubles of these envelopes of one instance: epoch, first number, messages.
+    fn told(envelopes: &[(u64, u64, u64)]) -> Vec<(u64, u64)> {
+        let mut incoming = Incoming::default();
+        let now = Instant::now();
+        let arrivals = envelopes.iter().map(|&(epoch, first, messages)| {
+            let Arrival { missed, known } = incoming.arrived(b"room", head(1, epoch, first), messages, now);
+            (missed, known)
+        });
+        arrivals.collect()
+    }
+
+    #[test]
+    fn a_forged_number_or_epoch_silences_nobody() {
+        let last = u64::MAX;
+        assert_eq!(told(&[(1, 1, 1), (1, last, 1), (1, 2, 1), (1, 4, 1)]), [(0, 0), (0, 0), (0, 0), (1, 0)]);
+        assert_eq!(told(&[(1, 1, 1), (last, 1, 1), (1, 2, 1), (1, 2, 1)]), [(0, 0), (0, 0), (0, 0), (0, 1)]);
+        assert_eq!(
+            told(&[(1, last, 1), (1, 2, 1), (1, 3, 1), (1, 5, 1)]),
+            [(0, 0), (0, 0), (0, 0), (1, 0)],
+            "the first heard of"
+        );
+        assert_eq!(told(&[(last, 1, 1), (3, 2, 1), (3, 3, 1), (3, 5, 1)]), [(0, 0), (0, 0), (0, 0), (1, 0)]);
+    }
+
+    #[test]
+    fn a_large_gap_is_told_when_the_next_envelope_continues_behind_it() {
+        let far = NEAR + 2;
+        assert_eq!(told(&[(1, 1, 1), (1, far, 1)]), [(0, 0), (far - 2, 0)], "not too large");
+        assert_eq!(told(&[(1, 1, 1), (1, far + 1, 2), (1, far + 3, 1)]), [(0, 0), (0, 0), (far - 1, 0)]);
+        assert_eq!(told(&[(1, 1, 1), (1, far + 1, 2), (1, far + 9, 1), (1, far + 10, 1)])[2..], [(0, 0), (far + 7, 0)]);
     }
 
     #[test]

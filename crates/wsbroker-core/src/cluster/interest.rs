@@ -9,7 +9,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::oneshot;
 
 use super::outgoing::Name;
@@ -27,9 +27,9 @@ pub(super) struct Interest(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     channels: FxHashMap<Name, Channel>,
-    /// Channels whose subscribers have changed from none to some or back, perhaps several times.
-    notes: Vec<Name>,
-    /// Channels that were left, by the time they were.
+    /// Channels whose subscribers have changed from none to some or back, each once however often.
+    notes: FxHashSet<Name>,
+    /// Channels that were left, each once, by when they are to be looked at.
     lingering: VecDeque<(Instant, Name)>,
     waiting: Vec<(Name, oneshot::Sender<()>)>,
 }
@@ -40,6 +40,8 @@ struct Channel {
     standing: Standing,
     /// When it is to be given up, unless somebody joins.
     left: Option<Instant>,
+    /// Whether it is among the lingering.
+    lingers: bool,
 }
 
 /// How far the bus has got with a channel.
@@ -63,8 +65,11 @@ impl Interest {
     /// The channel has its first subscriber, or has lost its last. True when somebody should look.
     pub(super) fn note(&self, channel: &[u8]) -> bool {
         let mut state = self.0.lock();
-        state.notes.push(channel.into());
-        state.notes.len() == 1
+        let first = state.notes.is_empty();
+        if !state.notes.contains(channel) {
+            state.notes.insert(channel.into());
+        }
+        first
     }
 
     /// What is to be changed now. `has_subscribers` asks the registry.
@@ -77,7 +82,9 @@ impl Interest {
                 (Some(channel), true) => channel.left = None,
                 (Some(channel), false) => {
                     channel.left = Some(now + LINGER);
-                    lingering.push_back((now + LINGER, name));
+                    if !std::mem::replace(&mut channel.lingers, true) {
+                        lingering.push_back((now + LINGER, name));
+                    }
                 }
                 (None, true) => {
                     channels.insert(Name::clone(&name), Channel::default());
@@ -87,11 +94,16 @@ impl Interest {
             }
         }
         while lingering.front().is_some_and(|(due, _)| *due <= now)
-            && let Some((due, name)) = lingering.pop_front()
+            && let Some((_, name)) = lingering.pop_front()
         {
-            // If it was joined since, and left again, a later entry tells.
-            let given_up = channels.get(&name).is_some_and(|channel| channel.left == Some(due));
-            if given_up && !has_subscribers(&name) {
+            let Some(channel) = channels.get_mut(&name) else { continue };
+            channel.lingers = false;
+            let Some(left) = channel.left else { continue };
+            if left > now {
+                // Joined since, and left again. What is behind it is due no later than in another while.
+                channel.lingers = true;
+                lingering.push_back((now + LINGER, name));
+            } else if !has_subscribers(&name) {
                 channels.remove(&name);
                 changes.unsubscribe.push(name);
             }
@@ -218,7 +230,56 @@ mod tests {
         interest.note(b"a");
         interest.changes(half, |_| false);
         assert_eq!(interest.changes(start + LINGER, |_| false), changes(&[], &[]), "left again since");
-        assert_eq!(interest.changes(half + LINGER, |_| false), changes(&[], &["a"]));
+        assert_eq!(interest.changes(half + LINGER, |_| false), changes(&[], &[]), "looked at once in a while");
+        assert_eq!(interest.changes(start + 2 * LINGER, |_| false), changes(&[], &["a"]));
+    }
+
+    /// The note of the join may still be on its way.
+    #[test]
+    fn subscribers_are_asked_for_again_before_a_channel_is_given_up() {
+        let interest = Interest::default();
+        let start = Instant::now();
+        interest.note(b"a");
+        interest.changes(start, |_| true);
+        interest.note(b"a");
+        interest.changes(start, |_| false);
+        assert_eq!(interest.changes(start + LINGER, |_| true), changes(&[], &[]));
+        assert!(interest.wants(b"a"));
+        interest.note(b"a");
+        assert_eq!(interest.changes(start + LINGER, |_| false), changes(&[], &[]));
+        assert_eq!(interest.changes(start + 2 * LINGER, |_| false), changes(&[], &["a"]));
+    }
+
+    #[test]
+    fn many_joins_and_leaves_of_few_channels_take_the_memory_of_few() {
+        let interest = Interest::default();
+        let start = Instant::now();
+        for number in 0..200_000_u32 {
+            interest.note(&(number % 1000).to_be_bytes());
+        }
+        assert!(interest.0.lock().notes.capacity() < 2 * SMALL, "nobody looks while there is no bus");
+        interest.changes(start, |_| true);
+        for round in 0..200_u32 {
+            for number in 0..1000_u32 {
+                interest.note(&number.to_be_bytes());
+            }
+            interest.changes(start, |_| round % 2 == 0);
+        }
+        assert!(interest.0.lock().lingering.len() <= 1000, "and while somebody does");
+    }
+
+    #[test]
+    fn who_does_not_wait_any_more_is_forgotten() {
+        let interest = Interest::default();
+        for name in [b"a", b"b"] {
+            interest.note(name);
+        }
+        interest.changes(Instant::now(), |_| true);
+        drop(interest.await_confirmation(b"a"));
+        let waits = interest.await_confirmation(b"never");
+        interest.confirmed([&b"b"[..]], false);
+        assert_eq!(interest.0.lock().waiting.len(), 1);
+        drop(waits);
     }
 
     #[test]

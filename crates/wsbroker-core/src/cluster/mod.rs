@@ -29,6 +29,7 @@ pub(crate) mod backoff;
 pub(crate) mod dial;
 mod emitter;
 mod envelope;
+mod events;
 mod incoming;
 mod interest;
 mod link;
@@ -37,8 +38,11 @@ mod outgoing;
 mod session;
 mod wire;
 
-pub use self::emitter::{EmitError, Emitter};
 pub(crate) use self::envelope::Form;
+pub use self::{
+    emitter::{EmitError, Emitter},
+    events::BusEvents,
+};
 use self::{
     envelope::{Envelope, InstanceId, Note},
     incoming::Incoming,
@@ -67,6 +71,15 @@ pub enum BusEvent {
         channel: Bytes,
         /// How many.
         missed: u64,
+    },
+    /// Messages of others to more than 100 channels that did not arrive here, put together by [`BusEvents`].
+    Gaps {
+        /// Channels. Where there are too many to keep their names each gap counts.
+        count: u64,
+        /// How many messages, of all of them.
+        missed: u64,
+        /// The channels: at most 10,000, and 1 MiB of names. If these are fewer than `count`, any channel may be one of the others.
+        channels: Vec<Bytes>,
     },
     /// Messages of ours that did not leave: too many waited, the bus was lost, or Redis refused them. Those that were under way when the bus was lost
     /// count too, though some may have arrived. Said every 1.5 s at most, and when the bus is ready again.
@@ -133,6 +146,8 @@ pub(crate) struct Bus {
     instance: InstanceId,
     /// What a channel's name begins with on the bus.
     prefix: Box<[u8]>,
+    /// What the names begin with that notes come on.
+    notes: Box<[u8]>,
     /// What envelopes to channels begin with.
     mark: Box<[u8]>,
     outgoing: Outgoing,
@@ -173,12 +188,19 @@ impl fmt::Debug for Bus {
     }
 }
 
+/// Every channel's name on the bus has a colon behind its prefix, so what has none is no channel of any: of `a:` notes would else come on `a:!all`,
+/// which is the channel `!all` of `a`.
+fn notes_prefix(prefix: &str) -> String {
+    prefix.replace('%', "%25").replace(':', "%3A") + "!"
+}
+
 impl Bus {
     pub(crate) fn new(broker: Weak<Inner>, config: ClusterConfig, instance: u64, listener: BusListener) -> Self {
         let instance = InstanceId(instance);
         Self {
             instance,
             prefix: [config.prefix.as_bytes(), b":"].concat().into(),
+            notes: notes_prefix(&config.prefix).into_bytes().into(),
             mark: envelope::mark(&config.prefix).into(),
             outgoing: Outgoing::new(instance, config.max_outgoing),
             interest: Interest::default(),
@@ -335,12 +357,12 @@ impl Bus {
 
     /// Where all instances listen.
     fn everybody(&self) -> Vec<u8> {
-        format!("{}!all", self.config.prefix).into_bytes()
+        [&*self.notes, b"all"].concat()
     }
 
     /// Where one listens.
     fn inbox(&self, instance: InstanceId) -> Vec<u8> {
-        format!("{}!{:016x}", self.config.prefix, instance.0).into_bytes()
+        [&*self.notes, format!("{:016x}", instance.0).as_bytes()].concat()
     }
 
     fn name(&self) -> String {
@@ -483,5 +505,22 @@ impl Listener for Ear {
 
     fn disconnected(&self) {
         self.ending.tell("the connection was closed");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_channel_of_another_prefix_is_called_as_what_notes_come_on() {
+        let prefixes = ["a", "a:", "a::", "a:b", "a%3A", "a%", "a!", "%"];
+        for ours in prefixes {
+            let notes = notes_prefix(ours);
+            assert!(!notes.contains(':'), "{notes}: each channel's name has one behind its prefix");
+            let same = prefixes.iter().filter(|other| notes_prefix(other) == notes).count();
+            assert_eq!(same, 1, "{ours} has {notes} for itself");
+        }
+        assert_eq!(notes_prefix("wsbroker"), "wsbroker!");
     }
 }

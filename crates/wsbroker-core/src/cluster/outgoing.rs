@@ -17,6 +17,9 @@ const FULL: usize = 32 << 10;
 /// What a channel's line costs besides its bytes, about: bounds many empty messages too.
 const OVERHEAD: usize = 128;
 
+/// Channels whose numbers are kept, and bytes of their names. Beyond either, the half that was published to longest ago is forgotten, as if it had expired.
+const MAX_LINES: (usize, usize) = (1 << 17, 16 << 20);
+
 /// A channel's name, shared by what waits for it.
 pub(super) type Name = Arc<[u8]>;
 
@@ -47,6 +50,10 @@ pub(super) struct Outgoing {
 #[derive(Debug, Default)]
 struct State {
     lines: FxHashMap<Name, Line>,
+    /// Bytes of the lines' names.
+    names: usize,
+    /// Lines that were added since there was no room for one more, and bytes of their names.
+    added: (usize, usize),
     /// Channels whose line has an open envelope, in the order of its first message.
     open: Vec<Name>,
     /// Envelopes that take no more.
@@ -178,15 +185,7 @@ impl Outgoing {
 
     /// Everything that waits, in an order that keeps each channel's.
     pub(super) fn take(&self) -> Vec<Parcel> {
-        let mut state = self.state.lock();
-        let mut parcels: Vec<Parcel> = state.full.drain(..).collect();
-        for name in std::mem::take(&mut state.open) {
-            if let Some(line) = state.lines.get_mut(&name) {
-                parcels.extend(line.close_envelope(&name));
-            }
-        }
-        state.bytes = 0;
-        parcels
+        self.state.lock().take()
     }
 
     /// The bus is there: from now on messages wait for it.
@@ -196,9 +195,10 @@ impl Outgoing {
 
     /// The bus is lost: what waits is dropped, as all that comes from now on. Returns how many messages.
     pub(super) fn close_down(&self) -> u64 {
-        let parcels = self.take();
+        // All under one lock: what is published between two would be in a closed queue, and go out after the outage.
         let mut state = self.state.lock();
         state.closed = true;
+        let parcels = state.take();
         let lost = parcels.iter().map(|parcel| parcel.messages).sum();
         state.dropped += lost;
         lost
@@ -206,11 +206,7 @@ impl Outgoing {
 
     /// Forgets the numbers of channels that nothing was published to since. Their next message begins an epoch.
     pub(super) fn expire(&self, before: Instant) {
-        let mut state = self.state.lock();
-        state.lines.retain(|_, line| !line.envelope.is_empty() || line.used >= before);
-        if state.lines.capacity() > 64 && state.lines.len() * 8 < state.lines.capacity() {
-            state.lines.shrink_to_fit();
-        }
+        self.state.lock().expire(before);
     }
 
     /// Messages that were dropped so far.
@@ -227,6 +223,17 @@ impl Outgoing {
 impl State {
     fn is_empty(&self) -> bool {
         self.open.is_empty() && self.full.is_empty()
+    }
+
+    fn take(&mut self) -> Vec<Parcel> {
+        let mut parcels: Vec<Parcel> = self.full.drain(..).collect();
+        for name in std::mem::take(&mut self.open) {
+            if let Some(line) = self.lines.get_mut(&name) {
+                parcels.extend(line.close_envelope(&name));
+            }
+        }
+        self.bytes = 0;
+        parcels
     }
 
     /// A message larger than the limit passes when nothing else waits.
@@ -247,10 +254,42 @@ impl State {
         }
     }
 
+    fn expire(&mut self, before: Instant) {
+        self.lines.retain(|_, line| !line.envelope.is_empty() || line.used >= before);
+        self.names = self.lines.keys().map(|name| name.len()).sum();
+        if self.lines.capacity() > 64 && self.lines.len() * 8 < self.lines.capacity() {
+            self.lines.shrink_to_fit();
+        }
+    }
+
+    /// Makes room for one more line. Those with something that waits stay: what may wait bounds their number.
+    fn make_room(&mut self, name: &Name) {
+        let (lines, names) = MAX_LINES;
+        self.added = (self.added.0 + 1, self.added.1 + name.len());
+        let over = self.lines.len() >= lines || self.names + name.len() > names;
+        // Looking through all of them pays only where it may let many go.
+        if !over || (self.added.0 < lines / 4 && self.added.1 < names / 4) {
+            return;
+        }
+        self.added = (0, 0);
+        let mut used: Vec<Instant> = self.lines.values().map(|line| line.used).collect();
+        let half = used.len() / 2;
+        if half > 0 {
+            let (_, median, _) = used.select_nth_unstable(half);
+            let median = *median;
+            self.expire(median);
+        }
+    }
+
     fn line(&mut self, channel: &[u8]) -> (Name, &mut Line) {
         let name: Name = match self.lines.get_key_value(channel) {
             Some((name, _)) => Arc::clone(name),
-            None => channel.into(),
+            None => {
+                let name: Name = channel.into();
+                self.make_room(&name);
+                self.names += name.len();
+                name
+            }
         };
         let now = Instant::now();
         let line = self.lines.entry(Arc::clone(&name)).or_insert_with(|| {
@@ -381,18 +420,111 @@ mod tests {
         assert_eq!(outgoing.dropped(), 2);
     }
 
+    fn epoch(parcels: &[Parcel]) -> (u64, u64) {
+        match Envelope::read(&parcels[0].envelope).unwrap() {
+            Envelope::Messages(head, _) => (head.epoch, head.first),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_published_while_the_bus_goes_down_does_not_go_out_after_the_outage() {
+        let outgoing = outgoing(1 << 30);
+        for _ in 0..300 {
+            outgoing.open();
+            std::thread::scope(|scope| {
+                let publisher = scope.spawn(|| {
+                    let (mut queued, mut dropped) = (0_u64, 0);
+                    while dropped < 10 {
+                        match say(&outgoing, "a", "") {
+                            Queued::Dropped => dropped += 1,
+                            Queued::First | Queued::Yes => queued += 1,
+                        }
+                    }
+                    queued
+                });
+                while outgoing.bytes() == 0 {
+                    std::hint::spin_loop();
+                }
+                let lost = outgoing.close_down();
+                assert_eq!(publisher.join().unwrap(), lost, "each is counted");
+            });
+            assert_eq!(outgoing.bytes(), 0);
+            assert!(outgoing.take().is_empty());
+        }
+    }
+
+    #[test]
+    fn a_close_that_is_lost_is_counted_and_leaves_its_number_behind() {
+        let outgoing = outgoing(1 << 20);
+        say(&outgoing, "a", "1");
+        outgoing.take();
+        outgoing.close_down();
+        assert_eq!(outgoing.close(b"a", CloseCode::RESTART, ""), Queued::Dropped);
+        assert_eq!(outgoing.dropped(), 1);
+        outgoing.open();
+        say(&outgoing, "a", "3");
+        assert_eq!(read(&outgoing.take()), [entry("a", 3, &["3"])]);
+    }
+
+    #[test]
+    fn what_an_envelope_costs_besides_its_bytes_counts_once() {
+        let outgoing = outgoing(1 << 20);
+        say(&outgoing, "a", "1");
+        let one = outgoing.bytes();
+        assert!(one > OVERHEAD && one < OVERHEAD + 64, "{one}");
+        say(&outgoing, "a", "2");
+        assert!(outgoing.bytes() < one + 16, "it joins the first");
+        say(&outgoing, "b", "1");
+        assert!(outgoing.bytes() > 2 * OVERHEAD);
+    }
+
+    #[test]
+    fn a_busy_channel_keeps_its_epoch() {
+        let outgoing = outgoing(1 << 20);
+        say(&outgoing, "a", "1");
+        outgoing.take();
+        let between = Instant::now();
+        say(&outgoing, "a", "2");
+        outgoing.take();
+        outgoing.expire(between);
+        say(&outgoing, "a", "3");
+        assert_eq!(epoch(&outgoing.take()), (1, 3));
+    }
+
+    #[test]
+    fn numbers_of_channels_are_bounded_and_those_in_use_are_kept() {
+        let outgoing = outgoing(1 << 20);
+        say(&outgoing, "busy", "1");
+        for number in 0..3 * MAX_LINES.0 {
+            say(&outgoing, &number.to_string(), "");
+            if number % 1000 == 0 {
+                say(&outgoing, "busy", "");
+                outgoing.take();
+            }
+        }
+        let kept = outgoing.state.lock().lines.len();
+        assert!(kept <= MAX_LINES.0 * 3 / 2, "{kept}");
+        outgoing.take();
+        say(&outgoing, "busy", "");
+        assert_eq!(epoch(&outgoing.take()).0, 1);
+        let long = "x".repeat(MAX_LINES.1 / 8);
+        for number in 0..100_u32 {
+            say(&outgoing, &format!("{number} {long}"), "");
+            outgoing.take();
+        }
+        let names = outgoing.state.lock().names;
+        assert!(names <= MAX_LINES.1 * 2, "{names}");
+    }
+
     #[test]
     fn numbers_of_idle_channels_expire_with_their_epoch() {
         let outgoing = outgoing(1 << 20);
         say(&outgoing, "a", "1");
-        let epoch = |parcels: Vec<Parcel>| match Envelope::read(&parcels[0].envelope).unwrap() {
-            Envelope::Messages(head, _) => (head.epoch, head.first),
-            other => panic!("{other:?}"),
-        };
         outgoing.expire(Instant::now());
-        assert_eq!(epoch(outgoing.take()), (1, 1), "what waits is kept");
+        assert_eq!(epoch(&outgoing.take()), (1, 1), "what waits is kept");
         outgoing.expire(Instant::now());
         say(&outgoing, "a", "2");
-        assert_eq!(epoch(outgoing.take()), (2, 1));
+        assert_eq!(epoch(&outgoing.take()), (2, 1));
     }
 }

@@ -64,7 +64,7 @@ async fn run(bus: &Arc<Bus>) {
         loop {
             let ending = Arc::<Ending>::default();
             let ear = Arc::new(Ear { bus: Arc::clone(bus), ending: Arc::clone(&ending) });
-            let reason = match Link::connect(&bus.config.redis, ear).await {
+            let reason = match while_away(bus, Link::connect(&bus.config.redis, ear)).await {
                 Ok(link) => {
                     let begun = Instant::now();
                     match session(bus, &link, &ending).await {
@@ -80,13 +80,33 @@ async fn run(bus: &Arc<Bus>) {
             bus.lost(reason);
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
-                () = sleep(backoff.next()) => {}
+                () = while_away(bus, sleep(backoff.next())) => {}
             }
         }
     };
     tokio::select! {
         () = sessions => {}
         () = &mut flusher => {}
+    }
+}
+
+/// Awaits something while there is no link, and looks meanwhile at what was joined and left: nobody else does, and what comes and goes would pile up.
+async fn while_away<T>(bus: &Bus, task: impl Future<Output = T>) -> T {
+    let look = async {
+        loop {
+            let due = bus.interest.next_due();
+            tokio::select! {
+                () = bus.look.notified() => {}
+                () = until(due) => {}
+            }
+            // All that is left of it is asked for when there is a link.
+            bus.changes();
+        }
+    };
+    tokio::select! {
+        biased;
+        outcome = task => outcome,
+        () = look => unreachable!(),
     }
 }
 

@@ -18,7 +18,9 @@ use crate::{realm::Realm, tls::TlsConfig};
 pub struct Config {
     /// Shards: I/O threads that own connections. Default: half the cores, at least 1, since workers need the other half.
     pub io_threads: usize,
-    /// Bytes that may wait for slow receivers, in outboxes, command queues and corks together. Above it the slowest sockets are closed (1013).
+    /// Bytes that may wait for slow receivers, in outboxes, command queues and corks together. Above fifteen sixteenths of it the slowest sockets are
+    /// closed (1013); the rest is a reserve for sockets that have little waiting. Answers to connections that are not let in count, too, and may hold
+    /// half of it, or a single one as much as there is but for the reserve: without room the connection is cut without its answer.
     /// Default 1 GiB here; the Node package passes a quarter of the memory it finds.
     pub max_send_memory: usize,
     /// Bytes that unfinished inbound messages may hold. Above it the largest is closed (1013). Default 1 GiB here, as above.
@@ -168,7 +170,8 @@ pub struct RateLimit {
 /// What happens to a socket above its [`RateLimit`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum RateAction {
-    /// It is not read until it is below again; TCP pushes back. Nothing is lost.
+    /// It is not read until it is below again; TCP pushes back. Nothing is lost, unless the client ends its side meanwhile: what is not taken within
+    /// [`SocketLimits::close_timeout`] then is dropped.
     #[default]
     Pause,
     /// It is closed with 1008.
@@ -183,11 +186,18 @@ pub struct SocketLimits {
     /// Bytes of one inbound message until a socket of a [`Realm`](crate::Realm) is [finished](crate::Helper::finish_client), if `max_payload` does not allow
     /// less; above 1009. Default `None`: `max_payload` from the start.
     pub max_first_payload: Option<usize>,
-    /// Silence after which a connection is cut (1006); `None` is off. Default 120 s, above the usual 60 s of proxies.
+    /// Silence after which a connection is cut (1006); `None` is off. What the peer sends ends it, and what its kernel acknowledges, pings not counted. Only
+    /// where the system does not tell (neither Linux nor macOS), instead of that: that the kernel takes bytes again after it was full. Default 120 s, above
+    /// the usual 60 s of proxies.
     pub idle_timeout: Option<Duration>,
-    /// Whether a ping is sent after half of `idle_timeout` in silence. Default true.
+    /// Whether pings are sent. Default true.
     pub pings: bool,
-    /// How long the peer may take to answer our close frame before it is cut. Default 5 s.
+    /// A ping is sent when nothing has come, or nothing has gone out, for this long or for half of `idle_timeout`, whichever is less. It goes before
+    /// everything that waits. `None` is as without `pings`. Default 25 s: half of what the most impatient proxies allow.
+    pub ping_interval: Option<Duration>,
+    /// How long a closing may stand still before the connection is cut. While what was sent before goes out: how long the peer may take nothing, or less than
+    /// 1 KiB/s on average over 30 s. From when our close frame has left: how long the peer may take to end it. And how long a close frame of ours waits for
+    /// handlers that the peer's close found at work. After a failure or at a limit all of it has this time once. Default 5 s.
     pub close_timeout: Duration,
     /// Bytes in the outbox from which on `overflow` applies; a message that finds the outbox under it is queued whole. Default 1 MiB.
     pub max_backpressure: usize,
@@ -207,6 +217,7 @@ impl Default for SocketLimits {
             max_first_payload: None,
             idle_timeout: Some(Duration::from_secs(120)),
             pings: true,
+            ping_interval: Some(Duration::from_secs(25)),
             close_timeout: Duration::from_secs(5),
             max_backpressure: 1 << 20,
             overflow: Overflow::Close,

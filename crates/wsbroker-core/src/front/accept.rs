@@ -5,7 +5,7 @@ use std::{
     io,
     pin::pin,
     sync::{Arc, atomic::Ordering},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tokio::net::TcpStream;
@@ -21,11 +21,14 @@ use crate::broker::Inner;
 
 /// How long accepting pauses when the system refuses, mostly for want of descriptors: from the first, doubling, to the last.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// How often that is told of, however often it happens.
+const COMPLAINT: Duration = Duration::from_secs(60);
 
 /// Accepts until the address is released.
 pub(super) async fn run(broker: Arc<Inner>, address: Arc<Address>) {
     let mut released = pin!(address.released());
     let mut pause = PAUSE.0;
+    let mut complaint = Complaint::default();
     loop {
         let accepted = tokio::select! {
             biased;
@@ -42,7 +45,8 @@ pub(super) async fn run(broker: Arc<Inner>, address: Arc<Address>) {
                 tracing::debug!(%error, "a connection was lost before it was accepted")
             }
             Err(error) => {
-                tracing::warn!(%error, pause_ms = pause.as_millis(), "cannot accept connections");
+                broker.metrics.accept_failures.fetch_add(1, Ordering::Relaxed);
+                complaint.about(&error, Instant::now());
                 tokio::select! {
                     () = &mut released => return,
                     () = tokio::time::sleep(pause) => {}
@@ -51,6 +55,38 @@ pub(super) async fn run(broker: Arc<Inner>, address: Arc<Address>) {
             }
         }
     }
+}
+
+/// Tells of what goes wrong, at most once in a [`COMPLAINT`].
+#[derive(Default)]
+struct Complaint {
+    told: Option<Instant>,
+    /// Failures since then.
+    failures: u64,
+}
+
+impl Complaint {
+    fn about(&mut self, error: &io::Error, now: Instant) {
+        self.failures += 1;
+        if self.told.is_some_and(|told| now.duration_since(told) < COMPLAINT) {
+            return;
+        }
+        let failures = std::mem::take(&mut self.failures);
+        self.told = Some(now);
+        let advice = if is_for_descriptors(error) { ": raise the limit of open files (ulimit -n)" } else { "" };
+        tracing::warn!(failures, "cannot accept connections, and will go on trying: {error}{advice}");
+    }
+}
+
+#[cfg(unix)]
+fn is_for_descriptors(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    [Errno::MFILE, Errno::NFILE].iter().any(|errno| error.raw_os_error() == Some(errno.raw_os_error()))
+}
+
+#[cfg(not(unix))]
+fn is_for_descriptors(_: &io::Error) -> bool {
+    false
 }
 
 fn is_of_one_connection(error: &io::Error) -> bool {

@@ -300,6 +300,11 @@ mod tests {
             "host=\"for=6.6.6.6\";for=192.0.2.1",
             "host=\"\\\"for=6.6.6.6\";for=192.0.2.1",
             "host=\"x\\\\\";for=192.0.2.1",
+            // Three backslashes are one, and a quote that ends nothing; four are two, and the quote ends the string.
+            r#"host="x\\\",for=6.6.6.6";for=192.0.2.1"#,
+            r#"host="\\\"";for=192.0.2.1;by="\\\\""#,
+            r#"for=192.0.2.1;host="x\\\", for=6.6.6.6""#,
+            r#"for=192.0.2.1;host="x\\\\";by=",""#,
             ";;for=192.0.2.1;",
             "for=\"\\1\\9\\2.0.2.1\"",
             "secret=_abc;for=192.0.2.1",

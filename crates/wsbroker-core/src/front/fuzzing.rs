@@ -128,7 +128,7 @@ fn check_request(request: Request, head: &[u8]) {
 }
 
 fn check_refusal(refusal: &Refusal) {
-    let (answer, head) = (refusal.answer(false), refusal.answer(true));
+    let (answer, head) = (refusal.answer(false).head, refusal.answer(true).head);
     let mut headers = [httparse::EMPTY_HEADER; 16];
     assert_eq!(check_answer(&answer, &mut headers), (refusal.status, head.len()));
     assert!((400..600).contains(&refusal.status) && answer.starts_with(&head));

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use wsbroker_proto::WindowBits;
 
+use super::held::Rejection;
 use crate::{
     broker::Inner,
     error::AcceptError,
@@ -47,7 +48,9 @@ pub(crate) enum Verdict {
     /// Answer 101.
     Accept(Accept),
     /// Answer this.
-    Reject(Reject),
+    Reject(Rejection),
+    /// Refuse without a word: there is no memory for what the worker has answered.
+    Cut,
     /// The worker did not answer in time: 503.
     TimedOut,
     /// The worker ended with the question in hand: 503.
@@ -82,7 +85,8 @@ impl Gate {
     }
 
     pub(crate) fn reject(&self, reject: Reject) -> Result<(), LateVerdict> {
-        self.decide(Verdict::Reject(reject)).inspect_err(|_| self.late(Command::Abandon))
+        let rejection = Rejection::new(&self.broker, reject);
+        self.decide(rejection.map_or(Verdict::Cut, Verdict::Reject)).inspect_err(|_| self.late(Command::Abandon))
     }
 
     pub(crate) fn worker_gone(&self) {

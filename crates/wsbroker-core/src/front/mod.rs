@@ -5,7 +5,7 @@
 //! the worker's verdict) and [`response`]. The counts that tell when a listener is empty are in [`endpoint`].
 //!
 //! Bounded are: connections from accept to their end, in all and from one address ([`admission`]); connections before their verdict (`max_pending_upgrades`; more get a canned 503), connections that are being told no (as many
-//! again, and 256 at least; more are cut), and of each connection the bytes and the time until its request is complete.
+//! again, and 256 at least; more are cut) and what their answers hold ([`held`]), and of each connection the bytes and the time until its request is complete.
 
 use std::sync::{Arc, Weak};
 
@@ -22,6 +22,7 @@ mod forwarded;
 pub mod fuzzing;
 mod gate;
 mod handshake;
+mod held;
 mod listener;
 mod origin;
 mod proxy;

@@ -6,7 +6,7 @@
 
 use bytes::BufMut;
 
-use super::response::Refusal;
+use super::{handshake::is_host, response::Refusal};
 use crate::event::OpenRequest;
 
 /// Headers of one request; more are answered with 431.
@@ -109,8 +109,8 @@ pub(super) struct Request {
     pub(super) url: String,
     /// Undecoded. `*` for the target of that form (RFC 9112 §3.2.4).
     pub(super) path: String,
-    /// Of a target in absolute form: whose it is.
-    pub(super) authority: Option<String>,
+    /// Of a target in absolute form: whose it is. It counts, and what the Host header says does not (RFC 9112 §3.2.2).
+    authority: Option<String>,
     /// Lower-case names, one entry per header line.
     headers: Vec<(String, String)>,
 }
@@ -131,7 +131,11 @@ impl Request {
         let (Some(method), Some(target), Some(minor_version)) = (parsed.method, parsed.path, parsed.version) else {
             return Err(Refusal::bad("an unreadable request line"));
         };
-        let (authority, url) = origin_form(target).ok_or(Refusal::bad("a request target that is no path"))?;
+        if target == "*" && method != "OPTIONS" {
+            return Err(Refusal::bad("the request target * is for OPTIONS only"));
+        }
+        let (authority, url) =
+            origin_form(target).ok_or(Refusal::bad("a request target that is neither a path nor a URL with a host"))?;
         let path = url.split('?').next().unwrap_or_default().to_owned();
         let headers =
             parsed.headers.iter().map(|header| (header.name.to_ascii_lowercase(), text(header.value))).collect();
@@ -151,7 +155,7 @@ impl Request {
             .filter(|element| !element.is_empty())
     }
 
-    /// What handlers see of it.
+    /// What handlers see of it. `host` is whom the request is for, also where the target says so and not the header.
     pub(super) fn into_open(self, ip: String, remote_port: u16, protocols: Vec<String>) -> OpenRequest {
         let mut headers: Vec<(String, String)> = Vec::with_capacity(self.headers.len());
         for (name, value) in self.headers {
@@ -161,6 +165,9 @@ impl Request {
             } else {
                 headers.push((name, value));
             }
+        }
+        if let Some(authority) = self.authority {
+            headers.iter_mut().filter(|(name, _)| name == "host").for_each(|(_, host)| host.clone_from(&authority));
         }
         let query = self.url.split_once('?').map(|(_, query)| query.to_owned()).unwrap_or_default();
         OpenRequest {
@@ -190,7 +197,8 @@ fn names_a_version(head: &[u8]) -> bool {
     matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit())
 }
 
-/// Path and query of a target: as they are, or behind scheme and authority (RFC 9112 §3.2), which is given, too.
+/// Path and query of a target: as they are, or behind scheme and authority (RFC 9112 §3.2), which is given, too. An authority with a user is
+/// none for HTTP (RFC 9110 §4.2.4), nor is one without a host (§4.2.1).
 fn origin_form(target: &str) -> Option<(Option<String>, String)> {
     if target.contains('#') {
         return None;
@@ -202,7 +210,7 @@ fn origin_form(target: &str) -> Option<(Option<String>, String)> {
     let named = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
         && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
     let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
-    if !named || authority.is_empty() {
+    if !named || authority.is_empty() || authority.starts_with(':') || !is_host(authority) {
         return None;
     }
     let url = if tail.starts_with('/') { tail.to_owned() } else { format!("/{tail}") };
@@ -293,7 +301,6 @@ mod tests {
             ("/", "/", "/"),
             ("/a?b", "/a?b", "/a"),
             ("//a", "//a", "//a"),
-            ("*", "*", "*"),
             ("http://host/a?b=c", "/a?b=c", "/a"),
             ("WSS://host:443/a", "/a", "/a"),
             ("http://host", "/", "/"),
@@ -301,10 +308,44 @@ mod tests {
         ] {
             let request = whole(&format!("GET {target} HTTP/1.1\r\n\r\n")).unwrap();
             assert_eq!((request.url.as_str(), request.path.as_str()), (url, path), "{target}");
-            assert_eq!(request.authority.is_some(), target.contains("://"), "{target}");
         }
-        for target in ["a", "host:443", "http://", "http:///a", "://a/b", "1a://b/", "/a#b", "http://h/#f"] {
+        for target in [
+            "*",
+            "a",
+            "host:443",
+            "http://",
+            "http:///a",
+            "http://:80/a",
+            "http://user@host/",
+            "http://user:secret@host/",
+            "http://a,b/",
+            "http://[::1/",
+            "http://h:80:80/",
+            "://a/b",
+            "1a://b/",
+            "/a#b",
+            "http://h/#f",
+        ] {
             assert_eq!(status(&format!("GET {target} HTTP/1.1\r\n\r\n")), 400, "{target}");
+        }
+        assert_eq!(whole("OPTIONS * HTTP/1.1\r\n\r\n").unwrap().path, "*");
+        assert_eq!(status("options * HTTP/1.1\r\n\r\n"), 400, "methods are not the same in another case");
+    }
+
+    #[test]
+    fn the_authority_of_a_target_counts_and_the_host_header_does_not() {
+        for (target, host, expected) in [
+            ("http://one.test/a", "one.test", "one.test"),
+            ("http://one.test:80/a", "one.test", "one.test:80"),
+            ("http://one.test/a", "one.test:80", "one.test"),
+            ("ws://one.test", "two.test", "one.test"),
+            ("http://[::1]:8080/", "", "[::1]:8080"),
+            ("/", "two.test", "two.test"),
+        ] {
+            let request = whole(&format!("GET {target} HTTP/1.1\r\nX: y\r\nHost: {host}\r\n\r\n")).unwrap();
+            let open = request.into_open(String::new(), 0, Vec::new());
+            let headers: Vec<_> = open.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            assert_eq!(headers, [("x", "y"), ("host", expected)], "{target} and {host}");
         }
     }
 

@@ -4,7 +4,11 @@ use bytes::Bytes;
 use tokio_tungstenite::tungstenite::http::StatusCode;
 use wsbroker_proto::Agreement;
 
-use crate::{event::Reject, metrics::RejectCause};
+use super::held::{Answer, Rejection};
+use crate::metrics::RejectCause;
+
+/// Bodies up to this length are copied behind the head, so that they go out in one write; longer ones stay where they are.
+const COPIED: usize = 4 << 10;
 
 /// Headers that say how the connection goes on or where the answer ends. They are ours: an application that sets them could split answers.
 const OURS: [&str; 7] = [
@@ -73,8 +77,8 @@ impl Refusal {
     }
 
     /// The answer. `head_only`: to a HEAD request, which gets no body (RFC 9110 §9.3.2).
-    pub(super) fn answer(&self, head_only: bool) -> Vec<u8> {
-        let mut answer = Answer::new(self.status);
+    pub(super) fn answer(&self, head_only: bool) -> Answer {
+        let mut answer = Head::new(self.status);
         // 426 must name what to upgrade to in a header that Connection lists (RFC 9110 §7.8).
         answer.header(
             "Connection",
@@ -90,27 +94,31 @@ impl Refusal {
             bytes.extend_from_slice(self.text.as_bytes());
             bytes.push(b'\n');
         }
-        bytes
+        bytes.into()
     }
 }
 
 /// The answer a worker gave instead of letting the connection in.
-pub(super) fn rejection(reject: &Reject) -> Vec<u8> {
+pub(super) fn rejection(rejection: Rejection) -> Answer {
+    let Rejection { reject, held } = rejection;
     let status = if (200..=599).contains(&reject.status) { reject.status } else { 403 };
-    let mut answer = Answer::new(status);
+    let mut answer = Head::new(status);
     answer.header("Connection", "close");
     answer.application(&reject.headers);
     // Those have no body (RFC 9110 §15.3.5, §15.3.6, §15.4.5), and the first and the last not even a length (§8.6).
-    let body = if matches!(status, 204 | 205 | 304) { Bytes::new() } else { reject.body.clone() };
+    let body = if matches!(status, 204 | 205 | 304) { Bytes::new() } else { reject.body };
     if !body.is_empty() && !reject.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
         answer.header("Content-Type", "text/plain; charset=utf-8");
     }
     if !matches!(status, 204 | 304) {
         answer.header("Content-Length", &body.len().to_string());
     }
-    let mut bytes = answer.end();
-    bytes.extend_from_slice(&body);
-    bytes
+    let mut head = answer.end();
+    if body.len() > COPIED {
+        return Answer { head, body, _held: held };
+    }
+    head.extend_from_slice(&body);
+    Answer { head, body: Bytes::new(), _held: held }
 }
 
 /// The 101 (RFC 6455 §4.2.2).
@@ -120,7 +128,7 @@ pub(super) fn switching(
     compression: Option<&Agreement>,
     headers: &[(String, String)],
 ) -> Vec<u8> {
-    let mut answer = Answer::new(101);
+    let mut answer = Head::new(101);
     answer.header("Upgrade", "websocket");
     answer.header("Connection", "Upgrade");
     answer.header("Sec-WebSocket-Accept", accept_key);
@@ -134,9 +142,9 @@ pub(super) fn switching(
     answer.end()
 }
 
-struct Answer(Vec<u8>);
+struct Head(Vec<u8>);
 
-impl Answer {
+impl Head {
     fn new(status: u16) -> Self {
         let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Status");
         let mut bytes = Vec::with_capacity(256);
@@ -187,6 +195,7 @@ mod tests {
     use wsbroker_proto::negotiate;
 
     use super::*;
+    use crate::event::Reject;
 
     fn pairs(headers: &[(&str, &str)]) -> Vec<(String, String)> {
         headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -196,15 +205,23 @@ mod tests {
         String::from_utf8(bytes).unwrap()
     }
 
+    fn whole(answer: Answer) -> String {
+        text([answer.head.as_slice(), &answer.body].concat())
+    }
+
+    fn rejection(reject: Reject) -> Answer {
+        super::rejection(Rejection { reject, held: None })
+    }
+
     #[test]
     fn a_refusal_names_what_is_wrong() {
-        let answer = text(Refusal::bad("something").answer(false));
+        let answer = whole(Refusal::bad("something").answer(false));
         assert_eq!(
             answer,
             "HTTP/1.1 400 Bad Request\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 10\r\n\r\nsomething\n"
         );
-        assert!(text(Refusal::bad("something").answer(true)).ends_with("Content-Length: 10\r\n\r\n"));
-        let answer = text(Refusal::WEBSOCKET_VERSION.answer(false));
+        assert!(whole(Refusal::bad("something").answer(true)).ends_with("Content-Length: 10\r\n\r\n"));
+        let answer = whole(Refusal::WEBSOCKET_VERSION.answer(false));
         assert!(
             answer.contains("\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"),
             "{answer}"
@@ -247,15 +264,23 @@ mod tests {
         assert_eq!(switching("key=", None, None, &hostile), switching("key=", None, None, &[]));
         let reject = Reject { status: 401, headers: hostile, body: Bytes::from_static(b"no") };
         assert_eq!(
-            text(rejection(&reject)),
+            whole(rejection(reject)),
             "HTTP/1.1 401 Unauthorized\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 2\r\n\r\nno"
         );
     }
 
     #[test]
+    fn a_long_body_is_shared_with_who_gave_it() {
+        let body = Bytes::from(vec![b'x'; 100_000]);
+        let answer = rejection(Reject { status: 403, headers: Vec::new(), body: body.clone() });
+        assert_eq!(answer.body.as_ptr(), body.as_ptr());
+        assert!(text(answer.head).ends_with("Content-Length: 100000\r\n\r\n"));
+    }
+
+    #[test]
     fn a_rejection_keeps_to_what_an_answer_may_be() {
         let reject = |status, headers: &[(&str, &str)], body: &'static str| {
-            text(rejection(&Reject { status, headers: pairs(headers), body: Bytes::from_static(body.as_bytes()) }))
+            whole(rejection(Reject { status, headers: pairs(headers), body: Bytes::from_static(body.as_bytes()) }))
         };
         for status in [0, 101, 199, 600, u16::MAX] {
             assert!(reject(status, &[], "").starts_with("HTTP/1.1 403 Forbidden\r\n"), "{status}");

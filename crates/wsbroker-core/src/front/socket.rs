@@ -16,7 +16,7 @@ use tokio::{
 };
 
 #[cfg(unix)]
-use super::unix::{self, SocketFile};
+use super::unix::{self, Lock, SocketFile};
 use crate::{event::OpenRequest, shard::Stream};
 
 /// Connections that the kernel keeps for us between two accepts. A reconnect storm after a restart comes at once.
@@ -46,10 +46,11 @@ pub(super) struct Acceptor {
 enum Kind {
     Tcp(TcpListener),
     #[cfg(unix)]
-    // The file goes before the socket is closed: nobody ever finds a stale one.
+    // The file goes before the socket is closed, so that nobody ever finds a stale one, and the lock last.
     Unix {
         _file: SocketFile,
         listener: UnixListener,
+        _lock: Lock,
     },
 }
 
@@ -84,9 +85,9 @@ impl Acceptor {
     /// Listens on a socket file.
     #[cfg(unix)]
     pub(super) fn unix(path: &std::path::Path) -> io::Result<Self> {
-        let (file, listener) = unix::bind(path)?;
+        let (file, listener, lock) = unix::bind(path)?;
         let local = Local::Unix(file.path().to_owned());
-        Ok(Self { kind: Kind::Unix { _file: file, listener }, local })
+        Ok(Self { kind: Kind::Unix { _file: file, listener, _lock: lock }, local })
     }
 
     pub(super) fn local(&self) -> &Local {

@@ -1,11 +1,20 @@
 //! Unix sockets and their files.
+//!
+//! A socket's file is there before anybody listens, and stays when its process is killed. Whether it is stale can be found out, but not before
+//! another process has come to the same result and put its own in the place. So whoever binds, looks or removes holds a lock, for as long as it
+//! listens: on a file beside it, which is never deleted, since a lock on a deleted file keeps nobody out.
 
 use std::{
+    ffi::OsString,
     io,
-    os::unix::fs::{FileTypeExt, MetadataExt},
+    os::{
+        fd::OwnedFd,
+        unix::fs::{FileTypeExt, MetadataExt},
+    },
     path::{Path, PathBuf},
 };
 
+use rustix::fs::{FlockOperation, Mode, OFlags};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
@@ -18,10 +27,16 @@ pub(super) struct SocketFile {
     identity: (u64, u64),
 }
 
+/// The right to a socket's file, against all other processes and brokers, until dropped. The system takes it back from a process that is killed.
+#[derive(Debug)]
+pub(super) struct Lock(#[allow(dead_code)] OwnedFd);
+
 /// Listens on a socket file. One that nobody listens on any more is replaced; any other file is left alone.
-pub(super) fn bind(path: &Path) -> io::Result<(SocketFile, UnixListener)> {
+pub(super) fn bind(path: &Path) -> io::Result<(SocketFile, UnixListener, Lock)> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     let address = SockAddr::unix(path)?;
+    refuse_others(path)?;
+    let lock = Lock::take(path)?;
     if let Err(error) = socket.bind(&address) {
         if error.kind() != io::ErrorKind::AddrInUse || !is_stale(path, &address)? {
             return Err(error);
@@ -33,16 +48,45 @@ pub(super) fn bind(path: &Path) -> io::Result<(SocketFile, UnixListener)> {
     let file = SocketFile::of(path)?;
     socket.listen(BACKLOG)?;
     socket.set_nonblocking(true)?;
-    Ok((file, UnixListener::from_std(socket.into())?))
+    Ok((file, UnixListener::from_std(socket.into())?, lock))
 }
 
-/// Whether the file in the way is a socket that nobody listens on.
-fn is_stale(path: &Path, address: &SockAddr) -> io::Result<bool> {
-    // Gone in this very moment: whoever had it is ending, and the caller may try again.
-    let Ok(metadata) = std::fs::symlink_metadata(path) else { return Ok(false) };
-    if !metadata.file_type().is_socket() {
-        return Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file in its place that is no socket"));
+/// Leaves no lock beside a file that is not ours to replace.
+fn refuse_others(path: &Path) -> io::Result<()> {
+    match std::fs::symlink_metadata(path) {
+        Ok(metadata) if !metadata.file_type().is_socket() => {
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file in its place that is no socket"))
+        }
+        _ => Ok(()),
     }
+}
+
+impl Lock {
+    fn take(path: &Path) -> io::Result<Self> {
+        let mut name = OsString::from(path);
+        name.push(".lock");
+        let refused = |error: rustix::io::Errno, what| {
+            let error = io::Error::from(error);
+            io::Error::new(error.kind(), format!("{what} {}: {error}", name.display()))
+        };
+        // For its owner alone: whoever may open it may keep us out. No link is followed, and nothing that blocks is waited for.
+        let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file = rustix::fs::open(&name, flags, Mode::RUSR | Mode::WUSR)
+            .map_err(|error| refused(error, "cannot open the lock file"))?;
+        match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self(file)),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(io::Error::new(
+                io::ErrorKind::AddrInUse,
+                format!("another server holds {}: it listens on that socket, or is about to", name.display()),
+            )),
+            Err(error) => Err(refused(error, "cannot lock")),
+        }
+    }
+}
+
+/// Whether the file in the way is a socket that nobody listens on. To be asked under the lock only: else it may be one on which somebody is about to.
+fn is_stale(path: &Path, address: &SockAddr) -> io::Result<bool> {
+    refuse_others(path)?;
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     probe.set_nonblocking(true)?;
     // A full backlog and a socket of another kind refuse in other words: both are alive.

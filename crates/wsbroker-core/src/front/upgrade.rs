@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Buf;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     time::timeout,
@@ -15,6 +16,7 @@ use super::{
     forwarded,
     gate::{Reservation, Verdict},
     handshake::{self, Handshake},
+    held::Answer,
     proxy::{self, Proxied},
     request::{HeadBuffer, Request},
     response::{self, Refusal},
@@ -41,7 +43,7 @@ enum Out {
     /// Without a word: the peer has gone, or took too long, or could not read it.
     Cut(RejectCause),
     /// With this answer. The endpoint is not empty before it has been written.
-    Answer(RejectCause, Vec<u8>, Option<Entered>),
+    Answer(RejectCause, Answer, Option<Entered>),
 }
 
 /// From accept to the hand-over or the end. Each step takes from the stream what is its own and not a byte more, and all of them share the
@@ -70,7 +72,7 @@ async fn encrypt<T: Transport>(arrival: Arrival, mut stream: T, tls: &TlsConfig)
                 Failure::Gone(_) => Out::Cut(RejectCause::Gone),
                 Failure::Plain => refuse(Refusal::ENCRYPTED, None, false),
                 // The alert has been written.
-                Failure::Refused(_) => Out::Answer(RejectCause::Tls, Vec::new(), None),
+                Failure::Refused(_) => Out::Answer(RejectCause::Tls, Answer::default(), None),
             }
         }
         Err(cause) => Out::Cut(cause),
@@ -99,15 +101,15 @@ async fn turn_out<T: Transport>(arrival: Arrival, mut stream: T, out: Out) {
     let Arrival { broker, address, pending, seat: _seat, .. } = arrival;
     drop(pending);
     let Some(answering) = broker.front.answer() else { return };
-    write_answer(&mut stream, &answer, address.handshake_timeout).await;
+    write_answer(&mut stream, answer, address.handshake_timeout).await;
     drop(entered);
     linger(stream).await;
     drop(answering);
 }
 
 /// Writes an answer to a connection that is not let in, and ends it.
-pub(super) async fn turn_away<T: Transport>(mut stream: T, answer: Vec<u8>, within: Duration) {
-    write_answer(&mut stream, &answer, within).await;
+pub(super) async fn turn_away<T: Transport>(mut stream: T, answer: Answer, within: Duration) {
+    write_answer(&mut stream, answer, within).await;
     linger(stream).await;
 }
 
@@ -204,10 +206,11 @@ async fn negotiate<T: Transport>(arrival: &mut Arrival, stream: &mut T) -> Resul
             return Err(no(Refusal::CLOSING, Some(entered)));
         }
         Verdict::Accept(accept) => accept,
-        Verdict::Reject(reject) => {
-            tracing::debug!(path, status = reject.status, "an upgrade is rejected by its worker");
-            return Err(Out::Answer(RejectCause::Handler, response::rejection(&reject), Some(entered)));
+        Verdict::Reject(rejection) => {
+            tracing::debug!(path, status = rejection.reject.status, "an upgrade is rejected by its worker");
+            return Err(Out::Answer(RejectCause::Handler, response::rejection(rejection), Some(entered)));
         }
+        Verdict::Cut => return Err(Out::Cut(RejectCause::Handler)),
         Verdict::TimedOut => return Err(no(Refusal::NO_VERDICT, Some(entered))),
         Verdict::WorkerGone => return Err(no(Refusal::NO_WORKER, Some(entered))),
     };
@@ -283,9 +286,10 @@ fn hand_over<T: Transport>(arrival: Arrival, stream: T, admitted: Admitted) {
     drop(entered);
 }
 
-async fn write_answer<T: Transport>(stream: &mut T, answer: &[u8], within: Duration) {
+/// The answer is held, and counted, no longer than this takes.
+async fn write_answer<T: Transport>(stream: &mut T, answer: Answer, within: Duration) {
     let written = timeout(within, async {
-        stream.write_all(answer).await?;
+        stream.write_all_buf(&mut Buf::chain(answer.head.as_slice(), answer.body.as_ref())).await?;
         stream.shutdown().await
     });
     if !matches!(written.await, Ok(Ok(()))) {

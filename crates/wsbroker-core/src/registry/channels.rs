@@ -28,6 +28,14 @@ pub(crate) enum Kind {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct ChannelId(u64);
 
+impl ChannelId {
+    /// Its number, in the order in which channels come to life.
+    #[inline]
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+}
+
 /// A channel that has, or just had, subscribers.
 #[derive(Debug)]
 pub(crate) struct Channel {
@@ -78,6 +86,10 @@ impl Channel {
     }
 }
 
+/// The map is in this many tables, each with a lock. A table that grows is filled anew, and a shard that takes a socket out of a channel waits for
+/// that: of two million channels some 10,000 are in one.
+const TABLES: usize = 256;
+
 /// The channels of a broker by name.
 #[derive(Debug)]
 pub(crate) struct Channels {
@@ -122,12 +134,13 @@ impl Eq for Channel {}
 
 impl Channels {
     pub(crate) fn new(shards: usize) -> Self {
-        Self { map: DashMap::default(), shards, kind: Kind::Room, last: Arc::default(), bus: OnceLock::new() }
+        let map = DashMap::with_shard_amount(TABLES);
+        Self { map, shards, kind: Kind::Room, last: Arc::default(), bus: OnceLock::new() }
     }
 
     /// Another set of channels for the same shards, without a bus.
     pub(crate) fn beside(&self, kind: Kind) -> Self {
-        Self { map: DashMap::default(), shards: self.shards, kind, last: Arc::clone(&self.last), bus: OnceLock::new() }
+        Self { kind, last: Arc::clone(&self.last), ..Self::new(self.shards) }
     }
 
     /// The other instances, if there may be any.

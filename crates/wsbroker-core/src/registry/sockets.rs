@@ -248,6 +248,11 @@ impl Socket {
         self.membership.lock()
     }
 
+    /// The same, unless another thread has it: one that changes very many at once keeps it long.
+    pub(crate) fn try_membership(&self) -> Option<MutexGuard<'_, Membership>> {
+        self.membership.try_lock()
+    }
+
     pub(crate) fn window(&self) -> WindowUse {
         WindowUse::unpack(self.window.load(Ordering::SeqCst))
     }

@@ -7,63 +7,110 @@ use mio::Token;
 use wsbroker_proto::CloseCode;
 
 use super::{
-    Attach, Command, Place, Reserve, Shard,
+    Attach, Broadcast, Command, Compress, Compressed, Place, Range, Reserve, Shard,
     connection::{Connection, Pause},
+    context::Context,
+    outbox::COPY_MAX,
+    rest::Rest,
+    turn,
 };
 use crate::{
+    broker::Inner,
     event::{Event, EventKind},
     ids::SocketId,
     metrics::{CloseCause, DropCause},
+    registry::Channel,
 };
 
-/// Outgoing bytes that may pile up within a turn before connections are written.
-const UNFLUSHED_MAX: usize = 4 << 20;
+/// Outgoing bytes that may pile up before connections are written.
+pub(super) const UNFLUSHED_MAX: usize = 4 << 20;
+
+/// A message for many.
+pub(super) struct Message<'a> {
+    arena: &'a Bytes,
+    start: usize,
+    end: usize,
+    compress: Compress,
+    /// In order.
+    exclude: &'a [SocketId],
+    compressed: Option<&'a Compressed>,
+    /// Bytes that may wait for each of them; `None` where that is its own business.
+    reserve: Option<usize>,
+}
+
+impl<'a> Message<'a> {
+    pub(super) fn new(inner: &Inner, arena: &'a Bytes, range: Range, broadcast: Option<&'a Broadcast>) -> Self {
+        let scarce = broadcast.is_some_and(|broadcast| broadcast.scarce);
+        Self {
+            arena,
+            start: range.start as usize,
+            end: range.end as usize,
+            compress: range.compress,
+            exclude: broadcast.map_or(&[], |broadcast| &broadcast.exclude),
+            compressed: broadcast.and_then(|broadcast| broadcast.compressed.as_deref()),
+            reserve: scarce.then(|| inner.memory.reserve(inner.sockets.open())),
+        }
+    }
+
+    /// What it costs to queue it for one connection.
+    pub(super) fn steps(&self) -> usize {
+        let length = self.end - self.start;
+        turn::delivery(if length <= COPY_MAX { length } else { 0 })
+    }
+
+    /// Queues it for one of them.
+    #[inline]
+    pub(super) fn queue(&self, ctx: &mut Context, connection: &mut Connection) {
+        if !self.exclude.is_empty() && self.exclude.binary_search(&connection.id()).is_ok() {
+            return;
+        }
+        if let Some(reserve) = self.reserve
+            && connection.takes_messages()
+            && connection.outbox.len().saturating_add(self.end - self.start) > reserve
+        {
+            ctx.tally.count_drop(DropCause::MaxSendMemory);
+            return;
+        }
+        match self.compressed {
+            Some(compressed) if connection.deflate.is_some() => {
+                connection.enqueue_shared(ctx, self.arena, self.start, self.end, self.compress, compressed);
+            }
+            _ => connection.enqueue(ctx, self.arena, self.start, self.end, false),
+        }
+    }
+}
 
 impl Shard {
     pub(super) fn carry_out(&mut self, command: Command) {
+        self.ctx.turn.spend(1);
         match command {
             Command::Arena(arena) => self.arena = arena,
-            Command::Send(place, range) => {
-                match self.connections.find(place) {
-                    Some(connection) => {
-                        let (start, end) = (range.start as usize, range.end as usize);
-                        if connection.deflate.is_none() {
-                            connection.enqueue(&mut self.ctx, &self.arena, start, end, true);
-                        } else {
-                            connection.enqueue_own(&mut self.ctx, &self.arena, start, end, range.compress);
-                        }
-                    }
-                    None => self.ctx.tally.count_drop(DropCause::Gone),
-                }
-                self.flush_if_much();
-            }
-            Command::Publish(channel, range, broadcast) => {
-                let (start, end) = (range.start as usize, range.end as usize);
-                let broadcast = broadcast.as_deref();
-                let exclude: &[SocketId] = broadcast.map_or(&[], |broadcast| &broadcast.exclude);
-                let compressed = broadcast.and_then(|broadcast| broadcast.compressed.as_deref());
-                for slot in self.lists.of(channel.id()) {
-                    let Some(connection) = self.connections.at(*slot) else { continue };
-                    if !exclude.is_empty() && exclude.binary_search(&connection.id()).is_ok() {
-                        continue;
-                    }
-                    match compressed {
-                        Some(compressed) if connection.deflate.is_some() => {
-                            let compress = range.compress;
-                            connection.enqueue_shared(&mut self.ctx, &self.arena, start, end, compress, compressed);
-                        }
-                        _ => connection.enqueue(&mut self.ctx, &self.arena, start, end, false),
+            Command::Send(place, range) => match self.connections.find(place) {
+                Some(connection) => {
+                    let (start, end) = (range.start as usize, range.end as usize);
+                    if connection.deflate.is_none() {
+                        connection.enqueue(&mut self.ctx, &self.arena, start, end, true);
+                    } else {
+                        connection.enqueue_own(&mut self.ctx, &self.arena, start, end, range.compress);
                     }
                 }
-                self.flush_if_much();
-            }
+                None => self.ctx.tally.count_drop(DropCause::Gone),
+            },
+            Command::Publish(channel, range, broadcast) => self.publish(&channel, range, broadcast),
             Command::Subscribe(place, channel) => {
+                self.ctx.turn.spend(turn::CHANGE);
                 if self.connections.find(place).is_some_and(|connection| connection.takes_part()) {
                     self.lists.add(channel.id(), place.slot);
                 }
             }
             // Also for a connection that has ended: its list entry may still be there.
-            Command::Unsubscribe(place, channel) => self.lists.remove(channel.id(), place.slot),
+            Command::Unsubscribe(place, channel) => {
+                self.ctx.turn.spend(turn::CHANGE);
+                self.lists.remove(channel.id(), place.slot);
+            }
+            Command::Change(place, change, channels) => {
+                self.go_on(Rest::Change(place, change, channels.into_iter()));
+            }
             Command::Close(place, what) => {
                 if let Some(connection) = self.connections.find(place) {
                     connection.begin_close(&mut self.ctx, CloseCause::Application, what.0, &what.1);
@@ -79,13 +126,7 @@ impl Shard {
                     connection.cut(&mut self.ctx, CloseCause::Terminated);
                 }
             }
-            Command::CloseMany(places, what) => {
-                for place in &places {
-                    if let Some(connection) = self.connections.find(*place) {
-                        connection.begin_close(&mut self.ctx, CloseCause::Application, what.0, &what.1);
-                    }
-                }
-            }
+            Command::CloseMany(places, what) => self.go_on(Rest::CloseMany(places.into_iter(), what)),
             Command::Reserve(reserve) => self.reserve(*reserve),
             Command::Attach(place, attach) => self.attach(place, *attach),
             Command::Abandon(place) => {
@@ -100,7 +141,7 @@ impl Shard {
             }
             Command::Unanswered(place) => {
                 if let Some(connection) = self.connections.find(place) {
-                    connection.leave_endpoint(&mut self.ctx);
+                    connection.unanswered(&mut self.ctx);
                 }
             }
             Command::Resume(place) => {
@@ -112,37 +153,35 @@ impl Shard {
                 self.feed(|connection| connection.worker.as_ref().is_some_and(|own| own.id == worker.id))
             }
             Command::WorkerFlushed(worker, flush) => self.worker_flushed(worker.id, flush),
-            Command::WorkerJoined => self.worker_joined(),
-            Command::WorkerGone(worker, events) => self.worker_gone(&worker, events),
+            Command::WorkerJoined => self.go_on(Rest::WorkerJoined(0)),
+            Command::WorkerGone(worker, events) => self.worker_gone(worker, events),
+            Command::AskAnother(worker, events) => self.ask_another(&worker, events),
             Command::CloseAll(endpoint, code) => {
                 if endpoint.is_none() {
                     self.closing = Some(code);
                 }
-                for connection in self.connections.all() {
-                    if connection.is_attached() && endpoint.is_none_or(|id| connection.endpoint.id == id) {
-                        connection.begin_close(&mut self.ctx, CloseCause::Shutdown, code, "");
-                    }
-                }
+                self.go_on(Rest::CloseAll(endpoint, code, 0));
             }
-            Command::TerminateOf(worker) => {
-                let id = worker.map(|worker| worker.id);
-                let is_meant =
-                    |own: &Connection| id.is_none_or(|id| own.worker.as_ref().is_some_and(|worker| worker.id == id));
-                for connection in self.connections.all().filter(|own| is_meant(own)) {
-                    connection.cut(&mut self.ctx, CloseCause::Shutdown);
-                }
-            }
+            Command::TerminateOf(worker) => self.go_on(Rest::TerminateOf(worker.map(|worker| worker.id), 0)),
             // The turn ends with it.
             Command::Relieve => {}
             Command::Stop => self.stopped = true,
         }
     }
 
-    /// Many publishes in one turn must not pile up in outboxes that the kernel would take.
-    fn flush_if_much(&mut self) {
-        if self.ctx.unflushed > UNFLUSHED_MAX {
-            self.flush_dirty();
+    fn publish(&mut self, channel: &Channel, range: Range, broadcast: Option<Arc<Broadcast>>) {
+        let slots = self.lists.of(channel.id());
+        if slots.len() > self.ctx.turn.bounds.at_once {
+            let slots = slots.to_vec().into_iter();
+            return self.go_on(Rest::Publish(range, broadcast, slots));
         }
+        let message = Message::new(&self.ctx.inner, &self.arena, range, broadcast.as_deref());
+        for slot in slots {
+            if let Some(connection) = self.connections.at(*slot) {
+                message.queue(&mut self.ctx, connection);
+            }
+        }
+        self.ctx.turn.spend(slots.len() * message.steps());
     }
 
     fn reserve(&mut self, reserve: Reserve) {

@@ -1,4 +1,5 @@
-//! What time does to a connection: silence, a pause for sending too much, an age, and a closing that takes too long.
+//! What time does to a connection: its timers, a pause for sending too much, and an age. What silence does and a closing that takes too long stand
+//! next door.
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -10,6 +11,7 @@ use wsbroker_proto::CloseCode;
 use super::{
     connection::{Connection, Pause, Phase},
     context::Context,
+    progress::Progress,
     timers::{Entry, Tick, ticks},
 };
 use crate::{config::RateAction, ids::SocketId, metrics::CloseCause, registry::Awaited};
@@ -18,9 +20,9 @@ use crate::{config::RateAction, ids::SocketId, metrics::CloseCause, registry::Aw
 #[derive(Debug, Default)]
 pub(super) struct Timers {
     /// Is it silent?
-    idle: Tick,
+    pub(super) idle: Tick,
     /// The close handshake is given up, or the wait for handlers before it or before the end of the stream.
-    deadline: Tick,
+    pub(super) deadline: Tick,
     /// It has lived long enough.
     lifetime: Tick,
     /// It may send again.
@@ -82,10 +84,12 @@ impl Connection {
     /// The 101 goes out: its time begins.
     pub(super) fn start_clocks(&mut self, ctx: &mut Context) {
         self.last_seen = ctx.now();
+        self.last_sent = ctx.now();
+        self.progress = Progress::new(ctx.now());
         if let Some(longest) = self.endpoint.limits.max_lifetime {
             self.timers.lifetime = ctx.now() + ticks(lifetime(longest, self.id(), &ctx.seed));
         }
-        self.timers.idle = self.next_idle_check().unwrap_or(0);
+        self.timers.idle = self.next_check(ctx);
         self.arm(ctx);
     }
 
@@ -101,25 +105,6 @@ impl Connection {
         self.socket.set_awaited(Awaited::Nothing);
     }
 
-    fn next_idle_check(&self) -> Option<Tick> {
-        let idle = self.endpoint.limits.idle_timeout?;
-        let wait = if self.endpoint.limits.pings && !self.pinged { idle / 2 } else { idle };
-        // One more, since `last_seen` is rounded down.
-        Some(self.last_seen + ticks(wait) + 1)
-    }
-
-    pub(super) fn start_deadline(&mut self, ctx: &mut Context) {
-        // A deadline that runs is not put off.
-        if self.timers.deadline == 0 {
-            self.timers.deadline = ctx.now() + ticks(self.endpoint.limits.close_timeout) + 1;
-            self.arm(ctx);
-        }
-    }
-
-    pub(super) fn stop_deadline(&mut self) {
-        self.timers.deadline = 0;
-    }
-
     /// Whether anything more may be taken that counts. If not, the connection is paused until it may.
     pub(super) fn within_rate(&mut self, ctx: &mut Context) -> bool {
         let Some(meter) = &mut self.meter else { return true };
@@ -129,6 +114,7 @@ impl Connection {
         self.paused = Pause::Rate;
         self.timers.tokens = ctx.now() + ticks(meter.wait());
         self.arm(ctx);
+        self.bound_by_its_end(ctx);
         false
     }
 
@@ -141,7 +127,7 @@ impl Connection {
     }
 
     /// Sees to it that the wheel tells of what comes first.
-    fn arm(&mut self, ctx: &mut Context) {
+    pub(super) fn arm(&mut self, ctx: &mut Context) {
         if let Some(due) = self.timers.arm() {
             ctx.wheel.set(Entry { slot: self.slot(), due });
         }
@@ -156,7 +142,7 @@ impl Connection {
         match self.phase {
             Phase::Dead => return,
             Phase::CloseSent | Phase::Lingering => {
-                if take_due(&mut self.timers.deadline, now) {
+                if take_due(&mut self.timers.deadline, now) && self.closing_is_over(ctx) {
                     ctx.tally.count_close(CloseCause::CloseTimeout);
                     self.cut(ctx, CloseCause::CloseTimeout);
                     return;
@@ -169,7 +155,7 @@ impl Connection {
             }
             Phase::Active => {
                 if take_due(&mut self.timers.deadline, now) {
-                    // It was found broken while we did not read.
+                    // It was found broken or ended while we did not read.
                     self.cut(ctx, CloseCause::Lost);
                 } else if take_due(&mut self.timers.lifetime, now) {
                     self.begin_close(ctx, CloseCause::MaxLifetime, CloseCode::RESTART, "");
@@ -181,7 +167,7 @@ impl Connection {
                         self.resume(ctx);
                     }
                     if take_due(&mut self.timers.idle, now) {
-                        self.check_idle(ctx);
+                        self.check_silence(ctx);
                     }
                 }
             }
@@ -192,30 +178,6 @@ impl Connection {
             self.timers = Timers { deadline, armed, parked, ..Timers::default() };
         }
         self.arm(ctx);
-    }
-
-    fn check_idle(&mut self, ctx: &mut Context) {
-        if self.paused != Pause::No || self.readable {
-            // We are behind, not the peer.
-            self.seen(ctx);
-        }
-        let Some(next) = self.next_idle_check() else { return };
-        self.timers.idle = next;
-        if next > ctx.now() {
-            return;
-        }
-        if !self.endpoint.limits.pings || self.pinged {
-            self.cut(ctx, CloseCause::IdleTimeout);
-            return;
-        }
-        self.pinged = true;
-        if !self.blocked {
-            self.account(ctx, |outbox, spare| {
-                outbox.push_ping(spare);
-            });
-            self.mark_dirty(ctx);
-        }
-        self.timers.idle = self.next_idle_check().unwrap_or(0);
     }
 }
 

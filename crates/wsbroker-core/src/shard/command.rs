@@ -14,7 +14,7 @@ use crate::{
     event::{Event, Open},
     front::{Endpoint, Seat},
     ids::SocketId,
-    registry::{Channel, Socket},
+    registry::{Channel, ChannelId, Socket},
     sync::Mutex,
 };
 
@@ -52,6 +52,15 @@ pub(crate) struct Broadcast {
     pub(crate) exclude: Box<[SocketId]>,
     /// `None` when nobody gets it compressed.
     pub(crate) compressed: Option<Box<Compressed>>,
+    /// Send memory was full: it is for those that have little waiting.
+    pub(crate) scarce: bool,
+}
+
+/// What becomes of a socket in many channels at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Change {
+    Join,
+    Leave,
 }
 
 /// What is asked of a shard.
@@ -63,6 +72,8 @@ pub(crate) enum Command {
     Publish(Arc<Channel>, Range, Option<Arc<Broadcast>>),
     Subscribe(Place, Arc<Channel>),
     Unsubscribe(Place, Arc<Channel>),
+    /// Adds a socket to channels, or takes it out.
+    Change(Place, Change, Box<[ChannelId]>),
     Close(Place, Box<(CloseCode, Box<str>)>),
     /// What it sends may be as large as its listener says, from now on.
     LiftPayload(Place),
@@ -76,7 +87,7 @@ pub(crate) enum Command {
     Abandon(Place),
     /// It was let in after the client had gone: it gets a close event.
     AcceptedLate(Place),
-    /// Its client has gone, and the worker may never answer: it counts no more among its listener's connections.
+    /// Its client has gone, and the worker may never answer: it counts no more among the connections of its listener and its worker.
     Unanswered(Place),
     /// The socket's window has room again.
     Resume(Place),
@@ -88,6 +99,8 @@ pub(crate) enum Command {
     WorkerJoined,
     /// A worker has ended; these events it had not begun.
     WorkerGone(Arc<WorkerEntry>, Vec<(Event, Bytes)>),
+    /// A worker is stuck; these open events it has given back.
+    AskAnother(Arc<WorkerEntry>, Vec<Event>),
     /// Closes what was accepted by that listener (`Some`) or everything.
     CloseAll(Option<u32>, CloseCode),
     /// Cuts everything, or what belongs to that worker.

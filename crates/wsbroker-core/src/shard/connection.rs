@@ -7,9 +7,12 @@ use wsbroker_proto::{CloseCode, MessageKind, Parser, Role, WindowBits};
 
 use super::{
     clock::Timers,
+    closing::Closing,
     context::Context,
     ending::Ending,
+    inflating::Inflating,
     outbox::{Outbox, Written},
+    progress::Progress,
     rate::Meter,
     stream::Stream,
     timers::Tick,
@@ -42,6 +45,8 @@ pub(super) struct Connection {
     pub(super) leftover: Vec<u8>,
     /// A message that was parsed but did not fit the window.
     pub(super) held: Option<Box<(MessageKind, Vec<u8>)>>,
+    /// A message that is not inflated to its end yet. Comes before the leftover.
+    pub(super) inflating: Option<Box<Inflating>>,
     /// The window to compress for; `None` when compression was not agreed on.
     pub(super) deflate: Option<WindowBits>,
     pub(super) phase: Phase,
@@ -58,10 +63,15 @@ pub(super) struct Connection {
     pub(super) write_dead: bool,
     /// Stands in the context's list of connections to write.
     pub(super) dirty: bool,
-    /// A ping is out since the last byte came.
-    pub(super) pinged: bool,
     pub(super) fin_sent: bool,
+    /// When bytes came.
     pub(super) last_seen: Tick,
+    /// When the kernel took bytes.
+    pub(super) last_sent: Tick,
+    pub(super) last_ping: Tick,
+    /// What the peer has taken.
+    pub(super) progress: Progress,
+    pub(super) closing: Closing,
     pub(super) timers: Timers,
     /// What it may still send; `None` is unlimited.
     pub(super) meter: Option<Box<Meter>>,
@@ -73,7 +83,7 @@ pub(super) struct Connection {
     pub(super) max_payload: usize,
     /// Of a realm's connection before its 101: the client's address, to be told.
     pub(super) ip: Option<Box<str>>,
-    /// Counts no more among its listener's connections.
+    /// Counts no more among the connections of its listener and of its worker.
     pub(super) left: bool,
     /// How it ends once the handlers at work have settled.
     pub(super) ending: Option<Box<Ending>>,
@@ -127,6 +137,7 @@ impl Connection {
             outbox: Outbox::default(),
             leftover: Vec::new(),
             held: None,
+            inflating: None,
             deflate,
             phase: Phase::Active,
             paused: Pause::No,
@@ -136,9 +147,12 @@ impl Connection {
             blocked: false,
             write_dead: false,
             dirty: false,
-            pinged: false,
             fin_sent: false,
             last_seen: 0,
+            last_sent: 0,
+            last_ping: 0,
+            progress: Progress::default(),
+            closing: Closing::default(),
             timers: Timers::default(),
             meter: None,
             receive_held: 0,
@@ -189,7 +203,7 @@ impl Connection {
                 self.start_clocks(ctx);
             }
             Phase::CloseSent | Phase::Lingering => {
-                self.start_deadline(ctx);
+                self.start_closing(ctx);
                 if let Some((code, reason)) = self.early_end.take() {
                     self.told(ctx, code, &reason);
                 }
@@ -225,7 +239,7 @@ impl Connection {
         let limit = self.endpoint.limits.max_backpressure;
         if self.outbox.len() >= limit {
             // What piled up within this turn is no fault of the client: let the kernel have its say first.
-            self.flush(ctx);
+            self.flush_all(ctx);
             if !self.takes_messages() {
                 self.forgo(ctx, length, counted);
                 return;
@@ -287,17 +301,26 @@ impl Connection {
         }
     }
 
-    /// Writes what waits, as far as the kernel takes it.
-    pub(super) fn flush(&mut self, ctx: &mut Context) {
-        let Some(stream) = self.stream.as_mut() else { return };
+    /// Writes what waits, as far as the kernel takes it at all.
+    pub(super) fn flush_all(&mut self, ctx: &mut Context) {
+        while self.flush(ctx) {}
+    }
+
+    /// Writes what waits, as far as the kernel takes it in a moment. True when it would take more; that is written in the next turn.
+    pub(super) fn flush(&mut self, ctx: &mut Context) -> bool {
+        let Some(stream) = self.stream.as_mut() else { return false };
         if self.blocked || self.write_dead || self.phase == Phase::Dead {
-            return;
+            return false;
         }
-        let before = self.outbox.len();
+        let (before, given) = (self.outbox.len(), stream.given());
         let written = self.outbox.write(stream, &mut ctx.spare, &mut ctx.tally.flow.wire_out);
+        if stream.given() != given {
+            self.last_sent = ctx.now();
+        }
         ctx.settle_outbox(&self.socket, before, self.outbox.len());
         match written {
             Written::All => self.written_all(ctx),
+            Written::Enough => self.mark_dirty(ctx),
             Written::Blocked => {
                 self.blocked = true;
                 if self.outbox.len() > self.endpoint.limits.max_backpressure {
@@ -312,6 +335,7 @@ impl Connection {
             }
         }
         self.tell_drain(ctx);
+        written == Written::Enough
     }
 
     fn written_all(&mut self, ctx: &mut Context) {
@@ -379,10 +403,10 @@ impl Connection {
 
     // --- reading ------------------------------------------------------------------------------------------------------------------
 
-    /// Bytes came: the peer is alive.
-    pub(super) fn seen(&mut self, ctx: &Context) {
-        self.last_seen = ctx.now();
-        self.pinged = false;
+    /// The peer's end has been seen by the poll.
+    pub(super) fn half_closed(&mut self, ctx: &mut Context) {
+        self.read_closed = true;
+        self.bound_by_its_end(ctx);
     }
 
     /// Answers a ping: each while the kernel takes what we write, of those that come meanwhile only the newest.

@@ -8,9 +8,11 @@ use super::{
     batches::{Batches, Homeless},
     command::Place,
     deflate::Codec,
+    leaving::Retired,
     outbox::Spare,
     tally::Tally,
     timers::{Tick, Wheel},
+    turn::Turn,
 };
 use crate::{broker::Inner, dispatch::Flush, event::EventKind, front::Endpoint, ids::WorkerId, registry::Socket};
 
@@ -33,7 +35,7 @@ pub(super) struct Context {
     /// Connections to remove at the end of the step.
     pub(super) doomed: Vec<u32>,
     /// Sockets to take out of registry and lists at the end of the step.
-    pub(super) retired: Vec<Arc<Socket>>,
+    pub(super) retired: Vec<Retired>,
     /// Endpoints that have one connection less, told once the close events are handed over.
     pub(super) leaving: Vec<Arc<Endpoint>>,
     /// Connections that wait for their worker's window, or for a worker.
@@ -49,6 +51,7 @@ pub(super) struct Context {
     /// Bytes that unfinished inbound messages hold.
     pub(super) receive_bytes: usize,
     pub(super) tally: Tally,
+    pub(super) turn: Turn,
     pub(super) codec: Codec,
     /// What the connection that is being read may still cost before others are read.
     pub(super) allowance: usize,
@@ -77,6 +80,7 @@ impl Context {
             unflushed: 0,
             receive_bytes: 0,
             tally: Tally::default(),
+            turn: Turn::default(),
             codec: Codec::default(),
             allowance: 0,
         }

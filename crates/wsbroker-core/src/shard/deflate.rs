@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use wsbroker_proto::{Deflaters, InflateError, Inflater, Opcode, WindowBits, server_header};
+use wsbroker_proto::{Deflaters, Inflater, Opcode, WindowBits, server_header};
 
 use super::{connection::Connection, context::Context, tally::payload_of};
 
@@ -12,7 +12,7 @@ const TURN: usize = 256 << 10;
 /// What a compression or an inflation takes whatever the length is, in bytes.
 pub(super) const EACH: usize = 1 << 10;
 /// Buffers that have grown beyond this are not kept.
-const KEPT: usize = 256 << 10;
+pub(super) const KEPT: usize = 256 << 10;
 
 /// Whether a message is compressed for those who can inflate it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -41,8 +41,9 @@ impl Compressed {
 /// The compressors of a shard, and their buffers.
 #[derive(Debug, Default)]
 pub(super) struct Codec {
-    inflater: Inflater,
-    inflated: Vec<u8>,
+    /// What [`inflating`](super::inflating) needs.
+    pub(super) inflater: Inflater,
+    pub(super) inflated: Vec<u8>,
     deflaters: Deflaters,
     deflated: Vec<u8>,
     /// What this turn has spent on compression.
@@ -57,25 +58,6 @@ impl Codec {
     /// Whether this turn has compressed enough.
     pub(super) fn is_spent(&self) -> bool {
         self.spent >= TURN
-    }
-
-    /// The message behind compressed bytes, at most `max` long. To be given back, if it is not kept.
-    pub(super) fn inflate(&mut self, compressed: &[u8], max: usize) -> Result<Vec<u8>, InflateError> {
-        let mut message = std::mem::take(&mut self.inflated);
-        let outcome = self.inflater.inflate(compressed, max, &mut message);
-        match outcome {
-            Ok(()) => Ok(message),
-            Err(error) => {
-                self.give_back(message);
-                Err(error)
-            }
-        }
-    }
-
-    pub(super) fn give_back(&mut self, message: Vec<u8>) {
-        if message.capacity() <= KEPT {
-            self.inflated = message;
-        }
     }
 
     /// The frame that says the same as this one, compressed. `None` if it would not be shorter.

@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use wsbroker_proto::{CloseCode, Parser, Role};
 
 use super::{
     command::Place,
     connection::{Connection, Pause, Phase},
     context::Context,
+    leaving::{Farewell, Retired},
 };
 use crate::{
-    dispatch::Flush, event::EventKind, ids::WorkerId, metrics::CloseCause, realm::RealmId, registry::SocketState,
-    worker::Handlers,
+    dispatch::{Flush, WorkerEntry},
+    event::EventKind,
+    ids::WorkerId,
+    metrics::CloseCause,
+    registry::SocketState,
 };
 
 /// The end of a connection as the peer brought it about, by a close frame or by breaking the protocol.
@@ -46,13 +49,16 @@ impl Connection {
         self.phase = Phase::CloseSent;
         // As what comes behind it: discarded. Else it would pause the reading, and the peer's close frame would not be seen.
         self.held = None;
+        self.inflating = None;
+        self.count_receive(ctx);
         self.socket.set_state(SocketState::Closing);
         self.account(ctx, |outbox, _| {
             outbox.push_close(Some(code), reason);
         });
         self.unpause();
+        self.set_flushing(true);
         if self.is_attached() {
-            self.start_deadline(ctx);
+            self.start_closing(ctx);
             self.mark_dirty(ctx);
             self.mark_ready(ctx);
         }
@@ -158,6 +164,14 @@ impl Connection {
         self.start_deadline(ctx);
     }
 
+    /// The peer has ended its side, and we do not read because it has sent too much: nobody would find out for as long as that lasts. What of it
+    /// cannot be taken within the close timeout is dropped.
+    pub(super) fn bound_by_its_end(&mut self, ctx: &mut Context) {
+        if self.read_closed && self.paused == Pause::Rate && self.phase == Phase::Active {
+            self.start_deadline(ctx);
+        }
+    }
+
     /// Cuts the connection without a word.
     pub(super) fn cut(&mut self, ctx: &mut Context, cause: CloseCause) {
         self.ended(ctx, cause, CloseCode::ABNORMAL, "");
@@ -175,8 +189,10 @@ impl Connection {
         self.parser = Parser::new(Role::Server);
         self.count_receive(ctx);
         self.unpause();
+        // What the peer asked for before it closed is its due; what it has spoilt has no more than the time.
+        self.set_flushing(cause == CloseCause::Peer);
         if self.is_attached() {
-            self.start_deadline(ctx);
+            self.start_closing(ctx);
             self.mark_dirty(ctx);
             self.mark_ready(ctx);
         }
@@ -190,6 +206,7 @@ impl Connection {
         self.cause.get_or_insert(cause);
         self.socket.set_state(SocketState::Closed);
         self.held = None;
+        self.inflating = None;
         if self.is_attached() {
             self.told(ctx, code, reason);
         } else {
@@ -207,37 +224,51 @@ impl Connection {
     }
 
     fn close_event(&mut self, ctx: &mut Context, code: CloseCode, reason: &str) {
-        // The lists of subscribers may be in use by a publish right now, so this socket leaves them when the turn is over.
-        ctx.retired.push(Arc::clone(&self.socket));
-        let kind = EventKind::Close { code: code.get(), reason: reason.into() };
-        // Without one since before its 101: whoever has joined since was not told of it. But while events wait for a worker, its own may be among
-        // them, and one that has joined gets those first.
-        let of_realm = self.socket.realm().is_some();
-        let waits = of_realm || !ctx.homeless.is_empty();
-        match self.worker.take().or_else(|| if waits { None } else { ctx.inner.dispatch.assign(RealmId::RAW) }) {
-            Some(worker) => {
-                if worker.handlers.contains(Handlers::CLOSE) {
-                    ctx.batches.push(&worker, &self.socket, kind);
-                }
-                worker.release();
-            }
-            // What its worker knew of it went with that.
-            None if of_realm => {}
-            None => ctx.keep(&self.socket, kind, Bytes::new()),
-        }
-        self.leave_endpoint(ctx);
+        let farewell = Farewell {
+            worker: self.worker.take(),
+            kind: EventKind::Close { code: code.get(), reason: reason.into() },
+            endpoint: (!std::mem::replace(&mut self.left, true)).then(|| Arc::clone(&self.endpoint)),
+        };
+        // The lists of subscribers may be in use by a publish right now, so this socket leaves them when the step is over.
+        ctx.retired.push(Retired { socket: Arc::clone(&self.socket), farewell: Some(farewell) });
     }
 
     /// Its realm's worker has ended, and none takes over: it is closed (1012), and leaves its channels at once.
     pub(super) fn orphan(&mut self, ctx: &mut Context) {
         if self.is_attached() {
-            ctx.retired.push(Arc::clone(&self.socket));
+            ctx.retired.push(Retired { socket: Arc::clone(&self.socket), farewell: None });
             self.begin_close(ctx, CloseCause::WorkerEnded, CloseCode::RESTART, "Worker ended");
         }
     }
 
+    /// Its client was turned away, and its worker has not answered. The worker keeps it only for that.
+    pub(super) fn unanswered(&mut self, ctx: &mut Context) {
+        if !self.left
+            && let Some(worker) = &self.worker
+        {
+            worker.release();
+        }
+        self.leave_endpoint(ctx);
+    }
+
+    /// It belongs to this worker from now on, or waits for one. It counts there already.
+    pub(super) fn move_to(&mut self, worker: Option<Arc<WorkerEntry>>) {
+        if self.left
+            && let Some(worker) = &worker
+        {
+            worker.release();
+        }
+        if !self.left
+            && let Some(before) = &self.worker
+        {
+            before.release();
+        }
+        self.socket.set_worker(worker.as_ref().map_or(0, |worker| worker.id.get()));
+        self.worker = worker;
+    }
+
     /// Counts no more among its listener's connections.
-    pub(super) fn leave_endpoint(&mut self, ctx: &mut Context) {
+    fn leave_endpoint(&mut self, ctx: &mut Context) {
         if !std::mem::replace(&mut self.left, true) {
             ctx.leaving.push(Arc::clone(&self.endpoint));
         }
@@ -256,8 +287,10 @@ impl Connection {
     pub(super) fn abandon(&mut self, ctx: &mut Context) {
         self.early_end = None;
         self.socket.set_state(SocketState::Closed);
-        ctx.retired.push(Arc::clone(&self.socket));
-        if let Some(worker) = self.worker.take() {
+        ctx.retired.push(Retired { socket: Arc::clone(&self.socket), farewell: None });
+        if let Some(worker) = self.worker.take()
+            && !self.left
+        {
             worker.release();
         }
         self.leave_endpoint(ctx);

@@ -2,15 +2,14 @@
 
 use std::io;
 
-use wsbroker_proto::{CloseCode, Input, Item, Limits, MessageKind, Opcode, Payload, ProtocolError, utf8};
+use wsbroker_proto::{CloseCode, Input, Item, Limits, MessageKind, Opcode, Payload, ProtocolError};
 
 use bytes::Bytes;
 
 use super::{
-    batches::{MessageBytes, SHARE_MAX},
+    batches::MessageBytes,
     connection::{Connection, Pause, Phase},
     context::Context,
-    deflate::EACH,
     ending::Ending,
     stream::Stream,
 };
@@ -24,7 +23,7 @@ use crate::{
 /// Reads of one connection per turn, so that one busy peer does not keep the others waiting.
 const READS: usize = 4;
 /// What they may cost besides, whatever the peer makes of so many bytes: that many bytes that are inflated, or, as [`ITEM`] says, 4,096 messages
-/// and control frames. One item may cost more.
+/// and control frames. One item may cost more, a slice of [`inflating`](super::inflating) at most.
 const ALLOWANCE: usize = 256 << 10;
 const ITEM: usize = 64;
 
@@ -35,14 +34,14 @@ impl Connection {
             return false;
         }
         ctx.allowance = ALLOWANCE;
-        if self.held.is_some() || !self.leftover.is_empty() {
+        if self.held.is_some() || self.is_behind() {
             self.go_on(ctx);
         }
         for _ in 0..READS {
             if self.paused != Pause::No || self.phase == Phase::Dead {
                 return false;
             }
-            if !self.leftover.is_empty() {
+            if self.is_behind() {
                 return true;
             }
             let Some(stream) = self.stream.as_mut() else { return false };
@@ -57,7 +56,7 @@ impl Connection {
                     self.seen(ctx);
                     ctx.tally.flow.wire_in += count as u64;
                     self.take(ctx, buffer.get_mut(..count).unwrap_or_default());
-                    if drained && !self.read_closed && self.leftover.is_empty() {
+                    if drained && !self.read_closed && !self.is_behind() {
                         self.readable = false;
                         return false;
                     }
@@ -86,12 +85,26 @@ impl Connection {
         true
     }
 
-    /// Goes on with what was kept when there was no room.
+    /// Whether it has not done yet with what was read.
+    fn is_behind(&self) -> bool {
+        !self.leftover.is_empty() || self.inflating.is_some()
+    }
+
+    /// Goes on with what was kept when there was no room, or no time.
     fn go_on(&mut self, ctx: &mut Context) {
         if let Some(held) = self.held.take() {
             let (kind, bytes) = *held;
             if !self.deliver(ctx, kind, MessageBytes::Owned(bytes)) {
                 return;
+            }
+        }
+        match self.go_on_inflating(ctx) {
+            Ok(true) => {}
+            Ok(false) => return self.count_receive(ctx),
+            Err(error) => {
+                self.violated(ctx, error);
+                self.leftover = Vec::new();
+                return self.count_receive(ctx);
             }
         }
         let mut rest = std::mem::take(&mut self.leftover);
@@ -116,7 +129,7 @@ impl Connection {
                 Ok(None) => break,
                 Ok(Some(Item::Message { .. })) if self.phase != Phase::Active => {}
                 Ok(Some(Item::Message { kind, payload, compressed: true })) => {
-                    match self.take_compressed(ctx, kind, payload.as_ref()) {
+                    match self.take_compressed(ctx, kind, payload) {
                         Ok(true) => {}
                         Ok(false) => break,
                         Err(error) => {
@@ -165,6 +178,7 @@ impl Connection {
         let now = self.parser.buffered()
             + self.leftover.capacity()
             + self.held.as_ref().map_or(0, |held| held.1.capacity())
+            + self.inflating.as_ref().map_or(0, |inflating| inflating.held())
             + self.stream.as_ref().map_or(0, Stream::received);
         if now != self.receive_held {
             ctx.receive_bytes = (ctx.receive_bytes + now).saturating_sub(self.receive_held);
@@ -210,32 +224,8 @@ impl Connection {
         self.end_behind_handlers(ctx, Ending::Failure(cause_of(error), error.close_code()));
     }
 
-    /// Inflates a message and takes it; what counts is what it has become.
-    fn take_compressed(
-        &mut self,
-        ctx: &mut Context,
-        kind: MessageKind,
-        compressed: &[u8],
-    ) -> Result<bool, ProtocolError> {
-        let mut message = ctx.codec.inflate(compressed, self.max_payload)?;
-        ctx.allowance = ctx.allowance.saturating_sub(compressed.len().max(message.len()) + EACH);
-        if kind == MessageKind::Text {
-            utf8::check(&message)?;
-        }
-        if message.len() > SHARE_MAX {
-            // Kept as it is for as long as a handler has it.
-            if message.capacity() - message.len() > message.len() / 4 {
-                message.shrink_to_fit();
-            }
-            return Ok(self.take_message(ctx, kind, MessageBytes::Owned(message)));
-        }
-        let taken = self.take_message(ctx, kind, MessageBytes::Borrowed(&message));
-        ctx.codec.give_back(message);
-        Ok(taken)
-    }
-
     /// Counts a message and delivers it. False when nothing more may be taken.
-    fn take_message(&mut self, ctx: &mut Context, kind: MessageKind, bytes: MessageBytes<'_>) -> bool {
+    pub(super) fn take_message(&mut self, ctx: &mut Context, kind: MessageKind, bytes: MessageBytes<'_>) -> bool {
         if !self.charge(ctx, bytes.as_ref().len()) {
             self.too_much(ctx);
             return false;

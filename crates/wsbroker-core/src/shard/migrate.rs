@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
-use super::{Place, Shard};
+use super::{Place, Shard, rest::Rest, turn::VISIT};
 use crate::{
     dispatch::WorkerEntry,
     event::{Event, EventKind},
@@ -16,59 +16,110 @@ use crate::{
 
 impl Shard {
     /// A worker has ended. `events` are those it had not begun; what it has refused since comes behind them.
-    pub(super) fn worker_gone(&mut self, worker: &Arc<WorkerEntry>, mut events: Vec<(Event, Bytes)>) {
+    pub(super) fn worker_gone(&mut self, worker: Arc<WorkerEntry>, events: Vec<(Event, Bytes)>) {
+        let next = self.take_over(&worker, events, 0);
+        self.put_off.rest = next.map(|next| Rest::WorkerGone(worker, next));
+    }
+
+    /// Moves connections of a worker that has ended, from this slot on; of those that have events, all. Between two steps of this some of its connections are
+    /// still its own. What they send is refused, and comes back in the next step, in which they move and get it, before anything newer is read of them.
+    pub(super) fn take_over(
+        &mut self,
+        worker: &Arc<WorkerEntry>,
+        mut events: Vec<(Event, Bytes)>,
+        from: u32,
+    ) -> Option<u32> {
+        self.reap();
         self.ctx.batches.deliver(&self.ctx.inner.dispatch);
         events.append(&mut self.ctx.batches.take_refused(worker.id));
-        if worker.realm.is_some() {
-            return self.realm_worker_gone(worker, &events);
-        }
-        for connection in self.connections.all() {
-            if connection.worker.as_ref().is_some_and(|own| own.id == worker.id) {
-                worker.release();
-                connection.worker = self.ctx.inner.dispatch.assign(RealmId::RAW);
-                connection.socket.set_worker(connection.worker.as_ref().map_or(0, |worker| worker.id.get()));
+        for (_, farewell) in self.departures.farewells() {
+            if farewell.worker.as_ref().is_some_and(|own| own.id == worker.id) {
+                let heir = if worker.realm.is_some() { None } else { self.ctx.inner.dispatch.assign(RealmId::RAW) };
+                farewell.move_to(heir);
             }
         }
         // Handed over to the old worker and counted there. Counted anew before that is taken back, so that nobody sees none between.
         let counted = events.len();
-        self.redispatch(events);
-        self.ctx.batches.deliver(&self.ctx.inner.dispatch);
-        self.ctx.inner.dispatch.settled(counted);
-        self.feed(|_| true);
-        worker.let_go(&self.ctx.inner);
-    }
-
-    /// A worker of a realm has ended: nobody takes over what it knew of its clients. They are closed, and nobody is told.
-    fn realm_worker_gone(&mut self, worker: &Arc<WorkerEntry>, events: &[(Event, Bytes)]) {
-        for connection in self.connections.all() {
-            if connection.worker.as_ref().is_some_and(|own| own.id == worker.id) {
-                worker.release();
-                // Whoever has no 101 yet was told to nobody, and another one will do.
-                let early = !connection.is_attached();
-                connection.worker = if early { self.ctx.inner.dispatch.assign(worker.realm_id()) } else { None };
-                connection.socket.set_worker(connection.worker.as_ref().map_or(0, |worker| worker.id.get()));
-                connection.orphan(&mut self.ctx);
+        if worker.realm.is_none() {
+            for (event, _) in &events {
+                self.move_from(worker, event.socket.slot());
             }
+            self.redispatch(events);
+            self.ctx.batches.deliver(&self.ctx.inner.dispatch);
         }
+        self.ctx.inner.dispatch.settled(counted);
+        let next = self.each_from(from, VISIT, |shard, slot| shard.move_from(worker, slot));
         self.reap();
-        self.ctx.inner.dispatch.settled(events.len());
-        worker.let_go(&self.ctx.inner);
+        if next.is_none() {
+            self.feed(|_| true);
+            worker.let_go(&self.ctx.inner);
+        }
+        next
     }
 
-    /// There is a worker: whoever has none gets one, and what has waited is dispatched.
-    pub(super) fn worker_joined(&mut self) {
-        for connection in self.connections.all() {
-            if connection.worker.is_none() && connection.socket.realm().is_none() && connection.takes_part() {
-                connection.worker = self.ctx.inner.dispatch.assign(RealmId::RAW);
-                connection.socket.set_worker(connection.worker.as_ref().map_or(0, |worker| worker.id.get()));
+    fn move_from(&mut self, worker: &WorkerEntry, slot: u32) {
+        let Some(connection) = self.connections.at(slot) else { return };
+        if connection.worker.as_ref().is_none_or(|own| own.id != worker.id) {
+            return;
+        }
+        // In a realm nobody takes over what it knew of its clients: they are closed, and nobody is told. A connection without a 101 is not known to
+        // any worker yet, and another one will do.
+        let orphaned = worker.realm.is_some() && connection.is_attached();
+        connection.move_to(if orphaned { None } else { self.ctx.inner.dispatch.assign(worker.realm_id()) });
+        if orphaned {
+            connection.orphan(&mut self.ctx);
+        }
+    }
+
+    /// A worker is stuck, and has given these open events back. Those whose clients still wait are asked of others.
+    pub(super) fn ask_another(&mut self, worker: &Arc<WorkerEntry>, events: Vec<Event>) {
+        let counted = events.len();
+        let mut asked = Vec::with_capacity(counted);
+        for event in events {
+            // Of one that was turned away the question is dropped, which undoes what was done for it.
+            let Some(connection) = self.connections.find(Place::of(&event.socket)).filter(|own| !own.left) else {
+                continue;
+            };
+            if connection.worker.as_ref().is_some_and(|own| own.id == worker.id) {
+                connection.move_to(self.ctx.inner.dispatch.assign(worker.realm_id()));
+            }
+            asked.push((event, Bytes::new()));
+        }
+        self.redispatch(asked);
+        self.ctx.batches.deliver(&self.ctx.inner.dispatch);
+        // Counted anew before, as when a worker has gone.
+        worker.take_back(counted, 0);
+        self.ctx.inner.dispatch.settled(counted);
+    }
+
+    /// There is a worker: connections that have none get one, from this slot on, and those for which something waits all. That is dispatched.
+    pub(super) fn house(&mut self, from: u32) -> Option<u32> {
+        self.reap();
+        for (socket, farewell) in self.departures.farewells() {
+            if farewell.worker.is_none() && socket.realm().is_none() {
+                farewell.move_to(self.ctx.inner.dispatch.assign(RealmId::RAW));
             }
         }
         let waiting = self.ctx.homeless.take();
         let counted = waiting.len();
+        for (event, _) in &waiting {
+            self.house_one(event.socket.slot());
+        }
         self.redispatch(waiting);
         self.ctx.batches.deliver(&self.ctx.inner.dispatch);
         self.ctx.inner.dispatch.housed(counted);
-        self.feed(|_| true);
+        let next = self.each_from(from, VISIT, Self::house_one);
+        if next.is_none() {
+            self.feed(|_| true);
+        }
+        next
+    }
+
+    fn house_one(&mut self, slot: u32) {
+        let Some(connection) = self.connections.at(slot) else { return };
+        if connection.worker.is_none() && connection.socket.realm().is_none() && connection.takes_part() {
+            connection.move_to(self.ctx.inner.dispatch.assign(RealmId::RAW));
+        }
     }
 
     /// Dispatches events again, in order. Messages keep the room they hold in their socket's window.
@@ -77,6 +128,8 @@ impl Shard {
         for (event, data) in events {
             let worker = match self.connections.find(Place::of(&event.socket)) {
                 Some(connection) if connection.takes_part() => connection.worker.clone(),
+                // Its end is still to be told, to this one.
+                _ if let Some(worker) = self.departures.worker_of(&event.socket) => Some(Arc::clone(worker)),
                 // Its connection has ended: one worker for all that is left of it.
                 _ => adopted
                     .entry(event.socket.id())

@@ -6,6 +6,7 @@
 mod batches;
 mod carry_out;
 mod clock;
+mod closing;
 mod command;
 mod connection;
 mod context;
@@ -13,18 +14,25 @@ mod deflate;
 mod ending;
 mod handle;
 mod inbound;
+mod inflating;
+mod leaving;
 mod migrate;
 mod outbox;
 mod pressure;
+mod progress;
 mod rate;
+mod rest;
+mod silence;
 mod stream;
 mod subscriptions;
 mod table;
 mod tally;
 mod timers;
 mod tls;
+mod turn;
 
 use std::{
+    collections::VecDeque,
     io,
     sync::Arc,
     time::{Duration, Instant},
@@ -36,14 +44,17 @@ use wsbroker_proto::CloseCode;
 
 #[cfg(all(test, feature = "loom"))]
 pub(crate) use command::Wake;
-pub(crate) use command::{Attach, Broadcast, Command, Fifo, Place, Range, Reserve};
+pub(crate) use command::{Attach, Broadcast, Change, Command, Fifo, Place, Range, Reserve};
 pub use deflate::Compress;
 pub(crate) use deflate::Compressed;
 pub(crate) use handle::ShardHandle;
 pub(crate) use stream::Stream;
 pub(crate) use tally::Flow;
 
-use self::{context::Context, subscriptions::Subscriptions, table::Connections};
+use self::{
+    carry_out::UNFLUSHED_MAX, context::Context, leaving::Departures, rest::Rest, subscriptions::Subscriptions,
+    table::Connections, timers::Entry,
+};
 use crate::{broker::Inner, dispatch::Flush, ids::WorkerId, sys};
 
 /// Readiness events of one poll.
@@ -51,6 +62,8 @@ const EVENTS: usize = 1024;
 const WAKE: Token = Token(usize::MAX);
 /// What one read takes at most. Shared by all connections of the shard.
 const READ_BUFFER: usize = 64 << 10;
+/// How long it sleeps at most while a socket that has ended cannot leave its channels, because another thread changes these.
+const LOCKED: Duration = Duration::from_millis(1);
 
 /// Starts the thread of a shard. It ends with [`Command::Stop`].
 pub(crate) fn spawn(inner: Arc<Inner>, index: usize, poll: Poll) -> io::Result<()> {
@@ -73,20 +86,46 @@ struct Shard {
     /// Set by a shutdown: whoever comes later is closed at once.
     closing: Option<CloseCode>,
     put_off: PutOff,
+    /// Connections that are dirty since an earlier turn.
+    late: VecDeque<u32>,
+    departures: Departures,
     stopped: bool,
     /// What this shard last reported of its outboxes and its unfinished messages.
     reported_send: usize,
     reported_receive: usize,
 }
 
-/// What a turn has left undone: compression takes its time, and others shall be read meanwhile.
+/// What a turn has left undone, so that others are read meanwhile. It comes first in the next, before the queue is looked at again.
 #[derive(Default)]
 struct PutOff {
-    commands: Vec<Command>,
+    /// Of a command that was begun.
+    rest: Option<Rest>,
+    commands: std::vec::IntoIter<Command>,
     /// Bytes of the queue that these commands came with.
     counted: usize,
     /// Connections whose end comes behind these commands.
     ending: Vec<Place>,
+}
+
+impl PutOff {
+    fn is_empty(&self) -> bool {
+        self.rest.is_none() && self.commands.len() == 0
+    }
+}
+
+/// What a turn uses, and the next one again.
+struct Scratch {
+    events: Events,
+    /// Turns that timers have waited for the rest of the readiness events.
+    behind: usize,
+    commands: Vec<Command>,
+    due: Vec<Entry>,
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self { events: Events::with_capacity(EVENTS), behind: 0, commands: Vec::new(), due: Vec::new() }
+    }
 }
 
 impl Shard {
@@ -101,6 +140,8 @@ impl Shard {
             read_buffer: vec![0; READ_BUFFER].into_boxed_slice(),
             closing: None,
             put_off: PutOff::default(),
+            late: VecDeque::new(),
+            departures: Departures::default(),
             stopped: false,
             reported_send: 0,
             reported_receive: 0,
@@ -112,79 +153,120 @@ impl Shard {
     }
 
     fn run(mut self) {
-        let mut events = Events::with_capacity(EVENTS);
-        // Turns that timers have waited for the rest of the readiness events.
-        let mut behind = 0;
-        let mut commands = Vec::new();
-        let mut due = Vec::new();
+        let mut scratch = Scratch::default();
         while !self.stopped {
-            let wait = if due.is_empty() { self.wait() } else { Some(Duration::ZERO) };
-            if let Err(error) = self.poll.poll(&mut events, wait) {
-                if error.kind() != io::ErrorKind::Interrupted {
-                    // The poll handle itself is broken; without it nothing can be done here but not to spin.
-                    tracing::error!(%error, "cannot poll");
-                    std::thread::sleep(Duration::from_millis(100));
-                }
-                continue;
-            }
-            self.ctx.time = Instant::now();
-            self.ctx.wheel.advance(self.ctx.time, &mut due);
-            for event in &events {
-                self.note(event);
-            }
-            self.read_ready();
-            self.hand_over();
-            self.carry_out_queue(&mut commands);
-            // More may be readable than the poll could tell: after a stall nobody is cut before what he sent meanwhile was seen.
-            if events.iter().count() >= EVENTS && behind < self.connections.0.len() / EVENTS {
-                behind += 1;
-            } else {
-                behind = 0;
-                for entry in due.drain(..) {
-                    if let Some(connection) = self.connections.at(entry.slot) {
-                        connection.timer(&mut self.ctx, entry.due);
-                    }
-                }
-            }
-            self.flush_dirty();
-            self.relieve();
-            self.hand_over();
+            self.turn(&mut scratch);
         }
         let late = self.handle().fifo.stop();
         drop(late);
     }
 
+    fn turn(&mut self, scratch: &mut Scratch) {
+        let Scratch { events, behind, commands, due } = scratch;
+        let wait = if due.is_empty() { self.wait() } else { Some(Duration::ZERO) };
+        if let Err(error) = self.poll.poll(events, wait) {
+            if error.kind() != io::ErrorKind::Interrupted {
+                // The poll handle itself is broken; without it nothing can be done here but not to spin.
+                tracing::error!(%error, "cannot poll");
+                std::thread::sleep(Duration::from_millis(100));
+            }
+            return;
+        }
+        self.ctx.time = Instant::now();
+        self.ctx.turn.begin();
+        self.ctx.wheel.advance(self.ctx.time, due);
+        for event in &*events {
+            self.note(event);
+        }
+        self.read_ready();
+        self.hand_over();
+        self.carry_out_queue(commands);
+        // More may be readable than the poll could tell: after a stall nobody is cut before what he sent meanwhile was seen.
+        if events.iter().count() >= EVENTS && *behind < self.connections.0.len() / EVENTS {
+            *behind += 1;
+        } else {
+            *behind = 0;
+            for entry in due.drain(..) {
+                if let Some(connection) = self.connections.at(entry.slot) {
+                    connection.timer(&mut self.ctx, entry.due);
+                }
+            }
+        }
+        self.flush_dirty();
+        self.relieve();
+        self.depart();
+        self.hand_over();
+    }
+
     /// Carries out what is in the queue, or goes on with what the last turn has left of it. `commands` is empty before and after.
     fn carry_out_queue(&mut self, commands: &mut Vec<Command>) {
-        if self.put_off.commands.is_empty() {
+        if self.is_piled_up() {
+            // What was queued is written first.
+            return;
+        }
+        let queued = self.ctx.unflushed;
+        if self.put_off.is_empty() {
             // Looked up before the queue is taken: what is found settled and flushed has its replies in there.
             self.put_off.ending = self.take_ending();
             self.handle().fifo.take(commands);
             if !commands.is_empty() {
                 self.put_off.counted = self.handle().take_fifo_bytes();
+                self.carry_out_all(commands);
             }
         } else {
-            std::mem::swap(commands, &mut self.put_off.commands);
+            self.go_on_with_queue();
         }
-        if !commands.is_empty() {
-            self.ctx.codec.begin_turn();
-            let mut commands = commands.drain(..);
-            while let Some(command) = commands.next() {
-                self.carry_out(command);
-                if self.ctx.codec.is_spent() {
-                    self.put_off.commands.extend(commands);
-                    break;
-                }
-            }
-            if !self.put_off.commands.is_empty() {
-                return;
-            }
-            self.arena = Bytes::new();
-            self.ctx.inner.memory.send_changed(std::mem::take(&mut self.put_off.counted), 0);
+        if !self.put_off.is_empty() {
+            // What has gone to outboxes counts there.
+            let moved = self.put_off.counted.min(self.ctx.unflushed - queued);
+            self.put_off.counted -= moved;
+            self.ctx.inner.memory.send_changed(moved, 0);
+            return;
         }
+        self.arena = Bytes::new();
+        self.ctx.inner.memory.send_changed(std::mem::take(&mut self.put_off.counted), 0);
         for place in std::mem::take(&mut self.put_off.ending) {
             self.end_at_last(place);
         }
+    }
+
+    fn carry_out_all(&mut self, commands: &mut Vec<Command>) {
+        self.ctx.codec.begin_turn();
+        let mut commands = commands.drain(..);
+        while let Some(command) = commands.next() {
+            self.carry_out(command);
+            if self.is_spent() {
+                if commands.len() > 0 {
+                    self.put_off.commands = commands.collect::<Vec<_>>().into_iter();
+                }
+                return;
+            }
+        }
+    }
+
+    fn go_on_with_queue(&mut self) {
+        self.ctx.codec.begin_turn();
+        if let Some(rest) = self.put_off.rest.take() {
+            self.go_on(rest);
+        }
+        let mut commands = std::mem::take(&mut self.put_off.commands);
+        while !self.is_spent() {
+            let Some(command) = commands.next() else { break };
+            self.carry_out(command);
+        }
+        self.put_off.commands = commands;
+    }
+
+    /// Whether the commands that are left have to wait for the next turn.
+    #[inline]
+    fn is_spent(&self) -> bool {
+        self.ctx.turn.is_spent() || self.ctx.codec.is_spent() || self.is_piled_up()
+    }
+
+    /// Many publishes in one turn must not pile up in outboxes that the kernel would take.
+    #[inline]
+    fn is_piled_up(&self) -> bool {
+        self.ctx.unflushed > UNFLUSHED_MAX
     }
 
     /// The connections whose end comes behind the commands that are in the queue. Those that a worker has replies for are kept back until it has
@@ -218,11 +300,15 @@ impl Shard {
         let at_work = !self.ctx.ready.is_empty()
             || !self.ctx.dirty.is_empty()
             || !self.ctx.ending.is_empty()
-            || !self.put_off.commands.is_empty();
+            || !self.late.is_empty()
+            || !self.put_off.is_empty()
+            || self.departures.can_go_on();
         if at_work || !self.handle().fifo.park() {
             return Some(Duration::ZERO);
         }
-        self.ctx.wheel.sleep(Instant::now())
+        let sleep = self.ctx.wheel.sleep(Instant::now());
+        // Nobody says when the memberships of a socket are free.
+        if self.departures.is_empty() { sleep } else { Some(sleep.map_or(LOCKED, |sleep| sleep.min(LOCKED))) }
     }
 
     fn note(&mut self, event: &mio::event::Event) {
@@ -231,7 +317,7 @@ impl Shard {
         }
         let Some(connection) = self.connections.at(event.token().0 as u32) else { return };
         if event.is_read_closed() || event.is_error() {
-            connection.read_closed = true;
+            connection.half_closed(&mut self.ctx);
         }
         if event.is_readable() || event.is_read_closed() || event.is_error() {
             connection.mark_ready(&mut self.ctx);
@@ -278,17 +364,32 @@ impl Shard {
         self.ctx.tally.show(&self.ctx.inner.shard(self.index).shown);
     }
 
+    /// Writes what became dirty. Of very many, some wait for the next turn; but what became dirty in this one does not wait for those all: a reply is
+    /// not to stand behind a publish to 100,000.
     fn flush_dirty(&mut self) {
-        if !self.ctx.dirty.is_empty() {
-            self.show_counts();
+        if self.ctx.dirty.is_empty() && self.late.is_empty() {
+            self.ctx.unflushed = 0;
+            return;
         }
-        self.ctx.unflushed = 0;
+        self.show_counts();
         let mut dirty = std::mem::take(&mut self.ctx.dirty);
-        for slot in dirty.drain(..) {
-            if let Some(connection) = self.connections.at(slot) {
-                connection.dirty = false;
-                connection.flush(&mut self.ctx);
-            }
+        let all = self.ctx.turn.bounds.writes;
+        let own = if self.late.is_empty() { all } else { all.div_ceil(2) };
+        let mut spent = 0;
+        let mut fresh = dirty.drain(..);
+        while spent < own
+            && let Some(slot) = fresh.next()
+        {
+            spent += self.flush(slot);
+        }
+        self.late.extend(fresh);
+        while spent < all
+            && let Some(slot) = self.late.pop_front()
+        {
+            spent += self.flush(slot);
+        }
+        if self.late.is_empty() {
+            self.ctx.unflushed = 0;
         }
         if self.ctx.dirty.is_empty() {
             self.ctx.dirty = dirty;
@@ -296,12 +397,20 @@ impl Shard {
         self.reap();
     }
 
+    /// Writes to one connection. What that has cost, in small writes.
+    #[inline]
+    fn flush(&mut self, slot: u32) -> usize {
+        let Some(connection) = self.connections.at(slot) else { return 1 };
+        connection.dirty = false;
+        let before = self.ctx.tally.flow.wire_out;
+        connection.flush(&mut self.ctx);
+        turn::write(self.ctx.tally.flow.wire_out - before)
+    }
+
     /// Takes out what has ended in this step: out of registry and lists first, then out of the table.
     fn reap(&mut self) {
-        while let Some(socket) = self.ctx.retired.pop() {
-            for channel in self.ctx.inner.retire(&socket) {
-                self.lists.remove(channel, socket.slot());
-            }
+        if !self.ctx.retired.is_empty() {
+            self.retire_all();
         }
         if !self.ctx.doomed.is_empty() {
             self.show_counts();
@@ -313,7 +422,9 @@ impl Shard {
             }
             self.ctx.settle_outbox(&connection.socket, connection.outbox.len(), 0);
             self.ctx.receive_bytes = self.ctx.receive_bytes.saturating_sub(connection.receive_held);
-            self.handle().give_slot(slot);
+            if !self.departures.keep_slot(slot) {
+                self.handle().give_slot(slot);
+            }
         }
     }
 }

@@ -12,13 +12,15 @@ use super::{stream::Stream, tls::Scratch};
 
 /// Up to this size a frame is copied next to its neighbours; a larger one is shared and written with `writev`. A copy of this size
 /// costs a tenth of the system call that it saves.
-const COPY_MAX: usize = 4 << 10;
+pub(super) const COPY_MAX: usize = 4 << 10;
 /// Copied frames gather in chunks of about this size.
 const CHUNK: usize = 32 << 10;
 /// A chunk that was kept for use again is at most this large.
 const SPARE_MAX: usize = 128 << 10;
 const SPARE_COUNT: usize = 64;
 const SLICES: usize = 64;
+/// Bytes after which a write ends, although the kernel takes more: a fast reader of a long message does not hold up the others.
+const WRITE_MAX: usize = 4 << 20;
 
 /// Frames that wait for the kernel.
 #[derive(Debug, Default)]
@@ -32,7 +34,7 @@ pub(super) struct Outbox {
     edge: usize,
     /// The last piece is a close frame.
     closes: bool,
-    /// While the kernel takes nothing, of pongs only the newest waits (RFC 6455 §5.5.3 allows that); it goes out when the rest has.
+    /// While the kernel takes nothing, of pongs only the newest waits (RFC 6455 §5.5.3 allows that); it goes out before what was not begun.
     pong: Option<Box<[u8]>>,
     /// That pong has stood among the frames, so that those still there are newer.
     pong_was_queued: bool,
@@ -87,6 +89,8 @@ impl Chunk {
 pub(super) enum Written {
     /// Nothing is left.
     All,
+    /// The kernel has taken so much that others have their turn before it is asked again.
+    Enough,
     /// The kernel takes no more; the rest waits.
     Blocked,
     /// The connection is gone.
@@ -171,12 +175,25 @@ impl Outbox {
         length
     }
 
-    /// Appends a ping; returns its length.
-    pub(super) fn push_ping(&mut self, spare: &mut Spare) -> usize {
+    /// Queues a ping before everything that was not begun: behind all of it, it would ask too late. Returns its length, 0 when one waits there already.
+    pub(super) fn push_ping(&mut self) -> usize {
         let mut frame = Vec::with_capacity(2);
         write_frame(&mut frame, Opcode::Ping, b"");
-        self.push_copy(&frame, spare);
-        frame.len()
+        let (at, length) = (self.set_begun_apart(), frame.len());
+        if self.pieces.get(at).is_some_and(|next| next.rest().starts_with(&frame)) {
+            return 0;
+        }
+        self.insert(at, frame);
+        length
+    }
+
+    /// Puts a frame at a place that [`set_begun_apart`](Self::set_begun_apart) has returned.
+    fn insert(&mut self, at: usize, frame: Vec<u8>) {
+        self.len += frame.len();
+        if at == 0 {
+            self.edge = 0;
+        }
+        self.pieces.insert(at, Piece::new(Chunk::Copied(frame)));
     }
 
     /// Appends the answer to a ping. It takes the place of one that waited longer than it.
@@ -187,7 +204,7 @@ impl Outbox {
         self.push_copy(&frame, spare);
     }
 
-    /// Answers a ping once all that waits has gone out, in place of an answer that waited for that.
+    /// Answers a ping once the kernel takes something again, in place of an answer that waited for that.
     pub(super) fn set_pong(&mut self, payload: &[u8]) {
         self.pong = Some(payload.into());
         self.pong_was_queued = false;
@@ -224,19 +241,14 @@ impl Outbox {
         if self.closes {
             return 0;
         }
-        self.find_edge();
-        let at = usize::from(self.set_begun_apart());
+        let at = self.set_begun_apart();
         let mut dropped = 0;
-        // A ping goes to the end, where it is met again when nothing else is left.
         let mut pinged = false;
         while self.len() >= limit {
             let Some(piece) = self.pieces.get_mut(at) else { break };
             let bytes = piece.chunk.bytes();
             let (header, end) = frame_at(bytes, piece.from);
             let opcode = bytes.get(piece.from).map_or(0, |first| first & 0x0f);
-            if opcode == Opcode::Ping as u8 && pinged {
-                break;
-            }
             if opcode == Opcode::Pong as u8 && (self.pong.is_none() || self.pong_was_queued) {
                 self.pong = bytes.get(header..end).map(Into::into);
                 self.pong_was_queued = true;
@@ -249,7 +261,6 @@ impl Outbox {
                 spare.give(buffer);
             }
             if opcode == Opcode::Ping as u8 {
-                self.push_ping(spare);
                 pinged = true;
             } else if opcode != Opcode::Pong as u8 {
                 dropped += 1;
@@ -258,14 +269,18 @@ impl Outbox {
         if at == 0 {
             self.edge = self.pieces.front().map_or(0, |first| first.from);
         }
+        if pinged {
+            self.push_ping();
+        }
         dropped
     }
 
-    /// Gives what must go out a piece of its own. False when there is nothing.
-    fn set_begun_apart(&mut self) -> bool {
-        let Some(first) = self.pieces.front_mut() else { return false };
+    /// Gives what must go out a piece of its own. Returns the place of the piece behind it.
+    fn set_begun_apart(&mut self) -> usize {
+        self.find_edge();
+        let Some(first) = self.pieces.front_mut() else { return 0 };
         if first.from == self.edge {
-            return false;
+            return 0;
         }
         if self.edge < first.end() {
             // A large frame is alone in its piece, so this is short.
@@ -274,7 +289,7 @@ impl Outbox {
             self.edge = begun.len();
             self.pieces.push_front(Piece::new(Chunk::Copied(begun)));
         }
-        true
+        1
     }
 
     /// Drops everything.
@@ -290,18 +305,20 @@ impl Outbox {
     }
 
     fn write_chunks(&mut self, stream: &mut Stream, spare: &mut Spare, taken: &mut u64) -> Written {
+        if let Some(pong) = self.pong.take() {
+            let mut frame = spare.take(pong.len() + 2);
+            write_frame(&mut frame, Opcode::Pong, &pong);
+            let at = self.set_begun_apart();
+            self.insert(at, frame);
+        }
+        let mut room = WRITE_MAX;
         loop {
             if self.pieces.is_empty() {
-                match stream.flush() {
-                    Ok(()) => {}
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Written::Blocked,
-                    Err(_) => return Written::Lost,
-                }
-                let Some(pong) = self.pong.take() else { return Written::All };
-                let mut frame = spare.take(pong.len() + 2);
-                write_frame(&mut frame, Opcode::Pong, &pong);
-                self.len += frame.len();
-                self.pieces.push_back(Piece::new(Chunk::Copied(frame)));
+                return match stream.flush() {
+                    Ok(()) => Written::All,
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => Written::Blocked,
+                    Err(_) => Written::Lost,
+                };
             }
             let result = if self.pieces.len() == 1 {
                 stream.write(self.pieces.front().map_or(&[][..], Piece::rest), &mut spare.scratch)
@@ -318,6 +335,10 @@ impl Outbox {
                 Ok(count) => {
                     *taken += count as u64;
                     self.advance(count, spare);
+                    room = room.saturating_sub(count);
+                    if room == 0 && !self.pieces.is_empty() {
+                        return Written::Enough;
+                    }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.unshare();

@@ -29,6 +29,10 @@ impl Shard {
     }
 
     fn must_free_send(&self) -> bool {
+        if !self.late.is_empty() {
+            // Which sockets are slow is known when all have been written to.
+            return false;
+        }
         let inner = &self.ctx.inner;
         inner.memory.send_is_full_through(self.ctx.outbox_bytes, inner.shard_count())
     }
@@ -65,6 +69,14 @@ impl Shard {
                 return;
             }
             let Some(connection) = self.connections.at(slot) else { continue };
+            if !connection.blocked && connection.stream.is_some() {
+                // It takes what it is sent, and had its turn: the rest of a long outbox waits for the next.
+                let before = connection.outbox.len();
+                connection.flush_all(&mut self.ctx);
+                if connection.outbox.len() < before {
+                    continue;
+                }
+            }
             let lingering = connection.phase == Phase::Lingering;
             tracing::warn!(socket = %connection.id(), bytes = connection.outbox.len(), "send memory is used up: closing the slowest socket");
             connection.overflow(&mut self.ctx, CloseCause::MaxSendMemory);

@@ -4,12 +4,19 @@ use std::io::{self, IoSlice, Read, Write};
 
 use mio::{Interest, Registry, Token, event::Source};
 
-use super::tls::{Scratch, Tls};
+use super::tls::{SEALING_MAX, Scratch, Tls};
 use crate::{sys::SHORT_READ_DRAINS, tls::Session};
 
 /// A connected, non-blocking socket.
 #[derive(Debug)]
-pub(crate) enum Socket {
+pub(crate) struct Socket {
+    kind: Kind,
+    /// Bytes that the kernel has taken.
+    given: u64,
+}
+
+#[derive(Debug)]
+enum Kind {
     Tcp(mio::net::TcpStream),
     #[cfg(unix)]
     Unix(mio::net::UnixStream),
@@ -23,44 +30,61 @@ pub(crate) enum Stream {
 }
 
 impl Socket {
+    fn new(kind: Kind) -> Self {
+        Self { kind, given: 0 }
+    }
+
     fn source(&mut self) -> &mut dyn Source {
-        match self {
-            Self::Tcp(stream) => stream,
+        match &mut self.kind {
+            Kind::Tcp(stream) => stream,
             #[cfg(unix)]
-            Self::Unix(stream) => stream,
+            Kind::Unix(stream) => stream,
         }
     }
 
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.read(buffer),
+        match &mut self.kind {
+            Kind::Tcp(stream) => stream.read(buffer),
             #[cfg(unix)]
-            Self::Unix(stream) => stream.read(buffer),
+            Kind::Unix(stream) => stream.read(buffer),
         }
     }
 
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.write(bytes),
+        let taken = match &mut self.kind {
+            Kind::Tcp(stream) => stream.write(bytes),
             #[cfg(unix)]
-            Self::Unix(stream) => stream.write(bytes),
-        }
+            Kind::Unix(stream) => stream.write(bytes),
+        }?;
+        self.given += taken as u64;
+        Ok(taken)
     }
 
     fn write_vectored(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
-        match self {
-            Self::Tcp(stream) => stream.write_vectored(slices),
+        let taken = match &mut self.kind {
+            Kind::Tcp(stream) => stream.write_vectored(slices),
             #[cfg(unix)]
-            Self::Unix(stream) => stream.write_vectored(slices),
+            Kind::Unix(stream) => stream.write_vectored(slices),
+        }?;
+        self.given += taken as u64;
+        Ok(taken)
+    }
+
+    /// Asks the kernel.
+    fn unacknowledged(&self) -> Option<usize> {
+        match &self.kind {
+            Kind::Tcp(stream) => wsbroker_sys::unacknowledged(stream),
+            #[cfg(unix)]
+            Kind::Unix(stream) => wsbroker_sys::unacknowledged(stream),
         }
     }
 
     pub(super) fn shutdown_write(&self) {
         // Fails when the peer has gone already, which is what we want to happen.
-        let _ = match self {
-            Self::Tcp(stream) => stream.shutdown(std::net::Shutdown::Write),
+        let _ = match &self.kind {
+            Kind::Tcp(stream) => stream.shutdown(std::net::Shutdown::Write),
             #[cfg(unix)]
-            Self::Unix(stream) => stream.shutdown(std::net::Shutdown::Write),
+            Kind::Unix(stream) => stream.shutdown(std::net::Shutdown::Write),
         };
     }
 }
@@ -68,13 +92,13 @@ impl Socket {
 impl Stream {
     /// Takes over a stream that is non-blocking already.
     pub(crate) fn tcp(stream: std::net::TcpStream) -> Self {
-        Self::Plain(Socket::Tcp(mio::net::TcpStream::from_std(stream)))
+        Self::Plain(Socket::new(Kind::Tcp(mio::net::TcpStream::from_std(stream))))
     }
 
     /// Takes over a stream that is non-blocking already.
     #[cfg(unix)]
     pub(crate) fn unix(stream: std::os::unix::net::UnixStream) -> Self {
-        Self::Plain(Socket::Unix(mio::net::UnixStream::from_std(stream)))
+        Self::Plain(Socket::new(Kind::Unix(mio::net::UnixStream::from_std(stream))))
     }
 
     /// Goes on with a session behind its handshake. `plain` was decrypted and is read first; `ended` tells that nothing comes behind it.
@@ -86,20 +110,27 @@ impl Stream {
         }
     }
 
-    fn socket(&mut self) -> &mut Socket {
+    fn socket(&self) -> &Socket {
         match self {
             Self::Plain(socket) => socket,
             Self::Tls(tls) => tls.socket(),
         }
     }
 
+    fn socket_mut(&mut self) -> &mut Socket {
+        match self {
+            Self::Plain(socket) => socket,
+            Self::Tls(tls) => tls.socket_mut(),
+        }
+    }
+
     pub(crate) fn register(&mut self, registry: &Registry, token: Token) -> io::Result<()> {
-        registry.register(self.socket().source(), token, Interest::READABLE | Interest::WRITABLE)
+        registry.register(self.socket_mut().source(), token, Interest::READABLE | Interest::WRITABLE)
     }
 
     pub(crate) fn deregister(&mut self, registry: &Registry) {
         // Fails only for a stream that is not registered, and then there is nothing to undo.
-        let _ = registry.deregister(self.socket().source());
+        let _ = registry.deregister(self.socket_mut().source());
     }
 
     /// Reads some. [`Interrupted`](io::ErrorKind::Interrupted) means that something was read, but no bytes for us came of it yet.
@@ -132,6 +163,25 @@ impl Stream {
         match self {
             Self::Plain(_) => 0,
             Self::Tls(tls) => tls.unsent(),
+        }
+    }
+
+    /// Bytes that the kernel has taken, as they go over the wire.
+    pub(super) fn given(&self) -> u64 {
+        self.socket().given
+    }
+
+    /// Those of them that the peer's kernel has not acknowledged, or, of a unix socket, what the peer has not read. A system call. `None` where
+    /// the system does not say.
+    pub(super) fn unacknowledged(&self) -> Option<u64> {
+        self.socket().unacknowledged().map(|bytes| bytes as u64)
+    }
+
+    /// How many bytes of the wire so many bytes take at most, when they are written alone.
+    pub(super) fn on_the_wire(&self, bytes: usize) -> usize {
+        match self {
+            Self::Plain(_) => bytes,
+            Self::Tls(_) => bytes + SEALING_MAX,
         }
     }
 

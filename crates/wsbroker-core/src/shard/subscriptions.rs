@@ -7,10 +7,13 @@ use crate::registry::ChannelId;
 /// Up to this many subscribers a scan beats an index.
 const SCAN: usize = 32;
 
+/// The lists are in this many tables. A table that grows is filled anew, and one socket alone may bring millions of channels.
+const TABLES: u64 = 256;
+
 /// The subscriber lists of a shard.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Subscriptions {
-    lists: FxHashMap<ChannelId, List>,
+    tables: Box<[FxHashMap<ChannelId, List>]>,
 }
 
 #[derive(Debug, Default)]
@@ -20,13 +23,31 @@ struct List {
     index: FxHashMap<u32, u32>,
 }
 
+impl Default for Subscriptions {
+    fn default() -> Self {
+        let tables = (0..TABLES).map(|_| FxHashMap::default()).collect();
+        Self { tables }
+    }
+}
+
 impl Subscriptions {
+    #[inline]
+    fn table(channel: ChannelId) -> usize {
+        (channel.number() % TABLES) as usize
+    }
+
+    #[inline]
     pub(super) fn of(&self, channel: ChannelId) -> &[u32] {
-        self.lists.get(&channel).map_or(&[], |list| &list.slots)
+        self.tables[Self::table(channel)].get(&channel).map_or(&[], |list| &list.slots)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.tables.iter().all(FxHashMap::is_empty)
     }
 
     pub(super) fn add(&mut self, channel: ChannelId, slot: u32) {
-        let list = self.lists.entry(channel).or_default();
+        let list = self.tables[Self::table(channel)].entry(channel).or_default();
         if list.position(slot).is_some() {
             return;
         }
@@ -40,7 +61,8 @@ impl Subscriptions {
     }
 
     pub(super) fn remove(&mut self, channel: ChannelId, slot: u32) {
-        let Some(list) = self.lists.get_mut(&channel) else { return };
+        let lists = &mut self.tables[Self::table(channel)];
+        let Some(list) = lists.get_mut(&channel) else { return };
         let Some(at) = list.position(slot) else { return };
         list.slots.swap_remove(at);
         if !list.index.is_empty() {
@@ -50,7 +72,7 @@ impl Subscriptions {
             }
         }
         if list.slots.is_empty() {
-            self.lists.remove(&channel);
+            lists.remove(&channel);
         } else if list.slots.len() <= SCAN / 2 && !list.index.is_empty() {
             list.index = FxHashMap::default();
             list.slots.shrink_to(SCAN);
@@ -93,7 +115,7 @@ mod tests {
                 found.sort_unstable();
                 prop_assert_eq!(&found, &model.iter().copied().collect::<Vec<_>>());
             }
-            prop_assert_eq!(lists.lists.is_empty(), model.is_empty());
+            prop_assert_eq!(lists.is_empty(), model.is_empty());
         }
     }
 }

@@ -68,7 +68,17 @@ fn connect_with(
     deflate: Option<WindowBits>,
     prepare: impl FnOnce(&mut TcpStream),
 ) -> (Arc<Socket>, TcpStream) {
-    let endpoint = Arc::new(Endpoint::new(1, SocketLimits::default(), None));
+    connect_to(inner, &SocketLimits::default(), deflate, prepare)
+}
+
+/// The same, at a listener with these limits.
+fn connect_to(
+    inner: &Inner,
+    limits: &SocketLimits,
+    deflate: Option<WindowBits>,
+    prepare: impl FnOnce(&mut TcpStream),
+) -> (Arc<Socket>, TcpStream) {
+    let endpoint = Arc::new(Endpoint::new(1, limits.clone(), None));
     let (socket, worker) = inner.admit(&endpoint).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
@@ -138,7 +148,7 @@ fn taken_before_a_neighbour(frame: &[u8], count: usize) -> u64 {
 #[test]
 fn messages_that_inflate_to_a_thousand_times_their_size_do_not_hold_up_the_others() {
     let (mut bomb, mut frame) = (Vec::new(), Vec::new());
-    assert!(Deflaters::new().deflate(&vec![0; 1 << 20], WindowBits::MAX, 9, &mut bomb));
+    assert!(Deflaters::new().deflate(&vec![0; 250_000], WindowBits::MAX, 9, &mut bomb));
     client::write_frame(&mut frame, true, Opcode::Binary, &bomb, [1, 2, 3, 4]);
     frame[0] |= 0x40;
     let taken = taken_before_a_neighbour(&frame, 60);
@@ -174,3 +184,7 @@ fn who_sees_an_end_finds_it_counted() {
     client.read_to_end(&mut Vec::new()).unwrap();
     assert_eq!(broker.inner().shard(0).shown.closes()[CloseCause::Terminated as usize], 2);
 }
+
+mod hand;
+mod reserve;
+mod slices;

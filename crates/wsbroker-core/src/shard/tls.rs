@@ -11,6 +11,9 @@ use crate::{
 /// Plaintext that is encrypted at a time: two records, in one write. What the kernel does not take of it is held, and cannot be taken back.
 const SEAL: usize = 2 * RECORD_MAX;
 
+/// What a record adds to a short plaintext at most: with TLS 1.2 and AES-GCM its header, an explicit nonce and the tag (RFC 5288 §3).
+pub(super) const SEALING_MAX: usize = 5 + 8 + 16;
+
 // Behind the room for the plaintext of a record and a record that is incomplete, a read must have room to be worth its call.
 const _: () = assert!(READ_BUFFER >= RECORD_MAX + SEALED_MAX + RECORD_MAX);
 
@@ -49,7 +52,11 @@ impl Tls {
         Self { socket, session, plain, state, drained: false }
     }
 
-    pub(super) fn socket(&mut self) -> &mut Socket {
+    pub(super) fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
+    pub(super) fn socket_mut(&mut self) -> &mut Socket {
         &mut self.socket
     }
 

@@ -5,7 +5,7 @@
 
 use std::{
     collections::VecDeque,
-    io::{Read, Write},
+    io::{ErrorKind, Read, Write},
     net::TcpStream,
     sync::{
         Arc,
@@ -458,7 +458,10 @@ impl<S: Read + Write> Client<S> {
             match self.stream.read(&mut bytes) {
                 Ok(0) => return Got::End,
                 Ok(count) => self.buffer.extend_from_slice(&bytes[..count]),
-                Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return Got::End,
+                // An encrypted one that was cut comes to its end unexpectedly.
+                Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof) => {
+                    return Got::End;
+                }
                 Err(error) => panic!("nothing came: {error}"),
             }
         }

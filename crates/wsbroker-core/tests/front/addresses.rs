@@ -41,7 +41,8 @@ fn listeners_share_an_address_with_paths_of_their_own() {
     reserve(&broker, ListenerConfig { open_timeout: Duration::from_secs(3), ..on(port, &["/own"]) }).unwrap();
 
     let rest = serve(&broker, on(port, &["*"]));
-    assert_eq!([status(port, "/three"), status(port, "*"), status(port, "/one")], [101; 3]);
+    assert_eq!([status(port, "/three"), status(port, "/"), status(port, "/one")], [101; 3]);
+    assert_eq!(status(port, "*"), 400, "no name for all paths");
     assert!(matches!(reserve(&broker, on(port, &["*"])).unwrap_err(), ListenError::PathTaken { .. }));
 
     close(&broker, &first);

@@ -30,11 +30,15 @@ fn every_other_request_is_told_why_not() {
         (101, good.clone()),
         (101, handshake("/ws?query=/other", &[])),
         (101, handshake("http://example.test/ws", &[])),
+        (101, handshake("http://example.test:80/ws", &[])),
+        (101, handshake("wss://other.test/ws", &[])),
+        (400, handshake("http://user@example.test/ws", &[])),
         (404, handshake("/", &[])),
         (404, handshake("/WS", &[])),
         (404, handshake("/ws/", &[])),
         (404, handshake("/%77s", &[])),
-        (404, handshake("*", &[])),
+        (400, handshake("*", &[])),
+        (404, "OPTIONS * HTTP/1.1\r\nHost: h\r\n\r\n".into()),
         (404, "GET / HTTP/1.1\r\nHost: h\r\n\r\n".into()),
         (426, "GET /ws HTTP/1.1\r\nHost: h\r\n\r\n".into()),
         (426, "GET /ws HTTP/1.0\r\n\r\n".into()),
@@ -75,7 +79,7 @@ fn every_other_request_is_told_why_not() {
         assert_eq!(answer.header("content-type"), ["text/plain; charset=utf-8"]);
         assert_eq!(answer.body.is_empty(), request.starts_with("HEAD"), "{request}");
     }
-    assert_eq!(keeper.requests.lock().len(), 3, "a worker is asked about handshakes only");
+    assert_eq!(keeper.requests.lock().len(), 5, "a worker is asked about handshakes only");
 }
 
 #[test]

@@ -96,7 +96,10 @@ mod starving {
         process::{Command, Stdio},
     };
 
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
     use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    use tracing::{Level, Metadata, span};
 
     use super::*;
 
@@ -105,8 +108,36 @@ mod starving {
     /// Connections that the server has descriptors for.
     const ROOM: usize = 10;
 
+    static LINES: AtomicUsize = AtomicUsize::new(0);
+
+    /// Counts warnings.
+    struct Counting;
+
+    impl tracing::Subscriber for Counting {
+        fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+            *metadata.level() <= Level::WARN
+        }
+
+        fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+            span::Id::from_u64(1)
+        }
+
+        fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+
+        fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+
+        fn event(&self, _: &tracing::Event<'_>) {
+            LINES.fetch_add(1, Ordering::SeqCst);
+        }
+
+        fn enter(&self, _: &span::Id) {}
+
+        fn exit(&self, _: &span::Id) {}
+    }
+
     /// Says where it listens and when it is out of descriptors, and serves until its input ends.
     fn serve_with_few_descriptors() {
+        tracing::subscriber::set_global_default(Counting).unwrap();
         let broker = broker();
         let _keeper = Keeper::open(&broker);
         let listener = serve(&broker, loopback());
@@ -115,8 +146,14 @@ mod starving {
         setrlimit(Resource::Nofile, limit).unwrap();
         eprintln!("port {}", listener.port());
         until("there are no descriptors", || File::open("/dev/null").is_err());
+        let starved = Instant::now();
+        until("that is counted", || broker.stats().accept_failures > 0);
         eprintln!("starved");
         let _ = std::io::stdin().read(&mut [0]);
+        // Each is followed by a pause of 50 ms at least, and a line tells of all of them.
+        let failures = u128::from(broker.stats().accept_failures);
+        assert!(failures <= starved.elapsed().as_millis() / 50 + 2, "{failures} in {:?}", starved.elapsed());
+        assert_eq!(LINES.load(Ordering::SeqCst), 1, "for {failures} failures");
     }
 
     #[test]

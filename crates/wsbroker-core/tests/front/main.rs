@@ -10,6 +10,7 @@ mod kit;
 mod limits;
 mod origins;
 mod proxies;
+mod refusals;
 #[cfg(unix)]
 mod unix;
 mod verdicts;

@@ -2,9 +2,16 @@
 
 use std::{
     io::{ErrorKind, Write},
-    os::unix::net::{UnixListener, UnixStream},
+    os::unix::{
+        fs::MetadataExt,
+        net::{UnixListener, UnixStream},
+    },
     path::{Path, PathBuf},
+    sync::Barrier,
 };
+
+use rustix::fs::{FlockOperation, flock};
+use socket2::{Domain, SockAddr, Socket, Type};
 
 use wsbroker_core::{Bind, CloseCode, ListenError, ListenerConfig};
 
@@ -93,6 +100,7 @@ fn a_file_in_use_and_any_other_file_are_left_alone() {
     std::fs::write(&file, "keep me").unwrap();
     let error = reserve(&broker, at(&file)).unwrap_err();
     assert!(matches!(error, ListenError::Bind { .. }), "{error:?}");
+    assert!(!folder.0.join("notes.txt.lock").exists());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "keep me");
     let link = folder.0.join("dangling");
     std::os::unix::fs::symlink(folder.0.join("nowhere"), &link).unwrap();
@@ -110,4 +118,91 @@ fn a_broker_that_ends_removes_its_file() {
     broker.runtime().clone().block_on(broker.shutdown(CloseCode::GOING_AWAY, DEADLINE));
     assert!(!path.exists());
     drop(listener);
+}
+
+fn lock_of(path: &Path) -> PathBuf {
+    let mut lock = path.as_os_str().to_owned();
+    lock.push(".lock");
+    lock.into()
+}
+
+/// Another process has bound and does not listen yet: nobody answers there, and still it is not stale.
+#[test]
+fn a_socket_that_somebody_is_about_to_listen_on_is_left_alone() {
+    let folder = Folder::new("about");
+    let path = folder.0.join("ws.sock");
+    let held = std::fs::File::create(lock_of(&path)).unwrap();
+    flock(&held, FlockOperation::NonBlockingLockExclusive).unwrap();
+    let other = Socket::new(Domain::UNIX, Type::STREAM, None).unwrap();
+    other.bind(&SockAddr::unix(&path).unwrap()).unwrap();
+    let before = path.metadata().unwrap().ino();
+    let broker = broker();
+    let error = reserve(&broker, at(&path)).unwrap_err();
+    assert!(matches!(&error, ListenError::Bind { source, .. } if source.kind() == ErrorKind::AddrInUse), "{error:?}");
+    assert!(error.to_string().contains("ws.sock.lock"), "{error}");
+    assert_eq!(path.metadata().unwrap().ino(), before);
+    // Its process is killed: both are the system's again.
+    drop((other, held));
+    drop(reserve(&broker, at(&path)).unwrap());
+}
+
+#[test]
+fn of_many_that_find_a_stale_file_at_once_one_listens() {
+    const ROUNDS: usize = 200;
+    let folder = Folder::new("race");
+    let path = folder.0.join("ws.sock");
+    let brokers: Vec<_> = (0..3).map(|_| broker()).collect();
+    let start = Barrier::new(brokers.len());
+    for round in 0..ROUNDS {
+        drop(UnixListener::bind(&path).unwrap());
+        let listeners: Vec<_> = std::thread::scope(|scope| {
+            let threads: Vec<_> = brokers
+                .iter()
+                .map(|broker| {
+                    scope.spawn(|| {
+                        start.wait();
+                        reserve(broker, at(&path))
+                    })
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+        });
+        let winners = listeners.iter().filter(|outcome| outcome.is_ok()).count();
+        assert_eq!(winners, 1, "round {round}: {listeners:?}");
+        UnixStream::connect(&path).unwrap();
+        drop(listeners);
+        assert!(!path.exists(), "it is the winner's to remove");
+    }
+}
+
+#[test]
+fn the_lock_stays_and_belongs_to_one_broker_at_a_time() {
+    let folder = Folder::new("lock");
+    let path = folder.0.join("ws.sock");
+    let (first, second) = (broker(), broker());
+    let _keeper = Keeper::open(&first);
+    let listener = serve(&first, ListenerConfig { paths: vec!["/a".into()], ..at(&path) });
+    let lock = lock_of(&path).metadata().unwrap();
+    assert_eq!((lock.len(), lock.mode() & 0o777), (0, 0o600));
+    // Another path on it is the same broker's.
+    let beside = serve(&first, ListenerConfig { paths: vec!["/b".into()], ..at(&path) });
+    assert_eq!((status(&path, "/a"), status(&path, "/b")), (101, 101));
+    assert!(reserve(&second, at(&path)).is_err());
+    close(&first, &listener);
+    assert!(reserve(&second, at(&path)).is_err(), "one is left");
+    close(&first, &beside);
+    let taken_over = serve(&second, at(&path));
+    assert_eq!(lock_of(&path).metadata().unwrap().ino(), lock.ino());
+    close(&second, &taken_over);
+    assert!(lock_of(&path).exists() && !path.exists());
+}
+
+#[test]
+fn a_lock_that_is_a_link_is_not_followed() {
+    let folder = Folder::new("link");
+    let (path, elsewhere) = (folder.0.join("ws.sock"), folder.0.join("elsewhere"));
+    std::os::unix::fs::symlink(&elsewhere, lock_of(&path)).unwrap();
+    let error = reserve(&broker(), at(&path)).unwrap_err();
+    assert!(error.to_string().contains("cannot open the lock file"), "{error}");
+    assert!(!elsewhere.exists() && !path.exists());
 }

@@ -5,7 +5,7 @@
 use libfuzzer_sys::fuzz_target;
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
-use wsbroker_proto::{Deflaters, InflateError, Inflater, WindowBits};
+use wsbroker_proto::{Deflaters, InflateError, Inflater, Slice, Sliced, WindowBits};
 
 const ROOM: usize = 1 << 16;
 const TAIL_AND_END: [u8; 9] = [0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff];
@@ -27,6 +27,31 @@ fuzz_target!(|input: &[u8]| {
     assert_eq!(again.is_ok(), verdict.is_ok());
     if verdict.is_ok() {
         assert_eq!(roomy, out);
+    }
+
+    // In slices it comes to the same.
+    let (mut rest, mut part, mut message_in_slices) = (message, Vec::new(), Vec::new());
+    let slice = Slice { input: 1 + usize::from(*flags), output: usize::from(*low) };
+    used.begin();
+    let sliced = loop {
+        match used.slice(&mut rest, slice, &mut part) {
+            Err(error) => break Err(error),
+            Ok(more) => {
+                assert!(part.capacity() <= slice.output + 1);
+                message_in_slices.extend_from_slice(&part);
+                if message_in_slices.len() > max {
+                    break Err(InflateError::TooBig);
+                }
+                if more == Sliced::Whole {
+                    break Ok(());
+                }
+            }
+        }
+    };
+    // What is corrupt behind the limit may be found first.
+    assert_eq!(sliced.is_ok(), verdict.is_ok());
+    if sliced.is_ok() {
+        assert_eq!(message_in_slices, out);
     }
 
     // The other knows one stream only: nothing behind a final block.

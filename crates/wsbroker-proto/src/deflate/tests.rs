@@ -12,6 +12,38 @@ fn inflate(compressed: &[u8]) -> Result<Vec<u8>, InflateError> {
     Inflater::new().inflate(compressed, MAX, &mut out).map(|()| out)
 }
 
+/// The same in slices, each of which is bounded.
+fn inflate_sliced(compressed: &[u8], slice: Slice) -> Result<Vec<u8>, InflateError> {
+    let (mut inflater, mut out, mut message) = (Inflater::new(), Vec::new(), Vec::new());
+    let mut rest = compressed;
+    // What another message has left behind.
+    let _ = inflater.slice(&mut &bomb(1 << 16)[..], Slice { input: 10, output: 10 }, &mut out);
+    inflater.begin();
+    loop {
+        let before = rest.len();
+        let sliced = inflater.slice(&mut rest, slice, &mut out)?;
+        let taken = before - rest.len();
+        assert!(taken <= slice.input.max(1) && out.capacity() <= slice.output.max(11) + 1, "{taken} and {}", out.len());
+        message.extend_from_slice(&out);
+        match sliced {
+            Sliced::Whole => {
+                assert!(out.len() <= slice.output.max(11) && rest.is_empty());
+                return Ok(message);
+            }
+            Sliced::More => assert!(taken > 0 || !out.is_empty(), "it goes on"),
+        }
+        if message.len() > MAX {
+            return Err(InflateError::TooBig);
+        }
+    }
+}
+
+fn slices() -> impl Iterator<Item = Slice> {
+    [1, 2, 7, 100, 65_536, usize::MAX >> 1]
+        .into_iter()
+        .flat_map(|input| [0, 1, 5, 100, 65_536, MAX].map(|output| Slice { input, output }))
+}
+
 fn deflate(payload: &[u8], window: WindowBits, level: u8) -> Option<Vec<u8>> {
     let mut out = Vec::new();
     Deflaters::new().deflate(payload, window, level, &mut out).then_some(out)
@@ -249,7 +281,61 @@ fn payload() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+#[test]
+fn slices_come_to_the_same_as_one_go() {
+    let text: Vec<u8> = (0..6000u32).flat_map(|i| format!("{{\"id\":{}}}", i * 7919 % 4099).into_bytes()).collect();
+    let long = deflate(&text, WindowBits::MAX, 6).unwrap();
+    let (fixed, stored) = (b"\xf3\x48\xcd\xc9\xc9\x07\x00", b"\x01\x05\x00\xfa\xffHello");
+    let blocks = [&b"\x03\x00"[..], b"\x01\x00\x00\xff\xff", b"\x00\x00\x00\xff\xff"].map(|block| block.repeat(50));
+    let bomb = bomb(1 << 17);
+    for compressed in [
+        &b""[..],
+        b"\x00",
+        b"\x03\x00",
+        b"\xf2\x48\xcd\xc9\xc9\x07\x00",
+        b"\x00\x05\x00\xfa\xffHello\x00",
+        b"\x00\x05\x00\xfa\xffHell",
+        b"\x00\x04\x00\xfb\xff",
+        fixed,
+        stored,
+        &[&stored[..], fixed, stored, b"\x00"].concat(),
+        &[&stored[..], b"garbage"].concat(),
+        &[&stored[..], b"\xf2\x00\x11\x00\x00"].concat(),
+        &[&long[..long.len() - 1], fixed, &long].concat(),
+        &long,
+        &long[..long.len() / 2],
+        &blocks.concat(),
+        &[&blocks.concat()[..], b"\x00"].concat(),
+        &bomb,
+    ] {
+        let whole = inflate(compressed);
+        for slice in slices() {
+            let small = slice.input < 7 && compressed.len() > 10_000 || slice.output < 5 && compressed.len() > 100;
+            if !small {
+                assert!(inflate_sliced(compressed, slice) == whole, "{slice:?} of {} bytes", compressed.len());
+            }
+        }
+    }
+}
+
 proptest! {
+    #[test]
+    fn any_bytes_come_to_the_same_in_slices(bytes: Vec<u8>, input in 1..50usize, output in 0..50usize) {
+        prop_assert_eq!(inflate_sliced(&bytes, Slice { input, output }), inflate(&bytes));
+    }
+
+    #[test]
+    fn what_is_deflated_inflates_to_the_same_in_slices(
+        payload in payload(),
+        level in 1..=9u8,
+        input in 1..300usize,
+        output in 0..300usize,
+    ) {
+        if let Some(compressed) = deflate(&payload, WindowBits::MAX, level) {
+            prop_assert_eq!(inflate_sliced(&compressed, Slice { input, output }).unwrap(), payload);
+        }
+    }
+
     #[test]
     fn what_is_deflated_inflates_to_the_same_whatever_came_before(
         payloads in prop::collection::vec((payload(), 9..=15u8, 0..=10u8), 1..4),

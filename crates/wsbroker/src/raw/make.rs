@@ -132,14 +132,26 @@ impl<'s> Env<'s> {
         Self::made(unsafe { sys::napi_create_object(self.raw, &mut value) }, value)
     }
 
-    /// Sets a property.
+    /// Gives an object of ours a property of its own. Runs no JavaScript, whatever the object inherits: a header may be called `__proto__`, and somebody
+    /// may have put setters on `Object.prototype`.
     pub(crate) fn set(self, object: Value<'_>, name: &str, value: Value<'_>) -> Result<(), Failed> {
-        let name = self.text(name)?;
-        // SAFETY: all three belong to open handle scopes of this environment.
-        check(unsafe { sys::napi_set_property(self.raw, object.0, name.0, value.0) })
+        let property = sys::napi_property_descriptor {
+            utf8name: ptr::null(),
+            name: self.text(name)?.0,
+            method: None,
+            getter: None,
+            setter: None,
+            value: value.0,
+            attributes: sys::PropertyAttributes::writable
+                | sys::PropertyAttributes::enumerable
+                | sys::PropertyAttributes::configurable,
+            data: ptr::null_mut(),
+        };
+        // SAFETY: all three belong to open handle scopes of this environment, and the descriptor is looked at during the call only.
+        check(unsafe { sys::napi_define_properties(self.raw, object.0, 1, &property) })
     }
 
-    /// An array of these.
+    /// An array of these. Runs JavaScript if somebody has put setters on `Array.prototype`.
     pub(crate) fn array(
         self,
         elements: impl ExactSizeIterator<Item = Result<Value<'s>, Failed>>,
@@ -164,8 +176,8 @@ impl<'s> Env<'s> {
             if data.is_null() {
                 return Err(Failed);
             }
-            // SAFETY: the engine has made `length` initialised bytes at `data`, and nobody else knows of them yet. `fill` cannot run
-            // JavaScript that gets hold of them: the value is not out.
+            // SAFETY: the engine has made `length` initialised bytes at `data`, which stay there as long as `value` is in its handle scope and
+            // nobody detaches it. Nobody can: it is not out before `fill` is over, whatever that does.
             fill(unsafe { slice::from_raw_parts_mut(data.cast::<u8>(), length) });
         }
         Ok(Value(value, PhantomData))

@@ -1,11 +1,15 @@
-//! From JavaScript values to Rust ones. Apart from properties and elements, nothing here runs JavaScript.
+//! From JavaScript values to Rust ones.
+//!
+//! What runs JavaScript says so: properties, names and elements, by getters and proxies; nothing else does, so that strings and bytes can be read while
+//! something of ours is borrowed. A pointer into the engine's memory is good only until the engine is called again, so whatever has to be asked is asked
+//! before the pointer is taken, and the bytes are copied right after.
 
-use std::{marker::PhantomData, ptr, slice};
+use std::{ffi::c_void, marker::PhantomData, ptr};
 
 use bytes::BytesMut;
 use napi_sys as sys;
 
-use super::{Env, Failed, Value, check};
+use super::{Env, Failed, Kept, Value, check};
 
 /// Why something was not appended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -101,9 +105,32 @@ impl<'s> Env<'s> {
 
     /// Appends the bytes of an `ArrayBuffer` or a `Uint8Array` if they fit into the spare capacity; otherwise nothing is appended.
     pub(crate) fn fit_bytes(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), Unfit> {
-        let mut kind = 0;
-        let mut length = 0;
-        let mut data = ptr::null_mut();
+        let (data, length) = match self.typed_array(value) {
+            Some((sys::TypedarrayType::uint8_array, data, length)) => (data, length),
+            Some(_) => return Err(Unfit::Other),
+            None => self.array_buffer_bytes(value).ok_or(Unfit::Other)?,
+        };
+        if length == 0 || data.is_null() {
+            return if self.is_detached(value) { Err(Unfit::Detached) } else { Ok(()) };
+        }
+        let spare = into.spare_capacity_mut();
+        if length > spare.len() {
+            return Err(Unfit::Long(length));
+        }
+        // SAFETY: the engine says that there are `length` bytes at `data`, and it has not been called since: no JavaScript has run that could have
+        // taken them away, and nothing was collected. There is room for as many in `spare`, which is memory of ours and so does not overlap.
+        // No reference to them is made, since another thread may write them if they are shared: then the copy has some of both.
+        unsafe {
+            ptr::copy_nonoverlapping(data.cast::<u8>(), spare.as_mut_ptr().cast::<u8>(), length);
+            into.set_len(into.len() + length);
+        }
+        Ok(())
+    }
+
+    /// The kind of a typed array, and where its bytes lie; `None` for anything else. Good until the engine is called again.
+    #[inline]
+    fn typed_array(self, value: Value<'_>) -> Option<(sys::napi_typedarray_type, *const c_void, usize)> {
+        let (mut kind, mut length, mut data) = (0, 0, ptr::null_mut());
         // SAFETY: the value belongs to an open handle scope; the call fails for what is no typed array.
         let status = unsafe {
             sys::napi_get_typedarray_info(
@@ -116,48 +143,48 @@ impl<'s> Env<'s> {
                 ptr::null_mut(),
             )
         };
-        if check(status).is_ok() {
-            if kind != sys::TypedarrayType::uint8_array {
-                return Err(Unfit::Other);
-            }
-        } else {
-            // SAFETY: as above, for what is no ArrayBuffer.
-            check(unsafe { sys::napi_get_arraybuffer_info(self.raw, value.0, &mut data, &mut length) })
-                .map_err(|Failed| Unfit::Other)?;
-            if self.is_shared(value) {
-                return Err(Unfit::Other);
-            }
+        check(status).ok().map(|()| (kind, data.cast_const(), length))
+    }
+
+    /// Where the bytes of an `ArrayBuffer` lie; `None` for anything else, a `SharedArrayBuffer` too. Good until the engine is called again.
+    fn array_buffer_bytes(self, value: Value<'_>) -> Option<(*const c_void, usize)> {
+        let mut is = false;
+        // SAFETY: the value belongs to an open handle scope.
+        check(unsafe { sys::napi_is_arraybuffer(self.raw, value.0, &mut is) }).ok()?;
+        // Asked before there is a pointer: the answer may come from a function.
+        if !is || self.is_shared(value) {
+            return None;
         }
-        if length == 0 || data.is_null() {
-            return if self.is_detached(value) { Err(Unfit::Detached) } else { Ok(()) };
-        }
-        if length > into.capacity() - into.len() {
-            return Err(Unfit::Long(length));
-        }
-        // SAFETY: the engine says that there are `length` bytes at `data`. They stay there until JavaScript runs again, which is after the
-        // copy. (If they are shared with a thread that writes them now, the copy has some of both: its problem, as in Node itself.)
-        into.extend_from_slice(unsafe { slice::from_raw_parts(data.cast::<u8>(), length) });
-        Ok(())
+        let (mut data, mut length) = (ptr::null_mut(), 0);
+        // SAFETY: as above.
+        check(unsafe { sys::napi_get_arraybuffer_info(self.raw, value.0, &mut data, &mut length) }).ok()?;
+        Some((data.cast_const(), length))
+    }
+
+    /// Whether what the engine takes for an `ArrayBuffer` is a `SharedArrayBuffer`. Bun does not tell them apart; where it runs, JavaScript has given a
+    /// [function of the engine's](super::Kept::IsShared) that does, and runs none of the application's code.
+    fn is_shared(self, buffer: Value<'_>) -> bool {
+        let Some(is_shared) = self.kept(Kept::IsShared) else { return false };
+        // What cannot be told is not read.
+        self.call(is_shared, &[buffer]).is_ok_and(|is| self.boolean_of(is) != Some(false))
     }
 
     /// Appends a string, or the bytes of an `ArrayBuffer` or a `Uint8Array`, and makes room for it. Never [`Unfit::Long`].
     pub(crate) fn append_data(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), Unfit> {
         self.append_text(value, into).or_else(|unfit| match unfit {
-            Unfit::Other => make_room(into, |into| self.fit_bytes(value, into)),
+            Unfit::Other => self.append_bytes(value, into),
             other => Err(other),
         })
+    }
+
+    /// Appends the bytes of an `ArrayBuffer` or a `Uint8Array`, and makes room for them. Never [`Unfit::Long`].
+    pub(crate) fn append_bytes(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), Unfit> {
+        make_room(into, |into| self.fit_bytes(value, into))
     }
 
     /// Appends a string, and makes room for it. [`Unfit::Other`] when it is none.
     pub(crate) fn append_text(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), Unfit> {
         make_room(into, |into| self.fit_text(value, into))
-    }
-
-    /// Whether it is a `SharedArrayBuffer`, which Bun takes for an `ArrayBuffer`, and Node does not: it alone can grow.
-    fn is_shared(self, buffer: Value<'_>) -> bool {
-        let mut is = false;
-        // SAFETY: the value belongs to an open handle scope, and the name ends in NUL.
-        check(unsafe { sys::napi_has_named_property(self.raw, buffer.0, c"growable".as_ptr(), &mut is) }).is_ok() && is
     }
 
     fn is_detached(self, value: Value<'_>) -> bool {
@@ -184,24 +211,50 @@ impl<'s> Env<'s> {
         check(unsafe { sys::napi_is_array(self.raw, value.0, &mut is) }).is_ok() && is
     }
 
-    /// The elements of an array; `None` for anything else. Runs JavaScript if the array has getters or is a proxy.
-    pub(crate) fn elements(self, value: Value<'_>) -> Result<Option<Vec<Value<'s>>>, Failed> {
-        if !self.is_array(value) {
-            return Ok(None);
+    /// Calls `each` with every element of an array and its index, up to the first failure. False for anything that is no array.
+    ///
+    /// Each element has a handle scope of its own, and the next one is not looked at before: a long array with a mistake in it costs nothing. Runs
+    /// JavaScript if the array has getters.
+    pub(crate) fn each_element<E: From<Failed>>(
+        self,
+        array: Value<'_>,
+        mut each: impl FnMut(Env<'_>, u32, Value<'_>) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        if !self.is_array(array) {
+            return Ok(false);
         }
-        let mut length = 0;
-        // SAFETY: as above.
-        check(unsafe { sys::napi_get_array_length(self.raw, value.0, &mut length) })?;
-        let elements = (0..length).map(|index| {
-            let mut element = ptr::null_mut();
-            // SAFETY: as above.
-            check(unsafe { sys::napi_get_element(self.raw, value.0, index, &mut element) })?;
-            Ok(Value(element, PhantomData))
-        });
-        elements.collect::<Result<_, _>>().map(Some)
+        for index in 0..self.array_length(array)? {
+            self.scoped(|env| {
+                let element = env.element(array, index)?;
+                each(env, index, element)
+            })??;
+        }
+        Ok(true)
     }
 
-    /// The names of an object's own enumerable properties, symbols left out.
+    /// The two elements of an array of two; `None` for anything else. Runs JavaScript if the array has getters.
+    pub(crate) fn pair(self, array: Value<'_>) -> Result<Option<[Value<'s>; 2]>, Failed> {
+        if !self.is_array(array) || self.array_length(array)? != 2 {
+            return Ok(None);
+        }
+        Ok(Some([self.element(array, 0)?, self.element(array, 1)?]))
+    }
+
+    fn array_length(self, array: Value<'_>) -> Result<u32, Failed> {
+        let mut length = 0;
+        // SAFETY: the value belongs to an open handle scope.
+        check(unsafe { sys::napi_get_array_length(self.raw, array.0, &mut length) })?;
+        Ok(length)
+    }
+
+    fn element(self, array: Value<'_>, index: u32) -> Result<Value<'s>, Failed> {
+        let mut element = ptr::null_mut();
+        // SAFETY: the value belongs to an open handle scope.
+        check(unsafe { sys::napi_get_element(self.raw, array.0, index, &mut element) })?;
+        Ok(Value(element, PhantomData))
+    }
+
+    /// The names of an object's own enumerable properties, symbols left out. Runs JavaScript if it is a proxy.
     pub(crate) fn own_names(self, value: Value<'_>) -> Result<Vec<String>, Failed> {
         let mut names = ptr::null_mut();
         // SAFETY: the value belongs to an open handle scope and is an object.
@@ -215,16 +268,17 @@ impl<'s> Env<'s> {
                 &mut names,
             )
         })?;
-        let names = self.elements(Value(names, PhantomData))?.unwrap_or_default();
-        let text = |name| {
+        let mut all = Vec::new();
+        self.each_element(Value(names, PhantomData), |env, _, name| {
             let mut bytes = BytesMut::new();
-            self.append_text(name, &mut bytes).map_err(|_| Failed)?;
-            Ok(String::from_utf8_lossy(&bytes).into_owned())
-        };
-        names.into_iter().map(text).collect()
+            env.append_text(name, &mut bytes).map_err(|_| Failed)?;
+            all.push(String::from_utf8_lossy(&bytes).into_owned());
+            Ok::<_, Failed>(())
+        })?;
+        Ok(all)
     }
 
-    /// A property; `None` when it is `undefined`, or the value is no object. Runs JavaScript if it is a getter.
+    /// A property; `None` when it is `undefined`, or the value is no object. Runs JavaScript if it is a getter, or a proxy is asked.
     pub(crate) fn property(self, value: Value<'_>, name: &std::ffi::CStr) -> Result<Option<Value<'s>>, Failed> {
         if !self.is_object(value) {
             return Ok(None);

@@ -118,7 +118,7 @@ fn pings_and_the_newest_pong_stay() {
     let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
     outbox.push_pong(b"1", &mut spare);
     outbox.push_copy(b"\x81\x01a", &mut spare);
-    outbox.push_ping(&mut spare);
+    outbox.push_ping();
     outbox.push_pong(b"2", &mut spare);
     assert_eq!(outbox.drop_oldest(1, &mut spare), 1);
     assert_eq!(outbox.pong.as_deref(), Some(&b"2"[..]));
@@ -172,7 +172,7 @@ proptest! {
                     pushed += 1;
                 }
                 Step::Pong => outbox.push_pong(b"pong", &mut spare),
-                Step::Ping => _ = outbox.push_ping(&mut spare),
+                Step::Ping => _ = outbox.push_ping(),
                 Step::Write(most) => written.extend(take(&mut outbox, most, &mut spare)),
                 Step::Drop(limit) => {
                     let newest = outbox.len();

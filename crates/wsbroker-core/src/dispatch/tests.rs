@@ -1,0 +1,351 @@
+//! Against shelves that begin nothing, so that what was handed over can be looked at.
+
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use super::*;
+use crate::{
+    Bind, Config, Listener, ListenerConfig, MessageKind, SocketLimits, WorkerHandle,
+    broker::Broker,
+    error::DeliverError,
+    event::{Batch, Event, EventKind, Open, OpenReply, OpenRequest},
+    front::Endpoint,
+    registry::Socket,
+    shard::{Command, Place, Reserve},
+    watch,
+    worker::Backlog,
+};
+
+/// Takes events and begins none.
+#[derive(Default)]
+struct Shelf {
+    batches: Mutex<Vec<Batch>>,
+    gone: AtomicBool,
+    /// What it was told.
+    stuck: Mutex<Vec<bool>>,
+    fetches: AtomicU64,
+}
+
+impl Worker for Shelf {
+    fn deliver(&self, batch: Batch) -> Result<(), DeliverError> {
+        if self.gone.load(Ordering::SeqCst) {
+            return Err(DeliverError::Gone(batch));
+        }
+        self.batches.lock().push(batch);
+        Ok(())
+    }
+
+    fn backlog(&self) -> Backlog {
+        let waiting = self.waiting();
+        Backlog { waiting, fetches: (waiting > 0).then(|| self.fetches.load(Ordering::SeqCst)) }
+    }
+
+    fn set_stuck(&self, stuck: bool) {
+        self.stuck.lock().push(stuck);
+    }
+
+    fn take_opens(&self) -> Vec<Event> {
+        let mut batches = self.batches.lock();
+        let is_open = |event: &mut Event| matches!(event.kind, EventKind::Open(_));
+        batches.iter_mut().flat_map(|batch| batch.events.extract_if(.., is_open)).collect()
+    }
+}
+
+impl Shelf {
+    fn new() -> Arc<Self> {
+        Arc::default()
+    }
+
+    fn waiting(&self) -> usize {
+        self.batches.lock().iter().map(|batch| batch.events.len()).sum()
+    }
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(10), "waited in vain until {what}");
+        std::thread::yield_now();
+    }
+}
+
+fn broker() -> (Broker, Arc<Endpoint>) {
+    let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
+    (broker, Arc::new(Endpoint::new(1, SocketLimits::default(), None)))
+}
+
+fn admit(broker: &Broker, endpoint: &Endpoint) -> (Arc<Socket>, Option<Arc<WorkerEntry>>) {
+    broker.inner().admit(endpoint).unwrap()
+}
+
+/// The second half of an admission: the shard learns of the connection, and asks a worker.
+fn reserve(broker: &Broker, endpoint: &Arc<Endpoint>, (socket, worker): (Arc<Socket>, Option<Arc<WorkerEntry>>)) {
+    let open = Some(Box::new(Open { request: OpenRequest::default(), reply: OpenReply { gate: None } }));
+    let endpoint = Arc::clone(endpoint);
+    broker.inner().shard(0).push(Command::Reserve(Box::new(Reserve {
+        socket,
+        endpoint,
+        worker,
+        open,
+        deflate: None,
+        ip: None,
+    })));
+}
+
+#[test]
+fn events_that_a_dead_worker_left_are_counted_once() {
+    let (broker, endpoint) = broker();
+    let unsettled = || broker.inner().dispatch.unsettled.load(Ordering::SeqCst);
+    let (first, second) = (Arc::<Shelf>::default(), Arc::<Shelf>::default());
+    let handle = broker.add_worker(Arc::clone(&first) as Arc<dyn Worker>, Handlers::ALL);
+    for _ in 0..3 {
+        reserve(&broker, &endpoint, admit(&broker, &endpoint));
+    }
+    until("the first has them", || first.waiting() == 3);
+    first.gone.store(true, Ordering::SeqCst);
+    reserve(&broker, &endpoint, admit(&broker, &endpoint));
+    until("it has refused one", || unsettled() == 4);
+    let heir = broker.add_worker(Arc::clone(&second) as Arc<dyn Worker>, Handlers::ALL);
+    handle.remove(std::mem::take(&mut first.batches.lock()));
+    until("the second has all", || second.waiting() == 4);
+    until("only the second is waited for", || unsettled() == 4);
+    for batch in second.batches.lock().drain(..) {
+        heir.settle(batch.events.iter(), None);
+    }
+    assert_eq!(unsettled(), 0);
+}
+
+/// A client that has sent one message, and what it came by.
+fn client(broker: &Broker) -> (TcpStream, Listener) {
+    let bind = Bind::Tcp { host: "127.0.0.1".into(), port: 0 };
+    let listener = broker.runtime().block_on(broker.listen(ListenerConfig::new(bind))).unwrap();
+    listener.serve();
+    let mut client = TcpStream::connect(("127.0.0.1", listener.port())).unwrap();
+    let request = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    client.write_all(&[request.as_bytes(), &[0x81, 0x81, 0, 0, 0, 0, b'x']].concat()).unwrap();
+    (client, listener)
+}
+
+/// Ends the worker, which was given the client's message, and waits until the client has none.
+fn bury(shelf: &Shelf, handle: WorkerHandle) -> Arc<Socket> {
+    shelf.gone.store(true, Ordering::SeqCst);
+    let unstarted = std::mem::take(&mut *shelf.batches.lock());
+    let socket = Arc::clone(&unstarted[0].events[0].socket);
+    handle.remove(unstarted);
+    until("it has no worker", || socket.worker().is_none());
+    socket
+}
+
+#[test]
+fn a_drain_waits_for_a_worker_like_everything_else() {
+    let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
+    let first = Arc::<Shelf>::default();
+    let handle = broker.add_worker(Arc::clone(&first) as Arc<dyn Worker>, Handlers::TEXT);
+    let (mut client, _listener) = client(&broker);
+    until("the message is there", || first.waiting() == 1);
+    let id = bury(&first, handle).id();
+    // More than the kernel takes, and over the limit.
+    let mut cork = broker.cork();
+    let staged = cork.stage_slice(MessageKind::Binary, &vec![0; 32 << 20]);
+    cork.send(id, staged);
+    cork.flush();
+    let mut read = vec![0; 1 << 20];
+    until("it has read all of it", || {
+        let _ = client.read(&mut read).unwrap();
+        broker.buffered_amount(id) == 0
+    });
+    let second = Arc::<Shelf>::default();
+    let _handle = broker.add_worker(Arc::clone(&second) as Arc<dyn Worker>, Handlers::DRAIN);
+    until("the second hears of room", || second.waiting() == 1);
+    assert!(matches!(second.batches.lock()[0].events[0].kind, EventKind::Drain));
+}
+
+/// What waited for a worker is handed over when the shard hears of one; a close that comes before it hears does not go ahead.
+#[test]
+fn a_close_does_not_overtake_what_waited_for_a_worker() {
+    let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
+    let first = Arc::<Shelf>::default();
+    let told = Handlers::TEXT | Handlers::CLOSE;
+    let handle = broker.add_worker(Arc::clone(&first) as Arc<dyn Worker>, told);
+    let (client, _listener) = client(&broker);
+    until("the message is there", || first.waiting() == 1);
+    bury(&first, handle);
+    let second = Arc::<Shelf>::default();
+    broker.inner().dispatch.add(Arc::clone(&second) as Arc<dyn Worker>, told);
+    drop(client);
+    until("its end is seen", || broker.connection_count() == 0);
+    broker.inner().push_all(|| Command::WorkerJoined);
+    until("the second has both", || second.waiting() == 2);
+    let batches = second.batches.lock();
+    let kinds: Vec<_> = batches.iter().flat_map(|batch| &batch.events).map(|event| &event.kind).collect();
+    assert!(matches!(kinds[..], [EventKind::Text(_), EventKind::Close { .. }]), "{kinds:?}");
+}
+
+#[test]
+fn a_worker_that_joins_during_an_admission_is_asked() {
+    let (broker, endpoint) = broker();
+    let (socket, none) = admit(&broker, &endpoint);
+    assert!(none.is_none());
+    let shelf = Arc::<Shelf>::default();
+    let handle = broker.add_worker(Arc::clone(&shelf) as Arc<dyn Worker>, Handlers::ALL);
+    reserve(&broker, &endpoint, (Arc::clone(&socket), none));
+    until("it is asked", || shelf.waiting() == 1);
+    assert_eq!(socket.worker(), Some(handle.id()));
+}
+
+fn add(broker: &Broker, handlers: Handlers) -> (Arc<Shelf>, WorkerHandle) {
+    let shelf = Shelf::new();
+    let handle = broker.add_worker(Arc::clone(&shelf) as Arc<dyn Worker>, handlers);
+    (shelf, handle)
+}
+
+/// A tick, as the broker's own clock makes them besides.
+fn tick(broker: &Broker) {
+    broker.inner().watch.lock().look(&broker.inner().dispatch.workers());
+}
+
+/// As many ticks as it takes until somebody is stuck.
+fn a_second_passes(broker: &Broker) {
+    (0..=4).for_each(|_| tick(broker));
+}
+
+fn ids(worker: Option<Arc<WorkerEntry>>) -> u32 {
+    worker.map_or(0, |worker| worker.id.get())
+}
+
+#[test]
+fn a_worker_for_which_something_has_waited_a_second_is_passed_over() {
+    let (broker, endpoint) = broker();
+    let (hung, handle) = add(&broker, Handlers::ALL);
+    reserve(&broker, &endpoint, admit(&broker, &endpoint));
+    until("it has a question", || hung.waiting() == 1);
+    let (_busy, other) = add(&broker, Handlers::ALL);
+    let assign = || ids(broker.inner().dispatch.assign(RealmId::RAW));
+    assert_eq!([assign(), assign()], [other.id().get(); 2], "what waits counts like a connection");
+    (0..3).for_each(|_| tick(&broker));
+    assert_eq!(assign(), handle.id().get(), "not yet");
+    a_second_passes(&broker);
+    assert_eq!([(); 9].map(|()| assign()), [other.id().get(); 9]);
+    hung.batches.lock().clear();
+    tick(&broker);
+    assert_eq!(assign(), handle.id().get(), "it has fetched what waited");
+    assert_eq!(*hung.stuck.lock(), [true, false], "told once each");
+}
+
+#[test]
+fn a_worker_that_comes_for_more_is_not_stuck_however_much_waits() {
+    let (broker, endpoint) = broker();
+    let (busy, _handle) = add(&broker, Handlers::ALL);
+    reserve(&broker, &endpoint, admit(&broker, &endpoint));
+    until("it has a question", || busy.waiting() == 1);
+    for _ in 0..5 {
+        (0..3).for_each(|_| tick(&broker));
+        busy.fetches.fetch_add(1, Ordering::SeqCst);
+    }
+    assert!(busy.stuck.lock().is_empty());
+}
+
+#[test]
+fn if_all_workers_are_stuck_the_fewest_counts() {
+    let (broker, endpoint) = broker();
+    let (first, _handle) = add(&broker, Handlers::ALL);
+    for _ in 0..3 {
+        reserve(&broker, &endpoint, admit(&broker, &endpoint));
+    }
+    until("the first has three", || first.waiting() == 3);
+    let (second, handle) = add(&broker, Handlers::ALL);
+    reserve(&broker, &endpoint, admit(&broker, &endpoint));
+    until("the second has one", || second.waiting() == 1);
+    a_second_passes(&broker);
+    assert_eq!(ids(broker.inner().dispatch.assign(RealmId::RAW)), handle.id().get());
+    watch::ask_others(broker.inner(), &broker.inner().dispatch.workers()[0]);
+    assert_eq!(first.waiting(), 3, "nobody else would answer");
+}
+
+#[test]
+fn who_waits_for_the_verdict_of_a_stuck_worker_is_asked_of_another() {
+    let (broker, endpoint) = broker();
+    let unsettled = || broker.inner().dispatch.unsettled.load(Ordering::SeqCst);
+    let (hung, _handle) = add(&broker, Handlers::ALL);
+    let (socket, worker) = admit(&broker, &endpoint);
+    let hung_entry = Arc::clone(worker.as_ref().unwrap());
+    reserve(&broker, &endpoint, (Arc::clone(&socket), worker));
+    until("it is asked", || hung.waiting() == 1);
+    a_second_passes(&broker);
+    let (second, heir) = add(&broker, Handlers::ALL);
+    watch::ask_others(broker.inner(), &hung_entry);
+    until("the second is asked", || second.waiting() == 1);
+    until("only the second is waited for", || unsettled() == 1);
+    assert_eq!((socket.worker(), hung.waiting()), (Some(heir.id()), 0));
+    assert_eq!((hung_entry.connections(), hung_entry.delivered()), (0, 0));
+    heir.settle(second.batches.lock().iter().flat_map(|batch| &batch.events), None);
+    assert_eq!(unsettled(), 0);
+}
+
+#[test]
+fn a_question_whose_client_was_turned_away_is_not_asked_again() {
+    let (broker, endpoint) = broker();
+    let (hung, _handle) = add(&broker, Handlers::ALL);
+    let (socket, worker) = admit(&broker, &endpoint);
+    let hung_entry = Arc::clone(worker.as_ref().unwrap());
+    reserve(&broker, &endpoint, (Arc::clone(&socket), worker));
+    broker.inner().shard(0).push(Command::Unanswered(Place::of(&socket)));
+    until("it is asked", || hung.waiting() == 1);
+    until("it counts no more", || hung_entry.connections() == 0);
+    a_second_passes(&broker);
+    let (second, _heir) = add(&broker, Handlers::ALL);
+    watch::ask_others(broker.inner(), &hung_entry);
+    until("nobody waits for it", || broker.inner().dispatch.unsettled.load(Ordering::SeqCst) == 0);
+    assert_eq!((hung.waiting(), second.waiting(), hung_entry.connections()), (0, 0, 0));
+}
+
+#[test]
+fn the_place_of_a_worker_that_has_ended_is_used_again() {
+    let broker = Broker::new(Config { io_threads: 3, ..Config::default() }).unwrap();
+    let dispatch = &broker.inner().dispatch;
+    let (shelf, handle) = add(&broker, Handlers::ALL);
+    let (_other, _kept) = add(&broker, Handlers::ALL);
+    shelf.gone.store(true, Ordering::SeqCst);
+    handle.remove(Vec::new());
+    until("every shard has let go of it", || !dispatch.workers.lock().free.is_empty());
+    let third = dispatch.add(Shelf::new(), Handlers::ALL);
+    assert_eq!((third.index, dispatch.workers.lock().indices), (0, 2));
+}
+
+#[test]
+fn a_worker_that_ends_during_an_admission_is_not_asked() {
+    let (broker, endpoint) = broker();
+    let (first, handle) = add(&broker, Handlers::ALL);
+    let (socket, worker) = admit(&broker, &endpoint);
+    assert_eq!(worker.as_ref().map(|worker| worker.id), Some(handle.id()));
+    let ended = Arc::clone(worker.as_ref().unwrap());
+    first.gone.store(true, Ordering::SeqCst);
+    handle.remove(Vec::new());
+    let (second, heir) = add(&broker, Handlers::ALL);
+    until("the shard has dealt with its end", || !broker.inner().dispatch.workers.lock().free.is_empty());
+    reserve(&broker, &endpoint, (Arc::clone(&socket), worker));
+    until("the second is asked", || second.waiting() == 1);
+    assert_eq!((socket.worker(), ended.connections()), (Some(heir.id()), 0));
+}
+
+#[test]
+fn raw_workers_without_handlers_are_deaf_unless_one_has_some() {
+    let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
+    let dispatch = &broker.inner().dispatch;
+    assert!(!dispatch.is_deaf(), "who is not there may hear yet");
+    let realm = broker.realm();
+    let _helper = broker.add_helper(&realm, Shelf::new());
+    assert!(!dispatch.is_deaf(), "a realm's workers hear nothing of raw connections");
+    let (_shelf, deaf) = add(&broker, Handlers::default());
+    assert!(dispatch.is_deaf());
+    let (_shelf, hears) = add(&broker, Handlers::CLOSE);
+    assert!(!dispatch.is_deaf());
+    hears.remove(Vec::new());
+    assert!(dispatch.is_deaf());
+    deaf.remove(Vec::new());
+    assert!(!dispatch.is_deaf());
+}

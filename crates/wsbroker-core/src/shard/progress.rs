@@ -1,0 +1,185 @@
+//! What the peer takes of what we write to it.
+//!
+//! That the kernel takes our bytes is no sign of life: its buffers hold megabytes. What counts is that the peer's kernel acknowledges them. Asking for
+//! that is a system call, so it is done when a timer is due, and never for a message or a write. See docs/design/silence.md.
+
+use super::{connection::Connection, context::Context, timers::Tick};
+
+/// What the last look at a connection has found.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    /// When the peer last took something, as far as is known: not before that.
+    pub(super) at: Tick,
+    /// Bytes that had been given to the kernel.
+    given: u64,
+    /// Those of them that the peer's kernel had acknowledged. Below zero while it has not acknowledged what was written before we counted.
+    acked: i64,
+    /// How many bytes our pings have among those that are not acknowledged, at most. That the peer's kernel takes a question is no answer.
+    pings: u32,
+    /// Something was not acknowledged.
+    waiting: bool,
+    /// The kernel took no more.
+    full: bool,
+}
+
+/// What there is to see.
+#[derive(Clone, Copy, Debug)]
+struct View {
+    now: Tick,
+    /// Bytes that the kernel was given.
+    given: u64,
+    /// When it was given some for the last time.
+    written: Tick,
+    /// It takes no more.
+    full: bool,
+    /// Bytes that the peer's kernel has not acknowledged; `None` where the system does not say.
+    unacknowledged: Option<u64>,
+}
+
+impl Progress {
+    pub(super) fn new(now: Tick) -> Self {
+        Self { at: now, ..Self::default() }
+    }
+
+    /// Whether, at the last look, the peer's kernel had not taken everything.
+    pub(super) fn is_waiting(&self) -> bool {
+        self.waiting
+    }
+
+    /// Bytes that the peer's kernel has taken, from a beginning of its own.
+    pub(super) fn taken(&self) -> i64 {
+        self.acked
+    }
+
+    /// A ping of this many bytes goes out.
+    pub(super) fn add_ping(&mut self, bytes: usize) {
+        self.pings = self.pings.saturating_add(u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+
+    /// Whether a look can find anything new.
+    fn is_open(&self, given: u64) -> bool {
+        self.waiting || given != self.given
+    }
+
+    fn look(&mut self, view: View) {
+        let View { now, given, written, full, unacknowledged } = view;
+        // Below zero only by what was written before we counted.
+        let acked = unacknowledged.map_or(given as i64, |bytes| (given as i64).saturating_sub_unsigned(bytes));
+        // A kernel that was full takes more only when the peer has made room. Elsewhere than on Linux that is all there is to see.
+        let made_room = self.full && given > self.given;
+        let moved = made_room || unacknowledged.is_some() && acked > self.acked.saturating_add(self.pings.into());
+        let had_waited = std::mem::replace(&mut self.waiting, unacknowledged.map_or(full, |bytes| bytes > 0));
+        if moved {
+            // What was all taken between two looks was so at about the time when it was written.
+            let at = if self.waiting || had_waited { now } else { written };
+            self.at = self.at.max(at);
+        }
+        // Less than before: a unix socket counts what it holds besides the bytes.
+        if moved || !self.waiting || acked < self.acked {
+            self.acked = acked;
+        }
+        if !self.waiting {
+            self.pings = 0;
+        }
+        self.given = given;
+        self.full = full;
+    }
+}
+
+impl Connection {
+    /// Asks the kernel how far the peer has come, if there can be news.
+    pub(super) fn look_for_progress(&mut self, ctx: &Context) {
+        let Some(stream) = &self.stream else { return };
+        let given = stream.given();
+        if !self.progress.is_open(given) {
+            return;
+        }
+        let view = View {
+            now: ctx.now(),
+            given,
+            written: self.last_sent,
+            full: self.blocked,
+            unacknowledged: stream.unacknowledged(),
+        };
+        self.progress.look(view);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn view(now: Tick, given: u64, unacknowledged: u64) -> View {
+        View { now, given, written: now - 1, full: unacknowledged > 0, unacknowledged: Some(unacknowledged) }
+    }
+
+    #[test]
+    fn what_is_acknowledged_is_progress_and_what_is_written_is_not() {
+        let mut progress = Progress::new(1);
+        progress.look(view(10, 1000, 1000));
+        assert_eq!((progress.at, progress.is_waiting()), (1, true));
+        progress.look(view(20, 1000, 999));
+        assert_eq!(progress.at, 20);
+        progress.look(view(30, 1000, 999));
+        assert_eq!((progress.at, progress.taken()), (20, 1));
+        progress.look(view(40, 1000, 0));
+        assert_eq!((progress.at, progress.is_waiting()), (40, false));
+        assert!(!progress.is_open(1000), "there is nothing left to ask for");
+    }
+
+    #[test]
+    fn what_was_taken_between_two_looks_was_taken_when_it_was_written() {
+        let mut progress = Progress::new(1);
+        progress.look(View { written: 3, ..view(20, 100, 0) });
+        assert_eq!(progress.at, 3);
+        progress.look(View { written: 22, ..view(40, 200, 0) });
+        assert_eq!(progress.at, 22);
+    }
+
+    #[test]
+    fn a_ping_that_is_acknowledged_is_no_sign_of_life() {
+        let mut progress = Progress::new(1);
+        for (now, given) in [(10, 31), (20, 62)] {
+            progress.add_ping(31);
+            assert!(progress.is_open(given));
+            progress.look(view(now, given, 0));
+            assert_eq!(progress.at, 1);
+        }
+        progress.add_ping(31);
+        progress.look(View { written: 29, ..view(30, 62 + 31 + 1, 0) });
+        assert_eq!(progress.at, 29);
+        // With the rest of it on the way, it still may be no more than the ping.
+        progress.add_ping(31);
+        progress.look(view(40, 1000, 1000 - 94 - 31));
+        assert_eq!(progress.at, 29);
+        progress.look(view(50, 1000, 1000 - 94 - 32));
+        assert_eq!(progress.at, 50);
+    }
+
+    /// A unix socket counts some hundred bytes more for each write.
+    #[test]
+    fn what_the_kernel_holds_besides_the_bytes_hides_no_progress() {
+        let mut progress = Progress::new(1);
+        progress.look(View { full: false, ..view(10, 1000, 9000) });
+        progress.look(View { full: false, ..view(20, 2000, 18_000) });
+        assert_eq!(progress.at, 1);
+        progress.look(view(30, 2000, 17_100));
+        assert_eq!(progress.at, 30);
+        progress.look(view(40, 2100, 17_500));
+        assert_eq!(progress.at, 40, "it was full, and took more");
+    }
+
+    /// As on Windows.
+    #[test]
+    fn where_the_system_does_not_say_room_is_progress() {
+        let mut progress = Progress::new(1);
+        let view = |now, given, full| View { now, given, written: now - 1, full, unacknowledged: None };
+        progress.look(view(10, 1000, false));
+        progress.look(view(20, 2000, true));
+        assert_eq!((progress.at, progress.is_waiting()), (1, true), "that it was taken means nothing");
+        progress.look(view(30, 2000, true));
+        assert_eq!(progress.at, 1);
+        progress.look(view(40, 2500, true));
+        assert_eq!((progress.at, progress.taken()), (40, 2500));
+    }
+}

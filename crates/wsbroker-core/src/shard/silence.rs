@@ -1,0 +1,97 @@
+//! What silence does to a connection: it is asked whether it is still there, and cut when it does not answer.
+
+use std::time::Duration;
+
+use super::{
+    connection::{Connection, Pause},
+    context::Context,
+    timers::{Tick, ticks},
+};
+use crate::{config::SocketLimits, metrics::CloseCause};
+
+/// How long one direction may be silent before a ping. `None` when none is wanted.
+fn ping_after(limits: &SocketLimits) -> Option<Duration> {
+    let interval = limits.ping_interval.filter(|_| limits.pings)?;
+    Some(limits.idle_timeout.map_or(interval, |idle| interval.min(idle / 2)))
+}
+
+impl Connection {
+    /// Bytes came: the peer is alive.
+    pub(super) fn seen(&mut self, ctx: &Context) {
+        self.last_seen = ctx.now();
+    }
+
+    /// It is cut if nothing has moved for too long, and asked whether it is there if nothing has for some time.
+    pub(super) fn check_silence(&mut self, ctx: &mut Context) {
+        if self.paused != Pause::No || self.readable {
+            // We are behind, not the peer.
+            self.seen(ctx);
+        }
+        if self.endpoint.limits.idle_timeout.is_some() {
+            self.look_for_progress(ctx);
+        }
+        if self.cut_due().is_some_and(|due| due <= ctx.now()) {
+            self.cut(ctx, CloseCause::IdleTimeout);
+            return;
+        }
+        if self.ping_due().is_some_and(|due| due <= ctx.now()) {
+            self.ping(ctx);
+        }
+        self.timers.idle = self.next_check(ctx);
+    }
+
+    /// When to look again; 0 = never.
+    pub(super) fn next_check(&self, ctx: &Context) -> Tick {
+        // What the peer has taken is found out by looking, and found out late if nobody looks.
+        let look = self.endpoint.limits.idle_timeout.map(|idle| ctx.now() + ticks(idle / 4) + 1);
+        [self.cut_due(), self.ping_due(), look].into_iter().flatten().min().unwrap_or(0)
+    }
+
+    // In both, one more, since a time is rounded down to its tick.
+
+    fn cut_due(&self) -> Option<Tick> {
+        let idle = self.endpoint.limits.idle_timeout?;
+        Some(self.last_seen.max(self.progress.at) + ticks(idle) + 1)
+    }
+
+    fn ping_due(&self) -> Option<Tick> {
+        let interval = ping_after(&self.endpoint.limits)?;
+        Some(self.last_seen.min(self.last_sent).max(self.last_ping) + ticks(interval) + 1)
+    }
+
+    fn ping(&mut self, ctx: &mut Context) {
+        self.last_ping = ctx.now();
+        let mut length = 0;
+        self.account(ctx, |outbox, _| length = outbox.push_ping());
+        if length > 0 {
+            let length = self.stream.as_ref().map_or(length, |stream| stream.on_the_wire(length));
+            self.progress.add_ping(length);
+            self.mark_dirty(ctx);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ping_is_due_after_the_lesser_of_its_interval_and_half_of_the_idle_timeout() {
+        let seconds = Duration::from_secs;
+        for (pings, interval, idle, expected) in [
+            (true, Some(25), Some(120), Some(25)),
+            (true, Some(25), Some(30), Some(15)),
+            (true, Some(25), None, Some(25)),
+            (true, None, Some(30), None),
+            (false, Some(25), Some(120), None),
+        ] {
+            let limits = SocketLimits {
+                pings,
+                ping_interval: interval.map(seconds),
+                idle_timeout: idle.map(seconds),
+                ..SocketLimits::default()
+            };
+            assert_eq!(ping_after(&limits), expected.map(seconds));
+        }
+    }
+}

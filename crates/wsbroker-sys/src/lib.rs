@@ -1,0 +1,118 @@
+//! What the broker asks of the operating system and no safe interface offers.
+//!
+//! The broker forbids unsafe code. The one call that it needs and that neither the standard library, rustix nor socket2 wraps lives here, behind a
+//! safe face: how much of what was written to a socket the other side has not taken yet.
+
+#![deny(unsafe_code)]
+
+/// Bytes that were written to a connected stream socket and that the peer's kernel has not acknowledged. For a unix socket: what the peer has
+/// not read, as the kernel counts it, which is more than the bytes of it.
+///
+/// `None` where the system does not say: on other systems than Linux, Android and Apple's, or for a socket that has no such queue.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+#[must_use]
+pub fn unacknowledged(socket: impl std::os::fd::AsFd) -> Option<usize> {
+    use std::os::fd::AsRawFd;
+
+    let mut bytes: libc::c_int = 0;
+    // SAFETY: the descriptor is open for as long as `socket` is borrowed. On a socket this request (SIOCOUTQ by its other name) writes one `int`
+    // to where the third argument points, on anything else one `int` or nothing; `bytes` is such an `int`, and nobody else has it.
+    #[allow(unsafe_code)]
+    let result = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
+    if result == 0 { usize::try_from(bytes).ok() } else { None }
+}
+
+/// Bytes that were written to a connected stream socket and that the peer's kernel has not acknowledged.
+///
+/// `None` for a socket that has no such queue.
+#[cfg(target_vendor = "apple")]
+#[must_use]
+pub fn unacknowledged(socket: impl std::os::fd::AsFd) -> Option<usize> {
+    use std::os::fd::AsRawFd;
+
+    let mut bytes: libc::c_int = 0;
+    let mut length = size_of::<libc::c_int>() as libc::socklen_t;
+    // SAFETY: the descriptor is open for as long as `socket` is borrowed. The call writes at most `length` bytes to `bytes`, which has as many, and
+    // how many they were to `length`; nobody else has either.
+    #[allow(unsafe_code)]
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_NWRITE,
+            (&raw mut bytes).cast(),
+            &raw mut length,
+        )
+    };
+    if result == 0 { usize::try_from(bytes).ok() } else { None }
+}
+
+/// `None`: this system does not say.
+#[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+#[must_use]
+pub fn unacknowledged<T>(_: T) -> Option<usize> {
+    None
+}
+
+#[cfg(all(test, any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
+mod tests {
+    use std::{
+        fs::File,
+        io::{Read, Write},
+        net::{TcpListener, TcpStream},
+        os::unix::net::UnixStream,
+        time::{Duration, Instant},
+    };
+
+    use super::unacknowledged;
+
+    /// Fills a socket whose peer does not read. Returns how much it took.
+    fn fill(stream: &mut impl Write) -> usize {
+        let mut written = 0;
+        while let Ok(count) = stream.write(&[0; 16 << 10]) {
+            written += count;
+        }
+        written
+    }
+
+    fn until(what: &str, holds: impl Fn() -> bool) {
+        let start = Instant::now();
+        while !holds() {
+            assert!(start.elapsed() < Duration::from_secs(10), "waited in vain until {what}");
+            std::thread::yield_now();
+        }
+    }
+
+    #[test]
+    fn tcp_tells_what_the_peers_kernel_has_not_taken() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut ours = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (mut theirs, _) = listener.accept().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        assert_eq!(unacknowledged(&ours), Some(0));
+        ours.write_all(b"hello").unwrap();
+        until("the peer's kernel has it, though nobody reads", || unacknowledged(&ours) == Some(0));
+        let written = fill(&mut ours);
+        let waiting = unacknowledged(&ours).unwrap();
+        assert!(0 < waiting && waiting <= written, "{waiting} of {written}");
+        theirs.read_exact(&mut vec![0; written + 5]).unwrap();
+        until("all is taken", || unacknowledged(&ours) == Some(0));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_unix_socket_tells_what_the_peer_has_not_read() {
+        let (mut ours, mut theirs) = UnixStream::pair().unwrap();
+        ours.set_nonblocking(true).unwrap();
+        assert_eq!(unacknowledged(&ours), Some(0));
+        let written = fill(&mut ours);
+        assert!(unacknowledged(&ours).unwrap() >= written);
+        theirs.read_exact(&mut vec![0; written]).unwrap();
+        assert_eq!(unacknowledged(&ours), Some(0));
+    }
+
+    #[test]
+    fn what_is_no_socket_tells_nothing() {
+        assert_eq!(unacknowledged(File::open("/dev/null").unwrap()), None);
+    }
+}

@@ -1,0 +1,91 @@
+// A shutdown is over at its timeout, whatever hangs, and tells whom it can.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { launch, until } from './harness.mjs';
+
+/** Tells its thread with everything. On request it hangs, or does not settle. */
+const stubborn = (wsb, kit) => {
+  const { threadId } = require('node:worker_threads');
+  return {
+    handleOpen: (id, ip, headers) => kit.tell('open', { id, tag: headers['x-tag'], thread: threadId }),
+    handleTextMessage(text, id) {
+      kit.tell('text', { id, data: text, thread: threadId });
+      if (text === 'hang') for (;;);
+      if (text === 'hold') return new Promise(() => {});
+    },
+    handleClose: (id, token, code) => kit.tell('close', { id, code, thread: threadId }),
+    handleStop: () => kit.tell('stop', { thread: threadId }),
+  };
+};
+
+const launchStubborn = async (t, options = {}) => {
+  const server = await launch(t, { worker: stubborn, options });
+  server.standard = true;
+  return server;
+};
+
+/** Milliseconds that it took, as the server sees it. */
+const shutdown = (server, options) => server.main(async (wsb, kit, options) => {
+  const start = performance.now();
+  const report = await wsb.shutdown(options);
+  return { ...report, took: performance.now() - start };
+}, options);
+
+/** For a busy machine. Each part that used to overrun took longer. */
+const SLACK = 450;
+
+const settled = async (server, client, text) => {
+  client.send(text);
+  await server.told.next('text', (event) => event.id === client.id && event.data === text);
+};
+
+test('one of two workers hangs: a shutdown is over at its timeout, and the other is told of all ends', async (t) => {
+  const server = await launchStubborn(t, { threads: 2 });
+  const clients = [];
+  for (let i = 0; i < 6; i++) clients.push(await server.connect());
+  await settled(server, clients[0], 'hang');
+  const { took } = await shutdown(server, { timeout: 2000 });
+  assert.ok(took < 2000 + SLACK, `${took} ms`);
+  const told = server.told.of('close').map(({ id }) => id).sort((a, b) => a - b);
+  assert.deepEqual(told, clients.map(({ id }) => id), 'each once');
+  assert.equal(server.told.of('stop').length, 1);
+});
+
+test('the only worker hangs: a shutdown is over at its timeout', async (t) => {
+  const server = await launchStubborn(t, { threads: 1 });
+  await settled(server, await server.connect(), 'hang');
+  const { took } = await shutdown(server, { timeout: 1000 });
+  assert.ok(took < 1000 + SLACK, `${took} ms`);
+});
+
+for (const threads of [0, 1]) {
+  test(`with ${threads} threads a handler that does not settle keeps nobody from being told of the end`, async (t) => {
+    const server = await launchStubborn(t, { threads });
+    const [waiting, other] = [await server.connect(), await server.connect()];
+    await settled(server, waiting, 'hold');
+    // The second waits behind the first, and behind both the end.
+    waiting.send('hold');
+    await settled(server, other, 'hello');
+    const { took } = await shutdown(server, { timeout: 1600 });
+    assert.ok(took < 1600 + SLACK, `${took} ms`);
+    const told = server.told.of('close').map(({ id }) => id).sort((a, b) => a - b);
+    assert.deepEqual(told, [waiting.id, other.id]);
+    assert.equal(server.told.of('text', ({ id }) => id === waiting.id).length, 2, 'what waited was run');
+    assert.equal(server.told.of('stop').length, 1);
+  });
+}
+
+test('a handleStop that does not end does not prolong a shutdown', async (t) => {
+  const server = await launch(t, { options: { threads: 2 }, worker: () => ({ handleStop: () => new Promise(() => {}) }) });
+  const { took } = await shutdown(server, { timeout: 500 });
+  assert.ok(took < 500 + SLACK, `${took} ms`);
+});
+
+test('a shutdown without time still tells every handler, and threads end', async (t) => {
+  const server = await launchStubborn(t, { threads: 2 });
+  const clients = [];
+  for (let i = 0; i < 4; i++) clients.push(await server.connect());
+  await shutdown(server, { timeout: 0 });
+  await until(() => server.told.of('close').length === 4, 'all are told', undefined, () => server.note());
+});

@@ -1,0 +1,116 @@
+'use strict';
+// The pool's clock: pauses between replacements, what a shutdown makes of them, and how long a module may take to load. Its timers are fired by hand.
+const assert = require('node:assert/strict');
+const { mkdtempSync, readFileSync, rmSync, writeFileSync } = require('node:fs');
+const { tmpdir } = require('node:os');
+const { join } = require('node:path');
+const { performance } = require('node:perf_hooks');
+const { after, afterEach, beforeEach, test } = require('node:test');
+const { lib, until } = require('./setup.cjs');
+
+const { Pool } = require(join(lib, 'pool.cjs'));
+
+const realSetTimeout = setTimeout;
+// The threads of a pool keep nobody alive.
+const hold = setInterval(() => undefined, 1000);
+after(() => clearInterval(hold));
+
+let folder;
+let log;
+let pool;
+
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'wsb-pool-'));
+  log = join(folder, 'log');
+  writeFileSync(log, '');
+  process.env.WSBROKER_TEST_LOG = log;
+});
+
+afterEach(async () => {
+  await pool?.stop(1000);
+  pool = undefined;
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** A pool that tells its events. */
+function poolOf(file, threads = 1, ...more) {
+  const events = [];
+  pool = new Pool(join(__dirname, 'workers', file), threads, new Set([(event) => events.push(event)]), ...more);
+  return events;
+}
+
+/** Timers that the pool itself asks for, which fire when a test says so. */
+function timersOfPool(t) {
+  const timers = [];
+  t.mock.method(globalThis, 'setTimeout', (body, delay, ...more) => {
+    const isPools = new Error().stack.split('\n')[2].includes('pool.cjs') || new Error().stack.split('\n')[3].includes('pool.cjs');
+    const timer = realSetTimeout(body, isPools ? 2 ** 30 : delay, ...more);
+    if (isPools) timers.push({ delay, timer, fire: () => { clearTimeout(timer); body(); } });
+    return timer;
+  });
+  return timers;
+}
+
+const count = (events, type) => events.filter((event) => event.type === type).length;
+
+test('a_crash_loop_backs_off_up_to_ten_seconds', async (t) => {
+  const timers = timersOfPool(t);
+  const events = poolOf('dies.cjs');
+  await pool.start();
+  for (let round = 1; round <= 10; round++) {
+    await until(() => count(events, 'died') === round && timers.length === round);
+    timers[round - 1].fire();
+  }
+  assert.deepEqual(timers.slice(0, 10).map(({ delay }) => delay), [0, 100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+});
+
+test('one_that_lived_for_ten_seconds_is_replaced_at_once', async (t) => {
+  const timers = timersOfPool(t);
+  const events = poolOf('dies.cjs');
+  await pool.start();
+  for (let round = 1; round <= 3; round++) {
+    await until(() => timers.length === round);
+    timers[round - 1].fire();
+  }
+  await until(() => count(events, 'started') === 4);
+  const now = performance.now.bind(performance);
+  t.mock.method(performance, 'now', () => now() + 10_000);
+  await until(() => timers.length === 4);
+  assert.deepEqual(timers.map(({ delay }) => delay), [0, 100, 200, 0]);
+});
+
+test('a_replacement_that_waits_is_not_started_after_a_stop', async (t) => {
+  const timers = timersOfPool(t);
+  poolOf('dies.cjs');
+  await pool.start();
+  await until(() => timers.length === 1);
+  const cleared = t.mock.method(globalThis, 'clearTimeout');
+  await pool.stop(100);
+  assert.ok(cleared.mock.calls.some(({ arguments: [timer] }) => timer === timers[0].timer));
+});
+
+test('while_a_shutdown_waits_for_a_worker_replacements_do_not_wait_long', async (t) => {
+  const timers = timersOfPool(t);
+  const events = poolOf('dies.cjs', 2);
+  await pool.start();
+  for (let fired = 0; fired < 8; fired++) {
+    await until(() => timers.length > fired);
+    timers[fired].fire();
+  }
+  await until(() => count(events, 'died') === 10 && timers.length === 10);
+  const started = count(events, 'started');
+  pool.hurry();
+  await until(() => count(events, 'started') === started + 1, 'one is started at once');
+  await until(() => timers.length === 11);
+  assert.equal(timers[10].delay, 100);
+});
+
+test('a_shutdown_starts_nobody_while_a_worker_is_there', async (t) => {
+  const timers = timersOfPool(t);
+  const events = poolOf('good.cjs');
+  await pool.start();
+  pool.hurry();
+  assert.deepEqual([events.map(({ type }) => type), timers.length], [['started'], 0]);
+  await pool.stop(1000);
+  assert.deepEqual(readFileSync(log, 'utf8').split('\n').map((line) => line.split(' ')[0]), ['start', 'stop', '']);
+});

@@ -10,6 +10,7 @@ const { BroadcastChannel } = require('node:worker_threads');
 const { lib, until } = require('./setup.cjs');
 
 const { Pool } = require(join(lib, 'pool.cjs'));
+const { NO_THREAD_OPTIONS } = require(join(lib, 'thread-options.cjs'));
 
 const realSetTimeout = setTimeout;
 // The threads of a pool keep nobody alive.
@@ -40,7 +41,7 @@ afterEach(async () => {
 /** A pool that tells its events. */
 function poolOf(file, threads = 1, ...more) {
   const events = [];
-  pool = new Pool(join(__dirname, 'workers', file), threads, new Set([(event) => events.push(event)]), ...more);
+  pool = new Pool(join(__dirname, 'workers', file), threads, NO_THREAD_OPTIONS, new Map([[poolOf, (event) => events.push(event)]]), ...more);
   return events;
 }
 

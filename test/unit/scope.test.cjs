@@ -15,7 +15,7 @@ test('onBus_begins_in_the_scope_in_which_it_was_given', () => {
     seen.push([event.state, als.getStore()]);
     als.enterWith('a handler of the bus');
   }));
-  for (const state of ['ready', 'lost', 'ready']) tell({ state });
+  for (const state of ['ready', 'lost', 'ready']) tell([{ state }]);
   assert.deepEqual(seen, [['ready', 'joined'], ['lost', 'joined'], ['ready', 'joined']]);
 });
 

@@ -1,10 +1,17 @@
 //! What needs more than the public interface: memory that is used up for as long as a test wants, and what is kept inside.
 
-use std::sync::Arc;
+use std::{
+    io::{Read, Write},
+    net::TcpStream,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use parking_lot::Mutex;
 
 use super::{Audience, RealmSink};
 use crate::{
-    Broker, Config, Envelope, MessageKind, RelaySink, SocketId, Worker,
+    Bind, Broker, Config, Envelope, ListenerConfig, MessageKind, RelaySink, SocketId, Worker,
     error::DeliverError,
     event::Batch,
     realm::{Helper, Post, Realm},
@@ -79,4 +86,64 @@ fn a_message_of_another_instance_that_its_helper_has_no_room_for_is_counted_ther
     second.hold_client(&mut cork, b"c");
     receive(&sink, &format!(r#""type":"broadcast","data":"{long}""#));
     assert_eq!((first.dropped(false), second.dropped(false)), (1, 1));
+}
+
+/// Remembers whose events it was given.
+#[derive(Default)]
+struct Doorman(Mutex<Vec<SocketId>>);
+
+impl Worker for Doorman {
+    fn deliver(&self, batch: Batch) -> Result<(), DeliverError> {
+        self.0.lock().extend(batch.events.iter().map(|event| event.socket.id()));
+        Ok(())
+    }
+
+    fn post(&self, _post: Post) {}
+}
+
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(10), "waited in vain until {what}");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn what_a_client_does_not_get_while_memory_is_scarce_is_counted_at_its_helper() {
+    const MAX: usize = 4 << 20;
+    let broker = Broker::new(Config { io_threads: 1, max_send_memory: MAX, ..Config::default() }).unwrap();
+    let realm = broker.realm();
+    let doorman = Arc::<Doorman>::default();
+    let (_handle, helper) = broker.add_helper(&realm, Arc::clone(&doorman) as Arc<dyn Worker>);
+    helper.accept(true);
+    let bind = Bind::Tcp { host: "127.0.0.1".into(), port: 0 };
+    let config = ListenerConfig { realm: Some(Arc::clone(&realm)), ..ListenerConfig::new(bind) };
+    let listener = broker.runtime().block_on(broker.listen(config)).unwrap();
+    listener.serve();
+    let mut client = TcpStream::connect(("127.0.0.1", listener.port())).unwrap();
+    let request = "GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n\
+        Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+    client.write_all(request.as_bytes()).unwrap();
+    until("it is there", || !doorman.0.lock().is_empty());
+    let id = doorman.0.lock()[0];
+    let mut cork = broker.cork();
+    assert!(helper.subscribe(&mut cork, id, b"r"));
+    broker.inner().memory.send_changed(0, MAX - MAX / 16 + 1);
+    let mut publish = |payload: &[u8]| {
+        let staged = cork.stage_slice(MessageKind::Text, payload);
+        helper.publish(&mut cork, Audience::Room(b"r"), staged, &[]);
+        cork.flush();
+    };
+    publish(&vec![b'x'; MAX / 16]);
+    until("it is counted", || helper.dropped(false) == 1);
+    publish(b"short");
+    let mut got = Vec::new();
+    while !got.ends_with(b"short") {
+        let mut part = [0; 1024];
+        let count = client.read(&mut part).unwrap();
+        assert!(count > 0);
+        got.extend_from_slice(&part[..count]);
+    }
+    assert_eq!(helper.dropped(false), 1, "what has its share is sent");
 }

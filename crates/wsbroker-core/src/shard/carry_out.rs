@@ -68,7 +68,7 @@ impl<'a> Message<'a> {
             && connection.takes_messages()
             && connection.outbox.len().saturating_add(self.end - self.start) > reserve
         {
-            ctx.tally.count_drop(DropCause::MaxSendMemory);
+            connection.count_drops(ctx, DropCause::MaxSendMemory, 1);
             return;
         }
         match self.compressed {

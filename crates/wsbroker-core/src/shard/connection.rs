@@ -279,9 +279,9 @@ impl Connection {
         self.mark_dirty(ctx);
     }
 
-    /// Messages are not sent because the client reads too slowly.
+    /// Messages are not sent because the client reads too slowly, or memory is used up.
     #[cold]
-    fn count_drops(&self, ctx: &mut Context, cause: DropCause, count: u64) {
+    pub(super) fn count_drops(&self, ctx: &mut Context, cause: DropCause, count: u64) {
         ctx.tally.count_drops(cause, count);
         if let Some(worker) = &self.worker {
             worker.drop_frames(count);

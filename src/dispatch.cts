@@ -74,7 +74,10 @@ interface CachedToken { version: number; bytes: Buffer; length: number }
 
 /** @param goodbye called when the addon says that the broker is gone, which only happens in threads of the user's own */
 export function createDispatcher(native: DispatchNative, table: HandlerTable, goodbye: () => void): Dispatcher {
-  const { self, handleOpen, handleTextMessage, handleBinaryMessage, handleClose, handleDrain, scope } = table;
+  const { scope } = table;
+  const scoped = <H,>(handler: H | undefined): H | undefined => handler && (scope.bound(handler as never, table.self) as H);
+  const [handleOpen, handleTextMessage, handleBinaryMessage] = [scoped(table.handleOpen), scoped(table.handleTextMessage), scoped(table.handleBinaryMessage)];
+  const [handleClose, handleDrain] = [scoped(table.handleClose), scoped(table.handleDrain)];
   const { openVerdict, settle, slotBytes, slotToken, tokenVersion } = native;
   const { setInterval, clearInterval, queueMicrotask } = globalThis;
   const { nextTick } = process;
@@ -169,12 +172,12 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
   /** Calls the handler of any event but an open. */
   function invoke(kind: Kind, id: number, value: unknown, token: Buffer | undefined, code: number): unknown {
     switch (kind) {
-      case Kind.Text: return handleTextMessage === undefined ? undefined : scope.call(handleTextMessage, self, value, id, token);
-      case Kind.Bytes: return handleBinaryMessage === undefined ? undefined : scope.call(handleBinaryMessage, self, value, id, token);
-      case Kind.Drain: return handleDrain === undefined ? undefined : scope.call(handleDrain, self, id, token);
+      case Kind.Text: return handleTextMessage === undefined ? undefined : handleTextMessage(value, id, token);
+      case Kind.Bytes: return handleBinaryMessage === undefined ? undefined : handleBinaryMessage(value, id, token);
+      case Kind.Drain: return handleDrain === undefined ? undefined : handleDrain(id, token);
       case Kind.Close:
         tokenCache.delete(id);
-        return handleClose === undefined ? undefined : scope.call(handleClose, self, id, token, code, value);
+        return handleClose === undefined ? undefined : handleClose(id, token, code, value);
       default: return undefined;
     }
   }
@@ -184,7 +187,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     let judgement = FORBIDDEN;
     try {
       if (request.clientCertificate !== undefined) withFingerprint(request.clientCertificate);
-      const verdict: unknown = handleOpen === undefined ? true : scope.call(handleOpen, self, id, request.ip, request.headers, request);
+      const verdict: unknown = handleOpen === undefined ? true : handleOpen(id, request.ip, request.headers, request);
       if (isThenable(verdict)) {
         const line = takeLine();
         line.offered = request.protocols;
@@ -289,7 +292,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     if (failed) return report(value, kind, id);
     if (kind !== Kind.Open || handleClose === undefined || !judgeOrReport(value, line.offered, id).accepted) return;
     try {
-      const result = scope.call(handleClose, self, id, undefined, 1006, '');
+      const result = handleClose(id, undefined, 1006, '');
       if (isThenable(result)) Promise.resolve(result).then(undefined, (error: unknown) => report(error, Kind.Close, id));
     } catch (error) {
       report(error, Kind.Close, id);

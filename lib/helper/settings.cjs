@@ -14,7 +14,7 @@ function settingsOf(opts) {
     const scoped = (fn) => {
         if (typeof fn !== 'function')
             return fn ?? undefined;
-        return ((...args) => scope.call(fn, undefined, ...args));
+        return scope.bound(fn, undefined);
     };
     return {
         path: opts.path ?? protocol_cjs_1.WebSocketDefaults.PATH,

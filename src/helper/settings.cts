@@ -42,7 +42,7 @@ export function settingsOf<A extends Record<string, unknown>, M extends Record<s
   const scope = scopeHere();
   const scoped = <F,>(fn: F | null | undefined): F | undefined => {
     if (typeof fn !== 'function') return fn ?? undefined;
-    return ((...args: unknown[]): unknown => scope.call(fn as unknown as (...args: unknown[]) => unknown, undefined, ...args)) as F;
+    return scope.bound(fn as never, undefined) as F;
   };
   return {
     path: opts.path ?? WebSocketDefaults.PATH,

@@ -1,12 +1,87 @@
 //! How a Redis is reached with what its settings say: addresses, certificates, names.
 
+use std::{io, sync::Arc};
+
 use redis::{
-    Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion, RedisConnectionInfo,
-    RedisError, TlsCertificates, TlsMode,
+    AsyncConnectionConfig, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
+    RedisConnectionInfo, RedisError, TlsCertificates, TlsMode,
+    aio::MultiplexedConnection,
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
+use rustls::pki_types::ServerName;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    task::JoinHandle,
+};
+use tokio_rustls::TlsConnector;
 
+use super::{
+    pulse::{Pulse, Watched},
+    tls,
+};
 use crate::config::{RedisConfig, RedisTls};
+
+/// A connection to one server. Its stream is ours, so that it is known what moves on it.
+#[derive(Clone)]
+pub(crate) struct Node {
+    pub(crate) redis: MultiplexedConnection,
+    pub(crate) pulse: Arc<Pulse>,
+    _task: Arc<Task>,
+}
+
+/// Ends with the connection, also where Redis takes nothing any more.
+struct Task(JoinHandle<()>);
+
+impl Drop for Task {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Connects to one server, and says who we are. `name`: what its certificate must be for, if not the host.
+pub(crate) async fn open(
+    config: &RedisConfig,
+    address: &ConnectionAddr,
+    name: Option<&str>,
+    options: AsyncConnectionConfig,
+) -> Result<Node, RedisError> {
+    match address {
+        #[cfg(unix)]
+        ConnectionAddr::Unix(path) => {
+            let stream = tokio::net::UnixStream::connect(path).await?;
+            let pulse = Arc::new(Pulse::of(&stream));
+            begin(config, Watched::new(stream, Arc::clone(&pulse)), pulse, options).await
+        }
+        ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
+            let stream = TcpStream::connect((host.as_str(), *port)).await?;
+            stream.set_nodelay(true)?;
+            let pulse = Arc::new(Pulse::of(&stream));
+            let stream = Watched::new(stream, Arc::clone(&pulse));
+            match &config.tls {
+                None => begin(config, stream, pulse, options).await,
+                Some(tls) => {
+                    let name = name.unwrap_or(host).trim_matches(['[', ']']).to_owned();
+                    let name = ServerName::try_from(name).map_err(io::Error::other)?;
+                    let connector = TlsConnector::from(Arc::new(tls::client(tls)?));
+                    let stream = connector.connect(name, stream).await?;
+                    begin(config, stream, pulse, options).await
+                }
+            }
+        }
+        _ => Err((redis::ErrorKind::InvalidClientConfig, "such an address is not known here").into()),
+    }
+}
+
+async fn begin(
+    config: &RedisConfig,
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    pulse: Arc<Pulse>,
+    options: AsyncConnectionConfig,
+) -> Result<Node, RedisError> {
+    let (redis, driver) = MultiplexedConnection::new_with_config(&settings(config), stream, options).await?;
+    Ok(Node { redis, pulse, _task: Arc::new(Task(tokio::spawn(driver))) })
+}
 
 pub(crate) fn address(config: &RedisConfig, host: &str, port: u16) -> ConnectionAddr {
     match &config.tls {
@@ -35,14 +110,6 @@ pub(crate) fn certificates(tls: &RedisTls) -> TlsCertificates {
     TlsCertificates {
         client_tls: identity.map(|(client_cert, client_key)| ClientTlsConfig { client_cert, client_key }),
         root_cert: tls.ca.clone(),
-    }
-}
-
-pub(crate) fn client(config: &RedisConfig, address: ConnectionAddr) -> Result<Client, RedisError> {
-    let info = info(config, address)?;
-    match &config.tls {
-        Some(tls) if tls.ca.is_some() || tls.identity.is_some() => Client::build_with_tls(info, certificates(tls)),
-        _ => Client::open(info),
     }
 }
 

@@ -4,9 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ConnectionAddr, ConnectionInfo, Pipeline, ProtocolVersion, PushInfo, PushKind,
+    AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, Pipeline, ProtocolVersion, PushInfo, PushKind,
     RedisError, TlsMode, Value,
-    aio::MultiplexedConnection,
     cluster::{ClusterClient, ClusterConfig},
     cluster_async::ClusterConnection,
     cluster_routing::{MultipleNodeRoutingInfo, ResponsePolicy, RoutingInfo},
@@ -15,8 +14,9 @@ use rustc_hash::FxHashMap;
 use tokio::time::timeout;
 
 use super::{
-    dial::{address, certificates, client, info, sentinel},
+    dial::{Node, address, certificates, info, open, sentinel},
     outgoing::Parcel,
+    pulse::{Pulse, Silent},
     role::{self, Asking, RoleError},
     sentinels::Address,
     wire::Wire,
@@ -63,7 +63,7 @@ enum Publisher {
 #[derive(Clone)]
 enum Connection {
     /// With how it is asked whether it is a primary.
-    Node(MultiplexedConnection, Asking),
+    Node(Node, Asking),
     Cluster(ClusterConnection),
 }
 
@@ -72,6 +72,8 @@ enum Connection {
 pub(super) enum LinkError {
     #[error("no answer within {0:?}")]
     Timeout(Duration),
+    #[error(transparent)]
+    Silent(#[from] Silent),
     #[error(transparent)]
     Redis(#[from] RedisError),
     #[error(transparent)]
@@ -111,30 +113,29 @@ impl Link {
                     })
                 }
                 servers => {
-                    let client = match servers {
+                    let address = match servers {
                         RedisServers::Sentinel(sentinels, name) => {
-                            sentinel(config, sentinels, name)?.async_get_client().await?
+                            let master = sentinel(config, sentinels, name)?.async_get_client().await?;
+                            master.get_connection_info().addr().clone()
                         }
-                        RedisServers::Unix(path) => client(config, ConnectionAddr::Unix(path.clone()))?,
-                        RedisServers::Single(host, port) => client(config, address(config, host, *port))?,
+                        RedisServers::Unix(path) => ConnectionAddr::Unix(path.clone()),
+                        RedisServers::Single(host, port) => address(config, host, *port),
                         RedisServers::Cluster(_) => return Err(no_servers().into()),
                     };
                     // Each wait is bounded where it stands.
-                    let plain =
-                        AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(Some(limit));
+                    let plain = AsyncConnectionConfig::new().set_response_timeout(None);
                     let with_push = plain.clone().set_push_sender(push);
                     // The listener first: it tells better what is wrong.
-                    let listener = node(&client, &with_push).await?;
-                    let address = client.get_connection_info().addr();
-                    let publisher = match wire(config, address).await? {
+                    let listener = node(config, &address, with_push).await?;
+                    let publisher = match wire(config, &address).await? {
                         Some(wire) => Publisher::Wire(Arc::new(wire)),
-                        None => Publisher::Through(node(&client, &plain).await?),
+                        None => Publisher::Through(node(config, &address, plain).await?),
                     };
                     let address = match (servers, address) {
                         (
                             RedisServers::Sentinel(..),
                             ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. },
-                        ) => Some((host.clone(), *port)),
+                        ) => Some((host, port)),
                         _ => None,
                     };
                     Ok(Self { publisher, listener, address })
@@ -181,7 +182,7 @@ impl Link {
                     for (name, parcel) in &parcels {
                         pipeline.cmd("PUBLISH").arg(name).arg(&parcel.envelope[..]);
                     }
-                    let answers = node.send_packed_commands(&pipeline, 0, parcels.len()).await?;
+                    let answers = node.redis.send_packed_commands(&pipeline, 0, parcels.len()).await?;
                     let mut refused = 0;
                     for (answer, (_, parcel)) in answers.into_iter().zip(parcels) {
                         refused += settle(parcel, answer.extract_error());
@@ -228,12 +229,12 @@ impl Link {
         channels: Vec<Vec<u8>>,
         limit: Duration,
     ) -> impl Future<Output = Result<(), LinkError>> + Send + use<> {
-        let listener = self.listener.clone();
+        let (listener, pulse) = (self.listener.clone(), self.listener.pulse());
         let changing = async move {
             match listener {
                 Connection::Node(mut node, _) => match change {
-                    Listen::Begin => node.subscribe(&channels).await?,
-                    Listen::End => node.unsubscribe(&channels).await?,
+                    Listen::Begin => node.redis.subscribe(&channels).await?,
+                    Listen::End => node.redis.unsubscribe(&channels).await?,
                 },
                 Connection::Cluster(cluster) => {
                     // One command goes to one master, and these may be of several; nobody waits for the one before.
@@ -251,12 +252,7 @@ impl Link {
             }
             Ok(())
         };
-        async move {
-            match timeout(limit, changing).await {
-                Ok(outcome) => outcome,
-                Err(_) => Err(LinkError::Timeout(limit)),
-            }
-        }
+        within(pulse, limit, changing)
     }
 
     /// How many channels are listened to, as the masters of a Cluster count them; its client can lose a connection, or an answer, and not tell. `None`
@@ -297,17 +293,36 @@ impl Link {
             let publisher = async {
                 match publisher {
                     Publisher::Wire(wire) => {
-                        wire.ping().await;
-                        Ok(())
+                        let ping = wire.ping();
+                        Ok(wire.pulse().within(limit, ping).await?)
                     }
-                    Publisher::Through(connection) => ping(connection).await,
+                    Publisher::Through(connection) => ping(connection, limit).await,
                 }
             };
-            match timeout(limit, async { tokio::try_join!(publisher, ping(listener)) }).await {
-                Ok(outcome) => outcome.map(|_| ()).map_err(LinkError::Role),
-                Err(_) => Err(LinkError::Timeout(limit)),
-            }
+            tokio::try_join!(publisher, ping(listener, limit)).map(drop)
         }
+    }
+}
+
+impl Connection {
+    /// Of a Cluster's connections nothing is known.
+    fn pulse(&self) -> Option<Arc<Pulse>> {
+        match self {
+            Self::Node(node, _) => Some(Arc::clone(&node.pulse)),
+            Self::Cluster(_) => None,
+        }
+    }
+}
+
+/// What comes of it, unless nothing moves on the connection for so long; where that is not known, unless it takes so long.
+async fn within<T>(
+    pulse: Option<Arc<Pulse>>,
+    limit: Duration,
+    task: impl Future<Output = Result<T, LinkError>>,
+) -> Result<T, LinkError> {
+    match pulse {
+        Some(pulse) => pulse.within(limit, task).await?,
+        None => timeout(limit, task).await.unwrap_or(Err(LinkError::Timeout(limit))),
     }
 }
 
@@ -347,18 +362,26 @@ fn settle(parcel: Parcel, answer: Result<Value, RedisError>) -> u64 {
 }
 
 /// A connection to one server, which is a primary.
-async fn node(client: &Client, options: &AsyncConnectionConfig) -> Result<Connection, LinkError> {
-    let mut node = client.get_multiplexed_async_connection_with_config(options).await?;
-    let asking = role::find(&mut node).await?;
+async fn node(
+    config: &RedisConfig,
+    address: &ConnectionAddr,
+    options: AsyncConnectionConfig,
+) -> Result<Connection, LinkError> {
+    let mut node = open(config, address, None, options).await?;
+    let asking = role::find(&mut node.redis).await?;
     Ok(Connection::Node(node, asking))
 }
 
-async fn ping(connection: Connection) -> Result<(), RoleError> {
-    match connection {
-        Connection::Node(mut node, asking) => role::ask(&mut node, asking).await.map(drop),
-        // To every master.
-        Connection::Cluster(mut cluster) => Ok(redis::cmd("PING").query_async(&mut cluster).await?),
-    }
+async fn ping(connection: Connection, limit: Duration) -> Result<(), LinkError> {
+    let pulse = connection.pulse();
+    let ping = async {
+        match connection {
+            Connection::Node(mut node, asking) => Ok(role::ask(&mut node.redis, asking).await.map(drop)?),
+            // To every master.
+            Connection::Cluster(mut cluster) => Ok(redis::cmd("PING").query_async(&mut cluster).await?),
+        }
+    };
+    within(pulse, limit, ping).await
 }
 
 /// The sum of what each master has answered to CLIENT INFO.

@@ -35,10 +35,12 @@ mod interest;
 mod link;
 mod members;
 mod outgoing;
+pub(crate) mod pulse;
 mod resp;
 pub(crate) mod role;
 pub(crate) mod sentinels;
 mod session;
+mod tls;
 mod wire;
 pub(crate) mod words;
 

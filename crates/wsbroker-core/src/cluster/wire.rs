@@ -7,7 +7,10 @@ use std::{
     collections::VecDeque,
     io,
     pin::pin,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use parking_lot::Mutex;
@@ -22,6 +25,7 @@ use tokio::{
 
 use super::{
     outgoing::{Parcel, Waiter},
+    pulse::{Pulse, Watched},
     resp::{self, take_line},
     role::{self, Asking, Role},
 };
@@ -48,6 +52,7 @@ pub(super) struct Wire {
     /// How it is asked whether it lives, and is a primary.
     asking: Asking,
     ponged: AtomicBool,
+    pulse: Arc<Pulse>,
 }
 
 enum Writer {
@@ -96,18 +101,28 @@ impl Wire {
     pub(super) async fn connect_tcp(host: &str, port: u16, login: Option<(&str, &str)>) -> io::Result<Self> {
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
+        let pulse = Arc::new(Pulse::of(&stream));
         let (reader, writer) = stream.into_split();
-        Self::begin(Writer::Tcp(writer), Box::new(reader), login).await
+        let reader = Watched::new(reader, Arc::clone(&pulse));
+        Self::begin(Writer::Tcp(writer), Box::new(reader), login, pulse).await
     }
 
     /// As [`connect_tcp`](Self::connect_tcp), to a Unix socket.
     #[cfg(unix)]
     pub(super) async fn connect_unix(path: &std::path::Path, login: Option<(&str, &str)>) -> io::Result<Self> {
-        let (reader, writer) = UnixStream::connect(path).await?.into_split();
-        Self::begin(Writer::Unix(writer), Box::new(reader), login).await
+        let stream = UnixStream::connect(path).await?;
+        let pulse = Arc::new(Pulse::of(&stream));
+        let (reader, writer) = stream.into_split();
+        let reader = Watched::new(reader, Arc::clone(&pulse));
+        Self::begin(Writer::Unix(writer), Box::new(reader), login, pulse).await
     }
 
-    async fn begin(writer: Writer, mut reader: Reader, login: Option<(&str, &str)>) -> io::Result<Self> {
+    async fn begin(
+        writer: Writer,
+        mut reader: Reader,
+        login: Option<(&str, &str)>,
+        pulse: Arc<Pulse>,
+    ) -> io::Result<Self> {
         if let Some((username, password)) = login {
             let words = [&b"AUTH"[..], username.as_bytes(), password.as_bytes()];
             let words: Vec<&[u8]> = words.into_iter().filter(|word| !word.is_empty()).collect();
@@ -135,7 +150,13 @@ impl Wire {
             progress: Notify::new(),
             asking,
             ponged: AtomicBool::new(false),
+            pulse,
         })
+    }
+
+    /// What moves on it.
+    pub(super) fn pulse(&self) -> &Pulse {
+        &self.pulse
     }
 
     /// How it is asked whether it is a primary.
@@ -168,7 +189,7 @@ impl Wire {
     }
 
     fn push(&self, state: &mut State) {
-        state.push(&self.writer);
+        self.pulse.wrote(state.push(&self.writer));
         if state.is_blocked() {
             self.blocked.notify_one();
         }
@@ -305,19 +326,22 @@ impl State {
         self.written < self.out.len()
     }
 
-    /// Writes what the stream takes. An error shows where it is read.
-    fn push(&mut self, writer: &Writer) {
+    /// Writes what the stream takes, and returns how much that was. An error shows where it is read.
+    fn push(&mut self, writer: &Writer) -> usize {
+        let before = self.written;
         while self.is_blocked() {
             match writer.try_write(&self.out[self.written..]) {
-                Ok(0) => return,
+                Ok(0) => return self.written - before,
                 Ok(count) => self.written += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(_) => return,
+                Err(_) => return self.written - before,
             }
         }
+        let count = self.written - before;
         self.out.clear();
         self.written = 0;
         self.out.shrink_to(KEPT);
+        count
     }
 }
 

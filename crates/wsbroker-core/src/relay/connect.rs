@@ -1,22 +1,17 @@
 //! Connections of a relay. Ordinary pub/sub reaches every node of a Cluster from every other, so one node is enough there, whichever it is: all that is published
 //! takes one way, in order.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt, future::FutureExt, stream::FuturesUnordered};
 use parking_lot::Mutex;
-use redis::{
-    AsyncConnectionConfig, Client, ConnectionAddr, PushInfo, RedisError, RedisFuture, Value,
-    aio::MultiplexedConnection, io::AsyncDNSResolver,
-};
-use tokio::{
-    net::lookup_host,
-    time::{sleep, timeout},
-};
+use redis::{AsyncConnectionConfig, ConnectionAddr, PushInfo, RedisError, Value};
+use tokio::time::{sleep, timeout};
 
 use crate::{
     cluster::{
-        dial,
+        dial::{self, Node},
+        pulse::Silent,
         role::{self, Asking, RoleError},
         sentinels::{Address, Masters},
     },
@@ -36,6 +31,8 @@ pub(super) enum ConnectError {
     #[error(transparent)]
     Redis(#[from] RedisError),
     #[error(transparent)]
+    Silent(#[from] Silent),
+    #[error(transparent)]
     Role(#[from] RoleError),
 }
 
@@ -52,7 +49,7 @@ pub(super) struct Servers {
 
 /// A connection, and what is known of it.
 pub(super) struct Found {
-    pub(super) redis: MultiplexedConnection,
+    pub(super) node: Node,
     /// How it is asked whether it is a primary.
     pub(super) asking: Asking,
     /// Where Sentinels have led.
@@ -67,14 +64,14 @@ impl Servers {
     /// Connects, within the connect timeout (on a Cluster, of each node), to a primary (on a Cluster, to any node).
     pub(super) async fn connect(&self, push: &Push) -> Result<Found, ConnectError> {
         if let RedisServers::Cluster(nodes) = &self.config.servers {
-            let redis = self.any_node(nodes, push).await?;
-            return Ok(Found { redis, asking: Asking::Ping, address: None });
+            let node = self.any_node(nodes, push).await?;
+            return Ok(Found { node, asking: Asking::Ping, address: None });
         }
         let limit = self.config.connect_timeout;
         let primary = async {
-            let (mut redis, address) = self.one(push).await?;
-            let asking = role::find(&mut redis).await?;
-            Ok(Found { redis, asking, address })
+            let (mut node, address) = self.one(push).await?;
+            let asking = role::find(&mut node.redis).await?;
+            Ok(Found { node, asking, address })
         };
         timeout(limit, primary).await.unwrap_or(Err(ConnectError::Timeout(limit)))
     }
@@ -94,42 +91,35 @@ impl Servers {
         self.masters.follow(&self.config).await;
     }
 
-    async fn one(&self, push: &Push) -> Result<(MultiplexedConnection, Option<Address>), RedisError> {
+    async fn one(&self, push: &Push) -> Result<(Node, Option<Address>), RedisError> {
         let config = &self.config;
-        let redis = match &config.servers {
+        match &config.servers {
             RedisServers::Cluster(_) => Err(none()),
-            RedisServers::Single(host, port) => self.node(host, *port, push).await,
+            RedisServers::Single(host, port) => Ok((self.node(host, *port, push).await?, None)),
             RedisServers::Unix(path) => {
-                let client = dial::client(config, ConnectionAddr::Unix(path.clone()))?;
-                open(&client, options(push)).await
+                let address = ConnectionAddr::Unix(path.clone());
+                Ok((dial::open(config, &address, None, options(push)).await?, None))
             }
             RedisServers::Sentinel(sentinels, name) => {
-                let client = dial::sentinel(config, sentinels, name)?.async_get_client().await?;
-                match client.get_connection_info().addr() {
+                let master = dial::sentinel(config, sentinels, name)?.async_get_client().await?;
+                match master.get_connection_info().addr() {
                     ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
-                        let address = (host.clone(), *port);
-                        return Ok((self.node(host, *port, push).await?, Some(address)));
+                        Ok((self.node(host, *port, push).await?, Some((host.clone(), *port))))
                     }
-                    _ => open(&client, options(push)).await,
+                    address => Ok((dial::open(config, address, None, options(push)).await?, None)),
                 }
             }
-        };
-        Ok((redis?, None))
+        }
     }
 
-    async fn node(&self, host: &str, port: u16, push: &Push) -> Result<MultiplexedConnection, RedisError> {
+    async fn node(&self, host: &str, port: u16, push: &Push) -> Result<Node, RedisError> {
         let config = &self.config;
         let name = config.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
-        let client = dial::client(config, dial::address(config, name.unwrap_or(host), port))?;
-        let mut options = options(push);
-        if name.is_some() {
-            options = options.set_dns_resolver(Instead(host.to_owned()));
-        }
-        open(&client, options).await
+        dial::open(config, &dial::address(config, host, port), name, options(push)).await
     }
 
     /// A connection to the first node that answers and says that the Cluster is well; if none says so, to the first that answers.
-    async fn any_node(&self, nodes: &[(String, u16)], push: &Push) -> Result<MultiplexedConnection, ConnectError> {
+    async fn any_node(&self, nodes: &[(String, u16)], push: &Push) -> Result<Node, ConnectError> {
         let mut untried: Vec<(String, u16)> = self.learnt.lock().clone();
         untried.retain(|node| !nodes.contains(node));
         untried.extend(nodes.iter().rev().cloned());
@@ -157,20 +147,15 @@ impl Servers {
     }
 
     /// A connection to a node, and whether it says that the Cluster is well.
-    async fn cluster_node(
-        &self,
-        host: String,
-        port: u16,
-        push: &Push,
-    ) -> Result<(MultiplexedConnection, bool), RedisError> {
-        let mut connection = self.node(&host, port, push).await?;
-        let state: String = redis::cmd("CLUSTER").arg("INFO").query_async(&mut connection).await?;
-        let slots: Value = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut connection).await?;
+    async fn cluster_node(&self, host: String, port: u16, push: &Push) -> Result<(Node, bool), RedisError> {
+        let mut node = self.node(&host, port, push).await?;
+        let state: String = redis::cmd("CLUSTER").arg("INFO").query_async(&mut node.redis).await?;
+        let slots: Value = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut node.redis).await?;
         let named = nodes_of(&slots, &host);
         if !named.is_empty() {
             *self.learnt.lock() = named;
         }
-        Ok((connection, state.contains("cluster_state:ok")))
+        Ok((node, state.contains("cluster_state:ok")))
     }
 }
 
@@ -185,10 +170,6 @@ async fn within<T>(limit: Duration, task: impl Future<Output = Result<T, RedisEr
     }
 }
 
-async fn open(client: &Client, options: AsyncConnectionConfig) -> Result<MultiplexedConnection, RedisError> {
-    client.get_multiplexed_async_connection_with_config(&options).await
-}
-
 /// Each wait is bounded where it stands.
 fn options(push: &Push) -> AsyncConnectionConfig {
     let push = Arc::clone(push);
@@ -198,26 +179,6 @@ fn options(push: &Push) -> AsyncConnectionConfig {
             Ok(())
         },
     )
-}
-
-/// Finds this host, whatever name the certificate has to be for.
-struct Instead(String);
-
-impl AsyncDNSResolver for Instead {
-    fn resolve<'a, 'b: 'a>(
-        &'a self,
-        _name: &'b str,
-        port: u16,
-    ) -> RedisFuture<'a, Box<dyn Iterator<Item = SocketAddr> + Send + 'a>> {
-        Box::pin(async move {
-            let found: Vec<SocketAddr> = lookup_host((self.0.as_str(), port)).await.map_err(io_error)?.collect();
-            Ok(Box::new(found.into_iter()) as Box<dyn Iterator<Item = SocketAddr> + Send>)
-        })
-    }
-}
-
-fn io_error(error: io::Error) -> RedisError {
-    error.into()
 }
 
 /// The nodes in an answer to CLUSTER SLOTS. One that does not know its own address is where it was asked.

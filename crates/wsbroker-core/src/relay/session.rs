@@ -4,10 +4,7 @@ use std::{
     collections::VecDeque,
     io,
     pin::pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 
@@ -19,7 +16,7 @@ use futures_util::{
 use redis::{Pipeline, PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection};
 use tokio::{
     sync::Notify,
-    time::{Instant, sleep, sleep_until, timeout, timeout_at},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{
@@ -29,15 +26,14 @@ use super::{
 };
 use crate::cluster::{
     backoff::Backoff,
+    dial::Node,
     role::{self, Asking},
     sentinels::{self, Address},
 };
 
-/// How long a connection is left alone before it is asked whether it lives, and how long it may take to say anything. Together less than 5 s, in which a Redis that
+/// How long a connection is left alone before it is asked whether it lives, and how long nothing may move on it then. Together less than 5 s, in which a Redis that
 /// hangs is noticed.
 const PING: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(2500));
-/// After its time is over: one look at what came while this thread itself did not run.
-const GRACE: Duration = Duration::from_millis(50);
 /// Pipelines under way at once, and bytes of each: enough for a Redis that is far away.
 const UNDER_WAY: usize = 4;
 const PORTION: usize = 256 << 10;
@@ -170,7 +166,7 @@ async fn publish(shared: &Shared, connection: &Connection) -> End {
             if parcels.is_empty() {
                 break;
             }
-            answers.push_back(send(connection.redis.clone(), &parcels).boxed());
+            answers.push_back(send(connection.node.redis.clone(), &parcels).boxed());
             sent.push_back(parcels);
         }
         if deadline.is_some() && answers.is_empty() {
@@ -182,7 +178,6 @@ async fn publish(shared: &Shared, connection: &Connection) -> End {
             Ok(at) = stop.wait_for(Option::is_some), if deadline.is_none() => deadline = *at,
             Some(outcome) = answers.next() => match outcome {
                 Ok(values) => {
-                    connection.heard.note();
                     if let Some(parcels) = sent.pop_front() {
                         shared.answered(parcels, values);
                     }
@@ -242,41 +237,36 @@ impl Shared {
 
 /// A connection that is ready: to publish, or with its subscriptions confirmed.
 struct Connection {
-    redis: MultiplexedConnection,
+    node: Node,
     asking: Asking,
     /// Where Sentinels have led.
     address: Option<Address>,
     disconnected: Arc<Notify>,
-    heard: Arc<Heard>,
 }
 
 impl Connection {
     async fn open(shared: &Arc<Shared>, part: Part) -> Result<Self, ConnectError> {
-        let (disconnected, heard) = (Arc::new(Notify::new()), Arc::new(Heard::new()));
+        let disconnected = Arc::new(Notify::new());
         let push = {
-            let (shared, disconnected, heard) = (Arc::clone(shared), Arc::clone(&disconnected), Arc::clone(&heard));
-            Arc::new(move |info: PushInfo| {
-                heard.note();
-                match (info.kind, info.data.as_slice()) {
-                    (PushKind::Message, [_, payload]) | (PushKind::PMessage, [_, _, payload]) => match payload {
-                        Value::BulkString(payload) => shared.received(payload),
-                        Value::SimpleString(payload) => shared.received(payload.as_bytes()),
-                        _ => {}
-                    },
-                    (PushKind::Disconnection, _) => disconnected.notify_one(),
+            let (shared, disconnected) = (Arc::clone(shared), Arc::clone(&disconnected));
+            Arc::new(move |info: PushInfo| match (info.kind, info.data.as_slice()) {
+                (PushKind::Message, [_, payload]) | (PushKind::PMessage, [_, _, payload]) => match payload {
+                    Value::BulkString(payload) => shared.received(payload),
+                    Value::SimpleString(payload) => shared.received(payload.as_bytes()),
                     _ => {}
-                }
+                },
+                (PushKind::Disconnection, _) => disconnected.notify_one(),
+                _ => {}
             })
         };
-        let Found { redis, asking, address } = shared.servers.connect(&(push as super::connect::Push)).await?;
+        let Found { node, asking, address } = shared.servers.connect(&(push as super::connect::Push)).await?;
         if part == Part::Listener {
-            let limit = PING.1;
-            timeout(limit, subscribe(&redis)).await.map_err(|_| ConnectError::Timeout(limit))??;
+            node.pulse.within(PING.1, subscribe(&node.redis)).await??;
         }
         if shared.servers.is_unsure(asking) && !shared.told_role.swap(true, Ordering::Relaxed) {
             shared.sink.happened(RelayEvent::Warning { reason: role::UNKNOWN.into() });
         }
-        Ok(Self { redis, asking, address, disconnected, heard })
+        Ok(Self { node, asking, address, disconnected })
     }
 
     /// Resolves when it is of no use any more, with the reason.
@@ -288,25 +278,15 @@ impl Connection {
         }
     }
 
-    /// Asks now and then whether it lives and is a primary still. Whatever comes is an answer: behind much that is under way the one to a PING takes its time.
+    /// Asks now and then whether it lives and is a primary still.
     async fn falls_silent(&self) -> String {
         loop {
             sleep(PING.0).await;
-            let asked = Instant::now();
-            let mut redis = self.redis.clone();
-            let mut answer = pin!(role::ask(&mut redis, self.asking));
-            loop {
-                let last = self.heard.last().max(asked);
-                let outcome = match timeout_at(last + PING.1, &mut answer).await {
-                    Ok(outcome) => Ok(outcome),
-                    Err(_) => timeout(GRACE, &mut answer).await,
-                };
-                match outcome {
-                    Ok(Ok(_)) => break,
-                    Ok(Err(error)) => return error.to_string(),
-                    Err(_) if self.heard.last() > last => {}
-                    Err(_) => return format!("no answer within {:?}", PING.1),
-                }
+            let mut redis = self.node.redis.clone();
+            match self.node.pulse.within(PING.1, role::ask(&mut redis, self.asking)).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(error)) => return error.to_string(),
+                Err(silent) => return silent.to_string(),
             }
         }
     }
@@ -323,27 +303,6 @@ async fn subscribe(redis: &MultiplexedConnection) -> Result<(), RedisError> {
         redis.psubscribe(pattern).await
     });
     tokio::try_join!(channel, futures_util::future::try_join_all(patterns)).map(|_| ())
-}
-
-/// When a connection last said anything.
-struct Heard {
-    begun: Instant,
-    milliseconds: AtomicU64,
-}
-
-impl Heard {
-    fn new() -> Self {
-        Self { begun: Instant::now(), milliseconds: AtomicU64::new(0) }
-    }
-
-    fn note(&self) {
-        let passed = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        self.milliseconds.store(passed, Ordering::Relaxed);
-    }
-
-    fn last(&self) -> Instant {
-        self.begun + Duration::from_millis(self.milliseconds.load(Ordering::Relaxed))
-    }
 }
 
 async fn until(deadline: Option<Instant>) {

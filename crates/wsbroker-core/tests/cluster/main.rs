@@ -5,6 +5,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod emitter;
+mod line;
 mod redis;
 mod relay;
 mod role;

@@ -88,7 +88,7 @@ impl Instance {
     }
 
     /// Waits until so many have come, and returns their frames.
-    fn frames(&self, count: usize) -> Vec<String> {
+    pub(super) fn frames(&self, count: usize) -> Vec<String> {
         until("the messages are there", || self.heard.messages.lock().len() >= count);
         self.heard.messages.lock().iter().map(|(_, _, frame, _)| frame.clone()).collect()
     }

@@ -4,12 +4,13 @@
 //! in which order two threads' notes arrive. A channel that was left is listened to for a short while longer, since it may be joined again.
 
 use std::{
-    collections::VecDeque,
+    collections::{HashMap, HashSet, VecDeque},
+    hash::{BuildHasher, RandomState},
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
 use parking_lot::Mutex;
-use rustc_hash::{FxHashMap, FxHashSet};
 use tokio::sync::oneshot;
 
 use super::outgoing::Name;
@@ -20,15 +21,30 @@ pub(super) const LINGER: Duration = Duration::from_secs(1);
 /// Tables of so many entries keep their memory.
 const SMALL: usize = 1024;
 
+/// The notes are in this many tables. A table that grows is filled anew, and I/O threads write notes.
+const TABLES: usize = 64;
+
 /// The channels that are listened to, and what is to be done about the others.
 #[derive(Debug, Default)]
-pub(super) struct Interest(Mutex<State>);
+pub(super) struct Interest {
+    notes: Notes,
+    /// Of the bus, which may take its time.
+    state: Mutex<State>,
+}
+
+/// Channels whose subscribers have changed from none to some or back, each once however often. No lock of these is held while notes are read. Clients may choose the names, so the tables
+/// are keyed in each process anew.
+#[derive(Debug)]
+struct Notes {
+    hasher: RandomState,
+    tables: [Mutex<HashSet<Name>>; TABLES],
+    /// Somebody has been told to look.
+    told: AtomicBool,
+}
 
 #[derive(Debug, Default)]
 struct State {
-    channels: FxHashMap<Name, Channel>,
-    /// Channels whose subscribers have changed from none to some or back, each once however often.
-    notes: FxHashSet<Name>,
+    channels: HashMap<Name, Channel>,
     /// Channels that were left, each once, by when they are to be looked at.
     lingering: VecDeque<(Instant, Name)>,
     waiting: Vec<(Name, oneshot::Sender<()>)>,
@@ -61,23 +77,44 @@ pub(super) struct Changes {
     pub(super) unsubscribe: Vec<Name>,
 }
 
+impl Default for Notes {
+    fn default() -> Self {
+        let tables = std::array::from_fn(|_| Mutex::default());
+        Self { hasher: RandomState::new(), tables, told: AtomicBool::new(false) }
+    }
+}
+
+impl Notes {
+    /// True when somebody should look, once for each [`take`](Self::take).
+    fn add(&self, channel: &[u8]) -> bool {
+        if let Some(table) = self.tables.get(self.hasher.hash_one(channel) as usize % TABLES) {
+            let mut table = table.lock();
+            if !table.contains(channel) {
+                table.insert(channel.into());
+            }
+        }
+        !self.told.swap(true, Ordering::AcqRel)
+    }
+
+    fn take(&self) -> impl Iterator<Item = Name> {
+        // Before the first look: a note that comes behind it is told of anew.
+        self.told.swap(false, Ordering::AcqRel);
+        self.tables.iter().flat_map(|table| std::mem::take(&mut *table.lock()))
+    }
+}
+
 impl Interest {
     /// The channel has its first subscriber, or has lost its last. True when somebody should look.
     pub(super) fn note(&self, channel: &[u8]) -> bool {
-        let mut state = self.0.lock();
-        let first = state.notes.is_empty();
-        if !state.notes.contains(channel) {
-            state.notes.insert(channel.into());
-        }
-        first
+        self.notes.add(channel)
     }
 
     /// What is to be changed now. `has_subscribers` asks the registry.
     pub(super) fn changes(&self, now: Instant, mut has_subscribers: impl FnMut(&[u8]) -> bool) -> Changes {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let mut changes = Changes::default();
-        let State { channels, notes, lingering, .. } = &mut *state;
-        for name in std::mem::take(notes) {
+        let State { channels, lingering, .. } = &mut *state;
+        for name in self.notes.take() {
             match (channels.get_mut(&name), has_subscribers(&name)) {
                 (Some(channel), true) => channel.left = None,
                 (Some(channel), false) => {
@@ -120,12 +157,12 @@ impl Interest {
 
     /// When to look again without a note.
     pub(super) fn next_due(&self) -> Option<Instant> {
-        self.0.lock().lingering.front().map(|(due, _)| *due)
+        self.state.lock().lingering.front().map(|(due, _)| *due)
     }
 
     /// A Cluster listens to it for us.
     pub(super) fn seen(&self, name: &[u8]) {
-        if let Some(channel) = self.0.lock().channels.get_mut(name)
+        if let Some(channel) = self.state.lock().channels.get_mut(name)
             && channel.standing == Standing::Asked
         {
             channel.standing = Standing::Seen;
@@ -134,12 +171,12 @@ impl Interest {
 
     /// Whether it is to be listened to: false once it is given up.
     pub(super) fn wants(&self, name: &[u8]) -> bool {
-        self.0.lock().channels.contains_key(name)
+        self.state.lock().channels.contains_key(name)
     }
 
     /// The bus has confirmed these. False when one of them was not [`seen`](Self::seen), and `only_seen` says that it should have been.
     pub(super) fn confirmed<'a>(&self, names: impl IntoIterator<Item = &'a [u8]>, only_seen: bool) -> bool {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         let mut all = true;
         for name in names {
             let Some(channel) = state.channels.get_mut(name) else { continue };
@@ -159,7 +196,7 @@ impl Interest {
 
     /// The connection was lost, and with it everything. Returns what to ask for again.
     pub(super) fn lost(&self) -> Vec<Name> {
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         for channel in state.channels.values_mut() {
             channel.standing = Standing::Asked;
         }
@@ -169,7 +206,7 @@ impl Interest {
     /// Resolves when the bus has confirmed the channel; at once if it has. Fails when this is dropped.
     pub(super) fn await_confirmation(&self, channel: &[u8]) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
-        let mut state = self.0.lock();
+        let mut state = self.state.lock();
         if is_confirmed(&state.channels, channel) {
             let _ = sender.send(());
         } else {
@@ -180,17 +217,23 @@ impl Interest {
 
     /// Channels that are listened to, or are about to be.
     pub(super) fn len(&self) -> usize {
-        self.0.lock().channels.len()
+        self.state.lock().channels.len()
     }
 }
 
-fn is_confirmed(channels: &FxHashMap<Name, Channel>, name: &[u8]) -> bool {
+fn is_confirmed(channels: &HashMap<Name, Channel>, name: &[u8]) -> bool {
     channels.get(name).is_some_and(|channel| channel.standing == Standing::Confirmed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl Notes {
+        fn capacity(&self) -> usize {
+            self.tables.iter().map(|table| table.lock().capacity()).sum()
+        }
+    }
 
     fn names(names: &[&str]) -> Vec<Name> {
         names.iter().map(|name| name.as_bytes().into()).collect()
@@ -214,6 +257,25 @@ mod tests {
         assert_eq!(interest.next_due(), Some(start + LINGER));
         assert_eq!(interest.changes(start + LINGER, |_| false), changes(&[], &["a"]));
         assert_eq!(interest.len(), 0);
+    }
+
+    #[test]
+    fn a_note_does_not_wait_for_the_bus() {
+        let interest = Interest::default();
+        interest.note(b"a");
+        interest.note(b"b");
+        std::thread::scope(|scope| {
+            let mut tell_again = Vec::new();
+            interest.changes(Instant::now(), |_| {
+                let (noted, waits) = std::sync::mpsc::channel();
+                let interest = &interest;
+                scope.spawn(move || [&b"a"[..], b"b", b"c"].map(|name| noted.send(interest.note(name))));
+                tell_again.extend((0..3).map(|_| waits.recv_timeout(Duration::from_secs(10)).expect("a note is made")));
+                true
+            });
+            assert_eq!(tell_again.iter().filter(|told| **told).count(), 1, "once for what comes behind the look");
+        });
+        assert_eq!(interest.changes(Instant::now(), |_| true), changes(&["c"], &[]), "which is not lost");
     }
 
     #[test]
@@ -257,7 +319,7 @@ mod tests {
         for number in 0..200_000_u32 {
             interest.note(&(number % 1000).to_be_bytes());
         }
-        assert!(interest.0.lock().notes.capacity() < 2 * SMALL, "nobody looks while there is no bus");
+        assert!(interest.notes.capacity() < 4 * SMALL, "nobody looks while there is no bus");
         interest.changes(start, |_| true);
         for round in 0..200_u32 {
             for number in 0..1000_u32 {
@@ -265,7 +327,7 @@ mod tests {
             }
             interest.changes(start, |_| round % 2 == 0);
         }
-        assert!(interest.0.lock().lingering.len() <= 1000, "and while somebody does");
+        assert!(interest.state.lock().lingering.len() <= 1000, "and while somebody does");
     }
 
     #[test]
@@ -278,7 +340,7 @@ mod tests {
         drop(interest.await_confirmation(b"a"));
         let waits = interest.await_confirmation(b"never");
         interest.confirmed([&b"b"[..]], false);
-        assert_eq!(interest.0.lock().waiting.len(), 1);
+        assert_eq!(interest.state.lock().waiting.len(), 1);
         drop(waits);
     }
 
@@ -292,8 +354,8 @@ mod tests {
         (0..100_000).for_each(|number| assert_eq!(each(number), number == 0));
         interest.changes(start, |_| false);
         assert_eq!(interest.changes(start + LINGER, |_| false).unsubscribe.len(), 100_000);
-        let state = interest.0.lock();
-        assert!(state.channels.capacity() + state.lingering.capacity() + state.notes.capacity() < 2 * SMALL);
+        let state = interest.state.lock();
+        assert!(state.channels.capacity() + state.lingering.capacity() + interest.notes.capacity() < 2 * SMALL);
     }
 
     #[test]

@@ -229,13 +229,10 @@ impl Directory {
         Some((client.socket, if client.held { client.groups.len() } else { 0 }))
     }
 
-    /// Takes all clients of a helper out. Returns who they were, and how many of their memberships were held.
-    pub(super) fn forget(&mut self, owner: WorkerId) -> (Vec<LeftClient>, usize) {
+    /// The clients of a helper.
+    pub(super) fn clients_of(&self, owner: WorkerId) -> Vec<LeftClient> {
         let own = self.clients.iter().filter(|(_, client)| client.owner.id == owner);
-        let left: Vec<LeftClient> =
-            own.map(|(id, client)| LeftClient { client: id.clone(), user: client.user() }).collect();
-        let held = left.iter().filter_map(|left| self.remove(&left.client, owner)).map(|(_, held)| held).sum();
-        (left, held)
+        own.map(|(id, client)| LeftClient { client: id.clone(), user: client.user() }).collect()
     }
 
     /// The group of that name; whoever has it shares its memory.
@@ -330,7 +327,7 @@ mod tests {
         assert_eq!(directory.join(b"a", other.id, USER), None);
         assert_eq!(directory.leave(b"a", other.id, ROOM), None);
         assert!(directory.hold(b"a", other.id).is_none() && directory.remove(b"a", other.id).is_none());
-        assert_eq!(directory.forget(other.id), (vec![], 0));
+        assert_eq!(directory.clients_of(other.id), []);
         assert!(directory.socket_of(b"a", other.id).is_none());
         assert_eq!((directory.client_count(), directory.count(ROOM), directory.count(USER)), (1, 1, 0));
         assert_eq!((directory.epoch(), holders(&directory, ROOM)), (0, vec![]));
@@ -398,7 +395,9 @@ mod tests {
         directory.join(b"a", own.id, USER);
         directory.hold(b"a", own.id);
         directory.hold(b"c", other.id);
-        let (mut left, held) = directory.forget(own.id);
+        let mut left = directory.clients_of(own.id);
+        let removed = left.iter().filter_map(|left| directory.remove(&left.client, own.id));
+        let held: usize = removed.map(|(_, held)| held).sum();
         left.sort_unstable_by(|a, b| a.client.cmp(&b.client));
         let names: Vec<_> = left.iter().map(|left| (&*left.client, left.user.as_deref())).collect();
         assert_eq!(names, [(&b"a"[..], Some(&b"u"[..])), (b"b", None)]);

@@ -28,7 +28,7 @@ use std::{
     },
 };
 
-use parking_lot::{Mutex, RwLock};
+use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
 use tokio::sync::Notify;
 
 use self::directory::Directory;
@@ -62,6 +62,9 @@ impl RealmId {
         Self(number)
     }
 }
+
+/// Clients of a helper that has ended which are taken out before others have the directory.
+const AT_ONCE: usize = 64;
 
 /// Sockets, channels and workers of a broker that are apart from all others. See the module's documentation.
 pub struct Realm {
@@ -256,11 +259,24 @@ impl Realm {
         self.input.lock().helpers.push(Arc::clone(helper));
     }
 
-    /// Takes the clients of a helper out.
+    /// Takes the clients of a helper out. Of very many after each few others have the directory, without which nobody publishes.
     fn forget(&self, helper: WorkerId) -> Vec<LeftClient> {
-        let (left, released) = self.directory.write().forget(helper);
+        let mut own = self.directory.read().clients_of(helper);
+        let (mut number, mut released) = (0, 0);
+        let mut directory = self.directory.write();
+        own.retain(|left| {
+            number += 1;
+            if number % AT_ONCE == 0 {
+                RwLockWriteGuard::bump(&mut directory);
+            }
+            // Meanwhile the helper may have taken it out itself.
+            let removed = directory.remove(&left.client, helper);
+            released += removed.as_ref().map_or(0, |(_, held)| *held);
+            removed.is_some()
+        });
+        drop(directory);
         self.held.fetch_sub(released, Ordering::AcqRel);
-        left
+        own
     }
 
     /// A helper has ended: its clients are nobody's any more, and the others are told of them. Returns of how many nobody is told, since there is no other.

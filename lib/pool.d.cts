@@ -8,8 +8,12 @@ export declare class Pool {
     readonly file: string;
     readonly threads: number;
     readonly watchers: ReadonlySet<(event: WorkerEvent) => void>;
-    /** @param watchers told of every start and end; they come and go while it runs */
-    constructor(file: string, threads: number, watchers: ReadonlySet<(event: WorkerEvent) => void>);
+    readonly startTimeout: number;
+    /**
+     * @param watchers told of every start and end; they come and go while it runs
+     * @param startTimeout milliseconds for a thread to load the module, 0 = no limit
+     */
+    constructor(file: string, threads: number, watchers: ReadonlySet<(event: WorkerEvent) => void>, startTimeout: number);
     /**
      * Resolves when every worker is ready.
      *

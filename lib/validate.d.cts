@@ -22,13 +22,14 @@ export interface ProcessOptions {
 /** A `start` call that is allowed. */
 export interface StartRequest {
     readonly workerPath: string | undefined;
+    readonly startTimeout: number;
     readonly process: Partial<ProcessOptions>;
     readonly listener: Omit<NativeListenOptions, 'process' | 'tls'>;
     readonly tls: TlsRequest | undefined;
     readonly cluster: ClusterRequest | undefined;
     readonly onWorker: ((event: WorkerEvent) => void) | undefined;
 }
-export declare const START_OPTIONS: readonly ['bind', 'workerPath', 'threads', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout', 'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory', 'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy', 'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster'];
+export declare const START_OPTIONS: readonly ['bind', 'workerPath', 'threads', 'startTimeout', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout', 'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory', 'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy', 'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster'];
 /**
  * @param call who asks, for messages
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what came

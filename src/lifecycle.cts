@@ -88,7 +88,7 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
     undo.push(() => native.closeListener(listener));
     checkShutdown(signal);
     if (request.cluster?.required === true) await unlessShutdown(signal, busReady(BUS_TIMEOUT));
-    await readyWorkers(file, request.process.threads, signal, undo);
+    await readyWorkers(file, request.process.threads, request.startTimeout, signal, undo);
     native.watchWorkers(tellOfStuck);
     const place = native.listenerAddress(listener);
     native.serve(listener);
@@ -226,16 +226,16 @@ function checkWorkers(file: string | undefined, threads: number | undefined): vo
   if (threads !== undefined && threads !== running) throw conflict('threads', running, threads);
 }
 
-async function readyWorkers(file: string | undefined, threads: number | undefined, signal: AbortSignal, undo: (() => unknown)[]): Promise<void> {
+async function readyWorkers(file: string | undefined, threads: number | undefined, startTimeout: number, signal: AbortSignal, undo: (() => unknown)[]): Promise<void> {
   try {
     await unlessShutdown(signal, currentRegistration()?.ready ?? Promise.resolve());
     if (file === undefined || workers !== undefined) return;
     if (threads === 0) {
-      const loading = loadWorker(file);
+      const loading = loadWorker(file, startTimeout);
       undo.push(() => void loading.then((late) => late.stop(undoTimeout()), () => undefined));
       workers = { file, registration: await unlessShutdown(signal, loading) };
     } else {
-      const pool = new Pool(file, threads ?? Math.max(4, native.brokerDefaults().cpus), watchers);
+      const pool = new Pool(file, threads ?? Math.max(4, native.brokerDefaults().cpus), watchers, startTimeout);
       undo.push(() => pool.stop(undoTimeout()));
       await unlessShutdown(signal, pool.start());
       workers = { file, pool };

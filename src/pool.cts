@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { fromPortable, WSBrokerError } from './errors.cjs';
+import { loadTimeout } from './modules.cjs';
 import { complain, errorText } from './report.cjs';
 import { within } from './time.cjs';
 import type { WorkerEvent } from './types.cjs';
@@ -26,11 +27,15 @@ export class Pool {
   #hurried = false;
   #stopping = false;
 
-  /** @param watchers told of every start and end; they come and go while it runs */
+  /**
+   * @param watchers told of every start and end; they come and go while it runs
+   * @param startTimeout milliseconds for a thread to load the module, 0 = no limit
+   */
   constructor(
     readonly file: string,
     readonly threads: number,
     readonly watchers: ReadonlySet<(event: WorkerEvent) => void>,
+    readonly startTimeout: number,
   ) {}
 
   /**
@@ -59,7 +64,7 @@ export class Pool {
   }
 
   #launch(failures: number): Member {
-    const member = new Member(this.file);
+    const member = new Member(this.file, this.startTimeout);
     this.#members.add(member);
     member.ready.then(
       () => this.#tell({ type: 'started', workerId: member.id }),
@@ -118,7 +123,7 @@ class Member {
   readonly #born = performance.now();
   #error: unknown;
 
-  constructor(file: string) {
+  constructor(file: string, startTimeout: number) {
     const { port1, port2 } = new MessageChannel();
     const wsbroker: WorkerStart = { file, port: port2 };
     const worker = new Worker(join(__dirname, 'worker.cjs'), { workerData: { wsbroker }, transferList: [port2] });
@@ -133,7 +138,22 @@ class Member {
       });
     });
     this.ready = new Promise((resolve, reject) => {
+      const fail = (): void => {
+        this.#error = loadTimeout(file, startTimeout);
+        reject(this.#error as WSBrokerError);
+        void worker.terminate();
+      };
+      let late: NodeJS.Immediate | undefined;
+      // Behind the messages that are there, should this thread itself have been busy.
+      const loading = startTimeout === 0 ? undefined : setTimeout(() => (late = setImmediate(fail)), startTimeout).unref();
+      const loaded = (): void => {
+        clearTimeout(loading);
+        clearImmediate(late);
+      };
+      worker.on('exit', loaded);
       port1.on('message', (message: FromWorker) => {
+        loaded();
+        if (message.type === 'loaded') return;
         if (message.type === 'ready') {
           this.wasReady = true;
           resolve();

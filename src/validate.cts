@@ -33,6 +33,7 @@ export interface ProcessOptions {
 /** A `start` call that is allowed. */
 export interface StartRequest {
   readonly workerPath: string | undefined;
+  readonly startTimeout: number;
   readonly process: Partial<ProcessOptions>;
   readonly listener: Omit<NativeListenOptions, 'process' | 'tls'>;
   readonly tls: TlsRequest | undefined;
@@ -41,7 +42,7 @@ export interface StartRequest {
 }
 
 export const START_OPTIONS = [
-  'bind', 'workerPath', 'threads', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
+  'bind', 'workerPath', 'threads', 'startTimeout', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
   'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory',
   'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy',
   'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster',
@@ -57,6 +58,7 @@ export function startRequest(options: unknown, call = 'start'): StartRequest {
   const number = (name: string, from: number, to: number, fallback: number): number => integer(call, name, bag[name], from, to) ?? fallback;
   return {
     workerPath: path(call, 'workerPath', bag['workerPath']),
+    startTimeout: number('startTimeout', 0, MAX_DURATION, 30_000),
     process: processOptions(call, bag),
     listener: {
       bind: bag['bind'],

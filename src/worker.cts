@@ -14,7 +14,7 @@ export interface WorkerStart {
 
 export type ToWorker = { readonly type: 'stop'; readonly timeout: number };
 
-export type FromWorker = { readonly type: 'ready' } | { readonly type: 'failed'; readonly error: PortableError };
+export type FromWorker = { readonly type: 'loaded' } | { readonly type: 'ready' } | { readonly type: 'failed'; readonly error: PortableError };
 
 const { file, port } = (workerData as { wsbroker: WorkerStart }).wsbroker;
 
@@ -35,7 +35,7 @@ port.on('message', (message: ToWorker) => {
 // Whoever started this thread has ended.
 port.on('close', () => process.exit(0));
 
-loadWorker(file).then(
+loadWorker(file, 0, () => tell({ type: 'loaded' })).then(
   () => tell({ type: 'ready' }),
   (error: unknown) => {
     try {

@@ -203,7 +203,7 @@ export interface IWebSocketServerStats {
 }
 
 /** Options of `start` that the native transport takes, too. */
-export type TNativeOptions = Partial<Omit<StartOptions, 'bind' | 'workerPath' | 'threads' | 'handlers' | 'path' | 'cluster'>>;
+export type TNativeOptions = Partial<Omit<StartOptions, 'bind' | 'workerPath' | 'threads' | 'startTimeout' | 'handlers' | 'path' | 'cluster'>>;
 
 export interface IWebSocketServerOptions<
   AuthDataType extends Record<string, unknown> = Record<string, unknown>,

@@ -64,6 +64,7 @@ describe('options', () => {
     [{ bind, rateLimit: { messages: '9' } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"rateLimit.messages" must be a number, got string'],
     [{ bind, rateLimit: { messages: 0 } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"rateLimit.messages" must be an integer from 1'],
     [{ bind, rateLimit: { bytes: 1, burst: 0 } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"rateLimit.burst" must be an integer from 1'],
+    [{ bind, startTimeout: -1 }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"startTimeout" must be '],
     [{ bind, rateLimit: { bytes: 1, action: 'cut' } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"rateLimit.action\" must be 'pause' or 'close', got 'cut'"],
     [{ bind, rateLimit: { message: 5 } }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "message" in "rateLimit"; did you mean "messages"?'],
     [{ bind, perMessageDeflate: 1 }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"perMessageDeflate" must be a boolean or an object, got number'],
@@ -287,6 +288,15 @@ describe('workers', () => {
       assert.equal(fake.callsOf('closeListener').length, 1);
       assert.equal(fake.callsOf('serve').length, 0);
       await start({ bind, workerPath: worker('good.mjs'), threads: 1, ioThreads: 7 });
+    });
+  }
+
+  for (const threads of [0, 2]) {
+    test(`with threads: ${threads} a module that never loads rejects start, names it and leaves nothing behind`, async () => {
+      const error = await failure(start({ bind, workerPath: worker('never.mjs'), threads, startTimeout: 30 }));
+      assert.equal(error.code, 'ERR_WSBROKER_WORKER_FAILED');
+      assert.ok(error.message.startsWith(`worker ${worker('never.mjs')} has not loaded within 30 ms ("startTimeout")`), error.message);
+      await start({ bind, workerPath: worker('good.cjs'), threads, ioThreads: 7, startTimeout: 0 });
     });
   }
 

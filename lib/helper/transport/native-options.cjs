@@ -8,7 +8,7 @@ const validate_cjs_1 = require("../../validate.cjs");
 // The options of a helper in the terms of `start`, checked. Importing this loads native code.
 exports.CALL = 'WebSocketServerHelper';
 /** Options of `start` that are none of a helper. */
-const NOT_OURS = ['bind', 'workerPath', 'threads', 'handlers', 'path', 'cluster'];
+const NOT_OURS = ['bind', 'workerPath', 'threads', 'startTimeout', 'handlers', 'path', 'cluster'];
 /** What is one for a whole address, whoever else has a path there. */
 const OF_ADDRESS = ['handshakeTimeout', 'maxHeaderSize', 'proxyProtocol', 'reusePort', 'tls', 'trustProxy'];
 /** @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT naming the option, what was expected and what came */

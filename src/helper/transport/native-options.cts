@@ -9,7 +9,7 @@ import type { TransportOptions } from './transport.cjs';
 export const CALL = 'WebSocketServerHelper';
 
 /** Options of `start` that are none of a helper. */
-const NOT_OURS: readonly string[] = ['bind', 'workerPath', 'threads', 'handlers', 'path', 'cluster'];
+const NOT_OURS: readonly string[] = ['bind', 'workerPath', 'threads', 'startTimeout', 'handlers', 'path', 'cluster'];
 
 /** What is one for a whole address, whoever else has a path there. */
 const OF_ADDRESS = ['handshakeTimeout', 'maxHeaderSize', 'proxyProtocol', 'reusePort', 'tls', 'trustProxy'] as const;

@@ -145,10 +145,10 @@ test('a_module_that_does_not_load_in_time_is_named', async (t) => {
 
 test('handleStart_is_not_bounded_by_the_time_to_load', async (t) => {
   const timers = timersOfPool(t);
+  const cleared = t.mock.method(globalThis, 'clearTimeout');
   poolOf('slow-start.cjs', 30_000);
   const started = pool.start();
   await until(() => readFileSync(log, 'utf8').includes('loaded'));
-  const cleared = t.mock.method(globalThis, 'clearTimeout');
   await until(() => cleared.mock.calls.some(({ arguments: [timer] }) => timer === timers[0].timer));
   channel.postMessage('go on');
   await started;

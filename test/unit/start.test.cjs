@@ -240,6 +240,18 @@ describe('the order of a start', () => {
     assert.deepEqual(fake.callsOf('closeListener'), [[fake.callsOf('listenerAddress')[0]?.[0] ?? fake.callsOf('closeListener')[0][0]]]);
   });
 
+  test('whoever_watched_before_a_shutdown_is_not_told_of_what_comes_after_it', async () => {
+    const [before, after] = [[], []];
+    await start({ bind, workerPath: worker('good.cjs'), threads: 1, onWorker: ({ type }) => before.push(type) });
+    await shutdown();
+    await start({ bind, workerPath: worker('good.mjs'), threads: 1, onWorker: ({ type }) => after.push(type) });
+    const [told] = fake.callsOf('watchWorkers').at(-1);
+    told(1);
+    await shutdown();
+    assert.deepEqual([before, after], [['started', 'stopped'], ['started', 'stuck', 'stopped']]);
+    assert.deepEqual(fake.callsOf('watchWorkers').at(-1), [], 'nobody watches any more');
+  });
+
   test('a_shutdown_keeps_the_last_part_of_its_time_for_workers', async () => {
     for (const [options, most] of [[undefined, 7_000], [{ timeout: 800 }, 700], [{ timeout: 0 }, 0]]) {
       await start({ bind, workerPath: worker('good.cjs'), threads: 0 });

@@ -143,7 +143,7 @@ async function start(request, file, signal) {
         checkShutdown(signal);
         if (request.cluster?.required === true)
             await unlessShutdown(signal, (0, cluster_cjs_1.busReady)(BUS_TIMEOUT));
-        await readyWorkers(file, request.process.threads, request.threads, signal, undo);
+        await readyWorkers(file, request, signal, undo);
         load_cjs_1.native.watchWorkers(tellOfStuck);
         const place = load_cjs_1.native.listenerAddress(listener);
         load_cjs_1.native.serve(listener);
@@ -307,18 +307,19 @@ function checkWorkers(file, threads, given) {
     if (threads !== undefined && threads !== running)
         throw conflict('threads', running, threads);
 }
-async function readyWorkers(file, threads, given, signal, undo) {
+async function readyWorkers(file, request, signal, undo) {
+    const { process: { threads }, threads: given, startTimeout } = request;
     try {
         await unlessShutdown(signal, (0, register_cjs_1.currentRegistration)()?.ready ?? Promise.resolve());
         if (file === undefined || workers !== undefined)
             return;
         if (threads === 0) {
-            const loading = (0, modules_cjs_1.loadWorker)(file);
+            const loading = (0, modules_cjs_1.loadWorker)(file, startTimeout);
             undo.push(() => void loading.then((late) => late.stop(undoTimeout()), () => undefined));
             workers = { file, registration: await unlessShutdown(signal, loading) };
         }
         else {
-            const pool = new pool_cjs_1.Pool(file, threads ?? Math.max(4, load_cjs_1.native.brokerDefaults().cpus), given ?? thread_options_cjs_1.NO_THREAD_OPTIONS, watchers);
+            const pool = new pool_cjs_1.Pool(file, threads ?? Math.max(4, load_cjs_1.native.brokerDefaults().cpus), given ?? thread_options_cjs_1.NO_THREAD_OPTIONS, watchers, startTimeout);
             undo.push(() => pool.stop(undoTimeout()));
             await unlessShutdown(signal, pool.start());
             workers = { file, pool };

@@ -158,7 +158,7 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
     undo.push(() => native.closeListener(listener));
     checkShutdown(signal);
     if (request.cluster?.required === true) await unlessShutdown(signal, busReady(BUS_TIMEOUT));
-    await readyWorkers(file, request.process.threads, request.threads, signal, undo);
+    await readyWorkers(file, request, signal, undo);
     native.watchWorkers(tellOfStuck);
     const place = native.listenerAddress(listener);
     native.serve(listener);
@@ -316,16 +316,17 @@ function checkWorkers(file: string | undefined, threads: number | undefined, giv
   if (threads !== undefined && threads !== running) throw conflict('threads', running, threads);
 }
 
-async function readyWorkers(file: string | undefined, threads: number | undefined, given: PoolThreads | undefined, signal: AbortSignal, undo: (() => unknown)[]): Promise<void> {
+async function readyWorkers(file: string | undefined, request: StartRequest, signal: AbortSignal, undo: (() => unknown)[]): Promise<void> {
+  const { process: { threads }, threads: given, startTimeout } = request;
   try {
     await unlessShutdown(signal, currentRegistration()?.ready ?? Promise.resolve());
     if (file === undefined || workers !== undefined) return;
     if (threads === 0) {
-      const loading = loadWorker(file);
+      const loading = loadWorker(file, startTimeout);
       undo.push(() => void loading.then((late) => late.stop(undoTimeout()), () => undefined));
       workers = { file, registration: await unlessShutdown(signal, loading) };
     } else {
-      const pool = new Pool(file, threads ?? Math.max(4, native.brokerDefaults().cpus), given ?? NO_THREAD_OPTIONS, watchers);
+      const pool = new Pool(file, threads ?? Math.max(4, native.brokerDefaults().cpus), given ?? NO_THREAD_OPTIONS, watchers, startTimeout);
       undo.push(() => pool.stop(undoTimeout()));
       await unlessShutdown(signal, pool.start());
       workers = { file, pool };

@@ -70,6 +70,7 @@ describe('options', () => {
     [{ bind, rateLimit: { messages: '9' } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"rateLimit.messages" must be a number, got string'],
     [{ bind, rateLimit: { messages: 0 } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"rateLimit.messages" must be an integer from 1'],
     [{ bind, rateLimit: { bytes: 1, burst: 0 } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"rateLimit.burst" must be an integer from 1'],
+    [{ bind, startTimeout: -1 }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"startTimeout" must be '],
     [{ bind, rateLimit: { bytes: 1, action: 'cut' } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"rateLimit.action\" must be 'pause' or 'close', got 'cut'"],
     [{ bind, rateLimit: { message: 5 } }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "message" in "rateLimit"; did you mean "messages"?'],
     [{ bind, perMessageDeflate: 1 }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"perMessageDeflate" must be a boolean or an object, got number'],
@@ -265,6 +266,18 @@ describe('the order of a start', () => {
     assert.deepEqual(fake.callsOf('closeListener'), [[fake.callsOf('listenerAddress')[0]?.[0] ?? fake.callsOf('closeListener')[0][0]]]);
   });
 
+  test('whoever_watched_before_a_shutdown_is_not_told_of_what_comes_after_it', async () => {
+    const [before, after] = [[], []];
+    await start({ bind, workerPath: worker('good.cjs'), threads: 1, onWorker: ({ type }) => before.push(type) });
+    await shutdown();
+    await start({ bind, workerPath: worker('good.mjs'), threads: 1, onWorker: ({ type }) => after.push(type) });
+    const [told] = fake.callsOf('watchWorkers').at(-1);
+    told(1);
+    await shutdown();
+    assert.deepEqual([before, after], [['started', 'stopped'], ['started', 'stuck', 'stopped']]);
+    assert.deepEqual(fake.callsOf('watchWorkers').at(-1), [], 'nobody watches any more');
+  });
+
   test('a_shutdown_keeps_the_last_part_of_its_time_for_workers', async () => {
     for (const [options, most] of [[undefined, 7_000], [{ timeout: 800 }, 700], [{ timeout: 0 }, 0]]) {
       await start({ bind, workerPath: worker('good.cjs'), threads: 0 });
@@ -372,6 +385,15 @@ describe('workers', () => {
       assert.equal(fake.callsOf('closeListener').length, 1);
       assert.equal(fake.callsOf('serve').length, 0);
       await start({ bind, workerPath: worker('good.mjs'), threads: 1, ioThreads: 7 });
+    });
+  }
+
+  for (const threads of [0, 2]) {
+    test(`with threads: ${threads} a module that never loads rejects start, names it and leaves nothing behind`, async () => {
+      const error = await failure(start({ bind, workerPath: worker('never.mjs'), threads, startTimeout: 30 }));
+      assert.equal(error.code, 'ERR_WSBROKER_WORKER_FAILED');
+      assert.ok(error.message.startsWith(`worker ${worker('never.mjs')} has not loaded within 30 ms ("startTimeout")`), error.message);
+      await start({ bind, workerPath: worker('good.cjs'), threads, ioThreads: 7, startTimeout: 0 });
     });
   }
 

@@ -301,7 +301,10 @@ describe('signal', () => {
     await until(() => fake.callsOf('listen').length === 1);
     const second = caught(start({ bind, workerPath: worker('hangs.mjs'), threads: 1, signal: controller.signal }));
     controller.abort(reason);
-    assert.equal(await second, reason);
+    let told;
+    void second.then((error) => (told = error));
+    await until(() => told !== undefined);
+    assert.equal(told, reason);
     assert.equal(fake.callsOf('listen').length, 1);
     await shutdown();
     assert.equal((await first).code, 'ERR_WSBROKER_SHUT_DOWN');

@@ -282,12 +282,12 @@ function isJoined({ native: options, onBus }) {
 }
 function conflict(name, before, now) {
     const was = before === undefined ? 'off' : String(before);
-    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}; ${advice_cjs_1.BEGIN_ANEW}`);
+    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}; ${advice_cjs_1.START_OVER}`);
 }
 // Workers.
 function checkWorkers(file, threads, given) {
     if (given !== undefined && workers !== undefined && !('pool' in workers && (0, thread_options_cjs_1.sameThreads)(workers.pool.given, given))) {
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "worker" holds for the whole process, and is otherwise since an earlier start; ${advice_cjs_1.BEGIN_ANEW}`);
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "worker" holds for the whole process, and an earlier start gave other values; ${advice_cjs_1.START_OVER}`);
     }
     if (given !== undefined && workers === undefined && file === undefined)
         throw new errors_cjs_1.WSBrokerRangeError('start: "worker" needs "workerPath", the module that the worker threads load');

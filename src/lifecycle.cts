@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { isDeepStrictEqual } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
-import { addressFailed, BEGIN_ANEW } from './advice.cjs';
+import { addressFailed, START_OVER } from './advice.cjs';
 import { following, toNative, type Agreed } from './agreed.cjs';
 import { busReady, join, type ClusterRequest } from './cluster.cjs';
 import { activeOthers, endBy } from './copies.cjs';
@@ -293,14 +293,14 @@ function isJoined({ native: options, onBus }: ClusterRequest): boolean {
 
 function conflict(name: string, before: unknown, now: unknown): WSBrokerError {
   const was = before === undefined ? 'off' : String(before);
-  return new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}; ${BEGIN_ANEW}`);
+  return new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}; ${START_OVER}`);
 }
 
 // Workers.
 
 function checkWorkers(file: string | undefined, threads: number | undefined, given: PoolThreads | undefined): void {
   if (given !== undefined && workers !== undefined && !('pool' in workers && sameThreads(workers.pool.given, given))) {
-    throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "worker" holds for the whole process, and is otherwise since an earlier start; ${BEGIN_ANEW}`);
+    throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "worker" holds for the whole process, and an earlier start gave other values; ${START_OVER}`);
   }
   if (given !== undefined && workers === undefined && file === undefined) throw new WSBrokerRangeError('start: "worker" needs "workerPath", the module that the worker threads load');
   if (file === undefined) {

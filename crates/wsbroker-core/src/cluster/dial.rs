@@ -17,6 +17,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use super::{
+    bounded::Bounded,
     pulse::{Pulse, Watched},
     tls,
 };
@@ -79,7 +80,8 @@ async fn begin(
     pulse: Arc<Pulse>,
     options: AsyncConnectionConfig,
 ) -> Result<Node, RedisError> {
-    let (redis, driver) = MultiplexedConnection::new_with_config(&settings(config), stream, options).await?;
+    let (redis, driver) =
+        MultiplexedConnection::new_with_config(&settings(config), Bounded::new(stream), options).await?;
     Ok(Node { redis, pulse, _task: Arc::new(Task(tokio::spawn(driver))) })
 }
 

@@ -26,6 +26,7 @@ use tokio::{
 use wsbroker_proto::CloseCode;
 
 pub(crate) mod backoff;
+mod bounded;
 pub(crate) mod dial;
 mod emitter;
 mod envelope;

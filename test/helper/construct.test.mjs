@@ -230,7 +230,7 @@ test('options that nobody knows are named in one line, each with what may have b
     'warn: unknown options have no effect: "identifer" (did you mean "identifier"?), "serverOptions"',
   ]);
   const { START_OPTIONS } = createRequire(import.meta.url)('../../lib/validate.cjs');
-  const known = START_OPTIONS.filter((name) => !['workerPath', 'threads', 'handlers', 'cluster'].includes(name));
+  const known = START_OPTIONS.filter((name) => !['workerPath', 'threads', 'startTimeout', 'handlers', 'cluster'].includes(name));
   assert.deepEqual(warnings(WebSocketServerHelper, Object.fromEntries(known.map((name) => [name, undefined]))), []);
   assert.deepEqual(warnings(WebSocketServerHelper, { serverOptions: null, path: null }), []);
 });

@@ -180,7 +180,7 @@ function undoTimeout() {
 }
 /** Told by the addon, once for each time that a worker is stuck, whichever thread owns it. */
 function tellOfStuck(workerId) {
-    const what = `worker ${workerId} has taken nothing for a second, though something waits for it: a handler that does not return keeps its thread; new connections go to other workers`;
+    const what = `worker ${workerId} has taken nothing for a second, though something waits for it: a handler that does not return keeps its thread; new connections go to other workers, if there are any`;
     const reason = new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
     if (watchers.size === 0)
         (0, report_cjs_1.complain)(`worker ${workerId} is stuck`, reason.message);

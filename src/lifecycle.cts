@@ -268,7 +268,7 @@ function undoTimeout(): number {
 
 /** Told by the addon, once for each time that a worker is stuck, whichever thread owns it. */
 function tellOfStuck(workerId: number): void {
-  const what = `worker ${workerId} has taken nothing for a second, though something waits for it: a handler that does not return keeps its thread; new connections go to other workers`;
+  const what = `worker ${workerId} has taken nothing for a second, though something waits for it: a handler that does not return keeps its thread; new connections go to other workers, if there are any`;
   const reason = new WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
   if (watchers.size === 0) complain(`worker ${workerId} is stuck`, reason.message);
   tellWatchers(watchers.values(), { type: 'stuck', workerId, reason });

@@ -175,7 +175,7 @@ test('a_replacement_that_does_not_load_counts_as_failed', async (t) => {
     module.exports = require(${JSON.stringify(join(__dirname, 'workers', 'mortal.cjs'))});
   `);
   const events = [];
-  pool = new Pool(file, 1, new Set([(event) => events.push(event)]), 1_000);
+  pool = new Pool(file, 1, NO_THREAD_OPTIONS, new Map([[t, (event) => events.push(event)]]), 1_000);
   await pool.start();
   channel.postMessage('die');
   await until(() => count(events, 'died') === 1 && timers.length === 2);

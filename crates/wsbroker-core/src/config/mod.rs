@@ -186,9 +186,9 @@ pub struct SocketLimits {
     /// Bytes of one inbound message until a socket of a [`Realm`](crate::Realm) is [finished](crate::Helper::finish_client), if `max_payload` does not allow
     /// less; above 1009. Default `None`: `max_payload` from the start.
     pub max_first_payload: Option<usize>,
-    /// Silence after which a connection is cut (1006); `None` is off. What the peer sends ends it, and what its kernel acknowledges, pings not counted. Only
-    /// where the system does not tell (neither Linux nor macOS), instead of that: that the kernel takes bytes again after it was full. Default 120 s, above
-    /// the usual 60 s of proxies.
+    /// Silence after which a connection is cut (1006); `None` is off. What the peer sends ends it, and what its kernel acknowledges, pings not counted.
+    /// Where the system does not tell (it does on Linux and macOS), a kernel that was full and takes bytes again counts instead. Default 120 s, above the
+    /// usual 60 s of proxies.
     pub idle_timeout: Option<Duration>,
     /// Whether pings are sent. Default true.
     pub pings: bool,

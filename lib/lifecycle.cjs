@@ -6,6 +6,7 @@ const node_perf_hooks_1 = require("node:perf_hooks");
 const node_util_1 = require("node:util");
 const agreed_cjs_1 = require("./agreed.cjs");
 const cluster_cjs_1 = require("./cluster.cjs");
+const redis_cjs_1 = require("./redis.cjs");
 const errors_cjs_1 = require("./errors.cjs");
 const load_cjs_1 = require("./load.cjs");
 const modules_cjs_1 = require("./modules.cjs");
@@ -142,6 +143,18 @@ function server(listener, { address, port, url }, tls) {
             const result = reloaded.then(() => reload(wanted));
             reloaded = result.catch(() => undefined);
             return result;
+        },
+        async reloadBus(redis) {
+            const next = (0, redis_cjs_1.redisRequest)('reloadBus', 'redis', redis);
+            try {
+                await load_cjs_1.native.reloadCluster(next);
+            }
+            catch (error) {
+                throw (0, errors_cjs_1.fromNative)(error);
+            }
+            // A later start with these agrees with what is there.
+            if (joined !== undefined)
+                joined = { ...joined, native: { ...joined.native, redis: next } };
         },
     };
 }

@@ -2,6 +2,7 @@ import { performance } from 'node:perf_hooks';
 import { isDeepStrictEqual } from 'node:util';
 import { following, toNative, type Agreed } from './agreed.cjs';
 import { busReady, join, type ClusterRequest } from './cluster.cjs';
+import { redisRequest } from './redis.cjs';
 import { fromNative, WSBrokerError } from './errors.cjs';
 import { native } from './load.cjs';
 import { loadWorker, workerFile } from './modules.cjs';
@@ -142,6 +143,16 @@ function server(listener: number, { address, port, url }: { address: string; por
       const result = reloaded.then(() => reload(wanted));
       reloaded = result.catch(() => undefined);
       return result;
+    },
+    async reloadBus(redis) {
+      const next = redisRequest('reloadBus', 'redis', redis);
+      try {
+        await native.reloadCluster(next);
+      } catch (error) {
+        throw fromNative(error);
+      }
+      // A later start with these agrees with what is there.
+      if (joined !== undefined) joined = { ...joined, native: { ...joined.native, redis: next } };
     },
   };
 }

@@ -36,7 +36,7 @@ mod tls;
 mod worker;
 
 pub use broker::{Broker, ShutdownReport, WorkerHandle};
-pub use cluster::{BusEvent, BusListener, BusState, BusStats, ClusterCount, EmitError, Emitter};
+pub use cluster::{BusEvent, BusListener, BusState, BusStats, ClusterCount, EmitError, Emitter, ReloadError};
 pub use config::{
     Bind, Cidr, ClusterConfig, Config, DeflateConfig, ForwardedHeader, InFlight, ListenerConfig, Overflow, RateAction,
     RateLimit, RedisConfig, RedisServers, RedisTls, RedisUrlError, SocketLimits, TrustProxy,

@@ -11,7 +11,7 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use wsbroker_core::{Broker, BusListener, ClusterConfig, Config, JoinError, Listener, WorkerId};
+use wsbroker_core::{Broker, BusListener, ClusterConfig, Config, JoinError, Listener, RedisConfig, WorkerId};
 
 use crate::{error::Failure, worker::NodeWorker};
 
@@ -325,6 +325,18 @@ pub(crate) fn join_cluster(config: ClusterConfig, listener: BusListener) -> Resu
     }
     state.cluster = Some((config, listener));
     Ok(())
+}
+
+/// Whether the process has joined others.
+pub(crate) fn has_joined() -> bool {
+    GLOBAL.state.lock().cluster.is_some()
+}
+
+/// Where the process joins others from now on, if it has.
+pub(crate) fn reload_cluster(redis: RedisConfig) {
+    if let Some((config, _)) = &mut GLOBAL.state.lock().cluster {
+        config.redis = redis;
+    }
 }
 
 /// Takes back a join that no broker has followed yet, or none but one that nobody uses: it is returned, is not the process's any more, and to be shut

@@ -579,6 +579,31 @@ fn redis_is_reached_through_tls_and_an_unknown_certificate_is_refused() {
 }
 
 #[test]
+fn where_redis_wants_a_certificate_ours_is_shown_and_where_any_will_do_its_name_does_not_matter() {
+    let (redis, certificate, key) = Redis::with_tls_for(&["elsewhere.test"], "yes");
+    let mut config = RedisConfig::from_url(&format!("rediss://127.0.0.1:{}", redis.tls_port())).unwrap();
+    let told = |instance: &Instance| {
+        let lost = |event: &BusEvent| matches!(event, BusEvent::Lost { .. });
+        instance.events.lock().iter().any(lost)
+    };
+    config.tls = Some(RedisTls { accept_any: true, ..RedisTls::default() });
+    let nobody = Instance::trying(config.clone());
+    until("without one it is refused", || told(&nobody));
+    let identity = Some((certificate.clone().into_bytes(), key.into_bytes()));
+    let ca = Some(certificate.into_bytes());
+    config.tls = Some(RedisTls { ca, identity: identity.clone(), ..RedisTls::default() });
+    let strict = Instance::trying(config.clone());
+    until("another name is refused", || told(&strict));
+    config.tls = Some(RedisTls { identity, accept_any: true, ..RedisTls::default() });
+    let (one, other) = (Instance::trying(config.clone()), Instance::trying(config));
+    one.until_ready();
+    other.until_ready();
+    let mut member = other.member("room");
+    one.publish("room", "in secret");
+    assert_eq!(member.text(), "in secret");
+}
+
+#[test]
 fn subscribers_are_counted_on_all_instances_and_who_does_not_answer_is_named() {
     let redis = Redis::start();
     let named = |name: &str| {

@@ -397,7 +397,7 @@ export interface ClusterOptions {
     readonly required?: boolean | undefined;
     /** Bytes that may wait to be published, 1 to 2^31-1; more are dropped, and told as a gap. @default 8 MiB */
     readonly maxOutgoing?: number | undefined;
-    /** Told of every change and every gap, on the thread that joined. */
+    /** Told of every change, every gap and every warning, on the thread that joined. */
     readonly onBus?: ((event: BusEvent) => void) | undefined;
 }
 /** Subscribers of a channel on all instances. */

@@ -22,7 +22,7 @@ export interface EmitterOptions {
      * answered; a message that was given up may still arrive, since the client keeps it. @default 5000
      */
     timeout?: number;
-    /** Told of every change of the connection. Not with a client of the application's own. */
+    /** Told of every change of the connection, and of warnings. Not with a client of the application's own. */
     onBus?: (event: BusEvent) => void;
 }
 /**

@@ -13,6 +13,7 @@ const errors_cjs_1 = require("./errors.cjs");
 const load_cjs_1 = require("./load.cjs");
 const modules_cjs_1 = require("./modules.cjs");
 const pool_cjs_1 = require("./pool.cjs");
+const redis_cjs_1 = require("./redis.cjs");
 const register_cjs_1 = require("./register.cjs");
 const report_cjs_1 = require("./report.cjs");
 const scope_cjs_1 = require("./scope.cjs");
@@ -223,6 +224,18 @@ function server(listener, { address, port, url }, tls, signal) {
             reloaded = result.catch(() => undefined);
             return result;
         },
+        async reloadBus(redis) {
+            const next = (0, redis_cjs_1.redisRequest)('reloadBus', 'redis', redis);
+            try {
+                await load_cjs_1.native.reloadCluster(next);
+            }
+            catch (error) {
+                throw (0, errors_cjs_1.fromNative)(error);
+            }
+            // A later start with these agrees with what is there.
+            if (joined !== undefined)
+                joined = { ...joined, native: { ...joined.native, redis: next } };
+        },
     };
     const onAbort = () => void self.close().catch((error) => (0, report_cjs_1.complain)('a server whose signal was aborted did not close', error));
     const forget = () => signal?.removeEventListener('abort', onAbort);
@@ -258,7 +271,7 @@ function undoTimeout() {
 }
 /** Told by the addon, once for each time that a worker is stuck, whichever thread owns it. */
 function tellOfStuck(workerId) {
-    const what = `worker ${workerId} has taken nothing for a second, though something waits for it: a handler that does not return keeps its thread; new connections go to other workers`;
+    const what = `worker ${workerId} has taken nothing for a second, though something waits for it: a handler that does not return keeps its thread; new connections go to other workers, if there are any`;
     const reason = new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
     if (watchers.size === 0)
         (0, report_cjs_1.complain)(`worker ${workerId} is stuck`, reason.message);

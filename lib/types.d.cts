@@ -421,7 +421,8 @@ export interface RedisOptions {
  * What the bus has to tell. A loss is never hidden.
  *
  * `ready`: connected, and every channel with subscribers here is listened to. `lost`: the connection is gone, or leads to a replica, and is made again without end;
- * local subscribers are served all the while. `warning`: the bus works, and yet messages may not get where they should; `reason` says why. `gap`: messages are
+ * local subscribers are served all the while. It is told once for each reason until the bus is ready: `reason` says what keeps it from coming back, such as a wrong
+ * password or certificate. `warning`: the bus works, and yet messages may not get where they should; `reason` says why. `gap`: messages are
  * missing, of others to `channel`, which did not arrive here; or, without `channel`, of this instance, which did not leave, since too many waited, the bus was lost,
  * or Redis refused them. Those that were under way when the bus was lost count too, though some may have arrived; so do those that a Redis took when it was perhaps
  * a replica already. `gaps`: messages of others to more than 100 channels are missing at once; `count` is the number of channels, `missed` of messages. `channels`
@@ -459,7 +460,7 @@ export interface ClusterOptions {
     readonly required?: boolean | undefined;
     /** Bytes that may wait to be published, 1 to 2^31-1; more are dropped, and told as a gap. @default 8 MiB */
     readonly maxOutgoing?: number | undefined;
-    /** Told of every change and every gap, on the thread that joined. */
+    /** Told of every change, every gap and every warning, on the thread that joined. */
     readonly onBus?: ((event: BusEvent) => void) | undefined;
 }
 /** Subscribers of a channel on all instances. */
@@ -472,6 +473,8 @@ export interface ClusterCount {
 /** The bus, in {@link Stats}. Totals since the process joined. */
 export interface BusStats {
     readonly state: 'ready' | 'lost';
+    /** Why it is lost; or, while it is ready, why Redis refused a message since, if it did. As in {@link BusEvent}: one line of 300 characters at most, never a password. */
+    readonly reason?: string;
     /** Other instances that were heard of in the last 16 s. */
     readonly instances: number;
     /** Of these, the ones that are heard, but do not hear this instance: they are on another server of what should be one Redis. Should be 0. */
@@ -516,6 +519,13 @@ export interface Server extends AsyncDisposes {
      * connection is dropped. If they are no good it rejects with `ERR_WSBROKER_TLS`, and the old ones stay.
      */
     reloadTls(tls?: TlsOptions): Promise<void>;
+    /**
+     * Replaces where the bus's Redis is and who we are there, for the whole process: a new password, another authority, other servers. Tried first, with a connection of its own: if that fails it rejects
+     * with `ERR_WSBROKER_BUS_LOST` and the reason, and all stays as it was. Connections that are there stay, unless other servers are named; while the bus is lost it is connected to at once.
+     *
+     * @param redis as the option `cluster.redis` of {@link start}
+     */
+    reloadBus(redis: string | RedisOptions): Promise<void>;
 }
 /** What {@link sendToChannel} takes besides; {@link send} takes `compress` alone. */
 export interface SendOptions {

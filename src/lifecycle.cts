@@ -10,6 +10,7 @@ import { native } from './load.cjs';
 import { loadWorker, workerFile } from './modules.cjs';
 import type { NativeListenOptions } from './native.cjs';
 import { Pool, tellWatchers } from './pool.cjs';
+import { redisRequest } from './redis.cjs';
 import { currentRegistration, thread, type Registration } from './register.cjs';
 import { complain, errorText } from './report.cjs';
 import { inScopeHere } from './scope.cjs';
@@ -230,6 +231,16 @@ function server(listener: number, { address, port, url }: { address: string; por
       const result = reloaded.then(() => reload(wanted));
       reloaded = result.catch(() => undefined);
       return result;
+    },
+    async reloadBus(redis) {
+      const next = redisRequest('reloadBus', 'redis', redis);
+      try {
+        await native.reloadCluster(next);
+      } catch (error) {
+        throw fromNative(error);
+      }
+      // A later start with these agrees with what is there.
+      if (joined !== undefined) joined = { ...joined, native: { ...joined.native, redis: next } };
     },
   } as Server;
   const onAbort = (): void => void self.close().catch((error: unknown) => complain('a server whose signal was aborted did not close', error));

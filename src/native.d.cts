@@ -259,6 +259,7 @@ export interface Native {
   // Other instances.
   joinCluster(options: NativeCluster, onEvents: (events: NativeBusEvent[]) => void): void;
   /** Takes back one that no server has followed yet. False: the process stays joined. */
+  reloadCluster(redis: NativeRedis): Promise<void>;
   leaveCluster(): Promise<boolean>;
   /** False: there is no bus any more. */
   clusterReady(): Promise<boolean>;

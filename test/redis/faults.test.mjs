@@ -293,6 +293,37 @@ test('a start that fails for want of Redis can be tried again, and says why it f
   await server.main((wsb) => wsb.shutdown());
 });
 
+test('why the bus does not come back is told, and reloadBus brings it back with a new password', async (t) => {
+  const redis = await startRedis(t);
+  assert.deepEqual(await tell(redis.port, 'ACL SETUSER clerk on >old +@all allchannels'), ['+OK']);
+  const server = await launch(t, { start: false });
+  const at = { port: redis.port, username: 'clerk' };
+  await server.main(async (wsb, kit, redis) => {
+    await wsb.registerWorkerThread({ handleTextMessage() {} });
+    globalThis.server = await wsb.start({ bind: '127.0.0.1:0', cluster: { redis, onBus: (event) => kit.tell('bus', { event }) } });
+  }, { ...at, password: 'old' });
+  await ready(server);
+  assert.equal(await server.main((wsb) => 'reason' in wsb.stats().bus), false);
+  await tell(redis.port, 'ACL SETUSER clerk resetpass >new', 'CLIENT KILL USER clerk');
+  await server.told.next('bus', ({ event }) => event.state === 'lost' && /WRONGPASS/u.test(event.reason));
+  assert.match(await server.main((wsb) => wsb.stats().bus.reason), /WRONGPASS/u);
+  const reload = (redis) => server.main((wsb, kit, redis) => globalThis.server.reloadBus(redis), redis);
+  await failure(reload({ ...at, password: 'wrong' }), { code: 'ERR_WSBROKER_BUS_LOST', message: /^reloadBus: .*WRONGPASS/u });
+  await failure(reload({ ...at, pasword: 'new' }), { code: 'ERR_WSBROKER_UNKNOWN_OPTION' });
+  await reload({ ...at, password: 'new' });
+  await ready(server);
+  assert.equal(await server.main((wsb) => 'reason' in wsb.stats().bus), false);
+});
+
+test('reloadBus of a process that has joined nobody is refused', async (t) => {
+  const server = await launch(t, { start: false });
+  await server.main(async (wsb) => {
+    await wsb.registerWorkerThread({ handleTextMessage() {} });
+    globalThis.server = await wsb.start({ bind: '127.0.0.1:0' });
+  });
+  await failure(server.main(() => globalThis.server.reloadBus('redis://127.0.0.1')), { code: 'ERR_WSBROKER_BUS_LOST', message: /has not joined/u });
+});
+
 test('shutdown takes back a joinCluster that no start has followed', async (t) => {
   const server = await launch(t, { start: false });
   await server.main(async (wsb) => {

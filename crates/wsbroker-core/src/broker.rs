@@ -22,8 +22,8 @@ pub use shutdown::ShutdownReport;
 pub use worker_handle::WorkerHandle;
 
 use crate::{
-    cluster::{Bus, BusListener, BusStats, ClusterCount},
-    config::{ClusterConfig, Config, ListenerConfig},
+    cluster::{Bus, BusListener, BusStats, ClusterCount, ReloadError},
+    config::{ClusterConfig, Config, ListenerConfig, RedisConfig},
     cork::Cork,
     error::{JoinError, ListenError, StartError, SubscribeError},
     front::Listener,
@@ -162,6 +162,18 @@ impl Broker {
             return Err(JoinError::Joined);
         }
         Ok(bus.start()?)
+    }
+
+    /// Replaces where Redis is and who we are there, once a connection of its own has shown that this will do. Connections that are there stay, unless
+    /// `redis` names other servers; while the bus is lost it is tried at once. Without a bus it does nothing.
+    ///
+    /// # Errors
+    /// [`ReloadError`]: Redis cannot be reached so; all stays as it was.
+    pub async fn reload_cluster(&self, redis: RedisConfig) -> Result<(), ReloadError> {
+        match self.inner().channels.bus().map(Arc::clone) {
+            Some(bus) => bus.reload(redis).await,
+            None => Ok(()),
+        }
     }
 
     /// Resolves when the bus is ready: what other instances publish to channels with subscribers here arrives. False without a bus, and when the

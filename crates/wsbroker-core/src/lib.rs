@@ -37,7 +37,9 @@ mod watch;
 mod worker;
 
 pub use broker::{Broker, ShutdownReport, WorkerHandle};
-pub use cluster::{BusEvent, BusEvents, BusListener, BusState, BusStats, ClusterCount, EmitError, Emitter};
+pub use cluster::{
+    BusEvent, BusEvents, BusListener, BusState, BusStats, ClusterCount, EmitError, Emitter, ReloadError,
+};
 pub use config::{
     Bind, Cidr, ClusterConfig, Config, DeflateConfig, ForwardedHeader, InFlight, ListenerConfig, Overflow, RateAction,
     RateLimit, RedisConfig, RedisServers, RedisTls, RedisUrlError, SocketLimits, TrustProxy,

@@ -237,6 +237,21 @@ pub fn leave_cluster(env: &Env) -> Result<Object<'_>> {
     }
 }
 
+/// Replaces where Redis is and who we are there. Rejects with ERR_WSBROKER_BUS_LOST when Redis cannot be reached so; all stays as it was.
+#[napi(ts_return_type = "Promise<void>")]
+pub fn reload_cluster(env: &Env, redis: NativeRedis) -> Result<Object<'_>> {
+    const CALL: &str = "reloadBus";
+    let redis = redis_config(CALL, redis)?;
+    let Some(broker) = global::broker().1.filter(|_| global::has_joined()) else {
+        return settled::<()>(env, Err(Failure::not_joined(CALL)));
+    };
+    promise(env, &broker.clone(), || Err(Failure::shut_down(CALL)), async move {
+        broker.reload_cluster(redis.clone()).await.map_err(|error| Failure::bus_lost(CALL, &error))?;
+        global::reload_cluster(redis);
+        Ok(())
+    })
+}
+
 /// Resolves when the bus is ready; false when there is none any more.
 #[napi(ts_return_type = "Promise<boolean>")]
 pub fn cluster_ready(env: &Env) -> Result<Object<'_>> {

@@ -128,6 +128,12 @@ impl Failure {
         Self::new(Kind::Plain, "ERR_WSBROKER_BUS_LOST", format!("{call}: {why}"))
     }
 
+    /// There is no bus.
+    pub(crate) fn not_joined(call: &str) -> Self {
+        let why = "this process has not joined other instances; give start the option \"cluster\"";
+        Self::new(Kind::Plain, "ERR_WSBROKER_BUS_LOST", format!("{call}: {why}"))
+    }
+
     /// Redis said no.
     pub(crate) fn redis(call: &str, why: &dyn std::error::Error) -> Self {
         Self::new(Kind::Plain, "ERR_WSBROKER_REDIS", format!("{call}: {why}"))

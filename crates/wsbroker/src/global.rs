@@ -14,7 +14,8 @@ use std::{
 
 use parking_lot::Mutex;
 use wsbroker_core::{
-    Broker, BusEvent, BusListener, BusState, CloseCode, ClusterConfig, Config, JoinError, Listener, WorkerId,
+    Broker, BusEvent, BusListener, BusState, CloseCode, ClusterConfig, Config, JoinError, Listener, RedisConfig,
+    WorkerId,
 };
 
 use crate::{error::Failure, joined::Joined, worker::NodeWorker};
@@ -433,6 +434,18 @@ pub(crate) fn join_cluster(config: ClusterConfig, listener: BusListener) -> Resu
     }
     state.cluster = Some(joined);
     Ok(())
+}
+
+/// Whether the process has joined others.
+pub(crate) fn has_joined() -> bool {
+    GLOBAL.state.lock().cluster.is_some()
+}
+
+/// Where the process joins others from now on, if it has.
+pub(crate) fn reload_cluster(redis: RedisConfig) {
+    if let Some(joined) = &mut GLOBAL.state.lock().cluster {
+        joined.config.redis = redis;
+    }
 }
 
 /// Takes back a join that no broker has followed yet, or none but one that nobody uses: it is returned, is not the process's any more, and to be shut

@@ -56,6 +56,9 @@ pub(crate) fn value(env: Env<'_>) -> Result<Value<'_>, Failed> {
 fn bus_value<'s>(env: Env<'s>, bus: &BusStats) -> Result<Value<'s>, Failed> {
     let object = env.object()?;
     env.set(object, "state", env.text(if bus.state == BusState::Ready { "ready" } else { "lost" })?)?;
+    if let Some(reason) = &bus.reason {
+        env.set(object, "reason", env.text(reason)?)?;
+    }
     for (name, value) in [
         ("instances", bus.instances as u64),
         ("deaf", bus.deaf as u64),

@@ -96,7 +96,7 @@ class Side {
   #event({ state, reason, missed, own }) {
     if (state === 'ready') this.#write('the bus is ready', 'event');
     if (state === 'lost') this.#write(`the bus is lost: ${reason}`, 'event bad');
-    if (state === 'warning') this.#write(`a warning: ${reason}`, 'event bad');
+    if (state === 'warning') this.#write(reason, 'event bad');
     if (state === 'gap' || state === 'gaps') {
       const number = `${missed} ${missed === 1 ? 'message' : 'messages'}`;
       this.#write(own ? `${number} of ours did not leave` : `${number} of the other side did not arrive here`, 'event bad');

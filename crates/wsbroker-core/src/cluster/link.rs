@@ -15,11 +15,12 @@ use tokio::time::timeout;
 
 use super::{
     dial::{Node, address, certificates, info, open, sentinel},
-    outgoing::Parcel,
+    outgoing::{Parcel, Refused},
     pulse::{Pulse, Silent},
     role::{self, Asking, RoleError},
     sentinels::Address,
     wire::Wire,
+    words::clean,
 };
 use crate::config::{RedisConfig, RedisServers};
 
@@ -168,7 +169,7 @@ impl Link {
         prefix: &[u8],
         parcels: Vec<Parcel>,
         limit: Duration,
-    ) -> impl Future<Output = Result<u64, LinkError>> + Send + use<> {
+    ) -> impl Future<Output = Result<Refused, LinkError>> + Send + use<> {
         let publisher = self.publisher.clone();
         let on_bus =
             |parcel: &Parcel| if parcel.is_note { parcel.channel.to_vec() } else { [prefix, &parcel.channel].concat() };
@@ -176,16 +177,16 @@ impl Link {
         async move {
             match publisher {
                 // It takes what waits itself.
-                Publisher::Wire(_) => Ok(0),
+                Publisher::Wire(_) => Ok(Refused::default()),
                 Publisher::Through(Connection::Node(mut node, _)) => {
                     let mut pipeline = Pipeline::with_capacity(parcels.len());
                     for (name, parcel) in &parcels {
                         pipeline.cmd("PUBLISH").arg(name).arg(&parcel.envelope[..]);
                     }
                     let answers = node.redis.send_packed_commands(&pipeline, 0, parcels.len()).await?;
-                    let mut refused = 0;
+                    let mut refused = Refused::default();
                     for (answer, (_, parcel)) in answers.into_iter().zip(parcels) {
-                        refused += settle(parcel, answer.extract_error());
+                        refused.add(settle(parcel, answer.extract_error()));
                     }
                     Ok(refused)
                 }
@@ -198,7 +199,10 @@ impl Link {
                     let refused =
                         try_join_all(channels.map(|(name, parcels)| spublish(cluster.clone(), name, parcels)));
                     match timeout(limit, refused).await {
-                        Ok(refused) => Ok(refused?.into_iter().sum()),
+                        Ok(refused) => Ok(refused?.into_iter().fold(Refused::default(), |mut all, one| {
+                            all.add(one);
+                            all
+                        })),
                         Err(_) => Err(LinkError::Timeout(limit)),
                     }
                 }
@@ -338,27 +342,27 @@ async fn wire(config: &RedisConfig, address: &ConnectionAddr) -> Result<Option<W
 }
 
 /// The parcels of one channel, one after the other so that they keep their order. Returns how many messages Redis refused.
-async fn spublish(mut cluster: ClusterConnection, name: Vec<u8>, parcels: Vec<Parcel>) -> Result<u64, RedisError> {
-    let mut refused = 0;
+async fn spublish(mut cluster: ClusterConnection, name: Vec<u8>, parcels: Vec<Parcel>) -> Result<Refused, RedisError> {
+    let mut refused = Refused::default();
     for parcel in parcels {
         let mut command = Cmd::new();
         command.arg("SPUBLISH").arg(&name).arg(&parcel.envelope[..]);
         match command.query_async::<Value>(&mut cluster).await {
             Err(error) if error.is_unrecoverable_error() || error.is_io_error() => return Err(error),
-            answer => refused += settle(parcel, answer),
+            answer => refused.add(settle(parcel, answer)),
         }
     }
     Ok(refused)
 }
 
-/// Tells who waits for it what became of it. Returns how many messages were refused.
-fn settle(parcel: Parcel, answer: Result<Value, RedisError>) -> u64 {
-    let reason = answer.err().map(|error| error.to_string());
+/// Tells who waits for it what became of it. Returns what was refused.
+fn settle(parcel: Parcel, answer: Result<Value, RedisError>) -> Refused {
+    let reason = answer.err().map(|error| clean(&error.to_string()));
     for waiter in parcel.waiters {
         // Who waited may not care any more.
         let _ = waiter.send(reason.clone().map_or(Ok(()), Err));
     }
-    if reason.is_some() { parcel.messages } else { 0 }
+    Refused { messages: if reason.is_some() { parcel.messages } else { 0 }, reason }
 }
 
 /// A connection to one server, which is a primary.

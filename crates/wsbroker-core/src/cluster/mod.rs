@@ -37,6 +37,7 @@ mod link;
 mod members;
 mod outgoing;
 pub(crate) mod pulse;
+pub(crate) mod reasons;
 mod resp;
 pub(crate) mod role;
 pub(crate) mod sentinels;
@@ -54,13 +55,18 @@ use self::{
     envelope::{Envelope, InstanceId, Note},
     incoming::Incoming,
     interest::Interest,
-    link::Listener,
+    link::{Link, Listener},
     members::Members,
     outgoing::{Outgoing, Parcel, Queued},
+    reasons::Reasons,
     sentinels::Masters,
     wire::Wire,
 };
-use crate::{broker::Inner, config::ClusterConfig, cork::Cork};
+use crate::{
+    broker::Inner,
+    config::{ClusterConfig, RedisConfig},
+    cork::Cork,
+};
 
 /// What the bus has to tell. Loss is never hidden.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -68,9 +74,10 @@ use crate::{broker::Inner, config::ClusterConfig, cork::Cork};
 pub enum BusEvent {
     /// Connected, and every channel with subscribers here is listened to.
     Ready,
-    /// The connection is gone, or leads to a replica; it is made again without end. Said once until it is ready again.
+    /// The connection is gone, or leads to a replica; it is made again without end. Said once for each reason until it is ready again: what
+    /// keeps it from coming back is often another one.
     Lost {
-        /// Why, as far as it is known.
+        /// Why, as far as it is known: one line of 300 characters at most.
         reason: String,
     },
     /// The bus works, and yet messages may not get where they should. Each once, until it is over.
@@ -113,10 +120,12 @@ pub enum BusState {
 }
 
 /// Numbers of the bus so far.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct BusStats {
     /// Where it stands.
     pub state: BusState,
+    /// Why it is lost; or, while it is ready, why Redis refused a message since.
+    pub reason: Option<String>,
     /// Other instances that were heard of lately.
     pub instances: usize,
     /// Of these, the ones that do not hear this instance: they are on another server.
@@ -180,6 +189,13 @@ pub(crate) struct Bus {
     /// Something that came waits in the cork.
     arrived: Notify,
     state: watch::Sender<BusState>,
+    /// Where Redis is and who we are there, from the next connection on; and how often that was replaced.
+    redis: Mutex<RedisConfig>,
+    reloads: watch::Sender<u64>,
+    /// Why it is lost.
+    outage: Mutex<Reasons>,
+    /// Why Redis refuses messages, since it is ready.
+    refusals: Mutex<Reasons>,
     /// When it was ready the last time.
     since: Mutex<Option<Instant>>,
     runtime: OnceLock<Handle>,
@@ -233,6 +249,10 @@ impl Bus {
             look: Notify::new(),
             arrived: Notify::new(),
             state: watch::Sender::new(BusState::Lost),
+            redis: Mutex::new(config.redis.clone()),
+            reloads: watch::Sender::new(0),
+            outage: Mutex::default(),
+            refusals: Mutex::default(),
             since: Mutex::new(None),
             runtime: OnceLock::new(),
             stop: watch::Sender::new(false),
@@ -256,6 +276,19 @@ impl Bus {
     /// Starts its thread.
     pub(crate) fn start(self: &Arc<Self>) -> std::io::Result<()> {
         session::spawn(Arc::clone(self))
+    }
+
+    /// Replaces where Redis is and who we are there, once it is seen that this will do. Connections that are there stay, unless they lead to other
+    /// servers; while the bus is lost it is tried at once.
+    ///
+    /// # Errors
+    /// Redis cannot be reached so; all stays as it was.
+    pub(crate) async fn reload(&self, redis: RedisConfig) -> Result<(), ReloadError> {
+        let link = Link::connect(&redis, Arc::new(Deaf)).await;
+        drop(link.map_err(|error| ReloadError(words::clean(&error.to_string())))?);
+        *self.redis.lock() = redis;
+        self.reloads.send_modify(|reloads| *reloads += 1);
+        Ok(())
     }
 
     /// Ends its thread, soon.
@@ -340,8 +373,11 @@ impl Bus {
 
     pub(crate) fn stats(&self) -> BusStats {
         let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let state = *self.state.borrow();
+        let reasons = if state == BusState::Ready { &self.refusals } else { &self.outage };
         BusStats {
-            state: *self.state.borrow(),
+            state,
+            reason: reasons.lock().last().map(Into::into),
             instances: self.members.len(),
             deaf: self.members.deaf(),
             channels: self.interest.len(),
@@ -430,7 +466,6 @@ impl Bus {
 
     fn tell(&self, event: BusEvent) {
         (self.listener)(match event {
-            BusEvent::Lost { reason } => BusEvent::Lost { reason: words::clean(&reason) },
             BusEvent::Warning { reason } => BusEvent::Warning { reason: words::clean(&reason) },
             event => event,
         });
@@ -482,6 +517,21 @@ impl Bus {
         // Once everything that has come together is in it.
         self.arrived.notify_one();
     }
+}
+
+/// The new settings do not lead to a Redis: why.
+#[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("{0}")]
+pub struct ReloadError(String);
+
+/// Listens to nothing.
+struct Deaf;
+
+impl Listener for Deaf {
+    fn message(&self, _: &[u8], _: &[u8]) {}
+    fn subscribed(&self, _: &[u8]) {}
+    fn unsubscribed(&self, _: &[u8]) {}
+    fn disconnected(&self) {}
 }
 
 /// The end of a link, as its connections tell it to the session.

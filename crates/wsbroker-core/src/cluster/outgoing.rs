@@ -31,6 +31,21 @@ pub(super) type Name = Arc<[u8]>;
 /// Who hears of Redis's answer to a message: why it was refused, if it was. Dropped, there is none.
 pub(super) type Waiter = oneshot::Sender<Result<(), String>>;
 
+/// What Redis did not take.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub(super) struct Refused {
+    pub(super) messages: u64,
+    /// Of one of them.
+    pub(super) reason: Option<String>,
+}
+
+impl Refused {
+    pub(super) fn add(&mut self, other: Self) {
+        self.messages += other.messages;
+        self.reason = other.reason.or(self.reason.take());
+    }
+}
+
 /// An envelope with the channel it goes to.
 #[derive(Debug)]
 pub(super) struct Parcel {

@@ -20,11 +20,12 @@ use super::{
     interest::Changes,
     link::{Link, LinkError, Listen},
     members,
-    outgoing::Name,
+    outgoing::{Name, Refused},
     role::{self, RoleError},
     sentinels,
     wire::Answered,
 };
+use crate::config::RedisConfig;
 
 /// How often both connections are asked whether they live, and how long they may take. Together less than 5 s, in which a Redis that hangs is noticed.
 const PING: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(2500));
@@ -71,15 +72,24 @@ async fn run(bus: &Arc<Bus>) {
     let mut stop = bus.stop.subscribe();
     let mut backoff = Backoff::new();
     let mut flusher = std::pin::pin!(flush(bus));
-    let mut sentinels = std::pin::pin!(bus.masters.follow(&bus.config.redis));
+    let mut sentinels = std::pin::pin!(follow(bus));
     let sessions = async {
         loop {
+            let mut reloads = bus.reloads.subscribe();
+            let redis = bus.redis.lock().clone();
             let ending = Arc::<Ending>::default();
             let ear = Arc::new(Ear { bus: Arc::clone(bus), ending: Arc::clone(&ending) });
-            let reason = match while_away(bus, Link::connect(&bus.config.redis, ear)).await {
+            let reason = match while_away(bus, Link::connect(&redis, ear)).await {
                 Ok(link) => {
                     let begun = Instant::now();
-                    match session(bus, &link, &ending).await {
+                    let session = async {
+                        tokio::select! {
+                            biased;
+                            end = session(bus, &link, &ending) => end,
+                            () = moves(bus, &redis) => End::Lost("the settings name other servers now".into()),
+                        }
+                    };
+                    match session.await {
                         End::Stopped => return,
                         End::Lost(reason) => {
                             backoff.lasted_since(begun);
@@ -89,9 +99,11 @@ async fn run(bus: &Arc<Bus>) {
                 }
                 Err(error) => error.to_string(),
             };
-            bus.lost(reason);
+            bus.lost(&reason);
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return,
+                // With new settings at once.
+                _ = reloads.changed() => {}
                 () = while_away(bus, sleep(backoff.next())) => {}
             }
         }
@@ -120,6 +132,27 @@ async fn while_away<T>(bus: &Bus, task: impl Future<Output = T>) -> T {
         biased;
         outcome = task => outcome,
         () = look => unreachable!(),
+    }
+}
+
+/// Listens to the Sentinels that the settings name.
+async fn follow(bus: &Bus) {
+    let mut reloads = bus.reloads.subscribe();
+    loop {
+        let redis = bus.redis.lock().clone();
+        tokio::select! {
+            () = bus.masters.follow(&redis) => {}
+            // The sender is the bus's.
+            _ = reloads.changed() => {}
+        }
+    }
+}
+
+/// Resolves when the settings name other servers than these.
+async fn moves(bus: &Bus, redis: &RedisConfig) {
+    let mut reloads = bus.reloads.subscribe();
+    while bus.redis.lock().servers == redis.servers {
+        let _ = reloads.changed().await;
     }
 }
 
@@ -160,7 +193,7 @@ async fn session(bus: &Bus, link: &Link, ending: &Ending) -> End {
         None => work.await,
         Some(wire) => {
             let answered = |answered: Answered| {
-                bus.refused.fetch_add(answered.refused, Ordering::Relaxed);
+                bus.refused(&answered.refused);
                 // What was gathered meanwhile.
                 bus.send();
             };
@@ -183,7 +216,7 @@ async fn session(bus: &Bus, link: &Link, ending: &Ending) -> End {
 
 async fn serve(bus: &Bus, link: &Link, ending: &Ending, doubt: &mut Doubt) -> End {
     let mut stop = bus.stop.subscribe();
-    let mut publishing: FuturesUnordered<BoxFuture<'_, Result<(u64, u64), LinkError>>> = FuturesUnordered::new();
+    let mut publishing: FuturesUnordered<BoxFuture<'_, Result<(u64, Refused), LinkError>>> = FuturesUnordered::new();
     // One change at a time, so that a channel's come in order; or what is listened to is counted, which nothing may change meanwhile.
     let mut changing: Option<BoxFuture<'_, Result<(), LinkError>>> = None;
     let mut pinging: Option<BoxFuture<'_, Result<(), LinkError>>> = None;
@@ -219,7 +252,7 @@ async fn serve(bus: &Bus, link: &Link, ending: &Ending, doubt: &mut Doubt) -> En
             reason = ends(bus, link, ending) => return End::Lost(reason.into()),
             Some(outcome) = publishing.next() => outcome.map(|(messages, refused)| {
                 doubt.unanswered -= messages;
-                unsure += messages - refused;
+                unsure += messages - refused.messages;
                 refused
             }),
             () = bus.publish.notified(), if publishing.len() < link.under_way() => {
@@ -233,26 +266,26 @@ async fn serve(bus: &Bus, link: &Link, ending: &Ending, doubt: &mut Doubt) -> En
                     doubt.unanswered += messages;
                     publishing.push(link.publish(&bus.prefix, parcels, PING.1).map_ok(move |refused| (messages, refused)).boxed());
                 }
-                Ok(0)
+                Ok(Refused::default())
             }
             outcome = or_never(&mut changing) => {
                 changing = None;
                 // What was noted meanwhile.
                 bus.look.notify_one();
-                outcome.map(|()| 0)
+                outcome.map(|()| Refused::default())
             }
             () = std::future::ready(()), if count && changing.is_none() => {
                 count = false;
                 changing = Some(bus.count_subscriptions(link).boxed());
-                Ok(0)
+                Ok(Refused::default())
             }
             () = bus.look.notified(), if changing.is_none() => {
                 changing = bus.change(link);
-                Ok(0)
+                Ok(Refused::default())
             }
             () = until(due), if changing.is_none() => {
                 changing = bus.change(link);
-                Ok(0)
+                Ok(Refused::default())
             }
             outcome = or_never(&mut pinging) => {
                 pinging = None;
@@ -264,7 +297,7 @@ async fn serve(bus: &Bus, link: &Link, ending: &Ending, doubt: &mut Doubt) -> En
                     }
                     Err(_) => {}
                 }
-                outcome.map(|()| 0)
+                outcome.map(|()| Refused::default())
             }
             _ = ping.tick() => {
                 if pinging.is_none() {
@@ -285,13 +318,11 @@ async fn serve(bus: &Bus, link: &Link, ending: &Ending, doubt: &mut Doubt) -> En
                     bus.expire(expired);
                 }
                 bus.tell_dropped();
-                Ok(0)
+                Ok(Refused::default())
             }
         };
         match outcome {
-            Ok(refused) => {
-                bus.refused.fetch_add(refused, Ordering::Relaxed);
-            }
+            Ok(refused) => bus.refused(&refused),
             Err(error) => return End::Lost(error.to_string()),
         }
     }
@@ -315,6 +346,7 @@ async fn begin(bus: &Bus, link: &Link) -> Result<(), LinkError> {
     bus.outgoing.open();
     *bus.wire.lock() = link.wire().map(Arc::clone);
     *bus.since.lock() = Some(Instant::now());
+    bus.refusals.lock().clear();
     bus.state.send_replace(BusState::Ready);
     bus.tell(BusEvent::Ready);
     if !link.knows_role() && !bus.told_role.swap(true, Ordering::Relaxed) {
@@ -399,16 +431,30 @@ impl Bus {
         self.tell(BusEvent::Warning { reason });
     }
 
-    fn lost(&self, reason: String) {
+    /// Redis has refused these.
+    fn refused(&self, refused: &Refused) {
+        if refused.messages == 0 {
+            return;
+        }
+        self.refused.fetch_add(refused.messages, Ordering::Relaxed);
+        let told = refused.reason.as_ref().and_then(|reason| self.refusals.lock().add(reason));
+        if let Some(reason) = told {
+            self.warn(format!("Redis refuses what is published: {reason}"));
+        }
+    }
+
+    fn lost(&self, reason: &str) {
         self.outgoing.close_down();
         self.members.end_probes();
         self.interest.lost();
         if self.state.send_replace(BusState::Lost) == BusState::Ready || self.losses.load(Ordering::Relaxed) == 0 {
             self.losses.fetch_add(1, Ordering::Relaxed);
+            self.outage.lock().clear();
+        }
+        let told = self.outage.lock().add(reason);
+        if let Some(reason) = told {
             tracing::warn!(reason, "the bus is lost");
             self.tell(BusEvent::Lost { reason });
-        } else {
-            tracing::debug!(reason, "the bus is still lost");
         }
     }
 

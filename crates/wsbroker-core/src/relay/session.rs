@@ -27,8 +27,10 @@ use super::{
 use crate::cluster::{
     backoff::Backoff,
     dial::Node,
+    reasons::Reasons,
     role::{self, Asking},
     sentinels::{self, Address},
+    words::clean,
 };
 
 /// How long a connection is left alone before it is asked whether it lives, and how long nothing may move on it then. Together less than 5 s, in which a Redis that
@@ -77,7 +79,7 @@ async fn run(shared: &Arc<Shared>) {
         outcome = first => match outcome {
             Ok(connections) => connections,
             Err(error) => {
-                let reason = error.to_string();
+                let reason = clean(&error.to_string());
                 shared.queue.stop();
                 shared.sink.happened(RelayEvent::Failed { reason: reason.clone() });
                 shared.stage.send_replace(Stage::Failed(reason));
@@ -130,6 +132,8 @@ async fn keep(shared: &Arc<Shared>, part: Part, first: Connection) {
         drop(connection);
         let End::Lost(reason) = end else { return };
         backoff.lasted_since(begun);
+        let mut reasons = Reasons::default();
+        let reason = reasons.add(&reason).unwrap_or(reason);
         tracing::warn!(?part, reason, "the relay has lost a connection");
         shared.sink.happened(RelayEvent::Lost { part, reason });
         let again = async {
@@ -137,7 +141,12 @@ async fn keep(shared: &Arc<Shared>, part: Part, first: Connection) {
                 sleep(backoff.next()).await;
                 match Connection::open(shared, part).await {
                     Ok(connection) => return connection,
-                    Err(error) => tracing::debug!(?part, %error, "the relay is still without a connection"),
+                    Err(error) => {
+                        if let Some(reason) = reasons.add(&error.to_string()) {
+                            tracing::warn!(?part, reason, "the relay is still without a connection");
+                            shared.sink.happened(RelayEvent::Warning { reason: format!("still lost: {reason}") });
+                        }
+                    }
                 }
             }
         };
@@ -212,7 +221,7 @@ impl Shared {
             match values.next() {
                 Some(Value::ServerError(error)) => {
                     self.counts.failed.fetch_add(1, Ordering::Relaxed);
-                    parcel.settle(Err(PublishError::Refused(RedisError::from(error).to_string())));
+                    parcel.settle(Err(PublishError::Refused(clean(&RedisError::from(error).to_string()))));
                 }
                 Some(_) => {
                     self.counts.published.fetch_add(1, Ordering::Relaxed);

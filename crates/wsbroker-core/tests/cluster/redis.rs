@@ -39,6 +39,12 @@ impl Redis {
 
     /// With a second port for encrypted connections, under a certificate of its own for these names: returned too, as PEM.
     pub fn with_tls(names: &[&str]) -> (Self, String) {
+        let (redis, certificate, _) = Self::with_tls_for(names, "no");
+        (redis, certificate)
+    }
+
+    /// As [`with_tls`](Self::with_tls), for clients with that certificate only if `clients` is `yes`; with its key.
+    pub fn with_tls_for(names: &[&str], clients: &str) -> (Self, String, String) {
         let names: Vec<String> = names.iter().map(|name| (*name).into()).collect();
         let own = rcgen::generate_simple_self_signed(names).unwrap();
         let (port, tls_port) = (free_port(), free_port().to_string());
@@ -52,10 +58,12 @@ impl Redis {
             "cert.pem",
             "--tls-key-file",
             "key.pem",
+            "--tls-ca-cert-file",
+            "cert.pem",
             "--tls-auth-clients",
-            "no",
+            clients,
         ];
-        (Self::inside(directory, port, &arguments), own.cert.pem())
+        (Self::inside(directory, port, &arguments), own.cert.pem(), own.signing_key.serialize_pem())
     }
 
     pub fn tls_port(&self) -> u16 {

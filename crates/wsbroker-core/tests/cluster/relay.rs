@@ -242,7 +242,9 @@ fn while_redis_is_dead_nothing_is_taken_and_afterwards_all_is_as_before() {
     one.ask("r", "1").unwrap();
     assert_eq!(other.frames(2), numbers(2));
     for instance in [&one, &other] {
-        let told = instance.heard.events.lock().clone();
+        let mut told = instance.heard.events.lock().clone();
+        // What kept it from coming back, of each connection.
+        told.retain(|event| !matches!(event, RelayEvent::Warning { reason } if reason.starts_with("still lost: ")));
         assert_eq!(told.len(), 5, "each change once: {told:?}");
     }
 }

@@ -1,6 +1,6 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.OPTION_HINTS = exports.BEGIN_ANEW = void 0;
+exports.OPTION_HINTS = exports.START_OVER = void 0;
 exports.bindForm = bindForm;
 exports.addressFailed = addressFailed;
 exports.also = also;
@@ -10,10 +10,10 @@ const node_path_1 = require("node:path");
 const errors_cjs_1 = require("./errors.cjs");
 // What to do about what went wrong: sentences for the ends of messages.
 /** For whatever stands against an earlier call. */
-exports.BEGIN_ANEW = 'to begin anew, as after a change under "bun --hot", call "await shutdown()" first';
+exports.START_OVER = 'to start over, for instance under "bun --hot", call "await shutdown()" first';
 /** What other servers call an option of `start`. */
-const BIND = `the address is given as "bind", such as bind: '127.0.0.1:8080'`;
-const NO_SERVER = `wsbroker listens by itself, on an address of its own: give it as "bind", such as bind: '127.0.0.1:8080'`;
+const BIND = `pass the address as "bind", such as bind: '127.0.0.1:8080'`;
+const NO_SERVER = `wsbroker listens on an address of its own: pass that as "bind", such as bind: '127.0.0.1:8080'`;
 exports.OPTION_HINTS = {
     port: BIND, host: BIND, hostname: BIND, address: BIND, listen: BIND, url: BIND,
     server: NO_SERVER, httpServer: NO_SERVER, noServer: NO_SERVER, http: NO_SERVER, https: NO_SERVER,
@@ -28,11 +28,11 @@ function addressFailed(error, bind, reusePort) {
     if (!(error instanceof errors_cjs_1.WSBrokerError))
         return error;
     if (error.code === 'ERR_WSBROKER_CONFLICT')
-        return also(error, exports.BEGIN_ANEW);
+        return also(error, exports.START_OVER);
     if (error.syscallCode !== 'EADDRINUSE' || bind.startsWith('unix:'))
         return error;
-    const others = reusePort ? 'every process that shares a port must set "reusePort", from its first "start" on' : 'if several processes are to share the port (node:cluster, PM2), set "reusePort" in all of them';
-    return also(error, `something else listens there; ${others}`);
+    const others = reusePort ? 'every process that shares a port must set "reusePort", from its first "start" on' : 'to share the port among several processes (node:cluster, PM2), set "reusePort" in all of them';
+    return also(error, `something else is listening there; ${others}`);
 }
 /** The same error with more to say. */
 function also(error, advice) {
@@ -47,7 +47,7 @@ function noWorkerFile(path) {
     const near = there.length === 0 ? '' : `; did you mean ${there.map((one) => JSON.stringify(one)).join(' or ')}?`;
     const relative = (0, node_path_1.isAbsolute)(path)
         ? ''
-        : `${near === '' ? ';' : ''} a relative path is relative to process.cwd(), which is ${process.cwd()}; new URL('./${(0, node_path_1.basename)(path)}', import.meta.url) is relative to the module it stands in`;
+        : `${near === '' ? ';' : ''} a relative path is relative to process.cwd(), which is ${process.cwd()}; new URL('./${(0, node_path_1.basename)(path)}', import.meta.url) is relative to the module that contains it`;
     return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_NOT_FOUND', `start: "workerPath" names no module: there is no file ${file}${near}${relative}`);
 }
 /** Files that may have been meant: of that name with another extension, in that folder, or beside the program. */

@@ -1,6 +1,6 @@
 import { WSBrokerError } from './errors.cjs';
 /** For whatever stands against an earlier call. */
-export declare const BEGIN_ANEW = "to begin anew, as after a change under \"bun --hot\", call \"await shutdown()\" first";
+export declare const START_OVER = "to start over, for instance under \"bun --hot\", call \"await shutdown()\" first";
 export declare const OPTION_HINTS: Readonly<Record<string, string>>;
 /** A form of `bind` that would do, with the port if that is what came. */
 export declare function bindForm(given: unknown): string;

@@ -53,7 +53,7 @@ function join({ native: options, onBus }) {
     }
     catch (error) {
         const ours = (0, errors_cjs_1.fromNative)(error);
-        throw ours instanceof errors_cjs_1.WSBrokerError && ours.code === 'ERR_WSBROKER_CONFLICT' ? (0, advice_cjs_1.also)(ours, advice_cjs_1.BEGIN_ANEW) : ours;
+        throw ours instanceof errors_cjs_1.WSBrokerError && ours.code === 'ERR_WSBROKER_CONFLICT' ? (0, advice_cjs_1.also)(ours, advice_cjs_1.START_OVER) : ours;
     }
 }
 /** What the addon calls: a throw of the application's must not get into it. */

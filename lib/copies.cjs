@@ -54,7 +54,7 @@ function checkPool() {
 }
 function foreignPool() {
     return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `this worker belongs to the wsbroker in ${exports.shared.pool}, but its module imports another copy, in ${FOLDER}: handlers and messages would go nowhere. `
-        + 'Make both import the same one; "npm ls wsbroker" shows what depends on which');
+        + 'Make both use the same one; "npm ls wsbroker" shows what depends on which');
 }
 /** The copy that the thread loaded which has started this one. */
 function parents() {

@@ -22,7 +22,10 @@ function withFingerprint(certificate) {
 }
 /** @param goodbye called when the addon says that the broker is gone, which only happens in threads of the user's own */
 function createDispatcher(native, table, goodbye) {
-    const { self, handleOpen, handleTextMessage, handleBinaryMessage, handleClose, handleDrain, scope } = table;
+    const { scope } = table;
+    const scoped = (handler) => handler && scope.bound(handler, table.self);
+    const [handleOpen, handleTextMessage, handleBinaryMessage] = [scoped(table.handleOpen), scoped(table.handleTextMessage), scoped(table.handleBinaryMessage)];
+    const [handleClose, handleDrain] = [scoped(table.handleClose), scoped(table.handleDrain)];
     const { openVerdict, settle, slotBytes, slotToken, tokenVersion } = native;
     const { setInterval, clearInterval, queueMicrotask } = globalThis;
     const { nextTick } = process;
@@ -117,12 +120,12 @@ function createDispatcher(native, table, goodbye) {
     /** Calls the handler of any event but an open. */
     function invoke(kind, id, value, token, code) {
         switch (kind) {
-            case 2 /* Kind.Text */: return handleTextMessage === undefined ? undefined : scope.call(handleTextMessage, self, value, id, token);
-            case 4 /* Kind.Bytes */: return handleBinaryMessage === undefined ? undefined : scope.call(handleBinaryMessage, self, value, id, token);
-            case 6 /* Kind.Drain */: return handleDrain === undefined ? undefined : scope.call(handleDrain, self, id, token);
+            case 2 /* Kind.Text */: return handleTextMessage === undefined ? undefined : handleTextMessage(value, id, token);
+            case 4 /* Kind.Bytes */: return handleBinaryMessage === undefined ? undefined : handleBinaryMessage(value, id, token);
+            case 6 /* Kind.Drain */: return handleDrain === undefined ? undefined : handleDrain(id, token);
             case 5 /* Kind.Close */:
                 tokenCache.delete(id);
-                return handleClose === undefined ? undefined : scope.call(handleClose, self, id, token, code, value);
+                return handleClose === undefined ? undefined : handleClose(id, token, code, value);
             default: return undefined;
         }
     }
@@ -132,7 +135,7 @@ function createDispatcher(native, table, goodbye) {
         try {
             if (request.clientCertificate !== undefined)
                 withFingerprint(request.clientCertificate);
-            const verdict = handleOpen === undefined ? true : scope.call(handleOpen, self, id, request.ip, request.headers, request);
+            const verdict = handleOpen === undefined ? true : handleOpen(id, request.ip, request.headers, request);
             if ((0, report_cjs_1.isThenable)(verdict)) {
                 const line = takeLine();
                 line.offered = request.protocols;
@@ -247,7 +250,7 @@ function createDispatcher(native, table, goodbye) {
         if (kind !== 1 /* Kind.Open */ || handleClose === undefined || !judgeOrReport(value, line.offered, id).accepted)
             return;
         try {
-            const result = scope.call(handleClose, self, id, undefined, 1006, '');
+            const result = handleClose(id, undefined, 1006, '');
             if ((0, report_cjs_1.isThenable)(result))
                 Promise.resolve(result).then(undefined, (error) => report(error, 5 /* Kind.Close */, id));
         }

@@ -143,7 +143,7 @@ async function start(request, file, signal) {
         checkShutdown(signal);
         if (request.cluster?.required === true)
             await unlessShutdown(signal, (0, cluster_cjs_1.busReady)(BUS_TIMEOUT));
-        await readyWorkers(file, request.process.threads, request.threads, signal, undo);
+        await readyWorkers(file, request, signal, undo);
         load_cjs_1.native.watchWorkers(tellOfStuck);
         const place = load_cjs_1.native.listenerAddress(listener);
         load_cjs_1.native.serve(listener);
@@ -282,12 +282,12 @@ function isJoined({ native: options, onBus }) {
 }
 function conflict(name, before, now) {
     const was = before === undefined ? 'off' : String(before);
-    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}; ${advice_cjs_1.BEGIN_ANEW}`);
+    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}; ${advice_cjs_1.START_OVER}`);
 }
 // Workers.
 function checkWorkers(file, threads, given) {
     if (given !== undefined && workers !== undefined && !('pool' in workers && (0, thread_options_cjs_1.sameThreads)(workers.pool.given, given))) {
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "worker" holds for the whole process, and is otherwise since an earlier start; ${advice_cjs_1.BEGIN_ANEW}`);
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "worker" holds for the whole process, and an earlier start gave other values; ${advice_cjs_1.START_OVER}`);
     }
     if (given !== undefined && workers === undefined && file === undefined)
         throw new errors_cjs_1.WSBrokerRangeError('start: "worker" needs "workerPath", the module that the worker threads load');
@@ -307,18 +307,19 @@ function checkWorkers(file, threads, given) {
     if (threads !== undefined && threads !== running)
         throw conflict('threads', running, threads);
 }
-async function readyWorkers(file, threads, given, signal, undo) {
+async function readyWorkers(file, request, signal, undo) {
+    const { process: { threads }, threads: given, startTimeout } = request;
     try {
         await unlessShutdown(signal, (0, register_cjs_1.currentRegistration)()?.ready ?? Promise.resolve());
         if (file === undefined || workers !== undefined)
             return;
         if (threads === 0) {
-            const loading = (0, modules_cjs_1.loadWorker)(file);
+            const loading = (0, modules_cjs_1.loadWorker)(file, startTimeout);
             undo.push(() => void loading.then((late) => late.stop(undoTimeout()), () => undefined));
             workers = { file, registration: await unlessShutdown(signal, loading) };
         }
         else {
-            const pool = new pool_cjs_1.Pool(file, threads ?? Math.max(4, load_cjs_1.native.brokerDefaults().cpus), given ?? thread_options_cjs_1.NO_THREAD_OPTIONS, watchers);
+            const pool = new pool_cjs_1.Pool(file, threads ?? Math.max(4, load_cjs_1.native.brokerDefaults().cpus), given ?? thread_options_cjs_1.NO_THREAD_OPTIONS, watchers, startTimeout);
             undo.push(() => pool.stop(undoTimeout()));
             await unlessShutdown(signal, pool.start());
             workers = { file, pool };

@@ -1,6 +1,7 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.workerFile = workerFile;
+exports.loadTimeout = loadTimeout;
 exports.loadWorker = loadWorker;
 const node_fs_1 = require("node:fs");
 const node_module_1 = require("node:module");
@@ -8,11 +9,13 @@ const node_path_1 = require("node:path");
 const node_url_1 = require("node:url");
 const node_util_1 = require("node:util");
 const advice_cjs_1 = require("./advice.cjs");
+const errors_cjs_1 = require("./errors.cjs");
 const handlers_cjs_1 = require("./handlers.cjs");
 const names_cjs_1 = require("./names.cjs");
 const register_cjs_1 = require("./register.cjs");
 const report_cjs_1 = require("./report.cjs");
 const syntax_cjs_1 = require("./syntax.cjs");
+const time_cjs_1 = require("./time.cjs");
 /**
  * The worker module's file, an extension added as `require` would.
  *
@@ -31,16 +34,27 @@ function workerFile(path) {
 }
 /** What a module registered by itself when it was first imported: a second import does not run it again. */
 const registeredBy = new Map();
+/** Why a module that was waited for so many milliseconds counts as failed. */
+function loadTimeout(file, timeout) {
+    const what = `worker ${file} has not loaded within ${timeout} ms ("startTimeout"): a top-level await of it does not settle, or code of it does not return`;
+    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what);
+}
 /**
  * Imports the module into this thread and makes the thread a worker with the handlers it exports, unless it does so itself.
  *
- * @throws what the module throws, or its `handleStart`; then the thread is no worker
+ * @param timeout milliseconds for the import, 0 = no limit; what it calls at the top level of the module cannot be interrupted from here
+ * @param loaded called when the module has been imported, before its `handleStart` is waited for
+ * @throws what the module throws, or its `handleStart`, or {@link loadTimeout}; then the thread is no worker
  */
-async function loadWorker(file) {
+async function loadWorker(file, timeout = 0, loaded = () => undefined) {
     const before = (0, register_cjs_1.currentRegistration)();
     register_cjs_1.thread.loading = true;
     try {
-        const registration = await importWorker(file, before);
+        const imported = load(file);
+        if (timeout > 0 && !(await (0, time_cjs_1.within)(timeout, imported)))
+            throw loadTimeout(file, timeout);
+        const registration = importedWorker(file, await imported, before);
+        loaded();
         await registration.ready;
         return registration;
     }
@@ -54,8 +68,7 @@ async function loadWorker(file) {
         register_cjs_1.thread.loading = false;
     }
 }
-async function importWorker(file, before) {
-    const module = await load(file);
+function importedWorker(file, module, before) {
     const itself = (0, register_cjs_1.currentRegistration)();
     if (itself !== undefined && itself !== before) {
         registeredBy.set(file, itself.handlers);

@@ -42,7 +42,7 @@ function checkNames(call, holders, handlers) {
     for (const [key, isFunction] of members(holders)) {
         const near = misspelt(key);
         if (near !== undefined && !has(near) && isFunction()) {
-            throw unknown(`${call}: "${key}" is not a handler; did you mean "${near}"? If it is meant for something else, give it a name that is less like one`);
+            throw unknown(`${call}: "${key}" is not a handler; did you mean "${near}"? If it is something else, rename it`);
         }
         const meant = Object.hasOwn(BARE, key) ? BARE[key] : Object.hasOwn(LOOSE, key.toLowerCase()) ? LOOSE[key.toLowerCase()] : undefined;
         if (meant !== undefined && !meant.some(has) && isFunction())
@@ -50,9 +50,9 @@ function checkNames(call, holders, handlers) {
     }
     if (foreign.size === 0)
         return;
-    const list = [...foreign].map(([key, meant]) => `"${key}" (in wsbroker: ${meant.map((name) => `"${name}"`).join(' and ')})`).join(', ');
+    const list = [...foreign].map(([key, meant]) => `"${key}" (wsbroker calls it ${meant.map((name) => `"${name}"`).join(' and ')})`).join(', ');
     if (!exports.HANDLER_NAMES.some(has))
-        throw unknown(`${call}: there is no handler, but ${list}`);
+        throw unknown(`${call}: there are no handlers, but ${list}`);
     (0, report_cjs_1.warnOnce)(`${call}: not a handler, and never called: ${list}`);
 }
 /**

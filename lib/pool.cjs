@@ -7,6 +7,7 @@ const node_perf_hooks_1 = require("node:perf_hooks");
 const node_worker_threads_1 = require("node:worker_threads");
 const errors_cjs_1 = require("./errors.cjs");
 const load_cjs_1 = require("./load.cjs");
+const modules_cjs_1 = require("./modules.cjs");
 const report_cjs_1 = require("./report.cjs");
 const time_cjs_1 = require("./time.cjs");
 /** A worker that lived this long did not die of its start: the next replacement comes at once again. */
@@ -24,6 +25,7 @@ class Pool {
     threads;
     given;
     watchers;
+    startTimeout;
     #members = new Set();
     /** Replacements that wait, and how to start them. */
     #pauses = new Map();
@@ -32,12 +34,14 @@ class Pool {
     /**
      * @param given what the threads are started with
      * @param watchers told of every start and end; they come and go while it runs
+     * @param startTimeout milliseconds for a thread to load the module, 0 = no limit
      */
-    constructor(file, threads, given, watchers) {
+    constructor(file, threads, given, watchers, startTimeout) {
         this.file = file;
         this.threads = threads;
         this.given = given;
         this.watchers = watchers;
+        this.startTimeout = startTimeout;
     }
     /**
      * Resolves when every worker is ready.
@@ -64,7 +68,7 @@ class Pool {
         await Promise.all([...this.#members].map((member) => member.stop(timeout)));
     }
     #launch(failures) {
-        const member = new Member(this.file, this.given);
+        const member = new Member(this.file, this.given, this.startTimeout);
         this.#members.add(member);
         member.ready.then(() => this.#tell({ type: 'started', workerId: member.id }), () => undefined);
         void member.ended.then((reason) => {
@@ -123,7 +127,7 @@ class Member {
     #port;
     #born = node_perf_hooks_1.performance.now();
     #error;
-    constructor(file, { workerData, options }) {
+    constructor(file, { workerData, options }, startTimeout) {
         const { port1, port2 } = new node_worker_threads_1.MessageChannel();
         const wsbroker = { file, port: port2, workerData };
         const worker = new node_worker_threads_1.Worker((0, node_path_1.join)(__dirname, 'worker.cjs'), { ...options, workerData: { wsbroker }, transferList: [port2] });
@@ -138,11 +142,27 @@ class Member {
             });
         });
         this.ready = new Promise((resolve, reject) => {
+            const fail = () => {
+                this.#error = (0, modules_cjs_1.loadTimeout)(file, startTimeout);
+                reject(this.#error);
+                void worker.terminate();
+            };
+            let late;
+            // Behind the messages that are there, should this thread itself have been busy.
+            const loading = startTimeout === 0 ? undefined : setTimeout(() => (late = setImmediate(fail)), startTimeout);
+            loading?.unref?.();
+            const loaded = () => {
+                clearTimeout(loading);
+                clearImmediate(late);
+            };
+            worker.on('exit', loaded);
             port1.on('message', (message) => {
-                if (message.type === 'warning') {
-                    (0, report_cjs_1.warnOnce)(message.text);
-                }
-                else if (message.type === 'ready') {
+                if (message.type === 'warning')
+                    return (0, report_cjs_1.warnOnce)(message.text);
+                loaded();
+                if (message.type === 'loaded')
+                    return;
+                if (message.type === 'ready') {
                     this.wasReady = true;
                     resolve();
                 }

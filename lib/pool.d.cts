@@ -10,11 +10,13 @@ export declare class Pool {
     readonly threads: number;
     readonly given: PoolThreads;
     readonly watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>;
+    readonly startTimeout: number;
     /**
      * @param given what the threads are started with
      * @param watchers told of every start and end; they come and go while it runs
+     * @param startTimeout milliseconds for a thread to load the module, 0 = no limit
      */
-    constructor(file: string, threads: number, given: PoolThreads, watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>);
+    constructor(file: string, threads: number, given: PoolThreads, watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>, startTimeout: number);
     /**
      * Resolves when every worker is ready.
      *

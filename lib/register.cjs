@@ -135,7 +135,7 @@ function register(call, handlers, implicit = false, holders) {
     const table = (0, handlers_cjs_1.handlerTable)(call, handlers, holders);
     (0, copies_cjs_1.checkPool)();
     if (current?.implicit === false) {
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already; ${advice_cjs_1.BEGIN_ANEW}`);
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already; ${advice_cjs_1.START_OVER}`);
     }
     const started = table.handleStart === undefined ? undefined : table.scope.call(table.handleStart, table.self);
     current = new Registration(table, started, implicit, current);

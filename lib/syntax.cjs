@@ -51,11 +51,11 @@ function withoutPermission({ permission, resource }) {
 }
 function withoutTypes(file) {
     const jsx = /x$/.test(file);
-    return `${jsx ? 'Node runs no .tsx' : `Node ${process.versions.node} runs no TypeScript: Node 22.18 and later do, and Bun`}. Compile it to JavaScript. ${withTsx(file)}`;
+    return `${jsx ? 'Node does not run .tsx' : `Node ${process.versions.node} does not run TypeScript: Node 22.18 and later do, and so does Bun`}. Compile it to JavaScript. ${withTsx(file)}`;
 }
 /** By a file of CommonJS: in worker threads `node --import tsx` has no effect before Node 22. */
 function withTsx(file) {
-    return `Or, with the package tsx, let "workerPath" name a file worker.cjs beside it, with: require('tsx/cjs'); module.exports = require('./${(0, node_path_1.basename)(file)}');`;
+    return `Or use the package tsx: point "workerPath" at a file worker.cjs next to it that holds: require('tsx/cjs'); module.exports = require('./${(0, node_path_1.basename)(file)}');`;
 }
 /** What V8 puts before the stack: the place, the line, and marks below it. */
 function placeIn(text) {

@@ -23,6 +23,7 @@ export interface ProcessOptions {
 /** A `start` call that is allowed. */
 export interface StartRequest {
     readonly workerPath: string | undefined;
+    readonly startTimeout: number;
     readonly process: Partial<ProcessOptions>;
     readonly threads: PoolThreads | undefined;
     readonly listener: Omit<NativeListenOptions, 'process' | 'tls'>;
@@ -31,7 +32,7 @@ export interface StartRequest {
     readonly onWorker: ((event: WorkerEvent) => void) | undefined;
     readonly signal: AbortSignal | undefined;
 }
-export declare const START_OPTIONS: readonly ['bind', 'workerPath', 'threads', 'worker', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout', 'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'pingInterval', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory', 'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy', 'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal'];
+export declare const START_OPTIONS: readonly ['bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout', 'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'pingInterval', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory', 'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy', 'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal'];
 /**
  * @param call who asks, for messages
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what came

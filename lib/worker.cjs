@@ -24,7 +24,7 @@ port.on('message', (message) => {
 });
 // Whoever started this thread has ended.
 port.on('close', () => process.exit(0));
-(0, modules_cjs_1.loadWorker)(file).then(() => tell({ type: 'ready' }), (error) => {
+(0, modules_cjs_1.loadWorker)(file, 0, () => tell({ type: 'loaded' })).then(() => tell({ type: 'ready' }), (error) => {
     try {
         tell({ type: 'failed', error: (0, errors_cjs_1.toPortable)(error) });
     }

@@ -13,6 +13,8 @@ export type ToWorker = {
     readonly timeout: number;
 };
 export type FromWorker = {
+    readonly type: 'loaded';
+} | {
     readonly type: 'ready';
 } | {
     readonly type: 'failed';

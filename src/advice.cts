@@ -5,11 +5,11 @@ import { WSBrokerError } from './errors.cjs';
 // What to do about what went wrong: sentences for the ends of messages.
 
 /** For whatever stands against an earlier call. */
-export const BEGIN_ANEW = 'to begin anew, as after a change under "bun --hot", call "await shutdown()" first';
+export const START_OVER = 'to start over, for instance under "bun --hot", call "await shutdown()" first';
 
 /** What other servers call an option of `start`. */
-const BIND = `the address is given as "bind", such as bind: '127.0.0.1:8080'`;
-const NO_SERVER = `wsbroker listens by itself, on an address of its own: give it as "bind", such as bind: '127.0.0.1:8080'`;
+const BIND = `pass the address as "bind", such as bind: '127.0.0.1:8080'`;
+const NO_SERVER = `wsbroker listens on an address of its own: pass that as "bind", such as bind: '127.0.0.1:8080'`;
 export const OPTION_HINTS: Readonly<Record<string, string>> = {
   port: BIND, host: BIND, hostname: BIND, address: BIND, listen: BIND, url: BIND,
   server: NO_SERVER, httpServer: NO_SERVER, noServer: NO_SERVER, http: NO_SERVER, https: NO_SERVER,
@@ -24,10 +24,10 @@ export function bindForm(given: unknown): string {
 /** What the addon says about an address, and what to do. */
 export function addressFailed(error: unknown, bind: string, reusePort: boolean): unknown {
   if (!(error instanceof WSBrokerError)) return error;
-  if (error.code === 'ERR_WSBROKER_CONFLICT') return also(error, BEGIN_ANEW);
+  if (error.code === 'ERR_WSBROKER_CONFLICT') return also(error, START_OVER);
   if (error.syscallCode !== 'EADDRINUSE' || bind.startsWith('unix:')) return error;
-  const others = reusePort ? 'every process that shares a port must set "reusePort", from its first "start" on' : 'if several processes are to share the port (node:cluster, PM2), set "reusePort" in all of them';
-  return also(error, `something else listens there; ${others}`);
+  const others = reusePort ? 'every process that shares a port must set "reusePort", from its first "start" on' : 'to share the port among several processes (node:cluster, PM2), set "reusePort" in all of them';
+  return also(error, `something else is listening there; ${others}`);
 }
 
 /** The same error with more to say. */
@@ -45,7 +45,7 @@ export function noWorkerFile(path: string): WSBrokerError {
   const near = there.length === 0 ? '' : `; did you mean ${there.map((one) => JSON.stringify(one)).join(' or ')}?`;
   const relative = isAbsolute(path)
     ? ''
-    : `${near === '' ? ';' : ''} a relative path is relative to process.cwd(), which is ${process.cwd()}; new URL('./${basename(path)}', import.meta.url) is relative to the module it stands in`;
+    : `${near === '' ? ';' : ''} a relative path is relative to process.cwd(), which is ${process.cwd()}; new URL('./${basename(path)}', import.meta.url) is relative to the module that contains it`;
   return new WSBrokerError('ERR_WSBROKER_WORKER_NOT_FOUND', `start: "workerPath" names no module: there is no file ${file}${near}${relative}`);
 }
 

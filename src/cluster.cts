@@ -1,5 +1,5 @@
 import { isMainThread } from 'node:worker_threads';
-import { also, BEGIN_ANEW } from './advice.cjs';
+import { also, START_OVER } from './advice.cjs';
 import { integer, MAX_SIZE, optionBag, optional, wrongValue } from './checks.cjs';
 import { fromNative, WSBrokerError } from './errors.cjs';
 import { native } from './load.cjs';
@@ -57,7 +57,7 @@ export function join({ native: options, onBus }: ClusterRequest): void {
     });
   } catch (error) {
     const ours = fromNative(error);
-    throw ours instanceof WSBrokerError && ours.code === 'ERR_WSBROKER_CONFLICT' ? also(ours, BEGIN_ANEW) : ours;
+    throw ours instanceof WSBrokerError && ours.code === 'ERR_WSBROKER_CONFLICT' ? also(ours, START_OVER) : ours;
   }
 }
 

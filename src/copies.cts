@@ -76,7 +76,7 @@ function foreignPool(): WSBrokerError {
   return new WSBrokerError(
     'ERR_WSBROKER_CONFLICT',
     `this worker belongs to the wsbroker in ${shared.pool}, but its module imports another copy, in ${FOLDER}: handlers and messages would go nowhere. `
-      + 'Make both import the same one; "npm ls wsbroker" shows what depends on which',
+      + 'Make both use the same one; "npm ls wsbroker" shows what depends on which',
   );
 }
 

@@ -1,7 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { isDeepStrictEqual } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
-import { addressFailed, BEGIN_ANEW } from './advice.cjs';
+import { addressFailed, START_OVER } from './advice.cjs';
 import { following, toNative, type Agreed } from './agreed.cjs';
 import { busReady, join, type ClusterRequest } from './cluster.cjs';
 import { activeOthers, endBy } from './copies.cjs';
@@ -158,7 +158,7 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
     undo.push(() => native.closeListener(listener));
     checkShutdown(signal);
     if (request.cluster?.required === true) await unlessShutdown(signal, busReady(BUS_TIMEOUT));
-    await readyWorkers(file, request.process.threads, request.threads, signal, undo);
+    await readyWorkers(file, request, signal, undo);
     native.watchWorkers(tellOfStuck);
     const place = native.listenerAddress(listener);
     native.serve(listener);
@@ -293,14 +293,14 @@ function isJoined({ native: options, onBus }: ClusterRequest): boolean {
 
 function conflict(name: string, before: unknown, now: unknown): WSBrokerError {
   const was = before === undefined ? 'off' : String(before);
-  return new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}; ${BEGIN_ANEW}`);
+  return new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}; ${START_OVER}`);
 }
 
 // Workers.
 
 function checkWorkers(file: string | undefined, threads: number | undefined, given: PoolThreads | undefined): void {
   if (given !== undefined && workers !== undefined && !('pool' in workers && sameThreads(workers.pool.given, given))) {
-    throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "worker" holds for the whole process, and is otherwise since an earlier start; ${BEGIN_ANEW}`);
+    throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "worker" holds for the whole process, and an earlier start gave other values; ${START_OVER}`);
   }
   if (given !== undefined && workers === undefined && file === undefined) throw new WSBrokerRangeError('start: "worker" needs "workerPath", the module that the worker threads load');
   if (file === undefined) {
@@ -316,16 +316,17 @@ function checkWorkers(file: string | undefined, threads: number | undefined, giv
   if (threads !== undefined && threads !== running) throw conflict('threads', running, threads);
 }
 
-async function readyWorkers(file: string | undefined, threads: number | undefined, given: PoolThreads | undefined, signal: AbortSignal, undo: (() => unknown)[]): Promise<void> {
+async function readyWorkers(file: string | undefined, request: StartRequest, signal: AbortSignal, undo: (() => unknown)[]): Promise<void> {
+  const { process: { threads }, threads: given, startTimeout } = request;
   try {
     await unlessShutdown(signal, currentRegistration()?.ready ?? Promise.resolve());
     if (file === undefined || workers !== undefined) return;
     if (threads === 0) {
-      const loading = loadWorker(file);
+      const loading = loadWorker(file, startTimeout);
       undo.push(() => void loading.then((late) => late.stop(undoTimeout()), () => undefined));
       workers = { file, registration: await unlessShutdown(signal, loading) };
     } else {
-      const pool = new Pool(file, threads ?? Math.max(4, native.brokerDefaults().cpus), given ?? NO_THREAD_OPTIONS, watchers);
+      const pool = new Pool(file, threads ?? Math.max(4, native.brokerDefaults().cpus), given ?? NO_THREAD_OPTIONS, watchers, startTimeout);
       undo.push(() => pool.stop(undoTimeout()));
       await unlessShutdown(signal, pool.start());
       workers = { file, pool };

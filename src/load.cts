@@ -111,7 +111,7 @@ function advice(target: string, named: string | undefined, { tried, errors, othe
     const folder = basename(dirname(ROOT)) === 'node_modules' ? dirname(ROOT) : ROOT;
     return `Node's permission model forbids it. Run node with --allow-addons, --allow-fs-read=${join(folder, '*')} and, for worker threads, --allow-worker, besides what your own modules need`;
   }
-  if (codes.includes('ERR_DLOPEN_DISABLED')) return 'wsbroker is an addon, and --no-addons forbids those: run it without that flag, which can also stand in NODE_OPTIONS';
+  if (codes.includes('ERR_DLOPEN_DISABLED')) return 'wsbroker needs its addon, and --no-addons forbids addons: run without that flag, which may also be set in NODE_OPTIONS';
   if (named !== undefined) return 'The environment variable WSBROKER_BINARY names the only file that is tried: correct it, or unset it';
   const { version, optionalDependencies = {} } = manifest(join(ROOT, 'package.json'));
   const own = `wsbroker-${target}`;
@@ -124,7 +124,7 @@ function advice(target: string, named: string | undefined, { tried, errors, othe
     const why =
       other === undefined
         ? `${own} is an optional dependency of wsbroker, and those were left out (--omit=optional, --no-optional, or a lock file that was made on another platform)`
-        : `node_modules holds ${other}: it was installed on another platform, or for one`;
+        : `node_modules holds ${other} instead: it was installed on or for another platform`;
     return `${why}. Run here: ${bun ? 'bun install' : 'npm install --include=optional'}\nIf that does not bring it, delete node_modules and the lock file, and install again`;
   }
   return `To build it from source (needs Rust, https://rustup.rs), run:\n  ${buildCommand()}`;

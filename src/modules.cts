@@ -4,11 +4,13 @@ import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { types } from 'node:util';
 import { noWorkerFile } from './advice.cjs';
+import { WSBrokerError } from './errors.cjs';
 import { hasHandlers } from './handlers.cjs';
 import { checkNames, classExported, HANDLER_NAMES, isClassOfHandlers } from './names.cjs';
 import { currentRegistration, register, thread, type Registration } from './register.cjs';
 import { warnOnce } from './report.cjs';
 import { readable } from './syntax.cjs';
+import { within } from './time.cjs';
 
 /**
  * The worker module's file, an extension added as `require` would.
@@ -28,16 +30,27 @@ export function workerFile(path: string): string {
 /** What a module registered by itself when it was first imported: a second import does not run it again. */
 const registeredBy = new Map<string, unknown>();
 
+/** Why a module that was waited for so many milliseconds counts as failed. */
+export function loadTimeout(file: string, timeout: number): WSBrokerError {
+  const what = `worker ${file} has not loaded within ${timeout} ms ("startTimeout"): a top-level await of it does not settle, or code of it does not return`;
+  return new WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what);
+}
+
 /**
  * Imports the module into this thread and makes the thread a worker with the handlers it exports, unless it does so itself.
  *
- * @throws what the module throws, or its `handleStart`; then the thread is no worker
+ * @param timeout milliseconds for the import, 0 = no limit; what it calls at the top level of the module cannot be interrupted from here
+ * @param loaded called when the module has been imported, before its `handleStart` is waited for
+ * @throws what the module throws, or its `handleStart`, or {@link loadTimeout}; then the thread is no worker
  */
-export async function loadWorker(file: string): Promise<Registration> {
+export async function loadWorker(file: string, timeout = 0, loaded = (): void => undefined): Promise<Registration> {
   const before = currentRegistration();
   thread.loading = true;
   try {
-    const registration = await importWorker(file, before);
+    const imported = load(file);
+    if (timeout > 0 && !(await within(timeout, imported))) throw loadTimeout(file, timeout);
+    const registration = importedWorker(file, await imported, before);
+    loaded();
     await registration.ready;
     return registration;
   } catch (error) {
@@ -49,8 +62,7 @@ export async function loadWorker(file: string): Promise<Registration> {
   }
 }
 
-async function importWorker(file: string, before: Registration | undefined): Promise<Registration> {
-  const module = await load(file);
+function importedWorker(file: string, module: unknown, before: Registration | undefined): Registration {
   const itself = currentRegistration();
   if (itself !== undefined && itself !== before) {
     registeredBy.set(file, itself.handlers);

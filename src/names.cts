@@ -43,14 +43,14 @@ export function checkNames(call: string, holders: readonly unknown[], handlers: 
   for (const [key, isFunction] of members(holders)) {
     const near = misspelt(key);
     if (near !== undefined && !has(near) && isFunction()) {
-      throw unknown(`${call}: "${key}" is not a handler; did you mean "${near}"? If it is meant for something else, give it a name that is less like one`);
+      throw unknown(`${call}: "${key}" is not a handler; did you mean "${near}"? If it is something else, rename it`);
     }
     const meant = Object.hasOwn(BARE, key) ? BARE[key] : Object.hasOwn(LOOSE, key.toLowerCase()) ? LOOSE[key.toLowerCase()] : undefined;
     if (meant !== undefined && !meant.some(has) && isFunction()) foreign.set(key, meant);
   }
   if (foreign.size === 0) return;
-  const list = [...foreign].map(([key, meant]) => `"${key}" (in wsbroker: ${meant.map((name) => `"${name}"`).join(' and ')})`).join(', ');
-  if (!HANDLER_NAMES.some(has)) throw unknown(`${call}: there is no handler, but ${list}`);
+  const list = [...foreign].map(([key, meant]) => `"${key}" (wsbroker calls it ${meant.map((name) => `"${name}"`).join(' and ')})`).join(', ');
+  if (!HANDLER_NAMES.some(has)) throw unknown(`${call}: there are no handlers, but ${list}`);
   warnOnce(`${call}: not a handler, and never called: ${list}`);
 }
 

@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { fromPortable, WSBrokerError } from './errors.cjs';
 import { native } from './load.cjs';
+import { loadTimeout } from './modules.cjs';
 import { complain, errorText, warnOnce } from './report.cjs';
 import type { PoolThreads } from './thread-options.cjs';
 import { within } from './time.cjs';
@@ -31,12 +32,14 @@ export class Pool {
   /**
    * @param given what the threads are started with
    * @param watchers told of every start and end; they come and go while it runs
+   * @param startTimeout milliseconds for a thread to load the module, 0 = no limit
    */
   constructor(
     readonly file: string,
     readonly threads: number,
     readonly given: PoolThreads,
     readonly watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>,
+    readonly startTimeout: number,
   ) {}
 
   /**
@@ -65,7 +68,7 @@ export class Pool {
   }
 
   #launch(failures: number): Member {
-    const member = new Member(this.file, this.given);
+    const member = new Member(this.file, this.given, this.startTimeout);
     this.#members.add(member);
     member.ready.then(
       () => this.#tell({ type: 'started', workerId: member.id }),
@@ -125,7 +128,7 @@ class Member {
   readonly #born = performance.now();
   #error: unknown;
 
-  constructor(file: string, { workerData, options }: PoolThreads) {
+  constructor(file: string, { workerData, options }: PoolThreads, startTimeout: number) {
     const { port1, port2 } = new MessageChannel();
     const wsbroker: WorkerStart = { file, port: port2, workerData };
     const worker = new Worker(join(__dirname, 'worker.cjs'), { ...options, workerData: { wsbroker }, transferList: [port2] });
@@ -140,10 +143,25 @@ class Member {
       });
     });
     this.ready = new Promise((resolve, reject) => {
+      const fail = (): void => {
+        this.#error = loadTimeout(file, startTimeout);
+        reject(this.#error as WSBrokerError);
+        void worker.terminate();
+      };
+      let late: NodeJS.Immediate | undefined;
+      // Behind the messages that are there, should this thread itself have been busy.
+      const loading = startTimeout === 0 ? undefined : setTimeout(() => (late = setImmediate(fail)), startTimeout);
+      loading?.unref?.();
+      const loaded = (): void => {
+        clearTimeout(loading);
+        clearImmediate(late);
+      };
+      worker.on('exit', loaded);
       port1.on('message', (message: FromWorker) => {
-        if (message.type === 'warning') {
-          warnOnce(message.text);
-        } else if (message.type === 'ready') {
+        if (message.type === 'warning') return warnOnce(message.text);
+        loaded();
+        if (message.type === 'loaded') return;
+        if (message.type === 'ready') {
           this.wasReady = true;
           resolve();
         } else {

@@ -1,7 +1,7 @@
 // Not the global one: environments like a browser's, of test runners, have none.
 import { setImmediate } from 'node:timers';
 import { isMainThread } from 'node:worker_threads';
-import { BEGIN_ANEW } from './advice.cjs';
+import { START_OVER } from './advice.cjs';
 import { checkPool, isInPool } from './copies.cjs';
 import { createDispatcher, type Dispatcher } from './dispatch.cjs';
 import { WSBrokerError } from './errors.cjs';
@@ -134,7 +134,7 @@ export function register(call: string, handlers: unknown, implicit = false, hold
   const table = handlerTable(call, handlers, holders);
   checkPool();
   if (current?.implicit === false) {
-    throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already; ${BEGIN_ANEW}`);
+    throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already; ${START_OVER}`);
   }
   const started = table.handleStart === undefined ? undefined : table.scope.call(table.handleStart, table.self);
   current = new Registration(table, started, implicit, current);

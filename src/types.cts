@@ -298,6 +298,12 @@ export interface StartOptions {
   readonly worker?: ThreadOptions | undefined;
 
   /**
+   * How long a worker may take to load its module, top-level `await`s included, 0 to 2^31-1. Then {@link start} rejects with `ERR_WSBROKER_WORKER_FAILED` naming it, and a replacement counts as failed. `handleStart` is not
+   * bounded by it. With `threads: 0` code that does not return cannot be interrupted. It holds for the workers that this call starts. 0 = no limit. Default 30,000.
+   */
+  readonly startTimeout?: number | undefined;
+
+  /**
    * Process-wide. `'serial'`, the default: while a handler's promise is pending, the next event of *that* connection waits. `'concurrent'`: it does not, so
    * that async handlers of one connection overlap.
    */

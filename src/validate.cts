@@ -35,6 +35,7 @@ export interface ProcessOptions {
 /** A `start` call that is allowed. */
 export interface StartRequest {
   readonly workerPath: string | undefined;
+  readonly startTimeout: number;
   readonly process: Partial<ProcessOptions>;
   readonly threads: PoolThreads | undefined;
   readonly listener: Omit<NativeListenOptions, 'process' | 'tls'>;
@@ -45,7 +46,7 @@ export interface StartRequest {
 }
 
 export const START_OPTIONS = [
-  'bind', 'workerPath', 'threads', 'worker', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
+  'bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
   'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'pingInterval', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory',
   'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy',
   'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal',
@@ -61,6 +62,7 @@ export function startRequest(options: unknown, call = 'start'): StartRequest {
   const number = (name: string, from: number, to: number, fallback: number): number => integer(call, name, bag[name], from, to) ?? fallback;
   return {
     workerPath: path(call, 'workerPath', bag['workerPath']),
+    startTimeout: number('startTimeout', 0, MAX_DURATION, 30_000),
     process: processOptions(call, bag),
     threads: threadOptions(call, bag),
     listener: {

@@ -19,6 +19,7 @@ export interface WorkerStart {
 export type ToWorker = { readonly type: 'stop'; readonly timeout: number };
 
 export type FromWorker =
+  | { readonly type: 'loaded' }
   | { readonly type: 'ready' }
   | { readonly type: 'failed'; readonly error: PortableError }
   | { readonly type: 'warning'; readonly text: string };
@@ -44,7 +45,7 @@ port.on('message', (message: ToWorker) => {
 // Whoever started this thread has ended.
 port.on('close', () => process.exit(0));
 
-loadWorker(file).then(
+loadWorker(file, 0, () => tell({ type: 'loaded' })).then(
   () => tell({ type: 'ready' }),
   (error: unknown) => {
     try {

@@ -208,7 +208,7 @@ export interface IWebSocketServerStats {
     framesDropped: number;
 }
 /** Options of `start` that the native transport takes, too. */
-export type TNativeOptions = Partial<Omit<StartOptions, 'bind' | 'workerPath' | 'threads' | 'worker' | 'handlers' | 'path' | 'cluster' | 'signal'>>;
+export type TNativeOptions = Partial<Omit<StartOptions, 'bind' | 'workerPath' | 'threads' | 'startTimeout' | 'worker' | 'handlers' | 'path' | 'cluster' | 'signal'>>;
 export interface IWebSocketServerOptions<AuthDataType extends Record<string, unknown> = Record<string, unknown>, MetadataType extends Record<string, unknown> = Record<string, unknown>> extends TNativeOptions {
     /** The name of the helper. Native helpers of one process with the same one are one instance. */
     identifier: string;

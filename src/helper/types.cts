@@ -204,7 +204,7 @@ export interface IWebSocketServerStats {
 }
 
 /** Options of `start` that the native transport takes, too. */
-export type TNativeOptions = Partial<Omit<StartOptions, 'bind' | 'workerPath' | 'threads' | 'worker' | 'handlers' | 'path' | 'cluster' | 'signal'>>;
+export type TNativeOptions = Partial<Omit<StartOptions, 'bind' | 'workerPath' | 'threads' | 'startTimeout' | 'worker' | 'handlers' | 'path' | 'cluster' | 'signal'>>;
 
 export interface IWebSocketServerOptions<
   AuthDataType extends Record<string, unknown> = Record<string, unknown>,

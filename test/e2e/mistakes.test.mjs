@@ -17,7 +17,7 @@ async function warnings(server, name) {
 
 for (const [what, file, text, message] of [
   ['a misspelt handler', 'typo.mjs', 'export const handelOpen = () => false;\nexport const handleTextMessage = () => {};\n', '"handelOpen" is not a handler; did you mean "handleOpen"?'],
-  ['handlers as another library calls them', 'foreign.cjs', 'module.exports = { open() {} };\n', 'there is no handler, but "open" (in wsbroker: "handleOpen")'],
+  ['handlers as another library calls them', 'foreign.cjs', 'module.exports = { open() {} };\n', 'there are no handlers, but "open" (wsbroker calls it "handleOpen")'],
   ['a class instead of an instance', 'class.mjs', 'export default class Chat {\n  handleOpen() {}\n}\n', 'export an instance, as in "export default new Chat()"'],
   ['an instance with a misspelt method', 'instance.mjs', 'class Chat {\n  handelOpen() {}\n}\nexport default new Chat();\n', '"handelOpen" is not a handler'],
 ]) {
@@ -86,7 +86,7 @@ if (!strips) test('where the runtime takes no TypeScript, it is told which does 
   const server = await launch(t, { start: false });
   const workerPath = server.file('typed.ts', 'export const x: number = 1;\n');
   const error = await failure(server.start({ workerPath }), { code: 'ERR_WSBROKER_WORKER_FAILED' });
-  assert.ok(error.message.includes(`Node ${version.join('.')} runs no TypeScript: Node 22.18 and later do, and Bun.`), error.message);
+  assert.ok(error.message.includes(`Node ${version.join('.')} does not run TypeScript: Node 22.18 and later do, and so does Bun.`), error.message);
   assert.ok(error.message.includes("require('tsx/cjs'); module.exports = require('./typed.ts');"), error.message);
 });
 
@@ -123,7 +123,7 @@ test('a relative path says what it is relative to', async (t) => {
   const error = await failure(server.start({ workerPath: './nowhere.mjs' }), { code: 'ERR_WSBROKER_WORKER_NOT_FOUND' });
   const { folder } = server;
   assert.ok(error.message.endsWith(`there is no file ${path.join(folder, 'nowhere.mjs')}; a relative path is relative to process.cwd(), which is ${folder}; `
-    + "new URL('./nowhere.mjs', import.meta.url) is relative to the module it stands in"), error.message);
+    + "new URL('./nowhere.mjs', import.meta.url) is relative to the module that contains it"), error.message);
   const absolute = await failure(server.start({ workerPath: path.join(folder, 'nowhere.mjs') }), { code: 'ERR_WSBROKER_WORKER_NOT_FOUND' });
   assert.ok(absolute.message.endsWith('nowhere.mjs'), absolute.message);
   // As if the program lay elsewhere, beside its worker module.
@@ -144,16 +144,16 @@ test('a port in use says how several processes share one', async (t) => {
   await until(() => other.listening, 'a port in use');
   const server = await launch(t, { start: false });
   const error = await failure(server.start({ bind: `127.0.0.1:${other.address().port}` }), { code: 'ERR_WSBROKER_BIND' });
-  assert.match(error.message, /; something else listens there; if several processes .* set "reusePort" in all of them$/);
+  assert.match(error.message, /; something else is listening there; to share the port among several processes .* set "reusePort" in all of them$/);
 });
 
-test('what stands against an earlier start says how to begin anew, and that does it', async (t) => {
+test('what stands against an earlier start says how to start over, and that does it', async (t) => {
   const server = await launch(t, { options: { ioThreads: 1 } });
   const bind = `127.0.0.1:${server.port}`;
   const other = server.workerFile(() => ({ handleOpen() {} }));
   for (const options of [{ bind }, { ioThreads: 2 }, { workerPath: other }, { bind, path: '/other', handshakeTimeout: 5 }]) {
     const error = await failure(server.start(options), { code: 'ERR_WSBROKER_CONFLICT' });
-    assert.ok(error.message.endsWith('; to begin anew, as after a change under "bun --hot", call "await shutdown()" first'), error.message);
+    assert.ok(error.message.endsWith('; to start over, for instance under "bun --hot", call "await shutdown()" first'), error.message);
   }
   await server.main((wsb) => wsb.shutdown());
   await server.start({ bind, ioThreads: 2, workerPath: other });

@@ -97,6 +97,6 @@ test('a pool that runs already is a conflict, unless it was started with the sam
   await server.main((wsb, kit) => kit.start({ bind: '127.0.0.1:0', worker: { name: 'x', workerData: { a: [1] } } }));
   for (const worker of [{ workerData: { a: [2] }, name: 'x' }, { workerData: { a: [1] } }, {}]) {
     const error = await failure(server.start({ worker }), { code: 'ERR_WSBROKER_CONFLICT' });
-    assert.match(error.message, /^start: "worker" holds for the whole process, and is otherwise since an earlier start; to begin anew/);
+    assert.match(error.message, /^start: "worker" holds for the whole process, and an earlier start gave other values; to start over/);
   }
 });

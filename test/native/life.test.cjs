@@ -156,18 +156,19 @@ test('a worker that was there first joins the broker, is told of its end, and th
   const other = new WebSocket(next.url);
   sockets.add(other);
   other.on('error', () => undefined).on('open', () => { open = true; });
-  await new Promise((resolve) => setTimeout(resolve, 50));
-  assert.deepEqual([open, worker.events, worker.goodbyes], [false, events, 1]);
+  await until('it asks', () => native.stats().pendingUpgrades === 1);
+  assert.equal(open, false);
   attach({ text: () => undefined });
   await until('the connection', () => open);
+  assert.deepEqual([worker.events, worker.goodbyes], [events, 1], 'whoever was told goodbye had nothing of it');
 });
 
 test('a handler that does not end in time is not waited for', async () => {
-  attach({ text: () => new Promise(() => undefined) });
+  const worker = attach({ text: () => new Promise(() => undefined) });
   const server = await serve();
   const client = await connect(server.url);
   client.send('x');
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await until('the handler is at work', () => worker.events === 1);
   const start = performance.now();
   await native.shutdownBroker(1001, 100);
   assert.ok(performance.now() - start < 3_000);

@@ -141,8 +141,9 @@ test('what comes while no thread is there waits for the next', async () => {
   client.send('before');
   await until('an answer', () => client.got.length === 1);
   await only.terminate();
+  const { messagesIn } = native.stats();
   for (let i = 0; i < 50; i++) client.send(String(i));
-  await new Promise((resolve) => setTimeout(resolve, 30));
+  await until('all have come', () => native.stats().messagesIn === messagesIn + 50);
   assert.equal(client.got.length, 1);
   await thread();
   await until('all answers', () => client.got.length === 51);

@@ -254,15 +254,96 @@ test('a_handler_that_takes_too_long_is_told_of_and_the_next_event_goes_on', asyn
   assert.equal(fake.worker().block.control[1], 0, 'its slot is not settled a second time');
 });
 
-test('handlerTimeout_0_waits_for_ever', async () => {
+test('handlerTimeout_0_waits_for_ever', async (t) => {
+  // No timer, no timeout.
+  const timers = t.mock.method(globalThis, 'setInterval');
+  const looks = () => timers.mock.calls.filter(({ arguments: [, delay] }) => delay < 2 ** 30).length;
   const never = deferred();
-  const errors = worker({ handleTextMessage: () => never.promise });
+  worker({ handleTextMessage: () => never.promise });
   await wsbroker.start({ bind: '127.0.0.1:0', handlerTimeout: 0 });
-  const slots = deliver(text(1, 'a'));
-  await new Promise((resolve) => setTimeout(resolve, 60));
-  assert.deepEqual(stateOf(slots), [1]);
-  assert.deepEqual(errors, []);
+  assert.deepEqual(stateOf(deliver(text(1, 'a'))), [1]);
+  assert.equal(looks(), 0);
+  fake.worker().block.control[5] = 80 + 1;
+  deliver(text(2, 'b'));
+  assert.equal(looks(), 1, 'with one there is');
   never.resolve();
+});
+
+test('an_event_that_has_waited_counts_as_begun_before_its_handler_runs', async () => {
+  const states = [];
+  const first = deferred();
+  const second = deferred();
+  let slots;
+  worker({
+    handleTextMessage(data) {
+      states.push(stateOf(slots ?? []));
+      return data === 'first' ? first.promise : second.promise;
+    },
+  });
+  slots = deliver(text(1, 'first'), text(1, 'second'), text(1, 'third'));
+  assert.deepEqual(stateOf(slots), [1, 0, 0]);
+  first.resolve();
+  await settle();
+  // Should its thread die now, the second is not run again, and the third is.
+  assert.deepEqual([states.at(-1), stateOf(slots)], [[2, 1, 0], [2, 1, 0]]);
+  second.resolve();
+});
+
+test('what_waits_behind_a_handler_that_does_not_settle_is_run_when_there_is_no_time_left', async () => {
+  const seen = [];
+  worker({
+    handleTextMessage(data) {
+      seen.push(data);
+      return new Promise(() => undefined);
+    },
+    handleClose: (id) => void seen.push(`close ${id}`),
+    handleStop: () => void seen.push('stop'),
+  });
+  const slots = deliver(text(1, 'a'), text(1, 'b'), text(2, 'c'), { kind: 'close', id: 2, data: '', code: 1001 }, text(1, 'd'), { kind: 'close', id: 1, data: '', code: 1001 });
+  const { block } = fake.worker();
+  await wsbroker.shutdown({ timeout: 0 });
+  assert.deepEqual(seen, ['a', 'c', 'b', 'd', 'close 1', 'close 2', 'stop']);
+  assert.equal(block.state[slots.at(-1)], 2);
+});
+
+test('the_token_of_a_socket_that_has_closed_is_forgotten', () => {
+  worker({ handleTextMessage() {}, handleClose() {} });
+  wsbroker.setToken(1, 'kept');
+  deliver(text(1, ''), text(1, ''), { kind: 'close', id: 1, data: '', code: 1000 });
+  assert.equal(fake.callsOf('slotToken').length, 1);
+  deliver(text(1, ''));
+  assert.equal(fake.callsOf('slotToken').length, 2, 'asked for again');
+});
+
+test('whoever_waits_for_the_end_of_all_handlers_is_told_of_a_stop', async () => {
+  const { createDispatcher } = require('../../lib/dispatch.cjs');
+  const table = { self: undefined, handleTextMessage: () => new Promise(() => undefined), report() {} };
+  const dispatcher = createDispatcher({ openVerdict() {}, settle() {}, slotToken() {}, tokenVersion: () => 0 }, table, () => undefined);
+  const block = new ArrayBuffer(1024 + 5 * 8);
+  new Int32Array(block, 0, 16)[2] = 8;
+  dispatcher.attach(block);
+  new Int32Array(block, 320, 32)[0] = 2;
+  dispatcher.dispatch(1, 'a');
+  const idle = dispatcher.idle();
+  dispatcher.stop();
+  await idle;
+});
+
+test('everything_that_is_left_is_run_before_handleStop', async () => {
+  const seen = [];
+  worker({ handleTextMessage: (data) => void seen.push(data), handleStop: () => void seen.push('stop') });
+  let drained = 0;
+  fake.instead.drain = () => {
+    if (fake.worker() === undefined) return;
+    drained++;
+    deliver(text(1, `of drain ${drained}`));
+    // The addon had no time for all of it.
+    if (drained < 3) fake.worker().again();
+  };
+  await wsbroker.shutdown({ timeout: 2_000 });
+  // Each "again" is followed by a call of its own and by one of the loop that waits.
+  assert.deepEqual(seen.slice(0, 3), ['of drain 1', 'of drain 2', 'of drain 3']);
+  assert.equal(seen.at(-1), 'stop');
 });
 
 test('a_token_is_one_buffer_until_it_changes', async () => {

@@ -99,7 +99,7 @@ test('node_modules_of_another_platform_are_recognised', () => {
   const folder = install('1.2.3', release, 'plan9-x64');
   const said = load();
   rmSync(folder, { recursive: true });
-  assert.ok(said.includes('node_modules holds wsbroker-plan9-x64: it was installed on another platform, or for one') && !said.includes('build'), said);
+  assert.ok(said.includes('node_modules holds wsbroker-plan9-x64 instead: it was installed on or for another platform') && !said.includes('build'), said);
 });
 
 test('a_platform_without_a_package_is_told_how_to_build', () => {
@@ -110,7 +110,7 @@ test('a_platform_without_a_package_is_told_how_to_build', () => {
 test('where_addons_are_forbidden_nobody_is_told_to_build_one', () => {
   writeFileSync(join(root, 'lib', `wsbroker.${platformTarget()}.node`), '');
   const said = load({}, ['--no-addons']);
-  assert.ok(said.includes('--no-addons forbids those: run it without that flag') && !said.includes('build'), said);
+  assert.ok(said.includes('--no-addons forbids addons: run without that flag') && !said.includes('build'), said);
 });
 
 const permission = ['--permission', '--experimental-permission'].find((flag) => process.allowedNodeEnvironmentFlags.has(flag));

@@ -76,11 +76,11 @@ test('what_other_libraries_call_them_is_refused_where_there_is_no_handler', () =
     ['drain', '"handleDrain"'],
   ]) {
     assert.throws(() => registerWorkerThread({ [name]: fn }), {
-      code: 'ERR_WSBROKER_UNKNOWN_HANDLER', message: `registerWorkerThread: there is no handler, but "${name}" (in wsbroker: ${right})`,
+      code: 'ERR_WSBROKER_UNKNOWN_HANDLER', message: `registerWorkerThread: there are no handlers, but "${name}" (wsbroker calls it ${right})`,
     });
   }
   assert.throws(() => registerWorkerThread({ open: fn, message: fn, close: fn }), {
-    message: 'registerWorkerThread: there is no handler, but "open" (in wsbroker: "handleOpen"), "message" (in wsbroker: "handleTextMessage" and "handleBinaryMessage"), "close" (in wsbroker: "handleClose")',
+    message: 'registerWorkerThread: there are no handlers, but "open" (wsbroker calls it "handleOpen"), "message" (wsbroker calls it "handleTextMessage" and "handleBinaryMessage"), "close" (wsbroker calls it "handleClose")',
   });
 });
 
@@ -92,7 +92,7 @@ test('beside_a_handler_they_are_warned_of_once', async (t) => {
   }
   registerWorkerThread({ handleOpen: fn, handleTextMessage: fn, open: fn, message: fn });
   assert.deepEqual(warnings.mock.calls.map(({ arguments: [text] }) => text), [
-    'registerWorkerThread: not a handler, and never called: "message" (in wsbroker: "handleTextMessage" and "handleBinaryMessage")',
+    'registerWorkerThread: not a handler, and never called: "message" (wsbroker calls it "handleTextMessage" and "handleBinaryMessage")',
   ]);
 });
 
@@ -119,8 +119,8 @@ for (const [what, extension, text, message] of [
   ['a misspelt name beside a default', 'mjs', 'export const handelOpen = () => false; export default { handleTextMessage() {} };', '"handelOpen" is not a handler'],
   ['a misspelt handler of a compiled default export', 'cjs', 'exports.__esModule = true; exports.default = { handelOpen() {} };', '"handelOpen" is not a handler'],
   ['a misspelt method of an instance', 'mjs', 'class Chat { handelOpen() {} }\nexport default new Chat();', '"handelOpen" is not a handler'],
-  ['what other libraries call them', 'mjs', 'export const open = () => {}; export const message = () => {};', 'there is no handler, but "message" (in wsbroker: "handleTextMessage" and "handleBinaryMessage"), "open" (in wsbroker: "handleOpen")'],
-  ['what other libraries call them, on the default', 'cjs', 'module.exports = { onMessage() {} };', 'there is no handler, but "onMessage"'],
+  ['what other libraries call them', 'mjs', 'export const open = () => {}; export const message = () => {};', 'there are no handlers, but "message" (wsbroker calls it "handleTextMessage" and "handleBinaryMessage"), "open" (wsbroker calls it "handleOpen")'],
+  ['what other libraries call them, on the default', 'cjs', 'module.exports = { onMessage() {} };', 'there are no handlers, but "onMessage"'],
   ['a class', 'mjs', 'export default class Chat { handleOpen() {} }', 'the default export is a class, and handlers are called on an object: export an instance, as in "export default new Chat()"'],
   ['a class with fields', 'mjs', 'export default class { handleOpen = () => {}; }', 'export an instance, as in "export default new Handlers()"'],
   ['a class in CommonJS', 'cjs', 'module.exports = class Chat { handleOpen() {} };', 'as in "export default new Chat()"'],

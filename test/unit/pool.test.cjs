@@ -39,9 +39,9 @@ afterEach(async () => {
 });
 
 /** A pool that tells its events. */
-function poolOf(file, threads = 1, ...more) {
+function poolOf(file, startTimeout = 0) {
   const events = [];
-  pool = new Pool(join(__dirname, 'workers', file), threads, NO_THREAD_OPTIONS, new Map([[poolOf, (event) => events.push(event)]]), ...more);
+  pool = new Pool(join(__dirname, 'workers', file), 1, NO_THREAD_OPTIONS, new Map([[poolOf, (event) => events.push(event)]]), startTimeout);
   return events;
 }
 
@@ -133,4 +133,56 @@ test('a_shutdown_starts_nobody_while_a_worker_is_there', async (t) => {
   assert.deepEqual([events.map(({ type }) => type), timers.length], [['started'], 0]);
   await pool.stop(1000);
   assert.deepEqual(readFileSync(log, 'utf8').split('\n').map((line) => line.split(' ')[0]), ['start', 'stop', '']);
+});
+
+test('a_module_that_does_not_load_in_time_is_named', async (t) => {
+  const timers = timersOfPool(t);
+  poolOf('hangs.mjs', 30_000);
+  const failed = assert.rejects(pool.start(), { code: 'ERR_WSBROKER_WORKER_FAILED', message: /hangs\.mjs has not loaded within 30000 ms \("startTimeout"\): a top-level await/ });
+  assert.deepEqual(timers.map(({ delay }) => delay), [30_000]);
+  timers[0].fire();
+  await failed;
+});
+
+test('handleStart_is_not_bounded_by_the_time_to_load', async (t) => {
+  const timers = timersOfPool(t);
+  const cleared = t.mock.method(globalThis, 'clearTimeout');
+  poolOf('slow-start.cjs', 30_000);
+  const started = pool.start();
+  await until(() => readFileSync(log, 'utf8').includes('loaded'));
+  await until(() => cleared.mock.calls.some(({ arguments: [timer] }) => timer === timers[0].timer));
+  channel.postMessage('go on');
+  await started;
+});
+
+test('a_busy_starter_is_no_fault_of_a_worker_that_has_loaded', async (t) => {
+  poolOf('good.cjs', 300);
+  const started = pool.start();
+  // Blocks until the worker has long loaded, so that its message and the timer are due at once.
+  while (!readFileSync(log, 'utf8').includes('start'));
+  const end = performance.now() + 320;
+  while (performance.now() < end);
+  await started;
+});
+
+test('a_replacement_that_does_not_load_counts_as_failed', async (t) => {
+  const timers = timersOfPool(t);
+  const file = join(folder, 'once.cjs');
+  writeFileSync(file, `
+    const { existsSync, writeFileSync } = require('node:fs');
+    if (existsSync(${JSON.stringify(join(folder, 'mark'))})) for (;;);
+    writeFileSync(${JSON.stringify(join(folder, 'mark'))}, '');
+    module.exports = require(${JSON.stringify(join(__dirname, 'workers', 'mortal.cjs'))});
+  `);
+  const events = [];
+  pool = new Pool(file, 1, new Set([(event) => events.push(event)]), 1_000);
+  await pool.start();
+  channel.postMessage('die');
+  await until(() => count(events, 'died') === 1 && timers.length === 2);
+  timers[1].fire();
+  await until(() => timers.length === 3);
+  timers[2].fire();
+  await until(() => count(events, 'failed') === 1);
+  const { reason } = events.at(-1);
+  assert.match(reason.message, /once\.cjs has not loaded within 1000 ms/);
 });

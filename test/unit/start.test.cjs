@@ -36,9 +36,9 @@ describe('options', () => {
     [{ bind: 9090 }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', "\"bind\" must be a string such as '127.0.0.1:9090', or '0.0.0.0:9090' for all addresses, got number"],
     [{ bind: 70_000 }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', "\"bind\" must be a string such as '127.0.0.1:8080'"],
     [{ bind: new URL('http://a') }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', 'for all addresses, got an object'],
-    [{ port: 8080 }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', "unknown option \"port\"; the address is given as \"bind\", such as bind: '127.0.0.1:8080'"],
-    [{ bind, host: '::' }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "host"; the address is given as "bind"'],
-    [{ bind, server: {} }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "server"; wsbroker listens by itself, on an address of its own'],
+    [{ port: 8080 }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', "unknown option \"port\"; pass the address as \"bind\", such as bind: '127.0.0.1:8080'"],
+    [{ bind, host: '::' }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "host"; pass the address as "bind"'],
+    [{ bind, server: {} }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "server"; wsbroker listens on an address of its own'],
     [{ bind, constructor: 1 }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "constructor"; known are bind'],
     [{ bind, maxPayLoad: 1 }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "maxPayLoad"; did you mean "maxPayload"?'],
     [{ bind, certificate: 'x' }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "certificate"; known are bind, workerPath'],
@@ -70,6 +70,7 @@ describe('options', () => {
     [{ bind, rateLimit: { messages: '9' } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"rateLimit.messages" must be a number, got string'],
     [{ bind, rateLimit: { messages: 0 } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"rateLimit.messages" must be an integer from 1'],
     [{ bind, rateLimit: { bytes: 1, burst: 0 } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"rateLimit.burst" must be an integer from 1'],
+    [{ bind, startTimeout: -1 }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"startTimeout" must be '],
     [{ bind, rateLimit: { bytes: 1, action: 'cut' } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"rateLimit.action\" must be 'pause' or 'close', got 'cut'"],
     [{ bind, rateLimit: { message: 5 } }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "message" in "rateLimit"; did you mean "messages"?'],
     [{ bind, perMessageDeflate: 1 }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"perMessageDeflate" must be a boolean or an object, got number'],
@@ -199,8 +200,8 @@ describe('options', () => {
     await start({ bind });
     await start({ bind, maxConnections: 5 });
     for (const [options, message] of [
-      [{ maxConnections: 6 }, 'start: "maxConnections" holds for the whole process and is 5 since an earlier start, got 6; to begin anew, as after a change under "bun --hot", call "await shutdown()" first'],
-      [{ maxChannelNameLength: 6 }, 'start: "maxChannelNameLength" holds for the whole process and is off since an earlier start, got 6; to begin anew, as after a change under "bun --hot", call "await shutdown()" first'],
+      [{ maxConnections: 6 }, 'start: "maxConnections" holds for the whole process and is 5 since an earlier start, got 6; to start over, for instance under "bun --hot", call "await shutdown()" first'],
+      [{ maxChannelNameLength: 6 }, 'start: "maxChannelNameLength" holds for the whole process and is off since an earlier start, got 6; to start over, for instance under "bun --hot", call "await shutdown()" first'],
     ]) {
       const error = await failure(start({ bind, ...options }));
       assert.deepEqual([error.code, error.message], ['ERR_WSBROKER_CONFLICT', message]);
@@ -240,7 +241,7 @@ describe('the order of a start', () => {
     };
     const error = await failure(start({ bind, workerPath: worker('good.cjs'), threads: 1 }));
     assert.deepEqual([error.code, error.syscallCode, error.name], ['ERR_WSBROKER_BIND', 'EADDRINUSE', 'WSBrokerError']);
-    assert.equal(error.message, 'cannot bind; something else listens there; if several processes are to share the port (node:cluster, PM2), set "reusePort" in all of them');
+    assert.equal(error.message, 'cannot bind; something else is listening there; to share the port among several processes (node:cluster, PM2), set "reusePort" in all of them');
     assert.match((await failure(start({ bind, workerPath: worker('good.cjs'), reusePort: true }))).message, /every process that shares a port must set "reusePort"/);
     assert.equal((await failure(start({ bind: 'unix:/x', workerPath: worker('good.cjs') }))).message, 'cannot bind');
     assert.deepEqual(recorded(), []);
@@ -263,6 +264,18 @@ describe('the order of a start', () => {
     assert.equal((await starting).code, 'ERR_WSBROKER_SHUT_DOWN');
     assert.equal((await queued).code, 'ERR_WSBROKER_SHUT_DOWN');
     assert.deepEqual(fake.callsOf('closeListener'), [[fake.callsOf('listenerAddress')[0]?.[0] ?? fake.callsOf('closeListener')[0][0]]]);
+  });
+
+  test('whoever_watched_before_a_shutdown_is_not_told_of_what_comes_after_it', async () => {
+    const [before, after] = [[], []];
+    await start({ bind, workerPath: worker('good.cjs'), threads: 1, onWorker: ({ type }) => before.push(type) });
+    await shutdown();
+    await start({ bind, workerPath: worker('good.mjs'), threads: 1, onWorker: ({ type }) => after.push(type) });
+    const [told] = fake.callsOf('watchWorkers').at(-1);
+    told(1);
+    await shutdown();
+    assert.deepEqual([before, after], [['started', 'stopped'], ['started', 'stuck', 'stopped']]);
+    assert.deepEqual(fake.callsOf('watchWorkers').at(-1), [], 'nobody watches any more');
   });
 
   test('a_shutdown_keeps_the_last_part_of_its_time_for_workers', async () => {
@@ -312,7 +325,10 @@ describe('signal', () => {
     await until(() => fake.callsOf('listen').length === 1);
     const second = caught(start({ bind, workerPath: worker('hangs.mjs'), threads: 1, signal: controller.signal }));
     controller.abort(reason);
-    assert.equal(await second, reason);
+    let told;
+    void second.then((error) => (told = error));
+    await until(() => told !== undefined);
+    assert.equal(told, reason);
     assert.equal(fake.callsOf('listen').length, 1);
     await shutdown();
     assert.equal((await first).code, 'ERR_WSBROKER_SHUT_DOWN');
@@ -372,6 +388,15 @@ describe('workers', () => {
       assert.equal(fake.callsOf('closeListener').length, 1);
       assert.equal(fake.callsOf('serve').length, 0);
       await start({ bind, workerPath: worker('good.mjs'), threads: 1, ioThreads: 7 });
+    });
+  }
+
+  for (const threads of [0, 2]) {
+    test(`with threads: ${threads} a module that never loads rejects start, names it and leaves nothing behind`, async () => {
+      const error = await failure(start({ bind, workerPath: worker('never.mjs'), threads, startTimeout: 30 }));
+      assert.equal(error.code, 'ERR_WSBROKER_WORKER_FAILED');
+      assert.ok(error.message.startsWith(`worker ${worker('never.mjs')} has not loaded within 30 ms ("startTimeout")`), error.message);
+      await start({ bind, workerPath: worker('good.cjs'), threads, ioThreads: 7, startTimeout: 0 });
     });
   }
 

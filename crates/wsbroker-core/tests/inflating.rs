@@ -41,6 +41,16 @@ impl World {
     fn nothing_is_held(&self) {
         until("nothing is held", || self.broker.stats().receive_memory == 0);
     }
+
+    /// The end was the last, and its message is given up.
+    fn nothing_comes_behind(&self) {
+        self.nothing_is_held();
+        let mut other = self.client();
+        other.send(b"other");
+        assert_eq!(self.told(1), [Seen::Text(b"other".to_vec())]);
+        drop(other);
+        assert_eq!(self.told(1), [Seen::Close(1006, String::new())]);
+    }
 }
 
 fn deflated(message: &[u8]) -> Vec<u8> {
@@ -152,7 +162,7 @@ fn what_fails_in_a_later_slice_ends_the_connection_with_its_code() {
         client.send(b"behind");
         assert_eq!(client.next(), Got::Close(Some(code), String::new()));
         assert_eq!(world.told(1), [Seen::Close(code, String::new())]);
-        world.nothing_is_held();
+        world.nothing_comes_behind();
     }
     // One byte less is a message.
     let mut client = world.client();
@@ -173,7 +183,7 @@ fn who_is_closed_meanwhile_is_not_heard_any_more() {
     // Its close frame, which came behind the message, ends the handshake.
     assert_eq!(client.next(), Got::End);
     assert_eq!(world.told(1), [Seen::Close(4001, String::new())]);
-    world.nothing_is_held();
+    world.nothing_comes_behind();
 }
 
 #[test]
@@ -196,5 +206,5 @@ fn what_is_being_inflated_counts_as_receive_memory() {
     assert_eq!(client.next(), Got::Close(Some(1013), String::new()));
     assert_eq!(world.told(1), [Seen::Close(1013, String::new())]);
     assert_eq!(world.broker.stats().closes.of(CloseCause::MaxReceiveMemory), 1);
-    world.nothing_is_held();
+    world.nothing_comes_behind();
 }

@@ -135,7 +135,8 @@ impl<'s> Env<'s> {
         let _ = unsafe { sys::napi_fatal_exception(self.raw, error.0) };
     }
 
-    /// Runs `body` with a handle scope of its own, so that the values it makes can be collected right after.
+    /// Runs `body` with a handle scope of its own, so that the values it makes can be collected right after. It is to make them through the [`Env`] that it
+    /// is given: what another makes meanwhile ends with the scope, too.
     pub(crate) fn scoped<R>(self, body: impl for<'i> FnOnce(Env<'i>) -> R) -> Result<R, Failed> {
         let mut scope = ptr::null_mut();
         // SAFETY: the environment is alive.

@@ -8,7 +8,7 @@ const validate_cjs_1 = require("../../validate.cjs");
 // The options of a helper in the terms of `start`, checked. Importing this loads native code.
 exports.CALL = 'WebSocketServerHelper';
 /** Options of `start` that are none of a helper. */
-const NOT_OURS = ['bind', 'workerPath', 'threads', 'worker', 'handlers', 'path', 'cluster', 'signal'];
+const NOT_OURS = ['bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'path', 'cluster', 'signal'];
 /** Options of Bun's sockets, and what they are to `start`. */
 const TRANSLATED = [
     ['maxPayloadLength', 'maxPayload'], ['idleTimeout', 'idleTimeout'], ['sendPings', 'pings'], ['backpressureLimit', 'maxBackpressure'], ['perMessageDeflate', 'perMessageDeflate'],

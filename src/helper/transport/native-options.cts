@@ -10,7 +10,7 @@ import type { TransportOptions } from './transport.cjs';
 export const CALL = 'WebSocketServerHelper';
 
 /** Options of `start` that are none of a helper. */
-const NOT_OURS: readonly string[] = ['bind', 'workerPath', 'threads', 'worker', 'handlers', 'path', 'cluster', 'signal'];
+const NOT_OURS: readonly string[] = ['bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'path', 'cluster', 'signal'];
 
 /** Options of Bun's sockets, and what they are to `start`. */
 const TRANSLATED = [

@@ -98,12 +98,13 @@ fn for_parameter(element: &str) -> Option<Peer> {
     }
 }
 
-/// A token or quoted string (RFC 9110 §5.6.4) without its quotes, as far as an address may be long, and what comes behind it.
+/// A token or quoted string (RFC 9110 §5.6.4) without its quotes, as far as an address may be long and one more, so that what is longer is seen to
+/// be; and what comes behind it.
 fn value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let (value, behind) = text.split_at(text.find([';', ' ', '\t']).unwrap_or(text.len()));
         let fits = !value.is_empty() && !value.contains('"');
-        return fits.then(|| (value.chars().take(LONGEST_NODE).collect(), behind));
+        return fits.then(|| (value.chars().take(LONGEST_NODE + 1).collect(), behind));
     };
     let mut value = String::new();
     let mut characters = quoted.char_indices();
@@ -113,7 +114,7 @@ fn value(text: &str) -> Option<(String, &str)> {
             '\\' => characters.next()?.1,
             other => other,
         };
-        if value.len() < LONGEST_NODE {
+        if value.len() <= LONGEST_NODE {
             value.push(character);
         }
     }
@@ -266,6 +267,19 @@ mod tests {
             assert_eq!(forwarded(&[&line]), peer("10.0.0.3"), "{line}");
         }
         assert_eq!(x_forwarded_for(&["\"192.0.2.1\""]), peer(PEER), "this header knows no quotes");
+    }
+
+    #[test]
+    fn what_is_too_long_is_none_whatever_it_begins_with() {
+        let fits = format!("192.0.2.1:_{}", "a".repeat(LONGEST_NODE - 11));
+        assert_eq!(fits.len(), LONGEST_NODE);
+        for (node, expected) in
+            [(fits.clone(), peer("192.0.2.1")), (fits.clone() + "a", peer(PEER)), (fits + "!", peer(PEER))]
+        {
+            assert_eq!(x_forwarded_for(&[&node]), expected, "{node}");
+            assert_eq!(forwarded(&[&format!("for={node}")]), expected, "{node}");
+            assert_eq!(forwarded(&[&format!("for=\"{node}\"")]), expected, "{node} in quotes");
+        }
     }
 
     #[test]

@@ -25,8 +25,8 @@ pub(super) struct Closing {
     flushes: bool,
     /// Nothing has moved since.
     since: Tick,
-    /// When the average was begun, and what the peer had taken then.
-    window: Option<(Tick, i64)>,
+    /// When the average was begun, and what the peer had taken then. Few closings get that far.
+    window: Option<Box<(Tick, i64)>>,
 }
 
 impl Connection {
@@ -96,11 +96,11 @@ impl Connection {
 impl Closing {
     /// Whether the peer, which has taken so many bytes by now, takes enough.
     fn is_fast_enough(&mut self, now: Tick, taken: i64) -> bool {
-        let (start, before) = *self.window.get_or_insert((now, taken));
+        let (start, before) = **self.window.get_or_insert_with(|| Box::new((now, taken)));
         if now < start + ticks(WINDOW) {
             return true;
         }
-        self.window = Some((now, taken));
+        self.window = Some(Box::new((now, taken)));
         u64::try_from(taken - before).unwrap_or(0) >= LEAST_RATE * WINDOW.as_secs()
     }
 }
@@ -115,7 +115,7 @@ mod tests {
         assert!(closing.is_fast_enough(1, 0));
         // A little more than it must, then a little less.
         for (rate, fast) in [(1030, true), (1010, false)] {
-            let start = closing.window.unwrap();
+            let start = **closing.window.as_ref().unwrap();
             for at in (step..=window).step_by(step as usize) {
                 let taken = start.1 + i64::from(at / step) * rate;
                 assert_eq!(closing.is_fast_enough(start.0 + at, taken), fast || at < window, "{rate} at {at}");

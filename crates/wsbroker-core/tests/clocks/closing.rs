@@ -107,7 +107,8 @@ fn a_shutdown_waits_no_longer_than_its_timeout_for_what_still_moves() {
     let reader = std::thread::spawn(move || drink(&mut client, COUNT, CLOSE * 30));
     let (start, timeout) = (Instant::now(), CLOSE * 3);
     assert_eq!(shut_down(&broker, timeout), ShutdownReport { closed: 0, terminated: 1 });
-    assert!(start.elapsed() >= timeout, "it moved until then");
+    // Its last part is for the handlers of what is cut.
+    assert!(start.elapsed() >= timeout * 3 / 4, "it moved until then");
     assert_eq!(*log.lock(), [(1, Seen::Close(1006, String::new()))]);
     drop(reader);
 }

@@ -129,3 +129,21 @@ fn clients_of_one_proxy_are_counted_before_their_handshakes() {
     is_cut(cut);
     assert!(waits(&kept));
 }
+
+/// Head and body are not one piece of memory, and a record holds 16 KiB.
+#[test]
+fn a_long_answer_that_refuses_arrives_whole() {
+    let (world, broker) = (World::new(), broker());
+    let (porter, _requests) = asking(&broker);
+    let body: Vec<u8> = (0..1_000_000u32).map(|number| (number % 251) as u8).collect();
+    *porter.refusal.lock() = Some(body.clone().into());
+    let (_listener, port) = serve(&broker, loopback(world.config()));
+    for versions in [V12, V13] {
+        let mut stream = ClientSetup { versions, ..world.client() }.stream(port);
+        stream.write_all(REQUEST).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 403 Forbidden\r\n") && answer.ends_with(&body), "{}", answer.len());
+    }
+    until("all is given back", || broker.stats().send_memory == 0);
+}

@@ -6,6 +6,7 @@ use std::{
     sync::Arc,
 };
 
+use bytes::Bytes;
 use parking_lot::Mutex;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use rustls::{
@@ -17,7 +18,7 @@ use rustls::{
 };
 use wsbroker_core::{
     Accept, Batch, Bind, Broker, Config, DeliverError, Event, EventKind, Handlers, Listener, ListenerConfig,
-    MessageKind, OpenRequest, RejectCause, SocketLimits, TlsConfig, TlsPem, TlsVersion, Worker, WorkerHandle,
+    MessageKind, OpenRequest, Reject, RejectCause, SocketLimits, TlsConfig, TlsPem, TlsVersion, Worker, WorkerHandle,
 };
 
 use crate::common::{Client, DEADLINE, REQUEST, Seen, TestWorker};
@@ -204,6 +205,8 @@ pub(crate) fn asking(broker: &Broker) -> (Arc<Porter>, Arc<Mutex<Vec<OpenRequest
 #[derive(Default)]
 pub(crate) struct Porter {
     handle: Mutex<Option<WorkerHandle>>,
+    /// What everybody is refused with from now on.
+    pub(crate) refusal: Mutex<Option<Bytes>>,
     requests: Arc<Mutex<Vec<OpenRequest>>>,
 }
 
@@ -214,7 +217,12 @@ impl Worker for Porter {
             let EventKind::Open(open) = kind else { continue };
             self.requests.lock().push(open.request);
             // Too late for a client that has gone.
-            let _ = open.reply.accept(Accept::default());
+            let _ = match &*self.refusal.lock() {
+                Some(body) => {
+                    open.reply.reject(Reject { status: 403, headers: Vec::new(), body: body.clone() }).is_ok()
+                }
+                None => open.reply.accept(Accept::default()).is_ok(),
+            };
             handle.as_ref().unwrap().settle([Event { socket, kind: EventKind::Drain }].iter(), None);
         }
         Ok(())

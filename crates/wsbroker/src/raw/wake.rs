@@ -85,11 +85,12 @@ impl Wake {
         }
     }
 
-    /// Whether it keeps its thread's event loop alive. It does from the start.
+    /// Whether it keeps its thread's event loop alive. It does from the start. To be called on its own thread.
     pub(crate) fn keep_alive(&self, env: Env<'_>, on: bool) {
         let handle = self.shared.lock();
         if let Some(function) = handle.0 {
-            // SAFETY: alive as above, and this is its own thread, or another environment's, which the engine refuses.
+            // SAFETY: alive as above. This is its own thread, which the engine does not check: a wake belongs to a desk, and a desk is only found on
+            // its thread.
             let _ = unsafe {
                 if on {
                     sys::napi_ref_threadsafe_function(env.raw, function)

@@ -157,12 +157,11 @@ fn full() -> (Stream, std::net::TcpStream) {
     // The kernel moves bytes on for a moment.
     let mut refused = 0;
     while refused < 100 {
-        match ours.write(&[0; 1 << 16]) {
-            Ok(_) => refused = 0,
-            Err(_) => {
-                refused += 1;
-                std::thread::yield_now();
-            }
+        if ours.write(&[0; 1 << 16]).is_ok_and(|taken| taken > 0) {
+            refused = 0;
+        } else {
+            refused += 1;
+            std::thread::yield_now();
         }
     }
     (Stream::tcp(ours), theirs)

@@ -172,8 +172,8 @@ impl Shard {
     fn publish(&mut self, channel: &Channel, range: Range, broadcast: Option<Arc<Broadcast>>) {
         let slots = self.lists.of(channel.id());
         if slots.len() > self.ctx.turn.bounds.at_once {
-            let slots = slots.to_vec().into_iter();
-            return self.go_on(Rest::Publish(range, broadcast, slots));
+            let slots: Vec<u32> = slots.to_vec();
+            return self.go_on(Rest::Publish(range, broadcast, slots.into_iter()));
         }
         let message = Message::new(&self.ctx.inner, &self.arena, range, broadcast.as_deref());
         for slot in slots {

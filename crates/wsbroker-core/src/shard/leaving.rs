@@ -86,7 +86,7 @@ impl Departures {
         true
     }
 
-    /// Who hears of the end of this socket, if that is still to be told.
+    /// The worker that is to be told of the end of this socket, if none has been yet.
     pub(super) fn worker_of(&self, socket: &Socket) -> Option<&Arc<WorkerEntry>> {
         let departure = self.by_slot.get(&socket.slot()).filter(|departure| departure.socket.id() == socket.id())?;
         departure.farewell.as_ref()?.worker.as_ref()

@@ -97,11 +97,19 @@ pub(super) enum Written {
     Lost,
 }
 
-/// Buffers that are between uses, for all connections of a shard.
-#[derive(Debug, Default)]
+/// What all connections of a shard write with: buffers that are between uses.
+#[derive(Debug)]
 pub(super) struct Spare {
     chunks: Vec<Vec<u8>>,
     scratch: Scratch,
+    /// [`WRITE_MAX`], but for tests.
+    pub(super) write_max: usize,
+}
+
+impl Default for Spare {
+    fn default() -> Self {
+        Self { chunks: Vec::new(), scratch: Scratch::default(), write_max: WRITE_MAX }
+    }
 }
 
 impl Spare {
@@ -311,7 +319,7 @@ impl Outbox {
             let at = self.set_begun_apart();
             self.insert(at, frame);
         }
-        let mut room = WRITE_MAX;
+        let mut room = spare.write_max;
         loop {
             if self.pieces.is_empty() {
                 return match stream.flush() {

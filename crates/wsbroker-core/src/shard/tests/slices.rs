@@ -8,7 +8,7 @@ use super::{
     hand::{Hand, Peer, told},
     *,
 };
-use crate::shard::turn::Bounds;
+use crate::{SendOutcome, shard::turn::Bounds};
 
 fn names(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("channel {number}")).collect()
@@ -161,6 +161,32 @@ fn a_reply_does_not_wait_until_very_many_are_written() {
     for peer in &mut peers {
         assert_eq!(peer.texts_until("end"), ["end"]);
     }
+}
+
+#[test]
+fn a_long_outbox_is_written_in_slices_although_the_kernel_takes_more() {
+    let mut hand = Hand::new(Bounds::default());
+    let (desk, _worker) = hand.worker();
+    let limits = SocketLimits { max_backpressure: 1 << 30, ..SocketLimits::default() };
+    let (reader, mut neighbour) = (hand.connect_within(&limits), hand.connect());
+    hand.shard.ctx.spare.write_max = 50_000;
+    for _ in 0..100 {
+        // Each is a piece of its own, of which one call of the system takes 64.
+        assert_eq!(hand.send(reader.id(), &[b'x'; 5000]), SendOutcome::Queued);
+    }
+    hand.turn();
+    let left = reader.socket.queued();
+    assert!((1..=450_000).contains(&left), "{left} are left");
+    assert!(!hand.shard.ctx.dirty.is_empty(), "the kernel would take more");
+    say(&mut neighbour.stream, Opcode::Text, b"hello");
+    hand.turn_until("the neighbour is heard", |_| told(&desk, neighbour.id()) == ["hello"]);
+    let Peer { mut stream, .. } = reader;
+    let reads = std::thread::spawn(move || {
+        let mut all = vec![0; b"101".len() + 100 * 5004];
+        stream.read_exact(&mut all).unwrap();
+    });
+    hand.turn_until("all is read", |_| reads.is_finished());
+    reads.join().unwrap();
 }
 
 #[test]

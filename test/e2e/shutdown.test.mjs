@@ -89,3 +89,27 @@ test('a shutdown without time still tells every handler, and threads end', async
   await shutdown(server, { timeout: 0 });
   await until(() => server.told.of('close').length === 4, 'all are told', undefined, () => server.note());
 });
+
+test('all workers die one after the other: the next one comes without a pause, and is told of the end', async (t) => {
+  const server = await launch(t, {
+    start: false,
+    worker: (wsb, kit) => {
+      if (require('node:fs').existsSync('broken')) throw new Error('broken');
+      return {
+        handleOpen: (id, ip, headers) => kit.tell('open', { id, tag: headers['x-tag'] }),
+        handleTextMessage: () => process.exit(1),
+        handleClose: (id) => kit.tell('close', { id }),
+      };
+    },
+  });
+  server.at = await server.main((wsb, kit, options) => kit.start({ ...options, onWorker: ({ type }) => kit.tell('worker', { event: type }) }), server.defaults);
+  server.standard = true;
+  const client = await server.connect();
+  server.file('broken', '');
+  client.send('exit');
+  // From then on the pause is 3.2 s.
+  await until(() => server.told.of('worker', ({ event }) => event === 'failed').length === 6, 'the sixth failure', undefined, () => server.note());
+  await server.main(() => require('node:fs').rmSync('broken'));
+  await shutdown(server, { timeout: 2800 });
+  assert.deepEqual(server.told.of('close').map(({ id }) => id), [client.id]);
+});

@@ -223,6 +223,22 @@ fn who_may_not_subscribe_does_not_connect() {
 }
 
 #[test]
+fn the_rights_that_the_guide_names_are_enough() {
+    let redis = Redis::start();
+    let channels = ["&ws:broadcast", "&ws:room:*", "&ws:client:*", "&ws:user:*"];
+    let rights = ["+subscribe", "+psubscribe", "+publish", "+ping", "+hello", "+role"];
+    let words =
+        [&["ACL", "SETUSER", "clerk", "on", ">secret", "resetchannels", "-@all"], &channels[..], &rights].concat();
+    assert_eq!(redis.answers(&words), "+OK\r\n");
+    let config = url(&format!("redis://clerk:secret@127.0.0.1:{}", redis.port));
+    let (one, other) = (Instance::at(config.clone(), "one"), Instance::at(config, "other"));
+    one.ask("r", "0").unwrap();
+    assert_eq!(other.frames(1), numbers(1));
+    assert_eq!(redis.answers(&["ACL", "LOG", "1"]), "*0\r\n", "Redis has refused nothing");
+    assert_eq!(*one.heard.events.lock(), [RelayEvent::Connected]);
+}
+
+#[test]
 fn while_redis_is_dead_nothing_is_taken_and_afterwards_all_is_as_before() {
     let mut redis = Redis::start();
     let (one, other) = (Instance::on(&redis, "one"), Instance::on(&redis, "other"));

@@ -3,8 +3,8 @@
 use std::{sync::Arc, time::Duration};
 
 use wsbroker_core::{
-    BusEvent, BusState, ClusterConfig, EmitError, Emitter, MessageKind, Part, RedisConfig, RedisServers, RelayError,
-    RelayEvent,
+    BusEvent, BusState, ClusterConfig, EmitError, Emitter, MessageKind, Part, RedisConfig, RedisServers, RedisTls,
+    RelayError, RelayEvent,
 };
 
 use super::{Instance, common::until, redis::Redis, relay, wait};
@@ -44,12 +44,28 @@ fn a_replica_is_not_joined_and_told_as_what_it_is_until_it_is_a_primary() {
 /// As a managed Redis does it behind one name: nobody is cut, and what is published to the old primary is taken and goes nowhere.
 #[test]
 fn a_primary_that_becomes_a_replica_is_a_lost_bus_and_what_it_took_meanwhile_is_counted() {
-    let (redis, new) = (Redis::start(), Redis::start());
-    let (one, other) = (Instance::on(&redis), Instance::on(&redis));
+    let redis = Redis::start();
+    becomes_a_replica(&redis, config(&redis));
+}
+
+/// There redis-rs publishes.
+#[test]
+fn the_same_through_tls() {
+    let (redis, certificate) = Redis::with_tls(&["127.0.0.1"]);
+    let mut config = RedisConfig::from_url(&format!("rediss://127.0.0.1:{}", redis.tls_port())).unwrap();
+    config.tls = Some(RedisTls { ca: Some(certificate.into_bytes()), ..RedisTls::default() });
+    becomes_a_replica(&redis, config);
+}
+
+fn becomes_a_replica(redis: &Redis, config: RedisConfig) {
+    let new = Redis::start();
+    let (one, other) = (Instance::trying(config.clone()), Instance::trying(config));
+    one.until_ready();
+    other.until_ready();
     let mut member = other.member("room");
     one.publish("room", "first");
     assert_eq!(member.text(), "first");
-    follow(&redis, "127.0.0.1", &new.port.to_string());
+    follow(redis, "127.0.0.1", &new.port.to_string());
     // Until it is noticed.
     let mut published = 0;
     until("it is noticed", || {
@@ -62,7 +78,7 @@ fn a_primary_that_becomes_a_replica_is_a_lost_bus_and_what_it_took_meanwhile_is_
     let in_doubt = stats.dropped + stats.unanswered;
     // And perhaps what was said last before.
     assert!((published..=published + 1).contains(&in_doubt), "none is taken for sent: {published}, {stats:?}");
-    follow(&redis, "NO", "ONE");
+    follow(redis, "NO", "ONE");
     one.until_ready();
     other.until_ready();
     one.publish("room", "last");

@@ -123,6 +123,21 @@ mod modelled {
                     in_order(order, true);
                     self.0.fetch_min(value, order)
                 }
+
+                /// As in `std`.
+                ///
+                /// # Errors
+                /// As there.
+                #[track_caller]
+                pub fn fetch_update(
+                    &self,
+                    set: Ordering,
+                    fetch: Ordering,
+                    update: impl FnMut($of) -> Option<$of>,
+                ) -> Result<$of, $of> {
+                    in_order(set, true);
+                    self.0.fetch_update(set, fetch, update)
+                }
             }
         };
     }
@@ -133,21 +148,6 @@ mod modelled {
         pub fn fetch_or(&self, value: u32, order: Ordering) -> u32 {
             in_order(order, true);
             self.0.fetch_or(value, order)
-        }
-
-        /// As in `std`.
-        ///
-        /// # Errors
-        /// As there.
-        #[track_caller]
-        pub fn fetch_update(
-            &self,
-            set: Ordering,
-            fetch: Ordering,
-            update: impl FnMut(u32) -> Option<u32>,
-        ) -> Result<u32, u32> {
-            in_order(set, true);
-            self.0.fetch_update(set, fetch, update)
         }
     }
 

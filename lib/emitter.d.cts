@@ -52,7 +52,7 @@ export declare class Emitter {
      * @param data a string is sent as a text message, bytes as a binary one
      * @returns a promise that resolves when Redis has the message; how many subscribers there are is not known
      * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
-     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is not there, was lost before it answered, or refused the message; no instance was heard again in time; or too much waits for Redis, with a client of the application's own more than 8 MiB. ERR_WSBROKER_SHUT_DOWN: after {@link close}
+     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is not there, was lost before it answered, or refused the message; no instance was heard again in time; or too much waits for Redis, more than 8 MiB. ERR_WSBROKER_SHUT_DOWN: after {@link close}
      */
     publish(channel: Data, data: Data): Promise<void>;
     /** Waits for what is being published, for as long as each publish may take, and ends the connection. Afterwards nothing keeps the process alive. */

@@ -5,7 +5,10 @@ use std::{
     hash::{BuildHasher, RandomState},
     io,
     pin::pin,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -32,6 +35,32 @@ pub struct Emitter {
     ending: Arc<Ending>,
     /// Who waits for the bus keeps those behind it waiting, so that all keep their order.
     turn: Arc<Mutex<()>>,
+    /// Bytes of messages that have not got as far as the bus's queue.
+    waiting: Arc<AtomicUsize>,
+}
+
+/// What a message costs besides its bytes while it waits for its turn.
+const OVERHEAD: usize = 256;
+
+/// A message that waits for its turn, as long as this lives.
+struct Waiting<'a>(&'a AtomicUsize, usize);
+
+impl<'a> Waiting<'a> {
+    /// `None`: too much waits already. A longer one than the limit may wait alone.
+    fn new(waiting: &'a AtomicUsize, bytes: usize, limit: usize) -> Option<Self> {
+        let fits = |before: usize| {
+            let after = before.checked_add(bytes)?;
+            (before == 0 || after <= limit).then_some(after)
+        };
+        waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, fits).ok()?;
+        Some(Self(waiting, bytes))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Ordering::Relaxed);
+    }
 }
 
 /// Ends the bus with the last emitter.
@@ -58,7 +87,7 @@ impl Emitter {
         let instance = RandomState::new().hash_one(std::process::id());
         let bus = Arc::new(Bus::new(Weak::new(), config, instance, listener));
         bus.start()?;
-        Ok(Self { ending: Arc::new(Ending(bus)), turn: Arc::default() })
+        Ok(Self { ending: Arc::new(Ending(bus)), turn: Arc::default(), waiting: Arc::default() })
     }
 
     /// Its thread's runtime, for whoever awaits its futures without one.
@@ -68,8 +97,8 @@ impl Emitter {
     }
 
     /// Publishes to every subscriber on every instance. Resolves when Redis has it. Waits at most that long for the bus, and until the instances that were
-    /// there before a loss of it are heard again; for these 4 s at most, and for a first one to be heard 1 s. A message that is not published takes its number,
-    /// so that receivers learn of it.
+    /// there before a loss of it are heard again; for these 4 s at most, and for a first one to be heard 1 s. What waits meanwhile is bounded by
+    /// [`max_outgoing`](ClusterConfig::max_outgoing), each message with 256 bytes more. A message that is not published takes its number, so that receivers learn of it.
     ///
     /// # Errors
     /// [`EmitError`].
@@ -82,6 +111,10 @@ impl Emitter {
     ) -> Result<(), EmitError> {
         let bus = &self.ending.0;
         let deadline = Instant::now() + limit;
+        let Some(waiting) = Waiting::new(&self.waiting, payload.len() + OVERHEAD, bus.config.max_outgoing) else {
+            bus.outgoing.skip(channel);
+            return Err(EmitError::Lost);
+        };
         let turn = timeout_at(deadline, self.turn.lock()).await;
         if turn.is_err() || !bus.heard_by(deadline).await {
             bus.outgoing.skip(channel);
@@ -92,6 +125,7 @@ impl Emitter {
         if bus.outgoing.publish(channel, form, payload, Some(waiter)) == Queued::Dropped {
             return Err(EmitError::Lost);
         }
+        drop(waiting);
         bus.send();
         drop(turn);
         match answer.await {
@@ -164,5 +198,39 @@ impl fmt::Debug for Ending {
 impl Drop for Ending {
     fn drop(&mut self) {
         self.0.stop();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::RedisConfig;
+
+    #[test]
+    fn what_waits_for_the_bus_is_bounded_by_its_bytes() {
+        // Nobody listens there.
+        let redis = RedisConfig::from_url("redis://127.0.0.1:1").unwrap();
+        let config = ClusterConfig { max_outgoing: 4 * (1000 + OVERHEAD), ..ClusterConfig::new(redis) };
+        let emitter = Emitter::new(config, Arc::new(|_| {})).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let publish = |bytes: usize| {
+                let emitter = emitter.clone();
+                let payload = vec![b'x'; bytes];
+                Box::pin(
+                    async move { emitter.publish(b"a", MessageKind::Text, &payload, Duration::from_secs(60)).await },
+                )
+            };
+            let mut waiting: Vec<_> = (0..4).map(|_| publish(1000)).collect();
+            for one in &mut waiting {
+                assert!(futures_util::poll!(one).is_pending());
+            }
+            assert_eq!(publish(0).await, Err(EmitError::Lost), "at once");
+            assert_eq!(emitter.stats().dropped, 1);
+            drop(waiting);
+            let mut long = publish(1 << 20);
+            assert!(futures_util::poll!(&mut long).is_pending(), "alone, a long one may wait");
+            assert_eq!(publish(0).await, Err(EmitError::Lost));
+        });
     }
 }

@@ -194,7 +194,7 @@ fn while_redis_is_dead_local_delivery_goes_on_and_afterwards_the_loss_is_known()
     assert_eq!((here.text(), there.text()), ("after".into(), "after".into()));
     assert_eq!(other.gaps(), 7);
     assert_eq!(one.broker.bus_stats().unwrap().dropped, 7);
-    assert!(one.events.lock().contains(&BusEvent::Dropped { messages: 7 }), "who has lost them is told, too");
+    until("who has lost them is told, too", || one.events.lock().contains(&BusEvent::Dropped { messages: 7 }));
     let mut told = one.events.lock().clone();
     // Once for each reason: it was closed, and then nobody was there.
     told.dedup_by(|one, before| matches!((one, before), (BusEvent::Lost { .. }, BusEvent::Lost { .. })));
@@ -468,11 +468,10 @@ fn a_channel_that_is_left_while_redis_is_away_is_not_listened_to_afterwards() {
     let _other = one.member("kept");
     member.send(b"-left");
     assert_eq!(member.text(), "ok");
-    // The bus has looked at it by then, and lets it linger.
-    std::thread::sleep(Duration::from_millis(200));
     redis.kill();
     one.until_lost();
-    std::thread::sleep(Duration::from_millis(1200));
+    // It has lingered.
+    until("it is given up", || one.broker.bus_stats().unwrap().channels == 1);
     redis.run();
     one.until_ready();
     until("the bus follows", || redis.channels() == ["kept"]);

@@ -421,7 +421,7 @@ export interface RedisOptions {
  * What the bus reports. A loss is never hidden.
  *
  * `ready`: connected, and every channel with subscribers here is listened to. `lost`: the connection is gone, or leads to a replica; attempts to
- * reconnect go on until one succeeds, and local subscribers are served all the while. `lost` is reported once for each reason until the bus is ready: `reason` says what
+ * reconnect go on until one succeeds, and local subscribers are served all the while. `lost` is reported once for each reason, eight times at most, until the bus is ready: `reason` says what
  * keeps the bus from coming back, such as a wrong password or certificate. `warning`: the bus works, but messages may not get where they should; `reason` says why. `gap`:
  * messages are missing. With `channel`, they are messages that other instances sent to it and that did not arrive here. Without `channel`, they are messages of this instance that did
  * not leave, since too many waited, the bus was lost, or Redis refused them. Messages that were under way when the bus was lost count too, though some may have arrived; so do those that a Redis

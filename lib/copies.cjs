@@ -38,7 +38,7 @@ function announce(addon) {
         if (exports.shared.warned !== true) {
             exports.shared.warned = true;
             const harm = apart ? 'sockets and channels of one are unknown to the other, and what is sent to them is lost' : 'handlers and options of one are unknown to the other';
-            (exports.shared.warn ?? report_cjs_1.warnOnce)(`two copies of wsbroker are loaded, ${[other.folder, FOLDER].sort().join(' and ')}: ${harm}. Let everything depend on one version of it; "npm ls wsbroker" shows what depends on which`);
+            (exports.shared.warn ?? report_cjs_1.warnOnce)(`two copies of wsbroker are loaded, ${[other.folder, FOLDER].sort().join(' and ')}: ${harm}. Make everything depend on one version of it; "npm ls wsbroker" shows what depends on which`);
         }
     }
     if (parents() === undefined && exports.shared.pool === undefined)

@@ -128,7 +128,7 @@ function foreign(client, prefix, timeout) {
         const number = line.next++;
         const size = Buffer.byteLength(data) + channel.length + OVERHEAD;
         if (pending > 0 && pending + size > MAX_PENDING)
-            throw lost(`too much waits for Redis: ${pending} bytes, of ${MAX_PENDING} that may`);
+            throw lost(`too much waits for Redis: ${pending} bytes, of at most ${MAX_PENDING}`);
         if (timeout === 0 && client.status !== undefined && client.status !== 'ready')
             throw lost(`the client is not connected (${client.status}), and "timeout" is 0`);
         const payload = Buffer.from(data);

@@ -40,7 +40,7 @@ let due = Infinity;
 let last = Promise.resolve();
 function startServer(request) {
     if (register_cjs_1.thread.inPool && request.workerPath !== undefined) {
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'start: a worker of the pool cannot start workers; call start with "workerPath" on the thread that shall own them');
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'start: a worker of the pool cannot start workers; call start with "workerPath" on the thread that is to own them');
     }
     const file = request.workerPath === undefined ? undefined : (0, modules_cjs_1.workerFile)(request.workerPath);
     let begun = false;
@@ -271,7 +271,7 @@ function undoTimeout() {
 }
 /** Told by the addon, once for each time that a worker is stuck, whichever thread owns it. */
 function tellOfStuck(workerId) {
-    const what = `worker ${workerId} has taken nothing for a second, though something waits for it: a handler that does not return keeps its thread; new connections go to other workers, if there are any`;
+    const what = `worker ${workerId} has taken nothing for a second, though something waits for it: the usual cause is a handler that does not return; new connections go to other workers, if there are any`;
     const reason = new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
     if (watchers.size === 0)
         (0, report_cjs_1.complain)(`worker ${workerId} is stuck`, reason.message);

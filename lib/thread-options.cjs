@@ -35,7 +35,7 @@ function sameThreads(one, other) {
 /** What Node says about flags only when a thread is to be started. */
 function threadFailed(error) {
     const { code, message } = (error ?? {});
-    return code === 'ERR_WORKER_INVALID_EXEC_ARGV' ? new errors_cjs_1.WSBrokerRangeError(`start: "worker.execArgv" must hold flags that a worker thread can have: ${String(message)}`) : error;
+    return code === 'ERR_WORKER_INVALID_EXEC_ARGV' ? new errors_cjs_1.WSBrokerRangeError(`start: "worker.execArgv" must hold only flags that a worker thread accepts: ${String(message)}`) : error;
 }
 /** A copy: what a later replacement is given is what the first threads were given. */
 function cloned(call, value) {

@@ -58,7 +58,7 @@ export function announce(addon: string): void {
     if (shared.warned !== true) {
       shared.warned = true;
       const harm = apart ? 'sockets and channels of one are unknown to the other, and what is sent to them is lost' : 'handlers and options of one are unknown to the other';
-      (shared.warn ?? warnOnce)(`two copies of wsbroker are loaded, ${[other.folder, FOLDER].sort().join(' and ')}: ${harm}. Let everything depend on one version of it; "npm ls wsbroker" shows what depends on which`);
+      (shared.warn ?? warnOnce)(`two copies of wsbroker are loaded, ${[other.folder, FOLDER].sort().join(' and ')}: ${harm}. Make everything depend on one version of it; "npm ls wsbroker" shows what depends on which`);
     }
   }
   if (parents() === undefined && shared.pool === undefined) setEnvironmentData(KEY, { folder: FOLDER, addon });

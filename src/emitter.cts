@@ -154,7 +154,7 @@ function foreign(client: RedisClientLike, prefix: string, timeout: number): (cha
     // Also of one that is not sent, so that receivers miss it.
     const number = line.next++;
     const size = Buffer.byteLength(data) + channel.length + OVERHEAD;
-    if (pending > 0 && pending + size > MAX_PENDING) throw lost(`too much waits for Redis: ${pending} bytes, of ${MAX_PENDING} that may`);
+    if (pending > 0 && pending + size > MAX_PENDING) throw lost(`too much waits for Redis: ${pending} bytes, of at most ${MAX_PENDING}`);
     if (timeout === 0 && client.status !== undefined && client.status !== 'ready') throw lost(`the client is not connected (${client.status}), and "timeout" is 0`);
     const payload = Buffer.from(data as string);
     const kind = typeof data === 'string' ? 0 : 1;

@@ -55,7 +55,7 @@ let last: Promise<unknown> = Promise.resolve();
 
 export function startServer(request: StartRequest): Promise<Server> {
   if (thread.inPool && request.workerPath !== undefined) {
-    throw new WSBrokerError('ERR_WSBROKER_IN_WORKER', 'start: a worker of the pool cannot start workers; call start with "workerPath" on the thread that shall own them');
+    throw new WSBrokerError('ERR_WSBROKER_IN_WORKER', 'start: a worker of the pool cannot start workers; call start with "workerPath" on the thread that is to own them');
   }
   const file = request.workerPath === undefined ? undefined : workerFile(request.workerPath);
   let begun = false;
@@ -279,7 +279,7 @@ function undoTimeout(): number {
 
 /** Told by the addon, once for each time that a worker is stuck, whichever thread owns it. */
 function tellOfStuck(workerId: number): void {
-  const what = `worker ${workerId} has taken nothing for a second, though something waits for it: a handler that does not return keeps its thread; new connections go to other workers, if there are any`;
+  const what = `worker ${workerId} has taken nothing for a second, though something waits for it: the usual cause is a handler that does not return; new connections go to other workers, if there are any`;
   const reason = new WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
   if (watchers.size === 0) complain(`worker ${workerId} is stuck`, reason.message);
   tellWatchers(watchers.values(), { type: 'stuck', workerId, reason });

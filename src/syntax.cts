@@ -39,7 +39,7 @@ export async function moreAbout(file: string, error: unknown): Promise<string> {
   const place = placeIn(String(stack)) ?? (/^ +at (?!.*(?:node:|<anonymous>))/m.test(String(stack)) ? '' : await placeBy(file));
   if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX') return `${place}\nNode only strips types. Compile it to JavaScript. ${withTsx(file)}`;
   if (/import statement outside a module|Unexpected token 'export'/.test(String(message))) {
-    return `${place}\nNode takes it for CommonJS: name it .mjs, or set "type": "module" in the nearest package.json.`;
+    return `${place}\nNode treats it as CommonJS: name it .mjs, or set "type": "module" in the nearest package.json.`;
   }
   return place;
 }

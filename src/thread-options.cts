@@ -46,7 +46,7 @@ export function sameThreads(one: PoolThreads, other: PoolThreads): boolean {
 /** What Node says about flags only when a thread is to be started. */
 export function threadFailed(error: unknown): unknown {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
-  return code === 'ERR_WORKER_INVALID_EXEC_ARGV' ? new WSBrokerRangeError(`start: "worker.execArgv" must hold flags that a worker thread can have: ${String(message)}`) : error;
+  return code === 'ERR_WORKER_INVALID_EXEC_ARGV' ? new WSBrokerRangeError(`start: "worker.execArgv" must hold only flags that a worker thread accepts: ${String(message)}`) : error;
 }
 
 /** A copy: what a later replacement is given is what the first threads were given. */

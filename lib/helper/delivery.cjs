@@ -25,7 +25,7 @@ class Delivery {
     constructor(parts) {
         this.#parts = parts;
         this.#failures = new log_cjs_1.SparseFailures(parts.log);
-        this.#unanswered = new log_cjs_1.SparseLine((count) => parts.log.error(`outboundTransformer has not answered for ${count} message(s) within ${protocol_cjs_1.LIMITS.transform / 1000} s: dropped`));
+        this.#unanswered = new log_cjs_1.SparseLine((count) => parts.log.error(`outboundTransformer did not answer for ${count} message(s) in time (${protocol_cjs_1.LIMITS.transform / 1000} s at most): dropped`));
         this.#drops = new log_cjs_1.SparseLine((count) => parts.log.warn(`${count} message(s) to clients dropped: their sockets are over the limit or closing, or too much was waiting`));
     }
     get framesDropped() {

@@ -34,7 +34,7 @@ class Disconnects {
                 this.#taking = false;
                 return;
             }
-            log.debug(`client ${left.clientId} is disconnected: its worker has ended`);
+            log.debug(`client ${left.clientId} was disconnected: its worker has ended`);
             this.tell(left.clientId, left.userId);
         }
         setImmediate(() => this.#take());

@@ -43,7 +43,7 @@ export class Delivery<A extends Bag, M extends Bag> {
   constructor(parts: DeliveryParts<A, M>) {
     this.#parts = parts;
     this.#failures = new SparseFailures(parts.log);
-    this.#unanswered = new SparseLine((count) => parts.log.error(`outboundTransformer has not answered for ${count} message(s) within ${LIMITS.transform / 1000} s: dropped`));
+    this.#unanswered = new SparseLine((count) => parts.log.error(`outboundTransformer did not answer for ${count} message(s) in time (${LIMITS.transform / 1000} s at most): dropped`));
     this.#drops = new SparseLine((count) => parts.log.warn(`${count} message(s) to clients dropped: their sockets are over the limit or closing, or too much was waiting`));
   }
 

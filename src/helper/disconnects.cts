@@ -53,7 +53,7 @@ export class Disconnects<A extends Bag, M extends Bag> {
         this.#taking = false;
         return;
       }
-      log.debug(`client ${left.clientId} is disconnected: its worker has ended`);
+      log.debug(`client ${left.clientId} was disconnected: its worker has ended`);
       this.tell(left.clientId, left.userId);
     }
     setImmediate(() => this.#take());

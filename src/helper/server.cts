@@ -359,7 +359,7 @@ export class WebSocketServerHelper<
       }
     }
     if (this.#settings.outboundTransformer === undefined) {
-      this.#log.warn(`client ${client.id} is encrypted, and there is no outboundTransformer: what is sent to it alone, to its user, or with exclude is sent in clear, all else not at all`);
+      this.#log.warn(`client ${client.id} is encrypted, but there is no outboundTransformer: messages to it alone, to its user, or with exclude are sent in clear, all others not at all`);
     }
   }
 

@@ -72,7 +72,7 @@ impl Follower {
                     self.state = match first {
                         b'+' | b'-' | b':' | b'_' | b',' | b'#' | b'(' => State::Line,
                         b'$' | b'=' | b'!' | b'*' | b'~' | b'>' | b'%' | b'|' => State::Length(*first, Vec::new()),
-                        _ => return Err("that is not the protocol of Redis"),
+                        _ => return Err("a reply is not in the Redis protocol"),
                     };
                 }
                 State::Length(kind, digits) if *first == b'\n' => {
@@ -80,7 +80,7 @@ impl Follower {
                     self.length(kind, &digits)?;
                 }
                 State::Length(_, digits) if digits.len() < LONGEST_LENGTH => digits.push(*first),
-                State::Length(..) => return Err("a length of Redis cannot be read"),
+                State::Length(..) => return Err("a length in a reply of Redis cannot be read"),
             }
             self.count(1)?;
             // A value without anything is whole with its line.
@@ -113,7 +113,7 @@ impl Follower {
             self.values -= 1;
             return Ok(());
         }
-        let length: u64 = digits.parse().map_err(|_| "a length of Redis cannot be read")?;
+        let length: u64 = digits.parse().map_err(|_| "a length in a reply of Redis cannot be read")?;
         match kind {
             b'$' | b'=' | b'!' => {
                 let room = (LONGEST_REPLY - self.bytes) as u64;

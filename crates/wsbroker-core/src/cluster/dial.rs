@@ -70,7 +70,7 @@ pub(crate) async fn open(
                 }
             }
         }
-        _ => Err((redis::ErrorKind::InvalidClientConfig, "such an address is not known here").into()),
+        _ => Err((redis::ErrorKind::InvalidClientConfig, "this kind of address is not supported").into()),
     }
 }
 

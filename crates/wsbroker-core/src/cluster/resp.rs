@@ -77,11 +77,11 @@ fn number(line: &[u8]) -> io::Result<i64> {
 }
 
 fn unreadable() -> io::Error {
-    io::Error::other("what Redis said cannot be read")
+    io::Error::other("a reply of Redis cannot be read")
 }
 
 fn too_long() -> io::Error {
-    io::Error::other("Redis said more than it was asked")
+    io::Error::other("Redis said more than it was asked for")
 }
 
 #[cfg(test)]

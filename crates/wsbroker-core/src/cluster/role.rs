@@ -7,7 +7,7 @@ use redis::{RedisError, Value, aio::MultiplexedConnection};
 /// Why a replica is left.
 pub(super) const REPLICA: &str = "this Redis is a replica: what is published there does not reach its primary";
 /// What is told where it cannot be asked.
-pub(crate) const UNKNOWN: &str = "Redis does not tell whether it is a primary, and is taken for one: a replica would not be noticed. Allow its user +role";
+pub(crate) const UNKNOWN: &str = "Redis does not tell whether it is a primary, so it is taken for one: a replica would go unnoticed. Allow its user +role";
 
 /// How a server is asked, which also shows that it lives.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

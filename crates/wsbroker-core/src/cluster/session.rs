@@ -417,7 +417,7 @@ impl Bus {
     fn probe(&self, now: Instant) {
         let (asked, deaf) = self.members.probe(now);
         for name in deaf {
-            self.warn(format!("the instance {name} is heard, but does not hear this one: they are on different servers, which do not pass on what is published"));
+            self.warn(format!("the instance {name} is heard, but does not hear this one: they are on different servers, which do not pass messages to each other"));
         }
         if let Some((instance, number)) = asked
             && !self.note(&self.inbox(instance), Note::Question(number, b""))

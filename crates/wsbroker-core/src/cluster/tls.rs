@@ -46,7 +46,7 @@ fn roots(tls: &RedisTls) -> io::Result<RootCertStore> {
             if roots.is_empty() {
                 let error = found.errors.into_iter().next();
                 return Err(
-                    error.map_or_else(|| io::Error::other("the system trusts no certificate"), io::Error::other)
+                    error.map_or_else(|| io::Error::other("the system has no trusted certificates"), io::Error::other)
                 );
             }
         }

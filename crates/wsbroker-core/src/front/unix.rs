@@ -55,7 +55,7 @@ pub(super) fn bind(path: &Path) -> io::Result<(SocketFile, UnixListener, Lock)> 
 fn refuse_others(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(metadata) if !metadata.file_type().is_socket() => {
-            Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file in its place that is no socket"))
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file in its place is not a socket"))
         }
         _ => Ok(()),
     }

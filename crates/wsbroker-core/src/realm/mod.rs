@@ -310,7 +310,7 @@ impl Realm {
             others.iter().for_each(|other| post::tell(other, Operation::ClientsLeft));
         }
         if untold > 0 {
-            tracing::warn!(clients = untold, "clients of a worker that has ended: there is nobody to be told of them");
+            tracing::warn!(clients = untold, "a worker has ended, and no helper is left to be told of its clients");
         }
         untold
     }

@@ -9,7 +9,7 @@ const errors_cjs_1 = require("./errors.cjs");
 const realm_cjs_1 = require("./realm.cjs");
 const target_cjs_1 = require("./target.cjs");
 const ROOT = (0, node_path_1.dirname)(__dirname);
-/** Of Node's permission model, if that is on. */
+/** From Node's permission model, if it is on. */
 const { permission } = process;
 /** Loads the addon, once per thread. */
 const { addon, file } = load();

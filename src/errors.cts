@@ -93,7 +93,7 @@ export class WSBrokerRangeError extends RangeError {
   readonly code = 'ERR_WSBROKER_INVALID_ARG_VALUE' satisfies WSBrokerErrorCode;
 }
 
-/** Also one of another realm: test runners give modules globals of their own. */
+/** Also an error of another realm: test runners give modules globals of their own. */
 function isError(value: unknown): value is Error {
   return value instanceof Error || types.isNativeError(value);
 }

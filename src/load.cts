@@ -9,7 +9,7 @@ import { ofThisRealm } from './realm.cjs';
 import { platformTarget } from './target.cjs';
 
 const ROOT = dirname(__dirname);
-/** Of Node's permission model, if that is on. */
+/** From Node's permission model, if it is on. */
 const { permission } = process as { permission?: { has(scope: string, reference?: string): boolean } };
 
 /** Loads the addon, once per thread. */
@@ -22,13 +22,13 @@ announce(file);
 const { nextTick } = process;
 native.init(() => nextTick(native.settle), process.versions['bun'] === undefined ? undefined : types.isSharedArrayBuffer);
 
-/** What package.json says, as far as it matters here; in a copy that a bundler has made there may be none. */
+/** What matters here in package.json; a copy made by a bundler may have none. */
 interface Manifest {
   readonly version?: string;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
-/** Why it was in vain. */
+/** Why loading failed. */
 interface Failures {
   readonly tried: string[];
   readonly errors: unknown[];

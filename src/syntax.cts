@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { basename } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-// Where a worker module is wrong. Of an ES module Node tells that only to those who do not catch the error, and Bun in properties of its own.
+// Where the mistake in a worker module is. For an ES module, Node shows that only if the error is not caught, and Bun puts it into properties of its own.
 
 const onBun = process.versions['bun'] !== undefined;
 /** For a child process that looks for the place. */

@@ -18,7 +18,7 @@ class Disconnects {
             return;
         (0, calls_cjs_1.callUser)(() => clientDisconnectedFn({ clientId, userId }), () => undefined, (error) => log.error(`clientDisconnectedFn failed for client ${clientId}`, error));
     }
-    /** A helper of the instance has ended without a word of its clients. The others take them one by one, so that each is told once, whatever becomes of this one. */
+    /** A helper of the instance has ended without reporting its clients. The others take them one by one, so that each client is reported once, whatever happens to this one. */
     takeLeft() {
         if (this.#taking)
             return;

@@ -41,7 +41,7 @@ export class WebSocketEmitter extends Base {
    * Nothing is connected by it.
    *
    * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
-   * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist, with the nearest that does
+   * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the nearest one that does
    * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing that can be one
    */
   constructor(opts: IWebSocketEmitterOptions) {

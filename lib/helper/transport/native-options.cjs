@@ -9,7 +9,7 @@ const validate_cjs_1 = require("../../validate.cjs");
 exports.CALL = 'WebSocketServerHelper';
 /** Options of `start` that are none of a helper. */
 const NOT_OURS = ['bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'path', 'cluster', 'signal'];
-/** Options of Bun's sockets, and what they are to `start`. */
+/** Options of Bun's sockets, and what they are called in `start`. */
 const TRANSLATED = [
     ['maxPayloadLength', 'maxPayload'], ['idleTimeout', 'idleTimeout'], ['sendPings', 'pings'], ['backpressureLimit', 'maxBackpressure'], ['perMessageDeflate', 'perMessageDeflate'],
 ];
@@ -82,7 +82,7 @@ function limitsOf({ serverOptions, givenServerOptions }, given) {
         ['overflow', (givenServerOptions.closeOnBackpressureLimit ?? undefined) === undefined ? given['overflow'] ?? overflow : overflow],
     ].filter(([, value]) => value !== undefined));
 }
-/** An error that names an option of `start` where the application has given the one of `serverOptions`. */
+/** An error that names an option of `start` although the application gave the one in `serverOptions`. */
 function inTheirWords(error, { givenServerOptions }) {
     if (!(error instanceof Error))
         return error;

@@ -12,7 +12,7 @@ export const CALL = 'WebSocketServerHelper';
 /** Options of `start` that are none of a helper. */
 const NOT_OURS: readonly string[] = ['bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'path', 'cluster', 'signal'];
 
-/** Options of Bun's sockets, and what they are to `start`. */
+/** Options of Bun's sockets, and what they are called in `start`. */
 const TRANSLATED = [
   ['maxPayloadLength', 'maxPayload'], ['idleTimeout', 'idleTimeout'], ['sendPings', 'pings'], ['backpressureLimit', 'maxBackpressure'], ['perMessageDeflate', 'perMessageDeflate'],
 ] as const;
@@ -95,7 +95,7 @@ function limitsOf({ serverOptions, givenServerOptions }: TransportOptions, given
   ].filter(([, value]) => value !== undefined));
 }
 
-/** An error that names an option of `start` where the application has given the one of `serverOptions`. */
+/** An error that names an option of `start` although the application gave the one in `serverOptions`. */
 function inTheirWords(error: unknown, { givenServerOptions }: TransportOptions): unknown {
   if (!(error instanceof Error)) return error;
   for (const [name, started] of TRANSLATED) {

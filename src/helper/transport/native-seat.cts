@@ -83,7 +83,7 @@ export class NativeSeat {
     const address = native.instanceAddress(this.#helper) ?? undefined;
     if (address === undefined) return undefined;
     const { url } = address;
-    // Behind the path of a Unix socket that of the request is marked by a colon.
+    // A colon separates the path of a Unix socket from that of the request.
     return { ...address, endpoint: `${url}${/^wss?\+unix:/.test(url) ? ':' : ''}${this.#path}` };
   }
 }

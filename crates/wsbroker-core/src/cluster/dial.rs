@@ -40,7 +40,7 @@ impl Drop for Task {
     }
 }
 
-/// Connects to one server, and says who we are. `name`: what its certificate must be for, if not the host.
+/// Connects to one server, and authenticates. `name`: what its certificate must be for, if not the host.
 pub(crate) async fn open(
     config: &RedisConfig,
     address: &ConnectionAddr,

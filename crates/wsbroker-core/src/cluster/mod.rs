@@ -189,7 +189,7 @@ pub(crate) struct Bus {
     /// Something that came waits in the cork.
     arrived: Notify,
     state: watch::Sender<BusState>,
-    /// Where Redis is and who we are there, from the next connection on; and how often that was replaced.
+    /// The settings of Redis from the next connection on, and how often they were replaced.
     redis: Mutex<RedisConfig>,
     reloads: watch::Sender<u64>,
     /// Why it is lost.
@@ -225,7 +225,7 @@ impl fmt::Debug for Bus {
     }
 }
 
-/// Every channel's name on the bus has a colon behind its prefix, so what has none is no channel of any: of `a:` notes would else come on `a:!all`,
+/// Every channel's name on the bus has a colon after its prefix, so a name without one belongs to no channel. Otherwise the notes of `a:` would come on `a:!all`,
 /// which is the channel `!all` of `a`.
 fn notes_prefix(prefix: &str) -> String {
     prefix.replace('%', "%25").replace(':', "%3A") + "!"
@@ -278,11 +278,11 @@ impl Bus {
         session::spawn(Arc::clone(self))
     }
 
-    /// Replaces where Redis is and who we are there, once it is seen that this will do. Connections that are there stay, unless they lead to other
-    /// servers; while the bus is lost it is tried at once.
+    /// Replaces the settings of Redis, once it is known that they work. Existing connections stay, unless the settings name other
+    /// servers; a lost bus tries the new settings at once.
     ///
     /// # Errors
-    /// Redis cannot be reached so; all stays as it was.
+    /// Redis cannot be reached with them; everything stays as it was.
     pub(crate) async fn reload(&self, redis: RedisConfig) -> Result<(), ReloadError> {
         let link = Link::connect(&redis, Arc::new(Deaf)).await;
         drop(link.map_err(|error| ReloadError(words::clean(&error.to_string())))?);

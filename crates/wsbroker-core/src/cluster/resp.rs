@@ -1,10 +1,10 @@
-//! What Redis answers on connections of our own, read in bounds: whatever is at the other end sets none of our memory.
+//! What Redis answers on connections of our own, read within bounds: the other end does not decide how much memory we use.
 
 use std::io;
 
 use redis::Value;
 
-/// Bytes of the longest answer to what is asked on these: a primary that names its replicas.
+/// Bytes of the longest answer to our questions there: a primary that names its replicas.
 pub(super) const LONGEST: usize = 64 << 10;
 /// Lists in lists.
 const DEEPEST: u8 = 4;

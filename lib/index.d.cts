@@ -14,7 +14,7 @@ export type { AcceptVerdict, BusEvent, BusStats, ClientCertificate, CloseCounts,
  * It may be called again for more addresses: all servers share channels, tokens, subscriptions and the one pool of workers. The same `workerPath` again
  * reuses its workers.
  *
- * While a server listens the process stays alive (unless {@link Server.unref} was called); after {@link shutdown} it can exit by itself.
+ * While a server listens the process stays alive (unless `server.unref()` was called); after {@link shutdown} it can exit by itself.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `options` is missing, `bind` is no string, or another option has the wrong type
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: an option has a value that it cannot have

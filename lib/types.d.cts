@@ -34,7 +34,7 @@ export interface ClientCertificate {
     readonly raw: Buffer;
     /** Its SHA-256, as Node shows it: `'A1:B2:…'`. */
     readonly fingerprint256: string;
-    /** Whether it is valid and comes from one of {@link TlsOptions.ca}. Only without {@link TlsOptions.rejectUnauthorized} can it be `false`: then anybody may have made it. */
+    /** Whether it is valid and comes from one of {@link TlsOptions.ca}. Only without {@link TlsOptions.rejectUnauthorized} can it be `false`: then anyone may have made it. */
     readonly authorized: boolean;
 }
 /** A `handleOpen` verdict that accepts, with what is in place before the first message. */
@@ -312,7 +312,7 @@ export interface StartOptions {
     /** Of the address. Proxies in front of the server: their word about a client's address becomes `ip`. Default: none is believed. */
     readonly trustProxy?: TrustProxy | undefined;
     /**
-     * Of the address. Every connection begins with a header of the PROXY protocol, version 1 or 2, whose address becomes `ip`; one without is cut. Anybody who can connect is believed, unless
+     * Of the address. Every connection begins with a header of the PROXY protocol, version 1 or 2, whose address becomes `ip`; one without is cut. Anyone who can connect is believed, unless
      * `trustProxy.from` names the proxies: then connections from elsewhere are cut. Default `false`.
      */
     readonly proxyProtocol?: boolean | undefined;
@@ -373,7 +373,7 @@ export interface StartOptions {
     /** Joins other instances, so that {@link sendToChannel} reaches their subscribers too. Once per process; as {@link joinCluster}. @default off */
     readonly cluster?: ClusterOptions | undefined;
     /**
-     * Ends what the call has begun. Aborted before {@link start} resolves, it undoes everything, and `start` rejects with the signal's reason; aborted later, it acts as {@link Server.close}. Default: none.
+     * Ends what the call has begun. Aborted before {@link start} resolves, it undoes everything, and `start` rejects with the signal's reason; aborted later, it closes the server, as `server.close()` does. Default: none.
      */
     readonly signal?: AbortSignal | undefined;
 }

@@ -39,7 +39,7 @@ export interface ClientCertificate {
   readonly raw: Buffer;
   /** Its SHA-256, as Node shows it: `'A1:B2:…'`. */
   readonly fingerprint256: string;
-  /** Whether it is valid and comes from one of {@link TlsOptions.ca}. Only without {@link TlsOptions.rejectUnauthorized} can it be `false`: then anybody may have made it. */
+  /** Whether it is valid and comes from one of {@link TlsOptions.ca}. Only without {@link TlsOptions.rejectUnauthorized} can it be `false`: then anyone may have made it. */
   readonly authorized: boolean;
 }
 
@@ -367,7 +367,7 @@ export interface StartOptions {
   readonly trustProxy?: TrustProxy | undefined;
 
   /**
-   * Of the address. Every connection begins with a header of the PROXY protocol, version 1 or 2, whose address becomes `ip`; one without is cut. Anybody who can connect is believed, unless
+   * Of the address. Every connection begins with a header of the PROXY protocol, version 1 or 2, whose address becomes `ip`; one without is cut. Anyone who can connect is believed, unless
    * `trustProxy.from` names the proxies: then connections from elsewhere are cut. Default `false`.
    */
   readonly proxyProtocol?: boolean | undefined;
@@ -446,7 +446,7 @@ export interface StartOptions {
   readonly cluster?: ClusterOptions | undefined;
 
   /**
-   * Ends what the call has begun. Aborted before {@link start} resolves, it undoes everything, and `start` rejects with the signal's reason; aborted later, it acts as {@link Server.close}. Default: none.
+   * Ends what the call has begun. Aborted before {@link start} resolves, it undoes everything, and `start` rejects with the signal's reason; aborted later, it closes the server, as `server.close()` does. Default: none.
    */
   readonly signal?: AbortSignal | undefined;
 }

@@ -233,7 +233,7 @@ function textOf(result, message) {
         throw new TypeError(`outboundTransformer must give { event, data }, null or undefined, got ${typeof result}`);
     return JSON.stringify(result);
 }
-/** Arrays only; an empty one is none. */
+/** Arrays only; an empty one counts as none. */
 function excludedIn(exclude) {
     return Array.isArray(exclude) ? exclude.map(String) : [];
 }

@@ -33,7 +33,7 @@ export declare class WebSocketEmitter extends Base {
     /** Ends the connection, in at most 5 s. Further calls return the same promise. */
     shutdown(): Promise<void>;
     /**
-     * To one client, wherever it is. Each of these four resolves when Redis has the message; whether it reached anybody is not known.
+     * To one client, wherever it is. Each of these four resolves when Redis has the message; whether it reached a client is not known.
      *
      * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is lost. ERR_WSBROKER_SHUT_DOWN: after {@link shutdown}
      * @throws {TypeError} the data cannot be serialised

@@ -243,7 +243,7 @@ function textOf(result: unknown, message: Message): string {
   return JSON.stringify(result);
 }
 
-/** Arrays only; an empty one is none. */
+/** Arrays only; an empty one counts as none. */
 function excludedIn(exclude: unknown): readonly string[] {
   return Array.isArray(exclude) ? exclude.map(String) : [];
 }

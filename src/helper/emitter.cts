@@ -78,7 +78,7 @@ export class WebSocketEmitter extends Base {
   }
 
   /**
-   * To one client, wherever it is. Each of these four resolves when Redis has the message; whether it reached anybody is not known.
+   * To one client, wherever it is. Each of these four resolves when Redis has the message; whether it reached a client is not known.
    *
    * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is lost. ERR_WSBROKER_SHUT_DOWN: after {@link shutdown}
    * @throws {TypeError} the data cannot be serialised

@@ -197,7 +197,7 @@ export interface IWebSocketServerStats {
   busRefused: number;
   /** Messages that Redis refused, or that could not be made. */
   busFailed: number;
-  /** Messages from Redis that are none of the protocol. */
+  /** Messages from Redis that do not follow the protocol. */
   busInvalid: number;
   /** Messages to a client that were dropped. */
   framesDropped: number;

@@ -86,7 +86,7 @@ class NativeSeat {
     }
 }
 exports.NativeSeat = NativeSeat;
-/** Port 0 stands for the port of the server that has loaded this thread's module. */
+/** Port 0 means the port of the server that has loaded this thread's module. */
 function isBeside() {
     return register_cjs_1.thread.inPool || register_cjs_1.thread.loading || (0, register_cjs_1.currentRegistration)() !== undefined;
 }

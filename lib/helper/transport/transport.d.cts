@@ -45,7 +45,7 @@ export interface TransportHost {
     /** The instance's input from Redis is ready or lost: told to every configured helper of the instance, once for each change, in order. */
     inputState(state: TWebSocketBusState): void;
     /**
-     * This helper shall subscribe to Redis for the instance: the one that did has ended. Before that the instance has told all, this one included,
+     * This helper is to subscribe to Redis for the instance: the one that did has ended. Before that the instance has told all, this one included,
      * `inputState('lost')`. The helper subscribes, then calls `setInputState('ready')`.
      */
     takeInput(): void;

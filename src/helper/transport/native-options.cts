@@ -9,7 +9,7 @@ import type { TransportOptions } from './transport.cjs';
 
 export const CALL = 'WebSocketServerHelper';
 
-/** Options of `start` that are none of a helper. */
+/** Options of `start` that a helper does not have. */
 const NOT_OURS: readonly string[] = ['bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'path', 'cluster', 'signal'];
 
 /** Options of Bun's sockets, and what they are called in `start`. */
@@ -17,7 +17,7 @@ const TRANSLATED = [
   ['maxPayloadLength', 'maxPayload'], ['idleTimeout', 'idleTimeout'], ['sendPings', 'pings'], ['backpressureLimit', 'maxBackpressure'], ['perMessageDeflate', 'perMessageDeflate'],
 ] as const;
 
-/** What is one for a whole address, whoever else has a path there. */
+/** Options that apply to a whole address, whatever else has a path there. */
 const OF_ADDRESS = ['handshakeTimeout', 'maxHeaderSize', 'proxyProtocol', 'reusePort', 'tls', 'trustProxy'] as const;
 
 /** What a helper opens and joins with. */

@@ -88,7 +88,7 @@ export class NativeSeat {
   }
 }
 
-/** Port 0 stands for the port of the server that has loaded this thread's module. */
+/** Port 0 means the port of the server that has loaded this thread's module. */
 function isBeside(): boolean {
   return thread.inPool || thread.loading || currentRegistration() !== undefined;
 }

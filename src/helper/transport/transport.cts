@@ -1,6 +1,6 @@
 import type { IBunWebSocketConfig, IBunWebSocketHandler, IWebSocket, IWebSocketLogger, TNativeOptions, TWebSocketBusState } from '../types.cjs';
 
-// The seam between the logic and whoever has the sockets. `bun.cts` and `native.cts` implement `Transport`; only the native one has an `Instance`: what the
+// The seam between the logic and the code that has the sockets. `bun.cts` and `native.cts` implement `Transport`; only the native one has an `Instance`: what the
 // helpers of one identifier in one process share (section C of the specification).
 //
 // Who does what, natively:
@@ -50,7 +50,7 @@ export interface TransportHost {
   /** The instance's input from Redis is ready or lost: told to every configured helper of the instance, once for each change, in order. */
   inputState(state: TWebSocketBusState): void;
   /**
-   * This helper shall subscribe to Redis for the instance: the one that did has ended. Before that the instance has told all, this one included,
+   * This helper is to subscribe to Redis for the instance: the one that did has ended. Before that the instance has told all, this one included,
    * `inputState('lost')`. The helper subscribes, then calls `setInputState('ready')`.
    */
   takeInput(): void;

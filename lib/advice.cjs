@@ -9,7 +9,7 @@ const node_fs_1 = require("node:fs");
 const node_path_1 = require("node:path");
 const errors_cjs_1 = require("./errors.cjs");
 // What to do about what went wrong: sentences for the ends of messages.
-/** For whatever stands against an earlier call. */
+/** For whatever contradicts an earlier call. */
 exports.START_OVER = 'to start over, for instance under "bun --hot", call "await shutdown()" first';
 /** What other servers call an option of `start`. */
 const BIND = `pass the address as "bind", such as bind: '127.0.0.1:8080'`;

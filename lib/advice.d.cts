@@ -1,5 +1,5 @@
 import { WSBrokerError } from './errors.cjs';
-/** For whatever stands against an earlier call. */
+/** For whatever contradicts an earlier call. */
 export declare const START_OVER = "to start over, for instance under \"bun --hot\", call \"await shutdown()\" first";
 export declare const OPTION_HINTS: Readonly<Record<string, string>>;
 /** A form of `bind` that would do, with the port if that is what came. */

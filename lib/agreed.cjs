@@ -5,7 +5,7 @@ exports.toNative = toNative;
 exports.fromNativeOptions = fromNativeOptions;
 exports.following = following;
 // The process-wide options: their defaults, and how they cross to the addon and back.
-/** Process-wide options that are off unless somebody sets them. */
+/** Process-wide options that are off unless a call sets them. */
 const OFF = { maxConnections: undefined, maxConnectionsPerIp: undefined, maxChannelsPerSocket: undefined, maxChannelNameLength: undefined };
 function defaultsOf(native) {
     const { memory, cpus } = native.brokerDefaults();

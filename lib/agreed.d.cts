@@ -1,6 +1,6 @@
 import type { Native, NativeProcessOptions } from './native.cjs';
 import type { ProcessOptions } from './validate.cjs';
-/** Process-wide options that are off unless somebody sets them. */
+/** Process-wide options that are off unless a call sets them. */
 declare const OFF: {
     maxConnections: undefined;
     maxConnectionsPerIp: undefined;

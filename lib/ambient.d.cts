@@ -12,7 +12,7 @@ export type URL = typeof globalThis extends {
 export type Timeout = typeof globalThis extends {
     setTimeout: (...args: never) => infer T;
 } ? T : unknown;
-/** A view of bytes, whichever: what runtimes take is less than the interface of that name. */
+/** Any view of bytes. Runtimes accept less than the interface of this name. */
 export type ArrayBufferView = Uint8Array | Uint8ClampedArray | Uint16Array | Uint32Array | Int8Array | Int16Array | Int32Array | BigUint64Array | BigInt64Array | Float32Array | Float64Array | DataView;
 export type AbortSignal = typeof globalThis extends {
     AbortSignal: {
@@ -21,7 +21,7 @@ export type AbortSignal = typeof globalThis extends {
 } ? S : {
     readonly aborted: boolean;
 };
-/** What `await using` asks for, where the program's library knows it. */
+/** What `await using` needs, if the program's library knows it. */
 export type AsyncDisposes = SymbolConstructor extends {
     readonly asyncDispose: infer K extends symbol;
 } ? {

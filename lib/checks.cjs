@@ -22,7 +22,7 @@ exports.MAX_SIZE = 2 ** 31 - 1;
 /**
  * An object whose every key is known.
  *
- * @param hints for names that come from elsewhere: what to use instead
+ * @param hints for names from other libraries: what to use instead
  */
 function optionBag(call, name, value, known, hints = {}) {
     if (typeof value !== 'object' || value === null || Array.isArray(value))
@@ -104,7 +104,7 @@ function nearest(name, known, farthest = Math.max(2, Math.floor(name.length / 3)
 }
 /**
  * How many letters were left out, added, changed, or swapped with their neighbour (optimal string alignment), row by row. A name from outside may be long: beyond 64
- * characters nothing is near anyhow.
+ * characters nothing is near anyway.
  */
 function editDistance(a, b) {
     if (a.length > 64)

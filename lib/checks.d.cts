@@ -6,7 +6,7 @@ export declare const MAX_SIZE: number;
 /**
  * An object whose every key is known.
  *
- * @param hints for names that come from elsewhere: what to use instead
+ * @param hints for names from other libraries: what to use instead
  */
 export declare function optionBag(call: string, name: string, value: unknown, known: readonly string[], hints?: Readonly<Record<string, string>>): Record<string, unknown>;
 export declare function integer(call: string, name: string, value: unknown, from: number, to: number): number | undefined;
@@ -26,6 +26,6 @@ export declare function typeName(value: unknown): string;
 export declare function nearest(name: string, known: readonly string[], farthest?: number): string | undefined;
 /**
  * How many letters were left out, added, changed, or swapped with their neighbour (optimal string alignment), row by row. A name from outside may be long: beyond 64
- * characters nothing is near anyhow.
+ * characters nothing is near anyway.
  */
 export declare function editDistance(a: string, b: string): number;

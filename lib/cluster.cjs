@@ -64,7 +64,7 @@ function teller(onBus) {
             return;
         for (const event of events) {
             try {
-                // Of what the addon leaves out there is no property.
+                // What the addon leaves out has no property.
                 tell(Object.fromEntries(Object.entries(event).filter(([, value]) => value !== undefined)));
             }
             catch (error) {

@@ -33,6 +33,6 @@ export declare function announce(addon: string): void;
 export declare function checkPool(): void;
 /** How this copy ends. */
 export declare function endBy(own: Pick<Copy, 'isActive' | 'shutdown'>): void;
-/** Other copies that have something to end on this thread: `shutdown` ends them, too, as if there were but one. */
+/** Other copies that have something to end on this thread: `shutdown` ends them, too, as if there were only one. */
 export declare function activeOthers(): readonly Pick<Copy, 'shutdown'>[];
 export {};

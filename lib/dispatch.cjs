@@ -364,7 +364,7 @@ function createDispatcher(native, table, goodbye) {
     function hurry() {
         hurried = true;
         for (const line of lines.all()) {
-            // Whoever waits for a verdict is not there yet, and its client is told by the end of this worker.
+            // A connection that waits for a verdict does not exist yet; its client is answered when this worker ends.
             if (line.kind === 1 /* Kind.Open */)
                 continue;
             const heir = succeed(line);

@@ -52,13 +52,13 @@ class Emitter {
         this.#close = () => emitter.close();
     }
     /**
-     * Publishes to every subscriber of the channel. Messages to one channel arrive in the order of the calls. One that is rejected is numbered all the same: receivers hear of it as a gap, once a later one arrives.
+     * Publishes to every subscriber of the channel. Messages to one channel arrive in the order of the calls. A message that is rejected takes a number all the same: receivers see it as a gap, once a later one arrives.
      *
      * @param channel as in `sendToChannel`
      * @param data a string is sent as a text message, bytes as a binary one
      * @returns a promise that resolves when Redis has the message; how many subscribers there are is not known
      * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
-     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is not there, was lost before it answered, or refused the message; no instance was heard again in time; or too much waits for Redis, more than 8 MiB. ERR_WSBROKER_SHUT_DOWN: after {@link close}
+     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis cannot be reached, was lost before it answered, or refused the message; no instance was heard again in time; or too much waits for Redis (more than 8 MiB). ERR_WSBROKER_SHUT_DOWN: after {@link close}
      */
     async publish(channel, data) {
         if (this.#closed)
@@ -80,7 +80,7 @@ class Emitter {
             this.#waiting.delete(settled);
         }
     }
-    /** Waits for what is being published, for as long as each publish may take, and ends the connection. Afterwards nothing keeps the process alive. */
+    /** Waits for publishes under way, as long as each may take, and ends the connection. Afterwards nothing keeps the process alive. */
     async close() {
         this.#closed = true;
         await Promise.all(this.#waiting);
@@ -103,17 +103,17 @@ function bytes(name, value) {
 }
 /** Channels whose numbers are remembered; of another the receivers see a new epoch, which is no gap. */
 const MOST_CHANNELS = 10_000;
-/** Bytes that a client of the application's own may keep for us, and what each message costs beside its own. */
+/** Bytes that a client of the application's own may keep for us, and what each message costs on top of its own. */
 const MAX_PENDING = 2 ** 23;
 const OVERHEAD = 256;
-/** How long an answer may take where nobody is to wait for a connection. */
+/** How long an answer may take where no time is allowed for connecting. */
 const ANSWER_TIMEOUT = 2_500;
 /** Numbers and envelopes as the addon makes them (crates/wsbroker-core/src/cluster/envelope.rs), for a client that is not ours. */
 function foreign(client, prefix, timeout) {
     const instance = (0, node_crypto_1.randomBytes)(8);
     const lines = new Map();
     let epochs = 0;
-    // Until the client has settled them: it keeps also those that nobody waits for any more.
+    // Until the client has settled them: it also keeps those that nothing waits for any more.
     let pending = 0;
     const mark = prefix.includes(':') ? Buffer.from([0x18, ...varint(Buffer.byteLength(prefix))]) : Buffer.alloc(0);
     return async (channel, data) => {
@@ -124,11 +124,11 @@ function foreign(client, prefix, timeout) {
         lines.set(key, line);
         if (lines.size > MOST_CHANNELS)
             lines.delete(lines.keys().next().value);
-        // Also of one that is not sent, so that receivers miss it.
+        // Also for one that is not sent, so that receivers miss it.
         const number = line.next++;
         const size = Buffer.byteLength(data) + channel.length + OVERHEAD;
         if (pending > 0 && pending + size > MAX_PENDING)
-            throw lost(`too much waits for Redis: ${pending} bytes, of ${MAX_PENDING} that may`);
+            throw lost(`too much waits for Redis: ${pending} bytes, of at most ${MAX_PENDING}`);
         if (timeout === 0 && client.status !== undefined && client.status !== 'ready')
             throw lost(`the client is not connected (${client.status}), and "timeout" is 0`);
         const payload = Buffer.from(data);

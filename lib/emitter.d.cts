@@ -18,11 +18,11 @@ export interface EmitterOptions {
     /** As the instances have it. @default 'wsbroker' */
     prefix?: string;
     /**
-     * How long a publish waits, in ms, 0 to 2^31-1, for a connection that is not there yet, and after a loss of it until the instances are heard again. With a client of the application's own: until Redis has
+     * How long a publish may wait, in ms, 0 to 2^31-1: for a connection that is not there yet and, after a loss, until the instances are heard again. With a client of the application's own: until Redis has
      * answered; a message that was given up may still arrive, since the client keeps it. @default 5000
      */
     timeout?: number;
-    /** Told of every change of the connection, and of warnings. Not with a client of the application's own. */
+    /** Called for every change of the connection, and for warnings. Not with a client of the application's own. */
     onBus?: (event: BusEvent) => void;
 }
 /**
@@ -46,15 +46,15 @@ export declare class Emitter {
      */
     constructor(options: EmitterOptions);
     /**
-     * Publishes to every subscriber of the channel. Messages to one channel arrive in the order of the calls. One that is rejected is numbered all the same: receivers hear of it as a gap, once a later one arrives.
+     * Publishes to every subscriber of the channel. Messages to one channel arrive in the order of the calls. A message that is rejected takes a number all the same: receivers see it as a gap, once a later one arrives.
      *
      * @param channel as in `sendToChannel`
      * @param data a string is sent as a text message, bytes as a binary one
      * @returns a promise that resolves when Redis has the message; how many subscribers there are is not known
      * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
-     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is not there, was lost before it answered, or refused the message; no instance was heard again in time; or too much waits for Redis, more than 8 MiB. ERR_WSBROKER_SHUT_DOWN: after {@link close}
+     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis cannot be reached, was lost before it answered, or refused the message; no instance was heard again in time; or too much waits for Redis (more than 8 MiB). ERR_WSBROKER_SHUT_DOWN: after {@link close}
      */
     publish(channel: Data, data: Data): Promise<void>;
-    /** Waits for what is being published, for as long as each publish may take, and ends the connection. Afterwards nothing keeps the process alive. */
+    /** Waits for publishes under way, as long as each may take, and ends the connection. Afterwards nothing keeps the process alive. */
     close(): Promise<void>;
 }

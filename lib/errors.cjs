@@ -36,7 +36,7 @@ class WSBrokerRangeError extends RangeError {
     code = 'ERR_WSBROKER_INVALID_ARG_VALUE';
 }
 exports.WSBrokerRangeError = WSBrokerRangeError;
-/** Also one of another realm: test runners give modules globals of their own. */
+/** Also an error of another realm: test runners give modules globals of their own. */
 function isError(value) {
     return value instanceof Error || node_util_1.types.isNativeError(value);
 }

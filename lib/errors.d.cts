@@ -6,7 +6,7 @@ export type WSBrokerErrorCode =
  | 'ERR_WSBROKER_BIND'
 /** `bind` is no address. */
  | 'ERR_WSBROKER_INVALID_BIND'
-/** Something earlier stands against it: a process-wide option, the worker module, a path of the same address. */
+/** It contradicts an earlier call: a process-wide option, the worker module, a path of the same address. */
  | 'ERR_WSBROKER_CONFLICT'
 /** A certificate, a key or their file is no good; the message names it. `syscallCode` says why a file could not be read. */
  | 'ERR_WSBROKER_TLS'
@@ -20,7 +20,7 @@ export type WSBrokerErrorCode =
  | 'ERR_WSBROKER_INVALID_ARG_VALUE'
 /** An option that does not exist. */
  | 'ERR_WSBROKER_UNKNOWN_OPTION'
-/** A handler's name is misspelt, or there is none but those that another library would call. */
+/** A handler's name is misspelt, or there are no handlers except some named as in another library. */
  | 'ERR_WSBROKER_UNKNOWN_HANDLER'
 /** Called inside a worker of the pool, where it cannot work. */
  | 'ERR_WSBROKER_IN_WORKER'
@@ -28,11 +28,11 @@ export type WSBrokerErrorCode =
  | 'ERR_WSBROKER_NO_WORKER'
 /** There is no file at `workerPath`. */
  | 'ERR_WSBROKER_WORKER_NOT_FOUND'
-/** A worker ended or threw before it was ready; `cause` is its own error. */
+/** A worker ended or threw before it was ready, or did not load within `startTimeout`; `cause` is its own error, if it has one. */
  | 'ERR_WSBROKER_WORKER_FAILED'
 /** A worker ended though nobody asked it to. */
  | 'ERR_WSBROKER_WORKER_DIED'
-/** A worker has taken nothing for a second though something waits for it. */
+/** A worker has taken nothing for a second, though something waits for it. */
  | 'ERR_WSBROKER_WORKER_STUCK'
 /** An async handler did not settle within `handlerTimeout`. */
  | 'ERR_WSBROKER_HANDLER_TIMEOUT'
@@ -40,7 +40,7 @@ export type WSBrokerErrorCode =
  | 'ERR_WSBROKER_INVALID_ARGUMENT'
 /** `redisConnection` of the server helper or its emitter is missing, or nothing that can be one. */
  | 'ERR_WSBROKER_INVALID_REDIS'
-/** Redis is not there, or was lost before it answered. */
+/** Redis cannot be reached, or was lost before it answered; the message says more. */
  | 'ERR_WSBROKER_BUS_LOST'
 /** Redis refused it, or was lost before it answered; the message says which. */
  | 'ERR_WSBROKER_REDIS'

@@ -14,21 +14,22 @@ export type { AcceptVerdict, BusEvent, BusStats, ClientCertificate, CloseCounts,
  * It may be called again for more addresses: all servers share channels, tokens, subscriptions and the one pool of workers. The same `workerPath` again
  * reuses its workers.
  *
- * While a server listens the process stays alive (but for {@link Server.unref}); after {@link shutdown} it can exit by itself.
+ * While a server listens the process stays alive (unless `server.unref()` was called); after {@link shutdown} it can exit by itself.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `options` is missing, `bind` is no string, or another option has the wrong type
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: an option has a value that it cannot have
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION, ERR_WSBROKER_INVALID_BIND: an option that does not exist, or no address
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION, ERR_WSBROKER_INVALID_BIND: an option does not exist, or `bind` is not an address
  * @throws {WSBrokerError} ERR_WSBROKER_TLS: a certificate, a key, or their file is no good
- * @throws {WSBrokerError} ERR_WSBROKER_BIND: the system does not give the address
+ * @throws {WSBrokerError} ERR_WSBROKER_BIND: the operating system refused the address
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: a process-wide option, `workerPath` or `threads` differs from an earlier call's, or a path is taken on that address
- * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND: no file is there
- * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a worker threw or ended before it was ready; its own error is the `cause`
+ * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND: there is no file at `workerPath`
+ * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a worker threw or ended before it was ready, or did not load within `startTimeout`; its own error is the `cause`
  * @throws {WSBrokerError} ERR_WSBROKER_NO_WORKER: without `workerPath`, and no worker is registered
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster.required`, and Redis did not answer within 10 s
  * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: with `workerPath`, from inside a worker of the pool
  * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: a Unix socket or `reusePort` where the system has none
  * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called meanwhile
- * @throws the reason of `signal`, if that was aborted meanwhile
+ * @throws the reason of `signal`, if it was aborted meanwhile
  *
  * @example
  * ```js
@@ -72,7 +73,7 @@ export declare function listening(channel: Data): Promise<boolean>;
  * `handleStart` is called at once; if it returns a promise, events come when that has resolved, and {@link start} on this thread waits for it.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `handlers` is no object (or a class instead of an instance), or a handler no function
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a handler's name is misspelt, or there is none but those that another library would call
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a handler's name is misspelt, or there are no handlers except some named as in another library
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread has registered already
  * @throws whatever `handleStart` throws
  *
@@ -91,10 +92,10 @@ export declare function listening(channel: Data): Promise<boolean>;
 export declare function registerWorkerThread(handlers: WorkerInterface): void;
 /**
  * Closes all servers and their connections, waits until their `handleClose` has run, and ends the workers: `handleStop` of each is awaited. Afterwards nothing keeps
- * the process alive, and {@link start} may be called anew; a thread that was a worker by {@link registerWorkerThread} is none any more, and registers again. Call it
+ * the process alive, and {@link start} may be called anew; a thread that became a worker by {@link registerWorkerThread} is no longer one, and must register again. Call it
  * on the thread that called `start`.
  *
- * @param options `code`: the close code for connections, default 1001. `timeout`: milliseconds, 0 to 2^31-1, default 8,000: then everything is over, whatever hangs; connections that are left shortly before are cut
+ * @param options `code`: the close code for connections, default 1001. `timeout`: milliseconds, 0 to 2^31-1, default 8,000: then it is over, whatever hangs; connections that are left shortly before are cut
  * @returns how many connections closed and how many were cut
  * @throws {TypeError | WSBrokerError} naming the argument that is wrong
  * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: from inside a worker of the pool

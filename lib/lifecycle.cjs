@@ -35,12 +35,12 @@ let agreed;
 let joined;
 /** Aborted by `shutdown`: a `start` before it gives up. */
 let era = new AbortController();
-/** When the shutdown that comes next, or is under way, is to be over. */
+/** When the next shutdown, or the one under way, must be over. */
 let due = Infinity;
 let last = Promise.resolve();
 function startServer(request) {
     if (register_cjs_1.thread.inPool && request.workerPath !== undefined) {
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'start: a worker of the pool cannot start workers; call start with "workerPath" on the thread that shall own them');
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'start: a worker of the pool cannot start workers; call start with "workerPath" on the thread that is to own them');
     }
     const file = request.workerPath === undefined ? undefined : (0, modules_cjs_1.workerFile)(request.workerPath);
     let begun = false;
@@ -55,7 +55,7 @@ function startServer(request) {
     });
 }
 /**
- * @param own the application's signal: before the start is done it fails with its reason, at once while it has not begun; afterwards it closes the server
+ * @param own the application's signal: aborted before the start is done, the start rejects with its reason (at once if it has not begun); afterwards it closes the server
  * @param begin is given one that shutdown aborts, too, with an error as its reason
  */
 async function unlessAborted(own, begin) {
@@ -265,13 +265,13 @@ async function shutdown(code, timeout, deadline) {
     watchers.clear();
     return { closed, terminated };
 }
-/** For `handleStop` of workers that must go because a `start` fails: less if a shutdown waits. */
+/** For `handleStop` of workers that must end because a `start` failed: less if a shutdown waits. */
 function undoTimeout() {
     return Math.max(LEAST_FOR_WORKERS, Math.min(UNDO_TIMEOUT, due - node_perf_hooks_1.performance.now()));
 }
-/** Told by the addon, once for each time that a worker is stuck, whichever thread owns it. */
+/** Called by the addon, once each time a worker is stuck, whichever thread owns it. */
 function tellOfStuck(workerId) {
-    const what = `worker ${workerId} has taken nothing for a second, though something waits for it: a handler that does not return keeps its thread; new connections go to other workers, if there are any`;
+    const what = `worker ${workerId} has taken nothing for a second, though something waits for it: the usual cause is a handler that does not return; new connections go to other workers, if there are any`;
     const reason = new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
     if (watchers.size === 0)
         (0, report_cjs_1.complain)(`worker ${workerId} is stuck`, reason.message);

@@ -11,7 +11,7 @@ class Waiting {
     epoch;
     next = undefined;
     constructor(kind, slot, data, 
-    /** Of a close event: the close code. Of bytes: how many they are, unless somebody transfers them away. */
+    /** Of a close event: the close code. Of bytes: how many they are, unless a handler transfers them away. */
     number, 
     /** The version of its socket's token when it came, and the epoch in which that is true. */
     token, epoch) {

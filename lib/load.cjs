@@ -9,7 +9,7 @@ const errors_cjs_1 = require("./errors.cjs");
 const realm_cjs_1 = require("./realm.cjs");
 const target_cjs_1 = require("./target.cjs");
 const ROOT = (0, node_path_1.dirname)(__dirname);
-/** Of Node's permission model, if that is on. */
+/** From Node's permission model, if it is on. */
 const { permission } = process;
 /** Loads the addon, once per thread. */
 const { addon, file } = load();
@@ -41,7 +41,7 @@ function load() {
 function fromFile(path, failures) {
     // What must not be read looks as if it did not exist.
     if (permission?.has('fs.read', path) === false)
-        failures.tried.push(`${path}: Node's permission model does not let it be read`);
+        failures.tried.push(`${path}: Node's permission model does not permit reading it`);
     else if ((0, node_fs_1.existsSync)(path))
         return required(path, path, failures);
     else
@@ -99,14 +99,14 @@ function advice(target, named, { tried, errors, otherVersion }) {
     const own = `wsbroker-${target}`;
     const bun = process.versions['bun'] !== undefined;
     if (otherVersion !== undefined) {
-        return `wsbroker and its package for this platform must have the same version. Run: ${bun ? 'bun add' : 'npm install'} wsbroker@${version}\nIf that does not change it, delete node_modules and the lock file, and install again`;
+        return `wsbroker and its package for this platform must have the same version. Run: ${bun ? 'bun add' : 'npm install'} wsbroker@${version}\nIf that does not help, delete node_modules and the lock file, and install again`;
     }
     if (Object.hasOwn(optionalDependencies, own) && errors.length === 0 && !(0, node_fs_1.existsSync)((0, node_path_1.join)(ROOT, '.git'))) {
         const other = Object.keys(optionalDependencies).find((name) => installed(name) !== undefined);
         const why = other === undefined
             ? `${own} is an optional dependency of wsbroker, and those were left out (--omit=optional, --no-optional, or a lock file that was made on another platform)`
             : `node_modules holds ${other} instead: it was installed on or for another platform`;
-        return `${why}. Run here: ${bun ? 'bun install' : 'npm install --include=optional'}\nIf that does not bring it, delete node_modules and the lock file, and install again`;
+        return `${why}. Run here: ${bun ? 'bun install' : 'npm install --include=optional'}\nIf that does not install it, delete node_modules and the lock file, and install again`;
     }
     return `To build it from source (needs Rust, https://rustup.rs), run:\n  ${buildCommand()}`;
 }

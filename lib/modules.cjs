@@ -34,9 +34,9 @@ function workerFile(path) {
 }
 /** What a module registered by itself when it was first imported: a second import does not run it again. */
 const registeredBy = new Map();
-/** Why a module that was waited for so many milliseconds counts as failed. */
+/** Why a module that did not load within this many milliseconds counts as failed. */
 function loadTimeout(file, timeout) {
-    const what = `worker ${file} has not loaded within ${timeout} ms ("startTimeout"): a top-level await of it does not settle, or code of it does not return`;
+    const what = `worker ${file} has not loaded within ${timeout} ms ("startTimeout"): a top-level await in it does not settle, or code in it does not return`;
     return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what);
 }
 /**

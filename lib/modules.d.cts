@@ -6,7 +6,7 @@ import { type Registration } from './register.cjs';
  * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND naming the path that was tried
  */
 export declare function workerFile(path: string): string;
-/** Why a module that was waited for so many milliseconds counts as failed. */
+/** Why a module that did not load within this many milliseconds counts as failed. */
 export declare function loadTimeout(file: string, timeout: number): WSBrokerError;
 /**
  * Imports the module into this thread and makes the thread a worker with the handlers it exports, unless it does so itself.

@@ -9,7 +9,7 @@ const checks_cjs_1 = require("./checks.cjs");
 const errors_cjs_1 = require("./errors.cjs");
 const load_cjs_1 = require("./load.cjs");
 const report_cjs_1 = require("./report.cjs");
-// Names of handlers, and those that were meant to be one: a handler that is never called fails silently, and with a misspelt `handleOpen` everybody is let in.
+// Names of handlers, and names that were meant to be one: a handler that is never called fails silently, and with a misspelt `handleOpen` everybody is let in.
 exports.HANDLER_NAMES = [
     'handleOpen', 'handleTextMessage', 'handleBinaryMessage', 'handleClose', 'handleDrain', 'handleStart', 'handleStop', 'onError',
 ];
@@ -23,7 +23,7 @@ const LOOSE = {
 };
 /** The same, but only exactly so: `Message` may be a class. */
 const BARE = { message: MESSAGES, open: ['handleOpen'], close: ['handleClose'], drain: ['handleDrain'] };
-/** As near to a handler's name as a slip of the finger, but words of their own: `handleStep` is no misspelt `handleStop`. */
+/** As near to a handler's name as a typing error, but words of their own: `handleStep` is not a misspelt `handleStop`. */
 const OWN_WORDS = new Set([
     'pen', 'oven', 'omen', 'clone', 'chose', 'lose', 'closet', 'train', 'brain', 'grain', 'rain', 'drawn', 'star', 'stars', 'stat', 'smart', 'step', 'shop', 'top', 'stoop',
     'nextmessage', 'testmessage',
@@ -115,7 +115,7 @@ function isForeignFunction(holder, key) {
         return false;
     }
 }
-/** The handler whose name this almost is. With a digit in it, it is a second one of something, and no slip. */
+/** The handler whose name this almost is. A name with a digit in it is a second one of something, not a slip. */
 function misspelt(key) {
     if (key.length > 32 || /\d/.test(key) || exports.HANDLER_NAMES.includes(key))
         return undefined;

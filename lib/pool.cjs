@@ -104,7 +104,7 @@ class Pool {
     }
 }
 exports.Pool = Pool;
-/** Tells them all; one that throws is reported. */
+/** Calls all of them; one that throws is reported. */
 function tellWatchers(watchers, event) {
     for (const watcher of watchers) {
         try {
@@ -180,7 +180,7 @@ class Member {
     age() {
         return node_perf_hooks_1.performance.now() - this.#born;
     }
-    /** Lets a ready one run `handleStop` first. One that cannot be ended, because a call into the system holds it, is left behind. */
+    /** Lets a ready one run `handleStop` first. A thread that cannot be ended, because a system call blocks it, is left behind. */
     async stop(timeout) {
         const deadline = node_perf_hooks_1.performance.now() + timeout;
         const last = Math.min(LAST, timeout / 4);

@@ -28,5 +28,5 @@ export declare class Pool {
     /** Ends all threads within `timeout` milliseconds; `handleStop` has a quarter of it at least. Never rejects. */
     stop(timeout: number): Promise<void>;
 }
-/** Tells them all; one that throws is reported. */
+/** Calls all of them; one that throws is reported. */
 export declare function tellWatchers(watchers: Iterable<(event: WorkerEvent) => void>, event: WorkerEvent): void;

@@ -30,7 +30,7 @@ export declare function currentRegistration(): Registration | undefined;
  * Makes this thread a worker.
  *
  * @param call who asks, for messages
- * @param implicit the module has no handlers, and a later registration shall take this one's place
+ * @param implicit the module has no handlers, and a later registration may replace this one
  * @param holders where the handlers were found
  * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_UNKNOWN_HANDLER if one is misspelt; ERR_WSBROKER_CONFLICT if the thread is a worker
  * already

@@ -16,7 +16,7 @@ function scopeHere() {
 function inScopeHere(fn) {
     return scopeHere().bound(fn, undefined);
 }
-/** Contexts are values that nobody changes, and leaving one puts the other back: about 5 ns a call. */
+/** Contexts are immutable values, and leaving one restores the other: about 5 ns a call. */
 class FrameScope extends node_async_hooks_1.AsyncResource {
     bound(fn, self) {
         // One function of the engine's, and not one around it, for the same reason.
@@ -39,8 +39,8 @@ function bunScope() {
 /** What an AsyncResource calls its numbers before Node 24. */
 const IDS = ['async_id_symbol', 'trigger_async_id_symbol'];
 /**
- * A context is an object here, and to enter something changes it: what one call has left the next one finds. A new object for each call costs 30 to 40 ns, so
- * all use the same one until one of them changes it, and a batch enters it once. From then on there are such functions, and each call has its own.
+ * Here a context is an object, and entering something changes it: the next call finds what the last one left. A new object for each call costs 30 to 40 ns, so
+ * all calls use the same one until one of them changes it, and a batch enters it once. After that the application is known to change contexts, and each call has its own.
  */
 class ResourceScope {
     /** Only to make others in: nothing of the application's runs in it. */

@@ -5,7 +5,7 @@ exports.moreAbout = moreAbout;
 const node_child_process_1 = require("node:child_process");
 const node_path_1 = require("node:path");
 const node_url_1 = require("node:url");
-// Where a worker module is wrong. Of an ES module Node tells that only to those who do not catch the error, and Bun in properties of its own.
+// Where the mistake in a worker module is. For an ES module, Node shows that only if the error is not caught, and Bun puts it into properties of its own.
 const onBun = process.versions['bun'] !== undefined;
 /** For a child process that looks for the place. */
 const PATIENCE = 5_000;
@@ -39,7 +39,7 @@ async function moreAbout(file, error) {
     if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX')
         return `${place}\nNode only strips types. Compile it to JavaScript. ${withTsx(file)}`;
     if (/import statement outside a module|Unexpected token 'export'/.test(String(message))) {
-        return `${place}\nNode takes it for CommonJS: name it .mjs, or set "type": "module" in the nearest package.json.`;
+        return `${place}\nNode treats it as CommonJS: name it .mjs, or set "type": "module" in the nearest package.json.`;
     }
     return place;
 }

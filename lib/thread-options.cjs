@@ -32,10 +32,10 @@ function poolThreads(call, value) {
 function sameThreads(one, other) {
     return (0, node_util_1.isDeepStrictEqual)(one, other);
 }
-/** What Node says about flags only when a thread is to be started. */
+/** What Node says about flags, which it does only when a thread is started. */
 function threadFailed(error) {
     const { code, message } = (error ?? {});
-    return code === 'ERR_WORKER_INVALID_EXEC_ARGV' ? new errors_cjs_1.WSBrokerRangeError(`start: "worker.execArgv" must hold flags that a worker thread can have: ${String(message)}`) : error;
+    return code === 'ERR_WORKER_INVALID_EXEC_ARGV' ? new errors_cjs_1.WSBrokerRangeError(`start: "worker.execArgv" must hold only flags that a worker thread accepts: ${String(message)}`) : error;
 }
 /** A copy: what a later replacement is given is what the first threads were given. */
 function cloned(call, value) {
@@ -53,7 +53,7 @@ function environment(call, value) {
         throw (0, checks_cjs_1.wrongType)(call, 'worker.env', 'an object of strings, or SHARE_ENV', value);
     const all = Object.entries(value).filter(([, text]) => text !== undefined);
     for (const [key, text] of all) {
-        // The value may be a secret: only its type is told.
+        // The value may be a secret: only its type is named.
         if (typeof text !== 'string')
             throw (0, checks_cjs_1.wrongType)(call, `worker.env.${key}`, 'a string', text);
     }

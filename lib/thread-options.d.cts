@@ -14,5 +14,5 @@ export declare const NO_THREAD_OPTIONS: PoolThreads;
 export declare function poolThreads(call: string, value: unknown): PoolThreads;
 /** Whether a pool that runs already is what was asked for. */
 export declare function sameThreads(one: PoolThreads, other: PoolThreads): boolean;
-/** What Node says about flags only when a thread is to be started. */
+/** What Node says about flags, which it does only when a thread is started. */
 export declare function threadFailed(error: unknown): unknown;

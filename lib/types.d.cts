@@ -34,7 +34,7 @@ export interface ClientCertificate {
     readonly raw: Buffer;
     /** Its SHA-256, as Node shows it: `'A1:B2:…'`. */
     readonly fingerprint256: string;
-    /** Whether it is valid and comes from one of {@link TlsOptions.ca}. Only without {@link TlsOptions.rejectUnauthorized} can it be `false`: then anybody may have made it. */
+    /** Whether it is valid and comes from one of {@link TlsOptions.ca}. Only without {@link TlsOptions.rejectUnauthorized} can it be `false`: then anyone may have made it. */
     readonly authorized: boolean;
 }
 /** A `handleOpen` verdict that accepts, with what is in place before the first message. */
@@ -140,9 +140,9 @@ export interface WorkerInterface {
 /** Told to {@link StartOptions.onWorker}. */
 export interface WorkerEvent {
     /**
-     * `started`: takes connections from now on. `died`: ended though nobody asked; its connections stay open and move to others, and a new worker is on its
-     * way. `failed`: a replacement did not load; the next try follows. `stuck`: something has waited for it for a second, and it has come for nothing; a handler that does not
-     * return is the usual cause. New connections go to others until it comes; told once each time, also of threads of your own. `stopped`: ended because of {@link shutdown}.
+     * `started`: takes connections from now on. `died`: ended though nobody asked it to; its connections stay open and move to others, and a new worker is on its
+     * way. `failed`: a replacement did not load; the next try follows. `stuck`: something has waited for it for a second, and it has taken nothing in that time; a handler that
+     * does not return is the usual cause. New connections go to other workers until it takes something again. Told once each time, also about workers on threads of your own. `stopped`: ended because of {@link shutdown}.
      */
     readonly type: 'started' | 'died' | 'failed' | 'stuck' | 'stopped';
     /** The thread's `threadId`, as `node:worker_threads` counts. */
@@ -150,36 +150,36 @@ export interface WorkerEvent {
     /** With `died`, `failed` and `stuck`: why. */
     readonly reason?: Error;
     /**
-     * With `died`: how many clients of server helpers in it nobody could be told of, since there was no other helper of their identifier whose `clientDisconnectedFn`
-     * could be called. Absent when there are none.
+     * With `died`: the number of its server helpers' clients for which no `clientDisconnectedFn` could be called, since there was no other helper of the same identifier.
+     * Absent when there are none.
      */
     readonly untoldClients?: number;
 }
 /** What the threads of the pool are started with, as `Worker` of `node:worker_threads` takes it. */
 export interface ThreadOptions {
-    /** What the worker module gets as `workerData` of `node:worker_threads`, cloned when `start` is called, and for each thread again (a `SharedArrayBuffer` is shared). Default `{}`. */
+    /** What the worker module gets as `workerData` of `node:worker_threads`, cloned when `start` is called, and again for each thread (a `SharedArrayBuffer` is shared). Default `{}`. */
     readonly workerData?: unknown;
-    /** `process.env` of the threads; `SHARE_ENV` of `node:worker_threads` shares that of the thread that calls `start`. Default: a copy of that. */
+    /** `process.env` of the threads; `SHARE_ENV` of `node:worker_threads` shares the environment of the thread that calls `start`. Default: a copy of it. */
     readonly env?: Readonly<Record<string, string | undefined>> | symbol | undefined;
-    /** Flags of Node for the threads, such as `['--no-warnings']`; Bun ignores most. Default: those of the process. */
+    /** Node flags for the threads, such as `['--no-warnings']`; Bun ignores most of them. Default: those of the process. */
     readonly execArgv?: readonly string[] | undefined;
-    /** Bounds of the memory of each thread, in MiB. A worker that exceeds them ends, and is replaced. Bun ignores them. Default: those of Node. */
+    /** Limits on the memory of each thread, in MiB. A worker that exceeds them ends, and is replaced. Bun ignores them. Default: Node's. */
     readonly resourceLimits?: ThreadLimits | undefined;
-    /** What the threads are called in debuggers and the like. Node 18.16 and later. Default: ''. */
+    /** The threads' name in debuggers and similar tools. Node 18.16 and later. Default: ''. */
     readonly name?: string | undefined;
 }
-/** MiB, above 0. */
+/** In MiB, each above 0. */
 export interface ThreadLimits {
-    /** The heap of objects that live on. */
+    /** The heap of long-lived objects. */
     readonly maxOldGenerationSizeMb?: number | undefined;
-    /** The heap of young objects. */
+    /** The heap of new objects. */
     readonly maxYoungGenerationSizeMb?: number | undefined;
-    /** Compiled code. */
+    /** Memory for compiled code. */
     readonly codeRangeSizeMb?: number | undefined;
-    /** The stack. Too small a one ends the process. Node's default is 4. */
+    /** The stack. If it is too small, the process ends. Node's default is 4. */
     readonly stackSizeMb?: number | undefined;
 }
-/** Bounds of what is on its way to handlers. At a bound its sockets are not read any more, and TCP pushes back. */
+/** Limits on what is on its way to handlers. At a limit, its sockets are no longer read, and TCP pushes back. */
 export interface MaxInFlight {
     /** Messages of one socket, 1 to 2^31-1. Default 256. */
     readonly messages?: number | undefined;
@@ -198,13 +198,13 @@ export interface RateLimit {
      * How many messages may come at once, 1 to 2^31-1, and bytes in proportion (`bytes * burst / messages`); without `messages` it is a number of bytes. Default: one second's worth.
      */
     readonly burst?: number | undefined;
-    /** Above it: `'pause'`, the default: the socket is not read until it is below again, TCP pushes back, and nothing is lost; a client that ends its side meanwhile is heard for `closeTimeout` at most. `'close'`: it is closed with 1008. */
+    /** What happens above the limit. `'pause'`, the default: the socket is not read until it is below again, TCP pushes back, and nothing is lost, except that a client that ends its side meanwhile is still read for `closeTimeout` at most. `'close'`: the socket is closed with 1008. */
     readonly action?: 'pause' | 'close' | undefined;
 }
 /** Which proxies are believed about their clients' addresses. */
 export interface TrustProxy {
     /**
-     * The proxies: addresses and networks such as `'10.0.0.0/8'` or `'fd00::/8'`, and `'unix'` for whoever connects through a Unix socket. What a client writes into the header itself is not
+     * The proxies: addresses and networks such as `'10.0.0.0/8'` or `'fd00::/8'`, and `'unix'` for everything that connects through a Unix socket. What a client itself writes into the header is not
      * believed: the rightmost address in it that belongs to no proxy is the client's.
      */
     readonly from: string | readonly string[];
@@ -244,7 +244,7 @@ export interface TlsOptions {
  * the same for all servers that share one. The others belong to the one server.
  */
 export interface StartOptions {
-    /** Where to listen: `'host:port'`, `'[v6]:port'`, port 0 for any free one, or `'unix:/path'`. Beside the file of a Unix socket lies `/path.lock`, which guards it against other processes and stays when the server ends. */
+    /** Where to listen: `'host:port'`, `'[v6]:port'`, port 0 for any free one, or `'unix:/path'`. Beside the file of a Unix socket there is a lock file, `/path.lock`, which guards it against other processes and stays when the server ends. */
     readonly bind: string;
     /**
      * The module with the handlers ({@link WorkerInterface}): absolute, relative to `process.cwd()`, or a `file:` URL. CommonJS, ESM, and TypeScript where
@@ -256,11 +256,11 @@ export interface StartOptions {
      * least 4.
      */
     readonly threads?: number | undefined;
-    /** Process-wide. What the worker threads are started with: `workerData`, `env`, `execArgv`, `resourceLimits`, `name`. Needs `workerPath`, and not with `threads: 0`. Default: nothing. */
+    /** Process-wide. What the worker threads are started with: `workerData`, `env`, `execArgv`, `resourceLimits`, `name`. Needs `workerPath`; not allowed with `threads: 0`. Default: nothing. */
     readonly worker?: ThreadOptions | undefined;
     /**
-     * How long a worker may take to load its module, top-level `await`s included, 0 to 2^31-1. Then {@link start} rejects with `ERR_WSBROKER_WORKER_FAILED` naming it, and a replacement counts as failed. `handleStart` is not
-     * bounded by it. With `threads: 0` code that does not return cannot be interrupted. It holds for the workers that this call starts. 0 = no limit. Default 30,000.
+     * How long a worker may take to load its module, top-level `await`s included, 0 to 2^31-1. After that {@link start} rejects with `ERR_WSBROKER_WORKER_FAILED`, which names the module, and a replacement counts as failed. `handleStart` is
+     * not included. With `threads: 0`, code that does not return cannot be interrupted. Applies to the workers that this call starts. 0 = no limit. Default 30,000.
      */
     readonly startTimeout?: number | undefined;
     /**
@@ -312,11 +312,11 @@ export interface StartOptions {
     /** Of the address. Proxies in front of the server: their word about a client's address becomes `ip`. Default: none is believed. */
     readonly trustProxy?: TrustProxy | undefined;
     /**
-     * Of the address. Every connection begins with a header of the PROXY protocol, version 1 or 2, whose address becomes `ip`; one without is cut. Anybody who can connect is believed, unless
+     * Of the address. Every connection begins with a header of the PROXY protocol, version 1 or 2, whose address becomes `ip`; one without is cut. Anyone who can connect is believed, unless
      * `trustProxy.from` names the proxies: then connections from elsewhere are cut. Default `false`.
      */
     readonly proxyProtocol?: boolean | undefined;
-    /** Of the address. Other processes may listen on the same TCP port (`SO_REUSEPORT`), and the system shares connections out. `ERR_WSBROKER_UNSUPPORTED` where it cannot, and for Unix sockets, which belong to one process. Default `false`. */
+    /** Of the address. Other processes may listen on the same TCP port (`SO_REUSEPORT`), and the system shares out the connections. Rejects with `ERR_WSBROKER_UNSUPPORTED` where the system cannot do that, and for Unix sockets, which belong to one process. Default `false`. */
     readonly reusePort?: boolean | undefined;
     /**
      * Compression of messages (RFC 7692), with clients that offer it. It costs CPU time for every message, and can betray secrets that stand in one message with what an attacker chose
@@ -328,21 +328,21 @@ export interface StartOptions {
     /** Of the address. The request's head, 256 to 1 MiB, and at most 100 headers. A larger one is answered with 431. Default 16 KiB. */
     readonly maxHeaderSize?: number | undefined;
     /**
-     * How long a connection may be silent before it is cut (`handleClose` sees 1006). What the client sends ends the silence, and so does what its system acknowledges of what it was sent,
-     * pings aside: a slow download is not silent. The clock stands still while we pause reading. 0 = for ever. Default 120,000.
+     * How long a connection may be silent before it is cut (`handleClose` sees 1006). Anything that the client sends ends the silence. So does any byte sent to it that its
+     * system acknowledges, pings aside: a slow download is not silent. The clock stops while we pause reading. 0 = no limit. Default 120,000.
      */
     readonly idleTimeout?: number | undefined;
-    /** Whether pings are sent, so that only dead connections are cut, and proxies see that the others live. Default `true`. */
+    /** Whether pings are sent, so that only dead connections are cut, and proxies see that the others are alive. Default `true`. */
     readonly pings?: boolean | undefined;
     /**
-     * A ping is sent when no byte has come, or none has gone out, for this long or for half of `idleTimeout`, whichever is less. It overtakes what waits to be sent. Choose less than the
-     * proxies on the way allow; nginx and AWS allow 60,000. 0 = no pings. Default 25,000.
+     * A ping is sent when no byte has come in, or none has gone out, for this long or for half of `idleTimeout`, whichever is less. It goes ahead of what waits to be sent. Choose a value below
+     * what the proxies on the way allow; nginx and AWS allow 60,000. 0 = no pings. Default 25,000.
      */
     readonly pingInterval?: number | undefined;
     /**
-     * How long a closing may stand still before the connection is cut, at least 1. What was sent before `close`, `server.close()`, `shutdown` or the client's own close goes out first, for as
-     * long as the client takes some of it within this time, and 1 KiB a second on average over 30 s. Once our close frame has left, the client has this time to end the connection. If the client
-     * closes first, our close frame waits this long for handlers at work. A closing for an error or at a limit has this time once, from its beginning. Default 5,000.
+     * How long a closing may make no progress before the connection is cut, at least 1. What was sent before `close`, `server.close()`, `shutdown` or the client's own close goes out first, as
+     * long as the client takes some of it within this time, and 1 KiB a second on average over 30 s. Once our close frame has been sent, the client has this time to end the connection. If the
+     * client closes first, our close frame waits at most this long for handlers at work. A closing because of an error or a limit has this time in total. Default 5,000.
      */
     readonly closeTimeout?: number | undefined;
     /** What may wait to be sent to one socket, at least 1. A message that finds less waiting is queued whole; `overflow` says what happens to the next. Default 1 MiB. */
@@ -359,21 +359,21 @@ export interface StartOptions {
     readonly maxLifetime?: number | undefined;
     /** How much one socket may send. Default: no limit. */
     readonly rateLimit?: RateLimit | undefined;
-    /** Process-wide, in bytes. All that waits to be sent, the answers of `handleOpen` to refused connections included. At the limit the slowest sockets are closed with 1013, and such answers are not given: the connection is cut. A sixteenth of it is a reserve: while the rest is used up, sockets for which little waits (16 KiB, or their share of half the reserve) are still sent to, and for others `send` returns 0. Default: a quarter of memory (the cgroup's limit, else RAM). */
+    /** Process-wide, in bytes. Everything that waits to be sent, the answers that `handleOpen` gives to refused connections included. A sixteenth of it is a reserve. Once the rest is used up, the slowest sockets are closed with 1013, `send` returns 0 for them and others that have much waiting, and sockets that have little waiting (16 KiB, or their share of half the reserve) are still sent to. A refusal for which there is no room is not sent: its connection is cut. Default: a quarter of memory (the cgroup's limit, else RAM). */
     readonly maxSendMemory?: number | undefined;
-    /** Process-wide. All unfinished messages that come in. At the limit the largest one's connection is closed with 1013. Default: a quarter of memory. */
+    /** Process-wide. All incoming messages that are unfinished. At the limit, the connection with the largest one is closed with 1013. Default: a quarter of memory. */
     readonly maxReceiveMemory?: number | undefined;
-    /** Process-wide. Bounds of what is on its way to handlers. */
+    /** Process-wide. Limits on what is on its way to handlers. */
     readonly maxInFlight?: MaxInFlight | undefined;
     /**
-     * Told, on the thread that called `start`, when a worker thread starts, ends or is stuck. Without it, ends that nobody asked for and workers that are stuck are written to stderr. Several calls'
-     * functions are all told.
+     * Called, on the thread that called `start`, when a worker thread starts, ends, fails to be replaced, or is stuck. Without it, workers that died, failed or are stuck are reported on stderr. If
+     * several calls of `start` give a function, all of them are called.
      */
     readonly onWorker?: ((event: WorkerEvent) => void) | undefined;
     /** Joins other instances, so that {@link sendToChannel} reaches their subscribers too. Once per process; as {@link joinCluster}. @default off */
     readonly cluster?: ClusterOptions | undefined;
     /**
-     * Ends what the call has begun: aborted before {@link start} resolves, it undoes everything and rejects with the signal's reason; afterwards it is as {@link Server.close}. Default: none.
+     * Ends what the call has begun. Aborted before {@link start} resolves, it undoes everything, and `start` rejects with the signal's reason; aborted later, it closes the server, as `server.close()` does. Default: none.
      */
     readonly signal?: AbortSignal | undefined;
 }
@@ -418,17 +418,17 @@ export interface RedisOptions {
     readonly tls?: boolean | RedisTlsOptions | undefined;
 }
 /**
- * What the bus has to tell. A loss is never hidden.
+ * What the bus reports. A loss is never hidden.
  *
- * `ready`: connected, and every channel with subscribers here is listened to. `lost`: the connection is gone, or leads to a replica, and is made again without end;
- * local subscribers are served all the while. It is told once for each reason until the bus is ready: `reason` says what keeps it from coming back, such as a wrong
- * password or certificate. `warning`: the bus works, and yet messages may not get where they should; `reason` says why. `gap`: messages are
- * missing, of others to `channel`, which did not arrive here; or, without `channel`, of this instance, which did not leave, since too many waited, the bus was lost,
- * or Redis refused them. Those that were under way when the bus was lost count too, though some may have arrived; so do those that a Redis took when it was perhaps
- * a replica already. `gaps`: messages of others to more than 100 channels are missing at once; `count` is the number of channels, `missed` of messages. `channels`
+ * `ready`: connected, and every channel with subscribers here is listened to. `lost`: the connection is gone, or leads to a replica; attempts to
+ * reconnect go on until one succeeds, and local subscribers are served all the while. `lost` is reported once for each reason, eight times at most, until the bus is ready: `reason` says what
+ * keeps the bus from coming back, such as a wrong password or certificate. `warning`: the bus works, but messages may not get where they should; `reason` says why. `gap`:
+ * messages are missing. With `channel`, they are messages that other instances sent to it and that did not arrive here. Without `channel`, they are messages of this instance that did
+ * not leave, since too many waited, the bus was lost, or Redis refused them. Messages that were under way when the bus was lost count too, though some may have arrived; so do those that a Redis
+ * took when it may already have been a replica. `gaps`: messages of other instances to more than 100 channels are missing at once; `count` is the number of channels, `missed` that of messages. `channels`
  * names at most 10,000 (1 MiB of names); if `count` is greater, treat every channel as affected.
  *
- * While the thread is busy, gaps in one channel are added up, so that what waits for it is bounded.
+ * While the thread is busy, gaps in one channel are added up, so that the events waiting for it are bounded.
  */
 export type BusEvent = {
     readonly state: 'ready';
@@ -458,9 +458,9 @@ export interface ClusterOptions {
     readonly instanceId?: string | undefined;
     /** Whether `start` waits for Redis, and rejects (ERR_WSBROKER_BUS_LOST) if it is not there within 10 s. @default false */
     readonly required?: boolean | undefined;
-    /** Bytes that may wait to be published, 1 to 2^31-1; more are dropped, and told as a gap. @default 8 MiB */
+    /** Bytes that may wait to be published, 1 to 2^31-1; anything beyond is dropped, and reported as a gap. @default 8 MiB */
     readonly maxOutgoing?: number | undefined;
-    /** Told of every change, every gap and every warning, on the thread that joined. */
+    /** Called for every change, gap and warning, on the thread that joined. */
     readonly onBus?: ((event: BusEvent) => void) | undefined;
 }
 /** Subscribers of a channel on all instances. */
@@ -473,11 +473,11 @@ export interface ClusterCount {
 /** The bus, in {@link Stats}. Totals since the process joined. */
 export interface BusStats {
     readonly state: 'ready' | 'lost';
-    /** Why it is lost; or, while it is ready, why Redis refused a message since, if it did. As in {@link BusEvent}: one line of 300 characters at most, never a password. */
+    /** Why it is lost; or, while it is ready, why Redis has refused a message since then, if it has. As in {@link BusEvent}: one line of 300 characters at most, never a password. */
     readonly reason?: string;
     /** Other instances that were heard of in the last 16 s. */
     readonly instances: number;
-    /** Of these, the ones that are heard, but do not hear this instance: they are on another server of what should be one Redis. Should be 0. */
+    /** Those of them that this instance hears but that do not hear it: they are on another server of what should be one Redis. Should be 0. */
     readonly deaf: number;
     /** Channels that are listened to. */
     readonly channels: number;
@@ -487,13 +487,13 @@ export interface BusStats {
     readonly dropped: number;
     /** Messages of this instance that Redis refused. */
     readonly refused: number;
-    /** Messages of this instance that Redis was given and had not answered when the bus was lost, or had answered when it was perhaps a replica already: they may have arrived or not. */
+    /** Messages of this instance that Redis was given and had not answered when the bus was lost, or had answered when it may already have been a replica: they may have arrived or not. */
     readonly unanswered: number;
     /** Messages of others that arrived. */
     readonly received: number;
     /** Messages of others that are known to be missing. */
     readonly missed: number;
-    /** Things on the bus that could not be read. */
+    /** Messages on the bus that could not be read. */
     readonly invalid: number;
     /** Times that the connection was lost, or not there at first. */
     readonly losses: number;
@@ -510,18 +510,18 @@ export interface Server extends AsyncDisposes {
     readonly url: string;
     /** Stops listening here and closes this server's connections with 1001. Resolves when they are gone. Workers and other servers stay. */
     close(): Promise<void>;
-    /** Lets the process end while this server listens, if nothing else keeps it alive; connections end with it. On the main thread: a `Worker` that has handlers is kept alive by them. Returns the server. */
+    /** Lets the process end while this server listens, if nothing else keeps it alive; its connections end with it. Works on the main thread only: a `Worker` that has handlers is kept alive by them. Returns the server. */
     unref(): this;
-    /** Takes {@link Server.unref} back. Returns the server. */
+    /** Undoes {@link Server.unref}. Returns the server. */
     ref(): this;
     /**
-     * Replaces certificates and keys, for the whole address: without `tls` the files are read again, with it, it takes the place of what `start` got. Handshakes from then on use the new ones; no
-     * connection is dropped. If they are no good it rejects with `ERR_WSBROKER_TLS`, and the old ones stay.
+     * Replaces certificates and keys, for the whole address. Without `tls` the files are read again; with it, `tls` replaces what `start` was given. Later handshakes use the new ones; no
+     * connection is dropped. If they are not usable, it rejects with `ERR_WSBROKER_TLS`, and the old ones stay.
      */
     reloadTls(tls?: TlsOptions): Promise<void>;
     /**
-     * Replaces where the bus's Redis is and who we are there, for the whole process: a new password, another authority, other servers. Tried first, with a connection of its own: if that fails it rejects
-     * with `ERR_WSBROKER_BUS_LOST` and the reason, and all stays as it was. Connections that are there stay, unless other servers are named; while the bus is lost it is connected to at once.
+     * Replaces the settings of the bus's Redis for the whole process: a new password, another certificate authority, other servers. They are tried first, on a connection of their own: if that fails, it rejects
+     * with `ERR_WSBROKER_BUS_LOST` and the reason, and everything stays as it was. Existing connections stay, unless the settings name other servers. A lost bus tries the new settings at once.
      *
      * @param redis as the option `cluster.redis` of {@link start}
      */
@@ -529,7 +529,7 @@ export interface Server extends AsyncDisposes {
 }
 /** What {@link sendToChannel} takes besides; {@link send} takes `compress` alone. */
 export interface SendOptions {
-    /** A socket, or several, that the message shall not reach. */
+    /** A socket, or several, that are left out. */
     readonly exclude?: number | readonly number[] | undefined;
     /**
      * Whether it is compressed for those who can take it. Default: if it is as long as {@link PerMessageDeflate.threshold}, and becomes shorter. `false` for what holds a secret beside something that others
@@ -542,8 +542,8 @@ export interface ShutdownOptions {
     /** The close code that connections are sent: 1000 to 1014 as far as RFC 6455 lets it be sent, or 3000 to 4999. Default 1001. */
     readonly code?: number | undefined;
     /**
-     * Milliseconds, after which everything is over, whatever hangs, 0 to 2^31-1. Connections and handlers have most of it to end by themselves; in the last part (two eighths, 200 ms at least, 1.5 s at most) what is left is cut, each open
-     * connection gets its `handleClose` where a worker is left to run it, `handleStop` is called, and threads end. Below 200 it takes up to 200. Default 8,000: less than the 10 s that Docker waits.
+     * Milliseconds after which the shutdown is over, whatever hangs, 0 to 2^31-1. Connections and handlers have most of this time to end by themselves. In the last part (two eighths, at least 200 ms, at most 1.5 s) the connections that are left are cut, each gets
+     * its `handleClose` if there is a worker to run it, `handleStop` is called, and the threads end. With less than 200 it takes up to 200 ms. Default 8,000: less than the 10 s that Docker waits.
      */
     readonly timeout?: number | undefined;
 }
@@ -622,13 +622,13 @@ export interface CloseCounts {
     readonly shutdown: number;
     /** 1002: the peer broke the protocol. */
     readonly protocol: number;
-    /** 1007: text that is no UTF-8, or compressed data that is none. */
+    /** 1007: text that is not UTF-8, or compressed data that is corrupt. */
     readonly invalidPayload: number;
     /** 1009: {@link StartOptions.maxPayload}. */
     readonly maxPayload: number;
     /** 1006: {@link StartOptions.idleTimeout}. */
     readonly idleTimeout: number;
-    /** Cut, since the closing stood still for {@link StartOptions.closeTimeout}. Counted besides what the closing began with. */
+    /** Cut, since the closing made no progress for {@link StartOptions.closeTimeout}. Counted in addition to what the closing began with. */
     readonly closeTimeout: number;
     /** 1013: {@link StartOptions.maxBackpressure}. */
     readonly maxBackpressure: number;
@@ -651,7 +651,7 @@ export interface DropCounts {
     readonly dropNewest: number;
     /** `overflow: 'dropOldest'`. */
     readonly dropOldest: number;
-    /** {@link StartOptions.maxSendMemory} is used up. A publish counts once, or, while there is a reserve, once for each subscriber that it was dropped for. An answer of `handleOpen` that there was no room for counts once. */
+    /** {@link StartOptions.maxSendMemory} is used up. A publish counts once, or, while part of the reserve is left, once for each subscriber for which it was dropped. An answer of `handleOpen` for which there was no room counts once. */
     readonly maxSendMemory: number;
     /** The socket is gone or closing, or the message makes it close. */
     readonly gone: number;
@@ -695,8 +695,8 @@ export interface Stats extends Traffic {
     /** Connections that the system has handed over, from the first `start` on. */
     readonly accepted: number;
     /**
-     * Times that the system could not hand one over, mostly for want of file descriptors (`EMFILE`). Those who wait stay in the system's queue, and it is tried again after 50 ms, then up to 1 s. A line on
-     * stderr tells of it, at most one a minute for each address.
+     * Times that the system could not hand one over, usually because the process was out of file descriptors (`EMFILE`). Waiting connections stay in the system's queue, and accepting is tried again after 50 ms, then
+     * after up to 1 s. It is reported on stderr, at most once a minute for each address.
      */
     readonly acceptFailures: number;
     /** Of those, the ones that got their 101. */
@@ -705,7 +705,7 @@ export interface Stats extends Traffic {
     readonly closed: number;
     /** Turned away before the 101, by cause. */
     readonly rejected: RejectCounts;
-    /** Ended, by cause. All together they are `closed`, but that `closeTimeout` comes on top of another cause and `beforeOpen` was never opened. */
+    /** Ended, by cause. They add up to `closed`, except that `closeTimeout` counts in addition to another cause, and those in `beforeOpen` were never opened. */
     readonly closes: CloseCounts;
     /** Messages to sockets that were dropped, by cause. */
     readonly dropped: DropCounts;

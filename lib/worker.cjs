@@ -22,7 +22,7 @@ port.on('message', (message) => {
         process.exit(0);
     });
 });
-// Whoever started this thread has ended.
+// The thread that started this one has ended.
 port.on('close', () => process.exit(0));
 (0, modules_cjs_1.loadWorker)(file, 0, () => tell({ type: 'loaded' })).then(() => tell({ type: 'ready' }), (error) => {
     try {

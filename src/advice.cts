@@ -4,7 +4,7 @@ import { WSBrokerError } from './errors.cjs';
 
 // What to do about what went wrong: sentences for the ends of messages.
 
-/** For whatever stands against an earlier call. */
+/** For whatever contradicts an earlier call. */
 export const START_OVER = 'to start over, for instance under "bun --hot", call "await shutdown()" first';
 
 /** What other servers call an option of `start`. */

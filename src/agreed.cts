@@ -3,7 +3,7 @@ import type { ProcessOptions } from './validate.cjs';
 
 // The process-wide options: their defaults, and how they cross to the addon and back.
 
-/** Process-wide options that are off unless somebody sets them. */
+/** Process-wide options that are off unless a call sets them. */
 const OFF = { maxConnections: undefined, maxConnectionsPerIp: undefined, maxChannelsPerSocket: undefined, maxChannelNameLength: undefined };
 
 /** All process-wide options but `threads`, which counts only where there is a module. */

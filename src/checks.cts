@@ -10,7 +10,7 @@ export const MAX_SIZE = 2 ** 31 - 1;
 /**
  * An object whose every key is known.
  *
- * @param hints for names that come from elsewhere: what to use instead
+ * @param hints for names from other libraries: what to use instead
  */
 export function optionBag(call: string, name: string, value: unknown, known: readonly string[], hints: Readonly<Record<string, string>> = {}): Record<string, unknown> {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(call, name, 'an object', value);
@@ -91,7 +91,7 @@ export function nearest(name: string, known: readonly string[], farthest = Math.
 
 /**
  * How many letters were left out, added, changed, or swapped with their neighbour (optimal string alignment), row by row. A name from outside may be long: beyond 64
- * characters nothing is near anyhow.
+ * characters nothing is near anyway.
  */
 export function editDistance(a: string, b: string): number {
   if (a.length > 64) return a.length;

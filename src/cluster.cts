@@ -68,7 +68,7 @@ export function teller(onBus: ((event: BusEvent) => void) | undefined): (events:
     if (tell === undefined) return;
     for (const event of events) {
       try {
-        // Of what the addon leaves out there is no property.
+        // What the addon leaves out has no property.
         tell(Object.fromEntries(Object.entries(event).filter(([, value]) => value !== undefined)) as unknown as BusEvent);
       } catch (error) {
         console.error(`wsbroker: onBus threw ${errorText(error)}`);

@@ -5,8 +5,8 @@ import { WSBrokerError } from './errors.cjs';
 import { warnOnce } from './report.cjs';
 import type { ShutdownReport } from './types.cjs';
 
-// Copies of this package in one process: what two dependencies bring along, for example. Each has a broker of its own, unless both have found the same addon, so what is
-// sent with one does not reach the clients of the other. They know of each other by an object that they share, which other versions read, too: it may only grow.
+// Copies of this package in one process, brought in by two dependencies for example. Each has a broker of its own, unless both have found the same addon, so what is
+// sent with one does not reach the clients of the other. They know of each other through an object that they share; other versions read it, too, so it may only grow.
 
 /** One copy, on this thread. */
 interface Copy {
@@ -58,12 +58,12 @@ export function announce(addon: string): void {
     if (shared.warned !== true) {
       shared.warned = true;
       const harm = apart ? 'sockets and channels of one are unknown to the other, and what is sent to them is lost' : 'handlers and options of one are unknown to the other';
-      (shared.warn ?? warnOnce)(`two copies of wsbroker are loaded, ${[other.folder, FOLDER].sort().join(' and ')}: ${harm}. Let everything depend on one version of it; "npm ls wsbroker" shows what depends on which`);
+      (shared.warn ?? warnOnce)(`two copies of wsbroker are loaded, ${[other.folder, FOLDER].sort().join(' and ')}: ${harm}. Make everything depend on one version of it; "npm ls wsbroker" shows what depends on which`);
     }
   }
   if (parents() === undefined && shared.pool === undefined) setEnvironmentData(KEY, { folder: FOLDER, addon });
   self = { folder: FOLDER, addon, isActive: () => life.isActive(), shutdown: (code, timeout) => life.shutdown(code, timeout) };
-  // One of the same folder is an earlier life of this one, which a reload under `bun --hot` has forgotten, but whose server still listens.
+  // One in the same folder is this one before a reload under `bun --hot`, which has forgotten it, but its server still listens.
   shared.copies = [...shared.copies.filter((one) => one.folder !== FOLDER || one.isActive()), self];
 }
 
@@ -80,7 +80,7 @@ function foreignPool(): WSBrokerError {
   );
 }
 
-/** The copy that the thread loaded which has started this one. */
+/** The copy loaded by the thread that started this one. */
 function parents(): Pick<Copy, 'folder' | 'addon'> | undefined {
   // A thread of a pool is told by its pool.
   return shared.pool === undefined ? (getEnvironmentData(KEY) as Pick<Copy, 'folder' | 'addon'> | undefined) : undefined;
@@ -95,7 +95,7 @@ export function endBy(own: Pick<Copy, 'isActive' | 'shutdown'>): void {
   life = own;
 }
 
-/** Other copies that have something to end on this thread: `shutdown` ends them, too, as if there were but one. */
+/** Other copies that have something to end on this thread: `shutdown` ends them, too, as if there were only one. */
 export function activeOthers(): readonly Pick<Copy, 'shutdown'>[] {
   return shared.copies.filter((one) => one !== self && one.isActive());
 }

@@ -69,7 +69,7 @@ export interface Dispatcher {
   stop(): void;
 }
 
-/** `length` tells bytes that a handler has transferred away: they have none any more. */
+/** `length` shows whether a handler has transferred the bytes away: then it is 0. */
 interface CachedToken { version: number; bytes: Buffer; length: number }
 
 /** @param goodbye called when the addon says that the broker is gone, which only happens in threads of the user's own */
@@ -407,7 +407,7 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
   function hurry(): void {
     hurried = true;
     for (const line of lines.all()) {
-      // Whoever waits for a verdict is not there yet, and its client is told by the end of this worker.
+      // A connection that waits for a verdict does not exist yet; its client is answered when this worker ends.
       if (line.kind === Kind.Open) continue;
       const heir = succeed(line);
       line.serial = false;

@@ -27,11 +27,11 @@ export interface EmitterOptions {
   /** As the instances have it. @default 'wsbroker' */
   prefix?: string;
   /**
-   * How long a publish waits, in ms, 0 to 2^31-1, for a connection that is not there yet, and after a loss of it until the instances are heard again. With a client of the application's own: until Redis has
+   * How long a publish may wait, in ms, 0 to 2^31-1: for a connection that is not there yet and, after a loss, until the instances are heard again. With a client of the application's own: until Redis has
    * answered; a message that was given up may still arrive, since the client keeps it. @default 5000
    */
   timeout?: number;
-  /** Told of every change of the connection, and of warnings. Not with a client of the application's own. */
+  /** Called for every change of the connection, and for warnings. Not with a client of the application's own. */
   onBus?: (event: BusEvent) => void;
 }
 
@@ -80,13 +80,13 @@ export class Emitter {
   }
 
   /**
-   * Publishes to every subscriber of the channel. Messages to one channel arrive in the order of the calls. One that is rejected is numbered all the same: receivers hear of it as a gap, once a later one arrives.
+   * Publishes to every subscriber of the channel. Messages to one channel arrive in the order of the calls. A message that is rejected takes a number all the same: receivers see it as a gap, once a later one arrives.
    *
    * @param channel as in `sendToChannel`
    * @param data a string is sent as a text message, bytes as a binary one
    * @returns a promise that resolves when Redis has the message; how many subscribers there are is not known
    * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
-   * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is not there, was lost before it answered, or refused the message; no instance was heard again in time; or too much waits for Redis, more than 8 MiB. ERR_WSBROKER_SHUT_DOWN: after {@link close}
+   * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis cannot be reached, was lost before it answered, or refused the message; no instance was heard again in time; or too much waits for Redis (more than 8 MiB). ERR_WSBROKER_SHUT_DOWN: after {@link close}
    */
   async publish(channel: Data, data: Data): Promise<void> {
     if (this.#closed) throw new WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'publish: this emitter is closed');
@@ -106,7 +106,7 @@ export class Emitter {
     }
   }
 
-  /** Waits for what is being published, for as long as each publish may take, and ends the connection. Afterwards nothing keeps the process alive. */
+  /** Waits for publishes under way, as long as each may take, and ends the connection. Afterwards nothing keeps the process alive. */
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all(this.#waiting);
@@ -130,10 +130,10 @@ function bytes(name: string, value: unknown): Buffer {
 /** Channels whose numbers are remembered; of another the receivers see a new epoch, which is no gap. */
 const MOST_CHANNELS = 10_000;
 
-/** Bytes that a client of the application's own may keep for us, and what each message costs beside its own. */
+/** Bytes that a client of the application's own may keep for us, and what each message costs on top of its own. */
 const MAX_PENDING = 2 ** 23;
 const OVERHEAD = 256;
-/** How long an answer may take where nobody is to wait for a connection. */
+/** How long an answer may take where no time is allowed for connecting. */
 const ANSWER_TIMEOUT = 2_500;
 
 /** Numbers and envelopes as the addon makes them (crates/wsbroker-core/src/cluster/envelope.rs), for a client that is not ours. */
@@ -141,7 +141,7 @@ function foreign(client: RedisClientLike, prefix: string, timeout: number): (cha
   const instance = randomBytes(8);
   const lines = new Map<string, { readonly epoch: number; next: number }>();
   let epochs = 0;
-  // Until the client has settled them: it keeps also those that nobody waits for any more.
+  // Until the client has settled them: it also keeps those that nothing waits for any more.
   let pending = 0;
   const mark = prefix.includes(':') ? Buffer.from([0x18, ...varint(Buffer.byteLength(prefix))]) : Buffer.alloc(0);
   return async (channel, data) => {
@@ -151,10 +151,10 @@ function foreign(client: RedisClientLike, prefix: string, timeout: number): (cha
     lines.delete(key);
     lines.set(key, line);
     if (lines.size > MOST_CHANNELS) lines.delete(lines.keys().next().value as string);
-    // Also of one that is not sent, so that receivers miss it.
+    // Also for one that is not sent, so that receivers miss it.
     const number = line.next++;
     const size = Buffer.byteLength(data) + channel.length + OVERHEAD;
-    if (pending > 0 && pending + size > MAX_PENDING) throw lost(`too much waits for Redis: ${pending} bytes, of ${MAX_PENDING} that may`);
+    if (pending > 0 && pending + size > MAX_PENDING) throw lost(`too much waits for Redis: ${pending} bytes, of at most ${MAX_PENDING}`);
     if (timeout === 0 && client.status !== undefined && client.status !== 'ready') throw lost(`the client is not connected (${client.status}), and "timeout" is 0`);
     const payload = Buffer.from(data as string);
     const kind = typeof data === 'string' ? 0 : 1;

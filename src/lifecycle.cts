@@ -49,13 +49,13 @@ let agreed: Agreed | undefined;
 let joined: ClusterRequest | undefined;
 /** Aborted by `shutdown`: a `start` before it gives up. */
 let era = new AbortController();
-/** When the shutdown that comes next, or is under way, is to be over. */
+/** When the next shutdown, or the one under way, must be over. */
 let due = Infinity;
 let last: Promise<unknown> = Promise.resolve();
 
 export function startServer(request: StartRequest): Promise<Server> {
   if (thread.inPool && request.workerPath !== undefined) {
-    throw new WSBrokerError('ERR_WSBROKER_IN_WORKER', 'start: a worker of the pool cannot start workers; call start with "workerPath" on the thread that shall own them');
+    throw new WSBrokerError('ERR_WSBROKER_IN_WORKER', 'start: a worker of the pool cannot start workers; call start with "workerPath" on the thread that is to own them');
   }
   const file = request.workerPath === undefined ? undefined : workerFile(request.workerPath);
   let begun = false;
@@ -71,7 +71,7 @@ export function startServer(request: StartRequest): Promise<Server> {
 }
 
 /**
- * @param own the application's signal: before the start is done it fails with its reason, at once while it has not begun; afterwards it closes the server
+ * @param own the application's signal: aborted before the start is done, the start rejects with its reason (at once if it has not begun); afterwards it closes the server
  * @param begin is given one that shutdown aborts, too, with an error as its reason
  */
 async function unlessAborted(own: AbortSignal | undefined, begin: (signal: AbortSignal) => Promise<Server>): Promise<Server> {
@@ -272,14 +272,14 @@ async function shutdown(code: number, timeout: number, deadline: number): Promis
   return { closed, terminated };
 }
 
-/** For `handleStop` of workers that must go because a `start` fails: less if a shutdown waits. */
+/** For `handleStop` of workers that must end because a `start` failed: less if a shutdown waits. */
 function undoTimeout(): number {
   return Math.max(LEAST_FOR_WORKERS, Math.min(UNDO_TIMEOUT, due - performance.now()));
 }
 
-/** Told by the addon, once for each time that a worker is stuck, whichever thread owns it. */
+/** Called by the addon, once each time a worker is stuck, whichever thread owns it. */
 function tellOfStuck(workerId: number): void {
-  const what = `worker ${workerId} has taken nothing for a second, though something waits for it: a handler that does not return keeps its thread; new connections go to other workers, if there are any`;
+  const what = `worker ${workerId} has taken nothing for a second, though something waits for it: the usual cause is a handler that does not return; new connections go to other workers, if there are any`;
   const reason = new WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
   if (watchers.size === 0) complain(`worker ${workerId} is stuck`, reason.message);
   tellWatchers(watchers.values(), { type: 'stuck', workerId, reason });

@@ -8,7 +8,7 @@ export class Waiting {
     readonly kind: Kind,
     readonly slot: number,
     readonly data: unknown,
-    /** Of a close event: the close code. Of bytes: how many they are, unless somebody transfers them away. */
+    /** Of a close event: the close code. Of bytes: how many they are, unless a handler transfers them away. */
     readonly number: number,
     /** The version of its socket's token when it came, and the epoch in which that is true. */
     readonly token: number,

@@ -9,7 +9,7 @@ import { ofThisRealm } from './realm.cjs';
 import { platformTarget } from './target.cjs';
 
 const ROOT = dirname(__dirname);
-/** Of Node's permission model, if that is on. */
+/** From Node's permission model, if it is on. */
 const { permission } = process as { permission?: { has(scope: string, reference?: string): boolean } };
 
 /** Loads the addon, once per thread. */
@@ -22,13 +22,13 @@ announce(file);
 const { nextTick } = process;
 native.init(() => nextTick(native.settle), process.versions['bun'] === undefined ? undefined : types.isSharedArrayBuffer);
 
-/** What package.json says, as far as it matters here; in a copy that a bundler has made there may be none. */
+/** What matters here in package.json; a copy made by a bundler may have none. */
 interface Manifest {
   readonly version?: string;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
 }
 
-/** Why it was in vain. */
+/** Why loading failed. */
 interface Failures {
   readonly tried: string[];
   readonly errors: unknown[];
@@ -62,7 +62,7 @@ function load(): { addon: Native; file: string } {
 
 function fromFile(path: string, failures: Failures): { addon: Native; file: string } | undefined {
   // What must not be read looks as if it did not exist.
-  if (permission?.has('fs.read', path) === false) failures.tried.push(`${path}: Node's permission model does not let it be read`);
+  if (permission?.has('fs.read', path) === false) failures.tried.push(`${path}: Node's permission model does not permit reading it`);
   else if (existsSync(path)) return required(path, path, failures);
   else failures.tried.push(`${path}: no such file`);
   return undefined;
@@ -117,7 +117,7 @@ function advice(target: string, named: string | undefined, { tried, errors, othe
   const own = `wsbroker-${target}`;
   const bun = process.versions['bun'] !== undefined;
   if (otherVersion !== undefined) {
-    return `wsbroker and its package for this platform must have the same version. Run: ${bun ? 'bun add' : 'npm install'} wsbroker@${version}\nIf that does not change it, delete node_modules and the lock file, and install again`;
+    return `wsbroker and its package for this platform must have the same version. Run: ${bun ? 'bun add' : 'npm install'} wsbroker@${version}\nIf that does not help, delete node_modules and the lock file, and install again`;
   }
   if (Object.hasOwn(optionalDependencies, own) && errors.length === 0 && !existsSync(join(ROOT, '.git'))) {
     const other = Object.keys(optionalDependencies).find((name) => installed(name) !== undefined);
@@ -125,7 +125,7 @@ function advice(target: string, named: string | undefined, { tried, errors, othe
       other === undefined
         ? `${own} is an optional dependency of wsbroker, and those were left out (--omit=optional, --no-optional, or a lock file that was made on another platform)`
         : `node_modules holds ${other} instead: it was installed on or for another platform`;
-    return `${why}. Run here: ${bun ? 'bun install' : 'npm install --include=optional'}\nIf that does not bring it, delete node_modules and the lock file, and install again`;
+    return `${why}. Run here: ${bun ? 'bun install' : 'npm install --include=optional'}\nIf that does not install it, delete node_modules and the lock file, and install again`;
   }
   return `To build it from source (needs Rust, https://rustup.rs), run:\n  ${buildCommand()}`;
 }

@@ -30,9 +30,9 @@ export function workerFile(path: string): string {
 /** What a module registered by itself when it was first imported: a second import does not run it again. */
 const registeredBy = new Map<string, unknown>();
 
-/** Why a module that was waited for so many milliseconds counts as failed. */
+/** Why a module that did not load within this many milliseconds counts as failed. */
 export function loadTimeout(file: string, timeout: number): WSBrokerError {
-  const what = `worker ${file} has not loaded within ${timeout} ms ("startTimeout"): a top-level await of it does not settle, or code of it does not return`;
+  const what = `worker ${file} has not loaded within ${timeout} ms ("startTimeout"): a top-level await in it does not settle, or code in it does not return`;
   return new WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what);
 }
 

@@ -4,7 +4,7 @@ import { native } from './load.cjs';
 import { warnOnce } from './report.cjs';
 import type { WorkerInterface } from './types.cjs';
 
-// Names of handlers, and those that were meant to be one: a handler that is never called fails silently, and with a misspelt `handleOpen` everybody is let in.
+// Names of handlers, and names that were meant to be one: a handler that is never called fails silently, and with a misspelt `handleOpen` everybody is let in.
 
 export const HANDLER_NAMES = [
   'handleOpen', 'handleTextMessage', 'handleBinaryMessage', 'handleClose', 'handleDrain', 'handleStart', 'handleStop', 'onError',
@@ -23,7 +23,7 @@ const LOOSE: Readonly<Record<string, readonly Name[]>> = {
 /** The same, but only exactly so: `Message` may be a class. */
 const BARE: Readonly<Record<string, readonly Name[]>> = { message: MESSAGES, open: ['handleOpen'], close: ['handleClose'], drain: ['handleDrain'] };
 
-/** As near to a handler's name as a slip of the finger, but words of their own: `handleStep` is no misspelt `handleStop`. */
+/** As near to a handler's name as a typing error, but words of their own: `handleStep` is not a misspelt `handleStop`. */
 const OWN_WORDS = new Set([
   'pen', 'oven', 'omen', 'clone', 'chose', 'lose', 'closet', 'train', 'brain', 'grain', 'rain', 'drawn', 'star', 'stars', 'stat', 'smart', 'step', 'shop', 'top', 'stoop',
   'nextmessage', 'testmessage',
@@ -116,7 +116,7 @@ function isForeignFunction(holder: unknown, key: string): boolean {
   }
 }
 
-/** The handler whose name this almost is. With a digit in it, it is a second one of something, and no slip. */
+/** The handler whose name this almost is. A name with a digit in it is a second one of something, not a slip. */
 function misspelt(key: string): Name | undefined {
   if (key.length > 32 || /\d/.test(key) || (HANDLER_NAMES as readonly string[]).includes(key)) return undefined;
   const lower = key.toLowerCase();

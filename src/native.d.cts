@@ -203,11 +203,11 @@ export interface Native {
   closeListener(listener: number): Promise<void>;
   /** Throws, and keeps what there is, if that is no good. */
   reloadTls(listener: number, tls: NativeTls): void;
-  /** What this thread listens to, now and later, ends with it. */
+  /** What this thread listens on, now and later, ends with it. */
   endWithThread(): void;
   shutdownBroker(code: number, timeout: number, replaced?: boolean): Promise<{ closed: number; terminated: number }>;
 
-  /** For who follows the options of the broker there is; null: there is none. */
+  /** For a caller that follows the options of the existing broker; null: there is none. */
   processOptionsNow(started: boolean): NativeProcessOptions | null;
 
   // Helpers. Each has a number, the first argument of its calls. One that has left is deaf and dumb.
@@ -232,7 +232,7 @@ export interface Native {
   /** `socketId` 0: a socket that the application has made. False: another helper has a client of that id. */
   helperAddClient(helper: number, clientId: string, socketId: number): boolean;
   helperFinishClient(helper: number, clientId: string): void;
-  /** The epoch since which it is held: what was published in an earlier one has reached it by itself. */
+  /** The epoch since which it is held: what was published in an earlier one has reached it directly. */
   helperHoldClient(helper: number, clientId: string): number;
   helperRemoveClient(helper: number, clientId: string): void;
   /** `kind` 0: a room; 1: a user; 2, of a publish: everybody. */
@@ -251,9 +251,9 @@ export interface Native {
   helperInputIsReady(helper: number): boolean;
   /** Messages to its clients that were dropped on their way. `again`: `Receive` is called for the next one. */
   helperDropped(helper: number, again: boolean): number;
-  /** Id and user of a client whose helper has ended without a word of it. Each is given out once. */
+  /** Id and user of a client whose helper ended without reporting it. Each is handed out once. */
   helperTakeLeftClient(helper: number): [clientId: string, userId?: string] | undefined;
-  /** Of how many clients of helpers on a thread that has ended nobody was told, since there was no other helper of their identifier. Tells it once. */
+  /** How many clients of helpers on a thread that has ended could not be reported, since there was no other helper of their identifier. Returns the number once. */
   clientsLeftBy(thread: number): number;
 
   // Other instances.

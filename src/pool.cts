@@ -104,7 +104,7 @@ export class Pool {
   }
 }
 
-/** Tells them all; one that throws is reported. */
+/** Calls all of them; one that throws is reported. */
 export function tellWatchers(watchers: Iterable<(event: WorkerEvent) => void>, event: WorkerEvent): void {
   for (const watcher of watchers) {
     try {
@@ -180,7 +180,7 @@ class Member {
     return performance.now() - this.#born;
   }
 
-  /** Lets a ready one run `handleStop` first. One that cannot be ended, because a call into the system holds it, is left behind. */
+  /** Lets a ready one run `handleStop` first. A thread that cannot be ended, because a system call blocks it, is left behind. */
   async stop(timeout: number): Promise<void> {
     const deadline = performance.now() + timeout;
     const last = Math.min(LAST, timeout / 4);

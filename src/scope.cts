@@ -1,6 +1,6 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 
-// The async context of functions of the application: what an AsyncLocalStorage finds in them. Each call begins in the context of the place where the function was
+// The async context of the application's functions: what an AsyncLocalStorage finds in them. Each call begins in the context of the place where the function was
 // given, and what it enters (`enterWith`) lasts for that call and what it leads to, so that no connection sees another's.
 
 /** A context that calls begin in. */
@@ -28,7 +28,7 @@ export function inScopeHere<A extends unknown[], R>(fn: (...args: A) => R): (...
   return scopeHere().bound(fn, undefined);
 }
 
-/** Contexts are values that nobody changes, and leaving one puts the other back: about 5 ns a call. */
+/** Contexts are immutable values, and leaving one restores the other: about 5 ns a call. */
 class FrameScope extends AsyncResource implements Scope {
   // Not a method that calls it: that would take as long again.
   declare readonly call: Scope['call'];
@@ -59,8 +59,8 @@ function bunScope(): Scope {
 const IDS = ['async_id_symbol', 'trigger_async_id_symbol'];
 
 /**
- * A context is an object here, and to enter something changes it: what one call has left the next one finds. A new object for each call costs 30 to 40 ns, so
- * all use the same one until one of them changes it, and a batch enters it once. From then on there are such functions, and each call has its own.
+ * Here a context is an object, and entering something changes it: the next call finds what the last one left. A new object for each call costs 30 to 40 ns, so
+ * all calls use the same one until one of them changes it, and a batch enters it once. After that the application is known to change contexts, and each call has its own.
  */
 class ResourceScope implements Scope {
   /** Only to make others in: nothing of the application's runs in it. */

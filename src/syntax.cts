@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { basename } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 
-// Where a worker module is wrong. Of an ES module Node tells that only to those who do not catch the error, and Bun in properties of its own.
+// Where the mistake in a worker module is. For an ES module, Node shows that only if the error is not caught, and Bun puts it into properties of its own.
 
 const onBun = process.versions['bun'] !== undefined;
 /** For a child process that looks for the place. */
@@ -39,7 +39,7 @@ export async function moreAbout(file: string, error: unknown): Promise<string> {
   const place = placeIn(String(stack)) ?? (/^ +at (?!.*(?:node:|<anonymous>))/m.test(String(stack)) ? '' : await placeBy(file));
   if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX') return `${place}\nNode only strips types. Compile it to JavaScript. ${withTsx(file)}`;
   if (/import statement outside a module|Unexpected token 'export'/.test(String(message))) {
-    return `${place}\nNode takes it for CommonJS: name it .mjs, or set "type": "module" in the nearest package.json.`;
+    return `${place}\nNode treats it as CommonJS: name it .mjs, or set "type": "module" in the nearest package.json.`;
   }
   return place;
 }

@@ -43,10 +43,10 @@ export function sameThreads(one: PoolThreads, other: PoolThreads): boolean {
   return isDeepStrictEqual(one, other);
 }
 
-/** What Node says about flags only when a thread is to be started. */
+/** What Node says about flags, which it does only when a thread is started. */
 export function threadFailed(error: unknown): unknown {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
-  return code === 'ERR_WORKER_INVALID_EXEC_ARGV' ? new WSBrokerRangeError(`start: "worker.execArgv" must hold flags that a worker thread can have: ${String(message)}`) : error;
+  return code === 'ERR_WORKER_INVALID_EXEC_ARGV' ? new WSBrokerRangeError(`start: "worker.execArgv" must hold only flags that a worker thread accepts: ${String(message)}`) : error;
 }
 
 /** A copy: what a later replacement is given is what the first threads were given. */
@@ -63,7 +63,7 @@ function environment(call: string, value: unknown): NodeJS.ProcessEnv | typeof S
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(call, 'worker.env', 'an object of strings, or SHARE_ENV', value);
   const all = Object.entries(value).filter(([, text]) => text !== undefined);
   for (const [key, text] of all) {
-    // The value may be a secret: only its type is told.
+    // The value may be a secret: only its type is named.
     if (typeof text !== 'string') throw wrongType(call, `worker.env.${key}`, 'a string', text);
   }
   return Object.fromEntries(all) as NodeJS.ProcessEnv;

@@ -42,7 +42,7 @@ port.on('message', (message: ToWorker) => {
   });
 });
 
-// Whoever started this thread has ended.
+// The thread that started this one has ended.
 port.on('close', () => process.exit(0));
 
 loadWorker(file, 0, () => tell({ type: 'loaded' })).then(

@@ -15,7 +15,7 @@ export interface BusHost {
 }
 /** Counted since construction; not what `publish` tells by `failed`. */
 export interface BusCounts {
-    /** Messages that came and are none of the protocol, as far as the bus itself has found out. */
+    /** Messages that came and do not follow the protocol, as far as the bus itself has found out. */
     readonly invalid: number;
     /** Messages that came and were dropped, since too many were waiting for JavaScript. */
     readonly dropped: number;

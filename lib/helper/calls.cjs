@@ -5,7 +5,7 @@ exports.aMicrotaskLater = aMicrotaskLater;
 exports.callUser = callUser;
 const report_cjs_1 = require("../report.cjs");
 let continued = 0;
-/** How often something of a helper in this thread was left to promises: whoever sees the number change during a call knows that the call goes on behind it. */
+/** How often something of a helper in this thread was left to promises: a caller that sees the number change during a call knows that the call goes on after it. */
 function continuations() {
     return continued;
 }

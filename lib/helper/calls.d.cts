@@ -1,5 +1,5 @@
 import type { ValueOrPromise } from './types.cjs';
-/** How often something of a helper in this thread was left to promises: whoever sees the number change during a call knows that the call goes on behind it. */
+/** How often something of a helper in this thread was left to promises: a caller that sees the number change during a call knows that the call goes on after it. */
 export declare function continuations(): number;
 /** Runs it a microtask later. It should not throw. */
 export declare function aMicrotaskLater(run: () => void): void;

@@ -1,18 +1,18 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Deadlines = void 0;
-/** Things that must end within one and the same time. One timer serves all of them, and does not keep the process alive. */
+/** Things that must all end within the same time limit. One timer serves all of them, and does not keep the process alive. */
 class Deadlines {
     #step;
     /** Begun since the last step, and those before: these are late at the next one. */
     #young = new Set();
     #old = new Set();
     #timer;
-    /** `limit` in ms is the most; it may be half of it. */
+    /** `limit` is the longest time, in ms; the actual time is between half of it and all of it. */
     constructor(limit) {
         this.#step = limit / 2;
     }
-    /** `late` is called, once, unless the function that is returned is called in time. */
+    /** Calls `late`, once, unless the returned function is called in time. */
     begin(late) {
         this.#young.add(late);
         this.#arm();

@@ -7,7 +7,7 @@ const log_cjs_1 = require("./log.cjs");
 const message_cjs_1 = require("./message.cjs");
 const order_cjs_1 = require("./order.cjs");
 const protocol_cjs_1 = require("./protocol.cjs");
-/** How long after the transport has told of drops it is asked to tell again, in ms. */
+/** How long after the transport has reported drops it is asked to report again, in ms. */
 const DROPS_AGAIN_AFTER = 1000;
 /** Sends to clients of this instance: section 10 of the specification. */
 class Delivery {
@@ -19,13 +19,13 @@ class Delivery {
     #unanswered;
     #deadlines = new deadlines_cjs_1.Deadlines(protocol_cjs_1.LIMITS.transform);
     #dropped = 0;
-    /** Of what the transport has dropped, what is in the log. */
+    /** How many of the transport's drops are in the log. */
     #noted = 0;
     #again;
     constructor(parts) {
         this.#parts = parts;
         this.#failures = new log_cjs_1.SparseFailures(parts.log);
-        this.#unanswered = new log_cjs_1.SparseLine((count) => parts.log.error(`outboundTransformer has not answered for ${count} message(s) within ${protocol_cjs_1.LIMITS.transform / 1000} s: dropped`));
+        this.#unanswered = new log_cjs_1.SparseLine((count) => parts.log.error(`outboundTransformer did not answer for ${count} message(s) in time (${protocol_cjs_1.LIMITS.transform / 1000} s at most): dropped`));
         this.#drops = new log_cjs_1.SparseLine((count) => parts.log.warn(`${count} message(s) to clients dropped: their sockets are over the limit or closing, or too much was waiting`));
     }
     get framesDropped() {
@@ -118,7 +118,7 @@ class Delivery {
         }
         this.#toHeld(audience, message, excluded, Infinity);
     }
-    /** To those that were encrypted when it was published, in this epoch; the others have got it by themselves. */
+    /** To those that were encrypted when it was published, in this epoch; the others received it directly. */
     #toHeld(audience, message, excluded, epoch) {
         if (this.#encrypted.size === 0)
             return;
@@ -182,7 +182,7 @@ class Delivery {
         const { clients, settings } = this.#parts;
         let over = false;
         let intime;
-        // One that hangs must not keep its client's line and its slot for ever; what it answers later is too late.
+        // A call that hangs must not hold its client's line and its slot for ever; an answer after that is too late.
         const end = (how) => {
             if (over)
                 return;
@@ -233,7 +233,7 @@ function textOf(result, message) {
         throw new TypeError(`outboundTransformer must give { event, data }, null or undefined, got ${typeof result}`);
     return JSON.stringify(result);
 }
-/** Arrays only; an empty one is none. */
+/** Arrays only; an empty one counts as none. */
 function excludedIn(exclude) {
     return Array.isArray(exclude) ? exclude.map(String) : [];
 }

@@ -18,7 +18,7 @@ class Disconnects {
             return;
         (0, calls_cjs_1.callUser)(() => clientDisconnectedFn({ clientId, userId }), () => undefined, (error) => log.error(`clientDisconnectedFn failed for client ${clientId}`, error));
     }
-    /** A helper of the instance has ended without a word of its clients. The others take them one by one, so that each is told once, whatever becomes of this one. */
+    /** A helper of the instance has ended without reporting its clients. The others take them one by one, so that each client is reported once, whatever happens to this one. */
     takeLeft() {
         if (this.#taking)
             return;
@@ -34,7 +34,7 @@ class Disconnects {
                 this.#taking = false;
                 return;
             }
-            log.debug(`client ${left.clientId} is disconnected: its worker has ended`);
+            log.debug(`client ${left.clientId} was disconnected: its worker has ended`);
             this.tell(left.clientId, left.userId);
         }
         setImmediate(() => this.#take());

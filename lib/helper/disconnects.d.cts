@@ -3,7 +3,7 @@ import type { Settings } from './settings.cjs';
 import type { Instance } from './transport/transport.cjs';
 import type { IWebSocketLogger } from './types.cjs';
 type Bag = Record<string, unknown>;
-/** What telling of disconnects is made of. */
+/** What reporting disconnects needs. */
 export interface DisconnectsParts<A extends Bag, M extends Bag> {
     readonly settings: Settings<A, M>;
     readonly life: Life;
@@ -15,7 +15,7 @@ export declare class Disconnects<A extends Bag, M extends Bag> {
     #private;
     constructor(parts: DisconnectsParts<A, M>);
     tell(clientId: string, userId: string | undefined): void;
-    /** A helper of the instance has ended without a word of its clients. The others take them one by one, so that each is told once, whatever becomes of this one. */
+    /** A helper of the instance has ended without reporting its clients. The others take them one by one, so that each client is reported once, whatever happens to this one. */
     takeLeft(): void;
 }
 export {};

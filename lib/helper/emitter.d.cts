@@ -19,7 +19,7 @@ export declare class WebSocketEmitter extends Base {
      * Nothing is connected by it.
      *
      * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
-     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist, with the nearest that does
+     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the nearest one that does
      * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing that can be one
      */
     constructor(opts: IWebSocketEmitterOptions);
@@ -33,7 +33,7 @@ export declare class WebSocketEmitter extends Base {
     /** Ends the connection, in at most 5 s. Further calls return the same promise. */
     shutdown(): Promise<void>;
     /**
-     * To one client, wherever it is. Each of these four resolves when Redis has the message; whether it reached anybody is not known.
+     * To one client, wherever it is. Each of these four resolves when Redis has the message; whether it reached a client is not known.
      *
      * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is lost. ERR_WSBROKER_SHUT_DOWN: after {@link shutdown}
      * @throws {TypeError} the data cannot be serialised

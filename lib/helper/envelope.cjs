@@ -6,7 +6,7 @@ exports.opened = opened;
 function envelope(serverId, type, { target, event, data, exclude }) {
     return JSON.stringify({ serverId, type, target, event, data, exclude });
 }
-/** Undefined: it is none. */
+/** Undefined if it is not an envelope. */
 function opened(text) {
     let value;
     try {

@@ -1,5 +1,5 @@
 import type { TWebSocketMessageType } from './types.cjs';
-/** An envelope that somebody else has written: what it says is not checked further. */
+/** An envelope written by another process: its contents are not checked further. */
 export interface Incoming {
     readonly serverId: string;
     readonly type: unknown;
@@ -15,5 +15,5 @@ export declare function envelope(serverId: string, type: TWebSocketMessageType, 
     data: unknown;
     exclude?: string[] | undefined;
 }): string;
-/** Undefined: it is none. */
+/** Undefined if it is not an envelope. */
 export declare function opened(text: string): Incoming | undefined;

@@ -36,7 +36,7 @@ class Input {
         clearTimeout(this.#takeAgain);
         this.#isReady();
     }
-    /** Whoever subscribes for the instance may not have done so yet: configured means that what is published from then on comes here, too. */
+    /** The helper that subscribes for the instance may not have done so yet: configured means that what is published from then on comes here, too. */
     async #others(instance) {
         if (instance.inputState === 'ready')
             return;
@@ -46,7 +46,7 @@ class Input {
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BUS_LOST', `[${this.#parts.scope}] no helper of the instance has subscribed to Redis within ${protocol_cjs_1.LIMITS.redisReady}ms`);
     }
     received(text) {
-        // Whoever does not subscribe (any more) hears nothing.
+        // A helper that does not subscribe (any more) hears nothing.
         if (this.#leads && !this.#parts.life.ended)
             this.#parts.relay.receive(text);
     }

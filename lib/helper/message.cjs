@@ -1,7 +1,7 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Message = void 0;
-/** A message on its way to one or many clients. Its text is made once, and not before somebody needs it. */
+/** A message on its way to one or many clients. Its text is made once, when it is first needed. */
 class Message {
     event;
     #data;

@@ -29,7 +29,7 @@ class Rooms {
         const { maxRoomsPerClient: most } = settings;
         this.#unlooked = new log_cjs_1.SparseLine((count) => log.warn(`${count} join(s) name too many rooms, only ${most} are looked at, or come before those in hand are answered; the last is of client ${this.#lastId}`));
         this.#unjoined = new log_cjs_1.SparseLine((count) => log.warn(`a client is in ${most} rooms: ${count} more were not joined; the last is of client ${this.#lastId}`));
-        this.#mapped = new log_cjs_1.SparseLine((count) => log.warn(`validateRoomFn answered ${count} join(s) with names of which none was asked for: nothing is joined, since it can only choose from the names it is given. To rename rooms, call joinRoom. The last is of client ${this.#lastId}`));
+        this.#mapped = new log_cjs_1.SparseLine((count) => log.warn(`validateRoomFn answered ${count} join(s) only with names that were not asked for, so nothing was joined: it can only choose from the names it is given. To use other names, call joinRoom. The last was from client ${this.#lastId}`));
     }
     /** Any name, in any state; twice does no harm. */
     join(client, room) {

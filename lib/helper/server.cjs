@@ -72,7 +72,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
      * Stores the options, and duplicates the clients of Redis. It opens nothing.
      *
      * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
-     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist, with the nearest that does
+     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the nearest one that does
      * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing that can be one
      */
     constructor(opts) {
@@ -152,7 +152,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
     getPath() {
         return this.#settings.path;
     }
-    /** Where clients connect: `url` is that of the address, `endpoint` that with the path. Undefined while nothing is open, and with Bun. */
+    /** Where clients connect: `url` is the address, `endpoint` the address with the path. Undefined while nothing is open, and with Bun. */
     getAddress() {
         return this.#transport.address();
     }
@@ -215,7 +215,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
             return this.#log.debug(`a message of ${(0, log_cjs_1.shown)(opts.clientId)}, who is no client`);
         this.#inbound.route(client, opts.raw);
     }
-    /** A socket is closed, or shall be forgotten. */
+    /** A socket is closed, or is to be forgotten. */
     onClientDisconnect(opts) {
         const { clientId } = opts;
         const client = this.#clients.get(clientId);
@@ -339,7 +339,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
             }
         }
         if (this.#settings.outboundTransformer === undefined) {
-            this.#log.warn(`client ${client.id} is encrypted, and there is no outboundTransformer: what is sent to it alone, to its user, or with exclude is sent in clear, all else not at all`);
+            this.#log.warn(`client ${client.id} is encrypted, but there is no outboundTransformer: messages to it alone, to its user, or with exclude are sent in clear, all others not at all`);
         }
     }
     #hold(client, instance) {

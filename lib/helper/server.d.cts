@@ -23,7 +23,7 @@ export declare class WebSocketServerHelper<AuthDataType extends Record<string, u
      * Stores the options, and duplicates the clients of Redis. It opens nothing.
      *
      * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
-     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist, with the nearest that does
+     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the nearest one that does
      * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing that can be one
      */
     constructor(opts: IWebSocketServerOptions<AuthDataType, MetadataType>);
@@ -46,7 +46,7 @@ export declare class WebSocketServerHelper<AuthDataType extends Record<string, u
     /** What `Bun.serve` takes as `websocket`. The application upgrades with `data: { clientId }`. */
     getBunWebSocketHandler(): IBunWebSocketHandler;
     getPath(): string;
-    /** Where clients connect: `url` is that of the address, `endpoint` that with the path. Undefined while nothing is open, and with Bun. */
+    /** Where clients connect: `url` is the address, `endpoint` the address with the path. Undefined while nothing is open, and with Bun. */
     getAddress(): {
         address: string;
         port: number;
@@ -82,7 +82,7 @@ export declare class WebSocketServerHelper<AuthDataType extends Record<string, u
         clientId: string;
         raw: string;
     }): void;
-    /** A socket is closed, or shall be forgotten. */
+    /** A socket is closed, or is to be forgotten. */
     onClientDisconnect(opts: {
         clientId: string;
     }): void;

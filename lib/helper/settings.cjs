@@ -4,7 +4,7 @@ exports.SERVER_OPTIONS = void 0;
 exports.settingsOf = settingsOf;
 const scope_cjs_1 = require("../scope.cjs");
 const protocol_cjs_1 = require("./protocol.cjs");
-// The options with their defaults. A default stands for undefined and null only; nothing is checked here.
+// The options with their defaults. A default replaces undefined and null only; nothing is checked here.
 /** The keys of `serverOptions`, each of which the handler for Bun has, given or not. */
 exports.SERVER_OPTIONS = [
     'perMessageDeflate', 'maxPayloadLength', 'idleTimeout', 'backpressureLimit', 'closeOnBackpressureLimit', 'sendPings', 'publishToSelf',

@@ -25,7 +25,7 @@ export interface IRedisSocketMessage<DataType = unknown> {
     target?: string;
     event: string;
     data: DataType;
-    /** Ids of clients that shall not get it. */
+    /** Ids of clients that are left out. */
     exclude?: string[];
 }
 /** What a socket carries: the application gives it with the upgrade. */
@@ -108,7 +108,7 @@ export type TWebSocketHandshakeFn<AuthDataType extends Record<string, unknown> =
     serverPublicKey: string;
     salt: string;
 } | null | false>;
-/** Says which of the rooms that a client asks for it may join. Names that it was not given are ignored. */
+/** Returns those of the rooms a client asks for that it may join. Names that it was not given are ignored. */
 export type TWebSocketValidateRoomFn = (opts: {
     clientId: string;
     userId?: string;
@@ -120,7 +120,7 @@ export type TWebSocketClientConnectedFn<MetadataType extends Record<string, unkn
     userId?: string;
     metadata?: MetadataType;
 }) => ValueOrPromise<void>;
-/** Told of each client that has gone: natively also of those of another worker thread that has ended, by a helper of the same identifier. */
+/** Called for each client that has gone. Natively, also for clients of another worker thread that has ended, by a helper of the same identifier. */
 export type TWebSocketClientDisconnectedFn = (opts: {
     clientId: string;
     userId?: string;
@@ -131,7 +131,7 @@ export type TWebSocketMessageHandler = (opts: {
     userId?: string;
     message: IWebSocketMessage;
 }) => ValueOrPromise<void>;
-/** Encrypts what is sent to a client. Nothing: it goes as it is, in clear. A message for which there is no result after 30 s is dropped. */
+/** Encrypts what is sent to a client. If it returns nothing, the message goes as it is, in clear. A message for which there is no result after 15 to 30 s is dropped. */
 export type TWebSocketOutboundTransformer<DataType = unknown, MetadataType extends Record<string, unknown> = Record<string, unknown>> = (opts: {
     client: IWebSocketClient<MetadataType>;
     event: string;
@@ -202,7 +202,7 @@ export interface IWebSocketServerStats {
     busRefused: number;
     /** Messages that Redis refused, or that could not be made. */
     busFailed: number;
-    /** Messages from Redis that are none of the protocol. */
+    /** Messages from Redis that do not follow the protocol. */
     busInvalid: number;
     /** Messages to a client that were dropped. */
     framesDropped: number;

@@ -5,7 +5,7 @@ exports.knownOptions = knownOptions;
 const advice_cjs_1 = require("../advice.cjs");
 const checks_cjs_1 = require("../checks.cjs");
 const settings_cjs_1 = require("./settings.cjs");
-// Options that nobody reads are refused, as `start` refuses them: with `authenticatFn` nobody would ever get in, and with `requireEncrypton` everything would go in clear.
+// Options that do not exist are refused, as `start` refuses them: with `authenticatFn` nobody would ever get in, and with `requireEncrypton` everything would go in clear.
 /** Each name of an interface, none left out. */
 const names = (all) => Object.keys(all);
 exports.SERVER_HELPER_OPTIONS = names({
@@ -24,7 +24,7 @@ exports.EMITTER_OPTIONS = names({ identifier: true, redisConnection: true, busSt
  * The options as they came.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: no object
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: one that does not exist, with the nearest that does
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the nearest one that does
  */
 function knownOptions(scope, options, known) {
     const { serverOptions } = (0, checks_cjs_1.optionBag)(scope, 'options', options, known, known === exports.SERVER_HELPER_OPTIONS ? advice_cjs_1.OPTION_HINTS : {});

@@ -38,7 +38,7 @@ function checkUrl(call: string, url: string): void {
   throw new WSBrokerRangeError(`${call}: "redisConnection" must be a URL such as redis://user:password@host:6379/0, with a port up to 65535 and a number for a path`);
 }
 
-/** Whoever waits for the connections. */
+/** Calls that wait for the connections. */
 interface Waiting {
   resolve(): void;
   reject(error: unknown): void;

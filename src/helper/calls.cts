@@ -3,7 +3,7 @@ import type { ValueOrPromise } from './types.cjs';
 
 let continued = 0;
 
-/** How often something of a helper in this thread was left to promises: whoever sees the number change during a call knows that the call goes on behind it. */
+/** How often something of a helper in this thread was left to promises: a caller that sees the number change during a call knows that the call goes on after it. */
 export function continuations(): number {
   return continued;
 }

@@ -13,7 +13,7 @@ import type { Users } from './users.cjs';
 
 type Bag = Record<string, unknown>;
 
-/** How long after the transport has told of drops it is asked to tell again, in ms. */
+/** How long after the transport has reported drops it is asked to report again, in ms. */
 const DROPS_AGAIN_AFTER = 1000;
 
 /** What delivery is made of. */
@@ -36,14 +36,14 @@ export class Delivery<A extends Bag, M extends Bag> {
   readonly #unanswered: SparseLine;
   readonly #deadlines = new Deadlines(LIMITS.transform);
   #dropped = 0;
-  /** Of what the transport has dropped, what is in the log. */
+  /** How many of the transport's drops are in the log. */
   #noted = 0;
   #again: NodeJS.Timeout | undefined;
 
   constructor(parts: DeliveryParts<A, M>) {
     this.#parts = parts;
     this.#failures = new SparseFailures(parts.log);
-    this.#unanswered = new SparseLine((count) => parts.log.error(`outboundTransformer has not answered for ${count} message(s) within ${LIMITS.transform / 1000} s: dropped`));
+    this.#unanswered = new SparseLine((count) => parts.log.error(`outboundTransformer did not answer for ${count} message(s) in time (${LIMITS.transform / 1000} s at most): dropped`));
     this.#drops = new SparseLine((count) => parts.log.warn(`${count} message(s) to clients dropped: their sockets are over the limit or closing, or too much was waiting`));
   }
 
@@ -133,7 +133,7 @@ export class Delivery<A extends Bag, M extends Bag> {
     this.#toHeld(audience, message, excluded, Infinity);
   }
 
-  /** To those that were encrypted when it was published, in this epoch; the others have got it by themselves. */
+  /** To those that were encrypted when it was published, in this epoch; the others received it directly. */
   #toHeld(audience: Audience, message: Message, excluded: readonly string[], epoch: number): void {
     if (this.#encrypted.size === 0) return;
     if (this.#parts.settings.outboundTransformer === undefined && excluded.length === 0 && audience.type !== 'user') return;
@@ -196,7 +196,7 @@ export class Delivery<A extends Bag, M extends Bag> {
     const { clients, settings } = this.#parts;
     let over = false;
     let intime: (() => void) | undefined;
-    // One that hangs must not keep its client's line and its slot for ever; what it answers later is too late.
+    // A call that hangs must not hold its client's line and its slot for ever; an answer after that is too late.
     const end = (how: () => void): void => {
       if (over) return;
       over = true;
@@ -243,7 +243,7 @@ function textOf(result: unknown, message: Message): string {
   return JSON.stringify(result);
 }
 
-/** Arrays only; an empty one is none. */
+/** Arrays only; an empty one counts as none. */
 function excludedIn(exclude: unknown): readonly string[] {
   return Array.isArray(exclude) ? exclude.map(String) : [];
 }

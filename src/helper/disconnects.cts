@@ -9,7 +9,7 @@ type Bag = Record<string, unknown>;
 /** Clients of an ended helper that are dealt with before others get their turn. */
 const PORTION = 64;
 
-/** What telling of disconnects is made of. */
+/** What reporting disconnects needs. */
 export interface DisconnectsParts<A extends Bag, M extends Bag> {
   readonly settings: Settings<A, M>;
   readonly life: Life;
@@ -37,7 +37,7 @@ export class Disconnects<A extends Bag, M extends Bag> {
     );
   }
 
-  /** A helper of the instance has ended without a word of its clients. The others take them one by one, so that each is told once, whatever becomes of this one. */
+  /** A helper of the instance has ended without reporting its clients. The others take them one by one, so that each client is reported once, whatever happens to this one. */
   takeLeft(): void {
     if (this.#taking) return;
     this.#taking = true;
@@ -53,7 +53,7 @@ export class Disconnects<A extends Bag, M extends Bag> {
         this.#taking = false;
         return;
       }
-      log.debug(`client ${left.clientId} is disconnected: its worker has ended`);
+      log.debug(`client ${left.clientId} was disconnected: its worker has ended`);
       this.tell(left.clientId, left.userId);
     }
     setImmediate(() => this.#take());

@@ -2,7 +2,7 @@ import type { IRedisSocketMessage, TWebSocketMessageType } from './types.cjs';
 
 // Messages between instances, as they stand on Redis: section 12 of the specification. The order of the keys is part of it.
 
-/** An envelope that somebody else has written: what it says is not checked further. */
+/** An envelope written by another process: its contents are not checked further. */
 export interface Incoming {
   readonly serverId: string;
   readonly type: unknown;
@@ -21,7 +21,7 @@ export function envelope(
   return JSON.stringify({ serverId, type, target, event, data, exclude } satisfies { [K in keyof IRedisSocketMessage]: unknown });
 }
 
-/** Undefined: it is none. */
+/** Undefined if it is not an envelope. */
 export function opened(text: string): Incoming | undefined {
   let value: unknown;
   try {

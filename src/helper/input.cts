@@ -55,7 +55,7 @@ export class Input {
     this.#isReady();
   }
 
-  /** Whoever subscribes for the instance may not have done so yet: configured means that what is published from then on comes here, too. */
+  /** The helper that subscribes for the instance may not have done so yet: configured means that what is published from then on comes here, too. */
   async #others(instance: Instance): Promise<void> {
     if (instance.inputState === 'ready') return;
     const ready = new Promise<void>((resolve) => (this.#isReady = resolve));
@@ -64,7 +64,7 @@ export class Input {
   }
 
   received(text: string): void {
-    // Whoever does not subscribe (any more) hears nothing.
+    // A helper that does not subscribe (any more) hears nothing.
     if (this.#leads && !this.#parts.life.ended) this.#parts.relay.receive(text);
   }
 

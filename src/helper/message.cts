@@ -1,4 +1,4 @@
-/** A message on its way to one or many clients. Its text is made once, and not before somebody needs it. */
+/** A message on its way to one or many clients. Its text is made once, when it is first needed. */
 export class Message {
   readonly event: string;
   readonly #data: unknown;

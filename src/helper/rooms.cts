@@ -35,7 +35,7 @@ export class Rooms<A extends Bag, M extends Bag> {
     const { maxRoomsPerClient: most } = settings;
     this.#unlooked = new SparseLine((count) => log.warn(`${count} join(s) name too many rooms, only ${most} are looked at, or come before those in hand are answered; the last is of client ${this.#lastId}`));
     this.#unjoined = new SparseLine((count) => log.warn(`a client is in ${most} rooms: ${count} more were not joined; the last is of client ${this.#lastId}`));
-    this.#mapped = new SparseLine((count) => log.warn(`validateRoomFn answered ${count} join(s) with names of which none was asked for: nothing is joined, since it can only choose from the names it is given. To rename rooms, call joinRoom. The last is of client ${this.#lastId}`));
+    this.#mapped = new SparseLine((count) => log.warn(`validateRoomFn answered ${count} join(s) only with names that were not asked for, so nothing was joined: it can only choose from the names it is given. To use other names, call joinRoom. The last was from client ${this.#lastId}`));
   }
 
   /** Any name, in any state; twice does no harm. */

@@ -2,7 +2,7 @@ import { scopeHere } from '../scope.cjs';
 import { LIMITS, WebSocketDefaults } from './protocol.cjs';
 import type { IBunWebSocketConfig, IWebSocketServerOptions, TWebSocketAuthenticateFn } from './types.cjs';
 
-// The options with their defaults. A default stands for undefined and null only; nothing is checked here.
+// The options with their defaults. A default replaces undefined and null only; nothing is checked here.
 
 /** The keys of `serverOptions`, each of which the handler for Bun has, given or not. */
 export const SERVER_OPTIONS = [

@@ -31,7 +31,7 @@ export interface IRedisSocketMessage<DataType = unknown> {
   target?: string;
   event: string;
   data: DataType;
-  /** Ids of clients that shall not get it. */
+  /** Ids of clients that are left out. */
   exclude?: string[];
 }
 
@@ -120,7 +120,7 @@ export type TWebSocketHandshakeFn<AuthDataType extends Record<string, unknown> =
   data: AuthDataType;
 }) => ValueOrPromise<{ serverPublicKey: string; salt: string } | null | false>;
 
-/** Says which of the rooms that a client asks for it may join. Names that it was not given are ignored. */
+/** Returns those of the rooms a client asks for that it may join. Names that it was not given are ignored. */
 export type TWebSocketValidateRoomFn = (opts: { clientId: string; userId?: string; rooms: string[] }) => ValueOrPromise<string[]>;
 
 /** Told of each client that is authenticated. */
@@ -130,13 +130,13 @@ export type TWebSocketClientConnectedFn<MetadataType extends Record<string, unkn
   metadata?: MetadataType;
 }) => ValueOrPromise<void>;
 
-/** Told of each client that has gone: natively also of those of another worker thread that has ended, by a helper of the same identifier. */
+/** Called for each client that has gone. Natively, also for clients of another worker thread that has ended, by a helper of the same identifier. */
 export type TWebSocketClientDisconnectedFn = (opts: { clientId: string; userId?: string }) => ValueOrPromise<void>;
 
 /** Gets every message that is not the helper's own. */
 export type TWebSocketMessageHandler = (opts: { clientId: string; userId?: string; message: IWebSocketMessage }) => ValueOrPromise<void>;
 
-/** Encrypts what is sent to a client. Nothing: it goes as it is, in clear. A message for which there is no result after 30 s is dropped. */
+/** Encrypts what is sent to a client. If it returns nothing, the message goes as it is, in clear. A message for which there is no result after 15 to 30 s is dropped. */
 export type TWebSocketOutboundTransformer<
   DataType = unknown,
   MetadataType extends Record<string, unknown> = Record<string, unknown>,
@@ -197,7 +197,7 @@ export interface IWebSocketServerStats {
   busRefused: number;
   /** Messages that Redis refused, or that could not be made. */
   busFailed: number;
-  /** Messages from Redis that are none of the protocol. */
+  /** Messages from Redis that do not follow the protocol. */
   busInvalid: number;
   /** Messages to a client that were dropped. */
   framesDropped: number;

@@ -3,7 +3,7 @@ import { optionBag } from '../checks.cjs';
 import { SERVER_OPTIONS } from './settings.cjs';
 import type { IWebSocketEmitterOptions, IWebSocketServerOptions } from './types.cjs';
 
-// Options that nobody reads are refused, as `start` refuses them: with `authenticatFn` nobody would ever get in, and with `requireEncrypton` everything would go in clear.
+// Options that do not exist are refused, as `start` refuses them: with `authenticatFn` nobody would ever get in, and with `requireEncrypton` everything would go in clear.
 
 /** Each name of an interface, none left out. */
 const names = <T,>(all: Record<keyof T, true>): readonly string[] => Object.keys(all);
@@ -26,7 +26,7 @@ export const EMITTER_OPTIONS = names<IWebSocketEmitterOptions>({ identifier: tru
  * The options as they came.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: no object
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: one that does not exist, with the nearest that does
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the nearest one that does
  */
 export function knownOptions<T extends object>(scope: string, options: T, known: readonly string[]): T {
   const { serverOptions } = optionBag(scope, 'options', options, known, known === SERVER_HELPER_OPTIONS ? OPTION_HINTS : {});

@@ -85,7 +85,7 @@ if (!onBun) {
   test('flags that a thread cannot have are refused by name', async (t) => {
     const server = await launch(t, { start: false });
     const error = await failure(server.start({ worker: { execArgv: ['--title=x'] }, threads: 2 }), { code: 'ERR_WSBROKER_INVALID_ARG_VALUE', type: 'RangeError' });
-    assert.match(error.message, /^start: "worker\.execArgv" must hold flags that a worker thread can have: .*--title=x/);
+    assert.match(error.message, /^start: "worker\.execArgv" must hold only flags that a worker thread accepts: .*--title=x/);
     await server.start();
   });
 }

@@ -155,7 +155,7 @@ rule('without a transformer an encrypted client gets in clear what goes to it al
   const w = await world(t);
   const client = await secret(w, { user: 'u' });
   w.helper.joinRoom({ clientId: client.id, room: 'r' });
-  assert.equal(w.log.matching(/^warn: .*no outboundTransformer: what is sent to it alone, to its user, or with exclude is sent in clear, all else not at all/).length, 1);
+  assert.equal(w.log.matching(/^warn: .*no outboundTransformer: messages to it alone, to its user, or with exclude are sent in clear, all others not at all/).length, 1);
   w.helper.sendToRoom({ room: 'r', event: 'room', data: 1 });
   w.helper.sendToRoom({ room: client.id, event: 'own', data: 1 });
   w.helper.broadcast({ event: 'all', data: 1 });
@@ -489,7 +489,7 @@ onFakes('a transformer that hangs gives its slot and its client free after 30 s 
   t.mock.timers.tick(15_000);
   await turns();
   assert.equal(w.helper.getStats().framesDropped, 2);
-  assert.equal(w.log.matching(/^error: outboundTransformer has not answered for \d message\(s\) within 30 s: dropped/).length, 1);
+  assert.equal(w.log.matching(/^error: outboundTransformer did not answer for \d message\(s\) in time \(30 s at most\): dropped/).length, 1);
   // Their lines go on with the second, and their slots went to the other two.
   const next = runs.slice(2).map(({ id, event }) => `${clients.findIndex((client) => client.id === id)} ${event}`);
   assert.deepEqual(next.sort(), ['0 second', '1 second', '2 first', '3 first']);

@@ -164,11 +164,11 @@ impl Broker {
         Ok(bus.start()?)
     }
 
-    /// Replaces where Redis is and who we are there, once a connection of its own has shown that this will do. Connections that are there stay, unless
-    /// `redis` names other servers; while the bus is lost it is tried at once. Without a bus it does nothing.
+    /// Replaces the settings of Redis, once a connection of its own has shown that they work. Existing connections stay, unless
+    /// `redis` names other servers; a lost bus tries the new settings at once. Without a bus it does nothing.
     ///
     /// # Errors
-    /// [`ReloadError`]: Redis cannot be reached so; all stays as it was.
+    /// [`ReloadError`]: Redis cannot be reached with them; everything stays as it was.
     pub async fn reload_cluster(&self, redis: RedisConfig) -> Result<(), ReloadError> {
         match self.inner().channels.bus().map(Arc::clone) {
             Some(bus) => bus.reload(redis).await,
@@ -370,8 +370,8 @@ impl Broker {
     }
 
     /// Stops accepting, closes every connection with this code, waits for the close handshakes and the handlers, and ends the threads. It is over at `timeout`,
-    /// whatever hangs: what is left an eighth of that before (100 ms at least, 500 ms at most) is cut, so that handlers can be told; a worker that hangs is given up then, and
-    /// others are told in its place. A `timeout` below 100 ms lasts up to 100 ms. Afterwards every call is a no-op.
+    /// whatever hangs. What is left in the last eighth of it (100 ms at least, 500 ms at most) is cut, so that handlers can be told; a worker that hangs is given up then, and
+    /// others are told in its place. With a `timeout` below 100 ms it takes up to 100 ms. Afterwards every call is a no-op.
     pub async fn shutdown(&self, code: CloseCode, timeout: Duration) -> ShutdownReport {
         let inner = Arc::clone(self.inner());
         let task = self.threads.handle.spawn(async move { shutdown::shut_down(&inner, code, timeout).await });

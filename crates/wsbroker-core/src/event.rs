@@ -112,7 +112,7 @@ pub struct OpenRequest {
     pub ip: String,
     /// The client's port; 0 for a unix socket, and where a proxy does not tell it.
     pub remote_port: u16,
-    /// Lower-case names; repeated headers joined with `, ` (cookies with `; `), in order of first appearance. `host` is whom the request is for,
+    /// Lower-case names; repeated headers joined with `, ` (cookies with `; `), in order of first appearance. `host` is the host that the request is for,
     /// also where its target was a URL and the header said something else (RFC 9112 §3.2.2).
     pub headers: Vec<(String, String)>,
     /// The request target as it came, path and query.

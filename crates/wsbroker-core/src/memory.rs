@@ -9,7 +9,7 @@ use crate::{
 
 /// The part of send memory that is a reserve: while all else is used up, sockets that have little waiting are still sent to.
 const RESERVE: usize = 16;
-/// What that is at most, unless its share of the reserve is more.
+/// The most that counts as little, unless the socket's share of the reserve is more.
 const LITTLE: usize = 16 << 10;
 
 /// The memory that waits for slow receivers or unfinished messages, against its limits.
@@ -18,7 +18,7 @@ pub(crate) struct Memory {
     max_send: usize,
     max_receive: usize,
     send: AtomicUsize,
-    /// Of `send`, what answers to connections that are not let in hold.
+    /// The part of `send` that is held by answers to connections that are not let in.
     answers: AtomicUsize,
     receive: AtomicUsize,
 }

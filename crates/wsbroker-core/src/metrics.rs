@@ -94,7 +94,7 @@ causes! {
         MaxPayload = "maxPayload",
         /// 1006: `idle_timeout`.
         IdleTimeout = "idleTimeout",
-        /// Cut, since the closing stood still for `close_timeout`. Counted besides what the closing began with.
+        /// Cut, since the closing made no progress for `close_timeout`. Counted in addition to what the closing began with.
         CloseTimeout = "closeTimeout",
         /// 1013: `max_backpressure` with [`Overflow::Close`](crate::Overflow::Close).
         MaxBackpressure = "maxBackpressure",
@@ -120,7 +120,7 @@ causes! {
         Newest = "dropNewest",
         /// [`Overflow::DropOldest`](crate::Overflow::DropOldest).
         Oldest = "dropOldest",
-        /// `max_send_memory` is used up. A publish counts once, or, while there is a reserve, once for each subscriber that it was dropped for. The answer
+        /// `max_send_memory` is used up. A publish counts once, or, while part of the reserve is left, once for each subscriber for which it was dropped. The answer
         /// to a connection that is not let in counts once, and the connection is cut.
         MaxSendMemory = "maxSendMemory",
         /// The socket is gone or closing, or this message makes it close.

@@ -23,7 +23,7 @@ pub struct Stats {
     pub pending_upgrades: usize,
     /// Connections that the system handed to us.
     pub accepted: u64,
-    /// Times that it could not, mostly for want of file descriptors. The connection waits, and is tried again after 50 ms to 1 s.
+    /// Times that it could not, usually for lack of file descriptors. The connection waits, and accepting is tried again after 50 ms to 1 s.
     pub accept_failures: u64,
     /// Connections that got their 101.
     pub opened: u64,

@@ -1,4 +1,4 @@
-//! Which workers are stuck: something has waited for them for a second, and they have not come to fetch it. A handler that never returns is the usual cause.
+//! Which workers are stuck: something has waited for them for a second, and they have fetched nothing in that time. A handler that never returns is the usual cause.
 //!
 //! A slow tick looks at all of them, so that handing events over reads no clock and counts nothing more. A stuck worker gets no new connections while
 //! there is another, and those that wait for its verdict are asked of another.
@@ -15,7 +15,7 @@ use crate::{broker::Inner, dispatch::WorkerEntry, event::Event, ids::WorkerId, s
 
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(250);
-/// After so many ticks without a fetch a worker is stuck: one second. Ticks and not a clock, so that a stall of the whole process is nobody's fault.
+/// A worker is stuck after this many ticks without a fetch: one second. Ticks and not a clock, so that a stall of the whole process is blamed on no worker.
 const TICKS: u32 = 4;
 
 /// What the last look saw.

@@ -27,22 +27,22 @@ pub trait Worker: Send + Sync {
     /// A token of one of its sockets was set; what it remembers of tokens may be old. Must not wait for anything.
     fn token_changed(&self) {}
 
-    /// How far it is behind. Asked for every new connection and a few times a second, under a lock. A worker that does not say is never stuck.
+    /// How far behind it is. Asked for every new connection and a few times a second, under a lock. A worker that does not say is never stuck.
     fn backlog(&self) -> Backlog {
         Backlog::default()
     }
 
-    /// It is stuck from now on, or no longer: something has waited for it for a second. Told once each. Must not wait for anything.
+    /// It is stuck from now on, or no longer: something has waited for it for a second. Called once for each change. Must not wait for anything.
     fn set_stuck(&self, stuck: bool) {
         let _ = stuck;
     }
 
-    /// Gives open events back that it has not fetched, because others can answer them. Asked while it is stuck.
+    /// Gives back open events that it has not fetched, because others can answer them. Called while it is stuck.
     fn take_opens(&self) -> Vec<Event> {
         Vec::new()
     }
 
-    /// It is given up, as if it had ended: whoever holds its [`WorkerHandle`](crate::WorkerHandle) removes it with what it has not fetched. Must not wait for it.
+    /// It is given up, as if it had ended: the holder of its [`WorkerHandle`](crate::WorkerHandle) removes it with what it has not fetched. Must not wait for it.
     fn give_up(&self) {}
 }
 

@@ -31,7 +31,7 @@ fn shut_down(broker: &Broker, timeout: Duration) -> ShutdownReport {
     broker.runtime().clone().block_on(broker.shutdown(CloseCode::GOING_AWAY, timeout))
 }
 
-/// Goes on when everything that was under way has been dealt with: then a shutdown would be over that waits for nobody.
+/// Goes on when everything under way has been dealt with: then a shutdown that waits for no one would be over.
 fn still_waits(broker: &Broker, shutting: &std::thread::JoinHandle<ShutdownReport>) {
     until("nothing is under way", || {
         let stats = broker.stats();
@@ -258,7 +258,7 @@ mod with_many_connections {
         let mut clients = Vec::new();
         while clients.len() < CLIENTS {
             clients.extend((0..CLIENTS / 13).map(|_| Client::connect(port)));
-            // However long the others take, those who are there are not silent.
+            // However long the others take, those that are there are not silent.
             say(&mut clients, b"0");
         }
         clients[0].send(b"stall");

@@ -1,4 +1,4 @@
-//! A shutdown is over at its timeout, and whoever can is told of every end.
+//! A shutdown is over at its timeout, and every worker that can be told is told of every end.
 
 #![allow(clippy::unwrap_used)]
 

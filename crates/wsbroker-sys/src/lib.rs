@@ -1,7 +1,7 @@
-//! What the broker asks of the operating system and no safe interface offers.
+//! The one thing the broker asks of the operating system that no safe library offers.
 //!
-//! The broker forbids unsafe code. The one call that it needs and that neither the standard library, rustix nor socket2 wraps lives here, behind a
-//! safe face: how much of what was written to a socket the other side has not taken yet.
+//! The broker forbids unsafe code. The one call that it needs and that none of the standard library, rustix and socket2 wraps lives here, behind a
+//! safe interface: how much of what was written to a socket the other side has not taken yet.
 
 #![deny(unsafe_code)]
 
@@ -16,7 +16,7 @@ pub fn unacknowledged(socket: impl std::os::fd::AsFd) -> Option<usize> {
 
     let mut bytes: libc::c_int = 0;
     // SAFETY: the descriptor is open for as long as `socket` is borrowed. On a socket this request (SIOCOUTQ by its other name) writes one `int`
-    // to where the third argument points, on anything else one `int` or nothing; `bytes` is such an `int`, and nobody else has it.
+    // to where the third argument points, on anything else one `int` or nothing; `bytes` is such an `int`, and nothing else refers to it.
     #[allow(unsafe_code)]
     let result = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
     if result == 0 { usize::try_from(bytes).ok() } else { None }
@@ -33,7 +33,7 @@ pub fn unacknowledged(socket: impl std::os::fd::AsFd) -> Option<usize> {
     let mut bytes: libc::c_int = 0;
     let mut length = size_of::<libc::c_int>() as libc::socklen_t;
     // SAFETY: the descriptor is open for as long as `socket` is borrowed. The call writes at most `length` bytes to `bytes`, which has as many, and
-    // how many they were to `length`; nobody else has either.
+    // how many they were to `length`; nothing else refers to either.
     #[allow(unsafe_code)]
     let result = unsafe {
         libc::getsockopt(

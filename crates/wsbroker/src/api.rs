@@ -76,7 +76,7 @@ thread_local! {
     static ENDS: Cell<bool> = const { Cell::new(false) };
 }
 
-/// What this thread listens to ends with its environment, from now on. Not for the main thread, with which everything ends.
+/// From now on, what this thread listens on ends with its environment. Not for the main thread, with which everything ends.
 #[napi]
 pub fn end_with_thread(env: &Env) -> Result<()> {
     if !ENDS.replace(true) {

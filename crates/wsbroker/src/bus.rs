@@ -202,7 +202,7 @@ fn name(channel: &[u8]) -> Either<String, Buffer> {
     }
 }
 
-/// Events wait here, put together, and not in the queue of JavaScript's thread, which may be busy for long.
+/// Events wait here, put together, and not in the queue of JavaScript's thread, which may be busy for a long time.
 fn listener(told: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<BusListener> {
     let events = Arc::new(BusEvents::default());
     let waiting = Arc::clone(&events);
@@ -237,7 +237,7 @@ pub fn leave_cluster(env: &Env) -> Result<Object<'_>> {
     }
 }
 
-/// Replaces where Redis is and who we are there. Rejects with ERR_WSBROKER_BUS_LOST when Redis cannot be reached so; all stays as it was.
+/// Replaces the settings of Redis. Rejects with ERR_WSBROKER_BUS_LOST when Redis cannot be reached with them; everything stays as it was.
 #[napi(ts_return_type = "Promise<void>")]
 pub fn reload_cluster(env: &Env, redis: NativeRedis) -> Result<Object<'_>> {
     const CALL: &str = "reloadBus";

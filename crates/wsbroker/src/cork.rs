@@ -181,7 +181,7 @@ pub(crate) fn end_hand_over(may_wait: bool) {
     }
 }
 
-/// A new function is asked for flushes. What the one before was asked for may never come.
+/// From now on a new function is asked for flushes. One that the old function was asked for may never come.
 pub(crate) fn schedule_changed() {
     let _ = THREAD.try_with(|thread| thread.scheduled.set(false));
 }

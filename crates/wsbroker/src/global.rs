@@ -33,7 +33,7 @@ struct State {
     workers: Vec<Arc<NodeWorker>>,
     /// Helpers of all threads.
     helpers: Vec<Arc<NodeWorker>>,
-    /// Told of workers that are stuck, one for each thread at most.
+    /// Watchers of stuck workers, at most one for each thread.
     watchers: Vec<(ThreadId, Watcher)>,
     /// The highest socket id of all brokers before this one.
     last_id: u64,
@@ -352,10 +352,10 @@ impl Drop for Opening {
     }
 }
 
-/// Connections of a thread that has ended have so long to answer their close frames, if nobody else uses its broker.
+/// How long connections of an ended thread have to answer their close frames, if no other thread uses its broker.
 const RETIREMENT: Duration = Duration::from_secs(2);
 
-/// A thread that has called `start` has ended: what it listened to goes with it, at once, and if nobody else uses it, the broker, so that the next `start` is
+/// A thread that has called `start` has ended: what it listened on goes with it, at once, and if no other thread uses it, the broker, so that the next `start` is
 /// free to choose. Connections are closed with 1012.
 pub(crate) fn thread_ended(thread: ThreadId) {
     let mut guard = GLOBAL.state.lock();
@@ -383,7 +383,7 @@ pub(crate) fn thread_ended(thread: ThreadId) {
     retire(gone);
 }
 
-/// Takes the broker away, which admits nobody any more.
+/// Takes the broker away; it admits no connections any more.
 fn take_current(state: &mut State) -> Option<Current> {
     let gone = state.current.take()?;
     gone.broker.stop_admitting();
@@ -545,7 +545,7 @@ pub(crate) fn watch_workers(watcher: Option<Watcher>) {
     state.watchers.extend(watcher.map(|watcher| (thread, watcher)));
 }
 
-/// A worker is stuck. Whoever watches is told once for its thread, though that may be several workers.
+/// A worker is stuck. Each watcher is told once for its thread, even if the thread has several workers.
 pub(crate) fn worker_stuck(worker: &NodeWorker) {
     let number = worker.control().thread();
     let state = GLOBAL.state.lock();

@@ -300,11 +300,11 @@ fn give_up(number: usize) -> Option<Arc<Instance>> {
     Some(instance)
 }
 
-/// Clients of threads that have ended without a word, of which no helper was there to be told: by thread, until somebody asks. Only so many threads are remembered.
+/// How many clients of ended threads could not be reported, since no helper was left: by thread, until asked for. A limited number of threads is remembered.
 static UNTOLD: Mutex<BTreeMap<i32, usize>> = Mutex::new(BTreeMap::new());
 const MAX_UNTOLD: usize = 1024;
 
-/// A thread has ended, and nobody is told of so many clients of it.
+/// A thread has ended, and this many of its clients cannot be reported.
 pub(crate) fn untold(thread: i32, clients: usize) {
     if clients == 0 {
         return;
@@ -317,7 +317,7 @@ pub(crate) fn untold(thread: i32, clients: usize) {
     }
 }
 
-/// Of how many clients of helpers on this thread, which has ended, nobody was told: there was no other helper of their identifier. Tells it once.
+/// How many clients of helpers on this thread, which has ended, could not be reported: there was no other helper of their identifier. Returns the number once.
 #[napi]
 pub fn clients_left_by(thread: i32) -> f64 {
     UNTOLD.lock().remove(&thread).unwrap_or(0) as f64

@@ -1,4 +1,4 @@
-//! Where the brokers of the process meet others, and who is told of it.
+//! Where the brokers of the process meet others, and which thread is told about it.
 
 use std::{
     sync::Arc,
@@ -21,7 +21,7 @@ impl Joined {
         Self { config, told: Arc::new(Mutex::new(listener)), owner: Some(thread::current().id()) }
     }
 
-    /// Tells whoever it belongs to at that time.
+    /// Tells the thread to which it belongs at that time.
     pub(crate) fn listener(&self) -> BusListener {
         let told = Arc::clone(&self.told);
         Arc::new(move |event: BusEvent| {
@@ -30,7 +30,7 @@ impl Joined {
         })
     }
 
-    /// It belongs to nobody any more if it was that thread's.
+    /// If it was that thread's, it now belongs to none.
     pub(crate) fn thread_ended(&mut self, thread: ThreadId) {
         self.owner = self.owner.filter(|owner| *owner != thread);
     }
@@ -40,7 +40,7 @@ impl Joined {
         self.owner.is_none()
     }
 
-    /// It belongs to the calling thread from now on, if it belongs to nobody and is the same place.
+    /// It belongs to the calling thread from now on, if it belongs to none and is the same place.
     pub(crate) fn adopt(&mut self, config: &ClusterConfig, listener: &BusListener) -> bool {
         if !self.is_orphaned() || self.config != *config {
             return false;

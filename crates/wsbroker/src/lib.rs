@@ -59,7 +59,7 @@ pub fn exports(exports: Object<'_>, env: Env) -> napi::Result<()> {
         .map_err(|_| napi::Error::from_reason("cannot register the addon's functions"))
 }
 
-/// What an operator has to know, asked for or not: that connections cannot be accepted. At most a line a minute for each address.
+/// What operators must know whether they asked or not: that connections cannot be accepted. At most one line a minute for each address.
 const TOLD_BY_DEFAULT: &str = "wsbroker_core::front::accept=warn";
 
 fn log_to_stderr() {

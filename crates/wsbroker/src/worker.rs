@@ -120,7 +120,7 @@ impl NodeWorker {
         self.membership.lock().as_ref().is_some_and(|handle| handle.is_of(broker))
     }
 
-    /// Its broker has shut down, but not by anybody's wish: it lets go of it, and may join the next, unless handlers are still at work for the old one. Then it is told goodbye.
+    /// Its broker has shut down without being asked to: it lets go of it, and may join the next, unless handlers are still at work for the old one. Then it is told goodbye.
     pub(crate) fn outlive(&self) {
         let at_rest = self.membership.lock().as_ref().is_none_or(WorkerHandle::is_at_rest);
         if at_rest {
@@ -193,7 +193,7 @@ impl NodeWorker {
         self.membership.lock().as_ref().map(WorkerHandle::id)
     }
 
-    /// Leaves for good. `unstarted` goes to other workers, in order. Returns of how many of a helper's clients nobody is told.
+    /// Leaves for good. `unstarted` goes to other workers, in order. Returns how many of a helper's clients could not be reported.
     pub(crate) fn retire(&self, unstarted: Vec<Batch>) -> usize {
         self.membership.lock().take().map_or(0, |handle| handle.remove(unstarted))
     }

@@ -7,13 +7,13 @@ const errors_cjs_1 = require("../../errors.cjs");
 const validate_cjs_1 = require("../../validate.cjs");
 // The options of a helper in the terms of `start`, checked. Importing this loads native code.
 exports.CALL = 'WebSocketServerHelper';
-/** Options of `start` that are none of a helper. */
+/** Options of `start` that a helper does not have. */
 const NOT_OURS = ['bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'path', 'cluster', 'signal'];
-/** Options of Bun's sockets, and what they are to `start`. */
+/** Options of Bun's sockets, and what they are called in `start`. */
 const TRANSLATED = [
     ['maxPayloadLength', 'maxPayload'], ['idleTimeout', 'idleTimeout'], ['sendPings', 'pings'], ['backpressureLimit', 'maxBackpressure'], ['perMessageDeflate', 'perMessageDeflate'],
 ];
-/** What is one for a whole address, whoever else has a path there. */
+/** Options that apply to a whole address, whatever else has a path there. */
 const OF_ADDRESS = ['handshakeTimeout', 'maxHeaderSize', 'proxyProtocol', 'reusePort', 'tls', 'trustProxy'];
 /** @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT naming the option, what was expected and what came */
 function nativeRequest(options) {
@@ -82,7 +82,7 @@ function limitsOf({ serverOptions, givenServerOptions }, given) {
         ['overflow', (givenServerOptions.closeOnBackpressureLimit ?? undefined) === undefined ? given['overflow'] ?? overflow : overflow],
     ].filter(([, value]) => value !== undefined));
 }
-/** An error that names an option of `start` where the application has given the one of `serverOptions`. */
+/** An error that names an option of `start` although the application gave the one in `serverOptions`. */
 function inTheirWords(error, { givenServerOptions }) {
     if (!(error instanceof Error))
         return error;

@@ -81,12 +81,12 @@ class NativeSeat {
         if (address === undefined)
             return undefined;
         const { url } = address;
-        // Behind the path of a Unix socket that of the request is marked by a colon.
+        // A colon separates the path of a Unix socket from that of the request.
         return { ...address, endpoint: `${url}${/^wss?\+unix:/.test(url) ? ':' : ''}${this.#path}` };
     }
 }
 exports.NativeSeat = NativeSeat;
-/** Port 0 stands for the port of the server that has loaded this thread's module. */
+/** Port 0 means the port of the server that has loaded this thread's module. */
 function isBeside() {
     return register_cjs_1.thread.inPool || register_cjs_1.thread.loading || (0, register_cjs_1.currentRegistration)() !== undefined;
 }

@@ -9,15 +9,15 @@ import type { TransportOptions } from './transport.cjs';
 
 export const CALL = 'WebSocketServerHelper';
 
-/** Options of `start` that are none of a helper. */
+/** Options of `start` that a helper does not have. */
 const NOT_OURS: readonly string[] = ['bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'path', 'cluster', 'signal'];
 
-/** Options of Bun's sockets, and what they are to `start`. */
+/** Options of Bun's sockets, and what they are called in `start`. */
 const TRANSLATED = [
   ['maxPayloadLength', 'maxPayload'], ['idleTimeout', 'idleTimeout'], ['sendPings', 'pings'], ['backpressureLimit', 'maxBackpressure'], ['perMessageDeflate', 'perMessageDeflate'],
 ] as const;
 
-/** What is one for a whole address, whoever else has a path there. */
+/** Options that apply to a whole address, whatever else has a path there. */
 const OF_ADDRESS = ['handshakeTimeout', 'maxHeaderSize', 'proxyProtocol', 'reusePort', 'tls', 'trustProxy'] as const;
 
 /** What a helper opens and joins with. */
@@ -95,7 +95,7 @@ function limitsOf({ serverOptions, givenServerOptions }: TransportOptions, given
   ].filter(([, value]) => value !== undefined));
 }
 
-/** An error that names an option of `start` where the application has given the one of `serverOptions`. */
+/** An error that names an option of `start` although the application gave the one in `serverOptions`. */
 function inTheirWords(error: unknown, { givenServerOptions }: TransportOptions): unknown {
   if (!(error instanceof Error)) return error;
   for (const [name, started] of TRANSLATED) {

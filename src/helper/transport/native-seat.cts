@@ -83,12 +83,12 @@ export class NativeSeat {
     const address = native.instanceAddress(this.#helper) ?? undefined;
     if (address === undefined) return undefined;
     const { url } = address;
-    // Behind the path of a Unix socket that of the request is marked by a colon.
+    // A colon separates the path of a Unix socket from that of the request.
     return { ...address, endpoint: `${url}${/^wss?\+unix:/.test(url) ? ':' : ''}${this.#path}` };
   }
 }
 
-/** Port 0 stands for the port of the server that has loaded this thread's module. */
+/** Port 0 means the port of the server that has loaded this thread's module. */
 function isBeside(): boolean {
   return thread.inPool || thread.loading || currentRegistration() !== undefined;
 }

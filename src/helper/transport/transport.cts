@@ -1,6 +1,6 @@
 import type { IBunWebSocketConfig, IBunWebSocketHandler, IWebSocket, IWebSocketLogger, TNativeOptions, TWebSocketBusState } from '../types.cjs';
 
-// The seam between the logic and whoever has the sockets. `bun.cts` and `native.cts` implement `Transport`; only the native one has an `Instance`: what the
+// The seam between the logic and the code that has the sockets. `bun.cts` and `native.cts` implement `Transport`; only the native one has an `Instance`: what the
 // helpers of one identifier in one process share (section C of the specification).
 //
 // Who does what, natively:
@@ -30,8 +30,8 @@ export interface Audience {
  */
 export type PostedOperation =
   /**
-   * A publish, to a helper that has held members there. Also what the native bus could not deliver without JavaScript. `epoch` says when it was published: to members that
-   * are held since a later one it went by itself.
+   * A publish, to a helper that has held members there. Also what the native bus could not deliver without JavaScript. `epoch` says when it was published: members that
+   * have been held since a later one received it directly.
    */
   | { readonly op: 'publish'; readonly audience: Audience; readonly frame: string; readonly exclude: readonly string[]; readonly epoch: number }
   /** `sendToClient`, to the owner of a client that is encrypted. */
@@ -50,11 +50,11 @@ export interface TransportHost {
   /** The instance's input from Redis is ready or lost: told to every configured helper of the instance, once for each change, in order. */
   inputState(state: TWebSocketBusState): void;
   /**
-   * This helper shall subscribe to Redis for the instance: the one that did has ended. Before that the instance has told all, this one included,
+   * This helper is to subscribe to Redis for the instance: the one that did has ended. Before that the instance has told all, this one included,
    * `inputState('lost')`. The helper subscribes, then calls `setInputState('ready')`.
    */
   takeInput(): void;
-  /** A helper of the instance has ended without a word of its clients: `takeLeftClient` of the instance gives them out. */
+  /** A helper of the instance has ended without reporting its clients: `takeLeftClient` of the instance hands them out. */
   clientsLeft(): void;
   /** Messages to clients of this helper were dropped. Not told again before `dropped(true)`. */
   dropped(): void;
@@ -88,7 +88,7 @@ export interface Instance {
   /** The reverse. */
   removeMember(clientId: string, type: 'room' | 'user', name: string): void;
 
-  /** A client of a helper that has ended without a word of it. Each is given out once, to whichever helper asks first. */
+  /** A client of a helper that ended without reporting it. Each is handed out once, to whichever helper asks first. */
   takeLeftClient(): { readonly clientId: string; readonly userId: string | undefined } | undefined;
 
   // Directory -------------------------------------------------------------------------------------------------------------------------------------------
@@ -176,8 +176,8 @@ export interface Transport {
   publish(topic: string, frame: string): void;
   address(): { address: string; port: number; url: string; endpoint: string } | undefined;
   /**
-   * Messages to clients of this helper that were dropped on their way since it was constructed, and of which no call has told: publishes, and what comes from other
-   * instances. With Bun nobody knows. `again`: `host.dropped` is called for the next one.
+   * Messages to clients of this helper that were dropped on their way since it was constructed, and that no call has reported: publishes, and what comes from other
+   * instances. Unknown with Bun. `again`: `host.dropped` is called for the next one.
    */
   dropped(again: boolean): number;
 }

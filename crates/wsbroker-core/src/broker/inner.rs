@@ -96,7 +96,7 @@ impl Inner {
     /// An id, a place in a shard and the worker of the endpoint's realm with the fewest connections. `None` when shutting down.
     pub(crate) fn admit(&self, endpoint: &Endpoint) -> Option<(Arc<Socket>, Option<Arc<WorkerEntry>>)> {
         let id = self.sockets.next_id();
-        // Looked at behind the number: either we see that it closes, or whoever closes it sees our number as given out.
+        // Looked at behind the number: either we see that it closes, or the thread that closes it sees our number as given out.
         fence(Ordering::SeqCst);
         if self.is_closing() {
             return None;

@@ -142,7 +142,7 @@ impl Inner {
         self.empty(&mut membership, socket);
     }
 
-    /// Takes a socket out of a channel that is none of its memberships any more. In the registry; its shard is told by whoever calls this.
+    /// Takes a socket out of a channel that is no longer one of its memberships. In the registry only; the caller tells its shard.
     pub(crate) fn leave(&self, socket: &Socket, channel: &Arc<Channel>) {
         self.channels_of(socket, channel).leave(channel, socket.id(), socket.shard());
     }

@@ -79,7 +79,7 @@ impl WorkerHandle {
     /// were started must have been settled before. From before this call on, [`Worker::deliver`](crate::Worker::deliver) must answer
     /// [`DeliverError::Gone`](crate::DeliverError::Gone).
     ///
-    /// The other helpers of its realm are told of the clients that it has not [removed](crate::Helper::remove_client). Returns of how many nobody is, since it was the
+    /// The other helpers of its realm are told of the clients that it has not [removed](crate::Helper::remove_client). Returns how many could not be reported, since it was the
     /// last.
     pub fn remove(self, unstarted: Vec<Batch>) -> usize {
         if !self.broker.dispatch.remove(&self.entry) {

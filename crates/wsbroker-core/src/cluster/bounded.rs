@@ -1,5 +1,5 @@
-//! A bound on what a Redis says at once. Its client keeps a reply until that is whole, in memory that the length at its head decides: a Redis that is hostile or
-//! broken, or whatever else answers there, must not decide about ours.
+//! A bound on what a Redis says at once. Its client keeps a reply until it is whole, in as much memory as the length at its head asks for: a Redis that is hostile or
+//! broken, or whatever else answers there, must not decide how much memory we use.
 
 use std::{
     io,
@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Bytes of one reply. The largest hold an envelope, and [what is published](super::outgoing) stays below.
 pub(crate) const LONGEST_REPLY: usize = 64 << 20;
-/// Values in one reply. Those that we ask for have a handful; of channels that are confirmed each is one of its own.
+/// Values in one reply. The replies that we ask for have a handful; each confirmed channel is a reply of its own.
 const MOST_VALUES: u64 = 1 << 16;
 /// Digits of a length, and more than enough for its kind.
 const LONGEST_LENGTH: usize = 24;
@@ -40,7 +40,7 @@ enum State {
 
 impl Follower {
     /// # Errors
-    /// This is more than a reply may have, or no reply at all.
+    /// This is more than a reply may have, or not a reply at all.
     fn take(&mut self, mut bytes: &[u8]) -> Result<(), &'static str> {
         while let [first, rest @ ..] = bytes {
             if self.bytes == 0 {
@@ -72,7 +72,7 @@ impl Follower {
                     self.state = match first {
                         b'+' | b'-' | b':' | b'_' | b',' | b'#' | b'(' => State::Line,
                         b'$' | b'=' | b'!' | b'*' | b'~' | b'>' | b'%' | b'|' => State::Length(*first, Vec::new()),
-                        _ => return Err("that is not the protocol of Redis"),
+                        _ => return Err("a reply is not in the Redis protocol"),
                     };
                 }
                 State::Length(kind, digits) if *first == b'\n' => {
@@ -80,7 +80,7 @@ impl Follower {
                     self.length(kind, &digits)?;
                 }
                 State::Length(_, digits) if digits.len() < LONGEST_LENGTH => digits.push(*first),
-                State::Length(..) => return Err("a length of Redis cannot be read"),
+                State::Length(..) => return Err("a length in a reply of Redis cannot be read"),
             }
             self.count(1)?;
             // A value without anything is whole with its line.
@@ -113,7 +113,7 @@ impl Follower {
             self.values -= 1;
             return Ok(());
         }
-        let length: u64 = digits.parse().map_err(|_| "a length of Redis cannot be read")?;
+        let length: u64 = digits.parse().map_err(|_| "a length in a reply of Redis cannot be read")?;
         match kind {
             b'$' | b'=' | b'!' => {
                 let room = (LONGEST_REPLY - self.bytes) as u64;

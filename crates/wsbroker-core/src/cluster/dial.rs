@@ -40,7 +40,7 @@ impl Drop for Task {
     }
 }
 
-/// Connects to one server, and says who we are. `name`: what its certificate must be for, if not the host.
+/// Connects to one server, and authenticates. `name`: what its certificate must be for, if not the host.
 pub(crate) async fn open(
     config: &RedisConfig,
     address: &ConnectionAddr,
@@ -70,7 +70,7 @@ pub(crate) async fn open(
                 }
             }
         }
-        _ => Err((redis::ErrorKind::InvalidClientConfig, "such an address is not known here").into()),
+        _ => Err((redis::ErrorKind::InvalidClientConfig, "this kind of address is not supported").into()),
     }
 }
 

@@ -97,8 +97,9 @@ impl Emitter {
     }
 
     /// Publishes to every subscriber on every instance. Resolves when Redis has it. Waits at most that long for the bus, and until the instances that were
-    /// there before a loss of it are heard again; for these 4 s at most, and for a first one to be heard 1 s. What waits meanwhile is bounded by
-    /// [`max_outgoing`](ClusterConfig::max_outgoing), each message with 256 bytes more. A message that is not published takes its number, so that receivers learn of it.
+    /// there before it was lost are heard again: 4 s at most for these, and 1 s for a first one. What waits meanwhile is bounded by
+    /// [`max_outgoing`](ClusterConfig::max_outgoing), with 256 bytes more for each message. A message that is not published takes a number, so that
+    /// receivers learn of it.
     ///
     /// # Errors
     /// [`EmitError`].

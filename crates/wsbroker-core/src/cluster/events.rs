@@ -1,4 +1,4 @@
-//! What the bus has told and its listener has not heard yet: bounded, however long it does not listen.
+//! What the bus has reported and its listener has not heard yet: bounded, however long it does not listen.
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 
 use super::BusEvent;
 
-/// Up to so many channels with gaps at once are told one by one.
+/// Gaps in up to this many channels at once are reported one by one.
 const SINGLY: usize = 100;
 /// Channels whose names are kept, and bytes of these names. Of others only the messages count.
 const MAX_NAMES: (usize, usize) = (10_000, 1 << 20);

@@ -13,7 +13,7 @@ use super::{
 /// one more, that was heard of last longest ago is forgotten: its next message is where counting begins again.
 const MAX: usize = 1024;
 
-/// How far a number may be from the one that is expected to be believed at once. Anybody with access to the bus could make up the last number there
+/// How far a number may be from the expected one and still be believed at once. Anyone with access to the bus could make up the last number there
 /// is, and nothing of that instance would be new any more. What is farther away is believed when the next envelope continues it.
 const NEAR: u64 = 1 << 16;
 /// The same of epochs.

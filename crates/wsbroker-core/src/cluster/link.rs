@@ -318,7 +318,7 @@ impl Connection {
     }
 }
 
-/// What comes of it, unless nothing moves on the connection for so long; where that is not known, unless it takes so long.
+/// The result of it, unless nothing moves on the connection for this long or, where that is not known, it takes this long.
 async fn within<T>(
     pulse: Option<Arc<Pulse>>,
     limit: Duration,
@@ -355,11 +355,11 @@ async fn spublish(mut cluster: ClusterConnection, name: Vec<u8>, parcels: Vec<Pa
     Ok(refused)
 }
 
-/// Tells who waits for it what became of it. Returns what was refused.
+/// Reports the outcome to those that wait for it. Returns what was refused.
 fn settle(parcel: Parcel, answer: Result<Value, RedisError>) -> Refused {
     let reason = answer.err().map(|error| clean(&error.to_string()));
     for waiter in parcel.waiters {
-        // Who waited may not care any more.
+        // The waiting side may have given up.
         let _ = waiter.send(reason.clone().map_or(Ok(()), Err));
     }
     Refused { messages: if reason.is_some() { parcel.messages } else { 0 }, reason }

@@ -12,7 +12,7 @@ use super::envelope::InstanceId;
 pub(super) const HELLO: Duration = Duration::from_secs(5);
 /// After so long without a word it is taken for gone.
 pub(super) const SILENCE: Duration = Duration::from_secs(16);
-/// Times that one which speaks leaves a question unanswered before it is taken for one that does not hear: once may be chance.
+/// How many questions an instance that speaks may leave unanswered before it is taken to be deaf: one may be chance.
 const MISSES: u8 = 2;
 /// Instances that are remembered: whoever can publish on the bus could make some up.
 const MAX: usize = 4096;
@@ -86,7 +86,7 @@ impl Members {
         self.heard.notify_waiters();
     }
 
-    /// How many are known, and how many of these were heard since.
+    /// How many are known, and how many of these have been heard since.
     pub(super) fn heard_since(&self, since: Instant) -> (usize, usize) {
         let state = self.state.lock();
         (state.members.len(), state.members.values().filter(|member| member.seen >= since).count())
@@ -132,7 +132,7 @@ impl Members {
         (number, receiver)
     }
 
-    /// Whom to ask now whether it hears this instance, with the number of the question; and who, by name, has turned out not to. One is asked
+    /// Which one to ask now whether it hears this instance, with the number of the question; and which ones, by name, turn out not to. One is asked
     /// every 5 s, and at once again when it has not answered.
     pub(super) fn probe(&self, now: Instant) -> (Option<(InstanceId, u64)>, Vec<String>) {
         let mut state = self.state.lock();

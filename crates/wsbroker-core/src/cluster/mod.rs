@@ -74,15 +74,15 @@ use crate::{
 pub enum BusEvent {
     /// Connected, and every channel with subscribers here is listened to.
     Ready,
-    /// The connection is gone, or leads to a replica; it is made again without end. Said once for each reason until it is ready again: what
-    /// keeps it from coming back is often another one.
+    /// The connection is gone, or leads to a replica; reconnecting is tried until it succeeds. Sent once for each reason, eight times at most, until it is ready again: what
+    /// keeps it from coming back is often another reason than the first.
     Lost {
         /// Why, as far as it is known: one line of 300 characters at most.
         reason: String,
     },
-    /// The bus works, and yet messages may not get where they should. Each once, until it is over.
+    /// The bus works, but messages may not get where they should. Each is sent once, until it is over.
     Warning {
-        /// What is not as it should be, and what to do about it.
+        /// What is wrong, and what to do about it.
         reason: String,
     },
     /// Messages of others to a channel that did not arrive here.
@@ -124,7 +124,7 @@ pub enum BusState {
 pub struct BusStats {
     /// Where it stands.
     pub state: BusState,
-    /// Why it is lost; or, while it is ready, why Redis refused a message since.
+    /// Why it is lost; or, while it is ready, why Redis has refused a message since then.
     pub reason: Option<String>,
     /// Other instances that were heard of lately.
     pub instances: usize,
@@ -136,7 +136,7 @@ pub struct BusStats {
     pub published: u64,
     /// Messages of ours that were not handed to Redis.
     pub dropped: u64,
-    /// Messages that Redis was given and had not answered when the bus was lost, or had answered when it was perhaps a replica already: they may have
+    /// Messages that Redis was given and had not answered when the bus was lost, or had answered when it may already have been a replica: they may have
     /// arrived or not.
     pub unanswered: u64,
     /// Messages that Redis refused.
@@ -189,7 +189,7 @@ pub(crate) struct Bus {
     /// Something that came waits in the cork.
     arrived: Notify,
     state: watch::Sender<BusState>,
-    /// Where Redis is and who we are there, from the next connection on; and how often that was replaced.
+    /// The settings of Redis from the next connection on, and how often they were replaced.
     redis: Mutex<RedisConfig>,
     reloads: watch::Sender<u64>,
     /// Why it is lost.
@@ -211,7 +211,7 @@ pub(crate) struct Bus {
     missed: AtomicU64,
     invalid: AtomicU64,
     losses: AtomicU64,
-    /// Whether it was told that nobody knows if it is a primary.
+    /// Whether the warning was given that nothing says whether it is a primary.
     told_role: AtomicBool,
     /// Whether a Cluster has told how many subscriptions are ours, so that 0 is one of its numbers.
     counts: AtomicBool,
@@ -225,7 +225,7 @@ impl fmt::Debug for Bus {
     }
 }
 
-/// Every channel's name on the bus has a colon behind its prefix, so what has none is no channel of any: of `a:` notes would else come on `a:!all`,
+/// Every channel's name on the bus has a colon after its prefix, so a name without one belongs to no channel. Otherwise the notes of `a:` would come on `a:!all`,
 /// which is the channel `!all` of `a`.
 fn notes_prefix(prefix: &str) -> String {
     prefix.replace('%', "%25").replace(':', "%3A") + "!"
@@ -278,11 +278,11 @@ impl Bus {
         session::spawn(Arc::clone(self))
     }
 
-    /// Replaces where Redis is and who we are there, once it is seen that this will do. Connections that are there stay, unless they lead to other
-    /// servers; while the bus is lost it is tried at once.
+    /// Replaces the settings of Redis, once it is known that they work. Existing connections stay, unless the settings name other
+    /// servers; a lost bus tries the new settings at once.
     ///
     /// # Errors
-    /// Redis cannot be reached so; all stays as it was.
+    /// Redis cannot be reached with them; everything stays as it was.
     pub(crate) async fn reload(&self, redis: RedisConfig) -> Result<(), ReloadError> {
         let link = Link::connect(&redis, Arc::new(Deaf)).await;
         drop(link.map_err(|error| ReloadError(words::clean(&error.to_string())))?);

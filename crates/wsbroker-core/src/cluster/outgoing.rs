@@ -289,7 +289,7 @@ impl State {
         }
     }
 
-    /// Makes room for one more line. Those with something that waits stay: what may wait bounds their number.
+    /// Makes room for one more line. Lines with something waiting stay: their number is bounded by what may wait.
     fn make_room(&mut self, name: &Name) {
         let (lines, names) = MAX_LINES;
         self.added = (self.added.0 + 1, self.added.1 + name.len());

@@ -1,4 +1,4 @@
-//! Whether a connection lives. An answer takes its time where megabytes are ahead of it on a slow line, this way or that: bytes that arrive are life, and bytes that the
+//! Whether a connection is alive. An answer takes its time where megabytes are ahead of it on a slow line, in either direction: bytes that arrive are a sign of life, and bytes that the
 //! other side's kernel acknowledges are a reason to wait on. What it takes to notice a Redis that hangs does not grow by that: it acknowledges no more than its
 //! kernel has room for, and what is under way is bounded.
 
@@ -28,7 +28,7 @@ type Socket = std::os::fd::OwnedFd;
 #[cfg(not(unix))]
 type Socket = ();
 
-/// The connection is dead, or as good as that.
+/// The connection is dead, or as good as dead.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {0:?}")]
 pub(crate) struct Silent(pub(crate) Duration);
@@ -66,7 +66,7 @@ impl Pulse {
         self.heard.store(passed, Ordering::Relaxed);
     }
 
-    /// The kernel has taken so many.
+    /// The kernel has taken this many.
     pub(crate) fn wrote(&self, bytes: usize) {
         self.written.fetch_add(bytes as u64, Ordering::Relaxed);
     }
@@ -82,7 +82,7 @@ impl Pulse {
         written.saturating_sub(open as u64)
     }
 
-    /// What comes of it, unless nothing moves on the connection for so long.
+    /// The result of it, unless nothing moves on the connection for this long.
     ///
     /// # Errors
     /// Nothing has moved.
@@ -189,7 +189,7 @@ mod tests {
             let begun = Instant::now();
             assert!(pulse.within(LIMIT, pending::<()>()).await.is_err());
             assert!(begun.elapsed() >= LIMIT);
-            // Bytes that nobody takes are no life, be they ever so many.
+            // Bytes that are not taken are no sign of life, however many there are.
             let _ = timeout(LIMIT, ours.write_all(&vec![0; 32 << 20])).await;
             assert!(pulse.within(LIMIT, pending::<()>()).await.is_err());
         });

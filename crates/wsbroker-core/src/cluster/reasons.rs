@@ -1,8 +1,8 @@
-//! Why things do not go as they should: told once for each reason, since one that lasts is met again every two seconds.
+//! Why things go wrong: each reason is reported once, since a lasting one comes up again every two seconds.
 
 use super::words::clean;
 
-/// Reasons that are told of one outage: some have numbers in them that differ each time.
+/// Reasons reported for one outage: some have numbers in them that differ each time.
 const MOST: usize = 8;
 
 /// The reasons of one outage.

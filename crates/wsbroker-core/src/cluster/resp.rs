@@ -1,10 +1,10 @@
-//! What Redis answers on connections of our own, read in bounds: whatever is at the other end sets none of our memory.
+//! What Redis answers on connections of our own, read within bounds: the other end does not decide how much memory we use.
 
 use std::io;
 
 use redis::Value;
 
-/// Bytes of the longest answer to what is asked on these: a primary that names its replicas.
+/// Bytes of the longest answer to our questions there: a primary that names its replicas.
 pub(super) const LONGEST: usize = 64 << 10;
 /// Lists in lists.
 const DEEPEST: u8 = 4;
@@ -77,11 +77,11 @@ fn number(line: &[u8]) -> io::Result<i64> {
 }
 
 fn unreadable() -> io::Error {
-    io::Error::other("what Redis said cannot be read")
+    io::Error::other("a reply of Redis cannot be read")
 }
 
 fn too_long() -> io::Error {
-    io::Error::other("Redis said more than it was asked")
+    io::Error::other("Redis said more than it was asked for")
 }
 
 #[cfg(test)]

@@ -1,13 +1,13 @@
-//! Whether a Redis is a primary. A replica takes what is published and gives it to its own listeners only, without a word of that: it is no bus.
+//! Whether a Redis is a primary. A replica accepts what is published and gives it only to its own listeners, silently: it cannot be a bus.
 //!
-//! `HELLO` says it, which every user may send; where something between does not know that, `ROLE` does. Who may send neither takes it for a primary.
+//! `HELLO` says so, which every user may send; where something in between does not know it, `ROLE` does. If neither may be sent, it is taken for a primary.
 
 use redis::{RedisError, Value, aio::MultiplexedConnection};
 
 /// Why a replica is left.
 pub(super) const REPLICA: &str = "this Redis is a replica: what is published there does not reach its primary";
-/// What is told where it cannot be asked.
-pub(crate) const UNKNOWN: &str = "Redis does not tell whether it is a primary, and is taken for one: a replica would not be noticed. Allow its user +role";
+/// The warning given if it cannot be asked.
+pub(crate) const UNKNOWN: &str = "Redis does not tell whether it is a primary, so it is taken for one: a replica would go unnoticed. Allow its user +role";
 
 /// How a server is asked, which also shows that it lives.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]

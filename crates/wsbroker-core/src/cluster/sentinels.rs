@@ -1,5 +1,5 @@
-//! What Sentinels tell of a new master. After an orderly failover they leave the old one as it is for some ten seconds, in which it takes what is published and hands it to
-//! those only that have stayed there.
+//! What Sentinels say about a new master. After an orderly failover they leave the old one as it is for some ten seconds, in which it accepts what is published and hands it
+//! only to those that have stayed there.
 
 use std::{
     io,
@@ -22,7 +22,7 @@ use crate::config::{RedisConfig, RedisServers};
 pub(crate) const LEFT: &str = "the Sentinels have named another master";
 /// How often a Sentinel is asked whether it lives; after twice as long without a word it is connected to anew.
 const PING: Duration = Duration::from_secs(5);
-/// For so long the old master is not believed, even if another Sentinel names it still. After that it says itself that it is a replica.
+/// For this long the old master is not used, even if another Sentinel still names it. After that it says itself that it is a replica.
 const REMEMBERED: Duration = Duration::from_secs(15);
 
 /// A host, as the Sentinels name it, and a port.
@@ -43,7 +43,7 @@ impl Masters {
         Self(watch::Sender::new(None))
     }
 
-    /// Listens to all Sentinels of these settings, without end; to nobody where there are none.
+    /// Listens to all Sentinels of these settings, without end; does nothing if there are none.
     pub(crate) async fn follow(&self, config: &RedisConfig) {
         if let RedisServers::Sentinel(sentinels, name) = &config.servers {
             let limit = config.connect_timeout;
@@ -105,12 +105,12 @@ impl Masters {
         }
     }
 
-    /// Whether that was the master until lately, and is no more.
+    /// Whether this was the master until recently, and no longer is.
     pub(crate) fn has_left(&self, address: &Address) -> bool {
         self.0.borrow().as_ref().is_some_and(|switch| switch.from == *address && switch.at.elapsed() < REMEMBERED)
     }
 
-    /// Resolves when that, if it is known, is the master no more.
+    /// Resolves when this, if it is known, is no longer the master.
     pub(crate) async fn leaves(&self, address: Option<&Address>) {
         let Some(address) = address else { return std::future::pending().await };
         let mut told = self.0.subscribe();

@@ -37,7 +37,7 @@ const EXPIRY: Duration = Duration::from_secs(600);
 /// How long a broker that ends may take to publish what waits.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
-/// Messages of which nobody knows whether they got anywhere.
+/// Messages that may or may not have got anywhere.
 #[derive(Default)]
 struct Doubt {
     /// Redis was given them, and has not answered.
@@ -115,7 +115,7 @@ async fn run(bus: &Arc<Bus>) {
     }
 }
 
-/// Awaits something while there is no link, and looks meanwhile at what was joined and left: nobody else does, and what comes and goes would pile up.
+/// Awaits something while there is no link, and meanwhile handles joins and leaves: nothing else does, and they would pile up.
 async fn while_away<T>(bus: &Bus, task: impl Future<Output = T>) -> T {
     let look = async {
         loop {
@@ -355,7 +355,7 @@ async fn begin(bus: &Bus, link: &Link) -> Result<(), LinkError> {
     bus.tell_dropped();
     bus.note(&bus.everybody(), Note::Hello(&bus.name()));
     if bus.broker.upgrade().is_none() {
-        // An emitter waits for those who were there before; they do not greet one that they know.
+        // An emitter waits for those that were there before; they do not greet one that they know.
         bus.note(&bus.everybody(), Note::Question(0, b""));
     }
     bus.look.notify_one();
@@ -417,7 +417,7 @@ impl Bus {
     fn probe(&self, now: Instant) {
         let (asked, deaf) = self.members.probe(now);
         for name in deaf {
-            self.warn(format!("the instance {name} is heard, but does not hear this one: they are on different servers, which do not pass on what is published"));
+            self.warn(format!("the instance {name} is heard, but does not hear this one: they are on different servers, which do not pass messages to each other"));
         }
         if let Some((instance, number)) = asked
             && !self.note(&self.inbox(instance), Note::Question(number, b""))

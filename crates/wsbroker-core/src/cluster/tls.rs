@@ -1,4 +1,4 @@
-//! How a Redis is known and knows us, where it is encrypted.
+//! How a Redis and we identify each other, if it is encrypted.
 
 use std::{io, sync::Arc};
 
@@ -31,7 +31,7 @@ pub(super) fn client(tls: &RedisTls) -> io::Result<ClientConfig> {
     }
 }
 
-/// Whom to believe: those of the settings, or those that the system believes.
+/// The trusted authorities: those of the settings, or those of the system.
 fn roots(tls: &RedisTls) -> io::Result<RootCertStore> {
     let mut roots = RootCertStore::empty();
     match &tls.ca {
@@ -46,7 +46,7 @@ fn roots(tls: &RedisTls) -> io::Result<RootCertStore> {
             if roots.is_empty() {
                 let error = found.errors.into_iter().next();
                 return Err(
-                    error.map_or_else(|| io::Error::other("the system trusts no certificate"), io::Error::other)
+                    error.map_or_else(|| io::Error::other("the system has no trusted certificates"), io::Error::other)
                 );
             }
         }
@@ -58,7 +58,7 @@ fn certificates_of(pem: &[u8]) -> io::Result<Vec<CertificateDer<'static>>> {
     CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().map_err(io::Error::other)
 }
 
-/// Believes every certificate, as the application wants it; not every signature.
+/// Accepts every certificate, as the application wants, but not every signature.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
 

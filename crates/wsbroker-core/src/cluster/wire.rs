@@ -72,7 +72,7 @@ struct State {
     under_way: usize,
     /// Messages that were answered since it said last that it is a primary.
     unsure: u64,
-    /// It has said that it is none.
+    /// It has said that it is not a primary.
     is_replica: bool,
     /// Nothing is taken any more.
     ended: bool,
@@ -98,7 +98,7 @@ pub(super) struct Answered {
 }
 
 impl Wire {
-    /// Connects, and says who it is, if that is wanted. Fails at a replica.
+    /// Connects, and authenticates if credentials are given. Fails at a replica.
     pub(super) async fn connect_tcp(host: &str, port: u16, login: Option<(&str, &str)>) -> io::Result<Self> {
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
@@ -252,7 +252,7 @@ impl Wire {
             answered.messages += messages;
             let reason = line.strip_prefix(b"-").map(|reason| clean(&String::from_utf8_lossy(reason)));
             for waiter in waiters {
-                // Who waited may not care any more.
+                // The waiting side may have given up.
                 let _ = waiter.send(reason.clone().map_or(Ok(()), Err));
             }
             match reason {

@@ -1,4 +1,4 @@
-//! What others have said, on its way to a log or a terminal.
+//! Text from others, on its way to a log or a terminal.
 
 /// Characters of a reason that are kept.
 const LONGEST: usize = 300;

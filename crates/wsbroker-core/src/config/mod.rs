@@ -20,7 +20,7 @@ pub struct Config {
     pub io_threads: usize,
     /// Bytes that may wait for slow receivers, in outboxes, command queues and corks together. Above fifteen sixteenths of it the slowest sockets are
     /// closed (1013); the rest is a reserve for sockets that have little waiting. Answers to connections that are not let in count, too, and may hold
-    /// half of it, or a single one as much as there is but for the reserve: without room the connection is cut without its answer.
+    /// half of it, or a single one all but the reserve: if there is no room the connection is cut without its answer.
     /// Default 1 GiB here; the Node package passes a quarter of the memory it finds.
     pub max_send_memory: usize,
     /// Bytes that unfinished inbound messages may hold. Above it the largest is closed (1013). Default 1 GiB here, as above.
@@ -170,8 +170,8 @@ pub struct RateLimit {
 /// What happens to a socket above its [`RateLimit`].
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum RateAction {
-    /// It is not read until it is below again; TCP pushes back. Nothing is lost, unless the client ends its side meanwhile: what is not taken within
-    /// [`SocketLimits::close_timeout`] then is dropped.
+    /// It is not read until it is below again; TCP pushes back. Nothing is lost, unless the client ends its side meanwhile: then what is not read within
+    /// [`SocketLimits::close_timeout`] is dropped.
     #[default]
     Pause,
     /// It is closed with 1008.
@@ -195,7 +195,7 @@ pub struct SocketLimits {
     /// A ping is sent when nothing has come, or nothing has gone out, for this long or for half of `idle_timeout`, whichever is less. It goes before
     /// everything that waits. `None` is as without `pings`. Default 25 s: half of what the most impatient proxies allow.
     pub ping_interval: Option<Duration>,
-    /// How long a closing may stand still before the connection is cut. While what was sent before goes out: how long the peer may take nothing, or less than
+    /// How long a closing may make no progress before the connection is cut. While what was sent before goes out: how long the peer may take nothing, or less than
     /// 1 KiB/s on average over 30 s. From when our close frame has left: how long the peer may take to end it. And how long a close frame of ours waits for
     /// handlers that the peer's close found at work. After a failure or at a limit all of it has this time once. Default 5 s.
     pub close_timeout: Duration,

@@ -21,7 +21,7 @@ use crate::broker::Inner;
 
 /// How long accepting pauses when the system refuses, mostly for want of descriptors: from the first, doubling, to the last.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
-/// How often that is told of, however often it happens.
+/// How often this is reported, however often it happens.
 const COMPLAINT: Duration = Duration::from_secs(60);
 
 /// Accepts until the address is released.
@@ -57,7 +57,7 @@ pub(super) async fn run(broker: Arc<Inner>, address: Arc<Address>) {
     }
 }
 
-/// Tells of what goes wrong, at most once in a [`COMPLAINT`].
+/// Reports what goes wrong, at most once in a [`COMPLAINT`].
 #[derive(Default)]
 struct Complaint {
     told: Option<Instant>,

@@ -49,7 +49,7 @@ pub(crate) enum Verdict {
     Accept(Accept),
     /// Answer this.
     Reject(Rejection),
-    /// Refuse without a word: there is no memory for what the worker has answered.
+    /// Refuse without an answer: there is no memory for what the worker has answered.
     Cut,
     /// The worker did not answer in time: 503.
     TimedOut,

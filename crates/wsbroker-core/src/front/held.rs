@@ -1,4 +1,4 @@
-//! Answers to connections that are not let in: what they hold until the client has taken them, or its time is over.
+//! Answers to connections that are not let in: what they hold until the client has taken them or its time is over.
 
 use std::sync::Arc;
 

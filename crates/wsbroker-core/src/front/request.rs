@@ -155,7 +155,7 @@ impl Request {
             .filter(|element| !element.is_empty())
     }
 
-    /// What handlers see of it. `host` is whom the request is for, also where the target says so and not the header.
+    /// What handlers see of it. `host` is the host that the request is for, also where the target says so and not the header.
     pub(super) fn into_open(self, ip: String, remote_port: u16, protocols: Vec<String>) -> OpenRequest {
         let mut headers: Vec<(String, String)> = Vec::with_capacity(self.headers.len());
         for (name, value) in self.headers {

@@ -46,7 +46,7 @@ pub(super) struct Acceptor {
 enum Kind {
     Tcp(TcpListener),
     #[cfg(unix)]
-    // The file goes before the socket is closed, so that nobody ever finds a stale one, and the lock last.
+    // The file is removed before the socket is closed, so that a stale one is never found, and the lock last.
     Unix {
         _file: SocketFile,
         listener: UnixListener,

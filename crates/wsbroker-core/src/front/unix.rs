@@ -1,7 +1,7 @@
 //! Unix sockets and their files.
 //!
-//! A socket's file is there before anybody listens, and stays when its process is killed. Whether it is stale can be found out, but not before
-//! another process has come to the same result and put its own in the place. So whoever binds, looks or removes holds a lock, for as long as it
+//! A socket's file exists before its process listens, and stays when the process is killed. Whether it is stale can be found out, but not before
+//! another process has come to the same result and put its own in its place. So a process that binds, looks or removes holds a lock, for as long as it
 //! listens: on a file beside it, which is never deleted, since a lock on a deleted file keeps nobody out.
 
 use std::{
@@ -27,7 +27,7 @@ pub(super) struct SocketFile {
     identity: (u64, u64),
 }
 
-/// The right to a socket's file, against all other processes and brokers, until dropped. The system takes it back from a process that is killed.
+/// The exclusive right to a socket's file, against all other processes and brokers, until dropped. The system releases it when a process is killed.
 #[derive(Debug)]
 pub(super) struct Lock(#[allow(dead_code)] OwnedFd);
 
@@ -55,7 +55,7 @@ pub(super) fn bind(path: &Path) -> io::Result<(SocketFile, UnixListener, Lock)> 
 fn refuse_others(path: &Path) -> io::Result<()> {
     match std::fs::symlink_metadata(path) {
         Ok(metadata) if !metadata.file_type().is_socket() => {
-            Err(io::Error::new(io::ErrorKind::AlreadyExists, "there is a file in its place that is no socket"))
+            Err(io::Error::new(io::ErrorKind::AlreadyExists, "the file in its place is not a socket"))
         }
         _ => Ok(()),
     }
@@ -69,7 +69,7 @@ impl Lock {
             let error = io::Error::from(error);
             io::Error::new(error.kind(), format!("{what} {}: {error}", name.display()))
         };
-        // For its owner alone: whoever may open it may keep us out. No link is followed, and nothing that blocks is waited for.
+        // For its owner alone: anyone who may open it could keep us out. No link is followed, and nothing blocks.
         let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let file = rustix::fs::open(&name, flags, Mode::RUSR | Mode::WUSR)
             .map_err(|error| refused(error, "cannot open the lock file"))?;
@@ -84,7 +84,7 @@ impl Lock {
     }
 }
 
-/// Whether the file in the way is a socket that nobody listens on. To be asked under the lock only: else it may be one on which somebody is about to.
+/// Whether the file in the way is a socket on which no process listens. Ask only under the lock: otherwise a process may be about to listen on it.
 fn is_stale(path: &Path, address: &SockAddr) -> io::Result<bool> {
     refuse_others(path)?;
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;

@@ -79,7 +79,7 @@ pub(super) struct Client {
     groups: HashSet<Group>,
 }
 
-/// A client whose helper has ended without a word of it.
+/// A client whose helper ended without reporting it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LeftClient {
     /// Its id.

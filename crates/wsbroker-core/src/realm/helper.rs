@@ -117,7 +117,7 @@ impl Helper {
     }
 
     /// Its memberships are held from now on, and it leaves all its channels: in one step, so that what another thread publishes meanwhile reaches it once, by itself
-    /// or through its owner. Returns the epoch that begins: what is posted with an earlier one has reached it by itself. `None` when it was held before, or is not
+    /// or through its owner. Returns the epoch that begins: what is posted with an earlier one has reached it directly. `None` when it was held before, or is not
     /// this helper's.
     ///
     /// In a realm that is not [guarded](Realm::guard) yet it is from now on, and what lies in other threads' corks at this moment does not reach the client any more.
@@ -143,12 +143,12 @@ impl Helper {
         }
     }
 
-    /// It keeps what it knows of its clients for itself, from now on: when it is removed nobody is told of them.
+    /// From now on it keeps to itself what it knows of its clients: when it is removed they are not reported to others.
     pub fn withdraw(&self) {
         self.realm.forget(self.entry.id);
     }
 
-    /// A client of a helper that has ended without a word of it, for this one to deal with. Each is given out once.
+    /// A client of a helper that ended without reporting it, for this one to deal with. Each is handed out once.
     #[must_use]
     pub fn take_left_client(&self) -> Option<LeftClient> {
         self.realm.left.lock().pop_front()

@@ -46,7 +46,7 @@ use crate::{
     registry::{Channels, Kind},
 };
 
-/// Clients of helpers that have ended which may wait for the others. Beyond, nobody is told of them, and they are counted.
+/// How many clients of ended helpers may wait for the others. Any more are not reported, but counted.
 const MAX_LEFT: usize = 1 << 20;
 
 /// Whose a socket is.
@@ -76,7 +76,7 @@ pub struct Realm {
     guarded: AtomicBool,
     /// Memberships that are held, of all clients: while there are none, a publish need not look.
     held: AtomicUsize,
-    /// Clients of helpers that have ended without a word of them, until another helper takes them.
+    /// Clients that helpers left unreported when they ended, until another helper takes them.
     left: Mutex<VecDeque<LeftClient>>,
     open: AtomicUsize,
     changed: Notify,
@@ -163,8 +163,8 @@ impl Realm {
         self.directory.read().client(client).is_some()
     }
 
-    /// Clients may become held from now on. To be said before there are any that do: then everything reaches each of them exactly once, in the order of a sender's
-    /// calls, and nothing by itself behind something that came through its owner.
+    /// Clients may become held from now on. Call it before any of them does: then everything reaches each of them exactly once, in the order of a sender's
+    /// calls, and nothing directly after something that came through its owner.
     pub fn guard(&self) {
         self.guarded.store(true, Ordering::Release);
     }
@@ -201,7 +201,7 @@ impl Realm {
         staged: Staged,
         exclude: &[&[u8]],
     ) -> usize {
-        // Read to the end, so that nobody becomes held between the look at who is, and that at who is in the channel; nor before what is for those that are not lies where
+        // The lock is held to the end, so that no client becomes held between the look at who is held and the look at who is in the channel, nor before what is for the others lies where
         // what their owners send can no longer overtake it.
         let directory = self.directory.read();
         let reachable = |id: &&[u8]| directory.client(id)?.reachable().map(|socket| socket.id());
@@ -245,7 +245,7 @@ impl Realm {
         }
     }
 
-    /// A message to one client was dropped, and nobody else tells its helper.
+    /// A message to one client was dropped, and nothing else tells its helper.
     fn drop_frame_of(&self, client: &[u8]) {
         let owner = self.directory.read().client(client).map(|client| Arc::clone(&client.owner));
         if let Some(owner) = owner {
@@ -259,7 +259,7 @@ impl Realm {
         self.input.lock().helpers.push(Arc::clone(helper));
     }
 
-    /// Takes the clients of a helper out. Of very many after each few others have the directory, without which nobody publishes.
+    /// Takes the clients of a helper out. If there are very many, it releases the directory after each few, since nothing is published without it.
     fn forget(&self, helper: WorkerId) -> Vec<LeftClient> {
         let mut own = self.directory.read().clients_of(helper);
         let (mut number, mut released) = (0, 0);
@@ -279,7 +279,7 @@ impl Realm {
         own
     }
 
-    /// A helper has ended: its clients are nobody's any more, and the others are told of them. Returns of how many nobody is told, since there is no other.
+    /// A helper has ended: its clients have no owner any more, and the others are told of them. Returns how many cannot be reported, since there is no other.
     pub(crate) fn leave(&self, helper: &WorkerEntry) -> usize {
         let own = self.forget(helper.id);
         let is_it = |other: &Arc<WorkerEntry>| other.id == helper.id;
@@ -310,7 +310,7 @@ impl Realm {
             others.iter().for_each(|other| post::tell(other, Operation::ClientsLeft));
         }
         if untold > 0 {
-            tracing::warn!(clients = untold, "clients of a worker that has ended: there is nobody to be told of them");
+            tracing::warn!(clients = untold, "a worker has ended, and no helper is left to be told of its clients");
         }
         untold
     }

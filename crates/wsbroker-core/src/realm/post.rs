@@ -23,7 +23,7 @@ pub enum Operation {
         frame: Arc<[u8]>,
         /// Ids of clients.
         exclude: Arc<[Box<[u8]>]>,
-        /// When it was published: clients that are held [since](super::Helper::hold_client) a later epoch have got it by themselves.
+        /// When it was published: clients that have been held [since](super::Helper::hold_client) a later epoch received it directly.
         epoch: u64,
     },
     /// A text for one of its clients.
@@ -54,7 +54,7 @@ pub enum Operation {
     },
     /// It shall take messages of other instances from now on: whoever did has ended.
     TakeInput,
-    /// A helper has ended without a word of its clients: they are to be [taken](super::Helper::take_left_client).
+    /// A helper has ended without reporting its clients: they are to be [taken](super::Helper::take_left_client).
     ClientsLeft,
     /// Messages to its clients were [dropped](super::Helper::dropped).
     Dropped,

@@ -76,7 +76,7 @@ impl Servers {
         timeout(limit, primary).await.unwrap_or(Err(ConnectError::Timeout(limit)))
     }
 
-    /// Whether nobody knows if that is a primary, and it matters.
+    /// Whether it is unknown if this is a primary, and it matters.
     pub(super) fn is_unsure(&self, asking: Asking) -> bool {
         asking == Asking::Ping && !matches!(self.config.servers, RedisServers::Cluster(_))
     }

@@ -90,9 +90,9 @@ pub enum RelayEvent {
         /// Which.
         part: Part,
     },
-    /// It works, and yet messages may not get where they should; or it is still lost, for another reason than was told before. Each once.
+    /// It works, but messages may not get where they should; or it is still lost, for another reason than was reported before. Each is sent once.
     Warning {
-        /// What is not as it should be.
+        /// What is wrong.
         reason: String,
     },
     /// What came was not an envelope.
@@ -241,7 +241,7 @@ struct Shared {
     /// By when it must have ended.
     stop: watch::Sender<Option<Instant>>,
     runtime: OnceLock<Handle>,
-    /// Whether it was told that nobody knows if it is a primary.
+    /// Whether the warning was given that nothing says whether it is a primary.
     told_role: AtomicBool,
     counts: Counts,
 }

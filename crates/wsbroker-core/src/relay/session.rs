@@ -143,7 +143,7 @@ async fn keep(shared: &Arc<Shared>, part: Part, first: Connection) {
                     Ok(connection) => return connection,
                     Err(error) => {
                         if let Some(reason) = reasons.add(&error.to_string()) {
-                            tracing::warn!(?part, reason, "the relay is still without a connection");
+                            tracing::warn!(?part, reason, "the relay still has no connection");
                             shared.sink.happened(RelayEvent::Warning { reason: format!("still lost: {reason}") });
                         }
                     }

@@ -1,5 +1,5 @@
-//! What time does to a connection: its timers, a pause for sending too much, and an age. What silence does and a closing that takes too long stand
-//! next door.
+//! What time does to a connection: its timers, a pause for sending too much, and its age. Silence, and a closing that takes too long, are
+//! in the modules next door.
 
 use std::{
     hash::{BuildHasher, RandomState},

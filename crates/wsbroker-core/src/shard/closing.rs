@@ -1,8 +1,8 @@
 //! How long a closing may take.
 //!
-//! What was sent before an orderly close goes out first, as fast as the peer takes it. So the time of the closing begins when our close frame has
-//! left, and until then it is the time in which the peer takes nothing. A peer that takes next to nothing would hold its memory for ever, so there
-//! is a least rate besides.
+//! What was sent before an orderly close goes out first, as fast as the peer takes it. So the time limit of the closing begins when our close frame has
+//! left, and until then it limits how long the peer may take nothing. A peer that takes next to nothing would hold its memory for ever, so there
+//! is a minimum rate as well.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use super::{
     timers::{Tick, ticks},
 };
 
-/// What a peer has to take on average over a [`WINDOW`], in bytes a second.
+/// The least that a peer must take on average over a [`WINDOW`], in bytes a second.
 const LEAST_RATE: u64 = 1 << 10;
 const WINDOW: Duration = Duration::from_secs(30);
 /// How often a peer is looked at while our close frame has not left, in parts of the close timeout.
@@ -21,7 +21,7 @@ const LOOKS: u32 = 5;
 /// Where a closing stands.
 #[derive(Debug, Default)]
 pub(super) struct Closing {
-    /// What was sent before goes out first. Else all of it has one close timeout.
+    /// What was sent before goes out first. Otherwise the whole closing has one close timeout.
     flushes: bool,
     /// Nothing has moved since.
     since: Tick,
@@ -30,9 +30,9 @@ pub(super) struct Closing {
 }
 
 impl Connection {
-    /// Gives what comes now one close timeout.
+    /// Gives the next stage one close timeout.
     pub(super) fn start_deadline(&mut self, ctx: &mut Context) {
-        // A deadline that runs is not put off.
+        // A running deadline is not extended.
         if self.timers.deadline == 0 {
             self.timers.deadline = ctx.now() + ticks(self.endpoint.limits.close_timeout) + 1;
             self.arm(ctx);

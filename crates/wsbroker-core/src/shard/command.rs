@@ -87,7 +87,7 @@ pub(crate) enum Command {
     Abandon(Place),
     /// It was let in after the client had gone: it gets a close event.
     AcceptedLate(Place),
-    /// Its client has gone, and the worker may never answer: it counts no more among the connections of its listener and its worker.
+    /// Its client has gone, and the worker may never answer: it no longer counts among the connections of its listener and its worker.
     Unanswered(Place),
     /// The socket's window has room again.
     Resume(Place),

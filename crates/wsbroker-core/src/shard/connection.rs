@@ -83,7 +83,7 @@ pub(super) struct Connection {
     pub(super) max_payload: usize,
     /// Of a realm's connection before its 101: the client's address, to be told.
     pub(super) ip: Option<Box<str>>,
-    /// Counts no more among the connections of its listener and of its worker.
+    /// No longer counts among the connections of its listener and of its worker.
     pub(super) left: bool,
     /// How it ends once the handlers at work have settled.
     pub(super) ending: Option<Box<Ending>>,

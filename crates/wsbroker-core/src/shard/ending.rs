@@ -164,7 +164,7 @@ impl Connection {
         self.start_deadline(ctx);
     }
 
-    /// The peer has ended its side, and we do not read because it has sent too much: nobody would find out for as long as that lasts. What of it
+    /// The peer has ended its side, and we do not read because it has sent too much: this would go unnoticed for as long as that lasts. What of it
     /// cannot be taken within the close timeout is dropped.
     pub(super) fn bound_by_its_end(&mut self, ctx: &mut Context) {
         if self.read_closed && self.paused == Pause::Rate && self.phase == Phase::Active {
@@ -189,7 +189,7 @@ impl Connection {
         self.parser = Parser::new(Role::Server);
         self.count_receive(ctx);
         self.unpause();
-        // What the peer asked for before it closed is its due; what it has spoilt has no more than the time.
+        // A peer that closed properly gets what it asked for before; one that caused an error has only the close timeout.
         self.set_flushing(cause == CloseCause::Peer);
         if self.is_attached() {
             self.start_closing(ctx);

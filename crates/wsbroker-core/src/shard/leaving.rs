@@ -1,6 +1,6 @@
 //! Sockets that have ended leave their channels: most at once, those that are in very many over several turns, while others are read and written.
 //!
-//! Handlers hear of an end when it has come to that, so that they find the socket in no channel. Until then its slot is nobody else's: it still stands in lists.
+//! Handlers hear of an end only after that, so that they find the socket in no channel. Until then its slot is not reused: it is still in lists.
 
 use std::{
     collections::{VecDeque, hash_map},
@@ -36,7 +36,7 @@ pub(super) struct Retired {
 pub(super) struct Farewell {
     pub(super) worker: Option<Arc<WorkerEntry>>,
     pub(super) kind: EventKind,
-    /// `None` when it counts no more among the connections of its listener and of its worker.
+    /// `None` when it no longer counts among the connections of its listener and of its worker.
     pub(super) endpoint: Option<Arc<Endpoint>>,
 }
 
@@ -58,7 +58,7 @@ struct Departure {
     /// `None` while another thread changes its memberships.
     channels: Option<hash_map::IntoIter<ChannelId, Arc<Channel>>>,
     farewell: Option<Farewell>,
-    /// Its connection is no more, and its slot can be given back.
+    /// Its connection is gone, and its slot can be given back.
     is_gone: bool,
 }
 
@@ -79,7 +79,7 @@ impl Departures {
         self.by_slot.values().any(|departure| departure.channels.is_some())
     }
 
-    /// The connection at this slot is no more. True when the slot is still needed.
+    /// The connection at this slot is gone. True when the slot is still needed.
     pub(super) fn keep_slot(&mut self, slot: u32) -> bool {
         let Some(departure) = self.by_slot.get_mut(&slot) else { return false };
         departure.is_gone = true;
@@ -181,7 +181,7 @@ impl Shard {
 impl Context {
     /// Hands the close event over. The socket is in no channel any more.
     fn tell(&mut self, socket: &Arc<Socket>, mut farewell: Farewell) {
-        // Without one since before its 101: whoever has joined since was not told of it. But while events wait for a worker, its own may be among
+        // It has had none since before its 101, so workers that have joined since were not told of it. But while events wait for a worker, its own may be among
         // them, and one that has joined gets those first.
         let of_realm = socket.realm().is_some();
         let waits = of_realm || !self.homeless.is_empty();

@@ -62,7 +62,7 @@ impl Shard {
         if connection.worker.as_ref().is_none_or(|own| own.id != worker.id) {
             return;
         }
-        // In a realm nobody takes over what it knew of its clients: they are closed, and nobody is told. A connection without a 101 is not known to
+        // In a realm no other worker takes over what it knew of its clients: they are closed, and no handler is called. A connection without a 101 is not known to
         // any worker yet, and another one will do.
         let orphaned = worker.realm.is_some() && connection.is_attached();
         connection.move_to(if orphaned { None } else { self.ctx.inner.dispatch.assign(worker.realm_id()) });

@@ -166,7 +166,7 @@ impl Shard {
         let wait = if due.is_empty() { self.wait() } else { Some(Duration::ZERO) };
         if let Err(error) = self.poll.poll(events, wait) {
             if error.kind() != io::ErrorKind::Interrupted {
-                // The poll handle itself is broken; without it nothing can be done here but not to spin.
+                // The poll handle itself is broken; without it all that can be done here is not to spin.
                 tracing::error!(%error, "cannot poll");
                 std::thread::sleep(Duration::from_millis(100));
             }
@@ -181,7 +181,7 @@ impl Shard {
         self.read_ready();
         self.hand_over();
         self.carry_out_queue(commands);
-        // More may be readable than the poll could tell: after a stall nobody is cut before what he sent meanwhile was seen.
+        // More may be readable than the poll could tell: after a stall no connection is cut before what it sent meanwhile was seen.
         if events.iter().count() >= EVENTS && *behind < self.connections.0.len() / EVENTS {
             *behind += 1;
         } else {
@@ -313,7 +313,7 @@ impl Shard {
             return Some(Duration::ZERO);
         }
         let sleep = self.ctx.wheel.sleep(Instant::now());
-        // Nobody says when the memberships of a socket are free.
+        // Nothing tells when the memberships of a socket are free.
         if self.departures.is_empty() { sleep } else { Some(sleep.map_or(LOCKED, |sleep| sleep.min(LOCKED))) }
     }
 

@@ -1,6 +1,6 @@
 //! What the peer takes of what we write to it.
 //!
-//! That the kernel takes our bytes is no sign of life: its buffers hold megabytes. What counts is that the peer's kernel acknowledges them. Asking for
+//! Bytes that our kernel takes are no sign of life: its buffers hold megabytes. What counts is that the peer's kernel acknowledges them. Asking for
 //! that is a system call, so it is done when a timer is due, and never for a message or a write. See docs/design/silence.md.
 
 use super::{connection::Connection, context::Context, timers::Tick};
@@ -14,11 +14,11 @@ pub(super) struct Progress {
     given: u64,
     /// Those of them that the peer's kernel had acknowledged. Below zero while it has not acknowledged what was written before we counted.
     acked: i64,
-    /// How many bytes our pings have among those that are not acknowledged, at most. That the peer's kernel takes a question is no answer.
+    /// How many of the bytes that are not acknowledged belong to our pings, at most. A question that the peer's kernel takes is not yet an answer.
     pings: u32,
     /// Something was not acknowledged.
     waiting: bool,
-    /// The kernel took no more.
+    /// The kernel accepted no more.
     full: bool,
 }
 
@@ -70,7 +70,7 @@ impl Progress {
         let moved = made_room || unacknowledged.is_some() && acked > self.acked.saturating_add(self.pings.into());
         let had_waited = std::mem::replace(&mut self.waiting, unacknowledged.map_or(full, |bytes| bytes > 0));
         if moved {
-            // What was all taken between two looks was so at about the time when it was written.
+            // If everything was taken between two looks, it was taken at about the time when it was written.
             let at = if self.waiting || had_waited { now } else { written };
             self.at = self.at.max(at);
         }

@@ -42,7 +42,7 @@ impl Connection {
 
     /// When to look again; 0 = never.
     pub(super) fn next_check(&self, ctx: &Context) -> Tick {
-        // What the peer has taken is found out by looking, and found out late if nobody looks.
+        // What the peer has taken is known only by looking, and known late if nothing looks.
         let look = self.endpoint.limits.idle_timeout.map(|idle| ctx.now() + ticks(idle / 4) + 1);
         [self.cut_due(), self.ping_due(), look].into_iter().flatten().min().unwrap_or(0)
     }

@@ -177,7 +177,7 @@ impl Stream {
         self.socket().unacknowledged().map(|bytes| bytes as u64)
     }
 
-    /// How many bytes of the wire so many bytes take at most, when they are written alone.
+    /// How many bytes on the wire this many bytes take at most, when they are written alone.
     pub(super) fn on_the_wire(&self, bytes: usize) -> usize {
         match self {
             Self::Plain(_) => bytes,

@@ -1,6 +1,6 @@
 //! What a turn of the loop may cost before the other connections have theirs.
 //!
-//! Counted in steps, not in time: what a step costs is known well enough, and a count is the same on every run. What does not fit is put
+//! It is counted in steps, not in time: the cost of a step is known well enough, and a count is the same on every run. What does not fit is put
 //! off to the next turn, in which connections are read, written and handed over first. See `docs/design/shards.md`.
 
 /// To add a connection to a list of subscribers, or to take it out.
@@ -66,7 +66,7 @@ impl Turn {
         fits
     }
 
-    /// Channels that those who leave many may leave in this turn.
+    /// Channels that sockets in many channels may leave in this turn.
     pub(super) fn remaining_leaves(&self) -> usize {
         self.leaves.max(self.bounds.leaves / 4).max(1)
     }

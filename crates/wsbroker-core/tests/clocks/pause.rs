@@ -1,4 +1,4 @@
-//! Who may not speak is not read. That somebody has gone is found out all the same.
+//! A client over its rate is not read. That it has gone is noticed all the same.
 
 use std::{net::Shutdown, time::Duration};
 

@@ -28,7 +28,7 @@ fn publish(emitter: &Emitter, text: &str, limit: Duration) -> Result<(), EmitErr
     runtime.block_on(emitter.publish(b"room", MessageKind::Text, text.as_bytes(), limit))
 }
 
-/// A way to a Redis that can be shut: who comes then is sent away.
+/// A way to a Redis that can be shut: connections are refused then.
 struct Gate {
     port: u16,
     open: Arc<AtomicBool>,
@@ -65,7 +65,7 @@ impl Gate {
     }
 }
 
-/// Redis takes it as soon as it is there; but who it is for is not back yet.
+/// Redis takes it as soon as it is there; but the instances it is for are not back yet.
 #[test]
 fn what_an_emitter_has_saved_waits_until_instances_are_heard_again() {
     let mut redis = Redis::start();

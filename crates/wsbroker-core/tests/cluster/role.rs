@@ -41,7 +41,7 @@ fn a_replica_is_not_joined_and_told_as_what_it_is_until_it_is_a_primary() {
     one.until_ready();
 }
 
-/// As a managed Redis does it behind one name: nobody is cut, and what is published to the old primary is taken and goes nowhere.
+/// As a managed Redis does it behind one name: no connection is cut, and what is published to the old primary is accepted and goes nowhere.
 #[test]
 fn a_primary_that_becomes_a_replica_is_a_lost_bus_and_what_it_took_meanwhile_is_counted() {
     let redis = Redis::start();
@@ -115,7 +115,7 @@ fn after_an_orderly_failover_nobody_stays_at_the_old_master() {
         |event: &&RelayEvent| matches!(event, RelayEvent::Lost { reason, .. } if reason.contains("the Sentinels"));
     until("the relay leaves it, too", || relay.heard.events.lock().iter().filter(is_it).count() == 2);
     relay.until_back();
-    // Who comes now is heard by those who were there.
+    // An instance that comes now is heard by those that were there.
     let newcomer = Instance::trying(config);
     newcomer.until_ready();
     newcomer.publish("room", "after");
@@ -158,7 +158,7 @@ fn a_relay_does_not_begin_with_a_replica_and_leaves_a_primary_that_becomes_one()
     one.ask("room", "2").unwrap();
 }
 
-/// Whoever hears others and gets no answer from them is on another server than they are.
+/// An instance that hears others and gets no answer from them is on another server than they are.
 #[test]
 fn an_instance_that_is_heard_and_does_not_hear_is_told_once() {
     let redis = Redis::start();

@@ -1,4 +1,4 @@
-//! Answers to connections that are not let in, where nobody reads them.
+//! Answers to connections that are not let in, when the client does not read them.
 
 use std::{
     io::{Read, Write},
@@ -58,7 +58,7 @@ fn answers_that_nobody_reads_count_as_send_memory_and_are_cut_when_it_is_full() 
     assert!((BODY..=MEMORY).contains(&stats.send_memory), "{}", stats.send_memory);
     assert_eq!(stats.dropped.of(DropCause::MaxSendMemory), CLIENTS as u64 - 1, "one of them is more than its part");
 
-    // Those who were let in are none the worse for it.
+    // Those that were let in are not affected.
     let mut cork = broker.cork();
     let id = SocketId::new(1).unwrap();
     let staged = cork.stage_slice(MessageKind::Binary, &[0; 100_000]);

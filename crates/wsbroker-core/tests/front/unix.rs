@@ -126,7 +126,7 @@ fn lock_of(path: &Path) -> PathBuf {
     lock.into()
 }
 
-/// Another process has bound and does not listen yet: nobody answers there, and still it is not stale.
+/// Another process has bound and does not listen yet: nothing answers there, but it is not stale.
 #[test]
 fn a_socket_that_somebody_is_about_to_listen_on_is_left_alone() {
     let folder = Folder::new("about");

@@ -84,7 +84,7 @@ impl Desk {
         refused
     }
 
-    /// Returns of how many of its clients nobody is told.
+    /// Returns how many of its clients could not be reported.
     pub(crate) fn die(&mut self) -> usize {
         let unstarted = self.queue.end();
         self.handle.take().unwrap().remove(unstarted)

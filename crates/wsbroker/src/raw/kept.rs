@@ -45,7 +45,7 @@ impl<'s> Env<'s> {
             old
         });
         if let Some(old) = old {
-            // SAFETY: it is of this environment, which is alive, and nobody has it any more.
+            // SAFETY: it is of this environment, which is alive, and nothing else refers to it any more.
             let _ = unsafe { sys::napi_delete_reference(self.raw, old.reference) };
         }
         Ok(())

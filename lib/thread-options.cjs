@@ -57,7 +57,9 @@ function environment(call, value) {
         if (typeof text !== 'string')
             throw (0, checks_cjs_1.wrongType)(call, `worker.env.${key}`, 'a string', text);
     }
-    return Object.fromEntries(all);
+    // All threads must load the same addon.
+    const { WSBROKER_BINARY } = process.env;
+    return { ...(WSBROKER_BINARY !== undefined && { WSBROKER_BINARY }), ...Object.fromEntries(all) };
 }
 function limits(call, value) {
     const bag = (0, checks_cjs_1.optionBag)(call, 'worker.resourceLimits', value, LIMITS);

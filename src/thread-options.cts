@@ -66,7 +66,9 @@ function environment(call: string, value: unknown): NodeJS.ProcessEnv | typeof S
     // The value may be a secret: only its type is named.
     if (typeof text !== 'string') throw wrongType(call, `worker.env.${key}`, 'a string', text);
   }
-  return Object.fromEntries(all) as NodeJS.ProcessEnv;
+  // All threads must load the same addon.
+  const { WSBROKER_BINARY } = process.env;
+  return { ...(WSBROKER_BINARY !== undefined && { WSBROKER_BINARY }), ...(Object.fromEntries(all) as NodeJS.ProcessEnv) };
 }
 
 function limits(call: string, value: unknown): ResourceLimits {

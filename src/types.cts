@@ -186,7 +186,7 @@ export interface WorkerEvent {
 export interface ThreadOptions {
   /** What the worker module gets as `workerData` of `node:worker_threads`, cloned when `start` is called, and again for each thread (a `SharedArrayBuffer` is shared). Default `{}`. */
   readonly workerData?: unknown;
-  /** `process.env` of the threads; `SHARE_ENV` of `node:worker_threads` shares the environment of the thread that calls `start`. Default: a copy of it. */
+  /** `process.env` of the threads, to which `WSBROKER_BINARY` is added if this process has it; `SHARE_ENV` of `node:worker_threads` shares the environment of the thread that calls `start`. Default: a copy of it. */
   readonly env?: Readonly<Record<string, string | undefined>> | symbol | undefined;
   /** Node flags for the threads, such as `['--no-warnings']`; Bun ignores most of them. Default: those of the process. */
   readonly execArgv?: readonly string[] | undefined;

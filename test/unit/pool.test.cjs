@@ -10,7 +10,7 @@ const { BroadcastChannel } = require('node:worker_threads');
 const { lib, until } = require('./setup.cjs');
 
 const { Pool } = require(join(lib, 'pool.cjs'));
-const { NO_THREAD_OPTIONS } = require(join(lib, 'thread-options.cjs'));
+const { NO_THREAD_OPTIONS, poolThreads } = require(join(lib, 'thread-options.cjs'));
 
 const realSetTimeout = setTimeout;
 // The threads of a pool keep nobody alive.
@@ -185,4 +185,9 @@ test('a_replacement_that_does_not_load_counts_as_failed', async (t) => {
   await until(() => count(events, 'failed') === 1);
   const { reason } = events.at(-1);
   assert.match(reason.message, /once\.cjs has not loaded within 1000 ms/);
+});
+
+test('an_environment_of_their_own_does_not_lead_threads_to_another_addon', () => {
+  assert.deepEqual(poolThreads('start', { env: { A: 'x' } }).options.env, { WSBROKER_BINARY: process.env.WSBROKER_BINARY, A: 'x' });
+  assert.equal(poolThreads('start', { env: { WSBROKER_BINARY: 'other' } }).options.env.WSBROKER_BINARY, 'other');
 });

@@ -149,6 +149,11 @@ impl Reservation {
         Some(Self { broker: Arc::clone(broker), socket, gate, answer: receiver, held: true })
     }
 
+    #[cfg(test)]
+    pub(crate) fn socket(&self) -> &Arc<Socket> {
+        &self.socket
+    }
+
     /// Waits for the verdict, at most this long.
     pub(crate) async fn verdict(&mut self, timeout: Duration) -> Verdict {
         let outcome = tokio::time::timeout(timeout, &mut self.answer).await;

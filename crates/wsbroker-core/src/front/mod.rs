@@ -34,6 +34,8 @@ mod tls;
 mod unix;
 mod upgrade;
 
+#[cfg(test)]
+pub(crate) use self::gate::{Reservation, Verdict};
 use self::{
     address::{Address, Place, Service},
     admission::Admission,
@@ -167,7 +169,7 @@ impl Front {
     }
 
     /// A place among the questions to workers; held until the answer.
-    fn ask(&self) -> Option<OwnedSemaphorePermit> {
+    pub(crate) fn ask(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.asking).try_acquire_owned().ok()
     }
 

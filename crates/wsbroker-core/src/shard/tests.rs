@@ -203,6 +203,7 @@ fn who_sees_an_end_finds_it_counted() {
     assert_eq!(broker.inner().shard(0).shown.closes()[CloseCause::Terminated as usize], 2);
 }
 
+mod churn;
 mod hand;
 mod reserve;
 mod slices;

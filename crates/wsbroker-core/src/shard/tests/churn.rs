@@ -1,0 +1,311 @@
+//! Workers, sockets and questions that come and go in any order, while a shard has little room in its turns.
+
+use std::{collections::BTreeMap, sync::atomic::Ordering};
+
+use futures_util::FutureExt;
+use proptest::prelude::*;
+
+use super::{
+    hand::{Desk, Hand},
+    *,
+};
+use crate::{
+    SocketId, WorkerHandle,
+    event::{Accept, EventKind, OpenRequest, Reject},
+    front::{Reservation, Verdict},
+    shard::turn::Bounds,
+    watch,
+};
+
+/// What happens. Numbers are taken modulo of what there is.
+#[derive(Clone, Debug)]
+enum Step {
+    /// A worker comes; with or without a handler for questions.
+    Join(bool),
+    /// A worker ends, before it has begun anything that waits for it.
+    End(usize),
+    /// A worker begins all that waits for it, and answers questions: yes, no, or not at all.
+    Begin(usize, u8),
+    /// A worker gives its questions back.
+    Stuck(usize),
+    Connect,
+    Ask,
+    /// What the front does next: gives up, or waits for the verdict.
+    Front(usize, bool),
+    Say(usize),
+    Subscribe(usize),
+    Leave(usize),
+    Terminate(usize),
+    Publish,
+    Turn,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let number = 0_usize..16;
+    prop_oneof![
+        2 => any::<bool>().prop_map(Step::Join),
+        2 => number.clone().prop_map(Step::End),
+        3 => (number.clone(), 0..3_u8).prop_map(|(which, how)| Step::Begin(which, how)),
+        1 => number.clone().prop_map(Step::Stuck),
+        3 => Just(Step::Connect),
+        3 => Just(Step::Ask),
+        3 => (number.clone(), any::<bool>()).prop_map(|(which, gives_up)| Step::Front(which, gives_up)),
+        5 => number.clone().prop_map(Step::Say),
+        2 => number.clone().prop_map(Step::Subscribe),
+        2 => number.clone().prop_map(Step::Leave),
+        1 => number.prop_map(Step::Terminate),
+        1 => Just(Step::Publish),
+        9 => Just(Step::Turn),
+    ]
+}
+
+struct Client {
+    socket: Arc<Socket>,
+    stream: TcpStream,
+    said: usize,
+}
+
+#[derive(Default)]
+struct World {
+    workers: Vec<(Arc<Desk>, WorkerHandle)>,
+    asked: Vec<Reservation>,
+    clients: Vec<Client>,
+    /// What handlers were told, by socket.
+    told: BTreeMap<SocketId, Vec<String>>,
+    accepted: Vec<SocketId>,
+    said: BTreeMap<SocketId, usize>,
+}
+
+fn pick<T>(all: &[T], number: usize) -> Option<usize> {
+    (!all.is_empty()).then(|| number % all.len())
+}
+
+impl World {
+    fn begin(&mut self, hand: &mut Hand, which: usize, how: u8) {
+        let (desk, handle) = &self.workers[which];
+        let mut batches = std::mem::take(&mut *desk.batches.lock());
+        for Batch { events, data } in &mut batches {
+            for event in events {
+                let id = event.socket.id();
+                let what = match std::mem::replace(&mut event.kind, EventKind::Drain) {
+                    EventKind::Open(open) => {
+                        match how {
+                            0 => {
+                                // An acceptance that comes too late has its end, too.
+                                let _ = open.reply.accept(Accept::default());
+                                self.accepted.push(id);
+                            }
+                            1 => _ = open.reply.reject(Reject { status: 403, headers: Vec::new(), body: Bytes::new() }),
+                            _ => drop(open),
+                        }
+                        "open".to_owned()
+                    }
+                    EventKind::Text(payload) => {
+                        let text = String::from_utf8_lossy(payload.of(data)).into_owned();
+                        event.kind = EventKind::Text(payload);
+                        text
+                    }
+                    EventKind::Close { .. } => "close".to_owned(),
+                    other => panic!("{other:?}"),
+                };
+                self.told.entry(id).or_default().push(what);
+            }
+        }
+        handle.settle(batches.iter().flat_map(|batch| &batch.events), Some(&mut hand.cork));
+    }
+
+    fn end(&mut self, which: usize) {
+        let (desk, handle) = self.workers.swap_remove(which);
+        let mut batches = desk.batches.lock();
+        desk.is_gone.store(true, Ordering::SeqCst);
+        let left = std::mem::take(&mut *batches);
+        drop(batches);
+        handle.remove(left);
+    }
+
+    fn front(&mut self, hand: &mut Hand, which: usize, gives_up: bool) {
+        let mut reservation = self.asked.swap_remove(which);
+        if gives_up {
+            return drop(reservation);
+        }
+        let runtime = hand.broker.runtime().clone();
+        match runtime.block_on(async { reservation.verdict(Duration::ZERO).await }) {
+            Verdict::Accept(accept) => {
+                reservation.apply(&accept);
+                let (stream, client) = pair();
+                let seat = hand.broker.inner().front.seat().unwrap();
+                let socket = Arc::clone(reservation.socket());
+                reservation.attach(Stream::tcp(stream), b"101".to_vec(), Vec::new(), seat);
+                self.clients.push(Client { socket, stream: client, said: 0 });
+            }
+            _ => drop(reservation),
+        }
+    }
+
+    fn take(&mut self, hand: &mut Hand, endpoint: &Arc<Endpoint>, step: &Step) {
+        match *step {
+            Step::Join(asks) => {
+                let desk = Arc::<Desk>::default();
+                let mut handlers = Handlers::TEXT | Handlers::CLOSE;
+                if asks {
+                    handlers = handlers | Handlers::OPEN;
+                }
+                let handle = hand.broker.add_worker(Arc::clone(&desk) as Arc<dyn Worker>, handlers);
+                self.workers.push((desk, handle));
+            }
+            Step::End(number) => {
+                if let Some(which) = pick(&self.workers, number) {
+                    self.end(which);
+                }
+            }
+            Step::Begin(number, how) => {
+                if let Some(which) = pick(&self.workers, number) {
+                    self.begin(hand, which, how);
+                }
+            }
+            Step::Stuck(number) => {
+                if let Some(which) = pick(&self.workers, number) {
+                    let entry = hand.broker.inner().dispatch.find(self.workers[which].1.id()).unwrap();
+                    entry.set_stuck(true);
+                    watch::ask_others(hand.broker.inner(), &entry);
+                    entry.set_stuck(false);
+                }
+            }
+            Step::Connect => {
+                let (stream, client) = pair();
+                let (socket, worker) = hand.broker.inner().admit(endpoint).unwrap();
+                let (place, seat) = (Place::of(&socket), hand.broker.inner().front.seat().unwrap());
+                let reserve = Reserve {
+                    socket: Arc::clone(&socket),
+                    endpoint: Arc::clone(endpoint),
+                    worker,
+                    open: None,
+                    deflate: None,
+                    ip: None,
+                };
+                let attach = Attach { stream: Stream::tcp(stream), head: b"101".to_vec(), rest: Vec::new(), seat };
+                hand.broker.inner().shard(0).push(Command::Reserve(Box::new(reserve)));
+                hand.broker.inner().shard(0).push(Command::Attach(place, Box::new(attach)));
+                self.clients.push(Client { socket, stream: client, said: 0 });
+            }
+            Step::Ask => {
+                let asking = hand.broker.inner().front.ask().unwrap();
+                self.asked.extend(Reservation::new(
+                    hand.broker.inner(),
+                    endpoint,
+                    OpenRequest::default(),
+                    None,
+                    asking,
+                ));
+            }
+            Step::Front(number, gives_up) => {
+                if let Some(which) = pick(&self.asked, number) {
+                    self.front(hand, which, gives_up);
+                }
+            }
+            Step::Say(number) => {
+                if let Some(which) = pick(&self.clients, number) {
+                    let client = &mut self.clients[which];
+                    let mut frame = Vec::new();
+                    client::write_frame(
+                        &mut frame,
+                        true,
+                        Opcode::Text,
+                        client.said.to_string().as_bytes(),
+                        [1, 2, 3, 4],
+                    );
+                    if client.stream.write_all(&frame).is_ok() {
+                        client.said += 1;
+                    }
+                }
+            }
+            Step::Subscribe(number) => {
+                if let Some(which) = pick(&self.clients, number) {
+                    let names: Vec<String> = (0..20).map(|number| format!("channel {number}")).collect();
+                    hand.broker.subscribe_many(&mut hand.cork, self.clients[which].socket.id(), &names).unwrap();
+                }
+            }
+            Step::Leave(number) => {
+                if let Some(which) = pick(&self.clients, number) {
+                    let client = self.clients.swap_remove(which);
+                    self.said.insert(client.socket.id(), client.said);
+                }
+            }
+            Step::Terminate(number) => {
+                if let Some(which) = pick(&self.clients, number) {
+                    hand.cork.terminate(self.clients[which].socket.id());
+                    hand.cork.flush();
+                }
+            }
+            Step::Publish => _ = hand.publish(b"channel 3", b"news"),
+            Step::Turn => hand.turn(),
+        }
+    }
+}
+
+fn pair() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let client = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (stream, _) = listener.accept().unwrap();
+    stream.set_nonblocking(true).unwrap();
+    (stream, client)
+}
+
+fn run(steps: &[Step], bounds: Bounds) {
+    let mut hand = Hand::new(bounds);
+    let endpoint = Arc::new(Endpoint::new(1, SocketLimits::default(), None));
+    let mut world = World::default();
+    for step in steps {
+        world.take(&mut hand, &endpoint, step);
+    }
+    world.take(&mut hand, &endpoint, &Step::Join(true));
+    for client in world.clients.drain(..) {
+        world.said.insert(client.socket.id(), client.said);
+    }
+    while let Some(reservation) = world.asked.pop() {
+        drop(reservation);
+    }
+    let start = Instant::now();
+    loop {
+        hand.finish();
+        for which in 0..world.workers.len() {
+            world.begin(&mut hand, which, 0);
+        }
+        hand.finish();
+        let dispatch = &hand.broker.inner().dispatch;
+        let counted: Vec<usize> = dispatch.workers().iter().map(|worker| worker.connections()).collect();
+        let is_over = endpoint.emptied().now_or_never().is_some()
+            && world.workers.iter().all(|(desk, handle)| desk.batches.lock().is_empty() && handle.is_at_rest())
+            && counted.iter().all(|count| *count == 0)
+            && hand.shard.connections.all().next().is_none();
+        if is_over {
+            break;
+        }
+        assert!(start.elapsed() < Duration::from_secs(10), "something stays; workers count {counted:?} connections");
+    }
+    assert_eq!(hand.broker.inner().sockets.open(), 0);
+    assert!(hand.shard.lists.is_empty());
+    assert_eq!(hand.broker.channel_count(), 0);
+    assert!(hand.shard.departures.is_empty() && hand.shard.ctx.homeless.is_empty());
+    assert_eq!(hand.shard.ctx.outbox_bytes, 0);
+    for (id, told) in &world.told {
+        let texts: Vec<_> = told.iter().filter(|what| !matches!(what.as_str(), "open" | "close")).collect();
+        assert!(texts.iter().enumerate().all(|(number, text)| **text == number.to_string()), "{id}: {told:?}");
+        let opens = told.iter().filter(|what| *what == "open").count();
+        assert!(opens <= 1 && told.iter().skip(1).all(|what| what != "open"), "{id}: {told:?}");
+        let closes = told.iter().filter(|what| *what == "close").count();
+        assert!(closes <= 1 && told.iter().rev().skip(1).all(|what| what != "close"), "{id}: {told:?}");
+    }
+    for id in world.said.keys().chain(&world.accepted) {
+        let told = world.told.get(id).map(Vec::as_slice).unwrap_or_default();
+        assert_eq!(told.last().map(String::as_str), Some("close"), "{id}: {told:?}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { max_shrink_time: 20_000, ..ProptestConfig::with_cases(200) })]
+    #[test]
+    fn nothing_is_lost_told_twice_or_left_behind(steps in prop::collection::vec(step(), 0..120)) {
+        run(&steps, Bounds { steps: 20, at_once: 1, writes: 2, leaves: 8 });
+    }
+}

@@ -210,6 +210,10 @@ impl Interest {
         if is_confirmed(&state.channels, channel) {
             let _ = sender.send(());
         } else {
+            // While the bus is lost nothing is confirmed, and those that have given up would pile up.
+            if state.waiting.len() == state.waiting.capacity() {
+                state.waiting.retain(|(_, waiter)| !waiter.is_closed());
+            }
             state.waiting.push((channel.into(), sender));
         }
         receiver
@@ -346,6 +350,21 @@ mod tests {
         interest.confirmed([&b"b"[..]], false);
         assert_eq!(interest.state.lock().waiting.len(), 1);
         drop(waits);
+    }
+
+    #[test]
+    fn waits_that_were_given_up_do_not_pile_up_while_nothing_is_confirmed() {
+        let interest = Interest::default();
+        let mut waits = interest.await_confirmation(b"a");
+        for _ in 0..10_000 {
+            drop(interest.await_confirmation(b"a"));
+        }
+        let kept = interest.state.lock().waiting.len();
+        assert!(kept < 100, "{kept}");
+        interest.note(b"a");
+        interest.changes(Instant::now(), |_| true);
+        interest.confirmed([&b"a"[..]], false);
+        assert_eq!(waits.try_recv(), Ok(()), "and the one that waits is told");
     }
 
     #[test]

@@ -215,7 +215,8 @@ test('an emitter hears that Redis refused a message, and which', async (t) => {
 
 test('an emitter on a client of the application\'s own waits no longer than its timeout, keeps no more than it may, and what it rejected is missed', async (t) => {
   const redis = await startRedis(t);
-  const server = await instance(t, redis);
+  // All of it comes at once.
+  const server = await instance(t, redis, {}, { maxBackpressure: 2 ** 24 });
   await ready(server);
   const member1 = await member(server, 'room');
   const { Emitter } = await import('wsbroker/emitter');

@@ -3,12 +3,12 @@ import assert from 'node:assert/strict';
 
 import { launch } from '../e2e/harness.mjs';
 
-/** A server process that has joined; it tells what the bus tells. `redis`: one of `startRedis`, or `{ url }` of anything that the option takes. */
-export async function instance(t, redis, options = {}) {
+/** A server process that has joined; it tells what the bus tells. `redis`: one of `startRedis`, or `{ url }` of anything that the option takes. `options` of `cluster`, and `more` of `start`. */
+export async function instance(t, redis, options = {}, more = {}) {
   const server = await launch(t, { start: false });
   server.at = await server.main((wsb, kit, given) => kit.start({
     ...given, cluster: { ...given.cluster, onBus: (event) => kit.tell('bus', { event }) },
-  }), { ...server.defaults, cluster: { redis: redis.url, ...options } });
+  }), { ...server.defaults, ...more, cluster: { redis: redis.url, ...options } });
   server.standard = true;
   return server;
 }

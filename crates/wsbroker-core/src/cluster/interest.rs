@@ -256,6 +256,7 @@ mod tests {
         assert_eq!(interest.changes(start, |name| name == b"a"), changes(&["a"], &[]));
         interest.note(b"a");
         assert_eq!(interest.changes(start, |_| true), changes(&[], &[]), "it is asked for already");
+        assert_eq!(interest.len(), 1);
         interest.note(b"a");
         assert_eq!(interest.changes(start, |_| false), changes(&[], &[]));
         assert_eq!(interest.next_due(), Some(start + LINGER));

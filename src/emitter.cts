@@ -136,7 +136,7 @@ const OVERHEAD = 256;
 /** How long an answer may take where no time is allowed for connecting. */
 const ANSWER_TIMEOUT = 2_500;
 
-/** Numbers and envelopes as the addon makes them (crates/wsbroker-core/src/cluster/envelope.rs), for a client that is not ours. */
+/** Numbers and envelopes as the addon makes them (crates/wsbroker-redis/src/bus/bus_envelope.rs), for a client that is not ours. */
 function foreign(client: RedisClientLike, prefix: string, timeout: number): (channel: Buffer, data: string | Buffer) => Promise<void> {
   const instance = randomBytes(8);
   const lines = new Map<string, { readonly epoch: number; next: number }>();

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { clusterRequest, teller } from './cluster.cjs';
-import { integer, MAX_DURATION, optionBag, wrongType } from './checks.cjs';
+import { clusterRequest, teller } from './options/cluster.cjs';
+import { integer, MAX_DURATION, optionBag, wrongType } from './options/checks.cjs';
 import { fromNative, WSBrokerError } from './errors.cjs';
-import { native } from './load.cjs';
+import { native } from './native/load.cjs';
 import type { Buffer as Bytes } from './ambient.cjs';
 import type { NativeEmitter } from './native.cjs';
 import type { BusEvent, Data, RedisOptions } from './types.cjs';

@@ -4,14 +4,14 @@
  * @packageDocumentation
  */
 
-import { clusterRequest, join } from './cluster.cjs';
-import { channelBytes, closeRequest, countRequest } from './calls.cjs';
-import { shutdownAll, startServer } from './lifecycle.cjs';
-import { native } from './load.cjs';
-import { register } from './register.cjs';
+import { clusterRequest, join } from './options/cluster.cjs';
+import { channelBytes, closeRequest, countRequest } from './options/channel-calls.cjs';
+import { shutdownAll, startServer } from './server/lifecycle.cjs';
+import { native } from './native/load.cjs';
+import { register } from './worker/register.cjs';
 import type { Buffer } from './ambient.cjs';
 import type { ClusterCount, ClusterOptions, Data, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, Stats, WorkerInterface } from './types.cjs';
-import { shutdownRequest, startRequest } from './validate.cjs';
+import { shutdownRequest, startRequest } from './options/start.cjs';
 
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type {

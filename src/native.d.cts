@@ -185,7 +185,7 @@ export interface NativeReject {
 
 export interface Attached {
   workerId: number;
-  /** Written by both sides; its layout is in src/dispatch.cts. */
+  /** Written by both sides; its layout is in src/worker/dispatch.cts. */
   control: ArrayBuffer;
 }
 

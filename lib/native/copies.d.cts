@@ -1,4 +1,4 @@
-import type { ShutdownReport } from '../types.cjs';
+import type { ShutdownReport } from '../types/server.cjs';
 /** One copy, on this thread. */
 interface Copy {
     /** The package's folder. */

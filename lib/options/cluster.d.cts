@@ -1,5 +1,5 @@
 import type { NativeBusEvent, NativeCluster } from '../native.cjs';
-import type { BusEvent } from '../types.cjs';
+import type { BusEvent } from '../types/cluster-options.cjs';
 /** A place on a bus that is allowed. */
 export interface ClusterRequest {
     readonly native: NativeCluster;

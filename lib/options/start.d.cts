@@ -2,7 +2,7 @@ import { type ClusterRequest } from './cluster.cjs';
 import type { NativeListenOptions } from '../native.cjs';
 import { type PoolThreads } from './threads.cjs';
 import { type TlsRequest } from './tls.cjs';
-import type { WorkerEvent } from '../types.cjs';
+import type { WorkerEvent } from '../types/worker-threads.cjs';
 /** Process-wide options, as far as the caller gave them. */
 export interface ProcessOptions {
     threads: number;

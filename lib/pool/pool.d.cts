@@ -1,5 +1,5 @@
 import type { PoolThreads } from '../options/threads.cjs';
-import type { WorkerEvent } from '../types.cjs';
+import type { WorkerEvent } from '../types/worker-threads.cjs';
 /**
  * The worker threads of a process: started together, each replaced when it ends though nobody asked, stopped together. The threads keep nobody alive; who
  * started them does that, as long as a server listens.

@@ -1,4 +1,4 @@
-import type { HandlerName } from '../types.cjs';
+import type { HandlerName } from '../types/worker-interface.cjs';
 import { HANDLER_NAMES } from './handler-names.cjs';
 import { type Scope } from '../async-scope.cjs';
 /** What the addon needs to know of a worker: events of other kinds never cross. */

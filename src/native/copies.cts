@@ -4,7 +4,7 @@ import { getEnvironmentData, setEnvironmentData } from 'node:worker_threads';
 import { WSBrokerError } from '../errors.cjs';
 import { LIB, ROOT } from '../package-folders.cjs';
 import { warnOnce } from '../report.cjs';
-import type { ShutdownReport } from '../types.cjs';
+import type { ShutdownReport } from '../types/server.cjs';
 
 // Copies of this package in one process, brought in by two dependencies for example. Each has a broker of its own, unless both have found the same addon, so what is
 // sent with one does not reach the clients of the other. They know of each other through an object that they share; other versions read it, too, so it may only grow.

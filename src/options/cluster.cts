@@ -7,7 +7,7 @@ import type { NativeBusEvent, NativeCluster } from '../native.cjs';
 import { redisRequest, text } from './redis.cjs';
 import { errorText } from '../report.cjs';
 import { inScopeHere } from '../async-scope.cjs';
-import type { BusEvent } from '../types.cjs';
+import type { BusEvent } from '../types/cluster-options.cjs';
 
 // Other instances: what `joinCluster`, `start` and the emitter take, and what the bus has to tell.
 

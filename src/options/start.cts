@@ -7,7 +7,7 @@ import { WSBrokerRangeError } from '../errors.cjs';
 import type { NativeDeflate, NativeListenOptions, NativeRateLimit, NativeTrustProxy } from '../native.cjs';
 import { poolThreads, type PoolThreads } from './threads.cjs';
 import { tlsRequest, type TlsRequest } from './tls.cjs';
-import type { WorkerEvent } from '../types.cjs';
+import type { WorkerEvent } from '../types/worker-threads.cjs';
 
 // What the calls take: every function here returns it whole and checked, or throws.
 

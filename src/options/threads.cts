@@ -2,7 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import { SHARE_ENV, type ResourceLimits } from 'node:worker_threads';
 import { optionBag, strings, wrongType, wrongValue } from './checks.cjs';
 import { WSBrokerRangeError, WSBrokerTypeError } from '../errors.cjs';
-import type { ThreadOptions } from '../types.cjs';
+import type { ThreadOptions } from '../types/worker-threads.cjs';
 
 // `worker` in `start`: what the threads of a pool are started with.
 

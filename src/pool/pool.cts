@@ -7,7 +7,7 @@ import { loadTimeout } from '../worker/modules.cjs';
 import { complain, errorText, warnOnce } from '../report.cjs';
 import type { PoolThreads } from '../options/threads.cjs';
 import { within } from '../promises.cjs';
-import type { WorkerEvent } from '../types.cjs';
+import type { WorkerEvent } from '../types/worker-threads.cjs';
 import type { FromWorker, ToWorker, WorkerStart } from './thread.cjs';
 
 /** A worker that lived this long did not die of its start: the next replacement comes at once again. */

@@ -17,7 +17,8 @@ import { inScopeHere } from '../async-scope.cjs';
 import { moreAbout } from '../worker/syntax.cjs';
 import { NO_THREAD_OPTIONS, sameThreads, threadFailed, type PoolThreads } from '../options/threads.cjs';
 import { readTls, tlsRequest, type TlsRequest } from '../options/tls.cjs';
-import type { Server, ShutdownReport, WorkerEvent } from '../types.cjs';
+import type { Server, ShutdownReport } from '../types/server.cjs';
+import type { WorkerEvent } from '../types/worker-threads.cjs';
 import type { ProcessOptions, StartRequest } from '../options/start.cjs';
 
 // What this thread runs: its servers and its workers. `start` and `shutdown` change that one after the other, so that none of them sees another's half.

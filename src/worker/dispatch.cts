@@ -5,7 +5,7 @@ import type { HandlerTable } from './handlers.cjs';
 import { Line, LineTable, Waiting } from './pending.cjs';
 import type { Dispatch, Native } from '../native.cjs';
 import { isFulfilled, isThenable } from '../report.cjs';
-import type { HandlerName, OpenRequest } from '../types.cjs';
+import type { HandlerName, OpenRequest } from '../types/worker-interface.cjs';
 import { ACCEPTED, BROKEN, FORBIDDEN, judge, LATE, type Judgement } from './verdict.cjs';
 
 // The way from the addon to handlers. The addon calls `dispatch` with up to 32 events: one value each as an argument, everything numeric in the control

@@ -2,7 +2,7 @@ import { editDistance } from '../options/checks.cjs';
 import { WSBrokerError, WSBrokerTypeError } from '../errors.cjs';
 import { native } from '../native/load.cjs';
 import { warnOnce } from '../report.cjs';
-import type { WorkerInterface } from '../types.cjs';
+import type { WorkerInterface } from '../types/worker-interface.cjs';
 
 // Names of handlers, and names that were meant to be one: a handler that is never called fails silently, and with a misspelt `handleOpen` everybody is let in.
 

@@ -1,4 +1,4 @@
-import type { ErrorContext, HandlerName } from '../types.cjs';
+import type { ErrorContext, HandlerName } from '../types/worker-interface.cjs';
 import { wrongType } from '../options/checks.cjs';
 import { checkNames, classGiven, HANDLER_NAMES, isClassOfHandlers } from './handler-names.cjs';
 import { complain, complainOfHandler, isThenable } from '../report.cjs';

@@ -1,7 +1,10 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.within = within;
-/** Whether the promise resolved within that many milliseconds; a rejection passes through, one that comes later is let go. */
+/**
+ * Whether the promise resolved within that many milliseconds; a rejection passes through, one that
+ * comes later is let go.
+ */
 async function within(timeout, promise) {
     let timer;
     const late = new Promise((resolve) => {

@@ -25,8 +25,13 @@ function complain(what, error) {
         // A closed stderr: nobody is there to be told.
     }
 }
-/** Where warnings go. A thread of a pool hands its own to the one that watches it, so that what all of them find is said once. */
-exports.warnings = { say: (text) => process.emitWarning(text, { type: 'WSBrokerWarning' }) };
+/**
+ * Where warnings go. A thread of a pool hands its own to the one that watches it, so that what all
+ * of them find is said once.
+ */
+exports.warnings = {
+    say: (text) => process.emitWarning(text, { type: 'WSBrokerWarning' }),
+};
 /** Shared with other copies of the package on this thread. */
 const said = (globalThis[Symbol.for('wsbroker.warnings')] ??= new Set());
 /** Each text once, for as long as the thread lives. */
@@ -42,8 +47,15 @@ function complainOfHandler(error, { handler, socketId }) {
 }
 /** Whether it has a `then` to be waited for. A getter's throw passes through. */
 function isThenable(value) {
-    return value !== null && (typeof value === 'object' || typeof value === 'function') && typeof value.then === 'function';
+    return (value !== null &&
+        (typeof value === 'object' || typeof value === 'function') &&
+        typeof value.then === 'function');
 }
 const peek = globalThis.Bun?.peek;
-/** Whether it is known to be over and well, so that nobody has to wait for it: Bun can tell, Node cannot. */
-exports.isFulfilled = peek === undefined ? () => false : (value) => value instanceof Promise && peek.status(value) === 'fulfilled';
+/**
+ * Whether it is known to be over and well, so that nobody has to wait for it: Bun can tell, Node
+ * cannot.
+ */
+exports.isFulfilled = peek === undefined
+    ? () => false
+    : (value) => value instanceof Promise && peek.status(value) === 'fulfilled';

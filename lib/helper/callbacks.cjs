@@ -5,7 +5,10 @@ exports.aMicrotaskLater = aMicrotaskLater;
 exports.callUser = callUser;
 const report_cjs_1 = require("../report.cjs");
 let continued = 0;
-/** How often something of a helper in this thread was left to promises: a caller that sees the number change during a call knows that the call goes on after it. */
+/**
+ * How often something of a helper in this thread was left to promises: a caller that sees the
+ * number change during a call knows that the call goes on after it.
+ */
 function continuations() {
     return continued;
 }
@@ -15,8 +18,9 @@ function aMicrotaskLater(run) {
     queueMicrotask(run);
 }
 /**
- * Calls a function of the application, at once. One of `done` and `failed` is called: at once where a value was returned or thrown, later for a promise. A throw is a
- * rejection. Neither should throw: that would be a mistake of ours, which is shown and goes no further.
+ * Calls a function of the application, at once. One of `done` and `failed` is called: at once where
+ * a value was returned or thrown, later for a promise. A throw is a rejection. Neither should
+ * throw: that would be a mistake of ours, which is shown and goes no further.
  */
 function callUser(fn, done, failed) {
     const safely = (then) => (given) => {

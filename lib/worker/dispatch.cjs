@@ -8,23 +8,39 @@ const pending_cjs_1 = require("./pending.cjs");
 const report_cjs_1 = require("../report.cjs");
 const verdict_cjs_1 = require("./verdict.cjs");
 const BATCH = 32;
-/** A pending handler is looked at this often within `handlerTimeout`: one timer for all of them, and no clock is read per event. */
+/**
+ * A pending handler is looked at this often within `handlerTimeout`: one timer for all of them, and
+ * no clock is read per event.
+ */
 const LOOKS = 8;
 /** Lines kept for the next promise, so that a busy worker makes none. */
 const SPARE_LINES = 256;
 const NAMES = [
-    'handleOpen', 'handleOpen', 'handleTextMessage', 'handleBinaryMessage', 'handleBinaryMessage', 'handleClose', 'handleDrain',
+    'handleOpen',
+    'handleOpen',
+    'handleTextMessage',
+    'handleBinaryMessage',
+    'handleBinaryMessage',
+    'handleClose',
+    'handleDrain',
 ];
 /** As Node shows it: the SHA-256 of the certificate in pairs of digits. */
 function withFingerprint(certificate) {
     const digits = (0, node_crypto_1.createHash)('sha256').update(certificate.raw).digest('hex').toUpperCase();
     certificate.fingerprint256 = digits.replace(/..(?!$)/g, '$&:');
 }
-/** @param goodbye called when the addon says that the broker is gone, which only happens in threads of the user's own */
+/**
+ * @param goodbye called when the addon says that the broker is gone, which only happens in threads
+ * of the user's own
+ */
 function createDispatcher(native, table, goodbye) {
     const { scope } = table;
     const scoped = (handler) => handler && scope.bound(handler, table.self);
-    const [handleOpen, handleTextMessage, handleBinaryMessage] = [scoped(table.handleOpen), scoped(table.handleTextMessage), scoped(table.handleBinaryMessage)];
+    const [handleOpen, handleTextMessage, handleBinaryMessage] = [
+        scoped(table.handleOpen),
+        scoped(table.handleTextMessage),
+        scoped(table.handleBinaryMessage),
+    ];
     const [handleClose, handleDrain] = [scoped(table.handleClose), scoped(table.handleDrain)];
     const { openVerdict, settle, slotBytes, slotToken, tokenVersion } = native;
     const { setInterval, clearInterval, queueMicrotask } = globalThis;
@@ -79,11 +95,15 @@ function createDispatcher(native, table, goodbye) {
             try {
                 let value = data[i];
                 if (kind === 3 /* Kind.SharedBytes */) {
-                    // A handler that transfers its own bytes would take those of the events behind it along. `ArrayBuffer.prototype.transfer` does not heed that everywhere.
+                    // A handler that transfers its own bytes would take those of the events behind it along.
+                    // `ArrayBuffer.prototype.transfer` does not heed that everywhere.
                     if (value !== shared)
                         (0, node_worker_threads_1.markAsUntransferable)((shared = value));
                     const length = lengths[i];
-                    value = value.byteLength === 0 && length !== 0 ? slotBytes(slot) : Buffer.from(value, numbers[i], length);
+                    value =
+                        value.byteLength === 0 && length !== 0
+                            ? slotBytes(slot)
+                            : Buffer.from(value, numbers[i], length);
                     kind = 4 /* Kind.Bytes */;
                 }
                 else if (kind === 4 /* Kind.Bytes */) {
@@ -120,16 +140,25 @@ function createDispatcher(native, table, goodbye) {
     /** Calls the handler of any event but an open. */
     function invoke(kind, id, value, token, code) {
         switch (kind) {
-            case 2 /* Kind.Text */: return handleTextMessage === undefined ? undefined : handleTextMessage(value, id, token);
-            case 4 /* Kind.Bytes */: return handleBinaryMessage === undefined ? undefined : handleBinaryMessage(value, id, token);
-            case 6 /* Kind.Drain */: return handleDrain === undefined ? undefined : handleDrain(id, token);
+            case 2 /* Kind.Text */:
+                return handleTextMessage === undefined ? undefined : handleTextMessage(value, id, token);
+            case 4 /* Kind.Bytes */:
+                return handleBinaryMessage === undefined
+                    ? undefined
+                    : handleBinaryMessage(value, id, token);
+            case 6 /* Kind.Drain */:
+                return handleDrain === undefined ? undefined : handleDrain(id, token);
             case 5 /* Kind.Close */:
                 tokenCache.delete(id);
                 return handleClose === undefined ? undefined : handleClose(id, token, code, value);
-            default: return undefined;
+            default:
+                return undefined;
         }
     }
-    /** The first event of its socket, so that nothing can be before it. It counts as settled from its verdict on. */
+    /**
+     * The first event of its socket, so that nothing can be before it. It counts as settled from its
+     * verdict on.
+     */
     function open(id, slot, request) {
         let judgement = verdict_cjs_1.FORBIDDEN;
         try {
@@ -163,7 +192,10 @@ function createDispatcher(native, table, goodbye) {
             return verdict_cjs_1.BROKEN;
         }
     }
-    /** The addon may refuse an acceptance, because of a limit for example: then the connection is refused. */
+    /**
+     * The addon may refuse an acceptance, because of a limit for example: then the connection is
+     * refused.
+     */
     function tell(slot, judgement, id) {
         if (stopped)
             return;
@@ -197,7 +229,10 @@ function createDispatcher(native, table, goodbye) {
         }
         return bytes;
     }
-    /** The version that came with an event is good as long as no token of this worker's sockets was set since. */
+    /**
+     * The version that came with an event is good as long as no token of this worker's sockets was
+     * set since.
+     */
     function tokenNow(id, slot, version, epoch) {
         if (control[0 /* Control.TokenEpoch */] !== epoch)
             return currentToken(id, slot);
@@ -214,7 +249,8 @@ function createDispatcher(native, table, goodbye) {
         line.kind = kind;
         line.slot = slot;
         line.since = look;
-        // A native promise is taken as it is; any other thenable is called once, later, and believed once.
+        // A native promise is taken as it is; any other thenable is called once, later, and believed
+        // once.
         Promise.resolve(promise).then(line.resolved, line.rejected);
         if (!lookIsDue)
             lookBehindPromises();
@@ -242,12 +278,17 @@ function createDispatcher(native, table, goodbye) {
         settleLater(slot);
         goOn(line);
     }
-    /** Its events went on without it. An acceptance came too late for the connection, but it was one, and an acceptance is followed by a `handleClose`. */
+    /**
+     * Its events went on without it. An acceptance came too late for the connection, but it was one,
+     * and an acceptance is followed by a `handleClose`.
+     */
     function doneLate(line, failed, value) {
         const { id, kind } = line;
         if (failed)
             return report(value, kind, id);
-        if (kind !== 1 /* Kind.Open */ || handleClose === undefined || !judgeOrReport(value, line.offered, id).accepted)
+        if (kind !== 1 /* Kind.Open */ ||
+            handleClose === undefined ||
+            !judgeOrReport(value, line.offered, id).accepted)
             return;
         try {
             const result = handleClose(id, undefined, 1006, '');
@@ -302,7 +343,8 @@ function createDispatcher(native, table, goodbye) {
             nextTick(lookNow);
         }
     }
-    // The addon looks what has settled, and flushes what was sent, behind all promises that go on now: so they are settled and flushed together.
+    // The addon looks what has settled, and flushes what was sent, behind all promises that go on
+    // now: so they are settled and flushed together.
     /** From a call of the addon's: a tick asked for here would come before all promises. */
     function lookBehindPromises() {
         lookIsDue = true;
@@ -333,7 +375,8 @@ function createDispatcher(native, table, goodbye) {
             looking = undefined;
             return;
         }
-        // One look more than the timeout has: a line may have begun just before the look it remembers ended.
+        // One look more than the timeout has: a line may have begun just before the look it remembers
+        // ended.
         const overdue = lines.all().filter((line) => look - line.since > LOOKS);
         for (const line of overdue)
             expire(line);
@@ -341,7 +384,9 @@ function createDispatcher(native, table, goodbye) {
     function expire(line) {
         const { id, kind, slot } = line;
         const name = NAMES[kind];
-        const outcome = kind === 1 /* Kind.Open */ ? 'the connection was refused with 503' : "the connection's next event goes on";
+        const outcome = kind === 1 /* Kind.Open */
+            ? 'the connection was refused with 503'
+            : "the connection's next event goes on";
         line.expired = true;
         inHand--;
         if (kind === 1 /* Kind.Open */)
@@ -364,7 +409,8 @@ function createDispatcher(native, table, goodbye) {
     function hurry() {
         hurried = true;
         for (const line of lines.all()) {
-            // A connection that waits for a verdict does not exist yet; its client is answered when this worker ends.
+            // A connection that waits for a verdict does not exist yet; its client is answered when this
+            // worker ends.
             if (line.kind === 1 /* Kind.Open */)
                 continue;
             const heir = succeed(line);
@@ -382,7 +428,7 @@ function createDispatcher(native, table, goodbye) {
         dispatch,
         attach,
         hurry,
-        idle: () => (inHand === 0 ? Promise.resolve() : new Promise((resolve) => whenIdle.push(resolve))),
+        idle: () => inHand === 0 ? Promise.resolve() : new Promise((resolve) => whenIdle.push(resolve)),
         stop() {
             stopped = true;
             clearInterval(looking);

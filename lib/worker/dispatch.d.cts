@@ -21,5 +21,8 @@ export interface Dispatcher {
     /** Starts no handler any more: what is not started belongs to the addon again. */
     stop(): void;
 }
-/** @param goodbye called when the addon says that the broker is gone, which only happens in threads of the user's own */
+/**
+ * @param goodbye called when the addon says that the broker is gone, which only happens in threads
+ * of the user's own
+ */
 export declare function createDispatcher(native: DispatchNative, table: HandlerTable, goodbye: () => void): Dispatcher;

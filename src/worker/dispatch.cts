@@ -8,14 +8,28 @@ import { isFulfilled, isThenable } from '../report.cjs';
 import type { HandlerName, OpenRequest } from '../types/worker-interface.cjs';
 import { ACCEPTED, BROKEN, FORBIDDEN, judge, LATE, type Judgement } from './verdict.cjs';
 
-// The way from the addon to handlers. The addon calls `dispatch` with up to 32 events: one value each as an argument, everything numeric in the control
-// block, so that an event costs no property reads and, unless its handler returns a promise or its socket has a token or bytes, no allocation.
+// The way from the addon to handlers. The addon calls `dispatch` with up to 32 events: one value
+// each as an argument, everything numeric in the control block, so that an event costs no property
+// reads and, unless its handler returns a promise or its socket has a token or bytes, no
+// allocation.
 //
-// Every event has a slot, and `state[slot]` tells the addon how far it got: 0 not started, 1 in hand, 2 settled. If this thread dies, what is at 0 goes to
-// another worker. An event is settled when its handler has returned and its promise, if any, has too; until then it counts into `maxInFlight`.
+// Every event has a slot, and `state[slot]` tells the addon how far it got: 0 not started, 1 in
+// hand, 2 settled. If this thread dies, what is at 0 goes to another worker. An event is settled
+// when its handler has returned and its promise, if any, has too; until then it counts into
+// `maxInFlight`.
 
-export const enum Kind { Open = 1, Text = 2, SharedBytes = 3, Bytes = 4, Close = 5, Drain = 6 }
-const enum State { Started = 1, Settled = 2 }
+export const enum Kind {
+  Open = 1,
+  Text = 2,
+  SharedBytes = 3,
+  Bytes = 4,
+  Close = 5,
+  Drain = 6,
+}
+const enum State {
+  Started = 1,
+  Settled = 2,
+}
 
 /** Indexes of the control block's first words. */
 const enum Control {
@@ -34,21 +48,41 @@ const enum Control {
 }
 
 /** Byte offsets in the control block. */
-const enum Offset { Ids = 64, Kinds = 320, Slots = 448, Tokens = 576, A = 704, B = 832, Settled = 1024 }
+const enum Offset {
+  Ids = 64,
+  Kinds = 320,
+  Slots = 448,
+  Tokens = 576,
+  A = 704,
+  B = 832,
+  Settled = 1024,
+}
 
 const BATCH = 32;
 
-/** A pending handler is looked at this often within `handlerTimeout`: one timer for all of them, and no clock is read per event. */
+/**
+ * A pending handler is looked at this often within `handlerTimeout`: one timer for all of them, and
+ * no clock is read per event.
+ */
 const LOOKS = 8;
 
 /** Lines kept for the next promise, so that a busy worker makes none. */
 const SPARE_LINES = 256;
 
 const NAMES: readonly HandlerName[] = [
-  'handleOpen', 'handleOpen', 'handleTextMessage', 'handleBinaryMessage', 'handleBinaryMessage', 'handleClose', 'handleDrain',
+  'handleOpen',
+  'handleOpen',
+  'handleTextMessage',
+  'handleBinaryMessage',
+  'handleBinaryMessage',
+  'handleClose',
+  'handleDrain',
 ];
 
-export type DispatchNative = Pick<Native, 'openVerdict' | 'settle' | 'slotBytes' | 'slotToken' | 'tokenVersion'>;
+export type DispatchNative = Pick<
+  Native,
+  'openVerdict' | 'settle' | 'slotBytes' | 'slotToken' | 'tokenVersion'
+>;
 
 /** As Node shows it: the SHA-256 of the certificate in pairs of digits. */
 function withFingerprint(certificate: { raw: Buffer; fingerprint256?: string }): void {
@@ -70,13 +104,29 @@ export interface Dispatcher {
 }
 
 /** `length` shows whether a handler has transferred the bytes away: then it is 0. */
-interface CachedToken { version: number; bytes: Buffer; length: number }
+interface CachedToken {
+  version: number;
+  bytes: Buffer;
+  length: number;
+}
 
-/** @param goodbye called when the addon says that the broker is gone, which only happens in threads of the user's own */
-export function createDispatcher(native: DispatchNative, table: HandlerTable, goodbye: () => void): Dispatcher {
+/**
+ * @param goodbye called when the addon says that the broker is gone, which only happens in threads
+ * of the user's own
+ */
+export function createDispatcher(
+  native: DispatchNative,
+  table: HandlerTable,
+  goodbye: () => void,
+): Dispatcher {
   const { scope } = table;
-  const scoped = <H,>(handler: H | undefined): H | undefined => handler && (scope.bound(handler as never, table.self) as H);
-  const [handleOpen, handleTextMessage, handleBinaryMessage] = [scoped(table.handleOpen), scoped(table.handleTextMessage), scoped(table.handleBinaryMessage)];
+  const scoped = <H,>(handler: H | undefined): H | undefined =>
+    handler && (scope.bound(handler as never, table.self) as H);
+  const [handleOpen, handleTextMessage, handleBinaryMessage] = [
+    scoped(table.handleOpen),
+    scoped(table.handleTextMessage),
+    scoped(table.handleBinaryMessage),
+  ];
   const [handleClose, handleDrain] = [scoped(table.handleClose), scoped(table.handleDrain)];
   const { openVerdict, settle, slotBytes, slotToken, tokenVersion } = native;
   const { setInterval, clearInterval, queueMicrotask } = globalThis;
@@ -134,10 +184,14 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
       try {
         let value = data[i];
         if (kind === Kind.SharedBytes) {
-          // A handler that transfers its own bytes would take those of the events behind it along. `ArrayBuffer.prototype.transfer` does not heed that everywhere.
+          // A handler that transfers its own bytes would take those of the events behind it along.
+          // `ArrayBuffer.prototype.transfer` does not heed that everywhere.
           if (value !== shared) markAsUntransferable((shared = value as ArrayBuffer));
           const length = lengths[i] as number;
-          value = (value as ArrayBuffer).byteLength === 0 && length !== 0 ? slotBytes(slot) : Buffer.from(value as ArrayBuffer, numbers[i], length);
+          value =
+            (value as ArrayBuffer).byteLength === 0 && length !== 0
+              ? slotBytes(slot)
+              : Buffer.from(value as ArrayBuffer, numbers[i], length);
           kind = Kind.Bytes;
         } else if (kind === Kind.Bytes) {
           value = Buffer.from(value as ArrayBuffer);
@@ -170,24 +224,40 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
   }
 
   /** Calls the handler of any event but an open. */
-  function invoke(kind: Kind, id: number, value: unknown, token: Buffer | undefined, code: number): unknown {
+  function invoke(
+    kind: Kind,
+    id: number,
+    value: unknown,
+    token: Buffer | undefined,
+    code: number,
+  ): unknown {
     switch (kind) {
-      case Kind.Text: return handleTextMessage === undefined ? undefined : handleTextMessage(value, id, token);
-      case Kind.Bytes: return handleBinaryMessage === undefined ? undefined : handleBinaryMessage(value, id, token);
-      case Kind.Drain: return handleDrain === undefined ? undefined : handleDrain(id, token);
+      case Kind.Text:
+        return handleTextMessage === undefined ? undefined : handleTextMessage(value, id, token);
+      case Kind.Bytes:
+        return handleBinaryMessage === undefined
+          ? undefined
+          : handleBinaryMessage(value, id, token);
+      case Kind.Drain:
+        return handleDrain === undefined ? undefined : handleDrain(id, token);
       case Kind.Close:
         tokenCache.delete(id);
         return handleClose === undefined ? undefined : handleClose(id, token, code, value);
-      default: return undefined;
+      default:
+        return undefined;
     }
   }
 
-  /** The first event of its socket, so that nothing can be before it. It counts as settled from its verdict on. */
+  /**
+   * The first event of its socket, so that nothing can be before it. It counts as settled from its
+   * verdict on.
+   */
   function open(id: number, slot: number, request: OpenRequest): void {
     let judgement = FORBIDDEN;
     try {
       if (request.clientCertificate !== undefined) withFingerprint(request.clientCertificate);
-      const verdict: unknown = handleOpen === undefined ? true : handleOpen(id, request.ip, request.headers, request);
+      const verdict: unknown =
+        handleOpen === undefined ? true : handleOpen(id, request.ip, request.headers, request);
       if (isThenable(verdict)) {
         const line = takeLine();
         line.offered = request.protocols;
@@ -213,7 +283,10 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     }
   }
 
-  /** The addon may refuse an acceptance, because of a limit for example: then the connection is refused. */
+  /**
+   * The addon may refuse an acceptance, because of a limit for example: then the connection is
+   * refused.
+   */
   function tell(slot: number, judgement: Judgement, id: number): void {
     if (stopped) return;
     try {
@@ -229,7 +302,8 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
 
   function tokenOf(id: number, slot: number, version: number): Buffer | undefined {
     const cached = tokenCache.get(id);
-    if (cached !== undefined && cached.version === version && cached.bytes.length === cached.length) return cached.bytes;
+    if (cached !== undefined && cached.version === version && cached.bytes.length === cached.length)
+      return cached.bytes;
     const bytes = slotToken(slot);
     if (bytes === undefined) return undefined;
     if (cached === undefined) {
@@ -242,7 +316,10 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     return bytes;
   }
 
-  /** The version that came with an event is good as long as no token of this worker's sockets was set since. */
+  /**
+   * The version that came with an event is good as long as no token of this worker's sockets was
+   * set since.
+   */
   function tokenNow(id: number, slot: number, version: number, epoch: number): Buffer | undefined {
     if (control[Control.TokenEpoch] !== epoch) return currentToken(id, slot);
     return version === 0 ? undefined : tokenOf(id, slot, version);
@@ -256,12 +333,20 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
 
   // Promises.
 
-  function pend(line: Line, kind: Kind, id: number, slot: number, promise: PromiseLike<unknown>, serial: boolean): void {
+  function pend(
+    line: Line,
+    kind: Kind,
+    id: number,
+    slot: number,
+    promise: PromiseLike<unknown>,
+    serial: boolean,
+  ): void {
     line.id = id;
     line.kind = kind;
     line.slot = slot;
     line.since = look;
-    // A native promise is taken as it is; any other thenable is called once, later, and believed once.
+    // A native promise is taken as it is; any other thenable is called once, later, and believed
+    // once.
     Promise.resolve(promise).then(line.resolved, line.rejected);
     if (!lookIsDue) lookBehindPromises();
     inHand++;
@@ -286,14 +371,23 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     goOn(line);
   }
 
-  /** Its events went on without it. An acceptance came too late for the connection, but it was one, and an acceptance is followed by a `handleClose`. */
+  /**
+   * Its events went on without it. An acceptance came too late for the connection, but it was one,
+   * and an acceptance is followed by a `handleClose`.
+   */
   function doneLate(line: Line, failed: boolean, value: unknown): void {
     const { id, kind } = line;
     if (failed) return report(value, kind, id);
-    if (kind !== Kind.Open || handleClose === undefined || !judgeOrReport(value, line.offered, id).accepted) return;
+    if (
+      kind !== Kind.Open ||
+      handleClose === undefined ||
+      !judgeOrReport(value, line.offered, id).accepted
+    )
+      return;
     try {
       const result = handleClose(id, undefined, 1006, '');
-      if (isThenable(result)) Promise.resolve(result).then(undefined, (error: unknown) => report(error, Kind.Close, id));
+      if (isThenable(result))
+        Promise.resolve(result).then(undefined, (error: unknown) => report(error, Kind.Close, id));
     } catch (error) {
       report(error, Kind.Close, id);
     }
@@ -307,7 +401,13 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
       state[slot] = State.Started;
       try {
         const isWhole = kind !== Kind.Bytes || (event.data as Buffer).length === event.number;
-        const result = invoke(kind, id, isWhole ? event.data : slotBytes(slot), tokenNow(id, slot, event.token, event.epoch), event.number);
+        const result = invoke(
+          kind,
+          id,
+          isWhole ? event.data : slotBytes(slot),
+          tokenNow(id, slot, event.token, event.epoch),
+          event.number,
+        );
         if (result !== undefined && isThenable(result) && !isFulfilled(result)) {
           if (!hurried) return pend(line, kind, id, slot, result, true);
           pend(takeLine(), kind, id, slot, result, false);
@@ -338,7 +438,8 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     }
   }
 
-  // The addon looks what has settled, and flushes what was sent, behind all promises that go on now: so they are settled and flushed together.
+  // The addon looks what has settled, and flushes what was sent, behind all promises that go on
+  // now: so they are settled and flushed together.
 
   /** From a call of the addon's: a tick asked for here would come before all promises. */
   function lookBehindPromises(): void {
@@ -375,7 +476,8 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
       looking = undefined;
       return;
     }
-    // One look more than the timeout has: a line may have begun just before the look it remembers ended.
+    // One look more than the timeout has: a line may have begun just before the look it remembers
+    // ended.
     const overdue = lines.all().filter((line) => look - line.since > LOOKS);
     for (const line of overdue) expire(line);
   }
@@ -383,13 +485,23 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
   function expire(line: Line): void {
     const { id, kind, slot } = line;
     const name = NAMES[kind] as HandlerName;
-    const outcome = kind === Kind.Open ? 'the connection was refused with 503' : "the connection's next event goes on";
+    const outcome =
+      kind === Kind.Open
+        ? 'the connection was refused with 503'
+        : "the connection's next event goes on";
     line.expired = true;
     inHand--;
     if (kind === Kind.Open) tell(slot, LATE, id);
     settleLater(slot);
     const heir = succeed(line);
-    report(new WSBrokerError('ERR_WSBROKER_HANDLER_TIMEOUT', `${name} did not settle within ${handlerTimeout()} ms; ${outcome}`), kind, id);
+    report(
+      new WSBrokerError(
+        'ERR_WSBROKER_HANDLER_TIMEOUT',
+        `${name} did not settle within ${handlerTimeout()} ms; ${outcome}`,
+      ),
+      kind,
+      id,
+    );
     goOn(heir);
   }
 
@@ -407,7 +519,8 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
   function hurry(): void {
     hurried = true;
     for (const line of lines.all()) {
-      // A connection that waits for a verdict does not exist yet; its client is answered when this worker ends.
+      // A connection that waits for a verdict does not exist yet; its client is answered when this
+      // worker ends.
       if (line.kind === Kind.Open) continue;
       const heir = succeed(line);
       line.serial = false;
@@ -427,7 +540,8 @@ export function createDispatcher(native: DispatchNative, table: HandlerTable, go
     dispatch,
     attach,
     hurry,
-    idle: () => (inHand === 0 ? Promise.resolve() : new Promise((resolve) => whenIdle.push(resolve))),
+    idle: () =>
+      inHand === 0 ? Promise.resolve() : new Promise((resolve) => whenIdle.push(resolve)),
     stop() {
       stopped = true;
       clearInterval(looking);

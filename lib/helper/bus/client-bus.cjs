@@ -19,13 +19,21 @@ class ClientBus {
     #connected = false;
     #subscribing = false;
     #subscribed = false;
-    /** Counts the connections of the subscriber: what was begun on an earlier one has nothing to say. */
+    /**
+     * Counts the connections of the subscriber: what was begun on an earlier one has nothing to say.
+     */
     #connection = 0;
     #retry;
-    /** Characters of messages that Redis has not answered: a client of the application's keeps them, and without a bound. */
+    /**
+     * Characters of messages that Redis has not answered: a client of the application's keeps them,
+     * and without a bound.
+     */
     #unanswered = 0;
     #closed = false;
-    /** Duplicates the parent, which is not touched otherwise: for the publisher first, then for the subscriber. */
+    /**
+     * Duplicates the parent, which is not touched otherwise: for the publisher first, then for the
+     * subscriber.
+     */
     constructor(parent, role, form) {
         this.form = form;
         const publisher = parent.duplicate();
@@ -74,7 +82,8 @@ class ClientBus {
     publish(channel, text, failed) {
         if (this.#refuses)
             return failed(this.#refusal());
-        // One that is larger than all there may be passes when nothing else is under way, as on the native bus.
+        // One that is larger than all there may be passes when nothing else is under way, as on the
+        // native bus.
         if (this.#unanswered > 0 && this.#unanswered + text.length > protocol_cjs_1.LIMITS.maxUnanswered) {
             return failed(new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BUS_LOST', 'too much is waiting to be sent to Redis'));
         }
@@ -127,7 +136,7 @@ class ClientBus {
         this.#host = host;
         this.#publisher.watch(host.logger, () => this.#changed());
         const { client } = this.#subscriber ?? {};
-        this.#subscriber?.watch(host.logger, (up) => (up ? this.#subscribeAgain() : this.#lostSubscriber()));
+        this.#subscriber?.watch(host.logger, (up) => up ? this.#subscribeAgain() : this.#lostSubscriber());
         client?.on('message', (_channel, text) => this.#received(text));
         client?.on('pmessage', (_pattern, _channel, text) => this.#received(text));
     }

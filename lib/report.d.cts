@@ -14,10 +14,3 @@ export declare const warnings: {
 export declare function warnOnce(text: string): void;
 /** What `onError` does where a worker has none. */
 export declare function complainOfHandler(error: unknown, { handler, socketId }: ErrorContext): void;
-/** Whether it has a `then` to be waited for. A getter's throw passes through. */
-export declare function isThenable(value: unknown): value is PromiseLike<unknown>;
-/**
- * Whether it is known to be over and well, so that nobody has to wait for it: Bun can tell, Node
- * cannot.
- */
-export declare const isFulfilled: (value: PromiseLike<unknown>) => boolean;

@@ -4,6 +4,7 @@ exports.continuations = continuations;
 exports.aMicrotaskLater = aMicrotaskLater;
 exports.callUser = callUser;
 const report_cjs_1 = require("../report.cjs");
+const promises_cjs_1 = require("../promises.cjs");
 let continued = 0;
 /**
  * How often something of a helper in this thread was left to promises: a caller that sees the
@@ -35,7 +36,7 @@ function callUser(fn, done, failed) {
     try {
         value = fn();
         // Looking for `then` can throw, too.
-        if ((0, report_cjs_1.isThenable)(value)) {
+        if ((0, promises_cjs_1.isThenable)(value)) {
             continued++;
             void Promise.resolve(value).then(safely(done), safely(failed));
             return;

@@ -6,6 +6,7 @@ exports.handlerTable = handlerTable;
 const checks_cjs_1 = require("../options/checks.cjs");
 const handler_names_cjs_1 = require("./handler-names.cjs");
 const report_cjs_1 = require("../report.cjs");
+const promises_cjs_1 = require("../promises.cjs");
 const async_scope_cjs_1 = require("../async-scope.cjs");
 /** What the addon needs to know of a worker: events of other kinds never cross. */
 exports.MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16 };
@@ -71,7 +72,7 @@ function report(scope, self, onError, error, context) {
     };
     try {
         const result = scope.call(onError, self, error, context);
-        if ((0, report_cjs_1.isThenable)(result))
+        if ((0, promises_cjs_1.isThenable)(result))
             Promise.resolve(result).then(undefined, failed);
     }
     catch (reason) {

@@ -1,7 +1,7 @@
-import type { Kind } from './dispatch.cjs';
+import type { EventKind } from '../native/control-block.cjs';
 /** An event that waits for the one before it. */
 export declare class Waiting {
-    readonly kind: Kind;
+    readonly kind: EventKind;
     readonly slot: number;
     readonly data: unknown;
     /**
@@ -13,7 +13,7 @@ export declare class Waiting {
     readonly token: number;
     readonly epoch: number;
     next: Waiting | undefined;
-    constructor(kind: Kind, slot: number, data: unknown, 
+    constructor(kind: EventKind, slot: number, data: unknown, 
     /**
      * Of a close event: the close code. Of bytes: how many they are, unless a handler transfers
      * them away.
@@ -29,7 +29,7 @@ export declare class Waiting {
 export declare class Line {
     #private;
     id: number;
-    kind: Kind;
+    kind: EventKind;
     slot: number;
     /** Only of an open event: the subprotocols that may be answered. */
     offered: readonly string[];

@@ -12,8 +12,8 @@ const dispatch_cjs_1 = require("./dispatch.cjs");
 const errors_cjs_1 = require("../errors.cjs");
 const handlers_cjs_1 = require("./handlers.cjs");
 const load_cjs_1 = require("../native/load.cjs");
-const report_cjs_1 = require("../report.cjs");
 const promises_cjs_1 = require("../promises.cjs");
+const promises_cjs_2 = require("../promises.cjs");
 /** What this thread is to the pool. */
 exports.thread = {
     /** It belongs to a pool, which another thread watches. */
@@ -45,7 +45,7 @@ class Registration {
             if (!this.#dropped)
                 this.#attach();
         };
-        this.ready = (0, report_cjs_1.isThenable)(started)
+        this.ready = (0, promises_cjs_1.isThenable)(started)
             ? Promise.resolve(started).then(attach)
             : Promise.resolve(attach());
         this.ready.catch((error) => {
@@ -65,11 +65,11 @@ class Registration {
      */
     async stop(timeout) {
         this.#rested ??= this.#rest();
-        if (!(await (0, promises_cjs_1.within)(timeout / 2, this.#rested)))
+        if (!(await (0, promises_cjs_2.within)(timeout / 2, this.#rested)))
             this.#dispatcher?.hurry();
         if (this.#dispatcher !== undefined) {
             this.#stopped ??= this.#handleStop();
-            await (0, promises_cjs_1.within)(timeout / 2, this.#stopped);
+            await (0, promises_cjs_2.within)(timeout / 2, this.#stopped);
         }
         this.drop();
     }

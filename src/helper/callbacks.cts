@@ -1,4 +1,5 @@
-import { complain, isThenable } from '../report.cjs';
+import { complain } from '../report.cjs';
+import { isThenable } from '../promises.cjs';
 import type { ValueOrPromise } from './types.cjs';
 
 let continued = 0;

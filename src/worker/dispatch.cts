@@ -3,8 +3,9 @@ import { markAsUntransferable, threadId } from 'node:worker_threads';
 import { WSBrokerError } from '../errors.cjs';
 import type { HandlerTable } from './handlers.cjs';
 import { Line, LineTable, Waiting } from './pending.cjs';
+import { ControlBlock, ControlWord, EventKind, EventState } from '../native/control-block.cjs';
 import type { Dispatch, Native } from '../native.cjs';
-import { isFulfilled, isThenable } from '../report.cjs';
+import { isFulfilled, isThenable } from '../promises.cjs';
 import type { HandlerName, OpenRequest } from '../types/worker-interface.cjs';
 import { ACCEPTED, BROKEN, FORBIDDEN, judge, LATE, type Judgement } from './verdict.cjs';
 
@@ -17,48 +18,6 @@ import { ACCEPTED, BROKEN, FORBIDDEN, judge, LATE, type Judgement } from './verd
 // hand, 2 settled. If this thread dies, what is at 0 goes to another worker. An event is settled
 // when its handler has returned and its promise, if any, has too; until then it counts into
 // `maxInFlight`.
-
-export const enum Kind {
-  Open = 1,
-  Text = 2,
-  SharedBytes = 3,
-  Bytes = 4,
-  Close = 5,
-  Drain = 6,
-}
-const enum State {
-  Started = 1,
-  Settled = 2,
-}
-
-/** Indexes of the control block's first words. */
-const enum Control {
-  /** Changes whenever a token of one of this worker's sockets is set. */
-  TokenEpoch = 0,
-  /** How many entries `settled` has; the addon puts it back to 0. */
-  Settled = 1,
-  /** How many slots there are. */
-  Slots = 2,
-  /** 1 = `handlers: 'concurrent'`. Written, like the next one, when this worker joins a broker. */
-  Concurrent = 4,
-  /** `handlerTimeout` + 1; 0 = there is no broker yet. */
-  HandlerTimeout = 5,
-  /** Written here, for `stats`. */
-  Thread = 6,
-}
-
-/** Byte offsets in the control block. */
-const enum Offset {
-  Ids = 64,
-  Kinds = 320,
-  Slots = 448,
-  Tokens = 576,
-  A = 704,
-  B = 832,
-  Settled = 1024,
-}
-
-const BATCH = 32;
 
 /**
  * A pending handler is looked at this often within `handlerTimeout`: one timer for all of them, and
@@ -154,17 +113,17 @@ export function createDispatcher(
   let looking: NodeJS.Timeout | undefined;
 
   function attach(block: ArrayBuffer): void {
-    control = new Int32Array(block, 0, 16);
-    control[Control.Thread] = threadId;
-    const capacity = control[Control.Slots] ?? 0;
-    ids = new Float64Array(block, Offset.Ids, BATCH);
-    kinds = new Int32Array(block, Offset.Kinds, BATCH);
-    slots = new Int32Array(block, Offset.Slots, BATCH);
-    tokens = new Uint32Array(block, Offset.Tokens, BATCH);
-    numbers = new Int32Array(block, Offset.A, BATCH);
-    lengths = new Int32Array(block, Offset.B, BATCH);
-    settled = new Int32Array(block, Offset.Settled, capacity);
-    state = new Uint8Array(block, Offset.Settled + 4 * capacity, capacity);
+    control = new Int32Array(block, 0, ControlBlock.Words);
+    control[ControlWord.ThreadId] = threadId;
+    const capacity = control[ControlWord.SlotCount] ?? 0;
+    ids = new Float64Array(block, ControlBlock.Ids, ControlBlock.MaxEvents);
+    kinds = new Int32Array(block, ControlBlock.Kinds, ControlBlock.MaxEvents);
+    slots = new Int32Array(block, ControlBlock.Slots, ControlBlock.MaxEvents);
+    tokens = new Uint32Array(block, ControlBlock.TokenVersions, ControlBlock.MaxEvents);
+    numbers = new Int32Array(block, ControlBlock.Numbers, ControlBlock.MaxEvents);
+    lengths = new Int32Array(block, ControlBlock.Lengths, ControlBlock.MaxEvents);
+    settled = new Int32Array(block, ControlBlock.Settled, capacity);
+    state = new Uint8Array(block, ControlBlock.Settled + 4 * capacity, capacity);
   }
 
   function dispatch(count: number, ...data: unknown[]): void {
@@ -174,16 +133,16 @@ export function createDispatcher(
   }
 
   function handOver(count: number, data: readonly unknown[]): void {
-    const epoch = control[Control.TokenEpoch] as number;
-    const serial = control[Control.Concurrent] === 0 && !hurried;
+    const epoch = control[ControlWord.TokenEpoch] as number;
+    const serial = control[ControlWord.Concurrent] === 0 && !hurried;
     let shared: unknown;
     for (let i = 0; i < count; i++) {
       const id = ids[i] as number;
       const slot = slots[i] as number;
-      let kind = kinds[i] as Kind;
+      let kind = kinds[i] as EventKind;
       try {
         let value = data[i];
-        if (kind === Kind.SharedBytes) {
+        if (kind === EventKind.SharedBytes) {
           // A handler that transfers its own bytes would take those of the events behind it along.
           // `ArrayBuffer.prototype.transfer` does not heed that everywhere.
           if (value !== shared) markAsUntransferable((shared = value as ArrayBuffer));
@@ -192,21 +151,21 @@ export function createDispatcher(
             (value as ArrayBuffer).byteLength === 0 && length !== 0
               ? slotBytes(slot)
               : Buffer.from(value as ArrayBuffer, numbers[i], length);
-          kind = Kind.Bytes;
-        } else if (kind === Kind.Bytes) {
+          kind = EventKind.Bytes;
+        } else if (kind === EventKind.Bytes) {
           value = Buffer.from(value as ArrayBuffer);
         }
         if (serial && lines.size !== 0) {
           const line = lines.find(id);
           if (line !== undefined) {
             if (!lookIsDue) lookBehindPromises();
-            const number = kind === Kind.Bytes ? (value as Buffer).length : (numbers[i] as number);
+            const number = kind === EventKind.Bytes ? (value as Buffer).length : (numbers[i] as number);
             line.push(new Waiting(kind, slot, value, number, tokens[i] as number, epoch));
             continue;
           }
         }
-        state[slot] = State.Started;
-        if (kind === Kind.Open) {
+        state[slot] = EventState.Started;
+        if (kind === EventKind.Open) {
           open(id, slot, value as OpenRequest);
           continue;
         }
@@ -219,28 +178,28 @@ export function createDispatcher(
       } catch (error) {
         report(error, kind, id);
       }
-      state[slot] = State.Settled;
+      state[slot] = EventState.Settled;
     }
   }
 
   /** Calls the handler of any event but an open. */
   function invoke(
-    kind: Kind,
+    kind: EventKind,
     id: number,
     value: unknown,
     token: Buffer | undefined,
     code: number,
   ): unknown {
     switch (kind) {
-      case Kind.Text:
+      case EventKind.Text:
         return handleTextMessage === undefined ? undefined : handleTextMessage(value, id, token);
-      case Kind.Bytes:
+      case EventKind.Bytes:
         return handleBinaryMessage === undefined
           ? undefined
           : handleBinaryMessage(value, id, token);
-      case Kind.Drain:
+      case EventKind.Drain:
         return handleDrain === undefined ? undefined : handleDrain(id, token);
-      case Kind.Close:
+      case EventKind.Close:
         tokenCache.delete(id);
         return handleClose === undefined ? undefined : handleClose(id, token, code, value);
       default:
@@ -261,15 +220,15 @@ export function createDispatcher(
       if (isThenable(verdict)) {
         const line = takeLine();
         line.offered = request.protocols;
-        pend(line, Kind.Open, id, slot, verdict, true);
+        pend(line, EventKind.Open, id, slot, verdict, true);
         return;
       }
       judgement = judgeOrReport(verdict, request.protocols, id);
     } catch (error) {
-      report(error, Kind.Open, id);
+      report(error, EventKind.Open, id);
     }
     tell(slot, judgement, id);
-    state[slot] = State.Settled;
+    state[slot] = EventState.Settled;
   }
 
   function judgeOrReport(verdict: unknown, offered: readonly string[], id: number): Judgement {
@@ -278,7 +237,7 @@ export function createDispatcher(
     try {
       return judge(verdict, offered);
     } catch (error) {
-      report(error, Kind.Open, id);
+      report(error, EventKind.Open, id);
       return BROKEN;
     }
   }
@@ -293,7 +252,7 @@ export function createDispatcher(
       if (judgement.accepted) openVerdict(slot, true, judgement.detail);
       else openVerdict(slot, false, judgement.detail);
     } catch (error) {
-      report(error, Kind.Open, id);
+      report(error, EventKind.Open, id);
       if (judgement !== BROKEN) tell(slot, BROKEN, id);
     }
   }
@@ -321,7 +280,7 @@ export function createDispatcher(
    * set since.
    */
   function tokenNow(id: number, slot: number, version: number, epoch: number): Buffer | undefined {
-    if (control[Control.TokenEpoch] !== epoch) return currentToken(id, slot);
+    if (control[ControlWord.TokenEpoch] !== epoch) return currentToken(id, slot);
     return version === 0 ? undefined : tokenOf(id, slot, version);
   }
 
@@ -335,7 +294,7 @@ export function createDispatcher(
 
   function pend(
     line: Line,
-    kind: Kind,
+    kind: EventKind,
     id: number,
     slot: number,
     promise: PromiseLike<unknown>,
@@ -361,7 +320,7 @@ export function createDispatcher(
     if (line.expired) return doneLate(line, failed, value);
     const { id, kind, slot } = line;
     inHand--;
-    if (kind === Kind.Open) {
+    if (kind === EventKind.Open) {
       if (failed) report(value, kind, id);
       tell(slot, failed ? FORBIDDEN : judgeOrReport(value, line.offered, id), id);
     } else if (failed) {
@@ -379,7 +338,7 @@ export function createDispatcher(
     const { id, kind } = line;
     if (failed) return report(value, kind, id);
     if (
-      kind !== Kind.Open ||
+      kind !== EventKind.Open ||
       handleClose === undefined ||
       !judgeOrReport(value, line.offered, id).accepted
     )
@@ -387,9 +346,9 @@ export function createDispatcher(
     try {
       const result = handleClose(id, undefined, 1006, '');
       if (isThenable(result))
-        Promise.resolve(result).then(undefined, (error: unknown) => report(error, Kind.Close, id));
+        Promise.resolve(result).then(undefined, (error: unknown) => report(error, EventKind.Close, id));
     } catch (error) {
-      report(error, Kind.Close, id);
+      report(error, EventKind.Close, id);
     }
   }
 
@@ -398,9 +357,9 @@ export function createDispatcher(
     const { id } = line;
     for (let event = line.shift(); event !== undefined && !stopped; event = line.shift()) {
       const { kind, slot } = event;
-      state[slot] = State.Started;
+      state[slot] = EventState.Started;
       try {
-        const isWhole = kind !== Kind.Bytes || (event.data as Buffer).length === event.number;
+        const isWhole = kind !== EventKind.Bytes || (event.data as Buffer).length === event.number;
         const result = invoke(
           kind,
           id,
@@ -428,10 +387,10 @@ export function createDispatcher(
   /** For an event that ends outside of `dispatch`, where the addon does not look by itself. */
   function settleLater(slot: number): void {
     if (stopped) return;
-    state[slot] = State.Settled;
-    const count = control[Control.Settled] as number;
+    state[slot] = EventState.Settled;
+    const count = control[ControlWord.SettledCount] as number;
     settled[count] = slot;
-    control[Control.Settled] = count + 1;
+    control[ControlWord.SettledCount] = count + 1;
     if (!lookIsDue) {
       lookIsDue = true;
       nextTick(lookNow);
@@ -486,12 +445,12 @@ export function createDispatcher(
     const { id, kind, slot } = line;
     const name = NAMES[kind] as HandlerName;
     const outcome =
-      kind === Kind.Open
+      kind === EventKind.Open
         ? 'the connection was refused with 503'
         : "the connection's next event goes on";
     line.expired = true;
     inHand--;
-    if (kind === Kind.Open) tell(slot, LATE, id);
+    if (kind === EventKind.Open) tell(slot, LATE, id);
     settleLater(slot);
     const heir = succeed(line);
     report(
@@ -521,7 +480,7 @@ export function createDispatcher(
     for (const line of lines.all()) {
       // A connection that waits for a verdict does not exist yet; its client is answered when this
       // worker ends.
-      if (line.kind === Kind.Open) continue;
+      if (line.kind === EventKind.Open) continue;
       const heir = succeed(line);
       line.serial = false;
       goOn(heir);
@@ -529,10 +488,10 @@ export function createDispatcher(
   }
 
   function handlerTimeout(): number {
-    return Math.max(0, (control[Control.HandlerTimeout] as number) - 1);
+    return Math.max(0, (control[ControlWord.HandlerTimeout] as number) - 1);
   }
 
-  function report(error: unknown, kind: Kind, id: number): void {
+  function report(error: unknown, kind: EventKind, id: number): void {
     table.report(error, NAMES[kind] as HandlerName, id);
   }
 

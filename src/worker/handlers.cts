@@ -1,7 +1,8 @@
 import type { ErrorContext, HandlerName } from '../types/worker-interface.cjs';
 import { wrongType } from '../options/checks.cjs';
 import { checkNames, classGiven, HANDLER_NAMES, isClassOfHandlers } from './handler-names.cjs';
-import { complain, complainOfHandler, isThenable } from '../report.cjs';
+import { complain, complainOfHandler } from '../report.cjs';
+import { isThenable } from '../promises.cjs';
 import { scopeHere, type Scope } from '../async-scope.cjs';
 
 /** What the addon needs to know of a worker: events of other kinds never cross. */

@@ -1,11 +1,11 @@
-import type { Kind } from './dispatch.cjs';
+import type { EventKind } from '../native/control-block.cjs';
 
 /** An event that waits for the one before it. */
 export class Waiting {
   next: Waiting | undefined = undefined;
 
   constructor(
-    readonly kind: Kind,
+    readonly kind: EventKind,
     readonly slot: number,
     readonly data: unknown,
     /**
@@ -25,7 +25,7 @@ export class Waiting {
  */
 export class Line {
   id = 0;
-  kind: Kind = 0 as Kind;
+  kind: EventKind = 0 as EventKind;
   slot = 0;
   /** Only of an open event: the subprotocols that may be answered. */
   offered: readonly string[] = [];

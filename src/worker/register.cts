@@ -7,7 +7,7 @@ import { createDispatcher, type Dispatcher } from './dispatch.cjs';
 import { WSBrokerError } from '../errors.cjs';
 import { handlerTable, type HandlerTable } from './handlers.cjs';
 import { native } from '../native/load.cjs';
-import { isThenable } from '../report.cjs';
+import { isThenable } from '../promises.cjs';
 import { within } from '../promises.cjs';
 
 /** What this thread is to the pool. */

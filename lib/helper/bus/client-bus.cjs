@@ -2,8 +2,8 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.ClientBus = void 0;
 const errors_cjs_1 = require("../../errors.cjs");
-const report_cjs_1 = require("../../report.cjs");
 const promises_cjs_1 = require("../../promises.cjs");
+const promises_cjs_2 = require("../../promises.cjs");
 const protocol_cjs_1 = require("../protocol.cjs");
 const redis_link_cjs_1 = require("./redis-link.cjs");
 // Forms a and b of `redisConnection`: duplicates of a client of the application's own.
@@ -89,7 +89,7 @@ class ClientBus {
         }
         try {
             const given = this.#publisher.client.publish(channel, text);
-            if (!(0, report_cjs_1.isThenable)(given))
+            if (!(0, promises_cjs_1.isThenable)(given))
                 return;
             this.#unanswered += text.length;
             const answered = () => void (this.#unanswered -= text.length);
@@ -187,7 +187,7 @@ class ClientBus {
     }
     async #quit({ client, name }) {
         try {
-            if (await (0, promises_cjs_1.within)(protocol_cjs_1.LIMITS.redisQuit, call(() => client.quit())))
+            if (await (0, promises_cjs_2.within)(protocol_cjs_1.LIMITS.redisQuit, call(() => client.quit())))
                 return;
             this.#host?.logger.warn(`the ${name} did not quit within ${protocol_cjs_1.LIMITS.redisQuit} ms`);
         }

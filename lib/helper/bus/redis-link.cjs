@@ -2,7 +2,7 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.RedisLink = void 0;
 const errors_cjs_1 = require("../../errors.cjs");
-const report_cjs_1 = require("../../report.cjs");
+const promises_cjs_1 = require("../../promises.cjs");
 const log_cjs_1 = require("../log.cjs");
 /**
  * One client of Redis, and whether it is there. Its handlers can be put on and never be taken off,
@@ -36,7 +36,7 @@ class RedisLink {
             return;
         try {
             const given = this.client.connect();
-            if ((0, report_cjs_1.isThenable)(given))
+            if ((0, promises_cjs_1.isThenable)(given))
                 Promise.resolve(given).then(() => this.#look(), () => undefined);
         }
         catch {

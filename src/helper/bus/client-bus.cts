@@ -1,5 +1,5 @@
 import { WSBrokerError } from '../../errors.cjs';
-import { isThenable } from '../../report.cjs';
+import { isThenable } from '../../promises.cjs';
 import { within } from '../../promises.cjs';
 import type { Bus, BusCounts, BusHost, BusRole } from './bus.cjs';
 import { LIMITS, WebSocketChannels } from '../protocol.cjs';

@@ -1,5 +1,5 @@
 import { WSBrokerError } from '../../errors.cjs';
-import { isThenable } from '../../report.cjs';
+import { isThenable } from '../../promises.cjs';
 import { SparseLine } from '../log.cjs';
 import type { IRedisClientLike, IWebSocketLogger } from '../types.cjs';
 

@@ -7,13 +7,18 @@ use bytes::{Bytes, BytesMut};
 use wsbroker_core::{AcceptError, Compress, Cork, EventKind, Handlers, SendOutcome};
 
 use crate::{
-    convert::{self, channel, channels, socket_id, stage},
-    cork::{self, Name},
-    desk,
-    error::Failure,
-    export::{Result, functions},
-    inbox::bytes_of,
-    raw::{Env, Kept, Value},
+    api::stats_object,
+    js::{
+        convert::{self, channel, channels, socket_id, stage},
+        export::{Result, functions},
+        failure::Failure,
+        raw::{Env, Kept, Value},
+    },
+    worker::{
+        inbox::bytes_of,
+        runner,
+        thread_cork::{self, Name},
+    },
 };
 
 functions! {
@@ -59,7 +64,7 @@ fn send<'s>(env: Env<'s>, [id, data, options]: [Value<'s>; 3], given: usize) -> 
             let send = |cork: &mut Cork| {
                 stage(env, cork, "send", "data", data).map(|staged| cork.send(id, staged.compress(compress)))
             };
-            cork::command(env, |_, cork| send(cork)).transpose()?
+            thread_cork::command(env, |_, cork| send(cork)).transpose()?
         }
         None => None,
     };
@@ -80,7 +85,7 @@ fn send_to_channel<'s>(env: Env<'s>, [name, data, options]: [Value<'s>; 3], give
     // First, since it may run JavaScript that sends.
     let options = if given > 2 { convert::publish_options(env, CALL, options)? } else { Default::default() };
     let name = channel(env, CALL, "channel", name)?;
-    let count = cork::command(env, |_, cork| {
+    let count = thread_cork::command(env, |_, cork| {
         stage(env, cork, CALL, "data", data)
             .map(|staged| cork.publish(&name, staged.compress(options.compress), &options.exclude))
     });
@@ -102,7 +107,7 @@ fn must_be_data(env: Env<'_>, call: &str, name: &str, value: Value<'_>) -> std::
 fn subscribe<'s>(env: Env<'s>, [id, name]: [Value<'s>; 2]) -> Result<'s> {
     let id = socket_id(env, "subscribe", "socketId", id)?;
     let name = channel(env, "subscribe", "channel", name)?;
-    let added = id.and_then(|id| cork::with(|broker, cork| broker.subscribe(cork, id, &name)));
+    let added = id.and_then(|id| thread_cork::with(|broker, cork| broker.subscribe(cork, id, &name)));
     let added = added.transpose().map_err(|error| Failure::limit("subscribe", error))?;
     Ok(env.boolean(added.unwrap_or(false))?)
 }
@@ -110,14 +115,14 @@ fn subscribe<'s>(env: Env<'s>, [id, name]: [Value<'s>; 2]) -> Result<'s> {
 fn unsubscribe<'s>(env: Env<'s>, [id, name]: [Value<'s>; 2]) -> Result<'s> {
     let id = socket_id(env, "unsubscribe", "socketId", id)?;
     let name = channel(env, "unsubscribe", "channel", name)?;
-    let removed = id.and_then(|id| cork::with(|broker, cork| broker.unsubscribe(cork, id, &name)));
+    let removed = id.and_then(|id| thread_cork::with(|broker, cork| broker.unsubscribe(cork, id, &name)));
     Ok(env.boolean(removed.unwrap_or(false))?)
 }
 
 fn subscribe_many<'s>(env: Env<'s>, [id, names]: [Value<'s>; 2]) -> Result<'s> {
     let id = socket_id(env, "subscribeMany", "socketId", id)?;
     let names = channels(env, "subscribeMany", names)?;
-    let added = id.and_then(|id| cork::with(|broker, cork| broker.subscribe_many(cork, id, &names)));
+    let added = id.and_then(|id| thread_cork::with(|broker, cork| broker.subscribe_many(cork, id, &names)));
     let added = added.transpose().map_err(|error| Failure::limit("subscribeMany", error))?;
     Ok(env.count(added.unwrap_or(0))?)
 }
@@ -126,21 +131,21 @@ fn unsubscribe_many<'s>(env: Env<'s>, [id, names]: [Value<'s>; 2]) -> Result<'s>
     let id = socket_id(env, "unsubscribeMany", "socketId", id)?;
     let names = channels(env, "unsubscribeMany", names)?;
     let removed = id.and_then(|id| {
-        cork::with(|broker, cork| names.iter().filter(|name| broker.unsubscribe(cork, id, name)).count())
+        thread_cork::with(|broker, cork| names.iter().filter(|name| broker.unsubscribe(cork, id, name)).count())
     });
     Ok(env.count(removed.unwrap_or(0))?)
 }
 
 fn unsubscribe_all<'s>(env: Env<'s>, [id]: [Value<'s>; 1]) -> Result<'s> {
     let id = socket_id(env, "unsubscribeAll", "socketId", id)?;
-    let removed = id.and_then(|id| cork::with(|broker, cork| broker.unsubscribe_all(cork, id)));
+    let removed = id.and_then(|id| thread_cork::with(|broker, cork| broker.unsubscribe_all(cork, id)));
     Ok(env.count(removed.unwrap_or(0))?)
 }
 
 fn copy_subscriptions<'s>(env: Env<'s>, [from, to]: [Value<'s>; 2]) -> Result<'s> {
     let from = channel(env, "copySubscriptions", "from", from)?;
     let to = channel(env, "copySubscriptions", "to", to)?;
-    let added = cork::with(|broker, cork| broker.copy_subscriptions(cork, &from, &to));
+    let added = thread_cork::with(|broker, cork| broker.copy_subscriptions(cork, &from, &to));
     added.transpose().map_err(|error| Failure::limit("copySubscriptions", error))?;
     Ok(env.undefined()?)
 }
@@ -151,14 +156,14 @@ fn set_token<'s>(env: Env<'s>, [id, token]: [Value<'s>; 2]) -> Result<'s> {
     convert::data(env, "setToken", "token", token, &mut bytes)?;
     if let Some(id) = id {
         // Copied to its size: a token stays for long.
-        cork::with(|broker, _| broker.set_token(id, Bytes::copy_from_slice(&bytes)));
+        thread_cork::with(|broker, _| broker.set_token(id, Bytes::copy_from_slice(&bytes)));
     }
     Ok(env.undefined()?)
 }
 
 fn get_token<'s>(env: Env<'s>, [id]: [Value<'s>; 1]) -> Result<'s> {
     let id = socket_id(env, "getToken", "socketId", id)?;
-    let token = id.and_then(|id| cork::with(|broker, _| broker.token(id)).flatten());
+    let token = id.and_then(|id| thread_cork::with(|broker, _| broker.token(id)).flatten());
     token_value(env, token)
 }
 
@@ -171,7 +176,8 @@ fn token_value(env: Env<'_>, token: Option<wsbroker_core::Token>) -> Result<'_> 
 
 fn token_version<'s>(env: Env<'s>, [id]: [Value<'s>; 1]) -> Result<'s> {
     let id = socket_id(env, "tokenVersion", "socketId", id)?;
-    let version = id.and_then(|id| cork::with(|broker, _| broker.token(id)).flatten()).map_or(0, |token| token.version);
+    let version =
+        id.and_then(|id| thread_cork::with(|broker, _| broker.token(id)).flatten()).map_or(0, |token| token.version);
     Ok(env.double(f64::from(version))?)
 }
 
@@ -179,14 +185,14 @@ fn close<'s>(env: Env<'s>, [id, code, reason]: [Value<'s>; 3]) -> Result<'s> {
     let id = socket_id(env, "close", "socketId", id)?;
     let (code, reason) = convert::close_reason(env, "close", code, reason)?;
     if let Some(id) = id {
-        cork::command(env, |_, cork| cork.close(id, code, &reason));
+        thread_cork::command(env, |_, cork| cork.close(id, code, &reason));
     }
     Ok(env.undefined()?)
 }
 
 fn terminate<'s>(env: Env<'s>, [id]: [Value<'s>; 1]) -> Result<'s> {
     if let Some(id) = socket_id(env, "terminate", "socketId", id)? {
-        cork::command(env, |_, cork| cork.terminate(id));
+        thread_cork::command(env, |_, cork| cork.terminate(id));
     }
     Ok(env.undefined()?)
 }
@@ -194,44 +200,44 @@ fn terminate<'s>(env: Env<'s>, [id]: [Value<'s>; 1]) -> Result<'s> {
 fn close_channel<'s>(env: Env<'s>, [name, code, reason]: [Value<'s>; 3]) -> Result<'s> {
     let name = channel(env, "closeChannel", "channel", name)?;
     let (code, reason) = convert::close_reason(env, "closeChannel", code, reason)?;
-    let count = cork::command(env, |_, cork| cork.close_channel(&name, code, &reason));
+    let count = thread_cork::command(env, |_, cork| cork.close_channel(&name, code, &reason));
     Ok(env.count(count.unwrap_or(0))?)
 }
 
 fn is_open<'s>(env: Env<'s>, [id]: [Value<'s>; 1]) -> Result<'s> {
     let id = socket_id(env, "isOpen", "socketId", id)?;
-    let open = id.and_then(|id| cork::with(|broker, _| broker.is_open(id)));
+    let open = id.and_then(|id| thread_cork::with(|broker, _| broker.is_open(id)));
     Ok(env.boolean(open.unwrap_or(false))?)
 }
 
 fn buffered_amount<'s>(env: Env<'s>, [id]: [Value<'s>; 1]) -> Result<'s> {
     let id = socket_id(env, "bufferedAmount", "socketId", id)?;
-    let amount = id.and_then(|id| cork::with(|broker, _| broker.buffered_amount(id)));
+    let amount = id.and_then(|id| thread_cork::with(|broker, _| broker.buffered_amount(id)));
     Ok(env.count(amount.unwrap_or(0))?)
 }
 
 fn has_subscriptions<'s>(env: Env<'s>, [name]: [Value<'s>; 1]) -> Result<'s> {
     let name = channel(env, "hasSubscriptions", "channel", name)?;
-    let has = cork::with(|broker, _| broker.subscriber_count(&name) > 0);
+    let has = thread_cork::with(|broker, _| broker.subscriber_count(&name) > 0);
     Ok(env.boolean(has.unwrap_or(false))?)
 }
 
 fn subscriber_count<'s>(env: Env<'s>, [name]: [Value<'s>; 1]) -> Result<'s> {
     let name = channel(env, "subscriberCount", "channel", name)?;
-    let count = cork::with(|broker, _| broker.subscriber_count(&name));
+    let count = thread_cork::with(|broker, _| broker.subscriber_count(&name));
     Ok(env.count(count.unwrap_or(0))?)
 }
 
 fn is_subscribed<'s>(env: Env<'s>, [id, name]: [Value<'s>; 2]) -> Result<'s> {
     let id = socket_id(env, "isSubscribed", "socketId", id)?;
     let name = channel(env, "isSubscribed", "channel", name)?;
-    let is = id.and_then(|id| cork::with(|broker, _| broker.is_subscribed(id, &name)));
+    let is = id.and_then(|id| thread_cork::with(|broker, _| broker.is_subscribed(id, &name)));
     Ok(env.boolean(is.unwrap_or(false))?)
 }
 
 fn get_subscriptions<'s>(env: Env<'s>, [id]: [Value<'s>; 1]) -> Result<'s> {
     let id = socket_id(env, "getSubscriptions", "socketId", id)?;
-    let names = id.and_then(|id| cork::with(|broker, _| broker.subscriptions(id))).unwrap_or_default();
+    let names = id.and_then(|id| thread_cork::with(|broker, _| broker.subscriptions(id))).unwrap_or_default();
     let names = names.iter().map(|name| match std::str::from_utf8(name) {
         Ok(text) => env.text(text),
         Err(_) => env.buffer(name),
@@ -241,16 +247,16 @@ fn get_subscriptions<'s>(env: Env<'s>, [id]: [Value<'s>; 1]) -> Result<'s> {
 
 fn get_subscribers<'s>(env: Env<'s>, [name]: [Value<'s>; 1]) -> Result<'s> {
     let name = channel(env, "getSubscribers", "channel", name)?;
-    let ids = cork::with(|broker, _| broker.subscribers(&name)).unwrap_or_default();
+    let ids = thread_cork::with(|broker, _| broker.subscribers(&name)).unwrap_or_default();
     Ok(env.array(ids.iter().map(|id| env.double(id.get() as f64)))?)
 }
 
 fn connection_count<'s>(env: Env<'s>, []: [Value<'s>; 0]) -> Result<'s> {
-    Ok(env.count(cork::with(|broker, _| broker.connection_count()).unwrap_or(0))?)
+    Ok(env.count(thread_cork::with(|broker, _| broker.connection_count()).unwrap_or(0))?)
 }
 
 fn stats<'s>(env: Env<'s>, []: [Value<'s>; 0]) -> Result<'s> {
-    Ok(crate::stats::value(env)?)
+    Ok(stats_object::value(env)?)
 }
 
 /// The second function is needed on Bun, see [`Kept::IsShared`].
@@ -259,7 +265,7 @@ fn init<'s>(env: Env<'s>, [schedule, is_shared]: [Value<'s>; 2]) -> Result<'s> {
     if !env.is_undefined(is_shared) {
         env.keep(Kept::IsShared, function(env, "init", "isShared", is_shared)?)?;
     }
-    cork::schedule_changed();
+    thread_cork::schedule_changed();
     Ok(env.undefined()?)
 }
 
@@ -282,9 +288,9 @@ fn attach_worker<'s>(env: Env<'s>, [mask, dispatch, again, keep_alive, slots]: [
     let dispatch = function(env, CALL, "dispatch", dispatch)?;
     let again = function(env, CALL, "again", again)?;
     let keep_alive = flag(env, CALL, "keepAlive", keep_alive)?;
-    let slots = if env.is_undefined(slots) { desk::SLOTS } else { number(env, CALL, "slots", slots)? as usize };
+    let slots = if env.is_undefined(slots) { runner::SLOTS } else { number(env, CALL, "slots", slots)? as usize };
     let slots = slots.clamp(1, 1 << 24);
-    let (worker, control) = desk::attach(env, handlers, dispatch, again, keep_alive, slots)?;
+    let (worker, control) = runner::attach(env, handlers, dispatch, again, keep_alive, slots)?;
     let attached = env.object()?;
     env.set(attached, "workerId", env.count(worker)?)?;
     env.set(attached, "control", control)?;
@@ -292,22 +298,22 @@ fn attach_worker<'s>(env: Env<'s>, [mask, dispatch, again, keep_alive, slots]: [
 }
 
 fn detach_worker<'s>(env: Env<'s>, []: [Value<'s>; 0]) -> Result<'s> {
-    desk::detach(env);
+    runner::detach(env);
     Ok(env.undefined()?)
 }
 
 fn keep_alive<'s>(env: Env<'s>, [on]: [Value<'s>; 1]) -> Result<'s> {
-    desk::keep_alive(env, flag(env, "keepAlive", "on", on)?);
+    runner::keep_alive(env, flag(env, "keepAlive", "on", on)?);
     Ok(env.undefined()?)
 }
 
 fn drain<'s>(env: Env<'s>, []: [Value<'s>; 0]) -> Result<'s> {
-    desk::drain(env);
+    runner::drain(env);
     Ok(env.undefined()?)
 }
 
 fn settle<'s>(env: Env<'s>, []: [Value<'s>; 0]) -> Result<'s> {
-    desk::settle(env);
+    runner::settle(env);
     Ok(env.undefined()?)
 }
 
@@ -317,26 +323,26 @@ fn open_verdict<'s>(env: Env<'s>, [slot, accepted, detail]: [Value<'s>; 3]) -> R
     // All is read before the reply is taken: after a mistake there can be another verdict.
     let in_time = if flag(env, CALL, "accepted", accepted)? {
         let accept = convert::acceptance(env, detail)?;
-        match desk::take_reply(slot).map(|reply| reply.accept(accept)) {
+        match runner::take_reply(slot).map(|reply| reply.accept(accept)) {
             Some(Err(AcceptError::Channels(error))) => return Err(Failure::limit("handleOpen", error)),
             answered => answered.is_some_and(|answered| answered.is_ok()),
         }
     } else {
         let reject = convert::refusal(env, detail)?;
-        desk::take_reply(slot).is_some_and(|reply| reply.reject(reject).is_ok())
+        runner::take_reply(slot).is_some_and(|reply| reply.reject(reject).is_ok())
     };
     Ok(env.boolean(in_time)?)
 }
 
 fn slot_token<'s>(env: Env<'s>, [slot]: [Value<'s>; 1]) -> Result<'s> {
     let slot = number(env, "slotToken", "slot", slot)? as u32;
-    token_value(env, desk::with_event(slot, |event, _| event.socket.token()).flatten())
+    token_value(env, runner::with_event(slot, |event, _| event.socket.token()).flatten())
 }
 
 /// For when somebody has taken the first copy away.
 fn slot_bytes<'s>(env: Env<'s>, [slot]: [Value<'s>; 1]) -> Result<'s> {
     let slot = number(env, "slotBytes", "slot", slot)? as u32;
-    let bytes = desk::with_event(slot, |event, data| match &event.kind {
+    let bytes = runner::with_event(slot, |event, data| match &event.kind {
         EventKind::Binary(payload) => Some(Bytes::copy_from_slice(bytes_of(payload, data))),
         _ => None,
     });

@@ -2,7 +2,7 @@
 
 use wsbroker_core::{BindError, JoinError, ListenError, StartError, SubscribeError};
 
-use crate::raw::{Env, Failed, Unfit, Value};
+use crate::js::raw::{Env, Failed, Unfit, Value};
 
 /// What a function that napi-rs calls comes to; the status of its errors is their code.
 pub(crate) type Result<T> = std::result::Result<T, napi::Error<&'static str>>;

@@ -12,13 +12,15 @@ use std::{
     time::Duration,
 };
 
+mod joined;
+
 use parking_lot::Mutex;
 use wsbroker_core::{
     Broker, BusEvent, BusListener, BusState, CloseCode, ClusterConfig, Config, JoinError, Listener, RedisConfig,
     WorkerId,
 };
 
-use crate::{error::Failure, joined::Joined, worker::NodeWorker};
+use crate::{js::failure::Failure, process::joined::Joined, worker::thread_worker::NodeWorker};
 
 /// What the process has.
 struct Global {

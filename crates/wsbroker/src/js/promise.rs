@@ -6,8 +6,11 @@ use napi::{Env, bindgen_prelude::Object};
 use wsbroker_core::Broker;
 
 use crate::{
-    error::{Failure, Result},
-    global, raw,
+    js::{
+        failure::{Failure, Result},
+        raw,
+    },
+    process,
 };
 
 /// How a promise is settled, on the thread it belongs to.
@@ -90,7 +93,7 @@ where
     T: napi::bindgen_prelude::ToNapiValue + Send + 'static,
     F: Future<Output = T> + Send + 'static,
 {
-    match global::broker().1 {
+    match process::broker().1 {
         Some(broker) => {
             let future = task(broker.clone());
             promise(env, &broker, ended, async move { Ok(future.await) })

@@ -13,8 +13,8 @@ use bytes::BytesMut;
 use wsbroker_core::{Broker, Cork};
 
 use crate::{
-    global,
-    raw::{Env, Kept},
+    js::raw::{Env, Kept},
+    process,
 };
 
 /// How long a reply may wait for others.
@@ -89,7 +89,7 @@ impl Thread {
     fn with<R>(&self, body: impl FnOnce(&Broker, &mut Cork) -> R) -> Option<R> {
         // Taken twice only if `body` ran JavaScript, which none does.
         let mut corked = self.corked.try_borrow_mut().ok()?;
-        if corked.generation != global::generation() {
+        if corked.generation != process::generation() {
             corked.renew();
         }
         let (broker, cork) = corked.broker.as_mut()?;
@@ -131,7 +131,7 @@ impl Thread {
 impl Corked {
     #[cold]
     fn renew(&mut self) {
-        let (generation, broker) = global::broker();
+        let (generation, broker) = process::broker();
         self.generation = generation;
         self.broker = broker.map(|broker| {
             let cork = broker.cork();

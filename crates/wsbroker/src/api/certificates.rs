@@ -6,7 +6,10 @@
 use napi_derive::napi;
 use wsbroker_core::{TlsConfig, TlsError, TlsPem, TlsVersion};
 
-use crate::{error::Failure, options::one_of, raw::Copied};
+use crate::{
+    api::options::one_of,
+    js::{failure::Failure, raw::Copied},
+};
 
 /// PEM, and where it is from.
 #[napi(object)]

@@ -4,12 +4,15 @@ use wsbroker_core::{Batch, CloseCode, Event, EventKind, OpenReply};
 
 use super::{Desk, Place};
 use crate::{
-    call::Taken,
-    cork, global,
-    inbox::{self, Inbox, Position},
-    instance,
-    raw::{Env, Failed},
-    slots::{Progress, Slots},
+    helper::instance,
+    js::raw::{Env, Failed},
+    process,
+    worker::{
+        control_block::{Progress, Slots},
+        dispatch_call::Taken,
+        inbox::{self, Inbox, Position},
+        thread_cork,
+    },
 };
 
 impl Desk {
@@ -127,7 +130,7 @@ impl Desk {
         for event in events() {
             let id = event.socket.id();
             tracing::error!(%id, "an event could not be handed over; its connection is closed");
-            cork::with(|_, cork| cork.close(id, CloseCode::INTERNAL, ""));
+            thread_cork::with(|_, cork| cork.close(id, CloseCode::INTERNAL, ""));
         }
         self.worker.settle(events());
     }
@@ -143,9 +146,9 @@ impl Desk {
     pub(super) fn give_back(&self) {
         let arrived = self.worker.close();
         self.posts.borrow_mut().clear();
-        global::remove_worker(&self.worker);
+        process::remove_worker(&self.worker);
         self.worker.wake().end();
-        cork::flush();
+        thread_cork::flush();
         self.unsettled.borrow_mut().clear();
         let mut inbox = self.inbox.borrow_mut();
         let mut unstarted: Vec<(u64, Event)> = Vec::new();

@@ -19,7 +19,7 @@
 
 use std::sync::atomic::{AtomicI32, AtomicU8, AtomicU64, Ordering::Relaxed};
 
-use crate::raw::{Block, Env, Failed, Value};
+use crate::js::raw::{Block, Env, Failed, Value};
 
 /// Events in one call into JavaScript.
 pub(crate) const BATCH: usize = 32;

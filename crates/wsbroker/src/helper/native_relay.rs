@@ -26,11 +26,15 @@ use wsbroker_core::{
 };
 
 use crate::{
-    bus::{NativeRedis, redis_config},
-    error::{Failure, Result},
-    instance,
-    options::milliseconds,
-    promise::{deferred, internal, promise_in, settled},
+    api::{
+        cluster_functions::{NativeRedis, redis_config},
+        options::milliseconds,
+    },
+    helper::instance,
+    js::{
+        failure::{Failure, Result},
+        promise::{deferred, internal, promise_in, settled},
+    },
 };
 
 /// Bytes of messages that may wait for one thread of JavaScript; more are dropped, and counted.

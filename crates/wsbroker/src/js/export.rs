@@ -1,6 +1,6 @@
 //! Functions that are called for every message are registered raw, without napi-rs in between.
 
-use crate::{error::Failure, raw::Value};
+use crate::js::{failure::Failure, raw::Value};
 
 /// What a function that is registered raw comes to.
 pub(crate) type Result<'s> = std::result::Result<Value<'s>, Failure>;
@@ -10,20 +10,20 @@ macro_rules! functions {
     ($($function:ident as $name:literal with $arguments:literal $(of $given:ident)?;)*) => {
         /// Adds every function of this module to the exports.
         pub(crate) fn register(
-            env: $crate::raw::Env<'_>,
-            exports: $crate::raw::Value<'_>,
-        ) -> std::result::Result<(), $crate::raw::Failed> {
+            env: $crate::js::raw::Env<'_>,
+            exports: $crate::js::raw::Value<'_>,
+        ) -> std::result::Result<(), $crate::js::raw::Failed> {
             $({
                 struct Raw;
-                impl $crate::raw::Function<$arguments> for Raw {
+                impl $crate::js::raw::Function<$arguments> for Raw {
                     const NAME: &'static str = $name;
                     #[inline]
                     fn call<'s>(
-                        env: $crate::raw::Env<'s>,
-                        arguments: [$crate::raw::Value<'s>; $arguments],
+                        env: $crate::js::raw::Env<'s>,
+                        arguments: [$crate::js::raw::Value<'s>; $arguments],
                         _given: usize,
-                    ) -> $crate::export::Result<'s> {
-                        $function(env, arguments $(, $crate::export::functions!(@$given _given))?)
+                    ) -> $crate::js::export::Result<'s> {
+                        $function(env, arguments $(, $crate::js::export::functions!(@$given _given))?)
                     }
                 }
                 env.export::<Raw, $arguments>(exports)?;

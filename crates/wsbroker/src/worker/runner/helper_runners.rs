@@ -6,10 +6,12 @@ use wsbroker_core::{Handlers, Helper};
 
 use super::{Desk, Functions, torn_down};
 use crate::{
-    global,
-    raw::{Env, Failed, Persistent, Value, Wake},
-    slots::{BATCH, Control},
-    worker::NodeWorker,
+    js::raw::{Env, Failed, Persistent, Value, Wake},
+    process,
+    worker::{
+        control_block::{BATCH, Control},
+        thread_worker::NodeWorker,
+    },
 };
 
 /// As [`SLOTS`](super::SLOTS) for a helper, whose handlers have settled when they return.
@@ -46,7 +48,7 @@ pub(crate) fn attach_helper<'s>(
     let worker = Arc::new(NodeWorker::new(Handlers::ALL, control, wake));
     // Before the first event can come.
     let helper = join(&worker);
-    global::add_helper(&worker);
+    process::add_helper(&worker);
     let desk = Rc::new(Desk::new(number, &worker, functions, HELPER_SLOTS, Some(Rc::new(helper))));
     HELPERS.with(|helpers| helpers.borrow_mut().push(desk));
     Ok(block)

@@ -34,7 +34,7 @@ pub(crate) use make::Scratch;
 pub(crate) use read::Unfit;
 pub(crate) use wake::Wake;
 
-use crate::error::Failure;
+use crate::js::failure::Failure;
 
 /// A JavaScript environment during a call from it. `'s` is the handle scope that values made through it live in.
 #[derive(Clone, Copy)]

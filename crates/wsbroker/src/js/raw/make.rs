@@ -6,7 +6,7 @@ use encoding_rs::mem;
 use napi_sys as sys;
 
 use super::{Env, Failed, Value, check};
-use crate::error::{Failure, Kind};
+use crate::js::failure::{Failure, Kind};
 
 /// Memory that strings are converted in, kept from one to the next.
 #[derive(Default)]

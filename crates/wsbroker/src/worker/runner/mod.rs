@@ -5,10 +5,10 @@
 //! it got, also when the thread is terminated in the middle of a handler. Most promises of handlers settle before the thread does anything else, so an event
 //! is taken out of its batch only if its handler still has not settled then.
 //!
-//! Here is the handing over. `settling` looks how far events got; `raw_worker` and `helpers` know whose desks are on this thread.
+//! Here is the handing over. `settling` looks how far events got; `raw_runner` and `helper_runners` know whose desks are on this thread.
 
-mod helpers;
-mod raw_worker;
+mod helper_runners;
+mod raw_runner;
 mod settling;
 
 use std::{
@@ -21,19 +21,21 @@ use std::{
 
 use wsbroker_core::{Event, Helper, Post};
 
-pub(crate) use helpers::{
+pub(crate) use helper_runners::{
     HelperFunctions, attach_helper, detach_helper, drain_helper, helper, keep_helper_alive, with_helper,
 };
-pub(crate) use raw_worker::{SLOTS, attach, detach, drain, keep_alive, settle, take_reply, with_event};
+pub(crate) use raw_runner::{SLOTS, attach, detach, drain, keep_alive, settle, take_reply, with_event};
 
 use crate::{
-    call::{self, Call},
-    cork::{self, HOLD},
-    inbox::{Inbox, Position},
-    mailbox::Fetched,
-    raw::{Env, Failed, Persistent, Scratch, Value},
-    slots::{BATCH, Control, Slots},
-    worker::NodeWorker,
+    js::raw::{Env, Failed, Persistent, Scratch, Value},
+    worker::{
+        control_block::{BATCH, Control, Slots},
+        dispatch_call::{self, Call},
+        inbox::{Inbox, Position},
+        mailbox::Fetched,
+        thread_cork::{self, HOLD},
+        thread_worker::NodeWorker,
+    },
 };
 
 /// What handlers have sent waits for the promises of others that go on at once, if these were done so soon the last time.
@@ -89,8 +91,8 @@ pub(crate) enum Place {
 
 fn torn_down(number: usize) {
     // Another one may have been attached since, in another environment on this thread.
-    let raw = if raw_worker::current().is_some_and(|desk| desk.number == number) { raw_worker::take() } else { None };
-    if let Some(desk) = raw.or_else(|| helpers::take(number)) {
+    let raw = if raw_runner::current().is_some_and(|desk| desk.number == number) { raw_runner::take() } else { None };
+    if let Some(desk) = raw.or_else(|| helper_runners::take(number)) {
         // If the environment ends in the middle of a call, that call will never return.
         desk.handing_over.set(false);
         desk.leave();
@@ -135,13 +137,13 @@ impl Desk {
             return;
         }
         self.collect_unsettled();
-        cork::begin_hand_over();
+        thread_cork::begin_hand_over();
         let outcome = self.hand_over(env);
         // A helper's dispatcher waits for nothing, and asks for no look.
         let unsettled = self.helper.is_none() && !self.unsettled.borrow().is_empty();
         self.handed_over.set(unsettled.then(Instant::now));
         // The dispatcher has asked for a look at them, which flushes.
-        cork::end_hand_over(unsettled && self.lag.get() < PATIENCE);
+        thread_cork::end_hand_over(unsettled && self.lag.get() < PATIENCE);
         self.handing_over.set(false);
         if self.leaving.get() {
             self.give_back();
@@ -261,10 +263,10 @@ impl Desk {
     fn receive(&self, env: Env<'_>, post: Post) -> Result<(), Failed> {
         let receive = self.functions.borrow().as_ref().and_then(|functions| functions.receive.as_ref()?.get(env));
         let receive = receive.ok_or(Failed)?;
-        let arguments = call::operation(env, &post.operation, &mut self.scratch.borrow_mut())?;
-        cork::begin_call();
+        let arguments = dispatch_call::operation(env, &post.operation, &mut self.scratch.borrow_mut())?;
+        thread_cork::begin_call();
         let called = env.call(receive, &arguments);
-        cork::end_call();
+        thread_cork::end_call();
         if called.is_err() {
             let error = env.take_exception().filter(|error| env.is_object(*error)).ok_or(Failed)?;
             env.uncaught(error);
@@ -307,9 +309,9 @@ impl Desk {
         }
         let dispatch = self.dispatch(env).ok_or(Failed)?;
         let arguments = call.arguments(env)?;
-        cork::begin_call();
+        thread_cork::begin_call();
         let called = env.call(dispatch, arguments);
-        cork::end_call();
+        thread_cork::end_call();
         self.collect(&taken);
         if called.is_err() {
             self.recover(env, &taken)?;

@@ -7,10 +7,9 @@ use wsbroker_core::{Event, Handlers, OpenReply};
 
 use super::{Desk, Functions, Place, settling::take_open, torn_down};
 use crate::{
-    cork, global,
-    raw::{Env, Failed, Persistent, Value, Wake},
-    slots::Control,
-    worker::NodeWorker,
+    js::raw::{Env, Failed, Persistent, Value, Wake},
+    process,
+    worker::{control_block::Control, thread_cork, thread_worker::NodeWorker},
 };
 
 /// How many events a worker can have in hand, handlers that wait included. Above what `maxInFlight.workerBytes` lets through by default, with
@@ -35,7 +34,7 @@ pub(crate) fn attach<'s>(
     let block = control.array_buffer(env)?;
     let functions =
         Functions { dispatch: Persistent::new(env, dispatch)?, again: Persistent::new(env, again)?, receive: None };
-    let number = global::next_worker();
+    let number = process::next_worker();
     let wake = Wake::new(env, "wsbroker", |env, _| drain(env), number)?;
     wake.keep_alive(env, keep_alive);
     // After the wake: hooks run in reverse order, so the worker leaves before its wake is torn down.
@@ -44,7 +43,7 @@ pub(crate) fn attach<'s>(
     let desk = Rc::new(Desk::new(number, &worker, functions, slots, None));
     DESK.with(|place| *place.borrow_mut() = Some(desk));
     tracing::debug!(number, ?handlers, "a worker is there");
-    global::add_worker(&worker);
+    process::add_worker(&worker);
     Ok((number, block))
 }
 
@@ -83,7 +82,7 @@ pub(crate) fn settle(env: Env<'_>) {
             desk.go_on(env);
         }
     }
-    cork::flush();
+    thread_cork::flush();
 }
 
 /// The event in that slot, and the bytes of its batch. `body` must not run JavaScript.

@@ -4,11 +4,15 @@ use bytes::Bytes;
 use wsbroker_core::{Event, EventKind, Group, Operation};
 
 use crate::{
-    convert,
-    desk::Place,
-    inbox::{Inbox, Position, bytes_of},
-    raw::{Env, Failed, Scratch, Value},
-    slots::{BATCH, Control, Slots, Told},
+    js::{
+        convert,
+        raw::{Env, Failed, Scratch, Value},
+    },
+    worker::{
+        control_block::{BATCH, Control, Slots, Told},
+        inbox::{Inbox, Position, bytes_of},
+        runner::Place,
+    },
 };
 
 /// Payloads up to this share one ArrayBuffer per call; a handler that keeps one keeps the buffer, 64 KiB at most.

@@ -17,10 +17,13 @@ use wsbroker_core::{
 };
 
 use crate::{
-    cork, global,
-    mailbox::{Fetched, Mailbox, Thread},
-    raw::Wake,
-    slots::Control,
+    js::raw::Wake,
+    process,
+    worker::{
+        control_block::Control,
+        mailbox::{Fetched, Mailbox, Thread},
+        thread_cork,
+    },
 };
 
 /// A JavaScript thread as the broker sees it.
@@ -62,7 +65,7 @@ impl Worker for NodeWorker {
 
     fn set_stuck(&self, stuck: bool) {
         if !self.stuck.swap(stuck, Ordering::Relaxed) && stuck {
-            global::worker_stuck(self);
+            process::worker_stuck(self);
         }
     }
 
@@ -176,7 +179,7 @@ impl NodeWorker {
     pub(crate) fn settle<'a>(&self, events: impl Iterator<Item = &'a Event>) {
         let mut events = Some(events);
         // The cork first: to renew it takes the lock of the process, which others hold while they take that of a membership.
-        cork::with(|_, cork| self.settle_with(events.take(), Some(cork)));
+        thread_cork::with(|_, cork| self.settle_with(events.take(), Some(cork)));
         if events.is_some() {
             self.settle_with(events, None);
         }

@@ -16,14 +16,20 @@ use parking_lot::Mutex;
 use wsbroker_core::{AwaitedPath, CloseCode, ListenError, Listener, Realm, RealmSink};
 
 use crate::{
-    api::NativeAddress,
-    desk::{self, HelperFunctions},
-    error::{Failure, Result},
-    global::{self, Base},
-    options::{NativeListenOptions, NativeProcessOptions, listener_config, milliseconds, process_options},
-    promise::{promise, settled},
-    raw::{Env as RawEnv, Failed, Value},
-    worker::NodeWorker,
+    api::{
+        lifecycle::NativeAddress,
+        options::{NativeListenOptions, NativeProcessOptions, listener_config, milliseconds, process_options},
+    },
+    js::{
+        failure::{Failure, Result},
+        promise::{promise, settled},
+        raw::{Env as RawEnv, Failed, Value},
+    },
+    process::{self, Base},
+    worker::{
+        runner::{self, HelperFunctions},
+        thread_worker::NodeWorker,
+    },
 };
 
 /// For messages.
@@ -140,9 +146,10 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeSeat> {
             instance
         }
         None => {
-            let base = global::base(CALL, process)?;
+            let base = process::base(CALL, process)?;
             let text = |name| join.agreed.iter().find(|option| option.name == name)?.text.as_deref();
-            let shared = text("bind").filter(|bind| join.beside || !bind.ends_with(":0")).and_then(global::listener_of);
+            let shared =
+                text("bind").filter(|bind| join.beside || !bind.ends_with(":0")).and_then(process::listener_of);
             let awaited = shared.zip(text("path")).map(|(listener, path)| listener.await_path(path));
             let instance = Arc::new(Instance {
                 identifier: join.identifier,
@@ -162,7 +169,7 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeSeat> {
     if join.encrypts {
         instance.realm.guard();
     }
-    let number = global::next_worker();
+    let number = process::next_worker();
     instance.seats.lock().push(Seat { number, thread });
     Ok(NativeSeat { helper: number as u32, server_id: instance.server_id.clone() })
 }
@@ -175,7 +182,7 @@ pub(crate) fn attach<'s>(
 ) -> std::result::Result<Value<'s>, Failure> {
     let instance = find(number).ok_or_else(|| Failure::no_helper("attachHelper"))?;
     let join = |worker: &Arc<NodeWorker>| worker.join_realm(&instance.base.broker, &instance.realm);
-    desk::attach_helper(env, number, functions, join).map_err(|failed: Failed| failed.into())
+    runner::attach_helper(env, number, functions, join).map_err(|failed: Failed| failed.into())
 }
 
 /// Opens the instance's address, or its path on one that is open, unless that has been done; from then on this helper gets connections.
@@ -184,7 +191,7 @@ pub(crate) fn attach<'s>(
 #[napi(ts_return_type = "Promise<void>")]
 pub fn open_instance(env: &Env, helper: u32, options: NativeListenOptions) -> Result<Object<'_>> {
     let number = helper as usize;
-    let (Some(instance), Some(own)) = (find(number), desk::helper(number).map(|own| (*own).clone())) else {
+    let (Some(instance), Some(own)) = (find(number), runner::helper(number).map(|own| (*own).clone())) else {
         return settled::<()>(env, Err(Failure::no_helper(CALL)));
     };
     let broker = instance.base.broker.clone();
@@ -203,7 +210,7 @@ pub fn open_instance(env: &Env, helper: u32, options: NativeListenOptions) -> Re
 }
 
 async fn listen(instance: &Instance, options: NativeListenOptions) -> std::result::Result<(), Failure> {
-    let beside = options.beside.unwrap_or(false).then(|| global::listener_of(&options.bind)).flatten();
+    let beside = options.beside.unwrap_or(false).then(|| process::listener_of(&options.bind)).flatten();
     let mut config = listener_config(options)?;
     config.realm = Some(Arc::clone(&instance.realm));
     let broker = &instance.base.broker;
@@ -242,7 +249,7 @@ pub fn instance_address(helper: u32) -> Option<NativeAddress> {
 #[napi(ts_return_type = "Promise<void>")]
 pub fn helper_emptied(env: &Env, helper: u32, timeout: f64) -> Result<Object<'_>> {
     let number = helper as usize;
-    let (Some(instance), Some(own)) = (find(number), desk::helper(number).map(|own| (*own).clone())) else {
+    let (Some(instance), Some(own)) = (find(number), runner::helper(number).map(|own| (*own).clone())) else {
         return settled(env, Ok(()));
     };
     let timeout = milliseconds(timeout);
@@ -259,8 +266,8 @@ pub fn leave_instance(env: &Env, helper: u32) -> Result<Object<'_>> {
     // Before the thread lets go of it, so that nobody else waits for the end.
     let last = give_up(number);
     // It has dealt with its clients itself, or does yet.
-    desk::with_helper(number, wsbroker_core::Helper::withdraw);
-    desk::detach_helper(RawEnv::of(env), number);
+    runner::with_helper(number, wsbroker_core::Helper::withdraw);
+    runner::detach_helper(RawEnv::of(env), number);
     match last {
         Some(instance) => {
             let broker = instance.base.broker.clone();

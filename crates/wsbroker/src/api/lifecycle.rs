@@ -14,12 +14,17 @@ use napi_derive::napi;
 use wsbroker_core::CloseCode;
 
 use crate::{
-    error::{Failure, Result},
-    global, memory,
-    options::{self, NativeListenOptions, NativeProcessOptions, listener_config, milliseconds, process_options},
-    promise::{internal, promise, settled},
-    raw,
-    tls::{self, NativeTls},
+    api::{
+        available_memory,
+        certificates::{self, NativeTls},
+        options::{self, NativeListenOptions, NativeProcessOptions, listener_config, milliseconds, process_options},
+    },
+    js::{
+        failure::{Failure, Result},
+        promise::{internal, promise, settled},
+        raw,
+    },
+    process,
 };
 
 /// Where a listener listens.
@@ -59,7 +64,7 @@ pub struct NativeDefaults {
 pub fn listen(env: &Env, options: NativeListenOptions) -> Result<Object<'_>> {
     let process = process_options(&options.process);
     let bind = options.bind.clone();
-    let begun = listener_config(options).and_then(|config| Ok((config, global::open(process)?)));
+    let begun = listener_config(options).and_then(|config| Ok((config, process::open(process)?)));
     let (config, opening) = match begun {
         Ok(begun) => begun,
         Err(failure) => return settled::<u32>(env, Err(failure)),
@@ -80,7 +85,7 @@ thread_local! {
 #[napi]
 pub fn end_with_thread(env: &Env) -> Result<()> {
     if !ENDS.replace(true) {
-        let ended = |_| global::thread_ended(thread::current().id());
+        let ended = |_| process::thread_ended(thread::current().id());
         raw::Env::of(env).on_teardown(ended, 0).map_err(Failure::from)?;
     }
     Ok(())
@@ -89,21 +94,21 @@ pub fn end_with_thread(env: &Env) -> Result<()> {
 /// Takes connections from now on.
 #[napi]
 pub fn serve(listener: u32) -> Result<()> {
-    global::started(listener).ok_or_else(|| Failure::no_listener("serve"))?.serve();
+    process::started(listener).ok_or_else(|| Failure::no_listener("serve"))?.serve();
     Ok(())
 }
 
 /// Where it listens, with the port that the system chose.
 #[napi]
 pub fn listener_address(listener: u32) -> Result<NativeAddress> {
-    let listener = global::listener(listener).ok_or_else(|| Failure::no_listener("listenerAddress"))?;
+    let listener = process::listener(listener).ok_or_else(|| Failure::no_listener("listenerAddress"))?;
     Ok(NativeAddress { address: listener.address(), port: u32::from(listener.port()), url: listener.url() })
 }
 
 /// Takes no connections there any more, closes those it has with 1001, resolves when they are gone.
 #[napi(ts_return_type = "Promise<void>")]
 pub fn close_listener(env: &Env, listener: u32) -> Result<Object<'_>> {
-    match (global::take_listener(listener), global::broker().1) {
+    match (process::take_listener(listener), process::broker().1) {
         (Some(listener), Some(broker)) => promise(env, &broker, || Ok(()), async move {
             listener.close().await;
             Ok(())
@@ -117,8 +122,8 @@ pub fn close_listener(env: &Env, listener: u32) -> Result<Object<'_>> {
 #[napi]
 pub fn reload_tls(listener: u32, tls: NativeTls) -> Result<()> {
     const CALL: &str = "reloadTls";
-    let listener = global::listener(listener).ok_or_else(|| Failure::no_listener(CALL))?;
-    let config = tls::config(CALL, &tls)?;
+    let listener = process::listener(listener).ok_or_else(|| Failure::no_listener(CALL))?;
+    let config = certificates::config(CALL, &tls)?;
     listener.reload_tls(config).map_err(|error| Failure::tls(format!("{CALL}: {error}")))?;
     Ok(())
 }
@@ -130,12 +135,12 @@ pub fn shutdown_broker(env: &Env, code: u32, timeout: f64, replaced: Option<bool
     let code = u16::try_from(code).ok().and_then(CloseCode::new).unwrap_or(CloseCode::GOING_AWAY);
     // Also when another thread's shutdown was first.
     let nothing = || Ok(NativeShutdownReport { closed: 0.0, terminated: 0.0 });
-    let (generation, broker) = global::broker();
+    let (generation, broker) = process::broker();
     let Some(broker) = broker else { return settled(env, nothing()) };
     broker.set_workers_replaced(replaced.unwrap_or(false));
     promise(env, &broker.clone(), nothing, async move {
         let done = broker.shutdown(code, milliseconds(timeout)).await;
-        global::ended(generation);
+        process::ended(generation);
         Ok(NativeShutdownReport { closed: done.closed as f64, terminated: done.terminated as f64 })
     })
 }
@@ -144,20 +149,20 @@ pub fn shutdown_broker(env: &Env, code: u32, timeout: f64, replaced: Option<bool
 #[napi]
 pub fn broker_defaults() -> NativeDefaults {
     let cpus = std::thread::available_parallelism().map_or(1, |cpus| u32::try_from(cpus.get()).unwrap_or(u32::MAX));
-    NativeDefaults { memory: memory::available() as f64, cpus }
+    NativeDefaults { memory: available_memory::available() as f64, cpus }
 }
 
 /// The options of the broker there is, for who follows them where he gives none; without handlers' where no `start` has set them. `started`: also those of a broker
 /// that `start` has made.
 #[napi]
 pub fn process_options_now(started: bool) -> Option<NativeProcessOptions> {
-    global::options(started).map(options::native)
+    process::options(started).map(options::native)
 }
 
 /// Workers that are attached in the whole process, by whichever thread.
 #[napi]
 pub fn worker_count() -> u32 {
-    u32::try_from(global::worker_count()).unwrap_or(u32::MAX)
+    u32::try_from(process::worker_count()).unwrap_or(u32::MAX)
 }
 
 type Stuck = ThreadsafeFunction<i32, (), i32, Status, false, true>;
@@ -171,10 +176,10 @@ pub fn watch_workers(on_stuck: Option<Function<'_, i32, ()>>) -> Result<()> {
             Some(Arc::new(move |thread| {
                 // A thread that has ended hears nothing any more.
                 let _ = told.call(thread, ThreadsafeFunctionCallMode::NonBlocking);
-            }) as global::Watcher)
+            }) as process::Watcher)
         }
         None => None,
     };
-    global::watch_workers(watcher);
+    process::watch_workers(watcher);
     Ok(())
 }

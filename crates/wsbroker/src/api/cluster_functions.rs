@@ -17,12 +17,14 @@ use wsbroker_core::{
 };
 
 use crate::{
-    cork,
-    error::{Failure, Result},
-    global,
-    options::milliseconds,
-    promise::{internal, promise, promise_in, promise_on, settled},
-    raw::Copied,
+    api::options::milliseconds,
+    js::{
+        failure::{Failure, Result},
+        promise::{internal, promise, promise_in, promise_on, settled},
+        raw::Copied,
+    },
+    process,
+    worker::thread_cork,
 };
 
 /// A host and a port.
@@ -222,13 +224,13 @@ fn listener(told: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<BusListener> 
 #[napi]
 pub fn join_cluster(options: NativeCluster, on_events: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<()> {
     let config = config("joinCluster", options)?;
-    Ok(global::join_cluster(config, listener(on_events)?)?)
+    Ok(process::join_cluster(config, listener(on_events)?)?)
 }
 
 /// Takes back a [`join_cluster`] that no broker has followed yet, or none but one that nobody uses. False when the process stays joined.
 #[napi(ts_return_type = "Promise<boolean>")]
 pub fn leave_cluster(env: &Env) -> Result<Object<'_>> {
-    match global::leave_cluster() {
+    match process::leave_cluster() {
         (left, None) => settled(env, Ok(left)),
         (_, Some(broker)) => promise(env, &broker.clone(), || Ok(true), async move {
             broker.shutdown(CloseCode::GOING_AWAY, Duration::ZERO).await;
@@ -242,12 +244,12 @@ pub fn leave_cluster(env: &Env) -> Result<Object<'_>> {
 pub fn reload_cluster(env: &Env, redis: NativeRedis) -> Result<Object<'_>> {
     const CALL: &str = "reloadBus";
     let redis = redis_config(CALL, redis)?;
-    let Some(broker) = global::broker().1.filter(|_| global::has_joined()) else {
+    let Some(broker) = process::broker().1.filter(|_| process::has_joined()) else {
         return settled::<()>(env, Err(Failure::not_joined(CALL)));
     };
     promise(env, &broker.clone(), || Err(Failure::shut_down(CALL)), async move {
         broker.reload_cluster(redis.clone()).await.map_err(|error| Failure::bus_lost(CALL, &error))?;
-        global::reload_cluster(redis);
+        process::reload_cluster(redis);
         Ok(())
     })
 }
@@ -281,7 +283,7 @@ pub fn cluster_count(env: &Env, #[napi(ts_arg_type = "Buffer")] channel: Copied,
 #[napi]
 pub fn close_channel_everywhere(#[napi(ts_arg_type = "Buffer")] channel: Copied, code: u32, reason: String) -> u32 {
     let code = u16::try_from(code).ok().and_then(CloseCode::new).unwrap_or(CloseCode::NORMAL);
-    let count = cork::with(|_, cork| {
+    let count = thread_cork::with(|_, cork| {
         let count = cork.close_channel_everywhere(&channel, code, &reason);
         cork.flush();
         count

@@ -3,13 +3,14 @@
 use wsbroker_core::{BusState, BusStats, CloseCause, DropCause, RejectCause, ShardStats, Stats, Traffic, WorkerStats};
 
 use crate::{
-    cork, global,
-    raw::{Env, Failed, Value},
+    js::raw::{Env, Failed, Value},
+    process,
+    worker::thread_cork,
 };
 
 /// `stats()`: all zeros without a broker.
 pub(crate) fn value(env: Env<'_>) -> Result<Value<'_>, Failed> {
-    let stats = cork::with(|broker, _| broker.stats());
+    let stats = thread_cork::with(|broker, _| broker.stats());
     let stats = stats.as_ref();
     let number = |of: fn(&Stats) -> usize| stats.map_or(0.0, |stats| of(stats) as f64);
     let total = |of: fn(&Stats) -> u64| stats.map_or(0.0, |stats| of(stats) as f64);
@@ -39,10 +40,10 @@ pub(crate) fn value(env: Env<'_>) -> Result<Value<'_>, Failed> {
     ] {
         env.set(object, name, env.double(value)?)?;
     }
-    if let Some(bus) = cork::with(|broker, _| broker.bus_stats()).flatten() {
+    if let Some(bus) = thread_cork::with(|broker, _| broker.bus_stats()).flatten() {
         env.set(object, "bus", bus_value(env, &bus)?)?;
     }
-    let threads = global::worker_threads();
+    let threads = process::worker_threads();
     let workers = stats.map_or(&[][..], |stats| &stats.workers).iter().map(|one| {
         let thread = threads.iter().find(|(id, _)| *id == one.id).map(|(_, thread)| *thread);
         worker(env, one, thread)

@@ -12,9 +12,9 @@ use wsbroker_core::{
 };
 
 use crate::{
-    error::Failure,
-    global::ProcessOptions,
-    tls::{self, NativeTls},
+    api::certificates::{self, NativeTls},
+    js::failure::Failure,
+    process::ProcessOptions,
 };
 
 /// What is on its way to JavaScript, towards one socket and one worker.
@@ -209,7 +209,7 @@ pub(crate) fn listener_config(options: NativeListenOptions) -> Result<ListenerCo
         trust_proxy: options.trust_proxy.map(trust_proxy).transpose()?,
         proxy_protocol: options.proxy_protocol,
         reuse_port: options.reuse_port,
-        tls: options.tls.map(|tls| tls::config("start", &tls)).transpose()?,
+        tls: options.tls.map(|tls| certificates::config("start", &tls)).transpose()?,
         deflate: options
             .deflate
             .map(|deflate| DeflateConfig { threshold: size(deflate.threshold), level: deflate.level as u8 }),

@@ -4,9 +4,11 @@ use bytes::{Bytes, BytesMut};
 use wsbroker_core::{Accept, CloseCode, Compress, Cork, MessageKind, OpenRequest, Reject, SocketId, Staged};
 
 use crate::{
-    cork::Name,
-    error::Failure,
-    raw::{Env, Failed, Unfit, Value},
+    js::{
+        failure::Failure,
+        raw::{Env, Failed, Unfit, Value},
+    },
+    worker::thread_cork::Name,
 };
 
 /// A socket's number. `None` for a number that no socket has or will have: as if it were gone.

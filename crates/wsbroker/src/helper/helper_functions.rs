@@ -1,17 +1,21 @@
-//! What a helper calls for every message and every client, registered raw as in [`calls`](crate::calls). The first argument is the helper's number.
+//! What a helper calls for every message and every client, registered raw as in [`messaging`](crate::api::messaging). The first argument is the helper's number.
 //!
 //! Ids, rooms and users are strings. A number that no helper of this thread has is one that has shut down: nothing happens.
 
 use wsbroker_core::{Audience, Compress, Cork, Helper, SendOutcome, SocketId};
 
 use crate::{
-    convert::{self, channel, socket_id, stage},
-    cork::{self, Name},
-    desk::{self, HelperFunctions},
-    error::Failure,
-    export::{Result, functions},
-    instance,
-    raw::{Env, Value},
+    helper::instance,
+    js::{
+        convert::{self, channel, socket_id, stage},
+        export::{Result, functions},
+        failure::Failure,
+        raw::{Env, Value},
+    },
+    worker::{
+        runner::{self, HelperFunctions},
+        thread_cork::{self, Name},
+    },
 };
 
 functions! {
@@ -59,14 +63,14 @@ fn name(env: Env<'_>, call: &str, value: Value<'_>) -> std::result::Result<Name,
 
 /// Runs `body` with the helper and this thread's cork.
 fn with<R>(helper: usize, body: impl FnOnce(&Helper, &mut Cork) -> R) -> Option<R> {
-    desk::with_helper(helper, |helper| cork::with(|_, cork| body(helper, cork))).flatten()
+    runner::with_helper(helper, |helper| thread_cork::with(|_, cork| body(helper, cork))).flatten()
 }
 
 /// As [`with`], for what leaves something in the cork.
 fn command<R>(env: Env<'_>, helper: usize, body: impl FnOnce(&Helper, &mut Cork) -> R) -> Option<R> {
     // A clone: asking for a flush may run JavaScript.
-    let helper = desk::helper(helper)?;
-    cork::command(env, |_, cork| body(&helper, cork))
+    let helper = runner::helper(helper)?;
+    thread_cork::command(env, |_, cork| body(&helper, cork))
 }
 
 fn attach<'s>(env: Env<'s>, [helper, dispatch, again, receive]: [Value<'s>; 4]) -> Result<'s> {
@@ -79,24 +83,24 @@ fn attach<'s>(env: Env<'s>, [helper, dispatch, again, receive]: [Value<'s>; 4]) 
 }
 
 fn drain<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> Result<'s> {
-    desk::drain_helper(env, number(env, helper));
+    runner::drain_helper(env, number(env, helper));
     Ok(env.undefined()?)
 }
 
 fn keep_alive<'s>(env: Env<'s>, [helper, on]: [Value<'s>; 2]) -> Result<'s> {
-    desk::keep_helper_alive(env, number(env, helper), flag(env, on));
+    runner::keep_helper_alive(env, number(env, helper), flag(env, on));
     Ok(env.undefined()?)
 }
 
 /// What this thread has sent leaves now.
 fn flush<'s>(env: Env<'s>, []: [Value<'s>; 0]) -> Result<'s> {
-    cork::flush();
+    thread_cork::flush();
     Ok(env.undefined()?)
 }
 
 fn accept<'s>(env: Env<'s>, [helper, accepts]: [Value<'s>; 2]) -> Result<'s> {
     let accepts = flag(env, accepts);
-    desk::with_helper(number(env, helper), |helper| helper.accept(accepts));
+    runner::with_helper(number(env, helper), |helper| helper.accept(accepts));
     Ok(env.undefined()?)
 }
 
@@ -171,7 +175,7 @@ fn subscription<'s>(
 fn add_client<'s>(env: Env<'s>, [helper, client, id]: [Value<'s>; 3]) -> Result<'s> {
     let client = name(env, "addClient", client)?;
     let id = socket_id(env, "addClient", "socketId", id)?;
-    let added = desk::with_helper(number(env, helper), |helper| helper.add_client(&client, id));
+    let added = runner::with_helper(number(env, helper), |helper| helper.add_client(&client, id));
     Ok(env.boolean(added.unwrap_or(false))?)
 }
 
@@ -223,18 +227,18 @@ fn member<'s>(
 
 fn is_elsewhere<'s>(env: Env<'s>, [helper, client]: [Value<'s>; 2]) -> Result<'s> {
     let client = name(env, "isElsewhere", client)?;
-    let is = desk::with_helper(number(env, helper), |helper| helper.is_elsewhere(&client));
+    let is = runner::with_helper(number(env, helper), |helper| helper.is_elsewhere(&client));
     Ok(env.boolean(is.unwrap_or(false))?)
 }
 
 fn client_count<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> Result<'s> {
-    let count = desk::with_helper(number(env, helper), |helper| helper.realm().client_count());
+    let count = runner::with_helper(number(env, helper), |helper| helper.realm().client_count());
     Ok(env.count(count.unwrap_or(0))?)
 }
 
 fn room_count<'s>(env: Env<'s>, [helper, room]: [Value<'s>; 2]) -> Result<'s> {
     let room = name(env, "roomCount", room)?;
-    let count = desk::with_helper(number(env, helper), |helper| helper.realm().room_count(&room));
+    let count = runner::with_helper(number(env, helper), |helper| helper.realm().room_count(&room));
     Ok(env.count(count.unwrap_or(0))?)
 }
 
@@ -267,31 +271,31 @@ fn send_elsewhere<'s>(env: Env<'s>, [helper, client, frame]: [Value<'s>; 3]) -> 
 
 fn ask_member<'s>(env: Env<'s>, [helper, client, room, join]: [Value<'s>; 4]) -> Result<'s> {
     let (client, room, join) = (name(env, "ask", client)?, name(env, "ask", room)?, flag(env, join));
-    let asked = desk::with_helper(number(env, helper), |helper| helper.ask_member(&client, &room, join));
+    let asked = runner::with_helper(number(env, helper), |helper| helper.ask_member(&client, &room, join));
     Ok(env.boolean(asked.unwrap_or(false))?)
 }
 
 fn claim_input<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> Result<'s> {
-    let claimed = desk::with_helper(number(env, helper), Helper::claim_input);
+    let claimed = runner::with_helper(number(env, helper), Helper::claim_input);
     Ok(env.boolean(claimed.unwrap_or(false))?)
 }
 
 fn set_input<'s>(env: Env<'s>, [helper, ready]: [Value<'s>; 2]) -> Result<'s> {
     let ready = flag(env, ready);
-    let changed = desk::with_helper(number(env, helper), |helper| helper.set_input(ready));
+    let changed = runner::with_helper(number(env, helper), |helper| helper.set_input(ready));
     Ok(env.boolean(changed.unwrap_or(false))?)
 }
 
 /// `again`: it is told of the next one.
 fn dropped<'s>(env: Env<'s>, [helper, again]: [Value<'s>; 2]) -> Result<'s> {
     let again = flag(env, again);
-    let dropped = desk::with_helper(number(env, helper), |helper| helper.dropped(again));
+    let dropped = runner::with_helper(number(env, helper), |helper| helper.dropped(again));
     Ok(env.double(dropped.unwrap_or(0) as f64)?)
 }
 
 /// Returns the client's id and its user, if it has one; undefined when there is no client.
 fn take_left<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> Result<'s> {
-    let left = desk::with_helper(number(env, helper), Helper::take_left_client).flatten();
+    let left = runner::with_helper(number(env, helper), Helper::take_left_client).flatten();
     let Some(left) = left else { return Ok(env.undefined()?) };
     let mut names = vec![&*left.client];
     names.extend(left.user.as_deref());
@@ -299,6 +303,6 @@ fn take_left<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> Result<'s> {
 }
 
 fn input_is_ready<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> Result<'s> {
-    let ready = desk::with_helper(number(env, helper), |helper| helper.realm().input_is_ready());
+    let ready = runner::with_helper(number(env, helper), |helper| helper.realm().input_is_ready());
     Ok(env.boolean(ready.unwrap_or(false))?)
 }

@@ -15,7 +15,8 @@ pub use bus::{ClusterConfig, EmitError, Emitter, RedisBus, ReloadError};
 #[doc(hidden)]
 pub use relay::fuzzing as relay_fuzzing;
 pub use relay::{
-    Answer, Envelope, Incoming, Invalid, MessageType, NotTaken, Outgoing, Part, PublishError, RealmSink, Relay,
-    RelayConfig, RelayError, RelayEvent, RelaySink, RelayStats, RequestError, WeakRelay,
+    Envelope, IncomingMessage, InvalidEnvelope, MessageType, NamespaceSink, OutgoingMessage, PublishCallback,
+    PublishError, QueueError, Relay, RelayConfig, RelayError, RelayEvent, RelayPart, RelaySink, RelayStats,
+    RequestError, WeakRelay,
 };
 pub use server::{RedisConfig, RedisServers, RedisTls, RedisUrlError};

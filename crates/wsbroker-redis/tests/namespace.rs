@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use kit::{Desk, broker, listen};
 use wsbroker_core::{Audience, Operation, SocketLimits};
-use wsbroker_redis::{Envelope, RealmSink, RelaySink};
+use wsbroker_redis::{Envelope, NamespaceSink, RelaySink};
 
 #[test]
 fn what_comes_from_other_instances_needs_no_worker_but_for_those_that_are_held() {
@@ -31,7 +31,7 @@ fn what_comes_from_other_instances_needs_no_worker_but_for_those_that_are_held()
     }
     desk.helper.hold_client(&mut desk.cork, b"held");
     desk.cork.flush();
-    let sink = RealmSink::new(&broker, Arc::clone(&realm));
+    let sink = NamespaceSink::new(&broker, Arc::clone(&realm));
     let receive = |fields: &str| {
         let text = format!(r#"{{"serverId":"x","event":"e",{fields}}}"#);
         match Envelope::read(&text, None) {

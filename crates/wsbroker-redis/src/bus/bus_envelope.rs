@@ -66,7 +66,7 @@ pub(super) fn unmarked<'a>(mark: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
 
 /// Who sent an envelope, and which of its messages to this channel are in it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Head {
+pub(super) struct EnvelopeHead {
     pub(super) instance: InstanceId,
     pub(super) epoch: u64,
     pub(super) first: u64,
@@ -74,15 +74,15 @@ pub(super) struct Head {
 
 /// An envelope, read.
 #[derive(Debug, Eq, PartialEq)]
-pub(super) enum Envelope<'a> {
-    Messages(Head, Messages<'a>),
-    Close(Head, CloseCode, &'a str),
-    Note(InstanceId, Note<'a>),
+pub(super) enum BusEnvelope<'a> {
+    Messages(EnvelopeHead, Messages<'a>),
+    Close(EnvelopeHead, CloseCode, &'a str),
+    InstanceMessage(InstanceId, InstanceMessage<'a>),
 }
 
 /// What instances tell each other about themselves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Note<'a> {
+pub(super) enum InstanceMessage<'a> {
     /// It is there, and what it is called.
     Hello(&'a str),
     /// It ends.
@@ -108,7 +108,7 @@ pub(super) enum EnvelopeError {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Messages<'a>(&'a [u8]);
 
-impl Head {
+impl EnvelopeHead {
     /// Begins an envelope of messages.
     pub(super) fn write(self, out: &mut Vec<u8>) {
         self.write_kind(MESSAGES, out);
@@ -129,7 +129,7 @@ impl Head {
     }
 }
 
-impl Note<'_> {
+impl InstanceMessage<'_> {
     /// A whole envelope.
     pub(super) fn write(self, instance: InstanceId, out: &mut Vec<u8>) {
         let kind = match self {
@@ -184,7 +184,7 @@ pub(super) fn write_message(form: MessageForm, payload: &[u8], out: &mut Vec<u8>
     out.extend_from_slice(payload);
 }
 
-impl<'a> Envelope<'a> {
+impl<'a> BusEnvelope<'a> {
     /// Reads what came from the bus. Whoever can publish there can send anything.
     pub(super) fn read(mut bytes: &'a [u8]) -> Result<Self, EnvelopeError> {
         let input = &mut bytes;
@@ -196,20 +196,20 @@ impl<'a> Envelope<'a> {
         *input = rest;
         let instance = InstanceId(u64::from_be_bytes(*instance));
         let note = match kind {
-            HELLO => Note::Hello(std::str::from_utf8(input).map_err(|_| EnvelopeError::Damaged)?),
-            FAREWELL => Note::Farewell,
-            QUESTION => Note::Question(take_varint(input)?, input),
-            ANSWER => Note::Answer(take_varint(input)?, take_varint(input)?),
+            HELLO => InstanceMessage::Hello(std::str::from_utf8(input).map_err(|_| EnvelopeError::Damaged)?),
+            FAREWELL => InstanceMessage::Farewell,
+            QUESTION => InstanceMessage::Question(take_varint(input)?, input),
+            ANSWER => InstanceMessage::Answer(take_varint(input)?, take_varint(input)?),
             _ => return Self::read_numbered(kind, instance, input),
         };
-        Ok(Self::Note(instance, note))
+        Ok(Self::InstanceMessage(instance, note))
     }
 
     fn read_numbered(kind: u8, instance: InstanceId, input: &mut &'a [u8]) -> Result<Self, EnvelopeError> {
         if kind != MESSAGES && kind != CLOSE {
             return Err(EnvelopeError::Unknown);
         }
-        let head = Head { instance, epoch: take_varint(input)?, first: take_varint(input)? };
+        let head = EnvelopeHead { instance, epoch: take_varint(input)?, first: take_varint(input)? };
         match kind {
             MESSAGES => {
                 let messages = Messages(input);
@@ -288,7 +288,7 @@ mod tests {
 
     use super::*;
 
-    const HEAD: Head = Head { instance: InstanceId(0x0102_0304_0506_0708), epoch: 3, first: 300 };
+    const HEAD: EnvelopeHead = EnvelopeHead { instance: InstanceId(0x0102_0304_0506_0708), epoch: 3, first: 300 };
 
     #[test]
     fn an_envelope_costs_few_bytes() {
@@ -299,7 +299,7 @@ mod tests {
         write_message(text, b"hi", &mut out);
         write_message(secret, b"", &mut out);
         assert_eq!(out, b"\x10\x01\x02\x03\x04\x05\x06\x07\x08\x03\xac\x02\x10hi\x03");
-        let Ok(Envelope::Messages(head, messages)) = Envelope::read(&out) else { panic!("{out:?}") };
+        let Ok(BusEnvelope::Messages(head, messages)) = BusEnvelope::read(&out) else { panic!("{out:?}") };
         assert_eq!(head, HEAD);
         assert_eq!(messages.collect::<Vec<_>>(), [(text, &b"hi"[..]), (secret, b"")]);
     }
@@ -308,15 +308,20 @@ mod tests {
     fn a_close_is_read_as_it_was_written() {
         let mut out = Vec::new();
         HEAD.write_close(CloseCode::RESTART, "moved", &mut out);
-        assert_eq!(Envelope::read(&out), Ok(Envelope::Close(HEAD, CloseCode::RESTART, "moved")));
+        assert_eq!(BusEnvelope::read(&out), Ok(BusEnvelope::Close(HEAD, CloseCode::RESTART, "moved")));
     }
 
     #[test]
     fn notes_are_read_as_they_were_written() {
-        for note in [Note::Hello("north"), Note::Farewell, Note::Question(7, b"room"), Note::Answer(7, 1 << 40)] {
+        for note in [
+            InstanceMessage::Hello("north"),
+            InstanceMessage::Farewell,
+            InstanceMessage::Question(7, b"room"),
+            InstanceMessage::Answer(7, 1 << 40),
+        ] {
             let mut out = Vec::new();
             note.write(HEAD.instance, &mut out);
-            assert_eq!(Envelope::read(&out), Ok(Envelope::Note(HEAD.instance, note)));
+            assert_eq!(BusEnvelope::read(&out), Ok(BusEnvelope::InstanceMessage(HEAD.instance, note)));
         }
     }
 
@@ -335,7 +340,7 @@ mod tests {
             (text(b"\x08\xff"), EnvelopeError::Damaged),
             (text(&[0xff; 11]), EnvelopeError::Damaged),
         ] {
-            assert_eq!(Envelope::read(&bytes), Err(expected), "{bytes:?}");
+            assert_eq!(BusEnvelope::read(&bytes), Err(expected), "{bytes:?}");
         }
     }
 
@@ -361,7 +366,7 @@ mod tests {
             instance: u64, epoch: u64, first: u64,
             messages in proptest::collection::vec((any::<bool>(), "\\PC{0,40}"), 0..20),
         ) {
-            let head = Head { instance: InstanceId(instance), epoch, first };
+            let head = EnvelopeHead { instance: InstanceId(instance), epoch, first };
             let mut out = Vec::new();
             head.write(&mut out);
             prop_assert!(out.len() <= MAX_HEAD);
@@ -369,7 +374,7 @@ mod tests {
                 let kind = if *binary { MessageKind::Binary } else { MessageKind::Text };
                 write_message(MessageForm { kind, compress: Compress::Always }, payload.as_bytes(), &mut out);
             }
-            let Ok(Envelope::Messages(read, iterator)) = Envelope::read(&out) else { panic!("not read") };
+            let Ok(BusEnvelope::Messages(read, iterator)) = BusEnvelope::read(&out) else { panic!("not read") };
             prop_assert_eq!(read, head);
             let read: Vec<_> = iterator.map(|(form, bytes)| (form.kind == MessageKind::Binary, bytes)).collect();
             let written: Vec<_> = messages.iter().map(|(binary, text)| (*binary, text.as_bytes())).collect();
@@ -379,7 +384,7 @@ mod tests {
 
     #[test]
         fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            if let Ok(Envelope::Messages(_, messages)) = Envelope::read(&bytes) {
+            if let Ok(BusEnvelope::Messages(_, messages)) = BusEnvelope::read(&bytes) {
                 prop_assert!(messages.map(|(_, payload)| payload.len()).sum::<usize>() <= bytes.len());
             }
         }

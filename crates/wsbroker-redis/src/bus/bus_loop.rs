@@ -15,13 +15,13 @@ use tokio::time::{MissedTickBehavior, interval, sleep, sleep_until, timeout};
 use wsbroker_core::{Bus, BusEvent, BusState, WeakBroker};
 
 use super::{
-    Ear, Ending, RedisBus,
-    bus_envelope::Note,
+    BusReceiver, LinkEnd, RedisBus,
+    bus_envelope::InstanceMessage,
     interest::Changes,
     link::{Link, LinkError, Listen},
     peers,
-    pipeline::Answered,
-    publish_queue::{Name, Refused},
+    pipeline::AnsweredMessages,
+    publish_queue::{ChannelKey, Refused},
 };
 use crate::server::{
     RedisConfig,
@@ -42,7 +42,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Messages that may or may not have got anywhere.
 #[derive(Default)]
-struct Doubt {
+struct UncertainMessages {
     /// Redis was given them, and has not answered.
     unanswered: u64,
     /// It has turned out to be a replica.
@@ -50,7 +50,7 @@ struct Doubt {
 }
 
 /// Why a session ended.
-enum End {
+enum SessionEnd {
     Stopped,
     Lost(String),
 }
@@ -78,8 +78,8 @@ async fn run(bus: &Arc<RedisBus>) {
         loop {
             let mut reloads = bus.reloads.subscribe();
             let redis = bus.redis.lock().clone();
-            let ending = Arc::<Ending>::default();
-            let ear = Arc::new(Ear { bus: Arc::clone(bus), ending: Arc::clone(&ending) });
+            let ending = Arc::<LinkEnd>::default();
+            let ear = Arc::new(BusReceiver { bus: Arc::clone(bus), ending: Arc::clone(&ending) });
             let reason = match while_away(bus, Link::connect(&redis, ear)).await {
                 Ok(link) => {
                     let begun = Instant::now();
@@ -87,12 +87,12 @@ async fn run(bus: &Arc<RedisBus>) {
                         tokio::select! {
                             biased;
                             end = session(bus, &link, &ending) => end,
-                            () = moves(bus, &redis) => End::Lost("the settings name other servers now".into()),
+                            () = moves(bus, &redis) => SessionEnd::Lost("the settings name other servers now".into()),
                         }
                     };
                     match session.await {
-                        End::Stopped => return,
-                        End::Lost(reason) => {
+                        SessionEnd::Stopped => return,
+                        SessionEnd::Lost(reason) => {
                             backoff.lasted_since(begun);
                             reason
                         }
@@ -168,7 +168,7 @@ async fn flush(bus: &RedisBus) {
 }
 
 /// Resolves when the link is of no use any more, with the reason.
-async fn ends(bus: &RedisBus, link: &Link, ending: &Ending) -> &'static str {
+async fn ends(bus: &RedisBus, link: &Link, ending: &LinkEnd) -> &'static str {
     tokio::select! {
         biased;
         reason = ending.reason() => reason,
@@ -177,23 +177,23 @@ async fn ends(bus: &RedisBus, link: &Link, ending: &Ending) -> &'static str {
 }
 
 /// From a connection to its end.
-async fn session(bus: &RedisBus, link: &Link, ending: &Ending) -> End {
-    let mut doubt = Doubt::default();
+async fn session(bus: &RedisBus, link: &Link, ending: &LinkEnd) -> SessionEnd {
+    let mut doubt = UncertainMessages::default();
     let work = async {
         let begun = tokio::select! {
             biased;
-            reason = ends(bus, link, ending) => return End::Lost(reason.into()),
+            reason = ends(bus, link, ending) => return SessionEnd::Lost(reason.into()),
             begun = begin(bus, link) => begun,
         };
         match begun {
             Ok(()) => serve(bus, link, ending, &mut doubt).await,
-            Err(error) => End::Lost(error.to_string()),
+            Err(error) => SessionEnd::Lost(error.to_string()),
         }
     };
     let end = match link.wire() {
         None => work.await,
         Some(wire) => {
-            let answered = |answered: Answered| {
+            let answered = |answered: AnsweredMessages| {
                 bus.refused(&answered.refused);
                 // What was gathered meanwhile.
                 bus.send();
@@ -201,21 +201,21 @@ async fn session(bus: &RedisBus, link: &Link, ending: &Ending) -> End {
             tokio::select! {
                 biased;
                 end = work => end,
-                error = wire.run(answered) => End::Lost(error.to_string()),
+                error = wire.run(answered) => SessionEnd::Lost(error.to_string()),
             }
         }
     };
     bus.wire.lock().take();
     // Who has it still takes nothing any more.
     let unanswered = doubt.unanswered + link.wire().map_or(0, |wire| wire.end(doubt.is_replica));
-    if let End::Lost(_) = end {
+    if let SessionEnd::Lost(_) = end {
         // Perhaps they arrived. Whoever published them is to know that perhaps they did not.
         bus.unanswered.fetch_add(unanswered, Ordering::Relaxed);
     }
     end
 }
 
-async fn serve(bus: &RedisBus, link: &Link, ending: &Ending, doubt: &mut Doubt) -> End {
+async fn serve(bus: &RedisBus, link: &Link, ending: &LinkEnd, doubt: &mut UncertainMessages) -> SessionEnd {
     let mut stop = bus.stop.subscribe();
     let mut publishing: FuturesUnordered<BoxFuture<'_, Result<(u64, Refused), LinkError>>> = FuturesUnordered::new();
     // One change at a time, so that a channel's come in order; or what is listened to is counted, which nothing may change meanwhile.
@@ -233,7 +233,7 @@ async fn serve(bus: &RedisBus, link: &Link, ending: &Ending, doubt: &mut Doubt) 
             biased;
             _ = stop.wait_for(|stop| *stop) => {
                 let last = async {
-                    bus.note(&bus.everybody(), Note::Farewell);
+                    bus.note(&bus.everybody(), InstanceMessage::Farewell);
                     while publishing.next().await.is_some() {}
                     match link.wire() {
                         Some(wire) => {
@@ -248,9 +248,9 @@ async fn serve(bus: &RedisBus, link: &Link, ending: &Ending, doubt: &mut Doubt) 
                     }
                 };
                 let _ = timeout(LAST_WORDS, last).await;
-                return End::Stopped;
+                return SessionEnd::Stopped;
             }
-            reason = ends(bus, link, ending) => return End::Lost(reason.into()),
+            reason = ends(bus, link, ending) => return SessionEnd::Lost(reason.into()),
             Some(outcome) = publishing.next() => outcome.map(|(messages, refused)| {
                 doubt.unanswered -= messages;
                 unsure += messages - refused.messages;
@@ -309,7 +309,7 @@ async fn serve(bus: &RedisBus, link: &Link, ending: &Ending, doubt: &mut Doubt) 
                 bus.probe(Instant::now());
                 if greeted.elapsed() >= peers::HELLO {
                     greeted = Instant::now();
-                    bus.note(&bus.everybody(), Note::Hello(&bus.name()));
+                    bus.note(&bus.everybody(), InstanceMessage::Hello(&bus.name()));
                     if let Some(before) = greeted.checked_sub(peers::SILENCE) {
                         bus.members.expire(before);
                     }
@@ -324,7 +324,7 @@ async fn serve(bus: &RedisBus, link: &Link, ending: &Ending, doubt: &mut Doubt) 
         };
         match outcome {
             Ok(refused) => bus.refused(&refused),
-            Err(error) => return End::Lost(error.to_string()),
+            Err(error) => return SessionEnd::Lost(error.to_string()),
         }
     }
 }
@@ -354,17 +354,17 @@ async fn begin(bus: &RedisBus, link: &Link) -> Result<(), LinkError> {
         bus.warn(role::UNKNOWN.into());
     }
     bus.tell_dropped();
-    bus.note(&bus.everybody(), Note::Hello(&bus.name()));
+    bus.note(&bus.everybody(), InstanceMessage::Hello(&bus.name()));
     if bus.broker.is_none() {
         // An emitter waits for those that were there before; they do not greet one that they know.
-        bus.note(&bus.everybody(), Note::Question(0, b""));
+        bus.note(&bus.everybody(), InstanceMessage::Question(0, b""));
     }
     bus.look.notify_one();
     Ok(())
 }
 
 impl RedisBus {
-    async fn subscribe(&self, link: &Link, names: Vec<Name>) -> Result<(), LinkError> {
+    async fn subscribe(&self, link: &Link, names: Vec<ChannelKey>) -> Result<(), LinkError> {
         for chunk in chunks(&names) {
             link.listen(Listen::Begin, chunk.iter().map(|name| self.on_bus(name)).collect(), PING.1).await?;
             if !self.interest.confirmed(chunk.iter().map(|name| &**name), link.is_cluster()) {
@@ -374,7 +374,7 @@ impl RedisBus {
         Ok(())
     }
 
-    async fn unsubscribe(&self, link: &Link, names: Vec<Name>) -> Result<(), LinkError> {
+    async fn unsubscribe(&self, link: &Link, names: Vec<ChannelKey>) -> Result<(), LinkError> {
         for chunk in chunks(&names) {
             link.listen(Listen::End, chunk.iter().map(|name| self.on_bus(name)).collect(), PING.1).await?;
             let mut incoming = self.incoming.lock();
@@ -421,7 +421,7 @@ impl RedisBus {
             self.warn(format!("the instance {name} is heard, but does not hear this one: they are on different servers, which do not pass messages to each other"));
         }
         if let Some((instance, number)) = asked
-            && !self.note(&self.inbox(instance), Note::Question(number, b""))
+            && !self.note(&self.inbox(instance), InstanceMessage::Question(number, b""))
         {
             self.members.end_probes();
         }
@@ -477,10 +477,10 @@ impl RedisBus {
 }
 
 /// As many as one command asks for.
-fn chunks(mut names: &[Name]) -> impl Iterator<Item = &[Name]> {
+fn chunks(mut names: &[ChannelKey]) -> impl Iterator<Item = &[ChannelKey]> {
     std::iter::from_fn(move || {
         let mut bytes = 0;
-        let fits = |name: &&Name| {
+        let fits = |name: &&ChannelKey| {
             let first = bytes == 0;
             bytes += name.len() + 1;
             first || bytes <= CHUNK.1

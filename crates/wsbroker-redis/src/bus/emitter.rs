@@ -29,7 +29,7 @@ const FIRST: Duration = Duration::from_secs(1);
 /// It connects in the background, and again without end. Dropping the last clone publishes what waits, for at most a second, and ends it.
 #[derive(Clone, Debug)]
 pub struct Emitter {
-    ending: Arc<Ending>,
+    ending: Arc<EmitterBus>,
     /// Who waits for the bus keeps those behind it waiting, so that all keep their order.
     turn: Arc<Mutex<()>>,
     /// Bytes of messages that have not got as far as the bus's queue.
@@ -40,9 +40,9 @@ pub struct Emitter {
 const OVERHEAD: usize = 256;
 
 /// A message that waits for its turn, as long as this lives.
-struct Waiting<'a>(&'a AtomicUsize, usize);
+struct WaitingBytes<'a>(&'a AtomicUsize, usize);
 
-impl<'a> Waiting<'a> {
+impl<'a> WaitingBytes<'a> {
     /// `None`: too much waits already. A longer one than the limit may wait alone.
     fn new(waiting: &'a AtomicUsize, bytes: usize, limit: usize) -> Option<Self> {
         let fits = |before: usize| {
@@ -54,14 +54,14 @@ impl<'a> Waiting<'a> {
     }
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for WaitingBytes<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(self.1, Ordering::Relaxed);
     }
 }
 
 /// Ends the bus with the last emitter.
-struct Ending(Arc<RedisBus>);
+struct EmitterBus(Arc<RedisBus>);
 
 /// The message did not get to Redis, or it is not known whether it did.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -83,7 +83,7 @@ impl Emitter {
     pub fn new(config: ClusterConfig, listener: BusListener) -> io::Result<Self> {
         let bus = Arc::new(RedisBus::new(None, config, listener));
         bus.start()?;
-        Ok(Self { ending: Arc::new(Ending(bus)), turn: Arc::default(), waiting: Arc::default() })
+        Ok(Self { ending: Arc::new(EmitterBus(bus)), turn: Arc::default(), waiting: Arc::default() })
     }
 
     /// Its thread's runtime, for whoever awaits its futures without one.
@@ -108,7 +108,7 @@ impl Emitter {
     ) -> Result<(), EmitError> {
         let bus = &self.ending.0;
         let deadline = Instant::now() + limit;
-        let Some(waiting) = Waiting::new(&self.waiting, payload.len() + OVERHEAD, bus.config.max_outgoing) else {
+        let Some(waiting) = WaitingBytes::new(&self.waiting, payload.len() + OVERHEAD, bus.config.max_outgoing) else {
             bus.outgoing.skip(channel);
             return Err(EmitError::Lost);
         };
@@ -186,13 +186,13 @@ impl RedisBus {
     }
 }
 
-impl fmt::Debug for Ending {
+impl fmt::Debug for EmitterBus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }
 }
 
-impl Drop for Ending {
+impl Drop for EmitterBus {
     fn drop(&mut self) {
         self.0.stop();
     }

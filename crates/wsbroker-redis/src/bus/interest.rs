@@ -13,7 +13,7 @@ use std::{
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
-use super::publish_queue::Name;
+use super::publish_queue::ChannelKey;
 
 /// How long a channel is listened to after its last subscriber has left.
 pub(super) const LINGER: Duration = Duration::from_secs(1);
@@ -27,33 +27,33 @@ const TABLES: usize = 64;
 /// The channels that are listened to, and what is to be done about the others.
 #[derive(Debug, Default)]
 pub(super) struct Interest {
-    notes: Notes,
+    notes: ChangedChannels,
     /// Of the bus, which may take its time.
-    state: Mutex<State>,
+    state: Mutex<InterestState>,
 }
 
 /// Channels whose subscribers have changed from none to some or back, each once however often. No lock of these is held while notes are read. Clients may choose the names, so the tables
 /// are keyed in each process anew.
 #[derive(Debug)]
-struct Notes {
+struct ChangedChannels {
     hasher: RandomState,
-    tables: [Mutex<HashSet<Name>>; TABLES],
+    tables: [Mutex<HashSet<ChannelKey>>; TABLES],
     /// Somebody has been told to look.
     told: AtomicBool,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    channels: HashMap<Name, Channel>,
+struct InterestState {
+    channels: HashMap<ChannelKey, InterestChannel>,
     /// Channels that were left, each once, by when they are to be looked at.
-    lingering: VecDeque<(Instant, Name)>,
-    waiting: Vec<(Name, oneshot::Sender<()>)>,
+    lingering: VecDeque<(Instant, ChannelKey)>,
+    waiting: Vec<(ChannelKey, oneshot::Sender<()>)>,
 }
 
 /// A channel that is asked for on the bus.
 #[derive(Debug, Default)]
-struct Channel {
-    standing: Standing,
+struct InterestChannel {
+    standing: ListenState,
     /// When it is to be given up, unless somebody joins.
     left: Option<Instant>,
     /// Whether it is among the lingering.
@@ -62,9 +62,9 @@ struct Channel {
 
 /// How far the bus has got with a channel.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-enum Standing {
+enum ListenState {
     #[default]
-    Asked,
+    PendingReply,
     /// A Cluster has told that it is listened to, and its client not yet that this was the answer.
     Seen,
     Confirmed,
@@ -73,18 +73,18 @@ enum Standing {
 /// What to ask of the bus.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(super) struct Changes {
-    pub(super) subscribe: Vec<Name>,
-    pub(super) unsubscribe: Vec<Name>,
+    pub(super) subscribe: Vec<ChannelKey>,
+    pub(super) unsubscribe: Vec<ChannelKey>,
 }
 
-impl Default for Notes {
+impl Default for ChangedChannels {
     fn default() -> Self {
         let tables = std::array::from_fn(|_| Mutex::default());
         Self { hasher: RandomState::new(), tables, told: AtomicBool::new(false) }
     }
 }
 
-impl Notes {
+impl ChangedChannels {
     /// True when somebody should look, once for each [`take`](Self::take).
     fn add(&self, channel: &[u8]) -> bool {
         if let Some(table) = self.tables.get(self.hasher.hash_one(channel) as usize % TABLES) {
@@ -96,7 +96,7 @@ impl Notes {
         !self.told.swap(true, Ordering::AcqRel)
     }
 
-    fn take(&self) -> impl Iterator<Item = Name> {
+    fn take(&self) -> impl Iterator<Item = ChannelKey> {
         // Before the first look: a note that comes behind it is told of anew.
         self.told.swap(false, Ordering::AcqRel);
         self.tables.iter().flat_map(|table| std::mem::take(&mut *table.lock()))
@@ -113,7 +113,7 @@ impl Interest {
     pub(super) fn changes(&self, now: Instant, mut has_subscribers: impl FnMut(&[u8]) -> bool) -> Changes {
         let mut state = self.state.lock();
         let mut changes = Changes::default();
-        let State { channels, lingering, .. } = &mut *state;
+        let InterestState { channels, lingering, .. } = &mut *state;
         for name in self.notes.take() {
             match (channels.get_mut(&name), has_subscribers(&name)) {
                 (Some(channel), true) => channel.left = None,
@@ -124,7 +124,7 @@ impl Interest {
                     }
                 }
                 (None, true) => {
-                    channels.insert(Name::clone(&name), Channel::default());
+                    channels.insert(ChannelKey::clone(&name), InterestChannel::default());
                     changes.subscribe.push(name);
                 }
                 (None, false) => {}
@@ -163,9 +163,9 @@ impl Interest {
     /// A Cluster listens to it for us.
     pub(super) fn seen(&self, name: &[u8]) {
         if let Some(channel) = self.state.lock().channels.get_mut(name)
-            && channel.standing == Standing::Asked
+            && channel.standing == ListenState::PendingReply
         {
-            channel.standing = Standing::Seen;
+            channel.standing = ListenState::Seen;
         }
     }
 
@@ -181,11 +181,13 @@ impl Interest {
         for name in names {
             let Some(channel) = state.channels.get_mut(name) else { continue };
             match channel.standing {
-                Standing::Asked if only_seen => all = false,
-                Standing::Asked | Standing::Seen | Standing::Confirmed => channel.standing = Standing::Confirmed,
+                ListenState::PendingReply if only_seen => all = false,
+                ListenState::PendingReply | ListenState::Seen | ListenState::Confirmed => {
+                    channel.standing = ListenState::Confirmed
+                }
             }
         }
-        let State { channels, waiting, .. } = &mut *state;
+        let InterestState { channels, waiting, .. } = &mut *state;
         for (_, waiter) in waiting.extract_if(.., |(name, _)| is_confirmed(channels, name)) {
             // Whoever asked may not care any more.
             let _ = waiter.send(());
@@ -195,10 +197,10 @@ impl Interest {
     }
 
     /// The connection was lost, and with it everything. Returns what to ask for again.
-    pub(super) fn lost(&self) -> Vec<Name> {
+    pub(super) fn lost(&self) -> Vec<ChannelKey> {
         let mut state = self.state.lock();
         for channel in state.channels.values_mut() {
-            channel.standing = Standing::Asked;
+            channel.standing = ListenState::PendingReply;
         }
         state.channels.keys().cloned().collect()
     }
@@ -225,21 +227,21 @@ impl Interest {
     }
 }
 
-fn is_confirmed(channels: &HashMap<Name, Channel>, name: &[u8]) -> bool {
-    channels.get(name).is_some_and(|channel| channel.standing == Standing::Confirmed)
+fn is_confirmed(channels: &HashMap<ChannelKey, InterestChannel>, name: &[u8]) -> bool {
+    channels.get(name).is_some_and(|channel| channel.standing == ListenState::Confirmed)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    impl Notes {
+    impl ChangedChannels {
         fn capacity(&self) -> usize {
             self.tables.iter().map(|table| table.lock().capacity()).sum()
         }
     }
 
-    fn names(names: &[&str]) -> Vec<Name> {
+    fn names(names: &[&str]) -> Vec<ChannelKey> {
         names.iter().map(|name| name.as_bytes().into()).collect()
     }
 

@@ -14,16 +14,16 @@ use rustc_hash::FxHashMap;
 use tokio::time::timeout;
 
 use super::{
-    pipeline::Wire,
-    publish_queue::{Parcel, Refused},
+    pipeline::PublishPipeline,
+    publish_queue::{AddressedEnvelope, Refused},
 };
 use crate::server::{
     RedisConfig, RedisServers,
-    dial::{Node, address, certificates, info, open, sentinel},
-    liveness::{Pulse, Silent},
+    dial::{ServerConnection, address, certificates, info, open, sentinel},
+    liveness::{Liveness, Unresponsive},
     printable::clean,
-    role::{self, Asking, RoleError},
-    sentinels::Address,
+    role::{self, RoleError, RoleQuery},
+    sentinels::ServerAddress,
 };
 
 /// Commands under way to one master of a Cluster. redis-rs lets a connection's queue take 50, and asks for the slots through the same queue while it lets
@@ -31,7 +31,7 @@ use crate::server::{
 const UNDER_WAY: usize = 40;
 
 /// What comes in: called on the connection's own task, with a channel of the bus and what was published there.
-pub(super) trait Listener: Send + Sync + 'static {
+pub(super) trait BusHandler: Send + Sync + 'static {
     fn message(&self, channel: &[u8], payload: &[u8]);
     /// A Cluster has confirmed that it is listened to.
     fn subscribed(&self, channel: &[u8]);
@@ -44,9 +44,9 @@ pub(super) trait Listener: Send + Sync + 'static {
 /// Both connections.
 pub(super) struct Link {
     publisher: Publisher,
-    listener: Connection,
+    listener: RedisConnection,
     /// Where Sentinels have led.
-    address: Option<Address>,
+    address: Option<ServerAddress>,
 }
 
 /// What is to change about channels.
@@ -59,14 +59,14 @@ pub(super) enum Listen {
 /// What publishes.
 #[derive(Clone)]
 enum Publisher {
-    Wire(Arc<Wire>),
-    Through(Connection),
+    Pipeline(Arc<PublishPipeline>),
+    Client(RedisConnection),
 }
 
 #[derive(Clone)]
-enum Connection {
+enum RedisConnection {
     /// With how it is asked whether it is a primary.
-    Node(Node, Asking),
+    Server(ServerConnection, RoleQuery),
     Cluster(ClusterConnection),
 }
 
@@ -76,7 +76,7 @@ pub(super) enum LinkError {
     #[error("no answer within {0:?}")]
     Timeout(Duration),
     #[error(transparent)]
-    Silent(#[from] Silent),
+    Silent(#[from] Unresponsive),
     #[error(transparent)]
     Redis(#[from] RedisError),
     #[error(transparent)]
@@ -93,7 +93,7 @@ pub(super) enum LinkError {
 
 impl Link {
     /// Connects both, within the connect timeout.
-    pub(super) async fn connect(config: &RedisConfig, listener: Arc<dyn Listener>) -> Result<Self, LinkError> {
+    pub(super) async fn connect(config: &RedisConfig, listener: Arc<dyn BusHandler>) -> Result<Self, LinkError> {
         let limit = config.connect_timeout;
         let connecting = async {
             let push = move |info: PushInfo| -> Result<(), std::convert::Infallible> {
@@ -110,8 +110,8 @@ impl Link {
                         client.get_async_connection_with_config(with_push),
                     )?;
                     Ok(Self {
-                        publisher: Publisher::Through(Connection::Cluster(publisher)),
-                        listener: Connection::Cluster(listener),
+                        publisher: Publisher::Client(RedisConnection::Cluster(publisher)),
+                        listener: RedisConnection::Cluster(listener),
                         address: None,
                     })
                 }
@@ -131,8 +131,8 @@ impl Link {
                     // The listener first: it tells better what is wrong.
                     let listener = node(config, &address, with_push).await?;
                     let publisher = match wire(config, &address).await? {
-                        Some(wire) => Publisher::Wire(Arc::new(wire)),
-                        None => Publisher::Through(node(config, &address, plain).await?),
+                        Some(wire) => Publisher::Pipeline(Arc::new(wire)),
+                        None => Publisher::Client(node(config, &address, plain).await?),
                     };
                     let address = match (servers, address) {
                         (
@@ -152,15 +152,15 @@ impl Link {
     }
 
     /// Where Sentinels have led.
-    pub(super) const fn address(&self) -> Option<&Address> {
+    pub(super) const fn address(&self) -> Option<&ServerAddress> {
         self.address.as_ref()
     }
 
     /// The connection that anybody may publish on, if it is such a one.
-    pub(super) fn wire(&self) -> Option<&Arc<Wire>> {
+    pub(super) fn wire(&self) -> Option<&Arc<PublishPipeline>> {
         match &self.publisher {
-            Publisher::Wire(wire) => Some(wire),
-            Publisher::Through(_) => None,
+            Publisher::Pipeline(wire) => Some(wire),
+            Publisher::Client(_) => None,
         }
     }
 
@@ -169,18 +169,20 @@ impl Link {
     pub(super) fn publish(
         &self,
         prefix: &[u8],
-        parcels: Vec<Parcel>,
+        parcels: Vec<AddressedEnvelope>,
         limit: Duration,
     ) -> impl Future<Output = Result<Refused, LinkError>> + Send + use<> {
         let publisher = self.publisher.clone();
-        let on_bus =
-            |parcel: &Parcel| if parcel.is_note { parcel.channel.to_vec() } else { [prefix, &parcel.channel].concat() };
-        let parcels: Vec<(Vec<u8>, Parcel)> = parcels.into_iter().map(|parcel| (on_bus(&parcel), parcel)).collect();
+        let on_bus = |parcel: &AddressedEnvelope| {
+            if parcel.is_note { parcel.channel.to_vec() } else { [prefix, &parcel.channel].concat() }
+        };
+        let parcels: Vec<(Vec<u8>, AddressedEnvelope)> =
+            parcels.into_iter().map(|parcel| (on_bus(&parcel), parcel)).collect();
         async move {
             match publisher {
                 // It takes what waits itself.
-                Publisher::Wire(_) => Ok(Refused::default()),
-                Publisher::Through(Connection::Node(mut node, _)) => {
+                Publisher::Pipeline(_) => Ok(Refused::default()),
+                Publisher::Client(RedisConnection::Server(mut node, _)) => {
                     let mut pipeline = Pipeline::with_capacity(parcels.len());
                     for (name, parcel) in &parcels {
                         pipeline.cmd("PUBLISH").arg(name).arg(&parcel.envelope[..]);
@@ -192,8 +194,8 @@ impl Link {
                     }
                     Ok(refused)
                 }
-                Publisher::Through(Connection::Cluster(cluster)) => {
-                    let mut channels: FxHashMap<Vec<u8>, Vec<Parcel>> = FxHashMap::default();
+                Publisher::Client(RedisConnection::Cluster(cluster)) => {
+                    let mut channels: FxHashMap<Vec<u8>, Vec<AddressedEnvelope>> = FxHashMap::default();
                     for (name, parcel) in parcels {
                         channels.entry(name).or_default().push(parcel);
                     }
@@ -216,16 +218,16 @@ impl Link {
     pub(super) fn under_way(&self) -> usize {
         match self.publisher {
             // One connection: what was written first arrives first. While the one is answered the next is gathered.
-            Publisher::Wire(_) | Publisher::Through(Connection::Node(..)) => 2,
+            Publisher::Pipeline(_) | Publisher::Client(RedisConnection::Server(..)) => 2,
             // A command may be sent again, to another master.
-            Publisher::Through(Connection::Cluster(_)) => 1,
+            Publisher::Client(RedisConnection::Cluster(_)) => 1,
         }
     }
 
-    /// Whether that is a Cluster, which confirms each channel by [`Listener::subscribed`]. What its client takes for an answer may be another's: a
+    /// Whether that is a Cluster, which confirms each channel by [`BusHandler::subscribed`]. What its client takes for an answer may be another's: a
     /// channel that goes to another master is told with no more than an answer that nobody has asked for.
     pub(super) fn is_cluster(&self) -> bool {
-        matches!(self.listener, Connection::Cluster(_))
+        matches!(self.listener, RedisConnection::Cluster(_))
     }
 
     /// Listens to these too, or no more. When it resolves, whatever is published there from now on comes, or does not.
@@ -238,11 +240,11 @@ impl Link {
         let (listener, pulse) = (self.listener.clone(), self.listener.pulse());
         let changing = async move {
             match listener {
-                Connection::Node(mut node, _) => match change {
+                RedisConnection::Server(mut node, _) => match change {
                     Listen::Begin => node.redis.subscribe(&channels).await?,
                     Listen::End => node.redis.unsubscribe(&channels).await?,
                 },
-                Connection::Cluster(cluster) => {
+                RedisConnection::Cluster(cluster) => {
                     // One command goes to one master, and these may be of several; nobody waits for the one before.
                     let one = |channel| {
                         let mut cluster = cluster.clone();
@@ -269,7 +271,7 @@ impl Link {
     ) -> impl Future<Output = Result<Option<usize>, LinkError>> + Send + use<> {
         let listener = self.listener.clone();
         async move {
-            let Connection::Cluster(mut cluster) = listener else { return Ok(None) };
+            let RedisConnection::Cluster(mut cluster) = listener else { return Ok(None) };
             let mut command = redis::cmd("CLIENT");
             command.arg("INFO");
             let everywhere =
@@ -284,12 +286,12 @@ impl Link {
     /// Whether it is known of both connections that they lead to a primary.
     pub(super) fn knows_role(&self) -> bool {
         let publisher = match &self.publisher {
-            Publisher::Wire(wire) => wire.asking(),
-            Publisher::Through(Connection::Node(_, asking)) => *asking,
+            Publisher::Pipeline(wire) => wire.asking(),
+            Publisher::Client(RedisConnection::Server(_, asking)) => *asking,
             // Every node of a Cluster gives what is published to all that listen.
-            Publisher::Through(Connection::Cluster(_)) => return true,
+            Publisher::Client(RedisConnection::Cluster(_)) => return true,
         };
-        publisher != Asking::Ping
+        publisher != RoleQuery::Ping
     }
 
     /// Resolves when both answer. Fails when one says that it is a replica.
@@ -298,11 +300,11 @@ impl Link {
         async move {
             let publisher = async {
                 match publisher {
-                    Publisher::Wire(wire) => {
+                    Publisher::Pipeline(wire) => {
                         let ping = wire.ping();
                         Ok(wire.pulse().within(limit, ping).await?)
                     }
-                    Publisher::Through(connection) => ping(connection, limit).await,
+                    Publisher::Client(connection) => ping(connection, limit).await,
                 }
             };
             tokio::try_join!(publisher, ping(listener, limit)).map(drop)
@@ -310,11 +312,11 @@ impl Link {
     }
 }
 
-impl Connection {
+impl RedisConnection {
     /// Of a Cluster's connections nothing is known.
-    fn pulse(&self) -> Option<Arc<Pulse>> {
+    fn pulse(&self) -> Option<Arc<Liveness>> {
         match self {
-            Self::Node(node, _) => Some(Arc::clone(&node.pulse)),
+            Self::Server(node, _) => Some(Arc::clone(&node.pulse)),
             Self::Cluster(_) => None,
         }
     }
@@ -322,7 +324,7 @@ impl Connection {
 
 /// The result of it, unless nothing moves on the connection for this long or, where that is not known, it takes this long.
 async fn within<T>(
-    pulse: Option<Arc<Pulse>>,
+    pulse: Option<Arc<Liveness>>,
     limit: Duration,
     task: impl Future<Output = Result<T, LinkError>>,
 ) -> Result<T, LinkError> {
@@ -333,18 +335,22 @@ async fn within<T>(
 }
 
 /// A connection of our own, where there is one server and no TLS.
-async fn wire(config: &RedisConfig, address: &ConnectionAddr) -> Result<Option<Wire>, LinkError> {
+async fn wire(config: &RedisConfig, address: &ConnectionAddr) -> Result<Option<PublishPipeline>, LinkError> {
     let login = config.password.as_deref().map(|password| (config.username.as_deref().unwrap_or(""), password));
     Ok(match address {
-        ConnectionAddr::Tcp(host, port) => Some(Wire::connect_tcp(host, *port, login).await?),
+        ConnectionAddr::Tcp(host, port) => Some(PublishPipeline::connect_tcp(host, *port, login).await?),
         #[cfg(unix)]
-        ConnectionAddr::Unix(path) => Some(Wire::connect_unix(path, login).await?),
+        ConnectionAddr::Unix(path) => Some(PublishPipeline::connect_unix(path, login).await?),
         _ => None,
     })
 }
 
 /// The parcels of one channel, one after the other so that they keep their order. Returns how many messages Redis refused.
-async fn spublish(mut cluster: ClusterConnection, name: Vec<u8>, parcels: Vec<Parcel>) -> Result<Refused, RedisError> {
+async fn spublish(
+    mut cluster: ClusterConnection,
+    name: Vec<u8>,
+    parcels: Vec<AddressedEnvelope>,
+) -> Result<Refused, RedisError> {
     let mut refused = Refused::default();
     for parcel in parcels {
         let mut command = Cmd::new();
@@ -358,7 +364,7 @@ async fn spublish(mut cluster: ClusterConnection, name: Vec<u8>, parcels: Vec<Pa
 }
 
 /// Reports the outcome to those that wait for it. Returns what was refused.
-fn settle(parcel: Parcel, answer: Result<Value, RedisError>) -> Refused {
+fn settle(parcel: AddressedEnvelope, answer: Result<Value, RedisError>) -> Refused {
     let reason = answer.err().map(|error| clean(&error.to_string()));
     for waiter in parcel.waiters {
         // The waiting side may have given up.
@@ -372,19 +378,19 @@ async fn node(
     config: &RedisConfig,
     address: &ConnectionAddr,
     options: AsyncConnectionConfig,
-) -> Result<Connection, LinkError> {
+) -> Result<RedisConnection, LinkError> {
     let mut node = open(config, address, None, options).await?;
     let asking = role::find(&mut node.redis).await?;
-    Ok(Connection::Node(node, asking))
+    Ok(RedisConnection::Server(node, asking))
 }
 
-async fn ping(connection: Connection, limit: Duration) -> Result<(), LinkError> {
+async fn ping(connection: RedisConnection, limit: Duration) -> Result<(), LinkError> {
     let pulse = connection.pulse();
     let ping = async {
         match connection {
-            Connection::Node(mut node, asking) => Ok(role::ask(&mut node.redis, asking).await.map(drop)?),
+            RedisConnection::Server(mut node, asking) => Ok(role::ask(&mut node.redis, asking).await.map(drop)?),
             // To every master.
-            Connection::Cluster(mut cluster) => Ok(redis::cmd("PING").query_async(&mut cluster).await?),
+            RedisConnection::Cluster(mut cluster) => Ok(redis::cmd("PING").query_async(&mut cluster).await?),
         }
     };
     within(pulse, limit, ping).await
@@ -412,7 +418,7 @@ fn subscriptions(answers: Value) -> Result<Option<usize>, LinkError> {
     Ok(Some(sum))
 }
 
-fn take_push(listener: &dyn Listener, info: PushInfo) {
+fn take_push(listener: &dyn BusHandler, info: PushInfo) {
     match (info.kind, info.data.as_slice()) {
         (PushKind::Message | PushKind::SMessage, [channel, payload]) => {
             if let (Some(channel), Some(payload)) = (bytes(channel), bytes(payload)) {

@@ -42,15 +42,15 @@ mod sequence;
 
 pub use self::emitter::{EmitError, Emitter};
 use self::{
-    bus_envelope::{Envelope, InstanceId, Note},
+    bus_envelope::{BusEnvelope, InstanceId, InstanceMessage},
     interest::Interest,
-    link::{Link, Listener},
-    peers::Members,
-    pipeline::Wire,
-    publish_queue::{Outgoing, Parcel, Queued},
-    sequence::Incoming,
+    link::{BusHandler, Link},
+    peers::Peers,
+    pipeline::PublishPipeline,
+    publish_queue::{AddressedEnvelope, PublishQueue, Queued},
+    sequence::SequenceTracker,
 };
-use crate::server::{RedisConfig, printable::clean, reasons::Reasons, sentinels::Masters};
+use crate::server::{RedisConfig, printable::clean, reasons::Reasons, sentinels::SentinelWatch};
 
 /// Settings of a broker's place among others.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -83,15 +83,15 @@ pub struct RedisBus {
     notes: Box<[u8]>,
     /// What envelopes to channels begin with.
     mark: Box<[u8]>,
-    outgoing: Outgoing,
+    outgoing: PublishQueue,
     interest: Interest,
-    incoming: Mutex<Incoming>,
-    members: Members,
-    masters: Masters,
+    incoming: Mutex<SequenceTracker>,
+    members: Peers,
+    masters: SentinelWatch,
     /// Something waits to be published by the bus's thread.
     publish: Notify,
     /// What others may publish by themselves, while the bus is ready.
-    wire: Mutex<Option<Arc<Wire>>>,
+    wire: Mutex<Option<Arc<PublishPipeline>>>,
     /// Channels have to be looked at.
     look: Notify,
     /// Something that came waits in the cork.
@@ -163,11 +163,11 @@ impl RedisBus {
             prefix: [config.prefix.as_bytes(), b":"].concat().into(),
             notes: notes_prefix(&config.prefix).into_bytes().into(),
             mark: bus_envelope::mark(&config.prefix).into(),
-            outgoing: Outgoing::new(instance, config.max_outgoing),
+            outgoing: PublishQueue::new(instance, config.max_outgoing),
             interest: Interest::default(),
             incoming: Mutex::default(),
-            members: Members::default(),
-            masters: Masters::new(),
+            members: Peers::default(),
+            masters: SentinelWatch::new(),
             publish: Notify::new(),
             wire: Mutex::new(None),
             look: Notify::new(),
@@ -208,7 +208,7 @@ impl RedisBus {
     /// # Errors
     /// Redis cannot be reached with them; everything stays as it was.
     pub async fn reload(&self, redis: RedisConfig) -> Result<(), ReloadError> {
-        let link = Link::connect(&redis, Arc::new(Deaf)).await;
+        let link = Link::connect(&redis, Arc::new(DiscardAll)).await;
         drop(link.map_err(|error| ReloadError(clean(&error.to_string())))?);
         *self.redis.lock() = redis;
         self.reloads.send_modify(|reloads| *reloads += 1);
@@ -216,7 +216,7 @@ impl RedisBus {
     }
 
     /// What waits, on its way to Redis.
-    fn take_parcels(&self) -> Vec<Parcel> {
+    fn take_parcels(&self) -> Vec<AddressedEnvelope> {
         let mut parcels = self.outgoing.take();
         if !self.mark.is_empty() {
             for parcel in parcels.iter_mut().filter(|parcel| !parcel.is_note) {
@@ -252,7 +252,7 @@ impl RedisBus {
     }
 
     /// False when it is dropped.
-    fn note(&self, on_bus: &[u8], note: Note<'_>) -> bool {
+    fn note(&self, on_bus: &[u8], note: InstanceMessage<'_>) -> bool {
         let mut envelope = Vec::new();
         note.write(self.instance, &mut envelope);
         let queued = self.outgoing.note(on_bus, envelope);
@@ -275,7 +275,7 @@ impl RedisBus {
     }
 
     fn take_note(&self, payload: &[u8]) {
-        let Ok(Envelope::Note(instance, note)) = Envelope::read(payload) else {
+        let Ok(BusEnvelope::InstanceMessage(instance, note)) = BusEnvelope::read(payload) else {
             self.invalid.fetch_add(1, Ordering::Relaxed);
             return;
         };
@@ -283,18 +283,18 @@ impl RedisBus {
             return;
         }
         match note {
-            Note::Hello(name) => {
+            InstanceMessage::Hello(name) => {
                 // It may be as new to it that we are there.
                 if self.members.hello(instance, name, Instant::now()) {
-                    self.note(&self.inbox(instance), Note::Hello(&self.name()));
+                    self.note(&self.inbox(instance), InstanceMessage::Hello(&self.name()));
                 }
             }
-            Note::Farewell => self.members.farewell(instance),
-            Note::Question(number, channel) => {
+            InstanceMessage::Farewell => self.members.farewell(instance),
+            InstanceMessage::Question(number, channel) => {
                 let count = self.subscribers(channel);
-                self.note(&self.inbox(instance), Note::Answer(number, count));
+                self.note(&self.inbox(instance), InstanceMessage::Answer(number, count));
             }
-            Note::Answer(number, count) => {
+            InstanceMessage::Answer(number, count) => {
                 self.members.answer(instance, number, count);
                 self.members.spoke(instance, Instant::now());
             }
@@ -316,7 +316,7 @@ impl RedisBus {
     fn take_envelope(&self, channel: &[u8], payload: &[u8]) {
         // To a channel of a longer or shorter prefix that is called the same on the bus.
         let Some(payload) = bus_envelope::unmarked(&self.mark, payload) else { return };
-        let envelope = match Envelope::read(payload) {
+        let envelope = match BusEnvelope::read(payload) {
             Ok(envelope) => envelope,
             Err(error) => {
                 self.invalid.fetch_add(1, Ordering::Relaxed);
@@ -325,9 +325,9 @@ impl RedisBus {
             }
         };
         let (head, count) = match &envelope {
-            Envelope::Messages(head, messages) => (*head, messages.count() as u64),
-            Envelope::Close(head, ..) => (*head, 1),
-            Envelope::Note(..) => return,
+            BusEnvelope::Messages(head, messages) => (*head, messages.count() as u64),
+            BusEnvelope::Close(head, ..) => (*head, 1),
+            BusEnvelope::InstanceMessage(..) => return,
         };
         if head.instance == self.instance {
             return;
@@ -345,16 +345,16 @@ impl RedisBus {
         let mut cork = self.cork.lock();
         let Some(cork) = cork.as_mut() else { return };
         match envelope {
-            Envelope::Messages(_, messages) => {
+            BusEnvelope::Messages(_, messages) => {
                 for (form, payload) in messages.skip(arrival.known as usize) {
                     let staged = cork.stage_slice(form.kind, payload).compress(form.compress);
                     cork.publish_here(channel, staged, &[]);
                 }
             }
-            Envelope::Close(_, code, reason) => {
+            BusEnvelope::Close(_, code, reason) => {
                 cork.close_channel(channel, code, reason);
             }
-            Envelope::Note(..) => {}
+            BusEnvelope::InstanceMessage(..) => {}
         }
         // Once everything that has come together is in it.
         self.arrived.notify_one();
@@ -399,7 +399,7 @@ impl Bus for RedisBus {
         let count = async move {
             let here = self.subscribers(channel);
             let (number, answers) = self.members.ask();
-            self.note(&self.everybody(), Note::Question(number, channel));
+            self.note(&self.everybody(), InstanceMessage::Question(number, channel));
             // Fails after the limit, or if the bus is lost and nobody hears the question.
             let _ = timeout(limit, answers).await;
             let (elsewhere, missing) = self.members.end(number);
@@ -446,9 +446,9 @@ impl Bus for RedisBus {
 pub struct ReloadError(String);
 
 /// Listens to nothing.
-struct Deaf;
+struct DiscardAll;
 
-impl Listener for Deaf {
+impl BusHandler for DiscardAll {
     fn message(&self, _: &[u8], _: &[u8]) {}
     fn subscribed(&self, _: &[u8]) {}
     fn unsubscribed(&self, _: &[u8]) {}
@@ -457,12 +457,12 @@ impl Listener for Deaf {
 
 /// The end of a link, as its connections tell it to the session.
 #[derive(Default)]
-struct Ending {
+struct LinkEnd {
     reason: OnceLock<&'static str>,
     told: Notify,
 }
 
-impl Ending {
+impl LinkEnd {
     /// The first reason counts.
     fn tell(&self, reason: &'static str) {
         let _ = self.reason.set(reason);
@@ -480,12 +480,12 @@ impl Ending {
 }
 
 /// The bus as a connection sees it.
-struct Ear {
+struct BusReceiver {
     bus: Arc<RedisBus>,
-    ending: Arc<Ending>,
+    ending: Arc<LinkEnd>,
 }
 
-impl Listener for Ear {
+impl BusHandler for BusReceiver {
     fn message(&self, channel: &[u8], payload: &[u8]) {
         if let Some(channel) = channel.strip_prefix(&*self.bus.prefix) {
             self.bus.take_envelope(channel, payload);

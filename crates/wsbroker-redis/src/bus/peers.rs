@@ -21,23 +21,23 @@ const MAX_NAME: usize = 256;
 
 /// The other instances.
 #[derive(Debug, Default)]
-pub(super) struct Members {
-    state: Mutex<State>,
+pub(super) struct Peers {
+    state: Mutex<PeersState>,
     /// One was heard.
     heard: Notify,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    members: FxHashMap<InstanceId, Member>,
-    questions: FxHashMap<u64, Question>,
+struct PeersState {
+    members: FxHashMap<InstanceId, Peer>,
+    questions: FxHashMap<u64, CountQuestion>,
     last: u64,
     /// When one was asked last that was not asked before, or had answered.
     probed: Option<Instant>,
 }
 
 #[derive(Debug)]
-struct Member {
+struct Peer {
     name: Box<str>,
     seen: Instant,
     probe: Probe,
@@ -55,13 +55,13 @@ struct Probe {
 
 /// A question that waits for answers.
 #[derive(Debug)]
-struct Question {
+struct CountQuestion {
     open: Vec<InstanceId>,
     count: u64,
     done: Option<oneshot::Sender<()>>,
 }
 
-impl Members {
+impl Peers {
     /// One is there. True when it was not known.
     pub(super) fn hello(&self, instance: InstanceId, name: &str, now: Instant) -> bool {
         self.heard.notify_waiters();
@@ -74,7 +74,7 @@ impl Members {
             return false;
         }
         let name = name.char_indices().take_while(|(at, _)| *at < MAX_NAME).map(|(_, char)| char).collect();
-        state.members.insert(instance, Member { name, seen: now, probe: Probe::default() });
+        state.members.insert(instance, Peer { name, seen: now, probe: Probe::default() });
         true
     }
 
@@ -126,7 +126,8 @@ impl Members {
         let mut state = self.state.lock();
         state.last += 1;
         let number = state.last;
-        let mut question = Question { open: state.members.keys().copied().collect(), count: 0, done: Some(sender) };
+        let mut question =
+            CountQuestion { open: state.members.keys().copied().collect(), count: 0, done: Some(sender) };
         question.settle(InstanceId(0));
         state.questions.insert(number, question);
         (number, receiver)
@@ -136,9 +137,9 @@ impl Members {
     /// every 5 s, and at once again when it has not answered.
     pub(super) fn probe(&self, now: Instant) -> (Option<(InstanceId, u64)>, Vec<String>) {
         let mut state = self.state.lock();
-        let State { members, last, probed, .. } = &mut *state;
+        let PeersState { members, last, probed, .. } = &mut *state;
         let mut deaf = Vec::new();
-        for Member { name, seen, probe } in members.values_mut() {
+        for Peer { name, seen, probe } in members.values_mut() {
             // It was there after it had been asked.
             if probe.open.is_some() && probe.asked.is_some_and(|asked| *seen > asked) {
                 probe.open = None;
@@ -150,10 +151,9 @@ impl Members {
         }
         let is_suspect = |probe: &Probe| (1..MISSES).contains(&probe.misses);
         let is_due = probed.is_none_or(|probed| now.saturating_duration_since(probed) >= HELLO);
-        let free = members
-            .iter_mut()
-            .filter(|(_, Member { probe, .. })| probe.open.is_none() && (is_due || is_suspect(probe)));
-        let next = free.min_by_key(|(_, Member { probe, .. })| (!is_suspect(probe), probe.asked));
+        let free =
+            members.iter_mut().filter(|(_, Peer { probe, .. })| probe.open.is_none() && (is_due || is_suspect(probe)));
+        let next = free.min_by_key(|(_, Peer { probe, .. })| (!is_suspect(probe), probe.asked));
         let asked = next.map(|(instance, member)| {
             if !is_suspect(&member.probe) {
                 *probed = Some(now);
@@ -200,7 +200,7 @@ impl Members {
     }
 }
 
-impl Question {
+impl CountQuestion {
     fn settle(&mut self, instance: InstanceId) {
         self.open.retain(|open| *open != instance);
         if self.open.is_empty()
@@ -218,7 +218,7 @@ mod tests {
 
     #[test]
     fn a_question_ends_when_all_have_answered_or_gone() {
-        let members = Members::default();
+        let members = Peers::default();
         let now = Instant::now();
         for (id, name) in [(1, "a"), (2, "b"), (3, "c")] {
             assert!(members.hello(InstanceId(id), name, now));
@@ -238,7 +238,7 @@ mod tests {
 
     #[test]
     fn who_does_not_answer_is_named() {
-        let members = Members::default();
+        let members = Peers::default();
         let now = Instant::now();
         let (number, mut done) = members.ask();
         assert_eq!(done.try_recv(), Ok(()), "nobody is there");
@@ -254,7 +254,7 @@ mod tests {
 
     #[test]
     fn names_and_their_number_are_bounded() {
-        let members = Members::default();
+        let members = Peers::default();
         let now = Instant::now();
         for id in 0..10_000 {
             members.hello(InstanceId(id), &"ü".repeat(1000), now);
@@ -267,7 +267,7 @@ mod tests {
     #[test]
     fn who_speaks_and_does_not_answer_is_told_once_until_it_answers() {
         const TICK: Duration = Duration::from_secs(5);
-        let members = Members::default();
+        let members = Peers::default();
         let (deaf, silent, fine) = (InstanceId(1), InstanceId(2), InstanceId(3));
         let mut now = Instant::now();
         for (id, name) in [(deaf, "deaf"), (silent, "silent"), (fine, "fine")] {
@@ -299,7 +299,7 @@ mod tests {
 
     #[test]
     fn what_was_asked_before_the_bus_was_lost_is_not_awaited() {
-        let members = Members::default();
+        let members = Peers::default();
         let mut now = Instant::now();
         members.hello(InstanceId(1), "a", now);
         for _ in 0..10 {

@@ -23,12 +23,12 @@ use tokio::{
     sync::Notify,
 };
 
-use super::publish_queue::{Parcel, Refused, Waiter};
+use super::publish_queue::{AddressedEnvelope, Refused, Waiter};
 use crate::server::{
-    liveness::{Pulse, Watched},
+    liveness::{Liveness, MonitoredStream},
     printable::clean,
     resp::{self, take_line, write_command, write_number},
-    role::{self, Asking, Role},
+    role::{self, RoleQuery, ServerRole},
 };
 
 /// Gatherings under way at once: while one is answered the next is gathered.
@@ -38,37 +38,37 @@ const READ: usize = 16 << 10;
 /// Memory for what is to be written that is kept when it is empty.
 const KEPT: usize = 64 << 10;
 
-type Reader = Box<dyn AsyncRead + Send + Unpin>;
+type PipelineReader = Box<dyn AsyncRead + Send + Unpin>;
 
 /// The connection.
-pub(super) struct Wire {
-    writer: Writer,
-    /// Until it is [run](Wire::run).
-    reader: Mutex<Option<Reader>>,
-    state: Mutex<State>,
+pub(super) struct PublishPipeline {
+    writer: PipelineWriter,
+    /// Until it is [run](PublishPipeline::run).
+    reader: Mutex<Option<PipelineReader>>,
+    state: Mutex<PipelineState>,
     /// There is something that the stream would not take.
     blocked: Notify,
     /// Something was answered.
     progress: Notify,
     /// How it is asked whether it lives, and is a primary.
-    asking: Asking,
+    asking: RoleQuery,
     ponged: AtomicBool,
-    pulse: Arc<Pulse>,
+    pulse: Arc<Liveness>,
 }
 
-enum Writer {
+enum PipelineWriter {
     Tcp(tcp::OwnedWriteHalf),
     #[cfg(unix)]
     Unix(unix::OwnedWriteHalf),
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct PipelineState {
     /// Bytes to write; those before `written` are.
     out: Vec<u8>,
     written: usize,
     /// What is to be answered, the oldest first.
-    asked: VecDeque<Asked>,
+    asked: VecDeque<PendingReply>,
     under_way: usize,
     /// Messages that were answered since it said last that it is a primary.
     unsure: u64,
@@ -79,7 +79,7 @@ struct State {
 }
 
 #[derive(Debug)]
-enum Asked {
+enum PendingReply {
     /// `last` of what was gathered with it.
     Publish {
         messages: u64,
@@ -91,45 +91,45 @@ enum Asked {
 
 /// What Redis has answered.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub(super) struct Answered {
+pub(super) struct AnsweredMessages {
     pub(super) messages: u64,
     /// Of these, the ones that it refused.
     pub(super) refused: Refused,
 }
 
-impl Wire {
+impl PublishPipeline {
     /// Connects, and authenticates if credentials are given. Fails at a replica.
     pub(super) async fn connect_tcp(host: &str, port: u16, login: Option<(&str, &str)>) -> io::Result<Self> {
         let stream = TcpStream::connect((host, port)).await?;
         stream.set_nodelay(true)?;
-        let pulse = Arc::new(Pulse::of(&stream));
+        let pulse = Arc::new(Liveness::of(&stream));
         let (reader, writer) = stream.into_split();
-        let reader = Watched::new(reader, Arc::clone(&pulse));
-        Self::begin(Writer::Tcp(writer), Box::new(reader), login, pulse).await
+        let reader = MonitoredStream::new(reader, Arc::clone(&pulse));
+        Self::begin(PipelineWriter::Tcp(writer), Box::new(reader), login, pulse).await
     }
 
     /// As [`connect_tcp`](Self::connect_tcp), to a Unix socket.
     #[cfg(unix)]
     pub(super) async fn connect_unix(path: &std::path::Path, login: Option<(&str, &str)>) -> io::Result<Self> {
         let stream = UnixStream::connect(path).await?;
-        let pulse = Arc::new(Pulse::of(&stream));
+        let pulse = Arc::new(Liveness::of(&stream));
         let (reader, writer) = stream.into_split();
-        let reader = Watched::new(reader, Arc::clone(&pulse));
-        Self::begin(Writer::Unix(writer), Box::new(reader), login, pulse).await
+        let reader = MonitoredStream::new(reader, Arc::clone(&pulse));
+        Self::begin(PipelineWriter::Unix(writer), Box::new(reader), login, pulse).await
     }
 
     async fn begin(
-        writer: Writer,
-        mut reader: Reader,
+        writer: PipelineWriter,
+        mut reader: PipelineReader,
         login: Option<(&str, &str)>,
-        pulse: Arc<Pulse>,
+        pulse: Arc<Liveness>,
     ) -> io::Result<Self> {
         if let Some((username, password)) = login {
             let words = [&b"AUTH"[..], username.as_bytes(), password.as_bytes()];
             let words: Vec<&[u8]> = words.into_iter().filter(|word| !word.is_empty()).collect();
             ask(&writer, &mut reader, &words).await?.map_err(io::Error::other)?;
         }
-        let mut asking = Asking::Hello;
+        let mut asking = RoleQuery::Hello;
         loop {
             let role = match ask(&writer, &mut reader, &[asking.command().as_bytes()]).await? {
                 Ok(answer) => asking.role(&answer),
@@ -137,9 +137,9 @@ impl Wire {
                 Err(error) => return Err(io::Error::other(error)),
             };
             match role {
-                Some(Role::Primary) => break,
-                Some(Role::Replica) => return Err(io::Error::other(role::REPLICA)),
-                None if asking == Asking::Ping => return Err(io::Error::other("Redis does not answer PING")),
+                Some(ServerRole::Primary) => break,
+                Some(ServerRole::Replica) => return Err(io::Error::other(role::REPLICA)),
+                None if asking == RoleQuery::Ping => return Err(io::Error::other("Redis does not answer PING")),
                 None => asking = asking.next(),
             }
         }
@@ -156,18 +156,18 @@ impl Wire {
     }
 
     /// What moves on it.
-    pub(super) fn pulse(&self) -> &Pulse {
+    pub(super) fn pulse(&self) -> &Liveness {
         &self.pulse
     }
 
     /// How it is asked whether it is a primary.
-    pub(super) const fn asking(&self) -> Asking {
+    pub(super) const fn asking(&self) -> RoleQuery {
         self.asking
     }
 
     /// Publishes what `take` gives, or leaves it where it is while enough is under way: whoever reads the answers comes back for it. Never waits.
     /// False if that is not known, because another thread is at it.
-    pub(super) fn publish(&self, prefix: &[u8], take: impl FnOnce() -> Vec<Parcel>) -> bool {
+    pub(super) fn publish(&self, prefix: &[u8], take: impl FnOnce() -> Vec<AddressedEnvelope>) -> bool {
         let Some(mut state) = self.state.try_lock() else { return false };
         if state.under_way >= UNDER_WAY || state.is_blocked() || state.ended {
             return true;
@@ -177,19 +177,19 @@ impl Wire {
         if count == 0 {
             return true;
         }
-        let State { out, asked, under_way, .. } = &mut *state;
+        let PipelineState { out, asked, under_way, .. } = &mut *state;
         for (number, parcel) in parcels.into_iter().enumerate() {
             let prefix = if parcel.is_note { &[] } else { prefix };
             write_publish(prefix, &parcel, out);
-            let Parcel { messages, waiters, .. } = parcel;
-            asked.push_back(Asked::Publish { messages, waiters, last: number + 1 == count });
+            let AddressedEnvelope { messages, waiters, .. } = parcel;
+            asked.push_back(PendingReply::Publish { messages, waiters, last: number + 1 == count });
         }
         *under_way += 1;
         self.push(&mut state);
         true
     }
 
-    fn push(&self, state: &mut State) {
+    fn push(&self, state: &mut PipelineState) {
         self.pulse.wrote(state.push(&self.writer));
         if state.is_blocked() {
             self.blocked.notify_one();
@@ -197,7 +197,7 @@ impl Wire {
     }
 
     /// Reads answers and writes what is left, until the connection ends; once. `answered` is told of answers, and publishes what was gathered meanwhile.
-    pub(super) async fn run(&self, mut answered: impl FnMut(Answered)) -> io::Error {
+    pub(super) async fn run(&self, mut answered: impl FnMut(AnsweredMessages)) -> io::Error {
         let Some(mut reader) = self.reader.lock().take() else { return closed() };
         let mut inbox = Vec::with_capacity(READ);
         loop {
@@ -231,11 +231,11 @@ impl Wire {
     }
 
     /// What has come as a whole.
-    fn take_answers(&self, inbox: &mut Vec<u8>) -> io::Result<Option<Answered>> {
-        let (mut used, mut some, mut answered) = (0, false, Answered::default());
+    fn take_answers(&self, inbox: &mut Vec<u8>) -> io::Result<Option<AnsweredMessages>> {
+        let (mut used, mut some, mut answered) = (0, false, AnsweredMessages::default());
         let mut state = self.state.lock();
         while used < inbox.len() {
-            if matches!(state.asked.front(), Some(Asked::Role)) {
+            if matches!(state.asked.front(), Some(PendingReply::Role)) {
                 let Some((answer, length)) = resp::take(&inbox[used..])? else { break };
                 state.asked.pop_front();
                 state.take_role(self.asking, answer)?;
@@ -244,7 +244,7 @@ impl Wire {
                 continue;
             }
             let Some((line, length)) = take_line(&inbox[used..])? else { break };
-            let (Some(Asked::Publish { messages, waiters, last }), Some(b':' | b'-')) =
+            let (Some(PendingReply::Publish { messages, waiters, last }), Some(b':' | b'-')) =
                 (state.asked.pop_front(), line.first())
             else {
                 return Err(io::Error::other(format!("Redis said {}", String::from_utf8_lossy(line))));
@@ -272,7 +272,7 @@ impl Wire {
         {
             let mut state = self.state.lock();
             write_command(&[self.asking.command().as_bytes()], &mut state.out);
-            state.asked.push_back(Asked::Role);
+            state.asked.push_back(PendingReply::Role);
             self.push(&mut state);
         }
         self.until(|_| self.ponged.load(Ordering::Relaxed)).await;
@@ -283,7 +283,7 @@ impl Wire {
         self.until(|state| state.asked.is_empty()).await;
     }
 
-    async fn until(&self, done: impl Fn(&State) -> bool) {
+    async fn until(&self, done: impl Fn(&PipelineState) -> bool) {
         loop {
             let mut progress = pin!(self.progress.notified());
             // From here on none is missed.
@@ -303,16 +303,17 @@ impl Wire {
     }
 }
 
-impl State {
+impl PipelineState {
     fn unanswered(&self) -> u64 {
-        let messages = |asked: &Asked| if let Asked::Publish { messages, .. } = asked { *messages } else { 0 };
+        let messages =
+            |asked: &PendingReply| if let PendingReply::Publish { messages, .. } = asked { *messages } else { 0 };
         self.asked.iter().map(messages).sum()
     }
 
     /// What it has answered to the question what it is.
-    fn take_role(&mut self, asking: Asking, answer: Result<Value, String>) -> io::Result<()> {
+    fn take_role(&mut self, asking: RoleQuery, answer: Result<Value, String>) -> io::Result<()> {
         match answer {
-            Ok(answer) if asking.role(&answer) == Some(Role::Replica) => {
+            Ok(answer) if asking.role(&answer) == Some(ServerRole::Replica) => {
                 self.is_replica = true;
                 return Err(io::Error::other(role::REPLICA));
             }
@@ -328,7 +329,7 @@ impl State {
     }
 
     /// Writes what the stream takes, and returns how much that was. An error shows where it is read.
-    fn push(&mut self, writer: &Writer) -> usize {
+    fn push(&mut self, writer: &PipelineWriter) -> usize {
         let before = self.written;
         while self.is_blocked() {
             match writer.try_write(&self.out[self.written..]) {
@@ -346,7 +347,7 @@ impl State {
     }
 }
 
-impl Writer {
+impl PipelineWriter {
     fn try_write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => stream.try_write(bytes),
@@ -369,8 +370,12 @@ fn closed() -> io::Error {
 }
 
 /// Asks one thing of a connection that is asked nothing else: what it answers, or what its error says.
-async fn ask(writer: &Writer, reader: &mut Reader, words: &[&[u8]]) -> io::Result<Result<Value, String>> {
-    let mut state = State::default();
+async fn ask(
+    writer: &PipelineWriter,
+    reader: &mut PipelineReader,
+    words: &[&[u8]],
+) -> io::Result<Result<Value, String>> {
+    let mut state = PipelineState::default();
     write_command(words, &mut state.out);
     while state.is_blocked() {
         writer.writable().await?;
@@ -387,7 +392,7 @@ async fn ask(writer: &Writer, reader: &mut Reader, words: &[&[u8]]) -> io::Resul
     }
 }
 
-fn write_publish(prefix: &[u8], parcel: &Parcel, out: &mut Vec<u8>) {
+fn write_publish(prefix: &[u8], parcel: &AddressedEnvelope, out: &mut Vec<u8>) {
     out.reserve(64 + prefix.len() + parcel.channel.len() + parcel.envelope.len());
     out.extend_from_slice(b"*3\r\n$7\r\nPUBLISH\r\n");
     write_number(b'$', prefix.len() + parcel.channel.len(), out);

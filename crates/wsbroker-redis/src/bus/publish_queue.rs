@@ -10,7 +10,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::oneshot;
 use wsbroker_core::{CloseCode, MessageForm};
 
-use super::bus_envelope::{self, Head, InstanceId, MAX_HEAD, MAX_PREFIX};
+use super::bus_envelope::{self, EnvelopeHead, InstanceId, MAX_HEAD, MAX_PREFIX};
 use crate::server::reply_limit::LONGEST_REPLY;
 
 /// From this many bytes on an envelope takes no more messages: it must not keep others waiting.
@@ -24,7 +24,7 @@ const OVERHEAD: usize = 128;
 const MAX_LINES: (usize, usize) = (1 << 17, 16 << 20);
 
 /// A channel's name, shared by what waits for it.
-pub(super) type Name = Arc<[u8]>;
+pub(super) type ChannelKey = Arc<[u8]>;
 
 /// Who hears of Redis's answer to a message: why it was refused, if it was. Dropped, there is none.
 pub(super) type Waiter = oneshot::Sender<Result<(), String>>;
@@ -46,9 +46,9 @@ impl Refused {
 
 /// An envelope with the channel it goes to.
 #[derive(Debug)]
-pub(super) struct Parcel {
+pub(super) struct AddressedEnvelope {
     /// A channel of the application's; its name on the bus has the prefix of these.
-    pub(super) channel: Name,
+    pub(super) channel: ChannelKey,
     /// It is none of the application's, but named already as it is on the bus.
     pub(super) is_note: bool,
     pub(super) envelope: Vec<u8>,
@@ -59,23 +59,23 @@ pub(super) struct Parcel {
 
 /// The messages of this instance on their way to the bus. Any thread may publish; one task takes.
 #[derive(Debug)]
-pub(super) struct Outgoing {
+pub(super) struct PublishQueue {
     instance: InstanceId,
     limit: usize,
-    state: Mutex<State>,
+    state: Mutex<PublishQueueState>,
 }
 
 #[derive(Debug, Default)]
-struct State {
-    lines: FxHashMap<Name, Line>,
+struct PublishQueueState {
+    lines: FxHashMap<ChannelKey, ChannelCounter>,
     /// Bytes of the lines' names.
     names: usize,
     /// Lines that were added since there was no room for one more, and bytes of their names.
     added: (usize, usize),
     /// Channels whose line has an open envelope, in the order of its first message.
-    open: Vec<Name>,
+    open: Vec<ChannelKey>,
     /// Envelopes that take no more.
-    full: VecDeque<Parcel>,
+    full: VecDeque<AddressedEnvelope>,
     bytes: usize,
     last_epoch: u64,
     /// While the bus is lost everything is numbered, counted and dropped.
@@ -85,7 +85,7 @@ struct State {
 
 /// One channel as this instance publishes to it.
 #[derive(Debug)]
-struct Line {
+struct ChannelCounter {
     epoch: u64,
     next: u64,
     envelope: Vec<u8>,
@@ -105,11 +105,11 @@ pub(crate) enum Queued {
     Dropped,
 }
 
-impl Outgoing {
+impl PublishQueue {
     /// `limit`: bytes that may wait.
     pub(super) fn new(instance: InstanceId, limit: usize) -> Self {
         // Closed until there is a bus.
-        Self { instance, limit, state: Mutex::new(State { closed: true, ..State::default() }) }
+        Self { instance, limit, state: Mutex::new(PublishQueueState { closed: true, ..PublishQueueState::default() }) }
     }
 
     /// Numbers a message and lets it wait; the `waiter` too, if there is one.
@@ -128,7 +128,7 @@ impl Outgoing {
         let opened = before == 0;
         if opened {
             line.envelope.reserve(MAX_HEAD + size);
-            Head { instance, epoch: line.epoch, first: line.next }.write(&mut line.envelope);
+            EnvelopeHead { instance, epoch: line.epoch, first: line.next }.write(&mut line.envelope);
         }
         bus_envelope::write_message(form, payload, &mut line.envelope);
         line.next += 1;
@@ -173,14 +173,14 @@ impl Outgoing {
         let first = state.is_empty();
         let (name, line) = state.line(channel);
         let waiting = line.close_envelope(&name);
-        Head { instance, epoch: line.epoch, first: line.next }.write_close(code, reason, &mut bytes);
+        EnvelopeHead { instance, epoch: line.epoch, first: line.next }.write_close(code, reason, &mut bytes);
         line.next += 1;
         state.bytes += bytes.len() + OVERHEAD;
         if let Some(waiting) = waiting {
             state.open.retain(|open| *open != name);
             state.full.push_back(waiting);
         }
-        state.full.push_back(Parcel {
+        state.full.push_back(AddressedEnvelope {
             channel: name,
             is_note: false,
             envelope: bytes,
@@ -198,7 +198,7 @@ impl Outgoing {
         }
         let first = state.is_empty();
         state.bytes += envelope.len() + OVERHEAD;
-        state.full.push_back(Parcel {
+        state.full.push_back(AddressedEnvelope {
             channel: on_bus.into(),
             is_note: true,
             envelope,
@@ -209,7 +209,7 @@ impl Outgoing {
     }
 
     /// Everything that waits, in an order that keeps each channel's.
-    pub(super) fn take(&self) -> Vec<Parcel> {
+    pub(super) fn take(&self) -> Vec<AddressedEnvelope> {
         self.state.lock().take()
     }
 
@@ -245,13 +245,13 @@ impl Outgoing {
     }
 }
 
-impl State {
+impl PublishQueueState {
     fn is_empty(&self) -> bool {
         self.open.is_empty() && self.full.is_empty()
     }
 
-    fn take(&mut self) -> Vec<Parcel> {
-        let mut parcels: Vec<Parcel> = self.full.drain(..).collect();
+    fn take(&mut self) -> Vec<AddressedEnvelope> {
+        let mut parcels: Vec<AddressedEnvelope> = self.full.drain(..).collect();
         for name in std::mem::take(&mut self.open) {
             if let Some(line) = self.lines.get_mut(&name) {
                 parcels.extend(line.close_envelope(&name));
@@ -288,7 +288,7 @@ impl State {
     }
 
     /// Makes room for one more line. Lines with something waiting stay: their number is bounded by what may wait.
-    fn make_room(&mut self, name: &Name) {
+    fn make_room(&mut self, name: &ChannelKey) {
         let (lines, names) = MAX_LINES;
         self.added = (self.added.0 + 1, self.added.1 + name.len());
         let over = self.lines.len() >= lines || self.names + name.len() > names;
@@ -306,11 +306,11 @@ impl State {
         }
     }
 
-    fn line(&mut self, channel: &[u8]) -> (Name, &mut Line) {
-        let name: Name = match self.lines.get_key_value(channel) {
+    fn line(&mut self, channel: &[u8]) -> (ChannelKey, &mut ChannelCounter) {
+        let name: ChannelKey = match self.lines.get_key_value(channel) {
             Some((name, _)) => Arc::clone(name),
             None => {
-                let name: Name = channel.into();
+                let name: ChannelKey = channel.into();
                 self.make_room(&name);
                 self.names += name.len();
                 name
@@ -319,23 +319,30 @@ impl State {
         let now = Instant::now();
         let line = self.lines.entry(Arc::clone(&name)).or_insert_with(|| {
             self.last_epoch += 1;
-            Line { epoch: self.last_epoch, next: 1, envelope: Vec::new(), messages: 0, waiters: Vec::new(), used: now }
+            ChannelCounter {
+                epoch: self.last_epoch,
+                next: 1,
+                envelope: Vec::new(),
+                messages: 0,
+                waiters: Vec::new(),
+                used: now,
+            }
         });
         line.used = now;
         (name, line)
     }
 }
 
-impl Line {
-    fn close_if_full(&mut self, name: &Name) -> Option<Parcel> {
+impl ChannelCounter {
+    fn close_if_full(&mut self, name: &ChannelKey) -> Option<AddressedEnvelope> {
         if self.envelope.len() < FULL { None } else { self.close_envelope(name) }
     }
 
-    fn close_envelope(&mut self, name: &Name) -> Option<Parcel> {
+    fn close_envelope(&mut self, name: &ChannelKey) -> Option<AddressedEnvelope> {
         if self.envelope.is_empty() {
             return None;
         }
-        Some(Parcel {
+        Some(AddressedEnvelope {
             channel: Arc::clone(name),
             is_note: false,
             envelope: std::mem::take(&mut self.envelope),
@@ -349,34 +356,34 @@ impl Line {
 mod tests {
     use wsbroker_core::{Compress, MessageKind};
 
-    use super::{super::bus_envelope::Envelope, *};
+    use super::{super::bus_envelope::BusEnvelope, *};
 
-    fn outgoing(limit: usize) -> Outgoing {
-        let outgoing = Outgoing::new(InstanceId(7), limit);
+    fn outgoing(limit: usize) -> PublishQueue {
+        let outgoing = PublishQueue::new(InstanceId(7), limit);
         outgoing.open();
         outgoing
     }
 
     /// Channel, first number, payloads.
-    fn read(parcels: &[Parcel]) -> Vec<(String, u64, Vec<String>)> {
+    fn read(parcels: &[AddressedEnvelope]) -> Vec<(String, u64, Vec<String>)> {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         parcels
             .iter()
-            .map(|parcel| match Envelope::read(&parcel.envelope).unwrap() {
-                Envelope::Messages(head, messages) => {
+            .map(|parcel| match BusEnvelope::read(&parcel.envelope).unwrap() {
+                BusEnvelope::Messages(head, messages) => {
                     let payloads: Vec<_> = messages.map(|(_, payload)| text(payload)).collect();
                     assert_eq!(payloads.len() as u64, parcel.messages);
                     (text(&parcel.channel), head.first, payloads)
                 }
-                Envelope::Note(..) => panic!("no note was sent"),
-                Envelope::Close(head, code, reason) => {
+                BusEnvelope::InstanceMessage(..) => panic!("no note was sent"),
+                BusEnvelope::Close(head, code, reason) => {
                     (text(&parcel.channel), head.first, vec![format!("close {} {reason}", code.get())])
                 }
             })
             .collect()
     }
 
-    fn say(outgoing: &Outgoing, channel: &str, text: &str) -> Queued {
+    fn say(outgoing: &PublishQueue, channel: &str, text: &str) -> Queued {
         let form = MessageForm { kind: MessageKind::Text, compress: Compress::Auto };
         outgoing.publish(channel.as_bytes(), form, text.as_bytes(), None)
     }
@@ -449,9 +456,9 @@ mod tests {
         assert_eq!(outgoing.dropped(), 2);
     }
 
-    fn epoch(parcels: &[Parcel]) -> (u64, u64) {
-        match Envelope::read(&parcels[0].envelope).unwrap() {
-            Envelope::Messages(head, _) => (head.epoch, head.first),
+    fn epoch(parcels: &[AddressedEnvelope]) -> (u64, u64) {
+        match BusEnvelope::read(&parcels[0].envelope).unwrap() {
+            BusEnvelope::Messages(head, _) => (head.epoch, head.first),
             other => panic!("{other:?}"),
         }
     }

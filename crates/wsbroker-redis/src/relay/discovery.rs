@@ -10,10 +10,10 @@ use tokio::time::{sleep, timeout};
 
 use crate::server::{
     RedisConfig, RedisServers,
-    dial::{self, Node},
-    liveness::Silent,
-    role::{self, Asking, RoleError},
-    sentinels::{Address, Masters},
+    dial::{self, ServerConnection},
+    liveness::Unresponsive,
+    role::{self, RoleError, RoleQuery},
+    sentinels::{SentinelWatch, ServerAddress},
 };
 
 /// How long a node of a Cluster is waited for before the next one is tried beside it.
@@ -29,58 +29,58 @@ pub(super) enum ConnectError {
     #[error(transparent)]
     Redis(#[from] RedisError),
     #[error(transparent)]
-    Silent(#[from] Silent),
+    Silent(#[from] Unresponsive),
     #[error(transparent)]
     Role(#[from] RoleError),
 }
 
 /// Called on the connection's own task.
-pub(super) type Push = Arc<dyn Fn(PushInfo) + Send + Sync>;
+pub(super) type PushHandler = Arc<dyn Fn(PushInfo) + Send + Sync>;
 
 /// Where a relay finds its Redis, and what it has learnt of it.
-pub(super) struct Servers {
+pub(super) struct RelayServers {
     config: RedisConfig,
     /// Nodes of a Cluster that its nodes have named.
     learnt: Mutex<Vec<(String, u16)>>,
-    masters: Masters,
+    masters: SentinelWatch,
 }
 
 /// A connection, and what is known of it.
-pub(super) struct Found {
-    pub(super) node: Node,
+pub(super) struct OpenConnection {
+    pub(super) node: ServerConnection,
     /// How it is asked whether it is a primary.
-    pub(super) asking: Asking,
+    pub(super) asking: RoleQuery,
     /// Where Sentinels have led.
-    pub(super) address: Option<Address>,
+    pub(super) address: Option<ServerAddress>,
 }
 
-impl Servers {
+impl RelayServers {
     pub(super) fn new(config: RedisConfig) -> Self {
-        Self { config, learnt: Mutex::default(), masters: Masters::new() }
+        Self { config, learnt: Mutex::default(), masters: SentinelWatch::new() }
     }
 
     /// Connects, within the connect timeout (on a Cluster, of each node), to a primary (on a Cluster, to any node).
-    pub(super) async fn connect(&self, push: &Push) -> Result<Found, ConnectError> {
+    pub(super) async fn connect(&self, push: &PushHandler) -> Result<OpenConnection, ConnectError> {
         if let RedisServers::Cluster(nodes) = &self.config.servers {
             let node = self.any_node(nodes, push).await?;
-            return Ok(Found { node, asking: Asking::Ping, address: None });
+            return Ok(OpenConnection { node, asking: RoleQuery::Ping, address: None });
         }
         let limit = self.config.connect_timeout;
         let primary = async {
             let (mut node, address) = self.one(push).await?;
             let asking = role::find(&mut node.redis).await?;
-            Ok(Found { node, asking, address })
+            Ok(OpenConnection { node, asking, address })
         };
         timeout(limit, primary).await.unwrap_or(Err(ConnectError::Timeout(limit)))
     }
 
     /// Whether it is unknown if this is a primary, and it matters.
-    pub(super) fn is_unsure(&self, asking: Asking) -> bool {
-        asking == Asking::Ping && !matches!(self.config.servers, RedisServers::Cluster(_))
+    pub(super) fn is_unsure(&self, asking: RoleQuery) -> bool {
+        asking == RoleQuery::Ping && !matches!(self.config.servers, RedisServers::Cluster(_))
     }
 
     /// What Sentinels tell.
-    pub(super) const fn masters(&self) -> &Masters {
+    pub(super) const fn masters(&self) -> &SentinelWatch {
         &self.masters
     }
 
@@ -89,7 +89,7 @@ impl Servers {
         self.masters.follow(&self.config).await;
     }
 
-    async fn one(&self, push: &Push) -> Result<(Node, Option<Address>), RedisError> {
+    async fn one(&self, push: &PushHandler) -> Result<(ServerConnection, Option<ServerAddress>), RedisError> {
         let config = &self.config;
         match &config.servers {
             RedisServers::Cluster(_) => Err(none()),
@@ -110,14 +110,14 @@ impl Servers {
         }
     }
 
-    async fn node(&self, host: &str, port: u16, push: &Push) -> Result<Node, RedisError> {
+    async fn node(&self, host: &str, port: u16, push: &PushHandler) -> Result<ServerConnection, RedisError> {
         let config = &self.config;
         let name = config.tls.as_ref().and_then(|tls| tls.server_name.as_deref());
         dial::open(config, &dial::address(config, host, port), name, options(push)).await
     }
 
     /// A connection to the first node that answers and says that the Cluster is well; if none says so, to the first that answers.
-    async fn any_node(&self, nodes: &[(String, u16)], push: &Push) -> Result<Node, ConnectError> {
+    async fn any_node(&self, nodes: &[(String, u16)], push: &PushHandler) -> Result<ServerConnection, ConnectError> {
         let mut untried: Vec<(String, u16)> = self.learnt.lock().clone();
         untried.retain(|node| !nodes.contains(node));
         untried.extend(nodes.iter().rev().cloned());
@@ -145,7 +145,12 @@ impl Servers {
     }
 
     /// A connection to a node, and whether it says that the Cluster is well.
-    async fn cluster_node(&self, host: String, port: u16, push: &Push) -> Result<(Node, bool), RedisError> {
+    async fn cluster_node(
+        &self,
+        host: String,
+        port: u16,
+        push: &PushHandler,
+    ) -> Result<(ServerConnection, bool), RedisError> {
         let mut node = self.node(&host, port, push).await?;
         let state: String = redis::cmd("CLUSTER").arg("INFO").query_async(&mut node.redis).await?;
         let slots: Value = redis::cmd("CLUSTER").arg("SLOTS").query_async(&mut node.redis).await?;
@@ -169,7 +174,7 @@ async fn within<T>(limit: Duration, task: impl Future<Output = Result<T, RedisEr
 }
 
 /// Each wait is bounded where it stands.
-fn options(push: &Push) -> AsyncConnectionConfig {
+fn options(push: &PushHandler) -> AsyncConnectionConfig {
     let push = Arc::clone(push);
     AsyncConnectionConfig::new().set_response_timeout(None).set_connection_timeout(None).set_push_sender(
         move |info: PushInfo| -> Result<(), std::convert::Infallible> {

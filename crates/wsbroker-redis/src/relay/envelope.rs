@@ -42,7 +42,7 @@ impl MessageType {
 
 /// A message that came from elsewhere. Everything is a slice of the envelope where it can be.
 #[derive(Clone, Debug)]
-pub struct Incoming<'a> {
+pub struct IncomingMessage<'a> {
     /// Whom it is for.
     pub kind: MessageType,
     /// The id or the room; empty for a broadcast. Half a surrogate pair has become U+FFFD in it, as in every string that comes from JavaScript.
@@ -57,7 +57,7 @@ pub struct Incoming<'a> {
     pub text: &'a str,
 }
 
-impl Incoming<'_> {
+impl IncomingMessage<'_> {
     /// What clients get: the text `{"event":…,"data":…}`, without `data` if there is none.
     #[must_use]
     pub fn frame(&self) -> String {
@@ -69,7 +69,7 @@ impl Incoming<'_> {
 #[derive(Clone, Debug)]
 pub enum Envelope<'a> {
     /// A message to deliver.
-    Message(Incoming<'a>),
+    Message(IncomingMessage<'a>),
     /// One of this instance itself.
     Own,
     /// An envelope that nobody here has to deliver: of an unknown type, or without a target.
@@ -102,13 +102,13 @@ impl<'a> Envelope<'a> {
             (MessageType::Room | MessageType::Broadcast, Some(list)) => strings(list),
             _ => Vec::new(),
         };
-        Self::Message(Incoming { kind, target, event: json::canonical(event), data: fields.data, exclude, text })
+        Self::Message(IncomingMessage { kind, target, event: json::canonical(event), data: fields.data, exclude, text })
     }
 }
 
 /// A message to others.
 #[derive(Clone, Copy, Debug)]
-pub struct Outgoing<'a> {
+pub struct OutgoingMessage<'a> {
     /// The id of this instance, or `emitter`.
     pub server_id: &'a str,
     /// Whom it is for.
@@ -123,7 +123,7 @@ pub struct Outgoing<'a> {
     pub exclude: Option<&'a [&'a str]>,
 }
 
-impl Outgoing<'_> {
+impl OutgoingMessage<'_> {
     /// Where it is published.
     #[must_use]
     pub fn channel(&self) -> String {
@@ -245,7 +245,7 @@ fn strings(value: &str) -> Vec<Cow<'_, str>> {
 mod tests {
     use super::*;
 
-    fn message(text: &str) -> Incoming<'_> {
+    fn message(text: &str) -> IncomingMessage<'_> {
         match Envelope::read(text, Some("own")) {
             Envelope::Message(message) => message,
             other => panic!("{text} is {other:?}"),
@@ -353,7 +353,7 @@ mod tests {
 
     #[test]
     fn an_envelope_is_written_as_javascript_writes_it() {
-        let outgoing = Outgoing {
+        let outgoing = OutgoingMessage {
             server_id: "s\"",
             kind: MessageType::Room,
             target: Some("é\n"),
@@ -364,7 +364,8 @@ mod tests {
         let expected = r#"{"serverId":"s\"","type":"room","target":"é\n","event":"e","data":{ },"exclude":["a","b"]}"#;
         assert_eq!(outgoing.text(), expected);
         assert_eq!(outgoing.channel(), "ws:room:é\n");
-        let least = Outgoing { kind: MessageType::Broadcast, target: None, data: None, exclude: Some(&[]), ..outgoing };
+        let least =
+            OutgoingMessage { kind: MessageType::Broadcast, target: None, data: None, exclude: Some(&[]), ..outgoing };
         assert_eq!(least.text(), r#"{"serverId":"s\"","type":"broadcast","event":"e","exclude":[]}"#);
         assert_eq!(least.channel(), "ws:broadcast");
     }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use serde_json::{Map, Value, json};
 
-use super::{Envelope, MessageType, Outgoing};
+use super::{Envelope, MessageType, OutgoingMessage};
 
 /// What is delivered, with every value taken apart.
 type Delivered = (MessageType, String, Value, Option<Value>, Vec<String>);
@@ -46,7 +46,7 @@ fn check_again(read: &Envelope<'_>) {
     }
     let exclude: Vec<&str> = message.exclude.iter().map(|name| &**name).collect();
     let event = super::json::parse(&message.event);
-    let outgoing = Outgoing {
+    let outgoing = OutgoingMessage {
         server_id: "other",
         kind: message.kind,
         target: Some(&*message.target).filter(|target| !target.is_empty()),

@@ -29,11 +29,11 @@ mod namespace_sink;
 mod relay_loop;
 mod relay_queue;
 
-use self::{discovery::Servers, relay_queue::Queue};
+use self::{discovery::RelayServers, relay_queue::RelayQueue};
 pub use self::{
-    envelope::{Envelope, Incoming, MessageType, Outgoing},
-    namespace_sink::RealmSink,
-    relay_queue::{Answer, NotTaken, PublishError},
+    envelope::{Envelope, IncomingMessage, MessageType, OutgoingMessage},
+    namespace_sink::NamespaceSink,
+    relay_queue::{PublishCallback, PublishError, QueueError},
 };
 use crate::server::RedisConfig;
 
@@ -62,7 +62,7 @@ impl RelayConfig {
 
 /// One of the connections.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Part {
+pub enum RelayPart {
     /// That which publishes.
     Publisher,
     /// That which listens.
@@ -83,14 +83,14 @@ pub enum RelayEvent {
     /// A connection is gone. It is made again without end.
     Lost {
         /// Which.
-        part: Part,
+        part: RelayPart,
         /// Why, as far as it is known.
         reason: String,
     },
     /// A connection is back; the listener's subscriptions are confirmed again.
     Ready {
         /// Which.
-        part: Part,
+        part: RelayPart,
     },
     /// It works, but messages may not get where they should; or it is still lost, for another reason than was reported before. Each is sent once.
     Warning {
@@ -100,14 +100,14 @@ pub enum RelayEvent {
     /// What came was not an envelope.
     Invalid {
         /// Why.
-        reason: Invalid,
+        reason: InvalidEnvelope,
     },
 }
 
 /// What is wrong with something that came.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
-pub enum Invalid {
+pub enum InvalidEnvelope {
     /// No JSON object, or `serverId` or `event` are no strings.
     #[error("a message that is no envelope")]
     NoEnvelope,
@@ -119,7 +119,7 @@ pub enum Invalid {
 /// Whom a relay serves. Called on its thread, in the order in which things happen: must not block.
 pub trait RelaySink: Send + Sync + 'static {
     /// A message of another instance.
-    fn deliver(&self, message: Incoming<'_>);
+    fn deliver(&self, message: IncomingMessage<'_>);
     /// For now nothing more has come: what `deliver` has gathered can go. Always called some time after `deliver`.
     fn flush(&self) {}
     /// Something has happened.
@@ -160,7 +160,7 @@ pub enum RelayError {
 pub enum RequestError {
     /// It was not taken.
     #[error(transparent)]
-    NotTaken(#[from] NotTaken),
+    QueueError(#[from] QueueError),
     /// It was taken, and failed.
     #[error(transparent)]
     Failed(#[from] PublishError),
@@ -172,12 +172,12 @@ pub enum RequestError {
 ///
 /// ```no_run
 /// use std::sync::Arc;
-/// use wsbroker_redis::{MessageType, Incoming, Outgoing, RedisConfig, Relay, RelayConfig, RelayEvent, RelaySink};
+/// use wsbroker_redis::{MessageType, IncomingMessage, OutgoingMessage, RedisConfig, Relay, RelayConfig, RelayEvent, RelaySink};
 ///
 /// struct Printer;
 ///
 /// impl RelaySink for Printer {
-///     fn deliver(&self, message: Incoming<'_>) {
+///     fn deliver(&self, message: IncomingMessage<'_>) {
 ///         eprintln!("{:?} {}: {}", message.kind, message.target, message.frame());
 ///     }
 ///     fn happened(&self, event: RelayEvent) {
@@ -188,7 +188,7 @@ pub enum RequestError {
 /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
 /// let relay = Relay::start(RelayConfig::new(RedisConfig::from_url("redis://127.0.0.1")?), Arc::new(Printer))?;
 /// relay.connected().await?;
-/// let hello = Outgoing {
+/// let hello = OutgoingMessage {
 ///     server_id: "emitter",
 ///     kind: MessageType::Room,
 ///     target: Some("news"),
@@ -201,11 +201,11 @@ pub enum RequestError {
 /// # }
 /// ```
 #[derive(Clone, Debug)]
-pub struct Relay(Arc<Ending>);
+pub struct Relay(Arc<RelayHandle>);
 
 /// A relay that somebody else keeps.
 #[derive(Clone, Debug)]
-pub struct WeakRelay(Weak<Ending>);
+pub struct WeakRelay(Weak<RelayHandle>);
 
 impl WeakRelay {
     /// The relay, if it is still there.
@@ -216,11 +216,11 @@ impl WeakRelay {
 }
 
 /// Ends the thread with the last handle.
-struct Ending(Arc<Shared>);
+struct RelayHandle(Arc<RelayShared>);
 
 /// Where the first attempt stands.
 #[derive(Clone, Debug)]
-enum Stage {
+enum RelayState {
     Connecting,
     Connected,
     Failed(String),
@@ -228,28 +228,28 @@ enum Stage {
 }
 
 /// What the handles and the thread share.
-struct Shared {
-    servers: Servers,
+struct RelayShared {
+    servers: RelayServers,
     server_id: Option<String>,
     listens: bool,
     max_incoming: usize,
-    queue: Queue,
+    queue: RelayQueue,
     sink: Arc<dyn RelaySink>,
     /// Something waits to be published.
     publish: Notify,
     /// Something was handed to the sink.
     arrived: Notify,
-    stage: watch::Sender<Stage>,
+    stage: watch::Sender<RelayState>,
     /// By when it must have ended.
     stop: watch::Sender<Option<Instant>>,
     runtime: OnceLock<Handle>,
     /// Whether the warning was given that nothing says whether it is a primary.
     told_role: AtomicBool,
-    counts: Counts,
+    counts: RelayCounts,
 }
 
 #[derive(Default)]
-struct Counts {
+struct RelayCounts {
     published: AtomicU64,
     refused: AtomicU64,
     failed: AtomicU64,
@@ -263,23 +263,23 @@ impl Relay {
     /// # Errors
     /// The system refuses a thread.
     pub fn start(config: RelayConfig, sink: Arc<dyn RelaySink>) -> io::Result<Self> {
-        let shared = Arc::new(Shared {
-            servers: Servers::new(config.redis),
+        let shared = Arc::new(RelayShared {
+            servers: RelayServers::new(config.redis),
             server_id: config.server_id,
             listens: config.listens,
             max_incoming: config.max_incoming,
-            queue: Queue::new(config.max_outgoing),
+            queue: RelayQueue::new(config.max_outgoing),
             sink,
             publish: Notify::new(),
             arrived: Notify::new(),
-            stage: watch::Sender::new(Stage::Connecting),
+            stage: watch::Sender::new(RelayState::Connecting),
             stop: watch::Sender::new(None),
             runtime: OnceLock::new(),
             told_role: AtomicBool::new(false),
-            counts: Counts::default(),
+            counts: RelayCounts::default(),
         });
         relay_loop::spawn(Arc::clone(&shared))?;
-        Ok(Self(Arc::new(Ending(shared))))
+        Ok(Self(Arc::new(RelayHandle(shared))))
     }
 
     /// Resolves when everything is ready for the first time.
@@ -288,11 +288,11 @@ impl Relay {
     /// The attempt failed, or the relay was stopped.
     pub async fn connected(&self) -> Result<(), RelayError> {
         let mut stage = self.shared().stage.subscribe();
-        let known = stage.wait_for(|stage| !matches!(stage, Stage::Connecting)).await.map(|stage| stage.clone());
+        let known = stage.wait_for(|stage| !matches!(stage, RelayState::Connecting)).await.map(|stage| stage.clone());
         match known {
-            Ok(Stage::Connected) => Ok(()),
-            Ok(Stage::Failed(reason)) => Err(RelayError::Unreachable(reason)),
-            Ok(Stage::Connecting | Stage::Ended) | Err(_) => Err(RelayError::Stopped),
+            Ok(RelayState::Connected) => Ok(()),
+            Ok(RelayState::Failed(reason)) => Err(RelayError::Unreachable(reason)),
+            Ok(RelayState::Connecting | RelayState::Ended) | Err(_) => Err(RelayError::Stopped),
         }
     }
 
@@ -300,7 +300,7 @@ impl Relay {
     ///
     /// # Errors
     /// It was not taken, and `answer` is not called.
-    pub fn publish(&self, channel: Bytes, text: Bytes, answer: Option<Answer>) -> Result<(), NotTaken> {
+    pub fn publish(&self, channel: Bytes, text: Bytes, answer: Option<PublishCallback>) -> Result<(), QueueError> {
         let shared = self.shared();
         match shared.queue.push(channel, text, answer) {
             Ok(true) => shared.publish.notify_one(),
@@ -323,7 +323,7 @@ impl Relay {
         text: Bytes,
     ) -> impl Future<Output = Result<(), RequestError>> + Send + use<> {
         let (told, outcome) = oneshot::channel();
-        let answer: Answer = Box::new(move |outcome| {
+        let answer: PublishCallback = Box::new(move |outcome| {
             // Who asked may not wait any more.
             let _ = told.send(outcome);
         });
@@ -339,7 +339,7 @@ impl Relay {
         self.shared().stop(limit);
         let mut stage = self.shared().stage.subscribe();
         async move {
-            let _ = stage.wait_for(|stage| matches!(stage, Stage::Failed(_) | Stage::Ended)).await;
+            let _ = stage.wait_for(|stage| matches!(stage, RelayState::Failed(_) | RelayState::Ended)).await;
         }
     }
 
@@ -370,12 +370,12 @@ impl Relay {
         }
     }
 
-    fn shared(&self) -> &Shared {
+    fn shared(&self) -> &RelayShared {
         &self.0.0
     }
 }
 
-impl Shared {
+impl RelayShared {
     fn stop(&self, limit: Duration) {
         self.queue.stop();
         self.stop.send_replace(Some(Instant::now() + limit));
@@ -384,7 +384,7 @@ impl Shared {
     /// Something came on one of our channels.
     fn received(&self, payload: &[u8]) {
         if payload.len() > self.max_incoming {
-            return self.invalid(Invalid::TooLarge(payload.len()));
+            return self.invalid(InvalidEnvelope::TooLarge(payload.len()));
         }
         // Bytes that are no UTF-8 are replaced, as where Redis is read by JavaScript.
         let text = match simdutf8::basic::from_utf8(payload) {
@@ -398,23 +398,23 @@ impl Shared {
                 self.arrived.notify_one();
             }
             Envelope::Own | Envelope::Ignored => {}
-            Envelope::Invalid => self.invalid(Invalid::NoEnvelope),
+            Envelope::Invalid => self.invalid(InvalidEnvelope::NoEnvelope),
         }
     }
 
-    fn invalid(&self, reason: Invalid) {
+    fn invalid(&self, reason: InvalidEnvelope) {
         self.counts.invalid.fetch_add(1, Ordering::Relaxed);
         self.sink.happened(RelayEvent::Invalid { reason });
     }
 }
 
-impl fmt::Debug for Ending {
+impl fmt::Debug for RelayHandle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Relay").field("server_id", &self.0.server_id).finish_non_exhaustive()
     }
 }
 
-impl Drop for Ending {
+impl Drop for RelayHandle {
     fn drop(&mut self) {
         self.0.stop(Duration::ZERO);
     }

@@ -5,17 +5,17 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use wsbroker_core::{Audience, Broker, Cork, MessageKind, Realm};
 
-use super::{Incoming, MessageType, Part, RelayEvent, RelaySink};
+use super::{IncomingMessage, MessageType, RelayEvent, RelayPart, RelaySink};
 
 /// A realm as a [`Relay`](crate::Relay) serves it. Its helpers are told whether messages of other instances come in.
 #[derive(Debug)]
-pub struct RealmSink {
+pub struct NamespaceSink {
     realm: Arc<Realm>,
     /// Of the relay's thread.
     cork: Mutex<Cork>,
 }
 
-impl RealmSink {
+impl NamespaceSink {
     /// The way to the clients of this broker's realm: messages of other instances go there without
     /// any worker, but to those that are held.
     #[must_use]
@@ -24,8 +24,8 @@ impl RealmSink {
     }
 }
 
-impl RelaySink for RealmSink {
-    fn deliver(&self, message: Incoming<'_>) {
+impl RelaySink for NamespaceSink {
+    fn deliver(&self, message: IncomingMessage<'_>) {
         let mut cork = self.cork.lock();
         let frame = message.frame();
         let staged = cork.stage_slice(MessageKind::Text, frame.as_bytes());
@@ -48,8 +48,8 @@ impl RelaySink for RealmSink {
 
     fn happened(&self, event: RelayEvent) {
         match event {
-            RelayEvent::Connected | RelayEvent::Ready { part: Part::Listener } => self.realm.set_input(true),
-            RelayEvent::Lost { part: Part::Listener, .. } => self.realm.set_input(false),
+            RelayEvent::Connected | RelayEvent::Ready { part: RelayPart::Listener } => self.realm.set_input(true),
+            RelayEvent::Lost { part: RelayPart::Listener, .. } => self.realm.set_input(false),
             _ => {}
         }
     }

@@ -20,17 +20,17 @@ use tokio::{
 };
 
 use super::{
-    Part, RelayEvent, Shared, Stage,
-    discovery::{ConnectError, Found, Servers},
-    relay_queue::{Parcel, PublishError},
+    RelayEvent, RelayPart, RelayShared, RelayState,
+    discovery::{ConnectError, OpenConnection, RelayServers},
+    relay_queue::{PublishError, QueuedMessage},
 };
 use crate::server::{
     backoff::Backoff,
-    dial::Node,
+    dial::ServerConnection,
     printable::clean,
     reasons::Reasons,
-    role::{self, Asking},
-    sentinels::{self, Address},
+    role::{self, RoleQuery},
+    sentinels::{self, ServerAddress},
 };
 
 /// How long a connection is left alone before it is asked whether it lives, and how long nothing may move on it then. Together less than 5 s, in which a Redis that
@@ -43,7 +43,7 @@ const PORTION: usize = 256 << 10;
 const CHANNEL: &str = "ws:broadcast";
 const PATTERNS: [&str; 3] = ["ws:room:*", "ws:client:*", "ws:user:*"];
 
-pub(super) fn spawn(shared: Arc<Shared>) -> io::Result<()> {
+pub(super) fn spawn(shared: Arc<RelayShared>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     // There is none before.
     let _ = shared.runtime.set(runtime.handle().clone());
@@ -53,9 +53,9 @@ pub(super) fn spawn(shared: Arc<Shared>) -> io::Result<()> {
         // Its connections end with it, and only then nothing comes any more.
         drop(runtime);
         shared.stage.send_if_modified(|stage| {
-            let failed = matches!(stage, Stage::Failed(_));
+            let failed = matches!(stage, RelayState::Failed(_));
             if !failed {
-                *stage = Stage::Ended;
+                *stage = RelayState::Ended;
             }
             !failed
         });
@@ -63,12 +63,12 @@ pub(super) fn spawn(shared: Arc<Shared>) -> io::Result<()> {
     Ok(())
 }
 
-async fn run(shared: &Arc<Shared>) {
+async fn run(shared: &Arc<RelayShared>) {
     let mut stop = shared.stop.subscribe();
     let first = async {
-        tokio::try_join!(Connection::open(shared, Part::Publisher), async {
+        tokio::try_join!(RelayConnection::open(shared, RelayPart::Publisher), async {
             match shared.listens {
-                true => Connection::open(shared, Part::Listener).await.map(Some),
+                true => RelayConnection::open(shared, RelayPart::Listener).await.map(Some),
                 false => Ok(None),
             }
         })
@@ -82,17 +82,17 @@ async fn run(shared: &Arc<Shared>) {
                 let reason = clean(&error.to_string());
                 shared.queue.stop();
                 shared.sink.happened(RelayEvent::Failed { reason: reason.clone() });
-                shared.stage.send_replace(Stage::Failed(reason));
+                shared.stage.send_replace(RelayState::Failed(reason));
                 return;
             }
         },
     };
     shared.queue.open();
     shared.sink.happened(RelayEvent::Connected);
-    shared.stage.send_replace(Stage::Connected);
+    shared.stage.send_replace(RelayState::Connected);
     let listening = async {
         if let Some(listener) = listener {
-            keep(shared, Part::Listener, listener).await;
+            keep(shared, RelayPart::Listener, listener).await;
         }
     };
     let flush = async {
@@ -102,35 +102,35 @@ async fn run(shared: &Arc<Shared>) {
         }
     };
     tokio::select! {
-        _ = async { tokio::join!(keep(shared, Part::Publisher, publisher), listening) } => {}
+        _ = async { tokio::join!(keep(shared, RelayPart::Publisher, publisher), listening) } => {}
         () = flush => {}
         () = shared.servers.follow() => {}
     }
 }
 
 /// Why a connection is no longer used.
-enum End {
+enum ConnectionEnd {
     Stopped,
     Lost(String),
 }
 
 /// Uses a connection, and those that follow it, until the relay is stopped.
-async fn keep(shared: &Arc<Shared>, part: Part, first: Connection) {
+async fn keep(shared: &Arc<RelayShared>, part: RelayPart, first: RelayConnection) {
     let mut stop = shared.stop.subscribe();
     let mut backoff = Backoff::new();
     let mut connection = first;
     loop {
         let begun = std::time::Instant::now();
         let end = match part {
-            Part::Publisher => publish(shared, &connection).await,
-            Part::Listener => tokio::select! {
+            RelayPart::Publisher => publish(shared, &connection).await,
+            RelayPart::Listener => tokio::select! {
                 biased;
-                _ = stop.wait_for(Option::is_some) => End::Stopped,
-                reason = connection.ends(&shared.servers) => End::Lost(reason),
+                _ = stop.wait_for(Option::is_some) => ConnectionEnd::Stopped,
+                reason = connection.ends(&shared.servers) => ConnectionEnd::Lost(reason),
             },
         };
         drop(connection);
-        let End::Lost(reason) = end else { return };
+        let ConnectionEnd::Lost(reason) = end else { return };
         backoff.lasted_since(begun);
         let mut reasons = Reasons::default();
         let reason = reasons.add(&reason).unwrap_or(reason);
@@ -139,7 +139,7 @@ async fn keep(shared: &Arc<Shared>, part: Part, first: Connection) {
         let again = async {
             loop {
                 sleep(backoff.next()).await;
-                match Connection::open(shared, part).await {
+                match RelayConnection::open(shared, part).await {
                     Ok(connection) => return connection,
                     Err(error) => {
                         if let Some(reason) = reasons.add(&error.to_string()) {
@@ -155,7 +155,7 @@ async fn keep(shared: &Arc<Shared>, part: Part, first: Connection) {
             _ = stop.wait_for(Option::is_some) => return,
             connection = again => connection,
         };
-        if part == Part::Publisher {
+        if part == RelayPart::Publisher {
             shared.queue.open();
         }
         shared.sink.happened(RelayEvent::Ready { part });
@@ -163,7 +163,7 @@ async fn keep(shared: &Arc<Shared>, part: Part, first: Connection) {
 }
 
 /// Publishes what comes to wait.
-async fn publish(shared: &Shared, connection: &Connection) -> End {
+async fn publish(shared: &RelayShared, connection: &RelayConnection) -> ConnectionEnd {
     let mut stop = shared.stop.subscribe();
     let mut sent = VecDeque::new();
     let mut answers: FuturesOrdered<BoxFuture<'static, Result<Vec<Value>, RedisError>>> = FuturesOrdered::new();
@@ -179,11 +179,11 @@ async fn publish(shared: &Shared, connection: &Connection) -> End {
             sent.push_back(parcels);
         }
         if deadline.is_some() && answers.is_empty() {
-            break End::Stopped;
+            break ConnectionEnd::Stopped;
         }
         tokio::select! {
             biased;
-            () = until(deadline) => break End::Stopped,
+            () = until(deadline) => break ConnectionEnd::Stopped,
             Ok(at) = stop.wait_for(Option::is_some), if deadline.is_none() => deadline = *at,
             Some(outcome) = answers.next() => match outcome {
                 Ok(values) => {
@@ -191,9 +191,9 @@ async fn publish(shared: &Shared, connection: &Connection) -> End {
                         shared.answered(parcels, values);
                     }
                 }
-                Err(error) => break End::Lost(error.to_string()),
+                Err(error) => break ConnectionEnd::Lost(error.to_string()),
             },
-            reason = &mut ends => break End::Lost(reason),
+            reason = &mut ends => break ConnectionEnd::Lost(reason),
             () = shared.publish.notified() => {}
         }
     };
@@ -203,7 +203,7 @@ async fn publish(shared: &Shared, connection: &Connection) -> End {
 
 fn send(
     mut connection: MultiplexedConnection,
-    parcels: &[Parcel],
+    parcels: &[QueuedMessage],
 ) -> impl Future<Output = Result<Vec<Value>, RedisError>> + Send + use<> {
     let mut pipeline = Pipeline::with_capacity(parcels.len());
     for parcel in parcels {
@@ -213,8 +213,8 @@ fn send(
     async move { connection.send_packed_commands(&pipeline, 0, count).await }
 }
 
-impl Shared {
-    fn answered(&self, parcels: Vec<Parcel>, values: Vec<Value>) {
+impl RelayShared {
+    fn answered(&self, parcels: Vec<QueuedMessage>, values: Vec<Value>) {
         self.queue.settled(&parcels);
         let mut values = values.into_iter();
         for parcel in parcels {
@@ -233,28 +233,28 @@ impl Shared {
     }
 
     /// What was sent and not answered is lost, and what waits behind it.
-    fn lose(&self, sent: VecDeque<Vec<Parcel>>) {
+    fn lose(&self, sent: VecDeque<Vec<QueuedMessage>>) {
         let waiting = self.queue.lose();
         sent.into_iter().flatten().chain(waiting).for_each(|parcel| self.lost(parcel));
     }
 
-    fn lost(&self, parcel: Parcel) {
+    fn lost(&self, parcel: QueuedMessage) {
         self.counts.failed.fetch_add(1, Ordering::Relaxed);
         parcel.settle(Err(PublishError::Lost));
     }
 }
 
 /// A connection that is ready: to publish, or with its subscriptions confirmed.
-struct Connection {
-    node: Node,
-    asking: Asking,
+struct RelayConnection {
+    node: ServerConnection,
+    asking: RoleQuery,
     /// Where Sentinels have led.
-    address: Option<Address>,
+    address: Option<ServerAddress>,
     disconnected: Arc<Notify>,
 }
 
-impl Connection {
-    async fn open(shared: &Arc<Shared>, part: Part) -> Result<Self, ConnectError> {
+impl RelayConnection {
+    async fn open(shared: &Arc<RelayShared>, part: RelayPart) -> Result<Self, ConnectError> {
         let disconnected = Arc::new(Notify::new());
         let push = {
             let (shared, disconnected) = (Arc::clone(shared), Arc::clone(&disconnected));
@@ -268,8 +268,9 @@ impl Connection {
                 _ => {}
             })
         };
-        let Found { node, asking, address } = shared.servers.connect(&(push as super::discovery::Push)).await?;
-        if part == Part::Listener {
+        let OpenConnection { node, asking, address } =
+            shared.servers.connect(&(push as super::discovery::PushHandler)).await?;
+        if part == RelayPart::Listener {
             node.pulse.within(PING.1, subscribe(&node.redis)).await??;
         }
         if shared.servers.is_unsure(asking) && !shared.told_role.swap(true, Ordering::Relaxed) {
@@ -279,7 +280,7 @@ impl Connection {
     }
 
     /// Resolves when it is of no use any more, with the reason.
-    async fn ends(&self, servers: &Servers) -> String {
+    async fn ends(&self, servers: &RelayServers) -> String {
         tokio::select! {
             () = servers.masters().leaves(self.address.as_ref()) => sentinels::LEFT.into(),
             () = self.disconnected.notified() => "the connection was closed".into(),

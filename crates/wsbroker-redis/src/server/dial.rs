@@ -18,23 +18,23 @@ use tokio_rustls::TlsConnector;
 
 use super::{
     RedisConfig, RedisTls,
-    liveness::{Pulse, Watched},
+    liveness::{Liveness, MonitoredStream},
     redis_tls,
-    reply_limit::Bounded,
+    reply_limit::BoundedReplies,
 };
 
 /// A connection to one server. Its stream is ours, so that it is known what moves on it.
 #[derive(Clone)]
-pub(crate) struct Node {
+pub(crate) struct ServerConnection {
     pub(crate) redis: MultiplexedConnection,
-    pub(crate) pulse: Arc<Pulse>,
-    _task: Arc<Task>,
+    pub(crate) pulse: Arc<Liveness>,
+    _task: Arc<ConnectionTask>,
 }
 
 /// Ends with the connection, also where Redis takes nothing any more.
-struct Task(JoinHandle<()>);
+struct ConnectionTask(JoinHandle<()>);
 
-impl Drop for Task {
+impl Drop for ConnectionTask {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -46,19 +46,19 @@ pub(crate) async fn open(
     address: &ConnectionAddr,
     name: Option<&str>,
     options: AsyncConnectionConfig,
-) -> Result<Node, RedisError> {
+) -> Result<ServerConnection, RedisError> {
     match address {
         #[cfg(unix)]
         ConnectionAddr::Unix(path) => {
             let stream = tokio::net::UnixStream::connect(path).await?;
-            let pulse = Arc::new(Pulse::of(&stream));
-            begin(config, Watched::new(stream, Arc::clone(&pulse)), pulse, options).await
+            let pulse = Arc::new(Liveness::of(&stream));
+            begin(config, MonitoredStream::new(stream, Arc::clone(&pulse)), pulse, options).await
         }
         ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
             let stream = TcpStream::connect((host.as_str(), *port)).await?;
             stream.set_nodelay(true)?;
-            let pulse = Arc::new(Pulse::of(&stream));
-            let stream = Watched::new(stream, Arc::clone(&pulse));
+            let pulse = Arc::new(Liveness::of(&stream));
+            let stream = MonitoredStream::new(stream, Arc::clone(&pulse));
             match &config.tls {
                 None => begin(config, stream, pulse, options).await,
                 Some(tls) => {
@@ -77,12 +77,12 @@ pub(crate) async fn open(
 async fn begin(
     config: &RedisConfig,
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    pulse: Arc<Pulse>,
+    pulse: Arc<Liveness>,
     options: AsyncConnectionConfig,
-) -> Result<Node, RedisError> {
+) -> Result<ServerConnection, RedisError> {
     let (redis, driver) =
-        MultiplexedConnection::new_with_config(&settings(config), Bounded::new(stream), options).await?;
-    Ok(Node { redis, pulse, _task: Arc::new(Task(tokio::spawn(driver))) })
+        MultiplexedConnection::new_with_config(&settings(config), BoundedReplies::new(stream), options).await?;
+    Ok(ServerConnection { redis, pulse, _task: Arc::new(ConnectionTask(tokio::spawn(driver))) })
 }
 
 pub(crate) fn address(config: &RedisConfig, host: &str, port: u16) -> ConnectionAddr {

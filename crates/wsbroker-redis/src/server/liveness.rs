@@ -24,28 +24,28 @@ const LOOK: Duration = Duration::from_millis(250);
 const GRACE: Duration = Duration::from_millis(50);
 
 #[cfg(unix)]
-type Socket = std::os::fd::OwnedFd;
+type SocketHandle = std::os::fd::OwnedFd;
 #[cfg(not(unix))]
-type Socket = ();
+type SocketHandle = ();
 
 /// The connection is dead, or as good as dead.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {0:?}")]
-pub(crate) struct Silent(pub(crate) Duration);
+pub(crate) struct Unresponsive(pub(crate) Duration);
 
 /// What one connection has moved.
 #[derive(Debug)]
-pub(crate) struct Pulse {
+pub(crate) struct Liveness {
     begun: Instant,
     /// Milliseconds since, of the last bytes that arrived.
     heard: AtomicU64,
     /// Bytes that the kernel has taken.
     written: AtomicU64,
     /// The same socket again, to ask what is not acknowledged yet.
-    socket: Option<Socket>,
+    socket: Option<SocketHandle>,
 }
 
-impl Pulse {
+impl Liveness {
     #[cfg(unix)]
     pub(crate) fn of(socket: impl std::os::fd::AsFd) -> Self {
         Self::new(socket.as_fd().try_clone_to_owned().ok())
@@ -56,7 +56,7 @@ impl Pulse {
         Self::new(None)
     }
 
-    fn new(socket: Option<Socket>) -> Self {
+    fn new(socket: Option<SocketHandle>) -> Self {
         Self { begun: Instant::now(), heard: AtomicU64::new(0), written: AtomicU64::new(0), socket }
     }
 
@@ -86,7 +86,7 @@ impl Pulse {
     ///
     /// # Errors
     /// Nothing has moved.
-    pub(crate) async fn within<T>(&self, limit: Duration, task: impl Future<Output = T>) -> Result<T, Silent> {
+    pub(crate) async fn within<T>(&self, limit: Duration, task: impl Future<Output = T>) -> Result<T, Unresponsive> {
         let mut task = pin!(task);
         let (mut moved, mut acknowledged) = (Instant::now(), self.acknowledged());
         loop {
@@ -102,7 +102,7 @@ impl Pulse {
                 match timeout(GRACE, &mut task).await {
                     Ok(outcome) => return Ok(outcome),
                     Err(_) if self.heard() > heard => {}
-                    Err(_) => return Err(Silent(limit)),
+                    Err(_) => return Err(Unresponsive(limit)),
                 }
             }
         }
@@ -110,18 +110,18 @@ impl Pulse {
 }
 
 /// A stream that tells what it moves.
-pub(crate) struct Watched<S> {
+pub(crate) struct MonitoredStream<S> {
     stream: S,
-    pulse: Arc<Pulse>,
+    pulse: Arc<Liveness>,
 }
 
-impl<S> Watched<S> {
-    pub(crate) const fn new(stream: S, pulse: Arc<Pulse>) -> Self {
+impl<S> MonitoredStream<S> {
+    pub(crate) const fn new(stream: S, pulse: Arc<Liveness>) -> Self {
         Self { stream, pulse }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for MonitoredStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
@@ -132,7 +132,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for MonitoredStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
         if let Poll::Ready(Ok(count)) = outcome {
@@ -170,15 +170,15 @@ mod tests {
     }
 
     /// One whose other side has little room.
-    async fn pair() -> (Arc<Pulse>, Watched<TcpStream>, TcpStream) {
+    async fn pair() -> (Arc<Liveness>, MonitoredStream<TcpStream>, TcpStream) {
         let socket = TcpSocket::new_v4().unwrap();
         socket.set_recv_buffer_size(16 << 10).unwrap();
         socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let listener: TcpListener = socket.listen(1).unwrap();
         let (ours, theirs) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
         let ours = ours.unwrap();
-        let pulse = Arc::new(Pulse::of(&ours));
-        (Arc::clone(&pulse), Watched::new(ours, pulse), theirs.unwrap().0)
+        let pulse = Arc::new(Liveness::of(&ours));
+        (Arc::clone(&pulse), MonitoredStream::new(ours, pulse), theirs.unwrap().0)
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub(crate) fn client(tls: &RedisTls) -> io::Result<ClientConfig> {
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?;
     let builder = if tls.accept_any {
-        builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider)))
+        builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAnyServer(provider)))
     } else {
         builder.with_root_certificates(roots(tls)?)
     };
@@ -60,9 +60,9 @@ fn certificates_of(pem: &[u8]) -> io::Result<Vec<CertificateDer<'static>>> {
 
 /// Accepts every certificate, as the application wants, but not every signature.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct AcceptAnyServer(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AcceptAnyServer {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

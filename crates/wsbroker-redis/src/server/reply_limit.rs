@@ -18,15 +18,15 @@ const LONGEST_LENGTH: usize = 24;
 
 /// Follows replies as they arrive, by their lengths alone (RESP2 and RESP3).
 #[derive(Debug, Default)]
-struct Follower {
-    state: State,
+struct ReplyFollower {
+    state: ReplyState,
     /// Of the reply that is under way: its bytes so far, and values that are still to come.
     bytes: usize,
     values: u64,
 }
 
 #[derive(Debug, Default)]
-enum State {
+enum ReplyState {
     /// The next byte says what comes.
     #[default]
     Kind,
@@ -38,7 +38,7 @@ enum State {
     Bulk(usize),
 }
 
-impl Follower {
+impl ReplyFollower {
     /// # Errors
     /// This is more than a reply may have, or not a reply at all.
     fn take(&mut self, mut bytes: &[u8]) -> Result<(), &'static str> {
@@ -47,7 +47,7 @@ impl Follower {
                 self.values = 1;
             }
             match &mut self.state {
-                State::Bulk(left) => {
+                ReplyState::Bulk(left) => {
                     let count = bytes.len().min(*left);
                     *left -= count;
                     let is_whole = *left == 0;
@@ -58,7 +58,7 @@ impl Follower {
                     }
                     continue;
                 }
-                State::Line => {
+                ReplyState::Line => {
                     let end = bytes.iter().position(|byte| *byte == b'\n');
                     let count = end.map_or(bytes.len(), |end| end + 1);
                     self.count(count)?;
@@ -68,23 +68,23 @@ impl Follower {
                     }
                     continue;
                 }
-                State::Kind => {
+                ReplyState::Kind => {
                     self.state = match first {
-                        b'+' | b'-' | b':' | b'_' | b',' | b'#' | b'(' => State::Line,
-                        b'$' | b'=' | b'!' | b'*' | b'~' | b'>' | b'%' | b'|' => State::Length(*first, Vec::new()),
+                        b'+' | b'-' | b':' | b'_' | b',' | b'#' | b'(' => ReplyState::Line,
+                        b'$' | b'=' | b'!' | b'*' | b'~' | b'>' | b'%' | b'|' => ReplyState::Length(*first, Vec::new()),
                         _ => return Err("a reply is not in the Redis protocol"),
                     };
                 }
-                State::Length(kind, digits) if *first == b'\n' => {
+                ReplyState::Length(kind, digits) if *first == b'\n' => {
                     let (kind, digits) = (*kind, std::mem::take(digits));
                     self.length(kind, &digits)?;
                 }
-                State::Length(_, digits) if digits.len() < LONGEST_LENGTH => digits.push(*first),
-                State::Length(..) => return Err("a length in a reply of Redis cannot be read"),
+                ReplyState::Length(_, digits) if digits.len() < LONGEST_LENGTH => digits.push(*first),
+                ReplyState::Length(..) => return Err("a length in a reply of Redis cannot be read"),
             }
             self.count(1)?;
             // A value without anything is whole with its line.
-            if matches!(self.state, State::Kind) && self.values == 0 {
+            if matches!(self.state, ReplyState::Kind) && self.values == 0 {
                 self.bytes = 0;
             }
             bytes = rest;
@@ -99,7 +99,7 @@ impl Follower {
 
     /// A value is whole, and with the last one the reply.
     fn value(&mut self) {
-        self.state = State::Kind;
+        self.state = ReplyState::Kind;
         self.values -= 1;
         if self.values == 0 {
             self.bytes = 0;
@@ -108,7 +108,7 @@ impl Follower {
 
     fn length(&mut self, kind: u8, digits: &[u8]) -> Result<(), &'static str> {
         let digits = std::str::from_utf8(digits).unwrap_or_default().trim_end_matches('\r');
-        self.state = State::Kind;
+        self.state = ReplyState::Kind;
         if digits == "-1" {
             self.values -= 1;
             return Ok(());
@@ -120,7 +120,7 @@ impl Follower {
                 if length > room {
                     return Err(TOO_LONG);
                 }
-                self.state = State::Bulk(length as usize + 2);
+                self.state = ReplyState::Bulk(length as usize + 2);
                 return Ok(());
             }
             // What stands beside a value, which follows.
@@ -135,18 +135,18 @@ impl Follower {
 const TOO_LONG: &str = "a reply of Redis is longer than 64 MiB, or has more than 65,536 values";
 
 /// A stream that fails where a reply is too long.
-pub(crate) struct Bounded<S> {
+pub(crate) struct BoundedReplies<S> {
     stream: S,
-    follower: Follower,
+    follower: ReplyFollower,
 }
 
-impl<S> Bounded<S> {
+impl<S> BoundedReplies<S> {
     pub(crate) fn new(stream: S) -> Self {
-        Self { stream, follower: Follower::default() }
+        Self { stream, follower: ReplyFollower::default() }
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for BoundedReplies<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
@@ -160,7 +160,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Bounded<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for BoundedReplies<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(cx, bytes)
     }
@@ -183,11 +183,11 @@ mod tests {
 
     /// Whether the bytes are taken, and then nothing is under way.
     fn between(pieces: &[&[u8]]) -> Result<bool, &'static str> {
-        let mut follower = Follower::default();
+        let mut follower = ReplyFollower::default();
         for piece in pieces {
             follower.take(piece)?;
         }
-        Ok(matches!(follower.state, State::Kind) && follower.bytes == 0)
+        Ok(matches!(follower.state, ReplyState::Kind) && follower.bytes == 0)
     }
 
     #[test]
@@ -253,7 +253,7 @@ mod tests {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(async {
             let (ours, mut theirs) = tokio::io::duplex(1024);
-            let mut ours = Bounded::new(ours);
+            let mut ours = BoundedReplies::new(ours);
             theirs.write_all(b"+OK\r\n").await.unwrap();
             let mut read = [0; 64];
             assert_eq!(ours.read(&mut read).await.unwrap(), 5);
@@ -265,7 +265,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_bytes_are_too_odd_for_it(pieces in prop::collection::vec(prop::collection::vec(prop::sample::select(&b"$*%|>~+-_:19\r\n x"[..]), 0..20), 0..8)) {
-            let mut follower = Follower::default();
+            let mut follower = ReplyFollower::default();
             let _ = pieces.iter().try_for_each(|piece| follower.take(piece));
         }
     }

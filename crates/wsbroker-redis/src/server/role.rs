@@ -11,7 +11,7 @@ pub(crate) const UNKNOWN: &str = "Redis does not tell whether it is a primary, s
 
 /// How a server is asked, which also shows that it lives.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Asking {
+pub(crate) enum RoleQuery {
     Hello,
     Role,
     /// It does not say.
@@ -28,13 +28,13 @@ pub(crate) enum RoleError {
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Role {
+pub(crate) enum ServerRole {
     /// Or something that is as good.
     Primary,
     Replica,
 }
 
-impl Asking {
+impl RoleQuery {
     pub(crate) const fn command(self) -> &'static str {
         match self {
             Self::Hello => "HELLO",
@@ -52,21 +52,21 @@ impl Asking {
     }
 
     /// What an answer tells; `None`: nothing.
-    pub(crate) fn role(self, answer: &Value) -> Option<Role> {
+    pub(crate) fn role(self, answer: &Value) -> Option<ServerRole> {
         match self {
             Self::Hello => {
                 let role = field(answer, b"role")?;
                 // A node of a Cluster hands everything to all others, whatever it is.
                 let is_replica =
                     [&b"replica"[..], b"slave"].contains(&role) && field(answer, b"mode") != Some(b"cluster");
-                Some(if is_replica { Role::Replica } else { Role::Primary })
+                Some(if is_replica { ServerRole::Replica } else { ServerRole::Primary })
             }
             Self::Role => {
                 let Value::Array(answer) = answer else { return None };
                 let is_replica = [&b"replica"[..], b"slave"].contains(&text(answer.first()?)?);
-                Some(if is_replica { Role::Replica } else { Role::Primary })
+                Some(if is_replica { ServerRole::Replica } else { ServerRole::Primary })
             }
-            Self::Ping => Some(Role::Primary),
+            Self::Ping => Some(ServerRole::Primary),
         }
     }
 }
@@ -77,8 +77,8 @@ pub(crate) fn is_refusal(error: &str) -> bool {
 }
 
 /// How this server can be asked. Fails when it is a replica.
-pub(crate) async fn find(node: &mut MultiplexedConnection) -> Result<Asking, RoleError> {
-    let mut asking = Asking::Hello;
+pub(crate) async fn find(node: &mut MultiplexedConnection) -> Result<RoleQuery, RoleError> {
+    let mut asking = RoleQuery::Hello;
     loop {
         match ask(node, asking).await? {
             Some(()) => return Ok(asking),
@@ -88,15 +88,15 @@ pub(crate) async fn find(node: &mut MultiplexedConnection) -> Result<Asking, Rol
 }
 
 /// Whether it has told that it is a primary. Fails when it is a replica.
-pub(crate) async fn ask(node: &mut MultiplexedConnection, asking: Asking) -> Result<Option<()>, RoleError> {
+pub(crate) async fn ask(node: &mut MultiplexedConnection, asking: RoleQuery) -> Result<Option<()>, RoleError> {
     let answer = match redis::cmd(asking.command()).query_async::<Value>(node).await {
         Ok(answer) => answer,
         Err(error) if matches!(error.code(), Some("NOPERM" | "ERR")) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
     match asking.role(&answer) {
-        Some(Role::Primary) => Ok(Some(())),
-        Some(Role::Replica) => Err(RoleError::Replica),
+        Some(ServerRole::Primary) => Ok(Some(())),
+        Some(ServerRole::Replica) => Err(RoleError::Replica),
         None => Ok(None),
     }
 }
@@ -137,28 +137,28 @@ mod tests {
     #[test]
     fn a_hello_tells_the_role_in_either_protocol() {
         for (mode, said, role) in [
-            ("standalone", "master", Role::Primary),
-            ("standalone", "replica", Role::Replica),
-            ("standalone", "slave", Role::Replica),
-            ("standalone", "active-replica", Role::Primary),
-            ("cluster", "replica", Role::Primary),
+            ("standalone", "master", ServerRole::Primary),
+            ("standalone", "replica", ServerRole::Replica),
+            ("standalone", "slave", ServerRole::Replica),
+            ("standalone", "active-replica", ServerRole::Primary),
+            ("cluster", "replica", ServerRole::Primary),
         ] {
             for answer in hello(mode, said) {
-                assert_eq!(Asking::Hello.role(&answer), Some(role), "{mode} {said}");
+                assert_eq!(RoleQuery::Hello.role(&answer), Some(role), "{mode} {said}");
             }
         }
         for other in [Value::Okay, Value::Array(vec![bulk("role")]), Value::Map(vec![(bulk("mode"), bulk("sentinel"))])]
         {
-            assert_eq!(Asking::Hello.role(&other), None);
+            assert_eq!(RoleQuery::Hello.role(&other), None);
         }
     }
 
     #[test]
     fn a_role_tells_itself() {
-        let role = |said: &str| Asking::Role.role(&Value::Array(vec![bulk(said), Value::Int(7)]));
-        assert_eq!(role("master"), Some(Role::Primary));
-        assert_eq!(role("slave"), Some(Role::Replica));
-        assert_eq!(Asking::Role.role(&Value::Array(Vec::new())), None);
-        assert_eq!(Asking::Role.role(&Value::Nil), None);
+        let role = |said: &str| RoleQuery::Role.role(&Value::Array(vec![bulk(said), Value::Int(7)]));
+        assert_eq!(role("master"), Some(ServerRole::Primary));
+        assert_eq!(role("slave"), Some(ServerRole::Replica));
+        assert_eq!(RoleQuery::Role.role(&Value::Array(Vec::new())), None);
+        assert_eq!(RoleQuery::Role.role(&Value::Nil), None);
     }
 }

@@ -29,19 +29,19 @@ const PING: Duration = Duration::from_secs(5);
 const REMEMBERED: Duration = Duration::from_secs(15);
 
 /// A host, as the Sentinels name it, and a port.
-pub(crate) type Address = (String, u16);
+pub(crate) type ServerAddress = (String, u16);
 
 /// The master, as far as Sentinels have told of a change.
 #[derive(Debug)]
-pub(crate) struct Masters(watch::Sender<Option<Switch>>);
+pub(crate) struct SentinelWatch(watch::Sender<Option<Failover>>);
 
 #[derive(Debug)]
-struct Switch {
-    from: Address,
+struct Failover {
+    from: ServerAddress,
     at: Instant,
 }
 
-impl Masters {
+impl SentinelWatch {
     pub(crate) fn new() -> Self {
         Self(watch::Sender::new(None))
     }
@@ -55,7 +55,7 @@ impl Masters {
         std::future::pending().await
     }
 
-    async fn follow_one(&self, (host, port): &Address, name: &str, limit: Duration) {
+    async fn follow_one(&self, (host, port): &ServerAddress, name: &str, limit: Duration) {
         let mut backoff = Backoff::new();
         loop {
             let begun = Instant::now();
@@ -104,17 +104,17 @@ impl Masters {
             && let Some(from) = std::str::from_utf8(text).ok().and_then(|text| old_master(name, text))
         {
             tracing::info!(name, ?from, "the Sentinels have named another master");
-            self.0.send_replace(Some(Switch { from, at: Instant::now() }));
+            self.0.send_replace(Some(Failover { from, at: Instant::now() }));
         }
     }
 
     /// Whether this was the master until recently, and no longer is.
-    pub(crate) fn has_left(&self, address: &Address) -> bool {
+    pub(crate) fn has_left(&self, address: &ServerAddress) -> bool {
         self.0.borrow().as_ref().is_some_and(|switch| switch.from == *address && switch.at.elapsed() < REMEMBERED)
     }
 
     /// Resolves when this, if it is known, is no longer the master.
-    pub(crate) async fn leaves(&self, address: Option<&Address>) {
+    pub(crate) async fn leaves(&self, address: Option<&ServerAddress>) {
         let Some(address) = address else { return std::future::pending().await };
         let mut told = self.0.subscribe();
         while !self.has_left(address) {
@@ -125,7 +125,7 @@ impl Masters {
 }
 
 /// Of `<name> <old host> <old port> <new host> <new port>`.
-fn old_master(name: &str, text: &str) -> Option<Address> {
+fn old_master(name: &str, text: &str) -> Option<ServerAddress> {
     let mut words = text.strip_prefix(name)?.strip_prefix(' ')?.split(' ');
     let old = (words.next()?.to_owned(), words.next()?.parse().ok()?);
     (words.count() == 2).then_some(old)
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn the_old_master_is_known_from_what_sentinels_tell_of_ours() {
-        let masters = Masters::new();
+        let masters = SentinelWatch::new();
         let (old, new) = (("10.0.0.1".to_owned(), 1), ("10.0.0.2".to_owned(), 2));
         masters.take("chat", &message("other 10.0.0.1 1 10.0.0.2 2"));
         masters.take("chat", &message("chatter 10.0.0.1 1 10.0.0.2 2"));

@@ -14,7 +14,7 @@ use napi::{Env, bindgen_prelude::Object};
 use napi_derive::napi;
 use parking_lot::Mutex;
 use wsbroker_core::{AwaitedPath, CloseCode, ListenError, Listener, Realm};
-use wsbroker_redis::RealmSink;
+use wsbroker_redis::NamespaceSink;
 
 use crate::{
     api::{
@@ -232,10 +232,10 @@ async fn listen(instance: &Instance, options: NativeListenOptions) -> std::resul
 }
 
 /// The way from Redis to the clients of the instance with that server id.
-pub(crate) fn sink(server_id: &str) -> Option<RealmSink> {
+pub(crate) fn sink(server_id: &str) -> Option<NamespaceSink> {
     let instances = INSTANCES.lock();
     let instance = instances.iter().find(|instance| instance.server_id == server_id)?;
-    Some(RealmSink::new(&instance.base.broker, Arc::clone(&instance.realm)))
+    Some(NamespaceSink::new(&instance.base.broker, Arc::clone(&instance.realm)))
 }
 
 /// Where the instance listens; nothing before it does.

@@ -22,7 +22,9 @@ use napi::{
 use napi_derive::napi;
 use parking_lot::Mutex;
 use wsbroker_core::StartError;
-use wsbroker_redis::{Incoming, NotTaken, Part, PublishError, Relay, RelayConfig, RelayEvent, RelaySink, WeakRelay};
+use wsbroker_redis::{
+    IncomingMessage, PublishError, QueueError, Relay, RelayConfig, RelayEvent, RelayPart, RelaySink, WeakRelay,
+};
 
 use crate::{
     api::{
@@ -76,8 +78,8 @@ impl NativeRelayEvent {
         Self { kind: kind.into(), listener: false, reason: None, count: 0.0 }
     }
 
-    fn of(part: Part, kind: &str) -> Self {
-        Self { listener: part == Part::Listener, ..Self::new(kind) }
+    fn of(part: RelayPart, kind: &str) -> Self {
+        Self { listener: part == RelayPart::Listener, ..Self::new(kind) }
     }
 
     fn because(reason: String, kind: &str) -> Self {
@@ -225,7 +227,7 @@ impl Hub {
         let mut state = self.state.lock();
         if state.stage == Stage::Connected {
             port.event(NativeRelayEvent::new("connected"));
-            for (part, lost) in [Part::Publisher, Part::Listener].into_iter().zip(&state.lost) {
+            for (part, lost) in [RelayPart::Publisher, RelayPart::Listener].into_iter().zip(&state.lost) {
                 if let Some(reason) = lost {
                     port.event(NativeRelayEvent { reason: Some(reason.clone()), ..NativeRelayEvent::of(part, "lost") });
                 }
@@ -247,7 +249,7 @@ impl Hub {
 }
 
 impl RelaySink for Hub {
-    fn deliver(&self, message: Incoming<'_>) {
+    fn deliver(&self, message: IncomingMessage<'_>) {
         if let Some(realm) = &self.realm {
             return realm.deliver(message);
         }
@@ -371,9 +373,9 @@ impl NativeRelay {
                 self.last = number;
                 number as f64
             }
-            Err(NotTaken::Lost) => 0.0,
-            Err(NotTaken::Full) => -1.0,
-            Err(NotTaken::Stopped) => -2.0,
+            Err(QueueError::Lost) => 0.0,
+            Err(QueueError::Full) => -1.0,
+            Err(QueueError::Stopped) => -2.0,
         }
     }
 
@@ -401,7 +403,7 @@ impl NativeRelay {
         };
         match relay.publish(channel.into(), text.into(), Some(answer)) {
             Ok(()) => {}
-            Err(NotTaken::Stopped) => pending.lock().settle(Err(Failure::shut_down("publish"))),
+            Err(QueueError::Stopped) => pending.lock().settle(Err(Failure::shut_down("publish"))),
             Err(error) => pending.lock().settle(Err(Failure::bus_lost("publish", &error))),
         }
         Ok(promise)

@@ -2,8 +2,8 @@ use tokio::{io::AsyncWriteExt, net::TcpListener};
 
 use super::*;
 
-fn parcel(channel: &str, envelope: &str, messages: u64) -> Parcel {
-    Parcel {
+fn parcel(channel: &str, envelope: &str, messages: u64) -> AddressedEnvelope {
+    AddressedEnvelope {
         channel: channel.as_bytes().into(),
         is_note: false,
         envelope: envelope.into(),
@@ -22,7 +22,7 @@ const PRIMARY: &[u8] = b"*4\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n
 const REPLICA: &[u8] = b"*4\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n$4\r\nrole\r\n$7\r\nreplica\r\n";
 
 /// A server that is asked these things and answers so.
-async fn server(conversation: &[(&str, &[u8])]) -> (io::Result<Wire>, TcpStream) {
+async fn server(conversation: &[(&str, &[u8])]) -> (io::Result<PublishPipeline>, TcpStream) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let answering = async {
@@ -33,12 +33,12 @@ async fn server(conversation: &[(&str, &[u8])]) -> (io::Result<Wire>, TcpStream)
         }
         server
     };
-    tokio::join!(Wire::connect_tcp("127.0.0.1", port, Some(("me", "secret"))), answering)
+    tokio::join!(PublishPipeline::connect_tcp("127.0.0.1", port, Some(("me", "secret"))), answering)
 }
 
 const LOGIN: (&str, &[u8]) = ("*3\r\n$4\r\nAUTH\r\n$2\r\nme\r\n$6\r\nsecret\r\n", b"+OK\r\n");
 
-async fn pair() -> (Wire, TcpStream) {
+async fn pair() -> (PublishPipeline, TcpStream) {
     let (wire, server) = server(&[LOGIN, (HELLO, PRIMARY)]).await;
     (wire.unwrap(), server)
 }
@@ -139,14 +139,14 @@ fn a_refused_login_is_told_and_the_password_is_not() {
 fn who_cannot_say_hello_is_asked_for_its_role_and_who_says_neither_is_believed() {
     const ROLE: &str = "*1\r\n$4\r\nROLE\r\n";
     const PING: (&str, &[u8]) = ("*1\r\n$4\r\nPING\r\n", b"+PONG\r\n");
-    type Case<'a> = (&'a [(&'a str, &'a [u8])], Result<Asking, &'a str>);
+    type Case<'a> = (&'a [(&'a str, &'a [u8])], Result<RoleQuery, &'a str>);
     let cases: [Case<'_>; 6] = [
-        (&[(HELLO, PRIMARY)], Ok(Asking::Hello)),
+        (&[(HELLO, PRIMARY)], Ok(RoleQuery::Hello)),
         (&[(HELLO, REPLICA)], Err(role::REPLICA)),
         (&[(HELLO, b"-LOADING so\r\n")], Err("LOADING so")),
-        (&[(HELLO, b"-ERR unknown command\r\n"), (ROLE, b"*2\r\n$6\r\nmaster\r\n:0\r\n")], Ok(Asking::Role)),
+        (&[(HELLO, b"-ERR unknown command\r\n"), (ROLE, b"*2\r\n$6\r\nmaster\r\n:0\r\n")], Ok(RoleQuery::Role)),
         (&[(HELLO, b"*0\r\n"), (ROLE, b"*1\r\n$5\r\nslave\r\n")], Err(role::REPLICA)),
-        (&[(HELLO, b"-ERR no\r\n"), (ROLE, b"-NOPERM no\r\n"), PING], Ok(Asking::Ping)),
+        (&[(HELLO, b"-ERR no\r\n"), (ROLE, b"-NOPERM no\r\n"), PING], Ok(RoleQuery::Ping)),
     ];
     for (conversation, expected) in cases {
         run(async {

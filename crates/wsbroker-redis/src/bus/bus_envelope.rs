@@ -32,7 +32,7 @@ pub(super) const MAX_HEAD: usize = 1 + 8 + 10 + 10;
 pub(super) const MAX_PREFIX: usize = 10;
 
 const HELLO: u8 = 2;
-const FAREWELL: u8 = 3;
+const LEAVE: u8 = 3;
 const QUESTION: u8 = 4;
 const ANSWER: u8 = 5;
 
@@ -86,7 +86,7 @@ pub(super) enum InstanceMessage<'a> {
     /// It is there, and what it is called.
     Hello(&'a str),
     /// It ends.
-    Farewell,
+    Leave,
     /// How many subscribers does this channel have there? With a number for the answer.
     Question(u64, &'a [u8]),
     /// So many.
@@ -134,7 +134,7 @@ impl InstanceMessage<'_> {
     pub(super) fn write(self, instance: InstanceId, out: &mut Vec<u8>) {
         let kind = match self {
             Self::Hello(_) => HELLO,
-            Self::Farewell => FAREWELL,
+            Self::Leave => LEAVE,
             Self::Question(..) => QUESTION,
             Self::Answer(..) => ANSWER,
         };
@@ -142,7 +142,7 @@ impl InstanceMessage<'_> {
         out.extend_from_slice(&instance.0.to_be_bytes());
         match self {
             Self::Hello(name) => out.extend_from_slice(name.as_bytes()),
-            Self::Farewell => {}
+            Self::Leave => {}
             Self::Question(number, channel) => {
                 write_varint(number, out);
                 out.extend_from_slice(channel);
@@ -197,7 +197,7 @@ impl<'a> BusEnvelope<'a> {
         let instance = InstanceId(u64::from_be_bytes(*instance));
         let note = match kind {
             HELLO => InstanceMessage::Hello(std::str::from_utf8(input).map_err(|_| EnvelopeError::Damaged)?),
-            FAREWELL => InstanceMessage::Farewell,
+            LEAVE => InstanceMessage::Leave,
             QUESTION => InstanceMessage::Question(take_varint(input)?, input),
             ANSWER => InstanceMessage::Answer(take_varint(input)?, take_varint(input)?),
             _ => return Self::read_numbered(kind, instance, input),
@@ -315,7 +315,7 @@ mod tests {
     fn notes_are_read_as_they_were_written() {
         for note in [
             InstanceMessage::Hello("north"),
-            InstanceMessage::Farewell,
+            InstanceMessage::Leave,
             InstanceMessage::Question(7, b"room"),
             InstanceMessage::Answer(7, 1 << 40),
         ] {

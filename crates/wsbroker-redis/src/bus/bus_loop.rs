@@ -142,7 +142,7 @@ async fn follow(bus: &RedisBus) {
     loop {
         let redis = bus.redis.lock().clone();
         tokio::select! {
-            () = bus.masters.follow(&redis) => {}
+            () = bus.sentinels.follow(&redis) => {}
             // The sender is the bus's.
             _ = reloads.changed() => {}
         }
@@ -172,7 +172,7 @@ async fn ends(bus: &RedisBus, link: &Link, ending: &LinkEnd) -> &'static str {
     tokio::select! {
         biased;
         reason = ending.reason() => reason,
-        () = bus.masters.leaves(link.address()) => sentinels::LEFT,
+        () = bus.sentinels.leaves(link.address()) => sentinels::LEFT,
     }
 }
 
@@ -190,9 +190,9 @@ async fn session(bus: &RedisBus, link: &Link, ending: &LinkEnd) -> SessionEnd {
             Err(error) => SessionEnd::Lost(error.to_string()),
         }
     };
-    let end = match link.wire() {
+    let end = match link.pipeline() {
         None => work.await,
-        Some(wire) => {
+        Some(pipeline) => {
             let answered = |answered: AnsweredMessages| {
                 bus.refused(&answered.refused);
                 // What was gathered meanwhile.
@@ -201,13 +201,13 @@ async fn session(bus: &RedisBus, link: &Link, ending: &LinkEnd) -> SessionEnd {
             tokio::select! {
                 biased;
                 end = work => end,
-                error = wire.run(answered) => SessionEnd::Lost(error.to_string()),
+                error = pipeline.run(answered) => SessionEnd::Lost(error.to_string()),
             }
         }
     };
-    bus.wire.lock().take();
+    bus.pipeline.lock().take();
     // Who has it still takes nothing any more.
-    let unanswered = doubt.unanswered + link.wire().map_or(0, |wire| wire.end(doubt.is_replica));
+    let unanswered = doubt.unanswered + link.pipeline().map_or(0, |pipeline| pipeline.end(doubt.is_replica));
     if let SessionEnd::Lost(_) = end {
         // Perhaps they arrived. Whoever published them is to know that perhaps they did not.
         bus.unanswered.fetch_add(unanswered, Ordering::Relaxed);
@@ -233,18 +233,18 @@ async fn serve(bus: &RedisBus, link: &Link, ending: &LinkEnd, doubt: &mut Uncert
             biased;
             _ = stop.wait_for(|stop| *stop) => {
                 let last = async {
-                    bus.note(&bus.everybody(), InstanceMessage::Farewell);
+                    bus.tell_instances(&bus.everybody(), InstanceMessage::Leave);
                     while publishing.next().await.is_some() {}
-                    match link.wire() {
-                        Some(wire) => {
+                    match link.pipeline() {
+                        Some(pipeline) => {
                             bus.send();
-                            while bus.outgoing.bytes() > 0 {
-                                wire.drained().await;
+                            while bus.queue.bytes() > 0 {
+                                pipeline.drained().await;
                                 bus.send();
                             }
-                            wire.drained().await;
+                            pipeline.drained().await;
                         }
-                        None => drop(link.publish(&bus.prefix, bus.take_parcels(), LAST_WORDS).await),
+                        None => drop(link.publish(&bus.prefix, bus.take_envelopes(), LAST_WORDS).await),
                     }
                 };
                 let _ = timeout(LAST_WORDS, last).await;
@@ -257,15 +257,15 @@ async fn serve(bus: &RedisBus, link: &Link, ending: &LinkEnd, doubt: &mut Uncert
                 refused
             }),
             () = bus.publish.notified(), if publishing.len() < link.under_way() => {
-                if link.wire().is_some() {
+                if link.pipeline().is_some() {
                     bus.send();
                     continue;
                 }
-                let parcels = bus.take_parcels();
-                if !parcels.is_empty() {
-                    let messages: u64 = parcels.iter().map(|parcel| parcel.messages).sum();
+                let envelopes = bus.take_envelopes();
+                if !envelopes.is_empty() {
+                    let messages: u64 = envelopes.iter().map(|envelope| envelope.messages).sum();
                     doubt.unanswered += messages;
-                    publishing.push(link.publish(&bus.prefix, parcels, PING.1).map_ok(move |refused| (messages, refused)).boxed());
+                    publishing.push(link.publish(&bus.prefix, envelopes, PING.1).map_ok(move |refused| (messages, refused)).boxed());
                 }
                 Ok(Refused::default())
             }
@@ -309,9 +309,9 @@ async fn serve(bus: &RedisBus, link: &Link, ending: &LinkEnd, doubt: &mut Uncert
                 bus.probe(Instant::now());
                 if greeted.elapsed() >= peers::HELLO {
                     greeted = Instant::now();
-                    bus.note(&bus.everybody(), InstanceMessage::Hello(&bus.name()));
+                    bus.tell_instances(&bus.everybody(), InstanceMessage::Hello(&bus.name()));
                     if let Some(before) = greeted.checked_sub(peers::SILENCE) {
-                        bus.members.expire(before);
+                        bus.peers.expire(before);
                     }
                 }
                 if expired.elapsed() > EXPIRY / 10 {
@@ -335,7 +335,7 @@ async fn begin(bus: &RedisBus, link: &Link) -> Result<(), LinkError> {
     // What was given up while there was no link needs no more than to be forgotten.
     bus.changes();
     let names = bus.interest.lost();
-    bus.incoming.lock().keep(&names);
+    bus.sequences.lock().keep(&names);
     bus.subscribe(link, names).await?;
     // Joined or left while that took its time.
     if let Some(change) = bus.change(link) {
@@ -344,8 +344,8 @@ async fn begin(bus: &RedisBus, link: &Link) -> Result<(), LinkError> {
     // The connection to publish has been asked nothing yet, and on a Cluster it may still go by the slots of a master that is gone.
     link.ping(PING.1).await?;
     bus.count_subscriptions(link).await?;
-    bus.outgoing.open();
-    *bus.wire.lock() = link.wire().map(Arc::clone);
+    bus.queue.open();
+    *bus.pipeline.lock() = link.pipeline().map(Arc::clone);
     *bus.since.lock() = Some(Instant::now());
     bus.refusals.lock().clear();
     bus.state.send_replace(BusState::Ready);
@@ -354,10 +354,10 @@ async fn begin(bus: &RedisBus, link: &Link) -> Result<(), LinkError> {
         bus.warn(role::UNKNOWN.into());
     }
     bus.tell_dropped();
-    bus.note(&bus.everybody(), InstanceMessage::Hello(&bus.name()));
+    bus.tell_instances(&bus.everybody(), InstanceMessage::Hello(&bus.name()));
     if bus.broker.is_none() {
         // An emitter waits for those that were there before; they do not greet one that they know.
-        bus.note(&bus.everybody(), InstanceMessage::Question(0, b""));
+        bus.tell_instances(&bus.everybody(), InstanceMessage::Question(0, b""));
     }
     bus.look.notify_one();
     Ok(())
@@ -377,8 +377,8 @@ impl RedisBus {
     async fn unsubscribe(&self, link: &Link, names: Vec<ChannelKey>) -> Result<(), LinkError> {
         for chunk in chunks(&names) {
             link.listen(Listen::End, chunk.iter().map(|name| self.on_bus(name)).collect(), PING.1).await?;
-            let mut incoming = self.incoming.lock();
-            chunk.iter().for_each(|name| incoming.forget(name));
+            let mut sequences = self.sequences.lock();
+            chunk.iter().for_each(|name| sequences.forget(name));
         }
         Ok(())
     }
@@ -416,14 +416,14 @@ impl RedisBus {
 
     /// Asks one of the others whether it hears this one.
     fn probe(&self, now: Instant) {
-        let (asked, deaf) = self.members.probe(now);
+        let (asked, deaf) = self.peers.probe(now);
         for name in deaf {
             self.warn(format!("the instance {name} is heard, but does not hear this one: they are on different servers, which do not pass messages to each other"));
         }
         if let Some((instance, number)) = asked
-            && !self.note(&self.inbox(instance), InstanceMessage::Question(number, b""))
+            && !self.tell_instances(&self.inbox(instance), InstanceMessage::Question(number, b""))
         {
-            self.members.end_probes();
+            self.peers.end_probes();
         }
     }
 
@@ -445,8 +445,8 @@ impl RedisBus {
     }
 
     fn lost(&self, reason: &str) {
-        self.outgoing.close_down();
-        self.members.end_probes();
+        self.queue.close_down();
+        self.peers.end_probes();
         self.interest.lost();
         if self.state.send_replace(BusState::Lost) == BusState::Ready || self.losses.load(Ordering::Relaxed) == 0 {
             self.losses.fetch_add(1, Ordering::Relaxed);
@@ -470,8 +470,8 @@ impl RedisBus {
 
     fn expire(&self, now: Instant) {
         if let (Some(ours), Some(theirs)) = (now.checked_sub(EXPIRY), now.checked_sub(2 * EXPIRY)) {
-            self.outgoing.expire(ours);
-            self.incoming.lock().expire(theirs);
+            self.queue.expire(ours);
+            self.sequences.lock().expire(theirs);
         }
     }
 }

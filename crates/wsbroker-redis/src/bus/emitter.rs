@@ -109,17 +109,17 @@ impl Emitter {
         let bus = &self.ending.0;
         let deadline = Instant::now() + limit;
         let Some(waiting) = WaitingBytes::new(&self.waiting, payload.len() + OVERHEAD, bus.config.max_outgoing) else {
-            bus.outgoing.skip(channel);
+            bus.queue.skip(channel);
             return Err(EmitError::Lost);
         };
         let turn = timeout_at(deadline, self.turn.lock()).await;
         if turn.is_err() || !bus.heard_by(deadline).await {
-            bus.outgoing.skip(channel);
+            bus.queue.skip(channel);
             return Err(EmitError::Lost);
         }
         let (waiter, answer) = oneshot::channel();
         let form = MessageForm { kind, compress: Compress::Auto };
-        if bus.outgoing.publish(channel, form, payload, Some(waiter)) == Queued::Dropped {
+        if bus.queue.publish(channel, form, payload, Some(waiter)) == Queued::Dropped {
             return Err(EmitError::Lost);
         }
         drop(waiting);
@@ -160,7 +160,7 @@ impl RedisBus {
     /// Resolves when all instances that were there before have been heard since the bus is ready; or one, where none was known; or when that takes too long.
     async fn settled(&self) {
         loop {
-            let mut heard = pin!(self.members.heard());
+            let mut heard = pin!(self.peers.heard());
             // From here on none is missed.
             heard.as_mut().enable();
             let Some(since) = *self.since.lock() else { return };
@@ -168,7 +168,7 @@ impl RedisBus {
             if since.elapsed() >= RETURN {
                 return;
             }
-            let (known, back) = self.members.heard_since(since);
+            let (known, back) = self.peers.heard_since(since);
             if known > 0 && known == back {
                 return;
             }
@@ -182,7 +182,7 @@ impl RedisBus {
     /// Whether there are instances, and none of them was heard since the bus is ready.
     fn is_unheard(&self) -> bool {
         let since = *self.since.lock();
-        since.is_some_and(|since| matches!(self.members.heard_since(since), (1.., 0)))
+        since.is_some_and(|since| matches!(self.peers.heard_since(since), (1.., 0)))
     }
 }
 

@@ -27,7 +27,7 @@ const TABLES: usize = 64;
 /// The channels that are listened to, and what is to be done about the others.
 #[derive(Debug, Default)]
 pub(super) struct Interest {
-    notes: ChangedChannels,
+    changed: ChangedChannels,
     /// Of the bus, which may take its time.
     state: Mutex<InterestState>,
 }
@@ -105,8 +105,8 @@ impl ChangedChannels {
 
 impl Interest {
     /// The channel has its first subscriber, or has lost its last. True when somebody should look.
-    pub(super) fn note(&self, channel: &[u8]) -> bool {
-        self.notes.add(channel)
+    pub(super) fn mark_changed(&self, channel: &[u8]) -> bool {
+        self.changed.add(channel)
     }
 
     /// What is to be changed now. `has_subscribers` asks the registry.
@@ -114,7 +114,7 @@ impl Interest {
         let mut state = self.state.lock();
         let mut changes = Changes::default();
         let InterestState { channels, lingering, .. } = &mut *state;
-        for name in self.notes.take() {
+        for name in self.changed.take() {
             match (channels.get_mut(&name), has_subscribers(&name)) {
                 (Some(channel), true) => channel.left = None,
                 (Some(channel), false) => {
@@ -253,13 +253,13 @@ mod tests {
     fn a_channel_is_listened_to_from_its_first_subscriber_to_a_while_after_its_last() {
         let interest = Interest::default();
         let start = Instant::now();
-        assert!(interest.note(b"a"));
-        assert!(!interest.note(b"b"), "whoever looks sees both");
+        assert!(interest.mark_changed(b"a"));
+        assert!(!interest.mark_changed(b"b"), "whoever looks sees both");
         assert_eq!(interest.changes(start, |name| name == b"a"), changes(&["a"], &[]));
-        interest.note(b"a");
+        interest.mark_changed(b"a");
         assert_eq!(interest.changes(start, |_| true), changes(&[], &[]), "it is asked for already");
         assert_eq!(interest.len(), 1);
-        interest.note(b"a");
+        interest.mark_changed(b"a");
         assert_eq!(interest.changes(start, |_| false), changes(&[], &[]));
         assert_eq!(interest.next_due(), Some(start + LINGER));
         assert_eq!(interest.changes(start + LINGER, |_| false), changes(&[], &["a"]));
@@ -269,14 +269,14 @@ mod tests {
     #[test]
     fn a_note_does_not_wait_for_the_bus() {
         let interest = Interest::default();
-        interest.note(b"a");
-        interest.note(b"b");
+        interest.mark_changed(b"a");
+        interest.mark_changed(b"b");
         std::thread::scope(|scope| {
             let mut tell_again = Vec::new();
             let first = interest.changes(Instant::now(), |_| {
                 let (noted, waits) = std::sync::mpsc::channel();
                 let interest = &interest;
-                scope.spawn(move || [&b"a"[..], b"b", b"c"].map(|name| noted.send(interest.note(name))));
+                scope.spawn(move || [&b"a"[..], b"b", b"c"].map(|name| noted.send(interest.mark_changed(name))));
                 tell_again.extend((0..3).map(|_| waits.recv_timeout(Duration::from_secs(10)).expect("a note is made")));
                 true
             });
@@ -293,14 +293,14 @@ mod tests {
     fn who_comes_back_in_time_is_not_missed() {
         let interest = Interest::default();
         let start = Instant::now();
-        interest.note(b"a");
+        interest.mark_changed(b"a");
         interest.changes(start, |_| true);
-        interest.note(b"a");
+        interest.mark_changed(b"a");
         interest.changes(start, |_| false);
-        interest.note(b"a");
+        interest.mark_changed(b"a");
         let half = start + LINGER / 2;
         interest.changes(half, |_| true);
-        interest.note(b"a");
+        interest.mark_changed(b"a");
         interest.changes(half, |_| false);
         assert_eq!(interest.changes(start + LINGER, |_| false), changes(&[], &[]), "left again since");
         assert_eq!(interest.changes(half + LINGER, |_| false), changes(&[], &[]), "looked at once in a while");
@@ -312,13 +312,13 @@ mod tests {
     fn subscribers_are_asked_for_again_before_a_channel_is_given_up() {
         let interest = Interest::default();
         let start = Instant::now();
-        interest.note(b"a");
+        interest.mark_changed(b"a");
         interest.changes(start, |_| true);
-        interest.note(b"a");
+        interest.mark_changed(b"a");
         interest.changes(start, |_| false);
         assert_eq!(interest.changes(start + LINGER, |_| true), changes(&[], &[]));
         assert!(interest.wants(b"a"));
-        interest.note(b"a");
+        interest.mark_changed(b"a");
         assert_eq!(interest.changes(start + LINGER, |_| false), changes(&[], &[]));
         assert_eq!(interest.changes(start + 2 * LINGER, |_| false), changes(&[], &["a"]));
     }
@@ -328,13 +328,13 @@ mod tests {
         let interest = Interest::default();
         let start = Instant::now();
         for number in 0..200_000_u32 {
-            interest.note(&(number % 1000).to_be_bytes());
+            interest.mark_changed(&(number % 1000).to_be_bytes());
         }
-        assert!(interest.notes.capacity() < 4 * SMALL, "nobody looks while there is no bus");
+        assert!(interest.changed.capacity() < 4 * SMALL, "nobody looks while there is no bus");
         interest.changes(start, |_| true);
         for round in 0..200_u32 {
             for number in 0..1000_u32 {
-                interest.note(&number.to_be_bytes());
+                interest.mark_changed(&number.to_be_bytes());
             }
             interest.changes(start, |_| round % 2 == 0);
         }
@@ -345,7 +345,7 @@ mod tests {
     fn who_does_not_wait_any_more_is_forgotten() {
         let interest = Interest::default();
         for name in [b"a", b"b"] {
-            interest.note(name);
+            interest.mark_changed(name);
         }
         interest.changes(Instant::now(), |_| true);
         drop(interest.await_confirmation(b"a"));
@@ -364,7 +364,7 @@ mod tests {
         }
         let kept = interest.state.lock().waiting.len();
         assert!(kept < 100, "{kept}");
-        interest.note(b"a");
+        interest.mark_changed(b"a");
         interest.changes(Instant::now(), |_| true);
         interest.confirmed([&b"a"[..]], false);
         assert_eq!(waits.try_recv(), Ok(()), "and the one that waits is told");
@@ -374,20 +374,20 @@ mod tests {
     fn many_that_came_and_went_leave_no_memory_behind() {
         let interest = Interest::default();
         let start = Instant::now();
-        let each = |number: u32| interest.note(&number.to_be_bytes());
+        let each = |number: u32| interest.mark_changed(&number.to_be_bytes());
         (0..100_000).for_each(|number| assert_eq!(each(number), number == 0));
         assert_eq!(interest.changes(start, |_| true).subscribe.len(), 100_000);
         (0..100_000).for_each(|number| assert_eq!(each(number), number == 0));
         interest.changes(start, |_| false);
         assert_eq!(interest.changes(start + LINGER, |_| false).unsubscribe.len(), 100_000);
         let state = interest.state.lock();
-        assert!(state.channels.capacity() + state.lingering.capacity() + interest.notes.capacity() < 2 * SMALL);
+        assert!(state.channels.capacity() + state.lingering.capacity() + interest.changed.capacity() < 2 * SMALL);
     }
 
     #[test]
     fn who_waits_hears_of_the_confirmation() {
         let interest = Interest::default();
-        interest.note(b"a");
+        interest.mark_changed(b"a");
         interest.changes(Instant::now(), |_| true);
         let mut first = interest.await_confirmation(b"a");
         assert!(first.try_recv().is_err());
@@ -405,7 +405,7 @@ mod tests {
     fn what_a_cluster_has_not_named_is_not_confirmed() {
         let interest = Interest::default();
         let now = Instant::now();
-        interest.note(b"a");
+        interest.mark_changed(b"a");
         assert_eq!(interest.changes(now, |_| true), changes(&["a"], &[]));
         assert!(!interest.confirmed([&b"a"[..]], true), "the answer was to something else");
         assert!(interest.await_confirmation(b"a").try_recv().is_err());
@@ -413,7 +413,7 @@ mod tests {
         assert!(interest.confirmed([&b"a"[..]], true));
         assert_eq!(interest.await_confirmation(b"a").try_recv(), Ok(()));
         assert!(interest.wants(b"a") && !interest.wants(b"b"));
-        interest.note(b"a");
+        interest.mark_changed(b"a");
         interest.changes(now, |_| false);
         assert!(interest.wants(b"a"), "somebody may come back");
         interest.changes(now + LINGER, |_| false);

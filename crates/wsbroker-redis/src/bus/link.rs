@@ -130,8 +130,8 @@ impl Link {
                     let with_push = plain.clone().set_push_sender(push);
                     // The listener first: it tells better what is wrong.
                     let listener = node(config, &address, with_push).await?;
-                    let publisher = match wire(config, &address).await? {
-                        Some(wire) => Publisher::Pipeline(Arc::new(wire)),
+                    let publisher = match pipeline(config, &address).await? {
+                        Some(pipeline) => Publisher::Pipeline(Arc::new(pipeline)),
                         None => Publisher::Client(node(config, &address, plain).await?),
                     };
                     let address = match (servers, address) {
@@ -157,9 +157,9 @@ impl Link {
     }
 
     /// The connection that anybody may publish on, if it is such a one.
-    pub(super) fn wire(&self) -> Option<&Arc<PublishPipeline>> {
+    pub(super) fn pipeline(&self) -> Option<&Arc<PublishPipeline>> {
         match &self.publisher {
-            Publisher::Pipeline(wire) => Some(wire),
+            Publisher::Pipeline(pipeline) => Some(pipeline),
             Publisher::Client(_) => None,
         }
     }
@@ -169,39 +169,39 @@ impl Link {
     pub(super) fn publish(
         &self,
         prefix: &[u8],
-        parcels: Vec<AddressedEnvelope>,
+        envelopes: Vec<AddressedEnvelope>,
         limit: Duration,
     ) -> impl Future<Output = Result<Refused, LinkError>> + Send + use<> {
         let publisher = self.publisher.clone();
-        let on_bus = |parcel: &AddressedEnvelope| {
-            if parcel.is_note { parcel.channel.to_vec() } else { [prefix, &parcel.channel].concat() }
+        let on_bus = |envelope: &AddressedEnvelope| {
+            if envelope.is_instance_message { envelope.channel.to_vec() } else { [prefix, &envelope.channel].concat() }
         };
-        let parcels: Vec<(Vec<u8>, AddressedEnvelope)> =
-            parcels.into_iter().map(|parcel| (on_bus(&parcel), parcel)).collect();
+        let envelopes: Vec<(Vec<u8>, AddressedEnvelope)> =
+            envelopes.into_iter().map(|envelope| (on_bus(&envelope), envelope)).collect();
         async move {
             match publisher {
                 // It takes what waits itself.
                 Publisher::Pipeline(_) => Ok(Refused::default()),
                 Publisher::Client(RedisConnection::Server(mut node, _)) => {
-                    let mut pipeline = Pipeline::with_capacity(parcels.len());
-                    for (name, parcel) in &parcels {
-                        pipeline.cmd("PUBLISH").arg(name).arg(&parcel.envelope[..]);
+                    let mut pipeline = Pipeline::with_capacity(envelopes.len());
+                    for (name, envelope) in &envelopes {
+                        pipeline.cmd("PUBLISH").arg(name).arg(&envelope.bytes[..]);
                     }
-                    let answers = node.redis.send_packed_commands(&pipeline, 0, parcels.len()).await?;
+                    let answers = node.redis.send_packed_commands(&pipeline, 0, envelopes.len()).await?;
                     let mut refused = Refused::default();
-                    for (answer, (_, parcel)) in answers.into_iter().zip(parcels) {
-                        refused.add(settle(parcel, answer.extract_error()));
+                    for (answer, (_, envelope)) in answers.into_iter().zip(envelopes) {
+                        refused.add(settle(envelope, answer.extract_error()));
                     }
                     Ok(refused)
                 }
                 Publisher::Client(RedisConnection::Cluster(cluster)) => {
                     let mut channels: FxHashMap<Vec<u8>, Vec<AddressedEnvelope>> = FxHashMap::default();
-                    for (name, parcel) in parcels {
-                        channels.entry(name).or_default().push(parcel);
+                    for (name, envelope) in envelopes {
+                        channels.entry(name).or_default().push(envelope);
                     }
                     let channels = channels.into_iter();
                     let refused =
-                        try_join_all(channels.map(|(name, parcels)| spublish(cluster.clone(), name, parcels)));
+                        try_join_all(channels.map(|(name, envelopes)| spublish(cluster.clone(), name, envelopes)));
                     match timeout(limit, refused).await {
                         Ok(refused) => Ok(refused?.into_iter().fold(Refused::default(), |mut all, one| {
                             all.add(one);
@@ -286,7 +286,7 @@ impl Link {
     /// Whether it is known of both connections that they lead to a primary.
     pub(super) fn knows_role(&self) -> bool {
         let publisher = match &self.publisher {
-            Publisher::Pipeline(wire) => wire.asking(),
+            Publisher::Pipeline(pipeline) => pipeline.asking(),
             Publisher::Client(RedisConnection::Server(_, asking)) => *asking,
             // Every node of a Cluster gives what is published to all that listen.
             Publisher::Client(RedisConnection::Cluster(_)) => return true,
@@ -300,9 +300,9 @@ impl Link {
         async move {
             let publisher = async {
                 match publisher {
-                    Publisher::Pipeline(wire) => {
-                        let ping = wire.ping();
-                        Ok(wire.pulse().within(limit, ping).await?)
+                    Publisher::Pipeline(pipeline) => {
+                        let ping = pipeline.ping();
+                        Ok(pipeline.pulse().within(limit, ping).await?)
                     }
                     Publisher::Client(connection) => ping(connection, limit).await,
                 }
@@ -335,7 +335,7 @@ async fn within<T>(
 }
 
 /// A connection of our own, where there is one server and no TLS.
-async fn wire(config: &RedisConfig, address: &ConnectionAddr) -> Result<Option<PublishPipeline>, LinkError> {
+async fn pipeline(config: &RedisConfig, address: &ConnectionAddr) -> Result<Option<PublishPipeline>, LinkError> {
     let login = config.password.as_deref().map(|password| (config.username.as_deref().unwrap_or(""), password));
     Ok(match address {
         ConnectionAddr::Tcp(host, port) => Some(PublishPipeline::connect_tcp(host, *port, login).await?),
@@ -345,32 +345,32 @@ async fn wire(config: &RedisConfig, address: &ConnectionAddr) -> Result<Option<P
     })
 }
 
-/// The parcels of one channel, one after the other so that they keep their order. Returns how many messages Redis refused.
+/// The envelopes of one channel, one after the other so that they keep their order. Returns how many messages Redis refused.
 async fn spublish(
     mut cluster: ClusterConnection,
     name: Vec<u8>,
-    parcels: Vec<AddressedEnvelope>,
+    envelopes: Vec<AddressedEnvelope>,
 ) -> Result<Refused, RedisError> {
     let mut refused = Refused::default();
-    for parcel in parcels {
+    for envelope in envelopes {
         let mut command = Cmd::new();
-        command.arg("SPUBLISH").arg(&name).arg(&parcel.envelope[..]);
+        command.arg("SPUBLISH").arg(&name).arg(&envelope.bytes[..]);
         match command.query_async::<Value>(&mut cluster).await {
             Err(error) if error.is_unrecoverable_error() || error.is_io_error() => return Err(error),
-            answer => refused.add(settle(parcel, answer)),
+            answer => refused.add(settle(envelope, answer)),
         }
     }
     Ok(refused)
 }
 
 /// Reports the outcome to those that wait for it. Returns what was refused.
-fn settle(parcel: AddressedEnvelope, answer: Result<Value, RedisError>) -> Refused {
+fn settle(envelope: AddressedEnvelope, answer: Result<Value, RedisError>) -> Refused {
     let reason = answer.err().map(|error| clean(&error.to_string()));
-    for waiter in parcel.waiters {
+    for waiter in envelope.waiters {
         // The waiting side may have given up.
         let _ = waiter.send(reason.clone().map_or(Ok(()), Err));
     }
-    Refused { messages: if reason.is_some() { parcel.messages } else { 0 }, reason }
+    Refused { messages: if reason.is_some() { envelope.messages } else { 0 }, reason }
 }
 
 /// A connection to one server, which is a primary.

@@ -1,7 +1,7 @@
 //! Many instances, one channel space: a publish goes broker, bus, brokers, sockets.
 //!
-//! [`outgoing`] numbers what this instance publishes and lets it wait for the bus; [`interest`] knows which channels it has to listen to;
-//! [`incoming`] tells what is missing of what others published; [`members`] knows the other instances; [`envelope`] is what travels. None of them
+//! [`queue`] numbers what this instance publishes and lets it wait for the bus; [`interest`] knows which channels it has to listen to;
+//! [`sequences`] tells what is missing of what others published; [`peers`] knows the other instances; [`envelope`] is what travels. None of them
 //! does any I/O. [`link`] is Redis, and [`session`] moves things between them on a thread of its own, so that neither a shard nor an upgrade ever waits for Redis.
 //!
 //! Local subscribers are served by whoever publishes, whatever Redis does. While the bus is lost messages are numbered and dropped, not kept:
@@ -80,18 +80,18 @@ pub struct RedisBus {
     /// What a channel's name begins with on the bus.
     prefix: Box<[u8]>,
     /// What the names begin with that notes come on.
-    notes: Box<[u8]>,
+    instances_prefix: Box<[u8]>,
     /// What envelopes to channels begin with.
     mark: Box<[u8]>,
-    outgoing: PublishQueue,
+    queue: PublishQueue,
     interest: Interest,
-    incoming: Mutex<SequenceTracker>,
-    members: Peers,
-    masters: SentinelWatch,
+    sequences: Mutex<SequenceTracker>,
+    peers: Peers,
+    sentinels: SentinelWatch,
     /// Something waits to be published by the bus's thread.
     publish: Notify,
     /// What others may publish by themselves, while the bus is ready.
-    wire: Mutex<Option<Arc<PublishPipeline>>>,
+    pipeline: Mutex<Option<Arc<PublishPipeline>>>,
     /// Channels have to be looked at.
     look: Notify,
     /// Something that came waits in the cork.
@@ -139,7 +139,7 @@ impl fmt::Debug for RedisBus {
 
 /// Every channel's name on the bus has a colon after its prefix, so a name without one belongs to no channel. Otherwise the notes of `a:` would come on `a:!all`,
 /// which is the channel `!all` of `a`.
-fn notes_prefix(prefix: &str) -> String {
+fn instances_prefix(prefix: &str) -> String {
     prefix.replace('%', "%25").replace(':', "%3A") + "!"
 }
 
@@ -161,15 +161,15 @@ impl RedisBus {
         Self {
             instance,
             prefix: [config.prefix.as_bytes(), b":"].concat().into(),
-            notes: notes_prefix(&config.prefix).into_bytes().into(),
+            instances_prefix: instances_prefix(&config.prefix).into_bytes().into(),
             mark: bus_envelope::mark(&config.prefix).into(),
-            outgoing: PublishQueue::new(instance, config.max_outgoing),
+            queue: PublishQueue::new(instance, config.max_outgoing),
             interest: Interest::default(),
-            incoming: Mutex::default(),
-            members: Peers::default(),
-            masters: SentinelWatch::new(),
+            sequences: Mutex::default(),
+            peers: Peers::default(),
+            sentinels: SentinelWatch::new(),
             publish: Notify::new(),
-            wire: Mutex::new(None),
+            pipeline: Mutex::new(None),
             look: Notify::new(),
             arrived: Notify::new(),
             state: watch::Sender::new(BusState::Lost),
@@ -216,15 +216,15 @@ impl RedisBus {
     }
 
     /// What waits, on its way to Redis.
-    fn take_parcels(&self) -> Vec<AddressedEnvelope> {
-        let mut parcels = self.outgoing.take();
+    fn take_envelopes(&self) -> Vec<AddressedEnvelope> {
+        let mut envelopes = self.queue.take();
         if !self.mark.is_empty() {
-            for parcel in parcels.iter_mut().filter(|parcel| !parcel.is_note) {
-                parcel.envelope.splice(..0, self.mark.iter().copied());
+            for envelope in envelopes.iter_mut().filter(|envelope| !envelope.is_instance_message) {
+                envelope.bytes.splice(..0, self.mark.iter().copied());
             }
         }
-        self.published.fetch_add(parcels.iter().map(|parcel| parcel.messages).sum(), Ordering::Relaxed);
-        parcels
+        self.published.fetch_add(envelopes.iter().map(|envelope| envelope.messages).sum(), Ordering::Relaxed);
+        envelopes
     }
 
     /// Whoever waits for the bus does not wait for one that ends.
@@ -240,7 +240,7 @@ impl RedisBus {
     /// Messages of ours that did not leave, or perhaps did not.
     fn not_left(&self) -> u64 {
         let number = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        self.outgoing.dropped() + number(&self.refused) + number(&self.unanswered)
+        self.queue.dropped() + number(&self.refused) + number(&self.unanswered)
     }
 
     fn runtime(&self) -> Option<Handle> {
@@ -252,29 +252,29 @@ impl RedisBus {
     }
 
     /// False when it is dropped.
-    fn note(&self, on_bus: &[u8], note: InstanceMessage<'_>) -> bool {
+    fn tell_instances(&self, on_bus: &[u8], note: InstanceMessage<'_>) -> bool {
         let mut envelope = Vec::new();
         note.write(self.instance, &mut envelope);
-        let queued = self.outgoing.note(on_bus, envelope);
+        let queued = self.queue.publish_instance_message(on_bus, envelope);
         self.send();
         queued != Queued::Dropped
     }
 
     /// Where all instances listen.
     fn everybody(&self) -> Vec<u8> {
-        [&*self.notes, b"all"].concat()
+        [&*self.instances_prefix, b"all"].concat()
     }
 
     /// Where one listens.
     fn inbox(&self, instance: InstanceId) -> Vec<u8> {
-        [&*self.notes, format!("{:016x}", instance.0).as_bytes()].concat()
+        [&*self.instances_prefix, format!("{:016x}", instance.0).as_bytes()].concat()
     }
 
     fn name(&self) -> String {
         self.config.instance_id.clone().unwrap_or_else(|| format!("{:016x}", self.instance.0))
     }
 
-    fn take_note(&self, payload: &[u8]) {
+    fn take_instance_message(&self, payload: &[u8]) {
         let Ok(BusEnvelope::InstanceMessage(instance, note)) = BusEnvelope::read(payload) else {
             self.invalid.fetch_add(1, Ordering::Relaxed);
             return;
@@ -285,18 +285,18 @@ impl RedisBus {
         match note {
             InstanceMessage::Hello(name) => {
                 // It may be as new to it that we are there.
-                if self.members.hello(instance, name, Instant::now()) {
-                    self.note(&self.inbox(instance), InstanceMessage::Hello(&self.name()));
+                if self.peers.hello(instance, name, Instant::now()) {
+                    self.tell_instances(&self.inbox(instance), InstanceMessage::Hello(&self.name()));
                 }
             }
-            InstanceMessage::Farewell => self.members.farewell(instance),
+            InstanceMessage::Leave => self.peers.leave(instance),
             InstanceMessage::Question(number, channel) => {
                 let count = self.subscribers(channel);
-                self.note(&self.inbox(instance), InstanceMessage::Answer(number, count));
+                self.tell_instances(&self.inbox(instance), InstanceMessage::Answer(number, count));
             }
             InstanceMessage::Answer(number, count) => {
-                self.members.answer(instance, number, count);
-                self.members.spoke(instance, Instant::now());
+                self.peers.answer(instance, number, count);
+                self.peers.spoke(instance, Instant::now());
             }
         }
     }
@@ -332,7 +332,7 @@ impl RedisBus {
         if head.instance == self.instance {
             return;
         }
-        let arrival = self.incoming.lock().arrived(channel, head, count, Instant::now());
+        let arrival = self.sequences.lock().arrived(channel, head, count, Instant::now());
         if arrival.missed > 0 {
             self.missed.fetch_add(arrival.missed, Ordering::Relaxed);
             self.tell(BusEvent::Gap { channel: Bytes::copy_from_slice(channel), missed: arrival.missed });
@@ -363,7 +363,7 @@ impl RedisBus {
 
 impl Bus for RedisBus {
     fn subscribers_changed(&self, channel: &[u8]) {
-        if self.interest.note(channel) {
+        if self.interest.mark_changed(channel) {
             self.look.notify_one();
         }
     }
@@ -374,20 +374,20 @@ impl Bus for RedisBus {
     }
 
     fn publish(&self, channel: &[u8], form: MessageForm, payload: &[u8]) {
-        self.outgoing.publish(channel, form, payload, None);
+        self.queue.publish(channel, form, payload, None);
     }
 
     fn close_channel(&self, channel: &[u8], code: CloseCode, reason: &str) {
-        self.outgoing.close(channel, code, reason);
+        self.queue.close(channel, code, reason);
     }
 
     /// What waits leaves, or gathers while enough is under way. Never waits.
     fn send(&self) {
-        let wire = self.wire.lock().clone();
-        match wire {
+        let pipeline = self.pipeline.lock().clone();
+        match pipeline {
             // Who else is at it has perhaps taken before this was there.
-            Some(wire) => {
-                if !wire.publish(&self.prefix, || self.take_parcels()) {
+            Some(pipeline) => {
+                if !pipeline.publish(&self.prefix, || self.take_envelopes()) {
                     self.publish.notify_one();
                 }
             }
@@ -398,11 +398,11 @@ impl Bus for RedisBus {
     fn count<'a>(&'a self, channel: &'a [u8], limit: Duration) -> BoxFuture<'a, ClusterCount> {
         let count = async move {
             let here = self.subscribers(channel);
-            let (number, answers) = self.members.ask();
-            self.note(&self.everybody(), InstanceMessage::Question(number, channel));
+            let (number, answers) = self.peers.ask();
+            self.tell_instances(&self.everybody(), InstanceMessage::Question(number, channel));
             // Fails after the limit, or if the bus is lost and nobody hears the question.
             let _ = timeout(limit, answers).await;
-            let (elsewhere, missing) = self.members.end(number);
+            let (elsewhere, missing) = self.peers.end(number);
             ClusterCount { count: here.saturating_add(elsewhere), missing }
         };
         count.boxed()
@@ -420,18 +420,18 @@ impl Bus for RedisBus {
         BusStats {
             state,
             reason: reasons.lock().last().map(Into::into),
-            instances: self.members.len(),
-            deaf: self.members.deaf(),
+            instances: self.peers.len(),
+            deaf: self.peers.deaf(),
             channels: self.interest.len(),
             published: number(&self.published),
-            dropped: self.outgoing.dropped(),
+            dropped: self.queue.dropped(),
             refused: number(&self.refused),
             unanswered: number(&self.unanswered),
             received: number(&self.received),
             missed: number(&self.missed),
             invalid: number(&self.invalid),
             losses: number(&self.losses),
-            waiting: self.outgoing.bytes(),
+            waiting: self.queue.bytes(),
         }
     }
 
@@ -491,7 +491,7 @@ impl BusHandler for BusReceiver {
             self.bus.take_envelope(channel, payload);
         } else {
             // Nothing else was subscribed to.
-            self.bus.take_note(payload);
+            self.bus.take_instance_message(payload);
         }
     }
 

@@ -29,7 +29,7 @@ pub(super) struct Peers {
 
 #[derive(Debug, Default)]
 struct PeersState {
-    members: FxHashMap<InstanceId, Peer>,
+    peers: FxHashMap<InstanceId, PeerInstance>,
     questions: FxHashMap<u64, CountQuestion>,
     last: u64,
     /// When one was asked last that was not asked before, or had answered.
@@ -37,7 +37,7 @@ struct PeersState {
 }
 
 #[derive(Debug)]
-struct Peer {
+struct PeerInstance {
     name: Box<str>,
     seen: Instant,
     probe: Probe,
@@ -66,22 +66,22 @@ impl Peers {
     pub(super) fn hello(&self, instance: InstanceId, name: &str, now: Instant) -> bool {
         self.heard.notify_waiters();
         let mut state = self.state.lock();
-        if let Some(member) = state.members.get_mut(&instance) {
-            member.seen = now;
+        if let Some(peer) = state.peers.get_mut(&instance) {
+            peer.seen = now;
             return false;
         }
-        if state.members.len() >= MAX {
+        if state.peers.len() >= MAX {
             return false;
         }
         let name = name.char_indices().take_while(|(at, _)| *at < MAX_NAME).map(|(_, char)| char).collect();
-        state.members.insert(instance, Peer { name, seen: now, probe: Probe::default() });
+        state.peers.insert(instance, PeerInstance { name, seen: now, probe: Probe::default() });
         true
     }
 
     /// One that is known has said something.
     pub(super) fn spoke(&self, instance: InstanceId, now: Instant) {
-        if let Some(member) = self.state.lock().members.get_mut(&instance) {
-            member.seen = now;
+        if let Some(peer) = self.state.lock().peers.get_mut(&instance) {
+            peer.seen = now;
         }
         self.heard.notify_waiters();
     }
@@ -89,7 +89,7 @@ impl Peers {
     /// How many are known, and how many of these have been heard since.
     pub(super) fn heard_since(&self, since: Instant) -> (usize, usize) {
         let state = self.state.lock();
-        (state.members.len(), state.members.values().filter(|member| member.seen >= since).count())
+        (state.peers.len(), state.peers.values().filter(|peer| peer.seen >= since).count())
     }
 
     /// Resolves when one is heard.
@@ -98,9 +98,9 @@ impl Peers {
     }
 
     /// One has ended: no answer is awaited from it any more.
-    pub(super) fn farewell(&self, instance: InstanceId) {
+    pub(super) fn leave(&self, instance: InstanceId) {
         let mut state = self.state.lock();
-        state.members.remove(&instance);
+        state.peers.remove(&instance);
         for question in state.questions.values_mut() {
             question.settle(instance);
         }
@@ -109,15 +109,14 @@ impl Peers {
     /// Forgets who has not been heard of since.
     pub(super) fn expire(&self, before: Instant) {
         let state = self.state.lock();
-        let silent: Vec<_> =
-            state.members.iter().filter(|(_, member)| member.seen < before).map(|(id, _)| *id).collect();
+        let silent: Vec<_> = state.peers.iter().filter(|(_, peer)| peer.seen < before).map(|(id, _)| *id).collect();
         drop(state);
-        silent.into_iter().for_each(|instance| self.farewell(instance));
+        silent.into_iter().for_each(|instance| self.leave(instance));
     }
 
     /// How many others there are.
     pub(super) fn len(&self) -> usize {
-        self.state.lock().members.len()
+        self.state.lock().peers.len()
     }
 
     /// Begins a question to all. What it gives resolves when all have answered.
@@ -126,8 +125,7 @@ impl Peers {
         let mut state = self.state.lock();
         state.last += 1;
         let number = state.last;
-        let mut question =
-            CountQuestion { open: state.members.keys().copied().collect(), count: 0, done: Some(sender) };
+        let mut question = CountQuestion { open: state.peers.keys().copied().collect(), count: 0, done: Some(sender) };
         question.settle(InstanceId(0));
         state.questions.insert(number, question);
         (number, receiver)
@@ -137,9 +135,9 @@ impl Peers {
     /// every 5 s, and at once again when it has not answered.
     pub(super) fn probe(&self, now: Instant) -> (Option<(InstanceId, u64)>, Vec<String>) {
         let mut state = self.state.lock();
-        let PeersState { members, last, probed, .. } = &mut *state;
+        let PeersState { peers, last, probed, .. } = &mut *state;
         let mut deaf = Vec::new();
-        for Peer { name, seen, probe } in members.values_mut() {
+        for PeerInstance { name, seen, probe } in peers.values_mut() {
             // It was there after it had been asked.
             if probe.open.is_some() && probe.asked.is_some_and(|asked| *seen > asked) {
                 probe.open = None;
@@ -151,15 +149,16 @@ impl Peers {
         }
         let is_suspect = |probe: &Probe| (1..MISSES).contains(&probe.misses);
         let is_due = probed.is_none_or(|probed| now.saturating_duration_since(probed) >= HELLO);
-        let free =
-            members.iter_mut().filter(|(_, Peer { probe, .. })| probe.open.is_none() && (is_due || is_suspect(probe)));
-        let next = free.min_by_key(|(_, Peer { probe, .. })| (!is_suspect(probe), probe.asked));
-        let asked = next.map(|(instance, member)| {
-            if !is_suspect(&member.probe) {
+        let free = peers
+            .iter_mut()
+            .filter(|(_, PeerInstance { probe, .. })| probe.open.is_none() && (is_due || is_suspect(probe)));
+        let next = free.min_by_key(|(_, PeerInstance { probe, .. })| (!is_suspect(probe), probe.asked));
+        let asked = next.map(|(instance, peer)| {
+            if !is_suspect(&peer.probe) {
                 *probed = Some(now);
             }
             *last += 1;
-            (member.probe.asked, member.probe.open) = (Some(now), Some(*last));
+            (peer.probe.asked, peer.probe.open) = (Some(now), Some(*last));
             (*instance, *last)
         });
         (asked, deaf)
@@ -167,21 +166,21 @@ impl Peers {
 
     /// Nothing that was asked is awaited: the question did not leave, or the bus is lost.
     pub(super) fn end_probes(&self) {
-        self.state.lock().members.values_mut().for_each(|member| member.probe = Probe::default());
+        self.state.lock().peers.values_mut().for_each(|peer| peer.probe = Probe::default());
     }
 
     /// How many are heard, but do not hear this one.
     pub(super) fn deaf(&self) -> usize {
-        self.state.lock().members.values().filter(|member| member.probe.misses >= MISSES).count()
+        self.state.lock().peers.values().filter(|peer| peer.probe.misses >= MISSES).count()
     }
 
     /// One has answered.
     pub(super) fn answer(&self, instance: InstanceId, number: u64, count: u64) {
         let mut state = self.state.lock();
-        if let Some(member) = state.members.get_mut(&instance)
-            && member.probe.open == Some(number)
+        if let Some(peer) = state.peers.get_mut(&instance)
+            && peer.probe.open == Some(number)
         {
-            (member.probe.open, member.probe.misses) = (None, 0);
+            (peer.probe.open, peer.probe.misses) = (None, 0);
         }
         if let Some(question) = state.questions.get_mut(&number)
             && question.open.contains(&instance)
@@ -195,7 +194,7 @@ impl Peers {
     pub(super) fn end(&self, number: u64) -> (u64, Vec<String>) {
         let mut state = self.state.lock();
         let Some(question) = state.questions.remove(&number) else { return (0, Vec::new()) };
-        let name = |instance: &InstanceId| state.members.get(instance).map(|member| member.name.to_string());
+        let name = |instance: &InstanceId| state.peers.get(instance).map(|peer| peer.name.to_string());
         (question.count, question.open.iter().filter_map(name).collect())
     }
 }
@@ -218,95 +217,94 @@ mod tests {
 
     #[test]
     fn a_question_ends_when_all_have_answered_or_gone() {
-        let members = Peers::default();
+        let peers = Peers::default();
         let now = Instant::now();
         for (id, name) in [(1, "a"), (2, "b"), (3, "c")] {
-            assert!(members.hello(InstanceId(id), name, now));
+            assert!(peers.hello(InstanceId(id), name, now));
         }
-        assert!(!members.hello(InstanceId(1), "a", now), "known already");
-        let (number, mut done) = members.ask();
-        members.answer(InstanceId(1), number, 5);
-        members.answer(InstanceId(1), number, 5);
-        members.answer(InstanceId(9), number, 5);
-        members.answer(InstanceId(2), number + 1, 5);
-        members.answer(InstanceId(2), number, 2);
+        assert!(!peers.hello(InstanceId(1), "a", now), "known already");
+        let (number, mut done) = peers.ask();
+        peers.answer(InstanceId(1), number, 5);
+        peers.answer(InstanceId(1), number, 5);
+        peers.answer(InstanceId(9), number, 5);
+        peers.answer(InstanceId(2), number + 1, 5);
+        peers.answer(InstanceId(2), number, 2);
         assert!(done.try_recv().is_err());
-        members.farewell(InstanceId(3));
+        peers.leave(InstanceId(3));
         assert_eq!(done.try_recv(), Ok(()));
-        assert_eq!(members.end(number), (7, vec![]));
+        assert_eq!(peers.end(number), (7, vec![]));
     }
 
     #[test]
     fn who_does_not_answer_is_named() {
-        let members = Peers::default();
+        let peers = Peers::default();
         let now = Instant::now();
-        let (number, mut done) = members.ask();
+        let (number, mut done) = peers.ask();
         assert_eq!(done.try_recv(), Ok(()), "nobody is there");
-        assert_eq!(members.end(number), (0, vec![]));
-        members.hello(InstanceId(1), "a", now);
-        members.hello(InstanceId(2), "b", now + SILENCE);
-        let (number, _done) = members.ask();
-        members.answer(InstanceId(2), number, 3);
-        assert_eq!(members.end(number), (3, vec!["a".to_owned()]));
-        members.expire(now + SILENCE);
-        assert_eq!(members.len(), 1);
+        assert_eq!(peers.end(number), (0, vec![]));
+        peers.hello(InstanceId(1), "a", now);
+        peers.hello(InstanceId(2), "b", now + SILENCE);
+        let (number, _done) = peers.ask();
+        peers.answer(InstanceId(2), number, 3);
+        assert_eq!(peers.end(number), (3, vec!["a".to_owned()]));
+        peers.expire(now + SILENCE);
+        assert_eq!(peers.len(), 1);
     }
 
     #[test]
     fn names_and_their_number_are_bounded() {
-        let members = Peers::default();
+        let peers = Peers::default();
         let now = Instant::now();
         for id in 0..10_000 {
-            members.hello(InstanceId(id), &"ü".repeat(1000), now);
+            peers.hello(InstanceId(id), &"ü".repeat(1000), now);
         }
-        assert_eq!(members.len(), MAX);
-        let (number, _done) = members.ask();
-        assert!(members.end(number).1.iter().all(|name| name.len() <= MAX_NAME + 1));
+        assert_eq!(peers.len(), MAX);
+        let (number, _done) = peers.ask();
+        assert!(peers.end(number).1.iter().all(|name| name.len() <= MAX_NAME + 1));
     }
 
     #[test]
     fn who_speaks_and_does_not_answer_is_told_once_until_it_answers() {
         const TICK: Duration = Duration::from_secs(5);
-        let members = Peers::default();
+        let peers = Peers::default();
         let (deaf, silent, fine) = (InstanceId(1), InstanceId(2), InstanceId(3));
         let mut now = Instant::now();
         for (id, name) in [(deaf, "deaf"), (silent, "silent"), (fine, "fine")] {
-            members.hello(id, name, now);
+            peers.hello(id, name, now);
         }
         let (mut told, mut asked) = (Vec::new(), Vec::new());
         for _ in 0..20 {
-            let (next, found) = members.probe(now);
+            let (next, found) = peers.probe(now);
             told.extend(found);
             asked.extend(next.map(|(instance, _)| instance));
             if let Some((instance, number)) = next.filter(|(instance, _)| *instance == fine) {
-                members.answer(instance, number, 0);
+                peers.answer(instance, number, 0);
             }
             now += TICK;
-            members.hello(deaf, "deaf", now);
-            members.hello(fine, "fine", now);
+            peers.hello(deaf, "deaf", now);
+            peers.hello(fine, "fine", now);
         }
         assert_eq!(told, ["deaf"]);
-        assert_eq!(members.deaf(), 1);
+        assert_eq!(peers.deaf(), 1);
         for instance in [deaf, fine] {
             assert!(asked.iter().filter(|asked| **asked == instance).count() > 5, "each has its turn: {asked:?}");
         }
         // It answers when it is asked the next time.
-        let next =
-            (1..10).find_map(|tick| members.probe(now + TICK * tick).0.filter(|(instance, _)| *instance == deaf));
-        members.answer(deaf, next.unwrap().1, 0);
-        assert_eq!(members.deaf(), 0);
+        let next = (1..10).find_map(|tick| peers.probe(now + TICK * tick).0.filter(|(instance, _)| *instance == deaf));
+        peers.answer(deaf, next.unwrap().1, 0);
+        assert_eq!(peers.deaf(), 0);
     }
 
     #[test]
     fn what_was_asked_before_the_bus_was_lost_is_not_awaited() {
-        let members = Peers::default();
+        let peers = Peers::default();
         let mut now = Instant::now();
-        members.hello(InstanceId(1), "a", now);
+        peers.hello(InstanceId(1), "a", now);
         for _ in 0..10 {
-            assert!(members.probe(now).1.is_empty());
+            assert!(peers.probe(now).1.is_empty());
             now += HELLO;
-            members.hello(InstanceId(1), "a", now);
-            members.end_probes();
+            peers.hello(InstanceId(1), "a", now);
+            peers.end_probes();
         }
     }
 }

@@ -172,16 +172,16 @@ impl PublishPipeline {
         if state.under_way >= UNDER_WAY || state.is_blocked() || state.ended {
             return true;
         }
-        let parcels = take();
-        let count = parcels.len();
+        let envelopes = take();
+        let count = envelopes.len();
         if count == 0 {
             return true;
         }
         let PipelineState { out, asked, under_way, .. } = &mut *state;
-        for (number, parcel) in parcels.into_iter().enumerate() {
-            let prefix = if parcel.is_note { &[] } else { prefix };
-            write_publish(prefix, &parcel, out);
-            let AddressedEnvelope { messages, waiters, .. } = parcel;
+        for (number, envelope) in envelopes.into_iter().enumerate() {
+            let prefix = if envelope.is_instance_message { &[] } else { prefix };
+            write_publish(prefix, &envelope, out);
+            let AddressedEnvelope { messages, waiters, .. } = envelope;
             asked.push_back(PendingReply::Publish { messages, waiters, last: number + 1 == count });
         }
         *under_way += 1;
@@ -392,15 +392,15 @@ async fn ask(
     }
 }
 
-fn write_publish(prefix: &[u8], parcel: &AddressedEnvelope, out: &mut Vec<u8>) {
-    out.reserve(64 + prefix.len() + parcel.channel.len() + parcel.envelope.len());
+fn write_publish(prefix: &[u8], envelope: &AddressedEnvelope, out: &mut Vec<u8>) {
+    out.reserve(64 + prefix.len() + envelope.channel.len() + envelope.bytes.len());
     out.extend_from_slice(b"*3\r\n$7\r\nPUBLISH\r\n");
-    write_number(b'$', prefix.len() + parcel.channel.len(), out);
+    write_number(b'$', prefix.len() + envelope.channel.len(), out);
     out.extend_from_slice(prefix);
-    out.extend_from_slice(&parcel.channel);
+    out.extend_from_slice(&envelope.channel);
     out.extend_from_slice(b"\r\n");
-    write_number(b'$', parcel.envelope.len(), out);
-    out.extend_from_slice(&parcel.envelope);
+    write_number(b'$', envelope.bytes.len(), out);
+    out.extend_from_slice(&envelope.bytes);
     out.extend_from_slice(b"\r\n");
 }
 

@@ -17,11 +17,11 @@ use crate::server::reply_limit::LONGEST_REPLY;
 const FULL: usize = 32 << 10;
 /// A longer message never leaves: no instance would read it. What stands around it has room.
 const LONGEST: usize = LONGEST_REPLY - (1 << 20);
-/// What a channel's line costs besides its bytes, about: bounds many empty messages too.
+/// What a channel's counter costs besides its bytes, about: bounds many empty messages too.
 const OVERHEAD: usize = 128;
 
 /// Channels whose numbers are kept, and bytes of their names. Beyond either, the half that was published to longest ago is forgotten, as if it had expired.
-const MAX_LINES: (usize, usize) = (1 << 17, 16 << 20);
+const MAX_COUNTERS: (usize, usize) = (1 << 17, 16 << 20);
 
 /// A channel's name, shared by what waits for it.
 pub(super) type ChannelKey = Arc<[u8]>;
@@ -50,8 +50,8 @@ pub(super) struct AddressedEnvelope {
     /// A channel of the application's; its name on the bus has the prefix of these.
     pub(super) channel: ChannelKey,
     /// It is none of the application's, but named already as it is on the bus.
-    pub(super) is_note: bool,
-    pub(super) envelope: Vec<u8>,
+    pub(super) is_instance_message: bool,
+    pub(super) bytes: Vec<u8>,
     /// Messages in it.
     pub(super) messages: u64,
     pub(super) waiters: Vec<Waiter>,
@@ -67,12 +67,12 @@ pub(super) struct PublishQueue {
 
 #[derive(Debug, Default)]
 struct PublishQueueState {
-    lines: FxHashMap<ChannelKey, ChannelCounter>,
-    /// Bytes of the lines' names.
+    counters: FxHashMap<ChannelKey, ChannelCounter>,
+    /// Bytes of the counters' names.
     names: usize,
-    /// Lines that were added since there was no room for one more, and bytes of their names.
+    /// Counters that were added since there was no room for one more, and bytes of their names.
     added: (usize, usize),
-    /// Channels whose line has an open envelope, in the order of its first message.
+    /// Channels whose counter has an open envelope, in the order of its first message.
     open: Vec<ChannelKey>,
     /// Envelopes that take no more.
     full: VecDeque<AddressedEnvelope>,
@@ -123,26 +123,26 @@ impl PublishQueue {
         }
         let first = state.is_empty();
         let instance = self.instance;
-        let (name, line) = state.line(channel);
-        let before = line.envelope.len();
+        let (name, counter) = state.counter(channel);
+        let before = counter.envelope.len();
         let opened = before == 0;
         if opened {
-            line.envelope.reserve(MAX_HEAD + size);
-            EnvelopeHead { instance, epoch: line.epoch, first: line.next }.write(&mut line.envelope);
+            counter.envelope.reserve(MAX_HEAD + size);
+            EnvelopeHead { instance, epoch: counter.epoch, first: counter.next }.write(&mut counter.envelope);
         }
-        bus_envelope::write_message(form, payload, &mut line.envelope);
-        line.next += 1;
-        line.messages += 1;
-        line.waiters.extend(waiter);
-        let Some(line) = state.lines.get_mut(&name) else { return Queued::Dropped };
-        let (after, parcel) = (line.envelope.len(), line.close_if_full(&name));
+        bus_envelope::write_message(form, payload, &mut counter.envelope);
+        counter.next += 1;
+        counter.messages += 1;
+        counter.waiters.extend(waiter);
+        let Some(counter) = state.counters.get_mut(&name) else { return Queued::Dropped };
+        let (after, envelope) = (counter.envelope.len(), counter.close_if_full(&name));
         state.bytes += after - before;
         if opened {
             state.bytes += OVERHEAD;
         }
-        match parcel {
-            Some(parcel) => {
-                state.full.push_back(parcel);
+        match envelope {
+            Some(envelope) => {
+                state.full.push_back(envelope);
                 if !opened {
                     state.open.retain(|open| *open != name);
                 }
@@ -171,10 +171,10 @@ impl PublishQueue {
             return Queued::Dropped;
         }
         let first = state.is_empty();
-        let (name, line) = state.line(channel);
-        let waiting = line.close_envelope(&name);
-        EnvelopeHead { instance, epoch: line.epoch, first: line.next }.write_close(code, reason, &mut bytes);
-        line.next += 1;
+        let (name, counter) = state.counter(channel);
+        let waiting = counter.close_envelope(&name);
+        EnvelopeHead { instance, epoch: counter.epoch, first: counter.next }.write_close(code, reason, &mut bytes);
+        counter.next += 1;
         state.bytes += bytes.len() + OVERHEAD;
         if let Some(waiting) = waiting {
             state.open.retain(|open| *open != name);
@@ -182,8 +182,8 @@ impl PublishQueue {
         }
         state.full.push_back(AddressedEnvelope {
             channel: name,
-            is_note: false,
-            envelope: bytes,
+            is_instance_message: false,
+            bytes,
             messages: 1,
             waiters: Vec::new(),
         });
@@ -191,7 +191,7 @@ impl PublishQueue {
     }
 
     /// Lets a note to instances wait. It has no number, and nobody misses it.
-    pub(super) fn note(&self, on_bus: &[u8], envelope: Vec<u8>) -> Queued {
+    pub(super) fn publish_instance_message(&self, on_bus: &[u8], envelope: Vec<u8>) -> Queued {
         let mut state = self.state.lock();
         if !state.has_room(envelope.len(), self.limit) {
             return Queued::Dropped;
@@ -200,8 +200,8 @@ impl PublishQueue {
         state.bytes += envelope.len() + OVERHEAD;
         state.full.push_back(AddressedEnvelope {
             channel: on_bus.into(),
-            is_note: true,
-            envelope,
+            is_instance_message: true,
+            bytes: envelope,
             messages: 0,
             waiters: Vec::new(),
         });
@@ -223,8 +223,8 @@ impl PublishQueue {
         // All under one lock: what is published between two would be in a closed queue, and go out after the outage.
         let mut state = self.state.lock();
         state.closed = true;
-        let parcels = state.take();
-        let lost = parcels.iter().map(|parcel| parcel.messages).sum();
+        let envelopes = state.take();
+        let lost = envelopes.iter().map(|envelope| envelope.messages).sum();
         state.dropped += lost;
         lost
     }
@@ -251,14 +251,14 @@ impl PublishQueueState {
     }
 
     fn take(&mut self) -> Vec<AddressedEnvelope> {
-        let mut parcels: Vec<AddressedEnvelope> = self.full.drain(..).collect();
+        let mut envelopes: Vec<AddressedEnvelope> = self.full.drain(..).collect();
         for name in std::mem::take(&mut self.open) {
-            if let Some(line) = self.lines.get_mut(&name) {
-                parcels.extend(line.close_envelope(&name));
+            if let Some(counter) = self.counters.get_mut(&name) {
+                envelopes.extend(counter.close_envelope(&name));
             }
         }
         self.bytes = 0;
-        parcels
+        envelopes
     }
 
     /// A message larger than the limit passes when nothing else waits.
@@ -269,35 +269,35 @@ impl PublishQueueState {
     /// A message that will not be sent still has a number, so that receivers see that it is missing.
     fn number(&mut self, channel: &[u8]) {
         // One that was never published to has nobody who would miss it: they all begin with the next one.
-        let Some(name) = self.lines.get_key_value(channel).map(|(name, _)| Arc::clone(name)) else { return };
-        let Some(line) = self.lines.get_mut(channel) else { return };
-        line.next += 1;
+        let Some(name) = self.counters.get_key_value(channel).map(|(name, _)| Arc::clone(name)) else { return };
+        let Some(counter) = self.counters.get_mut(channel) else { return };
+        counter.next += 1;
         // What is open must not seem to go on behind the gap.
-        if let Some(parcel) = line.close_envelope(&name) {
-            self.full.push_back(parcel);
+        if let Some(envelope) = counter.close_envelope(&name) {
+            self.full.push_back(envelope);
             self.open.retain(|open| *open != name);
         }
     }
 
     fn expire(&mut self, before: Instant) {
-        self.lines.retain(|_, line| !line.envelope.is_empty() || line.used >= before);
-        self.names = self.lines.keys().map(|name| name.len()).sum();
-        if self.lines.capacity() > 64 && self.lines.len() * 8 < self.lines.capacity() {
-            self.lines.shrink_to_fit();
+        self.counters.retain(|_, counter| !counter.envelope.is_empty() || counter.used >= before);
+        self.names = self.counters.keys().map(|name| name.len()).sum();
+        if self.counters.capacity() > 64 && self.counters.len() * 8 < self.counters.capacity() {
+            self.counters.shrink_to_fit();
         }
     }
 
-    /// Makes room for one more line. Lines with something waiting stay: their number is bounded by what may wait.
+    /// Makes room for one more counter. Counters with something waiting stay: their number is bounded by what may wait.
     fn make_room(&mut self, name: &ChannelKey) {
-        let (lines, names) = MAX_LINES;
+        let (counters, names) = MAX_COUNTERS;
         self.added = (self.added.0 + 1, self.added.1 + name.len());
-        let over = self.lines.len() >= lines || self.names + name.len() > names;
+        let over = self.counters.len() >= counters || self.names + name.len() > names;
         // Looking through all of them pays only where it may let many go.
-        if !over || (self.added.0 < lines / 4 && self.added.1 < names / 4) {
+        if !over || (self.added.0 < counters / 4 && self.added.1 < names / 4) {
             return;
         }
         self.added = (0, 0);
-        let mut used: Vec<Instant> = self.lines.values().map(|line| line.used).collect();
+        let mut used: Vec<Instant> = self.counters.values().map(|counter| counter.used).collect();
         let half = used.len() / 2;
         if half > 0 {
             let (_, median, _) = used.select_nth_unstable(half);
@@ -306,8 +306,8 @@ impl PublishQueueState {
         }
     }
 
-    fn line(&mut self, channel: &[u8]) -> (ChannelKey, &mut ChannelCounter) {
-        let name: ChannelKey = match self.lines.get_key_value(channel) {
+    fn counter(&mut self, channel: &[u8]) -> (ChannelKey, &mut ChannelCounter) {
+        let name: ChannelKey = match self.counters.get_key_value(channel) {
             Some((name, _)) => Arc::clone(name),
             None => {
                 let name: ChannelKey = channel.into();
@@ -317,7 +317,7 @@ impl PublishQueueState {
             }
         };
         let now = Instant::now();
-        let line = self.lines.entry(Arc::clone(&name)).or_insert_with(|| {
+        let counter = self.counters.entry(Arc::clone(&name)).or_insert_with(|| {
             self.last_epoch += 1;
             ChannelCounter {
                 epoch: self.last_epoch,
@@ -328,8 +328,8 @@ impl PublishQueueState {
                 used: now,
             }
         });
-        line.used = now;
-        (name, line)
+        counter.used = now;
+        (name, counter)
     }
 }
 
@@ -344,8 +344,8 @@ impl ChannelCounter {
         }
         Some(AddressedEnvelope {
             channel: Arc::clone(name),
-            is_note: false,
-            envelope: std::mem::take(&mut self.envelope),
+            is_instance_message: false,
+            bytes: std::mem::take(&mut self.envelope),
             messages: std::mem::take(&mut self.messages),
             waiters: std::mem::take(&mut self.waiters),
         })
@@ -365,19 +365,19 @@ mod tests {
     }
 
     /// Channel, first number, payloads.
-    fn read(parcels: &[AddressedEnvelope]) -> Vec<(String, u64, Vec<String>)> {
+    fn read(envelopes: &[AddressedEnvelope]) -> Vec<(String, u64, Vec<String>)> {
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
-        parcels
+        envelopes
             .iter()
-            .map(|parcel| match BusEnvelope::read(&parcel.envelope).unwrap() {
+            .map(|envelope| match BusEnvelope::read(&envelope.bytes).unwrap() {
                 BusEnvelope::Messages(head, messages) => {
                     let payloads: Vec<_> = messages.map(|(_, payload)| text(payload)).collect();
-                    assert_eq!(payloads.len() as u64, parcel.messages);
-                    (text(&parcel.channel), head.first, payloads)
+                    assert_eq!(payloads.len() as u64, envelope.messages);
+                    (text(&envelope.channel), head.first, payloads)
                 }
                 BusEnvelope::InstanceMessage(..) => panic!("no note was sent"),
                 BusEnvelope::Close(head, code, reason) => {
-                    (text(&parcel.channel), head.first, vec![format!("close {} {reason}", code.get())])
+                    (text(&envelope.channel), head.first, vec![format!("close {} {reason}", code.get())])
                 }
             })
             .collect()
@@ -413,14 +413,14 @@ mod tests {
         say(&outgoing, "a", "3");
         outgoing.close(b"a", CloseCode::RESTART, "so");
         say(&outgoing, "a", "5");
-        let parcels = read(&outgoing.take());
+        let envelopes = read(&outgoing.take());
         let expected = [
             entry("a", 1, &["1", &large]),
             entry("a", 3, &["3"]),
             entry("a", 4, &["close 1012 so"]),
             entry("a", 5, &["5"]),
         ];
-        assert_eq!(parcels, expected);
+        assert_eq!(envelopes, expected);
     }
 
     #[test]
@@ -456,8 +456,8 @@ mod tests {
         assert_eq!(outgoing.dropped(), 2);
     }
 
-    fn epoch(parcels: &[AddressedEnvelope]) -> (u64, u64) {
-        match BusEnvelope::read(&parcels[0].envelope).unwrap() {
+    fn epoch(envelopes: &[AddressedEnvelope]) -> (u64, u64) {
+        match BusEnvelope::read(&envelopes[0].bytes).unwrap() {
             BusEnvelope::Messages(head, _) => (head.epoch, head.first),
             other => panic!("{other:?}"),
         }
@@ -532,25 +532,25 @@ mod tests {
     fn numbers_of_channels_are_bounded_and_those_in_use_are_kept() {
         let outgoing = outgoing(1 << 20);
         say(&outgoing, "busy", "1");
-        for number in 0..3 * MAX_LINES.0 {
+        for number in 0..3 * MAX_COUNTERS.0 {
             say(&outgoing, &number.to_string(), "");
             if number % 1000 == 0 {
                 say(&outgoing, "busy", "");
                 outgoing.take();
             }
         }
-        let kept = outgoing.state.lock().lines.len();
-        assert!(kept <= MAX_LINES.0 * 3 / 2, "{kept}");
+        let kept = outgoing.state.lock().counters.len();
+        assert!(kept <= MAX_COUNTERS.0 * 3 / 2, "{kept}");
         outgoing.take();
         say(&outgoing, "busy", "");
         assert_eq!(epoch(&outgoing.take()).0, 1);
-        let long = "x".repeat(MAX_LINES.1 / 8);
+        let long = "x".repeat(MAX_COUNTERS.1 / 8);
         for number in 0..100_u32 {
             say(&outgoing, &format!("{number} {long}"), "");
             outgoing.take();
         }
         let names = outgoing.state.lock().names;
-        assert!(names <= MAX_LINES.1 * 2, "{names}");
+        assert!(names <= MAX_COUNTERS.1 * 2, "{names}");
     }
 
     #[test]

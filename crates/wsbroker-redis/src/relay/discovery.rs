@@ -42,7 +42,7 @@ pub(super) struct RelayServers {
     config: RedisConfig,
     /// Nodes of a Cluster that its nodes have named.
     learnt: Mutex<Vec<(String, u16)>>,
-    masters: SentinelWatch,
+    sentinels: SentinelWatch,
 }
 
 /// A connection, and what is known of it.
@@ -56,7 +56,7 @@ pub(super) struct OpenConnection {
 
 impl RelayServers {
     pub(super) fn new(config: RedisConfig) -> Self {
-        Self { config, learnt: Mutex::default(), masters: SentinelWatch::new() }
+        Self { config, learnt: Mutex::default(), sentinels: SentinelWatch::new() }
     }
 
     /// Connects, within the connect timeout (on a Cluster, of each node), to a primary (on a Cluster, to any node).
@@ -80,13 +80,13 @@ impl RelayServers {
     }
 
     /// What Sentinels tell.
-    pub(super) const fn masters(&self) -> &SentinelWatch {
-        &self.masters
+    pub(super) const fn sentinels(&self) -> &SentinelWatch {
+        &self.sentinels
     }
 
     /// Listens to the Sentinels, if there are any, without end.
     pub(super) async fn follow(&self) {
-        self.masters.follow(&self.config).await;
+        self.sentinels.follow(&self.config).await;
     }
 
     async fn one(&self, push: &PushHandler) -> Result<(ServerConnection, Option<ServerAddress>), RedisError> {

@@ -160,7 +160,7 @@ pub enum RelayError {
 pub enum RequestError {
     /// It was not taken.
     #[error(transparent)]
-    QueueError(#[from] QueueError),
+    Queue(#[from] QueueError),
     /// It was taken, and failed.
     #[error(transparent)]
     Failed(#[from] PublishError),

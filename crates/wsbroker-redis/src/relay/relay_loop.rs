@@ -171,12 +171,12 @@ async fn publish(shared: &RelayShared, connection: &RelayConnection) -> Connecti
     let mut deadline = None;
     let end = loop {
         while answers.len() < UNDER_WAY {
-            let parcels = shared.queue.take(PORTION);
-            if parcels.is_empty() {
+            let messages = shared.queue.take(PORTION);
+            if messages.is_empty() {
                 break;
             }
-            answers.push_back(send(connection.node.redis.clone(), &parcels).boxed());
-            sent.push_back(parcels);
+            answers.push_back(send(connection.node.redis.clone(), &messages).boxed());
+            sent.push_back(messages);
         }
         if deadline.is_some() && answers.is_empty() {
             break ConnectionEnd::Stopped;
@@ -187,8 +187,8 @@ async fn publish(shared: &RelayShared, connection: &RelayConnection) -> Connecti
             Ok(at) = stop.wait_for(Option::is_some), if deadline.is_none() => deadline = *at,
             Some(outcome) = answers.next() => match outcome {
                 Ok(values) => {
-                    if let Some(parcels) = sent.pop_front() {
-                        shared.answered(parcels, values);
+                    if let Some(messages) = sent.pop_front() {
+                        shared.answered(messages, values);
                     }
                 }
                 Err(error) => break ConnectionEnd::Lost(error.to_string()),
@@ -203,31 +203,31 @@ async fn publish(shared: &RelayShared, connection: &RelayConnection) -> Connecti
 
 fn send(
     mut connection: MultiplexedConnection,
-    parcels: &[QueuedMessage],
+    messages: &[QueuedMessage],
 ) -> impl Future<Output = Result<Vec<Value>, RedisError>> + Send + use<> {
-    let mut pipeline = Pipeline::with_capacity(parcels.len());
-    for parcel in parcels {
-        pipeline.cmd("PUBLISH").arg(&parcel.channel[..]).arg(&parcel.text[..]);
+    let mut pipeline = Pipeline::with_capacity(messages.len());
+    for message in messages {
+        pipeline.cmd("PUBLISH").arg(&message.channel[..]).arg(&message.text[..]);
     }
-    let count = parcels.len();
+    let count = messages.len();
     async move { connection.send_packed_commands(&pipeline, 0, count).await }
 }
 
 impl RelayShared {
-    fn answered(&self, parcels: Vec<QueuedMessage>, values: Vec<Value>) {
-        self.queue.settled(&parcels);
+    fn answered(&self, messages: Vec<QueuedMessage>, values: Vec<Value>) {
+        self.queue.settled(&messages);
         let mut values = values.into_iter();
-        for parcel in parcels {
+        for message in messages {
             match values.next() {
                 Some(Value::ServerError(error)) => {
                     self.counts.failed.fetch_add(1, Ordering::Relaxed);
-                    parcel.settle(Err(PublishError::Refused(clean(&RedisError::from(error).to_string()))));
+                    message.settle(Err(PublishError::Refused(clean(&RedisError::from(error).to_string()))));
                 }
                 Some(_) => {
                     self.counts.published.fetch_add(1, Ordering::Relaxed);
-                    parcel.settle(Ok(()));
+                    message.settle(Ok(()));
                 }
-                None => self.lost(parcel),
+                None => self.lost(message),
             }
         }
     }
@@ -235,12 +235,12 @@ impl RelayShared {
     /// What was sent and not answered is lost, and what waits behind it.
     fn lose(&self, sent: VecDeque<Vec<QueuedMessage>>) {
         let waiting = self.queue.lose();
-        sent.into_iter().flatten().chain(waiting).for_each(|parcel| self.lost(parcel));
+        sent.into_iter().flatten().chain(waiting).for_each(|message| self.lost(message));
     }
 
-    fn lost(&self, parcel: QueuedMessage) {
+    fn lost(&self, message: QueuedMessage) {
         self.counts.failed.fetch_add(1, Ordering::Relaxed);
-        parcel.settle(Err(PublishError::Lost));
+        message.settle(Err(PublishError::Lost));
     }
 }
 
@@ -282,7 +282,7 @@ impl RelayConnection {
     /// Resolves when it is of no use any more, with the reason.
     async fn ends(&self, servers: &RelayServers) -> String {
         tokio::select! {
-            () = servers.masters().leaves(self.address.as_ref()) => sentinels::LEFT.into(),
+            () = servers.sentinels().leaves(self.address.as_ref()) => sentinels::LEFT.into(),
             () = self.disconnected.notified() => "the connection was closed".into(),
             reason = self.falls_silent() => reason,
         }

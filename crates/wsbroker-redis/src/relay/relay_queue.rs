@@ -84,17 +84,17 @@ impl RelayQueue {
         text: Bytes,
         answer: Option<PublishCallback>,
     ) -> Result<bool, QueueError> {
-        let parcel = QueuedMessage { channel, text, answer };
+        let message = QueuedMessage { channel, text, answer };
         let mut state = self.state.lock();
         if let Some(closed) = state.closed {
             return Err(closed);
         }
-        let cost = parcel.cost();
+        let cost = message.cost();
         if state.bytes > 0 && state.bytes.saturating_add(cost) > self.limit {
             return Err(QueueError::Full);
         }
         state.bytes += cost;
-        state.waiting.push_back(parcel);
+        state.waiting.push_back(message);
         Ok(state.waiting.len() == 1)
     }
 
@@ -104,17 +104,17 @@ impl RelayQueue {
         let mut taken = Vec::new();
         let mut size = 0;
         while size < bytes {
-            let Some(parcel) = state.waiting.pop_front() else { break };
-            size += parcel.cost();
-            taken.push(parcel);
+            let Some(message) = state.waiting.pop_front() else { break };
+            size += message.cost();
+            taken.push(message);
         }
         taken
     }
 
     /// These were answered, or are lost: their bytes wait no more.
-    pub(super) fn settled(&self, parcels: &[QueuedMessage]) {
+    pub(super) fn settled(&self, messages: &[QueuedMessage]) {
         let mut state = self.state.lock();
-        state.bytes = state.bytes.saturating_sub(parcels.iter().map(QueuedMessage::cost).sum());
+        state.bytes = state.bytes.saturating_sub(messages.iter().map(QueuedMessage::cost).sum());
     }
 
     /// From now on messages are taken, unless it has been stopped.
@@ -158,8 +158,8 @@ mod tests {
         queue.push(Bytes::new(), text.to_owned().into(), None)
     }
 
-    fn texts(parcels: &[QueuedMessage]) -> Vec<&str> {
-        parcels.iter().map(|parcel| std::str::from_utf8(&parcel.text).unwrap()).collect()
+    fn texts(messages: &[QueuedMessage]) -> Vec<&str> {
+        messages.iter().map(|message| std::str::from_utf8(&message.text).unwrap()).collect()
     }
 
     #[test]

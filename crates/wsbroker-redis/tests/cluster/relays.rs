@@ -249,7 +249,7 @@ fn while_redis_is_dead_nothing_is_taken_and_afterwards_all_is_as_before() {
         until("it is lost", || instance.losses(RelayPart::Publisher) + instance.losses(RelayPart::Listener) == 2);
     }
     assert_eq!(one.say("r", "lost"), Err(QueueError::Lost));
-    assert_eq!(one.ask("r", "lost"), Err(RequestError::QueueError(QueueError::Lost)));
+    assert_eq!(one.ask("r", "lost"), Err(RequestError::Queue(QueueError::Lost)));
     assert_eq!(one.relay.stats().refused, 2);
     redis.run();
     one.until_back();

@@ -12,13 +12,15 @@
 //! | varint | epoch of the sender's counter for this channel |
 //! | varint | number of the first message |
 //!
-//! Behind that, for each message: a varint of its length times eight, plus one for binary, plus two if it may not be compressed, or four if it shall
-//! be however short; and the payload. A close has the code (2 bytes, big-endian)
-//! and the reason. A varint is the number in groups of seven bits, the lowest first, with the top bit set on all but the last (LEB128).
+//! Behind that, for each message: a varint of its length times eight, plus one for binary, plus two
+//! if it may not be compressed, or four if it shall be however short; and the payload. A close has
+//! the code (2 bytes, big-endian) and the reason. A varint is the number in groups of seven bits,
+//! the lowest first, with the top bit set on all but the last (LEB128).
 //!
-//! On the bus a channel is named by the prefix, a colon and its name. Where the prefix has a colon of its own this could be a channel of another
-//! prefix: `app:live` and `news` make the same as `app` and `live:news`. Envelopes to channels of such a prefix begin with a [`mark`]: the byte `0x18`
-//! and a varint of the prefix's length. What has none is of a prefix without a colon.
+//! On the bus a channel is named by the prefix, a colon and its name. Where the prefix has a colon
+//! of its own this could be a channel of another prefix: `app:live` and `news` make the same as
+//! `app` and `live:news`. Envelopes to channels of such a prefix begin with a [`mark`]: the byte
+//! `0x18` and a varint of the prefix's length. What has none is of a prefix without a colon.
 
 use wsbroker_core::{CloseCode, Compress, MessageForm, MessageKind};
 
@@ -53,7 +55,8 @@ pub(super) fn mark(prefix: &str) -> Vec<u8> {
     mark
 }
 
-/// The envelope behind a mark. `None` when it is one of another prefix; what is no envelope at all is nobody's, and stays.
+/// The envelope behind a mark. `None` when it is one of another prefix; what is no envelope at all
+/// is nobody's, and stays.
 pub(super) fn unmarked<'a>(mark: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
     let is_envelope = |byte: &u8| [MESSAGES, CLOSE].contains(&(byte ^ VERSION << 4));
     match (bytes.strip_prefix(mark), bytes.first()) {

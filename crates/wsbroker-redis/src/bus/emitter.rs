@@ -19,14 +19,16 @@ use wsbroker_core::{Bus, BusListener, BusState, BusStats, Compress, MessageForm,
 
 use super::{ClusterConfig, RedisBus, publish_queue::Queued};
 
-/// How long instances may take to come back after a loss of the bus: they try every 2 s at least, and then connect.
+/// How long instances may take to come back after a loss of the bus: they try every 2 s at least,
+/// and then connect.
 const RETURN: Duration = Duration::from_secs(4);
 /// How long an emitter that knows of none waits for the first.
 const FIRST: Duration = Duration::from_secs(1);
 
 /// Publishes to channels from a process that serves no sockets. Clones are the same emitter.
 ///
-/// It connects in the background, and again without end. Dropping the last clone publishes what waits, for at most a second, and ends it.
+/// It connects in the background, and again without end. Dropping the last clone publishes what
+/// waits, for at most a second, and ends it.
 #[derive(Clone, Debug)]
 pub struct Emitter {
     ending: Arc<EmitterBus>,
@@ -92,10 +94,11 @@ impl Emitter {
         self.ending.0.runtime()
     }
 
-    /// Publishes to every subscriber on every instance. Resolves when Redis has it. Waits at most that long for the bus, and until the instances that were
-    /// there before it was lost are heard again: 4 s at most for these, and 1 s for a first one. What waits meanwhile is bounded by
-    /// [`max_outgoing`](ClusterConfig::max_outgoing), with 256 bytes more for each message. A message that is not published takes a number, so that
-    /// receivers learn of it.
+    /// Publishes to every subscriber on every instance. Resolves when Redis has it. Waits at most
+    /// that long for the bus, and until the instances that were there before it was lost are heard
+    /// again: 4 s at most for these, and 1 s for a first one. What waits meanwhile is bounded by
+    /// [`max_outgoing`](ClusterConfig::max_outgoing), with 256 bytes more for each message. A
+    /// message that is not published takes a number, so that receivers learn of it.
     ///
     /// # Errors
     /// [`EmitError`].
@@ -144,7 +147,8 @@ impl Emitter {
 }
 
 impl RedisBus {
-    /// Resolves when instances hear what is published now, as far as that can be known; false when they do not by then.
+    /// Resolves when instances hear what is published now, as far as that can be known; false when
+    /// they do not by then.
     async fn heard_by(&self, deadline: Instant) -> bool {
         loop {
             if !matches!(timeout_at(deadline, self.ready()).await, Ok(true)) {
@@ -157,13 +161,14 @@ impl RedisBus {
         }
     }
 
-    /// Resolves when all instances that were there before have been heard since the bus is ready; or one, where none was known; or when that takes too long.
+    /// Resolves when all instances that were there before have been heard since the bus is ready;
+    /// or one, where none was known; or when that takes too long.
     async fn settled(&self) {
         loop {
             let mut heard = pin!(self.peers.heard());
             // From here on none is missed.
             heard.as_mut().enable();
-            let Some(since) = *self.since.lock() else { return };
+            let Some(since) = *self.ready_since.lock() else { return };
             // Those that stay away are no reason to wait for ever.
             if since.elapsed() >= RETURN {
                 return;
@@ -181,7 +186,7 @@ impl RedisBus {
 
     /// Whether there are instances, and none of them was heard since the bus is ready.
     fn is_unheard(&self) -> bool {
-        let since = *self.since.lock();
+        let since = *self.ready_since.lock();
         since.is_some_and(|since| matches!(self.peers.heard_since(since), (1.., 0)))
     }
 }

@@ -1,7 +1,9 @@
 //! Which channels this instance listens to on the bus: exactly those that have subscribers here.
 //!
-//! Joins and leaves only leave a note. Whether a channel has subscribers is looked up in the registry when the note is read, so that it does not matter
-//! in which order two threads' notes arrive. A channel that was left is listened to for a short while longer, since it may be joined again.
+//! Joins and leaves only leave a note. Whether a channel has subscribers is looked up in the
+//! registry when the note is read, so that it does not matter in which order two threads' notes
+//! arrive. A channel that was left is listened to for a short while longer, since it may be joined
+//! again.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -21,7 +23,8 @@ pub(super) const LINGER: Duration = Duration::from_secs(1);
 /// Tables of so many entries keep their memory.
 const SMALL: usize = 1024;
 
-/// The notes are in this many tables. A table that grows is filled anew, and I/O threads write notes.
+/// The notes are in this many tables. A table that grows is filled anew, and I/O threads write
+/// notes.
 const TABLES: usize = 64;
 
 /// The channels that are listened to, and what is to be done about the others.
@@ -32,8 +35,9 @@ pub(super) struct Interest {
     state: Mutex<InterestState>,
 }
 
-/// Channels whose subscribers have changed from none to some or back, each once however often. No lock of these is held while notes are read. Clients may choose the names, so the tables
-/// are keyed in each process anew.
+/// Channels whose subscribers have changed from none to some or back, each once however often. No
+/// lock of these is held while notes are read. Clients may choose the names, so the tables are
+/// keyed in each process anew.
 #[derive(Debug)]
 struct ChangedChannels {
     hasher: RandomState,
@@ -137,7 +141,8 @@ impl Interest {
             channel.lingers = false;
             let Some(left) = channel.left else { continue };
             if left > now {
-                // Joined since, and left again. What is behind it is due no later than in another while.
+                // Joined since, and left again. What is behind it is due no later than in another
+                // while.
                 channel.lingers = true;
                 lingering.push_back((now + LINGER, name));
             } else if !has_subscribers(&name) {
@@ -174,7 +179,8 @@ impl Interest {
         self.state.lock().channels.contains_key(name)
     }
 
-    /// The bus has confirmed these. False when one of them was not [`seen`](Self::seen), and `only_seen` says that it should have been.
+    /// The bus has confirmed these. False when one of them was not [`seen`](Self::seen), and
+    /// `only_seen` says that it should have been.
     pub(super) fn confirmed<'a>(&self, names: impl IntoIterator<Item = &'a [u8]>, only_seen: bool) -> bool {
         let mut state = self.state.lock();
         let mut all = true;
@@ -205,14 +211,16 @@ impl Interest {
         state.channels.keys().cloned().collect()
     }
 
-    /// Resolves when the bus has confirmed the channel; at once if it has. Fails when this is dropped.
+    /// Resolves when the bus has confirmed the channel; at once if it has. Fails when this is
+    /// dropped.
     pub(super) fn await_confirmation(&self, channel: &[u8]) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.state.lock();
         if is_confirmed(&state.channels, channel) {
             let _ = sender.send(());
         } else {
-            // While the bus is lost nothing is confirmed, and those that have given up would pile up.
+            // While the bus is lost nothing is confirmed, and those that have given up would pile
+            // up.
             if state.waiting.len() == state.waiting.capacity() {
                 state.waiting.retain(|(_, waiter)| !waiter.is_closed());
             }

@@ -1,4 +1,5 @@
-//! Redis as the bus needs it: one connection to publish, one to listen; on a Cluster one of each per master.
+//! Redis as the bus needs it: one connection to publish, one to listen; on a Cluster one of each
+//! per master.
 
 use std::{sync::Arc, time::Duration};
 
@@ -26,16 +27,19 @@ use crate::server::{
     sentinels::ServerAddress,
 };
 
-/// Commands under way to one master of a Cluster. redis-rs lets a connection's queue take 50, and asks for the slots through the same queue while it lets
-/// all else stand still: what waits for room in it then waits for ever.
+/// Commands under way to one master of a Cluster. redis-rs lets a connection's queue take 50, and
+/// asks for the slots through the same queue while it lets all else stand still: what waits for
+/// room in it then waits for ever.
 const UNDER_WAY: usize = 40;
 
-/// What comes in: called on the connection's own task, with a channel of the bus and what was published there.
+/// What comes in: called on the connection's own task, with a channel of the bus and what was
+/// published there.
 pub(super) trait BusHandler: Send + Sync + 'static {
     fn message(&self, channel: &[u8], payload: &[u8]);
     /// A Cluster has confirmed that it is listened to.
     fn subscribed(&self, channel: &[u8]);
-    /// A Cluster has ended that it is listened to: asked or, when the channel has gone to another master, by itself.
+    /// A Cluster has ended that it is listened to: asked or, when the channel has gone to another
+    /// master, by itself.
     fn unsubscribed(&self, channel: &[u8]);
     /// A connection is gone. More may be told of one that is.
     fn disconnected(&self);
@@ -164,8 +168,9 @@ impl Link {
         }
     }
 
-    /// Publishes all of them, each channel's in order, without one waiting for the answer to another's. Returns how many messages Redis refused.
-    /// On a Cluster it fails after `limit`: its client can lose an answer, and go on with pings; one connection's are answered behind this.
+    /// Publishes all of them, each channel's in order, without one waiting for the answer to
+    /// another's. Returns how many messages Redis refused. On a Cluster it fails after `limit`: its
+    /// client can lose an answer, and go on with pings; one connection's are answered behind this.
     pub(super) fn publish(
         &self,
         prefix: &[u8],
@@ -214,23 +219,27 @@ impl Link {
         }
     }
 
-    /// How many calls of [`publish`](Self::publish) may be under way at once without one overtaking the other.
+    /// How many calls of [`publish`](Self::publish) may be under way at once without one overtaking
+    /// the other.
     pub(super) fn under_way(&self) -> usize {
         match self.publisher {
-            // One connection: what was written first arrives first. While the one is answered the next is gathered.
+            // One connection: what was written first arrives first. While the one is answered the
+            // next is gathered.
             Publisher::Pipeline(_) | Publisher::Client(RedisConnection::Server(..)) => 2,
             // A command may be sent again, to another master.
             Publisher::Client(RedisConnection::Cluster(_)) => 1,
         }
     }
 
-    /// Whether that is a Cluster, which confirms each channel by [`BusHandler::subscribed`]. What its client takes for an answer may be another's: a
-    /// channel that goes to another master is told with no more than an answer that nobody has asked for.
+    /// Whether that is a Cluster, which confirms each channel by [`BusHandler::subscribed`]. What
+    /// its client takes for an answer may be another's: a channel that goes to another master is
+    /// told with no more than an answer that nobody has asked for.
     pub(super) fn is_cluster(&self) -> bool {
         matches!(self.listener, RedisConnection::Cluster(_))
     }
 
-    /// Listens to these too, or no more. When it resolves, whatever is published there from now on comes, or does not.
+    /// Listens to these too, or no more. When it resolves, whatever is published there from now on
+    /// comes, or does not.
     pub(super) fn listen(
         &self,
         change: Listen,
@@ -245,7 +254,8 @@ impl Link {
                     Listen::End => node.redis.unsubscribe(&channels).await?,
                 },
                 RedisConnection::Cluster(cluster) => {
-                    // One command goes to one master, and these may be of several; nobody waits for the one before.
+                    // One command goes to one master, and these may be of several; nobody waits for
+                    // the one before.
                     let one = |channel| {
                         let mut cluster = cluster.clone();
                         async move {
@@ -263,8 +273,9 @@ impl Link {
         within(pulse, limit, changing)
     }
 
-    /// How many channels are listened to, as the masters of a Cluster count them; its client can lose a connection, or an answer, and not tell. `None`
-    /// where they cannot be asked: one server, a Redis before 7.0.3, or a user who may not ask.
+    /// How many channels are listened to, as the masters of a Cluster count them; its client can
+    /// lose a connection, or an answer, and not tell. `None` where they cannot be asked: one
+    /// server, a Redis before 7.0.3, or a user who may not ask.
     pub(super) fn count(
         &self,
         limit: Duration,
@@ -322,7 +333,8 @@ impl RedisConnection {
     }
 }
 
-/// The result of it, unless nothing moves on the connection for this long or, where that is not known, it takes this long.
+/// The result of it, unless nothing moves on the connection for this long or, where that is not
+/// known, it takes this long.
 async fn within<T>(
     pulse: Option<Arc<Liveness>>,
     limit: Duration,
@@ -345,7 +357,8 @@ async fn pipeline(config: &RedisConfig, address: &ConnectionAddr) -> Result<Opti
     })
 }
 
-/// The envelopes of one channel, one after the other so that they keep their order. Returns how many messages Redis refused.
+/// The envelopes of one channel, one after the other so that they keep their order. Returns how
+/// many messages Redis refused.
 async fn spublish(
     mut cluster: ClusterConnection,
     name: Vec<u8>,
@@ -454,7 +467,8 @@ fn cluster(config: &RedisConfig, nodes: Vec<Result<ConnectionInfo, RedisError>>)
     let mut builder = ClusterClient::builder(nodes)
         .use_protocol(ProtocolVersion::RESP3)
         .retries(1)
-        // All the nodes that were given are waited for, and then those that they name: one that hangs must leave time for the others.
+        // All the nodes that were given are waited for, and then those that they name: one that
+        // hangs must leave time for the others.
         .connection_timeout(config.connect_timeout / 3)
         .connection_concurrency_limit(UNDER_WAY);
     if let Some(tls) = &config.tls {

@@ -12,7 +12,8 @@ use super::bus_envelope::InstanceId;
 pub(super) const HELLO: Duration = Duration::from_secs(5);
 /// After so long without a word it is taken for gone.
 pub(super) const SILENCE: Duration = Duration::from_secs(16);
-/// How many questions an instance that speaks may leave unanswered before it is taken to be deaf: one may be chance.
+/// How many questions an instance that speaks may leave unanswered before it is taken to be deaf:
+/// one may be chance.
 const MISSES: u8 = 2;
 /// Instances that are remembered: whoever can publish on the bus could make some up.
 const MAX: usize = 4096;
@@ -43,7 +44,8 @@ struct PeerInstance {
     probe: Probe,
 }
 
-/// Whether one hears this instance, too. On a server that is no longer the primary's, or not yet, instances hear and are not heard.
+/// Whether one hears this instance, too. On a server that is no longer the primary's, or not yet,
+/// instances hear and are not heard.
 #[derive(Debug, Default)]
 struct Probe {
     /// When it was asked last.
@@ -131,8 +133,9 @@ impl Peers {
         (number, receiver)
     }
 
-    /// Which one to ask now whether it hears this instance, with the number of the question; and which ones, by name, turn out not to. One is asked
-    /// every 5 s, and at once again when it has not answered.
+    /// Which one to ask now whether it hears this instance, with the number of the question; and
+    /// which ones, by name, turn out not to. One is asked every 5 s, and at once again when it has
+    /// not answered.
     pub(super) fn probe(&self, now: Instant) -> (Option<(InstanceId, u64)>, Vec<String>) {
         let mut state = self.state.lock();
         let PeersState { peers, last, probed, .. } = &mut *state;

@@ -1,7 +1,9 @@
-//! The connection that publishes, where it is one stream in the clear: whoever has something to publish writes it there and then, without waking
-//! another thread for it. That thread reads the answers, and writes what could not be written at once.
+//! The connection that publishes, where it is one stream in the clear: whoever has something to
+//! publish writes it there and then, without waking another thread for it. That thread reads the
+//! answers, and writes what could not be written at once.
 //!
-//! Through TLS and to a Cluster the client of [`link`](super::link) publishes, from the bus's thread.
+//! Through TLS and to a Cluster the client of [`link`](super::link) publishes, from the bus's
+//! thread.
 
 use std::{
     collections::VecDeque,
@@ -165,8 +167,9 @@ impl PublishPipeline {
         self.asking
     }
 
-    /// Publishes what `take` gives, or leaves it where it is while enough is under way: whoever reads the answers comes back for it. Never waits.
-    /// False if that is not known, because another thread is at it.
+    /// Publishes what `take` gives, or leaves it where it is while enough is under way: whoever
+    /// reads the answers comes back for it. Never waits. False if that is not known, because
+    /// another thread is at it.
     pub(super) fn publish(&self, prefix: &[u8], take: impl FnOnce() -> Vec<AddressedEnvelope>) -> bool {
         let Some(mut state) = self.state.try_lock() else { return false };
         if state.under_way >= UNDER_WAY || state.is_blocked() || state.ended {
@@ -196,7 +199,8 @@ impl PublishPipeline {
         }
     }
 
-    /// Reads answers and writes what is left, until the connection ends; once. `answered` is told of answers, and publishes what was gathered meanwhile.
+    /// Reads answers and writes what is left, until the connection ends; once. `answered` is told
+    /// of answers, and publishes what was gathered meanwhile.
     pub(super) async fn run(&self, mut answered: impl FnMut(AnsweredMessages)) -> io::Error {
         let Some(mut reader) = self.reader.lock().take() else { return closed() };
         let mut inbox = Vec::with_capacity(READ);
@@ -295,7 +299,8 @@ impl PublishPipeline {
         }
     }
 
-    /// Nothing is taken any more. Returns how many messages Redis was given and has not answered, or answered when it was perhaps a replica already.
+    /// Nothing is taken any more. Returns how many messages Redis was given and has not answered,
+    /// or answered when it was perhaps a replica already.
     pub(super) fn end(&self, is_replica: bool) -> u64 {
         let mut state = self.state.lock();
         state.ended = true;
@@ -328,7 +333,8 @@ impl PipelineState {
         self.written < self.out.len()
     }
 
-    /// Writes what the stream takes, and returns how much that was. An error shows where it is read.
+    /// Writes what the stream takes, and returns how much that was. An error shows where it is
+    /// read.
     fn push(&mut self, writer: &PipelineWriter) -> usize {
         let before = self.written;
         while self.is_blocked() {
@@ -369,7 +375,8 @@ fn closed() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed")
 }
 
-/// Asks one thing of a connection that is asked nothing else: what it answers, or what its error says.
+/// Asks one thing of a connection that is asked nothing else: what it answers, or what its error
+/// says.
 async fn ask(
     writer: &PipelineWriter,
     reader: &mut PipelineReader,

@@ -1,7 +1,8 @@
 //! What waits to be published on the bus: numbered, gathered per channel, bounded.
 //!
-//! While nothing is under way a message leaves at once. While something is, what comes for one channel is gathered and leaves as one envelope, so the
-//! busier the bus, the fewer the commands; nobody ever waits for company.
+//! While nothing is under way a message leaves at once. While something is, what comes for one
+//! channel is gathered and leaves as one envelope, so the busier the bus, the fewer the commands;
+//! nobody ever waits for company.
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -20,7 +21,8 @@ const LONGEST: usize = LONGEST_REPLY - (1 << 20);
 /// What a channel's counter costs besides its bytes, about: bounds many empty messages too.
 const OVERHEAD: usize = 128;
 
-/// Channels whose numbers are kept, and bytes of their names. Beyond either, the half that was published to longest ago is forgotten, as if it had expired.
+/// Channels whose numbers are kept, and bytes of their names. Beyond either, the half that was
+/// published to longest ago is forgotten, as if it had expired.
 const MAX_COUNTERS: (usize, usize) = (1 << 17, 16 << 20);
 
 /// A channel's name, shared by what waits for it.
@@ -218,9 +220,11 @@ impl PublishQueue {
         self.state.lock().closed = false;
     }
 
-    /// The bus is lost: what waits is dropped, as all that comes from now on. Returns how many messages.
+    /// The bus is lost: what waits is dropped, as all that comes from now on. Returns how many
+    /// messages.
     pub(super) fn close_down(&self) -> u64 {
-        // All under one lock: what is published between two would be in a closed queue, and go out after the outage.
+        // All under one lock: what is published between two would be in a closed queue, and go out
+        // after the outage.
         let mut state = self.state.lock();
         state.closed = true;
         let envelopes = state.take();
@@ -229,7 +233,8 @@ impl PublishQueue {
         lost
     }
 
-    /// Forgets the numbers of channels that nothing was published to since. Their next message begins an epoch.
+    /// Forgets the numbers of channels that nothing was published to since. Their next message
+    /// begins an epoch.
     pub(super) fn expire(&self, before: Instant) {
         self.state.lock().expire(before);
     }
@@ -266,9 +271,11 @@ impl PublishQueueState {
         !self.closed && (self.is_empty() || self.bytes.saturating_add(size + OVERHEAD) <= limit)
     }
 
-    /// A message that will not be sent still has a number, so that receivers see that it is missing.
+    /// A message that will not be sent still has a number, so that receivers see that it is
+    /// missing.
     fn number(&mut self, channel: &[u8]) {
-        // One that was never published to has nobody who would miss it: they all begin with the next one.
+        // One that was never published to has nobody who would miss it: they all begin with the
+        // next one.
         let Some(name) = self.counters.get_key_value(channel).map(|(name, _)| Arc::clone(name)) else { return };
         let Some(counter) = self.counters.get_mut(channel) else { return };
         counter.next += 1;
@@ -287,7 +294,8 @@ impl PublishQueueState {
         }
     }
 
-    /// Makes room for one more counter. Counters with something waiting stay: their number is bounded by what may wait.
+    /// Makes room for one more counter. Counters with something waiting stay: their number is
+    /// bounded by what may wait.
     fn make_room(&mut self, name: &ChannelKey) {
         let (counters, names) = MAX_COUNTERS;
         self.added = (self.added.0 + 1, self.added.1 + name.len());

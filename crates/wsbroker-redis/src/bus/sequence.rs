@@ -9,12 +9,14 @@ use super::{
     publish_queue::ChannelKey,
 };
 
-/// Instances that are remembered of one channel: whoever can publish on the bus could make some up, and an emitter for each message is one, too. Of
-/// one more, that was heard of last longest ago is forgotten: its next message is where counting begins again.
+/// Instances that are remembered of one channel: whoever can publish on the bus could make some up,
+/// and an emitter for each message is one, too. Of one more, that was heard of last longest ago is
+/// forgotten: its next message is where counting begins again.
 const MAX: usize = 1024;
 
-/// How far a number may be from the expected one and still be believed at once. Anyone with access to the bus could make up the last number there
-/// is, and nothing of that instance would be new any more. What is farther away is believed when the next envelope continues it.
+/// How far a number may be from the expected one and still be believed at once. Anyone with access
+/// to the bus could make up the last number there is, and nothing of that instance would be new any
+/// more. What is farther away is believed when the next envelope continues it.
 const NEAR: u64 = 1 << 16;
 /// The same of epochs.
 const NEAR_EPOCH: u64 = 1 << 32;
@@ -53,8 +55,8 @@ pub(super) struct SequenceCheck {
 }
 
 impl SequenceTracker {
-    /// An envelope with this many messages has come. Of a channel that is new here, or from an instance that is, nothing can be missing: its
-    /// first message is where counting begins.
+    /// An envelope with this many messages has come. Of a channel that is new here, or from an
+    /// instance that is, nothing can be missing: its first message is where counting begins.
     pub(super) fn arrived(&mut self, channel: &[u8], head: EnvelopeHead, messages: u64, now: Instant) -> SequenceCheck {
         let end = head.first.saturating_add(messages);
         let sources = match self.channels.get_mut(channel) {

@@ -1,5 +1,5 @@
-//! Connections of a relay. Ordinary pub/sub reaches every node of a Cluster from every other, so one node is enough there, whichever it is: all that is published
-//! takes one way, in order.
+//! Connections of a relay. Ordinary pub/sub reaches every node of a Cluster from every other, so
+//! one node is enough there, whichever it is: all that is published takes one way, in order.
 
 use std::{sync::Arc, time::Duration};
 
@@ -59,7 +59,8 @@ impl RelayServers {
         Self { config, learnt: Mutex::default(), sentinels: SentinelWatch::new() }
     }
 
-    /// Connects, within the connect timeout (on a Cluster, of each node), to a primary (on a Cluster, to any node).
+    /// Connects, within the connect timeout (on a Cluster, of each node), to a primary (on a
+    /// Cluster, to any node).
     pub(super) async fn connect(&self, push: &PushHandler) -> Result<OpenConnection, ConnectError> {
         if let RedisServers::Cluster(nodes) = &self.config.servers {
             let node = self.any_node(nodes, push).await?;
@@ -116,7 +117,8 @@ impl RelayServers {
         dial::open(config, &dial::address(config, host, port), name, options(push)).await
     }
 
-    /// A connection to the first node that answers and says that the Cluster is well; if none says so, to the first that answers.
+    /// A connection to the first node that answers and says that the Cluster is well; if none says
+    /// so, to the first that answers.
     async fn any_node(&self, nodes: &[(String, u16)], push: &PushHandler) -> Result<ServerConnection, ConnectError> {
         let mut untried: Vec<(String, u16)> = self.learnt.lock().clone();
         untried.retain(|node| !nodes.contains(node));
@@ -184,7 +186,8 @@ fn options(push: &PushHandler) -> AsyncConnectionConfig {
     )
 }
 
-/// The nodes in an answer to CLUSTER SLOTS. One that does not know its own address is where it was asked.
+/// The nodes in an answer to CLUSTER SLOTS. One that does not know its own address is where it was
+/// asked.
 fn nodes_of(slots: &Value, asked: &str) -> Vec<(String, u16)> {
     let Value::Array(ranges) = slots else { return Vec::new() };
     let mut nodes = Vec::new();

@@ -1,7 +1,9 @@
 //! The JSON envelope that instances, emitters and other implementations exchange.
 //!
-//! Reading one takes from it what routing needs and leaves `data` as it came: a slice of the text, which becomes part of the frame byte by byte. What JavaScript's
-//! `JSON.parse` takes is taken, with the same outcome: of a key that is there twice the last one counts, numbers may be of any size, nesting of any depth.
+//! Reading one takes from it what routing needs and leaves `data` as it came: a slice of the text,
+//! which becomes part of the frame byte by byte. What JavaScript's `JSON.parse` takes is taken,
+//! with the same outcome: of a key that is there twice the last one counts, numbers may be of any
+//! size, nesting of any depth.
 
 use std::{borrow::Cow, fmt};
 
@@ -45,7 +47,8 @@ impl MessageType {
 pub struct IncomingMessage<'a> {
     /// Whom it is for.
     pub kind: MessageType,
-    /// The id or the room; empty for a broadcast. Half a surrogate pair has become U+FFFD in it, as in every string that comes from JavaScript.
+    /// The id or the room; empty for a broadcast. Half a surrogate pair has become U+FFFD in it, as
+    /// in every string that comes from JavaScript.
     pub target: Cow<'a, str>,
     /// `event` as JSON text, as `JSON.stringify` writes it.
     pub event: Cow<'a, str>,
@@ -214,7 +217,8 @@ impl<'a> Visitor<'a> for FieldsVisitor {
 
     fn visit_map<A: MapAccess<'a>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let mut fields = Fields::default();
-        // Keys are taken raw: half a surrogate pair, which a Rust string cannot hold, is no mistake in them.
+        // Keys are taken raw: half a surrogate pair, which a Rust string cannot hold, is no mistake
+        // in them.
         while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
             let field = match &*json::parse(key.get()) {
                 "serverId" => &mut fields.server_id,

@@ -1,4 +1,5 @@
-//! What must hold for any bytes from Redis. The fuzz target feeds this, and the tests feed it the seeds of that.
+//! What must hold for any bytes from Redis. The fuzz target feeds this, and the tests feed it the
+//! seeds of that.
 
 use std::borrow::Cow;
 
@@ -17,7 +18,8 @@ enum Outcome {
     Invalid,
 }
 
-/// Any bytes as an envelope: read as the plainest reading of them would have it, with a frame that says the same.
+/// Any bytes as an envelope: read as the plainest reading of them would have it, with a frame that
+/// says the same.
 pub fn envelope(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let read = Envelope::read(&text, Some("own"));
@@ -31,7 +33,8 @@ pub fn envelope(input: &[u8]) {
         assert_eq!(super::json::canonical(&message.event), message.event);
         check_again(&read);
     }
-    // What Rust cannot hold (halves of surrogate pairs, numbers beyond all bounds, deep nesting) is left to the checks above.
+    // What Rust cannot hold (halves of surrogate pairs, numbers beyond all bounds, deep nesting) is
+    // left to the checks above.
     if let Ok(value) = serde_json::from_str::<Value>(&text) {
         assert_eq!(taken_apart(&read), plainly(&value));
     }
@@ -149,7 +152,8 @@ mod tests {
         })
     }
 
-    /// The text of an object, member by member: with spaces, with escapes that need not be, with keys that are there twice.
+    /// The text of an object, member by member: with spaces, with escapes that need not be, with
+    /// keys that are there twice.
     fn text() -> impl Strategy<Value = String> {
         const SPACES: &[&str] = &["", " ", "\t\r\n"];
         const KEYS: &[&str] = &["serverId", "type", "target", "event", "data", "exclude", "other"];

@@ -1,19 +1,22 @@
 //! Strings of JSON as JavaScript reads and writes them.
 //!
-//! A string of JavaScript is UTF-16 and may hold half a surrogate pair. `JSON.parse` makes such a string of `"\ud800"`, and `JSON.stringify` writes it so
-//! again; a `String` of Rust cannot hold it, hence the detour over code units where there is an escape.
+//! A string of JavaScript is UTF-16 and may hold half a surrogate pair. `JSON.parse` makes such a
+//! string of `"\ud800"`, and `JSON.stringify` writes it so again; a `String` of Rust cannot hold
+//! it, hence the detour over code units where there is an escape.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-/// The string that a literal of valid JSON, quotes included, stands for. Half a surrogate pair becomes U+FFFD, as wherever a string crosses to UTF-8.
+/// The string that a literal of valid JSON, quotes included, stands for. Half a surrogate pair
+/// becomes U+FFFD, as wherever a string crosses to UTF-8.
 pub(super) fn parse(literal: &str) -> Cow<'_, str> {
     let inner = inner(literal);
     if inner.contains('\\') { String::from_utf16_lossy(&units(inner)).into() } else { inner.into() }
 }
 
-/// What JavaScript's `String` makes of a value, given as valid JSON; `None` if the value is falsy. Arrays and objects that Rust cannot hold count as falsy.
+/// What JavaScript's `String` makes of a value, given as valid JSON; `None` if the value is falsy.
+/// Arrays and objects that Rust cannot hold count as falsy.
 pub(super) fn truthy_text(value: &str) -> Option<Cow<'_, str>> {
     match value.as_bytes().first()? {
         b'"' => Some(parse(value)).filter(|text| !text.is_empty()),
@@ -53,7 +56,8 @@ fn number_text(number: f64) -> String {
 
 /// The literal as `JSON.stringify` writes its string: escaped is only what has to be.
 pub(super) fn canonical(literal: &str) -> Cow<'_, str> {
-    // Without an escape there is nothing in it that would have to be escaped: JSON does not allow that.
+    // Without an escape there is nothing in it that would have to be escaped: JSON does not allow
+    // that.
     if !literal.contains('\\') {
         return literal.into();
     }

@@ -1,8 +1,10 @@
-//! The bus of the server helper: JSON envelopes on the channels `ws:broadcast`, `ws:room:*`, `ws:client:*` and `ws:user:*`.
+//! The bus of the server helper: JSON envelopes on the channels `ws:broadcast`, `ws:room:*`,
+//! `ws:client:*` and `ws:user:*`.
 //!
-//! [`envelope`] reads and writes what travels, [`queue`] lets it wait; neither does any I/O. [`connect`] reaches Redis, and [`session`] keeps the two connections,
-//! one to publish and one to listen, on a thread of its own. Unlike the broker's bus (`cluster`) it listens to everything, numbers nothing, and speaks what other
-//! implementations of the protocol speak.
+//! [`envelope`] reads and writes what travels, [`queue`] lets it wait; neither does any I/O.
+//! [`connect`] reaches Redis, and [`session`] keeps the two connections, one to publish and one to
+//! listen, on a thread of its own. Unlike the broker's bus (`cluster`) it listens to everything,
+//! numbers nothing, and speaks what other implementations of the protocol speak.
 
 use std::{
     fmt, io,
@@ -40,13 +42,16 @@ use crate::server::RedisConfig;
 /// Settings of a [`Relay`].
 #[derive(Clone, Debug)]
 pub struct RelayConfig {
-    /// Where. On a Cluster one node serves both connections, whichever answers: pub/sub is ordinary there, never sharded.
+    /// Where. On a Cluster one node serves both connections, whichever answers: pub/sub is ordinary
+    /// there, never sharded.
     pub redis: RedisConfig,
-    /// What this instance is called in envelopes: those that bear it are its own, and are ignored when they come back. Default `None`: none are.
+    /// What this instance is called in envelopes: those that bear it are its own, and are ignored
+    /// when they come back. Default `None`: none are.
     pub server_id: Option<String>,
     /// Whether it listens, too. Default true; an emitter only publishes.
     pub listens: bool,
-    /// Bytes that may wait until Redis has answered; more are not taken. A message larger than that passes alone. Default 8 MiB.
+    /// Bytes that may wait until Redis has answered; more are not taken. A message larger than that
+    /// passes alone. Default 8 MiB.
     pub max_outgoing: usize,
     /// Bytes of an envelope; a larger one counts as invalid. Default 16 MiB.
     pub max_incoming: usize,
@@ -73,7 +78,8 @@ pub enum RelayPart {
 #[derive(Clone, Debug, Eq, PartialEq)]
 #[non_exhaustive]
 pub enum RelayEvent {
-    /// For the first time everything is ready: both connections, and all four subscriptions are confirmed.
+    /// For the first time everything is ready: both connections, and all four subscriptions are
+    /// confirmed.
     Connected,
     /// It did not come to that. Nothing is tried again, and nothing more is told.
     Failed {
@@ -92,7 +98,8 @@ pub enum RelayEvent {
         /// Which.
         part: RelayPart,
     },
-    /// It works, but messages may not get where they should; or it is still lost, for another reason than was reported before. Each is sent once.
+    /// It works, but messages may not get where they should; or it is still lost, for another
+    /// reason than was reported before. Each is sent once.
     Warning {
         /// What is wrong.
         reason: String,
@@ -120,7 +127,8 @@ pub enum InvalidEnvelope {
 pub trait RelaySink: Send + Sync + 'static {
     /// A message of another instance.
     fn deliver(&self, message: IncomingMessage<'_>);
-    /// For now nothing more has come: what `deliver` has gathered can go. Always called some time after `deliver`.
+    /// For now nothing more has come: what `deliver` has gathered can go. Always called some time
+    /// after `deliver`.
     fn flush(&self) {}
     /// Something has happened.
     fn happened(&self, event: RelayEvent);
@@ -133,7 +141,8 @@ pub struct RelayStats {
     pub published: u64,
     /// Messages that were not taken, since Redis was lost or too much was waiting.
     pub refused: u64,
-    /// Messages that were taken and did not get to Redis for certain: it refused them, or was lost before it answered.
+    /// Messages that were taken and did not get to Redis for certain: it refused them, or was lost
+    /// before it answered.
     pub failed: u64,
     /// Messages of others that were handed over.
     pub received: u64,
@@ -166,9 +175,11 @@ pub enum RequestError {
     Failed(#[from] PublishError),
 }
 
-/// The bus of a server helper or of an emitter, and whoever publishes to it. Clones are the same relay.
+/// The bus of a server helper or of an emitter, and whoever publishes to it. Clones are the same
+/// relay.
 ///
-/// It connects in the background: once, and when that has succeeded again without end. Dropping the last clone ends it at once.
+/// It connects in the background: once, and when that has succeeded again without end. Dropping the
+/// last clone ends it at once.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -296,7 +307,8 @@ impl Relay {
         }
     }
 
-    /// Takes a message, and does not wait. Those that are taken leave in the order of the calls; `answer` is told what became of it.
+    /// Takes a message, and does not wait. Those that are taken leave in the order of the calls;
+    /// `answer` is told what became of it.
     ///
     /// # Errors
     /// It was not taken, and `answer` is not called.
@@ -313,7 +325,8 @@ impl Relay {
         Ok(())
     }
 
-    /// Publishes, and resolves when Redis has it. The place in the order is that of the call, not of the first poll.
+    /// Publishes, and resolves when Redis has it. The place in the order is that of the call, not
+    /// of the first poll.
     ///
     /// # Errors
     /// Redis does not have it, or it is not known whether it has.
@@ -334,7 +347,8 @@ impl Relay {
         }
     }
 
-    /// Takes nothing any more, publishes what waits for at most that long if Redis is there, and ends. Resolves when it has.
+    /// Takes nothing any more, publishes what waits for at most that long if Redis is there, and
+    /// ends. Resolves when it has.
     pub fn stop(&self, limit: Duration) -> impl Future<Output = ()> + Send + use<> {
         self.shared().stop(limit);
         let mut stage = self.shared().stage.subscribe();

@@ -1,4 +1,5 @@
-//! What comes from other instances goes straight to a realm: no helper is asked, and none is woken that holds nobody concerned.
+//! What comes from other instances goes straight to a realm: no helper is asked, and none is woken
+//! that holds nobody concerned.
 
 use std::sync::Arc;
 
@@ -7,7 +8,8 @@ use wsbroker_core::{Audience, Broker, Cork, MessageKind, Realm};
 
 use super::{IncomingMessage, MessageType, RelayEvent, RelayPart, RelaySink};
 
-/// A realm as a [`Relay`](crate::Relay) serves it. Its helpers are told whether messages of other instances come in.
+/// A realm as a [`Relay`](crate::Relay) serves it. Its helpers are told whether messages of other
+/// instances come in.
 #[derive(Debug)]
 pub struct NamespaceSink {
     realm: Arc<Realm>,

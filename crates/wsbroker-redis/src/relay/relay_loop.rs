@@ -1,4 +1,5 @@
-//! The relay's thread: keeps both connections, each by itself, notices when one is gone or hangs, and makes it again.
+//! The relay's thread: keeps both connections, each by itself, notices when one is gone or hangs,
+//! and makes it again.
 
 use std::{
     collections::VecDeque,
@@ -33,8 +34,8 @@ use crate::server::{
     sentinels::{self, ServerAddress},
 };
 
-/// How long a connection is left alone before it is asked whether it lives, and how long nothing may move on it then. Together less than 5 s, in which a Redis that
-/// hangs is noticed.
+/// How long a connection is left alone before it is asked whether it lives, and how long nothing
+/// may move on it then. Together less than 5 s, in which a Redis that hangs is noticed.
 const PING: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(2500));
 /// Pipelines under way at once, and bytes of each: enough for a Redis that is far away.
 const UNDER_WAY: usize = 4;

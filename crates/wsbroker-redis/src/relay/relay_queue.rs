@@ -8,7 +8,8 @@ use parking_lot::Mutex;
 /// What each message costs beside its bytes, so that empty ones are bounded too.
 const OVERHEAD: usize = 128;
 
-/// Told what became of a message: once, in the order of the publishes, on the relay's thread. It must not block.
+/// Told what became of a message: once, in the order of the publishes, on the relay's thread. It
+/// must not block.
 pub type PublishCallback = Box<dyn FnOnce(Result<(), PublishError>) + Send>;
 
 /// Why a message did not get to Redis.
@@ -77,7 +78,8 @@ impl RelayQueue {
         }
     }
 
-    /// Lets a message wait. True: it is the first that does. A message larger than the limit passes when nothing else is under way.
+    /// Lets a message wait. True: it is the first that does. A message larger than the limit passes
+    /// when nothing else is under way.
     pub(super) fn push(
         &self,
         channel: Bytes,
@@ -98,7 +100,8 @@ impl RelayQueue {
         Ok(state.waiting.len() == 1)
     }
 
-    /// The first ones, up to about so many bytes, at least one if there is one. They count until they are [`settled`](Self::settled).
+    /// The first ones, up to about so many bytes, at least one if there is one. They count until
+    /// they are [`settled`](Self::settled).
     pub(super) fn take(&self, bytes: usize) -> Vec<QueuedMessage> {
         let mut state = self.state.lock();
         let mut taken = Vec::new();
@@ -125,7 +128,8 @@ impl RelayQueue {
         }
     }
 
-    /// From now on nothing is taken. Returns what waited; what was taken away is lost with it, and counts no more.
+    /// From now on nothing is taken. Returns what waited; what was taken away is lost with it, and
+    /// counts no more.
     pub(super) fn lose(&self) -> Vec<QueuedMessage> {
         let mut state = self.state.lock();
         state.closed.get_or_insert(QueueError::Lost);

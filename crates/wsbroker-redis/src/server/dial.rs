@@ -40,7 +40,8 @@ impl Drop for ConnectionTask {
     }
 }
 
-/// Connects to one server, and authenticates. `name`: what its certificate must be for, if not the host.
+/// Connects to one server, and authenticates. `name`: what its certificate must be for, if not the
+/// host.
 pub(crate) async fn open(
     config: &RedisConfig,
     address: &ConnectionAddr,

@@ -1,6 +1,8 @@
-//! Whether a connection is alive. An answer takes its time where megabytes are ahead of it on a slow line, in either direction: bytes that arrive are a sign of life, and bytes that the
-//! other side's kernel acknowledges are a reason to wait on. What it takes to notice a Redis that hangs does not grow by that: it acknowledges no more than its
-//! kernel has room for, and what is under way is bounded.
+//! Whether a connection is alive. An answer takes its time where megabytes are ahead of it on a
+//! slow line, in either direction: bytes that arrive are a sign of life, and bytes that the other
+//! side's kernel acknowledges are a reason to wait on. What it takes to notice a Redis that hangs
+//! does not grow by that: it acknowledges no more than its kernel has room for, and what is under
+//! way is bounded.
 
 use std::{
     io,

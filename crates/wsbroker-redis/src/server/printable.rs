@@ -13,7 +13,8 @@ pub(crate) fn clean(text: &str) -> String {
     clean
 }
 
-/// Control characters, and those that break a line or turn its direction, so that it looks like another one.
+/// Control characters, and those that break a line or turn its direction, so that it looks like
+/// another one.
 fn is_obeyed(char: char) -> bool {
     char.is_control() || matches!(char, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

@@ -1,4 +1,5 @@
-//! Why things go wrong: each reason is reported once, since a lasting one comes up again every two seconds.
+//! Why things go wrong: each reason is reported once, since a lasting one comes up again every two
+//! seconds.
 
 use super::printable::clean;
 

@@ -2,7 +2,8 @@
 
 use std::{fmt, time::Duration};
 
-/// A Redis, and who we are there. Redis 6 at least, since both connections speak RESP3; a Cluster needs Redis 7.
+/// A Redis, and who we are there. Redis 6 at least, since both connections speak RESP3; a Cluster
+/// needs Redis 7.
 #[derive(Clone, Eq, PartialEq)]
 pub struct RedisConfig {
     /// Which servers.
@@ -35,14 +36,16 @@ pub enum RedisServers {
 /// How a Redis is encrypted.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct RedisTls {
-    /// Certificates that the server's is checked against, as PEM. Default: those that the system trusts.
+    /// Certificates that the server's is checked against, as PEM. Default: those that the system
+    /// trusts.
     pub ca: Option<Vec<u8>>,
     /// Our certificate and its key, as PEM. Default none.
     pub identity: Option<(Vec<u8>, Vec<u8>)>,
     /// Any certificate will do. Default false.
     pub accept_any: bool,
-    /// The name that the server's certificate must be for, which is asked for as well (SNI). Default: the host that is connected to. Only a
-    /// [`Relay`](crate::Relay) looks at it: nodes of a Cluster with sharded channels are known by their own names alone.
+    /// The name that the server's certificate must be for, which is asked for as well (SNI).
+    /// Default: the host that is connected to. Only a [`Relay`](crate::Relay) looks at it: nodes of
+    /// a Cluster with sharded channels are known by their own names alone.
     pub server_name: Option<String>,
 }
 

@@ -1,5 +1,6 @@
-//! A bound on what a Redis says at once. Its client keeps a reply until it is whole, in as much memory as the length at its head asks for: a Redis that is hostile or
-//! broken, or whatever else answers there, must not decide how much memory we use.
+//! A bound on what a Redis says at once. Its client keeps a reply until it is whole, in as much
+//! memory as the length at its head asks for: a Redis that is hostile or broken, or whatever else
+//! answers there, must not decide how much memory we use.
 
 use std::{
     io,
@@ -9,9 +10,11 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes of one reply. The largest hold an envelope, and [what the bus publishes](crate::bus) stays below.
+/// Bytes of one reply. The largest hold an envelope, and [what the bus publishes](crate::bus) stays
+/// below.
 pub(crate) const LONGEST_REPLY: usize = 64 << 20;
-/// Values in one reply. The replies that we ask for have a handful; each confirmed channel is a reply of its own.
+/// Values in one reply. The replies that we ask for have a handful; each confirmed channel is a
+/// reply of its own.
 const MOST_VALUES: u64 = 1 << 16;
 /// Digits of a length, and more than enough for its kind.
 const LONGEST_LENGTH: usize = 24;

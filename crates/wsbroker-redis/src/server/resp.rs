@@ -1,4 +1,5 @@
-//! What Redis answers on connections of our own, read within bounds: the other end does not decide how much memory we use.
+//! What Redis answers on connections of our own, read within bounds: the other end does not decide
+//! how much memory we use.
 
 use std::io;
 
@@ -9,7 +10,8 @@ pub(crate) const LONGEST: usize = 64 << 10;
 /// Lists in lists.
 const DEEPEST: u8 = 4;
 
-/// An answer, or what the error says; and how long it is with its end. `None`: it has not come as a whole.
+/// An answer, or what the error says; and how long it is with its end. `None`: it has not come as a
+/// whole.
 pub(crate) fn take(bytes: &[u8]) -> io::Result<Option<(Result<Value, String>, usize)>> {
     let mut rest = bytes;
     match take_value(&mut rest, DEEPEST)? {

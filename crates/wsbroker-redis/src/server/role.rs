@@ -1,6 +1,8 @@
-//! Whether a Redis is a primary. A replica accepts what is published and gives it only to its own listeners, silently: it cannot be a bus.
+//! Whether a Redis is a primary. A replica accepts what is published and gives it only to its own
+//! listeners, silently: it cannot be a bus.
 //!
-//! `HELLO` says so, which every user may send; where something in between does not know it, `ROLE` does. If neither may be sent, it is taken for a primary.
+//! `HELLO` says so, which every user may send; where something in between does not know it, `ROLE`
+//! does. If neither may be sent, it is taken for a primary.
 
 use redis::{RedisError, Value, aio::MultiplexedConnection};
 
@@ -71,7 +73,8 @@ impl RoleQuery {
     }
 }
 
-/// Whether an error means that the command is not known or not allowed, and not that something is wrong for now.
+/// Whether an error means that the command is not known or not allowed, and not that something is
+/// wrong for now.
 pub(crate) fn is_refusal(error: &str) -> bool {
     error.starts_with("NOPERM") || error.starts_with("ERR")
 }

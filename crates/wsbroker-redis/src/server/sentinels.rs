@@ -1,5 +1,6 @@
-//! What Sentinels say about a new master. After an orderly failover they leave the old one as it is for some ten seconds, in which it accepts what is published and hands it
-//! only to those that have stayed there.
+//! What Sentinels say about a new master. After an orderly failover they leave the old one as it is
+//! for some ten seconds, in which it accepts what is published and hands it only to those that have
+//! stayed there.
 
 use std::{
     io,
@@ -23,9 +24,11 @@ use super::{
 
 /// Why a connection to the old master is left.
 pub(crate) const LEFT: &str = "the Sentinels have named another master";
-/// How often a Sentinel is asked whether it lives; after twice as long without a word it is connected to anew.
+/// How often a Sentinel is asked whether it lives; after twice as long without a word it is
+/// connected to anew.
 const PING: Duration = Duration::from_secs(5);
-/// For this long the old master is not used, even if another Sentinel still names it. After that it says itself that it is a replica.
+/// For this long the old master is not used, even if another Sentinel still names it. After that it
+/// says itself that it is a replica.
 const REMEMBERED: Duration = Duration::from_secs(15);
 
 /// A host, as the Sentinels name it, and a port.

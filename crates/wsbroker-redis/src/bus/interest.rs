@@ -1,9 +1,9 @@
-//! Which channels this instance listens to on the bus: exactly those that have subscribers here.
+//! Which channels this instance listens to on the bus: those that have subscribers here, or had some
+//! a moment ago.
 //!
-//! Joins and leaves only leave a note. Whether a channel has subscribers is looked up in the
-//! registry when the note is read, so that it does not matter in which order two threads' notes
-//! arrive. A channel that was left is listened to for a short while longer, since it may be joined
-//! again.
+//! A channel's first join and last leave only mark it as changed. Whether it has subscribers is
+//! looked up in the registry later, so that the order of two threads' marks does not matter. A
+//! channel without subscribers is listened to for a short while longer, since it may be joined again.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -17,64 +17,63 @@ use tokio::sync::oneshot;
 
 use super::publish_queue::ChannelKey;
 
-/// How long a channel is listened to after its last subscriber has left.
+/// How long a channel is still listened to after its last subscriber has left.
 pub(super) const LINGER: Duration = Duration::from_secs(1);
 
-/// Tables of so many entries keep their memory.
+/// Tables with room for this many entries keep their memory.
 const SMALL: usize = 1024;
 
-/// The notes are in this many tables. A table that grows is filled anew, and I/O threads write
-/// notes.
+/// Marks are spread over this many tables: a table that grows is copied, and I/O threads make marks.
 const TABLES: usize = 64;
 
-/// The channels that are listened to, and what is to be done about the others.
+/// The channels that are listened to, and those that have changed.
 #[derive(Debug, Default)]
 pub(super) struct Interest {
     changed: ChangedChannels,
-    /// Of the bus, which may take its time.
+    /// Locked by the bus's thread, which may hold it for long.
     state: Mutex<InterestState>,
 }
 
-/// Channels whose subscribers have changed from none to some or back, each once however often. No
-/// lock of these is held while notes are read. Clients may choose the names, so the tables are
-/// keyed in each process anew.
+/// Channels that have got their first subscriber or lost their last, each once. None of the locks is
+/// held while a channel is looked up. Clients may choose the names, so each process hashes them with
+/// keys of its own.
 #[derive(Debug)]
 struct ChangedChannels {
     hasher: RandomState,
     tables: [Mutex<HashSet<ChannelKey>>; TABLES],
-    /// Somebody has been told to look.
-    told: AtomicBool,
+    /// The bus's thread has been woken, and has not taken the marks yet.
+    signalled: AtomicBool,
 }
 
 #[derive(Debug, Default)]
 struct InterestState {
     channels: HashMap<ChannelKey, InterestChannel>,
-    /// Channels that were left, each once, by when they are to be looked at.
+    /// Channels without subscribers, each once, by when they are due.
     lingering: VecDeque<(Instant, ChannelKey)>,
     waiting: Vec<(ChannelKey, oneshot::Sender<()>)>,
 }
 
-/// A channel that is asked for on the bus.
+/// A channel that the bus is to listen to.
 #[derive(Debug, Default)]
 struct InterestChannel {
     standing: ListenState,
-    /// When it is to be given up, unless somebody joins.
+    /// When it is given up, unless somebody joins.
     left: Option<Instant>,
-    /// Whether it is among the lingering.
+    /// It is among the lingering.
     lingers: bool,
 }
 
-/// How far the bus has got with a channel.
+/// How far the subscription of a channel has got.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 enum ListenState {
     #[default]
     PendingReply,
-    /// A Cluster has told that it is listened to, and its client not yet that this was the answer.
+    /// A Cluster has confirmed it, and its client has not reported that answer yet.
     Seen,
     Confirmed,
 }
 
-/// What to ask of the bus.
+/// What to subscribe to and to unsubscribe from.
 #[derive(Debug, Default, Eq, PartialEq)]
 pub(super) struct Changes {
     pub(super) subscribe: Vec<ChannelKey>,
@@ -84,12 +83,12 @@ pub(super) struct Changes {
 impl Default for ChangedChannels {
     fn default() -> Self {
         let tables = std::array::from_fn(|_| Mutex::default());
-        Self { hasher: RandomState::new(), tables, told: AtomicBool::new(false) }
+        Self { hasher: RandomState::new(), tables, signalled: AtomicBool::new(false) }
     }
 }
 
 impl ChangedChannels {
-    /// True when somebody should look, once for each [`take`](Self::take).
+    /// True when the bus's thread has to be woken: once for each [`take`](Self::take).
     fn add(&self, channel: &[u8]) -> bool {
         if let Some(table) = self.tables.get(self.hasher.hash_one(channel) as usize % TABLES) {
             let mut table = table.lock();
@@ -97,23 +96,24 @@ impl ChangedChannels {
                 table.insert(channel.into());
             }
         }
-        !self.told.swap(true, Ordering::AcqRel)
+        !self.signalled.swap(true, Ordering::AcqRel)
     }
 
     fn take(&self) -> impl Iterator<Item = ChannelKey> {
-        // Before the first look: a note that comes behind it is told of anew.
-        self.told.swap(false, Ordering::AcqRel);
+        // First of all: a mark made from here on wakes the thread again.
+        self.signalled.swap(false, Ordering::AcqRel);
         self.tables.iter().flat_map(|table| std::mem::take(&mut *table.lock()))
     }
 }
 
 impl Interest {
-    /// The channel has its first subscriber, or has lost its last. True when somebody should look.
+    /// The channel has its first subscriber, or has lost its last. True when the bus's thread has to be
+    /// woken.
     pub(super) fn mark_changed(&self, channel: &[u8]) -> bool {
         self.changed.add(channel)
     }
 
-    /// What is to be changed now. `has_subscribers` asks the registry.
+    /// What has to change now. `has_subscribers` asks the registry.
     pub(super) fn changes(&self, now: Instant, mut has_subscribers: impl FnMut(&[u8]) -> bool) -> Changes {
         let mut state = self.state.lock();
         let mut changes = Changes::default();
@@ -141,8 +141,7 @@ impl Interest {
             channel.lingers = false;
             let Some(left) = channel.left else { continue };
             if left > now {
-                // Joined since, and left again. What is behind it is due no later than in another
-                // while.
+                // It was joined and left again. The channels behind it are due before it is now.
                 channel.lingers = true;
                 lingering.push_back((now + LINGER, name));
             } else if !has_subscribers(&name) {
@@ -150,7 +149,7 @@ impl Interest {
                 changes.unsubscribe.push(name);
             }
         }
-        // A hundred thousand that came and went leave no memory behind.
+        // Many channels that came and went leave no memory behind.
         if channels.capacity() > SMALL && channels.len() * 8 < channels.capacity() {
             channels.shrink_to_fit();
         }
@@ -160,12 +159,12 @@ impl Interest {
         changes
     }
 
-    /// When to look again without a note.
+    /// When the next channel is due.
     pub(super) fn next_due(&self) -> Option<Instant> {
         self.state.lock().lingering.front().map(|(due, _)| *due)
     }
 
-    /// A Cluster listens to it for us.
+    /// A Cluster has confirmed the channel.
     pub(super) fn seen(&self, name: &[u8]) {
         if let Some(channel) = self.state.lock().channels.get_mut(name)
             && channel.standing == ListenState::PendingReply
@@ -174,13 +173,13 @@ impl Interest {
         }
     }
 
-    /// Whether it is to be listened to: false once it is given up.
+    /// Whether the channel is to be listened to. False once it is given up.
     pub(super) fn wants(&self, name: &[u8]) -> bool {
         self.state.lock().channels.contains_key(name)
     }
 
-    /// The bus has confirmed these. False when one of them was not [`seen`](Self::seen), and
-    /// `only_seen` says that it should have been.
+    /// The client has reported these as subscribed to. False when `only_seen` is set, and one of them
+    /// was not [`seen`](Self::seen).
     pub(super) fn confirmed<'a>(&self, names: impl IntoIterator<Item = &'a [u8]>, only_seen: bool) -> bool {
         let mut state = self.state.lock();
         let mut all = true;
@@ -195,14 +194,14 @@ impl Interest {
         }
         let InterestState { channels, waiting, .. } = &mut *state;
         for (_, waiter) in waiting.extract_if(.., |(name, _)| is_confirmed(channels, name)) {
-            // Whoever asked may not care any more.
+            // The waiter may have given up.
             let _ = waiter.send(());
         }
         waiting.retain(|(_, waiter)| !waiter.is_closed());
         all
     }
 
-    /// The connection was lost, and with it everything. Returns what to ask for again.
+    /// The connection was lost, and all subscriptions with it. Returns the channels to subscribe to again.
     pub(super) fn lost(&self) -> Vec<ChannelKey> {
         let mut state = self.state.lock();
         for channel in state.channels.values_mut() {
@@ -211,15 +210,14 @@ impl Interest {
         state.channels.keys().cloned().collect()
     }
 
-    /// Resolves when the bus has confirmed the channel; at once if it has. Fails when this is
-    /// dropped.
+    /// Resolves when the channel is confirmed; at once if it is. Fails when this is dropped.
     pub(super) fn await_confirmation(&self, channel: &[u8]) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.state.lock();
         if is_confirmed(&state.channels, channel) {
             let _ = sender.send(());
         } else {
-            // While the bus is lost nothing is confirmed, and those that have given up would pile
+            // Nothing is confirmed while the bus is lost, and waiters that have given up would pile
             // up.
             if state.waiting.len() == state.waiting.capacity() {
                 state.waiting.retain(|(_, waiter)| !waiter.is_closed());
@@ -229,7 +227,7 @@ impl Interest {
         receiver
     }
 
-    /// Channels that are listened to, or are about to be.
+    /// The number of channels that are listened to, or are about to be.
     pub(super) fn len(&self) -> usize {
         self.state.lock().channels.len()
     }
@@ -262,7 +260,7 @@ mod tests {
         let interest = Interest::default();
         let start = Instant::now();
         assert!(interest.mark_changed(b"a"));
-        assert!(!interest.mark_changed(b"b"), "whoever looks sees both");
+        assert!(!interest.mark_changed(b"b"), "one look sees both");
         assert_eq!(interest.changes(start, |name| name == b"a"), changes(&["a"], &[]));
         interest.mark_changed(b"a");
         assert_eq!(interest.changes(start, |_| true), changes(&[], &[]), "it is asked for already");
@@ -288,7 +286,7 @@ mod tests {
                 tell_again.extend((0..3).map(|_| waits.recv_timeout(Duration::from_secs(10)).expect("a note is made")));
                 true
             });
-            assert_eq!(tell_again.iter().filter(|told| **told).count(), 1, "once for what comes behind the look");
+            assert_eq!(tell_again.iter().filter(|woken| **woken).count(), 1, "once for what comes behind the look");
             // The look may have come to it, or not.
             let second = interest.changes(Instant::now(), |_| true);
             let mut all = [first.subscribe, second.subscribe].concat();
@@ -315,7 +313,7 @@ mod tests {
         assert_eq!(interest.changes(start + 2 * LINGER, |_| false), changes(&[], &["a"]));
     }
 
-    /// The note of the join may still be on its way.
+    /// The mark of the join may still be on its way.
     #[test]
     fn subscribers_are_asked_for_again_before_a_channel_is_given_up() {
         let interest = Interest::default();

@@ -1,8 +1,8 @@
-//! What waits to be published on the bus: numbered, gathered per channel, bounded.
+//! What waits to be published on the bus: numbered, gathered by channel, and bounded.
 //!
-//! While nothing is under way a message leaves at once. While something is, what comes for one
-//! channel is gathered and leaves as one envelope, so the busier the bus, the fewer the commands;
-//! nobody ever waits for company.
+//! While nothing is under way, a message leaves at once. Otherwise the messages to one channel gather
+//! and leave as one envelope, so that a busier bus takes fewer commands. No message waits only to be
+//! joined by others.
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -14,28 +14,28 @@ use wsbroker_core::{CloseCode, MessageForm};
 use super::bus_envelope::{self, EnvelopeHead, InstanceId, MAX_HEAD, MAX_PREFIX};
 use crate::server::reply_limit::LONGEST_REPLY;
 
-/// From this many bytes on an envelope takes no more messages: it must not keep others waiting.
+/// An envelope of this many bytes takes no more messages: it must not hold up others.
 const FULL: usize = 32 << 10;
-/// A longer message never leaves: no instance would read it. What stands around it has room.
+/// A longer message never leaves, since no instance would read it. The rest is room for the envelope.
 const LONGEST: usize = LONGEST_REPLY - (1 << 20);
-/// What a channel's counter costs besides its bytes, about: bounds many empty messages too.
+/// About what an envelope costs besides its bytes. It bounds empty messages, too.
 const OVERHEAD: usize = 128;
 
-/// Channels whose numbers are kept, and bytes of their names. Beyond either, the half that was
+/// Channels whose counters are kept, and bytes of their names. Beyond either, the half that was
 /// published to longest ago is forgotten, as if it had expired.
 const MAX_COUNTERS: (usize, usize) = (1 << 17, 16 << 20);
 
-/// A channel's name, shared by what waits for it.
+/// A channel's name, shared by the tables and the envelopes.
 pub(super) type ChannelKey = Arc<[u8]>;
 
-/// Who hears of Redis's answer to a message: why it was refused, if it was. Dropped, there is none.
+/// Gets Redis's answer to a message: the reason, if it was refused. Dropped if there is no answer.
 pub(super) type Waiter = oneshot::Sender<Result<(), String>>;
 
-/// What Redis did not take.
+/// Messages that Redis has refused.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub(super) struct Refused {
     pub(super) messages: u64,
-    /// Of one of them.
+    /// Why it has refused one of them.
     pub(super) reason: Option<String>,
 }
 
@@ -49,17 +49,17 @@ impl Refused {
 /// An envelope with the channel it goes to.
 #[derive(Debug)]
 pub(super) struct AddressedEnvelope {
-    /// A channel of the application's; its name on the bus has the prefix of these.
+    /// The name of the channel, without the prefix; or of what instance messages arrive on, complete.
     pub(super) channel: ChannelKey,
-    /// It is none of the application's, but named already as it is on the bus.
+    /// It is for instances, and not for subscribers of a channel.
     pub(super) is_instance_message: bool,
     pub(super) bytes: Vec<u8>,
-    /// Messages in it.
+    /// Messages in the envelope.
     pub(super) messages: u64,
     pub(super) waiters: Vec<Waiter>,
 }
 
-/// The messages of this instance on their way to the bus. Any thread may publish; one task takes.
+/// The messages of this instance that wait for the bus. Any thread may publish, and any may take.
 #[derive(Debug)]
 pub(super) struct PublishQueue {
     instance: InstanceId,
@@ -70,22 +70,22 @@ pub(super) struct PublishQueue {
 #[derive(Debug, Default)]
 struct PublishQueueState {
     counters: FxHashMap<ChannelKey, ChannelCounter>,
-    /// Bytes of the counters' names.
+    /// Bytes of their names.
     names: usize,
-    /// Counters that were added since there was no room for one more, and bytes of their names.
+    /// Counters added since room was last made, and bytes of their names.
     added: (usize, usize),
-    /// Channels whose counter has an open envelope, in the order of its first message.
+    /// Channels with an open envelope, in the order of its first message.
     open: Vec<ChannelKey>,
-    /// Envelopes that take no more.
+    /// Envelopes that take no more messages.
     full: VecDeque<AddressedEnvelope>,
     bytes: usize,
     last_epoch: u64,
-    /// While the bus is lost everything is numbered, counted and dropped.
+    /// The bus is lost: everything is numbered, counted and dropped.
     closed: bool,
     dropped: u64,
 }
 
-/// One channel as this instance publishes to it.
+/// One channel: the next number, and the envelope that is open.
 #[derive(Debug)]
 struct ChannelCounter {
     epoch: u64,
@@ -99,22 +99,23 @@ struct ChannelCounter {
 /// What became of a publish.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Queued {
-    /// It waits, and so did something before it.
+    /// It waits, and something else waited before.
     Yes,
-    /// It is the first that waits: wake whoever takes.
+    /// It is the first that waits.
     First,
-    /// Too much waits already, it is too long, or the bus is lost. Receivers will see the gap.
+    /// It was dropped: too much waits already, it is too long, or the bus is lost. Receivers will see
+    /// the gap.
     Dropped,
 }
 
 impl PublishQueue {
     /// `limit`: bytes that may wait.
     pub(super) fn new(instance: InstanceId, limit: usize) -> Self {
-        // Closed until there is a bus.
+        // Closed until the bus is ready.
         Self { instance, limit, state: Mutex::new(PublishQueueState { closed: true, ..PublishQueueState::default() }) }
     }
 
-    /// Numbers a message and lets it wait; the `waiter` too, if there is one.
+    /// Numbers a message and puts it into the queue, with the waiter for its answer, if there is one.
     pub(super) fn publish(&self, channel: &[u8], form: MessageForm, payload: &[u8], waiter: Option<Waiter>) -> Queued {
         let mut state = self.state.lock();
         let size = payload.len() + MAX_PREFIX;
@@ -155,14 +156,14 @@ impl PublishQueue {
         if first { Queued::First } else { Queued::Yes }
     }
 
-    /// A message that will not be published still takes its number, and counts as dropped.
+    /// Takes a number for a message that will not be published, and counts it as dropped.
     pub(super) fn skip(&self, channel: &[u8]) {
         let mut state = self.state.lock();
         state.number(channel);
         state.dropped += 1;
     }
 
-    /// Lets a request to close the channel's subscribers wait, behind its messages.
+    /// Puts a request to close the channel's subscribers into the queue, behind its messages.
     pub(super) fn close(&self, channel: &[u8], code: CloseCode, reason: &str) -> Queued {
         let mut state = self.state.lock();
         let mut bytes = Vec::with_capacity(MAX_HEAD + 2 + reason.len());
@@ -192,7 +193,7 @@ impl PublishQueue {
         if first { Queued::First } else { Queued::Yes }
     }
 
-    /// Lets a note to instances wait. It has no number, and nobody misses it.
+    /// Puts a message to instances into the queue. It has no number, and nobody misses it.
     pub(super) fn publish_instance_message(&self, on_bus: &[u8], envelope: Vec<u8>) -> Queued {
         let mut state = self.state.lock();
         if !state.has_room(envelope.len(), self.limit) {
@@ -210,20 +211,20 @@ impl PublishQueue {
         if first { Queued::First } else { Queued::Yes }
     }
 
-    /// Everything that waits, in an order that keeps each channel's.
+    /// Takes everything that waits. The order within each channel is kept.
     pub(super) fn take(&self) -> Vec<AddressedEnvelope> {
         self.state.lock().take()
     }
 
-    /// The bus is there: from now on messages wait for it.
+    /// The bus is ready: from now on messages are taken.
     pub(super) fn open(&self) {
         self.state.lock().closed = false;
     }
 
-    /// The bus is lost: what waits is dropped, as all that comes from now on. Returns how many
-    /// messages.
+    /// The bus is lost: what waits is dropped, and so is everything from now on. Returns the number of
+    /// messages that waited.
     pub(super) fn close_down(&self) -> u64 {
-        // All under one lock: what is published between two would be in a closed queue, and go out
+        // One lock for both: what is published in between would stay in the closed queue, and leave
         // after the outage.
         let mut state = self.state.lock();
         state.closed = true;
@@ -233,8 +234,8 @@ impl PublishQueue {
         lost
     }
 
-    /// Forgets the numbers of channels that nothing was published to since. Their next message
-    /// begins an epoch.
+    /// Forgets the counters of channels that nothing was published to since. Their next message begins
+    /// a new epoch.
     pub(super) fn expire(&self, before: Instant) {
         self.state.lock().expire(before);
     }
@@ -271,15 +272,14 @@ impl PublishQueueState {
         !self.closed && (self.is_empty() || self.bytes.saturating_add(size + OVERHEAD) <= limit)
     }
 
-    /// A message that will not be sent still has a number, so that receivers see that it is
-    /// missing.
+    /// Takes a number for a message that will not be sent, so that receivers see the gap.
     fn number(&mut self, channel: &[u8]) {
-        // One that was never published to has nobody who would miss it: they all begin with the
-        // next one.
+        // Nobody misses a message to a channel without a counter: receivers begin with the next
+        // one.
         let Some(name) = self.counters.get_key_value(channel).map(|(name, _)| Arc::clone(name)) else { return };
         let Some(counter) = self.counters.get_mut(channel) else { return };
         counter.next += 1;
-        // What is open must not seem to go on behind the gap.
+        // The open envelope must end before the gap.
         if let Some(envelope) = counter.close_envelope(&name) {
             self.full.push_back(envelope);
             self.open.retain(|open| *open != name);
@@ -294,13 +294,13 @@ impl PublishQueueState {
         }
     }
 
-    /// Makes room for one more counter. Counters with something waiting stay: their number is
-    /// bounded by what may wait.
+    /// Makes room for one more counter. Counters with an open envelope stay: the limit of what may wait
+    /// bounds their number.
     fn make_room(&mut self, name: &ChannelKey) {
         let (counters, names) = MAX_COUNTERS;
         self.added = (self.added.0 + 1, self.added.1 + name.len());
         let over = self.counters.len() >= counters || self.names + name.len() > names;
-        // Looking through all of them pays only where it may let many go.
+        // A look at all of them pays only when it can remove many.
         if !over || (self.added.0 < counters / 4 && self.added.1 < names / 4) {
             return;
         }

@@ -49,7 +49,7 @@ pub(super) struct RelayServers {
 pub(super) struct OpenConnection {
     pub(super) node: ServerConnection,
     /// How it is asked whether it is a primary.
-    pub(super) asking: RoleQuery,
+    pub(super) role_query: RoleQuery,
     /// Where Sentinels have led.
     pub(super) address: Option<ServerAddress>,
 }
@@ -64,20 +64,20 @@ impl RelayServers {
     pub(super) async fn connect(&self, push: &PushHandler) -> Result<OpenConnection, ConnectError> {
         if let RedisServers::Cluster(nodes) = &self.config.servers {
             let node = self.any_node(nodes, push).await?;
-            return Ok(OpenConnection { node, asking: RoleQuery::Ping, address: None });
+            return Ok(OpenConnection { node, role_query: RoleQuery::Ping, address: None });
         }
         let limit = self.config.connect_timeout;
         let primary = async {
             let (mut node, address) = self.one(push).await?;
-            let asking = role::find(&mut node.redis).await?;
-            Ok(OpenConnection { node, asking, address })
+            let role_query = role::find(&mut node.redis).await?;
+            Ok(OpenConnection { node, role_query, address })
         };
         timeout(limit, primary).await.unwrap_or(Err(ConnectError::Timeout(limit)))
     }
 
     /// Whether it is unknown if this is a primary, and it matters.
-    pub(super) fn is_unsure(&self, asking: RoleQuery) -> bool {
-        asking == RoleQuery::Ping && !matches!(self.config.servers, RedisServers::Cluster(_))
+    pub(super) fn is_unsure(&self, role_query: RoleQuery) -> bool {
+        role_query == RoleQuery::Ping && !matches!(self.config.servers, RedisServers::Cluster(_))
     }
 
     /// What Sentinels tell.

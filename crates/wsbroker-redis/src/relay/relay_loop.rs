@@ -248,7 +248,7 @@ impl RelayShared {
 /// A connection that is ready: to publish, or with its subscriptions confirmed.
 struct RelayConnection {
     node: ServerConnection,
-    asking: RoleQuery,
+    role_query: RoleQuery,
     /// Where Sentinels have led.
     address: Option<ServerAddress>,
     disconnected: Arc<Notify>,
@@ -269,15 +269,15 @@ impl RelayConnection {
                 _ => {}
             })
         };
-        let OpenConnection { node, asking, address } =
+        let OpenConnection { node, role_query, address } =
             shared.servers.connect(&(push as super::discovery::PushHandler)).await?;
         if part == RelayPart::Listener {
-            node.pulse.within(PING.1, subscribe(&node.redis)).await??;
+            node.liveness.within(PING.1, subscribe(&node.redis)).await??;
         }
-        if shared.servers.is_unsure(asking) && !shared.told_role.swap(true, Ordering::Relaxed) {
+        if shared.servers.is_unsure(role_query) && !shared.told_role.swap(true, Ordering::Relaxed) {
             shared.sink.happened(RelayEvent::Warning { reason: role::UNKNOWN.into() });
         }
-        Ok(Self { node, asking, address, disconnected })
+        Ok(Self { node, role_query, address, disconnected })
     }
 
     /// Resolves when it is of no use any more, with the reason.
@@ -294,7 +294,7 @@ impl RelayConnection {
         loop {
             sleep(PING.0).await;
             let mut redis = self.node.redis.clone();
-            match self.node.pulse.within(PING.1, role::ask(&mut redis, self.asking)).await {
+            match self.node.liveness.within(PING.1, role::ask(&mut redis, self.role_query)).await {
                 Ok(Ok(_)) => {}
                 Ok(Err(error)) => return error.to_string(),
                 Err(silent) => return silent.to_string(),

@@ -27,7 +27,7 @@ use super::{
 #[derive(Clone)]
 pub(crate) struct ServerConnection {
     pub(crate) redis: MultiplexedConnection,
-    pub(crate) pulse: Arc<Liveness>,
+    pub(crate) liveness: Arc<Liveness>,
     _task: Arc<ConnectionTask>,
 }
 
@@ -52,22 +52,22 @@ pub(crate) async fn open(
         #[cfg(unix)]
         ConnectionAddr::Unix(path) => {
             let stream = tokio::net::UnixStream::connect(path).await?;
-            let pulse = Arc::new(Liveness::of(&stream));
-            begin(config, MonitoredStream::new(stream, Arc::clone(&pulse)), pulse, options).await
+            let liveness = Arc::new(Liveness::of(&stream));
+            begin(config, MonitoredStream::new(stream, Arc::clone(&liveness)), liveness, options).await
         }
         ConnectionAddr::Tcp(host, port) | ConnectionAddr::TcpTls { host, port, .. } => {
             let stream = TcpStream::connect((host.as_str(), *port)).await?;
             stream.set_nodelay(true)?;
-            let pulse = Arc::new(Liveness::of(&stream));
-            let stream = MonitoredStream::new(stream, Arc::clone(&pulse));
+            let liveness = Arc::new(Liveness::of(&stream));
+            let stream = MonitoredStream::new(stream, Arc::clone(&liveness));
             match &config.tls {
-                None => begin(config, stream, pulse, options).await,
+                None => begin(config, stream, liveness, options).await,
                 Some(tls) => {
                     let name = name.unwrap_or(host).trim_matches(['[', ']']).to_owned();
                     let name = ServerName::try_from(name).map_err(io::Error::other)?;
                     let connector = TlsConnector::from(Arc::new(redis_tls::client(tls)?));
                     let stream = connector.connect(name, stream).await?;
-                    begin(config, stream, pulse, options).await
+                    begin(config, stream, liveness, options).await
                 }
             }
         }
@@ -78,12 +78,12 @@ pub(crate) async fn open(
 async fn begin(
     config: &RedisConfig,
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    pulse: Arc<Liveness>,
+    liveness: Arc<Liveness>,
     options: AsyncConnectionConfig,
 ) -> Result<ServerConnection, RedisError> {
     let (redis, driver) =
         MultiplexedConnection::new_with_config(&settings(config), BoundedReplies::new(stream), options).await?;
-    Ok(ServerConnection { redis, pulse, _task: Arc::new(ConnectionTask(tokio::spawn(driver))) })
+    Ok(ServerConnection { redis, liveness, _task: Arc::new(ConnectionTask(tokio::spawn(driver))) })
 }
 
 pub(crate) fn address(config: &RedisConfig, host: &str, port: u16) -> ConnectionAddr {

@@ -114,12 +114,12 @@ impl Liveness {
 /// A stream that tells what it moves.
 pub(crate) struct MonitoredStream<S> {
     stream: S,
-    pulse: Arc<Liveness>,
+    liveness: Arc<Liveness>,
 }
 
 impl<S> MonitoredStream<S> {
-    pub(crate) const fn new(stream: S, pulse: Arc<Liveness>) -> Self {
-        Self { stream, pulse }
+    pub(crate) const fn new(stream: S, liveness: Arc<Liveness>) -> Self {
+        Self { stream, liveness }
     }
 }
 
@@ -128,7 +128,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for MonitoredStream<S> {
         let before = buf.filled().len();
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
         if buf.filled().len() > before {
-            self.pulse.note();
+            self.liveness.note();
         }
         outcome
     }
@@ -138,7 +138,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for MonitoredStream<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let outcome = Pin::new(&mut self.stream).poll_write(cx, bytes);
         if let Poll::Ready(Ok(count)) = outcome {
-            self.pulse.wrote(count);
+            self.liveness.wrote(count);
         }
         outcome
     }
@@ -179,28 +179,28 @@ mod tests {
         let listener: TcpListener = socket.listen(1).unwrap();
         let (ours, theirs) = tokio::join!(TcpStream::connect(listener.local_addr().unwrap()), listener.accept());
         let ours = ours.unwrap();
-        let pulse = Arc::new(Liveness::of(&ours));
-        (Arc::clone(&pulse), MonitoredStream::new(ours, pulse), theirs.unwrap().0)
+        let liveness = Arc::new(Liveness::of(&ours));
+        (Arc::clone(&liveness), MonitoredStream::new(ours, liveness), theirs.unwrap().0)
     }
 
     #[test]
     fn without_a_word_and_without_progress_it_is_dead_in_time() {
         run(async {
-            let (pulse, mut ours, _theirs) = pair().await;
+            let (liveness, mut ours, _theirs) = pair().await;
             ours.write_all(b"question").await.unwrap();
             let begun = Instant::now();
-            assert!(pulse.within(LIMIT, pending::<()>()).await.is_err());
+            assert!(liveness.within(LIMIT, pending::<()>()).await.is_err());
             assert!(begun.elapsed() >= LIMIT);
             // Bytes that are not taken are no sign of life, however many there are.
             let _ = timeout(LIMIT, ours.write_all(&vec![0; 32 << 20])).await;
-            assert!(pulse.within(LIMIT, pending::<()>()).await.is_err());
+            assert!(liveness.within(LIMIT, pending::<()>()).await.is_err());
         });
     }
 
     #[test]
     fn bytes_that_arrive_are_life() {
         run(async {
-            let (pulse, mut ours, mut theirs) = pair().await;
+            let (liveness, mut ours, mut theirs) = pair().await;
             let dripping = async {
                 for _ in 0..15 {
                     theirs.write_all(b".").await.unwrap();
@@ -216,7 +216,7 @@ mod tests {
                 }
             };
             tokio::select! {
-                outcome = pulse.within(LIMIT, reading) => outcome.unwrap(),
+                outcome = liveness.within(LIMIT, reading) => outcome.unwrap(),
                 () = dripping => {}
             }
         });
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn bytes_that_the_other_side_takes_put_the_deadline_off() {
         run(async {
-            let (pulse, mut ours, mut theirs) = pair().await;
+            let (liveness, mut ours, mut theirs) = pair().await;
             let taking = async {
                 let mut taken = vec![0; 64 << 10];
                 for _ in 0..15 {
@@ -236,13 +236,13 @@ mod tests {
                 theirs.write_all(b"!").await.unwrap();
                 pending::<()>().await
             };
-            let asking = async {
+            let role_query = async {
                 // Ours takes it all at once, and keeps it.
                 ours.write_all(&vec![0; 15 * (64 << 10)]).await.unwrap();
                 ours.read_u8().await.unwrap()
             };
             tokio::select! {
-                outcome = pulse.within(LIMIT, asking) => assert_eq!(outcome.unwrap(), b'!'),
+                outcome = liveness.within(LIMIT, role_query) => assert_eq!(outcome.unwrap(), b'!'),
                 () = taking => {}
             }
         });

@@ -81,23 +81,23 @@ pub(crate) fn is_refusal(error: &str) -> bool {
 
 /// How this server can be asked. Fails when it is a replica.
 pub(crate) async fn find(node: &mut MultiplexedConnection) -> Result<RoleQuery, RoleError> {
-    let mut asking = RoleQuery::Hello;
+    let mut role_query = RoleQuery::Hello;
     loop {
-        match ask(node, asking).await? {
-            Some(()) => return Ok(asking),
-            None => asking = asking.next(),
+        match ask(node, role_query).await? {
+            Some(()) => return Ok(role_query),
+            None => role_query = role_query.next(),
         }
     }
 }
 
 /// Whether it has told that it is a primary. Fails when it is a replica.
-pub(crate) async fn ask(node: &mut MultiplexedConnection, asking: RoleQuery) -> Result<Option<()>, RoleError> {
-    let answer = match redis::cmd(asking.command()).query_async::<Value>(node).await {
+pub(crate) async fn ask(node: &mut MultiplexedConnection, role_query: RoleQuery) -> Result<Option<()>, RoleError> {
+    let answer = match redis::cmd(role_query.command()).query_async::<Value>(node).await {
         Ok(answer) => answer,
         Err(error) if matches!(error.code(), Some("NOPERM" | "ERR")) => return Ok(None),
         Err(error) => return Err(error.into()),
     };
-    match asking.role(&answer) {
+    match role_query.role(&answer) {
         Some(ServerRole::Primary) => Ok(Some(())),
         Some(ServerRole::Replica) => Err(RoleError::Replica),
         None => Ok(None),

@@ -151,7 +151,7 @@ fn who_cannot_say_hello_is_asked_for_its_role_and_who_says_neither_is_believed()
     for (conversation, expected) in cases {
         run(async {
             let (pipeline, _server) = server(&[&[LOGIN], conversation].concat()).await;
-            let outcome = pipeline.map(|pipeline| pipeline.asking()).map_err(|error| error.to_string());
+            let outcome = pipeline.map(|pipeline| pipeline.role_query()).map_err(|error| error.to_string());
             assert_eq!(outcome, expected.map_err(Into::into));
         });
     }

@@ -1,4 +1,4 @@
-//! Who else is on the bus, and what was asked of all of them.
+//! The other instances on the bus, and the questions that they have to answer.
 
 use std::time::{Duration, Instant};
 
@@ -8,14 +8,14 @@ use tokio::sync::{Notify, futures::Notified, oneshot};
 
 use super::bus_envelope::InstanceId;
 
-/// How often an instance says that it is there.
+/// How often an instance says hello.
 pub(super) const HELLO: Duration = Duration::from_secs(5);
-/// After so long without a word it is taken for gone.
+/// An instance that is silent for this long is taken for gone.
 pub(super) const SILENCE: Duration = Duration::from_secs(16);
-/// How many questions an instance that speaks may leave unanswered before it is taken to be deaf:
-/// one may be chance.
+/// How many questions an instance that still says hello must leave unanswered until it counts as one
+/// that does not hear us. A single one may be chance.
 const MISSES: u8 = 2;
-/// Instances that are remembered: whoever can publish on the bus could make some up.
+/// Instances that are remembered. Anyone who can publish on the Redis can make some up.
 const MAX: usize = 4096;
 /// Bytes of a name that are kept.
 const MAX_NAME: usize = 256;
@@ -24,7 +24,7 @@ const MAX_NAME: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Peers {
     state: Mutex<PeersState>,
-    /// One was heard.
+    /// An instance was heard.
     heard: Notify,
 }
 
@@ -33,7 +33,7 @@ struct PeersState {
     peers: FxHashMap<InstanceId, PeerInstance>,
     questions: FxHashMap<u64, CountQuestion>,
     last: u64,
-    /// When one was asked last that was not asked before, or had answered.
+    /// When the last regular probe was sent.
     probed: Option<Instant>,
 }
 
@@ -44,13 +44,13 @@ struct PeerInstance {
     probe: Probe,
 }
 
-/// Whether one hears this instance, too. On a server that is no longer the primary's, or not yet,
-/// instances hear and are not heard.
+/// Whether an instance hears this one, too. Instances on different servers of one Redis may hear in
+/// one direction only, such as on a replica.
 #[derive(Debug, Default)]
 struct Probe {
-    /// When it was asked last.
+    /// When the last question was sent.
     asked: Option<Instant>,
-    /// The number of the question that it has not answered.
+    /// The number of the question that is not answered.
     open: Option<u64>,
     misses: u8,
 }
@@ -64,7 +64,7 @@ struct CountQuestion {
 }
 
 impl Peers {
-    /// One is there. True when it was not known.
+    /// An instance says hello. True when it was not known.
     pub(super) fn hello(&self, instance: InstanceId, name: &str, now: Instant) -> bool {
         self.heard.notify_waiters();
         let mut state = self.state.lock();
@@ -80,7 +80,7 @@ impl Peers {
         true
     }
 
-    /// One that is known has said something.
+    /// A known instance has said something.
     pub(super) fn spoke(&self, instance: InstanceId, now: Instant) {
         if let Some(peer) = self.state.lock().peers.get_mut(&instance) {
             peer.seen = now;
@@ -88,18 +88,18 @@ impl Peers {
         self.heard.notify_waiters();
     }
 
-    /// How many are known, and how many of these have been heard since.
+    /// How many instances are known, and how many of these have been heard since.
     pub(super) fn heard_since(&self, since: Instant) -> (usize, usize) {
         let state = self.state.lock();
         (state.peers.len(), state.peers.values().filter(|peer| peer.seen >= since).count())
     }
 
-    /// Resolves when one is heard.
+    /// Resolves when an instance is heard.
     pub(super) fn heard(&self) -> Notified<'_> {
         self.heard.notified()
     }
 
-    /// One has ended: no answer is awaited from it any more.
+    /// An instance has ended, and will not answer.
     pub(super) fn leave(&self, instance: InstanceId) {
         let mut state = self.state.lock();
         state.peers.remove(&instance);
@@ -108,7 +108,7 @@ impl Peers {
         }
     }
 
-    /// Forgets who has not been heard of since.
+    /// Forgets instances that have not been heard since.
     pub(super) fn expire(&self, before: Instant) {
         let state = self.state.lock();
         let silent: Vec<_> = state.peers.iter().filter(|(_, peer)| peer.seen < before).map(|(id, _)| *id).collect();
@@ -116,12 +116,12 @@ impl Peers {
         silent.into_iter().for_each(|instance| self.leave(instance));
     }
 
-    /// How many others there are.
+    /// The number of other instances.
     pub(super) fn len(&self) -> usize {
         self.state.lock().peers.len()
     }
 
-    /// Begins a question to all. What it gives resolves when all have answered.
+    /// Begins a question to all instances. The receiver resolves when all have answered.
     pub(super) fn ask(&self) -> (u64, oneshot::Receiver<()>) {
         let (sender, receiver) = oneshot::channel();
         let mut state = self.state.lock();
@@ -133,15 +133,15 @@ impl Peers {
         (number, receiver)
     }
 
-    /// Which one to ask now whether it hears this instance, with the number of the question; and
-    /// which ones, by name, turn out not to. One is asked every 5 s, and at once again when it has
-    /// not answered.
+    /// Which instance to ask now whether it hears this one, with the number of the question; and the
+    /// names of those that turn out not to. One instance is asked every 5 s, and again at once if it
+    /// has not answered.
     pub(super) fn probe(&self, now: Instant) -> (Option<(InstanceId, u64)>, Vec<String>) {
         let mut state = self.state.lock();
         let PeersState { peers, last, probed, .. } = &mut *state;
         let mut deaf = Vec::new();
         for PeerInstance { name, seen, probe } in peers.values_mut() {
-            // It was there after it had been asked.
+            // It was heard after the question, without an answer.
             if probe.open.is_some() && probe.asked.is_some_and(|asked| *seen > asked) {
                 probe.open = None;
                 probe.misses = probe.misses.saturating_add(1);
@@ -167,17 +167,17 @@ impl Peers {
         (asked, deaf)
     }
 
-    /// Nothing that was asked is awaited: the question did not leave, or the bus is lost.
+    /// No answer is awaited any more: the question was not sent, or the bus is lost.
     pub(super) fn end_probes(&self) {
         self.state.lock().peers.values_mut().for_each(|peer| peer.probe = Probe::default());
     }
 
-    /// How many are heard, but do not hear this one.
+    /// The number of instances that are heard, but do not hear this one.
     pub(super) fn deaf(&self) -> usize {
         self.state.lock().peers.values().filter(|peer| peer.probe.misses >= MISSES).count()
     }
 
-    /// One has answered.
+    /// An instance has answered.
     pub(super) fn answer(&self, instance: InstanceId, number: u64, count: u64) {
         let mut state = self.state.lock();
         if let Some(peer) = state.peers.get_mut(&instance)
@@ -193,7 +193,7 @@ impl Peers {
         }
     }
 
-    /// Ends a question: the sum of the answers, and the names of those who have not given one.
+    /// Ends a question. Returns the sum of the answers, and the names of instances that gave none.
     pub(super) fn end(&self, number: u64) -> (u64, Vec<String>) {
         let mut state = self.state.lock();
         let Some(question) = state.questions.remove(&number) else { return (0, Vec::new()) };
@@ -208,7 +208,7 @@ impl CountQuestion {
         if self.open.is_empty()
             && let Some(done) = self.done.take()
         {
-            // Whoever asked may have given up.
+            // The asking side may have given up.
             let _ = done.send(());
         }
     }

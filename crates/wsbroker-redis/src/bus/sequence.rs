@@ -1,4 +1,4 @@
-//! What has come from the bus, by number: shows what is missing, and drops what came twice.
+//! The numbers of received messages: they show what is missing, and what has arrived twice.
 
 use std::time::Instant;
 
@@ -9,19 +9,19 @@ use super::{
     publish_queue::ChannelKey,
 };
 
-/// Instances that are remembered of one channel: whoever can publish on the bus could make some up,
-/// and an emitter for each message is one, too. Of one more, that was heard of last longest ago is
-/// forgotten: its next message is where counting begins again.
+/// Instances that are remembered for one channel. Anyone who can publish on the Redis can make some up,
+/// and each emitter is one. Beyond that, the one that was silent longest is forgotten: counting begins
+/// again at its next message.
 const MAX: usize = 1024;
 
-/// How far a number may be from the expected one and still be believed at once. Anyone with access
-/// to the bus could make up the last number there is, and nothing of that instance would be new any
-/// more. What is farther away is believed when the next envelope continues it.
+/// How far a number may be from the expected one to be believed at once. Otherwise anyone who can
+/// publish on the Redis could send the highest number, and no message of that instance would be new
+/// any more. A number farther away is believed when the next envelope continues it.
 const NEAR: u64 = 1 << 16;
-/// The same of epochs.
+/// The same for epochs.
 const NEAR_EPOCH: u64 = 1 << 32;
 
-/// How far each instance got with each channel that this one listens to.
+/// The last number of each instance on each channel that this one listens to.
 #[derive(Debug, Default)]
 pub(super) struct SequenceTracker {
     channels: FxHashMap<Box<[u8]>, Vec<Source>>,
@@ -37,7 +37,7 @@ struct Source {
     doubt: Option<Box<DoubtfulEnvelope>>,
 }
 
-/// An envelope that was far from what was expected.
+/// An envelope whose numbers were far from the expected ones.
 #[derive(Debug)]
 struct DoubtfulEnvelope {
     epoch: u64,
@@ -45,18 +45,18 @@ struct DoubtfulEnvelope {
     next: u64,
 }
 
-/// What to do with an envelope.
+/// What the numbers of an envelope say.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub(super) struct SequenceCheck {
     /// Messages that are missing before it.
     pub(super) missed: u64,
-    /// Messages at its start that came before.
+    /// Messages at its start that have arrived before.
     pub(super) known: u64,
 }
 
 impl SequenceTracker {
-    /// An envelope with this many messages has come. Of a channel that is new here, or from an
-    /// instance that is, nothing can be missing: its first message is where counting begins.
+    /// An envelope with this many messages has arrived. On a new channel, or from a new instance,
+    /// nothing can be missing: counting begins at the first message.
     pub(super) fn arrived(&mut self, channel: &[u8], head: EnvelopeHead, messages: u64, now: Instant) -> SequenceCheck {
         let end = head.first.saturating_add(messages);
         let sources = match self.channels.get_mut(channel) {
@@ -75,7 +75,7 @@ impl SequenceTracker {
         source.arrived(head, messages, end, now)
     }
 
-    /// This instance does not listen to the channel any more.
+    /// This instance no longer listens to the channel.
     pub(super) fn forget(&mut self, channel: &[u8]) {
         self.channels.remove(channel);
         if self.channels.capacity() > 1024 && self.channels.len() * 8 < self.channels.capacity() {
@@ -83,7 +83,7 @@ impl SequenceTracker {
         }
     }
 
-    /// This instance listens to no others.
+    /// This instance listens to these channels only.
     pub(super) fn keep(&mut self, channels: &[ChannelKey]) {
         let kept: FxHashSet<&[u8]> = channels.iter().map(|name| &**name).collect();
         self.channels.retain(|name, _| kept.contains(&**name));
@@ -113,7 +113,7 @@ impl Source {
             return SequenceCheck { missed: 0, known: messages };
         }
         if head.epoch > self.epoch {
-            // Its counter had expired there, for want of messages.
+            // The counter of the sender has expired meanwhile.
             (self.epoch, self.next) = (head.epoch, end);
             return SequenceCheck::default();
         }
@@ -130,7 +130,7 @@ impl Source {
         far(head.epoch, self.epoch, NEAR_EPOCH) || (head.epoch == self.epoch && far(head.first, self.next, NEAR))
     }
 
-    /// It is delivered, and counts once the next one continues it.
+    /// The envelope is delivered. Its numbers count when the next one continues it.
     fn doubted(&mut self, head: EnvelopeHead, end: u64) -> SequenceCheck {
         let continues = |doubt: &DoubtfulEnvelope| doubt.epoch == head.epoch && doubt.next == head.first;
         let Some(doubt) = self.doubt.take().filter(|doubt| continues(doubt)) else {

@@ -1,5 +1,5 @@
-//! What must hold for any bytes from Redis. The fuzz target feeds this, and the tests feed it the
-//! seeds of that.
+//! What must hold for any bytes from Redis. The fuzz target calls this, and the tests call it with the
+//! target's seeds.
 
 use std::borrow::Cow;
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Envelope, MessageType, OutgoingMessage};
 
-/// What is delivered, with every value taken apart.
+/// A delivered message, with every value parsed.
 type Delivered = (MessageType, String, Value, Option<Value>, Vec<String>);
 
 #[derive(Debug, PartialEq)]
@@ -18,8 +18,8 @@ enum Outcome {
     Invalid,
 }
 
-/// Any bytes as an envelope: read as the plainest reading of them would have it, with a frame that
-/// says the same.
+/// Reads any bytes as an envelope. The result must be that of the plainest reading, and the frame must say
+/// the same.
 pub fn envelope(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let read = Envelope::read(&text, Some("own"));
@@ -33,17 +33,17 @@ pub fn envelope(input: &[u8]) {
         assert_eq!(super::json::canonical(&message.event), message.event);
         check_again(&read);
     }
-    // What Rust cannot hold (halves of surrogate pairs, numbers beyond all bounds, deep nesting) is
-    // left to the checks above.
+    // The checks above are all there is for values that Rust cannot hold: unpaired surrogates, huge
+    // numbers, deep nesting.
     if let Ok(value) = serde_json::from_str::<Value>(&text) {
         assert_eq!(taken_apart(&read), plainly(&value));
     }
 }
 
-/// The same message, written by ourselves, is read as the same.
+/// The same message, written by this crate, must be read as the same.
 fn check_again(read: &Envelope<'_>) {
     let Envelope::Message(message) = read else { return };
-    // Of an empty array, which is truthy.
+    // The target was an empty array, which is truthy.
     if message.target.is_empty() && message.kind != MessageType::Broadcast {
         return;
     }
@@ -78,7 +78,7 @@ fn taken_apart(read: &Envelope<'_>) -> Outcome {
     }
 }
 
-/// The rules, word by word.
+/// The rules, spelt out.
 fn plainly(value: &Value) -> Outcome {
     let none = Map::new();
     let object = value.as_object().unwrap_or(&none);

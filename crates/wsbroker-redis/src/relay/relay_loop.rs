@@ -1,5 +1,5 @@
-//! The relay's thread: keeps both connections, each by itself, notices when one is gone or hangs,
-//! and makes it again.
+//! The relay's thread: it keeps the two connections independently of each other, notices when one is
+//! gone or hangs, and opens it again.
 
 use std::{
     collections::VecDeque,
@@ -34,24 +34,24 @@ use crate::server::{
     sentinels::{self, ServerAddress},
 };
 
-/// How long a connection is left alone before it is asked whether it lives, and how long nothing
-/// may move on it then. Together less than 5 s, in which a Redis that hangs is noticed.
+/// The pause between pings, and how long nothing may move while one is unanswered. Together they stay
+/// below the 5 s within which a Redis that hangs must be noticed.
 const PING: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(2500));
-/// Pipelines under way at once, and bytes of each: enough for a Redis that is far away.
+/// Pipelines under way at once, and bytes of each: enough for a distant Redis.
 const UNDER_WAY: usize = 4;
 const PORTION: usize = 256 << 10;
-/// What is listened to.
+/// The subscriptions.
 const CHANNEL: &str = "ws:broadcast";
 const PATTERNS: [&str; 3] = ["ws:room:*", "ws:client:*", "ws:user:*"];
 
 pub(super) fn spawn(shared: Arc<RelayShared>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-    // There is none before.
+    // It is set once, here.
     let _ = shared.runtime.set(runtime.handle().clone());
     std::thread::Builder::new().name("wsbroker-relay".into()).spawn(move || {
         runtime.block_on(run(&shared));
         shared.lose(VecDeque::new());
-        // Its connections end with it, and only then nothing comes any more.
+        // Connections end with the runtime. Before that, messages may still arrive.
         drop(runtime);
         shared.stage.send_if_modified(|stage| {
             let failed = matches!(stage, RelayState::Failed(_));
@@ -109,13 +109,13 @@ async fn run(shared: &Arc<RelayShared>) {
     }
 }
 
-/// Why a connection is no longer used.
+/// Why a connection has ended.
 enum ConnectionEnd {
     Stopped,
     Lost(String),
 }
 
-/// Uses a connection, and those that follow it, until the relay is stopped.
+/// Uses a connection and its successors, until the relay is stopped.
 async fn keep(shared: &Arc<RelayShared>, part: RelayPart, first: RelayConnection) {
     let mut stop = shared.stop.subscribe();
     let mut backoff = Backoff::new();
@@ -163,7 +163,7 @@ async fn keep(shared: &Arc<RelayShared>, part: RelayPart, first: RelayConnection
     }
 }
 
-/// Publishes what comes to wait.
+/// Publishes from the queue, until the connection ends.
 async fn publish(shared: &RelayShared, connection: &RelayConnection) -> ConnectionEnd {
     let mut stop = shared.stop.subscribe();
     let mut sent = VecDeque::new();
@@ -233,7 +233,7 @@ impl RelayShared {
         }
     }
 
-    /// What was sent and not answered is lost, and what waits behind it.
+    /// Everything that was sent without an answer, or still waits, is lost.
     fn lose(&self, sent: VecDeque<Vec<QueuedMessage>>) {
         let waiting = self.queue.lose();
         sent.into_iter().flatten().chain(waiting).for_each(|message| self.lost(message));
@@ -245,11 +245,11 @@ impl RelayShared {
     }
 }
 
-/// A connection that is ready: to publish, or with its subscriptions confirmed.
+/// A connection that is ready to publish, or has its subscriptions confirmed.
 struct RelayConnection {
     node: ServerConnection,
     role_query: RoleQuery,
-    /// Where Sentinels have led.
+    /// The primary that the Sentinels have named.
     address: Option<ServerAddress>,
     disconnected: Arc<Notify>,
 }
@@ -274,13 +274,13 @@ impl RelayConnection {
         if part == RelayPart::Listener {
             node.liveness.within(PING.1, subscribe(&node.redis)).await??;
         }
-        if shared.servers.is_unsure(role_query) && !shared.told_role.swap(true, Ordering::Relaxed) {
+        if shared.servers.is_unsure(role_query) && !shared.warned_role.swap(true, Ordering::Relaxed) {
             shared.sink.happened(RelayEvent::Warning { reason: role::UNKNOWN.into() });
         }
         Ok(Self { node, role_query, address, disconnected })
     }
 
-    /// Resolves when it is of no use any more, with the reason.
+    /// Resolves when the connection can no longer be used, with the reason.
     async fn ends(&self, servers: &RelayServers) -> String {
         tokio::select! {
             () = servers.sentinels().leaves(self.address.as_ref()) => sentinels::LEFT.into(),
@@ -289,7 +289,7 @@ impl RelayConnection {
         }
     }
 
-    /// Asks now and then whether it lives and is a primary still.
+    /// Resolves when the server no longer answers, or is no longer a primary.
     async fn falls_silent(&self) -> String {
         loop {
             sleep(PING.0).await;
@@ -303,7 +303,7 @@ impl RelayConnection {
     }
 }
 
-/// All of it, at once.
+/// Makes all subscriptions at once.
 async fn subscribe(redis: &MultiplexedConnection) -> Result<(), RedisError> {
     let channel = async {
         let mut redis = redis.clone();

@@ -1,25 +1,25 @@
-//! What waits to be published, in the order of the calls, bounded.
+//! The messages that wait to be published: in the order of the calls, and bounded.
 
 use std::collections::VecDeque;
 
 use bytes::Bytes;
 use parking_lot::Mutex;
 
-/// What each message costs beside its bytes, so that empty ones are bounded too.
+/// What each message costs besides its bytes, so that empty ones are bounded, too.
 const OVERHEAD: usize = 128;
 
-/// Told what became of a message: once, in the order of the publishes, on the relay's thread. It
-/// must not block.
+/// Gets the outcome of a message: once, in the order of the publishes, on the relay's thread. It must not
+/// block.
 pub type PublishCallback = Box<dyn FnOnce(Result<(), PublishError>) + Send>;
 
-/// Why a message did not get to Redis.
+/// Why a message that was taken did not reach Redis, or may not have.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PublishError {
-    /// Redis said no; this is what it said.
+    /// Redis has refused it, with this text.
     #[error("Redis refused it: {0}")]
     Refused(String),
-    /// The connection went before Redis had answered: it may have the message or not.
+    /// The connection was lost before Redis had answered: it may have the message or not.
     #[error("the connection to Redis was lost before it answered")]
     Lost,
 }
@@ -30,7 +30,7 @@ pub enum QueueError {
     /// There is no connection to Redis.
     #[error("Redis is not there")]
     Lost,
-    /// As much as may wait is waiting.
+    /// Too much is waiting already.
     #[error("too much is waiting to be published")]
     Full,
     /// The relay has been stopped.
@@ -38,7 +38,7 @@ pub enum QueueError {
     Stopped,
 }
 
-/// One message on its way.
+/// A message that waits, or that Redis has not answered yet.
 pub(super) struct QueuedMessage {
     pub(super) channel: Bytes,
     pub(super) text: Bytes,
@@ -65,12 +65,12 @@ pub(super) struct RelayQueue {
 struct RelayQueueState {
     closed: Option<QueueError>,
     waiting: VecDeque<QueuedMessage>,
-    /// Of those that wait and of those that Redis has not answered yet.
+    /// The cost of the messages that wait, and of those that are not answered.
     bytes: usize,
 }
 
 impl RelayQueue {
-    /// Takes nothing until it is opened.
+    /// A queue that takes nothing until it is opened.
     pub(super) fn new(limit: usize) -> Self {
         Self {
             limit,
@@ -78,8 +78,8 @@ impl RelayQueue {
         }
     }
 
-    /// Lets a message wait. True: it is the first that does. A message larger than the limit passes
-    /// when nothing else is under way.
+    /// Takes a message. True if no other waits. A message larger than the limit is taken when nothing
+    /// else waits or is under way.
     pub(super) fn push(
         &self,
         channel: Bytes,
@@ -100,8 +100,8 @@ impl RelayQueue {
         Ok(state.waiting.len() == 1)
     }
 
-    /// The first ones, up to about so many bytes, at least one if there is one. They count until
-    /// they are [`settled`](Self::settled).
+    /// Takes the first messages, of about this many bytes, and at least one. They count until they are
+    /// [`settled`](Self::settled).
     pub(super) fn take(&self, bytes: usize) -> Vec<QueuedMessage> {
         let mut state = self.state.lock();
         let mut taken = Vec::new();
@@ -114,13 +114,13 @@ impl RelayQueue {
         taken
     }
 
-    /// These were answered, or are lost: their bytes wait no more.
+    /// These were answered, and no longer count.
     pub(super) fn settled(&self, messages: &[QueuedMessage]) {
         let mut state = self.state.lock();
         state.bytes = state.bytes.saturating_sub(messages.iter().map(QueuedMessage::cost).sum());
     }
 
-    /// From now on messages are taken, unless it has been stopped.
+    /// Takes messages from now on, unless it has been stopped.
     pub(super) fn open(&self) {
         let mut state = self.state.lock();
         if state.closed == Some(QueueError::Lost) {
@@ -128,8 +128,8 @@ impl RelayQueue {
         }
     }
 
-    /// From now on nothing is taken. Returns what waited; what was taken away is lost with it, and
-    /// counts no more.
+    /// Takes no more messages. Returns those that waited. Those that were not answered no longer count
+    /// either.
     pub(super) fn lose(&self) -> Vec<QueuedMessage> {
         let mut state = self.state.lock();
         state.closed.get_or_insert(QueueError::Lost);
@@ -137,12 +137,12 @@ impl RelayQueue {
         state.waiting.drain(..).collect()
     }
 
-    /// From now on nothing is taken, for good. What waits may still be taken away.
+    /// Takes no more messages, for good. Those that wait can still be published.
     pub(super) fn stop(&self) {
         self.state.lock().closed = Some(QueueError::Stopped);
     }
 
-    /// Bytes that wait or are not answered yet.
+    /// The cost of the messages that wait or are not answered.
     pub(super) fn bytes(&self) -> usize {
         self.state.lock().bytes
     }

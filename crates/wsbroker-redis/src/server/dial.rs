@@ -1,4 +1,4 @@
-//! How a Redis is reached with what its settings say: addresses, certificates, names.
+//! Opening connections as the settings say: addresses, certificates, credentials.
 
 use std::{io, sync::Arc};
 
@@ -23,7 +23,7 @@ use super::{
     reply_limit::BoundedReplies,
 };
 
-/// A connection to one server. Its stream is ours, so that it is known what moves on it.
+/// A connection to one server. We open its stream, so that we see what moves on it.
 #[derive(Clone)]
 pub(crate) struct ServerConnection {
     pub(crate) redis: MultiplexedConnection,
@@ -31,7 +31,7 @@ pub(crate) struct ServerConnection {
     _task: Arc<ConnectionTask>,
 }
 
-/// Ends with the connection, also where Redis takes nothing any more.
+/// The task of a connection. It ends with it, even when Redis takes nothing any more.
 struct ConnectionTask(JoinHandle<()>);
 
 impl Drop for ConnectionTask {
@@ -40,8 +40,8 @@ impl Drop for ConnectionTask {
     }
 }
 
-/// Connects to one server, and authenticates. `name`: what its certificate must be for, if not the
-/// host.
+/// Connects to one server, and authenticates. `name`: the name that its certificate must be for, if
+/// that is not the host.
 pub(crate) async fn open(
     config: &RedisConfig,
     address: &ConnectionAddr,

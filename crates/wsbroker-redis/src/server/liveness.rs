@@ -1,8 +1,7 @@
-//! Whether a connection is alive. An answer takes its time where megabytes are ahead of it on a
-//! slow line, in either direction: bytes that arrive are a sign of life, and bytes that the other
-//! side's kernel acknowledges are a reason to wait on. What it takes to notice a Redis that hangs
-//! does not grow by that: it acknowledges no more than its kernel has room for, and what is under
-//! way is bounded.
+//! Whether a connection is alive. On a slow line, an answer may have megabytes ahead of it, in either
+//! direction. So bytes that arrive are a sign of life, and while the other side's kernel
+//! acknowledges bytes, there is a reason to wait. A Redis that hangs is still noticed in time: its
+//! kernel acknowledges no more than it has room for, and what is under way is bounded.
 
 use std::{
     io,
@@ -20,9 +19,9 @@ use tokio::{
     time::{Instant, timeout, timeout_at},
 };
 
-/// How often it is looked at what was acknowledged, while an answer is awaited.
+/// How often to look at the acknowledged bytes while an answer is awaited.
 const LOOK: Duration = Duration::from_millis(250);
-/// After its time is over: one look at what came while this thread itself did not run.
+/// After the time is over, one more look: this thread itself may not have run.
 const GRACE: Duration = Duration::from_millis(50);
 
 #[cfg(unix)]
@@ -30,20 +29,20 @@ type SocketHandle = std::os::fd::OwnedFd;
 #[cfg(not(unix))]
 type SocketHandle = ();
 
-/// The connection is dead, or as good as dead.
+/// The connection is dead, as far as can be known.
 #[derive(Debug, thiserror::Error)]
 #[error("no answer within {0:?}")]
 pub(crate) struct Unresponsive(pub(crate) Duration);
 
-/// What one connection has moved.
+/// What has moved on one connection.
 #[derive(Debug)]
 pub(crate) struct Liveness {
     begun: Instant,
-    /// Milliseconds since, of the last bytes that arrived.
+    /// When the last bytes arrived: milliseconds since `begun`.
     heard: AtomicU64,
-    /// Bytes that the kernel has taken.
+    /// Bytes that our kernel has taken.
     written: AtomicU64,
-    /// The same socket again, to ask what is not acknowledged yet.
+    /// The same socket again, to ask for the unacknowledged bytes.
     socket: Option<SocketHandle>,
 }
 
@@ -68,7 +67,7 @@ impl Liveness {
         self.heard.store(passed, Ordering::Relaxed);
     }
 
-    /// The kernel has taken this many.
+    /// Our kernel has taken this many bytes.
     pub(crate) fn wrote(&self, bytes: usize) {
         self.written.fetch_add(bytes as u64, Ordering::Relaxed);
     }
@@ -77,17 +76,18 @@ impl Liveness {
         self.begun + Duration::from_millis(self.heard.load(Ordering::Relaxed))
     }
 
-    /// Bytes that the other side has. Where the system does not say: that ours has taken.
+    /// Bytes that the other side has acknowledged; where the operating system does not say, bytes that
+    /// our kernel has taken.
     fn acknowledged(&self) -> u64 {
         let written = self.written.load(Ordering::Relaxed);
         let open = self.socket.as_ref().and_then(wsbroker_sys::unacknowledged).unwrap_or(0);
         written.saturating_sub(open as u64)
     }
 
-    /// The result of it, unless nothing moves on the connection for this long.
+    /// The outcome of `task`.
     ///
     /// # Errors
-    /// Nothing has moved.
+    /// Nothing moved on the connection for this long.
     pub(crate) async fn within<T>(&self, limit: Duration, task: impl Future<Output = T>) -> Result<T, Unresponsive> {
         let mut task = pin!(task);
         let (mut moved, mut acknowledged) = (Instant::now(), self.acknowledged());
@@ -111,7 +111,7 @@ impl Liveness {
     }
 }
 
-/// A stream that tells what it moves.
+/// A stream that reports what moves on it.
 pub(crate) struct MonitoredStream<S> {
     stream: S,
     liveness: Arc<Liveness>,

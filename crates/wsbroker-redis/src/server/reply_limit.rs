@@ -1,6 +1,5 @@
-//! A bound on what a Redis says at once. Its client keeps a reply until it is whole, in as much
-//! memory as the length at its head asks for: a Redis that is hostile or broken, or whatever else
-//! answers there, must not decide how much memory we use.
+//! A limit on the replies of a Redis. The client library allocates as much memory for a reply as its
+//! length asks for. A hostile or broken server must not decide how much memory we use.
 
 use std::{
     io,
@@ -10,40 +9,40 @@ use std::{
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Bytes of one reply. The largest hold an envelope, and [what the bus publishes](crate::bus) stays
-/// below.
+/// Bytes of one reply. The largest replies hold an envelope, and [the bus](crate::bus) publishes
+/// smaller ones.
 pub(crate) const LONGEST_REPLY: usize = 64 << 20;
-/// Values in one reply. The replies that we ask for have a handful; each confirmed channel is a
-/// reply of its own.
+/// Values in one reply. Replies to our commands have a handful, and each confirmed channel is a reply of
+/// its own.
 const MOST_VALUES: u64 = 1 << 16;
-/// Digits of a length, and more than enough for its kind.
+/// Bytes of a line with a length: more than any length takes.
 const LONGEST_LENGTH: usize = 24;
 
 /// Follows replies as they arrive, by their lengths alone (RESP2 and RESP3).
 #[derive(Debug, Default)]
 struct ReplyFollower {
     state: ReplyState,
-    /// Of the reply that is under way: its bytes so far, and values that are still to come.
+    /// The bytes of the current reply so far, and the values that are still to come.
     bytes: usize,
     values: u64,
 }
 
 #[derive(Debug, Default)]
 enum ReplyState {
-    /// The next byte says what comes.
+    /// The next byte says what follows.
     #[default]
     Kind,
-    /// A length, or the number of values: its kind, and the digits so far.
+    /// A length or a number of values: its kind, and the digits so far.
     Length(u8, Vec<u8>),
     /// The rest of a line.
     Line,
-    /// So many bytes of a value with a length, its line's end included.
+    /// The bytes that are left of a value with a length, the end of its line included.
     Bulk(usize),
 }
 
 impl ReplyFollower {
     /// # Errors
-    /// This is more than a reply may have, or not a reply at all.
+    /// The reply is too long, or is no reply at all.
     fn take(&mut self, mut bytes: &[u8]) -> Result<(), &'static str> {
         while let [first, rest @ ..] = bytes {
             if self.bytes == 0 {
@@ -86,7 +85,7 @@ impl ReplyFollower {
                 ReplyState::Length(..) => return Err("a length in a reply of Redis cannot be read"),
             }
             self.count(1)?;
-            // A value without anything is whole with its line.
+            // An empty value is complete with its line.
             if matches!(self.state, ReplyState::Kind) && self.values == 0 {
                 self.bytes = 0;
             }
@@ -100,7 +99,7 @@ impl ReplyFollower {
         if self.bytes > LONGEST_REPLY { Err(TOO_LONG) } else { Ok(()) }
     }
 
-    /// A value is whole, and with the last one the reply.
+    /// A value is complete, and with the last one the reply.
     fn value(&mut self) {
         self.state = ReplyState::Kind;
         self.values -= 1;
@@ -126,7 +125,7 @@ impl ReplyFollower {
                 self.state = ReplyState::Bulk(length as usize + 2);
                 return Ok(());
             }
-            // What stands beside a value, which follows.
+            // Attributes: the value follows.
             b'|' => self.values = self.values.saturating_add(length.saturating_mul(2)),
             b'%' => self.values = (self.values - 1).saturating_add(length.saturating_mul(2)),
             _ => self.values = (self.values - 1).saturating_add(length),
@@ -137,7 +136,7 @@ impl ReplyFollower {
 
 const TOO_LONG: &str = "a reply of Redis is longer than 64 MiB, or has more than 65,536 values";
 
-/// A stream that fails where a reply is too long.
+/// A stream that fails at a reply that is too long.
 pub(crate) struct BoundedReplies<S> {
     stream: S,
     follower: ReplyFollower,
@@ -155,7 +154,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for BoundedReplies<S> {
         let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
         let fresh = buf.filled().get(before..).unwrap_or_default();
         if let Err(error) = self.follower.take(fresh) {
-            // The client must not see what it would make room for.
+            // The client must not see it, since it would allocate for it.
             buf.set_filled(before);
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, error)));
         }
@@ -184,7 +183,7 @@ mod tests {
 
     use super::*;
 
-    /// Whether the bytes are taken, and then nothing is under way.
+    /// Whether the bytes are accepted as complete replies.
     fn between(pieces: &[&[u8]]) -> Result<bool, &'static str> {
         let mut follower = ReplyFollower::default();
         for piece in pieces {

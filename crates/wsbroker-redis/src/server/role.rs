@@ -1,22 +1,22 @@
-//! Whether a Redis is a primary. A replica accepts what is published and gives it only to its own
-//! listeners, silently: it cannot be a bus.
+//! Whether a Redis is a primary. A replica accepts a publish without an error, and passes it on only to
+//! its own listeners, so that it cannot serve as a bus.
 //!
-//! `HELLO` says so, which every user may send; where something in between does not know it, `ROLE`
-//! does. If neither may be sent, it is taken for a primary.
+//! `HELLO` tells, which every user may send. Where a proxy does not know it, `ROLE` does. A server that
+//! answers neither is taken for a primary.
 
 use redis::{RedisError, Value, aio::MultiplexedConnection};
 
-/// Why a replica is left.
+/// Why a replica is not used.
 pub(crate) const REPLICA: &str = "this Redis is a replica: what is published there does not reach its primary";
-/// The warning given if it cannot be asked.
+/// The warning when the server does not say.
 pub(crate) const UNKNOWN: &str = "Redis does not tell whether it is a primary, so it is taken for one: a replica would go unnoticed. Allow its user +role";
 
-/// How a server is asked, which also shows that it lives.
+/// The command that asks for the role. An answer also shows that the server is alive.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum RoleQuery {
     Hello,
     Role,
-    /// It does not say.
+    /// The server does not say what it is.
     Ping,
 }
 
@@ -31,7 +31,7 @@ pub(crate) enum RoleError {
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum ServerRole {
-    /// Or something that is as good.
+    /// Or something equally good, such as a node of a Cluster.
     Primary,
     Replica,
 }
@@ -45,7 +45,7 @@ impl RoleQuery {
         }
     }
 
-    /// How to ask when this has told nothing.
+    /// The next command to try when this one does not tell.
     pub(crate) const fn next(self) -> Self {
         match self {
             Self::Hello => Self::Role,
@@ -53,12 +53,12 @@ impl RoleQuery {
         }
     }
 
-    /// What an answer tells; `None`: nothing.
+    /// The role in an answer. `None` if it does not tell.
     pub(crate) fn role(self, answer: &Value) -> Option<ServerRole> {
         match self {
             Self::Hello => {
                 let role = field(answer, b"role")?;
-                // A node of a Cluster hands everything to all others, whatever it is.
+                // A node of a Cluster passes everything on to all others, whatever its role.
                 let is_replica =
                     [&b"replica"[..], b"slave"].contains(&role) && field(answer, b"mode") != Some(b"cluster");
                 Some(if is_replica { ServerRole::Replica } else { ServerRole::Primary })
@@ -73,13 +73,12 @@ impl RoleQuery {
     }
 }
 
-/// Whether an error means that the command is not known or not allowed, and not that something is
-/// wrong for now.
+/// Whether an error means that the command is unknown or forbidden, and not a passing failure.
 pub(crate) fn is_refusal(error: &str) -> bool {
     error.starts_with("NOPERM") || error.starts_with("ERR")
 }
 
-/// How this server can be asked. Fails when it is a replica.
+/// Finds the command that this server answers. Fails at a replica.
 pub(crate) async fn find(node: &mut MultiplexedConnection) -> Result<RoleQuery, RoleError> {
     let mut role_query = RoleQuery::Hello;
     loop {
@@ -90,7 +89,7 @@ pub(crate) async fn find(node: &mut MultiplexedConnection) -> Result<RoleQuery, 
     }
 }
 
-/// Whether it has told that it is a primary. Fails when it is a replica.
+/// Asks for the role. `None` if the server does not say. Fails at a replica.
 pub(crate) async fn ask(node: &mut MultiplexedConnection, role_query: RoleQuery) -> Result<Option<()>, RoleError> {
     let answer = match redis::cmd(role_query.command()).query_async::<Value>(node).await {
         Ok(answer) => answer,
@@ -104,7 +103,7 @@ pub(crate) async fn ask(node: &mut MultiplexedConnection, role_query: RoleQuery)
     }
 }
 
-/// Of a map, or of a list of names and values.
+/// A field of a map, or of a list of names and values.
 fn field<'a>(answer: &'a Value, name: &[u8]) -> Option<&'a [u8]> {
     let is_it = |key: &Value| text(key) == Some(name);
     match answer {

@@ -2,10 +2,10 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Emitter = exports.WSBrokerError = void 0;
 const node_crypto_1 = require("node:crypto");
-const cluster_cjs_1 = require("./cluster.cjs");
-const checks_cjs_1 = require("./checks.cjs");
+const cluster_cjs_1 = require("./options/cluster.cjs");
+const checks_cjs_1 = require("./options/checks.cjs");
 const errors_cjs_1 = require("./errors.cjs");
-const load_cjs_1 = require("./load.cjs");
+const load_cjs_1 = require("./native/load.cjs");
 var errors_cjs_2 = require("./errors.cjs");
 Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: function () { return errors_cjs_2.WSBrokerError; } });
 /**

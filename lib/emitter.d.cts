@@ -1,7 +1,9 @@
 import type { Buffer as Bytes } from './ambient.cjs';
-import type { BusEvent, Data, RedisOptions } from './types.cjs';
+import type { BusEvent, RedisOptions } from './types/cluster-options.cjs';
+import type { Data } from './types/messages.cjs';
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
-export type { BusEvent, Data, RedisNode, RedisOptions, RedisTlsOptions } from './types.cjs';
+export type { BusEvent, RedisNode, RedisOptions, RedisTlsOptions, } from './types/cluster-options.cjs';
+export type { Data } from './types/messages.cjs';
 /** What the emitter needs of a client of the application's own; that of the package ioredis has it. */
 export interface RedisClientLike {
     publish(channel: string | Bytes, message: string | Bytes): Promise<unknown>;

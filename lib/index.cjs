@@ -13,12 +13,12 @@ exports.registerWorkerThread = registerWorkerThread;
 exports.shutdown = shutdown;
 exports.closeChannel = closeChannel;
 exports.subscriberCount = subscriberCount;
-const cluster_cjs_1 = require("./cluster.cjs");
-const calls_cjs_1 = require("./calls.cjs");
-const lifecycle_cjs_1 = require("./lifecycle.cjs");
-const load_cjs_1 = require("./load.cjs");
-const register_cjs_1 = require("./register.cjs");
-const validate_cjs_1 = require("./validate.cjs");
+const cluster_cjs_1 = require("./options/cluster.cjs");
+const channel_calls_cjs_1 = require("./options/channel-calls.cjs");
+const lifecycle_cjs_1 = require("./server/lifecycle.cjs");
+const load_cjs_1 = require("./native/load.cjs");
+const register_cjs_1 = require("./worker/register.cjs");
+const start_cjs_1 = require("./options/start.cjs");
 var errors_cjs_1 = require("./errors.cjs");
 Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: function () { return errors_cjs_1.WSBrokerError; } });
 // What is called for every message comes from the addon as it is: a function around it would cost more than the call.
@@ -55,7 +55,7 @@ Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: functio
  * ```
  */
 async function start(options) {
-    return (0, lifecycle_cjs_1.startServer)((0, validate_cjs_1.startRequest)(options));
+    return (0, lifecycle_cjs_1.startServer)((0, start_cjs_1.startRequest)(options));
 }
 /**
  * Joins other instances on a Redis, so that {@link sendToChannel} reaches their subscribers too; as the option `cluster` of {@link start}, and before or after it.
@@ -85,7 +85,7 @@ function joinCluster(options) {
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
 async function listening(channel) {
-    return load_cjs_1.native.listening((0, calls_cjs_1.channelBytes)('listening', channel));
+    return load_cjs_1.native.listening((0, channel_calls_cjs_1.channelBytes)('listening', channel));
 }
 /**
  * Makes the calling thread a worker with these handlers: the main thread, a `Worker` the application made, or a thread of the pool whose module prefers this to
@@ -131,7 +131,7 @@ function registerWorkerThread(handlers) {
  * ```
  */
 async function shutdown(options) {
-    const { code, timeout } = (0, validate_cjs_1.shutdownRequest)(options);
+    const { code, timeout } = (0, start_cjs_1.shutdownRequest)(options);
     return (0, lifecycle_cjs_1.shutdownAll)(code, timeout);
 }
 /**
@@ -258,7 +258,7 @@ exports.terminate = load_cjs_1.native.terminate;
 function closeChannel(channel, code, reason, options) {
     if (options === undefined)
         return load_cjs_1.native.closeChannel(channel, code, reason);
-    const request = (0, calls_cjs_1.closeRequest)(channel, code, reason, options);
+    const request = (0, channel_calls_cjs_1.closeRequest)(channel, code, reason, options);
     return request === undefined ? load_cjs_1.native.closeChannel(channel, code, reason) : load_cjs_1.native.closeChannelEverywhere(request.channel, request.code, request.reason);
 }
 /**
@@ -289,7 +289,7 @@ exports.hasSubscriptions = load_cjs_1.native.hasSubscriptions;
 function subscriberCount(channel, options) {
     if (options === undefined)
         return load_cjs_1.native.subscriberCount(channel);
-    const request = (0, calls_cjs_1.countRequest)(channel, options);
+    const request = (0, channel_calls_cjs_1.countRequest)(channel, options);
     if (request === undefined)
         return load_cjs_1.native.subscriberCount(channel);
     return load_cjs_1.native.clusterCount(request.channel, request.timeout);

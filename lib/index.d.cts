@@ -4,9 +4,20 @@
  * @packageDocumentation
  */
 import type { Buffer } from './ambient.cjs';
-import type { ClusterCount, ClusterOptions, Data, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, Stats, WorkerInterface } from './types.cjs';
+import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
+import type { Data, SendOptions, SendResult } from './types/messages.cjs';
+import type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
+import type { StartOptions } from './types/start-options.cjs';
+import type { Stats } from './types/stats.cjs';
+import type { WorkerInterface } from './types/worker-interface.cjs';
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
-export type { AcceptVerdict, BusEvent, BusStats, ClientCertificate, CloseCounts, ClusterCount, ClusterOptions, Data, DropCounts, ErrorContext, HandlerName, HeaderOptions, MaxInFlight, OpenRequest, OpenVerdict, PemSource, PerMessageDeflate, RateLimit, RedisNode, RedisOptions, RedisTlsOptions, RejectCounts, RejectVerdict, SendOptions, SendResult, Server, ShardStats, ShutdownOptions, ShutdownReport, StartOptions, Stats, ThreadLimits, ThreadOptions, TlsOptions, Traffic, TrustProxy, WorkerEvent, WorkerInterface, WorkerStats, } from './types.cjs';
+export type { AcceptVerdict, ClientCertificate, ErrorContext, HandlerName, HeaderOptions, OpenRequest, OpenVerdict, RejectVerdict, WorkerInterface, } from './types/worker-interface.cjs';
+export type { Data, SendOptions, SendResult } from './types/messages.cjs';
+export type { MaxInFlight, PemSource, PerMessageDeflate, RateLimit, StartOptions, TlsOptions, TrustProxy, } from './types/start-options.cjs';
+export type { ThreadLimits, ThreadOptions, WorkerEvent } from './types/worker-threads.cjs';
+export type { BusEvent, ClusterCount, ClusterOptions, RedisNode, RedisOptions, RedisTlsOptions, } from './types/cluster-options.cjs';
+export type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
+export type { BusStats, CloseCounts, DropCounts, RejectCounts, ShardStats, Stats, Traffic, WorkerStats, } from './types/stats.cjs';
 /**
  * Binds the address, loads the workers, and begins to serve. Resolves when all of that is done, every worker's `handleStart` included. If it fails, everything it
  * has made is undone.

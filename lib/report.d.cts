@@ -1,4 +1,4 @@
-import type { ErrorContext } from './types.cjs';
+import type { ErrorContext } from './types/worker-interface.cjs';
 /** The error with its stack and causes; whatever was thrown, this does not throw. */
 export declare function errorText(error: unknown): string;
 /** To stderr. Nothing to write to is no reason to fail. */

@@ -1,14 +1,21 @@
 import { randomBytes } from 'node:crypto';
-import { clusterRequest, teller } from './cluster.cjs';
-import { integer, MAX_DURATION, optionBag, wrongType } from './checks.cjs';
+import { clusterRequest, teller } from './options/cluster.cjs';
+import { integer, MAX_DURATION, optionBag, wrongType } from './options/checks.cjs';
 import { fromNative, WSBrokerError } from './errors.cjs';
-import { native } from './load.cjs';
+import { native } from './native/load.cjs';
 import type { Buffer as Bytes } from './ambient.cjs';
 import type { NativeEmitter } from './native.cjs';
-import type { BusEvent, Data, RedisOptions } from './types.cjs';
+import type { BusEvent, RedisOptions } from './types/cluster-options.cjs';
+import type { Data } from './types/messages.cjs';
 
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
-export type { BusEvent, Data, RedisNode, RedisOptions, RedisTlsOptions } from './types.cjs';
+export type {
+  BusEvent,
+  RedisNode,
+  RedisOptions,
+  RedisTlsOptions,
+} from './types/cluster-options.cjs';
+export type { Data } from './types/messages.cjs';
 
 /** What the emitter needs of a client of the application's own; that of the package ioredis has it. */
 export interface RedisClientLike {

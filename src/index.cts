@@ -4,57 +4,62 @@
  * @packageDocumentation
  */
 
-import { clusterRequest, join } from './cluster.cjs';
-import { channelBytes, closeRequest, countRequest } from './calls.cjs';
-import { shutdownAll, startServer } from './lifecycle.cjs';
-import { native } from './load.cjs';
-import { register } from './register.cjs';
+import { clusterRequest, join } from './options/cluster.cjs';
+import { channelBytes, closeRequest, countRequest } from './options/channel-calls.cjs';
+import { shutdownAll, startServer } from './server/lifecycle.cjs';
+import { native } from './native/load.cjs';
+import { register } from './worker/register.cjs';
 import type { Buffer } from './ambient.cjs';
-import type { ClusterCount, ClusterOptions, Data, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, Stats, WorkerInterface } from './types.cjs';
-import { shutdownRequest, startRequest } from './validate.cjs';
+import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
+import type { Data, SendOptions, SendResult } from './types/messages.cjs';
+import type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
+import type { StartOptions } from './types/start-options.cjs';
+import type { Stats } from './types/stats.cjs';
+import type { WorkerInterface } from './types/worker-interface.cjs';
+import { shutdownRequest, startRequest } from './options/start.cjs';
 
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type {
   AcceptVerdict,
-  BusEvent,
-  BusStats,
   ClientCertificate,
-  CloseCounts,
-  ClusterCount,
-  ClusterOptions,
-  Data,
-  DropCounts,
   ErrorContext,
   HandlerName,
   HeaderOptions,
-  MaxInFlight,
   OpenRequest,
   OpenVerdict,
+  RejectVerdict,
+  WorkerInterface,
+} from './types/worker-interface.cjs';
+export type { Data, SendOptions, SendResult } from './types/messages.cjs';
+export type {
+  MaxInFlight,
   PemSource,
   PerMessageDeflate,
   RateLimit,
+  StartOptions,
+  TlsOptions,
+  TrustProxy,
+} from './types/start-options.cjs';
+export type { ThreadLimits, ThreadOptions, WorkerEvent } from './types/worker-threads.cjs';
+export type {
+  BusEvent,
+  ClusterCount,
+  ClusterOptions,
   RedisNode,
   RedisOptions,
   RedisTlsOptions,
+} from './types/cluster-options.cjs';
+export type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
+export type {
+  BusStats,
+  CloseCounts,
+  DropCounts,
   RejectCounts,
-  RejectVerdict,
-  SendOptions,
-  SendResult,
-  Server,
   ShardStats,
-  ShutdownOptions,
-  ShutdownReport,
-  StartOptions,
   Stats,
-  ThreadLimits,
-  ThreadOptions,
-  TlsOptions,
   Traffic,
-  TrustProxy,
-  WorkerEvent,
-  WorkerInterface,
   WorkerStats,
-} from './types.cjs';
+} from './types/stats.cjs';
 
 // What is called for every message comes from the addon as it is: a function around it would cost more than the call.
 

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import type { ErrorContext } from './types.cjs';
+import type { ErrorContext } from './types/worker-interface.cjs';
 
 /** The error with its stack and causes; whatever was thrown, this does not throw. */
 export function errorText(error: unknown): string {

@@ -5,9 +5,9 @@
  */
 
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
-export { WebSocketEmitter } from './helper/emitter.cjs';
+export { WebSocketEmitter } from './helper/websocket-emitter.cjs';
 export { WebSocketChannels, WebSocketClientStates, WebSocketDefaults, WebSocketEvents, WebSocketMessageTypes } from './helper/protocol.cjs';
-export { WebSocketServerHelper } from './helper/server.cjs';
+export { WebSocketServerHelper } from './helper/websocket-server-helper.cjs';
 export type {
   DefaultRedisHelper,
   IBunServer,

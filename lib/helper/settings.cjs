@@ -2,7 +2,7 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.SERVER_OPTIONS = void 0;
 exports.settingsOf = settingsOf;
-const scope_cjs_1 = require("../scope.cjs");
+const async_scope_cjs_1 = require("../async-scope.cjs");
 const protocol_cjs_1 = require("./protocol.cjs");
 // The options with their defaults. A default replaces undefined and null only; nothing is checked here.
 /** The keys of `serverOptions`, each of which the handler for Bun has, given or not. */
@@ -10,7 +10,7 @@ exports.SERVER_OPTIONS = [
     'perMessageDeflate', 'maxPayloadLength', 'idleTimeout', 'backpressureLimit', 'closeOnBackpressureLimit', 'sendPings', 'publishToSelf',
 ];
 function settingsOf(opts) {
-    const scope = (0, scope_cjs_1.scopeHere)();
+    const scope = (0, async_scope_cjs_1.scopeHere)();
     const scoped = (fn) => {
         if (typeof fn !== 'function')
             return fn ?? undefined;

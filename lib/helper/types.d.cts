@@ -1,5 +1,5 @@
 import type { ArrayBufferView, Buffer, Timeout } from '../ambient.cjs';
-import type { StartOptions } from '../types.cjs';
+import type { StartOptions } from '../types/start-options.cjs';
 export type ValueOrPromise<T> = T | Promise<T>;
 export type TNullable<T> = T | undefined | null;
 /** The events that the protocol knows. */

@@ -1,4 +1,4 @@
-import { scopeHere } from '../scope.cjs';
+import { scopeHere } from '../async-scope.cjs';
 import { LIMITS, WebSocketDefaults } from './protocol.cjs';
 import type { IBunWebSocketConfig, IWebSocketServerOptions, TWebSocketAuthenticateFn } from './types.cjs';
 

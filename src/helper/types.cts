@@ -1,5 +1,5 @@
 import type { ArrayBufferView, Buffer, Timeout } from '../ambient.cjs';
-import type { StartOptions } from '../types.cjs';
+import type { StartOptions } from '../types/start-options.cjs';
 
 // The public types of `wsbroker/server-helper`.
 

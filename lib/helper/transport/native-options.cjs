@@ -4,7 +4,7 @@ exports.CALL = void 0;
 exports.nativeRequest = nativeRequest;
 exports.helperError = helperError;
 const errors_cjs_1 = require("../../errors.cjs");
-const validate_cjs_1 = require("../../validate.cjs");
+const start_cjs_1 = require("../../options/start.cjs");
 // The options of a helper in the terms of `start`, checked. Importing this loads native code.
 exports.CALL = 'WebSocketServerHelper';
 /** Options of `start` that a helper does not have. */
@@ -27,7 +27,7 @@ function nativeRequest(options) {
     }
     const given = givenOf(options);
     try {
-        const { process, listener, tls } = (0, validate_cjs_1.startRequest)({ ...given, ...limitsOf(options, given), bind, path }, exports.CALL);
+        const { process, listener, tls } = (0, start_cjs_1.startRequest)({ ...given, ...limitsOf(options, given), bind, path }, exports.CALL);
         return {
             identifier,
             bind: listener.bind,
@@ -54,7 +54,7 @@ function helperError(error) {
 }
 function givenOf({ native }) {
     const all = native;
-    const names = validate_cjs_1.START_OPTIONS.filter((name) => !NOT_OURS.includes(name) && all[name] !== undefined && all[name] !== null);
+    const names = start_cjs_1.START_OPTIONS.filter((name) => !NOT_OURS.includes(name) && all[name] !== undefined && all[name] !== null);
     return Object.fromEntries(names.map((name) => [name, all[name]]));
 }
 /**

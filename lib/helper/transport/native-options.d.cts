@@ -1,6 +1,6 @@
 import type { NativeAgreed, NativeOpenOptions } from '../../native.cjs';
-import { type ProcessOptions } from '../../validate.cjs';
-import type { TlsRequest } from '../../tls.cjs';
+import { type ProcessOptions } from '../../options/start.cjs';
+import type { TlsRequest } from '../../options/tls.cjs';
 import type { TransportOptions } from './transport.cjs';
 export declare const CALL = "WebSocketServerHelper";
 /** What a helper opens and joins with. */

@@ -1,7 +1,7 @@
 import { fromNative, WSBrokerError } from '../../errors.cjs';
 import type { NativeAgreed, NativeOpenOptions } from '../../native.cjs';
-import { START_OPTIONS, startRequest, type ProcessOptions } from '../../validate.cjs';
-import type { TlsRequest } from '../../tls.cjs';
+import { START_OPTIONS, startRequest, type ProcessOptions } from '../../options/start.cjs';
+import type { TlsRequest } from '../../options/tls.cjs';
 import type { IBunWebSocketConfig } from '../types.cjs';
 import type { TransportOptions } from './transport.cjs';
 

@@ -14,6 +14,7 @@ use crate::{
     },
     worker::{
         runner::{self, HelperFunctions},
+        shared_numbers::audience_kind,
         thread_cork::{self, Name},
     },
 };
@@ -198,11 +199,11 @@ fn remove_client<'s>(env: Env<'s>, [helper, client]: [Value<'s>; 2]) -> Result<'
     Ok(env.undefined()?)
 }
 
-/// 0: a room, 1: a user, 2: everybody.
+/// The audience that an `audience_kind` and a name stand for.
 fn audience<'a>(env: Env<'_>, kind: Value<'_>, name: &'a [u8]) -> Audience<'a> {
-    match number(env, kind) {
-        0 => Audience::Room(name),
-        1 => Audience::User(name),
+    match i32::try_from(number(env, kind)) {
+        Ok(audience_kind::ROOM) => Audience::Room(name),
+        Ok(audience_kind::USER) => Audience::User(name),
         _ => Audience::Everybody,
     }
 }

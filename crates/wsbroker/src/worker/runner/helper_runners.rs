@@ -8,10 +8,7 @@ use super::{Desk, Functions, torn_down};
 use crate::{
     js::raw::{Env, Failed, Persistent, Value, Wake},
     process,
-    worker::{
-        control_block::{BATCH, Control},
-        thread_worker::NodeWorker,
-    },
+    worker::{control_block::ControlBlock, shared_numbers::limit::BATCH, thread_worker::NodeWorker},
 };
 
 /// As [`SLOTS`](super::SLOTS) for a helper, whose handlers have settled when they return.
@@ -35,7 +32,7 @@ pub(crate) fn attach_helper<'s>(
     functions: HelperFunctions<'_>,
     join: impl FnOnce(&Arc<NodeWorker>) -> Helper,
 ) -> Result<Value<'s>, Failed> {
-    let control = Control::new(HELPER_SLOTS);
+    let control = ControlBlock::new(HELPER_SLOTS);
     let block = control.array_buffer(env)?;
     let functions = Functions {
         dispatch: Persistent::new(env, functions.dispatch)?,

@@ -8,23 +8,29 @@ use std::sync::atomic::{AtomicI32, AtomicU8, Ordering::Relaxed};
 
 use crate::{
     js::raw::{Block, Env, Failed, Value},
-    worker::shared_numbers::{limit::BATCH, offset, progress, word},
+    worker::shared_numbers::{
+        control_layout::{self, MAX_EVENTS},
+        control_word, event_state,
+    },
 };
 
 // Each list begins where the one before it ends, and is aligned to its entries.
 const _: () = {
-    assert!(offset::SOCKET_IDS == 4 * word::COUNT && offset::SOCKET_IDS.is_multiple_of(8));
-    assert!(offset::KINDS == offset::SOCKET_IDS + 8 * BATCH);
-    assert!(offset::SLOTS == offset::KINDS + 4 * BATCH);
-    assert!(offset::TOKEN_VERSIONS == offset::SLOTS + 4 * BATCH);
-    assert!(offset::NUMBERS == offset::TOKEN_VERSIONS + 4 * BATCH);
-    assert!(offset::LENGTHS == offset::NUMBERS + 4 * BATCH);
-    assert!(offset::SETTLED >= offset::LENGTHS + 4 * BATCH && offset::SETTLED.is_multiple_of(4));
+    assert!(control_layout::IDS == 4 * control_layout::WORDS && control_layout::IDS.is_multiple_of(8));
+    assert!(control_layout::KINDS == control_layout::IDS + 8 * MAX_EVENTS);
+    assert!(control_layout::SLOTS == control_layout::KINDS + 4 * MAX_EVENTS);
+    assert!(control_layout::TOKEN_VERSIONS == control_layout::SLOTS + 4 * MAX_EVENTS);
+    assert!(control_layout::NUMBERS == control_layout::TOKEN_VERSIONS + 4 * MAX_EVENTS);
+    assert!(control_layout::LENGTHS == control_layout::NUMBERS + 4 * MAX_EVENTS);
+    assert!(
+        control_layout::SETTLED >= control_layout::LENGTHS + 4 * MAX_EVENTS
+            && control_layout::SETTLED.is_multiple_of(4)
+    );
 };
 
 /// How far JavaScript got with an event.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum EventProgress {
+pub(crate) enum EventState {
     /// Its handler was not called.
     Waiting,
     /// Its handler was called and has not settled.
@@ -60,8 +66,8 @@ fn put(words: &[AtomicI32], index: usize, value: i32) {
 impl ControlBlock {
     /// A block for that many slots.
     pub(crate) fn new(slots: usize) -> Self {
-        let control = Self { block: Block::new(offset::SETTLED + 5 * slots), slots };
-        put(control.words(), word::SLOT_COUNT, slots as i32);
+        let control = Self { block: Block::new(control_layout::SETTLED + 5 * slots), slots };
+        put(control.words(), control_word::SLOT_COUNT, slots as i32);
         control
     }
 
@@ -71,68 +77,68 @@ impl ControlBlock {
     }
 
     fn words(&self) -> &[AtomicI32] {
-        self.block.ints(0, word::COUNT)
+        self.block.ints(0, control_layout::WORDS)
     }
 
     /// Says that cached tokens may be out of date. From any thread.
     pub(crate) fn bump_token_epoch(&self) {
-        if let Some(epoch) = self.words().get(word::TOKEN_EPOCH) {
+        if let Some(epoch) = self.words().get(control_word::TOKEN_EPOCH) {
             epoch.fetch_add(1, Relaxed);
         }
     }
 
     /// What `start` was told about handlers; `timeout` in milliseconds. From any thread.
     pub(crate) fn set_handling(&self, concurrent: bool, timeout: u32) {
-        put(self.words(), word::CONCURRENT, i32::from(concurrent));
+        put(self.words(), control_word::CONCURRENT, i32::from(concurrent));
         let timeout = i32::try_from(timeout).unwrap_or(i32::MAX - 1).saturating_add(1);
-        put(self.words(), word::HANDLER_TIMEOUT, timeout);
+        put(self.words(), control_word::HANDLER_TIMEOUT, timeout);
     }
 
     /// The `threadId` of its thread in Node or Bun. From any thread.
     pub(crate) fn thread_id(&self) -> i32 {
-        self.words().get(word::THREAD_ID).map_or(0, |word| word.load(Relaxed))
+        self.words().get(control_word::THREAD_ID).map_or(0, |word| word.load(Relaxed))
     }
 
     /// Describes one of the events of the next call.
     pub(crate) fn describe(&self, index: usize, event: &EventNumbers) {
-        if let Some(word) = self.block.longs(offset::SOCKET_IDS, BATCH).get(index) {
+        if let Some(word) = self.block.longs(control_layout::IDS, MAX_EVENTS).get(index) {
             word.store(event.socket_id.to_bits(), Relaxed);
         }
-        put(self.block.ints(offset::KINDS, BATCH), index, event.kind);
-        put(self.block.ints(offset::SLOTS, BATCH), index, event.slot as i32);
-        put(self.block.ints(offset::TOKEN_VERSIONS, BATCH), index, event.token_version as i32);
-        put(self.block.ints(offset::NUMBERS, BATCH), index, event.number);
-        put(self.block.ints(offset::LENGTHS, BATCH), index, event.length);
+        put(self.block.ints(control_layout::KINDS, MAX_EVENTS), index, event.kind);
+        put(self.block.ints(control_layout::SLOTS, MAX_EVENTS), index, event.slot as i32);
+        put(self.block.ints(control_layout::TOKEN_VERSIONS, MAX_EVENTS), index, event.token_version as i32);
+        put(self.block.ints(control_layout::NUMBERS, MAX_EVENTS), index, event.number);
+        put(self.block.ints(control_layout::LENGTHS, MAX_EVENTS), index, event.length);
     }
 
     /// Appends the slots whose promises have settled since the last call.
     pub(crate) fn take_settled(&self, into: &mut Vec<u32>) {
-        let Some(count) = self.words().get(word::SETTLED_COUNT) else { return };
+        let Some(count) = self.words().get(control_word::SETTLED_COUNT) else { return };
         let count = usize::try_from(count.swap(0, Relaxed)).unwrap_or(0).min(self.slots);
         if count > 0 {
-            let settled = self.block.ints(offset::SETTLED, count);
+            let settled = self.block.ints(control_layout::SETTLED, count);
             into.extend(settled.iter().map(|slot| slot.load(Relaxed) as u32));
         }
     }
 
-    fn progress_cell(&self, slot: u32) -> Option<&AtomicU8> {
-        self.block.octets(offset::SETTLED + 4 * self.slots, self.slots).get(slot as usize)
+    fn state_cell(&self, slot: u32) -> Option<&AtomicU8> {
+        self.block.octets(control_layout::SETTLED + 4 * self.slots, self.slots).get(slot as usize)
     }
 
     /// How far the event in that slot got.
-    pub(crate) fn progress(&self, slot: u32) -> EventProgress {
-        match self.progress_cell(slot).map(|cell| cell.load(Relaxed)) {
-            Some(progress::WAITING) => EventProgress::Waiting,
-            Some(progress::STARTED) => EventProgress::Started,
+    pub(crate) fn state(&self, slot: u32) -> EventState {
+        match self.state_cell(slot).map(|cell| cell.load(Relaxed)) {
+            Some(event_state::WAITING) => EventState::Waiting,
+            Some(event_state::STARTED) => EventState::Started,
             // Nothing else is ever written, and a slot that there is not holds no event.
-            Some(progress::SETTLED..) | None => EventProgress::Settled,
+            Some(event_state::SETTLED..) | None => EventState::Settled,
         }
     }
 
     /// The slot has a new event.
     pub(crate) fn reset(&self, slot: u32) {
-        if let Some(cell) = self.progress_cell(slot) {
-            cell.store(progress::WAITING, Relaxed);
+        if let Some(cell) = self.state_cell(slot) {
+            cell.store(event_state::WAITING, Relaxed);
         }
     }
 }
@@ -168,11 +174,11 @@ mod tests {
         let control = ControlBlock::new(4);
         control.block.octets(1024 + 16, 4)[3].store(2, Relaxed);
         assert_eq!(
-            [control.progress(2), control.progress(3), control.progress(4)],
-            [EventProgress::Waiting, EventProgress::Settled, EventProgress::Settled]
+            [control.state(2), control.state(3), control.state(4)],
+            [EventState::Waiting, EventState::Settled, EventState::Settled]
         );
         control.reset(3);
-        assert_eq!(control.progress(3), EventProgress::Waiting);
+        assert_eq!(control.state(3), EventState::Waiting);
         control.block.ints(1024, 4)[1].store(3, Relaxed);
         control.words()[1].store(2, Relaxed);
         let mut settled = Vec::new();

@@ -12,7 +12,7 @@ use crate::{
         control_block::{ControlBlock, EventNumbers},
         inbox::{Inbox, Position, bytes_of},
         runner::Place,
-        shared_numbers::{audience_kind, event_kind, limit::BATCH, operation},
+        shared_numbers::{audience_kind, control_layout::MAX_EVENTS, event_kind, operation},
         slab::Slab,
     },
 };
@@ -58,7 +58,7 @@ pub(crate) fn operation_arguments<'s>(
 /// Up to 32 events that are handed over together.
 pub(crate) struct Call<'s> {
     /// How many there are, then one value each.
-    values: [Value<'s>; BATCH + 1],
+    values: [Value<'s>; MAX_EVENTS + 1],
     taken: Taken,
     /// Bytes that the shared ArrayBuffer needs; `None` when nothing lies in one.
     shared: Option<usize>,
@@ -69,7 +69,7 @@ pub(crate) struct Call<'s> {
 /// Where the events of a call are.
 #[derive(Clone, Copy)]
 pub(crate) struct Taken {
-    places: [(u32, Position); BATCH],
+    places: [(u32, Position); MAX_EVENTS],
     count: usize,
 }
 
@@ -89,8 +89,8 @@ impl Taken {
 impl<'s> Call<'s> {
     /// One without events.
     pub(crate) fn new(env: Env<'s>) -> Result<Self, Failed> {
-        let taken = Taken { places: [Default::default(); BATCH], count: 0 };
-        Ok(Self { values: [env.undefined()?; BATCH + 1], taken, shared: None, bytes: 0 })
+        let taken = Taken { places: [Default::default(); MAX_EVENTS], count: 0 };
+        Ok(Self { values: [env.undefined()?; MAX_EVENTS + 1], taken, shared: None, bytes: 0 })
     }
 
     /// Takes the next events, at most `room`, as far as there are slots. Returns those that could not be made into values. Fails when the
@@ -105,7 +105,7 @@ impl<'s> Call<'s> {
         room: usize,
     ) -> Result<Vec<Position>, Failed> {
         let mut lost = Vec::new();
-        while self.taken.count < room.min(BATCH) && self.bytes < ENOUGH && !slots.is_full() {
+        while self.taken.count < room.min(MAX_EVENTS) && self.bytes < ENOUGH && !slots.is_full() {
             let Some(position) = inbox.advance() else { break };
             let Some((event, data)) = inbox.get(position) else { break };
             let mut numbers = EventNumbers {

@@ -7,19 +7,37 @@
 //!
 //! A control block is little-endian and has, in this order:
 //!
-//! 1. `word::COUNT` words of 32 bits, each with a meaning of its own.
-//! 2. Six lists that describe the events of the call that is being made, up to `BATCH` of them.
+//! 1. Words of 32 bits, each with a meaning of its own.
+//! 2. Six lists that describe the events of the call that is being made.
 //! 3. The slots whose promises have settled since Rust last looked: 32 bits for each slot.
-//! 4. How far the event in each slot got: one byte for each slot.
+//! 4. The state of the event in each slot: one byte for each slot.
 
-/// Sizes.
-pub(crate) mod limit {
-    /// Events in one call.
-    pub(crate) const BATCH: usize = 32;
+/// Where the lists of a control block begin, in bytes, and how long they are. The six that describe
+/// events have an entry for each of them.
+pub(crate) mod control_layout {
+    /// How many words there are in front.
+    pub(crate) const WORDS: usize = 16;
+    /// Events that one call brings at most.
+    pub(crate) const MAX_EVENTS: usize = 32;
+    /// Socket ids, 64-bit floats.
+    pub(crate) const IDS: usize = 64;
+    /// What the events are, signed 32-bit integers, as are the next four lists.
+    pub(crate) const KINDS: usize = 320;
+    /// The slots of the events.
+    pub(crate) const SLOTS: usize = 448;
+    /// Versions of the sockets' tokens, unsigned. 0: the socket has no token.
+    pub(crate) const TOKEN_VERSIONS: usize = 576;
+    /// Of shared bytes, where they begin in their `ArrayBuffer`. Of a close, its code.
+    pub(crate) const NUMBERS: usize = 704;
+    /// Of shared bytes, how many there are.
+    pub(crate) const LENGTHS: usize = 832;
+    /// Slots whose events settled outside of a call. The states of all slots lie behind this list,
+    /// one byte each.
+    pub(crate) const SETTLED: usize = 1024;
 }
 
-/// The first words of a control block, by index. Each has 32 bits.
-pub(crate) mod word {
+/// The words in front, by index. Each has 32 bits.
+pub(crate) mod control_word {
     /// Changes whenever the token of one of this worker's sockets is set.
     pub(crate) const TOKEN_EPOCH: usize = 0;
     /// How many entries the list of settled slots has. JavaScript counts up, Rust sets it to 0.
@@ -32,30 +50,10 @@ pub(crate) mod word {
     pub(crate) const HANDLER_TIMEOUT: usize = 5;
     /// The `threadId` of the worker's thread, written by JavaScript.
     pub(crate) const THREAD_ID: usize = 6;
-    /// How many words there are; the others are unused.
-    pub(crate) const COUNT: usize = 16;
-}
-
-/// Where the lists of a control block begin, in bytes. The first six have an entry for each event.
-pub(crate) mod offset {
-    /// Socket ids, 64-bit floats.
-    pub(crate) const SOCKET_IDS: usize = 64;
-    /// `event_kind`s, signed 32-bit integers, as are the next four.
-    pub(crate) const KINDS: usize = 320;
-    /// The slots of the events.
-    pub(crate) const SLOTS: usize = 448;
-    /// Versions of the sockets' tokens, unsigned. 0: the socket has no token.
-    pub(crate) const TOKEN_VERSIONS: usize = 576;
-    /// Of shared bytes, where they begin in their `ArrayBuffer`. Of a close, its code.
-    pub(crate) const NUMBERS: usize = 704;
-    /// Of shared bytes, how many there are.
-    pub(crate) const LENGTHS: usize = 832;
-    /// Slots whose promises have settled. The progress of all slots lies behind this list.
-    pub(crate) const SETTLED: usize = 1024;
 }
 
 /// How far JavaScript got with the event in a slot.
-pub(crate) mod progress {
+pub(crate) mod event_state {
     /// Its handler has not been called. If the thread ends, another worker gets the event.
     pub(crate) const WAITING: u8 = 0;
     /// Its handler has been called.

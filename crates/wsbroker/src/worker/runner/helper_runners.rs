@@ -8,11 +8,11 @@ use super::{Desk, Functions, torn_down};
 use crate::{
     js::raw::{Env, Failed, Persistent, Value, Wake},
     process,
-    worker::{control_block::ControlBlock, shared_numbers::limit::BATCH, thread_worker::NodeWorker},
+    worker::{control_block::ControlBlock, shared_numbers::control_layout::MAX_EVENTS, thread_worker::NodeWorker},
 };
 
 /// As [`SLOTS`](super::SLOTS) for a helper, whose handlers have settled when they return.
-const HELPER_SLOTS: usize = 2 * BATCH;
+const HELPER_SLOTS: usize = 2 * MAX_EVENTS;
 
 thread_local! {
     static HELPERS: RefCell<Vec<Rc<Desk>>> = const { RefCell::new(Vec::new()) };

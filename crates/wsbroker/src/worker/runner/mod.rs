@@ -33,7 +33,7 @@ use crate::{
         dispatch_call::{self, Call},
         inbox::{Inbox, Position},
         mailbox::Fetched,
-        shared_numbers::limit::BATCH,
+        shared_numbers::control_layout::MAX_EVENTS,
         slab::Slab,
         thread_cork::{self, HOLD},
         thread_worker::NodeWorker,
@@ -285,7 +285,7 @@ impl Desk {
     /// How many events can be handed over so that what the first handler sends is not held for too long.
     fn room(&self) -> usize {
         let pace = self.pace.get().as_nanos().clamp(1, HOLD.as_nanos()) as u64;
-        ((HOLD.as_nanos() as u64 / pace) as usize).min(BATCH)
+        ((HOLD.as_nanos() as u64 / pace) as usize).min(MAX_EVENTS)
     }
 
     /// Makes one call into JavaScript. Returns how many events went.

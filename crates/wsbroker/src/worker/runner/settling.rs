@@ -8,7 +8,7 @@ use crate::{
     js::raw::{Env, Failed},
     process,
     worker::{
-        control_block::EventProgress,
+        control_block::EventState,
         dispatch_call::Taken,
         inbox::{self, Inbox, Position},
         slab::Slab,
@@ -31,7 +31,7 @@ impl Desk {
         let mut unsettled = self.unsettled.borrow_mut();
         let mut settled = 0_u32;
         for (index, (slot, position)) in taken.iter().enumerate() {
-            if self.control().progress(slot) == EventProgress::Settled {
+            if self.control().state(slot) == EventState::Settled {
                 end(&mut slots, &mut inbox, slot, position);
                 settled |= 1 << index;
             } else {
@@ -54,13 +54,13 @@ impl Desk {
         }
         let (mut slots, mut inbox) = (self.slots.borrow_mut(), self.inbox.borrow_mut());
         unsettled.retain(|&(slot, position)| {
-            let progress = self.control().progress(slot);
-            if progress == EventProgress::Settled {
+            let state = self.control().state(slot);
+            if state == EventState::Settled {
                 end(&mut slots, &mut inbox, slot, position);
                 return true;
             }
             if let (Some(place), Some(event)) =
-                (slots.get_mut(slot), inbox.take(position, progress == EventProgress::Started))
+                (slots.get_mut(slot), inbox.take(position, state == EventState::Started))
             {
                 self.kept.set(self.kept.get() + 1);
                 *place = Place::Kept(self.kept.get(), event);
@@ -88,7 +88,7 @@ impl Desk {
             return;
         }
         let mut slots = self.slots.borrow_mut();
-        let settled = list.drain(..).filter(|slot| self.control().progress(*slot) == EventProgress::Settled);
+        let settled = list.drain(..).filter(|slot| self.control().state(*slot) == EventState::Settled);
         let kept: Vec<Event> = settled.filter_map(|slot| take_kept(&mut slots, slot)).collect();
         drop(slots);
         self.worker.settle(kept.iter());
@@ -101,16 +101,16 @@ impl Desk {
         self.collect_unsettled();
         // Whoever threw is the one in hand, or else the first that waits: it is done for. The rest gets another call.
         let mut slots = self.slots.borrow_mut();
-        let left: Vec<(EventProgress, Event)> = taken
+        let left: Vec<(EventState, Event)> = taken
             .iter()
             .filter_map(|(slot, _)| {
-                let progress = self.control().progress(slot);
-                take_kept(&mut slots, slot).map(|kept| (progress, kept))
+                let state = self.control().state(slot);
+                take_kept(&mut slots, slot).map(|kept| (state, kept))
             })
             .collect();
         drop(slots);
         let (thrown, mut waiting): (Vec<_>, Vec<_>) =
-            left.into_iter().partition(|(progress, _)| *progress != EventProgress::Waiting);
+            left.into_iter().partition(|(state, _)| *state != EventState::Waiting);
         let mut thrown: Vec<Event> = thrown.into_iter().map(|(_, kept)| kept).collect();
         if thrown.is_empty() && !waiting.is_empty() {
             thrown.push(waiting.remove(0).1);
@@ -163,9 +163,9 @@ impl Desk {
                     None => continue,
                 },
             };
-            match self.control().progress(slot) {
-                EventProgress::Waiting => unstarted.push((order, event)),
-                EventProgress::Started | EventProgress::Settled => started.push(event),
+            match self.control().state(slot) {
+                EventState::Waiting => unstarted.push((order, event)),
+                EventState::Started | EventState::Settled => started.push(event),
             }
         }
         unstarted.sort_unstable_by_key(|(order, _)| *order);

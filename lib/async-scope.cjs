@@ -9,7 +9,8 @@ const enter = node_async_hooks_1.AsyncResource.prototype.runInAsyncScope;
 function scopeHere() {
     if (process.versions['bun'] !== undefined)
         return bunScope();
-    // Before Node 24 an AsyncLocalStorage keeps what it holds in resources of async_hooks, and has methods for that.
+    // Before Node 24 an AsyncLocalStorage keeps what it holds in resources of async_hooks, and has
+    // methods for that.
     return '_enable' in node_async_hooks_1.AsyncLocalStorage.prototype ? new ResourceScope() : new FrameScope(NAME);
 }
 /** The function, called in this context each time. */
@@ -39,8 +40,10 @@ function bunScope() {
 /** What an AsyncResource calls its numbers before Node 24. */
 const IDS = ['async_id_symbol', 'trigger_async_id_symbol'];
 /**
- * Here a context is an object, and entering something changes it: the next call finds what the last one left. A new object for each call costs 30 to 40 ns, so
- * all calls use the same one until one of them changes it, and a batch enters it once. After that the application is known to change contexts, and each call has its own.
+ * Here a context is an object, and entering something changes it: the next call finds what the last
+ * one left. A new object for each call costs 30 to 40 ns, so all calls use the same one until one
+ * of them changes it, and a batch enters it once. After that the application is known to change
+ * contexts, and each call has its own.
  */
 class ResourceScope {
     /** Only to make others in: nothing of the application's runs in it. */
@@ -51,11 +54,17 @@ class ResourceScope {
     #in;
     constructor() {
         const resource = new node_async_hooks_1.AsyncResource(NAME);
-        // What is assigned to an object that inherits from a proxy comes to that, and what is the object's own is read without asking it: its numbers, at each call.
+        // What is assigned to an object that inherits from a proxy comes to that, and what is the
+        // object's own is read without asking it: its numbers, at each call.
         const watched = new Proxy(resource, {
             set: (_, key, value, receiver) => {
                 this.#changed = true;
-                return Reflect.defineProperty(receiver, key, { value: value, configurable: true, enumerable: true, writable: true });
+                return Reflect.defineProperty(receiver, key, {
+                    value: value,
+                    configurable: true,
+                    enumerable: true,
+                    writable: true,
+                });
             },
         });
         const numbers = Object.getOwnPropertySymbols(resource).filter((key) => IDS.includes(String(key.description)));
@@ -66,7 +75,9 @@ class ResourceScope {
     }
     call(fn, self, ...args) {
         if (!this.#changed) {
-            return this.#in === undefined ? enter.call(this.#shared, fn, self, ...args) : Reflect.apply(fn, self, args);
+            return this.#in === undefined
+                ? enter.call(this.#shared, fn, self, ...args)
+                : Reflect.apply(fn, self, args);
         }
         const own = this.#in === this.#root ? newResource() : this.#root.runInAsyncScope(newResource);
         return own.runInAsyncScope(fn, self, ...args);

@@ -4,7 +4,10 @@ export interface Scope {
     readonly bound: <A extends unknown[], R>(fn: (...args: A) => R, self: unknown) => (...args: A) => R;
     /** Calls a function in it. */
     readonly call: <A extends unknown[], R>(fn: (...args: A) => R, self: unknown, ...args: A) => R;
-    /** Runs what makes many calls in a row, and calls nothing of the application's but by {@link bound} and {@link call}. */
+    /**
+     * Runs what makes many calls in a row, and calls nothing of the application's but by {@link
+     * bound} and {@link call}.
+     */
     readonly batch: <A extends unknown[]>(run: (...args: A) => void, ...args: A) => void;
 }
 /** The context of the caller. */

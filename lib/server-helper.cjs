@@ -1,6 +1,7 @@
 "use strict";
 /**
- * Authentication, users, rooms, a heartbeat, encryption and delivery between instances, on native sockets or on those of Bun.
+ * Authentication, users, rooms, a heartbeat, encryption and delivery between instances, on native
+ * sockets or on those of Bun.
  *
  * @packageDocumentation
  */

@@ -1,15 +1,22 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 
-// The async context of the application's functions: what an AsyncLocalStorage finds in them. Each call begins in the context of the place where the function was
-// given, and what it enters (`enterWith`) lasts for that call and what it leads to, so that no connection sees another's.
+// The async context of the application's functions: what an AsyncLocalStorage finds in them. Each
+// call begins in the context of the place where the function was given, and what it enters
+// (`enterWith`) lasts for that call and what it leads to, so that no connection sees another's.
 
 /** A context that calls begin in. */
 export interface Scope {
   /** The function, called in it each time. */
-  readonly bound: <A extends unknown[], R>(fn: (...args: A) => R, self: unknown) => (...args: A) => R;
+  readonly bound: <A extends unknown[], R>(
+    fn: (...args: A) => R,
+    self: unknown,
+  ) => (...args: A) => R;
   /** Calls a function in it. */
   readonly call: <A extends unknown[], R>(fn: (...args: A) => R, self: unknown, ...args: A) => R;
-  /** Runs what makes many calls in a row, and calls nothing of the application's but by {@link bound} and {@link call}. */
+  /**
+   * Runs what makes many calls in a row, and calls nothing of the application's but by {@link
+   * bound} and {@link call}.
+   */
   readonly batch: <A extends unknown[]>(run: (...args: A) => void, ...args: A) => void;
 }
 
@@ -19,7 +26,8 @@ const enter = AsyncResource.prototype.runInAsyncScope;
 /** The context of the caller. */
 export function scopeHere(): Scope {
   if (process.versions['bun'] !== undefined) return bunScope();
-  // Before Node 24 an AsyncLocalStorage keeps what it holds in resources of async_hooks, and has methods for that.
+  // Before Node 24 an AsyncLocalStorage keeps what it holds in resources of async_hooks, and has
+  // methods for that.
   return '_enable' in AsyncLocalStorage.prototype ? new ResourceScope() : new FrameScope(NAME);
 }
 
@@ -59,8 +67,10 @@ function bunScope(): Scope {
 const IDS = ['async_id_symbol', 'trigger_async_id_symbol'];
 
 /**
- * Here a context is an object, and entering something changes it: the next call finds what the last one left. A new object for each call costs 30 to 40 ns, so
- * all calls use the same one until one of them changes it, and a batch enters it once. After that the application is known to change contexts, and each call has its own.
+ * Here a context is an object, and entering something changes it: the next call finds what the last
+ * one left. A new object for each call costs 30 to 40 ns, so all calls use the same one until one
+ * of them changes it, and a batch enters it once. After that the application is known to change
+ * contexts, and each call has its own.
  */
 class ResourceScope implements Scope {
   /** Only to make others in: nothing of the application's runs in it. */
@@ -72,15 +82,28 @@ class ResourceScope implements Scope {
 
   constructor() {
     const resource = new AsyncResource(NAME);
-    // What is assigned to an object that inherits from a proxy comes to that, and what is the object's own is read without asking it: its numbers, at each call.
+    // What is assigned to an object that inherits from a proxy comes to that, and what is the
+    // object's own is read without asking it: its numbers, at each call.
     const watched = new Proxy(resource, {
       set: (_, key, value, receiver) => {
         this.#changed = true;
-        return Reflect.defineProperty(receiver as object, key, { value: value as unknown, configurable: true, enumerable: true, writable: true });
+        return Reflect.defineProperty(receiver as object, key, {
+          value: value as unknown,
+          configurable: true,
+          enumerable: true,
+          writable: true,
+        });
       },
     });
-    const numbers = Object.getOwnPropertySymbols(resource).filter((key) => IDS.includes(String(key.description)));
-    this.#shared = Object.create(watched, Object.fromEntries(numbers.map((key) => [key, Object.getOwnPropertyDescriptor(resource, key)])) as PropertyDescriptorMap) as AsyncResource;
+    const numbers = Object.getOwnPropertySymbols(resource).filter((key) =>
+      IDS.includes(String(key.description)),
+    );
+    this.#shared = Object.create(
+      watched,
+      Object.fromEntries(
+        numbers.map((key) => [key, Object.getOwnPropertyDescriptor(resource, key)]),
+      ) as PropertyDescriptorMap,
+    ) as AsyncResource;
   }
 
   bound<A extends unknown[], R>(fn: (...args: A) => R, self: unknown): (...args: A) => R {
@@ -89,7 +112,9 @@ class ResourceScope implements Scope {
 
   call<A extends unknown[], R>(fn: (...args: A) => R, self: unknown, ...args: A): R {
     if (!this.#changed) {
-      return this.#in === undefined ? (enter.call(this.#shared, fn as never, self, ...args) as R) : Reflect.apply(fn, self, args);
+      return this.#in === undefined
+        ? (enter.call(this.#shared, fn as never, self, ...args) as R)
+        : Reflect.apply(fn, self, args);
     }
     const own = this.#in === this.#root ? newResource() : this.#root.runInAsyncScope(newResource);
     return own.runInAsyncScope(fn as never, self, ...args);

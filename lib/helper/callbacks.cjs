@@ -4,8 +4,12 @@ exports.continuations = continuations;
 exports.aMicrotaskLater = aMicrotaskLater;
 exports.callUser = callUser;
 const report_cjs_1 = require("../report.cjs");
+const promises_cjs_1 = require("../promises.cjs");
 let continued = 0;
-/** How often something of a helper in this thread was left to promises: a caller that sees the number change during a call knows that the call goes on after it. */
+/**
+ * How often something of a helper in this thread was left to promises: a caller that sees the
+ * number change during a call knows that the call goes on after it.
+ */
 function continuations() {
     return continued;
 }
@@ -15,8 +19,9 @@ function aMicrotaskLater(run) {
     queueMicrotask(run);
 }
 /**
- * Calls a function of the application, at once. One of `done` and `failed` is called: at once where a value was returned or thrown, later for a promise. A throw is a
- * rejection. Neither should throw: that would be a mistake of ours, which is shown and goes no further.
+ * Calls a function of the application, at once. One of `done` and `failed` is called: at once where
+ * a value was returned or thrown, later for a promise. A throw is a rejection. Neither should
+ * throw: that would be a mistake of ours, which is shown and goes no further.
  */
 function callUser(fn, done, failed) {
     const safely = (then) => (given) => {
@@ -31,7 +36,7 @@ function callUser(fn, done, failed) {
     try {
         value = fn();
         // Looking for `then` can throw, too.
-        if ((0, report_cjs_1.isThenable)(value)) {
+        if ((0, promises_cjs_1.isThenable)(value)) {
             continued++;
             void Promise.resolve(value).then(safely(done), safely(failed));
             return;

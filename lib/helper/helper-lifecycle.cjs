@@ -3,7 +3,9 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.Life = void 0;
 const errors_cjs_1 = require("../errors.cjs");
 const report_cjs_1 = require("../report.cjs");
-/** `configure()` and `shutdown()`: what is done once, what can be tried again, and what ends what. */
+/**
+ * `configure()` and `shutdown()`: what is done once, what can be tried again, and what ends what.
+ */
 class Life {
     #scope;
     #configuring;
@@ -24,7 +26,10 @@ class Life {
         if (this.ended)
             throw this.shutDownError();
     }
-    /** `steps` begin before this returns. A rejection is forgotten when `undo` is through; after `shutdown` nothing is left to undo here. */
+    /**
+     * `steps` begin before this returns. A rejection is forgotten when `undo` is through; after
+     * `shutdown` nothing is left to undo here.
+     */
     configure(steps, undo) {
         if (this.ended)
             return Promise.reject(this.shutDownError());
@@ -47,14 +52,19 @@ class Life {
             this.#abort = undefined;
         }
     }
-    /** The same promise each time; it does not reject. `end` begins before this returns, and may call it again. */
+    /**
+     * The same promise each time; it does not reject. `end` begins before this returns, and may call
+     * it again.
+     */
     shutdown(end) {
         if (this.#ending !== undefined)
             return this.#ending;
         let done;
         const ending = (this.#ending = new Promise((resolve) => (done = resolve)));
         this.#abort?.();
-        end().catch((error) => (0, report_cjs_1.complain)(`the shutdown of ${this.#scope} failed`, error)).finally(() => done?.());
+        end()
+            .catch((error) => (0, report_cjs_1.complain)(`the shutdown of ${this.#scope} failed`, error))
+            .finally(() => done?.());
         return ending;
     }
 }

@@ -1,5 +1,7 @@
 import { WSBrokerError } from '../errors.cjs';
-/** `configure()` and `shutdown()`: what is done once, what can be tried again, and what ends what. */
+/**
+ * `configure()` and `shutdown()`: what is done once, what can be tried again, and what ends what.
+ */
 export declare class Life {
     #private;
     constructor(scope: string);
@@ -7,8 +9,14 @@ export declare class Life {
     shutDownError(): WSBrokerError;
     /** @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN */
     check(): void;
-    /** `steps` begin before this returns. A rejection is forgotten when `undo` is through; after `shutdown` nothing is left to undo here. */
+    /**
+     * `steps` begin before this returns. A rejection is forgotten when `undo` is through; after
+     * `shutdown` nothing is left to undo here.
+     */
     configure(steps: () => Promise<void>, undo: () => Promise<void>): Promise<void>;
-    /** The same promise each time; it does not reject. `end` begins before this returns, and may call it again. */
+    /**
+     * The same promise each time; it does not reject. `end` begins before this returns, and may call
+     * it again.
+     */
     shutdown(end: () => Promise<void>): Promise<void>;
 }

@@ -11,7 +11,8 @@ const redis_connection_cjs_1 = require("./bus/redis-connection.cjs");
 const helper_options_cjs_1 = require("./helper-options.cjs");
 const SCOPE = 'WebSocketEmitter';
 /**
- * Sends to the clients of all server helpers on a Redis, from a process that serves no sockets: a job, an API.
+ * Sends to the clients of all server helpers on a Redis, from a process that serves no sockets: a
+ * job, an API.
  *
  * @example
  * ```js
@@ -31,8 +32,10 @@ class WebSocketEmitter extends base_cjs_1.Base {
      * Nothing is connected by it.
      *
      * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
-     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the nearest one that does
-     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing that can be one
+     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the
+     * nearest one that does
+     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing
+     * that can be one
      */
     constructor(opts) {
         super(SCOPE, (0, helper_options_cjs_1.knownOptions)(SCOPE, opts, helper_options_cjs_1.EMITTER_OPTIONS).identifier ?? SCOPE, opts.logger);
@@ -41,14 +44,21 @@ class WebSocketEmitter extends base_cjs_1.Base {
         this.#bus = (0, redis_connection_cjs_1.busFor)(SCOPE, opts.redisConnection, 'emitter');
     }
     /**
-     * Resolves when Redis answers. A second call returns the first one's promise; a rejection is forgotten, so that a later call tries again.
+     * Resolves when Redis answers. A second call returns the first one's promise; a rejection is
+     * forgotten, so that a later call tries again.
      *
      * @throws the first error of the connection
-     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: not ready within 30 s. ERR_WSBROKER_SHUT_DOWN: after {@link shutdown}
+     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: not ready within 30 s. ERR_WSBROKER_SHUT_DOWN:
+     * after {@link shutdown}
      */
     configure() {
         return this.#life.configure(async () => {
-            await this.#bus.connect({ scope: SCOPE, logger: (0, log_cjs_1.guarded)(this.logger), received: () => undefined, changed: () => this.#update() }, undefined);
+            await this.#bus.connect({
+                scope: SCOPE,
+                logger: (0, log_cjs_1.guarded)(this.logger),
+                received: () => undefined,
+                changed: () => this.#update(),
+            }, undefined);
             this.#life.check();
             this.#states.begin();
             this.#update();
@@ -62,24 +72,39 @@ class WebSocketEmitter extends base_cjs_1.Base {
         });
     }
     /**
-     * To one client, wherever it is. Each of these four resolves when Redis has the message; whether it reached a client is not known.
+     * To one client, wherever it is. Each of these four resolves when Redis has the message; whether
+     * it reached a client is not known.
      *
-     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is lost. ERR_WSBROKER_SHUT_DOWN: after {@link shutdown}
+     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is lost. ERR_WSBROKER_SHUT_DOWN: after
+     * {@link shutdown}
      * @throws {TypeError} the data cannot be serialised
      */
     async toClient(opts) {
         const { clientId, event, data } = opts;
-        await this.#send(protocol_cjs_1.WebSocketChannels.forClient({ clientId }), protocol_cjs_1.WebSocketMessageTypes.CLIENT, { target: clientId, event, data });
+        await this.#send(protocol_cjs_1.WebSocketChannels.forClient({ clientId }), protocol_cjs_1.WebSocketMessageTypes.CLIENT, {
+            target: clientId,
+            event,
+            data,
+        });
     }
     /** To every client of a user. @throws as {@link toClient} */
     async toUser(opts) {
         const { userId, event, data } = opts;
-        await this.#send(protocol_cjs_1.WebSocketChannels.forUser({ userId }), protocol_cjs_1.WebSocketMessageTypes.USER, { target: userId, event, data });
+        await this.#send(protocol_cjs_1.WebSocketChannels.forUser({ userId }), protocol_cjs_1.WebSocketMessageTypes.USER, {
+            target: userId,
+            event,
+            data,
+        });
     }
     /** To every client in a room but those in `exclude`. @throws as {@link toClient} */
     async toRoom(opts) {
         const { room, event, data, exclude } = opts;
-        await this.#send(protocol_cjs_1.WebSocketChannels.forRoom({ room }), protocol_cjs_1.WebSocketMessageTypes.ROOM, { target: room, event, data, exclude });
+        await this.#send(protocol_cjs_1.WebSocketChannels.forRoom({ room }), protocol_cjs_1.WebSocketMessageTypes.ROOM, {
+            target: room,
+            event,
+            data,
+            exclude,
+        });
     }
     /** To every client that is authenticated. @throws as {@link toClient} */
     async broadcast(opts) {

@@ -1,7 +1,8 @@
 import { Base } from './base.cjs';
 import type { IWebSocketEmitterOptions } from './types.cjs';
 /**
- * Sends to the clients of all server helpers on a Redis, from a process that serves no sockets: a job, an API.
+ * Sends to the clients of all server helpers on a Redis, from a process that serves no sockets: a
+ * job, an API.
  *
  * @example
  * ```js
@@ -19,23 +20,29 @@ export declare class WebSocketEmitter extends Base {
      * Nothing is connected by it.
      *
      * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
-     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the nearest one that does
-     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing that can be one
+     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the
+     * nearest one that does
+     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing
+     * that can be one
      */
     constructor(opts: IWebSocketEmitterOptions);
     /**
-     * Resolves when Redis answers. A second call returns the first one's promise; a rejection is forgotten, so that a later call tries again.
+     * Resolves when Redis answers. A second call returns the first one's promise; a rejection is
+     * forgotten, so that a later call tries again.
      *
      * @throws the first error of the connection
-     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: not ready within 30 s. ERR_WSBROKER_SHUT_DOWN: after {@link shutdown}
+     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: not ready within 30 s. ERR_WSBROKER_SHUT_DOWN:
+     * after {@link shutdown}
      */
     configure(): Promise<void>;
     /** Ends the connection, in at most 5 s. Further calls return the same promise. */
     shutdown(): Promise<void>;
     /**
-     * To one client, wherever it is. Each of these four resolves when Redis has the message; whether it reached a client is not known.
+     * To one client, wherever it is. Each of these four resolves when Redis has the message; whether
+     * it reached a client is not known.
      *
-     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is lost. ERR_WSBROKER_SHUT_DOWN: after {@link shutdown}
+     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is lost. ERR_WSBROKER_SHUT_DOWN: after
+     * {@link shutdown}
      * @throws {TypeError} the data cannot be serialised
      */
     toClient(opts: {

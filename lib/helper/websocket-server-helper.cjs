@@ -29,7 +29,8 @@ const helper_options_cjs_1 = require("./helper-options.cjs");
 const users_cjs_1 = require("./clients/users.cjs");
 const SCOPE = 'WebSocketServerHelper';
 /**
- * What most applications need on top of sockets: authentication, users, rooms, a heartbeat, encryption for each client, and delivery between instances over Redis.
+ * What most applications need on top of sockets: authentication, users, rooms, a heartbeat,
+ * encryption for each client, and delivery between instances over Redis.
  *
  * @example
  * ```js
@@ -72,8 +73,10 @@ class WebSocketServerHelper extends base_cjs_1.Base {
      * Stores the options, and duplicates the clients of Redis. It opens nothing.
      *
      * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
-     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the nearest one that does
-     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing that can be one
+     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the
+     * nearest one that does
+     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing
+     * that can be one
      */
     constructor(opts) {
         super(SCOPE, (0, helper_options_cjs_1.knownOptions)(SCOPE, opts, helper_options_cjs_1.SERVER_HELPER_OPTIONS).identifier, opts.logger);
@@ -90,11 +93,24 @@ class WebSocketServerHelper extends base_cjs_1.Base {
         this.#states = new bus_state_cjs_1.BusStates(opts.busStateFn ? (0, async_scope_cjs_1.inScopeHere)(opts.busStateFn) : undefined, log);
         const complain = (client, message) => this.#sendOwn(client, protocol_cjs_1.WebSocketEvents.ERROR, { message });
         this.#auth = new auth_cjs_1.Auth({
-            settings, clients, users: this.#users, rooms: this.#rooms, log, instance, complain,
+            settings,
+            clients,
+            users: this.#users,
+            rooms: this.#rooms,
+            log,
+            instance,
+            complain,
             encrypt: (client) => this.#encrypt(client),
             send: (client, event, data) => this.#sendOwn(client, event, data),
         });
-        this.#inbound = new inbound_cjs_1.Inbound({ settings, clients, rooms: this.#rooms, auth: this.#auth, log, complain });
+        this.#inbound = new inbound_cjs_1.Inbound({
+            settings,
+            clients,
+            rooms: this.#rooms,
+            auth: this.#auth,
+            log,
+            complain,
+        });
         this.#handler = this.#socketEvents();
         this.#bus = (0, redis_connection_cjs_1.busFor)(SCOPE, opts.redisConnection, 'server');
         this.#relay = new relay_cjs_1.Relay({
@@ -108,29 +124,47 @@ class WebSocketServerHelper extends base_cjs_1.Base {
                 broadcast: (opts) => this.broadcast(opts),
             },
         });
-        this.#input = new input_cjs_1.Input({ scope: SCOPE, life: this.#life, bus: this.#bus, relay: this.#relay, states: this.#states, log, instance });
-        this.#transport = bind === undefined
-            ? (0, bun_cjs_1.bunTransport)(server, log)
-            : (0, native_cjs_1.nativeTransport)({
-                identifier: opts.identifier,
-                path: settings.path,
-                bind,
-                serverOptions: settings.serverOptions,
-                givenServerOptions: opts.serverOptions ?? {},
-                native: opts,
-                maxAuthPayloadLength: settings.maxAuthPayloadLength,
-                encrypts: settings.outboundTransformer !== undefined,
-                redisForm: this.#bus.form,
-            });
-        this.#delivery = new delivery_cjs_1.Delivery({ settings, clients, users: this.#users, rooms: this.#rooms, transport: this.#transport, log });
+        this.#input = new input_cjs_1.Input({
+            scope: SCOPE,
+            life: this.#life,
+            bus: this.#bus,
+            relay: this.#relay,
+            states: this.#states,
+            log,
+            instance,
+        });
+        this.#transport =
+            bind === undefined
+                ? (0, bun_cjs_1.bunTransport)(server, log)
+                : (0, native_cjs_1.nativeTransport)({
+                    identifier: opts.identifier,
+                    path: settings.path,
+                    bind,
+                    serverOptions: settings.serverOptions,
+                    givenServerOptions: opts.serverOptions ?? {},
+                    native: opts,
+                    maxAuthPayloadLength: settings.maxAuthPayloadLength,
+                    encrypts: settings.outboundTransformer !== undefined,
+                    redisForm: this.#bus.form,
+                });
+        this.#delivery = new delivery_cjs_1.Delivery({
+            settings,
+            clients,
+            users: this.#users,
+            rooms: this.#rooms,
+            transport: this.#transport,
+            log,
+        });
     }
-    // Life ------------------------------------------------------------------------------------------------------------------------------------------------
+    // Life
     /**
-     * Connects to Redis, begins to look for silent clients and, with `bind`, to listen. A second call returns the first one's promise; a rejection is forgotten, so
-     * that a later call tries again.
+     * Connects to Redis, begins to look for silent clients and, with `bind`, to listen. A second call
+     * returns the first one's promise; a rejection is forgotten, so that a later call tries again.
      *
-     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT: not exactly one of `bind` and `server` was given, or an option of the native transport is wrong
-     * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: another helper of the same identifier, or of the same address and path, stands against it
+     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT: not exactly one of `bind` and `server`
+     * was given, or an option of the native transport is wrong
+     * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: another helper of the same identifier, or of the
+     * same address and path, stands against it
      * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis was not ready within 30 s
      * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called
      * @throws the first error of a connection to Redis
@@ -139,8 +173,9 @@ class WebSocketServerHelper extends base_cjs_1.Base {
         return this.#life.configure(() => this.#configure(), () => this.#unconfigure());
     }
     /**
-     * Closes all clients, the address and the connections to Redis. Does not reject, and waits for no function of the application; further calls return the same
-     * promise. Afterwards nothing of the helper keeps the process alive.
+     * Closes all clients, the address and the connections to Redis. Does not reject, and waits for no
+     * function of the application; further calls return the same promise. Afterwards nothing of the
+     * helper keeps the process alive.
      */
     shutdown() {
         return this.#life.shutdown(() => this.#shutdown());
@@ -152,11 +187,14 @@ class WebSocketServerHelper extends base_cjs_1.Base {
     getPath() {
         return this.#settings.path;
     }
-    /** Where clients connect: `url` is the address, `endpoint` the address with the path. Undefined while nothing is open, and with Bun. */
+    /**
+     * Where clients connect: `url` is the address, `endpoint` the address with the path. Undefined
+     * while nothing is open, and with Bun.
+     */
     getAddress() {
         return this.#transport.address();
     }
-    // Clients ---------------------------------------------------------------------------------------------------------------------------------------------
+    // Clients
     /** With an id: that client of this helper. Without: the live map of all of them. */
     getClients(opts) {
         return opts?.id ? this.#clients.get(opts.id) : this.#clients.map;
@@ -179,7 +217,13 @@ class WebSocketServerHelper extends base_cjs_1.Base {
     }
     getStats() {
         const { refused, failed, invalid } = this.#relay;
-        return { busState: this.#states.state, busRefused: refused, busFailed: failed, busInvalid: invalid, framesDropped: this.#delivery.framesDropped + this.#bus.counts().dropped };
+        return {
+            busState: this.#states.state,
+            busRefused: refused,
+            busFailed: failed,
+            busInvalid: invalid,
+            framesDropped: this.#delivery.framesDropped + this.#bus.counts().dropped,
+        };
     }
     /** A socket is there: the time in which it must authenticate begins. */
     onClientConnect(opts) {
@@ -240,13 +284,16 @@ class WebSocketServerHelper extends base_cjs_1.Base {
     leaveRoom(opts) {
         this.#changeRoom('leave', opts);
     }
-    /** From now on what is sent to this client of this helper passes `outboundTransformer`. It cannot be undone. */
+    /**
+     * From now on what is sent to this client of this helper passes `outboundTransformer`. It cannot
+     * be undone.
+     */
     enableClientEncryption(opts) {
         const client = this.#clients.get(opts.clientId);
         if (client !== undefined)
             this.#encrypt(client);
     }
-    // Sending ---------------------------------------------------------------------------------------------------------------------------------------------
+    // Sending
     /**
      * To one client of this instance, in any state; an unknown one is ignored.
      *
@@ -271,8 +318,9 @@ class WebSocketServerHelper extends base_cjs_1.Base {
         this.#delivery.toAll(new message_cjs_1.Message(opts.event, opts.data), opts.exclude);
     }
     /**
-     * To clients of all instances: without a destination to everybody, else to a client or a room. `topic` is the event. Data that is undefined is not sent. `cb`
-     * is called from a timer, whatever happened.
+     * To clients of all instances: without a destination to everybody, else to a client or a room.
+     * `topic` is the event. Data that is undefined is not sent. `cb` is called from a timer, whatever
+     * happened.
      */
     send(opts) {
         const { destination, payload, doLog, cb } = opts;
@@ -288,7 +336,6 @@ class WebSocketServerHelper extends base_cjs_1.Base {
                 setTimeout(() => (0, callbacks_cjs_1.callUser)(cb, () => undefined, (error) => this.#log.error('the callback of send failed', error)), 0);
         }
     }
-    // -----------------------------------------------------------------------------------------------------------------------------------------------------
     #sendEverywhere(destination, event, data) {
         if (!destination) {
             this.#delivery.toAll(new message_cjs_1.Message(event, data), undefined);
@@ -388,7 +435,8 @@ class WebSocketServerHelper extends base_cjs_1.Base {
         if (!this.#oneTransport) {
             throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARGUMENT', `[${SCOPE}] exactly one of "bind" (native sockets) and "server" (sockets of Bun) must be given`);
         }
-        // With Bun there is nothing to join, and no turn to lose: handlers are on the clients of Redis before this call returns.
+        // With Bun there is nothing to join, and no turn to lose: handlers are on the clients of Redis
+        // before this call returns.
         if (transport.native) {
             await transport.join(this.#transportHost());
             this.#life.check();
@@ -396,7 +444,13 @@ class WebSocketServerHelper extends base_cjs_1.Base {
                 this.#enter(transport.instance);
         }
         const { instance } = transport;
-        await this.#bus.connect({ scope: SCOPE, logger: this.#log, serverId: this.#serverId, received: (text) => this.#input.received(text), changed: () => this.#input.busChanged() }, instance);
+        await this.#bus.connect({
+            scope: SCOPE,
+            logger: this.#log,
+            serverId: this.#serverId,
+            received: (text) => this.#input.received(text),
+            changed: () => this.#input.busChanged(),
+        }, instance);
         this.#life.check();
         await this.#input.open(instance);
         this.#life.check();

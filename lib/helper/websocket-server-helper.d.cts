@@ -1,7 +1,8 @@
 import { Base } from './base.cjs';
 import type { IBunWebSocketHandler, IWebSocket, IWebSocketClient, IWebSocketServerOptions, IWebSocketServerStats } from './types.cjs';
 /**
- * What most applications need on top of sockets: authentication, users, rooms, a heartbeat, encryption for each client, and delivery between instances over Redis.
+ * What most applications need on top of sockets: authentication, users, rooms, a heartbeat,
+ * encryption for each client, and delivery between instances over Redis.
  *
  * @example
  * ```js
@@ -23,30 +24,38 @@ export declare class WebSocketServerHelper<AuthDataType extends Record<string, u
      * Stores the options, and duplicates the clients of Redis. It opens nothing.
      *
      * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
-     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the nearest one that does
-     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing that can be one
+     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the
+     * nearest one that does
+     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing
+     * that can be one
      */
     constructor(opts: IWebSocketServerOptions<AuthDataType, MetadataType>);
     /**
-     * Connects to Redis, begins to look for silent clients and, with `bind`, to listen. A second call returns the first one's promise; a rejection is forgotten, so
-     * that a later call tries again.
+     * Connects to Redis, begins to look for silent clients and, with `bind`, to listen. A second call
+     * returns the first one's promise; a rejection is forgotten, so that a later call tries again.
      *
-     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT: not exactly one of `bind` and `server` was given, or an option of the native transport is wrong
-     * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: another helper of the same identifier, or of the same address and path, stands against it
+     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT: not exactly one of `bind` and `server`
+     * was given, or an option of the native transport is wrong
+     * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: another helper of the same identifier, or of the
+     * same address and path, stands against it
      * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis was not ready within 30 s
      * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called
      * @throws the first error of a connection to Redis
      */
     configure(): Promise<void>;
     /**
-     * Closes all clients, the address and the connections to Redis. Does not reject, and waits for no function of the application; further calls return the same
-     * promise. Afterwards nothing of the helper keeps the process alive.
+     * Closes all clients, the address and the connections to Redis. Does not reject, and waits for no
+     * function of the application; further calls return the same promise. Afterwards nothing of the
+     * helper keeps the process alive.
      */
     shutdown(): Promise<void>;
     /** What `Bun.serve` takes as `websocket`. The application upgrades with `data: { clientId }`. */
     getBunWebSocketHandler(): IBunWebSocketHandler;
     getPath(): string;
-    /** Where clients connect: `url` is the address, `endpoint` the address with the path. Undefined while nothing is open, and with Bun. */
+    /**
+     * Where clients connect: `url` is the address, `endpoint` the address with the path. Undefined
+     * while nothing is open, and with Bun.
+     */
     getAddress(): {
         address: string;
         port: number;
@@ -95,7 +104,10 @@ export declare class WebSocketServerHelper<AuthDataType extends Record<string, u
         clientId: string;
         room: string;
     }): void;
-    /** From now on what is sent to this client of this helper passes `outboundTransformer`. It cannot be undone. */
+    /**
+     * From now on what is sent to this client of this helper passes `outboundTransformer`. It cannot
+     * be undone.
+     */
     enableClientEncryption(opts: {
         clientId: string;
     }): void;
@@ -130,8 +142,9 @@ export declare class WebSocketServerHelper<AuthDataType extends Record<string, u
         exclude?: string[];
     }): void;
     /**
-     * To clients of all instances: without a destination to everybody, else to a client or a room. `topic` is the event. Data that is undefined is not sent. `cb`
-     * is called from a timer, whatever happened.
+     * To clients of all instances: without a destination to everybody, else to a client or a room.
+     * `topic` is the event. Data that is undefined is not sent. `cb` is called from a timer, whatever
+     * happened.
      */
     send<T = unknown>(opts: {
         destination?: string;

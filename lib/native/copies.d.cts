@@ -26,13 +26,17 @@ export declare function isInPool(): boolean;
 /**
  * Makes this copy known, as soon as its addon has been found.
  *
- * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread belongs to another copy's pool, and another broker
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread belongs to another copy's pool, and
+ * another broker
  */
 export declare function announce(addon: string): void;
 /** A worker module registers with another copy than its pool's. */
 export declare function checkPool(): void;
 /** How this copy ends. */
 export declare function endBy(own: Pick<Copy, 'isActive' | 'shutdown'>): void;
-/** Other copies that have something to end on this thread: `shutdown` ends them, too, as if there were only one. */
+/**
+ * Other copies that have something to end on this thread: `shutdown` ends them, too, as if there
+ * were only one.
+ */
 export declare function activeOthers(): readonly Pick<Copy, 'shutdown'>[];
 export {};

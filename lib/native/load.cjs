@@ -15,8 +15,9 @@ const { permission } = process;
 const { addon, file } = load();
 exports.native = (0, vm_context_cjs_1.ofThisRealm)(addon);
 (0, copies_cjs_1.announce)(file);
-// What is sent outside of a batch of events, from a timer or behind an await for example, is flushed together with the rest of its turn. On Bun Node-API does not
-// tell a SharedArrayBuffer from an ArrayBuffer.
+// What is sent outside of a batch of events, from a timer or behind an await for example, is
+// flushed together with the rest of its turn. On Bun Node-API does not tell a SharedArrayBuffer
+// from an ArrayBuffer.
 const { nextTick } = process;
 exports.native.init(() => nextTick(exports.native.settle), process.versions['bun'] === undefined ? undefined : node_util_1.types.isSharedArrayBuffer);
 /**
@@ -30,9 +31,9 @@ function load() {
     const named = process.env['WSBROKER_BINARY'] || undefined;
     const found = named !== undefined
         ? fromFile((0, node_path_1.resolve)(named), failures)
-        : (fromFile((0, node_path_1.join)(package_folders_cjs_1.LIB, `wsbroker.${target}.node`), failures)
-            ?? fromFile((0, node_path_1.join)(package_folders_cjs_1.ROOT, `wsbroker.${target}.node`), failures)
-            ?? fromPackage(`wsbroker-${target}`, failures));
+        : (fromFile((0, node_path_1.join)(package_folders_cjs_1.LIB, `wsbroker.${target}.node`), failures) ??
+            fromFile((0, node_path_1.join)(package_folders_cjs_1.ROOT, `wsbroker.${target}.node`), failures) ??
+            fromPackage(`wsbroker-${target}`, failures));
     if (found !== undefined)
         return found;
     const cause = failures.errors[0];
@@ -49,7 +50,10 @@ function fromFile(path, failures) {
     return undefined;
 }
 function fromPackage(name, failures) {
-    const [ours, its] = [manifest((0, node_path_1.join)(package_folders_cjs_1.ROOT, 'package.json')).version, manifest(installed(name)).version];
+    const [ours, its] = [
+        manifest((0, node_path_1.join)(package_folders_cjs_1.ROOT, 'package.json')).version,
+        manifest(installed(name)).version,
+    ];
     if (ours === undefined || its === undefined || its === ours)
         return required(name, `package ${name}`, failures);
     failures.otherVersion = its;
@@ -87,7 +91,10 @@ function manifest(path) {
 // What to do.
 function advice(target, named, { tried, errors, otherVersion }) {
     const codes = errors.map(codeOf);
-    if (permission !== undefined && (codes.includes('ERR_DLOPEN_DISABLED') || codes.includes('ERR_ACCESS_DENIED') || tried.some((line) => line.includes('permission model')))) {
+    if (permission !== undefined &&
+        (codes.includes('ERR_DLOPEN_DISABLED') ||
+            codes.includes('ERR_ACCESS_DENIED') ||
+            tried.some((line) => line.includes('permission model')))) {
         const folder = (0, node_path_1.basename)((0, node_path_1.dirname)(package_folders_cjs_1.ROOT)) === 'node_modules' ? (0, node_path_1.dirname)(package_folders_cjs_1.ROOT) : package_folders_cjs_1.ROOT;
         return `Node's permission model forbids it. Run node with --allow-addons, --allow-fs-read=${(0, node_path_1.join)(folder, '*')} and, for worker threads, --allow-worker, besides what your own modules need`;
     }
@@ -101,7 +108,9 @@ function advice(target, named, { tried, errors, otherVersion }) {
     if (otherVersion !== undefined) {
         return `wsbroker and its package for this platform must have the same version. Run: ${bun ? 'bun add' : 'npm install'} wsbroker@${version}\nIf that does not help, delete node_modules and the lock file, and install again`;
     }
-    if (Object.hasOwn(optionalDependencies, own) && errors.length === 0 && !(0, node_fs_1.existsSync)((0, node_path_1.join)(package_folders_cjs_1.ROOT, '.git'))) {
+    if (Object.hasOwn(optionalDependencies, own) &&
+        errors.length === 0 &&
+        !(0, node_fs_1.existsSync)((0, node_path_1.join)(package_folders_cjs_1.ROOT, '.git'))) {
         const other = Object.keys(optionalDependencies).find((name) => installed(name) !== undefined);
         const why = other === undefined
             ? `${own} is an optional dependency of wsbroker, and those were left out (--omit=optional, --no-optional, or a lock file that was made on another platform)`
@@ -110,14 +119,19 @@ function advice(target, named, { tried, errors, otherVersion }) {
     }
     return `To build it from source (needs Rust, https://rustup.rs), run:\n  ${buildCommand()}`;
 }
-/** Works in a clone and in node_modules alike, and needs no install script: npm and Bun skip those of dependencies. */
+/**
+ * Works in a clone and in node_modules alike, and needs no install script: npm and Bun skip those
+ * of dependencies.
+ */
 function buildCommand() {
     const script = JSON.stringify((0, node_path_1.join)(package_folders_cjs_1.ROOT, 'scripts', 'build.mjs'));
-    return (0, node_fs_1.existsSync)((0, node_path_1.join)(package_folders_cjs_1.ROOT, '.git')) ? `npm --prefix ${JSON.stringify(package_folders_cjs_1.ROOT)} run build` : `${process.versions['bun'] === undefined ? 'node' : 'bun'} ${script}`;
+    return (0, node_fs_1.existsSync)((0, node_path_1.join)(package_folders_cjs_1.ROOT, '.git'))
+        ? `npm --prefix ${JSON.stringify(package_folders_cjs_1.ROOT)} run build`
+        : `${process.versions['bun'] === undefined ? 'node' : 'bun'} ${script}`;
 }
 function codeOf(error) {
     return error?.code;
 }
 function firstLine(error) {
-    return String(error?.message ?? error).split('\n', 1)[0] ?? '';
+    return (String(error?.message ?? error).split('\n', 1)[0] ?? '');
 }

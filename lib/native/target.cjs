@@ -14,7 +14,10 @@ function platformTarget() {
             return `${platform}-${arch}`;
     }
 }
-/** By the system's own loader; the runtime's report knows too, but takes long to make, and Bun's does not say. */
+/**
+ * By the system's own loader; the runtime's report knows too, but takes long to make, and Bun's
+ * does not say.
+ */
 function isMusl() {
     try {
         const ldd = (0, node_fs_1.readFileSync)('/usr/bin/ldd', 'latin1');

@@ -21,7 +21,9 @@ function countRequest(channel, options) {
     const call = 'subscriberCount';
     const bag = (0, checks_cjs_1.optionBag)(call, 'options', options, ['cluster', 'timeout']);
     const timeout = (0, checks_cjs_1.integer)(call, 'timeout', bag['timeout'], 1, checks_cjs_1.MAX_DURATION) ?? 1_000;
-    return (0, checks_cjs_1.optional)(call, 'cluster', bag['cluster'], 'boolean') === true ? { channel: channelBytes(call, channel), timeout } : undefined;
+    return (0, checks_cjs_1.optional)(call, 'cluster', bag['cluster'], 'boolean') === true
+        ? { channel: channelBytes(call, channel), timeout }
+        : undefined;
 }
 /** `undefined`: on this instance only. */
 function closeRequest(channel, code, reason, options) {

@@ -14,7 +14,8 @@ exports.typeName = typeName;
 exports.nearest = nearest;
 exports.editDistance = editDistance;
 const errors_cjs_1 = require("../errors.cjs");
-// Checks of single values. Every function takes the call's name and the argument's, so that a message can say: `start: "threads" must be …, got …`.
+// Checks of single values. Every function takes the call's name and the argument's, so that a
+// message can say: `start: "threads" must be …, got …`.
 /** The longest time a timer takes. */
 exports.MAX_DURATION = 2 ** 31 - 1;
 /** What a per-socket size may be: it crosses into Rust as 32 bits. */
@@ -32,7 +33,11 @@ function optionBag(call, name, value, known, hints = {}) {
             continue;
         const near = nearest(key, known);
         const where = name === 'options' ? '' : ` in "${name}"`;
-        const hint = Object.hasOwn(hints, key) ? hints[key] : near === undefined ? `known are ${known.join(', ')}` : `did you mean "${near}"?`;
+        const hint = Object.hasOwn(hints, key)
+            ? hints[key]
+            : near === undefined
+                ? `known are ${known.join(', ')}`
+                : `did you mean "${near}"?`;
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_UNKNOWN_OPTION', `${call}: unknown option "${key}"${where}; ${hint}`);
     }
     return value;
@@ -74,13 +79,17 @@ function isHttpToken(text) {
 }
 /** Whether RFC 6455, section 7.4, lets an application put it on the wire. */
 function isSendableCode(code) {
-    return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+    return ((code >= 1000 && code <= 1003) ||
+        (code >= 1007 && code <= 1014) ||
+        (code >= 3000 && code <= 4999));
 }
 function wrongType(call, name, expected, value) {
     return new errors_cjs_1.WSBrokerTypeError(`${call}: "${name}" must be ${expected}, got ${typeName(value)}`);
 }
 function wrongValue(call, name, expected, value) {
-    const shown = typeof value === 'number' ? String(value) : `'${value.length > 100 ? `${value.slice(0, 100)}…` : value}'`;
+    const shown = typeof value === 'number'
+        ? String(value)
+        : `'${value.length > 100 ? `${value.slice(0, 100)}…` : value}'`;
     return new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}" must be ${expected}, got ${shown}`);
 }
 /** What kind of thing it is, never what it holds: that may be a secret. */
@@ -103,8 +112,9 @@ function nearest(name, known, farthest = Math.max(2, Math.floor(name.length / 3)
     return best;
 }
 /**
- * How many letters were left out, added, changed, or swapped with their neighbour (optimal string alignment), row by row. A name from outside may be long: beyond 64
- * characters nothing is near anyway.
+ * How many letters were left out, added, changed, or swapped with their neighbour (optimal string
+ * alignment), row by row. A name from outside may be long: beyond 64 characters nothing is near
+ * anyway.
  */
 function editDistance(a, b) {
     if (a.length > 64)

@@ -25,7 +25,8 @@ export declare function typeName(value: unknown): string;
 /** The known name that is nearest, if it is near enough to be meant. */
 export declare function nearest(name: string, known: readonly string[], farthest?: number): string | undefined;
 /**
- * How many letters were left out, added, changed, or swapped with their neighbour (optimal string alignment), row by row. A name from outside may be long: beyond 64
- * characters nothing is near anyway.
+ * How many letters were left out, added, changed, or swapped with their neighbour (optimal string
+ * alignment), row by row. A name from outside may be long: beyond 64 characters nothing is near
+ * anyway.
  */
 export declare function editDistance(a: string, b: string): number;

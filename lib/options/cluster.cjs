@@ -13,7 +13,10 @@ const redis_cjs_1 = require("./redis.cjs");
 const report_cjs_1 = require("../report.cjs");
 const async_scope_cjs_1 = require("../async-scope.cjs");
 const CLUSTER_OPTIONS = ['redis', 'prefix', 'instanceId', 'required', 'maxOutgoing', 'onBus'];
-/** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came; never a password */
+/**
+ * @throws {TypeError | WSBrokerError} naming the option, what was expected and what came; never a
+ * password
+ */
 function clusterRequest(call, name, value, known = CLUSTER_OPTIONS) {
     const bag = (0, checks_cjs_1.optionBag)(call, name, value, known);
     const within = (option) => (name === 'options' ? option : `${name}.${option}`);
@@ -53,7 +56,9 @@ function join({ native: options, onBus }) {
     }
     catch (error) {
         const ours = (0, errors_cjs_1.fromNative)(error);
-        throw ours instanceof errors_cjs_1.WSBrokerError && ours.code === 'ERR_WSBROKER_CONFLICT' ? (0, advice_cjs_1.also)(ours, advice_cjs_1.START_OVER) : ours;
+        throw ours instanceof errors_cjs_1.WSBrokerError && ours.code === 'ERR_WSBROKER_CONFLICT'
+            ? (0, advice_cjs_1.also)(ours, advice_cjs_1.START_OVER)
+            : ours;
     }
 }
 /** What the addon calls: a throw of the application's must not get into it. */

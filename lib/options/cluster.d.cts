@@ -6,7 +6,10 @@ export interface ClusterRequest {
     readonly required: boolean;
     readonly onBus: ((event: BusEvent) => void) | undefined;
 }
-/** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came; never a password */
+/**
+ * @throws {TypeError | WSBrokerError} naming the option, what was expected and what came; never a
+ * password
+ */
 export declare function clusterRequest(call: string, name: string, value: unknown, known?: string[]): ClusterRequest;
 /** Joins, at once or with the first server. */
 export declare function join({ native: options, onBus }: ClusterRequest): void;

@@ -6,7 +6,12 @@ exports.fromNativeOptions = fromNativeOptions;
 exports.following = following;
 // The process-wide options: their defaults, and how they cross to the addon and back.
 /** Process-wide options that are off unless a call sets them. */
-const OFF = { maxConnections: undefined, maxConnectionsPerIp: undefined, maxChannelsPerSocket: undefined, maxChannelNameLength: undefined };
+const OFF = {
+    maxConnections: undefined,
+    maxConnectionsPerIp: undefined,
+    maxChannelsPerSocket: undefined,
+    maxChannelNameLength: undefined,
+};
 function defaultsOf(native) {
     const { memory, cpus } = native.brokerDefaults();
     const quarter = Math.max(1, Math.floor(memory / 4));
@@ -25,12 +30,24 @@ function defaultsOf(native) {
 }
 function toNative(options) {
     const { handlers, 'maxInFlight.messages': messages, 'maxInFlight.bytes': bytes, 'maxInFlight.workerBytes': workerBytes, ...others } = options;
-    return { ...others, maxInFlight: { messages, bytes, workerBytes }, concurrent: handlers === 'concurrent' };
+    return {
+        ...others,
+        maxInFlight: { messages, bytes, workerBytes },
+        concurrent: handlers === 'concurrent',
+    };
 }
-/** What does not concern raw handlers: a broker that helpers have made has nothing to say about those. */
+/**
+ * What does not concern raw handlers: a broker that helpers have made has nothing to say about
+ * those.
+ */
 function fromNativeOptions(options) {
     const { maxInFlight: { messages, bytes, workerBytes }, concurrent: _, handlerTimeout: __, ...others } = options;
-    return { ...others, 'maxInFlight.messages': messages, 'maxInFlight.bytes': bytes, 'maxInFlight.workerBytes': workerBytes };
+    return {
+        ...others,
+        'maxInFlight.messages': messages,
+        'maxInFlight.bytes': bytes,
+        'maxInFlight.workerBytes': workerBytes,
+    };
 }
 /**
  * The options of the broker there is, or else the defaults, with those that were given.

@@ -13,7 +13,10 @@ export type Agreed = Omit<ProcessOptions, 'threads' | keyof typeof OFF> & {
 };
 export declare function defaultsOf(native: Pick<Native, 'brokerDefaults'>): Agreed;
 export declare function toNative(options: Agreed): NativeProcessOptions;
-/** What does not concern raw handlers: a broker that helpers have made has nothing to say about those. */
+/**
+ * What does not concern raw handlers: a broker that helpers have made has nothing to say about
+ * those.
+ */
 export declare function fromNativeOptions(options: NativeProcessOptions): Partial<Agreed>;
 /**
  * The options of the broker there is, or else the defaults, with those that were given.

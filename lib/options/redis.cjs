@@ -6,12 +6,28 @@ exports.text = text;
 exports.defined = defined;
 const checks_cjs_1 = require("./checks.cjs");
 const errors_cjs_1 = require("../errors.cjs");
-// Where a Redis is: the option as `joinCluster`, the emitters and the server helper take it. Checking it loads no native code.
-const REDIS_OPTIONS = ['url', 'host', 'port', 'nodes', 'sentinels', 'name', 'username', 'password', 'db', 'connectTimeout', 'tls'];
+// Where a Redis is: the option as `joinCluster`, the emitters and the server helper take it.
+// Checking it loads no native code.
+const REDIS_OPTIONS = [
+    'url',
+    'host',
+    'port',
+    'nodes',
+    'sentinels',
+    'name',
+    'username',
+    'password',
+    'db',
+    'connectTimeout',
+    'tls',
+];
 const REDIS_TLS_OPTIONS = ['ca', 'cert', 'key', 'rejectUnauthorized'];
 /** With the name that the server's certificate must be for, where one can be given. */
 exports.REDIS_TLS_OPTIONS_NAMED = [...REDIS_TLS_OPTIONS, 'servername'];
-/** @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what came; never a password */
+/**
+ * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
+ * came; never a password
+ */
 function redisRequest(call, name, value, tlsOptions = REDIS_TLS_OPTIONS) {
     if (typeof value === 'string')
         return { url: url(call, name, value), nodes: [], kind: 'single' };
@@ -41,11 +57,20 @@ function redisRequest(call, name, value, tlsOptions = REDIS_TLS_OPTIONS) {
         const master = text(call, `${name}.name`, bag['name']);
         if (master === undefined || master === '')
             throw (0, checks_cjs_1.wrongType)(call, `${name}.name`, 'the name of the master that the sentinels watch', bag['name']);
-        return { kind: 'sentinel', nodes: nodes(call, `${name}.sentinels`, bag['sentinels'], 26379), name: master, ...shared };
+        return {
+            kind: 'sentinel',
+            nodes: nodes(call, `${name}.sentinels`, bag['sentinels'], 26379),
+            name: master,
+            ...shared,
+        };
     }
     if (bag['nodes'] !== undefined)
         return { kind: 'cluster', nodes: nodes(call, `${name}.nodes`, bag['nodes'], 6379), ...shared };
-    return { kind: 'single', nodes: [node(call, name, { host: bag['host'] ?? '127.0.0.1', port: bag['port'] }, 6379)], ...shared };
+    return {
+        kind: 'single',
+        nodes: [node(call, name, { host: bag['host'] ?? '127.0.0.1', port: bag['port'] }, 6379)],
+        ...shared,
+    };
 }
 function url(call, name, value) {
     if (typeof value !== 'string')

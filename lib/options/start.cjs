@@ -15,14 +15,18 @@ const tls_cjs_1 = require("./tls.cjs");
 /** V8 makes no longer string, and a text message is one. */
 const MAX_STRING = 2 ** 29 - 24;
 exports.START_OPTIONS = [
-    'bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
-    'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'pingInterval', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory',
-    'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy',
-    'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal',
+    'bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'handlerTimeout',
+    'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
+    'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'pingInterval', 'closeTimeout',
+    'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory', 'maxInFlight',
+    'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength',
+    'maxLifetime', 'rateLimit', 'origins', 'trustProxy', 'proxyProtocol', 'reusePort',
+    'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal',
 ];
 /**
  * @param call who asks, for messages
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what came
+ * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
+ * came
  */
 function startRequest(options, call = 'start') {
     const bag = (0, checks_cjs_1.optionBag)(call, 'options', options, exports.START_OPTIONS, advice_cjs_1.OPTION_HINTS);
@@ -89,7 +93,9 @@ function threadOptions(call, bag) {
     return threads;
 }
 function processOptions(call, bag) {
-    const inFlight = bag['maxInFlight'] === undefined ? {} : (0, checks_cjs_1.optionBag)(call, 'maxInFlight', bag['maxInFlight'], ['messages', 'bytes', 'workerBytes']);
+    const inFlight = bag['maxInFlight'] === undefined
+        ? {}
+        : (0, checks_cjs_1.optionBag)(call, 'maxInFlight', bag['maxInFlight'], ['messages', 'bytes', 'workerBytes']);
     const memory = (name) => (0, checks_cjs_1.integer)(call, name, bag[name], 1, Number.MAX_SAFE_INTEGER);
     const count = (name) => (0, checks_cjs_1.integer)(call, name, bag[name], 1, checks_cjs_1.MAX_SIZE);
     const flight = (name) => (0, checks_cjs_1.integer)(call, `maxInFlight.${name}`, inFlight[name], 1, checks_cjs_1.MAX_SIZE);
@@ -114,7 +120,9 @@ function processOptions(call, bag) {
 function servedPaths(call, value) {
     if (value === undefined)
         return ['*'];
-    const paths = typeof value === 'string' ? [value] : (0, checks_cjs_1.strings)(call, 'path', value, 'a string or an array of strings');
+    const paths = typeof value === 'string'
+        ? [value]
+        : (0, checks_cjs_1.strings)(call, 'path', value, 'a string or an array of strings');
     if (paths.length === 0)
         throw new errors_cjs_1.WSBrokerRangeError(`${call}: "path" must name at least one path, got an empty array`);
     for (const one of paths) {
@@ -129,7 +137,7 @@ function subprotocols(call, value) {
     const list = (0, checks_cjs_1.strings)(call, 'protocols', value, 'an array of strings');
     for (const one of list) {
         if (!(0, checks_cjs_1.isHttpToken)(one))
-            throw (0, checks_cjs_1.wrongValue)(call, 'protocols', 'names of letters, digits and !#$%&\'*+-.^_`|~', one);
+            throw (0, checks_cjs_1.wrongValue)(call, 'protocols', "names of letters, digits and !#$%&'*+-.^_`|~", one);
     }
     return [...new Set(list)];
 }
@@ -143,7 +151,12 @@ function rateLimit(call, value) {
     if (messages === undefined && bytes === undefined) {
         throw new errors_cjs_1.WSBrokerRangeError(`${call}: "rateLimit" must have "messages" or "bytes"`);
     }
-    return { messages, bytes, burst: number('burst', checks_cjs_1.MAX_SIZE), action: (0, checks_cjs_1.oneOf)(call, 'rateLimit.action', bag['action'], ['pause', 'close']) ?? 'pause' };
+    return {
+        messages,
+        bytes,
+        burst: number('burst', checks_cjs_1.MAX_SIZE),
+        action: (0, checks_cjs_1.oneOf)(call, 'rateLimit.action', bag['action'], ['pause', 'close']) ?? 'pause',
+    };
 }
 function deflate(call, value) {
     if (value === undefined || value === false)
@@ -173,7 +186,10 @@ function allowedOrigins(call, value) {
         return origin;
     });
 }
-/** As browsers send it (RFC 6454, section 6.2): in lower case, names in Punycode, no port where it is the usual one. */
+/**
+ * As browsers send it (RFC 6454, section 6.2): in lower case, names in Punycode, no port where it
+ * is the usual one.
+ */
 function originOf(text) {
     if (text === '*' || text === 'null')
         return text;
@@ -202,7 +218,8 @@ function trustProxy(call, value) {
     return {
         from: from.filter((one) => one !== 'unix'),
         unix: from.includes('unix'),
-        header: (0, checks_cjs_1.oneOf)(call, 'trustProxy.header', bag['header'], ['x-forwarded-for', 'forwarded']) ?? 'x-forwarded-for',
+        header: (0, checks_cjs_1.oneOf)(call, 'trustProxy.header', bag['header'], ['x-forwarded-for', 'forwarded']) ??
+            'x-forwarded-for',
     };
 }
 function isNetwork(text) {

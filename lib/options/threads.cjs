@@ -9,12 +9,26 @@ const node_worker_threads_1 = require("node:worker_threads");
 const checks_cjs_1 = require("./checks.cjs");
 const errors_cjs_1 = require("../errors.cjs");
 exports.NO_THREAD_OPTIONS = { workerData: {}, options: {} };
-const LIMITS = ['maxOldGenerationSizeMb', 'maxYoungGenerationSizeMb', 'codeRangeSizeMb', 'stackSizeMb'];
-/** @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what came */
+const LIMITS = [
+    'maxOldGenerationSizeMb',
+    'maxYoungGenerationSizeMb',
+    'codeRangeSizeMb',
+    'stackSizeMb',
+];
+/**
+ * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
+ * came
+ */
 function poolThreads(call, value) {
     if (typeof value === 'string')
         throw new errors_cjs_1.WSBrokerTypeError(`${call}: "worker" must be an object, got string; the module with the handlers is given as "workerPath"`);
-    const bag = (0, checks_cjs_1.optionBag)(call, 'worker', value, ['workerData', 'env', 'execArgv', 'resourceLimits', 'name']);
+    const bag = (0, checks_cjs_1.optionBag)(call, 'worker', value, [
+        'workerData',
+        'env',
+        'execArgv',
+        'resourceLimits',
+        'name',
+    ]);
     const { workerData, env, execArgv, resourceLimits, name } = bag;
     if (name !== undefined && typeof name !== 'string')
         throw (0, checks_cjs_1.wrongType)(call, 'worker.name', 'a string', name);
@@ -22,7 +36,9 @@ function poolThreads(call, value) {
         workerData: workerData === undefined ? {} : cloned(call, workerData),
         options: {
             ...(env !== undefined && { env: environment(call, env) }),
-            ...(execArgv !== undefined && { execArgv: [...(0, checks_cjs_1.strings)(call, 'worker.execArgv', execArgv, 'an array of strings')] }),
+            ...(execArgv !== undefined && {
+                execArgv: [...(0, checks_cjs_1.strings)(call, 'worker.execArgv', execArgv, 'an array of strings')],
+            }),
             ...(resourceLimits !== undefined && { resourceLimits: limits(call, resourceLimits) }),
             ...(name !== undefined && { name }),
         },
@@ -35,7 +51,9 @@ function sameThreads(one, other) {
 /** What Node says about flags, which it does only when a thread is started. */
 function threadFailed(error) {
     const { code, message } = (error ?? {});
-    return code === 'ERR_WORKER_INVALID_EXEC_ARGV' ? new errors_cjs_1.WSBrokerRangeError(`start: "worker.execArgv" must hold only flags that a worker thread accepts: ${String(message)}`) : error;
+    return code === 'ERR_WORKER_INVALID_EXEC_ARGV'
+        ? new errors_cjs_1.WSBrokerRangeError(`start: "worker.execArgv" must hold only flags that a worker thread accepts: ${String(message)}`)
+        : error;
 }
 /** A copy: what a later replacement is given is what the first threads were given. */
 function cloned(call, value) {
@@ -59,7 +77,10 @@ function environment(call, value) {
     }
     // All threads must load the same addon.
     const { WSBROKER_BINARY } = process.env;
-    return { ...(WSBROKER_BINARY !== undefined && { WSBROKER_BINARY }), ...Object.fromEntries(all) };
+    return {
+        ...(WSBROKER_BINARY !== undefined && { WSBROKER_BINARY }),
+        ...Object.fromEntries(all),
+    };
 }
 function limits(call, value) {
     const bag = (0, checks_cjs_1.optionBag)(call, 'worker.resourceLimits', value, LIMITS);

@@ -10,7 +10,10 @@ export interface PoolThreads {
     };
 }
 export declare const NO_THREAD_OPTIONS: PoolThreads;
-/** @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what came */
+/**
+ * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
+ * came
+ */
 export declare function poolThreads(call: string, value: unknown): PoolThreads;
 /** Whether a pool that runs already is what was asked for. */
 export declare function sameThreads(one: PoolThreads, other: PoolThreads): boolean;

@@ -10,7 +10,10 @@ const errors_cjs_1 = require("../errors.cjs");
 const KNOWN = ['cert', 'key', 'ca', 'requestCert', 'rejectUnauthorized', 'minVersion'];
 /** No path is as long (PATH_MAX), but a key without its first line is. */
 const LONGEST_PATH = 4096;
-/** @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what came; never what PEM or a key holds */
+/**
+ * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
+ * came; never what PEM or a key holds
+ */
 function tlsRequest(call, value) {
     const bag = (0, checks_cjs_1.optionBag)(call, 'tls', value, KNOWN);
     const certs = sources(call, 'tls.cert', bag['cert']);
@@ -38,13 +41,18 @@ function tlsRequest(call, value) {
 async function readTls(call, request) {
     const { pairs, ca, ...settings } = request;
     const [readPairs, authorities] = await Promise.all([
-        Promise.all(pairs.map(async ({ cert, key }) => ({ cert: await read(call, cert), key: await read(call, key) }))),
+        Promise.all(pairs.map(async ({ cert, key }) => ({
+            cert: await read(call, cert),
+            key: await read(call, key),
+        }))),
         Promise.all(ca.map((one) => read(call, one))),
     ]);
     return { ...settings, pairs: readPairs, ca: authorities };
 }
 function sources(call, name, value) {
-    return Array.isArray(value) ? value.map((one, i) => source(call, `${name}[${i}]`, one)) : [source(call, name, value)];
+    return Array.isArray(value)
+        ? value.map((one, i) => source(call, `${name}[${i}]`, one))
+        : [source(call, name, value)];
 }
 function source(call, name, value) {
     if (value instanceof Uint8Array)

@@ -18,7 +18,10 @@ export interface TlsRequest {
     readonly rejectUnauthorized: boolean;
     readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
 }
-/** @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what came; never what PEM or a key holds */
+/**
+ * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
+ * came; never what PEM or a key holds
+ */
 export declare function tlsRequest(call: string, value: unknown): TlsRequest;
 /** @throws {WSBrokerError} ERR_WSBROKER_TLS naming the file and the system's reason */
 export declare function readTls(call: string, request: TlsRequest): Promise<NativeTls>;

@@ -10,15 +10,21 @@ const load_cjs_1 = require("../native/load.cjs");
 const modules_cjs_1 = require("../worker/modules.cjs");
 const report_cjs_1 = require("../report.cjs");
 const promises_cjs_1 = require("../promises.cjs");
-/** A worker that lived this long did not die of its start: the next replacement comes at once again. */
+/**
+ * A worker that lived this long did not die of its start: the next replacement comes at once again.
+ */
 const STEADY = 10_000;
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 10_000;
-/** The last part of the time to stop in, at most: a thread that has not ended by itself is ended from outside. */
+/**
+ * The last part of the time to stop in, at most: a thread that has not ended by itself is ended
+ * from outside.
+ */
 const LAST = 250;
 /**
- * The worker threads of a process: started together, each replaced when it ends though nobody asked, stopped together. The threads keep nobody alive; who
- * started them does that, as long as a server listens.
+ * The worker threads of a process: started together, each replaced when it ends though nobody
+ * asked, stopped together. The threads keep nobody alive; who started them does that, as long as a
+ * server listens.
  */
 class Pool {
     file;
@@ -46,12 +52,16 @@ class Pool {
     /**
      * Resolves when every worker is ready.
      *
-     * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED with the first failure as `cause`; the others are to be stopped then
+     * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED with the first failure as `cause`; the
+     * others are to be stopped then
      */
     async start() {
         await Promise.all(Array.from({ length: this.threads }, () => this.#launch(0).ready));
     }
-    /** A shutdown has begun. While no worker is there, events wait for one, and there is no time for pauses. */
+    /**
+     * A shutdown has begun. While no worker is there, events wait for one, and there is no time for
+     * pauses.
+     */
     hurry() {
         this.#hurried = true;
         const [first] = this.#pauses;
@@ -60,7 +70,10 @@ class Pool {
         clearTimeout(first[0]);
         first[1]();
     }
-    /** Ends all threads within `timeout` milliseconds; `handleStop` has a quarter of it at least. Never rejects. */
+    /**
+     * Ends all threads within `timeout` milliseconds; `handleStop` has a quarter of it at least.
+     * Never rejects.
+     */
     async stop(timeout) {
         this.#stopping = true;
         for (const pause of this.#pauses.keys())
@@ -130,7 +143,11 @@ class Member {
     constructor(file, { workerData, options }, startTimeout) {
         const { port1, port2 } = new node_worker_threads_1.MessageChannel();
         const wsbroker = { file, port: port2, workerData };
-        const worker = new node_worker_threads_1.Worker((0, node_path_1.join)(__dirname, 'thread.cjs'), { ...options, workerData: { wsbroker }, transferList: [port2] });
+        const worker = new node_worker_threads_1.Worker((0, node_path_1.join)(__dirname, 'thread.cjs'), {
+            ...options,
+            workerData: { wsbroker },
+            transferList: [port2],
+        });
         this.#worker = worker;
         this.#port = port1;
         this.id = worker.threadId;
@@ -149,7 +166,9 @@ class Member {
             };
             let late;
             // Behind the messages that are there, should this thread itself have been busy.
-            const loading = startTimeout === 0 ? undefined : setTimeout(() => (late = setImmediate(fail)), startTimeout);
+            const loading = startTimeout === 0
+                ? undefined
+                : setTimeout(() => (late = setImmediate(fail)), startTimeout);
             loading?.unref?.();
             const loaded = () => {
                 clearTimeout(loading);
@@ -180,7 +199,10 @@ class Member {
     age() {
         return node_perf_hooks_1.performance.now() - this.#born;
     }
-    /** Lets a ready one run `handleStop` first. A thread that cannot be ended, because a system call blocks it, is left behind. */
+    /**
+     * Lets a ready one run `handleStop` first. A thread that cannot be ended, because a system call
+     * blocks it, is left behind.
+     */
     async stop(timeout) {
         const deadline = node_perf_hooks_1.performance.now() + timeout;
         const last = Math.min(LAST, timeout / 4);

@@ -24,7 +24,10 @@ const tls_cjs_1 = require("../options/tls.cjs");
 const BUS_TIMEOUT = 10_000;
 /** For `handleStop` of workers that must go because another did not load. */
 const UNDO_TIMEOUT = 5_000;
-/** The last part of the time that `shutdown` has, an eighth within these bounds, is for `handleStop` and the end of threads. */
+/**
+ * The last part of the time that `shutdown` has, an eighth within these bounds, is for `handleStop`
+ * and the end of threads.
+ */
 const LEAST_FOR_WORKERS = 100;
 const MOST_FOR_WORKERS = 1_000;
 const servers = new Map();
@@ -55,7 +58,8 @@ function startServer(request) {
     });
 }
 /**
- * @param own the application's signal: aborted before the start is done, the start rejects with its reason (at once if it has not begun); afterwards it closes the server
+ * @param own the application's signal: aborted before the start is done, the start rejects with its
+ * reason (at once if it has not begun); afterwards it closes the server
  * @param begin is given one that shutdown aborts, too, with an error as its reason
  */
 async function unlessAborted(own, begin) {
@@ -85,10 +89,17 @@ function shutdownAll(code, timeout) {
     if (register_cjs_1.thread.inPool)
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'shutdown: a worker of the pool cannot end itself; call shutdown on the thread that called start');
     const others = (0, copies_cjs_1.activeOthers)();
-    return others.length === 0 ? shutdownHere(code, timeout) : holding(() => shutdownCopies([...others, { shutdown: shutdownHere }], code, timeout));
+    return others.length === 0
+        ? shutdownHere(code, timeout)
+        : holding(() => shutdownCopies([...others, { shutdown: shutdownHere }], code, timeout));
 }
 (0, copies_cjs_1.endBy)({
-    isActive: () => busy > 0 || servers.size > 0 || workers !== undefined || agreed !== undefined || joined !== undefined || (0, register_cjs_1.currentRegistration)() !== undefined,
+    isActive: () => busy > 0 ||
+        servers.size > 0 ||
+        workers !== undefined ||
+        agreed !== undefined ||
+        joined !== undefined ||
+        (0, register_cjs_1.currentRegistration)() !== undefined,
     shutdown: shutdownHere,
 });
 function shutdownHere(code, timeout) {
@@ -135,7 +146,9 @@ async function start(request, file, signal) {
             });
         }
         // The address first: who cannot have it need not load anything.
-        const tls = request.tls === undefined ? undefined : await unlessShutdown(signal, (0, tls_cjs_1.readTls)('start', request.tls));
+        const tls = request.tls === undefined
+            ? undefined
+            : await unlessShutdown(signal, (0, tls_cjs_1.readTls)('start', request.tls));
         listened = true;
         if (!node_worker_threads_1.isMainThread)
             load_cjs_1.native.endWithThread();
@@ -153,7 +166,8 @@ async function start(request, file, signal) {
     catch (error) {
         for (const step of undo.reverse())
             await attempt(step);
-        // Who did not get that far leaves nothing behind; a broker that is there then is another thread's.
+        // Who did not get that far leaves nothing behind; a broker that is there then is another
+        // thread's.
         if (listened)
             await attempt(dropUnusedBroker);
         throw error;
@@ -216,7 +230,9 @@ function server(listener, { address, port, url }, tls, signal) {
         ref: () => holds(true),
         unref: () => holds(false),
         // Node before 18.18 has no such symbol.
-        ...(Symbol.asyncDispose !== undefined && { [Symbol.asyncDispose]: () => self.close() }),
+        ...(Symbol.asyncDispose !== undefined && {
+            [Symbol.asyncDispose]: () => self.close(),
+        }),
         async reloadTls(options) {
             const wanted = options === undefined ? undefined : (0, tls_cjs_1.tlsRequest)('reloadTls', options);
             // One after the other, so that the last call's certificate is the one that stays.
@@ -237,7 +253,9 @@ function server(listener, { address, port, url }, tls, signal) {
                 joined = { ...joined, native: { ...joined.native, redis: next } };
         },
     };
-    const onAbort = () => void self.close().catch((error) => (0, report_cjs_1.complain)('a server whose signal was aborted did not close', error));
+    const onAbort = () => void self
+        .close()
+        .catch((error) => (0, report_cjs_1.complain)('a server whose signal was aborted did not close', error));
     const forget = () => signal?.removeEventListener('abort', onAbort);
     signal?.addEventListener('abort', onAbort);
     servers.set(listener, { ref: true, forget });
@@ -291,7 +309,7 @@ function agree({ threads: _, ...given }) {
 }
 /** An earlier `start` of this thread has joined with the same options. */
 function isJoined({ native: options, onBus }) {
-    return joined !== undefined && joined.onBus === onBus && (0, node_util_1.isDeepStrictEqual)(joined.native, options);
+    return (joined !== undefined && joined.onBus === onBus && (0, node_util_1.isDeepStrictEqual)(joined.native, options));
 }
 function conflict(name, before, now) {
     const was = before === undefined ? 'off' : String(before);
@@ -299,7 +317,9 @@ function conflict(name, before, now) {
 }
 // Workers.
 function checkWorkers(file, threads, given) {
-    if (given !== undefined && workers !== undefined && !('pool' in workers && (0, threads_cjs_1.sameThreads)(workers.pool.given, given))) {
+    if (given !== undefined &&
+        workers !== undefined &&
+        !('pool' in workers && (0, threads_cjs_1.sameThreads)(workers.pool.given, given))) {
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "worker" holds for the whole process, and an earlier start gave other values; ${advice_cjs_1.START_OVER}`);
     }
     if (given !== undefined && workers === undefined && file === undefined)
@@ -321,7 +341,7 @@ function checkWorkers(file, threads, given) {
         throw conflict('threads', running, threads);
 }
 async function readyWorkers(file, request, signal, undo) {
-    const { process: { threads }, threads: given, startTimeout } = request;
+    const { process: { threads }, threads: given, startTimeout, } = request;
     try {
         await unlessShutdown(signal, (0, register_cjs_1.currentRegistration)()?.ready ?? Promise.resolve());
         if (file === undefined || workers !== undefined)
@@ -343,7 +363,9 @@ async function readyWorkers(file, request, signal, undo) {
         const refused = (0, threads_cjs_1.threadFailed)(error);
         if (refused !== error || (signal.aborted && error === signal.reason))
             throw refused;
-        const more = file === undefined ? '' : await unlessShutdown(signal, (0, syntax_cjs_1.moreAbout)(file, error instanceof errors_cjs_1.WSBrokerError ? error.cause : error)).catch(() => '');
+        const more = file === undefined
+            ? ''
+            : await unlessShutdown(signal, (0, syntax_cjs_1.moreAbout)(file, error instanceof errors_cjs_1.WSBrokerError ? error.cause : error)).catch(() => '');
         if (error instanceof errors_cjs_1.WSBrokerError && error.code === 'ERR_WSBROKER_WORKER_FAILED') {
             error.message += more;
             throw error;
@@ -353,9 +375,15 @@ async function readyWorkers(file, request, signal, undo) {
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what, { cause: error });
     }
 }
-/** A `start` that failed leaves no broker with its options behind, unless another thread uses it. */
+/**
+ * A `start` that failed leaves no broker with its options behind, unless another thread uses it.
+ */
 async function dropUnusedBroker() {
-    if (servers.size > 0 || agreed !== undefined || (0, register_cjs_1.currentRegistration)() !== undefined || load_cjs_1.native.workerCount() > 0 || load_cjs_1.native.instanceCount() > 0)
+    if (servers.size > 0 ||
+        agreed !== undefined ||
+        (0, register_cjs_1.currentRegistration)() !== undefined ||
+        load_cjs_1.native.workerCount() > 0 ||
+        load_cjs_1.native.instanceCount() > 0)
         return;
     await load_cjs_1.native.shutdownBroker(1001, 0);
 }

@@ -1,21 +1,33 @@
 /** The bus, in {@link Stats}. Totals since the process joined. */
 export interface BusStats {
+    /** `ready`: connected to Redis, and every channel with subscribers here is listened to. `lost`: not so; `reason` says why. */
     readonly state: 'ready' | 'lost';
-    /** Why it is lost; or, while it is ready, why Redis has refused a message since then, if it has. As in {@link BusEvent}: one line of 300 characters at most, never a password. */
+    /**
+     * Why it is lost; or, while it is ready, why Redis has refused a message since then, if it has.
+     * As in {@link BusEvent}: one line of 300 characters at most, never a password.
+     */
     readonly reason?: string;
     /** Other instances that were heard of in the last 16 s. */
     readonly instances: number;
-    /** Those of them that this instance hears but that do not hear it: they are on another server of what should be one Redis. Should be 0. */
+    /**
+     * Those of them that this instance hears but that do not hear it: they are on another server of
+     * what should be one Redis. Should be 0.
+     */
     readonly deaf: number;
     /** Channels that are listened to. */
     readonly channels: number;
     /** Messages of this instance that were handed to Redis. */
     readonly published: number;
-    /** Messages of this instance that were not handed to Redis: too many waited, or the bus was lost. */
+    /**
+     * Messages of this instance that were not handed to Redis: too many waited, or the bus was lost.
+     */
     readonly dropped: number;
     /** Messages of this instance that Redis refused. */
     readonly refused: number;
-    /** Messages of this instance that Redis was given and had not answered when the bus was lost, or had answered when it may already have been a replica: they may have arrived or not. */
+    /**
+     * Messages of this instance that Redis was given and had not answered when the bus was lost, or
+     * had answered when it may already have been a replica: they may have arrived or not.
+     */
     readonly unanswered: number;
     /** Messages of others that arrived. */
     readonly received: number;
@@ -102,7 +114,10 @@ export interface CloseCounts {
     readonly maxPayload: number;
     /** 1006: {@link StartOptions.idleTimeout}. */
     readonly idleTimeout: number;
-    /** Cut, since the closing made no progress for {@link StartOptions.closeTimeout}. Counted in addition to what the closing began with. */
+    /**
+     * Cut, since the closing made no progress for {@link StartOptions.closeTimeout}. Counted in
+     * addition to what the closing began with.
+     */
     readonly closeTimeout: number;
     /** 1013: {@link StartOptions.maxBackpressure}. */
     readonly maxBackpressure: number;
@@ -116,7 +131,10 @@ export interface CloseCounts {
     readonly maxLifetime: number;
     /** 1012: the worker of a server helper ended, whose connections do not move to another. */
     readonly workerEnded: number;
-    /** 1006: let in by `handleOpen`, but gone before there was a 101. Such a connection does not count as opened, and is among `rejected`, too. */
+    /**
+     * 1006: let in by `handleOpen`, but gone before there was a 101. Such a connection does not count
+     * as opened, and is among `rejected`, too.
+     */
     readonly beforeOpen: number;
 }
 /** Messages to sockets that were dropped, by cause. */
@@ -125,7 +143,11 @@ export interface DropCounts {
     readonly dropNewest: number;
     /** `overflow: 'dropOldest'`. */
     readonly dropOldest: number;
-    /** {@link StartOptions.maxSendMemory} is used up. A publish counts once, or, while part of the reserve is left, once for each subscriber for which it was dropped. An answer of `handleOpen` for which there was no room counts once. */
+    /**
+     * {@link StartOptions.maxSendMemory} is used up. A publish counts once, or, while part of the
+     * reserve is left, once for each subscriber for which it was dropped. An answer of `handleOpen`
+     * for which there was no room counts once.
+     */
     readonly maxSendMemory: number;
     /** The socket is gone or closing, or the message makes it close. */
     readonly gone: number;
@@ -169,8 +191,10 @@ export interface Stats extends Traffic {
     /** Connections that the system has handed over, from the first `start` on. */
     readonly accepted: number;
     /**
-     * Times that the system could not hand one over, usually because the process was out of file descriptors (`EMFILE`). Waiting connections stay in the system's queue, and accepting is tried again after 50 ms, then
-     * after up to 1 s. It is reported on stderr, at most once a minute for each address.
+     * Times that the system could not hand one over, usually because the process was out of file
+     * descriptors (`EMFILE`). Waiting connections stay in the system's queue, and accepting is tried
+     * again after 50 ms, then after up to 1 s. It is reported on stderr, at most once a minute for
+     * each address.
      */
     readonly acceptFailures: number;
     /** Of those, the ones that got their 101. */
@@ -179,7 +203,10 @@ export interface Stats extends Traffic {
     readonly closed: number;
     /** Turned away before the 101, by cause. */
     readonly rejected: RejectCounts;
-    /** Ended, by cause. They add up to `closed`, except that `closeTimeout` counts in addition to another cause, and those in `beforeOpen` were never opened. */
+    /**
+     * Ended, by cause. They add up to `closed`, except that `closeTimeout` counts in addition to
+     * another cause, and those in `beforeOpen` were never opened.
+     */
     readonly closes: CloseCounts;
     /** Messages to sockets that were dropped, by cause. */
     readonly dropped: DropCounts;

@@ -1,6 +1,8 @@
 import type { Buffer } from '../ambient.cjs';
 import type { Data } from './messages.cjs';
-/** Headers of an answer: an object, or pairs as in a `Headers` or `Map`. Values are printable ASCII. */
+/**
+ * Headers of an answer: an object, or pairs as in a `Headers` or `Map`. Values are printable ASCII.
+ */
 export type HeaderOptions = Readonly<Record<string, string | number | readonly string[]>> | Iterable<readonly [string, string]>;
 /** The upgrade request, as `handleOpen` gets it. */
 export interface OpenRequest {
@@ -18,9 +20,15 @@ export interface OpenRequest {
     readonly method: string;
     /** The subprotocols that the client offers, in its order. */
     readonly protocols: readonly string[];
-    /** Whether the connection is encrypted here ({@link StartOptions.tls}). Encryption that a proxy ends does not count. */
+    /**
+     * Whether the connection is encrypted here ({@link StartOptions.tls}). Encryption that a proxy
+     * ends does not count.
+     */
     readonly secure: boolean;
-    /** The client's certificate, where {@link TlsOptions.requestCert} asks for one and the client has one. */
+    /**
+     * The client's certificate, where {@link TlsOptions.requestCert} asks for one and the client has
+     * one.
+     */
     readonly clientCertificate?: ClientCertificate;
     /** The peer's port; 0 on a Unix socket. */
     readonly remotePort: number;
@@ -31,7 +39,10 @@ export interface ClientCertificate {
     readonly raw: Buffer;
     /** Its SHA-256, as Node shows it: `'A1:B2:…'`. */
     readonly fingerprint256: string;
-    /** Whether it is valid and comes from one of {@link TlsOptions.ca}. Only without {@link TlsOptions.rejectUnauthorized} can it be `false`: then anyone may have made it. */
+    /**
+     * Whether it is valid and comes from one of {@link TlsOptions.ca}. Only without {@link
+     * TlsOptions.rejectUnauthorized} can it be `false`: then anyone may have made it.
+     */
     readonly authorized: boolean;
 }
 /** A `handleOpen` verdict that accepts, with what is in place before the first message. */
@@ -42,19 +53,25 @@ export interface AcceptVerdict {
     readonly headers?: HeaderOptions | undefined;
     /** As {@link setToken} would set it. */
     readonly token?: Data | undefined;
-    /** Subscribed as {@link subscribeMany} would. More than it may be in, or too long a name: reported to `onError` (`ERR_WSBROKER_LIMIT`), and refused with 500. */
+    /**
+     * Subscribed as {@link subscribeMany} would. More than it may be in, or too long a name: reported
+     * to `onError` (`ERR_WSBROKER_LIMIT`), and refused with 500.
+     */
     readonly channels?: readonly Data[] | undefined;
 }
 /** A `handleOpen` verdict that refuses, with this answer. */
 export interface RejectVerdict {
     /** The status, 200 to 599. */
     readonly status: number;
+    /** Additional headers of the answer. */
     readonly headers?: HeaderOptions | undefined;
+    /** What the answer says. Default: nothing. */
     readonly body?: Data | undefined;
 }
 /**
- * What `handleOpen` decides. `true`, nothing, or an {@link AcceptVerdict}: 101. `false`: 403. A {@link RejectVerdict}: its own answer. Any other
- * value (`null`, `0`, `''`, a string, an object with keys that mean nothing here) is reported and answered with 500: nothing fails open.
+ * What `handleOpen` decides. `true`, nothing, or an {@link AcceptVerdict}: 101. `false`: 403. A
+ * {@link RejectVerdict}: its own answer. Any other value (`null`, `0`, `''`, a string, an object
+ * with keys that mean nothing here) is reported and answered with 500: nothing fails open.
  */
 export type OpenVerdict = boolean | undefined | void | AcceptVerdict | RejectVerdict;
 /** Where a handler's error came from. */
@@ -67,10 +84,13 @@ export interface ErrorContext {
 /** The names of all handlers that can fail. */
 export type HandlerName = 'handleOpen' | 'handleTextMessage' | 'handleBinaryMessage' | 'handleClose' | 'handleDrain' | 'handleStart' | 'handleStop';
 /**
- * What a worker module exports, by name or as its default export, and what {@link registerWorkerThread} takes. Every handler is optional, and may be
- * async. What a message handler returns is not looked at, except that a promise (or any thenable) is waited for: see {@link StartOptions.handlers}.
+ * What a worker module exports, by name or as its default export, and what {@link
+ * registerWorkerThread} takes. Every handler is optional, and may be async. What a message handler
+ * returns is not looked at, except that a promise (or any thenable) is waited for: see {@link
+ * StartOptions.handlers}.
  *
- * A throw or a rejection goes to `onError` and never further: neither the connection nor the worker ends of it.
+ * A throw or a rejection goes to `onError` and never further: neither the connection nor the worker
+ * ends of it.
  *
  * @example
  * ```ts
@@ -88,10 +108,12 @@ export type HandlerName = 'handleOpen' | 'handleTextMessage' | 'handleBinaryMess
  */
 export interface WorkerInterface {
     /**
-     * Decides over a connection; without it all are accepted. The id is valid already: what is sent, subscribed or set here takes effect with the 101
-     * answer, in order, and is undone if the connection is refused or lost.
+     * Decides over a connection; without it all are accepted. The id is valid already: what is sent,
+     * subscribed or set here takes effect with the 101 answer, in order, and is undone if the
+     * connection is refused or lost.
      *
-     * A throw or a rejection refuses with 403, no verdict within {@link StartOptions.openTimeout} with 503.
+     * A throw or a rejection refuses with 403, no verdict within {@link StartOptions.openTimeout}
+     * with 503.
      *
      * @param socketId positive, increasing, never reused in the process
      * @param ip the peer's address (an IPv4 address mapped into IPv6 is shown as IPv4)
@@ -102,32 +124,41 @@ export interface WorkerInterface {
     /**
      * A text message.
      *
-     * @param token what {@link setToken} set, as a `Buffer`, `undefined` before. The same `Buffer` for every event until the token changes: copy it before
-     * you change it
+     * @param token what {@link setToken} set, as a `Buffer`, `undefined` before. The same `Buffer`
+     * for every event until the token changes: copy it before you change it
      */
     handleTextMessage?(text: string, socketId: number, token?: Buffer): unknown;
     /**
      * A binary message.
      *
-     * @param bytes belongs to the handler, which may keep and change it. A small message lies in one `ArrayBuffer` with others that came with it: kept for long it holds
-     * their memory, and `bytes.buffer` cannot be transferred to another thread. `new Uint8Array(bytes)` makes a copy of its own
+     * @param bytes belongs to the handler, which may keep and change it. A small message lies in one
+     * `ArrayBuffer` with others that came with it: kept for long it holds their memory, and
+     * `bytes.buffer` cannot be transferred to another thread. `new Uint8Array(bytes)` makes a copy of
+     * its own
      */
     handleBinaryMessage?(bytes: Buffer, socketId: number, token?: Buffer): unknown;
     /**
      * Once for each connection that was accepted, after its last message.
      *
-     * @param code the close code: the peer's, ours, 1005 if the peer gave none, 1006 if the connection was lost
+     * @param code the close code: the peer's, ours, 1005 if the peer gave none, 1006 if the
+     * connection was lost
      * @param reason the close reason, often ''
      */
     handleClose?(socketId: number, token: Buffer | undefined, code: number, reason: string): unknown;
-    /** A socket that was over {@link StartOptions.maxBackpressure} is at or below half of it again. */
+    /**
+     * A socket that was over {@link StartOptions.maxBackpressure} is at or below half of it again.
+     */
     handleDrain?(socketId: number, token?: Buffer): unknown;
-    /** Before this worker's first event; awaited. A throw or a rejection is a worker that failed to load: it rejects {@link start}. */
+    /**
+     * Before this worker's first event; awaited. A throw or a rejection is a worker that failed to
+     * load: it rejects {@link start}.
+     */
     handleStart?(): unknown;
     /** After this worker's last event, while {@link shutdown} waits for it. */
     handleStop?(): unknown;
     /**
-     * Told of every error of the other handlers, exactly once, and of handlers that take longer than {@link StartOptions.handlerTimeout}: first that they do, and if they fail in the end, of their
+     * Told of every error of the other handlers, exactly once, and of handlers that take longer than
+     * {@link StartOptions.handlerTimeout}: first that they do, and if they fail in the end, of their
      * error, too. By default the error goes to stderr with its stack.
      *
      * @param error what was thrown, which need not be an `Error`

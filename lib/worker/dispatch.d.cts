@@ -1,13 +1,5 @@
 import type { HandlerTable } from './handlers.cjs';
 import type { Dispatch, Native } from '../native.cjs';
-export declare const enum Kind {
-    Open = 1,
-    Text = 2,
-    SharedBytes = 3,
-    Bytes = 4,
-    Close = 5,
-    Drain = 6
-}
 export type DispatchNative = Pick<Native, 'openVerdict' | 'settle' | 'slotBytes' | 'slotToken' | 'tokenVersion'>;
 export interface Dispatcher {
     /** What the addon calls. It never throws. */
@@ -21,5 +13,8 @@ export interface Dispatcher {
     /** Starts no handler any more: what is not started belongs to the addon again. */
     stop(): void;
 }
-/** @param goodbye called when the addon says that the broker is gone, which only happens in threads of the user's own */
+/**
+ * @param goodbye called when the addon says that the broker is gone, which only happens in threads
+ * of the user's own
+ */
 export declare function createDispatcher(native: DispatchNative, table: HandlerTable, goodbye: () => void): Dispatcher;

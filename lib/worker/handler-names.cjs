@@ -9,24 +9,48 @@ const checks_cjs_1 = require("../options/checks.cjs");
 const errors_cjs_1 = require("../errors.cjs");
 const load_cjs_1 = require("../native/load.cjs");
 const report_cjs_1 = require("../report.cjs");
-// Names of handlers, and names that were meant to be one: a handler that is never called fails silently, and with a misspelt `handleOpen` everybody is let in.
+// Names of handlers, and names that were meant to be one: a handler that is never called fails
+// silently, and with a misspelt `handleOpen` everybody is let in.
 exports.HANDLER_NAMES = [
-    'handleOpen', 'handleTextMessage', 'handleBinaryMessage', 'handleClose', 'handleDrain', 'handleStart', 'handleStop', 'onError',
+    'handleOpen',
+    'handleTextMessage',
+    'handleBinaryMessage',
+    'handleClose',
+    'handleDrain',
+    'handleStart',
+    'handleStop',
+    'onError',
 ];
 const MESSAGES = ['handleTextMessage', 'handleBinaryMessage'];
 /** What other libraries call them, in lower case. */
 const LOOSE = {
-    handlemessage: MESSAGES, onmessage: MESSAGES,
-    handletext: ['handleTextMessage'], ontextmessage: ['handleTextMessage'], handlebinary: ['handleBinaryMessage'], onbinarymessage: ['handleBinaryMessage'],
-    onopen: ['handleOpen'], onconnection: ['handleOpen'], handleconnection: ['handleOpen'],
-    onclose: ['handleClose'], ondrain: ['handleDrain'],
+    handlemessage: MESSAGES,
+    onmessage: MESSAGES,
+    handletext: ['handleTextMessage'],
+    ontextmessage: ['handleTextMessage'],
+    handlebinary: ['handleBinaryMessage'],
+    onbinarymessage: ['handleBinaryMessage'],
+    onopen: ['handleOpen'],
+    onconnection: ['handleOpen'],
+    handleconnection: ['handleOpen'],
+    onclose: ['handleClose'],
+    ondrain: ['handleDrain'],
 };
 /** The same, but only exactly so: `Message` may be a class. */
-const BARE = { message: MESSAGES, open: ['handleOpen'], close: ['handleClose'], drain: ['handleDrain'] };
-/** As near to a handler's name as a typing error, but words of their own: `handleStep` is not a misspelt `handleStop`. */
+const BARE = {
+    message: MESSAGES,
+    open: ['handleOpen'],
+    close: ['handleClose'],
+    drain: ['handleDrain'],
+};
+/**
+ * As near to a handler's name as a typing error, but words of their own: `handleStep` is not a
+ * misspelt `handleStop`.
+ */
 const OWN_WORDS = new Set([
-    'pen', 'oven', 'omen', 'clone', 'chose', 'lose', 'closet', 'train', 'brain', 'grain', 'rain', 'drawn', 'star', 'stars', 'stat', 'smart', 'step', 'shop', 'top', 'stoop',
-    'nextmessage', 'testmessage',
+    'pen', 'oven', 'omen', 'clone', 'chose', 'lose', 'closet', 'train', 'brain', 'grain', 'rain',
+    'drawn', 'star', 'stars', 'stat', 'smart', 'step', 'shop', 'top', 'stoop', 'nextmessage',
+    'testmessage',
 ]);
 /**
  * Looks at what is there besides handlers.
@@ -34,7 +58,8 @@ const OWN_WORDS = new Set([
  * @param call who asks, for messages
  * @param holders where handlers were looked for: a module, its default export, an object
  * @param handlers what was found; `undefined` if there is nothing
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a function has almost the name of a handler that is not there; or there is no handler at all, but functions that other libraries would call
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a function has almost the name of a handler
+ * that is not there; or there is no handler at all, but functions that other libraries would call
  */
 function checkNames(call, holders, handlers) {
     const has = (name) => handlers !== undefined && Reflect.get(handlers, name) !== undefined;
@@ -44,13 +69,19 @@ function checkNames(call, holders, handlers) {
         if (near !== undefined && !has(near) && isFunction()) {
             throw unknown(`${call}: "${key}" is not a handler; did you mean "${near}"? If it is something else, rename it`);
         }
-        const meant = Object.hasOwn(BARE, key) ? BARE[key] : Object.hasOwn(LOOSE, key.toLowerCase()) ? LOOSE[key.toLowerCase()] : undefined;
+        const meant = Object.hasOwn(BARE, key)
+            ? BARE[key]
+            : Object.hasOwn(LOOSE, key.toLowerCase())
+                ? LOOSE[key.toLowerCase()]
+                : undefined;
         if (meant !== undefined && !meant.some(has) && isFunction())
             foreign.set(key, meant);
     }
     if (foreign.size === 0)
         return;
-    const list = [...foreign].map(([key, meant]) => `"${key}" (wsbroker calls it ${meant.map((name) => `"${name}"`).join(' and ')})`).join(', ');
+    const list = [...foreign]
+        .map(([key, meant]) => `"${key}" (wsbroker calls it ${meant.map((name) => `"${name}"`).join(' and ')})`)
+        .join(', ');
     if (!exports.HANDLER_NAMES.some(has))
         throw unknown(`${call}: there are no handlers, but ${list}`);
     (0, report_cjs_1.warnOnce)(`${call}: not a handler, and never called: ${list}`);
@@ -58,7 +89,8 @@ function checkNames(call, holders, handlers) {
 /**
  * Whether it is a class, whose methods only an instance has.
  *
- * @param handlers what was found elsewhere: a class beside it is refused only for a handler that is missing there
+ * @param handlers what was found elsewhere: a class beside it is refused only for a handler that is
+ * missing there
  */
 function isClassOfHandlers(value, handlers) {
     if (typeof value !== 'function')
@@ -85,7 +117,10 @@ function shownName(name) {
 function unknown(message) {
     return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_UNKNOWN_HANDLER', message);
 }
-/** Names of what the holders have, each once, inherited ones too: methods of an instance are its class's. Getters run only where the value matters. */
+/**
+ * Names of what the holders have, each once, inherited ones too: methods of an instance are its
+ * class's. Getters run only where the value matters.
+ */
 function* members(holders) {
     const seen = new Set();
     for (const holder of holders) {
@@ -100,10 +135,15 @@ function* members(holders) {
     }
 }
 function isHolder(value) {
-    if ((typeof value !== 'object' && typeof value !== 'function') || value === null || Array.isArray(value) || ArrayBuffer.isView(value))
+    if ((typeof value !== 'object' && typeof value !== 'function') ||
+        value === null ||
+        Array.isArray(value) ||
+        ArrayBuffer.isView(value))
         return false;
     // Where every object's chain ends, in any realm.
-    return !(Object.hasOwn(value, 'constructor') && Object.hasOwn(value, 'toString') && Object.getPrototypeOf(value) === null) && value !== Function.prototype;
+    return (!(Object.hasOwn(value, 'constructor') &&
+        Object.hasOwn(value, 'toString') &&
+        Object.getPrototypeOf(value) === null) && value !== Function.prototype);
 }
 /** A module that passes on what wsbroker exports has a `close`, which is nobody's mistake. */
 function isForeignFunction(holder, key) {
@@ -115,7 +155,10 @@ function isForeignFunction(holder, key) {
         return false;
     }
 }
-/** The handler whose name this almost is. A name with a digit in it is a second one of something, not a slip. */
+/**
+ * The handler whose name this almost is. A name with a digit in it is a second one of something,
+ * not a slip.
+ */
 function misspelt(key) {
     if (key.length > 32 || /\d/.test(key) || exports.HANDLER_NAMES.includes(key))
         return undefined;
@@ -126,7 +169,11 @@ function misspelt(key) {
         if (lower.startsWith(prefix))
             return isNear(lower.slice(prefix.length), word);
         // `handel`, `hadnle`, `handl`: but of so short a word as `on` no other form can be told.
-        const starts = prefix === 'on' ? [] : [5, 6, 7].map((length) => lower.slice(0, length)).filter((start) => /[el]$/.test(start) && (0, checks_cjs_1.editDistance)(start, prefix) === 1);
+        const starts = prefix === 'on'
+            ? []
+            : [5, 6, 7]
+                .map((length) => lower.slice(0, length))
+                .filter((start) => /[el]$/.test(start) && (0, checks_cjs_1.editDistance)(start, prefix) === 1);
         return starts.some((start) => isNear(lower.slice(start.length), word));
     });
 }

@@ -32,7 +32,10 @@ function workerFile(path) {
         throw (0, advice_cjs_1.noWorkerFile)(path);
     }
 }
-/** What a module registered by itself when it was first imported: a second import does not run it again. */
+/**
+ * What a module registered by itself when it was first imported: a second import does not run it
+ * again.
+ */
 const registeredBy = new Map();
 /** Why a module that did not load within this many milliseconds counts as failed. */
 function loadTimeout(file, timeout) {
@@ -40,11 +43,14 @@ function loadTimeout(file, timeout) {
     return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what);
 }
 /**
- * Imports the module into this thread and makes the thread a worker with the handlers it exports, unless it does so itself.
+ * Imports the module into this thread and makes the thread a worker with the handlers it exports,
+ * unless it does so itself.
  *
- * @param timeout milliseconds for the import, 0 = no limit; what it calls at the top level of the module cannot be interrupted from here
+ * @param timeout milliseconds for the import, 0 = no limit; what it calls at the top level of the
+ * module cannot be interrupted from here
  * @param loaded called when the module has been imported, before its `handleStart` is waited for
- * @throws what the module throws, or its `handleStart`, or {@link loadTimeout}; then the thread is no worker
+ * @throws what the module throws, or its `handleStart`, or {@link loadTimeout}; then the thread is
+ * no worker
  */
 async function loadWorker(file, timeout = 0, loaded = () => undefined) {
     const before = (0, register_cjs_1.currentRegistration)();
@@ -88,13 +94,13 @@ function importedWorker(file, module, before) {
     if (handlers !== undefined)
         return (0, register_cjs_1.register)(file, handlers, false, holders);
     (0, handler_names_cjs_1.checkNames)(file, holders, undefined);
-    (0, report_cjs_1.warnOnce)(`${file} has no handlers: everybody is let in, and messages go nowhere. A worker module exports handleOpen, handleTextMessage … by name or on its default export, `
-        + 'or calls registerWorkerThread while it loads');
+    (0, report_cjs_1.warnOnce)(`${file} has no handlers: everybody is let in, and messages go nowhere. A worker module exports handleOpen, handleTextMessage … by name or on its default export, ` +
+        'or calls registerWorkerThread while it loads');
     return (0, register_cjs_1.register)(file, {}, true);
 }
 /**
- * Test runners that give modules a context of `node:vm` may refuse `import()` there; what can be required (CommonJS, and on newer runtimes ES modules) is loaded
- * all the same.
+ * Test runners that give modules a context of `node:vm` may refuse `import()` there; what can be
+ * required (CommonJS, and on newer runtimes ES modules) is loaded all the same.
  */
 async function load(file) {
     try {
@@ -110,9 +116,13 @@ async function load(file) {
 /** As Node says it, and jest where Node asks it. */
 function isRefusedByVm(error) {
     const { code, message } = Object(error);
-    return /^ERR_VM_DYNAMIC_IMPORT_CALLBACK_MISSING/.test(String(code)) || /ES Modules in the VM API/.test(String(message));
+    return (/^ERR_VM_DYNAMIC_IMPORT_CALLBACK_MISSING/.test(String(code)) ||
+        /ES Modules in the VM API/.test(String(message)));
 }
-/** Handlers are exported by name or on the default export; what a CommonJS module exports is its default. A name counts before a default. */
+/**
+ * Handlers are exported by name or on the default export; what a CommonJS module exports is its
+ * default. A name counts before a default.
+ */
 function exportedHandlers(module) {
     const outer = defaultOf(module);
     // What TypeScript and Babel make of a default export in CommonJS.
@@ -123,10 +133,14 @@ function exportedHandlers(module) {
     if (object === undefined)
         return module;
     const named = handler_names_cjs_1.HANDLER_NAMES.filter((name) => module[name] !== undefined && module[name] !== object[name]);
-    // In the usual case, names of a CommonJS module that Node has found in it, the object itself is `this` of its handlers.
-    // Defined, not assigned: what it inherits may be frozen, or a getter.
-    return named.length === 0 ? object : Object.create(object, Object.fromEntries(named.map((name) => [name, { value: module[name] }])));
+    // In the usual case, names of a CommonJS module that Node has found in it, the object itself is
+    // `this` of its handlers. Defined, not assigned: what it inherits may be frozen, or a getter.
+    return named.length === 0
+        ? object
+        : Object.create(object, Object.fromEntries(named.map((name) => [name, { value: module[name] }])));
 }
 function defaultOf(value) {
-    return value !== null && (typeof value === 'object' || typeof value === 'function') ? value.default : undefined;
+    return value !== null && (typeof value === 'object' || typeof value === 'function')
+        ? value.default
+        : undefined;
 }

@@ -9,10 +9,13 @@ export declare function workerFile(path: string): string;
 /** Why a module that did not load within this many milliseconds counts as failed. */
 export declare function loadTimeout(file: string, timeout: number): WSBrokerError;
 /**
- * Imports the module into this thread and makes the thread a worker with the handlers it exports, unless it does so itself.
+ * Imports the module into this thread and makes the thread a worker with the handlers it exports,
+ * unless it does so itself.
  *
- * @param timeout milliseconds for the import, 0 = no limit; what it calls at the top level of the module cannot be interrupted from here
+ * @param timeout milliseconds for the import, 0 = no limit; what it calls at the top level of the
+ * module cannot be interrupted from here
  * @param loaded called when the module has been imported, before its `handleStart` is waited for
- * @throws what the module throws, or its `handleStart`, or {@link loadTimeout}; then the thread is no worker
+ * @throws what the module throws, or its `handleStart`, or {@link loadTimeout}; then the thread is
+ * no worker
  */
 export declare function loadWorker(file: string, timeout?: number, loaded?: () => void): Promise<Registration>;

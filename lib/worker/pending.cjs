@@ -11,7 +11,10 @@ class Waiting {
     epoch;
     next = undefined;
     constructor(kind, slot, data, 
-    /** Of a close event: the close code. Of bytes: how many they are, unless a handler transfers them away. */
+    /**
+     * Of a close event: the close code. Of bytes: how many they are, unless a handler transfers
+     * them away.
+     */
     number, 
     /** The version of its socket's token when it came, and the epoch in which that is true. */
     token, epoch) {
@@ -24,7 +27,10 @@ class Waiting {
     }
 }
 exports.Waiting = Waiting;
-/** A handler's promise that is pending, and behind it, in serial mode, the events of its socket that wait for it. */
+/**
+ * A handler's promise that is pending, and behind it, in serial mode, the events of its socket that
+ * wait for it.
+ */
 class Line {
     id = 0;
     kind = 0;
@@ -41,7 +47,8 @@ class Line {
     neighbour = undefined;
     #head = undefined;
     #tail = undefined;
-    // Made once and used for one promise after the other, so that a pending promise costs no closures.
+    // Made once and used for one promise after the other, so that a pending promise costs no
+    // closures.
     resolved;
     rejected;
     constructor(done) {
@@ -77,8 +84,9 @@ class Line {
 }
 exports.Line = Line;
 /**
- * Lines by socket. With async handlers every event adds one and removes it again, for which a `Map` takes about as long as all the rest of the event
- * (65 of 140 ns): its removed entries pile up until it is copied. Ids count upwards, so their low bits are hash enough.
+ * Lines by socket. With async handlers every event adds one and removes it again, for which a `Map`
+ * takes about as long as all the rest of the event (65 of 140 ns): its removed entries pile up
+ * until it is copied. Ids count upwards, so their low bits are hash enough.
  */
 class LineTable {
     size = 0;

@@ -1,26 +1,35 @@
-import type { Kind } from './dispatch.cjs';
+import type { EventKind } from '../native/control-block.cjs';
 /** An event that waits for the one before it. */
 export declare class Waiting {
-    readonly kind: Kind;
+    readonly kind: EventKind;
     readonly slot: number;
     readonly data: unknown;
-    /** Of a close event: the close code. Of bytes: how many they are, unless a handler transfers them away. */
+    /**
+     * Of a close event: the close code. Of bytes: how many they are, unless a handler transfers
+     * them away.
+     */
     readonly number: number;
     /** The version of its socket's token when it came, and the epoch in which that is true. */
     readonly token: number;
     readonly epoch: number;
     next: Waiting | undefined;
-    constructor(kind: Kind, slot: number, data: unknown, 
-    /** Of a close event: the close code. Of bytes: how many they are, unless a handler transfers them away. */
+    constructor(kind: EventKind, slot: number, data: unknown, 
+    /**
+     * Of a close event: the close code. Of bytes: how many they are, unless a handler transfers
+     * them away.
+     */
     number: number, 
     /** The version of its socket's token when it came, and the epoch in which that is true. */
     token: number, epoch: number);
 }
-/** A handler's promise that is pending, and behind it, in serial mode, the events of its socket that wait for it. */
+/**
+ * A handler's promise that is pending, and behind it, in serial mode, the events of its socket that
+ * wait for it.
+ */
 export declare class Line {
     #private;
     id: number;
-    kind: Kind;
+    kind: EventKind;
     slot: number;
     /** Only of an open event: the subprotocols that may be answered. */
     offered: readonly string[];
@@ -42,8 +51,9 @@ export declare class Line {
     clear(): void;
 }
 /**
- * Lines by socket. With async handlers every event adds one and removes it again, for which a `Map` takes about as long as all the rest of the event
- * (65 of 140 ns): its removed entries pile up until it is copied. Ids count upwards, so their low bits are hash enough.
+ * Lines by socket. With async handlers every event adds one and removes it again, for which a `Map`
+ * takes about as long as all the rest of the event (65 of 140 ns): its removed entries pile up
+ * until it is copied. Ids count upwards, so their low bits are hash enough.
  */
 export declare class LineTable {
     #private;

@@ -12,8 +12,8 @@ const dispatch_cjs_1 = require("./dispatch.cjs");
 const errors_cjs_1 = require("../errors.cjs");
 const handlers_cjs_1 = require("./handlers.cjs");
 const load_cjs_1 = require("../native/load.cjs");
-const report_cjs_1 = require("../report.cjs");
 const promises_cjs_1 = require("../promises.cjs");
+const promises_cjs_2 = require("../promises.cjs");
 /** What this thread is to the pool. */
 exports.thread = {
     /** It belongs to a pool, which another thread watches. */
@@ -45,7 +45,9 @@ class Registration {
             if (!this.#dropped)
                 this.#attach();
         };
-        this.ready = (0, report_cjs_1.isThenable)(started) ? Promise.resolve(started).then(attach) : Promise.resolve(attach());
+        this.ready = (0, promises_cjs_1.isThenable)(started)
+            ? Promise.resolve(started).then(attach)
+            : Promise.resolve(attach());
         this.ready.catch((error) => {
             this.drop();
             if (!exports.thread.loading)
@@ -57,16 +59,17 @@ class Registration {
         return this.#table.self;
     }
     /**
-     * Runs the events that have come, waits for their handlers, runs `handleStop`, all within `timeout`, and lets go of the addon. Handlers that do not settle have half of it: then what waits
-     * behind them is run all the same, ends of connections among it. Never rejects.
+     * Runs the events that have come, waits for their handlers, runs `handleStop`, all within
+     * `timeout`, and lets go of the addon. Handlers that do not settle have half of it: then what
+     * waits behind them is run all the same, ends of connections among it. Never rejects.
      */
     async stop(timeout) {
         this.#rested ??= this.#rest();
-        if (!(await (0, promises_cjs_1.within)(timeout / 2, this.#rested)))
+        if (!(await (0, promises_cjs_2.within)(timeout / 2, this.#rested)))
             this.#dispatcher?.hurry();
         if (this.#dispatcher !== undefined) {
             this.#stopped ??= this.#handleStop();
-            await (0, promises_cjs_1.within)(timeout / 2, this.#stopped);
+            await (0, promises_cjs_2.within)(timeout / 2, this.#stopped);
         }
         this.drop();
     }
@@ -83,7 +86,8 @@ class Registration {
     }
     #attach() {
         const dispatcher = (0, dispatch_cjs_1.createDispatcher)(load_cjs_1.native, this.#table, () => void this.stop(GOODBYE_TIMEOUT));
-        // The main thread is kept alive by its servers, a pool's thread by its port, a thread of the user's own by this.
+        // The main thread is kept alive by its servers, a pool's thread by its port, a thread of the
+        // user's own by this.
         const keepAlive = !node_worker_threads_1.isMainThread && !exports.thread.inPool;
         const again = () => {
             this.#hasMore = true;
@@ -92,7 +96,10 @@ class Registration {
         dispatcher.attach(load_cjs_1.native.attachWorker(this.#table.mask, dispatcher.dispatch, again, keepAlive).control);
         this.#dispatcher = dispatcher;
     }
-    /** A shutdown that ran out of time leaves close events behind, and each of them has a handler to be told. */
+    /**
+     * A shutdown that ran out of time leaves close events behind, and each of them has a handler to
+     * be told.
+     */
     async #rest() {
         try {
             await this.ready;
@@ -128,7 +135,8 @@ function currentRegistration() {
  * @param call who asks, for messages
  * @param implicit the module has no handlers, and a later registration may replace this one
  * @param holders where the handlers were found
- * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_UNKNOWN_HANDLER if one is misspelt; ERR_WSBROKER_CONFLICT if the thread is a worker
+ * @throws what `handleStart` throws; a `TypeError` if a handler is no function;
+ * ERR_WSBROKER_UNKNOWN_HANDLER if one is misspelt; ERR_WSBROKER_CONFLICT if the thread is a worker
  * already
  */
 function register(call, handlers, implicit = false, holders) {

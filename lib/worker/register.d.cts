@@ -18,8 +18,9 @@ export declare class Registration {
     /** The object that was registered. */
     get handlers(): unknown;
     /**
-     * Runs the events that have come, waits for their handlers, runs `handleStop`, all within `timeout`, and lets go of the addon. Handlers that do not settle have half of it: then what waits
-     * behind them is run all the same, ends of connections among it. Never rejects.
+     * Runs the events that have come, waits for their handlers, runs `handleStop`, all within
+     * `timeout`, and lets go of the addon. Handlers that do not settle have half of it: then what
+     * waits behind them is run all the same, ends of connections among it. Never rejects.
      */
     stop(timeout: number): Promise<void>;
     /** Lets go of the addon at once. */
@@ -32,7 +33,8 @@ export declare function currentRegistration(): Registration | undefined;
  * @param call who asks, for messages
  * @param implicit the module has no handlers, and a later registration may replace this one
  * @param holders where the handlers were found
- * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_UNKNOWN_HANDLER if one is misspelt; ERR_WSBROKER_CONFLICT if the thread is a worker
+ * @throws what `handleStart` throws; a `TypeError` if a handler is no function;
+ * ERR_WSBROKER_UNKNOWN_HANDLER if one is misspelt; ERR_WSBROKER_CONFLICT if the thread is a worker
  * already
  */
 export declare function register(call: string, handlers: unknown, implicit?: boolean, holders?: readonly unknown[]): Registration;

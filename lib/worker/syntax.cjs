@@ -5,11 +5,15 @@ exports.moreAbout = moreAbout;
 const node_child_process_1 = require("node:child_process");
 const node_path_1 = require("node:path");
 const node_url_1 = require("node:url");
-// Where the mistake in a worker module is. For an ES module, Node shows that only if the error is not caught, and Bun puts it into properties of its own.
+// Where the mistake in a worker module is. For an ES module, Node shows that only if the error is
+// not caught, and Bun puts it into properties of its own.
 const onBun = process.versions['bun'] !== undefined;
 /** For a child process that looks for the place. */
 const PATIENCE = 5_000;
-/** What Bun's compiler says, as a `SyntaxError` with all of it in its message; every other error as it is. */
+/**
+ * What Bun's compiler says, as a `SyntaxError` with all of it in its message; every other error as
+ * it is.
+ */
 function readable(error) {
     if (!onBun || typeof error !== 'object' || error === null)
         return error;
@@ -17,14 +21,22 @@ function readable(error) {
     const messages = (Array.isArray(errors) ? errors : [error]).filter(isBuildMessage);
     if (messages.length === 0)
         return error;
-    const text = messages.slice(0, 5).map(({ message, position: { file, line, column, lineText } }) => `${message}\n    at ${file}:${line}:${column}\n    ${lineText.slice(0, 200)}`);
+    const text = messages
+        .slice(0, 5)
+        .map(({ message, position: { file, line, column, lineText } }) => `${message}\n    at ${file}:${line}:${column}\n    ${lineText.slice(0, 200)}`);
     return new SyntaxError(text.join('\n'), { cause: error });
 }
 function isBuildMessage(value) {
     const { name, position } = value;
-    return name === 'BuildMessage' && typeof position === 'object' && position !== null && typeof position.lineText === 'string';
+    return (name === 'BuildMessage' &&
+        typeof position === 'object' &&
+        position !== null &&
+        typeof position.lineText === 'string');
 }
-/** More about a module that did not load, on lines of its own: where its syntax is wrong, and what to do. '' if there is nothing to say. */
+/**
+ * More about a module that did not load, on lines of its own: where its syntax is wrong, and what
+ * to do. '' if there is nothing to say.
+ */
 async function moreAbout(file, error) {
     if (typeof error !== 'object' || error === null || onBun)
         return '';
@@ -35,7 +47,8 @@ async function moreAbout(file, error) {
         return `\n${withoutPermission(error)}`;
     if (name !== 'SyntaxError')
         return '';
-    const place = placeIn(String(stack)) ?? (/^ +at (?!.*(?:node:|<anonymous>))/m.test(String(stack)) ? '' : await placeBy(file));
+    const place = placeIn(String(stack)) ??
+        (/^ +at (?!.*(?:node:|<anonymous>))/m.test(String(stack)) ? '' : await placeBy(file));
     if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX')
         return `${place}\nNode only strips types. Compile it to JavaScript. ${withTsx(file)}`;
     if (/import statement outside a module|Unexpected token 'export'/.test(String(message))) {
@@ -43,7 +56,7 @@ async function moreAbout(file, error) {
     }
     return place;
 }
-function withoutPermission({ permission, resource }) {
+function withoutPermission({ permission, resource, }) {
     if (permission === 'WorkerThreads')
         return "Node's permission model forbids worker threads: run node with --allow-worker, or start with threads: 0.";
     const what = typeof permission === 'string' ? ` (${permission} ${String(resource)})` : '';
@@ -62,14 +75,19 @@ function placeIn(text) {
     const [, where, excerpt] = /^((?:file:\/\/|\/|[A-Za-z]:\\).*:\d+)\r?\n((?:.*\r?\n){1,4}?) *\^/m.exec(text) ?? [];
     if (where === undefined || excerpt === undefined)
         return undefined;
-    const path = where.startsWith('file:') ? `${(0, node_url_1.fileURLToPath)(where.replace(/:\d+$/, ''))}${/:\d+$/.exec(where)?.[0]}` : where;
+    const path = where.startsWith('file:')
+        ? `${(0, node_url_1.fileURLToPath)(where.replace(/:\d+$/, ''))}${/:\d+$/.exec(where)?.[0]}`
+        : where;
     const marks = /^ *\^+$/m.exec(text.slice(text.indexOf(where)))?.[0] ?? '';
     const lines = [...excerpt.trimEnd().split(/\r?\n/), marks];
-    return lines.some((line) => line.length > 200) ? `\n    at ${path}` : `\n    at ${[path, ...lines].join('\n    ')}`;
+    return lines.some((line) => line.length > 200)
+        ? `\n    at ${path}`
+        : `\n    at ${[path, ...lines].join('\n    ')}`;
 }
 /**
- * By another process, which loads the module and all that it imports, and ends before it runs any of it: modules run in the order of their imports, and only
- * when every one of them has been compiled.
+ * By another process, which loads the module and all that it imports, and ends before it runs any
+ * of it: modules run in the order of their imports, and only when every one of them has been
+ * compiled.
  */
 async function placeBy(file) {
     const program = `import 'data:text/javascript,process.exit(0)'; import ${JSON.stringify((0, node_url_1.pathToFileURL)(file).href)};`;

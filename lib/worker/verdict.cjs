@@ -16,13 +16,20 @@ const ACCEPT_KEYS = ['protocol', 'headers', 'token', 'channels'];
 const REJECT_KEYS = ['status', 'headers', 'body'];
 /** Headers that the answer has anyhow, or that would change where it ends. */
 const RESERVED = new Set([
-    'connection', 'content-length', 'sec-websocket-accept', 'sec-websocket-extensions', 'sec-websocket-protocol', 'sec-websocket-version', 'transfer-encoding',
+    'connection',
+    'content-length',
+    'sec-websocket-accept',
+    'sec-websocket-extensions',
+    'sec-websocket-protocol',
+    'sec-websocket-version',
+    'transfer-encoding',
     'upgrade',
 ]);
 /**
  * What the verdict means. `offered` are the client's subprotocols.
  *
- * @throws {WSBrokerError} ERR_WSBROKER_INVALID_VERDICT if it means nothing; it never counts as an acceptance
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_VERDICT if it means nothing; it never counts as an
+ * acceptance
  */
 function judge(verdict, offered) {
     if (verdict === undefined || verdict === true)
@@ -43,7 +50,9 @@ function judge(verdict, offered) {
     // An empty Map, Date or record of a database is not the same as `{}`.
     if (keys.length === 0 && !isPlain(bag))
         throw meaningless('got an object of a class');
-    return refuses ? { accepted: false, detail: reject(bag) } : { accepted: true, detail: accept(bag, offered) };
+    return refuses
+        ? { accepted: false, detail: reject(bag) }
+        : { accepted: true, detail: accept(bag, offered) };
 }
 function reject(bag) {
     const { status, body } = bag;
@@ -74,7 +83,7 @@ function accept(bag, offered) {
     if (channels !== undefined) {
         if (!Array.isArray(channels))
             throw meaningless(`"channels" must be an array, got ${(0, checks_cjs_1.typeName)(channels)}`);
-        detail.channels = channels.map((channel) => (typeof channel === 'string' ? channel : bytes(channel, 'channels')));
+        detail.channels = channels.map((channel) => typeof channel === 'string' ? channel : bytes(channel, 'channels'));
     }
     return detail;
 }
@@ -86,7 +95,10 @@ function bytes(value, name) {
         return new Uint8Array(value);
     throw meaningless(`"${name}" must be ${name === 'channels' ? 'an array of' : 'a'} string, ArrayBuffer or Uint8Array, got ${(0, checks_cjs_1.typeName)(value)}`);
 }
-/** What came from a request can be put into a header by mistake: a line break in it must not become a header of its own. */
+/**
+ * What came from a request can be put into a header by mistake: a line break in it must not become
+ * a header of its own.
+ */
 function headerPairs(headers) {
     if (typeof headers !== 'object' || headers === null)
         throw meaningless(`"headers" must be an object, got ${(0, checks_cjs_1.typeName)(headers)}`);
@@ -97,7 +109,10 @@ function headerPairs(headers) {
             throw meaningless('"headers" has a name that HTTP does not allow');
         if (RESERVED.has(name.toLowerCase()))
             throw meaningless(`"headers" may not set ${name}`);
-        return (Array.isArray(value) ? value : [value]).map((one) => [name, headerValue(name, one)]);
+        return (Array.isArray(value) ? value : [value]).map((one) => [
+            name,
+            headerValue(name, one),
+        ]);
     });
 }
 function headerValue(name, value) {

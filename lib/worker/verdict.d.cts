@@ -17,6 +17,7 @@ export declare const LATE: Judgement;
 /**
  * What the verdict means. `offered` are the client's subprotocols.
  *
- * @throws {WSBrokerError} ERR_WSBROKER_INVALID_VERDICT if it means nothing; it never counts as an acceptance
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_VERDICT if it means nothing; it never counts as an
+ * acceptance
  */
 export declare function judge(verdict: unknown, offered: readonly string[]): Judgement;

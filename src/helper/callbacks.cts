@@ -1,9 +1,13 @@
-import { complain, isThenable } from '../report.cjs';
+import { complain } from '../report.cjs';
+import { isThenable } from '../promises.cjs';
 import type { ValueOrPromise } from './types.cjs';
 
 let continued = 0;
 
-/** How often something of a helper in this thread was left to promises: a caller that sees the number change during a call knows that the call goes on after it. */
+/**
+ * How often something of a helper in this thread was left to promises: a caller that sees the
+ * number change during a call knows that the call goes on after it.
+ */
 export function continuations(): number {
   return continued;
 }
@@ -15,17 +19,24 @@ export function aMicrotaskLater(run: () => void): void {
 }
 
 /**
- * Calls a function of the application, at once. One of `done` and `failed` is called: at once where a value was returned or thrown, later for a promise. A throw is a
- * rejection. Neither should throw: that would be a mistake of ours, which is shown and goes no further.
+ * Calls a function of the application, at once. One of `done` and `failed` is called: at once where
+ * a value was returned or thrown, later for a promise. A throw is a rejection. Neither should
+ * throw: that would be a mistake of ours, which is shown and goes no further.
  */
-export function callUser<T>(fn: () => ValueOrPromise<T>, done: (value: T) => void, failed: (error: unknown) => void): void {
-  const safely = <V,>(then: (value: V) => void) => (given: V): void => {
-    try {
-      then(given);
-    } catch (error) {
-      complain('the server helper failed', error);
-    }
-  };
+export function callUser<T>(
+  fn: () => ValueOrPromise<T>,
+  done: (value: T) => void,
+  failed: (error: unknown) => void,
+): void {
+  const safely =
+    <V,>(then: (value: V) => void) =>
+    (given: V): void => {
+      try {
+        then(given);
+      } catch (error) {
+        complain('the server helper failed', error);
+      }
+    };
   let value: ValueOrPromise<T>;
   try {
     value = fn();

@@ -1,7 +1,9 @@
 import { WSBrokerError } from '../errors.cjs';
 import { complain } from '../report.cjs';
 
-/** `configure()` and `shutdown()`: what is done once, what can be tried again, and what ends what. */
+/**
+ * `configure()` and `shutdown()`: what is done once, what can be tried again, and what ends what.
+ */
 export class Life {
   readonly #scope: string;
   #configuring: Promise<void> | undefined;
@@ -26,7 +28,10 @@ export class Life {
     if (this.ended) throw this.shutDownError();
   }
 
-  /** `steps` begin before this returns. A rejection is forgotten when `undo` is through; after `shutdown` nothing is left to undo here. */
+  /**
+   * `steps` begin before this returns. A rejection is forgotten when `undo` is through; after
+   * `shutdown` nothing is left to undo here.
+   */
   configure(steps: () => Promise<void>, undo: () => Promise<void>): Promise<void> {
     if (this.ended) return Promise.reject(this.shutDownError());
     return (this.#configuring ??= this.#try(steps, undo));
@@ -47,13 +52,18 @@ export class Life {
     }
   }
 
-  /** The same promise each time; it does not reject. `end` begins before this returns, and may call it again. */
+  /**
+   * The same promise each time; it does not reject. `end` begins before this returns, and may call
+   * it again.
+   */
   shutdown(end: () => Promise<void>): Promise<void> {
     if (this.#ending !== undefined) return this.#ending;
     let done: (() => void) | undefined;
     const ending = (this.#ending = new Promise<void>((resolve) => (done = resolve)));
     this.#abort?.();
-    end().catch((error: unknown) => complain(`the shutdown of ${this.#scope} failed`, error)).finally(() => done?.());
+    end()
+      .catch((error: unknown) => complain(`the shutdown of ${this.#scope} failed`, error))
+      .finally(() => done?.());
     return ending;
   }
 }

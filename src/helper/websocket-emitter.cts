@@ -20,7 +20,8 @@ interface Sent {
 }
 
 /**
- * Sends to the clients of all server helpers on a Redis, from a process that serves no sockets: a job, an API.
+ * Sends to the clients of all server helpers on a Redis, from a process that serves no sockets: a
+ * job, an API.
  *
  * @example
  * ```js
@@ -41,8 +42,10 @@ export class WebSocketEmitter extends Base {
    * Nothing is connected by it.
    *
    * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
-   * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the nearest one that does
-   * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing that can be one
+   * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the
+   * nearest one that does
+   * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing
+   * that can be one
    */
   constructor(opts: IWebSocketEmitterOptions) {
     super(SCOPE, knownOptions(SCOPE, opts, EMITTER_OPTIONS).identifier ?? SCOPE, opts.logger);
@@ -52,15 +55,25 @@ export class WebSocketEmitter extends Base {
   }
 
   /**
-   * Resolves when Redis answers. A second call returns the first one's promise; a rejection is forgotten, so that a later call tries again.
+   * Resolves when Redis answers. A second call returns the first one's promise; a rejection is
+   * forgotten, so that a later call tries again.
    *
    * @throws the first error of the connection
-   * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: not ready within 30 s. ERR_WSBROKER_SHUT_DOWN: after {@link shutdown}
+   * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: not ready within 30 s. ERR_WSBROKER_SHUT_DOWN:
+   * after {@link shutdown}
    */
   override configure(): Promise<void> {
     return this.#life.configure(
       async () => {
-        await this.#bus.connect({ scope: SCOPE, logger: guarded(this.logger), received: () => undefined, changed: () => this.#update() }, undefined);
+        await this.#bus.connect(
+          {
+            scope: SCOPE,
+            logger: guarded(this.logger),
+            received: () => undefined,
+            changed: () => this.#update(),
+          },
+          undefined,
+        );
         this.#life.check();
         this.#states.begin();
         this.#update();
@@ -78,26 +91,46 @@ export class WebSocketEmitter extends Base {
   }
 
   /**
-   * To one client, wherever it is. Each of these four resolves when Redis has the message; whether it reached a client is not known.
+   * To one client, wherever it is. Each of these four resolves when Redis has the message; whether
+   * it reached a client is not known.
    *
-   * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is lost. ERR_WSBROKER_SHUT_DOWN: after {@link shutdown}
+   * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is lost. ERR_WSBROKER_SHUT_DOWN: after
+   * {@link shutdown}
    * @throws {TypeError} the data cannot be serialised
    */
   async toClient(opts: { clientId: string; event: string; data: unknown }): Promise<void> {
     const { clientId, event, data } = opts;
-    await this.#send(WebSocketChannels.forClient({ clientId }), WebSocketMessageTypes.CLIENT, { target: clientId, event, data });
+    await this.#send(WebSocketChannels.forClient({ clientId }), WebSocketMessageTypes.CLIENT, {
+      target: clientId,
+      event,
+      data,
+    });
   }
 
   /** To every client of a user. @throws as {@link toClient} */
   async toUser(opts: { userId: string; event: string; data: unknown }): Promise<void> {
     const { userId, event, data } = opts;
-    await this.#send(WebSocketChannels.forUser({ userId }), WebSocketMessageTypes.USER, { target: userId, event, data });
+    await this.#send(WebSocketChannels.forUser({ userId }), WebSocketMessageTypes.USER, {
+      target: userId,
+      event,
+      data,
+    });
   }
 
   /** To every client in a room but those in `exclude`. @throws as {@link toClient} */
-  async toRoom(opts: { room: string; event: string; data: unknown; exclude?: string[] }): Promise<void> {
+  async toRoom(opts: {
+    room: string;
+    event: string;
+    data: unknown;
+    exclude?: string[];
+  }): Promise<void> {
     const { room, event, data, exclude } = opts;
-    await this.#send(WebSocketChannels.forRoom({ room }), WebSocketMessageTypes.ROOM, { target: room, event, data, exclude });
+    await this.#send(WebSocketChannels.forRoom({ room }), WebSocketMessageTypes.ROOM, {
+      target: room,
+      event,
+      data,
+      exclude,
+    });
   }
 
   /** To every client that is authenticated. @throws as {@link toClient} */

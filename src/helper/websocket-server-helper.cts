@@ -23,9 +23,19 @@ import { settingsOf, type Settings } from './settings.cjs';
 import { closeSocket } from './clients/sockets.cjs';
 import { bunTransport } from './transport/bun.cjs';
 import { nativeTransport } from './transport/native.cjs';
-import type { Instance, PostedOperation, Transport, TransportHost } from './transport/transport.cjs';
 import type {
-  IBunWebSocketHandler, IWebSocket, IWebSocketClient, IWebSocketLogger, IWebSocketServerOptions, IWebSocketServerStats,
+  Instance,
+  PostedOperation,
+  Transport,
+  TransportHost,
+} from './transport/transport.cjs';
+import type {
+  IBunWebSocketHandler,
+  IWebSocket,
+  IWebSocketClient,
+  IWebSocketLogger,
+  IWebSocketServerOptions,
+  IWebSocketServerStats,
 } from './types.cjs';
 import { knownOptions, SERVER_HELPER_OPTIONS } from './helper-options.cjs';
 import { Users } from './clients/users.cjs';
@@ -33,7 +43,8 @@ import { Users } from './clients/users.cjs';
 const SCOPE = 'WebSocketServerHelper';
 
 /**
- * What most applications need on top of sockets: authentication, users, rooms, a heartbeat, encryption for each client, and delivery between instances over Redis.
+ * What most applications need on top of sockets: authentication, users, rooms, a heartbeat,
+ * encryption for each client, and delivery between instances over Redis.
  *
  * @example
  * ```js
@@ -80,8 +91,10 @@ export class WebSocketServerHelper<
    * Stores the options, and duplicates the clients of Redis. It opens nothing.
    *
    * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
-   * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the nearest one that does
-   * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing that can be one
+   * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the
+   * nearest one that does
+   * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing
+   * that can be one
    */
   constructor(opts: IWebSocketServerOptions<AuthDataType, MetadataType>) {
     super(SCOPE, knownOptions(SCOPE, opts, SERVER_HELPER_OPTIONS).identifier, opts.logger);
@@ -96,13 +109,27 @@ export class WebSocketServerHelper<
     this.#sweep = new Sweep(clients, settings.heartbeatTimeout, log);
     this.#disconnects = new Disconnects({ settings, life: this.#life, log, instance });
     this.#states = new BusStates(opts.busStateFn ? inScopeHere(opts.busStateFn) : undefined, log);
-    const complain = (client: IWebSocketClient<MetadataType>, message: string): void => this.#sendOwn(client, WebSocketEvents.ERROR, { message });
+    const complain = (client: IWebSocketClient<MetadataType>, message: string): void =>
+      this.#sendOwn(client, WebSocketEvents.ERROR, { message });
     this.#auth = new Auth({
-      settings, clients, users: this.#users, rooms: this.#rooms, log, instance, complain,
+      settings,
+      clients,
+      users: this.#users,
+      rooms: this.#rooms,
+      log,
+      instance,
+      complain,
       encrypt: (client) => this.#encrypt(client),
       send: (client, event, data) => this.#sendOwn(client, event, data),
     });
-    this.#inbound = new Inbound({ settings, clients, rooms: this.#rooms, auth: this.#auth, log, complain });
+    this.#inbound = new Inbound({
+      settings,
+      clients,
+      rooms: this.#rooms,
+      auth: this.#auth,
+      log,
+      complain,
+    });
     this.#handler = this.#socketEvents();
     this.#bus = busFor(SCOPE, opts.redisConnection, 'server');
     this.#relay = new Relay({
@@ -116,42 +143,64 @@ export class WebSocketServerHelper<
         broadcast: (opts) => this.broadcast(opts),
       },
     });
-    this.#input = new Input({ scope: SCOPE, life: this.#life, bus: this.#bus, relay: this.#relay, states: this.#states, log, instance });
-    this.#transport = bind === undefined
-      ? bunTransport(server, log)
-      : nativeTransport({
-          identifier: opts.identifier,
-          path: settings.path,
-          bind,
-          serverOptions: settings.serverOptions,
-          givenServerOptions: opts.serverOptions ?? {},
-          native: opts,
-          maxAuthPayloadLength: settings.maxAuthPayloadLength,
-          encrypts: settings.outboundTransformer !== undefined,
-          redisForm: this.#bus.form,
-        });
-    this.#delivery = new Delivery({ settings, clients, users: this.#users, rooms: this.#rooms, transport: this.#transport, log });
+    this.#input = new Input({
+      scope: SCOPE,
+      life: this.#life,
+      bus: this.#bus,
+      relay: this.#relay,
+      states: this.#states,
+      log,
+      instance,
+    });
+    this.#transport =
+      bind === undefined
+        ? bunTransport(server, log)
+        : nativeTransport({
+            identifier: opts.identifier,
+            path: settings.path,
+            bind,
+            serverOptions: settings.serverOptions,
+            givenServerOptions: opts.serverOptions ?? {},
+            native: opts,
+            maxAuthPayloadLength: settings.maxAuthPayloadLength,
+            encrypts: settings.outboundTransformer !== undefined,
+            redisForm: this.#bus.form,
+          });
+    this.#delivery = new Delivery({
+      settings,
+      clients,
+      users: this.#users,
+      rooms: this.#rooms,
+      transport: this.#transport,
+      log,
+    });
   }
 
-  // Life ------------------------------------------------------------------------------------------------------------------------------------------------
+  // Life
 
   /**
-   * Connects to Redis, begins to look for silent clients and, with `bind`, to listen. A second call returns the first one's promise; a rejection is forgotten, so
-   * that a later call tries again.
+   * Connects to Redis, begins to look for silent clients and, with `bind`, to listen. A second call
+   * returns the first one's promise; a rejection is forgotten, so that a later call tries again.
    *
-   * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT: not exactly one of `bind` and `server` was given, or an option of the native transport is wrong
-   * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: another helper of the same identifier, or of the same address and path, stands against it
+   * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT: not exactly one of `bind` and `server`
+   * was given, or an option of the native transport is wrong
+   * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: another helper of the same identifier, or of the
+   * same address and path, stands against it
    * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis was not ready within 30 s
    * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called
    * @throws the first error of a connection to Redis
    */
   override configure(): Promise<void> {
-    return this.#life.configure(() => this.#configure(), () => this.#unconfigure());
+    return this.#life.configure(
+      () => this.#configure(),
+      () => this.#unconfigure(),
+    );
   }
 
   /**
-   * Closes all clients, the address and the connections to Redis. Does not reject, and waits for no function of the application; further calls return the same
-   * promise. Afterwards nothing of the helper keeps the process alive.
+   * Closes all clients, the address and the connections to Redis. Does not reject, and waits for no
+   * function of the application; further calls return the same promise. Afterwards nothing of the
+   * helper keeps the process alive.
    */
   override shutdown(): Promise<void> {
     return this.#life.shutdown(() => this.#shutdown());
@@ -166,15 +215,20 @@ export class WebSocketServerHelper<
     return this.#settings.path;
   }
 
-  /** Where clients connect: `url` is the address, `endpoint` the address with the path. Undefined while nothing is open, and with Bun. */
+  /**
+   * Where clients connect: `url` is the address, `endpoint` the address with the path. Undefined
+   * while nothing is open, and with Bun.
+   */
   getAddress(): { address: string; port: number; url: string; endpoint: string } | undefined {
     return this.#transport.address();
   }
 
-  // Clients ---------------------------------------------------------------------------------------------------------------------------------------------
+  // Clients
 
   /** With an id: that client of this helper. Without: the live map of all of them. */
-  getClients(opts?: { id?: string }): IWebSocketClient<MetadataType> | Map<string, IWebSocketClient<MetadataType>> | undefined {
+  getClients(opts?: {
+    id?: string;
+  }): IWebSocketClient<MetadataType> | Map<string, IWebSocketClient<MetadataType>> | undefined {
     return opts?.id ? this.#clients.get(opts.id) : this.#clients.map;
   }
 
@@ -200,7 +254,13 @@ export class WebSocketServerHelper<
 
   getStats(): IWebSocketServerStats {
     const { refused, failed, invalid } = this.#relay;
-    return { busState: this.#states.state, busRefused: refused, busFailed: failed, busInvalid: invalid, framesDropped: this.#delivery.framesDropped + this.#bus.counts().dropped };
+    return {
+      busState: this.#states.state,
+      busRefused: refused,
+      busFailed: failed,
+      busInvalid: invalid,
+      framesDropped: this.#delivery.framesDropped + this.#bus.counts().dropped,
+    };
   }
 
   /** A socket is there: the time in which it must authenticate begins. */
@@ -230,7 +290,8 @@ export class WebSocketServerHelper<
   /** A message of a client, as text. */
   onClientMessage(opts: { clientId: string; raw: string }): void {
     const client = this.#clients.get(opts.clientId);
-    if (client === undefined) return this.#log.debug(`a message of ${shown(opts.clientId)}, who is no client`);
+    if (client === undefined)
+      return this.#log.debug(`a message of ${shown(opts.clientId)}, who is no client`);
     this.#inbound.route(client, opts.raw);
   }
 
@@ -261,13 +322,16 @@ export class WebSocketServerHelper<
     this.#changeRoom('leave', opts);
   }
 
-  /** From now on what is sent to this client of this helper passes `outboundTransformer`. It cannot be undone. */
+  /**
+   * From now on what is sent to this client of this helper passes `outboundTransformer`. It cannot
+   * be undone.
+   */
   enableClientEncryption(opts: { clientId: string }): void {
     const client = this.#clients.get(opts.clientId);
     if (client !== undefined) this.#encrypt(client);
   }
 
-  // Sending ---------------------------------------------------------------------------------------------------------------------------------------------
+  // Sending
 
   /**
    * To one client of this instance, in any state; an unknown one is ignored.
@@ -296,21 +360,38 @@ export class WebSocketServerHelper<
   }
 
   /**
-   * To clients of all instances: without a destination to everybody, else to a client or a room. `topic` is the event. Data that is undefined is not sent. `cb`
-   * is called from a timer, whatever happened.
+   * To clients of all instances: without a destination to everybody, else to a client or a room.
+   * `topic` is the event. Data that is undefined is not sent. `cb` is called from a timer, whatever
+   * happened.
    */
-  send<T = unknown>(opts: { destination?: string; payload: { topic: string; data: T }; doLog?: boolean; cb?: () => void }): void {
+  send<T = unknown>(opts: {
+    destination?: string;
+    payload: { topic: string; data: T };
+    doLog?: boolean;
+    cb?: () => void;
+  }): void {
     const { destination, payload, doLog, cb } = opts;
     if (!payload || !payload.topic || payload.data === undefined) return;
     try {
       this.#sendEverywhere(destination, payload.topic, payload.data);
-      if (doLog) this.#log.debug(`${shown(payload.topic)} to ${destination ? shown(destination) : 'everybody'}`);
+      if (doLog)
+        this.#log.debug(
+          `${shown(payload.topic)} to ${destination ? shown(destination) : 'everybody'}`,
+        );
     } finally {
-      if (cb) setTimeout(() => callUser(cb, () => undefined, (error) => this.#log.error('the callback of send failed', error)), 0);
+      if (cb)
+        setTimeout(
+          () =>
+            callUser(
+              cb,
+              () => undefined,
+              (error) => this.#log.error('the callback of send failed', error),
+            ),
+          0,
+        );
     }
   }
 
-  // -----------------------------------------------------------------------------------------------------------------------------------------------------
 
   #sendEverywhere(destination: string | undefined, event: string, data: unknown): void {
     if (!destination) {
@@ -320,13 +401,32 @@ export class WebSocketServerHelper<
     const { instance } = this.#transport;
     if (this.#clients.get(destination) !== undefined || instance?.isElsewhere(destination)) {
       this.#delivery.toClient(destination, new Message(event, data));
-      return this.#publish(WebSocketChannels.forClient({ clientId: destination }), 'client', destination, event, data);
+      return this.#publish(
+        WebSocketChannels.forClient({ clientId: destination }),
+        'client',
+        destination,
+        event,
+        data,
+      );
     }
-    if (this.#rooms.count(destination) > 0 || instance?.hasRoom(destination)) this.#delivery.toRoom(destination, new Message(event, data), undefined);
-    this.#publish(WebSocketChannels.forRoom({ room: destination }), 'room', destination, event, data);
+    if (this.#rooms.count(destination) > 0 || instance?.hasRoom(destination))
+      this.#delivery.toRoom(destination, new Message(event, data), undefined);
+    this.#publish(
+      WebSocketChannels.forRoom({ room: destination }),
+      'room',
+      destination,
+      event,
+      data,
+    );
   }
 
-  #publish(channel: string, type: 'client' | 'room' | 'broadcast', target: string | undefined, event: string, data: unknown): void {
+  #publish(
+    channel: string,
+    type: 'client' | 'room' | 'broadcast',
+    target: string | undefined,
+    event: string,
+    data: unknown,
+  ): void {
     if (!this.#life.ended) this.#relay.publish(channel, type, { target, event, data });
   }
 
@@ -343,7 +443,8 @@ export class WebSocketServerHelper<
     const client = this.#clients.get(clientId);
     if (client !== undefined) return this.#rooms[op](client, room);
     const { instance } = this.#transport;
-    if (instance?.isElsewhere(clientId) && !instance.post(clientId, { op, clientId, room })) this.#delivery.drop();
+    if (instance?.isElsewhere(clientId) && !instance.post(clientId, { op, clientId, room }))
+      this.#delivery.drop();
   }
 
   #encrypt(client: IWebSocketClient<MetadataType>): void {
@@ -359,12 +460,15 @@ export class WebSocketServerHelper<
       }
     }
     if (this.#settings.outboundTransformer === undefined) {
-      this.#log.warn(`client ${client.id} is encrypted, but there is no outboundTransformer: messages to it alone, to its user, or with exclude are sent in clear, all others not at all`);
+      this.#log.warn(
+        `client ${client.id} is encrypted, but there is no outboundTransformer: messages to it alone, to its user, or with exclude are sent in clear, all others not at all`,
+      );
     }
   }
 
   #hold(client: IWebSocketClient<MetadataType>, instance: Instance | undefined): void {
-    if (instance !== undefined) this.#clients.hidden(client).heldSince = instance.encryptClient(client.id);
+    if (instance !== undefined)
+      this.#clients.hidden(client).heldSince = instance.encryptClient(client.id);
   }
 
   #socketEvents(): Pick<IBunWebSocketHandler, 'open' | 'message' | 'close' | 'drain'> {
@@ -402,16 +506,29 @@ export class WebSocketServerHelper<
   async #configure(): Promise<void> {
     const transport = this.#transport;
     if (!this.#oneTransport) {
-      throw new WSBrokerError('ERR_WSBROKER_INVALID_ARGUMENT', `[${SCOPE}] exactly one of "bind" (native sockets) and "server" (sockets of Bun) must be given`);
+      throw new WSBrokerError(
+        'ERR_WSBROKER_INVALID_ARGUMENT',
+        `[${SCOPE}] exactly one of "bind" (native sockets) and "server" (sockets of Bun) must be given`,
+      );
     }
-    // With Bun there is nothing to join, and no turn to lose: handlers are on the clients of Redis before this call returns.
+    // With Bun there is nothing to join, and no turn to lose: handlers are on the clients of Redis
+    // before this call returns.
     if (transport.native) {
       await transport.join(this.#transportHost());
       this.#life.check();
       if (transport.instance !== undefined) this.#enter(transport.instance);
     }
     const { instance } = transport;
-    await this.#bus.connect({ scope: SCOPE, logger: this.#log, serverId: this.#serverId, received: (text) => this.#input.received(text), changed: () => this.#input.busChanged() }, instance);
+    await this.#bus.connect(
+      {
+        scope: SCOPE,
+        logger: this.#log,
+        serverId: this.#serverId,
+        received: (text) => this.#input.received(text),
+        changed: () => this.#input.busChanged(),
+      },
+      instance,
+    );
     this.#life.check();
     await this.#input.open(instance);
     this.#life.check();
@@ -433,7 +550,8 @@ export class WebSocketServerHelper<
     this.#states.end();
     this.#transport.stopAccepting();
     this.#sweep.stop();
-    for (const client of [...this.#clients.map.values()]) closeSocket(client.socket, CLOSE.shutdown, log);
+    for (const client of [...this.#clients.map.values()])
+      closeSocket(client.socket, CLOSE.shutdown, log);
     for (const clientId of [...this.#clients.map.keys()]) this.onClientDisconnect({ clientId });
     this.#clients.map.clear();
     this.#users.clear();

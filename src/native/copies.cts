@@ -6,8 +6,10 @@ import { LIB, ROOT } from '../package-folders.cjs';
 import { warnOnce } from '../report.cjs';
 import type { ShutdownReport } from '../types/server.cjs';
 
-// Copies of this package in one process, brought in by two dependencies for example. Each has a broker of its own, unless both have found the same addon, so what is
-// sent with one does not reach the clients of the other. They know of each other through an object that they share; other versions read it, too, so it may only grow.
+// Copies of this package in one process, brought in by two dependencies for example. Each has a
+// broker of its own, unless both have found the same addon, so what is sent with one does not reach
+// the clients of the other. They know of each other through an object that they share; other
+// versions read it, too, so it may only grow.
 
 /** One copy, on this thread. */
 interface Copy {
@@ -33,7 +35,9 @@ interface Shared {
 const KEY = 'wsbroker.copies';
 const FOLDER = realFolder();
 
-export const shared: Shared = ((globalThis as { [key: symbol]: Shared | undefined })[Symbol.for(KEY)] ??= { copies: [] });
+export const shared: Shared = ((globalThis as { [key: symbol]: Shared | undefined })[
+  Symbol.for(KEY)
+] ??= { copies: [] });
 
 /** This thread belongs to this copy's pool, which hears its warnings. */
 export function joinPool(warn: (text: string) => void): void {
@@ -49,7 +53,8 @@ export function isInPool(): boolean {
 /**
  * Makes this copy known, as soon as its addon has been found.
  *
- * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread belongs to another copy's pool, and another broker
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread belongs to another copy's pool, and
+ * another broker
  */
 export function announce(addon: string): void {
   const other = shared.copies.find(({ folder }) => folder !== FOLDER) ?? parents();
@@ -58,13 +63,24 @@ export function announce(addon: string): void {
     if (shared.pool !== undefined && shared.pool !== FOLDER && apart) throw foreignPool();
     if (shared.warned !== true) {
       shared.warned = true;
-      const harm = apart ? 'sockets and channels of one are unknown to the other, and what is sent to them is lost' : 'handlers and options of one are unknown to the other';
-      (shared.warn ?? warnOnce)(`two copies of wsbroker are loaded, ${[other.folder, FOLDER].sort().join(' and ')}: ${harm}. Make everything depend on one version of it; "npm ls wsbroker" shows what depends on which`);
+      const harm = apart
+        ? 'sockets and channels of one are unknown to the other, and what is sent to them is lost'
+        : 'handlers and options of one are unknown to the other';
+      (shared.warn ?? warnOnce)(
+        `two copies of wsbroker are loaded, ${[other.folder, FOLDER].sort().join(' and ')}: ${harm}. Make everything depend on one version of it; "npm ls wsbroker" shows what depends on which`,
+      );
     }
   }
-  if (parents() === undefined && shared.pool === undefined) setEnvironmentData(KEY, { folder: FOLDER, addon });
-  self = { folder: FOLDER, addon, isActive: () => life.isActive(), shutdown: (code, timeout) => life.shutdown(code, timeout) };
-  // One in the same folder is this one before a reload under `bun --hot`, which has forgotten it, but its server still listens.
+  if (parents() === undefined && shared.pool === undefined)
+    setEnvironmentData(KEY, { folder: FOLDER, addon });
+  self = {
+    folder: FOLDER,
+    addon,
+    isActive: () => life.isActive(),
+    shutdown: (code, timeout) => life.shutdown(code, timeout),
+  };
+  // One in the same folder is this one before a reload under `bun --hot`, which has forgotten it,
+  // but its server still listens.
   shared.copies = [...shared.copies.filter((one) => one.folder !== FOLDER || one.isActive()), self];
 }
 
@@ -76,27 +92,35 @@ export function checkPool(): void {
 function foreignPool(): WSBrokerError {
   return new WSBrokerError(
     'ERR_WSBROKER_CONFLICT',
-    `this worker belongs to the wsbroker in ${shared.pool}, but its module imports another copy, in ${FOLDER}: handlers and messages would go nowhere. `
-      + 'Make both use the same one; "npm ls wsbroker" shows what depends on which',
+    `this worker belongs to the wsbroker in ${shared.pool}, but its module imports another copy, in ${FOLDER}: handlers and messages would go nowhere. ` +
+      'Make both use the same one; "npm ls wsbroker" shows what depends on which',
   );
 }
 
 /** The copy loaded by the thread that started this one. */
 function parents(): Pick<Copy, 'folder' | 'addon'> | undefined {
   // A thread of a pool is told by its pool.
-  return shared.pool === undefined ? (getEnvironmentData(KEY) as Pick<Copy, 'folder' | 'addon'> | undefined) : undefined;
+  return shared.pool === undefined
+    ? (getEnvironmentData(KEY) as Pick<Copy, 'folder' | 'addon'> | undefined)
+    : undefined;
 }
 
 let self: Copy | undefined;
 /** Until `start` is there to be called, there is nothing to end. */
-let life: Pick<Copy, 'isActive' | 'shutdown'> = { isActive: () => false, shutdown: async () => ({ closed: 0, terminated: 0 }) };
+let life: Pick<Copy, 'isActive' | 'shutdown'> = {
+  isActive: () => false,
+  shutdown: async () => ({ closed: 0, terminated: 0 }),
+};
 
 /** How this copy ends. */
 export function endBy(own: Pick<Copy, 'isActive' | 'shutdown'>): void {
   life = own;
 }
 
-/** Other copies that have something to end on this thread: `shutdown` ends them, too, as if there were only one. */
+/**
+ * Other copies that have something to end on this thread: `shutdown` ends them, too, as if there
+ * were only one.
+ */
 export function activeOthers(): readonly Pick<Copy, 'shutdown'>[] {
   return shared.copies.filter((one) => one !== self && one.isActive());
 }

@@ -10,17 +10,23 @@ import { ofThisRealm } from './vm-context.cjs';
 import { platformTarget } from './target.cjs';
 
 /** From Node's permission model, if it is on. */
-const { permission } = process as { permission?: { has(scope: string, reference?: string): boolean } };
+const { permission } = process as {
+  permission?: { has(scope: string, reference?: string): boolean };
+};
 
 /** Loads the addon, once per thread. */
 const { addon, file } = load();
 export const native: Native = ofThisRealm(addon);
 announce(file);
 
-// What is sent outside of a batch of events, from a timer or behind an await for example, is flushed together with the rest of its turn. On Bun Node-API does not
-// tell a SharedArrayBuffer from an ArrayBuffer.
+// What is sent outside of a batch of events, from a timer or behind an await for example, is
+// flushed together with the rest of its turn. On Bun Node-API does not tell a SharedArrayBuffer
+// from an ArrayBuffer.
 const { nextTick } = process;
-native.init(() => nextTick(native.settle), process.versions['bun'] === undefined ? undefined : types.isSharedArrayBuffer);
+native.init(
+  () => nextTick(native.settle),
+  process.versions['bun'] === undefined ? undefined : types.isSharedArrayBuffer,
+);
 
 /** What matters here in package.json; a copy made by a bundler may have none. */
 interface Manifest {
@@ -48,9 +54,9 @@ function load(): { addon: Native; file: string } {
   const found =
     named !== undefined
       ? fromFile(resolve(named), failures)
-      : (fromFile(join(LIB, `wsbroker.${target}.node`), failures)
-        ?? fromFile(join(ROOT, `wsbroker.${target}.node`), failures)
-        ?? fromPackage(`wsbroker-${target}`, failures));
+      : (fromFile(join(LIB, `wsbroker.${target}.node`), failures) ??
+        fromFile(join(ROOT, `wsbroker.${target}.node`), failures) ??
+        fromPackage(`wsbroker-${target}`, failures));
   if (found !== undefined) return found;
   const cause = failures.errors[0];
   throw new WSBrokerError(
@@ -62,21 +68,33 @@ function load(): { addon: Native; file: string } {
 
 function fromFile(path: string, failures: Failures): { addon: Native; file: string } | undefined {
   // What must not be read looks as if it did not exist.
-  if (permission?.has('fs.read', path) === false) failures.tried.push(`${path}: Node's permission model does not permit reading it`);
+  if (permission?.has('fs.read', path) === false)
+    failures.tried.push(`${path}: Node's permission model does not permit reading it`);
   else if (existsSync(path)) return required(path, path, failures);
   else failures.tried.push(`${path}: no such file`);
   return undefined;
 }
 
-function fromPackage(name: string, failures: Failures): { addon: Native; file: string } | undefined {
-  const [ours, its] = [manifest(join(ROOT, 'package.json')).version, manifest(installed(name)).version];
-  if (ours === undefined || its === undefined || its === ours) return required(name, `package ${name}`, failures);
+function fromPackage(
+  name: string,
+  failures: Failures,
+): { addon: Native; file: string } | undefined {
+  const [ours, its] = [
+    manifest(join(ROOT, 'package.json')).version,
+    manifest(installed(name)).version,
+  ];
+  if (ours === undefined || its === undefined || its === ours)
+    return required(name, `package ${name}`, failures);
   failures.otherVersion = its;
   failures.tried.push(`package ${name}: it has version ${its}, and wsbroker has ${ours}`);
   return undefined;
 }
 
-function required(id: string, what: string, failures: Failures): { addon: Native; file: string } | undefined {
+function required(
+  id: string,
+  what: string,
+  failures: Failures,
+): { addon: Native; file: string } | undefined {
   try {
     return { addon: require(id) as Native, file: require.resolve(id) };
   } catch (error) {
@@ -105,21 +123,36 @@ function manifest(path: string | undefined): Manifest {
 
 // What to do.
 
-function advice(target: string, named: string | undefined, { tried, errors, otherVersion }: Failures): string {
+function advice(
+  target: string,
+  named: string | undefined,
+  { tried, errors, otherVersion }: Failures,
+): string {
   const codes = errors.map(codeOf);
-  if (permission !== undefined && (codes.includes('ERR_DLOPEN_DISABLED') || codes.includes('ERR_ACCESS_DENIED') || tried.some((line) => line.includes('permission model')))) {
+  if (
+    permission !== undefined &&
+    (codes.includes('ERR_DLOPEN_DISABLED') ||
+      codes.includes('ERR_ACCESS_DENIED') ||
+      tried.some((line) => line.includes('permission model')))
+  ) {
     const folder = basename(dirname(ROOT)) === 'node_modules' ? dirname(ROOT) : ROOT;
     return `Node's permission model forbids it. Run node with --allow-addons, --allow-fs-read=${join(folder, '*')} and, for worker threads, --allow-worker, besides what your own modules need`;
   }
-  if (codes.includes('ERR_DLOPEN_DISABLED')) return 'wsbroker needs its addon, and --no-addons forbids addons: run without that flag, which may also be set in NODE_OPTIONS';
-  if (named !== undefined) return 'The environment variable WSBROKER_BINARY names the only file that is tried: correct it, or unset it';
+  if (codes.includes('ERR_DLOPEN_DISABLED'))
+    return 'wsbroker needs its addon, and --no-addons forbids addons: run without that flag, which may also be set in NODE_OPTIONS';
+  if (named !== undefined)
+    return 'The environment variable WSBROKER_BINARY names the only file that is tried: correct it, or unset it';
   const { version, optionalDependencies = {} } = manifest(join(ROOT, 'package.json'));
   const own = `wsbroker-${target}`;
   const bun = process.versions['bun'] !== undefined;
   if (otherVersion !== undefined) {
     return `wsbroker and its package for this platform must have the same version. Run: ${bun ? 'bun add' : 'npm install'} wsbroker@${version}\nIf that does not help, delete node_modules and the lock file, and install again`;
   }
-  if (Object.hasOwn(optionalDependencies, own) && errors.length === 0 && !existsSync(join(ROOT, '.git'))) {
+  if (
+    Object.hasOwn(optionalDependencies, own) &&
+    errors.length === 0 &&
+    !existsSync(join(ROOT, '.git'))
+  ) {
     const other = Object.keys(optionalDependencies).find((name) => installed(name) !== undefined);
     const why =
       other === undefined
@@ -130,10 +163,15 @@ function advice(target: string, named: string | undefined, { tried, errors, othe
   return `To build it from source (needs Rust, https://rustup.rs), run:\n  ${buildCommand()}`;
 }
 
-/** Works in a clone and in node_modules alike, and needs no install script: npm and Bun skip those of dependencies. */
+/**
+ * Works in a clone and in node_modules alike, and needs no install script: npm and Bun skip those
+ * of dependencies.
+ */
 function buildCommand(): string {
   const script = JSON.stringify(join(ROOT, 'scripts', 'build.mjs'));
-  return existsSync(join(ROOT, '.git')) ? `npm --prefix ${JSON.stringify(ROOT)} run build` : `${process.versions['bun'] === undefined ? 'node' : 'bun'} ${script}`;
+  return existsSync(join(ROOT, '.git'))
+    ? `npm --prefix ${JSON.stringify(ROOT)} run build`
+    : `${process.versions['bun'] === undefined ? 'node' : 'bun'} ${script}`;
 }
 
 function codeOf(error: unknown): unknown {
@@ -141,5 +179,7 @@ function codeOf(error: unknown): unknown {
 }
 
 function firstLine(error: unknown): string {
-  return String((error as { message?: unknown } | undefined)?.message ?? error).split('\n', 1)[0] ?? '';
+  return (
+    String((error as { message?: unknown } | undefined)?.message ?? error).split('\n', 1)[0] ?? ''
+  );
 }

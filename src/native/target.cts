@@ -13,7 +13,10 @@ export function platformTarget(): string {
   }
 }
 
-/** By the system's own loader; the runtime's report knows too, but takes long to make, and Bun's does not say. */
+/**
+ * By the system's own loader; the runtime's report knows too, but takes long to make, and Bun's
+ * does not say.
+ */
 function isMusl(): boolean {
   try {
     const ldd = readFileSync('/usr/bin/ldd', 'latin1');

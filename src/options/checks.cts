@@ -1,6 +1,7 @@
 import { WSBrokerError, WSBrokerRangeError, WSBrokerTypeError } from '../errors.cjs';
 
-// Checks of single values. Every function takes the call's name and the argument's, so that a message can say: `start: "threads" must be …, got …`.
+// Checks of single values. Every function takes the call's name and the argument's, so that a
+// message can say: `start: "threads" must be …, got …`.
 
 /** The longest time a timer takes. */
 export const MAX_DURATION = 2 ** 31 - 1;
@@ -12,35 +13,72 @@ export const MAX_SIZE = 2 ** 31 - 1;
  *
  * @param hints for names from other libraries: what to use instead
  */
-export function optionBag(call: string, name: string, value: unknown, known: readonly string[], hints: Readonly<Record<string, string>> = {}): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw wrongType(call, name, 'an object', value);
+export function optionBag(
+  call: string,
+  name: string,
+  value: unknown,
+  known: readonly string[],
+  hints: Readonly<Record<string, string>> = {},
+): Record<string, unknown> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw wrongType(call, name, 'an object', value);
   for (const key of Object.keys(value)) {
     if (known.includes(key)) continue;
     const near = nearest(key, known);
     const where = name === 'options' ? '' : ` in "${name}"`;
-    const hint = Object.hasOwn(hints, key) ? hints[key] : near === undefined ? `known are ${known.join(', ')}` : `did you mean "${near}"?`;
-    throw new WSBrokerError('ERR_WSBROKER_UNKNOWN_OPTION', `${call}: unknown option "${key}"${where}; ${hint}`);
+    const hint = Object.hasOwn(hints, key)
+      ? hints[key]
+      : near === undefined
+        ? `known are ${known.join(', ')}`
+        : `did you mean "${near}"?`;
+    throw new WSBrokerError(
+      'ERR_WSBROKER_UNKNOWN_OPTION',
+      `${call}: unknown option "${key}"${where}; ${hint}`,
+    );
   }
   return value as Record<string, unknown>;
 }
 
-export function integer(call: string, name: string, value: unknown, from: number, to: number): number | undefined {
+export function integer(
+  call: string,
+  name: string,
+  value: unknown,
+  from: number,
+  to: number,
+): number | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== 'number') throw wrongType(call, name, 'a number', value);
-  if (!Number.isInteger(value) || value < from || value > to) throw wrongValue(call, name, `an integer from ${from} to ${to}`, value);
+  if (!Number.isInteger(value) || value < from || value > to)
+    throw wrongValue(call, name, `an integer from ${from} to ${to}`, value);
   return value;
 }
 
-export function oneOf<T extends string>(call: string, name: string, value: unknown, allowed: readonly T[]): T | undefined {
+export function oneOf<T extends string>(
+  call: string,
+  name: string,
+  value: unknown,
+  allowed: readonly T[],
+): T | undefined {
   if (value === undefined) return undefined;
   if (typeof value !== 'string') throw wrongType(call, name, 'a string', value);
-  if (!allowed.includes(value as T)) throw wrongValue(call, name, allowed.map((one) => `'${one}'`).join(' or '), value);
+  if (!allowed.includes(value as T))
+    throw wrongValue(call, name, allowed.map((one) => `'${one}'`).join(' or '), value);
   return value as T;
 }
 
-export function optional(call: string, name: string, value: unknown, type: 'boolean'): boolean | undefined;
+export function optional(
+  call: string,
+  name: string,
+  value: unknown,
+  type: 'boolean',
+): boolean | undefined;
 export function optional(call: string, name: string, value: unknown, type: 'function'): unknown;
-export function optional(call: string, name: string, value: unknown, type: 'boolean' | 'function'): unknown {
+export function optional(
+  call: string,
+  name: string,
+  value: unknown,
+  type: 'boolean' | 'function',
+): unknown {
   if (value !== undefined && typeof value !== type) throw wrongType(call, name, `a ${type}`, value);
   return value;
 }
@@ -59,15 +97,32 @@ export function isHttpToken(text: string): boolean {
 
 /** Whether RFC 6455, section 7.4, lets an application put it on the wire. */
 export function isSendableCode(code: number): boolean {
-  return (code >= 1000 && code <= 1003) || (code >= 1007 && code <= 1014) || (code >= 3000 && code <= 4999);
+  return (
+    (code >= 1000 && code <= 1003) ||
+    (code >= 1007 && code <= 1014) ||
+    (code >= 3000 && code <= 4999)
+  );
 }
 
-export function wrongType(call: string, name: string, expected: string, value: unknown): WSBrokerTypeError {
+export function wrongType(
+  call: string,
+  name: string,
+  expected: string,
+  value: unknown,
+): WSBrokerTypeError {
   return new WSBrokerTypeError(`${call}: "${name}" must be ${expected}, got ${typeName(value)}`);
 }
 
-export function wrongValue(call: string, name: string, expected: string, value: string | number): WSBrokerRangeError {
-  const shown = typeof value === 'number' ? String(value) : `'${value.length > 100 ? `${value.slice(0, 100)}…` : value}'`;
+export function wrongValue(
+  call: string,
+  name: string,
+  expected: string,
+  value: string | number,
+): WSBrokerRangeError {
+  const shown =
+    typeof value === 'number'
+      ? String(value)
+      : `'${value.length > 100 ? `${value.slice(0, 100)}…` : value}'`;
   return new WSBrokerRangeError(`${call}: "${name}" must be ${expected}, got ${shown}`);
 }
 
@@ -79,7 +134,11 @@ export function typeName(value: unknown): string {
 }
 
 /** The known name that is nearest, if it is near enough to be meant. */
-export function nearest(name: string, known: readonly string[], farthest = Math.max(2, Math.floor(name.length / 3))): string | undefined {
+export function nearest(
+  name: string,
+  known: readonly string[],
+  farthest = Math.max(2, Math.floor(name.length / 3)),
+): string | undefined {
   let best: string | undefined;
   let least = farthest + 1;
   for (const candidate of known) {
@@ -90,8 +149,9 @@ export function nearest(name: string, known: readonly string[], farthest = Math.
 }
 
 /**
- * How many letters were left out, added, changed, or swapped with their neighbour (optimal string alignment), row by row. A name from outside may be long: beyond 64
- * characters nothing is near anyway.
+ * How many letters were left out, added, changed, or swapped with their neighbour (optimal string
+ * alignment), row by row. A name from outside may be long: beyond 64 characters nothing is near
+ * anyway.
  */
 export function editDistance(a: string, b: string): number {
   if (a.length > 64) return a.length;
@@ -100,8 +160,13 @@ export function editDistance(a: string, b: string): number {
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
     for (let j = 1; j <= b.length; j++) {
-      let least = Math.min((next[j - 1] ?? 0) + 1, (row[j] ?? 0) + 1, (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1));
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) least = Math.min(least, (before[j - 2] ?? 0) + 1);
+      let least = Math.min(
+        (next[j - 1] ?? 0) + 1,
+        (row[j] ?? 0) + 1,
+        (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1),
+      );
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        least = Math.min(least, (before[j - 2] ?? 0) + 1);
       next.push(least);
     }
     [before, row] = [row, next];

@@ -20,12 +20,21 @@ export interface ClusterRequest {
 
 const CLUSTER_OPTIONS = ['redis', 'prefix', 'instanceId', 'required', 'maxOutgoing', 'onBus'];
 
-/** @throws {TypeError | WSBrokerError} naming the option, what was expected and what came; never a password */
-export function clusterRequest(call: string, name: string, value: unknown, known = CLUSTER_OPTIONS): ClusterRequest {
+/**
+ * @throws {TypeError | WSBrokerError} naming the option, what was expected and what came; never a
+ * password
+ */
+export function clusterRequest(
+  call: string,
+  name: string,
+  value: unknown,
+  known = CLUSTER_OPTIONS,
+): ClusterRequest {
   const bag = optionBag(call, name, value, known);
   const within = (option: string): string => (name === 'options' ? option : `${name}.${option}`);
   const prefix = text(call, within('prefix'), bag['prefix']) ?? 'wsbroker';
-  if (prefix === '' || Buffer.byteLength(prefix) > 256) throw wrongValue(call, within('prefix'), '1 to 256 bytes', prefix);
+  if (prefix === '' || Buffer.byteLength(prefix) > 256)
+    throw wrongValue(call, within('prefix'), '1 to 256 bytes', prefix);
   const instanceId = text(call, within('instanceId'), bag['instanceId']);
   if (instanceId !== undefined && (instanceId === '' || Buffer.byteLength(instanceId) > 256)) {
     throw wrongValue(call, within('instanceId'), '1 to 256 bytes', instanceId);
@@ -52,24 +61,33 @@ export function join({ native: options, onBus }: ClusterRequest): void {
   const tell = teller(onBus);
   try {
     native.joinCluster(options, (events) => {
-      for (const event of events) if (event.state === 'ready' || event.state === 'lost') lost = event.reason;
+      for (const event of events)
+        if (event.state === 'ready' || event.state === 'lost') lost = event.reason;
       tell(events);
     });
   } catch (error) {
     const ours = fromNative(error);
-    throw ours instanceof WSBrokerError && ours.code === 'ERR_WSBROKER_CONFLICT' ? also(ours, START_OVER) : ours;
+    throw ours instanceof WSBrokerError && ours.code === 'ERR_WSBROKER_CONFLICT'
+      ? also(ours, START_OVER)
+      : ours;
   }
 }
 
 /** What the addon calls: a throw of the application's must not get into it. */
-export function teller(onBus: ((event: BusEvent) => void) | undefined): (events: NativeBusEvent[]) => void {
+export function teller(
+  onBus: ((event: BusEvent) => void) | undefined,
+): (events: NativeBusEvent[]) => void {
   const tell = onBus === undefined ? undefined : inScopeHere(onBus);
   return (events) => {
     if (tell === undefined) return;
     for (const event of events) {
       try {
         // What the addon leaves out has no property.
-        tell(Object.fromEntries(Object.entries(event).filter(([, value]) => value !== undefined)) as unknown as BusEvent);
+        tell(
+          Object.fromEntries(
+            Object.entries(event).filter(([, value]) => value !== undefined),
+          ) as unknown as BusEvent,
+        );
       } catch (error) {
         console.error(`wsbroker: onBus threw ${errorText(error)}`);
       }
@@ -83,5 +101,9 @@ export async function busReady(limit: number): Promise<void> {
   const late = new Promise<false>((resolve) => (timer = setTimeout(resolve, limit, false)));
   const ready = await Promise.race([native.clusterReady(), late]);
   clearTimeout(timer);
-  if (!ready) throw new WSBrokerError('ERR_WSBROKER_BUS_LOST', `start: Redis did not become ready within ${limit} ms, and "cluster.required" is true${lost === undefined ? '' : `: ${lost}`}`);
+  if (!ready)
+    throw new WSBrokerError(
+      'ERR_WSBROKER_BUS_LOST',
+      `start: Redis did not become ready within ${limit} ms, and "cluster.required" is true${lost === undefined ? '' : `: ${lost}`}`,
+    );
 }

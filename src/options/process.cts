@@ -4,10 +4,17 @@ import type { ProcessOptions } from './start.cjs';
 // The process-wide options: their defaults, and how they cross to the addon and back.
 
 /** Process-wide options that are off unless a call sets them. */
-const OFF = { maxConnections: undefined, maxConnectionsPerIp: undefined, maxChannelsPerSocket: undefined, maxChannelNameLength: undefined };
+const OFF = {
+  maxConnections: undefined,
+  maxConnectionsPerIp: undefined,
+  maxChannelsPerSocket: undefined,
+  maxChannelNameLength: undefined,
+};
 
 /** All process-wide options but `threads`, which counts only where there is a module. */
-export type Agreed = Omit<ProcessOptions, 'threads' | keyof typeof OFF> & { [K in keyof typeof OFF]: number | undefined };
+export type Agreed = Omit<ProcessOptions, 'threads' | keyof typeof OFF> & {
+  [K in keyof typeof OFF]: number | undefined;
+};
 
 export function defaultsOf(native: Pick<Native, 'brokerDefaults'>): Agreed {
   const { memory, cpus } = native.brokerDefaults();
@@ -28,15 +35,36 @@ export function defaultsOf(native: Pick<Native, 'brokerDefaults'>): Agreed {
 
 export function toNative(options: Agreed): NativeProcessOptions {
   const {
-    handlers, 'maxInFlight.messages': messages, 'maxInFlight.bytes': bytes, 'maxInFlight.workerBytes': workerBytes, ...others
+    handlers,
+    'maxInFlight.messages': messages,
+    'maxInFlight.bytes': bytes,
+    'maxInFlight.workerBytes': workerBytes,
+    ...others
   } = options;
-  return { ...others, maxInFlight: { messages, bytes, workerBytes }, concurrent: handlers === 'concurrent' };
+  return {
+    ...others,
+    maxInFlight: { messages, bytes, workerBytes },
+    concurrent: handlers === 'concurrent',
+  };
 }
 
-/** What does not concern raw handlers: a broker that helpers have made has nothing to say about those. */
+/**
+ * What does not concern raw handlers: a broker that helpers have made has nothing to say about
+ * those.
+ */
 export function fromNativeOptions(options: NativeProcessOptions): Partial<Agreed> {
-  const { maxInFlight: { messages, bytes, workerBytes }, concurrent: _, handlerTimeout: __, ...others } = options;
-  return { ...others, 'maxInFlight.messages': messages, 'maxInFlight.bytes': bytes, 'maxInFlight.workerBytes': workerBytes };
+  const {
+    maxInFlight: { messages, bytes, workerBytes },
+    concurrent: _,
+    handlerTimeout: __,
+    ...others
+  } = options;
+  return {
+    ...others,
+    'maxInFlight.messages': messages,
+    'maxInFlight.bytes': bytes,
+    'maxInFlight.workerBytes': workerBytes,
+  };
 }
 
 /**
@@ -44,7 +72,11 @@ export function fromNativeOptions(options: NativeProcessOptions): Partial<Agreed
  *
  * @param started whether one that `start` has made counts, too
  */
-export function following(native: Pick<Native, 'brokerDefaults' | 'processOptionsNow'>, given: Partial<ProcessOptions>, started: boolean): Agreed {
+export function following(
+  native: Pick<Native, 'brokerDefaults' | 'processOptionsNow'>,
+  given: Partial<ProcessOptions>,
+  started: boolean,
+): Agreed {
   const { threads: _, ...rest } = given;
   const now = native.processOptionsNow(started);
   return { ...defaultsOf(native), ...(now === null ? {} : fromNativeOptions(now)), ...rest };

@@ -2,9 +2,26 @@ import { isIP } from 'node:net';
 import { fileURLToPath } from 'node:url';
 import { bindForm, OPTION_HINTS } from './advice.cjs';
 import { clusterRequest, type ClusterRequest } from './cluster.cjs';
-import { integer, isHttpToken, isSendableCode, MAX_DURATION, MAX_SIZE, oneOf, optionBag, optional, strings, wrongType, wrongValue } from './checks.cjs';
+import {
+  integer,
+  isHttpToken,
+  isSendableCode,
+  MAX_DURATION,
+  MAX_SIZE,
+  oneOf,
+  optionBag,
+  optional,
+  strings,
+  wrongType,
+  wrongValue,
+} from './checks.cjs';
 import { WSBrokerRangeError } from '../errors.cjs';
-import type { NativeDeflate, NativeListenOptions, NativeRateLimit, NativeTrustProxy } from '../native.cjs';
+import type {
+  NativeDeflate,
+  NativeListenOptions,
+  NativeRateLimit,
+  NativeTrustProxy,
+} from '../native.cjs';
 import { poolThreads, type PoolThreads } from './threads.cjs';
 import { tlsRequest, type TlsRequest } from './tls.cjs';
 import type { WorkerEvent } from '../types/worker-threads.cjs';
@@ -46,20 +63,26 @@ export interface StartRequest {
 }
 
 export const START_OPTIONS = [
-  'bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
-  'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'pingInterval', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory',
-  'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy',
-  'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal',
+  'bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'handlerTimeout',
+  'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
+  'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'pingInterval', 'closeTimeout',
+  'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory', 'maxInFlight',
+  'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength',
+  'maxLifetime', 'rateLimit', 'origins', 'trustProxy', 'proxyProtocol', 'reusePort',
+  'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal',
 ] as const;
 
 /**
  * @param call who asks, for messages
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what came
+ * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
+ * came
  */
 export function startRequest(options: unknown, call = 'start'): StartRequest {
   const bag = optionBag(call, 'options', options, START_OPTIONS, OPTION_HINTS);
-  if (typeof bag['bind'] !== 'string') throw wrongType(call, 'bind', bindForm(bag['bind']), bag['bind']);
-  const number = (name: string, from: number, to: number, fallback: number): number => integer(call, name, bag[name], from, to) ?? fallback;
+  if (typeof bag['bind'] !== 'string')
+    throw wrongType(call, 'bind', bindForm(bag['bind']), bag['bind']);
+  const number = (name: string, from: number, to: number, fallback: number): number =>
+    integer(call, name, bag[name], from, to) ?? fallback;
   return {
     workerPath: path(call, 'workerPath', bag['workerPath']),
     startTimeout: number('startTimeout', 0, MAX_DURATION, 30_000),
@@ -78,7 +101,8 @@ export function startRequest(options: unknown, call = 'start'): StartRequest {
       pingInterval: number('pingInterval', 0, MAX_DURATION, 25_000),
       closeTimeout: number('closeTimeout', 1, MAX_DURATION, 5_000),
       maxBackpressure: number('maxBackpressure', 1, MAX_SIZE, 2 ** 20),
-      overflow: oneOf(call, 'overflow', bag['overflow'], ['close', 'dropNewest', 'dropOldest']) ?? 'close',
+      overflow:
+        oneOf(call, 'overflow', bag['overflow'], ['close', 'dropNewest', 'dropOldest']) ?? 'close',
       maxLifetime: number('maxLifetime', 0, MAX_DURATION, 0),
       rateLimit: rateLimit(call, bag['rateLimit']),
       origins: allowedOrigins(call, bag['origins']),
@@ -88,7 +112,8 @@ export function startRequest(options: unknown, call = 'start'): StartRequest {
       deflate: deflate(call, bag['perMessageDeflate']),
     },
     tls: bag['tls'] === undefined ? undefined : tlsRequest(call, bag['tls']),
-    cluster: bag['cluster'] === undefined ? undefined : clusterRequest(call, 'cluster', bag['cluster']),
+    cluster:
+      bag['cluster'] === undefined ? undefined : clusterRequest(call, 'cluster', bag['cluster']),
     onWorker: optional(call, 'onWorker', bag['onWorker'], 'function') as StartRequest['onWorker'],
     signal: abortSignal(call, bag['signal']),
   };
@@ -99,7 +124,13 @@ export function shutdownRequest(options: unknown): { code: number; timeout: numb
   const call = 'shutdown';
   const bag = options === undefined ? {} : optionBag(call, 'options', options, ['code', 'timeout']);
   const code = integer(call, 'code', bag['code'], 1000, 4999) ?? 1001;
-  if (!isSendableCode(code)) throw wrongValue(call, 'code', 'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)', code);
+  if (!isSendableCode(code))
+    throw wrongValue(
+      call,
+      'code',
+      'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)',
+      code,
+    );
   return { code, timeout: integer(call, 'timeout', bag['timeout'], 0, MAX_DURATION) ?? 8_000 };
 }
 
@@ -107,22 +138,31 @@ export function shutdownRequest(options: unknown): { code: number; timeout: numb
 function abortSignal(call: string, value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined;
   const { aborted, addEventListener } = (value ?? {}) as Partial<AbortSignal>;
-  if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function') throw wrongType(call, 'signal', 'an AbortSignal', value);
+  if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function')
+    throw wrongType(call, 'signal', 'an AbortSignal', value);
   return value as AbortSignal;
 }
 
 function threadOptions(call: string, bag: Record<string, unknown>): PoolThreads | undefined {
   if (bag['worker'] === undefined) return undefined;
   const threads = poolThreads(call, bag['worker']);
-  if (bag['threads'] === 0) throw new WSBrokerRangeError(`${call}: "worker" is for worker threads, and with threads: 0 there are none`);
+  if (bag['threads'] === 0)
+    throw new WSBrokerRangeError(
+      `${call}: "worker" is for worker threads, and with threads: 0 there are none`,
+    );
   return threads;
 }
 
 function processOptions(call: string, bag: Record<string, unknown>): Partial<ProcessOptions> {
-  const inFlight = bag['maxInFlight'] === undefined ? {} : optionBag(call, 'maxInFlight', bag['maxInFlight'], ['messages', 'bytes', 'workerBytes']);
-  const memory = (name: string): number | undefined => integer(call, name, bag[name], 1, Number.MAX_SAFE_INTEGER);
+  const inFlight =
+    bag['maxInFlight'] === undefined
+      ? {}
+      : optionBag(call, 'maxInFlight', bag['maxInFlight'], ['messages', 'bytes', 'workerBytes']);
+  const memory = (name: string): number | undefined =>
+    integer(call, name, bag[name], 1, Number.MAX_SAFE_INTEGER);
   const count = (name: string): number | undefined => integer(call, name, bag[name], 1, MAX_SIZE);
-  const flight = (name: string): number | undefined => integer(call, `maxInFlight.${name}`, inFlight[name], 1, MAX_SIZE);
+  const flight = (name: string): number | undefined =>
+    integer(call, `maxInFlight.${name}`, inFlight[name], 1, MAX_SIZE);
   const all: { [K in keyof ProcessOptions]: ProcessOptions[K] | undefined } = {
     threads: integer(call, 'threads', bag['threads'], 0, 1024),
     handlers: oneOf(call, 'handlers', bag['handlers'], ['serial', 'concurrent']),
@@ -144,10 +184,15 @@ function processOptions(call: string, bag: Record<string, unknown>): Partial<Pro
 
 function servedPaths(call: string, value: unknown): string[] {
   if (value === undefined) return ['*'];
-  const paths = typeof value === 'string' ? [value] : strings(call, 'path', value, 'a string or an array of strings');
-  if (paths.length === 0) throw new WSBrokerRangeError(`${call}: "path" must name at least one path, got an empty array`);
+  const paths =
+    typeof value === 'string'
+      ? [value]
+      : strings(call, 'path', value, 'a string or an array of strings');
+  if (paths.length === 0)
+    throw new WSBrokerRangeError(`${call}: "path" must name at least one path, got an empty array`);
   for (const one of paths) {
-    if (one !== '*' && !/^\/[^?#\s]*$/.test(one)) throw wrongValue(call, 'path', "'*', or begin with '/' and have no '?', '#' or space", one);
+    if (one !== '*' && !/^\/[^?#\s]*$/.test(one))
+      throw wrongValue(call, 'path', "'*', or begin with '/' and have no '?', '#' or space", one);
   }
   return [...new Set(paths)];
 }
@@ -156,7 +201,8 @@ function subprotocols(call: string, value: unknown): string[] {
   if (value === undefined) return [];
   const list = strings(call, 'protocols', value, 'an array of strings');
   for (const one of list) {
-    if (!isHttpToken(one)) throw wrongValue(call, 'protocols', 'names of letters, digits and !#$%&\'*+-.^_`|~', one);
+    if (!isHttpToken(one))
+      throw wrongValue(call, 'protocols', "names of letters, digits and !#$%&'*+-.^_`|~", one);
   }
   return [...new Set(list)];
 }
@@ -164,19 +210,27 @@ function subprotocols(call: string, value: unknown): string[] {
 function rateLimit(call: string, value: unknown): NativeRateLimit | undefined {
   if (value === undefined) return undefined;
   const bag = optionBag(call, 'rateLimit', value, ['messages', 'bytes', 'burst', 'action']);
-  const number = (name: string, to: number): number | undefined => integer(call, `rateLimit.${name}`, bag[name], 1, to);
+  const number = (name: string, to: number): number | undefined =>
+    integer(call, `rateLimit.${name}`, bag[name], 1, to);
   const messages = number('messages', MAX_SIZE);
   const bytes = number('bytes', Number.MAX_SAFE_INTEGER);
   if (messages === undefined && bytes === undefined) {
     throw new WSBrokerRangeError(`${call}: "rateLimit" must have "messages" or "bytes"`);
   }
-  return { messages, bytes, burst: number('burst', MAX_SIZE), action: oneOf(call, 'rateLimit.action', bag['action'], ['pause', 'close']) ?? 'pause' };
+  return {
+    messages,
+    bytes,
+    burst: number('burst', MAX_SIZE),
+    action: oneOf(call, 'rateLimit.action', bag['action'], ['pause', 'close']) ?? 'pause',
+  };
 }
 
 function deflate(call: string, value: unknown): NativeDeflate | undefined {
   if (value === undefined || value === false) return undefined;
-  if (value !== true && typeof value !== 'object') throw wrongType(call, 'perMessageDeflate', 'a boolean or an object', value);
-  const bag = value === true ? {} : optionBag(call, 'perMessageDeflate', value, ['threshold', 'level']);
+  if (value !== true && typeof value !== 'object')
+    throw wrongType(call, 'perMessageDeflate', 'a boolean or an object', value);
+  const bag =
+    value === true ? {} : optionBag(call, 'perMessageDeflate', value, ['threshold', 'level']);
   return {
     threshold: integer(call, 'perMessageDeflate.threshold', bag['threshold'], 0, MAX_SIZE) ?? 1024,
     level: integer(call, 'perMessageDeflate.level', bag['level'], 1, 9) ?? 3,
@@ -184,7 +238,12 @@ function deflate(call: string, value: unknown): NativeDeflate | undefined {
 }
 
 /** One or a list of something, each checked under its own name. */
-function oneOrMore(call: string, name: string, value: unknown, check: (name: string, one: string) => string): string[] {
+function oneOrMore(
+  call: string,
+  name: string,
+  value: unknown,
+  check: (name: string, one: string) => string,
+): string[] {
   if (typeof value === 'string') return [check(name, value)];
   const list = strings(call, name, value, 'a string or an array of strings');
   return [...new Set(list.map((one, i) => check(`${name}[${i}]`, one)))];
@@ -194,12 +253,21 @@ function allowedOrigins(call: string, value: unknown): string[] | undefined {
   if (value === undefined) return undefined;
   return oneOrMore(call, 'origins', value, (name, one) => {
     const origin = originOf(one);
-    if (origin === undefined) throw wrongValue(call, name, "'*', 'null', or an origin such as 'https://app.example' or 'https://*.app.example', without a path", one);
+    if (origin === undefined)
+      throw wrongValue(
+        call,
+        name,
+        "'*', 'null', or an origin such as 'https://app.example' or 'https://*.app.example', without a path",
+        one,
+      );
     return origin;
   });
 }
 
-/** As browsers send it (RFC 6454, section 6.2): in lower case, names in Punycode, no port where it is the usual one. */
+/**
+ * As browsers send it (RFC 6454, section 6.2): in lower case, names in Punycode, no port where it
+ * is the usual one.
+ */
 function originOf(text: string): string | undefined {
   if (text === '*' || text === 'null') return text;
   if (!/^[a-z][a-z0-9+.-]*:\/\/[^/?#@\\\s]+$/i.test(text)) return undefined;
@@ -215,14 +283,20 @@ function trustProxy(call: string, value: unknown): NativeTrustProxy | undefined 
   if (value === undefined) return undefined;
   const bag = optionBag(call, 'trustProxy', value, ['from', 'header']);
   const from = oneOrMore(call, 'trustProxy.from', bag['from'], (name, one) => {
-    if (one !== 'unix' && !isNetwork(one)) throw wrongValue(call, name, "an IP address, a network such as '10.0.0.0/8', or 'unix'", one);
+    if (one !== 'unix' && !isNetwork(one))
+      throw wrongValue(call, name, "an IP address, a network such as '10.0.0.0/8', or 'unix'", one);
     return one;
   });
-  if (from.length === 0) throw new WSBrokerRangeError(`${call}: "trustProxy.from" must name at least one proxy, got an empty array`);
+  if (from.length === 0)
+    throw new WSBrokerRangeError(
+      `${call}: "trustProxy.from" must name at least one proxy, got an empty array`,
+    );
   return {
     from: from.filter((one) => one !== 'unix'),
     unix: from.includes('unix'),
-    header: oneOf(call, 'trustProxy.header', bag['header'], ['x-forwarded-for', 'forwarded']) ?? 'x-forwarded-for',
+    header:
+      oneOf(call, 'trustProxy.header', bag['header'], ['x-forwarded-for', 'forwarded']) ??
+      'x-forwarded-for',
   };
 }
 
@@ -235,10 +309,12 @@ function isNetwork(text: string): boolean {
 function path(call: string, name: string, value: unknown): string | undefined {
   if (value === undefined) return undefined;
   if (typeof value === 'string' && !value.startsWith('file:')) {
-    if (value === '' || value.includes('\0')) throw wrongValue(call, name, 'the path of a module', value);
+    if (value === '' || value.includes('\0'))
+      throw wrongValue(call, name, 'the path of a module', value);
     return value;
   }
-  if (typeof value !== 'string' && !(value instanceof URL)) throw wrongType(call, name, 'a string or a file: URL', value);
+  if (typeof value !== 'string' && !(value instanceof URL))
+    throw wrongType(call, name, 'a string or a file: URL', value);
   try {
     return fileURLToPath(value);
   } catch {

@@ -10,17 +10,23 @@ import { within } from '../promises.cjs';
 import type { WorkerEvent } from '../types/worker-threads.cjs';
 import type { FromWorker, ToWorker, WorkerStart } from './thread.cjs';
 
-/** A worker that lived this long did not die of its start: the next replacement comes at once again. */
+/**
+ * A worker that lived this long did not die of its start: the next replacement comes at once again.
+ */
 const STEADY = 10_000;
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 10_000;
 
-/** The last part of the time to stop in, at most: a thread that has not ended by itself is ended from outside. */
+/**
+ * The last part of the time to stop in, at most: a thread that has not ended by itself is ended
+ * from outside.
+ */
 const LAST = 250;
 
 /**
- * The worker threads of a process: started together, each replaced when it ends though nobody asked, stopped together. The threads keep nobody alive; who
- * started them does that, as long as a server listens.
+ * The worker threads of a process: started together, each replaced when it ends though nobody
+ * asked, stopped together. The threads keep nobody alive; who started them does that, as long as a
+ * server listens.
  */
 export class Pool {
   readonly #members = new Set<Member>();
@@ -45,13 +51,17 @@ export class Pool {
   /**
    * Resolves when every worker is ready.
    *
-   * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED with the first failure as `cause`; the others are to be stopped then
+   * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED with the first failure as `cause`; the
+   * others are to be stopped then
    */
   async start(): Promise<void> {
     await Promise.all(Array.from({ length: this.threads }, () => this.#launch(0).ready));
   }
 
-  /** A shutdown has begun. While no worker is there, events wait for one, and there is no time for pauses. */
+  /**
+   * A shutdown has begun. While no worker is there, events wait for one, and there is no time for
+   * pauses.
+   */
   hurry(): void {
     this.#hurried = true;
     const [first] = this.#pauses;
@@ -60,7 +70,10 @@ export class Pool {
     first[1]();
   }
 
-  /** Ends all threads within `timeout` milliseconds; `handleStop` has a quarter of it at least. Never rejects. */
+  /**
+   * Ends all threads within `timeout` milliseconds; `handleStop` has a quarter of it at least.
+   * Never rejects.
+   */
   async stop(timeout: number): Promise<void> {
     this.#stopping = true;
     for (const pause of this.#pauses.keys()) clearTimeout(pause);
@@ -78,7 +91,8 @@ export class Pool {
       this.#members.delete(member);
       if (this.#stopping) {
         if (member.wasReady) this.#tell({ type: 'stopped', workerId: member.id });
-      } else if (member.wasReady) this.#replace(member, 'died', reason, member.age() >= STEADY ? 0 : failures);
+      } else if (member.wasReady)
+        this.#replace(member, 'died', reason, member.age() >= STEADY ? 0 : failures);
       else if (failures > 0) this.#replace(member, 'failed', reason, failures);
     });
     return member;
@@ -94,7 +108,8 @@ export class Pool {
     const timer = setTimeout(launch, pause);
     timer.unref?.();
     this.#pauses.set(timer, launch);
-    if (this.watchers.size === 0) complain(`worker ${member.id} ${type}; another is started in ${pause} ms`, reason);
+    if (this.watchers.size === 0)
+      complain(`worker ${member.id} ${type}; another is started in ${pause} ms`, reason);
     const untoldClients = native.clientsLeftBy(member.id);
     this.#tell({ type, workerId: member.id, reason, ...(untoldClients > 0 && { untoldClients }) });
   }
@@ -105,7 +120,10 @@ export class Pool {
 }
 
 /** Calls all of them; one that throws is reported. */
-export function tellWatchers(watchers: Iterable<(event: WorkerEvent) => void>, event: WorkerEvent): void {
+export function tellWatchers(
+  watchers: Iterable<(event: WorkerEvent) => void>,
+  event: WorkerEvent,
+): void {
   for (const watcher of watchers) {
     try {
       watcher(event);
@@ -131,7 +149,11 @@ class Member {
   constructor(file: string, { workerData, options }: PoolThreads, startTimeout: number) {
     const { port1, port2 } = new MessageChannel();
     const wsbroker: WorkerStart = { file, port: port2, workerData };
-    const worker = new Worker(join(__dirname, 'thread.cjs'), { ...options, workerData: { wsbroker }, transferList: [port2] });
+    const worker = new Worker(join(__dirname, 'thread.cjs'), {
+      ...options,
+      workerData: { wsbroker },
+      transferList: [port2],
+    });
     this.#worker = worker;
     this.#port = port1;
     this.id = worker.threadId;
@@ -139,7 +161,12 @@ class Member {
     this.ended = new Promise((resolve) => {
       worker.on('exit', (code) => {
         port1.close();
-        resolve(this.#reason('ERR_WSBROKER_WORKER_DIED', `worker ${this.id} (${file}) ended with code ${code}`));
+        resolve(
+          this.#reason(
+            'ERR_WSBROKER_WORKER_DIED',
+            `worker ${this.id} (${file}) ended with code ${code}`,
+          ),
+        );
       });
     });
     this.ready = new Promise((resolve, reject) => {
@@ -150,7 +177,10 @@ class Member {
       };
       let late: NodeJS.Immediate | undefined;
       // Behind the messages that are there, should this thread itself have been busy.
-      const loading = startTimeout === 0 ? undefined : setTimeout(() => (late = setImmediate(fail)), startTimeout);
+      const loading =
+        startTimeout === 0
+          ? undefined
+          : setTimeout(() => (late = setImmediate(fail)), startTimeout);
       loading?.unref?.();
       const loaded = (): void => {
         clearTimeout(loading);
@@ -170,7 +200,14 @@ class Member {
           void worker.terminate();
         }
       });
-      worker.on('exit', (code) => reject(this.#reason('ERR_WSBROKER_WORKER_FAILED', `worker ${file} ended with code ${code} before it was ready`)));
+      worker.on('exit', (code) =>
+        reject(
+          this.#reason(
+            'ERR_WSBROKER_WORKER_FAILED',
+            `worker ${file} ended with code ${code} before it was ready`,
+          ),
+        ),
+      );
     });
     worker.unref();
     port1.unref();
@@ -180,7 +217,10 @@ class Member {
     return performance.now() - this.#born;
   }
 
-  /** Lets a ready one run `handleStop` first. A thread that cannot be ended, because a system call blocks it, is left behind. */
+  /**
+   * Lets a ready one run `handleStop` first. A thread that cannot be ended, because a system call
+   * blocks it, is left behind.
+   */
   async stop(timeout: number): Promise<void> {
     const deadline = performance.now() + timeout;
     const last = Math.min(LAST, timeout / 4);
@@ -191,10 +231,17 @@ class Member {
     await within(deadline - performance.now(), this.#worker.terminate());
   }
 
-  #reason(code: 'ERR_WSBROKER_WORKER_DIED' | 'ERR_WSBROKER_WORKER_FAILED', what: string): WSBrokerError {
+  #reason(
+    code: 'ERR_WSBROKER_WORKER_DIED' | 'ERR_WSBROKER_WORKER_FAILED',
+    what: string,
+  ): WSBrokerError {
     const error = this.#error;
     if (error === undefined) return new WSBrokerError(code, what);
     const message: unknown = (error as { message?: unknown } | null)?.message;
-    return new WSBrokerError(code, `${what}: ${typeof message === 'string' ? message : errorText(error)}`, { cause: error });
+    return new WSBrokerError(
+      code,
+      `${what}: ${typeof message === 'string' ? message : errorText(error)}`,
+      { cause: error },
+    );
   }
 }

@@ -6,7 +6,8 @@ import { loadWorker } from '../worker/modules.cjs';
 import { currentRegistration } from '../worker/register.cjs';
 import { complain, warnings } from '../report.cjs';
 
-// The entry of the pool's threads. It talks to src/pool/pool.cts over a port of its own, because the thread's usual one is the user's.
+// The entry of the pool's threads. It talks to src/pool/pool.cts over a port of its own, because
+// the thread's usual one is the user's.
 
 /** What the pool gives to a thread, as `workerData.wsbroker`. */
 export interface WorkerStart {
@@ -34,7 +35,8 @@ warnings.say = (text) => tell({ type: 'warning', text });
 
 port.on('message', (message: ToWorker) => {
   const registration = currentRegistration();
-  const stopped = registration === undefined ? Promise.resolve() : registration.stop(message.timeout);
+  const stopped =
+    registration === undefined ? Promise.resolve() : registration.stop(message.timeout);
   void stopped.then(() => {
     port.close();
     // Timers and sockets of the user's module would keep the thread for ever.

@@ -15,22 +15,33 @@ import { currentRegistration, thread, type Registration } from '../worker/regist
 import { complain, errorText } from '../report.cjs';
 import { inScopeHere } from '../async-scope.cjs';
 import { moreAbout } from '../worker/syntax.cjs';
-import { NO_THREAD_OPTIONS, sameThreads, threadFailed, type PoolThreads } from '../options/threads.cjs';
+import {
+  NO_THREAD_OPTIONS,
+  sameThreads,
+  threadFailed,
+  type PoolThreads,
+} from '../options/threads.cjs';
 import { readTls, tlsRequest, type TlsRequest } from '../options/tls.cjs';
 import type { Server, ShutdownReport } from '../types/server.cjs';
 import type { WorkerEvent } from '../types/worker-threads.cjs';
 import type { ProcessOptions, StartRequest } from '../options/start.cjs';
 
-// What this thread runs: its servers and its workers. `start` and `shutdown` change that one after the other, so that none of them sees another's half.
+// What this thread runs: its servers and its workers. `start` and `shutdown` change that one after
+// the other, so that none of them sees another's half.
 
 /** Where the module's handlers run: on the threads of a pool, or here. */
-type Workers = { readonly file: string } & ({ readonly pool: Pool } | { readonly registration: Registration });
+type Workers = { readonly file: string } & (
+  { readonly pool: Pool } | { readonly registration: Registration }
+);
 
 /** For a Redis that is required. */
 const BUS_TIMEOUT = 10_000;
 /** For `handleStop` of workers that must go because another did not load. */
 const UNDO_TIMEOUT = 5_000;
-/** The last part of the time that `shutdown` has, an eighth within these bounds, is for `handleStop` and the end of threads. */
+/**
+ * The last part of the time that `shutdown` has, an eighth within these bounds, is for `handleStop`
+ * and the end of threads.
+ */
 const LEAST_FOR_WORKERS = 100;
 const MOST_FOR_WORKERS = 1_000;
 
@@ -56,7 +67,10 @@ let last: Promise<unknown> = Promise.resolve();
 
 export function startServer(request: StartRequest): Promise<Server> {
   if (thread.inPool && request.workerPath !== undefined) {
-    throw new WSBrokerError('ERR_WSBROKER_IN_WORKER', 'start: a worker of the pool cannot start workers; call start with "workerPath" on the thread that is to own them');
+    throw new WSBrokerError(
+      'ERR_WSBROKER_IN_WORKER',
+      'start: a worker of the pool cannot start workers; call start with "workerPath" on the thread that is to own them',
+    );
   }
   const file = request.workerPath === undefined ? undefined : workerFile(request.workerPath);
   let begun = false;
@@ -66,20 +80,29 @@ export function startServer(request: StartRequest): Promise<Server> {
       return start(request, file, signal);
     });
     // While another one is under way there is nothing to undo.
-    const early = new Promise<never>((_, reject) => signal.addEventListener('abort', () => !begun && reject(signal.reason)));
+    const early = new Promise<never>((_, reject) =>
+      signal.addEventListener('abort', () => !begun && reject(signal.reason)),
+    );
     return Promise.race([started, early]);
   });
 }
 
 /**
- * @param own the application's signal: aborted before the start is done, the start rejects with its reason (at once if it has not begun); afterwards it closes the server
+ * @param own the application's signal: aborted before the start is done, the start rejects with its
+ * reason (at once if it has not begun); afterwards it closes the server
  * @param begin is given one that shutdown aborts, too, with an error as its reason
  */
-async function unlessAborted(own: AbortSignal | undefined, begin: (signal: AbortSignal) => Promise<Server>): Promise<Server> {
+async function unlessAborted(
+  own: AbortSignal | undefined,
+  begin: (signal: AbortSignal) => Promise<Server>,
+): Promise<Server> {
   const isAborted = (): boolean => own?.aborted === true;
   if (isAborted()) throw own?.reason;
   const either = new AbortController();
-  const onShutdown = (): void => either.abort(new WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'start: shutdown was called before it was done'));
+  const onShutdown = (): void =>
+    either.abort(
+      new WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'start: shutdown was called before it was done'),
+    );
   const onAbort = (): void => either.abort(own?.reason);
   const { signal: shut } = era;
   shut.addEventListener('abort', onShutdown);
@@ -98,13 +121,25 @@ async function unlessAborted(own: AbortSignal | undefined, begin: (signal: Abort
 }
 
 export function shutdownAll(code: number, timeout: number): Promise<ShutdownReport> {
-  if (thread.inPool) throw new WSBrokerError('ERR_WSBROKER_IN_WORKER', 'shutdown: a worker of the pool cannot end itself; call shutdown on the thread that called start');
+  if (thread.inPool)
+    throw new WSBrokerError(
+      'ERR_WSBROKER_IN_WORKER',
+      'shutdown: a worker of the pool cannot end itself; call shutdown on the thread that called start',
+    );
   const others = activeOthers();
-  return others.length === 0 ? shutdownHere(code, timeout) : holding(() => shutdownCopies([...others, { shutdown: shutdownHere }], code, timeout));
+  return others.length === 0
+    ? shutdownHere(code, timeout)
+    : holding(() => shutdownCopies([...others, { shutdown: shutdownHere }], code, timeout));
 }
 
 endBy({
-  isActive: () => busy > 0 || servers.size > 0 || workers !== undefined || agreed !== undefined || joined !== undefined || currentRegistration() !== undefined,
+  isActive: () =>
+    busy > 0 ||
+    servers.size > 0 ||
+    workers !== undefined ||
+    agreed !== undefined ||
+    joined !== undefined ||
+    currentRegistration() !== undefined,
   shutdown: shutdownHere,
 });
 
@@ -117,18 +152,29 @@ function shutdownHere(code: number, timeout: number): Promise<ShutdownReport> {
 }
 
 /** One after the other, since they may share a broker. */
-async function shutdownCopies(copies: readonly { shutdown(code: number, timeout: number): Promise<ShutdownReport> }[], code: number, timeout: number): Promise<ShutdownReport> {
+async function shutdownCopies(
+  copies: readonly { shutdown(code: number, timeout: number): Promise<ShutdownReport> }[],
+  code: number,
+  timeout: number,
+): Promise<ShutdownReport> {
   const deadline = performance.now() + timeout;
   const all = { closed: 0, terminated: 0 };
   for (const copy of copies) {
-    const { closed, terminated } = await copy.shutdown(code, Math.max(0, Math.floor(deadline - performance.now())));
+    const { closed, terminated } = await copy.shutdown(
+      code,
+      Math.max(0, Math.floor(deadline - performance.now())),
+    );
     all.closed += closed;
     all.terminated += terminated;
   }
   return all;
 }
 
-async function start(request: StartRequest, file: string | undefined, signal: AbortSignal): Promise<Server> {
+async function start(
+  request: StartRequest,
+  file: string | undefined,
+  signal: AbortSignal,
+): Promise<Server> {
   const undo: (() => unknown)[] = [];
   let listened = false;
   try {
@@ -153,7 +199,10 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
       });
     }
     // The address first: who cannot have it need not load anything.
-    const tls = request.tls === undefined ? undefined : await unlessShutdown(signal, readTls('start', request.tls));
+    const tls =
+      request.tls === undefined
+        ? undefined
+        : await unlessShutdown(signal, readTls('start', request.tls));
     listened = true;
     if (!isMainThread) native.endWithThread();
     const listener = await listen({ ...request.listener, tls, process: toNative(options) });
@@ -167,7 +216,8 @@ async function start(request: StartRequest, file: string | undefined, signal: Ab
     return server(listener, place, request.tls, request.signal);
   } catch (error) {
     for (const step of undo.reverse()) await attempt(step);
-    // Who did not get that far leaves nothing behind; a broker that is there then is another thread's.
+    // Who did not get that far leaves nothing behind; a broker that is there then is another
+    // thread's.
     if (listened) await attempt(dropUnusedBroker);
     throw error;
   }
@@ -190,7 +240,12 @@ async function attempt(step: () => unknown): Promise<void> {
   }
 }
 
-function server(listener: number, { address, port, url }: { address: string; port: number; url: string }, tls: TlsRequest | undefined, signal: AbortSignal | undefined): Server {
+function server(
+  listener: number,
+  { address, port, url }: { address: string; port: number; url: string },
+  tls: TlsRequest | undefined,
+  signal: AbortSignal | undefined,
+): Server {
   let closing: Promise<void> | undefined;
   let reloaded: Promise<unknown> = Promise.resolve();
   const close = async (): Promise<void> => {
@@ -200,10 +255,15 @@ function server(listener: number, { address, port, url }: { address: string; por
     servers.delete(listener);
   };
   const reload = async (wanted: TlsRequest | undefined): Promise<void> => {
-    if (tls === undefined) throw new WSBrokerError('ERR_WSBROKER_TLS', 'reloadTls: this server was started without "tls"');
+    if (tls === undefined)
+      throw new WSBrokerError(
+        'ERR_WSBROKER_TLS',
+        'reloadTls: this server was started without "tls"',
+      );
     const next = wanted ?? tls;
     const pem = await readTls('reloadTls', next);
-    if (closing !== undefined || !servers.has(listener)) throw new WSBrokerError('ERR_WSBROKER_TLS', 'reloadTls: this server is closed');
+    if (closing !== undefined || !servers.has(listener))
+      throw new WSBrokerError('ERR_WSBROKER_TLS', 'reloadTls: this server is closed');
     try {
       native.reloadTls(listener, pem);
     } catch (error) {
@@ -225,7 +285,9 @@ function server(listener: number, { address, port, url }: { address: string; por
     ref: () => holds(true),
     unref: () => holds(false),
     // Node before 18.18 has no such symbol.
-    ...((Symbol.asyncDispose as symbol | undefined) !== undefined && { [Symbol.asyncDispose]: () => self.close() }),
+    ...((Symbol.asyncDispose as symbol | undefined) !== undefined && {
+      [Symbol.asyncDispose]: () => self.close(),
+    }),
     async reloadTls(options) {
       const wanted = options === undefined ? undefined : tlsRequest('reloadTls', options);
       // One after the other, so that the last call's certificate is the one that stays.
@@ -244,7 +306,12 @@ function server(listener: number, { address, port, url }: { address: string; por
       if (joined !== undefined) joined = { ...joined, native: { ...joined.native, redis: next } };
     },
   } as Server;
-  const onAbort = (): void => void self.close().catch((error: unknown) => complain('a server whose signal was aborted did not close', error));
+  const onAbort = (): void =>
+    void self
+      .close()
+      .catch((error: unknown) =>
+        complain('a server whose signal was aborted did not close', error),
+      );
   const forget = (): void => signal?.removeEventListener('abort', onAbort);
   signal?.addEventListener('abort', onAbort);
   servers.set(listener, { ref: true, forget });
@@ -257,7 +324,11 @@ async function shutdown(code: number, timeout: number, deadline: number): Promis
   const pool = workers !== undefined && 'pool' in workers ? workers.pool : undefined;
   pool?.hurry();
   const forWorkers = Math.max(LEAST_FOR_WORKERS, Math.min(MOST_FOR_WORKERS, timeout / 8));
-  const { closed, terminated } = await native.shutdownBroker(code, Math.max(0, left() - forWorkers), pool !== undefined);
+  const { closed, terminated } = await native.shutdownBroker(
+    code,
+    Math.max(0, left() - forWorkers),
+    pool !== undefined,
+  );
   // What was joined before there was anything to shut down.
   await native.leaveCluster();
   for (const { forget } of servers.values()) forget();
@@ -300,45 +371,92 @@ function agree({ threads: _, ...given }: Partial<ProcessOptions>): Agreed {
 
 /** An earlier `start` of this thread has joined with the same options. */
 function isJoined({ native: options, onBus }: ClusterRequest): boolean {
-  return joined !== undefined && joined.onBus === onBus && isDeepStrictEqual(joined.native, options);
+  return (
+    joined !== undefined && joined.onBus === onBus && isDeepStrictEqual(joined.native, options)
+  );
 }
 
 function conflict(name: string, before: unknown, now: unknown): WSBrokerError {
   const was = before === undefined ? 'off' : String(before);
-  return new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}; ${START_OVER}`);
+  return new WSBrokerError(
+    'ERR_WSBROKER_CONFLICT',
+    `start: "${name}" holds for the whole process and is ${was} since an earlier start, got ${String(now)}; ${START_OVER}`,
+  );
 }
 
 // Workers.
 
-function checkWorkers(file: string | undefined, threads: number | undefined, given: PoolThreads | undefined): void {
-  if (given !== undefined && workers !== undefined && !('pool' in workers && sameThreads(workers.pool.given, given))) {
-    throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "worker" holds for the whole process, and an earlier start gave other values; ${START_OVER}`);
+function checkWorkers(
+  file: string | undefined,
+  threads: number | undefined,
+  given: PoolThreads | undefined,
+): void {
+  if (
+    given !== undefined &&
+    workers !== undefined &&
+    !('pool' in workers && sameThreads(workers.pool.given, given))
+  ) {
+    throw new WSBrokerError(
+      'ERR_WSBROKER_CONFLICT',
+      `start: "worker" holds for the whole process, and an earlier start gave other values; ${START_OVER}`,
+    );
   }
-  if (given !== undefined && workers === undefined && file === undefined) throw new WSBrokerRangeError('start: "worker" needs "workerPath", the module that the worker threads load');
+  if (given !== undefined && workers === undefined && file === undefined)
+    throw new WSBrokerRangeError(
+      'start: "worker" needs "workerPath", the module that the worker threads load',
+    );
   if (file === undefined) {
-    if (workers !== undefined || currentRegistration() !== undefined || native.workerCount() > 0) return;
-    throw new WSBrokerError('ERR_WSBROKER_NO_WORKER', 'start: "workerPath" is needed, since no worker is registered (registerWorkerThread)');
+    if (workers !== undefined || currentRegistration() !== undefined || native.workerCount() > 0)
+      return;
+    throw new WSBrokerError(
+      'ERR_WSBROKER_NO_WORKER',
+      'start: "workerPath" is needed, since no worker is registered (registerWorkerThread)',
+    );
   }
   if (workers === undefined) {
     if (threads !== 0 || currentRegistration() === undefined) return;
-    throw new WSBrokerError('ERR_WSBROKER_CONFLICT', 'start: "threads" is 0, but this thread has registered handlers already');
+    throw new WSBrokerError(
+      'ERR_WSBROKER_CONFLICT',
+      'start: "threads" is 0, but this thread has registered handlers already',
+    );
   }
   if (workers.file !== file) throw conflict('workerPath', workers.file, file);
   const running = 'pool' in workers ? workers.pool.threads : 0;
   if (threads !== undefined && threads !== running) throw conflict('threads', running, threads);
 }
 
-async function readyWorkers(file: string | undefined, request: StartRequest, signal: AbortSignal, undo: (() => unknown)[]): Promise<void> {
-  const { process: { threads }, threads: given, startTimeout } = request;
+async function readyWorkers(
+  file: string | undefined,
+  request: StartRequest,
+  signal: AbortSignal,
+  undo: (() => unknown)[],
+): Promise<void> {
+  const {
+    process: { threads },
+    threads: given,
+    startTimeout,
+  } = request;
   try {
     await unlessShutdown(signal, currentRegistration()?.ready ?? Promise.resolve());
     if (file === undefined || workers !== undefined) return;
     if (threads === 0) {
       const loading = loadWorker(file, startTimeout);
-      undo.push(() => void loading.then((late) => late.stop(undoTimeout()), () => undefined));
+      undo.push(
+        () =>
+          void loading.then(
+            (late) => late.stop(undoTimeout()),
+            () => undefined,
+          ),
+      );
       workers = { file, registration: await unlessShutdown(signal, loading) };
     } else {
-      const pool = new Pool(file, threads ?? Math.max(4, native.brokerDefaults().cpus), given ?? NO_THREAD_OPTIONS, watchers, startTimeout);
+      const pool = new Pool(
+        file,
+        threads ?? Math.max(4, native.brokerDefaults().cpus),
+        given ?? NO_THREAD_OPTIONS,
+        watchers,
+        startTimeout,
+      );
       undo.push(() => pool.stop(undoTimeout()));
       await unlessShutdown(signal, pool.start());
       workers = { file, pool };
@@ -347,7 +465,13 @@ async function readyWorkers(file: string | undefined, request: StartRequest, sig
   } catch (error) {
     const refused = threadFailed(error);
     if (refused !== error || (signal.aborted && error === signal.reason)) throw refused;
-    const more = file === undefined ? '' : await unlessShutdown(signal, moreAbout(file, error instanceof WSBrokerError ? error.cause : error)).catch(() => '');
+    const more =
+      file === undefined
+        ? ''
+        : await unlessShutdown(
+            signal,
+            moreAbout(file, error instanceof WSBrokerError ? error.cause : error),
+          ).catch(() => '');
     if (error instanceof WSBrokerError && error.code === 'ERR_WSBROKER_WORKER_FAILED') {
       error.message += more;
       throw error;
@@ -358,9 +482,18 @@ async function readyWorkers(file: string | undefined, request: StartRequest, sig
   }
 }
 
-/** A `start` that failed leaves no broker with its options behind, unless another thread uses it. */
+/**
+ * A `start` that failed leaves no broker with its options behind, unless another thread uses it.
+ */
 async function dropUnusedBroker(): Promise<void> {
-  if (servers.size > 0 || agreed !== undefined || currentRegistration() !== undefined || native.workerCount() > 0 || native.instanceCount() > 0) return;
+  if (
+    servers.size > 0 ||
+    agreed !== undefined ||
+    currentRegistration() !== undefined ||
+    native.workerCount() > 0 ||
+    native.instanceCount() > 0
+  )
+    return;
   await native.shutdownBroker(1001, 0);
 }
 

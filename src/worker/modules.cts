@@ -27,7 +27,10 @@ export function workerFile(path: string): string {
   }
 }
 
-/** What a module registered by itself when it was first imported: a second import does not run it again. */
+/**
+ * What a module registered by itself when it was first imported: a second import does not run it
+ * again.
+ */
 const registeredBy = new Map<string, unknown>();
 
 /** Why a module that did not load within this many milliseconds counts as failed. */
@@ -37,13 +40,20 @@ export function loadTimeout(file: string, timeout: number): WSBrokerError {
 }
 
 /**
- * Imports the module into this thread and makes the thread a worker with the handlers it exports, unless it does so itself.
+ * Imports the module into this thread and makes the thread a worker with the handlers it exports,
+ * unless it does so itself.
  *
- * @param timeout milliseconds for the import, 0 = no limit; what it calls at the top level of the module cannot be interrupted from here
+ * @param timeout milliseconds for the import, 0 = no limit; what it calls at the top level of the
+ * module cannot be interrupted from here
  * @param loaded called when the module has been imported, before its `handleStart` is waited for
- * @throws what the module throws, or its `handleStart`, or {@link loadTimeout}; then the thread is no worker
+ * @throws what the module throws, or its `handleStart`, or {@link loadTimeout}; then the thread is
+ * no worker
  */
-export async function loadWorker(file: string, timeout = 0, loaded = (): void => undefined): Promise<Registration> {
+export async function loadWorker(
+  file: string,
+  timeout = 0,
+  loaded = (): void => undefined,
+): Promise<Registration> {
   const before = currentRegistration();
   thread.loading = true;
   try {
@@ -62,7 +72,11 @@ export async function loadWorker(file: string, timeout = 0, loaded = (): void =>
   }
 }
 
-function importedWorker(file: string, module: unknown, before: Registration | undefined): Registration {
+function importedWorker(
+  file: string,
+  module: unknown,
+  before: Registration | undefined,
+): Registration {
   const itself = currentRegistration();
   if (itself !== undefined && itself !== before) {
     registeredBy.set(file, itself.handlers);
@@ -80,15 +94,15 @@ function importedWorker(file: string, module: unknown, before: Registration | un
   if (handlers !== undefined) return register(file, handlers, false, holders);
   checkNames(file, holders, undefined);
   warnOnce(
-    `${file} has no handlers: everybody is let in, and messages go nowhere. A worker module exports handleOpen, handleTextMessage … by name or on its default export, `
-      + 'or calls registerWorkerThread while it loads',
+    `${file} has no handlers: everybody is let in, and messages go nowhere. A worker module exports handleOpen, handleTextMessage … by name or on its default export, ` +
+      'or calls registerWorkerThread while it loads',
   );
   return register(file, {}, true);
 }
 
 /**
- * Test runners that give modules a context of `node:vm` may refuse `import()` there; what can be required (CommonJS, and on newer runtimes ES modules) is loaded
- * all the same.
+ * Test runners that give modules a context of `node:vm` may refuse `import()` there; what can be
+ * required (CommonJS, and on newer runtimes ES modules) is loaded all the same.
  */
 async function load(file: string): Promise<unknown> {
   try {
@@ -103,10 +117,16 @@ async function load(file: string): Promise<unknown> {
 /** As Node says it, and jest where Node asks it. */
 function isRefusedByVm(error: unknown): boolean {
   const { code, message } = Object(error) as { code?: unknown; message?: unknown };
-  return /^ERR_VM_DYNAMIC_IMPORT_CALLBACK_MISSING/.test(String(code)) || /ES Modules in the VM API/.test(String(message));
+  return (
+    /^ERR_VM_DYNAMIC_IMPORT_CALLBACK_MISSING/.test(String(code)) ||
+    /ES Modules in the VM API/.test(String(message))
+  );
 }
 
-/** Handlers are exported by name or on the default export; what a CommonJS module exports is its default. A name counts before a default. */
+/**
+ * Handlers are exported by name or on the default export; what a CommonJS module exports is its
+ * default. A name counts before a default.
+ */
 function exportedHandlers(module: unknown): object | undefined {
   const outer = defaultOf(module);
   // What TypeScript and Babel make of a default export in CommonJS.
@@ -114,12 +134,21 @@ function exportedHandlers(module: unknown): object | undefined {
   const object = hasHandlers(outer) ? outer : hasHandlers(inner) ? inner : undefined;
   if (!hasHandlers(module)) return object;
   if (object === undefined) return module;
-  const named = HANDLER_NAMES.filter((name) => module[name] !== undefined && module[name] !== object[name]);
-  // In the usual case, names of a CommonJS module that Node has found in it, the object itself is `this` of its handlers.
-  // Defined, not assigned: what it inherits may be frozen, or a getter.
-  return named.length === 0 ? object : (Object.create(object, Object.fromEntries(named.map((name) => [name, { value: module[name] }]))) as object);
+  const named = HANDLER_NAMES.filter(
+    (name) => module[name] !== undefined && module[name] !== object[name],
+  );
+  // In the usual case, names of a CommonJS module that Node has found in it, the object itself is
+  // `this` of its handlers. Defined, not assigned: what it inherits may be frozen, or a getter.
+  return named.length === 0
+    ? object
+    : (Object.create(
+        object,
+        Object.fromEntries(named.map((name) => [name, { value: module[name] }])),
+      ) as object);
 }
 
 function defaultOf(value: unknown): unknown {
-  return value !== null && (typeof value === 'object' || typeof value === 'function') ? (value as { default?: unknown }).default : undefined;
+  return value !== null && (typeof value === 'object' || typeof value === 'function')
+    ? (value as { default?: unknown }).default
+    : undefined;
 }

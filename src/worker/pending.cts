@@ -1,14 +1,17 @@
-import type { Kind } from './dispatch.cjs';
+import type { EventKind } from '../native/control-block.cjs';
 
 /** An event that waits for the one before it. */
 export class Waiting {
   next: Waiting | undefined = undefined;
 
   constructor(
-    readonly kind: Kind,
+    readonly kind: EventKind,
     readonly slot: number,
     readonly data: unknown,
-    /** Of a close event: the close code. Of bytes: how many they are, unless a handler transfers them away. */
+    /**
+     * Of a close event: the close code. Of bytes: how many they are, unless a handler transfers
+     * them away.
+     */
     readonly number: number,
     /** The version of its socket's token when it came, and the epoch in which that is true. */
     readonly token: number,
@@ -16,10 +19,13 @@ export class Waiting {
   ) {}
 }
 
-/** A handler's promise that is pending, and behind it, in serial mode, the events of its socket that wait for it. */
+/**
+ * A handler's promise that is pending, and behind it, in serial mode, the events of its socket that
+ * wait for it.
+ */
 export class Line {
   id = 0;
-  kind: Kind = 0 as Kind;
+  kind: EventKind = 0 as EventKind;
   slot = 0;
   /** Only of an open event: the subprotocols that may be answered. */
   offered: readonly string[] = [];
@@ -34,7 +40,8 @@ export class Line {
   #head: Waiting | undefined = undefined;
   #tail: Waiting | undefined = undefined;
 
-  // Made once and used for one promise after the other, so that a pending promise costs no closures.
+  // Made once and used for one promise after the other, so that a pending promise costs no
+  // closures.
   readonly resolved: (value: unknown) => void;
   readonly rejected: (error: unknown) => void;
 
@@ -71,8 +78,9 @@ export class Line {
 }
 
 /**
- * Lines by socket. With async handlers every event adds one and removes it again, for which a `Map` takes about as long as all the rest of the event
- * (65 of 140 ns): its removed entries pile up until it is copied. Ids count upwards, so their low bits are hash enough.
+ * Lines by socket. With async handlers every event adds one and removes it again, for which a `Map`
+ * takes about as long as all the rest of the event (65 of 140 ns): its removed entries pile up
+ * until it is copied. Ids count upwards, so their low bits are hash enough.
  */
 export class LineTable {
   size = 0;
@@ -108,7 +116,8 @@ export class LineTable {
 
   all(): Line[] {
     const lines: Line[] = [];
-    for (const first of this.#buckets) for (let line = first; line !== undefined; line = line.neighbour) lines.push(line);
+    for (const first of this.#buckets)
+      for (let line = first; line !== undefined; line = line.neighbour) lines.push(line);
     return lines;
   }
 

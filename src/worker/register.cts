@@ -7,7 +7,7 @@ import { createDispatcher, type Dispatcher } from './dispatch.cjs';
 import { WSBrokerError } from '../errors.cjs';
 import { handlerTable, type HandlerTable } from './handlers.cjs';
 import { native } from '../native/load.cjs';
-import { isThenable } from '../report.cjs';
+import { isThenable } from '../promises.cjs';
 import { within } from '../promises.cjs';
 
 /** What this thread is to the pool. */
@@ -36,14 +36,21 @@ export class Registration {
   #hasMore = false;
 
   /** @param started what `handleStart` returned */
-  constructor(table: HandlerTable, started: unknown, implicit: boolean, replaced: Registration | undefined) {
+  constructor(
+    table: HandlerTable,
+    started: unknown,
+    implicit: boolean,
+    replaced: Registration | undefined,
+  ) {
     this.#table = table;
     this.implicit = implicit;
     const attach = (): void => {
       replaced?.drop();
       if (!this.#dropped) this.#attach();
     };
-    this.ready = isThenable(started) ? Promise.resolve(started).then(attach) : Promise.resolve(attach());
+    this.ready = isThenable(started)
+      ? Promise.resolve(started).then(attach)
+      : Promise.resolve(attach());
     this.ready.catch((error: unknown) => {
       this.drop();
       if (!thread.loading) table.report(error, 'handleStart', undefined);
@@ -56,8 +63,9 @@ export class Registration {
   }
 
   /**
-   * Runs the events that have come, waits for their handlers, runs `handleStop`, all within `timeout`, and lets go of the addon. Handlers that do not settle have half of it: then what waits
-   * behind them is run all the same, ends of connections among it. Never rejects.
+   * Runs the events that have come, waits for their handlers, runs `handleStop`, all within
+   * `timeout`, and lets go of the addon. Handlers that do not settle have half of it: then what
+   * waits behind them is run all the same, ends of connections among it. Never rejects.
    */
   async stop(timeout: number): Promise<void> {
     this.#rested ??= this.#rest();
@@ -81,17 +89,23 @@ export class Registration {
 
   #attach(): void {
     const dispatcher = createDispatcher(native, this.#table, () => void this.stop(GOODBYE_TIMEOUT));
-    // The main thread is kept alive by its servers, a pool's thread by its port, a thread of the user's own by this.
+    // The main thread is kept alive by its servers, a pool's thread by its port, a thread of the
+    // user's own by this.
     const keepAlive = !isMainThread && !thread.inPool;
     const again = (): void => {
       this.#hasMore = true;
       setImmediate(native.drain);
     };
-    dispatcher.attach(native.attachWorker(this.#table.mask, dispatcher.dispatch, again, keepAlive).control);
+    dispatcher.attach(
+      native.attachWorker(this.#table.mask, dispatcher.dispatch, again, keepAlive).control,
+    );
     this.#dispatcher = dispatcher;
   }
 
-  /** A shutdown that ran out of time leaves close events behind, and each of them has a handler to be told. */
+  /**
+   * A shutdown that ran out of time leaves close events behind, and each of them has a handler to
+   * be told.
+   */
   async #rest(): Promise<void> {
     try {
       await this.ready;
@@ -127,16 +141,26 @@ export function currentRegistration(): Registration | undefined {
  * @param call who asks, for messages
  * @param implicit the module has no handlers, and a later registration may replace this one
  * @param holders where the handlers were found
- * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_UNKNOWN_HANDLER if one is misspelt; ERR_WSBROKER_CONFLICT if the thread is a worker
+ * @throws what `handleStart` throws; a `TypeError` if a handler is no function;
+ * ERR_WSBROKER_UNKNOWN_HANDLER if one is misspelt; ERR_WSBROKER_CONFLICT if the thread is a worker
  * already
  */
-export function register(call: string, handlers: unknown, implicit = false, holders?: readonly unknown[]): Registration {
+export function register(
+  call: string,
+  handlers: unknown,
+  implicit = false,
+  holders?: readonly unknown[],
+): Registration {
   const table = handlerTable(call, handlers, holders);
   checkPool();
   if (current?.implicit === false) {
-    throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already; ${START_OVER}`);
+    throw new WSBrokerError(
+      'ERR_WSBROKER_CONFLICT',
+      `${call}: this thread has registered its handlers already; ${START_OVER}`,
+    );
   }
-  const started = table.handleStart === undefined ? undefined : table.scope.call(table.handleStart, table.self);
+  const started =
+    table.handleStart === undefined ? undefined : table.scope.call(table.handleStart, table.self);
   current = new Registration(table, started, implicit, current);
   return current;
 }

@@ -2,7 +2,10 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.BusStates = void 0;
 const callbacks_cjs_1 = require("../callbacks.cjs");
-/** Tells the application of each change of the bus, once and in order, from the end of `configure()` until `shutdown()`. */
+/**
+ * Tells the application of each change of the bus, once and in order, from the end of `configure()`
+ * until `shutdown()`.
+ */
 class BusStates {
     #fn;
     #log;

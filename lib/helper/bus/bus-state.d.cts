@@ -1,5 +1,8 @@
 import type { IWebSocketLogger, TWebSocketBusState } from '../types.cjs';
-/** Tells the application of each change of the bus, once and in order, from the end of `configure()` until `shutdown()`. */
+/**
+ * Tells the application of each change of the bus, once and in order, from the end of `configure()`
+ * until `shutdown()`.
+ */
 export declare class BusStates {
     #private;
     constructor(fn: ((state: TWebSocketBusState) => void) | undefined, log: IWebSocketLogger);

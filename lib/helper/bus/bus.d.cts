@@ -8,9 +8,14 @@ export interface BusHost {
     readonly logger: IWebSocketLogger;
     /** Envelopes that bear it are ours: a bus that can tell need not hand them over. */
     readonly serverId?: string;
-    /** Text from a channel that we subscribe to: an envelope, or anything else. It is delivered before this returns. */
+    /**
+     * Text from a channel that we subscribe to: an envelope, or anything else. It is delivered before
+     * this returns.
+     */
     received(text: string): void;
-    /** `publisherReady` or `subscriberReady` has changed. Called for each change, after it, in order. */
+    /**
+     * `publisherReady` or `subscriberReady` has changed. Called for each change, after it, in order.
+     */
     changed(): void;
 }
 /** Counted since construction; not what `publish` tells by `failed`. */
@@ -21,29 +26,50 @@ export interface BusCounts {
     readonly dropped: number;
 }
 export interface Bus {
-    /** What must agree within an instance, as text: the form, and with the native bus its options. Passwords go in as a hash. */
+    /**
+     * What must agree within an instance, as text: the form, and with the native bus its options.
+     * Passwords go in as a hash.
+     */
     readonly form: string;
-    /** Where there is an instance, it brings that the input itself, and tells it its state: the logic neither claims the input nor calls `subscribe` then. */
+    /**
+     * Where there is an instance, it brings that the input itself, and tells it its state: the logic
+     * neither claims the input nor calls `subscribe` then.
+     */
     readonly instanceWide: boolean;
     /** The connection for publishing answers. False before `connect` has resolved. */
     readonly publisherReady: boolean;
-    /** Subscribed, and confirmed, and not lost since. Not for emitters, and false for a helper that does not subscribe. */
+    /**
+     * Subscribed, and confirmed, and not lost since. Not for emitters, and false for a helper that
+     * does not subscribe.
+     */
     readonly subscriberReady: boolean;
     /**
-     * 3.1 to 3.3: resolves when all connections are ready. Called again after it has rejected. `instance`: the native transport's, which the native bus serves
-     * as a whole: then it is the instance's bus, and tells `instance` its state.
+     * 3.1 to 3.3: resolves when all connections are ready. Called again after it has rejected.
+     * `instance`: the native transport's, which the native bus serves as a whole: then it is the
+     * instance's bus, and tells `instance` its state.
      */
     connect(host: BusHost, instance: Instance | undefined): Promise<void>;
-    /** 3.4: resolves when all four subscriptions are confirmed; they are made again after each loss, before `subscriberReady`. */
+    /**
+     * 3.4: resolves when all four subscriptions are confirmed; they are made again after each loss,
+     * before `subscriberReady`.
+     */
     subscribe(): Promise<void>;
     /**
-     * Publishes, and does not wait. It is handed over before this returns. If it does not get there `failed` is called, once, perhaps at once: with a `WSBrokerError`
-     * `ERR_WSBROKER_BUS_LOST` where it was *refused* (the publisher is lost, or too much is waiting), with any other error where it *failed*. Never throws.
+     * Publishes, and does not wait. It is handed over before this returns. If it does not get there
+     * `failed` is called, once, perhaps at once: with a `WSBrokerError` `ERR_WSBROKER_BUS_LOST` where
+     * it was *refused* (the publisher is lost, or too much is waiting), with any other error where it
+     * *failed*. Never throws.
      */
     publish(channel: string, text: string, failed: (error: unknown) => void): void;
-    /** Publishes for an emitter: resolves when Redis has it. Rejects with `ERR_WSBROKER_BUS_LOST` at once while the publisher is lost. */
+    /**
+     * Publishes for an emitter: resolves when Redis has it. Rejects with `ERR_WSBROKER_BUS_LOST` at
+     * once while the publisher is lost.
+     */
     request(channel: string, text: string): Promise<void>;
     counts(): BusCounts;
-    /** Ends all connections, in at most 5000 ms, and everything that would keep the process alive. Does not reject; failures are logged. Called once. */
+    /**
+     * Ends all connections, in at most 5000 ms, and everything that would keep the process alive.
+     * Does not reject; failures are logged. Called once.
+     */
     close(): Promise<void>;
 }

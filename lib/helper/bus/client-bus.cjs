@@ -2,8 +2,8 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.ClientBus = void 0;
 const errors_cjs_1 = require("../../errors.cjs");
-const report_cjs_1 = require("../../report.cjs");
 const promises_cjs_1 = require("../../promises.cjs");
+const promises_cjs_2 = require("../../promises.cjs");
 const protocol_cjs_1 = require("../protocol.cjs");
 const redis_link_cjs_1 = require("./redis-link.cjs");
 // Forms a and b of `redisConnection`: duplicates of a client of the application's own.
@@ -19,13 +19,21 @@ class ClientBus {
     #connected = false;
     #subscribing = false;
     #subscribed = false;
-    /** Counts the connections of the subscriber: what was begun on an earlier one has nothing to say. */
+    /**
+     * Counts the connections of the subscriber: what was begun on an earlier one has nothing to say.
+     */
     #connection = 0;
     #retry;
-    /** Characters of messages that Redis has not answered: a client of the application's keeps them, and without a bound. */
+    /**
+     * Characters of messages that Redis has not answered: a client of the application's keeps them,
+     * and without a bound.
+     */
     #unanswered = 0;
     #closed = false;
-    /** Duplicates the parent, which is not touched otherwise: for the publisher first, then for the subscriber. */
+    /**
+     * Duplicates the parent, which is not touched otherwise: for the publisher first, then for the
+     * subscriber.
+     */
     constructor(parent, role, form) {
         this.form = form;
         const publisher = parent.duplicate();
@@ -74,13 +82,14 @@ class ClientBus {
     publish(channel, text, failed) {
         if (this.#refuses)
             return failed(this.#refusal());
-        // One that is larger than all there may be passes when nothing else is under way, as on the native bus.
+        // One that is larger than all there may be passes when nothing else is under way, as on the
+        // native bus.
         if (this.#unanswered > 0 && this.#unanswered + text.length > protocol_cjs_1.LIMITS.maxUnanswered) {
             return failed(new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BUS_LOST', 'too much is waiting to be sent to Redis'));
         }
         try {
             const given = this.#publisher.client.publish(channel, text);
-            if (!(0, report_cjs_1.isThenable)(given))
+            if (!(0, promises_cjs_1.isThenable)(given))
                 return;
             this.#unanswered += text.length;
             const answered = () => void (this.#unanswered -= text.length);
@@ -127,7 +136,7 @@ class ClientBus {
         this.#host = host;
         this.#publisher.watch(host.logger, () => this.#changed());
         const { client } = this.#subscriber ?? {};
-        this.#subscriber?.watch(host.logger, (up) => (up ? this.#subscribeAgain() : this.#lostSubscriber()));
+        this.#subscriber?.watch(host.logger, (up) => up ? this.#subscribeAgain() : this.#lostSubscriber());
         client?.on('message', (_channel, text) => this.#received(text));
         client?.on('pmessage', (_pattern, _channel, text) => this.#received(text));
     }
@@ -178,7 +187,7 @@ class ClientBus {
     }
     async #quit({ client, name }) {
         try {
-            if (await (0, promises_cjs_1.within)(protocol_cjs_1.LIMITS.redisQuit, call(() => client.quit())))
+            if (await (0, promises_cjs_2.within)(protocol_cjs_1.LIMITS.redisQuit, call(() => client.quit())))
                 return;
             this.#host?.logger.warn(`the ${name} did not quit within ${protocol_cjs_1.LIMITS.redisQuit} ms`);
         }

@@ -4,7 +4,10 @@ export declare class ClientBus implements Bus {
     #private;
     readonly form: string;
     readonly instanceWide = false;
-    /** Duplicates the parent, which is not touched otherwise: for the publisher first, then for the subscriber. */
+    /**
+     * Duplicates the parent, which is not touched otherwise: for the publisher first, then for the
+     * subscriber.
+     */
     constructor(parent: IRedisClientLike, role: BusRole, form: string);
     get publisherReady(): boolean;
     get subscriberReady(): boolean;

@@ -3,7 +3,7 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.envelope = envelope;
 exports.opened = opened;
 /** @throws {TypeError} the data cannot be serialised */
-function envelope(serverId, type, { target, event, data, exclude }) {
+function envelope(serverId, type, { target, event, data, exclude, }) {
     return JSON.stringify({ serverId, type, target, event, data, exclude });
 }
 /** Undefined if it is not an envelope. */

@@ -9,7 +9,7 @@ export interface Incoming {
     readonly exclude: unknown;
 }
 /** @throws {TypeError} the data cannot be serialised */
-export declare function envelope(serverId: string, type: TWebSocketMessageType, { target, event, data, exclude }: {
+export declare function envelope(serverId: string, type: TWebSocketMessageType, { target, event, data, exclude, }: {
     target?: string | undefined;
     event: string;
     data: unknown;

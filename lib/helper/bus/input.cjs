@@ -6,7 +6,10 @@ const promises_cjs_1 = require("../../promises.cjs");
 const protocol_cjs_1 = require("../protocol.cjs");
 /** How long after a failed take-over of the input the next try comes, in ms. */
 const TAKE_AGAIN_AFTER = 1000;
-/** What comes from Redis: one helper subscribes for all of the instance, and another when that one ends. With the publisher it is the state of the bus. */
+/**
+ * What comes from Redis: one helper subscribes for all of the instance, and another when that one
+ * ends. With the publisher it is the state of the bus.
+ */
 class Input {
     #parts;
     /** This helper subscribes to Redis, for itself or for its instance. */
@@ -36,7 +39,10 @@ class Input {
         clearTimeout(this.#takeAgain);
         this.#isReady();
     }
-    /** The helper that subscribes for the instance may not have done so yet: configured means that what is published from then on comes here, too. */
+    /**
+     * The helper that subscribes for the instance may not have done so yet: configured means that
+     * what is published from then on comes here, too.
+     */
     async #others(instance) {
         if (instance.inputState === 'ready')
             return;

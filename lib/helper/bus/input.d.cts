@@ -14,7 +14,10 @@ export interface InputParts {
     readonly log: IWebSocketLogger;
     instance(): Instance | undefined;
 }
-/** What comes from Redis: one helper subscribes for all of the instance, and another when that one ends. With the publisher it is the state of the bus. */
+/**
+ * What comes from Redis: one helper subscribes for all of the instance, and another when that one
+ * ends. With the publisher it is the state of the bus.
+ */
 export declare class Input {
     #private;
     constructor(parts: InputParts);

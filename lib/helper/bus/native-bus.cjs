@@ -7,7 +7,8 @@ const errors_cjs_1 = require("../../errors.cjs");
 const redis_cjs_1 = require("../../options/redis.cjs");
 const log_cjs_1 = require("../log.cjs");
 const protocol_cjs_1 = require("../protocol.cjs");
-// Form c of `redisConnection`: the broker's own connections to Redis. Native code is loaded by `connect` only, never by importing this or constructing a bus.
+// Form c of `redisConnection`: the broker's own connections to Redis. Native code is loaded by
+// `connect` only, never by importing this or constructing a bus.
 /** From so many on, those messages are let go of whose end is known. */
 const PRUNE_FROM = 64;
 /**
@@ -87,7 +88,9 @@ class NativeBus {
             return failed(closed());
         const number = this.#relay?.publish(channel, text) ?? 0;
         if (number <= 0)
-            return failed(number === -2 ? closed() : lost(number === -1 ? 'too much is waiting to be sent to Redis' : undefined));
+            return failed(number === -2
+                ? closed()
+                : lost(number === -1 ? 'too much is waiting to be sent to Redis' : undefined));
         this.#unsettled.set(number, failed);
         if (this.#unsettled.size >= PRUNE_FROM)
             this.#prune();
@@ -126,7 +129,8 @@ class NativeBus {
     }
     /** Of an instance the addon itself says how its input is. */
     get #ready() {
-        return this.#up.publisher && (this.#role === 'emitter' || (this.#up.subscriber && this.#instance?.inputState !== 'lost'));
+        return (this.#up.publisher &&
+            (this.#role === 'emitter' || (this.#up.subscriber && this.#instance?.inputState !== 'lost')));
     }
     #begin(host, instance) {
         const { native } = require('../../native/load.cjs');
@@ -137,7 +141,12 @@ class NativeBus {
                 this.#drain(relay);
         };
         try {
-            return (relay = new native.NativeRelay({ redis: this.#redis, listens: this.#role === 'server', shared: instance !== undefined, ...(host.serverId !== undefined && { serverId: host.serverId }) }, wake));
+            return (relay = new native.NativeRelay({
+                redis: this.#redis,
+                listens: this.#role === 'server',
+                shared: instance !== undefined,
+                ...(host.serverId !== undefined && { serverId: host.serverId }),
+            }, wake));
         }
         catch (error) {
             throw (0, errors_cjs_1.fromNative)(error);

@@ -5,8 +5,9 @@ const errors_cjs_1 = require("../../errors.cjs");
 const client_bus_cjs_1 = require("./client-bus.cjs");
 const native_bus_cjs_1 = require("./native-bus.cjs");
 /**
- * The bus for what was given as `redisConnection`: a string, an object with `getClient`, one with `duplicate`, a plain object, looked for in this order. Nothing is
- * connected by us, and nothing is left where it throws.
+ * The bus for what was given as `redisConnection`: a string, an object with `getClient`, one with
+ * `duplicate`, a plain object, looked for in this order. Nothing is connected by us, and nothing is
+ * left where it throws.
  *
  * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS; why is its `cause`, if it has one
  */
@@ -28,7 +29,9 @@ function choose(scope, given, role) {
         return undefined;
     if (has(given, 'getClient')) {
         const client = given.getClient();
-        return has(client, 'duplicate') ? new client_bus_cjs_1.ClientBus(client, role, 'helper') : undefined;
+        return has(client, 'duplicate')
+            ? new client_bus_cjs_1.ClientBus(client, role, 'helper')
+            : undefined;
     }
     if (has(given, 'duplicate'))
         return new client_bus_cjs_1.ClientBus(given, role, 'client');
@@ -39,7 +42,9 @@ function has(value, method) {
 }
 function isPlain(value) {
     const prototype = Object.getPrototypeOf(value);
-    return prototype === null || prototype === Object.prototype || Object.getPrototypeOf(prototype) === null;
+    return (prototype === null ||
+        prototype === Object.prototype ||
+        Object.getPrototypeOf(prototype) === null);
 }
 function invalid(scope, options) {
     return Object.assign(new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_REDIS', `[${scope}] Invalid redis connection!`, options), { statusCode: 500, messageCode: undefined });

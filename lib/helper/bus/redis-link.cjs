@@ -2,9 +2,12 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.RedisLink = void 0;
 const errors_cjs_1 = require("../../errors.cjs");
-const report_cjs_1 = require("../../report.cjs");
+const promises_cjs_1 = require("../../promises.cjs");
 const log_cjs_1 = require("../log.cjs");
-/** One client of Redis, and whether it is there. Its handlers can be put on and never be taken off, since a client need not be able to. */
+/**
+ * One client of Redis, and whether it is there. Its handlers can be put on and never be taken off,
+ * since a client need not be able to.
+ */
 class RedisLink {
     client;
     name;
@@ -24,13 +27,16 @@ class RedisLink {
         this.#changed = changed;
         this.#listen();
     }
-    /** Connects a client that waits to be told; how it fails, its events say. That it is ready, its status may be the only one to say. */
+    /**
+     * Connects a client that waits to be told; how it fails, its events say. That it is ready, its
+     * status may be the only one to say.
+     */
     start() {
         if (this.client.status !== 'wait')
             return;
         try {
             const given = this.client.connect();
-            if ((0, report_cjs_1.isThenable)(given))
+            if ((0, promises_cjs_1.isThenable)(given))
                 Promise.resolve(given).then(() => this.#look(), () => undefined);
         }
         catch {
@@ -62,7 +68,10 @@ class RedisLink {
             clearTimeout(timer);
         this.#waiters.clear();
     }
-    /** From now on its events mean nothing; that it has handlers keeps a late error from ending the process. */
+    /**
+     * From now on its events mean nothing; that it has handlers keeps a late error from ending the
+     * process.
+     */
     close() {
         this.giveUp();
         this.#changed = () => undefined;

@@ -4,7 +4,10 @@ exports.Auth = void 0;
 const callbacks_cjs_1 = require("../callbacks.cjs");
 const protocol_cjs_1 = require("../protocol.cjs");
 const sockets_cjs_1 = require("./sockets.cjs");
-/** From a new socket to a client that is finished: sections 6 and 7 of the specification. Behind each wait the entry must be the same. */
+/**
+ * From a new socket to a client that is finished: sections 6 and 7 of the specification. Behind
+ * each wait the entry must be the same.
+ */
 class Auth {
     #parts;
     constructor(parts) {
@@ -102,14 +105,20 @@ class Auth {
             id: client.id,
             ...(client.userId !== undefined && { userId: client.userId }),
             time: new Date().toISOString(),
-            ...(client.encrypted && client.serverPublicKey && { serverPublicKey: client.serverPublicKey, salt: client.salt }),
+            ...(client.encrypted &&
+                client.serverPublicKey && { serverPublicKey: client.serverPublicKey, salt: client.salt }),
         });
         log.debug(`client ${client.id} is authenticated`);
         const { clientConnectedFn } = settings;
-        // That send may have been the end of it; its application hears no `connected` behind a `disconnected`.
+        // That send may have been the end of it; its application hears no `connected` behind a
+        // `disconnected`.
         if (clientConnectedFn === undefined || !clients.isHere(client))
             return;
-        (0, callbacks_cjs_1.callUser)(() => clientConnectedFn({ clientId: client.id, userId: client.userId, metadata: client.metadata }), () => undefined, (error) => log.error(`clientConnectedFn failed for client ${client.id}`, error));
+        (0, callbacks_cjs_1.callUser)(() => clientConnectedFn({
+            clientId: client.id,
+            userId: client.userId,
+            metadata: client.metadata,
+        }), () => undefined, (error) => log.error(`clientConnectedFn failed for client ${client.id}`, error));
     }
     #failed(client, what, error) {
         const { clients, log } = this.#parts;

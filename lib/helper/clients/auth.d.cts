@@ -19,7 +19,10 @@ export interface AuthParts<A extends Bag, M extends Bag> {
     /** Does not throw. */
     send(client: IWebSocketClient<M>, event: string, data: unknown): void;
 }
-/** From a new socket to a client that is finished: sections 6 and 7 of the specification. Behind each wait the entry must be the same. */
+/**
+ * From a new socket to a client that is finished: sections 6 and 7 of the specification. Behind
+ * each wait the entry must be the same.
+ */
 export declare class Auth<A extends Bag, M extends Bag> {
     #private;
     constructor(parts: AuthParts<A, M>);

@@ -2,7 +2,15 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Clients = void 0;
 function fresh() {
-    return { finished: false, frames: 0, cut: false, user: undefined, asked: 0, line: undefined, heldSince: 0 };
+    return {
+        finished: false,
+        frames: 0,
+        cut: false,
+        user: undefined,
+        asked: 0,
+        line: undefined,
+        heldSince: 0,
+    };
 }
 class Clients {
     /** By id; this very map is shown. */
@@ -11,7 +19,14 @@ class Clients {
     add(id, socket) {
         const now = Date.now();
         const client = {
-            id, socket, state: 'unauthorized', rooms: new Set(), backpressured: false, encrypted: false, connectedAt: now, lastActivity: now,
+            id,
+            socket,
+            state: 'unauthorized',
+            rooms: new Set(),
+            backpressured: false,
+            encrypted: false,
+            connectedAt: now,
+            lastActivity: now,
         };
         this.#hidden.set(client, fresh());
         this.map.set(id, client);

@@ -14,7 +14,10 @@ export interface Hidden {
     asked: number;
     /** Messages on their way through the transformer. */
     line: Line | undefined;
-    /** Encrypted since this epoch of the instance: what another helper published in an earlier one has reached it directly. */
+    /**
+     * Encrypted since this epoch of the instance: what another helper published in an earlier one has
+     * reached it directly.
+     */
     heldSince: number;
 }
 export declare class Clients<M extends Record<string, unknown>> {

@@ -4,7 +4,10 @@ exports.Disconnects = void 0;
 const callbacks_cjs_1 = require("../callbacks.cjs");
 /** Clients of an ended helper that are dealt with before others get their turn. */
 const PORTION = 64;
-/** Tells the application of clients that have gone: those of this helper, and those of a helper of the instance whose worker has ended. */
+/**
+ * Tells the application of clients that have gone: those of this helper, and those of a helper of
+ * the instance whose worker has ended.
+ */
 class Disconnects {
     #parts;
     #taking = false;
@@ -18,7 +21,10 @@ class Disconnects {
             return;
         (0, callbacks_cjs_1.callUser)(() => clientDisconnectedFn({ clientId, userId }), () => undefined, (error) => log.error(`clientDisconnectedFn failed for client ${clientId}`, error));
     }
-    /** A helper of the instance has ended without reporting its clients. The others take them one by one, so that each client is reported once, whatever happens to this one. */
+    /**
+     * A helper of the instance has ended without reporting its clients. The others take them one by
+     * one, so that each client is reported once, whatever happens to this one.
+     */
     takeLeft() {
         if (this.#taking)
             return;

@@ -10,12 +10,18 @@ export interface DisconnectsParts<A extends Bag, M extends Bag> {
     readonly log: IWebSocketLogger;
     instance(): Instance | undefined;
 }
-/** Tells the application of clients that have gone: those of this helper, and those of a helper of the instance whose worker has ended. */
+/**
+ * Tells the application of clients that have gone: those of this helper, and those of a helper of
+ * the instance whose worker has ended.
+ */
 export declare class Disconnects<A extends Bag, M extends Bag> {
     #private;
     constructor(parts: DisconnectsParts<A, M>);
     tell(clientId: string, userId: string | undefined): void;
-    /** A helper of the instance has ended without reporting its clients. The others take them one by one, so that each client is reported once, whatever happens to this one. */
+    /**
+     * A helper of the instance has ended without reporting its clients. The others take them one by
+     * one, so that each client is reported once, whatever happens to this one.
+     */
     takeLeft(): void;
 }
 export {};

@@ -13,14 +13,21 @@ class Inbound {
         this.#parts = parts;
         this.#failures = new log_cjs_1.SparseFailures(parts.log);
     }
-    /** The text of a frame, or undefined if it is not to be looked at: the client was cut for going over a limit. */
+    /**
+     * The text of a frame, or undefined if it is not to be looked at: the client was cut for going
+     * over a limit.
+     */
     admit(client, frame) {
         const { clients, settings, log } = this.#parts;
         const hidden = clients.hidden(client);
         if (hidden.cut)
             return undefined;
         if (!hidden.finished) {
-            const over = longerThan(frame, settings.maxAuthPayloadLength) ? protocol_cjs_1.CLOSE.tooBig : ++hidden.frames > settings.maxUnauthenticatedMessages ? protocol_cjs_1.CLOSE.tooMany : undefined;
+            const over = longerThan(frame, settings.maxAuthPayloadLength)
+                ? protocol_cjs_1.CLOSE.tooBig
+                : ++hidden.frames > settings.maxUnauthenticatedMessages
+                    ? protocol_cjs_1.CLOSE.tooMany
+                    : undefined;
             if (over !== undefined) {
                 hidden.cut = true;
                 log.debug(`client ${client.id} is closed before it is authenticated: ${over[1]}`);
@@ -85,7 +92,8 @@ function bytesOf(frame) {
         return frame;
     if (ArrayBuffer.isView(frame))
         return Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
-    if (frame instanceof ArrayBuffer || (typeof SharedArrayBuffer !== 'undefined' && frame instanceof SharedArrayBuffer))
+    if (frame instanceof ArrayBuffer ||
+        (typeof SharedArrayBuffer !== 'undefined' && frame instanceof SharedArrayBuffer))
         return Buffer.from(frame);
     return undefined;
 }

@@ -18,7 +18,10 @@ export interface InboundParts<A extends Bag, M extends Bag> {
 export declare class Inbound<A extends Bag, M extends Bag> {
     #private;
     constructor(parts: InboundParts<A, M>);
-    /** The text of a frame, or undefined if it is not to be looked at: the client was cut for going over a limit. */
+    /**
+     * The text of a frame, or undefined if it is not to be looked at: the client was cut for going
+     * over a limit.
+     */
     admit(client: IWebSocketClient<M>, frame: unknown): string | undefined;
     route(client: IWebSocketClient<M>, raw: string): void;
 }

@@ -4,7 +4,10 @@ exports.Rooms = void 0;
 const callbacks_cjs_1 = require("../callbacks.cjs");
 const log_cjs_1 = require("../log.cjs");
 const protocol_cjs_1 = require("../protocol.cjs");
-/** Names of one client that may wait for `validateRoomFn`, in `maxRoomsPerClient`: those of a join that comes on top are not looked at. */
+/**
+ * Names of one client that may wait for `validateRoomFn`, in `maxRoomsPerClient`: those of a join
+ * that comes on top are not looked at.
+ */
 const MOST_ASKED = 4;
 /** Which clients a room has, and what clients may say about it. */
 class Rooms {
@@ -68,7 +71,9 @@ class Rooms {
     clear() {
         this.#rooms.clear();
     }
-    /** The `join` of a client: what it asks for, as far as the application allows it. Never answered. */
+    /**
+     * The `join` of a client: what it asks for, as far as the application allows it. Never answered.
+     */
     joinAsked(client, data) {
         const asked = roomsIn(data);
         if (asked === undefined)
@@ -77,7 +82,10 @@ class Rooms {
         const looked = asked.length > maxRoomsPerClient ? asked.slice(0, maxRoomsPerClient) : asked;
         if (looked.length < asked.length)
             this.#sayOf(client, this.#unlooked);
-        const rooms = looked.filter((room) => typeof room === 'string' && room.length > 0 && room.length <= protocol_cjs_1.LIMITS.maxRoomName && !room.startsWith(protocol_cjs_1.RESERVED_PREFIX));
+        const rooms = looked.filter((room) => typeof room === 'string' &&
+            room.length > 0 &&
+            room.length <= protocol_cjs_1.LIMITS.maxRoomName &&
+            !room.startsWith(protocol_cjs_1.RESERVED_PREFIX));
         if (rooms.length === 0) {
             this.#log.debug(`client ${client.id} asks for no room that it could join`);
             return;
@@ -94,7 +102,11 @@ class Rooms {
         hidden.asked += rooms.length;
         (0, callbacks_cjs_1.callUser)(
         // Its own list: the application may change it.
-        () => validateRoomFn({ clientId: client.id, userId: client.userId, rooms: [...rooms] }), (allowed) => {
+        () => validateRoomFn({
+            clientId: client.id,
+            userId: client.userId,
+            rooms: [...rooms],
+        }), (allowed) => {
             hidden.asked -= rooms.length;
             this.#joinAllowed(client, new Set(rooms), allowed);
         }, (error) => {

@@ -16,7 +16,9 @@ export declare class Rooms<A extends Bag, M extends Bag> {
     count(room: string): number;
     has(client: IWebSocketClient<M>, room: string): boolean;
     clear(): void;
-    /** The `join` of a client: what it asks for, as far as the application allows it. Never answered. */
+    /**
+     * The `join` of a client: what it asks for, as far as the application allows it. Never answered.
+     */
     joinAsked(client: IWebSocketClient<M>, data: unknown): void;
     /** The `leave` of a client: only rooms that it is in. Never answered. */
     leaveAsked(client: IWebSocketClient<M>, data: unknown): void;

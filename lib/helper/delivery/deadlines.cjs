@@ -1,7 +1,10 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Deadlines = void 0;
-/** Things that must all end within the same time limit. One timer serves all of them, and does not keep the process alive. */
+/**
+ * Things that must all end within the same time limit. One timer serves all of them, and does not
+ * keep the process alive.
+ */
 class Deadlines {
     #step;
     /** Begun since the last step, and those before: these are late at the next one. */

@@ -12,7 +12,10 @@ const DROPS_AGAIN_AFTER = 1000;
 /** Sends to clients of this instance: section 10 of the specification. */
 class Delivery {
     #parts;
-    /** Those that are encrypted: natively they are served singly, and a publish to ten thousand others must not look at each. */
+    /**
+     * Those that are encrypted: natively they are served singly, and a publish to ten thousand others
+     * must not look at each.
+     */
     #encrypted = new Set();
     #drops;
     #failures;
@@ -108,7 +111,8 @@ class Delivery {
         }, DROPS_AGAIN_AFTER);
         this.#again.unref?.();
     }
-    // Natively: one publish for those that are not encrypted, wherever they are; here singly to the others, elsewhere by their owners.
+    // Natively: one publish for those that are not encrypted, wherever they are; here singly to the
+    // others, elsewhere by their owners.
     #publish(audience, message, excluded) {
         const { instance } = this.#parts.transport;
         if (instance !== undefined) {
@@ -118,11 +122,16 @@ class Delivery {
         }
         this.#toHeld(audience, message, excluded, Infinity);
     }
-    /** To those that were encrypted when it was published, in this epoch; the others received it directly. */
+    /**
+     * To those that were encrypted when it was published, in this epoch; the others received it
+     * directly.
+     */
     #toHeld(audience, message, excluded, epoch) {
         if (this.#encrypted.size === 0)
             return;
-        if (this.#parts.settings.outboundTransformer === undefined && excluded.length === 0 && audience.type !== 'user')
+        if (this.#parts.settings.outboundTransformer === undefined &&
+            excluded.length === 0 &&
+            audience.type !== 'user')
             return;
         const { clients } = this.#parts;
         this.#each(without(this.#heldIn(audience), excluded).filter((client) => clients.hidden(client).heldSince <= epoch), message);
@@ -182,7 +191,8 @@ class Delivery {
         const { clients, settings } = this.#parts;
         let over = false;
         let intime;
-        // A call that hangs must not hold its client's line and its slot for ever; an answer after that is too late.
+        // A call that hangs must not hold its client's line and its slot for ever; an answer after that
+        // is too late.
         const end = (how) => {
             if (over)
                 return;
@@ -225,7 +235,10 @@ class Delivery {
     }
 }
 exports.Delivery = Delivery;
-/** Nothing: the original, in clear. An object: that. Anything else is a mistake, and must not become a message in clear. */
+/**
+ * Nothing: the original, in clear. An object: that. Anything else is a mistake, and must not become
+ * a message in clear.
+ */
 function textOf(result, message) {
     if (result === undefined || result === null)
         return message.frame;

@@ -17,7 +17,10 @@ class Message {
     get frame() {
         return (this.#frame ??= JSON.stringify({ event: this.event, data: this.#data }));
     }
-    /** Bytes of the text. What cannot be text is the transformer's to make something of: counted as one small message. */
+    /**
+     * Bytes of the text. What cannot be text is the transformer's to make something of: counted as
+     * one small message.
+     */
     get size() {
         try {
             return Buffer.byteLength(this.frame);

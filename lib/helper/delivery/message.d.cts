@@ -6,7 +6,10 @@ export declare class Message {
     get data(): unknown;
     /** @throws {TypeError} the data cannot be serialised */
     get frame(): string;
-    /** Bytes of the text. What cannot be text is the transformer's to make something of: counted as one small message. */
+    /**
+     * Bytes of the text. What cannot be text is the transformer's to make something of: counted as
+     * one small message.
+     */
     get size(): number;
     /** From the text that another helper has made. */
     static from(frame: string): Message;

@@ -1,7 +1,8 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Line = exports.Window = void 0;
-// What waits for the transformer: each client has a line, so that its messages stay in order; each send to many has a window, so that not all run at once.
+// What waits for the transformer: each client has a line, so that its messages stay in order; each
+// send to many has a window, so that not all run at once.
 /** First in, first out, without the cost of `shift` on a long array. */
 class Fifo {
     #items = [];
@@ -17,7 +18,8 @@ class Fifo {
         if (item === undefined)
             return undefined;
         this.#items[this.#from++] = undefined;
-        if (this.#from === this.#items.length || (this.#from > 1024 && this.#from * 2 > this.#items.length)) {
+        if (this.#from === this.#items.length ||
+            (this.#from > 1024 && this.#from * 2 > this.#items.length)) {
             this.#items = this.#items.slice(this.#from);
             this.#from = 0;
         }
@@ -47,7 +49,8 @@ class Window {
     }
     leave() {
         this.#inFlight--;
-        // A run that ends at once comes back here: one loop for all, or a thousand of them would fill the stack.
+        // A run that ends at once comes back here: one loop for all, or a thousand of them would fill
+        // the stack.
         if (this.#filling)
             return;
         this.#filling = true;
@@ -62,7 +65,9 @@ class Window {
     }
 }
 exports.Window = Window;
-/** The messages of one client that pass the transformer: one at a time, in the order of the calls. */
+/**
+ * The messages of one client that pass the transformer: one at a time, in the order of the calls.
+ */
 class Line {
     #host;
     #waiting = new Fifo();

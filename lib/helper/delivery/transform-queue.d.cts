@@ -20,7 +20,9 @@ export interface LineHost {
     run(message: Message, settled: () => void): void;
     dropped(message: Message): void;
 }
-/** The messages of one client that pass the transformer: one at a time, in the order of the calls. */
+/**
+ * The messages of one client that pass the transformer: one at a time, in the order of the calls.
+ */
 export declare class Line {
     #private;
     constructor(host: LineHost);

@@ -12,7 +12,13 @@ export interface NativeRequest {
     readonly listener: Omit<NativeOpenOptions, 'process' | 'tls' | 'beside'>;
     readonly tls: TlsRequest | undefined;
 }
-/** @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT naming the option, what was expected and what came */
+/**
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT naming the option, what was expected and
+ * what came
+ */
 export declare function nativeRequest(options: TransportOptions): NativeRequest;
-/** As failures of a helper: a wrong option is one whatever is wrong with it, and the address was not `start`'s. */
+/**
+ * As failures of a helper: a wrong option is one whatever is wrong with it, and the address was not
+ * `start`'s.
+ */
 export declare function helperError(error: unknown): unknown;

@@ -1,7 +1,10 @@
 import { callUser } from '../callbacks.cjs';
 import type { IWebSocketLogger, TWebSocketBusState } from '../types.cjs';
 
-/** Tells the application of each change of the bus, once and in order, from the end of `configure()` until `shutdown()`. */
+/**
+ * Tells the application of each change of the bus, once and in order, from the end of `configure()`
+ * until `shutdown()`.
+ */
 export class BusStates {
   readonly #fn: ((state: TWebSocketBusState) => void) | undefined;
   readonly #log: IWebSocketLogger;
@@ -46,7 +49,11 @@ export class BusStates {
     this.#telling = true;
     for (let next = this.#untold.shift(); next !== undefined; next = this.#untold.shift()) {
       const told = next;
-      callUser(() => fn(told), () => undefined, (error) => this.#log.error('busStateFn failed', error));
+      callUser(
+        () => fn(told),
+        () => undefined,
+        (error) => this.#log.error('busStateFn failed', error),
+      );
     }
     this.#telling = false;
   }

@@ -1,5 +1,5 @@
 import { WSBrokerError } from '../../errors.cjs';
-import { isThenable } from '../../report.cjs';
+import { isThenable } from '../../promises.cjs';
 import { within } from '../../promises.cjs';
 import type { Bus, BusCounts, BusHost, BusRole } from './bus.cjs';
 import { LIMITS, WebSocketChannels } from '../protocol.cjs';
@@ -21,14 +21,22 @@ export class ClientBus implements Bus {
   #connected = false;
   #subscribing = false;
   #subscribed = false;
-  /** Counts the connections of the subscriber: what was begun on an earlier one has nothing to say. */
+  /**
+   * Counts the connections of the subscriber: what was begun on an earlier one has nothing to say.
+   */
   #connection = 0;
   #retry: NodeJS.Timeout | undefined;
-  /** Characters of messages that Redis has not answered: a client of the application's keeps them, and without a bound. */
+  /**
+   * Characters of messages that Redis has not answered: a client of the application's keeps them,
+   * and without a bound.
+   */
   #unanswered = 0;
   #closed = false;
 
-  /** Duplicates the parent, which is not touched otherwise: for the publisher first, then for the subscriber. */
+  /**
+   * Duplicates the parent, which is not touched otherwise: for the publisher first, then for the
+   * subscriber.
+   */
   constructor(parent: IRedisClientLike, role: BusRole, form: string) {
     this.form = form;
     const publisher = parent.duplicate();
@@ -75,9 +83,12 @@ export class ClientBus implements Bus {
 
   publish(channel: string, text: string, failed: (error: unknown) => void): void {
     if (this.#refuses) return failed(this.#refusal());
-    // One that is larger than all there may be passes when nothing else is under way, as on the native bus.
+    // One that is larger than all there may be passes when nothing else is under way, as on the
+    // native bus.
     if (this.#unanswered > 0 && this.#unanswered + text.length > LIMITS.maxUnanswered) {
-      return failed(new WSBrokerError('ERR_WSBROKER_BUS_LOST', 'too much is waiting to be sent to Redis'));
+      return failed(
+        new WSBrokerError('ERR_WSBROKER_BUS_LOST', 'too much is waiting to be sent to Redis'),
+      );
     }
     try {
       const given = this.#publisher.client.publish(channel, text);
@@ -121,7 +132,10 @@ export class ClientBus implements Bus {
   #refusal(): WSBrokerError {
     return this.#closed
       ? new WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'the connection to Redis has been closed')
-      : new WSBrokerError('ERR_WSBROKER_BUS_LOST', 'the connection to Redis is lost; the message was not sent');
+      : new WSBrokerError(
+          'ERR_WSBROKER_BUS_LOST',
+          'the connection to Redis is lost; the message was not sent',
+        );
   }
 
   /** Handlers stay for good, and once is enough. */
@@ -130,7 +144,9 @@ export class ClientBus implements Bus {
     this.#host = host;
     this.#publisher.watch(host.logger, () => this.#changed());
     const { client } = this.#subscriber ?? {};
-    this.#subscriber?.watch(host.logger, (up) => (up ? this.#subscribeAgain() : this.#lostSubscriber()));
+    this.#subscriber?.watch(host.logger, (up) =>
+      up ? this.#subscribeAgain() : this.#lostSubscriber(),
+    );
     client?.on('message', (_channel, text) => this.#received(text));
     client?.on('pmessage', (_pattern, _channel, text) => this.#received(text));
   }
@@ -156,7 +172,10 @@ export class ClientBus implements Bus {
     if (!this.#subscribing || this.#subscribed || this.#closed) return;
     this.#subscribeAll().catch((error: unknown) => {
       if (this.#closed || !this.#subscriber?.up) return;
-      this.#host?.logger.error(`subscribing to Redis failed; again in ${RESUBSCRIBE_AFTER} ms`, error);
+      this.#host?.logger.error(
+        `subscribing to Redis failed; again in ${RESUBSCRIBE_AFTER} ms`,
+        error,
+      );
       this.#retry = setTimeout(() => this.#subscribeAgain(), RESUBSCRIBE_AFTER);
       this.#retry.unref?.();
     });
@@ -180,7 +199,13 @@ export class ClientBus implements Bus {
 
   async #quit({ client, name }: RedisLink): Promise<void> {
     try {
-      if (await within(LIMITS.redisQuit, call(() => client.quit()))) return;
+      if (
+        await within(
+          LIMITS.redisQuit,
+          call(() => client.quit()),
+        )
+      )
+        return;
       this.#host?.logger.warn(`the ${name} did not quit within ${LIMITS.redisQuit} ms`);
     } catch (error) {
       this.#host?.logger.warn(`the ${name} did not quit`, error);

@@ -22,7 +22,10 @@ export interface InputParts {
   instance(): Instance | undefined;
 }
 
-/** What comes from Redis: one helper subscribes for all of the instance, and another when that one ends. With the publisher it is the state of the bus. */
+/**
+ * What comes from Redis: one helper subscribes for all of the instance, and another when that one
+ * ends. With the publisher it is the state of the bus.
+ */
 export class Input {
   readonly #parts: InputParts;
   /** This helper subscribes to Redis, for itself or for its instance. */
@@ -55,12 +58,18 @@ export class Input {
     this.#isReady();
   }
 
-  /** The helper that subscribes for the instance may not have done so yet: configured means that what is published from then on comes here, too. */
+  /**
+   * The helper that subscribes for the instance may not have done so yet: configured means that
+   * what is published from then on comes here, too.
+   */
   async #others(instance: Instance): Promise<void> {
     if (instance.inputState === 'ready') return;
     const ready = new Promise<void>((resolve) => (this.#isReady = resolve));
     if (await within(LIMITS.redisReady, ready)) return;
-    throw new WSBrokerError('ERR_WSBROKER_BUS_LOST', `[${this.#parts.scope}] no helper of the instance has subscribed to Redis within ${LIMITS.redisReady}ms`);
+    throw new WSBrokerError(
+      'ERR_WSBROKER_BUS_LOST',
+      `[${this.#parts.scope}] no helper of the instance has subscribed to Redis within ${LIMITS.redisReady}ms`,
+    );
   }
 
   received(text: string): void {
@@ -72,7 +81,8 @@ export class Input {
     const instance = this.#parts.instance();
     const input = this.#parts.bus.subscriberReady ? 'ready' : 'lost';
     // That comes back as `inputState`.
-    if (instance !== undefined && this.#leads && instance.inputState !== input) instance.setInputState(input);
+    if (instance !== undefined && this.#leads && instance.inputState !== input)
+      instance.setInputState(input);
     this.update();
   }
 

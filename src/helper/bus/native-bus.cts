@@ -9,7 +9,8 @@ import { LIMITS } from '../protocol.cjs';
 import type { Instance } from '../transport/transport.cjs';
 import type { IRedisConnectionOptions } from '../types.cjs';
 
-// Form c of `redisConnection`: the broker's own connections to Redis. Native code is loaded by `connect` only, never by importing this or constructing a bus.
+// Form c of `redisConnection`: the broker's own connections to Redis. Native code is loaded by
+// `connect` only, never by importing this or constructing a bus.
 
 /** From so many on, those messages are let go of whose end is known. */
 const PRUNE_FROM = 64;
@@ -19,7 +20,11 @@ const PRUNE_FROM = 64;
  *
  * @throws {TypeError | RangeError | WSBrokerError} naming what is wrong with the options
  */
-export function nativeBus(call: string, redis: string | IRedisConnectionOptions, role: BusRole): Bus {
+export function nativeBus(
+  call: string,
+  redis: string | IRedisConnectionOptions,
+  role: BusRole,
+): Bus {
   const native = redisRequest(call, 'redisConnection', redis, REDIS_TLS_OPTIONS_NAMED);
   if (native.url !== undefined) checkUrl(call, native.url);
   return new NativeBus(native, role);
@@ -35,7 +40,9 @@ function checkUrl(call: string, url: string): void {
   } catch {
     // As below.
   }
-  throw new WSBrokerRangeError(`${call}: "redisConnection" must be a URL such as redis://user:password@host:6379/0, with a port up to 65535 and a number for a path`);
+  throw new WSBrokerRangeError(
+    `${call}: "redisConnection" must be a URL such as redis://user:password@host:6379/0, with a port up to 65535 and a number for a path`,
+  );
 }
 
 /** Calls that wait for the connections. */
@@ -59,8 +66,14 @@ class NativeBus implements Bus {
   readonly #unsettled = new Map<number, (error: unknown) => void>();
   #invalid = 0;
   #dropped = 0;
-  readonly #invalidLine = new SparseLine((count) => this.#host?.logger.warn(`${count} message(s) from Redis ignored; the last: ${this.#invalidReason}`));
-  readonly #droppedLine = new SparseLine((count) => this.#host?.logger.error(`${count} message(s) from Redis dropped: too many were waiting`));
+  readonly #invalidLine = new SparseLine((count) =>
+    this.#host?.logger.warn(
+      `${count} message(s) from Redis ignored; the last: ${this.#invalidReason}`,
+    ),
+  );
+  readonly #droppedLine = new SparseLine((count) =>
+    this.#host?.logger.error(`${count} message(s) from Redis dropped: too many were waiting`),
+  );
   #invalidReason = '';
   #closed = false;
 
@@ -97,7 +110,12 @@ class NativeBus implements Bus {
   publish(channel: string, text: string, failed: (error: unknown) => void): void {
     if (this.#closed) return failed(closed());
     const number = this.#relay?.publish(channel, text) ?? 0;
-    if (number <= 0) return failed(number === -2 ? closed() : lost(number === -1 ? 'too much is waiting to be sent to Redis' : undefined));
+    if (number <= 0)
+      return failed(
+        number === -2
+          ? closed()
+          : lost(number === -1 ? 'too much is waiting to be sent to Redis' : undefined),
+      );
     this.#unsettled.set(number, failed);
     if (this.#unsettled.size >= PRUNE_FROM) this.#prune();
   }
@@ -134,7 +152,10 @@ class NativeBus implements Bus {
 
   /** Of an instance the addon itself says how its input is. */
   get #ready(): boolean {
-    return this.#up.publisher && (this.#role === 'emitter' || (this.#up.subscriber && this.#instance?.inputState !== 'lost'));
+    return (
+      this.#up.publisher &&
+      (this.#role === 'emitter' || (this.#up.subscriber && this.#instance?.inputState !== 'lost'))
+    );
   }
 
   #begin(host: BusHost, instance: Instance | undefined): NativeRelay {
@@ -146,7 +167,12 @@ class NativeBus implements Bus {
     };
     try {
       return (relay = new native.NativeRelay(
-        { redis: this.#redis, listens: this.#role === 'server', shared: instance !== undefined, ...(host.serverId !== undefined && { serverId: host.serverId }) },
+        {
+          redis: this.#redis,
+          listens: this.#role === 'server',
+          shared: instance !== undefined,
+          ...(host.serverId !== undefined && { serverId: host.serverId }),
+        },
         wake,
       ));
     } catch (error) {
@@ -161,7 +187,11 @@ class NativeBus implements Bus {
       await new Promise<void>((resolve, reject) => {
         this.#waiting = { resolve, reject };
         timer = setTimeout(() => {
-          reject(lost(`Redis client did not become ready within ${LIMITS.redisReady}ms (status: connecting)`));
+          reject(
+            lost(
+              `Redis client did not become ready within ${LIMITS.redisReady}ms (status: connecting)`,
+            ),
+          );
         }, LIMITS.redisReady);
       });
     } catch (error) {
@@ -208,7 +238,10 @@ class NativeBus implements Bus {
       case 'lost':
       case 'ready':
         this.#up = { ...this.#up, [event.listener ? 'subscriber' : 'publisher']: kind === 'ready' };
-        if (kind === 'lost') this.#host?.logger.error(`Redis ${event.listener ? 'subscriber' : 'publisher'}: ${reason}`);
+        if (kind === 'lost')
+          this.#host?.logger.error(
+            `Redis ${event.listener ? 'subscriber' : 'publisher'}: ${reason}`,
+          );
         this.#changed();
         break;
       case 'warning':

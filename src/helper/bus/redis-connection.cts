@@ -5,8 +5,9 @@ import type { Bus, BusRole } from './bus.cjs';
 import type { DefaultRedisHelper, IRedisClientLike, IRedisConnectionOptions } from '../types.cjs';
 
 /**
- * The bus for what was given as `redisConnection`: a string, an object with `getClient`, one with `duplicate`, a plain object, looked for in this order. Nothing is
- * connected by us, and nothing is left where it throws.
+ * The bus for what was given as `redisConnection`: a string, an object with `getClient`, one with
+ * `duplicate`, a plain object, looked for in this order. Nothing is connected by us, and nothing is
+ * left where it throws.
  *
  * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS; why is its `cause`, if it has one
  */
@@ -21,11 +22,15 @@ export function busFor(scope: string, given: unknown, role: BusRole): Bus {
 }
 
 function choose(scope: string, given: unknown, role: BusRole): Bus | undefined {
-  if (typeof given === 'string') return /^rediss?:\/\//.test(given) ? nativeBus(scope, given, role) : undefined;
-  if ((typeof given !== 'object' && typeof given !== 'function') || given === null) return undefined;
+  if (typeof given === 'string')
+    return /^rediss?:\/\//.test(given) ? nativeBus(scope, given, role) : undefined;
+  if ((typeof given !== 'object' && typeof given !== 'function') || given === null)
+    return undefined;
   if (has(given, 'getClient')) {
     const client: unknown = (given as DefaultRedisHelper).getClient();
-    return has(client, 'duplicate') ? new ClientBus(client as IRedisClientLike, role, 'helper') : undefined;
+    return has(client, 'duplicate')
+      ? new ClientBus(client as IRedisClientLike, role, 'helper')
+      : undefined;
   }
   if (has(given, 'duplicate')) return new ClientBus(given as IRedisClientLike, role, 'client');
   return isPlain(given) ? nativeBus(scope, given as IRedisConnectionOptions, role) : undefined;
@@ -37,9 +42,20 @@ function has(value: unknown, method: string): boolean {
 
 function isPlain(value: object): boolean {
   const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || prototype === Object.prototype || Object.getPrototypeOf(prototype) === null;
+  return (
+    prototype === null ||
+    prototype === Object.prototype ||
+    Object.getPrototypeOf(prototype) === null
+  );
 }
 
 function invalid(scope: string, options?: ErrorOptions): WSBrokerError {
-  return Object.assign(new WSBrokerError('ERR_WSBROKER_INVALID_REDIS', `[${scope}] Invalid redis connection!`, options), { statusCode: 500, messageCode: undefined });
+  return Object.assign(
+    new WSBrokerError(
+      'ERR_WSBROKER_INVALID_REDIS',
+      `[${scope}] Invalid redis connection!`,
+      options,
+    ),
+    { statusCode: 500, messageCode: undefined },
+  );
 }

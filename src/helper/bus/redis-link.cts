@@ -1,5 +1,5 @@
 import { WSBrokerError } from '../../errors.cjs';
-import { isThenable } from '../../report.cjs';
+import { isThenable } from '../../promises.cjs';
 import { SparseLine } from '../log.cjs';
 import type { IRedisClientLike, IWebSocketLogger } from '../types.cjs';
 
@@ -9,7 +9,10 @@ interface Waiter {
   readonly timer: NodeJS.Timeout;
 }
 
-/** One client of Redis, and whether it is there. Its handlers can be put on and never be taken off, since a client need not be able to. */
+/**
+ * One client of Redis, and whether it is there. Its handlers can be put on and never be taken off,
+ * since a client need not be able to.
+ */
 export class RedisLink {
   readonly client: IRedisClientLike;
   readonly name: string;
@@ -32,12 +35,19 @@ export class RedisLink {
     this.#listen();
   }
 
-  /** Connects a client that waits to be told; how it fails, its events say. That it is ready, its status may be the only one to say. */
+  /**
+   * Connects a client that waits to be told; how it fails, its events say. That it is ready, its
+   * status may be the only one to say.
+   */
   start(): void {
     if (this.client.status !== 'wait') return;
     try {
       const given = this.client.connect();
-      if (isThenable(given)) Promise.resolve(given).then(() => this.#look(), () => undefined);
+      if (isThenable(given))
+        Promise.resolve(given).then(
+          () => this.#look(),
+          () => undefined,
+        );
     } catch {
       // As above.
     }
@@ -56,7 +66,12 @@ export class RedisLink {
         reject,
         timer: setTimeout(() => {
           this.#waiters.delete(waiter);
-          reject(new WSBrokerError('ERR_WSBROKER_BUS_LOST', `Redis client did not become ready within ${limit}ms (status: ${this.client.status})`));
+          reject(
+            new WSBrokerError(
+              'ERR_WSBROKER_BUS_LOST',
+              `Redis client did not become ready within ${limit}ms (status: ${this.client.status})`,
+            ),
+          );
         }, limit),
       };
       this.#waiters.add(waiter);
@@ -69,7 +84,10 @@ export class RedisLink {
     this.#waiters.clear();
   }
 
-  /** From now on its events mean nothing; that it has handlers keeps a late error from ending the process. */
+  /**
+   * From now on its events mean nothing; that it has handlers keeps a late error from ending the
+   * process.
+   */
   close(): void {
     this.giveUp();
     this.#changed = () => undefined;
@@ -82,7 +100,9 @@ export class RedisLink {
     const { client, name } = this;
     let last: unknown;
     // A client that connects again and again fails as often.
-    const line = new SparseLine((count) => this.#logger?.error(`Redis ${name}: ${count} error(s), the last`, last));
+    const line = new SparseLine((count) =>
+      this.#logger?.error(`Redis ${name}: ${count} error(s), the last`, last),
+    );
     client.on('error', (error) => {
       last = error;
       line.add();

@@ -34,10 +34,16 @@ export class Relay {
   constructor(parts: RelayParts) {
     this.#parts = parts;
     const { log } = parts;
-    this.#refusedLine = new SparseLine((count) => log.warn(`${count} message(s) not sent to Redis: it is lost, or too much is waiting`));
-    this.#failedLine = new SparseLine((count) => log.error(`${count} message(s) to Redis failed; the last with`, this.#lastError));
+    this.#refusedLine = new SparseLine((count) =>
+      log.warn(`${count} message(s) not sent to Redis: it is lost, or too much is waiting`),
+    );
+    this.#failedLine = new SparseLine((count) =>
+      log.error(`${count} message(s) to Redis failed; the last with`, this.#lastError),
+    );
     this.#undelivered = new SparseFailures(log);
-    this.#invalidLine = new SparseLine((count) => log.warn(`${count} message(s) from Redis ignored: they are no envelopes`));
+    this.#invalidLine = new SparseLine((count) =>
+      log.warn(`${count} message(s) from Redis ignored: they are no envelopes`),
+    );
   }
 
   get refused(): number {
@@ -53,7 +59,11 @@ export class Relay {
   }
 
   /** Not awaited, and does not throw: a failure is counted and logged. */
-  publish(channel: string, type: TWebSocketMessageType, sent: { target?: string | undefined; event: string; data: unknown }): void {
+  publish(
+    channel: string,
+    type: TWebSocketMessageType,
+    sent: { target?: string | undefined; event: string; data: unknown },
+  ): void {
     let text: string;
     try {
       text = envelope(this.#parts.serverId(), type, sent);
@@ -91,7 +101,11 @@ export class Relay {
     }
   }
 
-  #deliver(type: unknown, target: unknown, { event, data, exclude }: { event: string; data: unknown; exclude: unknown }): void {
+  #deliver(
+    type: unknown,
+    target: unknown,
+    { event, data, exclude }: { event: string; data: unknown; exclude: unknown },
+  ): void {
     const { deliver } = this.#parts;
     const excluded = Array.isArray(exclude) ? { exclude: exclude as string[] } : {};
     if (type === 'broadcast') return deliver.broadcast({ event, data, ...excluded });

@@ -25,7 +25,10 @@ export interface AuthParts<A extends Bag, M extends Bag> {
   send(client: IWebSocketClient<M>, event: string, data: unknown): void;
 }
 
-/** From a new socket to a client that is finished: sections 6 and 7 of the specification. Behind each wait the entry must be the same. */
+/**
+ * From a new socket to a client that is finished: sections 6 and 7 of the specification. Behind
+ * each wait the entry must be the same.
+ */
 export class Auth<A extends Bag, M extends Bag> {
   readonly #parts: AuthParts<A, M>;
 
@@ -40,16 +43,23 @@ export class Auth<A extends Bag, M extends Bag> {
 
   authenticate(client: IWebSocketClient<M>, data: unknown): void {
     const { settings, clients } = this.#parts;
-    if (client.state !== 'unauthorized') return this.#parts.complain(client, ERROR_TEXT.alreadyAuthenticated);
+    if (client.state !== 'unauthorized')
+      return this.#parts.complain(client, ERROR_TEXT.alreadyAuthenticated);
     client.state = 'authenticating';
     clearTimeout(client.authTimer);
-    this.#limit(client, LIMITS.authPatience * settings.authTimeout, () => !clients.hidden(client).finished);
+    this.#limit(
+      client,
+      LIMITS.authPatience * settings.authTimeout,
+      () => !clients.hidden(client).finished,
+    );
     const given = (data ?? {}) as A;
-    aMicrotaskLater(() => callUser<unknown>(
-      () => settings.authenticateFn(given),
-      (result) => this.#authenticated(client, given, result),
-      (error) => this.#failed(client, 'authenticateFn failed', error),
-    ));
+    aMicrotaskLater(() =>
+      callUser<unknown>(
+        () => settings.authenticateFn(given),
+        (result) => this.#authenticated(client, given, result),
+        (error) => this.#failed(client, 'authenticateFn failed', error),
+      ),
+    );
   }
 
   #authenticated(client: IWebSocketClient<M>, data: A, result: unknown): void {
@@ -79,14 +89,20 @@ export class Auth<A extends Bag, M extends Bag> {
     const { handshakeFn } = settings;
     if (handshakeFn === undefined) return closeSocket(client.socket, CLOSE.encryptionRequired, log);
     callUser<unknown>(
-      () => handshakeFn({ clientId: client.id, userId: client.userId, data } as Parameters<typeof handshakeFn>[0]),
+      () =>
+        handshakeFn({ clientId: client.id, userId: client.userId, data } as Parameters<
+          typeof handshakeFn
+        >[0]),
       (result) => {
         if (!clients.isHere(client)) return;
         if (!result) {
           this.#parts.complain(client, ERROR_TEXT.handshakeFailed);
           return closeSocket(client.socket, CLOSE.encryptionRequired, log);
         }
-        let keys: { readonly serverPublicKey: string | undefined; readonly salt: string | undefined };
+        let keys: {
+          readonly serverPublicKey: string | undefined;
+          readonly salt: string | undefined;
+        };
         try {
           const { serverPublicKey, salt } = result as { serverPublicKey?: string; salt?: string };
           keys = { serverPublicKey, salt };
@@ -122,14 +138,21 @@ export class Auth<A extends Bag, M extends Bag> {
       id: client.id,
       ...(client.userId !== undefined && { userId: client.userId }),
       time: new Date().toISOString(),
-      ...(client.encrypted && client.serverPublicKey && { serverPublicKey: client.serverPublicKey, salt: client.salt }),
+      ...(client.encrypted &&
+        client.serverPublicKey && { serverPublicKey: client.serverPublicKey, salt: client.salt }),
     });
     log.debug(`client ${client.id} is authenticated`);
     const { clientConnectedFn } = settings;
-    // That send may have been the end of it; its application hears no `connected` behind a `disconnected`.
+    // That send may have been the end of it; its application hears no `connected` behind a
+    // `disconnected`.
     if (clientConnectedFn === undefined || !clients.isHere(client)) return;
     callUser(
-      () => clientConnectedFn({ clientId: client.id, userId: client.userId, metadata: client.metadata } as Parameters<typeof clientConnectedFn>[0]),
+      () =>
+        clientConnectedFn({
+          clientId: client.id,
+          userId: client.userId,
+          metadata: client.metadata,
+        } as Parameters<typeof clientConnectedFn>[0]),
       () => undefined,
       (error) => log.error(`clientConnectedFn failed for client ${client.id}`, error),
     );
@@ -146,7 +169,8 @@ export class Auth<A extends Bag, M extends Bag> {
   /** The entry stays until the close event, as always. */
   #limit(client: IWebSocketClient<M>, ms: number, applies: () => boolean): void {
     client.authTimer = setTimeout(() => {
-      if (this.#parts.clients.isHere(client) && applies()) closeSocket(client.socket, CLOSE.authTimeout, this.#parts.log);
+      if (this.#parts.clients.isHere(client) && applies())
+        closeSocket(client.socket, CLOSE.authTimeout, this.#parts.log);
     }, delay(ms));
   }
 }

@@ -1,7 +1,8 @@
 import type { Line } from '../delivery/transform-queue.cjs';
 import type { IWebSocket, IWebSocketClient } from '../types.cjs';
 
-// The clients of a helper. The entries are the application's to read and to change, so that what is ours alone lies beside them.
+// The clients of a helper. The entries are the application's to read and to change, so that what is
+// ours alone lies beside them.
 
 /** What the helper keeps of a client and does not show. */
 export interface Hidden {
@@ -17,12 +18,23 @@ export interface Hidden {
   asked: number;
   /** Messages on their way through the transformer. */
   line: Line | undefined;
-  /** Encrypted since this epoch of the instance: what another helper published in an earlier one has reached it directly. */
+  /**
+   * Encrypted since this epoch of the instance: what another helper published in an earlier one has
+   * reached it directly.
+   */
   heldSince: number;
 }
 
 function fresh(): Hidden {
-  return { finished: false, frames: 0, cut: false, user: undefined, asked: 0, line: undefined, heldSince: 0 };
+  return {
+    finished: false,
+    frames: 0,
+    cut: false,
+    user: undefined,
+    asked: 0,
+    line: undefined,
+    heldSince: 0,
+  };
 }
 
 export class Clients<M extends Record<string, unknown>> {
@@ -33,7 +45,14 @@ export class Clients<M extends Record<string, unknown>> {
   add(id: string, socket: IWebSocket): IWebSocketClient<M> {
     const now = Date.now();
     const client: IWebSocketClient<M> = {
-      id, socket, state: 'unauthorized', rooms: new Set(), backpressured: false, encrypted: false, connectedAt: now, lastActivity: now,
+      id,
+      socket,
+      state: 'unauthorized',
+      rooms: new Set(),
+      backpressured: false,
+      encrypted: false,
+      connectedAt: now,
+      lastActivity: now,
     };
     this.#hidden.set(client, fresh());
     this.map.set(id, client);

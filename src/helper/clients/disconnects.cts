@@ -17,7 +17,10 @@ export interface DisconnectsParts<A extends Bag, M extends Bag> {
   instance(): Instance | undefined;
 }
 
-/** Tells the application of clients that have gone: those of this helper, and those of a helper of the instance whose worker has ended. */
+/**
+ * Tells the application of clients that have gone: those of this helper, and those of a helper of
+ * the instance whose worker has ended.
+ */
 export class Disconnects<A extends Bag, M extends Bag> {
   readonly #parts: DisconnectsParts<A, M>;
   #taking = false;
@@ -31,13 +34,17 @@ export class Disconnects<A extends Bag, M extends Bag> {
     const { clientDisconnectedFn } = settings;
     if (clientDisconnectedFn === undefined) return;
     callUser(
-      () => clientDisconnectedFn({ clientId, userId } as Parameters<typeof clientDisconnectedFn>[0]),
+      () =>
+        clientDisconnectedFn({ clientId, userId } as Parameters<typeof clientDisconnectedFn>[0]),
       () => undefined,
       (error) => log.error(`clientDisconnectedFn failed for client ${clientId}`, error),
     );
   }
 
-  /** A helper of the instance has ended without reporting its clients. The others take them one by one, so that each client is reported once, whatever happens to this one. */
+  /**
+   * A helper of the instance has ended without reporting its clients. The others take them one by
+   * one, so that each client is reported once, whatever happens to this one.
+   */
   takeLeft(): void {
     if (this.#taking) return;
     this.#taking = true;

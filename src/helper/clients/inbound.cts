@@ -31,13 +31,20 @@ export class Inbound<A extends Bag, M extends Bag> {
     this.#failures = new SparseFailures(parts.log);
   }
 
-  /** The text of a frame, or undefined if it is not to be looked at: the client was cut for going over a limit. */
+  /**
+   * The text of a frame, or undefined if it is not to be looked at: the client was cut for going
+   * over a limit.
+   */
   admit(client: IWebSocketClient<M>, frame: unknown): string | undefined {
     const { clients, settings, log } = this.#parts;
     const hidden = clients.hidden(client);
     if (hidden.cut) return undefined;
     if (!hidden.finished) {
-      const over = longerThan(frame, settings.maxAuthPayloadLength) ? CLOSE.tooBig : ++hidden.frames > settings.maxUnauthenticatedMessages ? CLOSE.tooMany : undefined;
+      const over = longerThan(frame, settings.maxAuthPayloadLength)
+        ? CLOSE.tooBig
+        : ++hidden.frames > settings.maxUnauthenticatedMessages
+          ? CLOSE.tooMany
+          : undefined;
       if (over !== undefined) {
         hidden.cut = true;
         log.debug(`client ${client.id} is closed before it is authenticated: ${over[1]}`);
@@ -57,14 +64,16 @@ export class Inbound<A extends Bag, M extends Bag> {
       // What is wrong with it is not logged: the parser's message quotes it.
       return this.#parts.complain(client, ERROR_TEXT.format);
     }
-    if (message === null || !message.event) return log.debug(`client ${client.id} sent a message without an event`);
+    if (message === null || !message.event)
+      return log.debug(`client ${client.id} sent a message without an event`);
     switch (message.event) {
       case WebSocketEvents.HEARTBEAT:
         return;
       case WebSocketEvents.AUTHENTICATE:
         return auth.authenticate(client, message.data);
     }
-    if (!clients.isFinished(client)) return this.#parts.complain(client, ERROR_TEXT.notAuthenticated);
+    if (!clients.isFinished(client))
+      return this.#parts.complain(client, ERROR_TEXT.notAuthenticated);
     switch (message.event) {
       case WebSocketEvents.JOIN:
         return rooms.joinAsked(client, message.data);
@@ -77,9 +86,13 @@ export class Inbound<A extends Bag, M extends Bag> {
   #handOver(client: IWebSocketClient<M>, message: IWebSocketMessage): void {
     const { settings, log } = this.#parts;
     const { messageHandler } = settings;
-    if (messageHandler === undefined) return log.debug(`no messageHandler for ${shown(message.event)} of client ${client.id}`);
+    if (messageHandler === undefined)
+      return log.debug(`no messageHandler for ${shown(message.event)} of client ${client.id}`);
     callUser(
-      () => messageHandler({ clientId: client.id, userId: client.userId, message } as Parameters<typeof messageHandler>[0]),
+      () =>
+        messageHandler({ clientId: client.id, userId: client.userId, message } as Parameters<
+          typeof messageHandler
+        >[0]),
       () => undefined,
       (error) => this.#failures.add(`messageHandler failed for client ${client.id}`, error),
     );
@@ -102,7 +115,12 @@ function longerThan(frame: unknown, limit: number): boolean {
 
 function bytesOf(frame: unknown): Buffer | undefined {
   if (Buffer.isBuffer(frame)) return frame;
-  if (ArrayBuffer.isView(frame)) return Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
-  if (frame instanceof ArrayBuffer || (typeof SharedArrayBuffer !== 'undefined' && frame instanceof SharedArrayBuffer)) return Buffer.from(frame);
+  if (ArrayBuffer.isView(frame))
+    return Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
+  if (
+    frame instanceof ArrayBuffer ||
+    (typeof SharedArrayBuffer !== 'undefined' && frame instanceof SharedArrayBuffer)
+  )
+    return Buffer.from(frame);
   return undefined;
 }

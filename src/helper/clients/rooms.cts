@@ -8,7 +8,10 @@ import type { IWebSocketClient, IWebSocketLogger } from '../types.cjs';
 
 type Bag = Record<string, unknown>;
 
-/** Names of one client that may wait for `validateRoomFn`, in `maxRoomsPerClient`: those of a join that comes on top are not looked at. */
+/**
+ * Names of one client that may wait for `validateRoomFn`, in `maxRoomsPerClient`: those of a join
+ * that comes on top are not looked at.
+ */
 const MOST_ASKED = 4;
 
 /** Which clients a room has, and what clients may say about it. */
@@ -26,16 +29,33 @@ export class Rooms<A extends Bag, M extends Bag> {
   /** The last client of these lines. */
   #lastId = '';
 
-  constructor(settings: Settings<A, M>, clients: Clients<M>, instance: () => Instance | undefined, log: IWebSocketLogger) {
+  constructor(
+    settings: Settings<A, M>,
+    clients: Clients<M>,
+    instance: () => Instance | undefined,
+    log: IWebSocketLogger,
+  ) {
     this.#settings = settings;
     this.#clients = clients;
     this.#instance = instance;
     this.#log = log;
     this.#failures = new SparseFailures(log);
     const { maxRoomsPerClient: most } = settings;
-    this.#unlooked = new SparseLine((count) => log.warn(`${count} join(s) name too many rooms, only ${most} are looked at, or come before those in hand are answered; the last is of client ${this.#lastId}`));
-    this.#unjoined = new SparseLine((count) => log.warn(`a client is in ${most} rooms: ${count} more were not joined; the last is of client ${this.#lastId}`));
-    this.#mapped = new SparseLine((count) => log.warn(`validateRoomFn answered ${count} join(s) only with names that were not asked for, so nothing was joined: it can only choose from the names it is given. To use other names, call joinRoom. The last was from client ${this.#lastId}`));
+    this.#unlooked = new SparseLine((count) =>
+      log.warn(
+        `${count} join(s) name too many rooms, only ${most} are looked at, or come before those in hand are answered; the last is of client ${this.#lastId}`,
+      ),
+    );
+    this.#unjoined = new SparseLine((count) =>
+      log.warn(
+        `a client is in ${most} rooms: ${count} more were not joined; the last is of client ${this.#lastId}`,
+      ),
+    );
+    this.#mapped = new SparseLine((count) =>
+      log.warn(
+        `validateRoomFn answered ${count} join(s) only with names that were not asked for, so nothing was joined: it can only choose from the names it is given. To use other names, call joinRoom. The last was from client ${this.#lastId}`,
+      ),
+    );
   }
 
   /** Any name, in any state; twice does no harm. */
@@ -77,14 +97,22 @@ export class Rooms<A extends Bag, M extends Bag> {
     this.#rooms.clear();
   }
 
-  /** The `join` of a client: what it asks for, as far as the application allows it. Never answered. */
+  /**
+   * The `join` of a client: what it asks for, as far as the application allows it. Never answered.
+   */
   joinAsked(client: IWebSocketClient<M>, data: unknown): void {
     const asked = roomsIn(data);
     if (asked === undefined) return;
     const { maxRoomsPerClient, validateRoomFn } = this.#settings;
     const looked = asked.length > maxRoomsPerClient ? asked.slice(0, maxRoomsPerClient) : asked;
     if (looked.length < asked.length) this.#sayOf(client, this.#unlooked);
-    const rooms = looked.filter((room): room is string => typeof room === 'string' && room.length > 0 && room.length <= LIMITS.maxRoomName && !room.startsWith(RESERVED_PREFIX));
+    const rooms = looked.filter(
+      (room): room is string =>
+        typeof room === 'string' &&
+        room.length > 0 &&
+        room.length <= LIMITS.maxRoomName &&
+        !room.startsWith(RESERVED_PREFIX),
+    );
     if (rooms.length === 0) {
       this.#log.debug(`client ${client.id} asks for no room that it could join`);
       return;
@@ -101,7 +129,12 @@ export class Rooms<A extends Bag, M extends Bag> {
     hidden.asked += rooms.length;
     callUser(
       // Its own list: the application may change it.
-      () => validateRoomFn({ clientId: client.id, userId: client.userId, rooms: [...rooms] } as Parameters<typeof validateRoomFn>[0]),
+      () =>
+        validateRoomFn({
+          clientId: client.id,
+          userId: client.userId,
+          rooms: [...rooms],
+        } as Parameters<typeof validateRoomFn>[0]),
       (allowed) => {
         hidden.asked -= rooms.length;
         this.#joinAllowed(client, new Set(rooms), allowed);
@@ -126,11 +159,13 @@ export class Rooms<A extends Bag, M extends Bag> {
       this.#log.debug(`client ${client.id} may join none of the rooms it asks for`);
       return;
     }
-    if (!allowed.some((room) => asked.has(room as string))) return this.#sayOf(client, this.#mapped);
+    if (!allowed.some((room) => asked.has(room as string)))
+      return this.#sayOf(client, this.#mapped);
     let refused = 0;
     for (const room of allowed as string[]) {
       if (!asked.has(room)) continue;
-      if (client.rooms.size >= this.#settings.maxRoomsPerClient && !client.rooms.has(room)) refused++;
+      if (client.rooms.size >= this.#settings.maxRoomsPerClient && !client.rooms.has(room))
+        refused++;
       else this.join(client, room);
     }
     if (refused > 0) this.#sayOf(client, this.#unjoined, refused);

@@ -2,7 +2,11 @@ import { MAX_DURATION } from '../../options/checks.cjs';
 import type { IWebSocket, IWebSocketLogger } from '../types.cjs';
 
 /** Closes; the close event may run before it returns, and a socket that is gone may throw. */
-export function closeSocket(socket: IWebSocket, [code, reason]: readonly [number, string], log: IWebSocketLogger): void {
+export function closeSocket(
+  socket: IWebSocket,
+  [code, reason]: readonly [number, string],
+  log: IWebSocketLogger,
+): void {
   try {
     socket.close(code, reason);
   } catch (error) {

@@ -1,4 +1,7 @@
-/** Things that must all end within the same time limit. One timer serves all of them, and does not keep the process alive. */
+/**
+ * Things that must all end within the same time limit. One timer serves all of them, and does not
+ * keep the process alive.
+ */
 export class Deadlines {
   readonly #step: number;
   /** Begun since the last step, and those before: these are late at the next one. */

@@ -29,7 +29,10 @@ export interface DeliveryParts<A extends Bag, M extends Bag> {
 /** Sends to clients of this instance: section 10 of the specification. */
 export class Delivery<A extends Bag, M extends Bag> {
   readonly #parts: DeliveryParts<A, M>;
-  /** Those that are encrypted: natively they are served singly, and a publish to ten thousand others must not look at each. */
+  /**
+   * Those that are encrypted: natively they are served singly, and a publish to ten thousand others
+   * must not look at each.
+   */
   readonly #encrypted = new Set<IWebSocketClient<M>>();
   readonly #drops: SparseLine;
   readonly #failures: SparseFailures;
@@ -43,8 +46,16 @@ export class Delivery<A extends Bag, M extends Bag> {
   constructor(parts: DeliveryParts<A, M>) {
     this.#parts = parts;
     this.#failures = new SparseFailures(parts.log);
-    this.#unanswered = new SparseLine((count) => parts.log.error(`outboundTransformer did not answer for ${count} message(s) in time (${LIMITS.transform / 1000} s at most): dropped`));
-    this.#drops = new SparseLine((count) => parts.log.warn(`${count} message(s) to clients dropped: their sockets are over the limit or closing, or too much was waiting`));
+    this.#unanswered = new SparseLine((count) =>
+      parts.log.error(
+        `outboundTransformer did not answer for ${count} message(s) in time (${LIMITS.transform / 1000} s at most): dropped`,
+      ),
+    );
+    this.#drops = new SparseLine((count) =>
+      parts.log.warn(
+        `${count} message(s) to clients dropped: their sockets are over the limit or closing, or too much was waiting`,
+      ),
+    );
   }
 
   get framesDropped(): number {
@@ -73,7 +84,8 @@ export class Delivery<A extends Bag, M extends Bag> {
     const { rooms, settings, transport } = this.#parts;
     const excluded = excludedIn(exclude);
     if (transport.native) this.#publish({ type: 'room', name: room }, message, excluded);
-    else if (excluded.length === 0 && settings.outboundTransformer === undefined) transport.publish(room, message.frame);
+    else if (excluded.length === 0 && settings.outboundTransformer === undefined)
+      transport.publish(room, message.frame);
     else this.#each(without(rooms.of(room), excluded), message);
   }
 
@@ -82,14 +94,23 @@ export class Delivery<A extends Bag, M extends Bag> {
     const { clients, settings, transport } = this.#parts;
     const excluded = excludedIn(exclude);
     if (transport.native) this.#publish({ type: 'broadcast', name: '' }, message, excluded);
-    else if (excluded.length === 0 && settings.outboundTransformer === undefined) transport.publish(WebSocketDefaults.BROADCAST_TOPIC, message.frame);
-    else this.#each(without([...clients.map.values()].filter((client) => clients.isFinished(client)), excluded), message);
+    else if (excluded.length === 0 && settings.outboundTransformer === undefined)
+      transport.publish(WebSocketDefaults.BROADCAST_TOPIC, message.frame);
+    else
+      this.#each(
+        without(
+          [...clients.map.values()].filter((client) => clients.isFinished(client)),
+          excluded,
+        ),
+        message,
+      );
   }
 
   /** What another helper of the instance asks to be sent to clients here. */
   receive(operation: PostedOperation & { readonly op: 'publish' | 'send' }): void {
     const message = Message.from(operation.frame);
-    if (operation.op === 'publish') return this.#toHeld(operation.audience, message, operation.exclude, operation.epoch);
+    if (operation.op === 'publish')
+      return this.#toHeld(operation.audience, message, operation.exclude, operation.epoch);
     const client = this.#parts.clients.get(operation.clientId);
     if (client !== undefined) this.#deliver(client, message, undefined);
   }
@@ -123,7 +144,8 @@ export class Delivery<A extends Bag, M extends Bag> {
     this.#again.unref?.();
   }
 
-  // Natively: one publish for those that are not encrypted, wherever they are; here singly to the others, elsewhere by their owners.
+  // Natively: one publish for those that are not encrypted, wherever they are; here singly to the
+  // others, elsewhere by their owners.
   #publish(audience: Audience, message: Message, excluded: readonly string[]): void {
     const { instance } = this.#parts.transport;
     if (instance !== undefined) {
@@ -133,12 +155,25 @@ export class Delivery<A extends Bag, M extends Bag> {
     this.#toHeld(audience, message, excluded, Infinity);
   }
 
-  /** To those that were encrypted when it was published, in this epoch; the others received it directly. */
+  /**
+   * To those that were encrypted when it was published, in this epoch; the others received it
+   * directly.
+   */
   #toHeld(audience: Audience, message: Message, excluded: readonly string[], epoch: number): void {
     if (this.#encrypted.size === 0) return;
-    if (this.#parts.settings.outboundTransformer === undefined && excluded.length === 0 && audience.type !== 'user') return;
+    if (
+      this.#parts.settings.outboundTransformer === undefined &&
+      excluded.length === 0 &&
+      audience.type !== 'user'
+    )
+      return;
     const { clients } = this.#parts;
-    this.#each(without(this.#heldIn(audience), excluded).filter((client) => clients.hidden(client).heldSince <= epoch), message);
+    this.#each(
+      without(this.#heldIn(audience), excluded).filter(
+        (client) => clients.hidden(client).heldSince <= epoch,
+      ),
+      message,
+    );
   }
 
   #heldIn({ type: kind, name }: Audience): IWebSocketClient<M>[] {
@@ -148,7 +183,8 @@ export class Delivery<A extends Bag, M extends Bag> {
         return users.of(name).filter((client) => client.encrypted);
       case 'room':
         // The smaller of the two is looked through.
-        if (rooms.count(name) < this.#encrypted.size) return rooms.of(name).filter((client) => client.encrypted);
+        if (rooms.count(name) < this.#encrypted.size)
+          return rooms.of(name).filter((client) => client.encrypted);
         return [...this.#encrypted].filter((client) => rooms.has(client, name));
       case 'broadcast':
         return [...this.#encrypted].filter((client) => clients.isFinished(client));
@@ -186,7 +222,9 @@ export class Delivery<A extends Bag, M extends Bag> {
       isHere: () => clients.isHere(client),
       run: (message, settled) => this.#transform(client, message, settled),
       dropped: (message) => {
-        log.debug(`too much waits for the transformer of client ${client.id}: ${shown(message.event)} dropped`);
+        log.debug(
+          `too much waits for the transformer of client ${client.id}: ${shown(message.event)} dropped`,
+        );
         this.drop();
       },
     });
@@ -196,7 +234,8 @@ export class Delivery<A extends Bag, M extends Bag> {
     const { clients, settings } = this.#parts;
     let over = false;
     let intime: (() => void) | undefined;
-    // A call that hangs must not hold its client's line and its slot for ever; an answer after that is too late.
+    // A call that hangs must not hold its client's line and its slot for ever; an answer after that
+    // is too late.
     const end = (how: () => void): void => {
       if (over) return;
       over = true;
@@ -206,21 +245,33 @@ export class Delivery<A extends Bag, M extends Bag> {
     };
     callUser<unknown>(
       () => settings.outboundTransformer?.({ client, event: message.event, data: message.data }),
-      (result) => end(() => {
-        try {
-          if (clients.isHere(client)) this.#send(client, textOf(result, message));
-        } catch (error) {
-          this.#failures.add(`what outboundTransformer made of ${shown(message.event)} for client ${client.id} cannot be sent: dropped`, error);
-        }
-      }),
-      (error) => end(() => this.#failures.add(`outboundTransformer failed for client ${client.id}: ${shown(message.event)} dropped`, error)),
+      (result) =>
+        end(() => {
+          try {
+            if (clients.isHere(client)) this.#send(client, textOf(result, message));
+          } catch (error) {
+            this.#failures.add(
+              `what outboundTransformer made of ${shown(message.event)} for client ${client.id} cannot be sent: dropped`,
+              error,
+            );
+          }
+        }),
+      (error) =>
+        end(() =>
+          this.#failures.add(
+            `outboundTransformer failed for client ${client.id}: ${shown(message.event)} dropped`,
+            error,
+          ),
+        ),
     );
     if (over) return;
-    intime = this.#deadlines.begin(() => end(() => {
-      if (!clients.isHere(client)) return;
-      this.#dropped++;
-      this.#unanswered.add();
-    }));
+    intime = this.#deadlines.begin(() =>
+      end(() => {
+        if (!clients.isHere(client)) return;
+        this.#dropped++;
+        this.#unanswered.add();
+      }),
+    );
   }
 
   #send(client: IWebSocketClient<M>, text: string): void {
@@ -236,10 +287,16 @@ export class Delivery<A extends Bag, M extends Bag> {
   }
 }
 
-/** Nothing: the original, in clear. An object: that. Anything else is a mistake, and must not become a message in clear. */
+/**
+ * Nothing: the original, in clear. An object: that. Anything else is a mistake, and must not become
+ * a message in clear.
+ */
 function textOf(result: unknown, message: Message): string {
   if (result === undefined || result === null) return message.frame;
-  if (typeof result !== 'object') throw new TypeError(`outboundTransformer must give { event, data }, null or undefined, got ${typeof result}`);
+  if (typeof result !== 'object')
+    throw new TypeError(
+      `outboundTransformer must give { event, data }, null or undefined, got ${typeof result}`,
+    );
   return JSON.stringify(result);
 }
 
@@ -248,7 +305,10 @@ function excludedIn(exclude: unknown): readonly string[] {
   return Array.isArray(exclude) ? exclude.map(String) : [];
 }
 
-function without<M extends Bag>(clients: IWebSocketClient<M>[], excluded: readonly string[]): IWebSocketClient<M>[] {
+function without<M extends Bag>(
+  clients: IWebSocketClient<M>[],
+  excluded: readonly string[],
+): IWebSocketClient<M>[] {
   if (excluded.length === 0) return clients;
   const ids = new Set(excluded);
   return clients.filter((client) => !ids.has(client.id));

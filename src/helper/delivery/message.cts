@@ -18,7 +18,10 @@ export class Message {
     return (this.#frame ??= JSON.stringify({ event: this.event, data: this.#data }));
   }
 
-  /** Bytes of the text. What cannot be text is the transformer's to make something of: counted as one small message. */
+  /**
+   * Bytes of the text. What cannot be text is the transformer's to make something of: counted as
+   * one small message.
+   */
   get size(): number {
     try {
       return Buffer.byteLength(this.frame);

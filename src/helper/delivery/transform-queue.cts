@@ -1,6 +1,7 @@
 import type { Message } from './message.cjs';
 
-// What waits for the transformer: each client has a line, so that its messages stay in order; each send to many has a window, so that not all run at once.
+// What waits for the transformer: each client has a line, so that its messages stay in order; each
+// send to many has a window, so that not all run at once.
 
 /** First in, first out, without the cost of `shift` on a long array. */
 class Fifo<T> {
@@ -19,7 +20,10 @@ class Fifo<T> {
     const item = this.#items[this.#from];
     if (item === undefined) return undefined;
     this.#items[this.#from++] = undefined;
-    if (this.#from === this.#items.length || (this.#from > 1024 && this.#from * 2 > this.#items.length)) {
+    if (
+      this.#from === this.#items.length ||
+      (this.#from > 1024 && this.#from * 2 > this.#items.length)
+    ) {
       this.#items = this.#items.slice(this.#from);
       this.#from = 0;
     }
@@ -53,7 +57,8 @@ export class Window {
 
   leave(): void {
     this.#inFlight--;
-    // A run that ends at once comes back here: one loop for all, or a thousand of them would fill the stack.
+    // A run that ends at once comes back here: one loop for all, or a thousand of them would fill
+    // the stack.
     if (this.#filling) return;
     this.#filling = true;
     while (this.#inFlight < this.#limit) {
@@ -83,7 +88,9 @@ interface Waiting {
   readonly size: number;
 }
 
-/** The messages of one client that pass the transformer: one at a time, in the order of the calls. */
+/**
+ * The messages of one client that pass the transformer: one at a time, in the order of the calls.
+ */
 export class Line {
   readonly #host: LineHost;
   readonly #waiting = new Fifo<Waiting>();

@@ -40,7 +40,7 @@ export interface Native {
    *
    * Throws ERR_WSBROKER_CONFLICT when this thread has a helper there already, or an option differs.
    */
-  joinInstance(join: NativeJoin): NativeSeat;
+  joinInstance(join: NativeJoin): NativeJoinResult;
   /** Takes back a `join_cluster` that no broker has followed yet, or none but one that nobody uses. False when the process stays joined. */
   leaveCluster(): Promise<boolean>;
   /** Gives the helper's place up. Its connections are closed. With the last helper goes what the instance has opened; resolves then. */
@@ -278,6 +278,14 @@ export interface NativeJoin {
   encrypts: boolean;
 }
 
+/** What a helper gets when it joins. */
+export interface NativeJoinResult {
+  /** For all its calls. */
+  helper: number;
+  /** The id of the instance. */
+  serverId: string;
+}
+
 /** Everything `listen` takes; every default is filled in, and what is absent is off. */
 export interface NativeListenOptions {
   /** `host:port`, `[v6]:port` or `unix:/path`. */
@@ -452,14 +460,6 @@ export interface NativeRelayOptions {
   listens: boolean;
   /** Whether all helpers with this server id use the same relay. */
   shared: boolean;
-}
-
-/** A helper's place in its instance. */
-export interface NativeSeat {
-  /** For all its calls. */
-  helper: number;
-  /** The id of the instance. */
-  serverId: string;
 }
 
 /** What a shutdown did. */

@@ -1,10 +1,32 @@
-/** Sizes. */
-export declare const enum Limit {
-    /** Events in one call. */
-    Batch = 32
+/**
+ * Where the lists of a control block begin, in bytes, and how long they are. The six that describe
+ * events have an entry for each of them.
+ */
+export declare const enum ControlLayout {
+    /** How many words there are in front. */
+    Words = 16,
+    /** Events that one call brings at most. */
+    MaxEvents = 32,
+    /** Socket ids, 64-bit floats. */
+    Ids = 64,
+    /** What the events are, signed 32-bit integers, as are the next four lists. */
+    Kinds = 320,
+    /** The slots of the events. */
+    Slots = 448,
+    /** Versions of the sockets' tokens, unsigned. 0: the socket has no token. */
+    TokenVersions = 576,
+    /** Of shared bytes, where they begin in their `ArrayBuffer`. Of a close, its code. */
+    Numbers = 704,
+    /** Of shared bytes, how many there are. */
+    Lengths = 832,
+    /**
+     * Slots whose events settled outside of a call. The states of all slots lie behind this list,
+     * one byte each.
+     */
+    Settled = 1024
 }
-/** The first words of a control block, by index. Each has 32 bits. */
-export declare const enum Word {
+/** The words in front, by index. Each has 32 bits. */
+export declare const enum ControlWord {
     /** Changes whenever the token of one of this worker's sockets is set. */
     TokenEpoch = 0,
     /** How many entries the list of settled slots has. JavaScript counts up, Rust sets it to 0. */
@@ -16,29 +38,10 @@ export declare const enum Word {
     /** The `handlerTimeout` in milliseconds, plus 1. 0: the worker has not joined a broker. */
     HandlerTimeout = 5,
     /** The `threadId` of the worker's thread, written by JavaScript. */
-    ThreadId = 6,
-    /** How many words there are; the others are unused. */
-    Count = 16
-}
-/** Where the lists of a control block begin, in bytes. The first six have an entry for each event. */
-export declare const enum Offset {
-    /** Socket ids, 64-bit floats. */
-    SocketIds = 64,
-    /** `event_kind`s, signed 32-bit integers, as are the next four. */
-    Kinds = 320,
-    /** The slots of the events. */
-    Slots = 448,
-    /** Versions of the sockets' tokens, unsigned. 0: the socket has no token. */
-    TokenVersions = 576,
-    /** Of shared bytes, where they begin in their `ArrayBuffer`. Of a close, its code. */
-    Numbers = 704,
-    /** Of shared bytes, how many there are. */
-    Lengths = 832,
-    /** Slots whose promises have settled. The progress of all slots lies behind this list. */
-    Settled = 1024
+    ThreadId = 6
 }
 /** How far JavaScript got with the event in a slot. */
-export declare const enum Progress {
+export declare const enum EventState {
     /** Its handler has not been called. If the thread ends, another worker gets the event. */
     Waiting = 0,
     /** Its handler has been called. */

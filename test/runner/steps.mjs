@@ -103,7 +103,7 @@ const rust = [
 ];
 
 const GENERATED = ['lib', 'docs/reference.md', 'platforms'];
-const SOURCES = ['src', 'scripts', 'package.json'];
+const SOURCES = ['src', 'crates/wsbroker/src', 'scripts', 'package.json'];
 const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' });
 
 const build = [

@@ -102,7 +102,7 @@ const rust = [
   },
 ];
 
-const GENERATED = ['lib', 'docs/reference.md', 'platforms'];
+const GENERATED = ['lib', 'docs/reference.md', 'platforms', 'src/native.cts', 'src/native/shared-numbers.cts'];
 const SOURCES = ['src', 'crates/wsbroker/src', 'scripts', 'package.json'];
 const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' });
 

@@ -2,24 +2,22 @@ import { randomUUID } from 'node:crypto';
 import { setImmediate } from 'node:timers';
 import { threadId } from 'node:worker_threads';
 import type { Native } from '../../native.cjs';
+import { ControlLayout, ControlWord, EventKind, EventState, Operation } from '../../native/shared-numbers.cjs';
 import { scopeHere } from '../../async-scope.cjs';
 import { continuations } from '../callbacks.cjs';
 import type { TWebSocketBusState } from '../types.cjs';
 import { NativeSocket, type SocketOwner } from './native-socket.cjs';
-import type { TransportHost } from './transport.cjs';
+import type { Audience, TransportHost } from './transport.cjs';
 
-// What the addon calls for a helper: with up to 32 events of sockets at a time, laid out as src/worker/dispatch.cts tells, and with what other helpers have posted. Nothing is
-// waited for: an event has settled when its function has returned.
+// Runs a helper's handlers. The addon calls it with up to 32 events of sockets at a time, whose
+// numbers are in the control block, and with operations that other helpers of the instance ask for.
+// Nothing is waited for: an event has settled when its function has returned.
 
-const enum Kind { Text = 2, SharedBytes = 3, Bytes = 4, Close = 5, Drain = 6, Joined = 7 }
-const enum Progress { Started = 1, Settled = 2 }
-const enum Posted { Publish, Send, Join, Leave, InputState, TakeInput, ClientsLeft, Dropped }
+/** By `AudienceKind`. */
+const AUDIENCES: readonly Audience['type'][] = ['room', 'user', 'broadcast'];
 
-const BATCH = 32;
-const AUDIENCES = ['room', 'user', 'broadcast'] as const;
-
-/** The sockets of one helper, and the way from the addon to it. */
-export class NativeDesk implements SocketOwner {
+/** The sockets of one helper, and what the addon calls for them. */
+export class NativeRunner implements SocketOwner {
   readonly #sockets = new Map<number, NativeSocket>();
   /**
    * Sockets one of whose messages has left something to promises, and the events that came behind it in the same turn. A runtime's own server lets promises go on
@@ -51,17 +49,17 @@ export class NativeDesk implements SocketOwner {
       helper,
       (count, ...values) => this.#dispatch(count, values),
       again,
-      (...posted) => this.#receive(...posted),
+      (...operation) => this.#receive(...operation),
     );
-    const control = new Int32Array(block, 0, 16);
-    control[6] = threadId;
-    const capacity = control[2] ?? 0;
-    this.#ids = new Float64Array(block, 64, BATCH);
-    this.#kinds = new Int32Array(block, 320, BATCH);
-    this.#slots = new Int32Array(block, 448, BATCH);
-    this.#numbers = new Int32Array(block, 704, BATCH);
-    this.#lengths = new Int32Array(block, 832, BATCH);
-    this.#state = new Uint8Array(block, 1024 + 4 * capacity, capacity);
+    const control = new Int32Array(block, 0, ControlLayout.Words);
+    control[ControlWord.ThreadId] = threadId;
+    const slots = control[ControlWord.SlotCount] ?? 0;
+    this.#ids = new Float64Array(block, ControlLayout.Ids, ControlLayout.MaxEvents);
+    this.#kinds = new Int32Array(block, ControlLayout.Kinds, ControlLayout.MaxEvents);
+    this.#slots = new Int32Array(block, ControlLayout.Slots, ControlLayout.MaxEvents);
+    this.#numbers = new Int32Array(block, ControlLayout.Numbers, ControlLayout.MaxEvents);
+    this.#lengths = new Int32Array(block, ControlLayout.Lengths, ControlLayout.MaxEvents);
+    this.#state = new Uint8Array(block, ControlLayout.Settled + 4 * slots, slots);
   }
 
   /** Those that the application has made the helper forget are still here. */
@@ -81,14 +79,14 @@ export class NativeDesk implements SocketOwner {
   readonly #handOver = (count: number, values: readonly unknown[]): void => {
     for (let i = 0; i < count; i++) {
       const slot = this.#slots[i] as number;
-      this.#state[slot] = Progress.Started;
-      this.#event(this.#kinds[i] as Kind, this.#ids[i] as number, values[i], this.#numbers[i] as number, this.#lengths[i] as number);
-      this.#state[slot] = Progress.Settled;
+      this.#state[slot] = EventState.Started;
+      this.#event(this.#kinds[i] as EventKind, this.#ids[i] as number, values[i], this.#numbers[i] as number, this.#lengths[i] as number);
+      this.#state[slot] = EventState.Settled;
     }
   };
 
-  #event(kind: Kind, id: number, value: unknown, number: number, length: number): void {
-    if (kind === Kind.Joined) {
+  #event(kind: EventKind, id: number, value: unknown, number: number, length: number): void {
+    if (kind === EventKind.Joined) {
       const socket = new NativeSocket(this, id, randomUUID(), value as string);
       this.#sockets.set(id, socket);
       return this.#guard('open', () => this.host.handler.open(socket));
@@ -100,19 +98,19 @@ export class NativeDesk implements SocketOwner {
     else postponed.events.push(() => this.#eventOf(socket, kind, value, number, length));
   }
 
-  #eventOf(socket: NativeSocket, kind: Kind, value: unknown, number: number, length: number): void {
+  #eventOf(socket: NativeSocket, kind: EventKind, value: unknown, number: number, length: number): void {
     const { handler } = this.host;
     switch (kind) {
-      case Kind.Text:
+      case EventKind.Text:
         return this.#message(socket, value as string);
-      case Kind.SharedBytes:
+      case EventKind.SharedBytes:
         return this.#message(socket, Buffer.from(value as ArrayBuffer, number, length));
-      case Kind.Bytes:
+      case EventKind.Bytes:
         return this.#message(socket, Buffer.from(value as ArrayBuffer));
-      case Kind.Drain:
+      case EventKind.Drain:
         if (socket.readyState === 1) this.#guard('drain', () => handler.drain(socket));
         return;
-      case Kind.Close:
+      case EventKind.Close:
         this.#sockets.delete(socket.id);
         if (socket.end()) this.closed(socket, number, value as string);
     }
@@ -152,25 +150,25 @@ export class NativeDesk implements SocketOwner {
     this.#sockets.clear();
   }
 
-  #receive(operation: Posted, a: string | boolean, b: string, exclude: string[], kind: number, epoch: number): void {
+  #receive(operation: Operation, a: string | boolean, b: string, exclude: string[], kind: number, epoch: number): void {
     const { host } = this;
     this.#guard('receive', () => {
       switch (operation) {
-        case Posted.Publish:
+        case Operation.Publish:
           return host.receive({ op: 'publish', audience: { type: AUDIENCES[kind] ?? 'room', name: a as string }, frame: b, exclude, epoch });
-        case Posted.Send:
+        case Operation.Send:
           return host.receive({ op: 'send', clientId: a as string, frame: b });
-        case Posted.Join:
+        case Operation.Join:
           return host.receive({ op: 'join', clientId: a as string, room: b });
-        case Posted.Leave:
+        case Operation.Leave:
           return host.receive({ op: 'leave', clientId: a as string, room: b });
-        case Posted.InputState:
+        case Operation.InputState:
           return this.inputChanged(a === true ? 'ready' : 'lost');
-        case Posted.TakeInput:
+        case Operation.TakeInput:
           return host.takeInput();
-        case Posted.ClientsLeft:
+        case Operation.ClientsLeft:
           return host.clientsLeft();
-        case Posted.Dropped:
+        case Operation.Dropped:
           return host.dropped();
       }
     });

@@ -4,7 +4,7 @@ import { native } from '../../native/load.cjs';
 import { currentRegistration, thread } from '../../worker/register.cjs';
 import { readTls } from '../../options/tls.cjs';
 import { CLOSE } from '../protocol.cjs';
-import { NativeDesk } from './native-desk.cjs';
+import { NativeRunner } from './native-runner.cjs';
 import { NativeInstance } from './native-instance.cjs';
 import { CALL, helperError, nativeRequest, type NativeRequest } from './native-options.cjs';
 import type { TransportHost, TransportOptions } from './transport.cjs';
@@ -15,11 +15,11 @@ import type { TransportHost, TransportOptions } from './transport.cjs';
 const FLUSH_TIMEOUT = 5_000;
 
 /** A helper's place in its instance, until it leaves. */
-export class NativeSeat {
+export class NativeRegistration {
   readonly instance: NativeInstance;
   readonly #request: NativeRequest;
   readonly #helper: number;
-  readonly #desk: NativeDesk;
+  readonly #runner: NativeRunner;
   readonly #path: string;
   #stopped = false;
 
@@ -37,8 +37,8 @@ export class NativeSeat {
       const joined = native.joinInstance({ identifier, serverId: randomUUID(), agreed, process: toNative(following(native, process, true)), beside: isBeside(), encrypts: options.encrypts });
       helper = this.#helper = joined.helper;
       const instance = (this.instance = new NativeInstance(native, helper, host, joined.serverId));
-      this.#desk = new NativeDesk(native, helper, host, (state) => instance.inputChanged(state));
-      this.#desk.attach();
+      this.#runner = new NativeRunner(native, helper, host, (state) => instance.inputChanged(state));
+      this.#runner.attach();
       instance.begin();
     } catch (error) {
       if (helper !== undefined) void native.leaveInstance(helper);
@@ -70,7 +70,7 @@ export class NativeSeat {
 
   /** Closes what is open yet, and lets what was sent go out. */
   async flush(): Promise<void> {
-    this.#desk.closeAll(...CLOSE.shutdown);
+    this.#runner.closeAll(...CLOSE.shutdown);
     native.flushSends();
     await native.helperEmptied(this.#helper, FLUSH_TIMEOUT);
   }

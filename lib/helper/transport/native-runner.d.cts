@@ -2,8 +2,8 @@ import type { Native } from '../../native.cjs';
 import type { TWebSocketBusState } from '../types.cjs';
 import { NativeSocket, type SocketOwner } from './native-socket.cjs';
 import type { TransportHost } from './transport.cjs';
-/** The sockets of one helper, and the way from the addon to it. */
-export declare class NativeDesk implements SocketOwner {
+/** The sockets of one helper, and what the addon calls for them. */
+export declare class NativeRunner implements SocketOwner {
     #private;
     readonly native: Native;
     readonly helper: number;

@@ -1,7 +1,7 @@
 import { NativeInstance } from './native-instance.cjs';
 import type { TransportHost, TransportOptions } from './transport.cjs';
 /** A helper's place in its instance, until it leaves. */
-export declare class NativeSeat {
+export declare class NativeRegistration {
     #private;
     readonly instance: NativeInstance;
     /**

@@ -1,16 +1,19 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.NativeDesk = void 0;
+exports.NativeRunner = void 0;
 const node_crypto_1 = require("node:crypto");
 const node_timers_1 = require("node:timers");
 const node_worker_threads_1 = require("node:worker_threads");
 const async_scope_cjs_1 = require("../../async-scope.cjs");
 const callbacks_cjs_1 = require("../callbacks.cjs");
 const native_socket_cjs_1 = require("./native-socket.cjs");
-const BATCH = 32;
+// Runs a helper's handlers. The addon calls it with up to 32 events of sockets at a time, whose
+// numbers are in the control block, and with operations that other helpers of the instance ask for.
+// Nothing is waited for: an event has settled when its function has returned.
+/** By `AudienceKind`. */
 const AUDIENCES = ['room', 'user', 'broadcast'];
-/** The sockets of one helper, and the way from the addon to it. */
-class NativeDesk {
+/** The sockets of one helper, and what the addon calls for them. */
+class NativeRunner {
     native;
     helper;
     host;
@@ -41,16 +44,16 @@ class NativeDesk {
     attach() {
         const { native, helper } = this;
         const again = () => void (0, node_timers_1.setImmediate)(() => native.drainHelper(helper));
-        const block = native.attachHelper(helper, (count, ...values) => this.#dispatch(count, values), again, (...posted) => this.#receive(...posted));
-        const control = new Int32Array(block, 0, 16);
-        control[6] = node_worker_threads_1.threadId;
-        const capacity = control[2] ?? 0;
-        this.#ids = new Float64Array(block, 64, BATCH);
-        this.#kinds = new Int32Array(block, 320, BATCH);
-        this.#slots = new Int32Array(block, 448, BATCH);
-        this.#numbers = new Int32Array(block, 704, BATCH);
-        this.#lengths = new Int32Array(block, 832, BATCH);
-        this.#state = new Uint8Array(block, 1024 + 4 * capacity, capacity);
+        const block = native.attachHelper(helper, (count, ...values) => this.#dispatch(count, values), again, (...operation) => this.#receive(...operation));
+        const control = new Int32Array(block, 0, 16 /* ControlLayout.Words */);
+        control[6 /* ControlWord.ThreadId */] = node_worker_threads_1.threadId;
+        const slots = control[2 /* ControlWord.SlotCount */] ?? 0;
+        this.#ids = new Float64Array(block, 64 /* ControlLayout.Ids */, 32 /* ControlLayout.MaxEvents */);
+        this.#kinds = new Int32Array(block, 320 /* ControlLayout.Kinds */, 32 /* ControlLayout.MaxEvents */);
+        this.#slots = new Int32Array(block, 448 /* ControlLayout.Slots */, 32 /* ControlLayout.MaxEvents */);
+        this.#numbers = new Int32Array(block, 704 /* ControlLayout.Numbers */, 32 /* ControlLayout.MaxEvents */);
+        this.#lengths = new Int32Array(block, 832 /* ControlLayout.Lengths */, 32 /* ControlLayout.MaxEvents */);
+        this.#state = new Uint8Array(block, 1024 /* ControlLayout.Settled */ + 4 * slots, slots);
     }
     /** Those that the application has made the helper forget are still here. */
     closeAll(code, reason) {
@@ -68,13 +71,13 @@ class NativeDesk {
     #handOver = (count, values) => {
         for (let i = 0; i < count; i++) {
             const slot = this.#slots[i];
-            this.#state[slot] = 1 /* Progress.Started */;
+            this.#state[slot] = 1 /* EventState.Started */;
             this.#event(this.#kinds[i], this.#ids[i], values[i], this.#numbers[i], this.#lengths[i]);
-            this.#state[slot] = 2 /* Progress.Settled */;
+            this.#state[slot] = 2 /* EventState.Settled */;
         }
     };
     #event(kind, id, value, number, length) {
-        if (kind === 7 /* Kind.Joined */) {
+        if (kind === 7 /* EventKind.Joined */) {
             const socket = new native_socket_cjs_1.NativeSocket(this, id, (0, node_crypto_1.randomUUID)(), value);
             this.#sockets.set(id, socket);
             return this.#guard('open', () => this.host.handler.open(socket));
@@ -91,17 +94,17 @@ class NativeDesk {
     #eventOf(socket, kind, value, number, length) {
         const { handler } = this.host;
         switch (kind) {
-            case 2 /* Kind.Text */:
+            case 2 /* EventKind.Text */:
                 return this.#message(socket, value);
-            case 3 /* Kind.SharedBytes */:
+            case 3 /* EventKind.SharedBytes */:
                 return this.#message(socket, Buffer.from(value, number, length));
-            case 4 /* Kind.Bytes */:
+            case 4 /* EventKind.Bytes */:
                 return this.#message(socket, Buffer.from(value));
-            case 6 /* Kind.Drain */:
+            case 6 /* EventKind.Drain */:
                 if (socket.readyState === 1)
                     this.#guard('drain', () => handler.drain(socket));
                 return;
-            case 5 /* Kind.Close */:
+            case 5 /* EventKind.Close */:
                 this.#sockets.delete(socket.id);
                 if (socket.end())
                     this.closed(socket, number, value);
@@ -148,21 +151,21 @@ class NativeDesk {
         const { host } = this;
         this.#guard('receive', () => {
             switch (operation) {
-                case 0 /* Posted.Publish */:
+                case 0 /* Operation.Publish */:
                     return host.receive({ op: 'publish', audience: { type: AUDIENCES[kind] ?? 'room', name: a }, frame: b, exclude, epoch });
-                case 1 /* Posted.Send */:
+                case 1 /* Operation.Send */:
                     return host.receive({ op: 'send', clientId: a, frame: b });
-                case 2 /* Posted.Join */:
+                case 2 /* Operation.Join */:
                     return host.receive({ op: 'join', clientId: a, room: b });
-                case 3 /* Posted.Leave */:
+                case 3 /* Operation.Leave */:
                     return host.receive({ op: 'leave', clientId: a, room: b });
-                case 4 /* Posted.InputState */:
+                case 4 /* Operation.InputState */:
                     return this.inputChanged(a === true ? 'ready' : 'lost');
-                case 5 /* Posted.TakeInput */:
+                case 5 /* Operation.TakeInput */:
                     return host.takeInput();
-                case 6 /* Posted.ClientsLeft */:
+                case 6 /* Operation.ClientsLeft */:
                     return host.clientsLeft();
-                case 7 /* Posted.Dropped */:
+                case 7 /* Operation.Dropped */:
                     return host.dropped();
             }
         });
@@ -177,4 +180,4 @@ class NativeDesk {
         }
     }
 }
-exports.NativeDesk = NativeDesk;
+exports.NativeRunner = NativeRunner;

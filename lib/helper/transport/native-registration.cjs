@@ -1,24 +1,24 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.NativeSeat = void 0;
+exports.NativeRegistration = void 0;
 const node_crypto_1 = require("node:crypto");
 const process_cjs_1 = require("../../options/process.cjs");
 const load_cjs_1 = require("../../native/load.cjs");
 const register_cjs_1 = require("../../worker/register.cjs");
 const tls_cjs_1 = require("../../options/tls.cjs");
 const protocol_cjs_1 = require("../protocol.cjs");
-const native_desk_cjs_1 = require("./native-desk.cjs");
+const native_runner_cjs_1 = require("./native-runner.cjs");
 const native_instance_cjs_1 = require("./native-instance.cjs");
 const native_options_cjs_1 = require("./native-options.cjs");
 // Importing this loads native code.
 /** For outboxes to be written at the end, and for peers to answer the close. */
 const FLUSH_TIMEOUT = 5_000;
 /** A helper's place in its instance, until it leaves. */
-class NativeSeat {
+class NativeRegistration {
     instance;
     #request;
     #helper;
-    #desk;
+    #runner;
     #path;
     #stopped = false;
     /**
@@ -35,8 +35,8 @@ class NativeSeat {
             const joined = load_cjs_1.native.joinInstance({ identifier, serverId: (0, node_crypto_1.randomUUID)(), agreed, process: (0, process_cjs_1.toNative)((0, process_cjs_1.following)(load_cjs_1.native, process, true)), beside: isBeside(), encrypts: options.encrypts });
             helper = this.#helper = joined.helper;
             const instance = (this.instance = new native_instance_cjs_1.NativeInstance(load_cjs_1.native, helper, host, joined.serverId));
-            this.#desk = new native_desk_cjs_1.NativeDesk(load_cjs_1.native, helper, host, (state) => instance.inputChanged(state));
-            this.#desk.attach();
+            this.#runner = new native_runner_cjs_1.NativeRunner(load_cjs_1.native, helper, host, (state) => instance.inputChanged(state));
+            this.#runner.attach();
             instance.begin();
         }
         catch (error) {
@@ -69,7 +69,7 @@ class NativeSeat {
     }
     /** Closes what is open yet, and lets what was sent go out. */
     async flush() {
-        this.#desk.closeAll(...protocol_cjs_1.CLOSE.shutdown);
+        this.#runner.closeAll(...protocol_cjs_1.CLOSE.shutdown);
         load_cjs_1.native.flushSends();
         await load_cjs_1.native.helperEmptied(this.#helper, FLUSH_TIMEOUT);
     }
@@ -85,7 +85,7 @@ class NativeSeat {
         return { ...address, endpoint: `${url}${/^wss?\+unix:/.test(url) ? ':' : ''}${this.#path}` };
     }
 }
-exports.NativeSeat = NativeSeat;
+exports.NativeRegistration = NativeRegistration;
 /** Port 0 means the port of the server that has loaded this thread's module. */
 function isBeside() {
     return register_cjs_1.thread.inPool || register_cjs_1.thread.loading || (0, register_cjs_1.currentRegistration)() !== undefined;

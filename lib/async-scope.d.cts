@@ -1,5 +1,5 @@
 /** A context that calls begin in. */
-export interface Scope {
+export interface AsyncScope {
     /** The function, called in it each time. */
     readonly bound: <A extends unknown[], R>(fn: (...args: A) => R, self: unknown) => (...args: A) => R;
     /** Calls a function in it. */
@@ -11,6 +11,6 @@ export interface Scope {
     readonly batch: <A extends unknown[]>(run: (...args: A) => void, ...args: A) => void;
 }
 /** The context of the caller. */
-export declare function scopeHere(): Scope;
+export declare function scopeHere(): AsyncScope;
 /** The function, called in this context each time. */
 export declare function inScopeHere<A extends unknown[], R>(fn: (...args: A) => R): (...args: A) => R;

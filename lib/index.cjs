@@ -14,12 +14,13 @@ exports.registerWorkerThread = registerWorkerThread;
 exports.shutdown = shutdown;
 exports.closeChannel = closeChannel;
 exports.subscriberCount = subscriberCount;
-const cluster_cjs_1 = require("./options/cluster.cjs");
-const channel_calls_cjs_1 = require("./options/channel-calls.cjs");
-const lifecycle_cjs_1 = require("./server/lifecycle.cjs");
+const join_cluster_cjs_1 = require("./native/join-cluster.cjs");
 const load_cjs_1 = require("./native/load.cjs");
-const register_cjs_1 = require("./worker/register.cjs");
+const channel_calls_cjs_1 = require("./options/channel-calls.cjs");
+const cluster_cjs_1 = require("./options/cluster.cjs");
 const start_cjs_1 = require("./options/start.cjs");
+const lifecycle_cjs_1 = require("./server/lifecycle.cjs");
+const register_cjs_1 = require("./worker/register.cjs");
 var errors_cjs_1 = require("./errors.cjs");
 Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: function () { return errors_cjs_1.WSBrokerError; } });
 // What is called for every message comes from the addon as it is: a function around it would cost
@@ -65,7 +66,7 @@ Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: functio
  * ```
  */
 async function start(options) {
-    return (0, lifecycle_cjs_1.startServer)((0, start_cjs_1.startRequest)(options));
+    return (0, lifecycle_cjs_1.startServer)((0, start_cjs_1.checkStartOptions)(options));
 }
 /**
  * Joins other instances on a Redis, so that {@link sendToChannel} reaches their subscribers too; as
@@ -86,7 +87,7 @@ async function start(options) {
  * ```
  */
 function joinCluster(options) {
-    (0, cluster_cjs_1.join)((0, cluster_cjs_1.clusterRequest)('joinCluster', 'options', options, [
+    (0, join_cluster_cjs_1.joinCluster)((0, cluster_cjs_1.checkClusterOptions)('joinCluster', 'options', options, [
         'redis',
         'prefix',
         'instanceId',
@@ -159,7 +160,7 @@ function registerWorkerThread(handlers) {
  * ```
  */
 async function shutdown(options) {
-    const { code, timeout } = (0, start_cjs_1.shutdownRequest)(options);
+    const { code, timeout } = (0, start_cjs_1.checkShutdownOptions)(options);
     return (0, lifecycle_cjs_1.shutdownAll)(code, timeout);
 }
 /**
@@ -304,7 +305,7 @@ exports.terminate = load_cjs_1.native.terminate;
 function closeChannel(channel, code, reason, options) {
     if (options === undefined)
         return load_cjs_1.native.closeChannel(channel, code, reason);
-    const request = (0, channel_calls_cjs_1.closeRequest)(channel, code, reason, options);
+    const request = (0, channel_calls_cjs_1.checkCloseChannel)(channel, code, reason, options);
     return request === undefined
         ? load_cjs_1.native.closeChannel(channel, code, reason)
         : load_cjs_1.native.closeChannelEverywhere(request.channel, request.code, request.reason);
@@ -339,7 +340,7 @@ exports.hasSubscriptions = load_cjs_1.native.hasSubscriptions;
 function subscriberCount(channel, options) {
     if (options === undefined)
         return load_cjs_1.native.subscriberCount(channel);
-    const request = (0, channel_calls_cjs_1.countRequest)(channel, options);
+    const request = (0, channel_calls_cjs_1.checkSubscriberCount)(channel, options);
     if (request === undefined)
         return load_cjs_1.native.subscriberCount(channel);
     return load_cjs_1.native.clusterCount(request.channel, request.timeout);

@@ -4,7 +4,7 @@ exports.warnings = void 0;
 exports.errorText = errorText;
 exports.complain = complain;
 exports.warnOnce = warnOnce;
-exports.complainOfHandler = complainOfHandler;
+exports.reportHandlerError = reportHandlerError;
 const node_util_1 = require("node:util");
 /** The error with its stack and causes; whatever was thrown, this does not throw. */
 function errorText(error) {
@@ -41,6 +41,6 @@ function warnOnce(text) {
     exports.warnings.say(text);
 }
 /** What `onError` does where a worker has none. */
-function complainOfHandler(error, { handler, socketId }) {
+function reportHandlerError(error, { handler, socketId }) {
     complain(socketId === undefined ? `${handler} failed` : `${handler} failed for socket ${socketId}`, error);
 }

@@ -13,4 +13,4 @@ export declare const warnings: {
 /** Each text once, for as long as the thread lives. */
 export declare function warnOnce(text: string): void;
 /** What `onError` does where a worker has none. */
-export declare function complainOfHandler(error: unknown, { handler, socketId }: ErrorContext): void;
+export declare function reportHandlerError(error: unknown, { handler, socketId }: ErrorContext): void;

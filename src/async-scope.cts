@@ -5,7 +5,7 @@ import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 // (`enterWith`) lasts for that call and what it leads to, so that no connection sees another's.
 
 /** A context that calls begin in. */
-export interface Scope {
+export interface AsyncScope {
   /** The function, called in it each time. */
   readonly bound: <A extends unknown[], R>(
     fn: (...args: A) => R,
@@ -24,7 +24,7 @@ const NAME = 'WSBROKER';
 const enter = AsyncResource.prototype.runInAsyncScope;
 
 /** The context of the caller. */
-export function scopeHere(): Scope {
+export function scopeHere(): AsyncScope {
   if (process.versions['bun'] !== undefined) return bunScope();
   // Before Node 24 an AsyncLocalStorage keeps what it holds in resources of async_hooks, and has
   // methods for that.
@@ -37,9 +37,9 @@ export function inScopeHere<A extends unknown[], R>(fn: (...args: A) => R): (...
 }
 
 /** Contexts are immutable values, and leaving one restores the other: about 5 ns a call. */
-class FrameScope extends AsyncResource implements Scope {
+class FrameScope extends AsyncResource implements AsyncScope {
   // Not a method that calls it: that would take as long again.
-  declare readonly call: Scope['call'];
+  declare readonly call: AsyncScope['call'];
 
   bound<A extends unknown[], R>(fn: (...args: A) => R, self: unknown): (...args: A) => R {
     // One function of the engine's, and not one around it, for the same reason.
@@ -54,7 +54,7 @@ class FrameScope extends AsyncResource implements Scope {
 (FrameScope.prototype as { call: unknown }).call = enter;
 
 /** The same, but an AsyncResource would make all promises of the thread carry their context. */
-function bunScope(): Scope {
+function bunScope(): AsyncScope {
   const inside = AsyncLocalStorage.snapshot();
   return {
     bound: (fn, self) => inside.bind(undefined, fn.bind(self) as never) as never,
@@ -72,7 +72,7 @@ const IDS = ['async_id_symbol', 'trigger_async_id_symbol'];
  * of them changes it, and a batch enters it once. After that the application is known to change
  * contexts, and each call has its own.
  */
-class ResourceScope implements Scope {
+class ResourceScope implements AsyncScope {
   /** Only to make others in: nothing of the application's runs in it. */
   readonly #root = new AsyncResource(NAME);
   readonly #shared: AsyncResource;

@@ -5,19 +5,20 @@
  * @packageDocumentation
  */
 
-import { clusterRequest, join } from './options/cluster.cjs';
-import { channelBytes, closeRequest, countRequest } from './options/channel-calls.cjs';
-import { shutdownAll, startServer } from './server/lifecycle.cjs';
-import { native } from './native/load.cjs';
-import { register } from './worker/register.cjs';
 import type { Buffer } from './ambient.cjs';
+import { joinCluster as joinBus } from './native/join-cluster.cjs';
+import { native } from './native/load.cjs';
+import { channelBytes, checkCloseChannel, checkSubscriberCount } from './options/channel-calls.cjs';
+import { checkClusterOptions } from './options/cluster.cjs';
+import { checkShutdownOptions, checkStartOptions } from './options/start.cjs';
+import { shutdownAll, startServer } from './server/lifecycle.cjs';
 import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
 import type { Data, SendOptions, SendResult } from './types/messages.cjs';
 import type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
 import type { StartOptions } from './types/start-options.cjs';
 import type { Stats } from './types/stats.cjs';
 import type { WorkerInterface } from './types/worker-interface.cjs';
-import { shutdownRequest, startRequest } from './options/start.cjs';
+import { register } from './worker/register.cjs';
 
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type {
@@ -106,7 +107,7 @@ export type {
  * ```
  */
 export async function start(options: StartOptions): Promise<Server> {
-  return startServer(startRequest(options));
+  return startServer(checkStartOptions(options));
 }
 
 /**
@@ -128,8 +129,8 @@ export async function start(options: StartOptions): Promise<Server> {
  * ```
  */
 export function joinCluster(options: Omit<ClusterOptions, 'required'>): void {
-  join(
-    clusterRequest('joinCluster', 'options', options, [
+  joinBus(
+    checkClusterOptions('joinCluster', 'options', options, [
       'redis',
       'prefix',
       'instanceId',
@@ -206,7 +207,7 @@ export function registerWorkerThread(handlers: WorkerInterface): void {
  * ```
  */
 export async function shutdown(options?: ShutdownOptions): Promise<ShutdownReport> {
-  const { code, timeout } = shutdownRequest(options);
+  const { code, timeout } = checkShutdownOptions(options);
   return shutdownAll(code, timeout);
 }
 
@@ -375,7 +376,7 @@ export function closeChannel(
   options?: { readonly cluster?: boolean },
 ): number {
   if (options === undefined) return native.closeChannel(channel, code, reason);
-  const request = closeRequest(channel, code, reason, options);
+  const request = checkCloseChannel(channel, code, reason, options);
   return request === undefined
     ? native.closeChannel(channel, code, reason)
     : native.closeChannelEverywhere(request.channel, request.code, request.reason);
@@ -433,7 +434,7 @@ export function subscriberCount(
   options?: { readonly cluster?: boolean; readonly timeout?: number },
 ): number | Promise<ClusterCount> {
   if (options === undefined) return native.subscriberCount(channel);
-  const request = countRequest(channel, options);
+  const request = checkSubscriberCount(channel, options);
   if (request === undefined) return native.subscriberCount(channel);
   return native.clusterCount(request.channel, request.timeout);
 }

@@ -40,7 +40,7 @@ export function warnOnce(text: string): void {
 }
 
 /** What `onError` does where a worker has none. */
-export function complainOfHandler(error: unknown, { handler, socketId }: ErrorContext): void {
+export function reportHandlerError(error: unknown, { handler, socketId }: ErrorContext): void {
   complain(
     socketId === undefined ? `${handler} failed` : `${handler} failed for socket ${socketId}`,
     error,

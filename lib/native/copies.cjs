@@ -1,12 +1,12 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.shared = void 0;
-exports.joinPool = joinPool;
+exports.enterPool = enterPool;
 exports.isInPool = isInPool;
-exports.announce = announce;
-exports.checkPool = checkPool;
-exports.endBy = endBy;
-exports.activeOthers = activeOthers;
+exports.registerCopy = registerCopy;
+exports.checkSameCopy = checkSameCopy;
+exports.setCopyShutdown = setCopyShutdown;
+exports.otherActiveCopies = otherActiveCopies;
 const node_fs_1 = require("node:fs");
 const node_path_1 = require("node:path");
 const node_worker_threads_1 = require("node:worker_threads");
@@ -17,7 +17,7 @@ const KEY = 'wsbroker.copies';
 const FOLDER = realFolder();
 exports.shared = (globalThis[Symbol.for(KEY)] ??= { copies: [] });
 /** This thread belongs to this copy's pool, which hears its warnings. */
-function joinPool(warn) {
+function enterPool(warn) {
     exports.shared.pool = FOLDER;
     exports.shared.warn = warn;
 }
@@ -31,12 +31,12 @@ function isInPool() {
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread belongs to another copy's pool, and
  * another broker
  */
-function announce(addon) {
+function registerCopy(addon) {
     const other = exports.shared.copies.find(({ folder }) => folder !== FOLDER) ?? parents();
     if (other !== undefined && other.folder !== FOLDER) {
         const apart = other.addon !== addon;
         if (exports.shared.pool !== undefined && exports.shared.pool !== FOLDER && apart)
-            throw foreignPool();
+            throw otherCopyError();
         if (exports.shared.warned !== true) {
             exports.shared.warned = true;
             const harm = apart
@@ -58,11 +58,11 @@ function announce(addon) {
     exports.shared.copies = [...exports.shared.copies.filter((one) => one.folder !== FOLDER || one.isActive()), self];
 }
 /** A worker module registers with another copy than its pool's. */
-function checkPool() {
+function checkSameCopy() {
     if (exports.shared.pool !== undefined && exports.shared.pool !== FOLDER)
-        throw foreignPool();
+        throw otherCopyError();
 }
-function foreignPool() {
+function otherCopyError() {
     return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `this worker belongs to the wsbroker in ${exports.shared.pool}, but its module imports another copy, in ${FOLDER}: handlers and messages would go nowhere. ` +
         'Make both use the same one; "npm ls wsbroker" shows what depends on which');
 }
@@ -80,14 +80,14 @@ let life = {
     shutdown: async () => ({ closed: 0, terminated: 0 }),
 };
 /** How this copy ends. */
-function endBy(own) {
+function setCopyShutdown(own) {
     life = own;
 }
 /**
  * Other copies that have something to end on this thread: `shutdown` ends them, too, as if there
  * were only one.
  */
-function activeOthers() {
+function otherActiveCopies() {
     return exports.shared.copies.filter((one) => one !== self && one.isActive());
 }
 function realFolder() {

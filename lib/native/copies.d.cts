@@ -20,7 +20,7 @@ interface Shared {
 }
 export declare const shared: Shared;
 /** This thread belongs to this copy's pool, which hears its warnings. */
-export declare function joinPool(warn: (text: string) => void): void;
+export declare function enterPool(warn: (text: string) => void): void;
 /** Whether this thread belongs to the pool of some copy. */
 export declare function isInPool(): boolean;
 /**
@@ -29,14 +29,14 @@ export declare function isInPool(): boolean;
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread belongs to another copy's pool, and
  * another broker
  */
-export declare function announce(addon: string): void;
+export declare function registerCopy(addon: string): void;
 /** A worker module registers with another copy than its pool's. */
-export declare function checkPool(): void;
+export declare function checkSameCopy(): void;
 /** How this copy ends. */
-export declare function endBy(own: Pick<Copy, 'isActive' | 'shutdown'>): void;
+export declare function setCopyShutdown(own: Pick<Copy, 'isActive' | 'shutdown'>): void;
 /**
  * Other copies that have something to end on this thread: `shutdown` ends them, too, as if there
  * were only one.
  */
-export declare function activeOthers(): readonly Pick<Copy, 'shutdown'>[];
+export declare function otherActiveCopies(): readonly Pick<Copy, 'shutdown'>[];
 export {};

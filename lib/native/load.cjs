@@ -4,17 +4,17 @@ exports.native = void 0;
 const node_fs_1 = require("node:fs");
 const node_path_1 = require("node:path");
 const node_util_1 = require("node:util");
-const copies_cjs_1 = require("./copies.cjs");
 const errors_cjs_1 = require("../errors.cjs");
 const package_folders_cjs_1 = require("../package-folders.cjs");
-const vm_context_cjs_1 = require("./vm-context.cjs");
+const copies_cjs_1 = require("./copies.cjs");
 const target_cjs_1 = require("./target.cjs");
+const vm_context_cjs_1 = require("./vm-context.cjs");
 /** From Node's permission model, if it is on. */
 const { permission } = process;
 /** Loads the addon, once per thread. */
 const { addon, file } = load();
-exports.native = (0, vm_context_cjs_1.ofThisRealm)(addon);
-(0, copies_cjs_1.announce)(file);
+exports.native = (0, vm_context_cjs_1.withErrorsOfThisContext)(addon);
+(0, copies_cjs_1.registerCopy)(file);
 // What is sent outside of a batch of events, from a timer or behind an await for example, is
 // flushed together with the rest of its turn. On Bun Node-API does not tell a SharedArrayBuffer
 // from an ArrayBuffer.

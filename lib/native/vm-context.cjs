@@ -1,13 +1,13 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.ofThisRealm = ofThisRealm;
+exports.withErrorsOfThisContext = withErrorsOfThisContext;
 const node_util_1 = require("node:util");
 const errors_cjs_1 = require("../errors.cjs");
 // Test runners such as jest give modules a context of `node:vm`, with an `Error` of its own, while
 // the addon belongs to the thread's first one. So its errors are made again there; elsewhere its
 // functions are used as they are.
 /** The addon, with errors of this module's context. */
-function ofThisRealm(addon) {
+function withErrorsOfThisContext(addon) {
     if (addon.send instanceof Function)
         return addon;
     const handler = {

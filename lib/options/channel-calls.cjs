@@ -1,8 +1,8 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.channelBytes = channelBytes;
-exports.countRequest = countRequest;
-exports.closeRequest = closeRequest;
+exports.checkSubscriberCount = checkSubscriberCount;
+exports.checkCloseChannel = checkCloseChannel;
 const node_util_1 = require("node:util");
 const checks_cjs_1 = require("./checks.cjs");
 // Calls with options that the addon does not know.
@@ -17,18 +17,18 @@ function channelBytes(call, channel) {
     throw (0, checks_cjs_1.wrongType)(call, 'channel', 'a string, ArrayBuffer or Uint8Array', channel);
 }
 /** `undefined`: on this instance only. */
-function countRequest(channel, options) {
+function checkSubscriberCount(channel, options) {
     const call = 'subscriberCount';
-    const bag = (0, checks_cjs_1.optionBag)(call, 'options', options, ['cluster', 'timeout']);
+    const bag = (0, checks_cjs_1.knownKeys)(call, 'options', options, ['cluster', 'timeout']);
     const timeout = (0, checks_cjs_1.integer)(call, 'timeout', bag['timeout'], 1, checks_cjs_1.MAX_DURATION) ?? 1_000;
     return (0, checks_cjs_1.optional)(call, 'cluster', bag['cluster'], 'boolean') === true
         ? { channel: channelBytes(call, channel), timeout }
         : undefined;
 }
 /** `undefined`: on this instance only. */
-function closeRequest(channel, code, reason, options) {
+function checkCloseChannel(channel, code, reason, options) {
     const call = 'closeChannel';
-    const bag = (0, checks_cjs_1.optionBag)(call, 'options', options, ['cluster']);
+    const bag = (0, checks_cjs_1.knownKeys)(call, 'options', options, ['cluster']);
     if ((0, checks_cjs_1.optional)(call, 'cluster', bag['cluster'], 'boolean') !== true)
         return undefined;
     const given = (0, checks_cjs_1.integer)(call, 'code', code, 1000, 4999) ?? 1000;

@@ -1,7 +1,7 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.MAX_SIZE = exports.MAX_DURATION = void 0;
-exports.optionBag = optionBag;
+exports.knownKeys = knownKeys;
 exports.integer = integer;
 exports.oneOf = oneOf;
 exports.optional = optional;
@@ -25,7 +25,7 @@ exports.MAX_SIZE = 2 ** 31 - 1;
  *
  * @param hints for names from other libraries: what to use instead
  */
-function optionBag(call, name, value, known, hints = {}) {
+function knownKeys(call, name, value, known, hints = {}) {
     if (typeof value !== 'object' || value === null || Array.isArray(value))
         throw wrongType(call, name, 'an object', value);
     for (const key of Object.keys(value)) {

@@ -8,7 +8,7 @@ export declare const MAX_SIZE: number;
  *
  * @param hints for names from other libraries: what to use instead
  */
-export declare function optionBag(call: string, name: string, value: unknown, known: readonly string[], hints?: Readonly<Record<string, string>>): Record<string, unknown>;
+export declare function knownKeys(call: string, name: string, value: unknown, known: readonly string[], hints?: Readonly<Record<string, string>>): Record<string, unknown>;
 export declare function integer(call: string, name: string, value: unknown, from: number, to: number): number | undefined;
 export declare function oneOf<T extends string>(call: string, name: string, value: unknown, allowed: readonly T[]): T | undefined;
 export declare function optional(call: string, name: string, value: unknown, type: 'boolean'): boolean | undefined;

@@ -1,11 +1,11 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.REDIS_TLS_OPTIONS_NAMED = void 0;
-exports.redisRequest = redisRequest;
+exports.checkRedisOptions = checkRedisOptions;
 exports.text = text;
 exports.defined = defined;
-const checks_cjs_1 = require("./checks.cjs");
 const errors_cjs_1 = require("../errors.cjs");
+const checks_cjs_1 = require("./checks.cjs");
 // Where a Redis is: the option as `joinCluster`, the emitters and the server helper take it.
 // Checking it loads no native code.
 const REDIS_OPTIONS = [
@@ -28,12 +28,12 @@ exports.REDIS_TLS_OPTIONS_NAMED = [...REDIS_TLS_OPTIONS, 'servername'];
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
  * came; never a password
  */
-function redisRequest(call, name, value, tlsOptions = REDIS_TLS_OPTIONS) {
+function checkRedisOptions(call, name, value, tlsOptions = REDIS_TLS_OPTIONS) {
     if (typeof value === 'string')
         return { url: url(call, name, value), nodes: [], kind: 'single' };
     if (typeof value !== 'object' || value === null)
         throw (0, checks_cjs_1.wrongType)(call, name, 'a redis:// or rediss:// URL, or an object', value);
-    const bag = (0, checks_cjs_1.optionBag)(call, name, value, REDIS_OPTIONS);
+    const bag = (0, checks_cjs_1.knownKeys)(call, name, value, REDIS_OPTIONS);
     const kinds = ['url', 'host', 'nodes', 'sentinels'].filter((kind) => bag[kind] !== undefined);
     if (kinds.length > 1) {
         throw new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}" must have one of url, host, nodes and sentinels, got ${kinds.join(' and ')}`);
@@ -85,7 +85,7 @@ function nodes(call, name, value, port) {
         throw (0, checks_cjs_1.wrongType)(call, name, 'an array of { host, port }', value);
     if (value.length === 0)
         throw new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}" must name at least one server, got an empty array`);
-    return value.map((one, i) => node(call, `${name}[${i}]`, (0, checks_cjs_1.optionBag)(call, `${name}[${i}]`, one, ['host', 'port']), port));
+    return value.map((one, i) => node(call, `${name}[${i}]`, (0, checks_cjs_1.knownKeys)(call, `${name}[${i}]`, one, ['host', 'port']), port));
 }
 function node(call, name, { host, port }, usual) {
     if (typeof host !== 'string' || host === '')
@@ -97,7 +97,7 @@ function redisTls(call, name, value, known) {
         return undefined;
     if (value === true)
         return { rejectUnauthorized: true };
-    const bag = (0, checks_cjs_1.optionBag)(call, name, value, known);
+    const bag = (0, checks_cjs_1.knownKeys)(call, name, value, known);
     const pem = (option) => {
         const one = bag[option];
         if (one === undefined)

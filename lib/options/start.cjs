@@ -1,14 +1,14 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.START_OPTIONS = void 0;
-exports.startRequest = startRequest;
-exports.shutdownRequest = shutdownRequest;
+exports.checkStartOptions = checkStartOptions;
+exports.checkShutdownOptions = checkShutdownOptions;
 const node_net_1 = require("node:net");
 const node_url_1 = require("node:url");
-const advice_cjs_1 = require("./advice.cjs");
-const cluster_cjs_1 = require("./cluster.cjs");
-const checks_cjs_1 = require("./checks.cjs");
 const errors_cjs_1 = require("../errors.cjs");
+const advice_cjs_1 = require("./advice.cjs");
+const checks_cjs_1 = require("./checks.cjs");
+const cluster_cjs_1 = require("./cluster.cjs");
 const threads_cjs_1 = require("./threads.cjs");
 const tls_cjs_1 = require("./tls.cjs");
 // What the calls take: every function here returns it whole and checked, or throws.
@@ -28,10 +28,10 @@ exports.START_OPTIONS = [
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
  * came
  */
-function startRequest(options, call = 'start') {
-    const bag = (0, checks_cjs_1.optionBag)(call, 'options', options, exports.START_OPTIONS, advice_cjs_1.OPTION_HINTS);
+function checkStartOptions(options, call = 'start') {
+    const bag = (0, checks_cjs_1.knownKeys)(call, 'options', options, exports.START_OPTIONS, advice_cjs_1.OPTION_HINTS);
     if (typeof bag['bind'] !== 'string')
-        throw (0, checks_cjs_1.wrongType)(call, 'bind', (0, advice_cjs_1.bindForm)(bag['bind']), bag['bind']);
+        throw (0, checks_cjs_1.wrongType)(call, 'bind', (0, advice_cjs_1.exampleBind)(bag['bind']), bag['bind']);
     const number = (name, from, to, fallback) => (0, checks_cjs_1.integer)(call, name, bag[name], from, to) ?? fallback;
     return {
         workerPath: path(call, 'workerPath', bag['workerPath']),
@@ -60,16 +60,16 @@ function startRequest(options, call = 'start') {
             reusePort: (0, checks_cjs_1.optional)(call, 'reusePort', bag['reusePort'], 'boolean') ?? false,
             deflate: deflate(call, bag['perMessageDeflate']),
         },
-        tls: bag['tls'] === undefined ? undefined : (0, tls_cjs_1.tlsRequest)(call, bag['tls']),
-        cluster: bag['cluster'] === undefined ? undefined : (0, cluster_cjs_1.clusterRequest)(call, 'cluster', bag['cluster']),
+        tls: bag['tls'] === undefined ? undefined : (0, tls_cjs_1.checkTlsOptions)(call, bag['tls']),
+        cluster: bag['cluster'] === undefined ? undefined : (0, cluster_cjs_1.checkClusterOptions)(call, 'cluster', bag['cluster']),
         onWorker: (0, checks_cjs_1.optional)(call, 'onWorker', bag['onWorker'], 'function'),
         signal: abortSignal(call, bag['signal']),
     };
 }
-/** @throws as {@link startRequest} */
-function shutdownRequest(options) {
+/** @throws as {@link checkStartOptions} */
+function checkShutdownOptions(options) {
     const call = 'shutdown';
-    const bag = options === undefined ? {} : (0, checks_cjs_1.optionBag)(call, 'options', options, ['code', 'timeout']);
+    const bag = options === undefined ? {} : (0, checks_cjs_1.knownKeys)(call, 'options', options, ['code', 'timeout']);
     const code = (0, checks_cjs_1.integer)(call, 'code', bag['code'], 1000, 4999) ?? 1001;
     if (!(0, checks_cjs_1.isSendableCode)(code))
         throw (0, checks_cjs_1.wrongValue)(call, 'code', 'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)', code);
@@ -87,7 +87,7 @@ function abortSignal(call, value) {
 function threadOptions(call, bag) {
     if (bag['worker'] === undefined)
         return undefined;
-    const threads = (0, threads_cjs_1.poolThreads)(call, bag['worker']);
+    const threads = (0, threads_cjs_1.checkThreadOptions)(call, bag['worker']);
     if (bag['threads'] === 0)
         throw new errors_cjs_1.WSBrokerRangeError(`${call}: "worker" is for worker threads, and with threads: 0 there are none`);
     return threads;
@@ -95,7 +95,7 @@ function threadOptions(call, bag) {
 function processOptions(call, bag) {
     const inFlight = bag['maxInFlight'] === undefined
         ? {}
-        : (0, checks_cjs_1.optionBag)(call, 'maxInFlight', bag['maxInFlight'], ['messages', 'bytes', 'workerBytes']);
+        : (0, checks_cjs_1.knownKeys)(call, 'maxInFlight', bag['maxInFlight'], ['messages', 'bytes', 'workerBytes']);
     const memory = (name) => (0, checks_cjs_1.integer)(call, name, bag[name], 1, Number.MAX_SAFE_INTEGER);
     const count = (name) => (0, checks_cjs_1.integer)(call, name, bag[name], 1, checks_cjs_1.MAX_SIZE);
     const flight = (name) => (0, checks_cjs_1.integer)(call, `maxInFlight.${name}`, inFlight[name], 1, checks_cjs_1.MAX_SIZE);
@@ -144,7 +144,7 @@ function subprotocols(call, value) {
 function rateLimit(call, value) {
     if (value === undefined)
         return undefined;
-    const bag = (0, checks_cjs_1.optionBag)(call, 'rateLimit', value, ['messages', 'bytes', 'burst', 'action']);
+    const bag = (0, checks_cjs_1.knownKeys)(call, 'rateLimit', value, ['messages', 'bytes', 'burst', 'action']);
     const number = (name, to) => (0, checks_cjs_1.integer)(call, `rateLimit.${name}`, bag[name], 1, to);
     const messages = number('messages', checks_cjs_1.MAX_SIZE);
     const bytes = number('bytes', Number.MAX_SAFE_INTEGER);
@@ -163,7 +163,7 @@ function deflate(call, value) {
         return undefined;
     if (value !== true && typeof value !== 'object')
         throw (0, checks_cjs_1.wrongType)(call, 'perMessageDeflate', 'a boolean or an object', value);
-    const bag = value === true ? {} : (0, checks_cjs_1.optionBag)(call, 'perMessageDeflate', value, ['threshold', 'level']);
+    const bag = value === true ? {} : (0, checks_cjs_1.knownKeys)(call, 'perMessageDeflate', value, ['threshold', 'level']);
     return {
         threshold: (0, checks_cjs_1.integer)(call, 'perMessageDeflate.threshold', bag['threshold'], 0, checks_cjs_1.MAX_SIZE) ?? 1024,
         level: (0, checks_cjs_1.integer)(call, 'perMessageDeflate.level', bag['level'], 1, 9) ?? 3,
@@ -207,7 +207,7 @@ function originOf(text) {
 function trustProxy(call, value) {
     if (value === undefined)
         return undefined;
-    const bag = (0, checks_cjs_1.optionBag)(call, 'trustProxy', value, ['from', 'header']);
+    const bag = (0, checks_cjs_1.knownKeys)(call, 'trustProxy', value, ['from', 'header']);
     const from = oneOrMore(call, 'trustProxy.from', bag['from'], (name, one) => {
         if (one !== 'unix' && !isNetwork(one))
             throw (0, checks_cjs_1.wrongValue)(call, name, "an IP address, a network such as '10.0.0.0/8', or 'unix'", one);

@@ -1,8 +1,8 @@
-import { type ClusterRequest } from './cluster.cjs';
 import type { NativeListenOptions } from '../native.cjs';
-import { type PoolThreads } from './threads.cjs';
-import { type TlsRequest } from './tls.cjs';
 import type { WorkerEvent } from '../types/worker-threads.cjs';
+import { type CheckedClusterOptions } from './cluster.cjs';
+import { type CheckedThreadOptions } from './threads.cjs';
+import { type CheckedTlsOptions } from './tls.cjs';
 /** Process-wide options, as far as the caller gave them. */
 export interface ProcessOptions {
     threads: number;
@@ -21,14 +21,14 @@ export interface ProcessOptions {
     maxChannelNameLength: number;
 }
 /** A `start` call that is allowed. */
-export interface StartRequest {
+export interface CheckedStartOptions {
     readonly workerPath: string | undefined;
     readonly startTimeout: number;
     readonly process: Partial<ProcessOptions>;
-    readonly threads: PoolThreads | undefined;
+    readonly threads: CheckedThreadOptions | undefined;
     readonly listener: Omit<NativeListenOptions, 'process' | 'tls'>;
-    readonly tls: TlsRequest | undefined;
-    readonly cluster: ClusterRequest | undefined;
+    readonly tls: CheckedTlsOptions | undefined;
+    readonly cluster: CheckedClusterOptions | undefined;
     readonly onWorker: ((event: WorkerEvent) => void) | undefined;
     readonly signal: AbortSignal | undefined;
 }
@@ -38,9 +38,9 @@ export declare const START_OPTIONS: readonly ['bind', 'workerPath', 'threads', '
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
  * came
  */
-export declare function startRequest(options: unknown, call?: string): StartRequest;
-/** @throws as {@link startRequest} */
-export declare function shutdownRequest(options: unknown): {
+export declare function checkStartOptions(options: unknown, call?: string): CheckedStartOptions;
+/** @throws as {@link checkStartOptions} */
+export declare function checkShutdownOptions(options: unknown): {
     code: number;
     timeout: number;
 };

@@ -1,13 +1,13 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.NO_THREAD_OPTIONS = void 0;
-exports.poolThreads = poolThreads;
-exports.sameThreads = sameThreads;
-exports.threadFailed = threadFailed;
+exports.checkThreadOptions = checkThreadOptions;
+exports.sameThreadOptions = sameThreadOptions;
+exports.explainThreadError = explainThreadError;
 const node_util_1 = require("node:util");
 const node_worker_threads_1 = require("node:worker_threads");
-const checks_cjs_1 = require("./checks.cjs");
 const errors_cjs_1 = require("../errors.cjs");
+const checks_cjs_1 = require("./checks.cjs");
 exports.NO_THREAD_OPTIONS = { workerData: {}, options: {} };
 const LIMITS = [
     'maxOldGenerationSizeMb',
@@ -19,10 +19,10 @@ const LIMITS = [
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
  * came
  */
-function poolThreads(call, value) {
+function checkThreadOptions(call, value) {
     if (typeof value === 'string')
         throw new errors_cjs_1.WSBrokerTypeError(`${call}: "worker" must be an object, got string; the module with the handlers is given as "workerPath"`);
-    const bag = (0, checks_cjs_1.optionBag)(call, 'worker', value, [
+    const bag = (0, checks_cjs_1.knownKeys)(call, 'worker', value, [
         'workerData',
         'env',
         'execArgv',
@@ -45,11 +45,11 @@ function poolThreads(call, value) {
     };
 }
 /** Whether a pool that runs already is what was asked for. */
-function sameThreads(one, other) {
+function sameThreadOptions(one, other) {
     return (0, node_util_1.isDeepStrictEqual)(one, other);
 }
 /** What Node says about flags, which it does only when a thread is started. */
-function threadFailed(error) {
+function explainThreadError(error) {
     const { code, message } = (error ?? {});
     return code === 'ERR_WORKER_INVALID_EXEC_ARGV'
         ? new errors_cjs_1.WSBrokerRangeError(`start: "worker.execArgv" must hold only flags that a worker thread accepts: ${String(message)}`)
@@ -83,7 +83,7 @@ function environment(call, value) {
     };
 }
 function limits(call, value) {
-    const bag = (0, checks_cjs_1.optionBag)(call, 'worker.resourceLimits', value, LIMITS);
+    const bag = (0, checks_cjs_1.knownKeys)(call, 'worker.resourceLimits', value, LIMITS);
     const given = Object.entries(bag).filter(([, number]) => number !== undefined);
     for (const [name, number] of given) {
         if (typeof number !== 'number')

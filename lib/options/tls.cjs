@@ -1,12 +1,12 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.tlsRequest = tlsRequest;
+exports.checkTlsOptions = checkTlsOptions;
 exports.readTls = readTls;
 const promises_1 = require("node:fs/promises");
 const node_path_1 = require("node:path");
 const node_url_1 = require("node:url");
-const checks_cjs_1 = require("./checks.cjs");
 const errors_cjs_1 = require("../errors.cjs");
+const checks_cjs_1 = require("./checks.cjs");
 const KNOWN = ['cert', 'key', 'ca', 'requestCert', 'rejectUnauthorized', 'minVersion'];
 /** No path is as long (PATH_MAX), but a key without its first line is. */
 const LONGEST_PATH = 4096;
@@ -14,8 +14,8 @@ const LONGEST_PATH = 4096;
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
  * came; never what PEM or a key holds
  */
-function tlsRequest(call, value) {
-    const bag = (0, checks_cjs_1.optionBag)(call, 'tls', value, KNOWN);
+function checkTlsOptions(call, value) {
+    const bag = (0, checks_cjs_1.knownKeys)(call, 'tls', value, KNOWN);
     const certs = sources(call, 'tls.cert', bag['cert']);
     const keys = sources(call, 'tls.key', bag['key']);
     if (certs.length === 0)

@@ -8,7 +8,7 @@ type Source = {
     readonly path: string;
 });
 /** The `tls` of a call, checked as far as it can be without reading. */
-export interface TlsRequest {
+export interface CheckedTlsOptions {
     readonly pairs: readonly {
         readonly cert: Source;
         readonly key: Source;
@@ -22,7 +22,7 @@ export interface TlsRequest {
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
  * came; never what PEM or a key holds
  */
-export declare function tlsRequest(call: string, value: unknown): TlsRequest;
+export declare function checkTlsOptions(call: string, value: unknown): CheckedTlsOptions;
 /** @throws {WSBrokerError} ERR_WSBROKER_TLS naming the file and the system's reason */
-export declare function readTls(call: string, request: TlsRequest): Promise<NativeTls>;
+export declare function readTls(call: string, request: CheckedTlsOptions): Promise<NativeTls>;
 export {};

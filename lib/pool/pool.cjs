@@ -1,15 +1,15 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Pool = void 0;
-exports.tellWatchers = tellWatchers;
+exports.notifyWatchers = notifyWatchers;
 const node_path_1 = require("node:path");
 const node_perf_hooks_1 = require("node:perf_hooks");
 const node_worker_threads_1 = require("node:worker_threads");
 const errors_cjs_1 = require("../errors.cjs");
 const load_cjs_1 = require("../native/load.cjs");
-const modules_cjs_1 = require("../worker/modules.cjs");
-const report_cjs_1 = require("../report.cjs");
 const promises_cjs_1 = require("../promises.cjs");
+const report_cjs_1 = require("../report.cjs");
+const modules_cjs_1 = require("../worker/modules.cjs");
 /**
  * A worker that lived this long did not die of its start: the next replacement comes at once again.
  */
@@ -113,12 +113,12 @@ class Pool {
         this.#tell({ type, workerId: member.id, reason, ...(untoldClients > 0 && { untoldClients }) });
     }
     #tell(event) {
-        tellWatchers(this.watchers.values(), event);
+        notifyWatchers(this.watchers.values(), event);
     }
 }
 exports.Pool = Pool;
 /** Calls all of them; one that throws is reported. */
-function tellWatchers(watchers, event) {
+function notifyWatchers(watchers, event) {
     for (const watcher of watchers) {
         try {
             watcher(event);
@@ -160,7 +160,7 @@ class Member {
         });
         this.ready = new Promise((resolve, reject) => {
             const fail = () => {
-                this.#error = (0, modules_cjs_1.loadTimeout)(file, startTimeout);
+                this.#error = (0, modules_cjs_1.loadTimeoutError)(file, startTimeout);
                 reject(this.#error);
                 void worker.terminate();
             };

@@ -1,4 +1,4 @@
-import type { PoolThreads } from '../options/threads.cjs';
+import type { CheckedThreadOptions } from '../options/threads.cjs';
 import type { WorkerEvent } from '../types/worker-threads.cjs';
 /**
  * The worker threads of a process: started together, each replaced when it ends though nobody
@@ -9,7 +9,7 @@ export declare class Pool {
     #private;
     readonly file: string;
     readonly threads: number;
-    readonly given: PoolThreads;
+    readonly given: CheckedThreadOptions;
     readonly watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>;
     readonly startTimeout: number;
     /**
@@ -17,7 +17,7 @@ export declare class Pool {
      * @param watchers told of every start and end; they come and go while it runs
      * @param startTimeout milliseconds for a thread to load the module, 0 = no limit
      */
-    constructor(file: string, threads: number, given: PoolThreads, watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>, startTimeout: number);
+    constructor(file: string, threads: number, given: CheckedThreadOptions, watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>, startTimeout: number);
     /**
      * Resolves when every worker is ready.
      *
@@ -37,4 +37,4 @@ export declare class Pool {
     stop(timeout: number): Promise<void>;
 }
 /** Calls all of them; one that throws is reported. */
-export declare function tellWatchers(watchers: Iterable<(event: WorkerEvent) => void>, event: WorkerEvent): void;
+export declare function notifyWatchers(watchers: Iterable<(event: WorkerEvent) => void>, event: WorkerEvent): void;

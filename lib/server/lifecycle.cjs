@@ -5,21 +5,22 @@ exports.shutdownAll = shutdownAll;
 const node_perf_hooks_1 = require("node:perf_hooks");
 const node_util_1 = require("node:util");
 const node_worker_threads_1 = require("node:worker_threads");
+const async_scope_cjs_1 = require("../async-scope.cjs");
+const errors_cjs_1 = require("../errors.cjs");
+const copies_cjs_1 = require("../native/copies.cjs");
+const join_cluster_cjs_1 = require("../native/join-cluster.cjs");
+const load_cjs_1 = require("../native/load.cjs");
 const advice_cjs_1 = require("../options/advice.cjs");
 const process_cjs_1 = require("../options/process.cjs");
-const cluster_cjs_1 = require("../options/cluster.cjs");
-const copies_cjs_1 = require("../native/copies.cjs");
-const errors_cjs_1 = require("../errors.cjs");
-const load_cjs_1 = require("../native/load.cjs");
-const modules_cjs_1 = require("../worker/modules.cjs");
-const pool_cjs_1 = require("../pool/pool.cjs");
 const redis_cjs_1 = require("../options/redis.cjs");
-const register_cjs_1 = require("../worker/register.cjs");
-const report_cjs_1 = require("../report.cjs");
-const async_scope_cjs_1 = require("../async-scope.cjs");
-const syntax_cjs_1 = require("../worker/syntax.cjs");
 const threads_cjs_1 = require("../options/threads.cjs");
 const tls_cjs_1 = require("../options/tls.cjs");
+const pool_cjs_1 = require("../pool/pool.cjs");
+const report_cjs_1 = require("../report.cjs");
+const load_errors_cjs_1 = require("../worker/load-errors.cjs");
+const module_file_cjs_1 = require("../worker/module-file.cjs");
+const modules_cjs_1 = require("../worker/modules.cjs");
+const register_cjs_1 = require("../worker/register.cjs");
 /** For a Redis that is required. */
 const BUS_TIMEOUT = 10_000;
 /** For `handleStop` of workers that must go because another did not load. */
@@ -45,7 +46,7 @@ function startServer(request) {
     if (register_cjs_1.thread.inPool && request.workerPath !== undefined) {
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'start: a worker of the pool cannot start workers; call start with "workerPath" on the thread that is to own them');
     }
-    const file = request.workerPath === undefined ? undefined : (0, modules_cjs_1.workerFile)(request.workerPath);
+    const file = request.workerPath === undefined ? undefined : (0, module_file_cjs_1.findModuleFile)(request.workerPath);
     let begun = false;
     return unlessAborted(request.signal, (signal) => {
         const started = inTurn(() => {
@@ -88,12 +89,12 @@ async function unlessAborted(own, begin) {
 function shutdownAll(code, timeout) {
     if (register_cjs_1.thread.inPool)
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'shutdown: a worker of the pool cannot end itself; call shutdown on the thread that called start');
-    const others = (0, copies_cjs_1.activeOthers)();
+    const others = (0, copies_cjs_1.otherActiveCopies)();
     return others.length === 0
         ? shutdownHere(code, timeout)
         : holding(() => shutdownCopies([...others, { shutdown: shutdownHere }], code, timeout));
 }
-(0, copies_cjs_1.endBy)({
+(0, copies_cjs_1.setCopyShutdown)({
     isActive: () => busy > 0 ||
         servers.size > 0 ||
         workers !== undefined ||
@@ -137,7 +138,7 @@ async function start(request, file, signal) {
             undo.push(() => watchers.delete(onWorker));
         }
         if (request.cluster !== undefined && !isJoined(request.cluster)) {
-            (0, cluster_cjs_1.join)(request.cluster);
+            (0, join_cluster_cjs_1.joinCluster)(request.cluster);
             joined = request.cluster;
             undo.push(async () => {
                 // Others may use the broker: then it stays joined, and who tries again agrees with that.
@@ -152,11 +153,11 @@ async function start(request, file, signal) {
         listened = true;
         if (!node_worker_threads_1.isMainThread)
             load_cjs_1.native.endWithThread();
-        const listener = await listen({ ...request.listener, tls, process: (0, process_cjs_1.toNative)(options) });
+        const listener = await listen({ ...request.listener, tls, process: (0, process_cjs_1.toNativeProcessOptions)(options) });
         undo.push(() => load_cjs_1.native.closeListener(listener));
         checkShutdown(signal);
         if (request.cluster?.required === true)
-            await unlessShutdown(signal, (0, cluster_cjs_1.busReady)(BUS_TIMEOUT));
+            await unlessShutdown(signal, (0, join_cluster_cjs_1.busReady)(BUS_TIMEOUT));
         await readyWorkers(file, request, signal, undo);
         load_cjs_1.native.watchWorkers(tellOfStuck);
         const place = load_cjs_1.native.listenerAddress(listener);
@@ -178,7 +179,7 @@ async function listen(options) {
         return await load_cjs_1.native.listen(options);
     }
     catch (error) {
-        throw (0, advice_cjs_1.addressFailed)((0, errors_cjs_1.fromNative)(error), options.bind, options.reusePort);
+        throw (0, advice_cjs_1.explainBindError)((0, errors_cjs_1.fromNative)(error), options.bind, options.reusePort);
     }
 }
 /** The failure that led here is the one to be told. */
@@ -234,14 +235,14 @@ function server(listener, { address, port, url }, tls, signal) {
             [Symbol.asyncDispose]: () => self.close(),
         }),
         async reloadTls(options) {
-            const wanted = options === undefined ? undefined : (0, tls_cjs_1.tlsRequest)('reloadTls', options);
+            const wanted = options === undefined ? undefined : (0, tls_cjs_1.checkTlsOptions)('reloadTls', options);
             // One after the other, so that the last call's certificate is the one that stays.
             const result = reloaded.then(() => reload(wanted));
             reloaded = result.catch(() => undefined);
             return result;
         },
         async reloadBus(redis) {
-            const next = (0, redis_cjs_1.redisRequest)('reloadBus', 'redis', redis);
+            const next = (0, redis_cjs_1.checkRedisOptions)('reloadBus', 'redis', redis);
             try {
                 await load_cjs_1.native.reloadCluster(next);
             }
@@ -293,13 +294,13 @@ function tellOfStuck(workerId) {
     const reason = new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
     if (watchers.size === 0)
         (0, report_cjs_1.complain)(`worker ${workerId} is stuck`, reason.message);
-    (0, pool_cjs_1.tellWatchers)(watchers.values(), { type: 'stuck', workerId, reason });
+    (0, pool_cjs_1.notifyWatchers)(watchers.values(), { type: 'stuck', workerId, reason });
 }
 // Options.
 /** The process-wide options with this call's, which may not differ from an earlier one's. */
 function agree({ threads: _, ...given }) {
     if (agreed === undefined)
-        return (0, process_cjs_1.following)(load_cjs_1.native, given, false);
+        return (0, process_cjs_1.processOptionsWith)(load_cjs_1.native, given, false);
     for (const [name, value] of Object.entries(given)) {
         const before = agreed[name];
         if (value !== before)
@@ -319,7 +320,7 @@ function conflict(name, before, now) {
 function checkWorkers(file, threads, given) {
     if (given !== undefined &&
         workers !== undefined &&
-        !('pool' in workers && (0, threads_cjs_1.sameThreads)(workers.pool.given, given))) {
+        !('pool' in workers && (0, threads_cjs_1.sameThreadOptions)(workers.pool.given, given))) {
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "worker" holds for the whole process, and an earlier start gave other values; ${advice_cjs_1.START_OVER}`);
     }
     if (given !== undefined && workers === undefined && file === undefined)
@@ -360,12 +361,12 @@ async function readyWorkers(file, request, signal, undo) {
         undo.push(() => (workers = undefined));
     }
     catch (error) {
-        const refused = (0, threads_cjs_1.threadFailed)(error);
+        const refused = (0, threads_cjs_1.explainThreadError)(error);
         if (refused !== error || (signal.aborted && error === signal.reason))
             throw refused;
         const more = file === undefined
             ? ''
-            : await unlessShutdown(signal, (0, syntax_cjs_1.moreAbout)(file, error instanceof errors_cjs_1.WSBrokerError ? error.cause : error)).catch(() => '');
+            : await unlessShutdown(signal, (0, load_errors_cjs_1.explainLoadError)(file, error instanceof errors_cjs_1.WSBrokerError ? error.cause : error)).catch(() => '');
         if (error instanceof errors_cjs_1.WSBrokerError && error.code === 'ERR_WSBROKER_WORKER_FAILED') {
             error.message += more;
             throw error;

@@ -4,8 +4,8 @@ exports.createDispatcher = createDispatcher;
 const node_crypto_1 = require("node:crypto");
 const node_worker_threads_1 = require("node:worker_threads");
 const errors_cjs_1 = require("../errors.cjs");
-const pending_cjs_1 = require("./pending.cjs");
 const promises_cjs_1 = require("../promises.cjs");
+const pending_handlers_cjs_1 = require("./pending-handlers.cjs");
 const verdict_cjs_1 = require("./verdict.cjs");
 // The way from the addon to handlers. The addon calls `dispatch` with up to 32 events: one value
 // each as an argument, everything numeric in the control block, so that an event costs no property
@@ -62,7 +62,7 @@ function createDispatcher(native, table, goodbye) {
     let lengths = control;
     let settled = control;
     let state = new Uint8Array(0);
-    const lines = new pending_cjs_1.LineTable();
+    const lines = new pending_handlers_cjs_1.PendingHandlers();
     const spare = [];
     const tokenCache = new Map();
     let inHand = 0;
@@ -123,7 +123,7 @@ function createDispatcher(native, table, goodbye) {
                         if (!lookIsDue)
                             lookBehindPromises();
                         const number = kind === 4 /* EventKind.Bytes */ ? value.length : numbers[i];
-                        line.push(new pending_cjs_1.Waiting(kind, slot, value, number, tokens[i], epoch));
+                        line.push(new pending_handlers_cjs_1.WaitingEvent(kind, slot, value, number, tokens[i], epoch));
                         continue;
                     }
                 }
@@ -193,11 +193,11 @@ function createDispatcher(native, table, goodbye) {
         if (verdict === false)
             return verdict_cjs_1.FORBIDDEN;
         try {
-            return (0, verdict_cjs_1.judge)(verdict, offered);
+            return (0, verdict_cjs_1.checkVerdict)(verdict, offered);
         }
         catch (error) {
             report(error, 1 /* EventKind.Open */, id);
-            return verdict_cjs_1.BROKEN;
+            return verdict_cjs_1.INVALID;
         }
     }
     /**
@@ -215,8 +215,8 @@ function createDispatcher(native, table, goodbye) {
         }
         catch (error) {
             report(error, 1 /* EventKind.Open */, id);
-            if (judgement !== verdict_cjs_1.BROKEN)
-                tell(slot, verdict_cjs_1.BROKEN, id);
+            if (judgement !== verdict_cjs_1.INVALID)
+                tell(slot, verdict_cjs_1.INVALID, id);
         }
     }
     // Tokens. A Buffer made for every event would cost more than all the rest of it.
@@ -366,7 +366,7 @@ function createDispatcher(native, table, goodbye) {
         settle();
     }
     function takeLine() {
-        return spare.pop() ?? new pending_cjs_1.Line(done);
+        return spare.pop() ?? new pending_handlers_cjs_1.PendingHandler(done);
     }
     // Handlers that take too long.
     function startLooking() {
@@ -398,7 +398,7 @@ function createDispatcher(native, table, goodbye) {
         line.expired = true;
         inHand--;
         if (kind === 1 /* EventKind.Open */)
-            tell(slot, verdict_cjs_1.LATE, id);
+            tell(slot, verdict_cjs_1.TIMED_OUT, id);
         settleLater(slot);
         const heir = succeed(line);
         report(new errors_cjs_1.WSBrokerError('ERR_WSBROKER_HANDLER_TIMEOUT', `${name} did not settle within ${handlerTimeout()} ms; ${outcome}`), kind, id);

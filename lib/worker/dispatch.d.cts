@@ -1,5 +1,5 @@
-import type { HandlerTable } from './handlers.cjs';
 import type { Dispatch, Native } from '../native.cjs';
+import type { HandlerTable } from './handlers.cjs';
 export type DispatchNative = Pick<Native, 'openVerdict' | 'settle' | 'slotBytes' | 'slotToken' | 'tokenVersion'>;
 export interface Dispatcher {
     /** What the addon calls. It never throws. */

@@ -5,9 +5,9 @@ exports.checkNames = checkNames;
 exports.isClassOfHandlers = isClassOfHandlers;
 exports.classExported = classExported;
 exports.classGiven = classGiven;
-const checks_cjs_1 = require("../options/checks.cjs");
 const errors_cjs_1 = require("../errors.cjs");
 const load_cjs_1 = require("../native/load.cjs");
+const checks_cjs_1 = require("../options/checks.cjs");
 const report_cjs_1 = require("../report.cjs");
 // Names of handlers, and names that were meant to be one: a handler that is never called fails
 // silently, and with a misspelt `handleOpen` everybody is let in.

@@ -3,11 +3,11 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.MASK = void 0;
 exports.hasHandlers = hasHandlers;
 exports.handlerTable = handlerTable;
-const checks_cjs_1 = require("../options/checks.cjs");
-const handler_names_cjs_1 = require("./handler-names.cjs");
-const report_cjs_1 = require("../report.cjs");
-const promises_cjs_1 = require("../promises.cjs");
 const async_scope_cjs_1 = require("../async-scope.cjs");
+const checks_cjs_1 = require("../options/checks.cjs");
+const promises_cjs_1 = require("../promises.cjs");
+const report_cjs_1 = require("../report.cjs");
+const handler_names_cjs_1 = require("./handler-names.cjs");
 /** What the addon needs to know of a worker: events of other kinds never cross. */
 exports.MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16 };
 /** Whether the value looks like something that holds handlers. */
@@ -65,9 +65,9 @@ function handlerTable(call, handlers, holders = [handlers]) {
 }
 function report(scope, self, onError, error, context) {
     if (onError === undefined)
-        return (0, report_cjs_1.complainOfHandler)(error, context);
+        return (0, report_cjs_1.reportHandlerError)(error, context);
     const failed = (reason) => {
-        (0, report_cjs_1.complainOfHandler)(error, context);
+        (0, report_cjs_1.reportHandlerError)(error, context);
         (0, report_cjs_1.complain)('onError failed', reason);
     };
     try {

@@ -1,6 +1,6 @@
+import { type AsyncScope } from '../async-scope.cjs';
 import type { HandlerName } from '../types/worker-interface.cjs';
 import { HANDLER_NAMES } from './handler-names.cjs';
-import { type Scope } from '../async-scope.cjs';
 /** What the addon needs to know of a worker: events of other kinds never cross. */
 export declare const MASK: {
     readonly open: 1;
@@ -16,7 +16,7 @@ export interface HandlerTable extends Readonly<Record<Exclude<(typeof HANDLER_NA
     readonly self: unknown;
     readonly mask: number;
     /** That of the registration. */
-    readonly scope: Scope;
+    readonly scope: AsyncScope;
     /** Never throws and leaves no rejection behind. */
     report(error: unknown, handler: HandlerName, socketId: number | undefined): void;
 }

@@ -1,44 +1,23 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.workerFile = workerFile;
-exports.loadTimeout = loadTimeout;
+exports.loadTimeoutError = loadTimeoutError;
 exports.loadWorker = loadWorker;
-const node_fs_1 = require("node:fs");
-const node_module_1 = require("node:module");
-const node_path_1 = require("node:path");
 const node_url_1 = require("node:url");
 const node_util_1 = require("node:util");
-const advice_cjs_1 = require("../options/advice.cjs");
 const errors_cjs_1 = require("../errors.cjs");
-const handlers_cjs_1 = require("./handlers.cjs");
-const handler_names_cjs_1 = require("./handler-names.cjs");
-const register_cjs_1 = require("./register.cjs");
-const report_cjs_1 = require("../report.cjs");
-const syntax_cjs_1 = require("./syntax.cjs");
 const promises_cjs_1 = require("../promises.cjs");
-/**
- * The worker module's file, an extension added as `require` would.
- *
- * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND naming the path that was tried
- */
-function workerFile(path) {
-    const file = (0, node_path_1.resolve)(path);
-    if ((0, node_fs_1.statSync)(file, { throwIfNoEntry: false })?.isFile())
-        return file;
-    try {
-        return (0, node_module_1.createRequire)((0, node_path_1.join)(process.cwd(), 'x.js')).resolve(file);
-    }
-    catch {
-        throw (0, advice_cjs_1.noWorkerFile)(path);
-    }
-}
+const report_cjs_1 = require("../report.cjs");
+const handler_names_cjs_1 = require("./handler-names.cjs");
+const handlers_cjs_1 = require("./handlers.cjs");
+const load_errors_cjs_1 = require("./load-errors.cjs");
+const register_cjs_1 = require("./register.cjs");
 /**
  * What a module registered by itself when it was first imported: a second import does not run it
  * again.
  */
 const registeredBy = new Map();
 /** Why a module that did not load within this many milliseconds counts as failed. */
-function loadTimeout(file, timeout) {
+function loadTimeoutError(file, timeout) {
     const what = `worker ${file} has not loaded within ${timeout} ms ("startTimeout"): a top-level await in it does not settle, or code in it does not return`;
     return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what);
 }
@@ -49,7 +28,7 @@ function loadTimeout(file, timeout) {
  * @param timeout milliseconds for the import, 0 = no limit; what it calls at the top level of the
  * module cannot be interrupted from here
  * @param loaded called when the module has been imported, before its `handleStart` is waited for
- * @throws what the module throws, or its `handleStart`, or {@link loadTimeout}; then the thread is
+ * @throws what the module throws, or its `handleStart`, or {@link loadTimeoutError}; then the thread is
  * no worker
  */
 async function loadWorker(file, timeout = 0, loaded = () => undefined) {
@@ -58,7 +37,7 @@ async function loadWorker(file, timeout = 0, loaded = () => undefined) {
     try {
         const imported = load(file);
         if (timeout > 0 && !(await (0, promises_cjs_1.within)(timeout, imported)))
-            throw loadTimeout(file, timeout);
+            throw loadTimeoutError(file, timeout);
         const registration = importedWorker(file, await imported, before);
         loaded();
         await registration.ready;
@@ -68,7 +47,7 @@ async function loadWorker(file, timeout = 0, loaded = () => undefined) {
         const itself = (0, register_cjs_1.currentRegistration)();
         if (itself !== before)
             itself?.drop();
-        throw (0, syntax_cjs_1.readable)(error);
+        throw (0, load_errors_cjs_1.readableError)(error);
     }
     finally {
         register_cjs_1.thread.loading = false;

@@ -6,14 +6,13 @@ exports.register = register;
 // Not the global one: environments like a browser's, of test runners, have none.
 const node_timers_1 = require("node:timers");
 const node_worker_threads_1 = require("node:worker_threads");
-const advice_cjs_1 = require("../options/advice.cjs");
-const copies_cjs_1 = require("../native/copies.cjs");
-const dispatch_cjs_1 = require("./dispatch.cjs");
 const errors_cjs_1 = require("../errors.cjs");
-const handlers_cjs_1 = require("./handlers.cjs");
+const copies_cjs_1 = require("../native/copies.cjs");
 const load_cjs_1 = require("../native/load.cjs");
+const advice_cjs_1 = require("../options/advice.cjs");
 const promises_cjs_1 = require("../promises.cjs");
-const promises_cjs_2 = require("../promises.cjs");
+const dispatch_cjs_1 = require("./dispatch.cjs");
+const handlers_cjs_1 = require("./handlers.cjs");
 /** What this thread is to the pool. */
 exports.thread = {
     /** It belongs to a pool, which another thread watches. */
@@ -65,11 +64,11 @@ class Registration {
      */
     async stop(timeout) {
         this.#rested ??= this.#rest();
-        if (!(await (0, promises_cjs_2.within)(timeout / 2, this.#rested)))
+        if (!(await (0, promises_cjs_1.within)(timeout / 2, this.#rested)))
             this.#dispatcher?.hurry();
         if (this.#dispatcher !== undefined) {
             this.#stopped ??= this.#handleStop();
-            await (0, promises_cjs_2.within)(timeout / 2, this.#stopped);
+            await (0, promises_cjs_1.within)(timeout / 2, this.#stopped);
         }
         this.drop();
     }
@@ -141,7 +140,7 @@ function currentRegistration() {
  */
 function register(call, handlers, implicit = false, holders) {
     const table = (0, handlers_cjs_1.handlerTable)(call, handlers, holders);
-    (0, copies_cjs_1.checkPool)();
+    (0, copies_cjs_1.checkSameCopy)();
     if (current?.implicit === false) {
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already; ${advice_cjs_1.START_OVER}`);
     }

@@ -1,7 +1,7 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.LATE = exports.BROKEN = exports.FORBIDDEN = exports.ACCEPTED = void 0;
-exports.judge = judge;
+exports.TIMED_OUT = exports.INVALID = exports.FORBIDDEN = exports.ACCEPTED = void 0;
+exports.checkVerdict = checkVerdict;
 const node_util_1 = require("node:util");
 const errors_cjs_1 = require("../errors.cjs");
 const checks_cjs_1 = require("../options/checks.cjs");
@@ -9,9 +9,9 @@ exports.ACCEPTED = { accepted: true, detail: undefined };
 /** `handleOpen` said no, or failed. */
 exports.FORBIDDEN = { accepted: false, detail: { status: 403 } };
 /** `handleOpen` said something that means nothing. */
-exports.BROKEN = { accepted: false, detail: { status: 500 } };
+exports.INVALID = { accepted: false, detail: { status: 500 } };
 /** `handleOpen` took too long. */
-exports.LATE = { accepted: false, detail: { status: 503 } };
+exports.TIMED_OUT = { accepted: false, detail: { status: 503 } };
 const ACCEPT_KEYS = ['protocol', 'headers', 'token', 'channels'];
 const REJECT_KEYS = ['status', 'headers', 'body'];
 /** Headers that the answer has anyhow, or that would change where it ends. */
@@ -31,7 +31,7 @@ const RESERVED = new Set([
  * @throws {WSBrokerError} ERR_WSBROKER_INVALID_VERDICT if it means nothing; it never counts as an
  * acceptance
  */
-function judge(verdict, offered) {
+function checkVerdict(verdict, offered) {
     if (verdict === undefined || verdict === true)
         return exports.ACCEPTED;
     if (verdict === false)

@@ -4,7 +4,7 @@ import { complain } from '../report.cjs';
 /**
  * `configure()` and `shutdown()`: what is done once, what can be tried again, and what ends what.
  */
-export class Life {
+export class HelperLifecycle {
   readonly #scope: string;
   #configuring: Promise<void> | undefined;
   #ending: Promise<void> | undefined;

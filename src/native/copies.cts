@@ -40,7 +40,7 @@ export const shared: Shared = ((globalThis as { [key: symbol]: Shared | undefine
 ] ??= { copies: [] });
 
 /** This thread belongs to this copy's pool, which hears its warnings. */
-export function joinPool(warn: (text: string) => void): void {
+export function enterPool(warn: (text: string) => void): void {
   shared.pool = FOLDER;
   shared.warn = warn;
 }
@@ -56,11 +56,11 @@ export function isInPool(): boolean {
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread belongs to another copy's pool, and
  * another broker
  */
-export function announce(addon: string): void {
+export function registerCopy(addon: string): void {
   const other = shared.copies.find(({ folder }) => folder !== FOLDER) ?? parents();
   if (other !== undefined && other.folder !== FOLDER) {
     const apart = other.addon !== addon;
-    if (shared.pool !== undefined && shared.pool !== FOLDER && apart) throw foreignPool();
+    if (shared.pool !== undefined && shared.pool !== FOLDER && apart) throw otherCopyError();
     if (shared.warned !== true) {
       shared.warned = true;
       const harm = apart
@@ -85,11 +85,11 @@ export function announce(addon: string): void {
 }
 
 /** A worker module registers with another copy than its pool's. */
-export function checkPool(): void {
-  if (shared.pool !== undefined && shared.pool !== FOLDER) throw foreignPool();
+export function checkSameCopy(): void {
+  if (shared.pool !== undefined && shared.pool !== FOLDER) throw otherCopyError();
 }
 
-function foreignPool(): WSBrokerError {
+function otherCopyError(): WSBrokerError {
   return new WSBrokerError(
     'ERR_WSBROKER_CONFLICT',
     `this worker belongs to the wsbroker in ${shared.pool}, but its module imports another copy, in ${FOLDER}: handlers and messages would go nowhere. ` +
@@ -113,7 +113,7 @@ let life: Pick<Copy, 'isActive' | 'shutdown'> = {
 };
 
 /** How this copy ends. */
-export function endBy(own: Pick<Copy, 'isActive' | 'shutdown'>): void {
+export function setCopyShutdown(own: Pick<Copy, 'isActive' | 'shutdown'>): void {
   life = own;
 }
 
@@ -121,7 +121,7 @@ export function endBy(own: Pick<Copy, 'isActive' | 'shutdown'>): void {
  * Other copies that have something to end on this thread: `shutdown` ends them, too, as if there
  * were only one.
  */
-export function activeOthers(): readonly Pick<Copy, 'shutdown'>[] {
+export function otherActiveCopies(): readonly Pick<Copy, 'shutdown'>[] {
   return shared.copies.filter((one) => one !== self && one.isActive());
 }
 

@@ -1,13 +1,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { types } from 'node:util';
-
-import { announce } from './copies.cjs';
 import { WSBrokerError } from '../errors.cjs';
 import type { Native } from '../native.cjs';
 import { LIB, ROOT } from '../package-folders.cjs';
-import { ofThisRealm } from './vm-context.cjs';
+import { registerCopy } from './copies.cjs';
 import { platformTarget } from './target.cjs';
+import { withErrorsOfThisContext } from './vm-context.cjs';
 
 /** From Node's permission model, if it is on. */
 const { permission } = process as {
@@ -16,8 +15,8 @@ const { permission } = process as {
 
 /** Loads the addon, once per thread. */
 const { addon, file } = load();
-export const native: Native = ofThisRealm(addon);
-announce(file);
+export const native: Native = withErrorsOfThisContext(addon);
+registerCopy(file);
 
 // What is sent outside of a batch of events, from a timer or behind an await for example, is
 // flushed together with the rest of its turn. On Bun Node-API does not tell a SharedArrayBuffer

@@ -7,7 +7,7 @@ import type { Native } from '../native.cjs';
 // functions are used as they are.
 
 /** The addon, with errors of this module's context. */
-export function ofThisRealm(addon: Native): Native {
+export function withErrorsOfThisContext(addon: Native): Native {
   if ((addon.send as unknown) instanceof Function) return addon;
   const handler: ProxyHandler<Callable> = {
     apply: (target, self, args) => translated(() => Reflect.apply(target, self, args)),

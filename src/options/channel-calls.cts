@@ -2,8 +2,8 @@ import { types } from 'node:util';
 import {
   integer,
   isSendableCode,
+  knownKeys,
   MAX_DURATION,
-  optionBag,
   optional,
   wrongType,
   wrongValue,
@@ -21,12 +21,12 @@ export function channelBytes(call: string, channel: unknown): Buffer {
 }
 
 /** `undefined`: on this instance only. */
-export function countRequest(
+export function checkSubscriberCount(
   channel: unknown,
   options: unknown,
 ): { channel: Buffer; timeout: number } | undefined {
   const call = 'subscriberCount';
-  const bag = optionBag(call, 'options', options, ['cluster', 'timeout']);
+  const bag = knownKeys(call, 'options', options, ['cluster', 'timeout']);
   const timeout = integer(call, 'timeout', bag['timeout'], 1, MAX_DURATION) ?? 1_000;
   return optional(call, 'cluster', bag['cluster'], 'boolean') === true
     ? { channel: channelBytes(call, channel), timeout }
@@ -34,14 +34,14 @@ export function countRequest(
 }
 
 /** `undefined`: on this instance only. */
-export function closeRequest(
+export function checkCloseChannel(
   channel: unknown,
   code: unknown,
   reason: unknown,
   options: unknown,
 ): { channel: Buffer; code: number; reason: string } | undefined {
   const call = 'closeChannel';
-  const bag = optionBag(call, 'options', options, ['cluster']);
+  const bag = knownKeys(call, 'options', options, ['cluster']);
   if (optional(call, 'cluster', bag['cluster'], 'boolean') !== true) return undefined;
   const given = integer(call, 'code', code, 1000, 4999) ?? 1000;
   if (!isSendableCode(given))

@@ -13,7 +13,7 @@ export const MAX_SIZE = 2 ** 31 - 1;
  *
  * @param hints for names from other libraries: what to use instead
  */
-export function optionBag(
+export function knownKeys(
   call: string,
   name: string,
   value: unknown,

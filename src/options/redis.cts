@@ -1,6 +1,6 @@
-import { integer, MAX_DURATION, optionBag, optional, wrongType } from './checks.cjs';
 import { WSBrokerRangeError } from '../errors.cjs';
 import type { NativeRedis } from '../native.cjs';
+import { integer, knownKeys, MAX_DURATION, optional, wrongType } from './checks.cjs';
 
 // Where a Redis is: the option as `joinCluster`, the emitters and the server helper take it.
 // Checking it loads no native code.
@@ -26,7 +26,7 @@ export const REDIS_TLS_OPTIONS_NAMED: readonly string[] = [...REDIS_TLS_OPTIONS,
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
  * came; never a password
  */
-export function redisRequest(
+export function checkRedisOptions(
   call: string,
   name: string,
   value: unknown,
@@ -35,7 +35,7 @@ export function redisRequest(
   if (typeof value === 'string') return { url: url(call, name, value), nodes: [], kind: 'single' };
   if (typeof value !== 'object' || value === null)
     throw wrongType(call, name, 'a redis:// or rediss:// URL, or an object', value);
-  const bag = optionBag(call, name, value, REDIS_OPTIONS);
+  const bag = knownKeys(call, name, value, REDIS_OPTIONS);
   const kinds = ['url', 'host', 'nodes', 'sentinels'].filter((kind) => bag[kind] !== undefined);
   if (kinds.length > 1) {
     throw new WSBrokerRangeError(
@@ -109,7 +109,7 @@ function nodes(
       `${call}: "${name}" must name at least one server, got an empty array`,
     );
   return value.map((one, i) =>
-    node(call, `${name}[${i}]`, optionBag(call, `${name}[${i}]`, one, ['host', 'port']), port),
+    node(call, `${name}[${i}]`, knownKeys(call, `${name}[${i}]`, one, ['host', 'port']), port),
   );
 }
 
@@ -132,7 +132,7 @@ function redisTls(
 ): NativeRedis['tls'] {
   if (value === undefined || value === false) return undefined;
   if (value === true) return { rejectUnauthorized: true };
-  const bag = optionBag(call, name, value, known);
+  const bag = knownKeys(call, name, value, known);
   const pem = (option: string): Buffer | undefined => {
     const one = bag[option];
     if (one === undefined) return undefined;

@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
-import { SHARE_ENV, type ResourceLimits } from 'node:worker_threads';
-import { optionBag, strings, wrongType, wrongValue } from './checks.cjs';
+import { type ResourceLimits, SHARE_ENV } from 'node:worker_threads';
 import { WSBrokerRangeError, WSBrokerTypeError } from '../errors.cjs';
 import type { ThreadOptions } from '../types/worker-threads.cjs';
+import { knownKeys, strings, wrongType, wrongValue } from './checks.cjs';
 
 // `worker` in `start`: what the threads of a pool are started with.
 
 /** Checked and copied, as `Worker` takes it. */
-export interface PoolThreads {
+export interface CheckedThreadOptions {
   readonly workerData: unknown;
   readonly options: {
     readonly env?: NodeJS.ProcessEnv | typeof SHARE_ENV;
@@ -17,7 +17,7 @@ export interface PoolThreads {
   };
 }
 
-export const NO_THREAD_OPTIONS: PoolThreads = { workerData: {}, options: {} };
+export const NO_THREAD_OPTIONS: CheckedThreadOptions = { workerData: {}, options: {} };
 
 const LIMITS = [
   'maxOldGenerationSizeMb',
@@ -30,12 +30,12 @@ const LIMITS = [
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
  * came
  */
-export function poolThreads(call: string, value: unknown): PoolThreads {
+export function checkThreadOptions(call: string, value: unknown): CheckedThreadOptions {
   if (typeof value === 'string')
     throw new WSBrokerTypeError(
       `${call}: "worker" must be an object, got string; the module with the handlers is given as "workerPath"`,
     );
-  const bag = optionBag(call, 'worker', value, [
+  const bag = knownKeys(call, 'worker', value, [
     'workerData',
     'env',
     'execArgv',
@@ -59,12 +59,12 @@ export function poolThreads(call: string, value: unknown): PoolThreads {
 }
 
 /** Whether a pool that runs already is what was asked for. */
-export function sameThreads(one: PoolThreads, other: PoolThreads): boolean {
+export function sameThreadOptions(one: CheckedThreadOptions, other: CheckedThreadOptions): boolean {
   return isDeepStrictEqual(one, other);
 }
 
 /** What Node says about flags, which it does only when a thread is started. */
-export function threadFailed(error: unknown): unknown {
+export function explainThreadError(error: unknown): unknown {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   return code === 'ERR_WORKER_INVALID_EXEC_ARGV'
     ? new WSBrokerRangeError(
@@ -103,7 +103,7 @@ function environment(call: string, value: unknown): NodeJS.ProcessEnv | typeof S
 }
 
 function limits(call: string, value: unknown): ResourceLimits {
-  const bag = optionBag(call, 'worker.resourceLimits', value, LIMITS);
+  const bag = knownKeys(call, 'worker.resourceLimits', value, LIMITS);
   const given = Object.entries(bag).filter(([, number]) => number !== undefined);
   for (const [name, number] of given) {
     if (typeof number !== 'number')

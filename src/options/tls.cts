@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { oneOf, optionBag, optional, wrongType, wrongValue } from './checks.cjs';
 import { WSBrokerError, WSBrokerRangeError } from '../errors.cjs';
 import type { NativePem, NativeTls } from '../native.cjs';
+import { knownKeys, oneOf, optional, wrongType, wrongValue } from './checks.cjs';
 
 // Certificates and keys: what is given is checked at once; files are read when they are wanted, and
 // again when they are reloaded.
@@ -12,7 +12,7 @@ import type { NativePem, NativeTls } from '../native.cjs';
 type Source = { readonly name: string } & ({ readonly pem: Buffer } | { readonly path: string });
 
 /** The `tls` of a call, checked as far as it can be without reading. */
-export interface TlsRequest {
+export interface CheckedTlsOptions {
   readonly pairs: readonly { readonly cert: Source; readonly key: Source }[];
   readonly ca: readonly Source[];
   readonly requestCert: boolean;
@@ -29,8 +29,8 @@ const LONGEST_PATH = 4096;
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
  * came; never what PEM or a key holds
  */
-export function tlsRequest(call: string, value: unknown): TlsRequest {
-  const bag = optionBag(call, 'tls', value, KNOWN);
+export function checkTlsOptions(call: string, value: unknown): CheckedTlsOptions {
+  const bag = knownKeys(call, 'tls', value, KNOWN);
   const certs = sources(call, 'tls.cert', bag['cert']);
   const keys = sources(call, 'tls.key', bag['key']);
   if (certs.length === 0)
@@ -65,7 +65,7 @@ export function tlsRequest(call: string, value: unknown): TlsRequest {
 }
 
 /** @throws {WSBrokerError} ERR_WSBROKER_TLS naming the file and the system's reason */
-export async function readTls(call: string, request: TlsRequest): Promise<NativeTls> {
+export async function readTls(call: string, request: CheckedTlsOptions): Promise<NativeTls> {
   const { pairs, ca, ...settings } = request;
   const [readPairs, authorities] = await Promise.all([
     Promise.all(

@@ -1,13 +1,13 @@
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { fromPortable, WSBrokerError } from '../errors.cjs';
 import { native } from '../native/load.cjs';
-import { loadTimeout } from '../worker/modules.cjs';
-import { complain, errorText, warnOnce } from '../report.cjs';
-import type { PoolThreads } from '../options/threads.cjs';
+import type { CheckedThreadOptions } from '../options/threads.cjs';
 import { within } from '../promises.cjs';
+import { complain, errorText, warnOnce } from '../report.cjs';
 import type { WorkerEvent } from '../types/worker-threads.cjs';
+import { loadTimeoutError } from '../worker/modules.cjs';
 import type { FromWorker, ToWorker, WorkerStart } from './thread.cjs';
 
 /**
@@ -43,7 +43,7 @@ export class Pool {
   constructor(
     readonly file: string,
     readonly threads: number,
-    readonly given: PoolThreads,
+    readonly given: CheckedThreadOptions,
     readonly watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>,
     readonly startTimeout: number,
   ) {}
@@ -115,12 +115,12 @@ export class Pool {
   }
 
   #tell(event: WorkerEvent): void {
-    tellWatchers(this.watchers.values(), event);
+    notifyWatchers(this.watchers.values(), event);
   }
 }
 
 /** Calls all of them; one that throws is reported. */
-export function tellWatchers(
+export function notifyWatchers(
   watchers: Iterable<(event: WorkerEvent) => void>,
   event: WorkerEvent,
 ): void {
@@ -146,7 +146,7 @@ class Member {
   readonly #born = performance.now();
   #error: unknown;
 
-  constructor(file: string, { workerData, options }: PoolThreads, startTimeout: number) {
+  constructor(file: string, { workerData, options }: CheckedThreadOptions, startTimeout: number) {
     const { port1, port2 } = new MessageChannel();
     const wsbroker: WorkerStart = { file, port: port2, workerData };
     const worker = new Worker(join(__dirname, 'thread.cjs'), {
@@ -171,7 +171,7 @@ class Member {
     });
     this.ready = new Promise((resolve, reject) => {
       const fail = (): void => {
-        this.#error = loadTimeout(file, startTimeout);
+        this.#error = loadTimeoutError(file, startTimeout);
         reject(this.#error as WSBrokerError);
         void worker.terminate();
       };

@@ -1,30 +1,36 @@
 import { performance } from 'node:perf_hooks';
 import { isDeepStrictEqual } from 'node:util';
 import { isMainThread } from 'node:worker_threads';
-import { addressFailed, START_OVER } from '../options/advice.cjs';
-import { following, toNative, type Agreed } from '../options/process.cjs';
-import { busReady, join, type ClusterRequest } from '../options/cluster.cjs';
-import { activeOthers, endBy } from '../native/copies.cjs';
-import { fromNative, WSBrokerError, WSBrokerRangeError } from '../errors.cjs';
-import { native } from '../native/load.cjs';
-import { loadWorker, workerFile } from '../worker/modules.cjs';
-import type { NativeListenOptions } from '../native.cjs';
-import { Pool, tellWatchers } from '../pool/pool.cjs';
-import { redisRequest } from '../options/redis.cjs';
-import { currentRegistration, thread, type Registration } from '../worker/register.cjs';
-import { complain, errorText } from '../report.cjs';
 import { inScopeHere } from '../async-scope.cjs';
-import { moreAbout } from '../worker/syntax.cjs';
+import { fromNative, WSBrokerError, WSBrokerRangeError } from '../errors.cjs';
+import type { NativeListenOptions } from '../native.cjs';
+import { otherActiveCopies, setCopyShutdown } from '../native/copies.cjs';
+import { busReady, joinCluster } from '../native/join-cluster.cjs';
+import { native } from '../native/load.cjs';
+import { explainBindError, START_OVER } from '../options/advice.cjs';
+import type { CheckedClusterOptions } from '../options/cluster.cjs';
 import {
+  type CompleteProcessOptions,
+  processOptionsWith,
+  toNativeProcessOptions,
+} from '../options/process.cjs';
+import { checkRedisOptions } from '../options/redis.cjs';
+import type { CheckedStartOptions, ProcessOptions } from '../options/start.cjs';
+import {
+  type CheckedThreadOptions,
+  explainThreadError,
   NO_THREAD_OPTIONS,
-  sameThreads,
-  threadFailed,
-  type PoolThreads,
+  sameThreadOptions,
 } from '../options/threads.cjs';
-import { readTls, tlsRequest, type TlsRequest } from '../options/tls.cjs';
+import { type CheckedTlsOptions, checkTlsOptions, readTls } from '../options/tls.cjs';
+import { notifyWatchers, Pool } from '../pool/pool.cjs';
+import { complain, errorText } from '../report.cjs';
 import type { Server, ShutdownReport } from '../types/server.cjs';
 import type { WorkerEvent } from '../types/worker-threads.cjs';
-import type { ProcessOptions, StartRequest } from '../options/start.cjs';
+import { explainLoadError } from '../worker/load-errors.cjs';
+import { findModuleFile } from '../worker/module-file.cjs';
+import { loadWorker } from '../worker/modules.cjs';
+import { currentRegistration, type Registration, thread } from '../worker/register.cjs';
 
 // What this thread runs: its servers and its workers. `start` and `shutdown` change that one after
 // the other, so that none of them sees another's half.
@@ -57,22 +63,22 @@ const servers = new Map<number, Listening>();
 /** Each as it is called, by what was given. */
 const watchers = new Map<(event: WorkerEvent) => void, (event: WorkerEvent) => void>();
 let workers: Workers | undefined;
-let agreed: Agreed | undefined;
-let joined: ClusterRequest | undefined;
+let agreed: CompleteProcessOptions | undefined;
+let joined: CheckedClusterOptions | undefined;
 /** Aborted by `shutdown`: a `start` before it gives up. */
 let era = new AbortController();
 /** When the next shutdown, or the one under way, must be over. */
 let due = Infinity;
 let last: Promise<unknown> = Promise.resolve();
 
-export function startServer(request: StartRequest): Promise<Server> {
+export function startServer(request: CheckedStartOptions): Promise<Server> {
   if (thread.inPool && request.workerPath !== undefined) {
     throw new WSBrokerError(
       'ERR_WSBROKER_IN_WORKER',
       'start: a worker of the pool cannot start workers; call start with "workerPath" on the thread that is to own them',
     );
   }
-  const file = request.workerPath === undefined ? undefined : workerFile(request.workerPath);
+  const file = request.workerPath === undefined ? undefined : findModuleFile(request.workerPath);
   let begun = false;
   return unlessAborted(request.signal, (signal) => {
     const started = inTurn(() => {
@@ -126,13 +132,13 @@ export function shutdownAll(code: number, timeout: number): Promise<ShutdownRepo
       'ERR_WSBROKER_IN_WORKER',
       'shutdown: a worker of the pool cannot end itself; call shutdown on the thread that called start',
     );
-  const others = activeOthers();
+  const others = otherActiveCopies();
   return others.length === 0
     ? shutdownHere(code, timeout)
     : holding(() => shutdownCopies([...others, { shutdown: shutdownHere }], code, timeout));
 }
 
-endBy({
+setCopyShutdown({
   isActive: () =>
     busy > 0 ||
     servers.size > 0 ||
@@ -171,7 +177,7 @@ async function shutdownCopies(
 }
 
 async function start(
-  request: StartRequest,
+  request: CheckedStartOptions,
   file: string | undefined,
   signal: AbortSignal,
 ): Promise<Server> {
@@ -191,7 +197,7 @@ async function start(
       undo.push(() => watchers.delete(onWorker));
     }
     if (request.cluster !== undefined && !isJoined(request.cluster)) {
-      join(request.cluster);
+      joinCluster(request.cluster);
       joined = request.cluster;
       undo.push(async () => {
         // Others may use the broker: then it stays joined, and who tries again agrees with that.
@@ -205,7 +211,7 @@ async function start(
         : await unlessShutdown(signal, readTls('start', request.tls));
     listened = true;
     if (!isMainThread) native.endWithThread();
-    const listener = await listen({ ...request.listener, tls, process: toNative(options) });
+    const listener = await listen({ ...request.listener, tls, process: toNativeProcessOptions(options) });
     undo.push(() => native.closeListener(listener));
     checkShutdown(signal);
     if (request.cluster?.required === true) await unlessShutdown(signal, busReady(BUS_TIMEOUT));
@@ -227,7 +233,7 @@ async function listen(options: NativeListenOptions): Promise<number> {
   try {
     return await native.listen(options);
   } catch (error) {
-    throw addressFailed(fromNative(error), options.bind, options.reusePort);
+    throw explainBindError(fromNative(error), options.bind, options.reusePort);
   }
 }
 
@@ -243,7 +249,7 @@ async function attempt(step: () => unknown): Promise<void> {
 function server(
   listener: number,
   { address, port, url }: { address: string; port: number; url: string },
-  tls: TlsRequest | undefined,
+  tls: CheckedTlsOptions | undefined,
   signal: AbortSignal | undefined,
 ): Server {
   let closing: Promise<void> | undefined;
@@ -254,7 +260,7 @@ function server(
     await native.closeListener(listener);
     servers.delete(listener);
   };
-  const reload = async (wanted: TlsRequest | undefined): Promise<void> => {
+  const reload = async (wanted: CheckedTlsOptions | undefined): Promise<void> => {
     if (tls === undefined)
       throw new WSBrokerError(
         'ERR_WSBROKER_TLS',
@@ -289,14 +295,14 @@ function server(
       [Symbol.asyncDispose]: () => self.close(),
     }),
     async reloadTls(options) {
-      const wanted = options === undefined ? undefined : tlsRequest('reloadTls', options);
+      const wanted = options === undefined ? undefined : checkTlsOptions('reloadTls', options);
       // One after the other, so that the last call's certificate is the one that stays.
       const result = reloaded.then(() => reload(wanted));
       reloaded = result.catch(() => undefined);
       return result;
     },
     async reloadBus(redis) {
-      const next = redisRequest('reloadBus', 'redis', redis);
+      const next = checkRedisOptions('reloadBus', 'redis', redis);
       try {
         await native.reloadCluster(next);
       } catch (error) {
@@ -354,23 +360,23 @@ function tellOfStuck(workerId: number): void {
   const what = `worker ${workerId} has taken nothing for a second, though something waits for it: the usual cause is a handler that does not return; new connections go to other workers, if there are any`;
   const reason = new WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
   if (watchers.size === 0) complain(`worker ${workerId} is stuck`, reason.message);
-  tellWatchers(watchers.values(), { type: 'stuck', workerId, reason });
+  notifyWatchers(watchers.values(), { type: 'stuck', workerId, reason });
 }
 
 // Options.
 
 /** The process-wide options with this call's, which may not differ from an earlier one's. */
-function agree({ threads: _, ...given }: Partial<ProcessOptions>): Agreed {
-  if (agreed === undefined) return following(native, given, false);
+function agree({ threads: _, ...given }: Partial<ProcessOptions>): CompleteProcessOptions {
+  if (agreed === undefined) return processOptionsWith(native, given, false);
   for (const [name, value] of Object.entries(given)) {
-    const before = agreed[name as keyof Agreed];
+    const before = agreed[name as keyof CompleteProcessOptions];
     if (value !== before) throw conflict(name, before, value);
   }
   return agreed;
 }
 
 /** An earlier `start` of this thread has joined with the same options. */
-function isJoined({ native: options, onBus }: ClusterRequest): boolean {
+function isJoined({ native: options, onBus }: CheckedClusterOptions): boolean {
   return (
     joined !== undefined && joined.onBus === onBus && isDeepStrictEqual(joined.native, options)
   );
@@ -389,12 +395,12 @@ function conflict(name: string, before: unknown, now: unknown): WSBrokerError {
 function checkWorkers(
   file: string | undefined,
   threads: number | undefined,
-  given: PoolThreads | undefined,
+  given: CheckedThreadOptions | undefined,
 ): void {
   if (
     given !== undefined &&
     workers !== undefined &&
-    !('pool' in workers && sameThreads(workers.pool.given, given))
+    !('pool' in workers && sameThreadOptions(workers.pool.given, given))
   ) {
     throw new WSBrokerError(
       'ERR_WSBROKER_CONFLICT',
@@ -427,7 +433,7 @@ function checkWorkers(
 
 async function readyWorkers(
   file: string | undefined,
-  request: StartRequest,
+  request: CheckedStartOptions,
   signal: AbortSignal,
   undo: (() => unknown)[],
 ): Promise<void> {
@@ -463,14 +469,14 @@ async function readyWorkers(
     }
     undo.push(() => (workers = undefined));
   } catch (error) {
-    const refused = threadFailed(error);
+    const refused = explainThreadError(error);
     if (refused !== error || (signal.aborted && error === signal.reason)) throw refused;
     const more =
       file === undefined
         ? ''
         : await unlessShutdown(
             signal,
-            moreAbout(file, error instanceof WSBrokerError ? error.cause : error),
+            explainLoadError(file, error instanceof WSBrokerError ? error.cause : error),
           ).catch(() => '');
     if (error instanceof WSBrokerError && error.code === 'ERR_WSBROKER_WORKER_FAILED') {
       error.message += more;

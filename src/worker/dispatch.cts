@@ -1,13 +1,20 @@
 import { createHash } from 'node:crypto';
 import { markAsUntransferable, threadId } from 'node:worker_threads';
 import { WSBrokerError } from '../errors.cjs';
-import type { HandlerTable } from './handlers.cjs';
-import { Line, LineTable, Waiting } from './pending.cjs';
-import { ControlBlock, ControlWord, EventKind, EventState } from '../native/control-block.cjs';
 import type { Dispatch, Native } from '../native.cjs';
+import { ControlBlock, ControlWord, EventKind, EventState } from '../native/control-block.cjs';
 import { isFulfilled, isThenable } from '../promises.cjs';
 import type { HandlerName, OpenRequest } from '../types/worker-interface.cjs';
-import { ACCEPTED, BROKEN, FORBIDDEN, judge, LATE, type Judgement } from './verdict.cjs';
+import type { HandlerTable } from './handlers.cjs';
+import { PendingHandler, PendingHandlers, WaitingEvent } from './pending-handlers.cjs';
+import {
+  ACCEPTED,
+  type CheckedVerdict,
+  checkVerdict,
+  FORBIDDEN,
+  INVALID,
+  TIMED_OUT,
+} from './verdict.cjs';
 
 // The way from the addon to handlers. The addon calls `dispatch` with up to 32 events: one value
 // each as an argument, everything numeric in the control block, so that an event costs no property
@@ -101,8 +108,8 @@ export function createDispatcher(
   let settled = control;
   let state = new Uint8Array(0);
 
-  const lines = new LineTable();
-  const spare: Line[] = [];
+  const lines = new PendingHandlers();
+  const spare: PendingHandler[] = [];
   const tokenCache = new Map<number, CachedToken>();
   let inHand = 0;
   let stopped = false;
@@ -160,7 +167,7 @@ export function createDispatcher(
           if (line !== undefined) {
             if (!lookIsDue) lookBehindPromises();
             const number = kind === EventKind.Bytes ? (value as Buffer).length : (numbers[i] as number);
-            line.push(new Waiting(kind, slot, value, number, tokens[i] as number, epoch));
+            line.push(new WaitingEvent(kind, slot, value, number, tokens[i] as number, epoch));
             continue;
           }
         }
@@ -231,14 +238,14 @@ export function createDispatcher(
     state[slot] = EventState.Settled;
   }
 
-  function judgeOrReport(verdict: unknown, offered: readonly string[], id: number): Judgement {
+  function judgeOrReport(verdict: unknown, offered: readonly string[], id: number): CheckedVerdict {
     if (verdict === undefined || verdict === true) return ACCEPTED;
     if (verdict === false) return FORBIDDEN;
     try {
-      return judge(verdict, offered);
+      return checkVerdict(verdict, offered);
     } catch (error) {
       report(error, EventKind.Open, id);
-      return BROKEN;
+      return INVALID;
     }
   }
 
@@ -246,14 +253,14 @@ export function createDispatcher(
    * The addon may refuse an acceptance, because of a limit for example: then the connection is
    * refused.
    */
-  function tell(slot: number, judgement: Judgement, id: number): void {
+  function tell(slot: number, judgement: CheckedVerdict, id: number): void {
     if (stopped) return;
     try {
       if (judgement.accepted) openVerdict(slot, true, judgement.detail);
       else openVerdict(slot, false, judgement.detail);
     } catch (error) {
       report(error, EventKind.Open, id);
-      if (judgement !== BROKEN) tell(slot, BROKEN, id);
+      if (judgement !== INVALID) tell(slot, INVALID, id);
     }
   }
 
@@ -293,7 +300,7 @@ export function createDispatcher(
   // Promises.
 
   function pend(
-    line: Line,
+    line: PendingHandler,
     kind: EventKind,
     id: number,
     slot: number,
@@ -316,7 +323,7 @@ export function createDispatcher(
     }
   }
 
-  function done(line: Line, failed: boolean, value: unknown): void {
+  function done(line: PendingHandler, failed: boolean, value: unknown): void {
     if (line.expired) return doneLate(line, failed, value);
     const { id, kind, slot } = line;
     inHand--;
@@ -334,7 +341,7 @@ export function createDispatcher(
    * Its events went on without it. An acceptance came too late for the connection, but it was one,
    * and an acceptance is followed by a `handleClose`.
    */
-  function doneLate(line: Line, failed: boolean, value: unknown): void {
+  function doneLate(line: PendingHandler, failed: boolean, value: unknown): void {
     const { id, kind } = line;
     if (failed) return report(value, kind, id);
     if (
@@ -353,7 +360,7 @@ export function createDispatcher(
   }
 
   /** Runs what waits in the line, up to the next promise. */
-  function goOn(line: Line): void {
+  function goOn(line: PendingHandler): void {
     const { id } = line;
     for (let event = line.shift(); event !== undefined && !stopped; event = line.shift()) {
       const { kind, slot } = event;
@@ -415,8 +422,8 @@ export function createDispatcher(
     settle();
   }
 
-  function takeLine(): Line {
-    return spare.pop() ?? new Line(done);
+  function takeLine(): PendingHandler {
+    return spare.pop() ?? new PendingHandler(done);
   }
 
   // Handlers that take too long.
@@ -441,7 +448,7 @@ export function createDispatcher(
     for (const line of overdue) expire(line);
   }
 
-  function expire(line: Line): void {
+  function expire(line: PendingHandler): void {
     const { id, kind, slot } = line;
     const name = NAMES[kind] as HandlerName;
     const outcome =
@@ -450,7 +457,7 @@ export function createDispatcher(
         : "the connection's next event goes on";
     line.expired = true;
     inHand--;
-    if (kind === EventKind.Open) tell(slot, LATE, id);
+    if (kind === EventKind.Open) tell(slot, TIMED_OUT, id);
     settleLater(slot);
     const heir = succeed(line);
     report(
@@ -465,7 +472,7 @@ export function createDispatcher(
   }
 
   /** A line with what waits in this one, in its place. */
-  function succeed(line: Line): Line {
+  function succeed(line: PendingHandler): PendingHandler {
     const heir = takeLine();
     heir.id = line.id;
     heir.serial = true;

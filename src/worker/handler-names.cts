@@ -1,6 +1,6 @@
-import { editDistance } from '../options/checks.cjs';
 import { WSBrokerError, WSBrokerTypeError } from '../errors.cjs';
 import { native } from '../native/load.cjs';
+import { editDistance } from '../options/checks.cjs';
 import { warnOnce } from '../report.cjs';
 import type { WorkerInterface } from '../types/worker-interface.cjs';
 

@@ -1,9 +1,9 @@
-import type { ErrorContext, HandlerName } from '../types/worker-interface.cjs';
+import { type AsyncScope, scopeHere } from '../async-scope.cjs';
 import { wrongType } from '../options/checks.cjs';
-import { checkNames, classGiven, HANDLER_NAMES, isClassOfHandlers } from './handler-names.cjs';
-import { complain, complainOfHandler } from '../report.cjs';
 import { isThenable } from '../promises.cjs';
-import { scopeHere, type Scope } from '../async-scope.cjs';
+import { complain, reportHandlerError } from '../report.cjs';
+import type { ErrorContext, HandlerName } from '../types/worker-interface.cjs';
+import { checkNames, classGiven, HANDLER_NAMES, isClassOfHandlers } from './handler-names.cjs';
 
 /** What the addon needs to know of a worker: events of other kinds never cross. */
 export const MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16 } as const;
@@ -18,7 +18,7 @@ export interface HandlerTable extends Readonly<
   readonly self: unknown;
   readonly mask: number;
   /** That of the registration. */
-  readonly scope: Scope;
+  readonly scope: AsyncScope;
   /** Never throws and leaves no rejection behind. */
   report(error: unknown, handler: HandlerName, socketId: number | undefined): void;
 }
@@ -87,15 +87,15 @@ export function handlerTable(
 }
 
 function report(
-  scope: Scope,
+  scope: AsyncScope,
   self: unknown,
   onError: Handler | undefined,
   error: unknown,
   context: ErrorContext,
 ): void {
-  if (onError === undefined) return complainOfHandler(error, context);
+  if (onError === undefined) return reportHandlerError(error, context);
   const failed = (reason: unknown): void => {
-    complainOfHandler(error, context);
+    reportHandlerError(error, context);
     complain('onError failed', reason);
   };
   try {

@@ -1,31 +1,12 @@
-import { statSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { types } from 'node:util';
-import { noWorkerFile } from '../options/advice.cjs';
 import { WSBrokerError } from '../errors.cjs';
-import { hasHandlers } from './handlers.cjs';
-import { checkNames, classExported, HANDLER_NAMES, isClassOfHandlers } from './handler-names.cjs';
-import { currentRegistration, register, thread, type Registration } from './register.cjs';
-import { warnOnce } from '../report.cjs';
-import { readable } from './syntax.cjs';
 import { within } from '../promises.cjs';
-
-/**
- * The worker module's file, an extension added as `require` would.
- *
- * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND naming the path that was tried
- */
-export function workerFile(path: string): string {
-  const file = resolve(path);
-  if (statSync(file, { throwIfNoEntry: false })?.isFile()) return file;
-  try {
-    return createRequire(join(process.cwd(), 'x.js')).resolve(file);
-  } catch {
-    throw noWorkerFile(path);
-  }
-}
+import { warnOnce } from '../report.cjs';
+import { checkNames, classExported, HANDLER_NAMES, isClassOfHandlers } from './handler-names.cjs';
+import { hasHandlers } from './handlers.cjs';
+import { readableError } from './load-errors.cjs';
+import { currentRegistration, register, type Registration, thread } from './register.cjs';
 
 /**
  * What a module registered by itself when it was first imported: a second import does not run it
@@ -34,7 +15,7 @@ export function workerFile(path: string): string {
 const registeredBy = new Map<string, unknown>();
 
 /** Why a module that did not load within this many milliseconds counts as failed. */
-export function loadTimeout(file: string, timeout: number): WSBrokerError {
+export function loadTimeoutError(file: string, timeout: number): WSBrokerError {
   const what = `worker ${file} has not loaded within ${timeout} ms ("startTimeout"): a top-level await in it does not settle, or code in it does not return`;
   return new WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what);
 }
@@ -46,7 +27,7 @@ export function loadTimeout(file: string, timeout: number): WSBrokerError {
  * @param timeout milliseconds for the import, 0 = no limit; what it calls at the top level of the
  * module cannot be interrupted from here
  * @param loaded called when the module has been imported, before its `handleStart` is waited for
- * @throws what the module throws, or its `handleStart`, or {@link loadTimeout}; then the thread is
+ * @throws what the module throws, or its `handleStart`, or {@link loadTimeoutError}; then the thread is
  * no worker
  */
 export async function loadWorker(
@@ -58,7 +39,7 @@ export async function loadWorker(
   thread.loading = true;
   try {
     const imported = load(file);
-    if (timeout > 0 && !(await within(timeout, imported))) throw loadTimeout(file, timeout);
+    if (timeout > 0 && !(await within(timeout, imported))) throw loadTimeoutError(file, timeout);
     const registration = importedWorker(file, await imported, before);
     loaded();
     await registration.ready;
@@ -66,7 +47,7 @@ export async function loadWorker(
   } catch (error) {
     const itself = currentRegistration();
     if (itself !== before) itself?.drop();
-    throw readable(error);
+    throw readableError(error);
   } finally {
     thread.loading = false;
   }

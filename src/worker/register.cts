@@ -1,14 +1,13 @@
 // Not the global one: environments like a browser's, of test runners, have none.
 import { setImmediate } from 'node:timers';
 import { isMainThread } from 'node:worker_threads';
-import { START_OVER } from '../options/advice.cjs';
-import { checkPool, isInPool } from '../native/copies.cjs';
-import { createDispatcher, type Dispatcher } from './dispatch.cjs';
 import { WSBrokerError } from '../errors.cjs';
-import { handlerTable, type HandlerTable } from './handlers.cjs';
+import { checkSameCopy, isInPool } from '../native/copies.cjs';
 import { native } from '../native/load.cjs';
-import { isThenable } from '../promises.cjs';
-import { within } from '../promises.cjs';
+import { START_OVER } from '../options/advice.cjs';
+import { isThenable, within } from '../promises.cjs';
+import { createDispatcher, type Dispatcher } from './dispatch.cjs';
+import { handlerTable, type HandlerTable } from './handlers.cjs';
 
 /** What this thread is to the pool. */
 export const thread = {
@@ -152,7 +151,7 @@ export function register(
   holders?: readonly unknown[],
 ): Registration {
   const table = handlerTable(call, handlers, holders);
-  checkPool();
+  checkSameCopy();
   if (current?.implicit === false) {
     throw new WSBrokerError(
       'ERR_WSBROKER_CONFLICT',

@@ -4,17 +4,17 @@ import type { NativeAccept, NativeReject } from '../native.cjs';
 import { isHttpToken, nearest, typeName } from '../options/checks.cjs';
 
 /** Told to the addon. */
-export type Judgement =
+export type CheckedVerdict =
   | { readonly accepted: true; readonly detail: NativeAccept | undefined }
   | { readonly accepted: false; readonly detail: NativeReject };
 
-export const ACCEPTED: Judgement = { accepted: true, detail: undefined };
+export const ACCEPTED: CheckedVerdict = { accepted: true, detail: undefined };
 /** `handleOpen` said no, or failed. */
-export const FORBIDDEN: Judgement = { accepted: false, detail: { status: 403 } };
+export const FORBIDDEN: CheckedVerdict = { accepted: false, detail: { status: 403 } };
 /** `handleOpen` said something that means nothing. */
-export const BROKEN: Judgement = { accepted: false, detail: { status: 500 } };
+export const INVALID: CheckedVerdict = { accepted: false, detail: { status: 500 } };
 /** `handleOpen` took too long. */
-export const LATE: Judgement = { accepted: false, detail: { status: 503 } };
+export const TIMED_OUT: CheckedVerdict = { accepted: false, detail: { status: 503 } };
 
 const ACCEPT_KEYS = ['protocol', 'headers', 'token', 'channels'];
 const REJECT_KEYS = ['status', 'headers', 'body'];
@@ -37,7 +37,7 @@ const RESERVED = new Set([
  * @throws {WSBrokerError} ERR_WSBROKER_INVALID_VERDICT if it means nothing; it never counts as an
  * acceptance
  */
-export function judge(verdict: unknown, offered: readonly string[]): Judgement {
+export function checkVerdict(verdict: unknown, offered: readonly string[]): CheckedVerdict {
   if (verdict === undefined || verdict === true) return ACCEPTED;
   if (verdict === false) return FORBIDDEN;
   if (typeof verdict !== 'object' || verdict === null || Array.isArray(verdict))

@@ -123,8 +123,8 @@ if (permission !== undefined) {
 }
 
 test('a_pool_that_the_permission_model_forbids_is_told_the_flag', async () => {
-  const { moreAbout } = require(join(lib, 'worker', 'syntax.cjs'));
-  const denied = (fields) => moreAbout('/x/worker.mjs', Object.assign(new Error('restricted'), { code: 'ERR_ACCESS_DENIED', ...fields }));
+  const { explainLoadError } = require(join(lib, 'worker', 'load-errors.cjs'));
+  const denied = (fields) => explainLoadError('/x/worker.mjs', Object.assign(new Error('restricted'), { code: 'ERR_ACCESS_DENIED', ...fields }));
   assert.match(await denied({ permission: 'WorkerThreads' }), /run node with --allow-worker, or start with threads: 0\.$/);
   assert.match(await denied({ permission: 'FileSystemRead', resource: '/etc/x' }), /\(FileSystemRead \/etc\/x\): flags such as --allow-fs-read/);
   assert.match(await denied({}), /forbids it: flags such as/);

@@ -10,7 +10,7 @@ const { BroadcastChannel } = require('node:worker_threads');
 const { lib, until } = require('./setup.cjs');
 
 const { Pool } = require(join(lib, 'pool', 'pool.cjs'));
-const { NO_THREAD_OPTIONS, poolThreads } = require(join(lib, 'options', 'threads.cjs'));
+const { NO_THREAD_OPTIONS, checkThreadOptions } = require(join(lib, 'options', 'threads.cjs'));
 
 const realSetTimeout = setTimeout;
 // The threads of a pool keep nobody alive.
@@ -188,6 +188,6 @@ test('a_replacement_that_does_not_load_counts_as_failed', async (t) => {
 });
 
 test('an_environment_of_their_own_does_not_lead_threads_to_another_addon', () => {
-  assert.deepEqual(poolThreads('start', { env: { A: 'x' } }).options.env, { WSBROKER_BINARY: process.env.WSBROKER_BINARY, A: 'x' });
-  assert.equal(poolThreads('start', { env: { WSBROKER_BINARY: 'other' } }).options.env.WSBROKER_BINARY, 'other');
+  assert.deepEqual(checkThreadOptions('start', { env: { A: 'x' } }).options.env, { WSBROKER_BINARY: process.env.WSBROKER_BINARY, A: 'x' });
+  assert.equal(checkThreadOptions('start', { env: { WSBROKER_BINARY: 'other' } }).options.env.WSBROKER_BINARY, 'other');
 });

@@ -241,7 +241,7 @@ describe('the order of a start', () => {
     };
     const error = await failure(start({ bind, workerPath: worker('good.cjs'), threads: 1 }));
     assert.deepEqual([error.code, error.syscallCode, error.name], ['ERR_WSBROKER_BIND', 'EADDRINUSE', 'WSBrokerError']);
-    assert.equal(error.message, 'cannot bind; something else is listening there; to share the port among several processes (node:cluster, PM2), set "reusePort" in all of them');
+    assert.equal(error.message, 'cannot bind; another program is already listening there; to share the port between processes (node:cluster, PM2), set "reusePort" in all of them');
     assert.match((await failure(start({ bind, workerPath: worker('good.cjs'), reusePort: true }))).message, /every process that shares a port must set "reusePort"/);
     assert.equal((await failure(start({ bind: 'unix:/x', workerPath: worker('good.cjs') }))).message, 'cannot bind');
     assert.deepEqual(recorded(), []);

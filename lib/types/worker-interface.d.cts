@@ -63,7 +63,9 @@ export interface AcceptVerdict {
 export interface RejectVerdict {
     /** The status, 200 to 599. */
     readonly status: number;
+    /** Additional headers of the answer. */
     readonly headers?: HeaderOptions | undefined;
+    /** What the answer says. Default: nothing. */
     readonly body?: Data | undefined;
 }
 /**

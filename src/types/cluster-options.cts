@@ -2,8 +2,9 @@ import type { Buffer } from '../ambient.cjs';
 
 /** A server of a Redis Cluster, or a Sentinel. */
 export interface RedisNode {
+  /** A name or an IP address. */
   readonly host: string;
-  /** @default 6379, and 26379 for a Sentinel */
+  /** The port it listens on. @default 6379, and 26379 for a Sentinel */
   readonly port?: number | undefined;
 }
 
@@ -29,9 +30,9 @@ export interface RedisTlsOptions {
 export interface RedisOptions {
   /** `redis://[user:password@]host[:port][/db]`, or `rediss://` with encryption. */
   readonly url?: string | undefined;
-  /** @default '127.0.0.1' */
+  /** A name or an IP address. @default '127.0.0.1' */
   readonly host?: string | undefined;
-  /** @default 6379 */
+  /** The port it listens on. @default 6379 */
   readonly port?: number | undefined;
   /**
    * Some nodes of a Redis Cluster; they name the others. One of them must be there whenever an
@@ -42,13 +43,15 @@ export interface RedisOptions {
   readonly sentinels?: readonly RedisNode[] | undefined;
   /** The master that the Sentinels watch. */
   readonly name?: string | undefined;
+  /** The user of Redis's ACL. Default: Redis's own, `default`. */
   readonly username?: string | undefined;
+  /** The user's password. Default: none. */
   readonly password?: string | undefined;
-  /** @default 0 */
+  /** The number of the database. It does not separate channels; `prefix` does. @default 0 */
   readonly db?: number | undefined;
   /** How long connecting may take, in ms, 1 to 2^31-1. @default 2000 */
   readonly connectTimeout?: number | undefined;
-  /** @default false */
+  /** Whether the connection is encrypted, and how. @default false */
   readonly tls?: boolean | RedisTlsOptions | undefined;
 }
 

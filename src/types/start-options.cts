@@ -258,7 +258,7 @@ export interface StartOptions {
   /**
    * Compression of messages (RFC 7692), with clients that offer it. It costs CPU time for every
    * message, and can betray secrets that stand in one message with what an attacker chose (see
-   * [Compression](#compression)). Default `false`.
+   * docs/guide/compression.md). Default `false`.
    */
   readonly perMessageDeflate?: boolean | PerMessageDeflate | undefined;
 

@@ -14,8 +14,8 @@ export interface AsyncScope {
   /** Calls a function in it. */
   readonly call: <A extends unknown[], R>(fn: (...args: A) => R, self: unknown, ...args: A) => R;
   /**
-   * Runs what makes many calls in a row, and calls nothing of the application's but by {@link
-   * bound} and {@link call}.
+   * Runs what makes many calls in a row, and calls nothing of the application's but by
+   * {@link bound} and {@link call}.
    */
   readonly batch: <A extends unknown[]>(run: (...args: A) => void, ...args: A) => void;
 }

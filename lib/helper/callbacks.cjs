@@ -29,7 +29,7 @@ function callApplication(fn, done, failed) {
             then(given);
         }
         catch (error) {
-            (0, report_cjs_1.complain)('the server helper failed', error);
+            (0, report_cjs_1.reportError)('the server helper failed', error);
         }
     };
     let value;

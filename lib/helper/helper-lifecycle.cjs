@@ -63,7 +63,7 @@ class HelperLifecycle {
         const ending = (this.#ending = new Promise((resolve) => (done = resolve)));
         this.#abort?.();
         end()
-            .catch((error) => (0, report_cjs_1.complain)(`the shutdown of ${this.#scope} failed`, error))
+            .catch((error) => (0, report_cjs_1.reportError)(`the shutdown of ${this.#scope} failed`, error))
             .finally(() => done?.());
         return ending;
     }

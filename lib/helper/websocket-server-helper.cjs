@@ -91,7 +91,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         this.#sweep = new heartbeat_check_cjs_1.HeartbeatCheck(clients, settings.heartbeatTimeout, log);
         this.#disconnects = new disconnect_reporter_cjs_1.DisconnectReporter({ settings, life: this.#life, log, instance });
         this.#states = new bus_state_reporter_cjs_1.BusStateReporter(opts.busStateFn ? (0, async_scope_cjs_1.inScopeHere)(opts.busStateFn) : undefined, log);
-        const complain = (client, message) => this.#sendOwn(client, protocol_cjs_1.WebSocketEvents.ERROR, { message });
+        const sendError = (client, message) => this.#sendOwn(client, protocol_cjs_1.WebSocketEvents.ERROR, { message });
         this.#auth = new authenticator_cjs_1.Authenticator({
             settings,
             clients,
@@ -99,7 +99,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             rooms: this.#rooms,
             log,
             instance,
-            complain,
+            sendError,
             encrypt: (client) => this.#encrypt(client),
             send: (client, event, data) => this.#sendOwn(client, event, data),
         });
@@ -109,7 +109,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             rooms: this.#rooms,
             auth: this.#auth,
             log,
-            complain,
+            sendError,
         });
         this.#handler = this.#socketEvents();
         this.#bus = (0, redis_connection_cjs_1.createBus)(SCOPE, opts.redisConnection, 'server');

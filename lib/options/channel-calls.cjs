@@ -5,8 +5,8 @@ exports.checkSubscriberCount = checkSubscriberCount;
 exports.checkCloseChannel = checkCloseChannel;
 const node_util_1 = require("node:util");
 const checks_cjs_1 = require("./checks.cjs");
-// Calls with options that the addon does not know.
-/** A channel's name for the addon. */
+// Arguments of calls with options that the addon does not have.
+/** The name of a channel, as the addon takes it. */
 function channelBytes(call, channel) {
     if (typeof channel === 'string')
         return Buffer.from(channel);
@@ -16,7 +16,7 @@ function channelBytes(call, channel) {
         return Buffer.from(channel.buffer, channel.byteOffset, channel.byteLength);
     throw (0, checks_cjs_1.wrongType)(call, 'channel', 'a string, ArrayBuffer or Uint8Array', channel);
 }
-/** `undefined`: on this instance only. */
+/** @returns `undefined` for this instance only */
 function checkSubscriberCount(channel, options) {
     const call = 'subscriberCount';
     const bag = (0, checks_cjs_1.knownKeys)(call, 'options', options, ['cluster', 'timeout']);
@@ -25,7 +25,7 @@ function checkSubscriberCount(channel, options) {
         ? { channel: channelBytes(call, channel), timeout }
         : undefined;
 }
-/** `undefined`: on this instance only. */
+/** @returns `undefined` for this instance only */
 function checkCloseChannel(channel, code, reason, options) {
     const call = 'closeChannel';
     const bag = (0, checks_cjs_1.knownKeys)(call, 'options', options, ['cluster']);
@@ -33,7 +33,7 @@ function checkCloseChannel(channel, code, reason, options) {
         return undefined;
     const given = (0, checks_cjs_1.integer)(call, 'code', code, 1000, 4999) ?? 1000;
     if (!(0, checks_cjs_1.isSendableCode)(given))
-        throw (0, checks_cjs_1.wrongValue)(call, 'code', 'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)', given);
+        throw (0, checks_cjs_1.wrongValue)(call, 'code', checks_cjs_1.SENDABLE_CODES, given);
     if (reason !== undefined && typeof reason !== 'string')
         throw (0, checks_cjs_1.wrongType)(call, 'reason', 'a string', reason);
     if (reason !== undefined && Buffer.byteLength(reason) > 123)

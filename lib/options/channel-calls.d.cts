@@ -1,11 +1,11 @@
-/** A channel's name for the addon. */
+/** The name of a channel, as the addon takes it. */
 export declare function channelBytes(call: string, channel: unknown): Buffer;
-/** `undefined`: on this instance only. */
+/** @returns `undefined` for this instance only */
 export declare function checkSubscriberCount(channel: unknown, options: unknown): {
     channel: Buffer;
     timeout: number;
 } | undefined;
-/** `undefined`: on this instance only. */
+/** @returns `undefined` for this instance only */
 export declare function checkCloseChannel(channel: unknown, code: unknown, reason: unknown, options: unknown): {
     channel: Buffer;
     code: number;

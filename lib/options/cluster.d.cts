@@ -1,6 +1,6 @@
 import type { NativeCluster } from '../native.cjs';
 import type { BusEvent } from '../types/cluster-options.cjs';
-/** A place on a bus that is allowed. */
+/** The options, checked. */
 export interface CheckedClusterOptions {
     readonly native: NativeCluster;
     readonly required: boolean;

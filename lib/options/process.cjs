@@ -4,8 +4,8 @@ exports.defaultProcessOptions = defaultProcessOptions;
 exports.toNativeProcessOptions = toNativeProcessOptions;
 exports.fromNativeOptions = fromNativeOptions;
 exports.processOptionsWith = processOptionsWith;
-// The process-wide options: their defaults, and how they cross to the addon and back.
-/** Process-wide options that are off unless a call sets them. */
+// The process-wide options: their defaults, and how they are passed to the addon and back.
+/** Limits that do not apply unless a call sets them. */
 const OFF = {
     maxConnections: undefined,
     maxConnectionsPerIp: undefined,
@@ -57,5 +57,9 @@ function fromNativeOptions(options) {
 function processOptionsWith(native, given, started) {
     const { threads: _, ...rest } = given;
     const now = native.processOptionsNow(started);
-    return { ...defaultProcessOptions(native), ...(now === null ? {} : fromNativeOptions(now)), ...rest };
+    return {
+        ...defaultProcessOptions(native),
+        ...(now === null ? {} : fromNativeOptions(now)),
+        ...rest,
+    };
 }

@@ -1,13 +1,13 @@
 import type { Native, NativeProcessOptions } from '../native.cjs';
 import type { ProcessOptions } from './start.cjs';
-/** Process-wide options that are off unless a call sets them. */
+/** Limits that do not apply unless a call sets them. */
 declare const OFF: {
     maxConnections: undefined;
     maxConnectionsPerIp: undefined;
     maxChannelsPerSocket: undefined;
     maxChannelNameLength: undefined;
 };
-/** All process-wide options but `threads`, which counts only where there is a module. */
+/** All process-wide options except `threads`, which matters only if there is a worker module. */
 export type CompleteProcessOptions = Omit<ProcessOptions, 'threads' | keyof typeof OFF> & {
     [K in keyof typeof OFF]: number | undefined;
 };

@@ -1,5 +1,5 @@
 import type { NativeRedis } from '../native.cjs';
-/** With the name that the server's certificate must be for, where one can be given. */
+/** With `servername`, the name that the server's certificate must be for. */
 export declare const REDIS_TLS_OPTIONS_NAMED: readonly string[];
 /**
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what

@@ -3,7 +3,7 @@ import type { WorkerEvent } from '../types/worker-threads.cjs';
 import { type CheckedClusterOptions } from './cluster.cjs';
 import { type CheckedThreadOptions } from './threads.cjs';
 import { type CheckedTlsOptions } from './tls.cjs';
-/** Process-wide options, as far as the caller gave them. */
+/** The process-wide options. */
 export interface ProcessOptions {
     threads: number;
     handlers: 'serial' | 'concurrent';
@@ -20,7 +20,7 @@ export interface ProcessOptions {
     maxChannelsPerSocket: number;
     maxChannelNameLength: number;
 }
-/** A `start` call that is allowed. */
+/** Options of `start`, checked. */
 export interface CheckedStartOptions {
     readonly workerPath: string | undefined;
     readonly startTimeout: number;
@@ -34,7 +34,7 @@ export interface CheckedStartOptions {
 }
 export declare const START_OPTIONS: readonly ['bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'handlerTimeout', 'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout', 'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'pingInterval', 'closeTimeout', 'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory', 'maxInFlight', 'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength', 'maxLifetime', 'rateLimit', 'origins', 'trustProxy', 'proxyProtocol', 'reusePort', 'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal'];
 /**
- * @param call who asks, for messages
+ * @param call the name of the call, for messages
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
  * came
  */

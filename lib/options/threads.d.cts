@@ -1,5 +1,5 @@
 import { type ResourceLimits, SHARE_ENV } from 'node:worker_threads';
-/** Checked and copied, as `Worker` takes it. */
+/** The options, checked and copied, as `Worker` takes them. */
 export interface CheckedThreadOptions {
     readonly workerData: unknown;
     readonly options: {
@@ -15,7 +15,7 @@ export declare const NO_THREAD_OPTIONS: CheckedThreadOptions;
  * came
  */
 export declare function checkThreadOptions(call: string, value: unknown): CheckedThreadOptions;
-/** Whether a pool that runs already is what was asked for. */
+/** Whether a running pool has these options. */
 export declare function sameThreadOptions(one: CheckedThreadOptions, other: CheckedThreadOptions): boolean;
-/** What Node says about flags, which it does only when a thread is started. */
+/** Node checks flags only when it starts a thread. */
 export declare function explainThreadError(error: unknown): unknown;

@@ -1,19 +1,19 @@
 import type { NativeTls } from '../native.cjs';
-/** Where PEM comes from. `name` is the argument's, for messages. */
-type Source = {
+/** Where PEM comes from. `name` is that of the option, for messages. */
+type PemLocation = {
     readonly name: string;
 } & ({
     readonly pem: Buffer;
 } | {
     readonly path: string;
 });
-/** The `tls` of a call, checked as far as it can be without reading. */
+/** The option `tls`, checked as far as is possible without reading files. */
 export interface CheckedTlsOptions {
     readonly pairs: readonly {
-        readonly cert: Source;
-        readonly key: Source;
+        readonly cert: PemLocation;
+        readonly key: PemLocation;
     }[];
-    readonly ca: readonly Source[];
+    readonly ca: readonly PemLocation[];
     readonly requestCert: boolean;
     readonly rejectUnauthorized: boolean;
     readonly minVersion: 'TLSv1.2' | 'TLSv1.3';

@@ -1,7 +1,7 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.PendingHandlers = exports.PendingHandler = exports.WaitingEvent = void 0;
-/** An event that waits for the one before it. */
+/** An event that waits for the previous one of its socket. */
 class WaitingEvent {
     kind;
     slot;
@@ -12,11 +12,13 @@ class WaitingEvent {
     next = undefined;
     constructor(kind, slot, data, 
     /**
-     * Of a close event: the close code. Of bytes: how many they are, unless a handler transfers
-     * them away.
+     * The close code of a close event; the length of bytes, from which it shows if a handler has
+     * transferred them.
      */
     number, 
-    /** The version of its socket's token when it came, and the epoch in which that is true. */
+    /**
+     * The version of its socket's token when it came, and the token epoch in which that is valid.
+     */
     token, epoch) {
         this.kind = kind;
         this.slot = slot;
@@ -28,27 +30,25 @@ class WaitingEvent {
 }
 exports.WaitingEvent = WaitingEvent;
 /**
- * A handler's promise that is pending, and behind it, in serial mode, the events of its socket that
- * wait for it.
+ * A handler whose promise is pending. In serial mode the next events of its socket wait here.
  */
 class PendingHandler {
     id = 0;
     kind = 0;
     slot = 0;
-    /** Only of an open event: the subprotocols that may be answered. */
+    /** Only for an open event: the subprotocols that the client offers. */
     offered = [];
-    /** When it became pending, in looks of the timer. */
+    /** When it became pending, in ticks of the timer. */
     since = 0;
-    /** Whether it stands in the table: always in serial mode, else only while its socket opens. */
+    /** Whether it is in the table: always in serial mode, otherwise only for open events. */
     serial = false;
-    /** `handlerTimeout` has passed: its slot and its waiting events are no longer its own. */
+    /** `handlerTimeout` has passed: another one has its slot and its waiting events. */
     expired = false;
     /** The next one in its bucket of the table. */
     neighbour = undefined;
     #head = undefined;
     #tail = undefined;
-    // Made once and used for one promise after the other, so that a pending promise costs no
-    // closures.
+    // An object is used for one promise after another, so that a promise costs no new closures.
     resolved;
     rejected;
     constructor(done) {
@@ -71,10 +71,10 @@ class PendingHandler {
             this.#tail = undefined;
         return event;
     }
-    /** Hands over what waits. */
-    moveTo(heir) {
-        heir.#head = this.#head;
-        heir.#tail = this.#tail;
+    /** Moves the waiting events. */
+    moveTo(successor) {
+        successor.#head = this.#head;
+        successor.#tail = this.#tail;
         this.clear();
     }
     clear() {
@@ -84,61 +84,61 @@ class PendingHandler {
 }
 exports.PendingHandler = PendingHandler;
 /**
- * Lines by socket. With async handlers every event adds one and removes it again, for which a `Map`
- * takes about as long as all the rest of the event (65 of 140 ns): its removed entries pile up
- * until it is copied. Ids count upwards, so their low bits are hash enough.
+ * Pending handlers by socket. With async handlers every event adds one and removes it again. With a
+ * `Map`, in which removed entries pile up until it is copied, that takes almost half of the time of
+ * an event (65 of 140 ns). Ids count upwards, so their low bits are a sufficient hash.
  */
 class PendingHandlers {
     size = 0;
     #buckets = new Array(256).fill(undefined);
     #mask = 255;
     find(id) {
-        let line = this.#buckets[id & this.#mask];
-        while (line !== undefined && line.id !== id)
-            line = line.neighbour;
-        return line;
+        let handler = this.#buckets[id & this.#mask];
+        while (handler !== undefined && handler.id !== id)
+            handler = handler.neighbour;
+        return handler;
     }
-    add(line) {
+    add(handler) {
         if (this.size > 2 * this.#mask)
             this.#grow();
-        const bucket = line.id & this.#mask;
-        line.neighbour = this.#buckets[bucket];
-        this.#buckets[bucket] = line;
+        const bucket = handler.id & this.#mask;
+        handler.neighbour = this.#buckets[bucket];
+        this.#buckets[bucket] = handler;
         this.size++;
     }
-    remove(line) {
-        const bucket = line.id & this.#mask;
+    remove(handler) {
+        const bucket = handler.id & this.#mask;
         let before;
         for (let one = this.#buckets[bucket]; one !== undefined; before = one, one = one.neighbour) {
-            if (one !== line)
+            if (one !== handler)
                 continue;
             if (before === undefined)
-                this.#buckets[bucket] = line.neighbour;
+                this.#buckets[bucket] = handler.neighbour;
             else
-                before.neighbour = line.neighbour;
-            line.neighbour = undefined;
+                before.neighbour = handler.neighbour;
+            handler.neighbour = undefined;
             this.size--;
             return;
         }
     }
     all() {
-        const lines = [];
+        const handlers = [];
         for (const first of this.#buckets)
-            for (let line = first; line !== undefined; line = line.neighbour)
-                lines.push(line);
-        return lines;
+            for (let handler = first; handler !== undefined; handler = handler.neighbour)
+                handlers.push(handler);
+        return handlers;
     }
     clear() {
         this.#buckets.fill(undefined);
         this.size = 0;
     }
     #grow() {
-        const lines = this.all();
+        const handlers = this.all();
         this.#mask = 4 * (this.#mask + 1) - 1;
         this.#buckets = new Array(this.#mask + 1).fill(undefined);
         this.size = 0;
-        for (const line of lines)
-            this.add(line);
+        for (const handler of handlers)
+            this.add(handler);
     }
 }
 exports.PendingHandlers = PendingHandlers;

@@ -1,66 +1,69 @@
 import type { EventKind } from '../native/control-block.cjs';
-/** An event that waits for the one before it. */
+/** An event that waits for the previous one of its socket. */
 export declare class WaitingEvent {
     readonly kind: EventKind;
     readonly slot: number;
     readonly data: unknown;
     /**
-     * Of a close event: the close code. Of bytes: how many they are, unless a handler transfers
-     * them away.
+     * The close code of a close event; the length of bytes, from which it shows if a handler has
+     * transferred them.
      */
     readonly number: number;
-    /** The version of its socket's token when it came, and the epoch in which that is true. */
+    /**
+     * The version of its socket's token when it came, and the token epoch in which that is valid.
+     */
     readonly token: number;
     readonly epoch: number;
     next: WaitingEvent | undefined;
     constructor(kind: EventKind, slot: number, data: unknown, 
     /**
-     * Of a close event: the close code. Of bytes: how many they are, unless a handler transfers
-     * them away.
+     * The close code of a close event; the length of bytes, from which it shows if a handler has
+     * transferred them.
      */
     number: number, 
-    /** The version of its socket's token when it came, and the epoch in which that is true. */
+    /**
+     * The version of its socket's token when it came, and the token epoch in which that is valid.
+     */
     token: number, epoch: number);
 }
 /**
- * A handler's promise that is pending, and behind it, in serial mode, the events of its socket that
- * wait for it.
+ * A handler whose promise is pending. In serial mode the next events of its socket wait here.
  */
 export declare class PendingHandler {
     #private;
     id: number;
     kind: EventKind;
     slot: number;
-    /** Only of an open event: the subprotocols that may be answered. */
+    /** Only for an open event: the subprotocols that the client offers. */
     offered: readonly string[];
-    /** When it became pending, in looks of the timer. */
+    /** When it became pending, in ticks of the timer. */
     since: number;
-    /** Whether it stands in the table: always in serial mode, else only while its socket opens. */
+    /** Whether it is in the table: always in serial mode, otherwise only for open events. */
     serial: boolean;
-    /** `handlerTimeout` has passed: its slot and its waiting events are no longer its own. */
+    /** `handlerTimeout` has passed: another one has its slot and its waiting events. */
     expired: boolean;
     /** The next one in its bucket of the table. */
     neighbour: PendingHandler | undefined;
     readonly resolved: (value: unknown) => void;
     readonly rejected: (error: unknown) => void;
-    constructor(done: (line: PendingHandler, failed: boolean, value: unknown) => void);
+    constructor(done: (handler: PendingHandler, failed: boolean, value: unknown) => void);
     push(event: WaitingEvent): void;
     shift(): WaitingEvent | undefined;
-    /** Hands over what waits. */
-    moveTo(heir: PendingHandler): void;
+    /** Moves the waiting events. */
+    moveTo(successor: PendingHandler): void;
     clear(): void;
 }
 /**
- * Lines by socket. With async handlers every event adds one and removes it again, for which a `Map`
- * takes about as long as all the rest of the event (65 of 140 ns): its removed entries pile up
- * until it is copied. Ids count upwards, so their low bits are hash enough.
+ * Pending handlers by socket. With async handlers every event adds one and removes it again. With a
+ * `Map`, in which removed entries pile up until it is copied, that takes almost half of the time of
+ * an event (65 of 140 ns). Ids count upwards, so their low bits are a sufficient hash.
  */
 export declare class PendingHandlers {
     #private;
     size: number;
     find(id: number): PendingHandler | undefined;
-    add(line: PendingHandler): void;
-    remove(line: PendingHandler): void;
+    add(handler: PendingHandler): void;
+    remove(handler: PendingHandler): void;
     all(): PendingHandler[];
     clear(): void;
 }

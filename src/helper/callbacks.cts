@@ -1,5 +1,5 @@
 import { isThenable } from '../promises.cjs';
-import { complain } from '../report.cjs';
+import { reportError } from '../report.cjs';
 import type { ValueOrPromise } from './types.cjs';
 
 let continued = 0;
@@ -34,7 +34,7 @@ export function callApplication<T>(
       try {
         then(given);
       } catch (error) {
-        complain('the server helper failed', error);
+        reportError('the server helper failed', error);
       }
     };
   let value: ValueOrPromise<T>;

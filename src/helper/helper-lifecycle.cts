@@ -1,5 +1,5 @@
 import { WSBrokerError } from '../errors.cjs';
-import { complain } from '../report.cjs';
+import { reportError } from '../report.cjs';
 
 /**
  * `configure()` and `shutdown()`: what is done once, what can be tried again, and what ends what.
@@ -62,7 +62,7 @@ export class HelperLifecycle {
     const ending = (this.#ending = new Promise<void>((resolve) => (done = resolve)));
     this.#abort?.();
     end()
-      .catch((error: unknown) => complain(`the shutdown of ${this.#scope} failed`, error))
+      .catch((error: unknown) => reportError(`the shutdown of ${this.#scope} failed`, error))
       .finally(() => done?.());
     return ending;
   }

@@ -23,10 +23,7 @@ export type ServerOptions = Required<{
   [K in keyof IBunWebSocketConfig]: IBunWebSocketConfig[K] | undefined;
 }>;
 
-type Given<
-  A extends AnyRecord,
-  M extends AnyRecord,
-> = IWebSocketServerOptions<A, M>;
+type Given<A extends AnyRecord, M extends AnyRecord> = IWebSocketServerOptions<A, M>;
 
 export interface Settings<A extends AnyRecord, M extends AnyRecord> {
   readonly path: string;

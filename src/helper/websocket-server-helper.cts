@@ -108,8 +108,11 @@ export class WebSocketServerHelper<
     this.#rooms = new Rooms(settings, clients, instance, log);
     this.#sweep = new HeartbeatCheck(clients, settings.heartbeatTimeout, log);
     this.#disconnects = new DisconnectReporter({ settings, life: this.#life, log, instance });
-    this.#states = new BusStateReporter(opts.busStateFn ? inScopeHere(opts.busStateFn) : undefined, log);
-    const complain = (client: IWebSocketClient<MetadataType>, message: string): void =>
+    this.#states = new BusStateReporter(
+      opts.busStateFn ? inScopeHere(opts.busStateFn) : undefined,
+      log,
+    );
+    const sendError = (client: IWebSocketClient<MetadataType>, message: string): void =>
       this.#sendOwn(client, WebSocketEvents.ERROR, { message });
     this.#auth = new Authenticator({
       settings,
@@ -118,7 +121,7 @@ export class WebSocketServerHelper<
       rooms: this.#rooms,
       log,
       instance,
-      complain,
+      sendError,
       encrypt: (client) => this.#encrypt(client),
       send: (client, event, data) => this.#sendOwn(client, event, data),
     });
@@ -128,7 +131,7 @@ export class WebSocketServerHelper<
       rooms: this.#rooms,
       auth: this.#auth,
       log,
-      complain,
+      sendError,
     });
     this.#handler = this.#socketEvents();
     this.#bus = createBus(SCOPE, opts.redisConnection, 'server');
@@ -391,7 +394,6 @@ export class WebSocketServerHelper<
         );
     }
   }
-
 
   #sendEverywhere(destination: string | undefined, event: string, data: unknown): void {
     if (!destination) {

@@ -5,13 +5,14 @@ import {
   knownKeys,
   MAX_DURATION,
   optional,
+  SENDABLE_CODES,
   wrongType,
   wrongValue,
 } from './checks.cjs';
 
-// Calls with options that the addon does not know.
+// Arguments of calls with options that the addon does not have.
 
-/** A channel's name for the addon. */
+/** The name of a channel, as the addon takes it. */
 export function channelBytes(call: string, channel: unknown): Buffer {
   if (typeof channel === 'string') return Buffer.from(channel);
   if (types.isArrayBuffer(channel)) return Buffer.from(channel);
@@ -20,7 +21,7 @@ export function channelBytes(call: string, channel: unknown): Buffer {
   throw wrongType(call, 'channel', 'a string, ArrayBuffer or Uint8Array', channel);
 }
 
-/** `undefined`: on this instance only. */
+/** @returns `undefined` for this instance only */
 export function checkSubscriberCount(
   channel: unknown,
   options: unknown,
@@ -33,7 +34,7 @@ export function checkSubscriberCount(
     : undefined;
 }
 
-/** `undefined`: on this instance only. */
+/** @returns `undefined` for this instance only */
 export function checkCloseChannel(
   channel: unknown,
   code: unknown,
@@ -44,13 +45,7 @@ export function checkCloseChannel(
   const bag = knownKeys(call, 'options', options, ['cluster']);
   if (optional(call, 'cluster', bag['cluster'], 'boolean') !== true) return undefined;
   const given = integer(call, 'code', code, 1000, 4999) ?? 1000;
-  if (!isSendableCode(given))
-    throw wrongValue(
-      call,
-      'code',
-      'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)',
-      given,
-    );
+  if (!isSendableCode(given)) throw wrongValue(call, 'code', SENDABLE_CODES, given);
   if (reason !== undefined && typeof reason !== 'string')
     throw wrongType(call, 'reason', 'a string', reason);
   if (reason !== undefined && Buffer.byteLength(reason) > 123)

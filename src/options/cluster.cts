@@ -3,9 +3,10 @@ import type { BusEvent } from '../types/cluster-options.cjs';
 import { integer, knownKeys, MAX_SIZE, optional, wrongValue } from './checks.cjs';
 import { checkRedisOptions, text } from './redis.cjs';
 
-// Other instances: what `joinCluster`, `start` and the emitter take, and what the bus has to tell.
+// How to join other instances: options of `joinCluster`, `start` and the emitter. Checking them
+// loads no native code.
 
-/** A place on a bus that is allowed. */
+/** The options, checked. */
 export interface CheckedClusterOptions {
   readonly native: NativeCluster;
   readonly required: boolean;
@@ -41,6 +42,11 @@ export function checkClusterOptions(
       maxOutgoing: integer(call, within('maxOutgoing'), bag['maxOutgoing'], 1, MAX_SIZE) ?? 2 ** 23,
     },
     required: optional(call, within('required'), bag['required'], 'boolean') ?? false,
-    onBus: optional(call, within('onBus'), bag['onBus'], 'function') as CheckedClusterOptions['onBus'],
+    onBus: optional(
+      call,
+      within('onBus'),
+      bag['onBus'],
+      'function',
+    ) as CheckedClusterOptions['onBus'],
   };
 }

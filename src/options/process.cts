@@ -1,9 +1,9 @@
 import type { Native, NativeProcessOptions } from '../native.cjs';
 import type { ProcessOptions } from './start.cjs';
 
-// The process-wide options: their defaults, and how they cross to the addon and back.
+// The process-wide options: their defaults, and how they are passed to the addon and back.
 
-/** Process-wide options that are off unless a call sets them. */
+/** Limits that do not apply unless a call sets them. */
 const OFF = {
   maxConnections: undefined,
   maxConnectionsPerIp: undefined,
@@ -11,12 +11,14 @@ const OFF = {
   maxChannelNameLength: undefined,
 };
 
-/** All process-wide options but `threads`, which counts only where there is a module. */
+/** All process-wide options except `threads`, which matters only if there is a worker module. */
 export type CompleteProcessOptions = Omit<ProcessOptions, 'threads' | keyof typeof OFF> & {
   [K in keyof typeof OFF]: number | undefined;
 };
 
-export function defaultProcessOptions(native: Pick<Native, 'brokerDefaults'>): CompleteProcessOptions {
+export function defaultProcessOptions(
+  native: Pick<Native, 'brokerDefaults'>,
+): CompleteProcessOptions {
   const { memory, cpus } = native.brokerDefaults();
   const quarter = Math.max(1, Math.floor(memory / 4));
   return {
@@ -79,5 +81,9 @@ export function processOptionsWith(
 ): CompleteProcessOptions {
   const { threads: _, ...rest } = given;
   const now = native.processOptionsNow(started);
-  return { ...defaultProcessOptions(native), ...(now === null ? {} : fromNativeOptions(now)), ...rest };
+  return {
+    ...defaultProcessOptions(native),
+    ...(now === null ? {} : fromNativeOptions(now)),
+    ...rest,
+  };
 }

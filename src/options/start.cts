@@ -18,6 +18,7 @@ import {
   MAX_SIZE,
   oneOf,
   optional,
+  SENDABLE_CODES,
   strings,
   wrongType,
   wrongValue,
@@ -26,12 +27,13 @@ import { checkClusterOptions, type CheckedClusterOptions } from './cluster.cjs';
 import { type CheckedThreadOptions, checkThreadOptions } from './threads.cjs';
 import { type CheckedTlsOptions, checkTlsOptions } from './tls.cjs';
 
-// What the calls take: every function here returns it whole and checked, or throws.
+// The options of `start` and `shutdown`. Each function returns them checked and complete, or
+// throws.
 
-/** V8 makes no longer string, and a text message is one. */
+/** The longest string of V8: a text message must fit into one. */
 const MAX_STRING = 2 ** 29 - 24;
 
-/** Process-wide options, as far as the caller gave them. */
+/** The process-wide options. */
 export interface ProcessOptions {
   threads: number;
   handlers: 'serial' | 'concurrent';
@@ -49,7 +51,7 @@ export interface ProcessOptions {
   maxChannelNameLength: number;
 }
 
-/** A `start` call that is allowed. */
+/** Options of `start`, checked. */
 export interface CheckedStartOptions {
   readonly workerPath: string | undefined;
   readonly startTimeout: number;
@@ -73,7 +75,7 @@ export const START_OPTIONS = [
 ] as const;
 
 /**
- * @param call who asks, for messages
+ * @param call the name of the call, for messages
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
  * came
  */
@@ -113,8 +115,15 @@ export function checkStartOptions(options: unknown, call = 'start'): CheckedStar
     },
     tls: bag['tls'] === undefined ? undefined : checkTlsOptions(call, bag['tls']),
     cluster:
-      bag['cluster'] === undefined ? undefined : checkClusterOptions(call, 'cluster', bag['cluster']),
-    onWorker: optional(call, 'onWorker', bag['onWorker'], 'function') as CheckedStartOptions['onWorker'],
+      bag['cluster'] === undefined
+        ? undefined
+        : checkClusterOptions(call, 'cluster', bag['cluster']),
+    onWorker: optional(
+      call,
+      'onWorker',
+      bag['onWorker'],
+      'function',
+    ) as CheckedStartOptions['onWorker'],
     signal: abortSignal(call, bag['signal']),
   };
 }
@@ -124,17 +133,11 @@ export function checkShutdownOptions(options: unknown): { code: number; timeout:
   const call = 'shutdown';
   const bag = options === undefined ? {} : knownKeys(call, 'options', options, ['code', 'timeout']);
   const code = integer(call, 'code', bag['code'], 1000, 4999) ?? 1001;
-  if (!isSendableCode(code))
-    throw wrongValue(
-      call,
-      'code',
-      'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)',
-      code,
-    );
+  if (!isSendableCode(code)) throw wrongValue(call, 'code', SENDABLE_CODES, code);
   return { code, timeout: integer(call, 'timeout', bag['timeout'], 0, MAX_DURATION) ?? 8_000 };
 }
 
-/** Of any realm. */
+/** An `AbortSignal` of any context. */
 function abortSignal(call: string, value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined;
   const { aborted, addEventListener } = (value ?? {}) as Partial<AbortSignal>;
@@ -143,12 +146,15 @@ function abortSignal(call: string, value: unknown): AbortSignal | undefined {
   return value as AbortSignal;
 }
 
-function threadOptions(call: string, bag: Record<string, unknown>): CheckedThreadOptions | undefined {
+function threadOptions(
+  call: string,
+  bag: Record<string, unknown>,
+): CheckedThreadOptions | undefined {
   if (bag['worker'] === undefined) return undefined;
   const threads = checkThreadOptions(call, bag['worker']);
   if (bag['threads'] === 0)
     throw new WSBrokerRangeError(
-      `${call}: "worker" is for worker threads, and with threads: 0 there are none`,
+      `${call}: "worker" cannot be combined with threads: 0, which starts no worker threads`,
     );
   return threads;
 }
@@ -189,10 +195,17 @@ function servedPaths(call: string, value: unknown): string[] {
       ? [value]
       : strings(call, 'path', value, 'a string or an array of strings');
   if (paths.length === 0)
-    throw new WSBrokerRangeError(`${call}: "path" must name at least one path, got an empty array`);
+    throw new WSBrokerRangeError(
+      `${call}: "path" must contain at least one path, got an empty array`,
+    );
   for (const one of paths) {
     if (one !== '*' && !/^\/[^?#\s]*$/.test(one))
-      throw wrongValue(call, 'path', "'*', or begin with '/' and have no '?', '#' or space", one);
+      throw wrongValue(
+        call,
+        'path',
+        "'*', or a path that begins with '/' and has no '?', '#' or space",
+        one,
+      );
   }
   return [...new Set(paths)];
 }
@@ -215,7 +228,7 @@ function rateLimit(call: string, value: unknown): NativeRateLimit | undefined {
   const messages = number('messages', MAX_SIZE);
   const bytes = number('bytes', Number.MAX_SAFE_INTEGER);
   if (messages === undefined && bytes === undefined) {
-    throw new WSBrokerRangeError(`${call}: "rateLimit" must have "messages" or "bytes"`);
+    throw new WSBrokerRangeError(`${call}: "rateLimit" must set "messages", "bytes" or both`);
   }
   return {
     messages,
@@ -237,7 +250,7 @@ function deflate(call: string, value: unknown): NativeDeflate | undefined {
   };
 }
 
-/** One or a list of something, each checked under its own name. */
+/** One string or an array of them, each checked under its own name. */
 function oneOrMore(
   call: string,
   name: string,
@@ -289,7 +302,7 @@ function trustProxy(call: string, value: unknown): NativeTrustProxy | undefined 
   });
   if (from.length === 0)
     throw new WSBrokerRangeError(
-      `${call}: "trustProxy.from" must name at least one proxy, got an empty array`,
+      `${call}: "trustProxy.from" must contain at least one proxy, got an empty array`,
     );
   return {
     from: from.filter((one) => one !== 'unix'),
@@ -318,6 +331,6 @@ function path(call: string, name: string, value: unknown): string | undefined {
   try {
     return fileURLToPath(value);
   } catch {
-    throw wrongValue(call, name, 'a path or a file: URL of this machine', String(value));
+    throw wrongValue(call, name, 'a path or a file: URL on this machine', String(value));
   }
 }

@@ -4,9 +4,9 @@ import { WSBrokerRangeError, WSBrokerTypeError } from '../errors.cjs';
 import type { ThreadOptions } from '../types/worker-threads.cjs';
 import { knownKeys, strings, wrongType, wrongValue } from './checks.cjs';
 
-// `worker` in `start`: what the threads of a pool are started with.
+// The option `worker` of `start`: how the threads of the pool are started.
 
-/** Checked and copied, as `Worker` takes it. */
+/** The options, checked and copied, as `Worker` takes them. */
 export interface CheckedThreadOptions {
   readonly workerData: unknown;
   readonly options: {
@@ -33,7 +33,7 @@ const LIMITS = [
 export function checkThreadOptions(call: string, value: unknown): CheckedThreadOptions {
   if (typeof value === 'string')
     throw new WSBrokerTypeError(
-      `${call}: "worker" must be an object, got string; the module with the handlers is given as "workerPath"`,
+      `${call}: "worker" must be an object, got string; pass the path of the worker module as "workerPath"`,
     );
   const bag = knownKeys(call, 'worker', value, [
     'workerData',
@@ -58,28 +58,28 @@ export function checkThreadOptions(call: string, value: unknown): CheckedThreadO
   };
 }
 
-/** Whether a pool that runs already is what was asked for. */
+/** Whether a running pool has these options. */
 export function sameThreadOptions(one: CheckedThreadOptions, other: CheckedThreadOptions): boolean {
   return isDeepStrictEqual(one, other);
 }
 
-/** What Node says about flags, which it does only when a thread is started. */
+/** Node checks flags only when it starts a thread. */
 export function explainThreadError(error: unknown): unknown {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   return code === 'ERR_WORKER_INVALID_EXEC_ARGV'
     ? new WSBrokerRangeError(
-        `start: "worker.execArgv" must hold only flags that a worker thread accepts: ${String(message)}`,
+        `start: "worker.execArgv" must contain only flags that worker threads accept: ${String(message)}`,
       )
     : error;
 }
 
-/** A copy: what a later replacement is given is what the first threads were given. */
+/** A copy, so that replacements get the same as the first threads. */
 function cloned(call: string, value: unknown): unknown {
   try {
     return structuredClone(value);
   } catch (error) {
     throw new WSBrokerTypeError(
-      `${call}: "worker.workerData" must be something that can be cloned: ${String((error as { message?: unknown }).message)}`,
+      `${call}: "worker.workerData" must be a value that structuredClone can copy: ${String((error as { message?: unknown }).message)}`,
       { cause: error },
     );
   }
@@ -91,7 +91,7 @@ function environment(call: string, value: unknown): NodeJS.ProcessEnv | typeof S
     throw wrongType(call, 'worker.env', 'an object of strings, or SHARE_ENV', value);
   const all = Object.entries(value).filter(([, text]) => text !== undefined);
   for (const [key, text] of all) {
-    // The value may be a secret: only its type is named.
+    // Only the type of the value is named: the value may be a secret.
     if (typeof text !== 'string') throw wrongType(call, `worker.env.${key}`, 'a string', text);
   }
   // All threads must load the same addon.
@@ -109,7 +109,12 @@ function limits(call: string, value: unknown): ResourceLimits {
     if (typeof number !== 'number')
       throw wrongType(call, `worker.resourceLimits.${name}`, 'a number', number);
     if (!(number > 0 && number < 2 ** 31))
-      throw wrongValue(call, `worker.resourceLimits.${name}`, 'a number of MiB above 0', number);
+      throw wrongValue(
+        call,
+        `worker.resourceLimits.${name}`,
+        'a number of MiB greater than 0 and less than 2^31',
+        number,
+      );
   }
   return Object.fromEntries(given);
 }

@@ -12,7 +12,7 @@ export type SendResult = 1 | 0 | -1;
 
 /** Options of {@link sendToChannel}. {@link send} takes `compress` alone. */
 export interface SendOptions {
-  /** The id of a socket that does not get the message, or an array of ids. @default nobody */
+  /** The id of a socket that does not get the message, or an array of ids. @default no socket */
   readonly exclude?: number | readonly number[] | undefined;
   /**
    * Whether the message is compressed for clients that support it. By default it is if it is at

@@ -1,6 +1,6 @@
 import type { EventKind } from '../native/control-block.cjs';
 
-/** An event that waits for the one before it. */
+/** An event that waits for the previous one of its socket. */
 export class WaitingEvent {
   next: WaitingEvent | undefined = undefined;
 
@@ -9,43 +9,43 @@ export class WaitingEvent {
     readonly slot: number,
     readonly data: unknown,
     /**
-     * Of a close event: the close code. Of bytes: how many they are, unless a handler transfers
-     * them away.
+     * The close code of a close event; the length of bytes, from which it shows if a handler has
+     * transferred them.
      */
     readonly number: number,
-    /** The version of its socket's token when it came, and the epoch in which that is true. */
+    /**
+     * The version of its socket's token when it came, and the token epoch in which that is valid.
+     */
     readonly token: number,
     readonly epoch: number,
   ) {}
 }
 
 /**
- * A handler's promise that is pending, and behind it, in serial mode, the events of its socket that
- * wait for it.
+ * A handler whose promise is pending. In serial mode the next events of its socket wait here.
  */
 export class PendingHandler {
   id = 0;
   kind: EventKind = 0 as EventKind;
   slot = 0;
-  /** Only of an open event: the subprotocols that may be answered. */
+  /** Only for an open event: the subprotocols that the client offers. */
   offered: readonly string[] = [];
-  /** When it became pending, in looks of the timer. */
+  /** When it became pending, in ticks of the timer. */
   since = 0;
-  /** Whether it stands in the table: always in serial mode, else only while its socket opens. */
+  /** Whether it is in the table: always in serial mode, otherwise only for open events. */
   serial = false;
-  /** `handlerTimeout` has passed: its slot and its waiting events are no longer its own. */
+  /** `handlerTimeout` has passed: another one has its slot and its waiting events. */
   expired = false;
   /** The next one in its bucket of the table. */
   neighbour: PendingHandler | undefined = undefined;
   #head: WaitingEvent | undefined = undefined;
   #tail: WaitingEvent | undefined = undefined;
 
-  // Made once and used for one promise after the other, so that a pending promise costs no
-  // closures.
+  // An object is used for one promise after another, so that a promise costs no new closures.
   readonly resolved: (value: unknown) => void;
   readonly rejected: (error: unknown) => void;
 
-  constructor(done: (line: PendingHandler, failed: boolean, value: unknown) => void) {
+  constructor(done: (handler: PendingHandler, failed: boolean, value: unknown) => void) {
     this.resolved = (value) => done(this, false, value);
     this.rejected = (error) => done(this, true, error);
   }
@@ -64,10 +64,10 @@ export class PendingHandler {
     return event;
   }
 
-  /** Hands over what waits. */
-  moveTo(heir: PendingHandler): void {
-    heir.#head = this.#head;
-    heir.#tail = this.#tail;
+  /** Moves the waiting events. */
+  moveTo(successor: PendingHandler): void {
+    successor.#head = this.#head;
+    successor.#tail = this.#tail;
     this.clear();
   }
 
@@ -78,47 +78,50 @@ export class PendingHandler {
 }
 
 /**
- * Lines by socket. With async handlers every event adds one and removes it again, for which a `Map`
- * takes about as long as all the rest of the event (65 of 140 ns): its removed entries pile up
- * until it is copied. Ids count upwards, so their low bits are hash enough.
+ * Pending handlers by socket. With async handlers every event adds one and removes it again. With a
+ * `Map`, in which removed entries pile up until it is copied, that takes almost half of the time of
+ * an event (65 of 140 ns). Ids count upwards, so their low bits are a sufficient hash.
  */
 export class PendingHandlers {
   size = 0;
-  #buckets: (PendingHandler | undefined)[] = new Array<PendingHandler | undefined>(256).fill(undefined);
+  #buckets: (PendingHandler | undefined)[] = new Array<PendingHandler | undefined>(256).fill(
+    undefined,
+  );
   #mask = 255;
 
   find(id: number): PendingHandler | undefined {
-    let line = this.#buckets[id & this.#mask];
-    while (line !== undefined && line.id !== id) line = line.neighbour;
-    return line;
+    let handler = this.#buckets[id & this.#mask];
+    while (handler !== undefined && handler.id !== id) handler = handler.neighbour;
+    return handler;
   }
 
-  add(line: PendingHandler): void {
+  add(handler: PendingHandler): void {
     if (this.size > 2 * this.#mask) this.#grow();
-    const bucket = line.id & this.#mask;
-    line.neighbour = this.#buckets[bucket];
-    this.#buckets[bucket] = line;
+    const bucket = handler.id & this.#mask;
+    handler.neighbour = this.#buckets[bucket];
+    this.#buckets[bucket] = handler;
     this.size++;
   }
 
-  remove(line: PendingHandler): void {
-    const bucket = line.id & this.#mask;
+  remove(handler: PendingHandler): void {
+    const bucket = handler.id & this.#mask;
     let before: PendingHandler | undefined;
     for (let one = this.#buckets[bucket]; one !== undefined; before = one, one = one.neighbour) {
-      if (one !== line) continue;
-      if (before === undefined) this.#buckets[bucket] = line.neighbour;
-      else before.neighbour = line.neighbour;
-      line.neighbour = undefined;
+      if (one !== handler) continue;
+      if (before === undefined) this.#buckets[bucket] = handler.neighbour;
+      else before.neighbour = handler.neighbour;
+      handler.neighbour = undefined;
       this.size--;
       return;
     }
   }
 
   all(): PendingHandler[] {
-    const lines: PendingHandler[] = [];
+    const handlers: PendingHandler[] = [];
     for (const first of this.#buckets)
-      for (let line = first; line !== undefined; line = line.neighbour) lines.push(line);
-    return lines;
+      for (let handler = first; handler !== undefined; handler = handler.neighbour)
+        handlers.push(handler);
+    return handlers;
   }
 
   clear(): void {
@@ -127,10 +130,10 @@ export class PendingHandlers {
   }
 
   #grow(): void {
-    const lines = this.all();
+    const handlers = this.all();
     this.#mask = 4 * (this.#mask + 1) - 1;
     this.#buckets = new Array<PendingHandler | undefined>(this.#mask + 1).fill(undefined);
     this.size = 0;
-    for (const line of lines) this.add(line);
+    for (const handler of handlers) this.add(handler);
   }
 }

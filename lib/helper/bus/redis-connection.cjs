@@ -35,7 +35,9 @@ function choose(scope, given, role) {
     }
     if (has(given, 'duplicate'))
         return new client_bus_cjs_1.ClientBus(given, role, 'client');
-    return isPlain(given) ? (0, native_bus_cjs_1.createNativeBus)(scope, given, role) : undefined;
+    return isPlain(given)
+        ? (0, native_bus_cjs_1.createNativeBus)(scope, given, role)
+        : undefined;
 }
 function has(value, method) {
     return typeof value?.[method] === 'function';

@@ -20,7 +20,7 @@ class Authenticator {
     authenticate(client, data) {
         const { settings, clients } = this.#parts;
         if (client.state !== 'unauthorized')
-            return this.#parts.complain(client, protocol_cjs_1.ERROR_TEXT.alreadyAuthenticated);
+            return this.#parts.sendError(client, protocol_cjs_1.ERROR_TEXT.alreadyAuthenticated);
         client.state = 'authenticating';
         clearTimeout(client.authTimer);
         this.#limit(client, protocol_cjs_1.LIMITS.authPatience * settings.authTimeout, () => !clients.internals(client).finished);
@@ -32,7 +32,7 @@ class Authenticator {
         if (!clients.isHere(client))
             return;
         if (!result) {
-            this.#parts.complain(client, protocol_cjs_1.ERROR_TEXT.authFailed);
+            this.#parts.sendError(client, protocol_cjs_1.ERROR_TEXT.authFailed);
             return (0, sockets_cjs_1.closeSocket)(client.socket, protocol_cjs_1.CLOSE.authFailed, log);
         }
         try {
@@ -64,7 +64,7 @@ class Authenticator {
             if (!clients.isHere(client))
                 return;
             if (!result) {
-                this.#parts.complain(client, protocol_cjs_1.ERROR_TEXT.handshakeFailed);
+                this.#parts.sendError(client, protocol_cjs_1.ERROR_TEXT.handshakeFailed);
                 return (0, sockets_cjs_1.closeSocket)(client.socket, protocol_cjs_1.CLOSE.encryptionRequired, log);
             }
             let keys;
@@ -125,7 +125,7 @@ class Authenticator {
         if (!clients.isHere(client))
             return;
         log.error(`${what} for client ${client.id}`, error);
-        this.#parts.complain(client, protocol_cjs_1.ERROR_TEXT.authError);
+        this.#parts.sendError(client, protocol_cjs_1.ERROR_TEXT.authError);
         (0, sockets_cjs_1.closeSocket)(client.socket, protocol_cjs_1.CLOSE.authFailed, log);
     }
     /** The entry stays until the close event, as always. */

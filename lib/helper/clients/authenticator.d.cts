@@ -13,7 +13,7 @@ export interface AuthenticatorParts<A extends AnyRecord, M extends AnyRecord> {
     readonly log: IWebSocketLogger;
     instance(): Instance | undefined;
     /** An error event. */
-    complain(client: IWebSocketClient<M>, text: string): void;
+    sendError(client: IWebSocketClient<M>, text: string): void;
     encrypt(client: IWebSocketClient<M>): void;
     /** Does not throw. */
     send(client: IWebSocketClient<M>, event: string, data: unknown): void;

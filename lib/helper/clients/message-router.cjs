@@ -45,7 +45,7 @@ class MessageRouter {
         }
         catch {
             // What is wrong with it is not logged: the parser's message quotes it.
-            return this.#parts.complain(client, protocol_cjs_1.ERROR_TEXT.format);
+            return this.#parts.sendError(client, protocol_cjs_1.ERROR_TEXT.format);
         }
         if (message === null || !message.event)
             return log.debug(`client ${client.id} sent a message without an event`);
@@ -56,7 +56,7 @@ class MessageRouter {
                 return auth.authenticate(client, message.data);
         }
         if (!clients.isFinished(client))
-            return this.#parts.complain(client, protocol_cjs_1.ERROR_TEXT.notAuthenticated);
+            return this.#parts.sendError(client, protocol_cjs_1.ERROR_TEXT.notAuthenticated);
         switch (message.event) {
             case protocol_cjs_1.WebSocketEvents.JOIN:
                 return rooms.joinAsked(client, message.data);

@@ -11,7 +11,7 @@ export interface MessageRouterParts<A extends AnyRecord, M extends AnyRecord> {
     readonly auth: Authenticator<A, M>;
     readonly log: IWebSocketLogger;
     /** An error event. */
-    complain(client: IWebSocketClient<M>, text: string): void;
+    sendError(client: IWebSocketClient<M>, text: string): void;
 }
 /** Messages of clients: sections 5 and G of the specification. */
 export declare class MessageRouter<A extends AnyRecord, M extends AnyRecord> {

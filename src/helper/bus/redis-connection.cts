@@ -33,7 +33,9 @@ function choose(scope: string, given: unknown, role: BusRole): Bus | undefined {
       : undefined;
   }
   if (has(given, 'duplicate')) return new ClientBus(given as IRedisClientLike, role, 'client');
-  return isPlain(given) ? createNativeBus(scope, given as IRedisConnectionOptions, role) : undefined;
+  return isPlain(given)
+    ? createNativeBus(scope, given as IRedisConnectionOptions, role)
+    : undefined;
 }
 
 function has(value: unknown, method: string): boolean {

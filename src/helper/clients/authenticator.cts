@@ -17,7 +17,7 @@ export interface AuthenticatorParts<A extends AnyRecord, M extends AnyRecord> {
   readonly log: IWebSocketLogger;
   instance(): Instance | undefined;
   /** An error event. */
-  complain(client: IWebSocketClient<M>, text: string): void;
+  sendError(client: IWebSocketClient<M>, text: string): void;
   encrypt(client: IWebSocketClient<M>): void;
   /** Does not throw. */
   send(client: IWebSocketClient<M>, event: string, data: unknown): void;
@@ -42,7 +42,7 @@ export class Authenticator<A extends AnyRecord, M extends AnyRecord> {
   authenticate(client: IWebSocketClient<M>, data: unknown): void {
     const { settings, clients } = this.#parts;
     if (client.state !== 'unauthorized')
-      return this.#parts.complain(client, ERROR_TEXT.alreadyAuthenticated);
+      return this.#parts.sendError(client, ERROR_TEXT.alreadyAuthenticated);
     client.state = 'authenticating';
     clearTimeout(client.authTimer);
     this.#limit(
@@ -64,7 +64,7 @@ export class Authenticator<A extends AnyRecord, M extends AnyRecord> {
     const { settings, clients, log } = this.#parts;
     if (!clients.isHere(client)) return;
     if (!result) {
-      this.#parts.complain(client, ERROR_TEXT.authFailed);
+      this.#parts.sendError(client, ERROR_TEXT.authFailed);
       return closeSocket(client.socket, CLOSE.authFailed, log);
     }
     try {
@@ -94,7 +94,7 @@ export class Authenticator<A extends AnyRecord, M extends AnyRecord> {
       (result) => {
         if (!clients.isHere(client)) return;
         if (!result) {
-          this.#parts.complain(client, ERROR_TEXT.handshakeFailed);
+          this.#parts.sendError(client, ERROR_TEXT.handshakeFailed);
           return closeSocket(client.socket, CLOSE.encryptionRequired, log);
         }
         let keys: {
@@ -160,7 +160,7 @@ export class Authenticator<A extends AnyRecord, M extends AnyRecord> {
     const { clients, log } = this.#parts;
     if (!clients.isHere(client)) return;
     log.error(`${what} for client ${client.id}`, error);
-    this.#parts.complain(client, ERROR_TEXT.authError);
+    this.#parts.sendError(client, ERROR_TEXT.authError);
     closeSocket(client.socket, CLOSE.authFailed, log);
   }
 

@@ -16,7 +16,7 @@ export interface MessageRouterParts<A extends AnyRecord, M extends AnyRecord> {
   readonly auth: Authenticator<A, M>;
   readonly log: IWebSocketLogger;
   /** An error event. */
-  complain(client: IWebSocketClient<M>, text: string): void;
+  sendError(client: IWebSocketClient<M>, text: string): void;
 }
 
 /** Messages of clients: sections 5 and G of the specification. */
@@ -60,7 +60,7 @@ export class MessageRouter<A extends AnyRecord, M extends AnyRecord> {
       message = JSON.parse(raw) as IWebSocketMessage | null;
     } catch {
       // What is wrong with it is not logged: the parser's message quotes it.
-      return this.#parts.complain(client, ERROR_TEXT.format);
+      return this.#parts.sendError(client, ERROR_TEXT.format);
     }
     if (message === null || !message.event)
       return log.debug(`client ${client.id} sent a message without an event`);
@@ -71,7 +71,7 @@ export class MessageRouter<A extends AnyRecord, M extends AnyRecord> {
         return auth.authenticate(client, message.data);
     }
     if (!clients.isFinished(client))
-      return this.#parts.complain(client, ERROR_TEXT.notAuthenticated);
+      return this.#parts.sendError(client, ERROR_TEXT.notAuthenticated);
     switch (message.event) {
       case WebSocketEvents.JOIN:
         return rooms.joinAsked(client, message.data);

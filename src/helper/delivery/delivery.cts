@@ -206,7 +206,11 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
     return client.encrypted && this.#parts.settings.outboundTransformer !== undefined;
   }
 
-  #deliver(client: IWebSocketClient<M>, message: Message, window: ConcurrencyLimit | undefined): void {
+  #deliver(
+    client: IWebSocketClient<M>,
+    message: Message,
+    window: ConcurrencyLimit | undefined,
+  ): void {
     if (!this.#transforms(client)) return this.#send(client, message.frame);
     const internals = this.#parts.clients.internals(client);
     internals.line ??= this.#line(client);

@@ -63,7 +63,7 @@ function prose(text = '') {
       part.startsWith('```')
         ? part
         : part
-            .replace(/\{@link(?:code|plain)?\s+([\w.]+?)(?:\s*\|\s*([^}]*))?\}/g, (_, name, shown) => `\`${shown || name.split('.').at(-1)}\``)
+            .replace(/\{@link(?:code|plain)?[\s*]+([\w.]+?)(?:\s*\|\s*([^}]*))?\}/g, (_, name, shown) => `\`${shown || name.split('.').at(-1)}\``)
             .replace(/(?<![\w/(])docs\/([\w./-]+\.md)/g, (_, file) => `[${file.replace(/^.*\//, '').replace(/\.md$/, '')}](${file})`)
             .split(/\n{2,}/)
             .map((paragraph) => (/^\s*[-|]/m.test(paragraph) ? paragraph : paragraph.replace(/\s*\n\s*/g, ' ')))
@@ -145,7 +145,7 @@ function codesTable(node) {
   return ['| Code | When |', '| --- | --- |', ...rows].join('\n');
 }
 
-/** What a reader looks for; the rest follows as index.cts has it. */
+/** What a reader looks for; the rest follows by name. */
 const FIRST = ['StartOptions', 'Server', 'WorkerInterface'];
 
 const slugs = new Map();
@@ -182,7 +182,7 @@ function reference() {
   const functions = [...own].map(([name, node]) => callable(name, node));
   const shown = [...others].filter(([name, node]) => node && name !== 'WSBrokerErrorCode' && !ts.isClassDeclaration(node));
   const rank = ([name]) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
-  const types = shown.sort((a, b) => rank(a) - rank(b)).map(([name, node]) => {
+  const types = shown.sort((a, b) => rank(a) - rank(b) || (a[0] < b[0] ? -1 : 1)).map(([name, node]) => {
     if (!ts.isInterfaceDeclaration(node)) return alias(name, node);
     return members(name, node, name === 'StartOptions' ? ['Option', 'Means'] : name === 'WorkerInterface' ? ['Handler', 'Called'] : undefined);
   });

@@ -76,7 +76,7 @@ function prose(text = '') {
 const sentence = (text) => (text === '' || /[.:]$/.test(text) ? text : `${text}.`);
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const cell = (text) => text.replace(/\n+/g, ' ').replace(/\|/g, '\\|');
-const flat = (node) => node.getText().replace(/\s*\n\s*/g, ' ').replace(/\breadonly /g, '');
+const flat = (node) => node.getText().replace(/\s*\n\s*/g, ' ').replace(/\breadonly /g, '').replace(/; \}/g, ' }').replace(/, \)/g, ')');
 /** What a tag `@default` says, as a sentence. */
 const preset = ({ tags }) => tags.filter((tag) => tag.name === 'default').map((tag) => `Default: ${sentence(/^['[{]|^[\w.]+$/.test(tag.text) ? `\`${tag.text}\`` : tag.text)}`);
 /** The type of something optional: that it may be undefined is said by the question mark. */

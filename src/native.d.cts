@@ -158,7 +158,7 @@ export interface NativeRelayEvent {
   count: number;
 }
 
-/** A helper's or an emitter's connections to Redis: crates/wsbroker/src/relay.rs. */
+/** A helper's or an emitter's connections to Redis: crates/wsbroker/src/helper/native_relay.rs. */
 export interface NativeRelay {
   /** What has come; empty when there is nothing, and only then `wake` will be called again. */
   take(): (string | NativeRelayEvent)[];

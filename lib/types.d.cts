@@ -52,7 +52,9 @@ export interface AcceptVerdict {
 export interface RejectVerdict {
     /** The status, 200 to 599. */
     readonly status: number;
+    /** Additional headers of the answer. */
     readonly headers?: HeaderOptions | undefined;
+    /** What the answer says. Default: nothing. */
     readonly body?: Data | undefined;
 }
 /**
@@ -320,7 +322,7 @@ export interface StartOptions {
     readonly reusePort?: boolean | undefined;
     /**
      * Compression of messages (RFC 7692), with clients that offer it. It costs CPU time for every message, and can betray secrets that stand in one message with what an attacker chose
-     * (see [Compression](#compression)). Default `false`.
+     * (see docs/guide/compression.md). Default `false`.
      */
     readonly perMessageDeflate?: boolean | PerMessageDeflate | undefined;
     /** Of the address. Encryption: the server speaks `wss://` alone. A handshake that fails is cut; plain HTTP is answered with 400. Default: none. */
@@ -379,8 +381,9 @@ export interface StartOptions {
 }
 /** A server of a Redis Cluster, or a Sentinel. */
 export interface RedisNode {
+    /** A name or an IP address. */
     readonly host: string;
-    /** @default 6379, and 26379 for a Sentinel */
+    /** The port it listens on. @default 6379, and 26379 for a Sentinel */
     readonly port?: number | undefined;
 }
 /** How a Redis is encrypted. */
@@ -398,9 +401,9 @@ export interface RedisTlsOptions {
 export interface RedisOptions {
     /** `redis://[user:password@]host[:port][/db]`, or `rediss://` with encryption. */
     readonly url?: string | undefined;
-    /** @default '127.0.0.1' */
+    /** A name or an IP address. @default '127.0.0.1' */
     readonly host?: string | undefined;
-    /** @default 6379 */
+    /** The port it listens on. @default 6379 */
     readonly port?: number | undefined;
     /** Some nodes of a Redis Cluster; they name the others. One of them must be there whenever an instance connects, so give several. */
     readonly nodes?: readonly RedisNode[] | undefined;
@@ -408,13 +411,15 @@ export interface RedisOptions {
     readonly sentinels?: readonly RedisNode[] | undefined;
     /** The master that the Sentinels watch. */
     readonly name?: string | undefined;
+    /** The user of Redis's ACL. Default: Redis's own, `default`. */
     readonly username?: string | undefined;
+    /** The user's password. Default: none. */
     readonly password?: string | undefined;
-    /** @default 0 */
+    /** The number of the database. It does not separate channels; `prefix` does. @default 0 */
     readonly db?: number | undefined;
     /** How long connecting may take, in ms, 1 to 2^31-1. @default 2000 */
     readonly connectTimeout?: number | undefined;
-    /** @default false */
+    /** Whether the connection is encrypted, and how. @default false */
     readonly tls?: boolean | RedisTlsOptions | undefined;
 }
 /**
@@ -472,6 +477,7 @@ export interface ClusterCount {
 }
 /** The bus, in {@link Stats}. Totals since the process joined. */
 export interface BusStats {
+    /** `ready`: connected to Redis, and every channel with subscribers here is listened to. `lost`: not so; `reason` says why. */
     readonly state: 'ready' | 'lost';
     /** Why it is lost; or, while it is ready, why Redis has refused a message since then, if it has. As in {@link BusEvent}: one line of 300 characters at most, never a password. */
     readonly reason?: string;

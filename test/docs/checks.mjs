@@ -1,12 +1,14 @@
 // What individual programs of the documentation are asked, beyond that they start: by page and NAME.
 //
 //   on      runtimes: 'node', 'bun'. By default Node, and Bun for a program in TypeScript
-//   ask     called with (t, { url, urls, child, exited, said }); `url` is where the program listens first
+//   from    the NAME of a program on the page that starts this one, a worker module
+//   ask     called with (t, { url, urls, ports, child, exited, said }); `url` is where the program listens first
 //
 // A program without an entry here has only to start, or to end with status 0.
 import assert from 'node:assert/strict';
 import WebSocket from 'ws';
 
+import { GUIDES } from './guides.mjs';
 import { within } from './programs.mjs';
 
 /** A client that keeps what it hears. */
@@ -86,4 +88,5 @@ export const CHECKS = {
       },
     },
   },
+  ...GUIDES,
 };

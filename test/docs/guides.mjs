@@ -17,6 +17,23 @@ async function echo(t, program) {
   await endsOnSigterm(program);
 }
 
+/** Two people with names hear each other, and who has none is refused or closed. */
+const named = (path, refused) => async (t, program) => {
+  const { url } = program;
+  const at = new URL(path, url).href;
+  if (refused) assert.equal(await refusal(at), 401);
+  else assert.deepEqual(await closed(await client(t, at)), [4401, 'who are you?']);
+  const [ada, bob] = [await client(t, `${at}?name=ada`), await client(t, `${at}?name=bob`)];
+  ada.say('hello');
+  for (const one of [ada, bob]) assert.match(await one.hear(), /^(null left|ada: hello)$/);
+  ada.ws.close();
+  await closed(ada);
+  while ((await bob.hear()) !== 'ada left');
+  bob.ws.close();
+  await closed(bob);
+  await endsOnSigterm(program);
+};
+
 export const GUIDES = {
   'docs/guide/recipes.md': {
     server: { on: ['node', 'bun'], ask: echo },
@@ -163,6 +180,53 @@ export const GUIDES = {
         assert.equal(pids.size, 2);
         all[0].say('hello');
         for (const one of all) assert.equal(await one.hear(), 'hello');
+        await endsOnSigterm(program);
+      },
+    },
+  },
+  'docs/migrating/ws.md': { before: { ask: named('/', false) }, after: { ask: named('/', true) } },
+  'docs/migrating/uwebsockets.md': { after: { ask: named('/chat', true) } },
+  'docs/migrating/bun.md': { before: { on: ['bun'], ask: named('/', true) }, after: { on: ['bun'], ask: named('/', true) } },
+  'docs/migrating/socket.io.md': {
+    before: {
+      // The protocol of Engine.IO 4 and Socket.IO 5, as far as it is needed here.
+      async ask(t, program) {
+        const join = async (name) => {
+          const one = await client(t, `${program.url}/socket.io/?EIO=4&transport=websocket`);
+          assert.match(await one.hear(), /^0/);
+          one.say(`40${JSON.stringify({ name })}`);
+          assert.match(await one.hear(), /^40/);
+          one.say('42["join","tea"]');
+          return one;
+        };
+        const ada = await join('ada');
+        const bob = await join('bob');
+        assert.equal(await ada.hear(), '42["joined","bob"]');
+        bob.say('421["say","tea","hello"]');
+        assert.equal(await ada.hear(), '42["said",{"from":"bob","text":"hello"}]');
+        assert.deepEqual([await bob.hear(), await bob.hear()].sort(), ['42["said",{"from":"bob","text":"hello"}]', '431[{"ok":true}]']);
+        bob.say('422["say","coffee","hello"]');
+        assert.equal(await bob.hear(), '432[{"error":"not in this room"}]');
+        await endsOnSigterm(program);
+      },
+    },
+    after: {
+      async ask(t, program) {
+        const join = async (name) => {
+          const one = await client(t, `${program.url}/?name=${name}`);
+          one.say('{"event":"join","data":{"room":"tea"}}');
+          return one;
+        };
+        assert.equal(await refusal(program.url), 401);
+        const ada = await join('ada');
+        await sleep(100);
+        const bob = await join('bob');
+        assert.equal(await ada.hear(), '{"event":"joined","data":"bob"}');
+        bob.say('{"event":"say","data":{"room":"tea","text":"hello"},"id":1}');
+        assert.equal(await ada.hear(), '{"event":"said","data":{"from":"bob","text":"hello"}}');
+        assert.deepEqual([await bob.hear(), await bob.hear()], ['{"event":"said","data":{"from":"bob","text":"hello"}}', '{"id":1,"answer":{"ok":true}}']);
+        bob.say('{"event":"say","data":{"room":"coffee","text":"hello"},"id":2}');
+        assert.equal(await bob.hear(), '{"id":2,"answer":{"error":"not in this room"}}');
         await endsOnSigterm(program);
       },
     },

@@ -1,8 +1,11 @@
 // What individual programs of the documentation are asked, beyond that they start: by page and NAME.
 //
-//   on      runtimes: 'node', 'bun', 'newest', 'compiled' (see programs.mjs). By default Node, and Bun for a program in TypeScript
+//   on      runtimes: 'node', 'bun', 'newest', 'compiled' (see programs.mjs). By default Node, and
+//           Bun for a program in TypeScript
+//   from    the NAME of a program on the page that starts this one, a worker module
 //   prepare called with the folder that the program is pasted into, before it starts
-//   ask     called with (t, { url, urls, child, exited, said }); `url` is where the program listens first
+//   ask     called with (t, { url, urls, ports, child, exited, said }); `url` is where the program
+//           listens first
 //
 // A program without an entry here has only to start, or to end with status 0.
 import assert from 'node:assert/strict';
@@ -11,6 +14,7 @@ import path from 'node:path';
 import WebSocket from 'ws';
 
 import { authority } from '../e2e/certificates.mjs';
+import { GUIDES } from './guides.mjs';
 import { within } from './programs.mjs';
 
 /** A client that keeps what it hears. */
@@ -165,4 +169,5 @@ export const CHECKS = {
       },
     },
   },
+  ...GUIDES,
 };

@@ -1,6 +1,9 @@
 /** The bus, in {@link Stats}. Totals since the process joined. */
 export interface BusStats {
-  /** `ready`: connected to Redis, and every channel with subscribers here is listened to. `lost`: not so; `reason` says why. */
+  /**
+   * `ready`: connected to Redis, and every channel with subscribers here is listened to. `lost`:
+   * not so; `reason` says why.
+   */
   readonly state: 'ready' | 'lost';
   /**
    * Why it is lost; or, while it is ready, why Redis has refused a message since then, if it has.

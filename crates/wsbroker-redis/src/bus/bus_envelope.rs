@@ -15,8 +15,8 @@
 //! After that, each message has a varint and the payload. The varint is the payload's length times
 //! eight, plus 1 for binary, plus 2 if the message must not be compressed, or 4 if it is compressed
 //! whatever its length. A close has the code (2 bytes, big-endian) and the reason instead. A varint
-//! is the number in groups of seven bits, the lowest first, with the top bit set on all but the last
-//! (LEB128).
+//! is the number in groups of seven bits, the lowest first, with the top bit set on all but the
+//! last (LEB128).
 //!
 //! A channel's name on the bus is the prefix, a colon and the channel's own name. A prefix with a
 //! colon makes this ambiguous: `app:live` and `news` give the same name as `app` and `live:news`.
@@ -56,8 +56,8 @@ pub(super) fn mark(prefix: &str) -> Vec<u8> {
     mark
 }
 
-/// The envelope after the mark. `None` when it belongs to another prefix. Bytes that are no envelope at
-/// all are returned as they are.
+/// The envelope after the mark. `None` when it belongs to another prefix. Bytes that are no
+/// envelope at all are returned as they are.
 pub(super) fn unmarked<'a>(mark: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
     let is_envelope = |byte: &u8| [MESSAGES, CLOSE].contains(&(byte ^ VERSION << 4));
     match (bytes.strip_prefix(mark), bytes.first()) {

@@ -32,11 +32,11 @@ use crate::server::{
     sentinels,
 };
 
-/// How often both connections get a ping, and how long the answer may take. Together they stay below
-/// the 5 s within which a Redis that hangs must be noticed.
+/// How often both connections get a ping, and how long the answer may take. Together they stay
+/// below the 5 s within which a Redis that hangs must be noticed.
 const PING: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(2500));
-/// Channels of one SUBSCRIBE, and bytes of their names at most. Redis answers with each name, and cuts
-/// off a listener whose answers grow too large.
+/// Channels of one SUBSCRIBE, and bytes of their names at most. Redis answers with each name, and
+/// cuts off a listener whose answers grow too large.
 const CHUNK: (usize, usize) = (512, 256 << 10);
 /// A channel's numbers are forgotten after this long without a publish of ours, or after twice as
 /// long without one of others.
@@ -163,8 +163,8 @@ async fn servers_change(bus: &RedisBus, redis: &RedisConfig) {
     }
 }
 
-/// Hands received messages to the shards. This future gets its turn when the connections have nothing
-/// more to read.
+/// Hands received messages to the shards. This future gets its turn when the connections have
+/// nothing more to read.
 async fn flush_received(bus: &RedisBus) {
     loop {
         bus.arrived.notified().await;
@@ -225,8 +225,8 @@ async fn session(bus: &RedisBus, link: &Link, link_end: &LinkEnd) -> SessionEnd 
 async fn serve(bus: &RedisBus, link: &Link, link_end: &LinkEnd, uncertain: &mut UncertainMessages) -> SessionEnd {
     let mut stop = bus.stop.subscribe();
     let mut publishing: FuturesUnordered<BoxFuture<'_, Result<(u64, Refused), LinkError>>> = FuturesUnordered::new();
-    // One change at a time keeps the changes of a channel in order. Subscriptions are counted in the
-    // same place, since nothing may change them meanwhile.
+    // One change at a time keeps the changes of a channel in order. Subscriptions are counted in
+    // the same place, since nothing may change them meanwhile.
     let mut changing: Option<BoxFuture<'_, Result<(), LinkError>>> = None;
     let mut pinging: Option<BoxFuture<'_, Result<(), LinkError>>> = None;
     // Messages answered since Redis was last known to be a primary, and how many of them there were
@@ -394,8 +394,8 @@ impl RedisBus {
         Ok(())
     }
 
-    /// Fails when a Cluster does not have as many subscriptions of ours as it should. Nothing may be
-    /// subscribed to meanwhile.
+    /// Fails when a Cluster does not have as many subscriptions of ours as it should. Nothing may
+    /// be subscribed to meanwhile.
     async fn count_subscriptions(&self, link: &Link) -> Result<(), LinkError> {
         let Some(counted) = link.count(PING.1).await? else { return Ok(()) };
         // A proxy in front of a Cluster may always say 0.

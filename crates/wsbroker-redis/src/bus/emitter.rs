@@ -27,8 +27,8 @@ const FIRST: Duration = Duration::from_secs(1);
 
 /// Publishes to channels from a process that serves no sockets. Clones are the same emitter.
 ///
-/// It connects in the background, again after every loss. Dropping the last clone ends it, after up to
-/// a second in which it publishes what waits.
+/// It connects in the background, again after every loss. Dropping the last clone ends it, after up
+/// to a second in which it publishes what waits.
 #[derive(Clone, Debug)]
 pub struct Emitter {
     ending: Arc<EmitterBus>,
@@ -98,8 +98,8 @@ impl Emitter {
     ///
     /// It waits for the bus for at most `limit`. After a loss of the bus it also waits for the
     /// instances that it knew before, at most 4 s, or for a first one, at most 1 s.
-    /// [`max_outgoing`](ClusterConfig::max_outgoing) bounds the bytes that wait meanwhile, where each
-    /// message counts 256 bytes more. A message that is not published takes a number, so that
+    /// [`max_outgoing`](ClusterConfig::max_outgoing) bounds the bytes that wait meanwhile, where
+    /// each message counts 256 bytes more. A message that is not published takes a number, so that
     /// receivers see the gap.
     ///
     /// # Errors
@@ -149,8 +149,8 @@ impl Emitter {
 }
 
 impl RedisBus {
-    /// Resolves when instances receive what is published, as far as that can be known. False when that
-    /// takes until after the deadline.
+    /// Resolves when instances receive what is published, as far as that can be known. False when
+    /// that takes until after the deadline.
     async fn heard_by(&self, deadline: Instant) -> bool {
         loop {
             if !matches!(timeout_at(deadline, self.ready()).await, Ok(true)) {
@@ -163,8 +163,8 @@ impl RedisBus {
         }
     }
 
-    /// Resolves when all known instances, or a first one, have been heard since the bus became ready,
-    /// or when that takes too long.
+    /// Resolves when all known instances, or a first one, have been heard since the bus became
+    /// ready, or when that takes too long.
     async fn settled(&self) {
         loop {
             let mut heard = pin!(self.peers.heard());

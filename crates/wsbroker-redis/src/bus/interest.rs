@@ -1,9 +1,10 @@
-//! Which channels this instance listens to on the bus: those that have subscribers here, or had some
-//! a moment ago.
+//! Which channels this instance listens to on the bus: those that have subscribers here, or had
+//! some a moment ago.
 //!
 //! A channel's first join and last leave only mark it as changed. Whether it has subscribers is
 //! looked up in the registry later, so that the order of two threads' marks does not matter. A
-//! channel without subscribers is listened to for a short while longer, since it may be joined again.
+//! channel without subscribers is listened to for a short while longer, since it may be joined
+//! again.
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
@@ -23,7 +24,8 @@ pub(super) const LINGER: Duration = Duration::from_secs(1);
 /// Tables with room for this many entries keep their memory.
 const SMALL: usize = 1024;
 
-/// Marks are spread over this many tables: a table that grows is copied, and I/O threads make marks.
+/// Marks are spread over this many tables: a table that grows is copied, and I/O threads make
+/// marks.
 const TABLES: usize = 64;
 
 /// The channels that are listened to, and those that have changed.
@@ -34,9 +36,9 @@ pub(super) struct Interest {
     state: Mutex<InterestState>,
 }
 
-/// Channels that have got their first subscriber or lost their last, each once. None of the locks is
-/// held while a channel is looked up. Clients may choose the names, so each process hashes them with
-/// keys of its own.
+/// Channels that have got their first subscriber or lost their last, each once. None of the locks
+/// is held while a channel is looked up. Clients may choose the names, so each process hashes them
+/// with keys of its own.
 #[derive(Debug)]
 struct ChangedChannels {
     hasher: RandomState,
@@ -107,8 +109,8 @@ impl ChangedChannels {
 }
 
 impl Interest {
-    /// The channel has its first subscriber, or has lost its last. True when the bus's thread has to be
-    /// woken.
+    /// The channel has its first subscriber, or has lost its last. True when the bus's thread has
+    /// to be woken.
     pub(super) fn mark_changed(&self, channel: &[u8]) -> bool {
         self.changed.add(channel)
     }
@@ -178,8 +180,8 @@ impl Interest {
         self.state.lock().channels.contains_key(name)
     }
 
-    /// The client has reported these as subscribed to. False when `only_seen` is set, and one of them
-    /// was not [`seen`](Self::seen).
+    /// The client has reported these as subscribed to. False when `only_seen` is set, and one of
+    /// them was not [`seen`](Self::seen).
     pub(super) fn confirmed<'a>(&self, names: impl IntoIterator<Item = &'a [u8]>, only_seen: bool) -> bool {
         let mut state = self.state.lock();
         let mut all = true;
@@ -201,7 +203,8 @@ impl Interest {
         all
     }
 
-    /// The connection was lost, and all subscriptions with it. Returns the channels to subscribe to again.
+    /// The connection was lost, and all subscriptions with it. Returns the channels to subscribe to
+    /// again.
     pub(super) fn lost(&self) -> Vec<ChannelKey> {
         let mut state = self.state.lock();
         for channel in state.channels.values_mut() {

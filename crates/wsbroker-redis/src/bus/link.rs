@@ -28,8 +28,8 @@ use crate::server::{
 };
 
 /// Commands under way to one primary of a Cluster. A connection's queue in redis-rs takes 50, and
-/// redis-rs refreshes the slots through the same queue while everything else stands still. A command
-/// that waits for room in the queue then would wait for ever.
+/// redis-rs refreshes the slots through the same queue while everything else stands still. A
+/// command that waits for room in the queue then would wait for ever.
 const UNDER_WAY: usize = 40;
 
 /// Takes what a link receives. Called on the connection's own task.
@@ -38,8 +38,8 @@ pub(super) trait BusHandler: Send + Sync + 'static {
     fn message(&self, channel: &[u8], payload: &[u8]);
     /// A Cluster has confirmed a subscription.
     fn subscribed(&self, channel: &[u8]);
-    /// A Cluster has ended a subscription: because it was asked to, or by itself, when the channel has
-    /// moved to another primary.
+    /// A Cluster has ended a subscription: because it was asked to, or by itself, when the channel
+    /// has moved to another primary.
     fn unsubscribed(&self, channel: &[u8]);
     /// A connection is gone. More calls may follow.
     fn disconnected(&self);
@@ -168,9 +168,10 @@ impl Link {
         }
     }
 
-    /// Publishes all of them, each channel's in order. No channel waits for the answer to another's.
-    /// Returns what Redis refused. On a Cluster this fails after `limit`, since its client can lose an
-    /// answer and still answer pings. Elsewhere a ping is answered after all that was published.
+    /// Publishes all of them, each channel's in order. No channel waits for the answer to
+    /// another's. Returns what Redis refused. On a Cluster this fails after `limit`, since its
+    /// client can lose an answer and still answer pings. Elsewhere a ping is answered after all
+    /// that was published.
     pub(super) fn publish(
         &self,
         prefix: &[u8],
@@ -231,9 +232,9 @@ impl Link {
         }
     }
 
-    /// Whether this is a Cluster, where only [`BusHandler::subscribed`] confirms a channel. Its client
-    /// may take one answer for another: when a channel moves to another primary, the server sends the
-    /// answer to an unsubscription that nobody asked for.
+    /// Whether this is a Cluster, where only [`BusHandler::subscribed`] confirms a channel. Its
+    /// client may take one answer for another: when a channel moves to another primary, the server
+    /// sends the answer to an unsubscription that nobody asked for.
     pub(super) fn is_cluster(&self) -> bool {
         matches!(self.listener, RedisConnection::Cluster(_))
     }
@@ -254,8 +255,8 @@ impl Link {
                     Listen::End => node.redis.unsubscribe(&channels).await?,
                 },
                 RedisConnection::Cluster(cluster) => {
-                    // A command goes to one primary, and these may belong to several. None waits for
-                    // the one before.
+                    // A command goes to one primary, and these may belong to several. None waits
+                    // for the one before.
                     let one = |channel| {
                         let mut cluster = cluster.clone();
                         async move {
@@ -274,8 +275,8 @@ impl Link {
     }
 
     /// How many channels the primaries of a Cluster say we are subscribed to: its client can lose a
-    /// connection or an answer without saying so. `None` where they cannot be asked: a single server,
-    /// a Redis before 7.0.3, or a user without the right to ask.
+    /// connection or an answer without saying so. `None` where they cannot be asked: a single
+    /// server, a Redis before 7.0.3, or a user without the right to ask.
     pub(super) fn count(
         &self,
         limit: Duration,
@@ -333,8 +334,8 @@ impl RedisConnection {
     }
 }
 
-/// The outcome of `task`. Fails when nothing moves on the connection for this long or, where that is
-/// not known, when `task` takes this long.
+/// The outcome of `task`. Fails when nothing moves on the connection for this long or, where that
+/// is not known, when `task` takes this long.
 async fn within<T>(
     liveness: Option<Arc<Liveness>>,
     limit: Duration,
@@ -357,8 +358,8 @@ async fn pipeline(config: &RedisConfig, address: &ConnectionAddr) -> Result<Opti
     })
 }
 
-/// Publishes the envelopes of one channel one after the other, so that they keep their order. Returns
-/// what Redis refused.
+/// Publishes the envelopes of one channel one after the other, so that they keep their order.
+/// Returns what Redis refused.
 async fn spublish(
     mut cluster: ClusterConnection,
     name: Vec<u8>,

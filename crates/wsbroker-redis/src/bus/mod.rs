@@ -1,15 +1,16 @@
 //! The bus between brokers: many instances, one channel space.
 //!
 //! [`publish_queue`] numbers what this instance publishes and holds it until it leaves.
-//! [`interest`] knows which channels to listen to. [`sequence`] finds what is missing of what others
-//! published. [`peers`] knows the other instances, and [`bus_envelope`] is what travels. None of
-//! these does any I/O. [`link`] holds the connections, of which [`pipeline`] is one to publish, and
-//! [`bus_receiver`] takes what arrives there. [`bus_loop`] drives them all on a thread of its own,
-//! so that neither a shard nor an upgrade ever waits for Redis. [`emitter`] publishes without a
-//! broker.
+//! [`interest`] knows which channels to listen to. [`sequence`] finds what is missing of what
+//! others published. [`peers`] knows the other instances, and [`bus_envelope`] is what travels.
+//! None of these does any I/O. [`link`] holds the connections, of which [`pipeline`] is one to
+//! publish, and [`bus_receiver`] takes what arrives there. [`bus_loop`] drives them all on a thread
+//! of its own, so that neither a shard nor an upgrade ever waits for Redis. [`emitter`] publishes
+//! without a broker.
 //!
-//! The publishing thread serves local subscribers itself, whatever Redis does. While the bus is lost,
-//! messages are numbered and dropped, not kept: receivers see the gap when a later one arrives.
+//! The publishing thread serves local subscribers itself, whatever Redis does. While the bus is
+//! lost, messages are numbered and dropped, not kept: receivers see the gap when a later one
+//! arrives.
 
 use std::{
     fmt,
@@ -144,9 +145,9 @@ impl fmt::Debug for RedisBus {
     }
 }
 
-/// A channel's name on the bus has a colon after the prefix, so a name without a colon belongs to no
-/// channel. With a colon, the instance messages of the prefix `a:` would arrive on `a:!all`, which is
-/// the channel `!all` of the prefix `a`.
+/// A channel's name on the bus has a colon after the prefix, so a name without a colon belongs to
+/// no channel. With a colon, the instance messages of the prefix `a:` would arrive on `a:!all`,
+/// which is the channel `!all` of the prefix `a`.
 fn instances_prefix(prefix: &str) -> String {
     prefix.replace('%', "%25").replace(':', "%3A") + "!"
 }
@@ -322,7 +323,8 @@ impl Bus for RedisBus {
     fn send(&self) {
         let pipeline = self.pipeline.lock().clone();
         match pipeline {
-            // Another thread is publishing, and may have taken the queue before our message was in it.
+            // Another thread is publishing, and may have taken the queue before our message was in
+            // it.
             Some(pipeline) => {
                 if !pipeline.publish(&self.prefix, || self.take_envelopes()) {
                     self.publish.notify_one();

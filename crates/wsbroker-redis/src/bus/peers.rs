@@ -12,8 +12,8 @@ use super::bus_envelope::InstanceId;
 pub(super) const HELLO: Duration = Duration::from_secs(5);
 /// An instance that is silent for this long is taken for gone.
 pub(super) const SILENCE: Duration = Duration::from_secs(16);
-/// How many questions an instance that still says hello must leave unanswered until it counts as one
-/// that does not hear us. A single one may be chance.
+/// How many questions an instance that still says hello must leave unanswered until it counts as
+/// one that does not hear us. A single one may be chance.
 const MISSES: u8 = 2;
 /// Instances that are remembered. Anyone who can publish on the Redis can make some up.
 const MAX: usize = 4096;
@@ -133,9 +133,9 @@ impl Peers {
         (number, receiver)
     }
 
-    /// Which instance to ask now whether it hears this one, with the number of the question; and the
-    /// names of those that turn out not to. One instance is asked every 5 s, and again at once if it
-    /// has not answered.
+    /// Which instance to ask now whether it hears this one, with the number of the question; and
+    /// the names of those that turn out not to. One instance is asked every 5 s, and again at once
+    /// if it has not answered.
     pub(super) fn probe(&self, now: Instant) -> (Option<(InstanceId, u64)>, Vec<String>) {
         let mut state = self.state.lock();
         let PeersState { peers, last, probed, .. } = &mut *state;

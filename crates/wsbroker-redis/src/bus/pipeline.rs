@@ -296,8 +296,8 @@ impl PublishPipeline {
         }
     }
 
-    /// Takes no more messages. Returns how many Redis has not answered, or may have answered when it
-    /// was a replica already.
+    /// Takes no more messages. Returns how many Redis has not answered, or may have answered when
+    /// it was a replica already.
     pub(super) fn end(&self, is_replica: bool) -> u64 {
         let mut state = self.state.lock();
         state.ended = true;
@@ -371,8 +371,8 @@ fn closed() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed")
 }
 
-/// Sends one command on a connection that has no other under way. Returns the answer, or the text of
-/// the error.
+/// Sends one command on a connection that has no other under way. Returns the answer, or the text
+/// of the error.
 async fn ask(
     writer: &PipelineWriter,
     reader: &mut PipelineReader,

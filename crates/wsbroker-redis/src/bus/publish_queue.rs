@@ -1,8 +1,8 @@
 //! What waits to be published on the bus: numbered, gathered by channel, and bounded.
 //!
-//! While nothing is under way, a message leaves at once. Otherwise the messages to one channel gather
-//! and leave as one envelope, so that a busier bus takes fewer commands. No message waits only to be
-//! joined by others.
+//! While nothing is under way, a message leaves at once. Otherwise the messages to one channel
+//! gather and leave as one envelope, so that a busier bus takes fewer commands. No message waits
+//! only to be joined by others.
 
 use std::{collections::VecDeque, sync::Arc, time::Instant};
 
@@ -16,7 +16,8 @@ use crate::server::reply_limit::LONGEST_REPLY;
 
 /// An envelope of this many bytes takes no more messages: it must not hold up others.
 const FULL: usize = 32 << 10;
-/// A longer message never leaves, since no instance would read it. The rest is room for the envelope.
+/// A longer message never leaves, since no instance would read it. The rest is room for the
+/// envelope.
 const LONGEST: usize = LONGEST_REPLY - (1 << 20);
 /// About what an envelope costs besides its bytes. It bounds empty messages, too.
 const OVERHEAD: usize = 128;
@@ -49,7 +50,8 @@ impl Refused {
 /// An envelope with the channel it goes to.
 #[derive(Debug)]
 pub(super) struct AddressedEnvelope {
-    /// The name of the channel, without the prefix; or of what instance messages arrive on, complete.
+    /// The name of the channel, without the prefix; or of what instance messages arrive on,
+    /// complete.
     pub(super) channel: ChannelKey,
     /// It is for instances, and not for subscribers of a channel.
     pub(super) is_instance_message: bool,
@@ -103,8 +105,8 @@ pub(crate) enum Queued {
     Yes,
     /// It is the first that waits.
     First,
-    /// It was dropped: too much waits already, it is too long, or the bus is lost. Receivers will see
-    /// the gap.
+    /// It was dropped: too much waits already, it is too long, or the bus is lost. Receivers will
+    /// see the gap.
     Dropped,
 }
 
@@ -115,7 +117,8 @@ impl PublishQueue {
         Self { instance, limit, state: Mutex::new(PublishQueueState { closed: true, ..PublishQueueState::default() }) }
     }
 
-    /// Numbers a message and puts it into the queue, with the waiter for its answer, if there is one.
+    /// Numbers a message and puts it into the queue, with the waiter for its answer, if there is
+    /// one.
     pub(super) fn publish(&self, channel: &[u8], form: MessageForm, payload: &[u8], waiter: Option<Waiter>) -> Queued {
         let mut state = self.state.lock();
         let size = payload.len() + MAX_PREFIX;
@@ -221,8 +224,8 @@ impl PublishQueue {
         self.state.lock().closed = false;
     }
 
-    /// The bus is lost: what waits is dropped, and so is everything from now on. Returns the number of
-    /// messages that waited.
+    /// The bus is lost: what waits is dropped, and so is everything from now on. Returns the number
+    /// of messages that waited.
     pub(super) fn close_down(&self) -> u64 {
         // One lock for both: what is published in between would stay in the closed queue, and leave
         // after the outage.
@@ -234,8 +237,8 @@ impl PublishQueue {
         lost
     }
 
-    /// Forgets the counters of channels that nothing was published to since. Their next message begins
-    /// a new epoch.
+    /// Forgets the counters of channels that nothing was published to since. Their next message
+    /// begins a new epoch.
     pub(super) fn expire(&self, before: Instant) {
         self.state.lock().expire(before);
     }
@@ -294,8 +297,8 @@ impl PublishQueueState {
         }
     }
 
-    /// Makes room for one more counter. Counters with an open envelope stay: the limit of what may wait
-    /// bounds their number.
+    /// Makes room for one more counter. Counters with an open envelope stay: the limit of what may
+    /// wait bounds their number.
     fn make_room(&mut self, name: &ChannelKey) {
         let (counters, names) = MAX_COUNTERS;
         self.added = (self.added.0 + 1, self.added.1 + name.len());

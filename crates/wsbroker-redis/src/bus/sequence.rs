@@ -9,9 +9,9 @@ use super::{
     publish_queue::ChannelKey,
 };
 
-/// Instances that are remembered for one channel. Anyone who can publish on the Redis can make some up,
-/// and each emitter is one. Beyond that, the one that was silent longest is forgotten: counting begins
-/// again at its next message.
+/// Instances that are remembered for one channel. Anyone who can publish on the Redis can make some
+/// up, and each emitter is one. Beyond that, the one that was silent longest is forgotten: counting
+/// begins again at its next message.
 const MAX: usize = 1024;
 
 /// How far a number may be from the expected one to be believed at once. Otherwise anyone who can

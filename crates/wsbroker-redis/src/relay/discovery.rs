@@ -1,6 +1,6 @@
-//! Finding a server for a relay's connections. On a Cluster any node will do, since ordinary pub/sub
-//! reaches every node from every other. One connection carries all publishes, so that they keep
-//! their order.
+//! Finding a server for a relay's connections. On a Cluster any node will do, since ordinary
+//! pub/sub reaches every node from every other. One connection carries all publishes, so that they
+//! keep their order.
 
 use std::{sync::Arc, time::Duration};
 
@@ -187,8 +187,8 @@ fn options(push: &PushHandler) -> AsyncConnectionConfig {
     )
 }
 
-/// The nodes in an answer to CLUSTER SLOTS. One that does not know its own host has the host that was
-/// asked.
+/// The nodes in an answer to CLUSTER SLOTS. One that does not know its own host has the host that
+/// was asked.
 fn nodes_of(slots: &Value, asked: &str) -> Vec<(String, u16)> {
     let Value::Array(ranges) = slots else { return Vec::new() };
     let mut nodes = Vec::new();

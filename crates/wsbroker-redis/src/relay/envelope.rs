@@ -1,8 +1,8 @@
 //! The JSON envelope that instances, emitters and other implementations exchange.
 //!
-//! Reading takes what routing needs, and leaves `data` as it is: a slice of the text, which goes into
-//! the frame byte by byte. It accepts what JavaScript's `JSON.parse` accepts, with the same result:
-//! the last of equal keys counts, and numbers and nesting have no limit.
+//! Reading takes what routing needs, and leaves `data` as it is: a slice of the text, which goes
+//! into the frame byte by byte. It accepts what JavaScript's `JSON.parse` accepts, with the same
+//! result: the last of equal keys counts, and numbers and nesting have no limit.
 
 use std::{borrow::Cow, fmt};
 
@@ -46,8 +46,8 @@ impl MessageType {
 pub struct IncomingMessage<'a> {
     /// The kind of recipient.
     pub kind: MessageType,
-    /// The id or the room; empty for a broadcast. Unpaired surrogates have become U+FFFD, as in every
-    /// string from JavaScript.
+    /// The id or the room; empty for a broadcast. Unpaired surrogates have become U+FFFD, as in
+    /// every string from JavaScript.
     pub target: Cow<'a, str>,
     /// `event` as JSON text, as `JSON.stringify` writes it.
     pub event: Cow<'a, str>,

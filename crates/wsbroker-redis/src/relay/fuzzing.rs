@@ -1,5 +1,5 @@
-//! What must hold for any bytes from Redis. The fuzz target calls this, and the tests call it with the
-//! target's seeds.
+//! What must hold for any bytes from Redis. The fuzz target calls this, and the tests call it with
+//! the target's seeds.
 
 use std::borrow::Cow;
 
@@ -18,8 +18,8 @@ enum Outcome {
     Invalid,
 }
 
-/// Reads any bytes as an envelope. The result must be that of the plainest reading, and the frame must say
-/// the same.
+/// Reads any bytes as an envelope. The result must be that of the plainest reading, and the frame
+/// must say the same.
 pub fn envelope(input: &[u8]) {
     let text = String::from_utf8_lossy(input);
     let read = Envelope::read(&text, Some("own"));

@@ -1,22 +1,22 @@
 //! JSON strings as JavaScript reads and writes them.
 //!
-//! A JavaScript string is UTF-16, and may have unpaired surrogates. `JSON.parse` makes such a string of
-//! `"\ud800"`, and `JSON.stringify` writes it as that again. A Rust `String` cannot hold it. So a
-//! literal with an escape is handled by its code units.
+//! A JavaScript string is UTF-16, and may have unpaired surrogates. `JSON.parse` makes such a
+//! string of `"\ud800"`, and `JSON.stringify` writes it as that again. A Rust `String` cannot hold
+//! it. So a literal with an escape is handled by its code units.
 
 use std::borrow::Cow;
 
 use serde_json::Value;
 
-/// The string of a valid JSON literal, which includes its quotes. Unpaired surrogates become U+FFFD, as
-/// wherever a string becomes UTF-8.
+/// The string of a valid JSON literal, which includes its quotes. Unpaired surrogates become
+/// U+FFFD, as wherever a string becomes UTF-8.
 pub(super) fn parse(literal: &str) -> Cow<'_, str> {
     let inner = inner(literal);
     if inner.contains('\\') { String::from_utf16_lossy(&units(inner)).into() } else { inner.into() }
 }
 
-/// What JavaScript's `String` makes of a value in valid JSON. `None` if the value is falsy, or an array or
-/// object that Rust cannot hold.
+/// What JavaScript's `String` makes of a value in valid JSON. `None` if the value is falsy, or an
+/// array or object that Rust cannot hold.
 pub(super) fn truthy_text(value: &str) -> Option<Cow<'_, str>> {
     match value.as_bytes().first()? {
         b'"' => Some(parse(value)).filter(|text| !text.is_empty()),
@@ -43,7 +43,8 @@ fn text_of(value: &Value) -> String {
     }
 }
 
-/// JavaScript and Rust both write the shortest digits, but begin to use an exponent at different sizes.
+/// JavaScript and Rust both write the shortest digits, but begin to use an exponent at different
+/// sizes.
 fn number_text(number: f64) -> String {
     match number.abs() {
         f64::INFINITY => if number > 0.0 { "Infinity" } else { "-Infinity" }.into(),

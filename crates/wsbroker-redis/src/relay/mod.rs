@@ -1,11 +1,11 @@
 //! The relay of the server helper: JSON envelopes on the channels `ws:broadcast`, `ws:room:*`,
 //! `ws:client:*` and `ws:user:*`.
 //!
-//! [`envelope`] reads and writes what travels, and [`relay_queue`] holds what waits to be published;
-//! neither does any I/O. [`discovery`] connects, and [`relay_loop`] keeps two connections, one to
-//! publish and one to listen, on a thread of its own. [`namespace_sink`] delivers to the clients of
-//! a namespace. Unlike the [bus](crate::bus), a relay listens to everything, numbers nothing, and
-//! speaks the protocol of other implementations.
+//! [`envelope`] reads and writes what travels, and [`relay_queue`] holds what waits to be
+//! published; neither does any I/O. [`discovery`] connects, and [`relay_loop`] keeps two
+//! connections, one to publish and one to listen, on a thread of its own. [`namespace_sink`]
+//! delivers to the clients of a namespace. Unlike the [bus](crate::bus), a relay listens to
+//! everything, numbers nothing, and speaks the protocol of other implementations.
 
 use std::{
     fmt, io,
@@ -46,13 +46,13 @@ pub struct RelayConfig {
     /// The Redis. On a Cluster any node serves each connection: pub/sub is ordinary here, never
     /// sharded.
     pub redis: RedisConfig,
-    /// The name of this instance in envelopes. Envelopes with this name are its own, and are ignored when
-    /// they come back. Default `None`: no envelope is.
+    /// The name of this instance in envelopes. Envelopes with this name are its own, and are
+    /// ignored when they come back. Default `None`: no envelope is.
     pub server_id: Option<String>,
     /// Whether it listens. Default true. An emitter only publishes.
     pub listens: bool,
-    /// Bytes that may wait until Redis has answered. Messages beyond that are not taken; a larger one
-    /// passes alone. Default 8 MiB.
+    /// Bytes that may wait until Redis has answered. Messages beyond that are not taken; a larger
+    /// one passes alone. Default 8 MiB.
     pub max_outgoing: usize,
     /// Bytes of a received envelope. A larger one counts as invalid. Default 16 MiB.
     pub max_incoming: usize,
@@ -99,8 +99,8 @@ pub enum RelayEvent {
         /// Which one.
         part: RelayPart,
     },
-    /// The relay works, but messages may not arrive everywhere; or a connection is still lost, for a
-    /// new reason. Each is reported once.
+    /// The relay works, but messages may not arrive everywhere; or a connection is still lost, for
+    /// a new reason. Each is reported once.
     Warning {
         /// What is wrong.
         reason: String,
@@ -124,12 +124,13 @@ pub enum InvalidEnvelope {
     TooLarge(usize),
 }
 
-/// What a relay serves. It is called on the relay's thread, in the order of events, and must not block.
+/// What a relay serves. It is called on the relay's thread, in the order of events, and must not
+/// block.
 pub trait RelaySink: Send + Sync + 'static {
     /// A message of another instance.
     fn deliver(&self, message: IncomingMessage<'_>);
-    /// Nothing more has arrived for now: what `deliver` has gathered can leave. Always called some time
-    /// after `deliver`.
+    /// Nothing more has arrived for now: what `deliver` has gathered can leave. Always called some
+    /// time after `deliver`.
     fn flush(&self) {}
     /// Something has happened.
     fn happened(&self, event: RelayEvent);
@@ -177,8 +178,8 @@ pub enum RequestError {
 
 /// The relay of a server helper or an emitter. Clones are the same relay.
 ///
-/// It connects in the background. If the first attempt fails, that is the end. After that it connects
-/// again after every loss. Dropping the last clone ends it at once.
+/// It connects in the background. If the first attempt fails, that is the end. After that it
+/// connects again after every loss. Dropping the last clone ends it at once.
 ///
 /// ```no_run
 /// use std::sync::Arc;
@@ -327,8 +328,8 @@ impl Relay {
         Ok(())
     }
 
-    /// Publishes, and resolves when Redis has the message. The order is that of the calls, not of the
-    /// first polls.
+    /// Publishes, and resolves when Redis has the message. The order is that of the calls, not of
+    /// the first polls.
     ///
     /// # Errors
     /// Redis does not have the message, or it is not known whether it has.
@@ -349,8 +350,8 @@ impl Relay {
         }
     }
 
-    /// Takes no more messages, publishes what waits, for at most `limit` and only if Redis is there, and
-    /// ends. Resolves when it has ended.
+    /// Takes no more messages, publishes what waits, for at most `limit` and only if Redis is
+    /// there, and ends. Resolves when it has ended.
     pub fn stop(&self, limit: Duration) -> impl Future<Output = ()> + Send + use<> {
         self.shared().stop(limit);
         let mut stage = self.shared().stage.subscribe();

@@ -1,5 +1,5 @@
-//! The relay's thread: it keeps the two connections independently of each other, notices when one is
-//! gone or hangs, and opens it again.
+//! The relay's thread: it keeps the two connections independently of each other, notices when one
+//! is gone or hangs, and opens it again.
 
 use std::{
     collections::VecDeque,
@@ -34,8 +34,8 @@ use crate::server::{
     sentinels::{self, ServerAddress},
 };
 
-/// The pause between pings, and how long nothing may move while one is unanswered. Together they stay
-/// below the 5 s within which a Redis that hangs must be noticed.
+/// The pause between pings, and how long nothing may move while one is unanswered. Together they
+/// stay below the 5 s within which a Redis that hangs must be noticed.
 const PING: (Duration, Duration) = (Duration::from_millis(1500), Duration::from_millis(2500));
 /// Pipelines under way at once, and bytes of each: enough for a distant Redis.
 const UNDER_WAY: usize = 4;

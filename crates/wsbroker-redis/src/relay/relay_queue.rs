@@ -8,8 +8,8 @@ use parking_lot::Mutex;
 /// What each message costs besides its bytes, so that empty ones are bounded, too.
 const OVERHEAD: usize = 128;
 
-/// Gets the outcome of a message: once, in the order of the publishes, on the relay's thread. It must not
-/// block.
+/// Gets the outcome of a message: once, in the order of the publishes, on the relay's thread. It
+/// must not block.
 pub type PublishCallback = Box<dyn FnOnce(Result<(), PublishError>) + Send>;
 
 /// Why a message that was taken did not reach Redis, or may not have.
@@ -78,8 +78,8 @@ impl RelayQueue {
         }
     }
 
-    /// Takes a message. True if no other waits. A message larger than the limit is taken when nothing
-    /// else waits or is under way.
+    /// Takes a message. True if no other waits. A message larger than the limit is taken when
+    /// nothing else waits or is under way.
     pub(super) fn push(
         &self,
         channel: Bytes,
@@ -100,8 +100,8 @@ impl RelayQueue {
         Ok(state.waiting.len() == 1)
     }
 
-    /// Takes the first messages, of about this many bytes, and at least one. They count until they are
-    /// [`settled`](Self::settled).
+    /// Takes the first messages, of about this many bytes, and at least one. They count until they
+    /// are [`settled`](Self::settled).
     pub(super) fn take(&self, bytes: usize) -> Vec<QueuedMessage> {
         let mut state = self.state.lock();
         let mut taken = Vec::new();
@@ -128,8 +128,8 @@ impl RelayQueue {
         }
     }
 
-    /// Takes no more messages. Returns those that waited. Those that were not answered no longer count
-    /// either.
+    /// Takes no more messages. Returns those that waited. Those that were not answered no longer
+    /// count either.
     pub(super) fn lose(&self) -> Vec<QueuedMessage> {
         let mut state = self.state.lock();
         state.closed.get_or_insert(QueueError::Lost);

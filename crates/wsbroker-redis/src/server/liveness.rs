@@ -1,5 +1,5 @@
-//! Whether a connection is alive. On a slow line, an answer may have megabytes ahead of it, in either
-//! direction. So bytes that arrive are a sign of life, and while the other side's kernel
+//! Whether a connection is alive. On a slow line, an answer may have megabytes ahead of it, in
+//! either direction. So bytes that arrive are a sign of life, and while the other side's kernel
 //! acknowledges bytes, there is a reason to wait. A Redis that hangs is still noticed in time: its
 //! kernel acknowledges no more than it has room for, and what is under way is bounded.
 
@@ -76,8 +76,8 @@ impl Liveness {
         self.begun + Duration::from_millis(self.heard.load(Ordering::Relaxed))
     }
 
-    /// Bytes that the other side has acknowledged; where the operating system does not say, bytes that
-    /// our kernel has taken.
+    /// Bytes that the other side has acknowledged; where the operating system does not say, bytes
+    /// that our kernel has taken.
     fn acknowledged(&self) -> u64 {
         let written = self.written.load(Ordering::Relaxed);
         let open = self.socket.as_ref().and_then(wsbroker_sys::unacknowledged).unwrap_or(0);

@@ -2,7 +2,8 @@
 
 use super::printable::clean;
 
-/// Reasons that are reported for one outage at most: some have numbers in them that differ each time.
+/// Reasons that are reported for one outage at most: some have numbers in them that differ each
+/// time.
 const MAX_REPORTED: usize = 8;
 
 /// The reasons of one outage.

@@ -2,8 +2,8 @@
 
 use std::{fmt, time::Duration};
 
-/// A Redis and our credentials. It takes Redis 6 at least, since the connections speak RESP3. The bus
-/// on a Cluster takes Redis 7.
+/// A Redis and our credentials. It takes Redis 6 at least, since the connections speak RESP3. The
+/// bus on a Cluster takes Redis 7.
 #[derive(Clone, Eq, PartialEq)]
 pub struct RedisConfig {
     /// The servers.
@@ -36,16 +36,16 @@ pub enum RedisServers {
 /// How a Redis is encrypted.
 #[derive(Clone, Default, Eq, PartialEq)]
 pub struct RedisTls {
-    /// The authorities that the server's certificate must come from, as PEM. Default: those that the
-    /// operating system trusts.
+    /// The authorities that the server's certificate must come from, as PEM. Default: those that
+    /// the operating system trusts.
     pub ca: Option<Vec<u8>>,
     /// Our certificate and its key, as PEM. Default none.
     pub identity: Option<(Vec<u8>, Vec<u8>)>,
     /// Accepts any certificate of the server. Default false.
     pub accept_any: bool,
-    /// The name that the server's certificate must be for, which is also sent as SNI. Default: the host
-    /// of the connection. Only a [`Relay`](crate::Relay) uses it: the nodes of the bus's Cluster are
-    /// known by their own names alone.
+    /// The name that the server's certificate must be for, which is also sent as SNI. Default: the
+    /// host of the connection. Only a [`Relay`](crate::Relay) uses it: the nodes of the bus's
+    /// Cluster are known by their own names alone.
     pub server_name: Option<String>,
 }
 

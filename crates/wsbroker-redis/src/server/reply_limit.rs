@@ -1,5 +1,5 @@
-//! A limit on the replies of a Redis. The client library allocates as much memory for a reply as its
-//! length asks for. A hostile or broken server must not decide how much memory we use.
+//! A limit on the replies of a Redis. The client library allocates as much memory for a reply as
+//! its length asks for. A hostile or broken server must not decide how much memory we use.
 
 use std::{
     io,
@@ -12,8 +12,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 /// Bytes of one reply. The largest replies hold an envelope, and [the bus](crate::bus) publishes
 /// smaller ones.
 pub(crate) const LONGEST_REPLY: usize = 64 << 20;
-/// Values in one reply. Replies to our commands have a handful, and each confirmed channel is a reply of
-/// its own.
+/// Values in one reply. Replies to our commands have a handful, and each confirmed channel is a
+/// reply of its own.
 const MOST_VALUES: u64 = 1 << 16;
 /// Bytes of a line with a length: more than any length takes.
 const LONGEST_LENGTH: usize = 24;

@@ -1,8 +1,8 @@
-//! Whether a Redis is a primary. A replica accepts a publish without an error, and passes it on only to
-//! its own listeners, so that it cannot serve as a bus.
+//! Whether a Redis is a primary. A replica accepts a publish without an error, and passes it on
+//! only to its own listeners, so that it cannot serve as a bus.
 //!
-//! `HELLO` tells, which every user may send. Where a proxy does not know it, `ROLE` does. A server that
-//! answers neither is taken for a primary.
+//! `HELLO` tells, which every user may send. Where a proxy does not know it, `ROLE` does. A server
+//! that answers neither is taken for a primary.
 
 use redis::{RedisError, Value, aio::MultiplexedConnection};
 

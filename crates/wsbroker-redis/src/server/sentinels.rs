@@ -1,6 +1,6 @@
-//! What Sentinels say about a new primary. After an orderly failover they leave the old one as it is
-//! for some ten seconds. Meanwhile it accepts what is published, and passes it on only to clients
-//! that have stayed there.
+//! What Sentinels say about a new primary. After an orderly failover they leave the old one as it
+//! is for some ten seconds. Meanwhile it accepts what is published, and passes it on only to
+//! clients that have stayed there.
 
 use std::{
     io,
@@ -27,8 +27,8 @@ pub(crate) const LEFT: &str = "the Sentinels have named another primary";
 /// How often a Sentinel gets a ping. After twice as long without an answer, the connection is made
 /// anew.
 const PING: Duration = Duration::from_secs(5);
-/// For this long the old primary is not used, even if another Sentinel still names it. After that it says
-/// itself that it is a replica.
+/// For this long the old primary is not used, even if another Sentinel still names it. After that
+/// it says itself that it is a replica.
 const REMEMBERED: Duration = Duration::from_secs(15);
 
 /// A host, as Sentinels name it, and a port.

@@ -125,8 +125,8 @@ const OVERHEAD = 256;
 /** How long an answer may take where no time is allowed for connecting. */
 const ANSWER_TIMEOUT = 2_500;
 /**
- * Numbers and envelopes as the addon makes them (crates/wsbroker-core/src/cluster/envelope.rs), for
- * a client that is not ours.
+ * Numbers and envelopes as the addon makes them (crates/wsbroker-redis/src/bus/bus_envelope.rs),
+ * for a client that is not ours.
  */
 function foreign(client, prefix, timeout) {
     const instance = (0, node_crypto_1.randomBytes)(8);

@@ -182,8 +182,8 @@ const OVERHEAD = 256;
 const ANSWER_TIMEOUT = 2_500;
 
 /**
- * Numbers and envelopes as the addon makes them (crates/wsbroker-core/src/cluster/envelope.rs), for
- * a client that is not ours.
+ * Numbers and envelopes as the addon makes them (crates/wsbroker-redis/src/bus/bus_envelope.rs),
+ * for a client that is not ours.
  */
 function foreign(
   client: RedisClientLike,

@@ -169,7 +169,7 @@ const redis = [
     missing: () => cargoMissing() ?? redisMissing(),
     run: async (name) => {
       const log = logOf(name);
-      const end = await run('cargo', ['test', '-p', 'wsbroker-core', '--features', 'redis-tests', '--test', 'cluster', '--locked'], { log, minutes: 15 });
+      const end = await run('cargo', ['test', '-p', 'wsbroker-redis', '--features', 'redis-tests', '--test', 'cluster', '--locked'], { log, minutes: 15 });
       return judged(name, end, cargoCounts(end.text), log);
     },
   },

@@ -13,7 +13,8 @@ use std::{
 use napi::{Env, bindgen_prelude::Object};
 use napi_derive::napi;
 use parking_lot::Mutex;
-use wsbroker_core::{AwaitedPath, CloseCode, ListenError, Listener, Realm, RealmSink};
+use wsbroker_core::{AwaitedPath, CloseCode, ListenError, Listener, Realm};
+use wsbroker_redis::RealmSink;
 
 use crate::{
     api::{
@@ -234,7 +235,7 @@ async fn listen(instance: &Instance, options: NativeListenOptions) -> std::resul
 pub(crate) fn sink(server_id: &str) -> Option<RealmSink> {
     let instances = INSTANCES.lock();
     let instance = instances.iter().find(|instance| instance.server_id == server_id)?;
-    Some(instance.base.broker.realm_sink(&instance.realm))
+    Some(RealmSink::new(&instance.base.broker, Arc::clone(&instance.realm)))
 }
 
 /// Where the instance listens; nothing before it does.

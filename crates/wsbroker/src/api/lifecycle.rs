@@ -176,7 +176,7 @@ pub fn watch_workers(on_stuck: Option<Function<'_, i32, ()>>) -> Result<()> {
             Some(Arc::new(move |thread| {
                 // A thread that has ended hears nothing any more.
                 let _ = told.call(thread, ThreadsafeFunctionCallMode::NonBlocking);
-            }) as process::Watcher)
+            }) as process::StuckWatcher)
         }
         None => None,
     };

@@ -26,10 +26,10 @@ use crate::{
         promise::{promise, settled},
         raw::{Env as RawEnv, Failed, Value},
     },
-    process::{self, Base},
+    process::{self, InstanceBroker},
     worker::{
         runner::{self, HelperFunctions},
-        thread_worker::NodeWorker,
+        thread_worker::ThreadWorker,
     },
 };
 
@@ -43,7 +43,7 @@ struct Instance {
     identifier: String,
     server_id: String,
     agreed: Vec<NativeAgreed>,
-    base: Base,
+    base: InstanceBroker,
     realm: Arc<Realm>,
     /// Changed while [`INSTANCES`] is locked.
     registrations: Mutex<Vec<Registration>>,
@@ -147,7 +147,7 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeJoinResult> {
             instance
         }
         None => {
-            let base = process::base(CALL, process)?;
+            let base = process::instance_broker(CALL, process)?;
             let text = |name| join.agreed.iter().find(|option| option.name == name)?.text.as_deref();
             let shared =
                 text("bind").filter(|bind| join.beside || !bind.ends_with(":0")).and_then(process::listener_of);
@@ -182,7 +182,7 @@ pub(crate) fn attach<'s>(
     functions: HelperFunctions<'_>,
 ) -> std::result::Result<Value<'s>, Failure> {
     let instance = find(number).ok_or_else(|| Failure::no_helper("attachHelper"))?;
-    let join = |worker: &Arc<NodeWorker>| worker.join_realm(&instance.base.broker, &instance.realm);
+    let join = |worker: &Arc<ThreadWorker>| worker.join_realm(&instance.base.broker, &instance.realm);
     runner::attach_helper(env, number, functions, join).map_err(|failed: Failed| failed.into())
 }
 

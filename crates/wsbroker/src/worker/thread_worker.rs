@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// A JavaScript thread as the broker sees it.
-pub(crate) struct NodeWorker {
+pub(crate) struct ThreadWorker {
     handlers: Handlers,
     control: ControlBlock,
     wake: Wake,
@@ -38,13 +38,13 @@ pub(crate) struct NodeWorker {
     stuck: AtomicBool,
 }
 
-impl fmt::Debug for NodeWorker {
+impl fmt::Debug for ThreadWorker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NodeWorker").field("handlers", &self.handlers).finish_non_exhaustive()
+        f.debug_struct("ThreadWorker").field("handlers", &self.handlers).finish_non_exhaustive()
     }
 }
 
-impl Worker for NodeWorker {
+impl Worker for ThreadWorker {
     fn deliver(&self, batch: Batch) -> Result<(), DeliverError> {
         let thread = self.mailbox.put(batch).map_err(DeliverError::Gone)?;
         self.wake_if(thread);
@@ -80,7 +80,7 @@ impl Worker for NodeWorker {
     }
 }
 
-impl NodeWorker {
+impl ThreadWorker {
     /// A worker without a broker.
     pub(crate) fn new(handlers: Handlers, control: ControlBlock, wake: Wake) -> Self {
         Self {

@@ -8,7 +8,7 @@ use super::{Desk, Functions, torn_down};
 use crate::{
     js::raw::{Env, Failed, Persistent, Value, Wake},
     process,
-    worker::{control_block::ControlBlock, shared_numbers::control_layout::MAX_EVENTS, thread_worker::NodeWorker},
+    worker::{control_block::ControlBlock, shared_numbers::control_layout::MAX_EVENTS, thread_worker::ThreadWorker},
 };
 
 /// As [`SLOTS`](super::SLOTS) for a helper, whose handlers have settled when they return.
@@ -30,7 +30,7 @@ pub(crate) fn attach_helper<'s>(
     env: Env<'s>,
     number: usize,
     functions: HelperFunctions<'_>,
-    join: impl FnOnce(&Arc<NodeWorker>) -> Helper,
+    join: impl FnOnce(&Arc<ThreadWorker>) -> Helper,
 ) -> Result<Value<'s>, Failed> {
     let control = ControlBlock::new(HELPER_SLOTS);
     let block = control.array_buffer(env)?;
@@ -42,7 +42,7 @@ pub(crate) fn attach_helper<'s>(
     let wake = Wake::new(env, "wsbroker helper", drain_helper, number)?;
     // After the wake, as in `attach`.
     env.on_teardown(torn_down, number).inspect_err(|_| wake.end())?;
-    let worker = Arc::new(NodeWorker::new(Handlers::ALL, control, wake));
+    let worker = Arc::new(ThreadWorker::new(Handlers::ALL, control, wake));
     // Before the first event can come.
     let helper = join(&worker);
     process::add_helper(&worker);

@@ -36,7 +36,7 @@ use crate::{
         shared_numbers::control_layout::MAX_EVENTS,
         slab::Slab,
         thread_cork::{self, HOLD},
-        thread_worker::NodeWorker,
+        thread_worker::ThreadWorker,
     },
 };
 
@@ -48,7 +48,7 @@ const BUDGET: Duration = Duration::from_millis(2);
 /// A worker on its thread: the raw one, of which there is at most one, or a helper.
 pub(crate) struct Desk {
     number: usize,
-    worker: Arc<NodeWorker>,
+    worker: Arc<ThreadWorker>,
     functions: RefCell<Option<Functions>>,
     inbox: RefCell<Inbox>,
     slots: RefCell<Slab<Place>>,
@@ -104,7 +104,7 @@ fn torn_down(number: usize) {
 impl Desk {
     fn new(
         number: usize,
-        worker: &Arc<NodeWorker>,
+        worker: &Arc<ThreadWorker>,
         functions: Functions,
         slots: usize,
         helper: Option<Rc<Helper>>,

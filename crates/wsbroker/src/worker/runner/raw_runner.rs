@@ -9,7 +9,7 @@ use super::{Desk, Functions, Place, settling::take_open, torn_down};
 use crate::{
     js::raw::{Env, Failed, Persistent, Value, Wake},
     process,
-    worker::{control_block::ControlBlock, thread_cork, thread_worker::NodeWorker},
+    worker::{control_block::ControlBlock, thread_cork, thread_worker::ThreadWorker},
 };
 
 /// How many events a worker can have in hand, handlers that wait included. Above what `maxInFlight.workerBytes` lets through by default, with
@@ -39,7 +39,7 @@ pub(crate) fn attach<'s>(
     wake.keep_alive(env, keep_alive);
     // After the wake: hooks run in reverse order, so the worker leaves before its wake is torn down.
     env.on_teardown(torn_down, number).inspect_err(|_| wake.end())?;
-    let worker = Arc::new(NodeWorker::new(handlers, control, wake));
+    let worker = Arc::new(ThreadWorker::new(handlers, control, wake));
     let desk = Rc::new(Desk::new(number, &worker, functions, slots, None));
     DESK.with(|place| *place.borrow_mut() = Some(desk));
     tracing::debug!(number, ?handlers, "a worker is there");

@@ -8,7 +8,7 @@ use wsbroker_core::{TlsConfig, TlsError, TlsPem, TlsVersion};
 
 use crate::{
     api::options::one_of,
-    js::{failure::Failure, raw::Copied},
+    js::{js_error::JsError, raw::Copied},
 };
 
 /// PEM, and where it is from.
@@ -50,7 +50,7 @@ pub struct NativeTls {
 ///
 /// # Errors
 /// ERR_WSBROKER_TLS naming the argument and the file.
-pub(crate) fn config(call: &str, tls: &NativeTls) -> Result<TlsConfig, Failure> {
+pub(crate) fn config(call: &str, tls: &NativeTls) -> Result<TlsConfig, JsError> {
     let mut ca = Vec::new();
     for one in &tls.ca {
         ca.extend_from_slice(&one.pem);
@@ -74,10 +74,10 @@ pub(crate) fn config(call: &str, tls: &NativeTls) -> Result<TlsConfig, Failure> 
 }
 
 /// As the core says it, but for the names.
-fn failure(call: &str, error: &TlsError, pairs: &[[&str; 2]], ca: &str) -> Failure {
+fn failure(call: &str, error: &TlsError, pairs: &[[&str; 2]], ca: &str) -> JsError {
     let cert = |pair: &usize| pairs.get(*pair).map_or("\"tls.cert\"", |[cert, _]| cert);
     let key = |pair: &usize| pairs.get(*pair).map_or("\"tls.key\"", |[_, key]| key);
-    Failure::tls(match error {
+    JsError::tls(match error {
         TlsError::NoCertificate { pair } => format!("{call}: {}: there is no certificate in it", cert(pair)),
         TlsError::BadCertificate { pair, reason } => {
             format!("{call}: {}: the certificate cannot be read: {reason}", cert(pair))

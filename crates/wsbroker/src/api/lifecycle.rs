@@ -20,7 +20,7 @@ use crate::{
         options::{self, NativeListenOptions, NativeProcessOptions, listener_config, milliseconds, process_options},
     },
     js::{
-        failure::{Failure, Result},
+        js_error::{JsError, Result},
         promise::{internal, promise, settled},
         raw,
     },
@@ -86,7 +86,7 @@ thread_local! {
 pub fn end_with_thread(env: &Env) -> Result<()> {
     if !ENDS.replace(true) {
         let ended = |_| process::thread_ended(thread::current().id());
-        raw::Env::of(env).on_teardown(ended, 0).map_err(Failure::from)?;
+        raw::Env::of(env).on_teardown(ended, 0).map_err(JsError::from)?;
     }
     Ok(())
 }
@@ -94,14 +94,14 @@ pub fn end_with_thread(env: &Env) -> Result<()> {
 /// Takes connections from now on.
 #[napi]
 pub fn serve(listener: u32) -> Result<()> {
-    process::started(listener).ok_or_else(|| Failure::no_listener("serve"))?.serve();
+    process::started(listener).ok_or_else(|| JsError::no_listener("serve"))?.serve();
     Ok(())
 }
 
 /// Where it listens, with the port that the system chose.
 #[napi]
 pub fn listener_address(listener: u32) -> Result<NativeAddress> {
-    let listener = process::listener(listener).ok_or_else(|| Failure::no_listener("listenerAddress"))?;
+    let listener = process::listener(listener).ok_or_else(|| JsError::no_listener("listenerAddress"))?;
     Ok(NativeAddress { address: listener.address(), port: u32::from(listener.port()), url: listener.url() })
 }
 
@@ -122,9 +122,9 @@ pub fn close_listener(env: &Env, listener: u32) -> Result<Object<'_>> {
 #[napi]
 pub fn reload_tls(listener: u32, tls: NativeTls) -> Result<()> {
     const CALL: &str = "reloadTls";
-    let listener = process::listener(listener).ok_or_else(|| Failure::no_listener(CALL))?;
+    let listener = process::listener(listener).ok_or_else(|| JsError::no_listener(CALL))?;
     let config = certificates::config(CALL, &tls)?;
-    listener.reload_tls(config).map_err(|error| Failure::tls(format!("{CALL}: {error}")))?;
+    listener.reload_tls(config).map_err(|error| JsError::tls(format!("{CALL}: {error}")))?;
     Ok(())
 }
 

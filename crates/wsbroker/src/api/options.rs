@@ -13,7 +13,7 @@ use wsbroker_core::{
 
 use crate::{
     api::certificates::{self, NativeTls},
-    js::failure::Failure,
+    js::js_error::JsError,
     process::ProcessOptions,
 };
 
@@ -196,7 +196,7 @@ pub(crate) fn native(options: ProcessOptions) -> NativeProcessOptions {
     }
 }
 
-pub(crate) fn listener_config(options: NativeListenOptions) -> Result<ListenerConfig, Failure> {
+pub(crate) fn listener_config(options: NativeListenOptions) -> Result<ListenerConfig, JsError> {
     let bind = options.bind.parse::<Bind>()?;
     let duration = |number: f64| Some(milliseconds(number)).filter(|duration| !duration.is_zero());
     Ok(ListenerConfig {
@@ -251,11 +251,11 @@ fn of_address(name: &str) -> Option<&'static str> {
     })
 }
 
-fn trust_proxy(options: NativeTrustProxy) -> Result<TrustProxy, Failure> {
+fn trust_proxy(options: NativeTrustProxy) -> Result<TrustProxy, JsError> {
     let network = |text: &String| {
         text.parse::<Cidr>().map_err(|_| {
             let expected = "an IP address, a network such as '10.0.0.0/8', or 'unix'";
-            Failure::wrong_value("start", "trustProxy.from", expected, format_args!("'{text}'"))
+            JsError::wrong_value("start", "trustProxy.from", expected, format_args!("'{text}'"))
         })
     };
     let headers = [("x-forwarded-for", ForwardedHeader::XForwardedFor), ("forwarded", ForwardedHeader::Forwarded)];
@@ -266,7 +266,7 @@ fn trust_proxy(options: NativeTrustProxy) -> Result<TrustProxy, Failure> {
     })
 }
 
-fn rate_limit(options: NativeRateLimit) -> Result<RateLimit, Failure> {
+fn rate_limit(options: NativeRateLimit) -> Result<RateLimit, JsError> {
     let actions = [("pause", RateAction::Pause), ("close", RateAction::Close)];
     Ok(RateLimit {
         messages: options.messages.map(|messages| messages as u32),
@@ -280,9 +280,9 @@ fn rate_limit(options: NativeRateLimit) -> Result<RateLimit, Failure> {
 ///
 /// # Errors
 /// It is none of these.
-pub(crate) fn one_of<T: Copy>(name: &str, given: &str, known: &[(&str, T)]) -> Result<T, Failure> {
+pub(crate) fn one_of<T: Copy>(name: &str, given: &str, known: &[(&str, T)]) -> Result<T, JsError> {
     known.iter().find(|(text, _)| *text == given).map(|(_, value)| *value).ok_or_else(|| {
         let names: Vec<String> = known.iter().map(|(text, _)| format!("'{text}'")).collect();
-        Failure::wrong_value("start", name, &names.join(" or "), format_args!("'{given}'"))
+        JsError::wrong_value("start", name, &names.join(" or "), format_args!("'{given}'"))
     })
 }

@@ -8,8 +8,8 @@ use crate::{
     helper::instance,
     js::{
         convert::{self, channel, socket_id, stage},
-        export::{Result, functions},
-        failure::Failure,
+        export::{JsResult, functions},
+        js_error::JsError,
         raw::{Env, Value},
     },
     worker::{
@@ -67,7 +67,7 @@ fn flag(env: Env<'_>, value: Value<'_>) -> bool {
     env.boolean_of(value).unwrap_or(false)
 }
 
-fn name(env: Env<'_>, call: &str, value: Value<'_>) -> std::result::Result<Name, Failure> {
+fn name(env: Env<'_>, call: &str, value: Value<'_>) -> std::result::Result<Name, JsError> {
     channel(env, call, "name", value)
 }
 
@@ -83,32 +83,32 @@ fn command<R>(env: Env<'_>, helper: usize, body: impl FnOnce(&Helper, &mut Cork)
     thread_cork::command(env, |_, cork| body(&helper, cork))
 }
 
-fn attach<'s>(env: Env<'s>, [helper, dispatch, again, receive]: [Value<'s>; 4]) -> Result<'s> {
+fn attach<'s>(env: Env<'s>, [helper, dispatch, again, receive]: [Value<'s>; 4]) -> JsResult<'s> {
     for (name, value) in [("dispatch", dispatch), ("again", again), ("receive", receive)] {
         if !env.is_function(value) {
-            return Err(Failure::wrong_type(env, "attachHelper", name, "a function", value));
+            return Err(JsError::wrong_type(env, "attachHelper", name, "a function", value));
         }
     }
     instance::attach(env, number(env, helper), HelperFunctions { dispatch, again, receive })
 }
 
-fn drain<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> Result<'s> {
+fn drain<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> JsResult<'s> {
     runner::drain_helper(env, number(env, helper));
     Ok(env.undefined()?)
 }
 
-fn keep_alive<'s>(env: Env<'s>, [helper, on]: [Value<'s>; 2]) -> Result<'s> {
+fn keep_alive<'s>(env: Env<'s>, [helper, on]: [Value<'s>; 2]) -> JsResult<'s> {
     runner::keep_helper_alive(env, number(env, helper), flag(env, on));
     Ok(env.undefined()?)
 }
 
 /// What this thread has sent leaves now.
-fn flush<'s>(env: Env<'s>, []: [Value<'s>; 0]) -> Result<'s> {
+fn flush<'s>(env: Env<'s>, []: [Value<'s>; 0]) -> JsResult<'s> {
     thread_cork::flush();
     Ok(env.undefined()?)
 }
 
-fn accept<'s>(env: Env<'s>, [helper, accepts]: [Value<'s>; 2]) -> Result<'s> {
+fn accept<'s>(env: Env<'s>, [helper, accepts]: [Value<'s>; 2]) -> JsResult<'s> {
     let accepts = flag(env, accepts);
     runner::with_helper(number(env, helper), |helper| helper.accept(accepts));
     Ok(env.undefined()?)
@@ -122,7 +122,7 @@ fn sending<'s>(
     data: Value<'s>,
     compress: Compress,
     body: impl FnOnce(&Helper, &mut Cork, wsbroker_core::Staged) -> SendOutcome,
-) -> Result<'s> {
+) -> JsResult<'s> {
     let sent = command(env, number(env, helper), |helper, cork| {
         stage(env, cork, call, "data", data).map(|staged| {
             let length = cork.payload(&staged).len();
@@ -136,7 +136,7 @@ fn sending<'s>(
     })
 }
 
-fn send<'s>(env: Env<'s>, [helper, id, data, compress]: [Value<'s>; 4]) -> Result<'s> {
+fn send<'s>(env: Env<'s>, [helper, id, data, compress]: [Value<'s>; 4]) -> JsResult<'s> {
     const CALL: &str = "send";
     let compress = match env.boolean_of(compress) {
         Some(true) => Compress::Always,
@@ -147,7 +147,7 @@ fn send<'s>(env: Env<'s>, [helper, id, data, compress]: [Value<'s>; 4]) -> Resul
     sending(env, CALL, helper, data, compress, |helper, cork, staged| helper.send(cork, id, staged))
 }
 
-fn close<'s>(env: Env<'s>, [helper, id, code, reason]: [Value<'s>; 4]) -> Result<'s> {
+fn close<'s>(env: Env<'s>, [helper, id, code, reason]: [Value<'s>; 4]) -> JsResult<'s> {
     let (code, reason) = convert::close_reason(env, "close", code, reason)?;
     if let Some(id) = socket_id(env, "close", "socketId", id)? {
         command(env, number(env, helper), |helper, cork| helper.close(cork, id, code, &reason));
@@ -155,15 +155,15 @@ fn close<'s>(env: Env<'s>, [helper, id, code, reason]: [Value<'s>; 4]) -> Result
     Ok(env.undefined()?)
 }
 
-fn subscribe<'s>(env: Env<'s>, arguments: [Value<'s>; 3]) -> Result<'s> {
+fn subscribe<'s>(env: Env<'s>, arguments: [Value<'s>; 3]) -> JsResult<'s> {
     subscription(env, "subscribe", arguments, |helper, cork, id, topic| helper.subscribe(cork, id, topic))
 }
 
-fn unsubscribe<'s>(env: Env<'s>, arguments: [Value<'s>; 3]) -> Result<'s> {
+fn unsubscribe<'s>(env: Env<'s>, arguments: [Value<'s>; 3]) -> JsResult<'s> {
     subscription(env, "unsubscribe", arguments, |helper, cork, id, topic| helper.unsubscribe(cork, id, topic))
 }
 
-fn is_subscribed<'s>(env: Env<'s>, arguments: [Value<'s>; 3]) -> Result<'s> {
+fn is_subscribed<'s>(env: Env<'s>, arguments: [Value<'s>; 3]) -> JsResult<'s> {
     subscription(env, "isSubscribed", arguments, |helper, _, id, topic| helper.is_subscribed(id, topic))
 }
 
@@ -172,7 +172,7 @@ fn subscription<'s>(
     call: &str,
     [helper, id, topic]: [Value<'s>; 3],
     body: impl FnOnce(&Helper, &mut Cork, SocketId, &[u8]) -> bool,
-) -> Result<'s> {
+) -> JsResult<'s> {
     let topic = channel(env, call, "topic", topic)?;
     let done = match socket_id(env, call, "socketId", id)? {
         Some(id) => with(number(env, helper), |helper, cork| body(helper, cork, id, &topic)),
@@ -182,27 +182,27 @@ fn subscription<'s>(
 }
 
 /// A client without a socket of ours has the number 0.
-fn add_client<'s>(env: Env<'s>, [helper, client, id]: [Value<'s>; 3]) -> Result<'s> {
+fn add_client<'s>(env: Env<'s>, [helper, client, id]: [Value<'s>; 3]) -> JsResult<'s> {
     let client = name(env, "addClient", client)?;
     let id = socket_id(env, "addClient", "socketId", id)?;
     let added = runner::with_helper(number(env, helper), |helper| helper.add_client(&client, id));
     Ok(env.boolean(added.unwrap_or(false))?)
 }
 
-fn finish_client<'s>(env: Env<'s>, [helper, client]: [Value<'s>; 2]) -> Result<'s> {
+fn finish_client<'s>(env: Env<'s>, [helper, client]: [Value<'s>; 2]) -> JsResult<'s> {
     let client = name(env, "finishClient", client)?;
     command(env, number(env, helper), |helper, cork| helper.finish_client(cork, &client));
     Ok(env.undefined()?)
 }
 
 /// Returns the epoch since which it is held; 0 if it was before, or is not this helper's.
-fn hold_client<'s>(env: Env<'s>, [helper, client]: [Value<'s>; 2]) -> Result<'s> {
+fn hold_client<'s>(env: Env<'s>, [helper, client]: [Value<'s>; 2]) -> JsResult<'s> {
     let client = name(env, "holdClient", client)?;
     let since = with(number(env, helper), |helper, cork| helper.hold_client(cork, &client)).flatten();
     Ok(env.double(since.unwrap_or(0) as f64)?)
 }
 
-fn remove_client<'s>(env: Env<'s>, [helper, client]: [Value<'s>; 2]) -> Result<'s> {
+fn remove_client<'s>(env: Env<'s>, [helper, client]: [Value<'s>; 2]) -> JsResult<'s> {
     let client = name(env, "removeClient", client)?;
     with(number(env, helper), |helper, cork| helper.remove_client(cork, &client));
     Ok(env.undefined()?)
@@ -217,11 +217,11 @@ fn audience<'a>(env: Env<'_>, kind: Value<'_>, name: &'a [u8]) -> Audience<'a> {
     }
 }
 
-fn add_member<'s>(env: Env<'s>, arguments: [Value<'s>; 4]) -> Result<'s> {
+fn add_member<'s>(env: Env<'s>, arguments: [Value<'s>; 4]) -> JsResult<'s> {
     member(env, arguments, |helper, cork, client, audience| helper.add_member(cork, client, audience))
 }
 
-fn remove_member<'s>(env: Env<'s>, arguments: [Value<'s>; 4]) -> Result<'s> {
+fn remove_member<'s>(env: Env<'s>, arguments: [Value<'s>; 4]) -> JsResult<'s> {
     member(env, arguments, |helper, cork, client, audience| helper.remove_member(cork, client, audience))
 }
 
@@ -229,31 +229,31 @@ fn member<'s>(
     env: Env<'s>,
     [helper, client, kind, of]: [Value<'s>; 4],
     body: impl FnOnce(&Helper, &mut Cork, &[u8], Audience<'_>),
-) -> Result<'s> {
+) -> JsResult<'s> {
     let (client, of) = (name(env, "member", client)?, name(env, "member", of)?);
     with(number(env, helper), |helper, cork| body(helper, cork, &client, audience(env, kind, &of)));
     Ok(env.undefined()?)
 }
 
-fn is_elsewhere<'s>(env: Env<'s>, [helper, client]: [Value<'s>; 2]) -> Result<'s> {
+fn is_elsewhere<'s>(env: Env<'s>, [helper, client]: [Value<'s>; 2]) -> JsResult<'s> {
     let client = name(env, "isElsewhere", client)?;
     let is = runner::with_helper(number(env, helper), |helper| helper.is_elsewhere(&client));
     Ok(env.boolean(is.unwrap_or(false))?)
 }
 
-fn client_count<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> Result<'s> {
+fn client_count<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> JsResult<'s> {
     let count = runner::with_helper(number(env, helper), |helper| helper.realm().client_count());
     Ok(env.count(count.unwrap_or(0))?)
 }
 
-fn room_count<'s>(env: Env<'s>, [helper, room]: [Value<'s>; 2]) -> Result<'s> {
+fn room_count<'s>(env: Env<'s>, [helper, room]: [Value<'s>; 2]) -> JsResult<'s> {
     let room = name(env, "roomCount", room)?;
     let count = runner::with_helper(number(env, helper), |helper| helper.realm().room_count(&room));
     Ok(env.count(count.unwrap_or(0))?)
 }
 
 /// Returns to how many helpers it could not be posted.
-fn publish<'s>(env: Env<'s>, [helper, kind, of, frame, exclude]: [Value<'s>; 5]) -> Result<'s> {
+fn publish<'s>(env: Env<'s>, [helper, kind, of, frame, exclude]: [Value<'s>; 5]) -> JsResult<'s> {
     const CALL: &str = "publish";
     let of = name(env, CALL, of)?;
     let mut excluded = Vec::new();
@@ -261,7 +261,7 @@ fn publish<'s>(env: Env<'s>, [helper, kind, of, frame, exclude]: [Value<'s>; 5])
         env.each_element(exclude, |env, _, one| {
             // Whatever is no id excludes nobody.
             excluded.extend(name(env, CALL, one).ok());
-            Ok::<_, Failure>(())
+            Ok::<_, JsError>(())
         })?;
     }
     let audience = audience(env, kind, &of);
@@ -272,39 +272,39 @@ fn publish<'s>(env: Env<'s>, [helper, kind, of, frame, exclude]: [Value<'s>; 5])
     Ok(env.count(refused.transpose()?.unwrap_or(0))?)
 }
 
-fn send_elsewhere<'s>(env: Env<'s>, [helper, client, frame]: [Value<'s>; 3]) -> Result<'s> {
+fn send_elsewhere<'s>(env: Env<'s>, [helper, client, frame]: [Value<'s>; 3]) -> JsResult<'s> {
     let client = name(env, "sendElsewhere", client)?;
     sending(env, "sendElsewhere", helper, frame, Compress::Auto, |helper, cork, staged| {
         helper.realm().send(cork, &client, staged)
     })
 }
 
-fn ask_member<'s>(env: Env<'s>, [helper, client, room, join]: [Value<'s>; 4]) -> Result<'s> {
+fn ask_member<'s>(env: Env<'s>, [helper, client, room, join]: [Value<'s>; 4]) -> JsResult<'s> {
     let (client, room, join) = (name(env, "ask", client)?, name(env, "ask", room)?, flag(env, join));
     let asked = runner::with_helper(number(env, helper), |helper| helper.ask_member(&client, &room, join));
     Ok(env.boolean(asked.unwrap_or(false))?)
 }
 
-fn claim_input<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> Result<'s> {
+fn claim_input<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> JsResult<'s> {
     let claimed = runner::with_helper(number(env, helper), Helper::claim_input);
     Ok(env.boolean(claimed.unwrap_or(false))?)
 }
 
-fn set_input<'s>(env: Env<'s>, [helper, ready]: [Value<'s>; 2]) -> Result<'s> {
+fn set_input<'s>(env: Env<'s>, [helper, ready]: [Value<'s>; 2]) -> JsResult<'s> {
     let ready = flag(env, ready);
     let changed = runner::with_helper(number(env, helper), |helper| helper.set_input(ready));
     Ok(env.boolean(changed.unwrap_or(false))?)
 }
 
 /// `again`: it is told of the next one.
-fn dropped<'s>(env: Env<'s>, [helper, again]: [Value<'s>; 2]) -> Result<'s> {
+fn dropped<'s>(env: Env<'s>, [helper, again]: [Value<'s>; 2]) -> JsResult<'s> {
     let again = flag(env, again);
     let dropped = runner::with_helper(number(env, helper), |helper| helper.dropped(again));
     Ok(env.double(dropped.unwrap_or(0) as f64)?)
 }
 
 /// Returns the client's id and its user, if it has one; undefined when there is no client.
-fn take_left<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> Result<'s> {
+fn take_left<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> JsResult<'s> {
     let left = runner::with_helper(number(env, helper), Helper::take_left_client).flatten();
     let Some(left) = left else { return Ok(env.undefined()?) };
     let mut names = vec![&*left.client];
@@ -312,7 +312,7 @@ fn take_left<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> Result<'s> {
     Ok(env.array(names.into_iter().map(|name| env.text(&String::from_utf8_lossy(name))))?)
 }
 
-fn input_is_ready<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> Result<'s> {
+fn input_is_ready<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> JsResult<'s> {
     let ready = runner::with_helper(number(env, helper), |helper| helper.realm().input_is_ready());
     Ok(env.boolean(ready.unwrap_or(false))?)
 }

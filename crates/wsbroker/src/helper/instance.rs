@@ -22,7 +22,7 @@ use crate::{
         options::{NativeListenOptions, NativeProcessOptions, listener_config, milliseconds, process_options},
     },
     js::{
-        failure::{Failure, Result},
+        js_error::{JsError, Result},
         promise::{promise, settled},
         raw::{Env as RawEnv, Failed, Value},
     },
@@ -130,7 +130,7 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeJoinResult> {
             "{CALL}: a helper with the identifier \"{}\" is configured on this thread already",
             join.identifier
         );
-        return Err(Failure::conflict(message).into());
+        return Err(JsError::conflict(message).into());
     }
     let mut same = instances.iter().filter(|instance| instance.identifier == join.identifier);
     let known = same.find(|instance| instance.base.is_current()).map(Arc::clone);
@@ -141,7 +141,7 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeJoinResult> {
                     "{CALL}: \"{name}\" differs from that of another helper with the identifier \"{}\"",
                     join.identifier
                 );
-                return Err(Failure::conflict(message).into());
+                return Err(JsError::conflict(message).into());
             }
             instance.base.agree(CALL, &process)?;
             instance
@@ -180,8 +180,8 @@ pub(crate) fn attach<'s>(
     env: RawEnv<'s>,
     number: usize,
     functions: HelperFunctions<'_>,
-) -> std::result::Result<Value<'s>, Failure> {
-    let instance = find(number).ok_or_else(|| Failure::no_helper("attachHelper"))?;
+) -> std::result::Result<Value<'s>, JsError> {
+    let instance = find(number).ok_or_else(|| JsError::no_helper("attachHelper"))?;
     let join = |worker: &Arc<ThreadWorker>| worker.join_realm(&instance.base.broker, &instance.realm);
     runner::attach_helper(env, number, functions, join).map_err(|failed: Failed| failed.into())
 }
@@ -193,7 +193,7 @@ pub(crate) fn attach<'s>(
 pub fn open_instance(env: &Env, helper: u32, options: NativeListenOptions) -> Result<Object<'_>> {
     let number = helper as usize;
     let (Some(instance), Some(own)) = (find(number), runner::helper(number).map(|own| (*own).clone())) else {
-        return settled::<()>(env, Err(Failure::no_helper(CALL)));
+        return settled::<()>(env, Err(JsError::no_helper(CALL)));
     };
     let broker = instance.base.broker.clone();
     promise(env, &broker, || Err(ListenError::ShuttingDown.into()), async move {
@@ -203,14 +203,14 @@ pub fn open_instance(env: &Env, helper: u32, options: NativeListenOptions) -> Re
         }
         drop(opening);
         if !instance.has(number) {
-            return Err(Failure::no_helper(CALL));
+            return Err(JsError::no_helper(CALL));
         }
         own.accept(true);
         Ok(())
     })
 }
 
-async fn listen(instance: &Instance, options: NativeListenOptions) -> std::result::Result<(), Failure> {
+async fn listen(instance: &Instance, options: NativeListenOptions) -> std::result::Result<(), JsError> {
     let beside = options.beside.unwrap_or(false).then(|| process::listener_of(&options.bind)).flatten();
     let mut config = listener_config(options)?;
     config.realm = Some(Arc::clone(&instance.realm));
@@ -223,7 +223,7 @@ async fn listen(instance: &Instance, options: NativeListenOptions) -> std::resul
     let instances = INSTANCES.lock();
     if instance.registrations.lock().is_empty() {
         drop(instances);
-        return Err(Failure::no_helper(CALL));
+        return Err(JsError::no_helper(CALL));
     }
     listener.serve();
     *instance.listener.lock() = Some(Arc::new(listener));

@@ -5,7 +5,7 @@ use wsbroker_core::{Accept, CloseCode, Compress, Cork, MessageKind, OpenRequest,
 
 use crate::{
     js::{
-        failure::Failure,
+        js_error::JsError,
         raw::{Env, Failed, Unfit, Value},
     },
     worker::thread_cork::Name,
@@ -15,8 +15,8 @@ use crate::{
 ///
 /// # Errors
 /// It is no number.
-pub(crate) fn socket_id(env: Env<'_>, call: &str, name: &str, value: Value<'_>) -> Result<Option<SocketId>, Failure> {
-    let number = env.number(value).ok_or_else(|| Failure::wrong_type(env, call, name, "a number", value))?;
+pub(crate) fn socket_id(env: Env<'_>, call: &str, name: &str, value: Value<'_>) -> Result<Option<SocketId>, JsError> {
+    let number = env.number(value).ok_or_else(|| JsError::wrong_type(env, call, name, "a number", value))?;
     Ok(exact_id(number))
 }
 
@@ -31,15 +31,15 @@ fn exact_id(number: f64) -> Option<SocketId> {
 ///
 /// # Errors
 /// It is no `Data`.
-pub(crate) fn data(env: Env<'_>, call: &str, name: &str, value: Value<'_>, into: &mut BytesMut) -> Result<(), Failure> {
-    env.append_data(value, into).map_err(|unfit| Failure::no_data(env, call, name, unfit, value))
+pub(crate) fn data(env: Env<'_>, call: &str, name: &str, value: Value<'_>, into: &mut BytesMut) -> Result<(), JsError> {
+    env.append_data(value, into).map_err(|unfit| JsError::no_data(env, call, name, unfit, value))
 }
 
 /// A channel's name.
 ///
 /// # Errors
 /// It is no `Data`.
-pub(crate) fn channel(env: Env<'_>, call: &str, name: &str, value: Value<'_>) -> Result<Name, Failure> {
+pub(crate) fn channel(env: Env<'_>, call: &str, name: &str, value: Value<'_>) -> Result<Name, JsError> {
     let mut channel = Name::new();
     data(env, call, name, value, channel.buffer())?;
     Ok(channel)
@@ -56,11 +56,11 @@ pub(crate) fn stage(
     call: &str,
     name: &str,
     value: Value<'_>,
-) -> Result<Staged, Failure> {
+) -> Result<Staged, JsError> {
     match cork.stage(MessageKind::Text, |arena| env.fit_text(value, arena)) {
         Ok(staged) => Ok(staged),
         Err(unfit) => {
-            stage_other(env, cork, value, unfit).map_err(|unfit| Failure::no_data(env, call, name, unfit, value))
+            stage_other(env, cork, value, unfit).map_err(|unfit| JsError::no_data(env, call, name, unfit, value))
         }
     }
 }
@@ -94,14 +94,14 @@ pub(crate) fn close_reason(
     call: &str,
     code: Value<'_>,
     reason: Value<'_>,
-) -> Result<(CloseCode, String), Failure> {
+) -> Result<(CloseCode, String), JsError> {
     let code = if env.is_undefined(code) {
         CloseCode::NORMAL
     } else {
-        let number = env.number(code).ok_or_else(|| Failure::wrong_type(env, call, "code", "a number", code))?;
+        let number = env.number(code).ok_or_else(|| JsError::wrong_type(env, call, "code", "a number", code))?;
         let exact = (number as u16 as f64 == number).then_some(number as u16);
         exact.and_then(CloseCode::new).ok_or_else(|| {
-            Failure::wrong_value(
+            JsError::wrong_value(
                 call,
                 "code",
                 "a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)",
@@ -112,10 +112,10 @@ pub(crate) fn close_reason(
     let mut text = BytesMut::new();
     if !env.is_undefined(reason) {
         if env.append_text(reason, &mut text).is_err() {
-            return Err(Failure::wrong_type(env, call, "reason", "a string", reason));
+            return Err(JsError::wrong_type(env, call, "reason", "a string", reason));
         }
         if text.len() > MAX_REASON {
-            return Err(Failure::wrong_value(
+            return Err(JsError::wrong_value(
                 call,
                 "reason",
                 "at most 123 bytes long in UTF-8",
@@ -142,7 +142,7 @@ pub(crate) struct PublishOptions {
 ///
 /// # Errors
 /// `options`, or something in it, is of the wrong type; a name that is not known.
-pub(crate) fn publish_options(env: Env<'_>, call: &str, options: Value<'_>) -> Result<PublishOptions, Failure> {
+pub(crate) fn publish_options(env: Env<'_>, call: &str, options: Value<'_>) -> Result<PublishOptions, JsError> {
     // Not ignored: who misspells `exclude` would send to whom he meant to leave out.
     if !is_bag(env, call, options, &["exclude", "compress"])? {
         return Ok(PublishOptions::default());
@@ -155,34 +155,34 @@ pub(crate) fn publish_options(env: Env<'_>, call: &str, options: Value<'_>) -> R
 ///
 /// # Errors
 /// As [`publish_options`].
-pub(crate) fn send_options(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Compress, Failure> {
+pub(crate) fn send_options(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Compress, JsError> {
     if is_bag(env, call, options, &["compress"])? { compress(env, call, options) } else { Ok(Compress::Auto) }
 }
 
 /// Whether there are options at all, with names that are known.
-fn is_bag(env: Env<'_>, call: &str, options: Value<'_>, known: &[&str]) -> Result<bool, Failure> {
+fn is_bag(env: Env<'_>, call: &str, options: Value<'_>, known: &[&str]) -> Result<bool, JsError> {
     if env.is_undefined(options) {
         return Ok(false);
     }
     if !env.is_object(options) || env.is_array(options) {
-        return Err(Failure::wrong_type(env, call, "options", "an object", options));
+        return Err(JsError::wrong_type(env, call, "options", "an object", options));
     }
     match env.own_names(options)?.iter().find(|name| !known.contains(&name.as_str())) {
-        Some(odd) => Err(Failure::unknown_option(call, odd, known)),
+        Some(odd) => Err(JsError::unknown_option(call, odd, known)),
         None => Ok(true),
     }
 }
 
-fn compress(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Compress, Failure> {
+fn compress(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Compress, JsError> {
     let Some(value) = env.property(options, c"compress")? else { return Ok(Compress::Auto) };
     match env.boolean_of(value) {
         Some(true) => Ok(Compress::Always),
         Some(false) => Ok(Compress::Never),
-        None => Err(Failure::wrong_type(env, call, "options.compress", "a boolean", value)),
+        None => Err(JsError::wrong_type(env, call, "options.compress", "a boolean", value)),
     }
 }
 
-fn exclude(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Vec<SocketId>, Failure> {
+fn exclude(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Vec<SocketId>, JsError> {
     let Some(exclude) = env.property(options, c"exclude")? else { return Ok(Vec::new()) };
     if let Some(number) = env.number(exclude) {
         return Ok(exact_id(number).into_iter().collect());
@@ -191,33 +191,33 @@ fn exclude(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Vec<SocketId>
     let is_array = env.each_element(exclude, |env, index, element| {
         let number = env
             .number(element)
-            .ok_or_else(|| Failure::wrong_type(env, call, &format!("options.exclude[{index}]"), "a number", element))?;
+            .ok_or_else(|| JsError::wrong_type(env, call, &format!("options.exclude[{index}]"), "a number", element))?;
         ids.extend(exact_id(number));
-        Ok::<_, Failure>(())
+        Ok::<_, JsError>(())
     })?;
     if is_array {
         return Ok(ids);
     }
-    Err(Failure::wrong_type(env, call, "options.exclude", "a number or an array of numbers", exclude))
+    Err(JsError::wrong_type(env, call, "options.exclude", "a number or an array of numbers", exclude))
 }
 
 /// Several channels.
 ///
 /// # Errors
 /// It is no array, or something in it is no `Data`.
-pub(crate) fn channels(env: Env<'_>, call: &str, value: Value<'_>) -> Result<Vec<Bytes>, Failure> {
+pub(crate) fn channels(env: Env<'_>, call: &str, value: Value<'_>) -> Result<Vec<Bytes>, JsError> {
     let mut channels = Vec::new();
     let is_array = env.each_element(value, |env, index, element| {
         let mut bytes = BytesMut::new();
         env.append_data(element, &mut bytes)
-            .map_err(|unfit| Failure::no_data(env, call, &format!("channels[{index}]"), unfit, element))?;
+            .map_err(|unfit| JsError::no_data(env, call, &format!("channels[{index}]"), unfit, element))?;
         channels.push(bytes.freeze());
-        Ok::<_, Failure>(())
+        Ok::<_, JsError>(())
     })?;
     if is_array {
         return Ok(channels);
     }
-    Err(Failure::wrong_type(env, call, "channels", "an array of strings, ArrayBuffers or Uint8Arrays", value))
+    Err(JsError::wrong_type(env, call, "channels", "an array of strings, ArrayBuffers or Uint8Arrays", value))
 }
 
 /// What `handleOpen` gets as its fourth argument, from which its dispatcher takes the others.
@@ -252,7 +252,7 @@ const VERDICT: &str = "openVerdict";
 ///
 /// # Errors
 /// Something in it is of the wrong type.
-pub(crate) fn acceptance(env: Env<'_>, detail: Value<'_>) -> Result<Accept, Failure> {
+pub(crate) fn acceptance(env: Env<'_>, detail: Value<'_>) -> Result<Accept, JsError> {
     let protocol = env.property(detail, c"protocol")?.map(|value| text(env, "protocol", value)).transpose()?;
     let token = env.property(detail, c"token")?.map(|value| bytes(env, "token", value)).transpose()?;
     let channels = env.property(detail, c"channels")?.map(|value| channels(env, VERDICT, value)).transpose()?;
@@ -263,42 +263,42 @@ pub(crate) fn acceptance(env: Env<'_>, detail: Value<'_>) -> Result<Accept, Fail
 ///
 /// # Errors
 /// Something in it is of the wrong type; a status that is none.
-pub(crate) fn refusal(env: Env<'_>, detail: Value<'_>) -> Result<Reject, Failure> {
+pub(crate) fn refusal(env: Env<'_>, detail: Value<'_>) -> Result<Reject, JsError> {
     let status = match env.property(detail, c"status")? {
         Some(value) => {
-            env.number(value).ok_or_else(|| Failure::wrong_type(env, VERDICT, "status", "a number", value))?
+            env.number(value).ok_or_else(|| JsError::wrong_type(env, VERDICT, "status", "a number", value))?
         }
         None => 403.0,
     };
     if !(200.0..600.0).contains(&status) {
-        return Err(Failure::wrong_value(VERDICT, "status", "an HTTP status from 200 to 599", status));
+        return Err(JsError::wrong_value(VERDICT, "status", "an HTTP status from 200 to 599", status));
     }
     let body = env.property(detail, c"body")?.map(|value| bytes(env, "body", value)).transpose()?;
     Ok(Reject { status: status as u16, headers: headers(env, detail)?, body: body.unwrap_or_default() })
 }
 
-fn text(env: Env<'_>, name: &str, value: Value<'_>) -> Result<String, Failure> {
+fn text(env: Env<'_>, name: &str, value: Value<'_>) -> Result<String, JsError> {
     let mut text = BytesMut::new();
     if env.append_text(value, &mut text).is_err() {
-        return Err(Failure::wrong_type(env, VERDICT, name, "a string", value));
+        return Err(JsError::wrong_type(env, VERDICT, name, "a string", value));
     }
     Ok(String::from_utf8_lossy(&text).into_owned())
 }
 
-fn bytes(env: Env<'_>, name: &str, value: Value<'_>) -> Result<Bytes, Failure> {
+fn bytes(env: Env<'_>, name: &str, value: Value<'_>) -> Result<Bytes, JsError> {
     let mut bytes = BytesMut::new();
     data(env, VERDICT, name, value, &mut bytes)?;
     Ok(bytes.freeze())
 }
 
-fn headers(env: Env<'_>, detail: Value<'_>) -> Result<Vec<(String, String)>, Failure> {
+fn headers(env: Env<'_>, detail: Value<'_>) -> Result<Vec<(String, String)>, JsError> {
     let Some(value) = env.property(detail, c"headers")? else { return Ok(Vec::new()) };
-    let wrong = |value: Value<'_>| Failure::wrong_type(env, VERDICT, "headers", "an array of pairs of strings", value);
+    let wrong = |value: Value<'_>| JsError::wrong_type(env, VERDICT, "headers", "an array of pairs of strings", value);
     let mut headers = Vec::new();
     let is_array = env.each_element(value, |env, _, pair| {
         let [name, value] = env.pair(pair)?.ok_or_else(|| wrong(pair))?;
         headers.push((text(env, "headers", name)?, text(env, "headers", value)?));
-        Ok::<_, Failure>(())
+        Ok::<_, JsError>(())
     })?;
     if is_array { Ok(headers) } else { Err(wrong(value)) }
 }

@@ -7,7 +7,7 @@ use wsbroker_core::Broker;
 
 use crate::{
     js::{
-        failure::{Failure, Result},
+        js_error::{JsError, Result},
         raw,
     },
     process,
@@ -17,21 +17,21 @@ use crate::{
 type Settle<T> = Box<dyn FnOnce(Env) -> napi::Result<T> + Send>;
 
 /// A promise that is on its way. It settles whatever happens: the runtime of a broker that shuts down drops what still runs there.
-pub(crate) struct Pending<T: napi::bindgen_prelude::ToNapiValue + Send + 'static> {
+pub(crate) struct PendingPromise<T: napi::bindgen_prelude::ToNapiValue + Send + 'static> {
     deferred: Option<napi::JsDeferred<T, Settle<T>>>,
     /// What it comes to if it is dropped.
-    dropped: fn() -> std::result::Result<T, Failure>,
+    dropped: fn() -> std::result::Result<T, JsError>,
 }
 
-impl<T: napi::bindgen_prelude::ToNapiValue + Send + 'static> Pending<T> {
-    pub(crate) fn settle(&mut self, outcome: std::result::Result<T, Failure>) {
+impl<T: napi::bindgen_prelude::ToNapiValue + Send + 'static> PendingPromise<T> {
+    pub(crate) fn settle(&mut self, outcome: std::result::Result<T, JsError>) {
         if let Some(deferred) = self.deferred.take() {
             deferred.resolve(Box::new(move |env| outcome.map_err(|failure| raw::rejection(&env, &failure))));
         }
     }
 }
 
-impl<T: napi::bindgen_prelude::ToNapiValue + Send + 'static> Drop for Pending<T> {
+impl<T: napi::bindgen_prelude::ToNapiValue + Send + 'static> Drop for PendingPromise<T> {
     fn drop(&mut self) {
         if self.deferred.is_some() {
             self.settle((self.dropped)());
@@ -44,12 +44,12 @@ impl<T: napi::bindgen_prelude::ToNapiValue + Send + 'static> Drop for Pending<T>
 pub(crate) fn promise<'env, T, F>(
     env: &'env Env,
     broker: &Broker,
-    dropped: fn() -> std::result::Result<T, Failure>,
+    dropped: fn() -> std::result::Result<T, JsError>,
     future: F,
 ) -> Result<Object<'env>>
 where
     T: napi::bindgen_prelude::ToNapiValue + Send + 'static,
-    F: Future<Output = std::result::Result<T, Failure>> + Send + 'static,
+    F: Future<Output = std::result::Result<T, JsError>> + Send + 'static,
 {
     promise_in(env, broker.runtime(), dropped, future)
 }
@@ -58,15 +58,15 @@ where
 pub(crate) fn promise_in<'env, T, F>(
     env: &'env Env,
     runtime: &tokio::runtime::Handle,
-    dropped: fn() -> std::result::Result<T, Failure>,
+    dropped: fn() -> std::result::Result<T, JsError>,
     future: F,
 ) -> Result<Object<'env>>
 where
     T: napi::bindgen_prelude::ToNapiValue + Send + 'static,
-    F: Future<Output = std::result::Result<T, Failure>> + Send + 'static,
+    F: Future<Output = std::result::Result<T, JsError>> + Send + 'static,
 {
     let (deferred, promise) = env.create_deferred().map_err(internal)?;
-    let mut pending = Pending { deferred: Some(deferred), dropped };
+    let mut pending = PendingPromise { deferred: Some(deferred), dropped };
     runtime.spawn(async move { pending.settle(future.await) });
     Ok(promise)
 }
@@ -74,19 +74,19 @@ where
 /// A promise, and who settles it, from any thread. `dropped` is what it comes to if nobody does.
 pub(crate) fn deferred<'env, T>(
     env: &'env Env,
-    dropped: fn() -> std::result::Result<T, Failure>,
-) -> Result<(Object<'env>, Pending<T>)>
+    dropped: fn() -> std::result::Result<T, JsError>,
+) -> Result<(Object<'env>, PendingPromise<T>)>
 where
     T: napi::bindgen_prelude::ToNapiValue + Send + 'static,
 {
     let (deferred, promise) = env.create_deferred().map_err(internal)?;
-    Ok((promise, Pending { deferred: Some(deferred), dropped }))
+    Ok((promise, PendingPromise { deferred: Some(deferred), dropped }))
 }
 
 /// A promise for what a future makes of the broker there is; `ended` is what it comes to without one, and if that ends first.
 pub(crate) fn promise_on<'env, T, F>(
     env: &'env Env,
-    ended: fn() -> std::result::Result<T, Failure>,
+    ended: fn() -> std::result::Result<T, JsError>,
     task: impl FnOnce(Broker) -> F,
 ) -> Result<Object<'env>>
 where
@@ -103,7 +103,7 @@ where
 }
 
 /// A promise that is settled already.
-pub(crate) fn settled<'env, T>(env: &'env Env, outcome: std::result::Result<T, Failure>) -> Result<Object<'env>>
+pub(crate) fn settled<'env, T>(env: &'env Env, outcome: std::result::Result<T, JsError>) -> Result<Object<'env>>
 where
     T: napi::bindgen_prelude::ToNapiValue + 'static,
 {
@@ -113,5 +113,5 @@ where
 }
 
 pub(crate) fn internal(error: napi::Error) -> napi::Error<&'static str> {
-    Failure::internal("wsbroker", &error.reason).into()
+    JsError::internal("wsbroker", &error.reason).into()
 }

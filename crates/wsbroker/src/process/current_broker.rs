@@ -14,7 +14,7 @@ use wsbroker_redis::RedisBus;
 use super::{
     PROCESS, ProcessOptions, ProcessState, generation, joined::Joined, listeners::StartedListener, next_generation,
 };
-use crate::js::failure::Failure;
+use crate::js::js_error::JsError;
 
 pub(super) struct CurrentBroker {
     pub(super) broker: Broker,
@@ -39,7 +39,7 @@ impl CurrentBroker {
 }
 
 /// Begins a broker without listeners.
-pub(super) fn begin(options: ProcessOptions, last_id: u64, cluster: Option<&Joined>) -> Result<CurrentBroker, Failure> {
+pub(super) fn begin(options: ProcessOptions, last_id: u64, cluster: Option<&Joined>) -> Result<CurrentBroker, JsError> {
     let broker = Broker::new(options.config.clone())?;
     broker.start_ids_after(last_id);
     let bus = cluster.map(|joined| joined.join(&broker)).transpose()?;

@@ -8,7 +8,7 @@ use super::{
     generation, next_generation,
     process_options::{config_difference, differs},
 };
-use crate::js::failure::Failure;
+use crate::js::js_error::JsError;
 
 /// The broker that an instance of helpers uses. It stays until [`leave`](Self::leave), unless it is
 /// shut down.
@@ -21,7 +21,7 @@ pub(crate) struct InstanceBroker {
 ///
 /// # Errors
 /// As for [`open`](super::open).
-pub(crate) fn instance_broker(call: &str, options: ProcessOptions) -> Result<InstanceBroker, Failure> {
+pub(crate) fn instance_broker(call: &str, options: ProcessOptions) -> Result<InstanceBroker, JsError> {
     let mut guard = PROCESS.state.lock();
     let state = &mut *guard;
     let current = match &mut state.current {
@@ -47,7 +47,7 @@ impl InstanceBroker {
     ///
     /// # Errors
     /// An option differs.
-    pub(crate) fn agree(&self, call: &str, options: &ProcessOptions) -> Result<(), Failure> {
+    pub(crate) fn agree(&self, call: &str, options: &ProcessOptions) -> Result<(), JsError> {
         let state = PROCESS.state.lock();
         let current = state.current.as_ref().filter(|_| self.is_current());
         let difference = current.and_then(|current| config_difference(&current.options.config, &options.config));

@@ -10,7 +10,7 @@ use wsbroker_core::{Broker, BusEvent, BusListener, BusState, JoinError};
 use wsbroker_redis::{ClusterConfig, RedisBus, RedisConfig};
 
 use super::{PROCESS, next_generation};
-use crate::js::failure::Failure;
+use crate::js::js_error::JsError;
 
 /// A place on a bus. It belongs to the thread that has joined; when that ends and a broker goes on with it, another may take it over.
 pub(crate) struct Joined {
@@ -64,7 +64,7 @@ impl Joined {
 ///
 /// # Errors
 /// The process has joined already, and the thread that did is there, or has joined others; the system refuses a thread.
-pub(crate) fn join_cluster(config: ClusterConfig, listener: BusListener) -> Result<(), Failure> {
+pub(crate) fn join_cluster(config: ClusterConfig, listener: BusListener) -> Result<(), JsError> {
     let mut state = PROCESS.state.lock();
     if let Some(joined) = &mut state.cluster {
         if !joined.adopt(&config, &listener) {

@@ -13,7 +13,7 @@ use super::{
     generation, next_generation,
     process_options::{config_difference, differs},
 };
-use crate::js::failure::Failure;
+use crate::js::js_error::JsError;
 
 /// A listener of `start`.
 pub(super) struct StartedListener {
@@ -38,7 +38,7 @@ pub(crate) struct OpeningListener {
 ///
 /// # Errors
 /// The options differ from those of the broker there is; the operating system refuses a thread.
-pub(crate) fn open(options: ProcessOptions) -> Result<OpeningListener, Failure> {
+pub(crate) fn open(options: ProcessOptions) -> Result<OpeningListener, JsError> {
     let mut guard = PROCESS.state.lock();
     let state = &mut *guard;
     let current = match &mut state.current {

@@ -2,7 +2,7 @@
 
 use wsbroker_core::Config;
 
-use crate::js::failure::Failure;
+use crate::js::js_error::JsError;
 
 /// Options that a process can have only one value of.
 #[derive(Clone, Debug)]
@@ -45,8 +45,8 @@ pub(super) fn config_difference(a: &Config, b: &Config) -> Option<&'static str> 
     differs.into_iter().find_map(|(name, differs)| differs.then_some(name))
 }
 
-pub(super) fn differs(call: &str, name: &str) -> Failure {
-    Failure::conflict(format!(
+pub(super) fn differs(call: &str, name: &str) -> JsError {
+    JsError::conflict(format!(
         "{call}: \"{name}\" differs from an earlier call; all servers of a process must use the same value"
     ))
 }

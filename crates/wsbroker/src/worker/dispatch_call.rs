@@ -6,7 +6,7 @@ use wsbroker_core::{Event, EventKind, Group, Operation};
 use crate::{
     js::{
         convert,
-        raw::{Env, Failed, Scratch, Value},
+        raw::{Env, Failed, StringScratch, Value},
     },
     worker::{
         control_block::{ControlBlock, EventNumbers},
@@ -28,7 +28,7 @@ const ALIGN: usize = 8;
 pub(crate) fn operation_arguments<'s>(
     env: Env<'s>,
     asked: &Operation,
-    scratch: &mut Scratch,
+    scratch: &mut StringScratch,
 ) -> Result<[Value<'s>; 6], Failed> {
     let none = env.undefined()?;
     let mut text = |bytes: &[u8]| env.string(bytes, scratch);
@@ -101,7 +101,7 @@ impl<'s> Call<'s> {
         inbox: &mut Inbox,
         slots: &mut Slab<Place>,
         control: &ControlBlock,
-        scratch: &mut Scratch,
+        scratch: &mut StringScratch,
         room: usize,
     ) -> Result<Vec<Position>, Failed> {
         let mut lost = Vec::new();
@@ -159,7 +159,7 @@ impl<'s> Call<'s> {
         event: &Event,
         data: &Bytes,
         numbers: &mut EventNumbers,
-        scratch: &mut Scratch,
+        scratch: &mut StringScratch,
     ) -> Result<Value<'s>, Failed> {
         if let EventKind::Text(payload) | EventKind::Binary(payload) = &event.kind {
             self.bytes += payload.len();

@@ -13,7 +13,7 @@ use bytes::BytesMut;
 use wsbroker_core::{Broker, Cork};
 
 use crate::{
-    js::raw::{Env, Kept},
+    js::raw::{Env, KeptFunction},
     process,
 };
 
@@ -121,7 +121,7 @@ impl Thread {
     fn schedule_flush(&self, env: Env<'_>) {
         // Set first: the function could send something.
         self.scheduled.set(true);
-        if env.kept(Kept::ScheduleFlush).is_none_or(|function| env.call(function, &[]).is_err()) {
+        if env.kept(KeptFunction::ScheduleFlush).is_none_or(|function| env.call(function, &[]).is_err()) {
             self.scheduled.set(false);
             self.with(|_, cork| cork.flush());
         }

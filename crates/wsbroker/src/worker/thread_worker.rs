@@ -17,7 +17,7 @@ use wsbroker_core::{
 };
 
 use crate::{
-    js::raw::Wake,
+    js::raw::ThreadWaker,
     process,
     worker::{
         control_block::ControlBlock,
@@ -30,7 +30,7 @@ use crate::{
 pub(crate) struct ThreadWorker {
     handlers: Handlers,
     control: ControlBlock,
-    wake: Wake,
+    wake: ThreadWaker,
     mailbox: Mailbox,
     /// The membership of a broker. Locked while joining, so that whoever settles the first events finds it.
     membership: Mutex<Option<WorkerHandle>>,
@@ -82,7 +82,7 @@ impl Worker for ThreadWorker {
 
 impl ThreadWorker {
     /// A worker without a broker.
-    pub(crate) fn new(handlers: Handlers, control: ControlBlock, wake: Wake) -> Self {
+    pub(crate) fn new(handlers: Handlers, control: ControlBlock, wake: ThreadWaker) -> Self {
         Self {
             handlers,
             control,
@@ -163,7 +163,7 @@ impl ThreadWorker {
     }
 
     /// How to wake its thread.
-    pub(crate) fn wake(&self) -> &Wake {
+    pub(crate) fn wake(&self) -> &ThreadWaker {
         &self.wake
     }
 

@@ -6,11 +6,11 @@ use encoding_rs::mem;
 use napi_sys as sys;
 
 use super::{Env, Failed, Value, check};
-use crate::js::failure::{Failure, Kind};
+use crate::js::js_error::{ErrorClass, JsError};
 
 /// Memory that strings are converted in, kept from one to the next.
 #[derive(Default)]
-pub(crate) struct Scratch {
+pub(crate) struct StringScratch {
     wide: Vec<u16>,
     narrow: Vec<u8>,
 }
@@ -18,7 +18,7 @@ pub(crate) struct Scratch {
 /// More than this is not kept, in units.
 const KEEP: usize = 64 << 10;
 
-impl Scratch {
+impl StringScratch {
     fn wide(&mut self, length: usize) -> &mut [u16] {
         if self.wide.len() < length {
             self.wide.resize(length, 0);
@@ -87,7 +87,7 @@ impl<'s> Env<'s> {
     /// A string. `text` should be UTF-8; what is not becomes U+FFFD.
     ///
     /// Engines keep strings with one byte per character where they can, so ASCII and Latin-1 go in as that: it halves the work and the memory.
-    pub(crate) fn string(self, text: &[u8], scratch: &mut Scratch) -> Result<Value<'s>, Failed> {
+    pub(crate) fn string(self, text: &[u8], scratch: &mut StringScratch) -> Result<Value<'s>, Failed> {
         if text.is_ascii() {
             return self.latin1(text);
         }
@@ -122,7 +122,7 @@ impl<'s> Env<'s> {
 
     /// A string, for where speed is no matter.
     pub(crate) fn text(self, text: &str) -> Result<Value<'s>, Failed> {
-        self.string(text.as_bytes(), &mut Scratch::default())
+        self.string(text.as_bytes(), &mut StringScratch::default())
     }
 
     /// An empty object.
@@ -194,19 +194,19 @@ impl<'s> Env<'s> {
     }
 
     /// An `Error` with its code, and the system's code beside it.
-    pub(crate) fn error(self, failure: &Failure) -> Result<Value<'s>, Failed> {
+    pub(crate) fn error(self, failure: &JsError) -> Result<Value<'s>, Failed> {
         let code = self.text(failure.code())?;
         let message = self.text(failure.message())?;
         let create = match failure.kind() {
-            Kind::Type => sys::napi_create_type_error,
-            Kind::Range => sys::napi_create_range_error,
-            Kind::Plain | Kind::Pending => sys::napi_create_error,
+            ErrorClass::Type => sys::napi_create_type_error,
+            ErrorClass::Range => sys::napi_create_range_error,
+            ErrorClass::Plain | ErrorClass::Pending => sys::napi_create_error,
         };
         let mut error = ptr::null_mut();
         // SAFETY: both strings belong to open handle scopes of this environment.
         check(unsafe { create(self.raw, code.0, message.0, &mut error) })?;
         let error = Value(error, PhantomData);
-        if failure.kind() == Kind::Plain {
+        if failure.kind() == ErrorClass::Plain {
             // As those that JavaScript makes are called; the others are known by their own kind's name.
             self.set(error, "name", self.text("WSBrokerError")?)?;
         }

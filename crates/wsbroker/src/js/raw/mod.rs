@@ -10,12 +10,12 @@
 //!   the engine, since any of them may run JavaScript or collect garbage.
 #![allow(unsafe_code)]
 
-mod block;
-mod bytes;
-mod kept;
+mod buffer_copy;
+mod kept_functions;
 mod make;
 mod read;
-mod wake;
+mod shared_block;
+mod thread_waker;
 
 use std::{
     any::Any,
@@ -27,14 +27,14 @@ use std::{
 
 use napi_sys as sys;
 
-pub(crate) use block::Block;
-pub(crate) use bytes::Copied;
-pub(crate) use kept::Kept;
-pub(crate) use make::Scratch;
+pub(crate) use buffer_copy::Copied;
+pub(crate) use kept_functions::KeptFunction;
+pub(crate) use make::StringScratch;
 pub(crate) use read::Unfit;
-pub(crate) use wake::Wake;
+pub(crate) use shared_block::SharedBlock;
+pub(crate) use thread_waker::ThreadWaker;
 
-use crate::js::failure::Failure;
+use crate::js::js_error::JsError;
 
 /// A JavaScript environment during a call from it. `'s` is the handle scope that values made through it live in.
 #[derive(Clone, Copy)]
@@ -63,7 +63,7 @@ pub(crate) trait RawFunction<const N: usize> {
 
     /// Runs it. A failure is thrown. `given` is how many arguments there are; to look at it costs nothing, and to ask the engine whether one is
     /// `undefined` does.
-    fn call<'s>(env: Env<'s>, arguments: [Value<'s>; N], given: usize) -> Result<Value<'s>, Failure>;
+    fn call<'s>(env: Env<'s>, arguments: [Value<'s>; N], given: usize) -> Result<Value<'s>, JsError>;
 }
 
 impl<'s> Env<'s> {
@@ -158,7 +158,7 @@ impl<'s> Env<'s> {
     }
 
     /// Throws. An exception that is pending already stays.
-    pub(crate) fn throw(self, failure: &Failure) {
+    pub(crate) fn throw(self, failure: &JsError) {
         // Nothing is lost if there is an exception already: these calls then fail.
         let Ok(error) = self.error(failure) else { return };
         // SAFETY: the value belongs to an open handle scope of this environment. A failure means that it is going down.
@@ -216,7 +216,7 @@ unsafe extern "C" fn enter<F: RawFunction<N>, const N: usize>(
     let failure = match catch_unwind(AssertUnwindSafe(body)) {
         Ok(Ok(value)) => return value.0,
         Ok(Err(failure)) => failure,
-        Err(panic) => Failure::internal(F::NAME, describe(&*panic)),
+        Err(panic) => JsError::internal(F::NAME, describe(&*panic)),
     };
     env.throw(&failure);
     ptr::null_mut()
@@ -266,7 +266,7 @@ impl Persistent {
 }
 
 /// The rejection of a promise with one of our errors.
-pub(crate) fn rejection(env: &napi::Env, failure: &Failure) -> napi::Error {
+pub(crate) fn rejection(env: &napi::Env, failure: &JsError) -> napi::Error {
     let scoped = Env::of(env);
     match scoped.error(failure) {
         // SAFETY: the value was just made in this environment and belongs to an open handle scope.

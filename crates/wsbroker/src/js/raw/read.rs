@@ -9,7 +9,7 @@ use std::{ffi::c_void, marker::PhantomData, ptr};
 use bytes::BytesMut;
 use napi_sys as sys;
 
-use super::{Env, Failed, Kept, Value, check};
+use super::{Env, Failed, KeptFunction, Value, check};
 
 /// Why something was not appended.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -162,9 +162,9 @@ impl<'s> Env<'s> {
     }
 
     /// Whether what the engine takes for an `ArrayBuffer` is a `SharedArrayBuffer`. Bun does not tell them apart; where it runs, JavaScript has given a
-    /// [function of the engine's](super::Kept::IsShared) that does, and runs none of the application's code.
+    /// [function of the engine's](super::KeptFunction::IsShared) that does, and runs none of the application's code.
     fn is_shared(self, buffer: Value<'_>) -> bool {
-        let Some(is_shared) = self.kept(Kept::IsShared) else { return false };
+        let Some(is_shared) = self.kept(KeptFunction::IsShared) else { return false };
         // What cannot be told is not read.
         self.call(is_shared, &[buffer]).is_ok_and(|is| self.boolean_of(is) != Some(false))
     }

@@ -6,7 +6,7 @@ use wsbroker_core::{Handlers, Helper};
 
 use super::{Desk, Functions, torn_down};
 use crate::{
-    js::raw::{Env, Failed, Persistent, Value, Wake},
+    js::raw::{Env, Failed, Persistent, ThreadWaker, Value},
     process,
     worker::{control_block::ControlBlock, shared_numbers::control_layout::MAX_EVENTS, thread_worker::ThreadWorker},
 };
@@ -39,7 +39,7 @@ pub(crate) fn attach_helper<'s>(
         again: Persistent::new(env, functions.again)?,
         receive: Some(Persistent::new(env, functions.receive)?),
     };
-    let wake = Wake::new(env, "wsbroker helper", drain_helper, number)?;
+    let wake = ThreadWaker::new(env, "wsbroker helper", drain_helper, number)?;
     // After the wake, as in `attach`.
     env.on_teardown(torn_down, number).inspect_err(|_| wake.end())?;
     let worker = Arc::new(ThreadWorker::new(Handlers::ALL, control, wake));

@@ -27,7 +27,7 @@ pub(crate) use helper_runners::{
 pub(crate) use raw_runner::{SLOTS, attach, detach, drain, keep_alive, settle, take_reply, with_event};
 
 use crate::{
-    js::raw::{Env, Failed, Persistent, Scratch, Value},
+    js::raw::{Env, Failed, Persistent, StringScratch, Value},
     worker::{
         control_block::ControlBlock,
         dispatch_call::{self, Call},
@@ -56,7 +56,7 @@ pub(crate) struct Desk {
     helper: Option<Rc<Helper>>,
     /// From other helpers, fetched and not done yet.
     posts: RefCell<VecDeque<Post>>,
-    scratch: RefCell<Scratch>,
+    scratch: RefCell<StringScratch>,
     /// Memory for the slots of promises that have settled; empty between uses.
     promises: RefCell<Vec<u32>>,
     /// Events whose calls are over and whose handlers had not settled by then: still in their batches, until [`settle`] looks at them.

@@ -7,7 +7,7 @@ use wsbroker_core::{Event, Handlers, OpenReply};
 
 use super::{Desk, Functions, Place, settling::take_open, torn_down};
 use crate::{
-    js::raw::{Env, Failed, Persistent, Value, Wake},
+    js::raw::{Env, Failed, Persistent, ThreadWaker, Value},
     process,
     worker::{control_block::ControlBlock, thread_cork, thread_worker::ThreadWorker},
 };
@@ -35,7 +35,7 @@ pub(crate) fn attach<'s>(
     let functions =
         Functions { dispatch: Persistent::new(env, dispatch)?, again: Persistent::new(env, again)?, receive: None };
     let number = process::next_worker();
-    let wake = Wake::new(env, "wsbroker", |env, _| drain(env), number)?;
+    let wake = ThreadWaker::new(env, "wsbroker", |env, _| drain(env), number)?;
     wake.keep_alive(env, keep_alive);
     // After the wake: hooks run in reverse order, so the worker leaves before its wake is torn down.
     env.on_teardown(torn_down, number).inspect_err(|_| wake.end())?;

@@ -4,18 +4,19 @@ use wsbroker_core::{BindError, JoinError, ListenError, StartError, SubscribeErro
 
 use crate::js::raw::{Env, Failed, Unfit, Value};
 
-/// What a function that napi-rs calls comes to; the status of its errors is their code.
+/// What a function that napi-rs calls returns; the status of an error is its code. Its macro knows
+/// results by this name only.
 pub(crate) type Result<T> = std::result::Result<T, napi::Error<&'static str>>;
 
 /// A failure on its way to JavaScript.
 ///
 /// One pointer: functions that hardly ever fail return it, and a large one would be copied around in every result.
 #[derive(Debug)]
-pub(crate) struct Failure(Box<Details>);
+pub(crate) struct JsError(Box<Details>);
 
 #[derive(Debug)]
 struct Details {
-    kind: Kind,
+    kind: ErrorClass,
     code: &'static str,
     message: String,
     system: Option<String>,
@@ -23,7 +24,7 @@ struct Details {
 
 /// Which `Error` it becomes.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Kind {
+pub(crate) enum ErrorClass {
     /// `Error`.
     Plain,
     /// `TypeError`.
@@ -40,20 +41,20 @@ const DATA: &str = "a string, ArrayBuffer or Uint8Array";
 const TYPE: &str = "ERR_WSBROKER_INVALID_ARG_TYPE";
 const VALUE: &str = "ERR_WSBROKER_INVALID_ARG_VALUE";
 
-impl Failure {
+impl JsError {
     #[cold]
-    fn new(kind: Kind, code: &'static str, message: String) -> Self {
+    fn new(kind: ErrorClass, code: &'static str, message: String) -> Self {
         Self(Box::new(Details { kind, code, message, system: None }))
     }
 
     /// An argument of the wrong type. `name` is quoted in the message: `send: "data" must be …, got number`.
     pub(crate) fn wrong_type(env: Env<'_>, call: &str, name: &str, expected: &str, got: Value<'_>) -> Self {
-        Self::new(Kind::Type, TYPE, format!("{call}: \"{name}\" must be {expected}, got {}", env.describe(got)))
+        Self::new(ErrorClass::Type, TYPE, format!("{call}: \"{name}\" must be {expected}, got {}", env.describe(got)))
     }
 
     /// An argument of the right type with a value that is not allowed.
     pub(crate) fn wrong_value(call: &str, name: &str, expected: &str, got: impl std::fmt::Display) -> Self {
-        Self::new(Kind::Range, VALUE, format!("{call}: \"{name}\" must be {expected}, got {got}"))
+        Self::new(ErrorClass::Range, VALUE, format!("{call}: \"{name}\" must be {expected}, got {got}"))
     }
 
     /// A `Data` argument that is none, or whose bytes are not there any more.
@@ -62,7 +63,7 @@ impl Failure {
             Unfit::Other => Self::wrong_type(env, call, name, DATA, got),
             Unfit::Detached => {
                 let message = format!("{call}: \"{name}\" must be {DATA}, got one whose ArrayBuffer is detached");
-                Self::new(Kind::Type, TYPE, message)
+                Self::new(ErrorClass::Type, TYPE, message)
             }
             // The engine found it longer at the second look.
             Unfit::Long(_) => Self::internal(call, "a string changed while it was read"),
@@ -77,17 +78,17 @@ impl Failure {
             _ => format!("known are {}", known.join(", ")),
         };
         let message = format!("{call}: unknown option \"{name}\"; {hint}");
-        Self::new(Kind::Plain, "ERR_WSBROKER_UNKNOWN_OPTION", message)
+        Self::new(ErrorClass::Plain, "ERR_WSBROKER_UNKNOWN_OPTION", message)
     }
 
     /// The process has settled on something else earlier.
     pub(crate) fn conflict(message: String) -> Self {
-        Self::new(Kind::Plain, "ERR_WSBROKER_CONFLICT", message)
+        Self::new(ErrorClass::Plain, "ERR_WSBROKER_CONFLICT", message)
     }
 
     /// There is no such helper on this thread, or its broker has gone.
     pub(crate) fn no_helper(call: &str) -> Self {
-        Self::new(Kind::Plain, "ERR_WSBROKER_SHUT_DOWN", format!("{call}: this helper has shut down"))
+        Self::new(ErrorClass::Plain, "ERR_WSBROKER_SHUT_DOWN", format!("{call}: this helper has shut down"))
     }
 
     /// More channels than a socket may be in, or too long a name.
@@ -97,17 +98,17 @@ impl Failure {
             SubscribeError::NameTooLong { .. } => "maxChannelNameLength",
             _ => "a limit",
         };
-        Self::new(Kind::Plain, "ERR_WSBROKER_LIMIT", format!("{call}: {error} ({option})"))
+        Self::new(ErrorClass::Plain, "ERR_WSBROKER_LIMIT", format!("{call}: {error} ({option})"))
     }
 
     /// A certificate or a key that is no good.
     pub(crate) fn tls(message: String) -> Self {
-        Self::new(Kind::Plain, "ERR_WSBROKER_TLS", message)
+        Self::new(ErrorClass::Plain, "ERR_WSBROKER_TLS", message)
     }
 
     /// There is no such listener, or no broker at all.
     pub(crate) fn no_listener(call: &str) -> Self {
-        Self::new(Kind::Plain, VALUE, format!("{call}: there is no such listener"))
+        Self::new(ErrorClass::Plain, VALUE, format!("{call}: there is no such listener"))
     }
 
     /// A Redis URL that cannot be read. Not shown: it may have a password in it.
@@ -115,36 +116,36 @@ impl Failure {
         let message = format!(
             "{call}: \"redis\" must be a URL such as redis://user:password@host:6379/0, with a port up to 65535 and a number for a path"
         );
-        Self::new(Kind::Range, VALUE, message)
+        Self::new(ErrorClass::Range, VALUE, message)
     }
 
     /// What it was asked of has ended.
     pub(crate) fn shut_down(call: &str) -> Self {
-        Self::new(Kind::Plain, "ERR_WSBROKER_SHUT_DOWN", format!("{call}: this is closed"))
+        Self::new(ErrorClass::Plain, "ERR_WSBROKER_SHUT_DOWN", format!("{call}: this is closed"))
     }
 
     /// Redis did not get it.
     pub(crate) fn bus_lost(call: &str, why: &dyn std::error::Error) -> Self {
-        Self::new(Kind::Plain, "ERR_WSBROKER_BUS_LOST", format!("{call}: {why}"))
+        Self::new(ErrorClass::Plain, "ERR_WSBROKER_BUS_LOST", format!("{call}: {why}"))
     }
 
     /// There is no bus.
     pub(crate) fn not_joined(call: &str) -> Self {
         let why = "this process has not joined other instances; give start the option \"cluster\"";
-        Self::new(Kind::Plain, "ERR_WSBROKER_BUS_LOST", format!("{call}: {why}"))
+        Self::new(ErrorClass::Plain, "ERR_WSBROKER_BUS_LOST", format!("{call}: {why}"))
     }
 
     /// Redis said no.
     pub(crate) fn redis(call: &str, why: &dyn std::error::Error) -> Self {
-        Self::new(Kind::Plain, "ERR_WSBROKER_REDIS", format!("{call}: {why}"))
+        Self::new(ErrorClass::Plain, "ERR_WSBROKER_REDIS", format!("{call}: {why}"))
     }
 
     /// A mistake of ours.
     pub(crate) fn internal(call: &str, what: &str) -> Self {
-        Self::new(Kind::Plain, "ERR_WSBROKER_INTERNAL", format!("{call}: {what}"))
+        Self::new(ErrorClass::Plain, "ERR_WSBROKER_INTERNAL", format!("{call}: {what}"))
     }
 
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> ErrorClass {
         self.0.kind
     }
 
@@ -177,42 +178,42 @@ fn distance(one: &str, other: &str) -> usize {
     row.last().copied().unwrap_or(0)
 }
 
-impl From<Failed> for Failure {
+impl From<Failed> for JsError {
     fn from(Failed: Failed) -> Self {
-        Self::new(Kind::Pending, "ERR_WSBROKER_INTERNAL", "a Node-API call failed".into())
+        Self::new(ErrorClass::Pending, "ERR_WSBROKER_INTERNAL", "a Node-API call failed".into())
     }
 }
 
 /// For functions that napi-rs calls: its errors carry the code as their status.
-impl From<Failure> for napi::Error<&'static str> {
-    fn from(failure: Failure) -> Self {
+impl From<JsError> for napi::Error<&'static str> {
+    fn from(failure: JsError) -> Self {
         Self::new(failure.code(), failure.message())
     }
 }
 
-impl From<BindError> for Failure {
+impl From<BindError> for JsError {
     fn from(error: BindError) -> Self {
-        Self::new(Kind::Plain, "ERR_WSBROKER_INVALID_BIND", format!("start: \"bind\" is no address: {error}"))
+        Self::new(ErrorClass::Plain, "ERR_WSBROKER_INVALID_BIND", format!("start: \"bind\" is no address: {error}"))
     }
 }
 
-impl From<StartError> for Failure {
+impl From<StartError> for JsError {
     fn from(error: StartError) -> Self {
-        Self::new(Kind::Plain, "ERR_WSBROKER_START", error.to_string())
+        Self::new(ErrorClass::Plain, "ERR_WSBROKER_START", error.to_string())
     }
 }
 
-impl From<JoinError> for Failure {
+impl From<JoinError> for JsError {
     fn from(error: JoinError) -> Self {
         let code = match error {
             JoinError::Joined => "ERR_WSBROKER_CONFLICT",
             _ => "ERR_WSBROKER_START",
         };
-        Self::new(Kind::Plain, code, format!("joinCluster: {error}"))
+        Self::new(ErrorClass::Plain, code, format!("joinCluster: {error}"))
     }
 }
 
-impl From<ListenError> for Failure {
+impl From<ListenError> for JsError {
     fn from(error: ListenError) -> Self {
         let message = match &error {
             ListenError::Conflict { address, option } => {
@@ -222,7 +223,7 @@ impl From<ListenError> for Failure {
         };
         let code = match &error {
             ListenError::Bind { source, .. } => {
-                let mut failure = Self::new(Kind::Plain, "ERR_WSBROKER_BIND", message);
+                let mut failure = Self::new(ErrorClass::Plain, "ERR_WSBROKER_BIND", message);
                 failure.0.system = Some(system_code(source));
                 return failure;
             }
@@ -232,7 +233,7 @@ impl From<ListenError> for Failure {
             ListenError::ShuttingDown => "ERR_WSBROKER_SHUT_DOWN",
             _ => "ERR_WSBROKER_BIND",
         };
-        Self::new(Kind::Plain, code, message)
+        Self::new(ErrorClass::Plain, code, message)
     }
 }
 
@@ -271,21 +272,21 @@ mod tests {
     #[test]
     fn a_failed_bind_keeps_the_systems_code() {
         let source = std::io::Error::from(std::io::ErrorKind::AddrInUse);
-        let failure = Failure::from(ListenError::Bind { address: "127.0.0.1:80".into(), source });
+        let failure = JsError::from(ListenError::Bind { address: "127.0.0.1:80".into(), source });
         assert_eq!((failure.code(), failure.system_code()), ("ERR_WSBROKER_BIND", Some("EADDRINUSE")));
         assert!(failure.message().contains("127.0.0.1:80"), "{}", failure.message());
     }
 
     #[test]
     fn an_option_of_the_address_is_named_as_javascript_writes_it() {
-        let failure = Failure::from(ListenError::Conflict { address: "[::]:80".into(), option: "max_header_size" });
+        let failure = JsError::from(ListenError::Conflict { address: "[::]:80".into(), option: "max_header_size" });
         assert_eq!(failure.message(), "start: [::]:80 is open with another value of \"maxHeaderSize\"");
     }
 
     #[test]
     fn a_bad_address_says_what_was_expected() {
         let error = "nowhere".parse::<wsbroker_core::Bind>().expect_err("no port");
-        let failure = Failure::from(error);
+        let failure = JsError::from(error);
         assert_eq!(failure.code(), "ERR_WSBROKER_INVALID_BIND");
         assert!(failure.message().contains("host:port"), "{}", failure.message());
     }

@@ -8,7 +8,7 @@ use super::{Env, Failed, Value, check};
 
 /// What a function is for.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Kept {
+pub(crate) enum KeptFunction {
     /// Asks for a flush at the end of the turn.
     ScheduleFlush,
     /// Tells whether its argument is a `SharedArrayBuffer`. Only where the engine does not.
@@ -17,18 +17,18 @@ pub(crate) enum Kept {
 
 thread_local! {
     /// Of the environments of this thread: one, unless the addon is loaded several times.
-    static FUNCTIONS: RefCell<Vec<Function>> = const { RefCell::new(Vec::new()) };
+    static FUNCTIONS: RefCell<Vec<KeptReference>> = const { RefCell::new(Vec::new()) };
 }
 
-struct Function {
+struct KeptReference {
     env: sys::napi_env,
-    kept: Kept,
+    kept: KeptFunction,
     reference: sys::napi_ref,
 }
 
 impl<'s> Env<'s> {
     /// Keeps a function, in place of what was kept for that before.
-    pub(crate) fn keep(self, kept: Kept, function: Value<'_>) -> Result<(), Failed> {
+    pub(crate) fn keep(self, kept: KeptFunction, function: Value<'_>) -> Result<(), Failed> {
         let known = FUNCTIONS.with_borrow(|all| all.iter().any(|one| one.env == self.raw));
         if !known {
             // SAFETY: the environment is alive, and the hook gets its address only to compare with it.
@@ -37,7 +37,7 @@ impl<'s> Env<'s> {
         let mut reference = ptr::null_mut();
         // SAFETY: the value belongs to an open handle scope of this environment.
         check(unsafe { sys::napi_create_reference(self.raw, function.0, 1, &mut reference) })?;
-        let new = Function { env: self.raw, kept, reference };
+        let new = KeptReference { env: self.raw, kept, reference };
         let old = FUNCTIONS.with_borrow_mut(|all| {
             let at = all.iter().position(|one| one.env == self.raw && one.kept == kept);
             let old = at.map(|at| all.swap_remove(at));
@@ -52,8 +52,8 @@ impl<'s> Env<'s> {
     }
 
     /// What this environment has given for that.
-    pub(crate) fn kept(self, kept: Kept) -> Option<Value<'s>> {
-        let find = |all: &RefCell<Vec<Function>>| {
+    pub(crate) fn kept(self, kept: KeptFunction) -> Option<Value<'s>> {
+        let find = |all: &RefCell<Vec<KeptReference>>| {
             all.borrow().iter().find(|one| one.env == self.raw && one.kept == kept).map(|one| one.reference)
         };
         let reference = FUNCTIONS.try_with(find).ok().flatten()?;

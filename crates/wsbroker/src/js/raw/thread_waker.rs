@@ -17,7 +17,7 @@ use super::{Env, Failed, check};
 ///
 /// The environment may end at any time; from then on, as after [`end`](Self::end), waking does nothing.
 #[derive(Clone)]
-pub(crate) struct Wake {
+pub(crate) struct ThreadWaker {
     shared: Arc<Mutex<Handle>>,
 }
 
@@ -25,7 +25,7 @@ pub(crate) struct Wake {
 struct Handle(Option<sys::napi_threadsafe_function>);
 
 /// What the engine keeps for us.
-struct Context {
+struct WakeContext {
     woken: fn(Env<'_>, usize),
     number: usize,
     shared: Arc<Mutex<Handle>>,
@@ -34,12 +34,12 @@ struct Context {
 // SAFETY: a thread-safe function may be called and released from any thread, and the mutex around it gives it to one at a time.
 unsafe impl Send for Handle {}
 
-impl Wake {
+impl ThreadWaker {
     /// `woken` runs with `number` on the environment's thread soon after each wake; several wakes may become one call.
     pub(crate) fn new(env: Env<'_>, name: &str, woken: fn(Env<'_>, usize), number: usize) -> Result<Self, Failed> {
         let name = env.text(name)?;
         let shared = Arc::new(Mutex::new(Handle(None)));
-        let context = Box::into_raw(Box::new(Context { woken, number, shared: Arc::clone(&shared) }));
+        let context = Box::into_raw(Box::new(WakeContext { woken, number, shared: Arc::clone(&shared) }));
         let mut function = ptr::null_mut();
         // SAFETY: `context` stays valid until `finalized`, the last thing the engine calls. No function is passed, so the engine calls
         // `call_js` alone. The queue is unbounded, but whoever wakes does so once until the call came.
@@ -118,7 +118,7 @@ unsafe extern "C" fn call_js(env: sys::napi_env, _function: sys::napi_value, con
         return;
     }
     // SAFETY: `context` lives until `finalized`, which comes after the last call.
-    let Context { woken, number, .. } = unsafe { &*context.cast::<Context>() };
+    let WakeContext { woken, number, .. } = unsafe { &*context.cast::<WakeContext>() };
     let env = Env { raw: env, scope: PhantomData };
     if catch_unwind(AssertUnwindSafe(|| woken(env, *number))).is_err() {
         tracing::error!("a panic while handing events over");
@@ -127,6 +127,6 @@ unsafe extern "C" fn call_js(env: sys::napi_env, _function: sys::napi_value, con
 
 unsafe extern "C" fn finalized(_env: sys::napi_env, context: *mut c_void, _hint: *mut c_void) {
     // SAFETY: made in `new`, and the engine calls this once, after everything else.
-    let context = unsafe { Box::from_raw(context.cast::<Context>()) };
+    let context = unsafe { Box::from_raw(context.cast::<WakeContext>()) };
     context.shared.lock().0 = None;
 }

@@ -19,11 +19,11 @@ use super::{Env, Failed, Value, check};
 /// Rust reaches it through atomics only, since JavaScript and other threads may write at any time. Whoever lays it out must not look at the same
 /// bytes with two widths.
 #[derive(Clone)]
-pub(crate) struct Block {
+pub(crate) struct SharedBlock {
     words: Arc<Box<[AtomicU64]>>,
 }
 
-impl Block {
+impl SharedBlock {
     /// At least that many bytes. The system gives memory as they are touched.
     pub(crate) fn new(bytes: usize) -> Self {
         const { assert!(align_of::<u64>() == align_of::<AtomicU64>()) };

@@ -70,7 +70,7 @@ pub(crate) fn ended(of: u64) {
     }
     next_generation();
     for worker in guard.workers.iter().chain(&guard.helpers) {
-        worker.say_goodbye();
+        worker.report_broker_end();
     }
     drop(guard);
     drop(gone);

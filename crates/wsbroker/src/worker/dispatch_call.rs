@@ -11,7 +11,7 @@ use crate::{
     worker::{
         control_block::{ControlBlock, EventNumbers},
         inbox::{Inbox, Position, bytes_of},
-        runner::Place,
+        runner::SlotEvent,
         shared_numbers::{audience_kind, control_layout::MAX_EVENTS, event_kind, operation},
         slab::Slab,
     },
@@ -56,10 +56,10 @@ pub(crate) fn operation_arguments<'s>(
 }
 
 /// Up to 32 events that are handed over together.
-pub(crate) struct Call<'s> {
+pub(crate) struct DispatchCall<'s> {
     /// How many there are, then one value each.
     values: [Value<'s>; MAX_EVENTS + 1],
-    taken: Taken,
+    taken: CallEvents,
     /// Bytes that the shared ArrayBuffer needs; `None` when nothing lies in one.
     shared: Option<usize>,
     /// Bytes of all payloads.
@@ -68,12 +68,12 @@ pub(crate) struct Call<'s> {
 
 /// Where the events of a call are.
 #[derive(Clone, Copy)]
-pub(crate) struct Taken {
+pub(crate) struct CallEvents {
     places: [(u32, Position); MAX_EVENTS],
     count: usize,
 }
 
-impl Taken {
+impl CallEvents {
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.count
@@ -86,10 +86,10 @@ impl Taken {
     }
 }
 
-impl<'s> Call<'s> {
+impl<'s> DispatchCall<'s> {
     /// One without events.
     pub(crate) fn new(env: Env<'s>) -> Result<Self, Failed> {
-        let taken = Taken { places: [Default::default(); MAX_EVENTS], count: 0 };
+        let taken = CallEvents { places: [Default::default(); MAX_EVENTS], count: 0 };
         Ok(Self { values: [env.undefined()?; MAX_EVENTS + 1], taken, shared: None, bytes: 0 })
     }
 
@@ -99,7 +99,7 @@ impl<'s> Call<'s> {
         &mut self,
         env: Env<'s>,
         inbox: &mut Inbox,
-        slots: &mut Slab<Place>,
+        slots: &mut Slab<SlotEvent>,
         control: &ControlBlock,
         scratch: &mut StringScratch,
         room: usize,
@@ -124,7 +124,7 @@ impl<'s> Call<'s> {
             };
             let index = self.taken.count;
             // There is one: it is not full.
-            let Some(slot) = slots.insert(Place::Here(position)) else { break };
+            let Some(slot) = slots.insert(SlotEvent::InBatch(position)) else { break };
             numbers.slot = slot;
             control.reset(slot);
             control.describe(index, &numbers);
@@ -148,7 +148,7 @@ impl<'s> Call<'s> {
     }
 
     /// Where its events are.
-    pub(crate) fn taken(&self) -> Taken {
+    pub(crate) fn taken(&self) -> CallEvents {
         self.taken
     }
 

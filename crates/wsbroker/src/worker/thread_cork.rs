@@ -27,8 +27,8 @@ const FEW: u32 = 16;
 const KEEP_NAME: usize = 4 << 10;
 
 thread_local! {
-    static THREAD: Thread = const { Thread {
-        corked: RefCell::new(Corked { generation: 0, broker: None }),
+    static THREAD_CORK: ThreadCork = const { ThreadCork {
+        corked: RefCell::new(BrokerCork { generation: 0, broker: None }),
         handing_over: Cell::new(false),
         commands: Cell::new(0),
         slow: Cell::new(false),
@@ -37,8 +37,8 @@ thread_local! {
     } };
 }
 
-struct Thread {
-    corked: RefCell<Corked>,
+struct ThreadCork {
+    corked: RefCell<BrokerCork>,
     /// Events are being handed over, and the end of it flushes.
     handing_over: Cell<bool>,
     /// Commands since the last call into JavaScript, or else the turn, began.
@@ -51,19 +51,19 @@ struct Thread {
     name: Cell<Option<BytesMut>>,
 }
 
-struct Corked {
+struct BrokerCork {
     generation: u64,
     broker: Option<(Broker, Cork)>,
 }
 
 /// Runs `body` with the broker and this thread's cork. `None` without a broker. `body` must not run JavaScript.
 pub(crate) fn with<R>(body: impl FnOnce(&Broker, &mut Cork) -> R) -> Option<R> {
-    THREAD.try_with(|thread| thread.with(body)).ok().flatten()
+    THREAD_CORK.try_with(|thread| thread.with(body)).ok().flatten()
 }
 
 /// As [`with`], for what leaves something in the cork: it is flushed in time.
 pub(crate) fn command<R>(env: Env<'_>, body: impl FnOnce(&Broker, &mut Cork) -> R) -> Option<R> {
-    let outcome = THREAD.try_with(|thread| {
+    let outcome = THREAD_CORK.try_with(|thread| {
         let result = thread.with(|broker, cork| {
             let result = body(broker, cork);
             let schedule = !thread.handing_over.get() && !thread.scheduled.get() && !cork.is_empty();
@@ -84,7 +84,7 @@ pub(crate) fn command<R>(env: Env<'_>, body: impl FnOnce(&Broker, &mut Cork) -> 
     outcome.ok().flatten()
 }
 
-impl Thread {
+impl ThreadCork {
     #[inline]
     fn with<R>(&self, body: impl FnOnce(&Broker, &mut Cork) -> R) -> Option<R> {
         // Taken twice only if `body` ran JavaScript, which none does.
@@ -128,7 +128,7 @@ impl Thread {
     }
 }
 
-impl Corked {
+impl BrokerCork {
     #[cold]
     fn renew(&mut self) {
         let (generation, broker) = process::broker();
@@ -142,7 +142,7 @@ impl Corked {
 
 /// Hands everything to the shards.
 pub(crate) fn flush() {
-    let _ = THREAD.try_with(|thread| {
+    let _ = THREAD_CORK.try_with(|thread| {
         thread.scheduled.set(false);
         thread.with(|_, cork| cork.flush());
     });
@@ -150,17 +150,17 @@ pub(crate) fn flush() {
 
 /// Events are handed over from here on.
 pub(crate) fn begin_hand_over() {
-    let _ = THREAD.try_with(|thread| thread.handing_over.set(true));
+    let _ = THREAD_CORK.try_with(|thread| thread.handing_over.set(true));
 }
 
 /// A call into JavaScript begins.
 pub(crate) fn begin_call() {
-    let _ = THREAD.try_with(Thread::begin);
+    let _ = THREAD_CORK.try_with(ThreadCork::begin);
 }
 
 /// A call into JavaScript is over: flushes what has been held for long.
 pub(crate) fn end_call() {
-    let _ = THREAD.try_with(|thread| {
+    let _ = THREAD_CORK.try_with(|thread| {
         thread.with(|_, cork| {
             if cork.age() >= HOLD {
                 cork.flush();
@@ -171,7 +171,7 @@ pub(crate) fn end_call() {
 
 /// No more events are handed over for now. What handlers have sent leaves, unless it may wait for a flush that is on its way.
 pub(crate) fn end_hand_over(may_wait: bool) {
-    let _ = THREAD.try_with(|thread| {
+    let _ = THREAD_CORK.try_with(|thread| {
         thread.handing_over.set(false);
         thread.begin();
         thread.scheduled.set(may_wait);
@@ -183,7 +183,7 @@ pub(crate) fn end_hand_over(may_wait: bool) {
 
 /// From now on a new function is asked for flushes. One that the old function was asked for may never come.
 pub(crate) fn schedule_changed() {
-    let _ = THREAD.try_with(|thread| thread.scheduled.set(false));
+    let _ = THREAD_CORK.try_with(|thread| thread.scheduled.set(false));
 }
 
 /// Bytes of a channel's name, in memory that this thread uses again.
@@ -192,7 +192,7 @@ pub(crate) struct Name(BytesMut);
 impl Name {
     /// An empty one.
     pub(crate) fn new() -> Self {
-        Self(THREAD.try_with(|thread| thread.name.take()).ok().flatten().unwrap_or_default())
+        Self(THREAD_CORK.try_with(|thread| thread.name.take()).ok().flatten().unwrap_or_default())
     }
 
     /// Where to write it.
@@ -214,7 +214,7 @@ impl Drop for Name {
         let mut buffer = std::mem::take(&mut self.0);
         if buffer.capacity() <= KEEP_NAME {
             buffer.clear();
-            let _ = THREAD.try_with(|thread| thread.name.set(Some(buffer)));
+            let _ = THREAD_CORK.try_with(|thread| thread.name.set(Some(buffer)));
         }
     }
 }

@@ -21,7 +21,7 @@ use crate::{
     process,
     worker::{
         control_block::ControlBlock,
-        mailbox::{Fetched, Mailbox, Thread},
+        mailbox::{Fetched, Mailbox, Reader},
         thread_cork,
     },
 };
@@ -131,14 +131,14 @@ impl ThreadWorker {
         if at_rest {
             self.leave();
         } else {
-            self.say_goodbye();
+            self.report_broker_end();
         }
     }
 
     /// The broker has shut down: what is here already is run, then the thread is told.
-    pub(crate) fn say_goodbye(&self) {
+    pub(crate) fn report_broker_end(&self) {
         self.leave();
-        self.wake_if(self.mailbox.say_goodbye());
+        self.wake_if(self.mailbox.report_broker_end());
     }
 
     /// Takes everything that has come.
@@ -151,8 +151,8 @@ impl ThreadWorker {
         self.mailbox.take_batches()
     }
 
-    fn wake_if(&self, thread: Thread) {
-        if thread == Thread::Asleep {
+    fn wake_if(&self, reader: Reader) {
+        if reader == Reader::Asleep {
             self.wake.wake();
         }
     }

@@ -89,7 +89,7 @@ impl ThreadWaker {
     pub(crate) fn keep_alive(&self, env: Env<'_>, on: bool) {
         let handle = self.shared.lock();
         if let Some(function) = handle.0 {
-            // SAFETY: alive as above. This is its own thread, which the engine does not check: a wake belongs to a desk, and a desk is only found on
+            // SAFETY: alive as above. This is its own thread, which the engine does not check: a waker belongs to a runner, and a runner is only found on
             // its thread.
             let _ = unsafe {
                 if on {

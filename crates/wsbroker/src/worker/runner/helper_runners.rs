@@ -1,10 +1,10 @@
-//! The helpers of this thread: any number, each with a desk of its own.
+//! The helpers of this thread: any number, each with a runner of its own.
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use wsbroker_core::{Handlers, Helper};
 
-use super::{Desk, Functions, torn_down};
+use super::{Runner, RunnerFunctions, torn_down};
 use crate::{
     js::raw::{Env, Failed, Persistent, ThreadWaker, Value},
     process,
@@ -15,7 +15,7 @@ use crate::{
 const HELPER_SLOTS: usize = 2 * MAX_EVENTS;
 
 thread_local! {
-    static HELPERS: RefCell<Vec<Rc<Desk>>> = const { RefCell::new(Vec::new()) };
+    static HELPERS: RefCell<Vec<Rc<Runner>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// What JavaScript gave for a helper to call.
@@ -34,7 +34,7 @@ pub(crate) fn attach_helper<'s>(
 ) -> Result<Value<'s>, Failed> {
     let control = ControlBlock::new(HELPER_SLOTS);
     let block = control.array_buffer(env)?;
-    let functions = Functions {
+    let functions = RunnerFunctions {
         dispatch: Persistent::new(env, functions.dispatch)?,
         again: Persistent::new(env, functions.again)?,
         receive: Some(Persistent::new(env, functions.receive)?),
@@ -46,15 +46,15 @@ pub(crate) fn attach_helper<'s>(
     // Before the first event can come.
     let helper = join(&worker);
     process::add_helper(&worker);
-    let desk = Rc::new(Desk::new(number, &worker, functions, HELPER_SLOTS, Some(Rc::new(helper))));
-    HELPERS.with(|helpers| helpers.borrow_mut().push(desk));
+    let runner = Rc::new(Runner::new(number, &worker, functions, HELPER_SLOTS, Some(Rc::new(helper))));
+    HELPERS.with(|helpers| helpers.borrow_mut().push(runner));
     Ok(block)
 }
 
 /// A helper of this thread.
 pub(crate) fn helper(number: usize) -> Option<Rc<Helper>> {
     HELPERS
-        .try_with(|helpers| helpers.borrow().iter().find(|desk| desk.number == number)?.helper.clone())
+        .try_with(|helpers| helpers.borrow().iter().find(|runner| runner.number == number)?.helper.clone())
         .ok()
         .flatten()
 }
@@ -65,8 +65,8 @@ pub(crate) fn with_helper<R>(number: usize, body: impl FnOnce(&Helper) -> R) -> 
     HELPERS
         .try_with(|helpers| {
             let helpers = helpers.borrow();
-            let desk = helpers.iter().find(|desk| desk.number == number)?;
-            desk.helper.as_deref().map(body)
+            let runner = helpers.iter().find(|runner| runner.number == number)?;
+            runner.helper.as_deref().map(body)
         })
         .ok()
         .flatten()
@@ -74,33 +74,33 @@ pub(crate) fn with_helper<R>(number: usize, body: impl FnOnce(&Helper) -> R) -> 
 
 /// This thread is no longer that helper. What it has not begun is dropped, and what connections it has are closed.
 pub(crate) fn detach_helper(env: Env<'_>, number: usize) {
-    if let Some(desk) = take(number) {
-        desk.dismiss(env);
+    if let Some(runner) = take(number) {
+        runner.dismiss(env);
     }
 }
 
 /// Hands over what has come for a helper, as far as the time goes.
 pub(crate) fn drain_helper(env: Env<'_>, number: usize) {
-    if let Some(desk) = find(number) {
-        desk.drain(env);
+    if let Some(runner) = find(number) {
+        runner.drain(env);
     }
 }
 
 /// Whether a helper keeps its thread's event loop alive.
 pub(crate) fn keep_helper_alive(env: Env<'_>, number: usize, on: bool) {
-    if let Some(desk) = find(number) {
-        desk.worker.wake().keep_alive(env, on);
+    if let Some(runner) = find(number) {
+        runner.worker.wake().keep_alive(env, on);
     }
 }
 
-fn find(number: usize) -> Option<Rc<Desk>> {
-    HELPERS.try_with(|helpers| helpers.borrow().iter().find(|desk| desk.number == number).cloned()).ok().flatten()
+fn find(number: usize) -> Option<Rc<Runner>> {
+    HELPERS.try_with(|helpers| helpers.borrow().iter().find(|runner| runner.number == number).cloned()).ok().flatten()
 }
 
-pub(super) fn take(number: usize) -> Option<Rc<Desk>> {
-    let take = |helpers: &RefCell<Vec<Rc<Desk>>>| {
+pub(super) fn take(number: usize) -> Option<Rc<Runner>> {
+    let take = |helpers: &RefCell<Vec<Rc<Runner>>>| {
         let mut helpers = helpers.borrow_mut();
-        let at = helpers.iter().position(|desk| desk.number == number)?;
+        let at = helpers.iter().position(|runner| runner.number == number)?;
         Some(helpers.swap_remove(at))
     };
     HELPERS.try_with(take).ok().flatten()

@@ -5,7 +5,7 @@
 //! it got, also when the thread is terminated in the middle of a handler. Most promises of handlers settle before the thread does anything else, so an event
 //! is taken out of its batch only if its handler still has not settled then.
 //!
-//! Here is the handing over. `settling` looks how far events got; `raw_runner` and `helper_runners` know whose desks are on this thread.
+//! Here is the handing over. `settling` looks how far events got; `raw_runner` and `helper_runners` know whose runners are on this thread.
 
 mod helper_runners;
 mod raw_runner;
@@ -30,7 +30,7 @@ use crate::{
     js::raw::{Env, Failed, Persistent, StringScratch, Value},
     worker::{
         control_block::ControlBlock,
-        dispatch_call::{self, Call},
+        dispatch_call::{self, DispatchCall},
         inbox::{Inbox, Position},
         mailbox::Fetched,
         shared_numbers::control_layout::MAX_EVENTS,
@@ -46,12 +46,12 @@ const PATIENCE: Duration = Duration::from_millis(1);
 const BUDGET: Duration = Duration::from_millis(2);
 
 /// A worker on its thread: the raw one, of which there is at most one, or a helper.
-pub(crate) struct Desk {
+pub(crate) struct Runner {
     number: usize,
     worker: Arc<ThreadWorker>,
-    functions: RefCell<Option<Functions>>,
+    functions: RefCell<Option<RunnerFunctions>>,
     inbox: RefCell<Inbox>,
-    slots: RefCell<Slab<Place>>,
+    slots: RefCell<Slab<SlotEvent>>,
     /// Of a helper.
     helper: Option<Rc<Helper>>,
     /// From other helpers, fetched and not done yet.
@@ -76,7 +76,7 @@ pub(crate) struct Desk {
 }
 
 /// What JavaScript gave us to call. Gone after it has left.
-struct Functions {
+struct RunnerFunctions {
     dispatch: Persistent,
     again: Persistent,
     /// A helper's, for what others post.
@@ -84,28 +84,29 @@ struct Functions {
 }
 
 /// Where the event of a slot is.
-pub(crate) enum Place {
+pub(crate) enum SlotEvent {
     /// In its batch: it is being handed over.
-    Here(Position),
+    InBatch(Position),
     /// By itself: its handler has not settled, or has not been called. With a number that tells their order.
     Kept(u64, Event),
 }
 
 fn torn_down(number: usize) {
     // Another one may have been attached since, in another environment on this thread.
-    let raw = if raw_runner::current().is_some_and(|desk| desk.number == number) { raw_runner::take() } else { None };
-    if let Some(desk) = raw.or_else(|| helper_runners::take(number)) {
+    let raw =
+        if raw_runner::current().is_some_and(|runner| runner.number == number) { raw_runner::take() } else { None };
+    if let Some(runner) = raw.or_else(|| helper_runners::take(number)) {
         // If the environment ends in the middle of a call, that call will never return.
-        desk.handing_over.set(false);
-        desk.leave();
+        runner.handing_over.set(false);
+        runner.leave();
     }
 }
 
-impl Desk {
+impl Runner {
     fn new(
         number: usize,
         worker: &Arc<ThreadWorker>,
-        functions: Functions,
+        functions: RunnerFunctions,
         slots: usize,
         helper: Option<Rc<Helper>>,
     ) -> Self {
@@ -160,7 +161,7 @@ impl Desk {
                 self.stalled.set(true);
                 settle(env);
             }
-            Ok(Outcome::Goodbye) => {
+            Ok(Outcome::BrokerEnded) => {
                 if let (Ok(zero), Some(dispatch)) = (env.int(0), self.dispatch(env)) {
                     let _ = env.call(dispatch, &[zero]);
                 }
@@ -184,7 +185,7 @@ impl Desk {
 
     /// Lets JavaScript's functions be collected.
     fn release(&self, env: Env<'_>) {
-        if let Some(Functions { dispatch, again, receive }) = self.functions.take() {
+        if let Some(RunnerFunctions { dispatch, again, receive }) = self.functions.take() {
             dispatch.release(env);
             again.release(env);
             if let Some(receive) = receive {
@@ -227,7 +228,7 @@ impl Desk {
                         self.posts.borrow_mut().extend(posts);
                         continue;
                     }
-                    Fetched::Goodbye => return Ok(Outcome::Goodbye),
+                    Fetched::BrokerEnded => return Ok(Outcome::BrokerEnded),
                     Fetched::Nothing => return Ok(Outcome::Idle),
                 }
             }
@@ -290,7 +291,7 @@ impl Desk {
 
     /// Makes one call into JavaScript. Returns how many events went.
     fn call(&self, env: Env<'_>) -> Result<usize, Failed> {
-        let mut call = Call::new(env)?;
+        let mut call = DispatchCall::new(env)?;
         let filled = {
             let (mut inbox, mut slots) = (self.inbox.borrow_mut(), self.slots.borrow_mut());
             call.fill(env, &mut inbox, &mut slots, self.control(), &mut self.scratch.borrow_mut(), self.room())
@@ -330,5 +331,5 @@ enum Outcome {
     /// More is there, when handlers have settled.
     OutOfSlots,
     /// Nothing is left, and the broker has gone.
-    Goodbye,
+    BrokerEnded,
 }

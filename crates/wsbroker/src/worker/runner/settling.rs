@@ -2,21 +2,21 @@
 
 use wsbroker_core::{Batch, CloseCode, Event, EventKind, OpenReply};
 
-use super::{Desk, Place};
+use super::{Runner, SlotEvent};
 use crate::{
     helper::instance,
     js::raw::{Env, Failed},
     process,
     worker::{
         control_block::EventState,
-        dispatch_call::Taken,
+        dispatch_call::CallEvents,
         inbox::{self, Inbox, Position},
         slab::Slab,
         thread_cork,
     },
 };
 
-impl Desk {
+impl Runner {
     /// Takes no events any more, and lets JavaScript's functions go: at once, or when the call that is being made is over.
     pub(super) fn dismiss(&self, env: Env<'_>) {
         self.leave();
@@ -26,7 +26,7 @@ impl Desk {
     }
 
     /// Looks how far the events of a call got.
-    pub(super) fn collect(&self, taken: &Taken) {
+    pub(super) fn collect(&self, taken: &CallEvents) {
         let (mut slots, mut inbox) = (self.slots.borrow_mut(), self.inbox.borrow_mut());
         let mut unsettled = self.unsettled.borrow_mut();
         let mut settled = 0_u32;
@@ -63,7 +63,7 @@ impl Desk {
                 (slots.get_mut(slot), inbox.take(position, state == EventState::Started))
             {
                 self.kept.set(self.kept.get() + 1);
-                *place = Place::Kept(self.kept.get(), event);
+                *place = SlotEvent::Kept(self.kept.get(), event);
             }
             false
         });
@@ -95,7 +95,7 @@ impl Desk {
     }
 
     /// After a throw that passed the dispatcher, which is a mistake of ours, or while the thread is being terminated.
-    pub(super) fn recover(&self, env: Env<'_>, taken: &Taken) -> Result<(), Failed> {
+    pub(super) fn recover(&self, env: Env<'_>, taken: &CallEvents) -> Result<(), Failed> {
         let error = env.take_exception().filter(|error| env.is_object(*error)).ok_or(Failed)?;
         env.uncaught(error);
         self.collect_unsettled();
@@ -156,9 +156,9 @@ impl Desk {
         let mut started: Vec<Event> = Vec::new();
         for (slot, place) in self.slots.borrow_mut().take_all() {
             let (order, event) = match place {
-                Place::Kept(order, event) => (order, event),
+                SlotEvent::Kept(order, event) => (order, event),
                 // The environment has ended in the middle of a call.
-                Place::Here(position) => match inbox.take(position, false) {
+                SlotEvent::InBatch(position) => match inbox.take(position, false) {
                     Some(event) => (position.order(), event),
                     None => continue,
                 },
@@ -198,7 +198,7 @@ pub(super) fn take_open(event: &mut Event) -> Option<OpenReply> {
 }
 
 /// The handler of an event that lies in its batch has settled.
-fn end(slots: &mut Slab<Place>, inbox: &mut Inbox, slot: u32, position: Position) {
+fn end(slots: &mut Slab<SlotEvent>, inbox: &mut Inbox, slot: u32, position: Position) {
     slots.take(slot);
     // Without a verdict the connection gets its 503 now, and not when the batch is over.
     if let Some(event) = inbox.get_mut(position) {
@@ -207,12 +207,12 @@ fn end(slots: &mut Slab<Place>, inbox: &mut Inbox, slot: u32, position: Position
 }
 
 /// Takes an event out of its slot, if it was kept beyond its call.
-fn take_kept(slots: &mut Slab<Place>, slot: u32) -> Option<Event> {
+fn take_kept(slots: &mut Slab<SlotEvent>, slot: u32) -> Option<Event> {
     match slots.get(slot)? {
-        Place::Here(_) => None,
-        Place::Kept(..) => match slots.take(slot)? {
-            Place::Kept(_, event) => Some(event),
-            Place::Here(_) => None,
+        SlotEvent::InBatch(_) => None,
+        SlotEvent::Kept(..) => match slots.take(slot)? {
+            SlotEvent::Kept(_, event) => Some(event),
+            SlotEvent::InBatch(_) => None,
         },
     }
 }

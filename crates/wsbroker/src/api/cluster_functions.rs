@@ -3,22 +3,22 @@
 // The macro wants what it exports to be public, though nothing can reach it from Rust.
 #![allow(unreachable_pub)]
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use napi::{
     Env, Status,
-    bindgen_prelude::{Buffer, Either, Function, Object},
+    bindgen_prelude::{Buffer, Either, Function, Object, ToNapiValue},
     threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
 };
 use napi_derive::napi;
-use wsbroker_core::{BusEvent, BusEvents, BusListener, CloseCode, MessageKind};
+use wsbroker_core::{Broker, BusEvent, BusEvents, BusListener, CloseCode, MessageKind};
 use wsbroker_redis::{ClusterConfig, Emitter, RedisConfig, RedisServers, RedisTls};
 
 use crate::{
     api::options::milliseconds,
     js::{
         js_error::{JsError, Result},
-        promise::{internal, promise, promise_in, promise_on, settled},
+        promise::{internal, promise, promise_in, settled},
         raw::Copied,
     },
     process,
@@ -250,6 +250,26 @@ pub fn reload_cluster(env: &Env, redis: NativeRedis) -> Result<Object<'_>> {
         process::reload_cluster(redis);
         Ok(())
     })
+}
+
+/// A promise for the outcome of a future with the process's broker. `ended` is the outcome if there is
+/// none, or if it ends first.
+fn promise_on<'env, T, F>(
+    env: &'env Env,
+    ended: fn() -> std::result::Result<T, JsError>,
+    task: impl FnOnce(Broker) -> F,
+) -> Result<Object<'env>>
+where
+    T: ToNapiValue + Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    match process::broker().1 {
+        Some(broker) => {
+            let future = task(broker.clone());
+            promise(env, &broker, ended, async move { Ok(future.await) })
+        }
+        None => settled(env, ended()),
+    }
 }
 
 /// Resolves when the bus is ready; false when there is none any more.

@@ -1,10 +1,10 @@
-//! The functions that are called for every message, registered raw: what napi-rs adds to a call costs more than most of them do.
+//! What JavaScript calls to send, to subscribe and to ask about sockets and channels.
 //!
-//! Each converts its arguments, calls the core and converts the result. Names and meanings are public: `src/index.cts` exports most of them as
-//! they are. Wrong types throw; a socket that is gone, or no broker at all, never does.
+//! Names and meanings are public: `src/index.cts` exports most of these functions as they are. Wrong
+//! types throw. A socket that is gone, or a process without a broker, never does.
 
 use bytes::{Bytes, BytesMut};
-use wsbroker_core::{AcceptError, Compress, Cork, EventKind, Handlers, SendOutcome};
+use wsbroker_core::{Compress, Cork, SendOutcome, Token};
 
 use crate::{
     api::stats_object,
@@ -12,13 +12,9 @@ use crate::{
         convert::{self, channel, channels, socket_id, stage},
         export::{JsResult, functions},
         js_error::JsError,
-        raw::{Env, KeptFunction, Value},
+        raw::{Env, Value},
     },
-    worker::{
-        inbox::bytes_of,
-        runner,
-        thread_cork::{self, Name},
-    },
+    worker::thread_cork,
 };
 
 functions! {
@@ -46,17 +42,6 @@ functions! {
     get_subscribers = "getSubscribers(channel: Data): number[]";
     connection_count = "connectionCount(): number";
     stats = "stats(): Stats";
-    /// `isShared`, which tells a SharedArrayBuffer, is for Bun.
-    init = "init(scheduleFlush: () => void, isShared?: (value: unknown) => boolean): void";
-    attach_worker = "attachWorker(mask: number, dispatch: Dispatch, again: () => void, keepAlive: boolean, slots?: number): NativeAttached";
-    detach_worker = "detachWorker(): void";
-    keep_alive = "keepAlive(on: boolean): void";
-    drain = "drain(): void";
-    settle = "settle(): void";
-    open_verdict = "openVerdict(slot: number, accepted: boolean, detail?: NativeAccept | NativeReject): boolean";
-    slot_token = "slotToken(slot: number): Buffer | undefined";
-    /// The bytes of a binary message that is waiting or being handed over, once more.
-    slot_bytes = "slotBytes(slot: number): Buffer | undefined";
 }
 
 fn send<'s>(env: Env<'s>, [id, data, options]: [Value<'s>; 3], given: usize) -> JsResult<'s> {
@@ -102,9 +87,9 @@ fn send_to_channel<'s>(env: Env<'s>, [name, data, options]: [Value<'s>; 3], give
     Ok(env.count(count)?)
 }
 
-/// For when there is nobody to send to: a mistake is one all the same.
+/// Checks the argument where there is nothing to send to: a mistake is one all the same.
 fn must_be_data(env: Env<'_>, call: &str, name: &str, value: Value<'_>) -> std::result::Result<(), JsError> {
-    channel(env, call, name, value).map(|_: Name| ())
+    channel(env, call, name, value).map(drop)
 }
 
 fn subscribe<'s>(env: Env<'s>, [id, name]: [Value<'s>; 2]) -> JsResult<'s> {
@@ -158,7 +143,7 @@ fn set_token<'s>(env: Env<'s>, [id, token]: [Value<'s>; 2]) -> JsResult<'s> {
     let mut bytes = BytesMut::new();
     convert::data(env, "setToken", "token", token, &mut bytes)?;
     if let Some(id) = id {
-        // Copied to its size: a token stays for long.
+        // In a buffer of its size, since a token stays for long.
         thread_cork::with(|broker, _| broker.set_token(id, Bytes::copy_from_slice(&bytes)));
     }
     Ok(env.undefined()?)
@@ -170,7 +155,7 @@ fn get_token<'s>(env: Env<'s>, [id]: [Value<'s>; 1]) -> JsResult<'s> {
     token_value(env, token)
 }
 
-fn token_value(env: Env<'_>, token: Option<wsbroker_core::Token>) -> JsResult<'_> {
+pub(super) fn token_value(env: Env<'_>, token: Option<Token>) -> JsResult<'_> {
     match token {
         Some(token) => Ok(env.buffer(&token.bytes)?),
         None => Ok(env.undefined()?),
@@ -260,97 +245,4 @@ fn connection_count<'s>(env: Env<'s>, []: [Value<'s>; 0]) -> JsResult<'s> {
 
 fn stats<'s>(env: Env<'s>, []: [Value<'s>; 0]) -> JsResult<'s> {
     Ok(stats_object::value(env)?)
-}
-
-/// The second function is needed on Bun, see [`KeptFunction::IsShared`].
-fn init<'s>(env: Env<'s>, [schedule, is_shared]: [Value<'s>; 2]) -> JsResult<'s> {
-    env.keep(KeptFunction::ScheduleFlush, function(env, "init", "scheduleFlush", schedule)?)?;
-    if !env.is_undefined(is_shared) {
-        env.keep(KeptFunction::IsShared, function(env, "init", "isShared", is_shared)?)?;
-    }
-    thread_cork::schedule_changed();
-    Ok(env.undefined()?)
-}
-
-fn function<'s>(env: Env<'s>, call: &str, name: &str, value: Value<'s>) -> JsResult<'s> {
-    if env.is_function(value) { Ok(value) } else { Err(JsError::wrong_type(env, call, name, "a function", value)) }
-}
-
-fn number(env: Env<'_>, call: &str, name: &str, value: Value<'_>) -> std::result::Result<f64, JsError> {
-    env.number(value).ok_or_else(|| JsError::wrong_type(env, call, name, "a number", value))
-}
-
-fn flag(env: Env<'_>, call: &str, name: &str, value: Value<'_>) -> std::result::Result<bool, JsError> {
-    env.boolean_of(value).ok_or_else(|| JsError::wrong_type(env, call, name, "a boolean", value))
-}
-
-/// The last argument, how many events can be in hand at once, is for tests.
-fn attach_worker<'s>(env: Env<'s>, [mask, dispatch, again, keep_alive, slots]: [Value<'s>; 5]) -> JsResult<'s> {
-    const CALL: &str = "attachWorker";
-    let handlers = Handlers::from_bits(number(env, CALL, "mask", mask)? as u32);
-    let dispatch = function(env, CALL, "dispatch", dispatch)?;
-    let again = function(env, CALL, "again", again)?;
-    let keep_alive = flag(env, CALL, "keepAlive", keep_alive)?;
-    let slots = if env.is_undefined(slots) { runner::SLOTS } else { number(env, CALL, "slots", slots)? as usize };
-    let slots = slots.clamp(1, 1 << 24);
-    let (worker, control) = runner::attach(env, handlers, dispatch, again, keep_alive, slots)?;
-    let attached = env.object()?;
-    env.set(attached, "workerId", env.count(worker)?)?;
-    env.set(attached, "control", control)?;
-    Ok(attached)
-}
-
-fn detach_worker<'s>(env: Env<'s>, []: [Value<'s>; 0]) -> JsResult<'s> {
-    runner::detach(env);
-    Ok(env.undefined()?)
-}
-
-fn keep_alive<'s>(env: Env<'s>, [on]: [Value<'s>; 1]) -> JsResult<'s> {
-    runner::keep_alive(env, flag(env, "keepAlive", "on", on)?);
-    Ok(env.undefined()?)
-}
-
-fn drain<'s>(env: Env<'s>, []: [Value<'s>; 0]) -> JsResult<'s> {
-    runner::drain(env);
-    Ok(env.undefined()?)
-}
-
-fn settle<'s>(env: Env<'s>, []: [Value<'s>; 0]) -> JsResult<'s> {
-    runner::settle(env);
-    Ok(env.undefined()?)
-}
-
-fn open_verdict<'s>(env: Env<'s>, [slot, accepted, detail]: [Value<'s>; 3]) -> JsResult<'s> {
-    const CALL: &str = "openVerdict";
-    let slot = number(env, CALL, "slot", slot)? as u32;
-    // All is read before the reply is taken: after a mistake there can be another verdict.
-    let in_time = if flag(env, CALL, "accepted", accepted)? {
-        let accept = convert::acceptance(env, detail)?;
-        match runner::take_reply(slot).map(|reply| reply.accept(accept)) {
-            Some(Err(AcceptError::Channels(error))) => return Err(JsError::limit("handleOpen", error)),
-            answered => answered.is_some_and(|answered| answered.is_ok()),
-        }
-    } else {
-        let reject = convert::refusal(env, detail)?;
-        runner::take_reply(slot).is_some_and(|reply| reply.reject(reject).is_ok())
-    };
-    Ok(env.boolean(in_time)?)
-}
-
-fn slot_token<'s>(env: Env<'s>, [slot]: [Value<'s>; 1]) -> JsResult<'s> {
-    let slot = number(env, "slotToken", "slot", slot)? as u32;
-    token_value(env, runner::with_event(slot, |event, _| event.socket.token()).flatten())
-}
-
-/// For when somebody has taken the first copy away.
-fn slot_bytes<'s>(env: Env<'s>, [slot]: [Value<'s>; 1]) -> JsResult<'s> {
-    let slot = number(env, "slotBytes", "slot", slot)? as u32;
-    let bytes = runner::with_event(slot, |event, data| match &event.kind {
-        EventKind::Binary(payload) => Some(Bytes::copy_from_slice(bytes_of(payload, data))),
-        _ => None,
-    });
-    match bytes.flatten() {
-        Some(bytes) => Ok(env.buffer(&bytes)?),
-        None => Ok(env.undefined()?),
-    }
 }

@@ -10,12 +10,13 @@ use crate::{
         convert::{self, channel, socket_id, stage},
         export::{JsResult, functions},
         js_error::JsError,
+        name_buffer::NameBuffer,
         raw::{Env, Value},
     },
     worker::{
         runner::{self, HelperFunctions},
         shared_numbers::audience_kind,
-        thread_cork::{self, Name},
+        thread_cork,
     },
 };
 
@@ -67,7 +68,7 @@ fn flag(env: Env<'_>, value: Value<'_>) -> bool {
     env.boolean_of(value).unwrap_or(false)
 }
 
-fn name(env: Env<'_>, call: &str, value: Value<'_>) -> std::result::Result<Name, JsError> {
+fn name(env: Env<'_>, call: &str, value: Value<'_>) -> std::result::Result<NameBuffer, JsError> {
     channel(env, call, "name", value)
 }
 

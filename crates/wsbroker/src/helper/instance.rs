@@ -265,7 +265,7 @@ pub fn helper_emptied(env: &Env, helper: u32, timeout: f64) -> Result<Object<'_>
 pub fn leave_instance(env: &Env, helper: u32) -> Result<Object<'_>> {
     let number = helper as usize;
     // Before the thread lets go of it, so that nobody else waits for the end.
-    let last = give_up(number);
+    let last = remove_registration(number);
     // It has dealt with its clients itself, or does yet.
     runner::with_helper(number, wsbroker_core::Helper::withdraw);
     runner::detach_helper(RawEnv::of(env), number);
@@ -282,15 +282,15 @@ pub fn leave_instance(env: &Env, helper: u32) -> Result<Object<'_>> {
 }
 
 /// A thread has ended, or has let go of its helper.
-pub(crate) fn left(number: usize) {
-    if let Some(instance) = give_up(number) {
+pub(crate) fn helper_left(number: usize) {
+    if let Some(instance) = remove_registration(number) {
         let runtime = instance.base.broker.runtime().clone();
         runtime.spawn(async move { end(&instance).await });
     }
 }
 
 /// Removes a registration. Returns the instance if it was the last: its address is closed, and the rest is to be [ended](end).
-fn give_up(number: usize) -> Option<Arc<Instance>> {
+fn remove_registration(number: usize) -> Option<Arc<Instance>> {
     let mut instances = INSTANCES.lock();
     let at = instances.iter().position(|instance| instance.has(number))?;
     let instance = Arc::clone(instances.get(at)?);
@@ -309,26 +309,26 @@ fn give_up(number: usize) -> Option<Arc<Instance>> {
 }
 
 /// How many clients of ended threads could not be reported, since no helper was left: by thread, until asked for. A limited number of threads is remembered.
-static UNTOLD: Mutex<BTreeMap<i32, usize>> = Mutex::new(BTreeMap::new());
-const MAX_UNTOLD: usize = 1024;
+static UNREPORTED: Mutex<BTreeMap<i32, usize>> = Mutex::new(BTreeMap::new());
+const MAX_UNREPORTED: usize = 1024;
 
 /// A thread has ended, and this many of its clients cannot be reported.
-pub(crate) fn untold(thread: i32, clients: usize) {
+pub(crate) fn add_unreported(thread: i32, clients: usize) {
     if clients == 0 {
         return;
     }
-    let mut untold = UNTOLD.lock();
-    *untold.entry(thread).or_default() += clients;
+    let mut unreported = UNREPORTED.lock();
+    *unreported.entry(thread).or_default() += clients;
     // Numbers of threads rise: the first is the oldest.
-    if untold.len() > MAX_UNTOLD {
-        untold.pop_first();
+    if unreported.len() > MAX_UNREPORTED {
+        unreported.pop_first();
     }
 }
 
 /// How many clients of helpers on this thread, which has ended, could not be reported: there was no other helper of their identifier. Returns the number once.
 #[napi]
 pub fn clients_left_by(thread: i32) -> f64 {
-    UNTOLD.lock().remove(&thread).unwrap_or(0) as f64
+    UNREPORTED.lock().remove(&thread).unwrap_or(0) as f64
 }
 
 async fn end(instance: &Instance) {

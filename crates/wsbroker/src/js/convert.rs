@@ -3,34 +3,32 @@
 use bytes::{Bytes, BytesMut};
 use wsbroker_core::{Accept, CloseCode, Compress, Cork, MessageKind, OpenRequest, Reject, SocketId, Staged};
 
-use crate::{
-    js::{
-        js_error::JsError,
-        raw::{Env, Failed, Unfit, Value},
-    },
-    worker::thread_cork::Name,
+use crate::js::{
+    js_error::JsError,
+    name_buffer::NameBuffer,
+    raw::{Env, Failed, Unfit, Value},
 };
 
-/// A socket's number. `None` for a number that no socket has or will have: as if it were gone.
+/// A socket's id. `None`: no socket has or will have this number, so that it counts as gone.
 ///
 /// # Errors
-/// It is no number.
+/// It is not a number.
 pub(crate) fn socket_id(env: Env<'_>, call: &str, name: &str, value: Value<'_>) -> Result<Option<SocketId>, JsError> {
     let number = env.number(value).ok_or_else(|| JsError::wrong_type(env, call, name, "a number", value))?;
     Ok(exact_id(number))
 }
 
 fn exact_id(number: f64) -> Option<SocketId> {
-    // A cast saturates and turns NaN to 0, so what is no integer differs when it comes back. Signed, because processors convert that in one
-    // step.
+    // A cast saturates and makes NaN 0, so what is not an integer differs when it is cast back. Signed,
+    // because processors convert that in one step.
     let integer = number as i64;
     if integer as f64 == number { u64::try_from(integer).ok().and_then(SocketId::new) } else { None }
 }
 
-/// Bytes of a `Data` argument, text as UTF-8.
+/// Appends the bytes of a `Data` argument, text as UTF-8.
 ///
 /// # Errors
-/// It is no `Data`.
+/// It is not `Data`.
 pub(crate) fn data(env: Env<'_>, call: &str, name: &str, value: Value<'_>, into: &mut BytesMut) -> Result<(), JsError> {
     env.append_data(value, into).map_err(|unfit| JsError::no_data(env, call, name, unfit, value))
 }
@@ -38,9 +36,9 @@ pub(crate) fn data(env: Env<'_>, call: &str, name: &str, value: Value<'_>, into:
 /// A channel's name.
 ///
 /// # Errors
-/// It is no `Data`.
-pub(crate) fn channel(env: Env<'_>, call: &str, name: &str, value: Value<'_>) -> Result<Name, JsError> {
-    let mut channel = Name::new();
+/// It is not `Data`.
+pub(crate) fn channel(env: Env<'_>, call: &str, name: &str, value: Value<'_>) -> Result<NameBuffer, JsError> {
+    let mut channel = NameBuffer::new();
     data(env, call, name, value, channel.buffer())?;
     Ok(channel)
 }
@@ -48,7 +46,7 @@ pub(crate) fn channel(env: Env<'_>, call: &str, name: &str, value: Value<'_>) ->
 /// Stages a `Data` argument: a string as text, bytes as binary.
 ///
 /// # Errors
-/// It is no `Data`; nothing is staged then.
+/// It is not `Data`. Then nothing is staged.
 #[inline]
 pub(crate) fn stage(
     env: Env<'_>,
@@ -65,7 +63,7 @@ pub(crate) fn stage(
     }
 }
 
-/// Stages what is no short string, as the first attempt has found.
+/// Stages what the first attempt has found not to be a short string.
 #[inline(never)]
 fn stage_other(env: Env<'_>, cork: &mut Cork, value: Value<'_>, unfit: Unfit) -> Result<Staged, Unfit> {
     let bytes = |arena: &mut BytesMut| env.fit_bytes(value, arena);
@@ -85,10 +83,10 @@ fn stage_other(env: Env<'_>, cork: &mut Cork, value: Value<'_>, unfit: Unfit) ->
     }
 }
 
-/// `code` and `reason` of a close; 1000 and nothing if they are not given.
+/// `code` and `reason` of a close. By default 1000 and no reason.
 ///
 /// # Errors
-/// Of the wrong type; a code that may not stand on the wire; a reason over 123 bytes.
+/// One is of the wrong type; a close frame may not have the code; the reason has over 123 bytes.
 pub(crate) fn close_reason(
     env: Env<'_>,
     call: &str,
@@ -126,25 +124,26 @@ pub(crate) fn close_reason(
     Ok((code, String::from_utf8_lossy(&text).into_owned()))
 }
 
-/// RFC 6455, section 5.5: a control frame's 125 bytes without the code's two.
+/// RFC 6455, section 5.5: the 125 bytes of a control frame, less two for the code.
 const MAX_REASON: usize = 123;
 
 /// The options of `sendToChannel`.
 #[derive(Debug, Default)]
 pub(crate) struct PublishOptions {
-    /// Sockets that it shall not reach.
+    /// Sockets that do not get the message.
     pub(crate) exclude: Vec<SocketId>,
-    /// Whether it is compressed.
+    /// Whether the message is compressed.
     pub(crate) compress: Compress,
 }
 
 /// The options of `sendToChannel`.
 ///
 /// # Errors
-/// `options`, or something in it, is of the wrong type; a name that is not known.
+/// `options`, or something in it, is of the wrong type; an option is unknown.
 pub(crate) fn publish_options(env: Env<'_>, call: &str, options: Value<'_>) -> Result<PublishOptions, JsError> {
-    // Not ignored: who misspells `exclude` would send to whom he meant to leave out.
-    if !is_bag(env, call, options, &["exclude", "compress"])? {
+    // Unknown options are not ignored: with `exclude` misspelled, a message would reach the sockets that
+    // were to be left out.
+    if !has_options(env, call, options, &["exclude", "compress"])? {
         return Ok(PublishOptions::default());
     }
     let compress = compress(env, call, options)?;
@@ -156,11 +155,11 @@ pub(crate) fn publish_options(env: Env<'_>, call: &str, options: Value<'_>) -> R
 /// # Errors
 /// As [`publish_options`].
 pub(crate) fn send_options(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Compress, JsError> {
-    if is_bag(env, call, options, &["compress"])? { compress(env, call, options) } else { Ok(Compress::Auto) }
+    if has_options(env, call, options, &["compress"])? { compress(env, call, options) } else { Ok(Compress::Auto) }
 }
 
-/// Whether there are options at all, with names that are known.
-fn is_bag(env: Env<'_>, call: &str, options: Value<'_>, known: &[&str]) -> Result<bool, JsError> {
+/// Whether there are options at all. Their names are checked.
+fn has_options(env: Env<'_>, call: &str, options: Value<'_>, known: &[&str]) -> Result<bool, JsError> {
     if env.is_undefined(options) {
         return Ok(false);
     }
@@ -201,10 +200,10 @@ fn exclude(env: Env<'_>, call: &str, options: Value<'_>) -> Result<Vec<SocketId>
     Err(JsError::wrong_type(env, call, "options.exclude", "a number or an array of numbers", exclude))
 }
 
-/// Several channels.
+/// Names of channels.
 ///
 /// # Errors
-/// It is no array, or something in it is no `Data`.
+/// It is not an array, or something in it is not `Data`.
 pub(crate) fn channels(env: Env<'_>, call: &str, value: Value<'_>) -> Result<Vec<Bytes>, JsError> {
     let mut channels = Vec::new();
     let is_array = env.each_element(value, |env, index, element| {
@@ -220,7 +219,8 @@ pub(crate) fn channels(env: Env<'_>, call: &str, value: Value<'_>) -> Result<Vec
     Err(JsError::wrong_type(env, call, "channels", "an array of strings, ArrayBuffers or Uint8Arrays", value))
 }
 
-/// What `handleOpen` gets as its fourth argument, from which its dispatcher takes the others.
+/// The request of an open event: the fourth argument of `handleOpen`, from which the dispatcher takes
+/// the others.
 pub(crate) fn open_request<'s>(env: Env<'s>, request: &OpenRequest) -> Result<Value<'s>, Failed> {
     let headers = env.object()?;
     for (name, value) in &request.headers {
@@ -237,18 +237,18 @@ pub(crate) fn open_request<'s>(env: Env<'s>, request: &OpenRequest) -> Result<Va
     env.set(object, "secure", env.boolean(request.secure)?)?;
     env.set(object, "remotePort", env.int(i32::from(request.remote_port))?)?;
     if let Some(certificate) = &request.client_certificate {
-        // Its fingerprint is JavaScript's to make, where it is wanted.
-        let shown = env.object()?;
-        env.set(shown, "raw", env.buffer(certificate)?)?;
-        env.set(shown, "authorized", env.boolean(request.client_certificate_authorized)?)?;
-        env.set(object, "clientCertificate", shown)?;
+        // JavaScript adds the fingerprint.
+        let value = env.object()?;
+        env.set(value, "raw", env.buffer(certificate)?)?;
+        env.set(value, "authorized", env.boolean(request.client_certificate_authorized)?)?;
+        env.set(object, "clientCertificate", value)?;
     }
     Ok(object)
 }
 
 const VERDICT: &str = "openVerdict";
 
-/// What goes with an acceptance.
+/// What goes with the acceptance of a connection.
 ///
 /// # Errors
 /// Something in it is of the wrong type.
@@ -259,11 +259,11 @@ pub(crate) fn acceptance(env: Env<'_>, detail: Value<'_>) -> Result<Accept, JsEr
     Ok(Accept { protocol, headers: headers(env, detail)?, token, channels: channels.unwrap_or_default() })
 }
 
-/// What goes with a refusal.
+/// What goes with the rejection of a connection.
 ///
 /// # Errors
-/// Something in it is of the wrong type; a status that is none.
-pub(crate) fn refusal(env: Env<'_>, detail: Value<'_>) -> Result<Reject, JsError> {
+/// Something in it is of the wrong type; the status is not one of HTTP's.
+pub(crate) fn rejection(env: Env<'_>, detail: Value<'_>) -> Result<Reject, JsError> {
     let status = match env.property(detail, c"status")? {
         Some(value) => {
             env.number(value).ok_or_else(|| JsError::wrong_type(env, VERDICT, "status", "a number", value))?

@@ -1,4 +1,4 @@
-//! What can go wrong, as JavaScript sees it: a kind of `Error`, a `code`, a message.
+//! Errors as JavaScript sees them: a class of `Error`, a `code` and a message.
 
 use wsbroker_core::{BindError, JoinError, ListenError, StartError, SubscribeError};
 
@@ -8,21 +8,22 @@ use crate::js::raw::{Env, Failed, Unfit, Value};
 /// results by this name only.
 pub(crate) type Result<T> = std::result::Result<T, napi::Error<&'static str>>;
 
-/// A failure on its way to JavaScript.
+/// An error that JavaScript is to see.
 ///
-/// One pointer: functions that hardly ever fail return it, and a large one would be copied around in every result.
+/// It is one pointer: functions that hardly ever fail return it, and a large one would be copied with
+/// every result.
 #[derive(Debug)]
 pub(crate) struct JsError(Box<Details>);
 
 #[derive(Debug)]
 struct Details {
-    kind: ErrorClass,
+    class: ErrorClass,
     code: &'static str,
     message: String,
     system: Option<String>,
 }
 
-/// Which `Error` it becomes.
+/// The class that it gets in JavaScript.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum ErrorClass {
     /// `Error`.
@@ -31,7 +32,7 @@ pub(crate) enum ErrorClass {
     Type,
     /// `RangeError`.
     Range,
-    /// None: an exception is pending already.
+    /// An exception is pending already, which is the error.
     Pending,
 }
 
@@ -43,11 +44,11 @@ const VALUE: &str = "ERR_WSBROKER_INVALID_ARG_VALUE";
 
 impl JsError {
     #[cold]
-    fn new(kind: ErrorClass, code: &'static str, message: String) -> Self {
-        Self(Box::new(Details { kind, code, message, system: None }))
+    fn new(class: ErrorClass, code: &'static str, message: String) -> Self {
+        Self(Box::new(Details { class, code, message, system: None }))
     }
 
-    /// An argument of the wrong type. `name` is quoted in the message: `send: "data" must be …, got number`.
+    /// An argument of the wrong type. The message quotes its name: `send: "data" must be …, got number`.
     pub(crate) fn wrong_type(env: Env<'_>, call: &str, name: &str, expected: &str, got: Value<'_>) -> Self {
         Self::new(ErrorClass::Type, TYPE, format!("{call}: \"{name}\" must be {expected}, got {}", env.describe(got)))
     }
@@ -57,7 +58,7 @@ impl JsError {
         Self::new(ErrorClass::Range, VALUE, format!("{call}: \"{name}\" must be {expected}, got {got}"))
     }
 
-    /// A `Data` argument that is none, or whose bytes are not there any more.
+    /// An argument that is not `Data`, or whose bytes were transferred away.
     pub(crate) fn no_data(env: Env<'_>, call: &str, name: &str, unfit: Unfit, got: Value<'_>) -> Self {
         match unfit {
             Unfit::Other => Self::wrong_type(env, call, name, DATA, got),
@@ -65,33 +66,33 @@ impl JsError {
                 let message = format!("{call}: \"{name}\" must be {DATA}, got one whose ArrayBuffer is detached");
                 Self::new(ErrorClass::Type, TYPE, message)
             }
-            // The engine found it longer at the second look.
-            Unfit::Long(_) => Self::internal(call, "a string changed while it was read"),
+            // The engine has found it longer when it read it again.
+            Unfit::Long(_) => Self::internal(call, "a string has changed while it was read"),
         }
     }
 
-    /// An option that there is not; names the nearest that there is.
+    /// An unknown option. The message names the one that is spelled most like it.
     pub(crate) fn unknown_option(call: &str, name: &str, known: &[&str]) -> Self {
         let near = known.iter().map(|candidate| (distance(name, candidate), candidate)).min();
         let hint = match near {
             Some((distance, candidate)) if distance <= 2 => format!("did you mean \"{candidate}\"?"),
-            _ => format!("known are {}", known.join(", ")),
+            _ => format!("known options: {}", known.join(", ")),
         };
         let message = format!("{call}: unknown option \"{name}\"; {hint}");
         Self::new(ErrorClass::Plain, "ERR_WSBROKER_UNKNOWN_OPTION", message)
     }
 
-    /// The process has settled on something else earlier.
+    /// Another value has been used earlier in the process.
     pub(crate) fn conflict(message: String) -> Self {
         Self::new(ErrorClass::Plain, "ERR_WSBROKER_CONFLICT", message)
     }
 
-    /// There is no such helper on this thread, or its broker has gone.
+    /// This thread has no such helper, or no longer.
     pub(crate) fn no_helper(call: &str) -> Self {
-        Self::new(ErrorClass::Plain, "ERR_WSBROKER_SHUT_DOWN", format!("{call}: this helper has shut down"))
+        Self::new(ErrorClass::Plain, "ERR_WSBROKER_SHUT_DOWN", format!("{call}: the helper has been shut down"))
     }
 
-    /// More channels than a socket may be in, or too long a name.
+    /// A socket would be in too many channels, or a channel's name is too long.
     pub(crate) fn limit(call: &str, error: SubscribeError) -> Self {
         let option = match error {
             SubscribeError::TooManyChannels { .. } => "maxChannelsPerSocket",
@@ -101,41 +102,42 @@ impl JsError {
         Self::new(ErrorClass::Plain, "ERR_WSBROKER_LIMIT", format!("{call}: {error} ({option})"))
     }
 
-    /// A certificate or a key that is no good.
+    /// A certificate or a key that cannot be used.
     pub(crate) fn tls(message: String) -> Self {
         Self::new(ErrorClass::Plain, "ERR_WSBROKER_TLS", message)
     }
 
-    /// There is no such listener, or no broker at all.
+    /// There is no such listener, or no broker.
     pub(crate) fn no_listener(call: &str) -> Self {
         Self::new(ErrorClass::Plain, VALUE, format!("{call}: there is no such listener"))
     }
 
-    /// A Redis URL that cannot be read. Not shown: it may have a password in it.
+    /// A Redis URL that cannot be parsed. The message leaves it out, since it may have a password in it.
     pub(crate) fn unreadable_url(call: &str) -> Self {
         let message = format!(
-            "{call}: \"redis\" must be a URL such as redis://user:password@host:6379/0, with a port up to 65535 and a number for a path"
+            "{call}: \"redis\" must be a URL such as redis://user:password@host:6379/0; the port is at most 65535, \
+             the path is the number of a database"
         );
         Self::new(ErrorClass::Range, VALUE, message)
     }
 
-    /// What it was asked of has ended.
+    /// The object that was called has been closed.
     pub(crate) fn shut_down(call: &str) -> Self {
-        Self::new(ErrorClass::Plain, "ERR_WSBROKER_SHUT_DOWN", format!("{call}: this is closed"))
+        Self::new(ErrorClass::Plain, "ERR_WSBROKER_SHUT_DOWN", format!("{call}: it has been closed"))
     }
 
-    /// Redis did not get it.
+    /// Redis cannot be reached.
     pub(crate) fn bus_lost(call: &str, why: &dyn std::error::Error) -> Self {
         Self::new(ErrorClass::Plain, "ERR_WSBROKER_BUS_LOST", format!("{call}: {why}"))
     }
 
-    /// There is no bus.
+    /// The process has no bus.
     pub(crate) fn not_joined(call: &str) -> Self {
-        let why = "this process has not joined other instances; give start the option \"cluster\"";
+        let why = "this process has not joined a cluster; give start the option \"cluster\"";
         Self::new(ErrorClass::Plain, "ERR_WSBROKER_BUS_LOST", format!("{call}: {why}"))
     }
 
-    /// Redis said no.
+    /// Redis has answered with an error.
     pub(crate) fn redis(call: &str, why: &dyn std::error::Error) -> Self {
         Self::new(ErrorClass::Plain, "ERR_WSBROKER_REDIS", format!("{call}: {why}"))
     }
@@ -145,8 +147,8 @@ impl JsError {
         Self::new(ErrorClass::Plain, "ERR_WSBROKER_INTERNAL", format!("{call}: {what}"))
     }
 
-    pub(crate) fn kind(&self) -> ErrorClass {
-        self.0.kind
+    pub(crate) fn class(&self) -> ErrorClass {
+        self.0.class
     }
 
     pub(crate) fn code(&self) -> &'static str {
@@ -157,13 +159,13 @@ impl JsError {
         &self.0.message
     }
 
-    /// The operating system's name for it, like `EADDRINUSE`.
+    /// The operating system's name for the error, such as `EADDRINUSE`.
     pub(crate) fn system_code(&self) -> Option<&str> {
         self.0.system.as_deref()
     }
 }
 
-/// How many letters are to be put in, taken out or changed, case not counted (Levenshtein).
+/// How many letters must be added, removed or changed to make one name the other (Levenshtein).
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<char> = other.chars().flat_map(char::to_lowercase).collect();
     let mut row: Vec<usize> = (0..=other.len()).collect();
@@ -180,7 +182,7 @@ fn distance(one: &str, other: &str) -> usize {
 
 impl From<Failed> for JsError {
     fn from(Failed: Failed) -> Self {
-        Self::new(ErrorClass::Pending, "ERR_WSBROKER_INTERNAL", "a Node-API call failed".into())
+        Self::new(ErrorClass::Pending, "ERR_WSBROKER_INTERNAL", "a Node-API call has failed".into())
     }
 }
 
@@ -193,7 +195,7 @@ impl From<JsError> for napi::Error<&'static str> {
 
 impl From<BindError> for JsError {
     fn from(error: BindError) -> Self {
-        Self::new(ErrorClass::Plain, "ERR_WSBROKER_INVALID_BIND", format!("start: \"bind\" is no address: {error}"))
+        Self::new(ErrorClass::Plain, "ERR_WSBROKER_INVALID_BIND", format!("start: \"bind\" is not an address: {error}"))
     }
 }
 
@@ -217,7 +219,7 @@ impl From<ListenError> for JsError {
     fn from(error: ListenError) -> Self {
         let message = match &error {
             ListenError::Conflict { address, option } => {
-                format!("start: {address} is open with another value of \"{}\"", camel_case(option))
+                format!("start: {address} is already open with a different value of \"{}\"", camel_case(option))
             }
             error => format!("start: {error}"),
         };
@@ -237,7 +239,7 @@ impl From<ListenError> for JsError {
     }
 }
 
-/// As JavaScript writes it: `max_header_size` is `maxHeaderSize`.
+/// A name as JavaScript writes it: `max_header_size` is `maxHeaderSize`.
 fn camel_case(name: &str) -> String {
     let mut words = name.split('_');
     let first = words.next().unwrap_or_default().to_owned();
@@ -259,7 +261,7 @@ fn system_code(error: &std::io::Error) -> String {
         E::InvalidInput => "EINVAL",
         E::NotADirectory => "ENOTDIR",
         E::ReadOnlyFilesystem => "EROFS",
-        // What the resolver says has no number.
+        // An error of the resolver has no number.
         _ => return error.raw_os_error().map_or_else(|| "ENOTFOUND".into(), |number| format!("E{number}")),
     };
     name.into()
@@ -280,7 +282,7 @@ mod tests {
     #[test]
     fn an_option_of_the_address_is_named_as_javascript_writes_it() {
         let failure = JsError::from(ListenError::Conflict { address: "[::]:80".into(), option: "max_header_size" });
-        assert_eq!(failure.message(), "start: [::]:80 is open with another value of \"maxHeaderSize\"");
+        assert_eq!(failure.message(), "start: [::]:80 is already open with a different value of \"maxHeaderSize\"");
     }
 
     #[test]

@@ -6,5 +6,6 @@
 pub(crate) mod convert;
 pub(crate) mod export;
 pub(crate) mod js_error;
+pub(crate) mod name_buffer;
 pub(crate) mod promise;
 pub(crate) mod raw;

@@ -1,4 +1,5 @@
-//! Where shards leave what a JavaScript thread is to run, and how it is woken: once, until it has found nothing more.
+//! Where shards put what a JavaScript thread is to run. Its thread is woken once, and then not again
+//! until it has found nothing more.
 
 use std::collections::VecDeque;
 
@@ -8,7 +9,8 @@ use parking_lot::{Mutex, MutexGuard};
 use wsbroker_core::sync::{Mutex, MutexGuard};
 use wsbroker_core::{Backlog, Batch, Event, EventKind, Post};
 
-/// What has come and was not fetched. Bounded by the broker's inbound window; close and open events come on top.
+/// What has come and was not fetched. `maxInFlight` bounds the messages; close and open events come on
+/// top of them.
 #[derive(Default)]
 pub(crate) struct Mailbox(Mutex<MailboxState>);
 
@@ -19,9 +21,9 @@ struct MailboxState {
     waiting: usize,
     /// How often the thread has come to fetch.
     fetches: u64,
-    /// From other helpers of its realm, which are bounded there.
-    posts: VecDeque<Post>,
-    /// The thread was woken, or is at work, or has itself asked to go on: nobody else needs to wake it.
+    /// From other helpers of the instance, bounded by the core.
+    operations: VecDeque<Post>,
+    /// The thread was woken, or is at work, or has itself asked to go on: it need not be woken.
     pending: bool,
     broker_end: BrokerEnd,
     /// The thread has ended or left, or was given up. Nothing is taken any more.
@@ -30,34 +32,34 @@ struct MailboxState {
     ended: bool,
 }
 
-/// How much the thread knows of the end of its broker.
+/// Whether the thread knows that its broker has shut down.
 #[derive(Clone, Copy, Default, Eq, PartialEq)]
 enum BrokerEnd {
-    /// There was none.
+    /// It has not shut down.
     #[default]
     None,
-    /// It has shut down, and the thread must be told when all else is done.
+    /// It has shut down, and the thread must be told once it has run everything else.
     Unreported,
-    /// It was told. A later broker is not for this worker.
+    /// The thread was told. This worker joins no other broker.
     Reported,
 }
 
 /// What the mailbox had.
 pub(crate) enum Fetched {
-    /// These; not both are empty.
+    /// These. At most one of the two is empty.
     Work(VecDeque<Batch>, VecDeque<Post>),
-    /// Nothing; the broker has gone, and JavaScript must hear of it.
+    /// Nothing. The broker has shut down, and JavaScript must be told.
     BrokerEnded,
     /// Nothing. The next batch wakes the thread again.
     Nothing,
 }
 
-/// Whether the thread must be woken now.
+/// Whether the thread sleeps, so that the caller must wake it.
 #[must_use]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Reader {
     Asleep,
-    /// It will look by itself, or never again.
+    /// It fetches by itself, or never again.
     Awake,
 }
 
@@ -73,16 +75,16 @@ impl MailboxState {
             return Reader::Awake;
         }
         self.broker_end = BrokerEnd::Unreported;
-        self.look()
+        self.must_wake()
     }
 
-    fn look(&mut self) -> Reader {
+    fn must_wake(&mut self) -> Reader {
         if self.ended || std::mem::replace(&mut self.pending, true) { Reader::Awake } else { Reader::Asleep }
     }
 }
 
 impl Mailbox {
-    /// Puts a batch at the end, or gives it back when nothing is taken any more.
+    /// Puts a batch at the end. Returns it if nothing is taken any more.
     pub(crate) fn put(&self, batch: Batch) -> Result<Reader, Batch> {
         let mut state = self.0.lock();
         if state.closed {
@@ -90,22 +92,22 @@ impl Mailbox {
         }
         state.waiting += batch.events.len();
         state.batches.push_back(batch);
-        Ok(state.look())
+        Ok(state.must_wake())
     }
 
-    /// Puts something from another helper at the end, or drops it when nothing is taken any more.
-    pub(crate) fn put_post(&self, post: Post) -> Reader {
+    /// Puts what another helper asks for at the end. Drops it if nothing is taken any more.
+    pub(crate) fn put_operation(&self, operation: Post) -> Reader {
         let mut state = self.0.lock();
         if state.closed {
             drop(state);
-            drop(post);
+            drop(operation);
             return Reader::Awake;
         }
-        state.posts.push_back(post);
-        state.look()
+        state.operations.push_back(operation);
+        state.must_wake()
     }
 
-    /// Has the thread told that the broker has gone, behind all that is here.
+    /// Has the thread told that the broker has shut down, behind all that is here.
     pub(crate) fn report_broker_end(&self) -> Reader {
         self.0.lock().report_broker_end()
     }
@@ -114,8 +116,8 @@ impl Mailbox {
     pub(crate) fn fetch(&self) -> Fetched {
         let mut state = self.0.lock();
         state.fetches += 1;
-        if !state.batches.is_empty() || !state.posts.is_empty() {
-            return Fetched::Work(state.take_batches(), std::mem::take(&mut state.posts));
+        if !state.batches.is_empty() || !state.operations.is_empty() {
+            return Fetched::Work(state.take_batches(), std::mem::take(&mut state.operations));
         }
         state.pending = false;
         if state.broker_end == BrokerEnd::Unreported && !state.ended {
@@ -125,14 +127,14 @@ impl Mailbox {
         Fetched::Nothing
     }
 
-    /// Takes the batches that have come, while the thread has other work left and will look again.
+    /// Takes the batches that have come, while the thread has other work and will fetch again.
     pub(crate) fn take_batches(&self) -> VecDeque<Batch> {
         let mut state = self.0.lock();
         state.fetches += 1;
         state.take_batches()
     }
 
-    /// What waits for the thread, and whether it comes.
+    /// What waits for the thread, and whether the thread is at work on it.
     pub(crate) fn backlog(&self) -> Backlog {
         let state = self.0.lock();
         let at_work = state.pending && !state.closed;
@@ -149,21 +151,21 @@ impl Mailbox {
         opens
     }
 
-    /// Whether it has neither been closed nor heard a goodbye.
+    /// Whether it is open, and no broker has shut down.
     pub(crate) fn is_fresh(&self) -> bool {
         let state = self.0.lock();
         !state.closed && state.broker_end == BrokerEnd::None
     }
 
-    /// Its thread has ended or left: from now on it takes nothing. Returns what has come.
+    /// The thread has ended or left: from now on nothing is taken. Returns what has come.
     pub(crate) fn close(&self) -> VecDeque<Batch> {
         let mut state = self.0.lock();
         state.ended = true;
         Self::empty(state)
     }
 
-    /// Its thread is not waited for any longer: from now on it takes nothing, and the thread is told
-    /// that the broker has gone, if it ever looks again. Returns what has come.
+    /// The thread is not waited for any longer: from now on nothing is taken, and if the thread ever
+    /// fetches again, it is told that the broker has shut down. Returns what has come.
     pub(crate) fn give_up(&self) -> (VecDeque<Batch>, Reader) {
         let mut state = self.0.lock();
         let thread = state.report_broker_end();
@@ -172,11 +174,11 @@ impl Mailbox {
 
     fn empty(mut state: MutexGuard<'_, MailboxState>) -> VecDeque<Batch> {
         state.closed = true;
-        let posts = std::mem::take(&mut state.posts);
+        let operations = std::mem::take(&mut state.operations);
         let batches = state.take_batches();
         drop(state);
-        // Outside of the lock: they tell those who posted them.
-        drop(posts);
+        // Without the lock: to drop one tells the helper that it comes from.
+        drop(operations);
         batches
     }
 }
@@ -251,8 +253,8 @@ mod models {
     }
 
     impl SimulatedThread {
-        fn wake_if(&self, thread: Reader) {
-            if thread == Reader::Asleep {
+        fn wake_if(&self, reader: Reader) {
+            if reader == Reader::Asleep {
                 let twice = std::mem::replace(&mut *self.called.lock(), true);
                 assert!(!twice, "its queue of calls has no bound");
                 self.call.notify_one();
@@ -307,7 +309,7 @@ mod models {
                         Fetched::Work(batches, _) => got.extend(names(batches)),
                         Fetched::BrokerEnded => {
                             goodbyes += 1;
-                            assert!(got.contains(&"a2".to_owned()), "told before it has run what came before");
+                            assert!(got.contains(&"a2".to_owned()), "told before it has run what came earlier");
                             break;
                         }
                         Fetched::Nothing => break,

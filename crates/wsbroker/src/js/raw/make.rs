@@ -197,7 +197,7 @@ impl<'s> Env<'s> {
     pub(crate) fn error(self, failure: &JsError) -> Result<Value<'s>, Failed> {
         let code = self.text(failure.code())?;
         let message = self.text(failure.message())?;
-        let create = match failure.kind() {
+        let create = match failure.class() {
             ErrorClass::Type => sys::napi_create_type_error,
             ErrorClass::Range => sys::napi_create_range_error,
             ErrorClass::Plain | ErrorClass::Pending => sys::napi_create_error,
@@ -206,7 +206,7 @@ impl<'s> Env<'s> {
         // SAFETY: both strings belong to open handle scopes of this environment.
         check(unsafe { create(self.raw, code.0, message.0, &mut error) })?;
         let error = Value(error, PhantomData);
-        if failure.kind() == ErrorClass::Plain {
+        if failure.class() == ErrorClass::Plain {
             // As those that JavaScript makes are called; the others are known by their own kind's name.
             self.set(error, "name", self.text("WSBrokerError")?)?;
         }

@@ -1,17 +1,17 @@
-//! The helpers of this thread: any number, each with a runner of its own.
+//! The runners of this thread's helpers, one for each.
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 use wsbroker_core::{Handlers, Helper};
 
-use super::{Runner, RunnerFunctions, torn_down};
+use super::{Runner, RunnerFunctions, environment_ended};
 use crate::{
     js::raw::{Env, Failed, Persistent, ThreadWaker, Value},
     process,
     worker::{control_block::ControlBlock, shared_numbers::control_layout::MAX_EVENTS, thread_worker::ThreadWorker},
 };
 
-/// As [`SLOTS`](super::SLOTS) for a helper, whose handlers have settled when they return.
+/// [`SLOTS`](super::SLOTS) for a helper. Its handlers have settled when they return.
 const HELPER_SLOTS: usize = 2 * MAX_EVENTS;
 
 thread_local! {
@@ -25,7 +25,8 @@ pub(crate) struct HelperFunctions<'s> {
     pub(crate) receive: Value<'s>,
 }
 
-/// Makes this thread a worker of the realm that `join` joins, beside what else it is. Returns its control block for JavaScript.
+/// Makes this thread a worker of the namespace that `join` joins. Returns its control block for
+/// JavaScript.
 pub(crate) fn attach_helper<'s>(
     env: Env<'s>,
     number: usize,
@@ -40,8 +41,8 @@ pub(crate) fn attach_helper<'s>(
         receive: Some(Persistent::new(env, functions.receive)?),
     };
     let wake = ThreadWaker::new(env, "wsbroker helper", drain_helper, number)?;
-    // After the wake, as in `attach`.
-    env.on_teardown(torn_down, number).inspect_err(|_| wake.end())?;
+    // After the waker, as in `attach`.
+    env.on_teardown(environment_ended, number).inspect_err(|_| wake.end())?;
     let worker = Arc::new(ThreadWorker::new(Handlers::ALL, control, wake));
     // Before the first event can come.
     let helper = join(&worker);
@@ -72,21 +73,22 @@ pub(crate) fn with_helper<R>(number: usize, body: impl FnOnce(&Helper) -> R) -> 
         .flatten()
 }
 
-/// This thread is no longer that helper. What it has not begun is dropped, and what connections it has are closed.
+/// The helper leaves this thread. Events whose handlers have not been called are dropped, and its
+/// connections are closed.
 pub(crate) fn detach_helper(env: Env<'_>, number: usize) {
     if let Some(runner) = take(number) {
-        runner.dismiss(env);
+        runner.stop(env);
     }
 }
 
-/// Hands over what has come for a helper, as far as the time goes.
+/// Runs what has come for a helper, until there is no more or it has taken too long.
 pub(crate) fn drain_helper(env: Env<'_>, number: usize) {
     if let Some(runner) = find(number) {
         runner.drain(env);
     }
 }
 
-/// Whether a helper keeps its thread's event loop alive.
+/// Sets whether a helper keeps its thread's event loop alive.
 pub(crate) fn keep_helper_alive(env: Env<'_>, number: usize, on: bool) {
     if let Some(runner) = find(number) {
         runner.worker.wake().keep_alive(env, on);

@@ -6,7 +6,7 @@ use wsbroker_core::{Accept, CloseCode, Compress, Cork, MessageKind, OpenRequest,
 use crate::js::{
     js_error::JsError,
     name_buffer::NameBuffer,
-    raw::{Env, Failed, Unfit, Value},
+    raw::{Env, Failed, NotAppended, Value},
 };
 
 /// A socket's id. `None`: no socket has or will have this number, so that it counts as gone.
@@ -30,7 +30,7 @@ fn exact_id(number: f64) -> Option<SocketId> {
 /// # Errors
 /// It is not `Data`.
 pub(crate) fn data(env: Env<'_>, call: &str, name: &str, value: Value<'_>, into: &mut BytesMut) -> Result<(), JsError> {
-    env.append_data(value, into).map_err(|unfit| JsError::no_data(env, call, name, unfit, value))
+    env.append_data(value, into).map_err(|error| JsError::no_data(env, call, name, error, value))
 }
 
 /// A channel's name.
@@ -57,29 +57,29 @@ pub(crate) fn stage(
 ) -> Result<Staged, JsError> {
     match cork.stage(MessageKind::Text, |arena| env.fit_text(value, arena)) {
         Ok(staged) => Ok(staged),
-        Err(unfit) => {
-            stage_other(env, cork, value, unfit).map_err(|unfit| JsError::no_data(env, call, name, unfit, value))
+        Err(error) => {
+            stage_other(env, cork, value, error).map_err(|error| JsError::no_data(env, call, name, error, value))
         }
     }
 }
 
 /// Stages what the first attempt has found not to be a short string.
 #[inline(never)]
-fn stage_other(env: Env<'_>, cork: &mut Cork, value: Value<'_>, unfit: Unfit) -> Result<Staged, Unfit> {
+fn stage_other(env: Env<'_>, cork: &mut Cork, value: Value<'_>, error: NotAppended) -> Result<Staged, NotAppended> {
     let bytes = |arena: &mut BytesMut| env.fit_bytes(value, arena);
-    match unfit {
-        Unfit::Long(length) => {
+    match error {
+        NotAppended::NeedsRoom(length) => {
             cork.make_room(length);
             cork.stage(MessageKind::Text, |arena| env.fit_text(value, arena))
         }
-        Unfit::Other => match cork.stage(MessageKind::Binary, bytes) {
-            Err(Unfit::Long(length)) => {
+        NotAppended::WrongType => match cork.stage(MessageKind::Binary, bytes) {
+            Err(NotAppended::NeedsRoom(length)) => {
                 cork.make_room(length);
                 cork.stage(MessageKind::Binary, bytes)
             }
             done => done,
         },
-        Unfit::Detached => Err(unfit),
+        NotAppended::Detached => Err(error),
     }
 }
 
@@ -209,7 +209,7 @@ pub(crate) fn channels(env: Env<'_>, call: &str, value: Value<'_>) -> Result<Vec
     let is_array = env.each_element(value, |env, index, element| {
         let mut bytes = BytesMut::new();
         env.append_data(element, &mut bytes)
-            .map_err(|unfit| JsError::no_data(env, call, &format!("channels[{index}]"), unfit, element))?;
+            .map_err(|error| JsError::no_data(env, call, &format!("channels[{index}]"), error, element))?;
         channels.push(bytes.freeze());
         Ok::<_, JsError>(())
     })?;

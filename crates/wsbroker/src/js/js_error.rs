@@ -2,7 +2,7 @@
 
 use wsbroker_core::{BindError, JoinError, ListenError, StartError, SubscribeError};
 
-use crate::js::raw::{Env, Failed, Unfit, Value};
+use crate::js::raw::{Env, Failed, NotAppended, Value};
 
 /// What a function that napi-rs calls returns; the status of an error is its code. Its macro knows
 /// results by this name only.
@@ -59,15 +59,15 @@ impl JsError {
     }
 
     /// An argument that is not `Data`, or whose bytes were transferred away.
-    pub(crate) fn no_data(env: Env<'_>, call: &str, name: &str, unfit: Unfit, got: Value<'_>) -> Self {
-        match unfit {
-            Unfit::Other => Self::wrong_type(env, call, name, DATA, got),
-            Unfit::Detached => {
+    pub(crate) fn no_data(env: Env<'_>, call: &str, name: &str, error: NotAppended, got: Value<'_>) -> Self {
+        match error {
+            NotAppended::WrongType => Self::wrong_type(env, call, name, DATA, got),
+            NotAppended::Detached => {
                 let message = format!("{call}: \"{name}\" must be {DATA}, got one whose ArrayBuffer is detached");
                 Self::new(ErrorClass::Type, TYPE, message)
             }
             // The engine has found it longer when it read it again.
-            Unfit::Long(_) => Self::internal(call, "a string has changed while it was read"),
+            NotAppended::NeedsRoom(_) => Self::internal(call, "a string has changed while it was read"),
         }
     }
 

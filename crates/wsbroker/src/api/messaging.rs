@@ -28,7 +28,7 @@ functions! {
     copy_subscriptions = "copySubscriptions(from: Data, to: Data): void";
     set_token = "setToken(socketId: number, token: Data): void";
     get_token = "getToken(socketId: number): Buffer | undefined";
-    /// 0 = no token, or no such socket any more.
+    /// 0: the socket has no token, or is gone.
     token_version = "tokenVersion(socketId: number): number";
     close = "close(socketId: number, code?: number, reason?: string): void";
     terminate = "terminate(socketId: number): void";

@@ -16,16 +16,25 @@ use crate::{
 };
 
 functions! {
-    /// `isShared`, which tells a SharedArrayBuffer, is for Bun.
+    /// Gives a function that has `settle` called at the end of the turn. `isShared` is for Bun: it says
+    /// whether its argument is a `SharedArrayBuffer`.
     init = "init(scheduleFlush: () => void, isShared?: (value: unknown) => boolean): void";
+    /// Makes this thread a raw worker with the handlers in `mask`. `again` has `drain` called after other
+    /// work of the event loop. `slots`, for tests, is how many events can be unsettled.
     attach_worker = "attachWorker(mask: number, dispatch: Dispatch, again: () => void, keepAlive: boolean, slots?: number): NativeAttached";
+    /// Events whose handlers have not been called go to other workers.
     detach_worker = "detachWorker(): void";
+    /// Sets whether the worker keeps its thread's event loop alive.
     keep_alive = "keepAlive(on: boolean): void";
+    /// Runs what has come.
     drain = "drain(): void";
+    /// Settles events whose handlers have settled, and flushes what was sent.
     settle = "settle(): void";
+    /// Returns whether the verdict has come in time.
     open_verdict = "openVerdict(slot: number, accepted: boolean, detail?: NativeAccept | NativeReject): boolean";
+    /// The token of the socket whose event is in that slot.
     slot_token = "slotToken(slot: number): Buffer | undefined";
-    /// The bytes of a binary message that is waiting or being handed over, once more.
+    /// The bytes of the binary message in that slot, once more.
     slot_bytes = "slotBytes(slot: number): Buffer | undefined";
 }
 

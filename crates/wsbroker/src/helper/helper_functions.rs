@@ -1,6 +1,7 @@
-//! What a helper calls for every message and every client, registered raw as in [`messaging`](crate::api::messaging). The first argument is the helper's number.
+//! What a helper calls for every message and every client.
 //!
-//! Ids, rooms and users are strings. A number that no helper of this thread has is one that has shut down: nothing happens.
+//! The first argument of all functions but `flushSends` is the helper's number. Clients, rooms and users
+//! are strings. If this thread has no helper of that number, it has been shut down: nothing happens.
 
 use wsbroker_core::{Audience, Compress, Cork, Helper, SendOutcome, SocketId};
 
@@ -21,46 +22,64 @@ use crate::{
 };
 
 functions! {
-    /// Returns the control block.
+    /// Makes this thread a worker of the helper. Returns its control block.
     attach = "attachHelper(helper: number, dispatch: Dispatch, again: () => void, receive: Receive): ArrayBuffer";
+    /// Runs what has come for the helper.
     drain = "drainHelper(helper: number): void";
+    /// Sets whether the helper keeps its thread's event loop alive.
     keep_alive = "keepHelperAlive(helper: number, on: boolean): void";
+    /// Sends to the shards what this thread has sent.
     flush = "flushSends(): void";
+    /// Sets whether the helper gets connections.
     accept = "helperAccept(helper: number, accepts: boolean): void";
-    /// Bytes of payload; -1: the socket is over its limit now; 0: dropped.
+    /// Returns the bytes of the payload, -1 if the socket is now over its limit, or 0 if the message was
+    /// dropped.
     send = "helperSend(helper: number, socketId: number, data: Data, compress?: boolean): number";
     close = "helperClose(helper: number, socketId: number, code?: number, reason?: string): void";
+    /// Returns whether it was not subscribed before.
     subscribe = "helperSubscribe(helper: number, socketId: number, topic: string): boolean";
+    /// Returns whether it was subscribed before.
     unsubscribe = "helperUnsubscribe(helper: number, socketId: number, topic: string): boolean";
     is_subscribed = "helperIsSubscribed(helper: number, socketId: number, topic: string): boolean";
-    /// `socketId` 0: a socket that the application has made. False: another helper has a client of that id.
+    /// `socketId` is 0 for a socket that the application has made. False: another helper has a client of
+    /// that id.
     add_client = "helperAddClient(helper: number, clientId: string, socketId: number): boolean";
+    /// What is published to everybody reaches the client from now on, and it may send messages of up to
+    /// `maxPayload`.
     finish_client = "helperFinishClient(helper: number, clientId: string): void";
-    /// The epoch since which it is held: what was published in an earlier one has reached it directly.
+    /// Publishes to the client go through its helper from now on. Returns since which epoch, or 0 if they
+    /// did before or it is not a client of this helper.
     hold_client = "helperHoldClient(helper: number, clientId: string): number";
     remove_client = "helperRemoveClient(helper: number, clientId: string): void";
-    /// `kind` 0: a room; 1: a user; 2, of a publish: everybody.
+    /// Adds a client to a room or a user, an `AudienceKind`.
     add_member = "helperAddMember(helper: number, clientId: string, kind: number, name: string): void";
     remove_member = "helperRemoveMember(helper: number, clientId: string, kind: number, name: string): void";
+    /// Whether another helper of the instance has the client.
     is_elsewhere = "helperIsElsewhere(helper: number, clientId: string): boolean";
+    /// Counts the instance's clients.
     client_count = "helperClientCount(helper: number): number";
+    /// Counts the instance's clients in a room.
     room_count = "helperRoomCount(helper: number, room: string): number";
-    /// To how many helpers it could not be posted.
+    /// Returns how many helpers could not be asked to send it to their clients.
     publish = "helperPublish(helper: number, kind: number, name: string, frame: string, exclude?: readonly string[]): number";
+    /// Sends to a client of another helper. Returns what `helperSend` does.
     send_elsewhere = "helperSendElsewhere(helper: number, clientId: string, frame: string): number";
+    /// Asks the helper of a client to have it join or leave a room. False: it cannot be asked.
     ask_member = "helperAskMember(helper: number, clientId: string, room: string, join: boolean): boolean";
+    /// Whether this helper takes the messages from Redis: the first that asks does, until it leaves.
     claim_input = "helperClaimInput(helper: number): boolean";
-    /// False: it was so already.
+    /// Sets whether the input from Redis is ready. Returns whether that is a change.
     set_input = "helperSetInput(helper: number, ready: boolean): boolean";
     input_is_ready = "helperInputIsReady(helper: number): boolean";
-    /// Messages to its clients that were dropped on their way. `again`: `Receive` is called for the next one.
+    /// Counts messages to its clients that were dropped on their way. `again`: `Receive` is called for the
+    /// next one.
     dropped = "helperDropped(helper: number, again: boolean): number";
-    /// Id and user of a client whose helper ended without reporting it. Each is handed out once.
+    /// The id and the user of a client whose helper has ended without reporting it. Each is returned once.
     take_left = "helperTakeLeftClient(helper: number): [clientId: string, userId?: string] | undefined";
 }
 
 fn number(env: Env<'_>, value: Value<'_>) -> usize {
-    // What is no number is no helper's.
+    // 0 is not the number of any helper.
     env.number(value).map_or(0, |number| number as usize)
 }
 
@@ -77,9 +96,9 @@ fn with<R>(helper: usize, body: impl FnOnce(&Helper, &mut Cork) -> R) -> Option<
     runner::with_helper(helper, |helper| thread_cork::with(|_, cork| body(helper, cork))).flatten()
 }
 
-/// As [`with`], for what leaves something in the cork.
+/// Like [`with`], where something is left in the cork: asks for a flush.
 fn command<R>(env: Env<'_>, helper: usize, body: impl FnOnce(&Helper, &mut Cork) -> R) -> Option<R> {
-    // A clone: asking for a flush may run JavaScript.
+    // A clone, since asking for a flush may run JavaScript.
     let helper = runner::helper(helper)?;
     thread_cork::command(env, |_, cork| body(&helper, cork))
 }
@@ -103,7 +122,6 @@ fn keep_alive<'s>(env: Env<'s>, [helper, on]: [Value<'s>; 2]) -> JsResult<'s> {
     Ok(env.undefined()?)
 }
 
-/// What this thread has sent leaves now.
 fn flush<'s>(env: Env<'s>, []: [Value<'s>; 0]) -> JsResult<'s> {
     thread_cork::flush();
     Ok(env.undefined()?)
@@ -115,7 +133,8 @@ fn accept<'s>(env: Env<'s>, [helper, accepts]: [Value<'s>; 2]) -> JsResult<'s> {
     Ok(env.undefined()?)
 }
 
-/// Stages `data` and has `body` send it. Returns bytes of payload, -1 if the socket is over its limit now, 0 if it was dropped.
+/// Stages `data` and has `body` send it. Returns the bytes of its payload, -1 if the socket is now over
+/// its limit, or 0 if the message was dropped.
 fn sending<'s>(
     env: Env<'s>,
     call: &str,
@@ -182,7 +201,6 @@ fn subscription<'s>(
     Ok(env.boolean(done.unwrap_or(false))?)
 }
 
-/// A client without a socket of ours has the number 0.
 fn add_client<'s>(env: Env<'s>, [helper, client, id]: [Value<'s>; 3]) -> JsResult<'s> {
     let client = name(env, "addClient", client)?;
     let id = socket_id(env, "addClient", "socketId", id)?;
@@ -196,7 +214,6 @@ fn finish_client<'s>(env: Env<'s>, [helper, client]: [Value<'s>; 2]) -> JsResult
     Ok(env.undefined()?)
 }
 
-/// Returns the epoch since which it is held; 0 if it was before, or is not this helper's.
 fn hold_client<'s>(env: Env<'s>, [helper, client]: [Value<'s>; 2]) -> JsResult<'s> {
     let client = name(env, "holdClient", client)?;
     let since = with(number(env, helper), |helper, cork| helper.hold_client(cork, &client)).flatten();
@@ -209,7 +226,7 @@ fn remove_client<'s>(env: Env<'s>, [helper, client]: [Value<'s>; 2]) -> JsResult
     Ok(env.undefined()?)
 }
 
-/// The audience that an `audience_kind` and a name stand for.
+/// The audience of an `audience_kind` and a name.
 fn audience<'a>(env: Env<'_>, kind: Value<'_>, name: &'a [u8]) -> Audience<'a> {
     match i32::try_from(number(env, kind)) {
         Ok(audience_kind::ROOM) => Audience::Room(name),
@@ -253,14 +270,13 @@ fn room_count<'s>(env: Env<'s>, [helper, room]: [Value<'s>; 2]) -> JsResult<'s> 
     Ok(env.count(count.unwrap_or(0))?)
 }
 
-/// Returns to how many helpers it could not be posted.
 fn publish<'s>(env: Env<'s>, [helper, kind, of, frame, exclude]: [Value<'s>; 5]) -> JsResult<'s> {
     const CALL: &str = "publish";
     let of = name(env, CALL, of)?;
     let mut excluded = Vec::new();
     if !env.is_undefined(exclude) {
         env.each_element(exclude, |env, _, one| {
-            // Whatever is no id excludes nobody.
+            // What is not a string excludes no client.
             excluded.extend(name(env, CALL, one).ok());
             Ok::<_, JsError>(())
         })?;
@@ -297,14 +313,12 @@ fn set_input<'s>(env: Env<'s>, [helper, ready]: [Value<'s>; 2]) -> JsResult<'s> 
     Ok(env.boolean(changed.unwrap_or(false))?)
 }
 
-/// `again`: it is told of the next one.
 fn dropped<'s>(env: Env<'s>, [helper, again]: [Value<'s>; 2]) -> JsResult<'s> {
     let again = flag(env, again);
     let dropped = runner::with_helper(number(env, helper), |helper| helper.dropped(again));
     Ok(env.double(dropped.unwrap_or(0) as f64)?)
 }
 
-/// Returns the client's id and its user, if it has one; undefined when there is no client.
 fn take_left<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> JsResult<'s> {
     let left = runner::with_helper(number(env, helper), Helper::take_left_client).flatten();
     let Some(left) = left else { return Ok(env.undefined()?) };

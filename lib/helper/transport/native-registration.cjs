@@ -27,12 +27,12 @@ class NativeRegistration {
      * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT, ERR_WSBROKER_CONFLICT
      */
     constructor(options, host) {
-        this.#request = (0, native_options_cjs_1.nativeRequest)(options);
+        this.#request = (0, native_options_cjs_1.checkNativeOptions)(options);
         this.#path = options.path;
         const { identifier, agreed, process } = this.#request;
         let helper;
         try {
-            const joined = load_cjs_1.native.joinInstance({ identifier, serverId: (0, node_crypto_1.randomUUID)(), agreed, process: (0, process_cjs_1.toNative)((0, process_cjs_1.following)(load_cjs_1.native, process, true)), beside: isBeside(), encrypts: options.encrypts });
+            const joined = load_cjs_1.native.joinInstance({ identifier, serverId: (0, node_crypto_1.randomUUID)(), agreed, process: (0, process_cjs_1.toNativeProcessOptions)((0, process_cjs_1.processOptionsWith)(load_cjs_1.native, process, true)), beside: isBeside(), encrypts: options.encrypts });
             helper = this.#helper = joined.helper;
             const instance = (this.instance = new native_instance_cjs_1.NativeInstance(load_cjs_1.native, helper, host, joined.serverId));
             this.#runner = new native_runner_cjs_1.NativeRunner(load_cjs_1.native, helper, host, (state) => instance.inputChanged(state));
@@ -52,7 +52,7 @@ class NativeRegistration {
             await load_cjs_1.native.openInstance(this.#helper, {
                 ...listener,
                 tls: tls === undefined ? undefined : await (0, tls_cjs_1.readTls)(native_options_cjs_1.CALL, tls),
-                process: (0, process_cjs_1.toNative)((0, process_cjs_1.following)(load_cjs_1.native, process, true)),
+                process: (0, process_cjs_1.toNativeProcessOptions)((0, process_cjs_1.processOptionsWith)(load_cjs_1.native, process, true)),
                 beside: isBeside(),
             });
         }

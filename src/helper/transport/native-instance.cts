@@ -2,7 +2,7 @@ import type { Native } from '../../native.cjs';
 import { AudienceKind } from '../../native/shared-numbers.cjs';
 import type { IWebSocket, TWebSocketBusState } from '../types.cjs';
 import { NativeSocket } from './native-socket.cjs';
-import type { Audience, Instance, PostedOperation, TransportHost } from './transport.cjs';
+import type { Audience, HelperOperation, Instance, TransportHost } from './transport.cjs';
 
 const KINDS = {
   room: AudienceKind.Room,
@@ -107,7 +107,7 @@ export class NativeInstance implements Instance {
 
   post(
     _clientId: string,
-    { op, clientId, room }: PostedOperation & { readonly op: 'join' | 'leave' },
+    { op, clientId, room }: HelperOperation & { readonly op: 'join' | 'leave' },
   ): boolean {
     return this.#native.helperAskMember(
       this.#helper,

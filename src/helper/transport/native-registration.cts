@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { following, toNative } from '../../options/process.cjs';
+import { processOptionsWith, toNativeProcessOptions } from '../../options/process.cjs';
 import { native } from '../../native/load.cjs';
 import { currentRegistration, thread } from '../../worker/register.cjs';
 import { readTls } from '../../options/tls.cjs';
 import { CLOSE } from '../protocol.cjs';
 import { NativeRunner } from './native-runner.cjs';
 import { NativeInstance } from './native-instance.cjs';
-import { CALL, helperError, nativeRequest, type NativeRequest } from './native-options.cjs';
+import { CALL, helperError, checkNativeOptions, type CheckedNativeOptions } from './native-options.cjs';
 import type { TransportHost, TransportOptions } from './transport.cjs';
 
 // Importing this loads native code.
@@ -17,7 +17,7 @@ const FLUSH_TIMEOUT = 5_000;
 /** A helper's place in its instance, until it leaves. */
 export class NativeRegistration {
   readonly instance: NativeInstance;
-  readonly #request: NativeRequest;
+  readonly #request: CheckedNativeOptions;
   readonly #helper: number;
   readonly #runner: NativeRunner;
   readonly #path: string;
@@ -29,12 +29,12 @@ export class NativeRegistration {
    * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT, ERR_WSBROKER_CONFLICT
    */
   constructor(options: TransportOptions, host: TransportHost) {
-    this.#request = nativeRequest(options);
+    this.#request = checkNativeOptions(options);
     this.#path = options.path;
     const { identifier, agreed, process } = this.#request;
     let helper: number | undefined;
     try {
-      const joined = native.joinInstance({ identifier, serverId: randomUUID(), agreed, process: toNative(following(native, process, true)), beside: isBeside(), encrypts: options.encrypts });
+      const joined = native.joinInstance({ identifier, serverId: randomUUID(), agreed, process: toNativeProcessOptions(processOptionsWith(native, process, true)), beside: isBeside(), encrypts: options.encrypts });
       helper = this.#helper = joined.helper;
       const instance = (this.instance = new NativeInstance(native, helper, host, joined.serverId));
       this.#runner = new NativeRunner(native, helper, host, (state) => instance.inputChanged(state));
@@ -53,7 +53,7 @@ export class NativeRegistration {
       await native.openInstance(this.#helper, {
         ...listener,
         tls: tls === undefined ? undefined : await readTls(CALL, tls),
-        process: toNative(following(native, process, true)),
+        process: toNativeProcessOptions(processOptionsWith(native, process, true)),
         beside: isBeside(),
       });
     } catch (error) {

@@ -75,6 +75,8 @@ export interface TransportHost {
 export interface Instance {
     /** The one of the instance; the same for all its helpers. */
     readonly serverId: string;
+    /** The number that this helper has in the addon, where the native bus joins the instance. */
+    readonly helper?: number;
     /**
      * A client is there. `socket` may be one that the application made: then it is in the directory
      * and in the counts, and no publish reaches it.

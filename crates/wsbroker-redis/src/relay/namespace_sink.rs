@@ -1,28 +1,34 @@
-//! What comes from other instances goes straight to a realm: no helper is asked, and none is woken
-//! that holds nobody concerned.
+//! Delivery to a namespace in Rust: a message of another instance goes straight to the sockets. No
+//! worker is asked, and only those with held clients are woken.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use parking_lot::Mutex;
 use wsbroker_core::{Audience, Broker, Cork, MessageKind, Realm};
 
 use super::{IncomingMessage, MessageType, RelayEvent, RelayPart, RelaySink};
 
-/// A realm as a [`Relay`](crate::Relay) serves it. Its helpers are told whether messages of other
-/// instances come in.
-#[derive(Debug)]
+/// What joins a [`Relay`](crate::Relay) to a namespace: it delivers messages to the clients, and
+/// tells the helpers whether messages arrive.
 pub struct NamespaceSink {
-    realm: Arc<Realm>,
-    /// Of the relay's thread.
+    namespace: Arc<Realm>,
+    /// For the relay's thread.
     cork: Mutex<Cork>,
+    listener: Box<dyn Fn(RelayEvent) + Send + Sync>,
 }
 
 impl NamespaceSink {
-    /// The way to the clients of this broker's realm: messages of other instances go there without
-    /// any worker, but to those that are held.
+    /// For a namespace of this broker. The listener gets all events, on the relay's thread, and must
+    /// not block.
     #[must_use]
-    pub fn new(broker: &Broker, realm: Arc<Realm>) -> Self {
-        Self { realm, cork: Mutex::new(broker.cork()) }
+    pub fn new(broker: &Broker, namespace: Arc<Realm>, listener: impl Fn(RelayEvent) + Send + Sync + 'static) -> Self {
+        Self { namespace, cork: Mutex::new(broker.cork()), listener: Box::new(listener) }
+    }
+}
+
+impl fmt::Debug for NamespaceSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NamespaceSink").field("namespace", &self.namespace).finish_non_exhaustive()
     }
 }
 
@@ -34,14 +40,14 @@ impl RelaySink for NamespaceSink {
         let target = message.target.as_bytes();
         let audience = match message.kind {
             MessageType::Client => {
-                return self.realm.relay_to_client(&mut cork, target, staged);
+                return self.namespace.relay_to_client(&mut cork, target, staged);
             }
             MessageType::User => Audience::User(target),
             MessageType::Room => Audience::Room(target),
             MessageType::Broadcast => Audience::Everybody,
         };
         let exclude: Vec<&[u8]> = message.exclude.iter().map(|id| id.as_bytes()).collect();
-        self.realm.relay(&mut cork, audience, staged, &exclude);
+        self.namespace.relay(&mut cork, audience, staged, &exclude);
     }
 
     fn flush(&self) {
@@ -49,10 +55,11 @@ impl RelaySink for NamespaceSink {
     }
 
     fn happened(&self, event: RelayEvent) {
-        match event {
-            RelayEvent::Connected | RelayEvent::Ready { part: RelayPart::Listener } => self.realm.set_input(true),
-            RelayEvent::Lost { part: RelayPart::Listener, .. } => self.realm.set_input(false),
+        match &event {
+            RelayEvent::Connected | RelayEvent::Ready { part: RelayPart::Listener } => self.namespace.set_input(true),
+            RelayEvent::Lost { part: RelayPart::Listener, .. } => self.namespace.set_input(false),
             _ => {}
         }
+        (self.listener)(event);
     }
 }

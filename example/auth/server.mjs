@@ -53,21 +53,30 @@ const routes = {
     return { json: await tokens.issue(user, issuer) };
   },
 
+  /**
+   * Says whether a token is valid. A page asks before it connects again, because a browser does not
+   * tell it why a WebSocket failed.
+   */
+  'GET /session': (request) => withToken(request, (user, expires) => ({ user, expires })),
+
   /** A new token for one that is still valid. */
-  async 'POST /renew'(request) {
-    try {
-      const { user } = await verify(/^Bearer +(\S+)$/iu.exec(request.headers.authorization ?? '')?.[1] ?? '');
-      return { json: await tokens.issue(user, issuer) };
-    } catch (error) {
-      if (!(error instanceof BadToken)) throw error;
-      return { status: 401, json: { error: error.message } };
-    }
-  },
+  'POST /renew': (request) => withToken(request, (user) => tokens.issue(user, issuer)),
 };
+
+/** Answers with what `answer` returns for the request's token, or with 401. */
+async function withToken(request, answer) {
+  try {
+    const { user, expires } = await verify(/^Bearer +(\S+)$/iu.exec(request.headers.authorization ?? '')?.[1] ?? '');
+    return { json: await answer(user, expires) };
+  } catch (error) {
+    if (!(error instanceof BadToken)) throw error;
+    return { status: 401, json: { error: error.message } };
+  }
+}
 
 const headers = {
   'content-security-policy':
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
   // Tokens must not stay in a cache.

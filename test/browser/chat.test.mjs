@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { after, afterEach, before, describe, test } from 'node:test';
 
 import { startExample } from '../e2e/example.mjs';
+import { assertLogsAreAroundLists, assertReadable } from './contrast.mjs';
 import { launch, skip } from './chromium.mjs';
 
 const out = fileURLToPath(new URL('../.out/', import.meta.url));
@@ -325,6 +326,9 @@ describe('example/chat in a browser', { skip, timeout: 180_000 }, () => {
       await page.getByText('Rosalind Franklin is typing').waitFor();
       assert.equal(await page.evaluate(() => document.documentElement.scrollWidth > innerWidth), false, 'nothing sticks out sideways');
       await page.screenshot({ path: `${out}chat-${name}.png` });
+      await assertReadable(page);
+      await assertLogsAreAroundLists(page);
+      await page.emulateMedia({ colorScheme: options.colorScheme });
       if (options.isMobile) {
         await page.getByRole('button', { name: /^Rooms/u }).tap();
         await page.getByRole('link', { name: /lobby/u }).waitFor();

@@ -122,7 +122,7 @@ function showLogin(problem) {
   $('inside').hidden = true;
   $('login').hidden = false;
   $('problem').textContent = problem;
-  $('wire').replaceChildren();
+  $('frames').replaceChildren();
   $('announcement').hidden = true;
   $('name').focus();
 }

@@ -51,5 +51,15 @@ export function table(rows) {
 
 export function writeResults(file, results) {
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, `${JSON.stringify(results, undefined, 1)}\n`);
+  writeFileSync(file, `${oneRunPerLine(results)}\n`);
+}
+
+/** JSON with a line for each run and each summary, so that files stay short and diffs show runs. */
+function oneRunPerLine(value, indent = '') {
+  const isGroup = typeof value === 'object' && value !== null && Object.values(value).some((inner) => typeof inner === 'object' && inner !== null);
+  if (!isGroup || indent.length > 3 || 'load' in value) return JSON.stringify(value);
+  const inner = `${indent} `;
+  const parts = Object.entries(value).map(([name, item]) => `${inner}${Array.isArray(value) ? '' : `${JSON.stringify(name)}: `}${oneRunPerLine(item, inner)}`);
+  const [open, close] = Array.isArray(value) ? '[]' : '{}';
+  return `${open}\n${parts.join(',\n')}\n${indent}${close}`;
 }

@@ -1,5 +1,6 @@
-// `npm run docs`: writes the reference in README.md, between its two markers, from the doc comments in src/. Only the syntax of the
-// sources is read, in the order in which things stand there; `npm test` checks that the result is current.
+// `npm run docs`: writes the reference in README.md, between its two markers, from the doc comments
+// in src/. Only the syntax of the sources is read, in the order in which things stand there; `npm
+// test` checks that the result is current.
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -15,7 +16,7 @@ const parse = (name) => {
 };
 const index = parse('index.cts');
 
-// Reading -------------------------------------------------------------------------------------------------------------------
+// Reading -----------------------------------------------------------------------------------------
 
 /** Everything declared at the top of a file, by name. */
 function declarations(source) {
@@ -77,7 +78,7 @@ const flat = (node) => node.getText().replace(/\s*\n\s*/g, ' ').replace(/\breado
 /** The type of something optional: that it may be undefined is said by the question mark. */
 const given = (node) => flat(node.type).replace(/ \| undefined$/, '');
 
-// Writing -------------------------------------------------------------------------------------------------------------------
+// Writing -----------------------------------------------------------------------------------------
 
 const ARG_TYPE = 'ERR_WSBROKER_INVALID_ARG_TYPE';
 

@@ -3,7 +3,10 @@ import { dirname } from 'node:path';
 
 import { MEASURES } from './scenarios.mjs';
 
-/** A run during which server and generator had less of their CPU than this was disturbed by other processes. */
+/**
+ * A run during which server and generator had less of their CPU than this was disturbed by other
+ * processes.
+ */
 const UNDISTURBED = 0.9;
 
 /** The middle of the runs that went well, and their range; `undefined` when none did. */

@@ -5,8 +5,9 @@
 //   HOST              address to listen on, default 127.0.0.1
 //   PORT              port of login and page, default 8090
 //   WS_PORT           port of the WebSockets, default PORT + 1
-//   TOKEN_SECONDS     life of a token, default 300: short, because a token that was stolen cannot be taken back
-//   ALLOW_QUERY_TOKEN 1 lets tokens in the address through (see worker.mjs for why not)
+//   TOKEN_SECONDS     life of a token, default 300: short, because a token that was stolen cannot
+//                     be taken back ALLOW_QUERY_TOKEN 1 lets tokens in the address through (see
+//                     worker.mjs for why not)
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -116,7 +117,10 @@ async function jsonOf(request) {
   }
 }
 
-/** Ten wrong passwords a minute and address. Counted before the check, so that trying many at once is no way around it. */
+/**
+ * Ten wrong passwords a minute and address. Counted before the check, so that trying many at once
+ * is no way around it.
+ */
 const attempts = new Map();
 setInterval(() => attempts.clear(), 60_000).unref();
 function mayTry(address) {
@@ -132,7 +136,8 @@ const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
 const issuer = `http://${authority(reachable, http.address().port)}`;
 const verify = makeVerifier(issuer);
 
-// ---- WebSockets. The workers get a copy of our environment, and learn in it where tokens come from.
+// ---- WebSockets. The workers get a copy of our environment, and learn in it where tokens come
+// from.
 
 process.env.AUTH_ISSUER = issuer;
 sockets = await start({
@@ -142,11 +147,15 @@ sockets = await start({
   maxPayload: 16 * 1024,
 }).catch((error) => fail(error, 'WS_PORT', webSocketPort));
 
-// ---- The end of a token is the end of its connections. One clock for all of them, whatever their number: a connection is in
-// the channel of the second in which its token ends, and closing a channel is one call that Rust carries out. A timer per
-// connection would do too, until the worker thread that holds the timers dies; the channel does not care.
+// ---- The end of a token is the end of its connections. One clock for all of them, whatever their
+// number: a connection is in the channel of the second in which its token ends, and closing a
+// channel is one call that Rust carries out. A timer per connection would do too, until the worker
+// thread that holds the timers dies; the channel does not care.
 
-/** A token may be checked in its last moment, and the verdict arrive later. So each second is closed again for a while. */
+/**
+ * A token may be checked in its last moment, and the verdict arrive later. So each second is closed
+ * again for a while.
+ */
 const AFTERWARDS = 10;
 let next = now();
 const clock = setInterval(() => {

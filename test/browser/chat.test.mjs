@@ -209,7 +209,8 @@ describe('example/chat in a browser', { skip, timeout: 180_000 }, () => {
     await katherine.screenshot({ path: `${out}chat-offline.png` });
 
     chat = await startChat(ports);
-    // They try by themselves, and wait up to 15 s between two attempts when the server takes long to come back.
+    // They try by themselves, and wait up to 15 s between two attempts when the server takes long
+    // to come back.
     await connected(katherine, 2 * DEADLINE);
     await connected(dorothy, 2 * DEADLINE);
     await eventually(names(dorothy), ['Dorothy', 'Katherine']);

@@ -1,4 +1,5 @@
-// example/cluster in a real browser: two sockets on one page, and Redis between them, killed and started again.
+// example/cluster in a real browser: two sockets on one page, and Redis between them, killed and
+// started again.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

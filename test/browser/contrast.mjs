@@ -5,7 +5,10 @@ import assert from 'node:assert/strict';
 /** What WCAG 2.2 asks of texts that are not large. */
 const LEAST = 4.5;
 
-/** Runs in the page. Returns each visible text with its contrast to what is behind it, if that is low. */
+/**
+ * Runs in the page. Returns each visible text with its contrast to what is behind it, if that is
+ * low.
+ */
 function lowContrasts(least) {
   const context = Object.assign(document.createElement('canvas'), { width: 1, height: 1 }).getContext('2d', { willReadFrequently: true });
   /** Any colour of CSS as [red, green, blue, alpha]. */
@@ -58,7 +61,10 @@ export async function assertReadable(page) {
   await page.emulateMedia({ colorScheme: null });
 }
 
-/** Fails unless each log is an element around a list, so that its items are a list to a screen reader. */
+/**
+ * Fails unless each log is an element around a list, so that its items are a list to a screen
+ * reader.
+ */
 export async function assertLogsAreAroundLists(page) {
   const logs = await page.locator('[role="log"]').evaluateAll((all) => all.map((log) => `${log.localName} > ${[...log.children].map((child) => `${child.localName}${child.role ? `[role=${child.role}]` : ''}`).join(' + ')}`));
   assert.notEqual(logs.length, 0);

@@ -1,4 +1,5 @@
-// example/helper in a real browser: sign in, join, talk, write to somebody with two windows, announce, come back.
+// example/helper in a real browser: sign in, join, talk, write to somebody with two windows,
+// announce, come back.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

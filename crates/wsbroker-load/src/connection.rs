@@ -8,8 +8,8 @@ use crate::extension::Agreement;
 use crate::frame::{Header, Opcode};
 use crate::wire::Wire;
 
-/// The nonce of RFC 6455, section 1.3, so that the answer to it is known without SHA-1. It guards against
-/// caching intermediaries, and a load test has none.
+/// The nonce of RFC 6455, section 1.3, so that the answer to it is known without SHA-1. It guards
+/// against caching intermediaries, and a load test has none.
 pub(crate) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
 /// No server answers an upgrade with more.
@@ -156,7 +156,8 @@ impl Connection {
         Ok(None)
     }
 
-    /// Whether a whole data frame is a message by itself, so that [`Self::gather`] need not copy it.
+    /// Whether a whole data frame is a message by itself, so that [`Self::gather`] need not copy
+    /// it.
     pub(crate) fn is_whole(&self, header: Header) -> bool {
         header.fin && header.opcode != Opcode::Continuation && self.fragments.is_none()
     }

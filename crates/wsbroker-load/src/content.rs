@@ -1,8 +1,8 @@
-//! Payloads that say who sent them and when in its order, so that a lost, doubled, swapped or damaged message
-//! shows at once.
+//! Payloads that say who sent them and when in its order, so that a lost, doubled, swapped or
+//! damaged message shows at once.
 //!
-//! A payload is a tag, the sender (its *lane*) as 6 hex digits, its place in that lane (the *sequence*) as 10,
-//! and filler up to the asked size that depends on the lane.
+//! A payload is a tag, the sender (its *lane*) as 6 hex digits, its place in that lane (the
+//! *sequence*) as 10, and filler up to the asked size that depends on the lane.
 
 use crate::cli::Options;
 use crate::sample;
@@ -32,8 +32,8 @@ pub(crate) struct Content {
 }
 
 impl Content {
-    /// Payloads of `size` bytes, at least [`SMALLEST`]. Text is ASCII, the alphabet or what looks like JSON; binary
-    /// filler uses every byte value.
+    /// Payloads of `size` bytes, at least [`SMALLEST`]. Text is ASCII, the alphabet or what looks
+    /// like JSON; binary filler uses every byte value.
     pub(crate) fn new(kind: Kind, size: usize, json: bool) -> Self {
         let length = size + SHIFTS;
         let filler = match kind {
@@ -88,8 +88,9 @@ pub(crate) struct Order {
 }
 
 impl Order {
-    /// Takes the next message of the lane and counts what its sequence betrays. Returns how many messages of
-    /// the lane are settled by it: 1 as it should be, 0 for a duplicate, more when some before it are lost.
+    /// Takes the next message of the lane and counts what its sequence betrays. Returns how many
+    /// messages of the lane are settled by it: 1 as it should be, 0 for a duplicate, more when some
+    /// before it are lost.
     pub(crate) fn accept(&mut self, sequence: u64, tally: &mut Tally) -> u64 {
         if sequence < self.next {
             tally.duplicate += 1;

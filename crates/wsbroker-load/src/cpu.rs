@@ -7,7 +7,8 @@ use crate::json::Object;
 use crate::redis::Traffic;
 use crate::tally::Tally;
 
-/// Ticks per second in `/proc/PID/stat`: `USER_HZ`, 100 on every Linux of today whatever the kernel's own rate.
+/// Ticks per second in `/proc/PID/stat`: `USER_HZ`, 100 on every Linux of today whatever the
+/// kernel's own rate.
 const TICKS: f64 = 100.0;
 
 /// Processor time in seconds, to 10 ms.
@@ -18,7 +19,8 @@ pub(crate) struct CpuTime {
 }
 
 impl CpuTime {
-    /// What process `pid` has used since it began; `None` where there is no `/proc`, or no such process.
+    /// What process `pid` has used since it began; `None` where there is no `/proc`, or no such
+    /// process.
     pub(crate) fn of(pid: &str) -> Option<Self> {
         parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
@@ -63,7 +65,8 @@ pub(crate) struct Measured {
 }
 
 impl Meter {
-    /// `pids` are those of the servers, `redis` the `HOST:PORT` of the one between them, as far as they were told.
+    /// `pids` are those of the servers, `redis` the `HOST:PORT` of the one between them, as far as
+    /// they were told.
     pub(crate) fn start(pids: &[u32], redis: Option<&str>) -> Self {
         let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
         let servers = pids.iter().map(|pid| CpuTime::of(pid)).collect();
@@ -90,7 +93,8 @@ impl Meter {
 }
 
 impl Measured {
-    /// Adds `serverCpu`, `ownCpu` and `bus` where they are known, over that many messages or handshakes.
+    /// Adds `serverCpu`, `ownCpu` and `bus` where they are known, over that many messages or
+    /// handshakes.
     pub(crate) fn report(&self, mut report: Object, over: u64) -> Object {
         let all = self.servers.iter().copied().collect::<Option<Vec<_>>>();
         let server = all.and_then(|all| all.into_iter().reduce(|a, b| a + b));

@@ -1,8 +1,9 @@
 //! Compressed messages, in and out (RFC 7692, section 7.2).
 //!
-//! One state serves all connections: between two messages a DEFLATE stream is on a byte boundary, and all that is
-//! carried over is what was said before, which the connection keeps where the server may refer to it. Nobody else's
-//! codec on purpose, as in [`crate::frame`]; and none that would look behind the beginning of a message.
+//! One state serves all connections: between two messages a DEFLATE stream is on a byte boundary,
+//! and all that is carried over is what was said before, which the connection keeps where the
+//! server may refer to it. Nobody else's codec on purpose, as in [`crate::frame`]; and none that
+//! would look behind the beginning of a message.
 
 use miniz_oxide::DataFormat;
 use miniz_oxide::deflate::core::{CompressionStrategy, CompressorOxide, TDEFLFlush, TDEFLStatus, compress};
@@ -21,7 +22,8 @@ const LEVEL: u8 = 6;
 /// Inflates whole messages.
 pub(crate) struct Inflater {
     state: Box<DecompressorOxide>,
-    /// The last message that stood for itself, as it came: a publish comes to each of its subscribers in the same bytes.
+    /// The last message that stood for itself, as it came: a publish comes to each of its
+    /// subscribers in the same bytes.
     last: Vec<u8>,
     /// What became of it.
     out: Vec<u8>,
@@ -32,8 +34,8 @@ impl Inflater {
         Self { state: Box::default(), last: Vec::new(), out: Vec::new() }
     }
 
-    /// The message behind `compressed`. `history` is what the server may refer to, and has the message added to it;
-    /// `None` where each message stands for itself.
+    /// The message behind `compressed`. `history` is what the server may refer to, and has the
+    /// message added to it; `None` where each message stands for itself.
     ///
     /// # Errors
     /// It is no DEFLATE, ends in the middle, refers to what was not there, or has more than 64 MiB.
@@ -72,7 +74,8 @@ impl Inflater {
                 match status {
                     TINFLStatus::NeedsMoreInput => {}
                     TINFLStatus::HasMoreOutput if out.len() < LONGEST => out.resize(2 * out.len(), 0),
-                    // A last block: what is behind it would be another stream (section 7.2.3.4 has it end there).
+                    // A last block: what is behind it would be another stream (section 7.2.3.4 has
+                    // it end there).
                     TINFLStatus::Done => ended = true,
                     _ => return Err("a message that cannot be inflated"),
                 }
@@ -97,7 +100,8 @@ impl Deflater {
             return None;
         }
         self.0.reset();
-        // Stored blocks add 5 bytes to each 32 KiB, and the end some more: with this it is done in one call.
+        // Stored blocks add 5 bytes to each 32 KiB, and the end some more: with this it is done in
+        // one call.
         let mut out = vec![0; message.len() + message.len() / 1024 + 128];
         let (status, read, written) = compress(&mut self.0, message, &mut out, TDEFLFlush::Sync);
         out.truncate(written);
@@ -111,7 +115,8 @@ impl Deflater {
 mod tests {
     use super::*;
 
-    /// "Hello" by itself, and again where the first may be referred to (RFC 7692, sections 7.2.3.1 and 7.2.3.2).
+    /// "Hello" by itself, and again where the first may be referred to (RFC 7692, sections 7.2.3.1
+    /// and 7.2.3.2).
     const HELLO: [u8; 7] = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
     const AGAIN: [u8; 5] = [0xf2, 0x00, 0x11, 0x00, 0x00];
 

@@ -1,7 +1,9 @@
-//! How a server is spoken to: in the benchmark's own plain texts, or in Socket.IO's, which cannot be talked out of them.
+//! How a server is spoken to: in the benchmark's own plain texts, or in Socket.IO's, which cannot
+//! be talked out of them.
 //!
-//! Socket.IO 4 over its WebSocket transport: a text message has the Engine.IO type in its first character (0 open, 2 ping, 3 pong, 4 message), and a
-//! message the Socket.IO type in its second (0 connect, 2 event), with JSON behind that.
+//! Socket.IO 4 over its WebSocket transport: a text message has the Engine.IO type in its first
+//! character (0 open, 2 ping, 3 pong, 4 message), and a message the Socket.IO type in its second (0
+//! connect, 2 event), with JSON behind that.
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Dialect {
@@ -31,7 +33,8 @@ impl Dialect {
         }
     }
 
-    /// What stands before a payload that is to be published: `verb` is `P`, or `L` for this instance only.
+    /// What stands before a payload that is to be published: `verb` is `P`, or `L` for this
+    /// instance only.
     pub(crate) fn publish(self, verb: &str, room: &str) -> Vec<u8> {
         match self {
             Self::Plain => format!("{verb}:{room}:"),

@@ -1,7 +1,7 @@
 //! The client's side of RFC 6455 frames: masked on the way out, unmasked on the way in.
 //!
-//! Not `wsbroker-proto` on purpose: with one codec at both ends, a mistake in it would cancel itself out and
-//! the generator would call it verified.
+//! Not `wsbroker-proto` on purpose: with one codec at both ends, a mistake in it would cancel
+//! itself out and the generator would call it verified.
 
 const RSV1: u8 = 0x40;
 
@@ -58,7 +58,8 @@ pub(crate) struct Header {
     pub(crate) payload: usize,
 }
 
-/// Reads the header in front of `bytes`; `None` when it is not whole yet. `deflate`: whether compression was agreed.
+/// Reads the header in front of `bytes`; `None` when it is not whole yet. `deflate`: whether
+/// compression was agreed.
 ///
 /// # Errors
 /// What the server did that RFC 6455, section 5 or RFC 7692, section 6 forbids.

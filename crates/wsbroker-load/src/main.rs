@@ -1,15 +1,17 @@
-//! A WebSocket load generator: opens connections, drives them, checks every message that comes back, and
-//! prints one JSON report.
+//! A WebSocket load generator: opens connections, drives them, checks every message that comes
+//! back, and prints one JSON report.
 //!
-//! It is one thread around one poll, so that on a machine shared with the server it takes as little of the
-//! processor as it can, and so that the order in which it serves its connections is the same in every run.
-//! `wsbroker-load --help` tells the scenarios; `bench/README.md` tells how the benchmark uses them.
+//! It is one thread around one poll, so that on a machine shared with the server it takes as little
+//! of the processor as it can, and so that the order in which it serves its connections is the same
+//! in every run. `wsbroker-load --help` tells the scenarios; `bench/README.md` tells how the
+//! benchmark uses them.
 //!
-//! Modules, from the outside in: [`cli`] reads the arguments, [`scenario`] holds what can be driven,
-//! [`engine`] turns the event loop, [`connection`] is one WebSocket in it, [`target`] where it goes ([`url`], [`proxy`]),
-//! [`wire`] how its bytes get there ([`socket`], [`tls`]), [`frame`] what they are ([`extension`], [`deflate`]);
-//! [`dialect`] is how a server is spoken to, [`redis`] what stands between two of them;
-//! [`content`] makes and checks payloads ([`sample`]), [`tally`], [`histogram`], [`cpu`] and [`json`] count and tell.
+//! Modules, from the outside in: [`cli`] reads the arguments, [`scenario`] holds what can be
+//! driven, [`engine`] turns the event loop, [`connection`] is one WebSocket in it, [`target`] where
+//! it goes ([`url`], [`proxy`]), [`wire`] how its bytes get there ([`socket`], [`tls`]), [`frame`]
+//! what they are ([`extension`], [`deflate`]); [`dialect`] is how a server is spoken to, [`redis`]
+//! what stands between two of them; [`content`] makes and checks payloads ([`sample`]), [`tally`],
+//! [`histogram`], [`cpu`] and [`json`] count and tell.
 
 #![forbid(unsafe_code)]
 

@@ -1,10 +1,10 @@
-//! The header that a load balancer puts in front of a connection, to tell from whom it is (PROXY protocol,
-//! versions 1 and 2, <https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>).
+//! The header that a load balancer puts in front of a connection, to tell from whom it is (PROXY
+//! protocol, versions 1 and 2, <https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The addresses told are of 198.18.0.0/15, which RFC 2544 keeps for benchmarks, or one of each /64 of
-/// 2001:db8::/32, which RFC 3849 keeps for documentation.
+/// The addresses told are of 198.18.0.0/15, which RFC 2544 keeps for benchmarks, or one of each /64
+/// of 2001:db8::/32, which RFC 3849 keeps for documentation.
 const FIRST_V4: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 0);
 /// As many as the IPv4 block has.
 pub(crate) const MOST_ADDRESSES: usize = 1 << 17;
@@ -33,8 +33,8 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// The header of the connection that is opened as the `turn`th: clients take turns, and each has a port of its
-    /// own for a while. `to` is told as the address that the client connected to.
+    /// The header of the connection that is opened as the `turn`th: clients take turns, and each
+    /// has a port of its own for a while. `to` is told as the address that the client connected to.
     pub(crate) fn header(&self, turn: usize, to: SocketAddr) -> Vec<u8> {
         let client = (turn % self.addresses) as u32;
         let port = 1024 + (turn / self.addresses % 60_000) as u16;

@@ -1,4 +1,5 @@
-//! What went wrong, and how connections ended: the part of a run that decides whether it counts as verified.
+//! What went wrong, and how connections ended: the part of a run that decides whether it counts as
+//! verified.
 
 use std::collections::BTreeMap;
 

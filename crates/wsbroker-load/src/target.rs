@@ -27,8 +27,8 @@ pub(crate) struct Target {
     pub(crate) offer: Option<String>,
     /// Whether messages are sent compressed where that was agreed.
     pub(crate) compress: bool,
-    /// Connections come from 127.0.0.1 and the addresses behind it, so many in all; 1 leaves it to the system.
-    /// Each has some 28,000 ports of its own.
+    /// Connections come from 127.0.0.1 and the addresses behind it, so many in all; 1 leaves it to
+    /// the system. Each has some 28,000 ports of its own.
     pub(crate) sources: usize,
     /// `SO_RCVBUF` in bytes; `None` leaves it to the system.
     pub(crate) receive_buffer: Option<usize>,
@@ -103,8 +103,8 @@ impl Target {
         })
     }
 
-    /// A connection on its way to the server; it becomes writable when it is there. `turn` chooses the source address
-    /// and the client that a proxy would tell of.
+    /// A connection on its way to the server; it becomes writable when it is there. `turn` chooses
+    /// the source address and the client that a proxy would tell of.
     pub(crate) fn connect(&self, turn: usize) -> io::Result<Wire> {
         let (socket, address) = match &self.place {
             Place::Tcp(address) => (Socket::Tcp(self.connect_tcp(*address, turn)?), *address),

@@ -17,11 +17,12 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// A client that trusts the certificates in the PEM file `ca`, or without one whatever the server shows.
-    /// Every handshake is a whole one: nothing is resumed.
+    /// A client that trusts the certificates in the PEM file `ca`, or without one whatever the
+    /// server shows. Every handshake is a whole one: nothing is resumed.
     ///
     /// # Errors
-    /// The file cannot be read or holds no certificate, or `host` is no name that a certificate could be for.
+    /// The file cannot be read or holds no certificate, or `host` is no name that a certificate
+    /// could be for.
     pub(crate) fn new(host: &str, ca: Option<&str>) -> Result<Self, String> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| format!("--url: TLS to no name: {host}"))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -44,7 +45,8 @@ impl Tls {
     }
 }
 
-/// Version and cipher suite, such as `TLSv1_3 TLS13_AES_128_GCM_SHA256`; `None` before they are agreed.
+/// Version and cipher suite, such as `TLSv1_3 TLS13_AES_128_GCM_SHA256`; `None` before they are
+/// agreed.
 pub(crate) fn agreed(connection: &ClientConnection) -> Option<String> {
     let suite = connection.negotiated_cipher_suite()?.suite();
     Some(format!("{:?} {suite:?}", connection.protocol_version()?))

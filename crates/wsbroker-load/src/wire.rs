@@ -1,5 +1,5 @@
-//! The way of one connection's bytes: through TLS if there is any, behind the proxy's header if there is one, to
-//! the socket.
+//! The way of one connection's bytes: through TLS if there is any, behind the proxy's header if
+//! there is one, to the socket.
 
 use std::io::{self, BufRead, ErrorKind, Read, Write};
 
@@ -39,7 +39,8 @@ impl Wire {
         tls::agreed(self.tls.as_deref()?)
     }
 
-    /// Writes what an earlier call took and the socket did not: the rest of the header, TLS records.
+    /// Writes what an earlier call took and the socket did not: the rest of the header, TLS
+    /// records.
     pub(crate) fn push(&mut self) -> io::Result<()> {
         while !self.header.is_empty() {
             let written = retried(|| self.socket.write(&self.header))?;
@@ -53,7 +54,8 @@ impl Wire {
         Ok(())
     }
 
-    /// Takes bytes of HTTP or WebSocket, and returns how many. 0: there is room again when the peer has moved.
+    /// Takes bytes of HTTP or WebSocket, and returns how many. 0: there is room again when the peer
+    /// has moved.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.push()?;
         let Some(tls) = self.tls.as_deref_mut() else {

@@ -13,7 +13,10 @@ let session;
 let socket;
 let clock;
 
-/** The server answered, but with an error. When it did not answer at all, `fetch` throws something else. */
+/**
+ * The server answered, but with an error. When it did not answer at all, `fetch` throws something
+ * else.
+ */
 class Refused extends Error {
   constructor(status, message) {
     super(message);
@@ -49,7 +52,8 @@ async function connect(mine) {
   if (mine !== session) return;
   const { token } = mine;
   const protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
-  // A page cannot set headers here, but it can offer subprotocols. The first is the one we want; the other brings the token.
+  // A page cannot set headers here, but it can offer subprotocols. The first is the one we want;
+  // the other brings the token.
   socket = new WebSocket(`${protocol}//${location.hostname}:${port}`, ['messages.v1', `bearer.${token}`]);
   socket.addEventListener('open', () => {
     if (mine !== session) return;
@@ -129,7 +133,8 @@ async function renew(mine) {
     if (mine === session && isConnected()) tellOfRenewal(mine);
     else mine.expires = expires;
   } catch {
-    // Tried again in a second. Without success the token expires, and the page asks for the password.
+    // Tried again in a second. Without success the token expires, and the page asks for the
+    // password.
   }
   setTimeout(() => (mine.renewing = false), 1_000);
 }

@@ -4,7 +4,10 @@ const $ = (id) => document.getElementById(id);
 const MOST_ENTRIES = 200;
 const RETRY = 1_000;
 
-/** When a message was first seen on this page, by its id: on the side where it was written, as that is served first. */
+/**
+ * When a message was first seen on this page, by its id: on the side where it was written, as that
+ * is served first.
+ */
 const seen = new Map();
 
 class Side {
@@ -43,7 +46,10 @@ class Side {
     return this.#socket.readyState === WebSocket.OPEN;
   }
 
-  /** Without a socket nothing can be sent, and what the page last heard of Redis may be untrue by now. */
+  /**
+   * Without a socket nothing can be sent, and what the page last heard of Redis may be untrue by
+   * now.
+   */
   #disconnected(text) {
     this.#state('socket', false, text);
     this.#state('bus', false, 'bus unknown');

@@ -94,8 +94,8 @@ impl Io {
         }
     }
 
-    /// Begins a connection in a vacant slot. To be called from [`Scenario::turn`] or between turns, since bytes of
-    /// the slot's last connection may still be in hand elsewhere.
+    /// Begins a connection in a vacant slot. To be called from [`Scenario::turn`] or between turns,
+    /// since bytes of the slot's last connection may still be in hand elsewhere.
     pub(crate) fn open(&mut self, slot: usize) {
         let connection = &mut self.connections[slot];
         debug_assert_eq!(connection.phase, Phase::Vacant, "a slot is opened once at a time");

@@ -1,8 +1,9 @@
 //! The event loop: one poll over all connections. What a scenario may ask of them is in [`io`].
 //!
-//! Readiness is edge-triggered. A read that does not fill the buffer has emptied the socket, so there is no
-//! second read to find that out, unless the event says that the stream has ended too: no other event would.
-//! A connection that fills the buffer many times over is put off to the next turn.
+//! Readiness is edge-triggered. A read that does not fill the buffer has emptied the socket, so
+//! there is no second read to find that out, unless the event says that the stream has ended too:
+//! no other event would. A connection that fills the buffer many times over is put off to the next
+//! turn.
 
 mod io;
 
@@ -72,7 +73,8 @@ impl Engine {
         })
     }
 
-    /// Something that ends a [`Limit::Until`] from another thread, as long as one handle to it is kept.
+    /// Something that ends a [`Limit::Until`] from another thread, as long as one handle to it is
+    /// kept.
     pub(crate) fn waker(&self) -> std::io::Result<Arc<Waker>> {
         Ok(Arc::new(Waker::new(self.poll.registry(), WAKE)?))
     }
@@ -106,7 +108,8 @@ impl Engine {
         }
     }
 
-    /// Opens every slot, no more than `window` at a time. The scenario learns of each; `false` when it stalled.
+    /// Opens every slot, no more than `window` at a time. The scenario learns of each; `false` when
+    /// it stalled.
     pub(crate) fn open_all<S: Scenario>(
         &mut self,
         scenario: &mut S,
@@ -123,8 +126,8 @@ impl Engine {
         })
     }
 
-    /// Closes every open connection with 1000 and waits for the server's answers. What a server sent before
-    /// its close frame arrives before it, so a duplicate still under way is seen.
+    /// Closes every open connection with 1000 and waits for the server's answers. What a server
+    /// sent before its close frame arrives before it, so a duplicate still under way is seen.
     pub(crate) fn close_all<S: Scenario>(&mut self, scenario: &mut S, stall: Duration) -> std::io::Result<bool> {
         for connection in 0..self.io.connections.len() {
             self.io.set_reading(connection, true);

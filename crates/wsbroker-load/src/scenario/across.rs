@@ -1,7 +1,8 @@
 //! Publishing across two instances: subscribers on the one, publishers on the other.
 //!
-//! Members have the first slots, room by room. With `--local` as many more follow, of rooms that nobody on the other instance is in: what is published
-//! there shows how long a publish takes that crosses nothing. Publishers come last, one for each room.
+//! Members have the first slots, room by room. With `--local` as many more follow, of rooms that
+//! nobody on the other instance is in: what is published there shows how long a publish takes that
+//! crosses nothing. Publishers come last, one for each room.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -14,7 +15,8 @@ use crate::dialect::{Dialect, Heard};
 use crate::engine::{Engine, Io, Scenario};
 use crate::histogram::Histogram;
 
-/// The sequence of what is published until every member has had one: then all subscriptions are in force everywhere.
+/// The sequence of what is published until every member has had one: then all subscriptions are in
+/// force everywhere.
 const PROBE: u64 = 0xff_ffff_ffff;
 const PROBE_AGAIN: Duration = Duration::from_millis(100);
 /// How exactly a rate is kept: what is due is sent so often.
@@ -55,7 +57,8 @@ struct Room {
 #[derive(Default)]
 struct Lane {
     sent: u64,
-    /// Its publishes that not all members have, the oldest first: when they were sent, and how many have them.
+    /// Its publishes that not all members have, the oldest first: when they were sent, and how many
+    /// have them.
     under_way: VecDeque<(Instant, usize)>,
 }
 
@@ -226,7 +229,8 @@ impl Load for Across {
         &self.figures
     }
 
-    /// The members of the rooms that are crossed to are on the first instance, all others on the second.
+    /// The members of the rooms that are crossed to are on the first instance, all others on the
+    /// second.
     fn engine(&self, options: &Options) -> Result<Engine, RunError> {
         let from = options.from.clone().ok_or(RunError::Options("--from is missing"))?;
         let mut engine = Engine::new(&options.target, self.slots())?;

@@ -1,4 +1,5 @@
-//! Every connection keeps a number of messages under way, and each must come back as it was sent, in order.
+//! Every connection keeps a number of messages under way, and each must come back as it was sent,
+//! in order.
 
 use std::collections::VecDeque;
 use std::time::Instant;

@@ -1,7 +1,8 @@
-//! Publishing: one group whose publishers stand outside it, or many rooms whose members all publish.
+//! Publishing: one group whose publishers stand outside it, or many rooms whose members all
+//! publish.
 //!
-//! Members have the first slots, group by group. A publisher's messages are a lane, and every member of its
-//! group must have each of them once and in order.
+//! Members have the first slots, group by group. A publisher's messages are a lane, and every
+//! member of its group must have each of them once and in order.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -113,7 +114,8 @@ impl Fanout {
         }
     }
 
-    /// Where the order of that lane at that member is kept; `None` when it should not get there at all.
+    /// Where the order of that lane at that member is kept; `None` when it should not get there at
+    /// all.
     fn order_at(&self, member: usize, lane: usize, sequence: u64) -> Option<usize> {
         let per_room = self.publishers_per_room();
         let rightly = member < self.all_members()
@@ -173,7 +175,8 @@ impl Load for Fanout {
         }
     }
 
-    /// The echo comes behind the subscription on the same connection, so the one is in force when the other is back.
+    /// The echo comes behind the subscription on the same connection, so the one is in force when
+    /// the other is back.
     fn prepare(&mut self, io: &mut Io) {
         for member in 0..self.all_members() {
             io.send_text(member, &self.rooms[member / self.members].subscribe);

@@ -1,4 +1,5 @@
-//! Connections that are only there: `idle` ones answer pings and may be spoken to, `slow` ones read nothing.
+//! Connections that are only there: `idle` ones answer pings and may be spoken to, `slow` ones read
+//! nothing.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
@@ -93,7 +94,8 @@ fn wait(engine: &mut Engine, hold: &mut Hold, connections: usize, options: &Opti
     if until.is_none() {
         let waker = Arc::clone(&waker);
         std::thread::spawn(move || {
-            // An error ends the wait like the end of the stream, and with the engine gone nobody waits.
+            // An error ends the wait like the end of the stream, and with the engine gone nobody
+            // waits.
             let _ = std::io::stdin().lock().read_to_end(&mut Vec::new());
             let _ = waker.wake();
         });

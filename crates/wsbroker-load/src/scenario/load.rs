@@ -1,6 +1,7 @@
 //! Scenarios with a measured phase: open, prepare, warm up, measure, close.
 //!
-//! Phases begin and end with nothing under way, so that what is measured is exactly what was sent in the phase.
+//! Phases begin and end with nothing under way, so that what is measured is exactly what was sent
+//! in the phase.
 
 use std::time::Instant;
 
@@ -92,8 +93,8 @@ fn drive<L: Load>(engine: &mut Engine, load: &mut L, options: &Options) -> Resul
     Ok((settled && closed).then_some(measured))
 }
 
-/// One phase, until it has settled. What is then still under way, because a connection was lost or nothing
-/// moved any more, is missing.
+/// One phase, until it has settled. What is then still under way, because a connection was lost or
+/// nothing moved any more, is missing.
 fn phase<L: Load>(engine: &mut Engine, load: &mut L, options: &Options, budget: Budget) -> Result<bool, RunError> {
     engine.io.now = Instant::now();
     load.begin(&mut engine.io, budget);

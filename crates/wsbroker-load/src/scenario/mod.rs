@@ -27,7 +27,8 @@ pub(crate) enum RunError {
 
 /// What a run found.
 pub(crate) struct Report {
-    /// Nothing lost, duplicated or damaged, and no connection refused or lost where that is no part of the scenario.
+    /// Nothing lost, duplicated or damaged, and no connection refused or lost where that is no part
+    /// of the scenario.
     pub(crate) verified: bool,
     pub(crate) json: String,
 }
@@ -35,8 +36,8 @@ pub(crate) struct Report {
 /// Runs the scenario that the options name.
 ///
 /// # Errors
-/// The options do not go together, or the system gave no poll or no pipe. What the server does wrong is no
-/// error but part of the report.
+/// The options do not go together, or the system gave no poll or no pipe. What the server does
+/// wrong is no error but part of the report.
 pub(crate) fn run(options: &Options) -> Result<Report, RunError> {
     match options.name {
         Name::Echo => load::run(echo::Echo::new(options), options),

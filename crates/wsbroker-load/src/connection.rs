@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::time::Instant;
 
-use crate::content::Kind;
+use crate::content::MessageKind;
 use crate::extension::Agreement;
 use crate::frame::{Header, Opcode};
 use crate::wire::Wire;
@@ -19,7 +19,7 @@ pub(crate) const NO_STATUS: u16 = 1005;
 
 /// Where a connection stands. Only `engine.rs` moves it forward.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Phase {
+pub(crate) enum ConnectionPhase {
     /// No socket: not opened yet, or ended.
     Vacant,
     Connecting,
@@ -49,8 +49,8 @@ pub(crate) enum Ending {
 
 /// A message put together from fragments.
 #[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Gathered {
-    pub(crate) kind: Kind,
+pub(crate) struct JoinedMessage {
+    pub(crate) kind: MessageKind,
     pub(crate) compressed: bool,
     pub(crate) payload: Vec<u8>,
 }
@@ -66,12 +66,12 @@ pub(crate) struct Deflate {
 /// One slot of the engine, used again by a later connection once it is vacant.
 pub(crate) struct Connection {
     pub(crate) wire: Option<Wire>,
-    pub(crate) phase: Phase,
+    pub(crate) phase: ConnectionPhase,
     pub(crate) started: Instant,
     /// Bytes received that are no whole frame (or answer) yet.
     pub(crate) inbox: Vec<u8>,
     /// A message of which fragments have come, and more will.
-    fragments: Option<Gathered>,
+    fragments: Option<JoinedMessage>,
     /// Compression, if it was agreed.
     pub(crate) deflate: Option<Deflate>,
     /// Bytes to send; those before `sent` have gone.
@@ -82,7 +82,7 @@ pub(crate) struct Connection {
     /// Whether what arrives is read; the `slow` scenario stops it.
     pub(crate) reading: bool,
     /// A write failed: the cause will show when reading.
-    pub(crate) deaf: bool,
+    pub(crate) write_failed: bool,
     pub(crate) close_code: Option<u16>,
 }
 
@@ -90,7 +90,7 @@ impl Connection {
     pub(crate) fn vacant() -> Self {
         Self {
             wire: None,
-            phase: Phase::Vacant,
+            phase: ConnectionPhase::Vacant,
             started: Instant::now(),
             inbox: Vec::new(),
             fragments: None,
@@ -99,7 +99,7 @@ impl Connection {
             sent: 0,
             dirty: false,
             reading: true,
-            deaf: false,
+            write_failed: false,
             close_code: None,
         }
     }
@@ -119,9 +119,10 @@ impl Connection {
                 Err(error) => result = Err(error),
             }
         }
-        self.deaf |= result.is_err_and(|e| !matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected));
+        self.write_failed |=
+            result.is_err_and(|e| !matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected));
         let taken = self.sent - before;
-        if self.deaf || self.sent == self.out.len() {
+        if self.write_failed || self.sent == self.out.len() {
             self.out.clear();
             self.sent = 0;
         }
@@ -139,10 +140,10 @@ impl Connection {
     ///
     /// # Errors
     /// The fragments are out of place (RFC 6455, section 5.4).
-    pub(crate) fn gather(&mut self, header: Header, payload: &[u8]) -> Result<Option<Gathered>, &'static str> {
+    pub(crate) fn gather(&mut self, header: Header, payload: &[u8]) -> Result<Option<JoinedMessage>, &'static str> {
         let kind = match header.opcode {
-            Opcode::Text => Kind::Text,
-            Opcode::Binary => Kind::Binary,
+            Opcode::Text => MessageKind::Text,
+            Opcode::Binary => MessageKind::Binary,
             _ => {
                 let gathered = self.fragments.as_mut().ok_or("a continuation of nothing")?;
                 gathered.payload.extend_from_slice(payload);
@@ -152,7 +153,7 @@ impl Connection {
         if self.fragments.is_some() {
             return Err("a new message began inside a fragmented one");
         }
-        self.fragments = Some(Gathered { kind, compressed: header.compressed, payload: payload.to_vec() });
+        self.fragments = Some(JoinedMessage { kind, compressed: header.compressed, payload: payload.to_vec() });
         Ok(None)
     }
 
@@ -165,7 +166,7 @@ impl Connection {
 
 /// A 101.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Answer {
+pub(crate) struct UpgradeResponse {
     pub(crate) length: usize,
     pub(crate) deflate: Option<Agreement>,
 }
@@ -174,7 +175,7 @@ pub(crate) struct Answer {
 ///
 /// # Errors
 /// How the connection ends because it is no right 101.
-pub(crate) fn parse_answer(bytes: &[u8], offer: Option<&str>) -> Result<Option<Answer>, Ending> {
+pub(crate) fn parse_response(bytes: &[u8], offer: Option<&str>) -> Result<Option<UpgradeResponse>, Ending> {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
         return if bytes.len() > LONGEST_HEAD { Err(Ending::Protocol("the answer has no end")) } else { Ok(None) };
     };
@@ -191,7 +192,7 @@ pub(crate) fn parse_answer(bytes: &[u8], offer: Option<&str>) -> Result<Option<A
         return Err(Ending::Protocol("Sec-WebSocket-Accept does not answer the key"));
     }
     let extension = field(fields, "sec-websocket-extensions").map(|extension| Agreement::parse(extension, offer));
-    Ok(Some(Answer { length: end + 4, deflate: extension.transpose().map_err(Ending::Protocol)? }))
+    Ok(Some(UpgradeResponse { length: end + 4, deflate: extension.transpose().map_err(Ending::Protocol)? }))
 }
 
 /// The value of the first field with that name.
@@ -209,12 +210,12 @@ mod tests {
     #[test]
     fn an_answer_is_taken_when_whole_and_right() {
         let right = format!("HTTP/1.1 101 Switching Protocols\r\nsec-websocket-ACCEPT: {ACCEPT}\r\n\r\n");
-        let answer = Answer { length: right.len(), deflate: None };
-        assert_eq!(parse_answer(right.as_bytes(), None), Ok(Some(answer)));
-        assert_eq!(parse_answer(&right.as_bytes()[..right.len() - 1], None), Ok(None));
-        assert_eq!(parse_answer(b"HTTP/1.1 503 Busy\r\n\r\n", None), Err(Ending::Refused(503)));
+        let answer = UpgradeResponse { length: right.len(), deflate: None };
+        assert_eq!(parse_response(right.as_bytes(), None), Ok(Some(answer)));
+        assert_eq!(parse_response(&right.as_bytes()[..right.len() - 1], None), Ok(None));
+        assert_eq!(parse_response(b"HTTP/1.1 503 Busy\r\n\r\n", None), Err(Ending::Refused(503)));
         let wrong = b"HTTP/1.1 101 X\r\nSec-WebSocket-Accept: AAAA\r\n\r\n";
-        assert!(matches!(parse_answer(wrong, None), Err(Ending::Protocol(_))));
+        assert!(matches!(parse_response(wrong, None), Err(Ending::Protocol(_))));
     }
 
     #[test]
@@ -222,9 +223,9 @@ mod tests {
         let answer = format!(
             "HTTP/1.1 101 X\r\nSec-WebSocket-Extensions: permessage-deflate\r\nSec-WebSocket-Accept: {ACCEPT}\r\n\r\n"
         );
-        assert!(matches!(parse_answer(answer.as_bytes(), None), Err(Ending::Protocol(_))));
-        let taken = parse_answer(answer.as_bytes(), Some("permessage-deflate"));
-        assert!(matches!(taken, Ok(Some(Answer { deflate: Some(_), .. }))), "{taken:?}");
+        assert!(matches!(parse_response(answer.as_bytes(), None), Err(Ending::Protocol(_))));
+        let taken = parse_response(answer.as_bytes(), Some("permessage-deflate"));
+        assert!(matches!(taken, Ok(Some(UpgradeResponse { deflate: Some(_), .. }))), "{taken:?}");
     }
 
     #[test]
@@ -236,7 +237,7 @@ mod tests {
         assert_eq!(connection.gather(header(Opcode::Continuation, false), b"b"), Ok(None));
         assert_eq!(
             connection.gather(header(Opcode::Continuation, true), b"c"),
-            Ok(Some(Gathered { kind: Kind::Text, compressed: false, payload: b"abc".to_vec() }))
+            Ok(Some(JoinedMessage { kind: MessageKind::Text, compressed: false, payload: b"abc".to_vec() }))
         );
         assert!(connection.gather(header(Opcode::Continuation, true), b"d").is_err());
     }

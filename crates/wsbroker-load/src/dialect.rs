@@ -13,7 +13,7 @@ pub(crate) enum Dialect {
 
 /// What a message of the server's means.
 #[derive(Debug, Eq, PartialEq)]
-pub(crate) enum Heard<'a> {
+pub(crate) enum ServerMessage<'a> {
     /// What somebody published.
     Payload(&'a [u8]),
     /// This has to be answered.
@@ -51,22 +51,22 @@ impl Dialect {
         }
     }
 
-    pub(crate) fn hear(self, message: &[u8]) -> Heard<'_> {
+    pub(crate) fn hear(self, message: &[u8]) -> ServerMessage<'_> {
         if self == Self::Plain {
-            return Heard::Payload(message);
+            return ServerMessage::Payload(message);
         }
         match message {
-            [b'0', ..] => Heard::Reply("40"),
-            b"2" => Heard::Reply("3"),
-            [b'4', b'0', ..] => Heard::Joined,
+            [b'0', ..] => ServerMessage::Reply("40"),
+            b"2" => ServerMessage::Reply("3"),
+            [b'4', b'0', ..] => ServerMessage::Joined,
             [b'4', b'2', event @ ..] => {
                 match event.strip_prefix(b"[\"m\",\"").and_then(|rest| rest.strip_suffix(b"\"]")) {
-                    Some(payload) => Heard::Payload(payload),
-                    None => Heard::Unknown,
+                    Some(payload) => ServerMessage::Payload(payload),
+                    None => ServerMessage::Unknown,
                 }
             }
-            b"6" => Heard::Nothing,
-            _ => Heard::Unknown,
+            b"6" => ServerMessage::Nothing,
+            _ => ServerMessage::Unknown,
         }
     }
 }
@@ -78,12 +78,12 @@ mod tests {
     #[test]
     fn socket_io_is_understood() {
         let dialect = Dialect::SocketIo;
-        assert_eq!(dialect.hear(b"0{\"sid\":\"x\"}"), Heard::Reply("40"));
-        assert_eq!(dialect.hear(b"40{\"sid\":\"y\"}"), Heard::Joined);
-        assert_eq!(dialect.hear(b"2"), Heard::Reply("3"));
-        assert_eq!(dialect.hear(b"42[\"m\",\"hello\"]"), Heard::Payload(b"hello"));
-        assert_eq!(dialect.hear(b"42[\"other\"]"), Heard::Unknown);
-        assert_eq!(dialect.hear(b"44{}"), Heard::Unknown);
+        assert_eq!(dialect.hear(b"0{\"sid\":\"x\"}"), ServerMessage::Reply("40"));
+        assert_eq!(dialect.hear(b"40{\"sid\":\"y\"}"), ServerMessage::Joined);
+        assert_eq!(dialect.hear(b"2"), ServerMessage::Reply("3"));
+        assert_eq!(dialect.hear(b"42[\"m\",\"hello\"]"), ServerMessage::Payload(b"hello"));
+        assert_eq!(dialect.hear(b"42[\"other\"]"), ServerMessage::Unknown);
+        assert_eq!(dialect.hear(b"44{}"), ServerMessage::Unknown);
         let mut sent = dialect.publish("P", "room");
         sent.extend_from_slice(dialect.end());
         assert_eq!(sent, b"42[\"P\",\"room\",\"\"]");

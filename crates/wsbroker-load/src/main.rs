@@ -47,8 +47,8 @@ const NOT_RUN: u8 = 2;
 
 fn main() -> ExitCode {
     let options = match cli::parse(std::env::args().skip(1)) {
-        Ok(cli::Request::Run(options)) => options,
-        Ok(cli::Request::Help) => return tell(&mut std::io::stdout().lock(), cli::USAGE, 0),
+        Ok(cli::Invocation::Run(options)) => options,
+        Ok(cli::Invocation::Help) => return tell(&mut std::io::stdout().lock(), cli::USAGE, 0),
         Err(error) => {
             return tell(&mut std::io::stderr().lock(), &format!("wsbroker-load: {error}\n"), NOT_RUN);
         }

@@ -31,7 +31,7 @@ impl Tls {
             .map_err(|error| format!("TLS: {error}"))?;
         let builder = match ca {
             Some(file) => builder.with_root_certificates(roots(file)?),
-            None => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))),
+            None => builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAnyCertificate(provider))),
         };
         let mut config = builder.with_no_client_auth();
         config.resumption = Resumption::disabled();
@@ -64,9 +64,9 @@ fn roots(file: &str) -> Result<RootCertStore, String> {
 
 /// Trusts everybody who holds the key to the certificate that they show.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct AcceptAnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,

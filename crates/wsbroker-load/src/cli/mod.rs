@@ -1,12 +1,12 @@
 //! The command line.
 
-mod way;
+mod connect_arguments;
 
 use std::str::FromStr;
 use std::time::Duration;
 
-use self::way::WayOptions;
-use crate::content::{Kind, SMALLEST};
+use self::connect_arguments::ConnectArguments;
+use crate::content::{MessageKind, SMALLEST};
 use crate::dialect::Dialect;
 use crate::target::Target;
 
@@ -22,13 +22,13 @@ connection to ROOM on the text S:ROOM, and on P:ROOM:PAYLOAD publishes PAYLOAD t
 ROOM, the sender included when it is subscribed.
 
 Scenarios with a measured phase
-  echo      every connection keeps --depth messages under way
+  echo      every connection keeps --depth messages under connect
   publish   --publishers publish to --connections subscribers; each keeps --depth
-            publishes under way, and one is done when all subscribers have it
-  rooms     --rooms of --members, all publish to their room, one message under way
+            publishes under connect, and one is done when all subscribers have it
+  rooms     --rooms of --members, all publish to their room, one message under connect
             each; the own copy is the acknowledgement
   across    --rooms of --members on the server at --url, and a publisher for each room
-            on the one at --from; each keeps --depth publishes under way. Also sends
+            on the one at --from; each keeps --depth publishes under connect. Also sends
             L:ROOM:PAYLOAD, which is to be published on that server only
     --rate N              across: messages per second instead
     --local N             across: every Nth of them only local (default 0: none)
@@ -58,7 +58,7 @@ Others
 
 For all
   --connections N         (default 64; publish 1000)
-  --depth N               messages under way on a connection (default 1)
+  --depth N               messages under connect on a connection (default 1)
   --size BYTES            of a payload (default 64, at least 17)
   --binary                binary messages; else text
   --json                  text like that of JSON, which compresses as such does
@@ -77,18 +77,18 @@ For all
   --proxy-addresses N     so many clients in turn (default 1000), 198.18.0.0 and behind
   --proxy-ipv6            they are of 2001:db8:0:0::1, 2001:db8:0:1::1, ...
   --receive-buffer BYTES  SO_RCVBUF
-  --window N              handshakes under way at once (default 64)
+  --window N              handshakes under connect at once (default 64)
   --stall S               give up when nothing moved for so long (default 10)
 ";
 
 /// What the command line asks for.
-pub(crate) enum Request {
+pub(crate) enum Invocation {
     Run(Box<Options>),
     Help,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Name {
+pub(crate) enum ScenarioName {
     Echo,
     Publish,
     Rooms,
@@ -99,7 +99,7 @@ pub(crate) enum Name {
     Connect,
 }
 
-impl Name {
+impl ScenarioName {
     fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "echo" => Self::Echo,
@@ -131,12 +131,12 @@ impl Name {
 /// All options, with the defaults filled in. Their meaning is told by [`USAGE`].
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    pub(crate) name: Name,
+    pub(crate) name: ScenarioName,
     pub(crate) target: Target,
     pub(crate) connections: usize,
     pub(crate) depth: usize,
     pub(crate) size: usize,
-    pub(crate) kind: Kind,
+    pub(crate) kind: MessageKind,
     pub(crate) json: bool,
     pub(crate) messages: Option<u64>,
     pub(crate) seconds: Option<Duration>,
@@ -164,14 +164,14 @@ pub(crate) struct Options {
 ///
 /// # Errors
 /// The argument that is wrong, and what was expected.
-pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Request, String> {
+pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Invocation, String> {
     let name = match arguments.next().as_deref() {
-        None | Some("--help" | "-h" | "help") => return Ok(Request::Help),
-        Some(name) => Name::parse(name).ok_or_else(|| format!("unknown scenario '{name}', see --help"))?,
+        None | Some("--help" | "-h" | "help") => return Ok(Invocation::Help),
+        Some(name) => ScenarioName::parse(name).ok_or_else(|| format!("unknown scenario '{name}', see --help"))?,
     };
-    let (mut url, mut way) = (None, WayOptions::new());
-    let mut connections = if name == Name::Publish { 1000 } else { 64 };
-    let (mut depth, mut size, mut kind, mut json) = (1, 64, Kind::Text, false);
+    let (mut url, mut connect) = (None, ConnectArguments::new());
+    let mut connections = if name == ScenarioName::Publish { 1000 } else { 64 };
+    let (mut depth, mut size, mut kind, mut json) = (1, 64, MessageKind::Text, false);
     let (mut messages, mut seconds, mut warmup, mut warmup_seconds) = (None, None, None, None);
     let (mut pids, mut redis, mut from, mut dialect, mut rate, mut local) =
         (Vec::new(), None, None, Dialect::Plain, None, 0);
@@ -185,7 +185,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
             "--connections" => connections = positive(&option, &value()?)?,
             "--depth" => depth = positive(&option, &value()?)?,
             "--size" => size = positive(&option, &value()?)?,
-            "--binary" => kind = Kind::Binary,
+            "--binary" => kind = MessageKind::Binary,
             "--json" => json = true,
             "--messages" => messages = Some(number(&option, &value()?)?),
             "--seconds" => seconds = Some(duration(&option, &value()?)?),
@@ -207,21 +207,21 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
             "--no-read" => read = false,
             "--window" => window = positive(&option, &value()?)?,
             "--stall" => stall = duration(&option, &value()?)?,
-            "--help" | "-h" => return Ok(Request::Help),
-            _ if way.take(&option, value)? => {}
+            "--help" | "-h" => return Ok(Invocation::Help),
+            _ if connect.take(&option, value)? => {}
             _ => return Err(format!("unknown option '{option}', see --help")),
         }
     }
     if size < SMALLEST {
         return Err(format!("--size must be at least {SMALLEST}, got {size}"));
     }
-    if json && kind == Kind::Binary {
+    if json && kind == MessageKind::Binary {
         return Err("--json and --binary do not go together".to_owned());
     }
-    let way = way.finish();
-    let from = from.map(|from| Target::new(&from, way.clone())).transpose()?;
-    let target = Target::new(&url.ok_or("--url is missing")?, way)?;
-    Ok(Request::Run(Box::new(Options {
+    let connect = connect.finish();
+    let from = from.map(|from| Target::new(&from, connect.clone())).transpose()?;
+    let target = Target::new(&url.ok_or("--url is missing")?, connect)?;
+    Ok(Invocation::Run(Box::new(Options {
         name,
         target,
         connections,
@@ -272,17 +272,17 @@ fn duration(option: &str, value: &str) -> Result<Duration, String> {
 mod tests {
     use super::*;
 
-    fn parse_line(line: &str) -> Result<Request, String> {
+    fn parse_line(line: &str) -> Result<Invocation, String> {
         parse(line.split_ascii_whitespace().map(str::to_owned))
     }
 
     #[test]
     fn options_override_defaults() {
         let line = "echo --url ws://127.0.0.1:1 --depth 16 --messages 1_000 --seconds 0.5 --binary";
-        let Ok(Request::Run(options)) = parse_line(line) else { panic!("not a run") };
-        assert_eq!((options.name, options.connections, options.depth), (Name::Echo, 64, 16));
+        let Ok(Invocation::Run(options)) = parse_line(line) else { panic!("not a run") };
+        assert_eq!((options.name, options.connections, options.depth), (ScenarioName::Echo, 64, 16));
         assert_eq!((options.messages, options.seconds), (Some(1000), Some(Duration::from_millis(500))));
-        assert_eq!(options.kind, Kind::Binary);
+        assert_eq!(options.kind, MessageKind::Binary);
     }
 
     #[test]

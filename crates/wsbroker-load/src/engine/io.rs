@@ -6,8 +6,8 @@ use std::time::Instant;
 use mio::Registry;
 
 use super::Scenario;
-use crate::connection::{Connection, Deflate, Ending, NO_STATUS, Phase, parse_answer};
-use crate::content::{Content, Kind};
+use crate::connection::{Connection, ConnectionPhase, Deflate, Ending, NO_STATUS, parse_response};
+use crate::content::{Content, MessageKind};
 use crate::deflate::{Deflater, Inflater};
 use crate::frame::{self, Header, Opcode};
 use crate::tally::Tally;
@@ -29,9 +29,9 @@ pub(crate) struct Io {
     /// Those to read in the next turn though no event will say so.
     pub(super) again: Vec<usize>,
     /// Those whose socket could not even be made.
-    pub(super) stillborn: Vec<(usize, String)>,
+    pub(super) failed: Vec<(usize, String)>,
     /// Those that the server's queue had no room for.
-    pub(super) early: Vec<usize>,
+    pub(super) to_retry: Vec<usize>,
     /// What TLS records held.
     plain: Vec<u8>,
     inflater: Option<Inflater>,
@@ -63,8 +63,8 @@ impl Io {
             connections: (0..slots).map(|_| Connection::vacant()).collect(),
             dirty: Vec::new(),
             again: Vec::new(),
-            stillborn: Vec::new(),
-            early: Vec::new(),
+            failed: Vec::new(),
+            to_retry: Vec::new(),
             plain: Vec::new(),
             inflater: None,
             deflater: compress.then(Deflater::new),
@@ -98,8 +98,8 @@ impl Io {
     /// since bytes of the slot's last connection may still be in hand elsewhere.
     pub(crate) fn open(&mut self, slot: usize) {
         let connection = &mut self.connections[slot];
-        debug_assert_eq!(connection.phase, Phase::Vacant, "a slot is opened once at a time");
-        connection.phase = Phase::Connecting;
+        debug_assert_eq!(connection.phase, ConnectionPhase::Vacant, "a slot is opened once at a time");
+        connection.phase = ConnectionPhase::Connecting;
         connection.started = Instant::now();
         self.opens += 1;
         self.pending += 1;
@@ -109,7 +109,7 @@ impl Io {
 
     /// Tries again what the server's queue had no room for, unless it was cut meanwhile.
     pub(super) fn connect_again(&mut self, slot: usize) {
-        if self.connections[slot].phase == Phase::Connecting {
+        if self.connections[slot].phase == ConnectionPhase::Connecting {
             self.connect(slot);
         }
     }
@@ -122,15 +122,15 @@ impl Io {
         match made {
             Ok(wire) => self.connections[slot].wire = Some(wire),
             // Only a Unix domain socket says so.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.early.push(slot),
-            Err(error) => self.stillborn.push((slot, format!("connect: {error}"))),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.to_retry.push(slot),
+            Err(error) => self.failed.push((slot, format!("connect: {error}"))),
         }
     }
 
     /// Whether messages can be sent on it.
     pub(crate) fn is_open(&self, connection: usize) -> bool {
         let connection = &self.connections[connection];
-        connection.phase == Phase::Open && connection.close_code.is_none() && !connection.deaf
+        connection.phase == ConnectionPhase::Open && connection.close_code.is_none() && !connection.write_failed
     }
 
     /// Whether there is no connection at all, not even one on its way.
@@ -144,8 +144,8 @@ impl Io {
     }
 
     /// Sends one payload of `content`, behind `prefix`, which the server is to take off.
-    pub(crate) fn send(&mut self, connection: usize, prefix: &[u8], content: &Content, lane: usize, sequence: u64) {
-        self.send_within(connection, prefix, b"", content, lane, sequence);
+    pub(crate) fn send(&mut self, connection: usize, prefix: &[u8], content: &Content, sender: usize, sequence: u64) {
+        self.send_within(connection, prefix, b"", content, sender, sequence);
     }
 
     /// As [`send`](Self::send), with something behind it that the server is to take off, too.
@@ -155,16 +155,16 @@ impl Io {
         prefix: &[u8],
         suffix: &[u8],
         content: &Content,
-        lane: usize,
+        sender: usize,
         sequence: u64,
     ) {
         let opcode = match content.kind() {
-            Kind::Text => Opcode::Text,
-            Kind::Binary => Opcode::Binary,
+            MessageKind::Text => Opcode::Text,
+            MessageKind::Binary => Opcode::Binary,
         };
         self.write(connection, opcode, prefix.len() + content.size() + suffix.len(), |out| {
             out.extend_from_slice(prefix);
-            content.write(out, lane, sequence);
+            content.write(out, sender, sequence);
             out.extend_from_slice(suffix);
         });
     }
@@ -176,16 +176,16 @@ impl Io {
 
     /// Begins the close handshake; nothing happens to a connection that is not open.
     pub(crate) fn close(&mut self, connection: usize, code: u16) {
-        if self.connections[connection].phase == Phase::Open {
+        if self.connections[connection].phase == ConnectionPhase::Open {
             self.write(connection, Opcode::Close, 2, |out| out.extend_from_slice(&code.to_be_bytes()));
-            self.connections[connection].phase = Phase::Closing;
+            self.connections[connection].phase = ConnectionPhase::Closing;
         }
     }
 
     /// Ends a connection at once, without a close frame. The scenario is not told.
     pub(crate) fn cut(&mut self, connection: usize) {
-        if self.connections[connection].phase != Phase::Vacant {
-            let ending = if self.connections[connection].deaf { Ending::Reset } else { Ending::Cut };
+        if self.connections[connection].phase != ConnectionPhase::Vacant {
+            let ending = if self.connections[connection].write_failed { Ending::Reset } else { Ending::Cut };
             self.forget(connection, &ending);
         }
     }
@@ -216,7 +216,7 @@ impl Io {
             self.bytes_sent += taken as u64;
             self.moved = self.now;
         }
-        if connection.deaf && connection.reading {
+        if connection.write_failed && connection.reading {
             self.again.push(slot);
         }
     }
@@ -224,7 +224,10 @@ impl Io {
     fn write(&mut self, slot: usize, opcode: Opcode, size: usize, fill: impl FnOnce(&mut Vec<u8>)) {
         let connection = &mut self.connections[slot];
         let answering = opcode == Opcode::Close;
-        if connection.phase != Phase::Open || connection.deaf || (connection.close_code.is_some() && !answering) {
+        if connection.phase != ConnectionPhase::Open
+            || connection.write_failed
+            || (connection.close_code.is_some() && !answering)
+        {
             return;
         }
         // Xorshift: any mask that is not constant serves.
@@ -248,11 +251,11 @@ impl Io {
             }
             _ => frame::write(&mut connection.out, opcode, size, mask, fill),
         }
-        self.soil(slot);
+        self.mark_dirty(slot);
     }
 
     /// Has it flushed at the end of the step.
-    fn soil(&mut self, slot: usize) {
+    fn mark_dirty(&mut self, slot: usize) {
         let connection = &mut self.connections[slot];
         if !connection.dirty {
             connection.dirty = true;
@@ -265,14 +268,14 @@ impl Io {
         let Some(wire) = connection.wire.as_ref() else {
             return;
         };
-        if connection.phase == Phase::Connecting {
+        if connection.phase == ConnectionPhase::Connecting {
             if let Ok(Some(error)) = wire.socket().take_error() {
                 return self.end(slot, Ending::Failed(format!("connect: {error}")), scenario);
             }
             if !wire.socket().is_connected() {
                 return; // an event of the slot's earlier connection
             }
-            connection.phase = Phase::Handshaking;
+            connection.phase = ConnectionPhase::Handshaking;
             let request = self.target(slot).request.clone();
             self.connections[slot].out.extend_from_slice(&request);
         }
@@ -283,7 +286,8 @@ impl Io {
     pub(super) fn readable<S: Scenario>(&mut self, slot: usize, ended: bool, buffer: &mut [u8], scenario: &mut S) {
         for _ in 0..READS_IN_A_ROW {
             let connection = &mut self.connections[slot];
-            if !connection.reading || matches!(connection.phase, Phase::Vacant | Phase::Connecting) {
+            if !connection.reading || matches!(connection.phase, ConnectionPhase::Vacant | ConnectionPhase::Connecting)
+            {
                 return;
             }
             match connection.read(buffer) {
@@ -319,9 +323,9 @@ impl Io {
         plain.clear();
         self.plain = plain;
         match decrypted {
-            Ok(true) => self.soil(slot),
+            Ok(true) => self.mark_dirty(slot),
             Ok(false) => {}
-            Err(error) if self.connections[slot].phase == Phase::Handshaking => {
+            Err(error) if self.connections[slot].phase == ConnectionPhase::Handshaking => {
                 return Err(Ending::Failed(format!("TLS: {error}")));
             }
             Err(error) => {
@@ -341,19 +345,19 @@ impl Io {
             inbox.extend_from_slice(data);
         }
         let mut rest = if gathered { &inbox[..] } else { data };
-        if self.connections[slot].phase == Phase::Handshaking
-            && let Some(answer) = parse_answer(rest, self.target(slot).offer.as_deref())?
+        if self.connections[slot].phase == ConnectionPhase::Handshaking
+            && let Some(answer) = parse_response(rest, self.target(slot).offer.as_deref())?
         {
             rest = &rest[answer.length..];
             let connection = &mut self.connections[slot];
-            connection.phase = Phase::Open;
+            connection.phase = ConnectionPhase::Open;
             connection.deflate = answer.deflate.map(|agreement| Deflate { agreement, history: Vec::new() });
             self.pending -= 1;
             self.tally.open(connection.wire.as_ref().and_then(Wire::agreed), connection.deflate.is_some());
             let took = self.now - self.connections[slot].started;
             scenario.opened(self, slot, took);
         }
-        while matches!(self.connections[slot].phase, Phase::Open | Phase::Closing)
+        while matches!(self.connections[slot].phase, ConnectionPhase::Open | ConnectionPhase::Closing)
             && let deflate = self.connections[slot].deflate.is_some()
             && let Some(header) = frame::parse_header(rest, deflate).map_err(Ending::Protocol)?
             && let Some((_, body)) = rest.split_at_checked(header.length)
@@ -369,7 +373,7 @@ impl Io {
             inbox.extend_from_slice(&data[used..]);
         }
         // A scenario that cut the connection has no use for what came behind.
-        if self.connections[slot].phase != Phase::Vacant {
+        if self.connections[slot].phase != ConnectionPhase::Vacant {
             self.connections[slot].inbox = inbox;
         }
         Ok(())
@@ -396,14 +400,14 @@ impl Io {
                     _ => return Err(Ending::Protocol("a close frame with half a code")),
                 };
                 connection.close_code = Some(code);
-                if connection.phase == Phase::Open {
+                if connection.phase == ConnectionPhase::Open {
                     self.write(slot, Opcode::Close, payload.len().min(2), |out| {
                         out.extend_from_slice(&payload[..payload.len().min(2)]);
                     });
                 }
             }
             _ if connection.is_whole(header) => {
-                let kind = if header.opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
+                let kind = if header.opcode == Opcode::Text { MessageKind::Text } else { MessageKind::Binary };
                 self.message(slot, kind, header.compressed, payload, scenario)?;
             }
             _ => {
@@ -419,7 +423,7 @@ impl Io {
     fn message<S: Scenario>(
         &mut self,
         slot: usize,
-        kind: Kind,
+        kind: MessageKind,
         compressed: bool,
         payload: &[u8],
         scenario: &mut S,
@@ -441,10 +445,12 @@ impl Io {
         let connection = &self.connections[slot];
         let ending = match (ending, connection.close_code, connection.phase) {
             (Ending::Eof | Ending::Reset, Some(code), _) => Ending::Close(code),
-            (Ending::Eof, None, Phase::Connecting | Phase::Handshaking) => {
+            (Ending::Eof, None, ConnectionPhase::Connecting | ConnectionPhase::Handshaking) => {
                 Ending::Failed("handshake: end of stream".into())
             }
-            (Ending::Reset, None, Phase::Connecting | Phase::Handshaking) => Ending::Failed("handshake: reset".into()),
+            (Ending::Reset, None, ConnectionPhase::Connecting | ConnectionPhase::Handshaking) => {
+                Ending::Failed("handshake: reset".into())
+            }
             (ending, ..) => ending,
         };
         self.forget(slot, &ending);
@@ -459,9 +465,9 @@ impl Io {
         *connection = Connection::vacant();
         connection.dirty = dirty;
         self.alive -= 1;
-        if matches!(phase, Phase::Connecting | Phase::Handshaking) {
+        if matches!(phase, ConnectionPhase::Connecting | ConnectionPhase::Handshaking) {
             self.pending -= 1;
         }
-        self.tally.end(ending, phase == Phase::Closing);
+        self.tally.end(ending, phase == ConnectionPhase::Closing);
     }
 }

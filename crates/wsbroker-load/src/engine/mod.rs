@@ -14,7 +14,7 @@ use mio::{Events, Poll, Token, Waker};
 
 pub(crate) use self::io::Io;
 use crate::connection::Ending;
-use crate::content::Kind;
+use crate::content::MessageKind;
 use crate::target::Target;
 
 const WAKE: Token = Token(usize::MAX);
@@ -30,7 +30,7 @@ pub(crate) trait Scenario {
     /// The handshake of `connection` is done; it took `took` from the first SYN.
     fn opened(&mut self, _io: &mut Io, _connection: usize, _took: Duration) {}
     /// A whole message came.
-    fn message(&mut self, io: &mut Io, connection: usize, kind: Kind, payload: &[u8]);
+    fn message(&mut self, io: &mut Io, connection: usize, kind: MessageKind, payload: &[u8]);
     /// The connection is no more (already counted in the tally).
     fn ended(&mut self, _io: &mut Io, _connection: usize, _ending: &Ending) {}
     /// Called once a turn; `true` = there is more to do without waiting for an event.
@@ -141,14 +141,14 @@ impl Engine {
         let Self { poll, events, buffer, io } = self;
         let more = scenario.turn(io);
         io.flush();
-        for connection in std::mem::take(&mut io.early) {
+        for connection in std::mem::take(&mut io.to_retry) {
             io.connect_again(connection);
         }
-        for (connection, reason) in std::mem::take(&mut io.stillborn) {
+        for (connection, reason) in std::mem::take(&mut io.failed) {
             io.end(connection, Ending::Failed(reason), scenario);
         }
         let again = std::mem::take(&mut io.again);
-        let wait = match (more || !again.is_empty(), io.early.is_empty()) {
+        let wait = match (more || !again.is_empty(), io.to_retry.is_empty()) {
             (true, _) => Duration::ZERO,
             (false, true) => wait,
             (false, false) => wait.min(EARLY_AGAIN),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{Budget, Report, RunError, add_latency, describe};
 use crate::cli::Options;
 use crate::connection::Ending;
-use crate::content::{Content, Kind};
+use crate::content::{Content, MessageKind};
 use crate::cpu::Meter;
 use crate::engine::{Engine, Io, Limit, Scenario};
 use crate::histogram::Histogram;
@@ -50,7 +50,7 @@ impl Scenario for Connect {
         }
     }
 
-    fn message(&mut self, io: &mut Io, connection: usize, kind: Kind, payload: &[u8]) {
+    fn message(&mut self, io: &mut Io, connection: usize, kind: MessageKind, payload: &[u8]) {
         if !self.touch || self.content.read(kind, payload) != Some((connection, 0)) {
             io.tally.corrupt += 1;
         }

@@ -1,7 +1,7 @@
 //! Publishing: one group whose publishers stand outside it, or many rooms whose members all
 //! publish.
 //!
-//! Members have the first slots, group by group. A publisher's messages are a lane, and every
+//! Members have the first slots, group by group. A publisher's messages are a sender, and every
 //! member of its group must have each of them once and in order.
 
 use std::collections::VecDeque;
@@ -10,10 +10,10 @@ use std::time::Instant;
 use super::Budget;
 use super::load::{Figures, Load};
 use crate::cli::Options;
-use crate::content::{Content, Kind, Order};
+use crate::content::{Content, MessageKind, Order};
 use crate::engine::{Io, Scenario};
 
-/// The sequence of the echo that tells a member that it is subscribed: none of a lane gets there.
+/// The sequence of the echo that tells a member that it is subscribed: none of a sender gets there.
 const PREPARED: u64 = 0xff_ffff_ffff;
 
 pub(super) struct Fanout {
@@ -21,7 +21,7 @@ pub(super) struct Fanout {
     depth: usize,
     /// Members of each group.
     members: usize,
-    rooms: Vec<Room>,
+    rooms: Vec<FanoutRoom>,
     publishers: Vec<Publisher>,
     /// By member, then by publisher of its group.
     orders: Vec<Order>,
@@ -41,7 +41,7 @@ enum Done {
     ByOwn,
 }
 
-struct Room {
+struct FanoutRoom {
     subscribe: String,
     prefix: Vec<u8>,
 }
@@ -75,8 +75,9 @@ impl Fanout {
     }
 
     fn new(options: &Options, names: Vec<String>, members: usize, slots: Vec<usize>, done: Done) -> Self {
-        let room = |name: &String| Room { subscribe: format!("S:{name}"), prefix: format!("P:{name}:").into_bytes() };
-        let rooms: Vec<Room> = names.iter().map(room).collect();
+        let room =
+            |name: &String| FanoutRoom { subscribe: format!("S:{name}"), prefix: format!("P:{name}:").into_bytes() };
+        let rooms: Vec<FanoutRoom> = names.iter().map(room).collect();
         let orders = vec![Order::default(); members * slots.len()];
         let publisher = |slot| Publisher { slot, sent: 0, under_way: VecDeque::new() };
         Self {
@@ -102,11 +103,11 @@ impl Fanout {
         self.publishers.len() / self.rooms.len()
     }
 
-    fn send(&mut self, io: &mut Io, lane: usize) {
+    fn send(&mut self, io: &mut Io, sender: usize) {
         if self.budget.take(io.now) {
-            let room = &self.rooms[lane / self.publishers_per_room()];
-            let publisher = &mut self.publishers[lane];
-            io.send(publisher.slot, &room.prefix, &self.content, lane, publisher.sent);
+            let room = &self.rooms[sender / self.publishers_per_room()];
+            let publisher = &mut self.publishers[sender];
+            io.send(publisher.slot, &room.prefix, &self.content, sender, publisher.sent);
             publisher.sent += 1;
             publisher.under_way.push_back(Publish { at: io.now, by: 0 });
             self.under_way += self.members as u64;
@@ -114,20 +115,20 @@ impl Fanout {
         }
     }
 
-    /// Where the order of that lane at that member is kept; `None` when it should not get there at
+    /// Where the order of that sender at that member is kept; `None` when it should not get there at
     /// all.
-    fn order_at(&self, member: usize, lane: usize, sequence: u64) -> Option<usize> {
+    fn order_at(&self, member: usize, sender: usize, sequence: u64) -> Option<usize> {
         let per_room = self.publishers_per_room();
         let rightly = member < self.all_members()
-            && lane < self.publishers.len()
-            && lane / per_room == member / self.members
-            && sequence < self.publishers[lane].sent;
-        rightly.then(|| member * per_room + lane % per_room)
+            && sender < self.publishers.len()
+            && sender / per_room == member / self.members
+            && sequence < self.publishers[sender].sent;
+        rightly.then(|| member * per_room + sender % per_room)
     }
 
-    /// One member has that publish of the lane.
-    fn delivered(&mut self, io: &mut Io, member: usize, lane: usize, sequence: u64) {
-        let publisher = &mut self.publishers[lane];
+    /// One member has that publish of the sender.
+    fn delivered(&mut self, io: &mut Io, member: usize, sender: usize, sequence: u64) {
+        let publisher = &mut self.publishers[sender];
         let oldest = publisher.sent - publisher.under_way.len() as u64;
         let counts = self.done == Done::ByAll || publisher.slot == member;
         let publish = sequence.checked_sub(oldest).and_then(|at| publisher.under_way.get_mut(at as usize));
@@ -142,22 +143,22 @@ impl Fanout {
             done += 1;
         }
         for _ in 0..done {
-            self.send(io, lane);
+            self.send(io, sender);
         }
     }
 }
 
 impl Scenario for Fanout {
-    fn message(&mut self, io: &mut Io, connection: usize, kind: Kind, payload: &[u8]) {
+    fn message(&mut self, io: &mut Io, connection: usize, kind: MessageKind, payload: &[u8]) {
         match self.content.read(kind, payload) {
             Some((from, PREPARED)) if from == connection && !self.is_prepared() => self.prepared += 1,
-            Some((lane, sequence)) => match self.order_at(connection, lane, sequence) {
+            Some((sender, sequence)) => match self.order_at(connection, sender, sequence) {
                 Some(at) => {
                     let settled = self.orders[at].accept(sequence, &mut io.tally);
                     self.under_way -= settled;
                     if settled > 0 {
                         self.figures.received += 1;
-                        self.delivered(io, connection, lane, sequence);
+                        self.delivered(io, connection, sender, sequence);
                     }
                 }
                 None => io.tally.corrupt += 1,
@@ -191,9 +192,9 @@ impl Load for Fanout {
     fn begin(&mut self, io: &mut Io, budget: Budget) {
         self.budget = budget;
         self.figures = Figures::new();
-        for lane in 0..self.publishers.len() {
+        for sender in 0..self.publishers.len() {
             for _ in 0..self.depth {
-                self.send(io, lane);
+                self.send(io, sender);
             }
         }
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::{Report, RunError, describe};
-use crate::cli::{Name, Options};
-use crate::content::{Content, Kind};
+use crate::cli::{Options, ScenarioName};
+use crate::content::{Content, MessageKind};
 use crate::engine::{Engine, Io, Limit, Scenario};
 use crate::json::Object;
 
@@ -23,7 +23,7 @@ struct Hold {
 }
 
 impl Scenario for Hold {
-    fn message(&mut self, _io: &mut Io, connection: usize, kind: Kind, payload: &[u8]) {
+    fn message(&mut self, _io: &mut Io, connection: usize, kind: MessageKind, payload: &[u8]) {
         if self.content.read(kind, payload) == Some((connection, 0)) {
             self.touched += 1;
         } else {
@@ -33,7 +33,7 @@ impl Scenario for Hold {
 }
 
 pub(super) fn run(options: &Options) -> Result<Report, RunError> {
-    let slow = options.name == Name::Slow;
+    let slow = options.name == ScenarioName::Slow;
     let mut hold = Hold { content: Content::of(options), touched: 0, received: 0 };
     let mut engine = Engine::new(&options.target, options.connections)?;
     engine.open_all(&mut hold, options.window, options.stall)?;
@@ -74,7 +74,7 @@ pub(super) fn run(options: &Options) -> Result<Report, RunError> {
 /// Subscribes where that is asked for, and has an echo from each connection.
 fn touch(engine: &mut Engine, hold: &mut Hold, open: &[usize], options: &Options) -> Result<bool, RunError> {
     for &connection in open {
-        if options.name == Name::Slow {
+        if options.name == ScenarioName::Slow {
             engine.io.send_text(connection, &format!("S:{}", options.room));
         }
         engine.io.send(connection, b"", &hold.content, connection, 0);

@@ -6,7 +6,7 @@
 use std::time::Instant;
 
 use super::{Budget, Report, RunError, add_latency, describe};
-use crate::cli::{Name, Options};
+use crate::cli::{Options, ScenarioName};
 use crate::cpu::{Measured, Meter};
 use crate::engine::{Engine, Io, Limit, Scenario};
 use crate::histogram::Histogram;
@@ -112,8 +112,8 @@ fn report<L: Load>(io: &Io, load: &L, options: &Options, measured: Measured) -> 
     let figures = load.figures();
     let mut report = describe(options).count("connections", load.slots() as u64).count("depth", options.depth as u64);
     report = match options.name {
-        Name::Publish => report.count("publishers", options.publishers as u64),
-        Name::Rooms | Name::Across => {
+        ScenarioName::Publish => report.count("publishers", options.publishers as u64),
+        ScenarioName::Rooms | ScenarioName::Across => {
             report.count("rooms", options.rooms as u64).count("members", options.members as u64)
         }
         _ => report,

@@ -11,8 +11,8 @@ mod load;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::cli::{Name, Options};
-use crate::content::Kind;
+use crate::cli::{Options, ScenarioName};
+use crate::content::MessageKind;
 use crate::histogram::Histogram;
 use crate::json::Object;
 
@@ -40,16 +40,16 @@ pub(crate) struct Report {
 /// wrong is no error but part of the report.
 pub(crate) fn run(options: &Options) -> Result<Report, RunError> {
     match options.name {
-        Name::Echo => load::run(echo::Echo::new(options), options),
-        Name::Publish | Name::Rooms | Name::Across if options.kind == Kind::Binary => {
+        ScenarioName::Echo => load::run(echo::Echo::new(options), options),
+        ScenarioName::Publish | ScenarioName::Rooms | ScenarioName::Across if options.kind == MessageKind::Binary => {
             Err(RunError::Options("--binary: publishing is asked for in a text message"))
         }
-        Name::Publish => load::run(fanout::Fanout::publish(options), options),
-        Name::Rooms => load::run(fanout::Fanout::rooms(options), options),
-        Name::Across => load::run(across::Across::new(options), options),
-        Name::Idle | Name::Slow => hold::run(options),
-        Name::Flood => flood::run(options),
-        Name::Connect => connect::run(options),
+        ScenarioName::Publish => load::run(fanout::Fanout::publish(options), options),
+        ScenarioName::Rooms => load::run(fanout::Fanout::rooms(options), options),
+        ScenarioName::Across => load::run(across::Across::new(options), options),
+        ScenarioName::Idle | ScenarioName::Slow => hold::run(options),
+        ScenarioName::Flood => flood::run(options),
+        ScenarioName::Connect => connect::run(options),
     }
 }
 
@@ -86,7 +86,7 @@ fn describe(options: &Options) -> Object {
         .text("scenario", options.name.as_str())
         .text("url", &options.target.url)
         .count("size", options.size as u64)
-        .flag("binary", options.kind == Kind::Binary)
+        .flag("binary", options.kind == MessageKind::Binary)
         .flag("json", options.json)
 }
 

@@ -3,19 +3,19 @@
 use super::positive;
 use crate::extension;
 use crate::proxy::{MOST_ADDRESSES, Proxy, Version};
-use crate::target::Way;
+use crate::target::ConnectOptions;
 
 /// What was given so far.
-pub(super) struct WayOptions {
-    way: Way,
+pub(super) struct ConnectArguments {
+    connect: ConnectOptions,
     version: Option<Version>,
     ipv6: bool,
     addresses: usize,
 }
 
-impl WayOptions {
+impl ConnectArguments {
     pub(super) fn new() -> Self {
-        Self { way: Way::default(), version: None, ipv6: false, addresses: 1000 }
+        Self { connect: ConnectOptions::default(), version: None, ipv6: false, addresses: 1000 }
     }
 
     /// Takes `option` and its value, if it is one of these.
@@ -24,17 +24,17 @@ impl WayOptions {
         option: &str,
         mut value: impl FnMut() -> Result<String, String>,
     ) -> Result<bool, String> {
-        let way = &mut self.way;
+        let connect = &mut self.connect;
         match option {
-            "--header" => way.headers.push(value()?),
-            "--sources" => way.sources = positive(option, &value()?)?,
-            "--receive-buffer" => way.receive_buffer = Some(positive(option, &value()?)?),
-            "--unix" => way.unix = Some(value()?),
-            "--tls" => way.tls = true,
-            "--ca" => way.ca = Some(value()?),
+            "--header" => connect.headers.push(value()?),
+            "--sources" => connect.sources = positive(option, &value()?)?,
+            "--receive-buffer" => connect.receive_buffer = Some(positive(option, &value()?)?),
+            "--unix" => connect.unix = Some(value()?),
+            "--tls" => connect.tls = true,
+            "--ca" => connect.ca = Some(value()?),
             "--deflate" => {}
-            "--compress" => way.compress = true,
-            "--offer" => way.offer = Some(value()?),
+            "--compress" => connect.compress = true,
+            "--offer" => connect.offer = Some(value()?),
             "--proxy" => {
                 self.version = Some(match value()?.as_str() {
                     "v1" => Version::One,
@@ -51,15 +51,15 @@ impl WayOptions {
             }
             _ => return Ok(false),
         }
-        if matches!(option, "--deflate" | "--compress") && way.offer.is_none() {
-            way.offer = Some(extension::OFFER.to_owned());
+        if matches!(option, "--deflate" | "--compress") && connect.offer.is_none() {
+            connect.offer = Some(extension::OFFER.to_owned());
         }
         Ok(true)
     }
 
-    pub(super) fn finish(self) -> Way {
-        let Self { way, version, ipv6, addresses } = self;
-        Way { proxy: version.map(|version| Proxy { version, ipv6, addresses }), ..way }
+    pub(super) fn finish(self) -> ConnectOptions {
+        let Self { connect, version, ipv6, addresses } = self;
+        ConnectOptions { proxy: version.map(|version| Proxy { version, ipv6, addresses }), ..connect }
     }
 }
 
@@ -67,8 +67,8 @@ impl WayOptions {
 mod tests {
     use super::*;
 
-    fn way(line: &str) -> Result<Way, String> {
-        let mut options = WayOptions::new();
+    fn connect(line: &str) -> Result<ConnectOptions, String> {
+        let mut options = ConnectArguments::new();
         let mut words = line.split_ascii_whitespace().map(str::to_owned);
         while let Some(option) = words.next() {
             assert!(options.take(&option, || words.next().ok_or_else(|| "no value".to_owned()))?, "{option}");
@@ -78,22 +78,22 @@ mod tests {
 
     #[test]
     fn an_own_offer_is_not_overwritten() {
-        assert_eq!(way("--deflate").unwrap().offer.as_deref(), Some(extension::OFFER));
-        let own = way("--offer permessage-deflate --compress").unwrap();
+        assert_eq!(connect("--deflate").unwrap().offer.as_deref(), Some(extension::OFFER));
+        let own = connect("--offer permessage-deflate --compress").unwrap();
         assert_eq!((own.offer.as_deref(), own.compress), (Some("permessage-deflate"), true));
     }
 
     #[test]
     fn a_proxy_is_there_when_its_version_is() {
-        assert!(way("--proxy-ipv6 --proxy-addresses 7").unwrap().proxy.is_none());
-        let proxy = way("--proxy v2 --proxy-ipv6 --proxy-addresses 7").unwrap().proxy.unwrap();
+        assert!(connect("--proxy-ipv6 --proxy-addresses 7").unwrap().proxy.is_none());
+        let proxy = connect("--proxy v2 --proxy-ipv6 --proxy-addresses 7").unwrap().proxy.unwrap();
         assert_eq!((proxy.version, proxy.ipv6, proxy.addresses), (Version::Two, true, 7));
-        assert!(way("--proxy v3").is_err());
-        assert!(way("--proxy v1 --proxy-addresses 131073").is_err());
+        assert!(connect("--proxy v3").is_err());
+        assert!(connect("--proxy v1 --proxy-addresses 131073").is_err());
     }
 
     #[test]
     fn other_options_are_left_to_others() {
-        assert_eq!(WayOptions::new().take("--depth", || Ok("1".to_owned())), Ok(false));
+        assert_eq!(ConnectArguments::new().take("--depth", || Ok("1".to_owned())), Ok(false));
     }
 }

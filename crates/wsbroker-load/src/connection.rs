@@ -8,16 +8,16 @@ use crate::extension::Agreement;
 use crate::frame::{Header, Opcode};
 use crate::wire::Wire;
 
-/// The nonce of RFC 6455, section 1.3, so that the answer to it is known without SHA-1. It guards
-/// against caching intermediaries, and a load test has none.
+/// The nonce of RFC 6455, section 1.3, so that the right answer is known without SHA-1. A nonce
+/// guards against caching intermediaries, and a load test has none.
 pub(crate) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-/// No server answers an upgrade with more.
+/// No server answers an upgrade with a longer head.
 const LONGEST_HEAD: usize = 64 * 1024;
-/// What stands for a close frame without a code (RFC 6455, section 7.1.5).
+/// Represents a close frame without a code (RFC 6455, section 7.1.5).
 pub(crate) const NO_STATUS: u16 = 1005;
 
-/// Where a connection stands. Only `engine.rs` moves it forward.
+/// How far a connection has come. Only `engine` moves it forward.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum ConnectionPhase {
     /// No socket: not opened yet, or ended.
@@ -32,7 +32,7 @@ pub(crate) enum ConnectionPhase {
 /// How a connection ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Ending {
-    /// With a close frame from the server, or [`NO_STATUS`] where that held no code.
+    /// With a close frame from the server, or [`NO_STATUS`] if that held no code.
     Close(u16),
     /// The stream ended without one.
     Eof,
@@ -47,7 +47,7 @@ pub(crate) enum Ending {
     Protocol(&'static str),
 }
 
-/// A message put together from fragments.
+/// A message joined from fragments.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct JoinedMessage {
     pub(crate) kind: MessageKind,
@@ -59,7 +59,7 @@ pub(crate) struct JoinedMessage {
 #[derive(Debug)]
 pub(crate) struct Deflate {
     pub(crate) agreement: Agreement,
-    /// What the server said last, where it may refer to it.
+    /// The last bytes that the server sent, if it may refer to them.
     pub(crate) history: Vec<u8>,
 }
 
@@ -68,13 +68,13 @@ pub(crate) struct Connection {
     pub(crate) wire: Option<Wire>,
     pub(crate) phase: ConnectionPhase,
     pub(crate) started: Instant,
-    /// Bytes received that are no whole frame (or answer) yet.
+    /// Bytes received that are not a whole frame (or answer) yet.
     pub(crate) inbox: Vec<u8>,
-    /// A message of which fragments have come, and more will.
+    /// The fragments of a message that is not complete yet.
     fragments: Option<JoinedMessage>,
     /// Compression, if it was agreed.
     pub(crate) deflate: Option<Deflate>,
-    /// Bytes to send; those before `sent` have gone.
+    /// Bytes to send; those before `sent` are sent.
     pub(crate) out: Vec<u8>,
     sent: usize,
     /// On the engine's list of those to flush.
@@ -104,7 +104,7 @@ impl Connection {
         }
     }
 
-    /// Writes what waits, as far as the socket takes it. Returns the bytes it took.
+    /// Writes as much as the socket takes. Returns how many bytes that was.
     pub(crate) fn flush(&mut self) -> usize {
         let Some(wire) = self.wire.as_mut() else {
             self.out.clear();
@@ -139,7 +139,7 @@ impl Connection {
     /// Takes a data frame; returns the message if it is whole now.
     ///
     /// # Errors
-    /// The fragments are out of place (RFC 6455, section 5.4).
+    /// The fragments come in the wrong order (RFC 6455, section 5.4).
     pub(crate) fn gather(&mut self, header: Header, payload: &[u8]) -> Result<Option<JoinedMessage>, &'static str> {
         let kind = match header.opcode {
             Opcode::Text => MessageKind::Text,
@@ -171,10 +171,10 @@ pub(crate) struct UpgradeResponse {
     pub(crate) deflate: Option<Agreement>,
 }
 
-/// Reads the answer to an upgrade request that offered that extension: `None` when more must come.
+/// Reads the answer to an upgrade request that made this offer; `None` if it is not complete yet.
 ///
 /// # Errors
-/// How the connection ends because it is no right 101.
+/// How the connection ends, because the answer is not a correct 101.
 pub(crate) fn parse_response(bytes: &[u8], offer: Option<&str>) -> Result<Option<UpgradeResponse>, Ending> {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
         return if bytes.len() > LONGEST_HEAD { Err(Ending::Protocol("the answer has no end")) } else { Ok(None) };

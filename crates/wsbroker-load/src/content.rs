@@ -1,8 +1,8 @@
-//! Payloads that say who sent them and when in its order, so that a lost, doubled, swapped or
+//! Payloads that name their sender and their position, so that a lost, duplicated, reordered or
 //! damaged message shows at once.
 //!
-//! A payload is a tag, the sender (its *sender*) as 6 hex digits, its place in that sender (the
-//! *sequence*) as 10, and filler up to the asked size that depends on the sender.
+//! A payload is a tag, the number of its *sender* in 6 hex digits, its *sequence* among the
+//! messages of that sender in 10, and filler that depends on the sender.
 
 use crate::cli::Options;
 use crate::sample;
@@ -44,7 +44,7 @@ impl Content {
         Self { kind, size, filler }
     }
 
-    /// As the options of a run have it.
+    /// The payloads that the options of a run ask for.
     pub(crate) fn of(options: &Options) -> Self {
         Self::new(options.kind, options.size, options.json)
     }
@@ -57,7 +57,7 @@ impl Content {
         self.size
     }
 
-    /// Appends the payload for that place in that sender.
+    /// Appends the payload of this sender with this sequence.
     pub(crate) fn write(&self, out: &mut Vec<u8>, sender: usize, sequence: u64) {
         let mut head = [TAG; SMALLEST];
         write_hex(&mut head[1..=SENDER_DIGITS], sender as u64);
@@ -66,7 +66,7 @@ impl Content {
         out.extend_from_slice(self.filler_of(sender));
     }
 
-    /// The sender and sequence in a payload that is whole and undamaged.
+    /// The sender and sequence of a payload; `None` if it is not whole or damaged.
     pub(crate) fn read(&self, kind: MessageKind, payload: &[u8]) -> Option<(usize, u64)> {
         if kind != self.kind || payload.len() != self.size || payload.first() != Some(&TAG) {
             return None;
@@ -81,16 +81,15 @@ impl Content {
     }
 }
 
-/// What one receiver has had from one sender: everything below `next`.
+/// What one receiver has received from one sender: everything below `next`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Order {
     next: u64,
 }
 
 impl Order {
-    /// Takes the next message of the sender and counts what its sequence betrays. Returns how many
-    /// messages of the sender are settled by it: 1 as it should be, 0 for a duplicate, more when some
-    /// before it are lost.
+    /// Takes the next message of the sender and counts what its sequence shows. Returns how many
+    /// messages this settles: 1 normally, 0 for a duplicate, more when earlier ones are lost.
     pub(crate) fn accept(&mut self, sequence: u64, tally: &mut Tally) -> u64 {
         if sequence < self.next {
             tally.duplicate += 1;

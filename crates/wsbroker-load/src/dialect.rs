@@ -1,9 +1,9 @@
-//! How a server is spoken to: in the benchmark's own plain texts, or in Socket.IO's, which cannot
-//! be talked out of them.
+//! What a server speaks: the benchmark's own plain texts, or the protocol of Socket.IO, which has
+//! no plain mode.
 //!
 //! Socket.IO 4 over its WebSocket transport: a text message has the Engine.IO type in its first
 //! character (0 open, 2 ping, 3 pong, 4 message), and a message the Socket.IO type in its second (0
-//! connect, 2 event), with JSON behind that.
+//! connect, 2 event), followed by JSON.
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Dialect {
@@ -11,14 +11,14 @@ pub(crate) enum Dialect {
     SocketIo,
 }
 
-/// What a message of the server's means.
+/// What a message from the server means.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) enum ServerMessage<'a> {
-    /// What somebody published.
+    /// A publish has arrived.
     Payload(&'a [u8]),
-    /// This has to be answered.
+    /// Send this as the answer.
     Reply(&'static str),
-    /// Now it can be spoken to.
+    /// The server is ready for messages.
     Joined,
     Nothing,
     Unknown,
@@ -33,8 +33,7 @@ impl Dialect {
         }
     }
 
-    /// What stands before a payload that is to be published: `verb` is `P`, or `L` for this
-    /// instance only.
+    /// What precedes a payload to publish: `verb` is `P`, or `L` for this instance only.
     pub(crate) fn publish(self, verb: &str, room: &str) -> Vec<u8> {
         match self {
             Self::Plain => format!("{verb}:{room}:"),
@@ -43,7 +42,7 @@ impl Dialect {
         .into_bytes()
     }
 
-    /// What stands behind it.
+    /// What follows it.
     pub(crate) fn end(self) -> &'static [u8] {
         match self {
             Self::Plain => b"",

@@ -1,7 +1,7 @@
 //! The client's side of RFC 6455 frames: masked on the way out, unmasked on the way in.
 //!
-//! Not `wsbroker-proto` on purpose: with one codec at both ends, a mistake in it would cancel
-//! itself out and the generator would call it verified.
+//! It does not use `wsbroker-proto` on purpose: with one codec at both ends, a mistake in it would
+//! cancel itself out, and the generator would report the run as verified.
 
 const RSV1: u8 = 0x40;
 
@@ -54,11 +54,11 @@ pub(crate) struct Header {
     pub(crate) opcode: Opcode,
     /// Bytes of the header itself.
     pub(crate) length: usize,
-    /// Bytes of payload behind it.
+    /// Bytes of the payload that follows.
     pub(crate) payload: usize,
 }
 
-/// Reads the header in front of `bytes`; `None` when it is not whole yet. `deflate`: whether
+/// Reads the header at the start of `bytes`; `None` if it is not complete yet. `deflate`: whether
 /// compression was agreed.
 ///
 /// # Errors
@@ -100,13 +100,13 @@ pub(crate) fn parse_header(bytes: &[u8], deflate: bool) -> Result<Option<Header>
     Ok(Some(Header { fin, compressed, opcode, length, payload }))
 }
 
-/// Appends one masked frame, its payload being whatever `fill` appends.
+/// Appends one masked frame, whose payload is what `fill` appends.
 pub(crate) fn write(out: &mut Vec<u8>, opcode: Opcode, size: usize, mask: [u8; 4], fill: impl FnOnce(&mut Vec<u8>)) {
     out.push(0x80 | opcode.bits());
     write_rest(out, size, mask, fill);
 }
 
-/// The same for a whole message of which `compressed` is left.
+/// The same for a whole message that `compressed` is the compressed form of.
 pub(crate) fn write_compressed(out: &mut Vec<u8>, opcode: Opcode, compressed: &[u8], mask: [u8; 4]) {
     out.push(0x80 | RSV1 | opcode.bits());
     write_rest(out, compressed.len(), mask, |out| out.extend_from_slice(compressed));
@@ -131,7 +131,7 @@ fn write_rest(out: &mut Vec<u8>, size: usize, mask: [u8; 4], fill: impl FnOnce(&
     apply_mask(&mut out[start..], mask);
 }
 
-/// Eight bytes at a time: the compiler makes vector code of it.
+/// Eight bytes at a time: the compiler turns this into vector code.
 fn apply_mask(payload: &mut [u8], mask: [u8; 4]) {
     let [a, b, c, d] = mask;
     let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);

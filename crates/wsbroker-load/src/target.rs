@@ -1,4 +1,4 @@
-//! Where the connections go, and how one is begun.
+//! Where the connections go, and how one begins.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
@@ -21,14 +21,14 @@ pub(crate) struct Target {
     pub(crate) address: ServerAddress,
     pub(crate) request: Vec<u8>,
     pub(crate) tls: Option<Tls>,
-    /// What goes before everything else on a connection.
+    /// What is sent first on a connection.
     pub(crate) proxy: Option<Proxy>,
     /// The `Sec-WebSocket-Extensions` of the request.
     pub(crate) offer: Option<String>,
     /// Whether messages are sent compressed where that was agreed.
     pub(crate) compress: bool,
-    /// Connections come from 127.0.0.1 and the addresses behind it, so many in all; 1 leaves it to
-    /// the system. Each has some 28,000 ports of its own.
+    /// How many source addresses connections have: 127.0.0.1 and those after it, each with some
+    /// 28,000 ports. 1 leaves the choice to the system.
     pub(crate) sources: usize,
     /// `SO_RCVBUF` in bytes; `None` leaves it to the system.
     pub(crate) receive_buffer: Option<usize>,
@@ -41,16 +41,16 @@ pub(crate) enum ServerAddress {
     Unix(PathBuf),
 }
 
-/// How to get to the URL, besides what it says itself.
+/// How to connect to the URL, besides what the URL says.
 #[derive(Clone, Debug)]
 pub(crate) struct ConnectOptions {
-    /// `Name: value`, as they are to stand in each request.
+    /// `Name: value`, as sent in each request.
     pub(crate) headers: Vec<String>,
-    /// TLS also where the URL does not say so.
+    /// TLS even if the URL does not say so.
     pub(crate) tls: bool,
     /// PEM file with the certificates to trust; `None` trusts all.
     pub(crate) ca: Option<String>,
-    /// A Unix domain socket instead of the URL's host, which is then only a name.
+    /// A Unix domain socket instead of the URL's host, which then only names the server.
     pub(crate) unix: Option<String>,
     pub(crate) proxy: Option<Proxy>,
     pub(crate) offer: Option<String>,
@@ -103,8 +103,8 @@ impl Target {
         })
     }
 
-    /// A connection on its way to the server; it becomes writable when it is there. `turn` chooses
-    /// the source address and the client that a proxy would tell of.
+    /// Begins a connection; it becomes writable once it is established. `turn` chooses the source
+    /// address and the client in the PROXY header.
     pub(crate) fn connect(&self, turn: usize) -> io::Result<Wire> {
         let (socket, address) = match &self.address {
             ServerAddress::Tcp(address) => (Socket::Tcp(self.connect_tcp(*address, turn)?), *address),
@@ -136,7 +136,7 @@ impl Target {
 }
 
 /// # Errors
-/// [`io::ErrorKind::WouldBlock`]: as many connections wait as the server lets wait.
+/// [`io::ErrorKind::WouldBlock`]: the server's queue of connections is full.
 #[cfg(unix)]
 fn connect_unix(file: &std::path::Path) -> io::Result<Socket> {
     mio::net::UnixStream::connect(file).map(Socket::Unix)
@@ -162,7 +162,7 @@ fn resolve(host: &str, port: u16) -> Result<SocketAddr, String> {
     addresses.next().ok_or_else(|| format!("--url: {host} has no address"))
 }
 
-/// The colons inside the brackets of an IPv6 address are none before a port.
+/// The colons in the brackets of an IPv6 address do not precede a port.
 fn has_port(host: &str) -> bool {
     host.rsplit(']').next().is_some_and(|end| end.contains(':'))
 }

@@ -1,6 +1,6 @@
 //! The URLs that `--url` takes.
 
-/// A URL taken apart. What it names is looked up by [`crate::target`].
+/// The parts of a URL. [`crate::target`] resolves them.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Url<'a> {
     pub(crate) tls: bool,
@@ -21,7 +21,7 @@ impl<'a> Url<'a> {
     /// Reads `ws://host:port/path`, or `ws+unix:/file:/path` as `ws` on npm writes it; `wss` likewise.
     ///
     /// # Errors
-    /// What is wrong with it.
+    /// What is wrong with the URL.
     pub(crate) fn parse(url: &'a str) -> Result<Self, String> {
         let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
         let tls = scheme.starts_with("wss");
@@ -46,7 +46,8 @@ impl<'a> Url<'a> {
         }
     }
 
-    /// The host without its port and brackets; a file has none, and is `localhost` to TLS and HTTP.
+    /// The host without its port and brackets; a file has no host and is `localhost` to TLS and
+    /// HTTP.
     pub(crate) fn host(&self) -> &'a str {
         match self.authority {
             Authority::File(_) => "localhost",

@@ -1,11 +1,11 @@
-//! The options that say how a connection gets to the server.
+//! The options that say how to connect to the server.
 
 use super::positive;
 use crate::extension;
 use crate::proxy::{MOST_ADDRESSES, Proxy, Version};
 use crate::target::ConnectOptions;
 
-/// What was given so far.
+/// What the command line has said so far.
 pub(super) struct ConnectArguments {
     connect: ConnectOptions,
     version: Option<Version>,

@@ -14,7 +14,7 @@ pub(crate) const USAGE: &str = "\
 wsbroker-load SCENARIO --url URL [option value]...
 
 Drives a WebSocket server, checks all that comes back, prints one JSON report.
-Exit code: 0 verified, 1 something was lost, doubled, damaged, refused or cut, 2 not run.
+Exit code: 0 verified, 1 something was lost, duplicated, damaged, refused or cut, 2 not run.
 
 URL: ws://HOST:PORT/PATH, wss://..., ws+unix:/FILE:/PATH or wss+unix:/FILE:/PATH.
 The server echoes binary messages and texts that begin with E, subscribes a
@@ -26,12 +26,12 @@ Scenarios with a measured phase
   publish   --publishers publish to --connections subscribers; each keeps --depth
             publishes under connect, and one is done when all subscribers have it
   rooms     --rooms of --members, all publish to their room, one message under connect
-            each; the own copy is the acknowledgement
+            each; the publisher's own copy is the acknowledgement
   across    --rooms of --members on the server at --url, and a publisher for each room
             on the one at --from; each keeps --depth publishes under connect. Also sends
-            L:ROOM:PAYLOAD, which is to be published on that server only
+            L:ROOM:PAYLOAD, which that server publishes only to its own connections
     --rate N              across: messages per second instead
-    --local N             across: every Nth of them only local (default 0: none)
+    --local N             across: every Nth is only local (default 0: none)
     --from URL            across: where the publishers connect
     --socket-io           across: the servers speak Socket.IO
     --redis HOST:PORT     report what this Redis carried in the phase
@@ -50,35 +50,35 @@ Others
             wait for all echoes; with --no-read they read nothing and are cut
   connect   --connections at a time open, and close again, until --messages
             handshakes (default 1000) or --seconds
-    --hold S              idle and slow: for so long, else until stdin ends. A line
-                          {\"event\":\"holding\"} tells that they are all there
+    --hold S              idle and slow: for S seconds, else until stdin ends. The line
+                          {\"event\":\"holding\"} says that all are open
     --touch               idle and connect: an echo on each connection first
     --abrupt              idle and connect: end without a close handshake
-    --no-read             flood: as told above
+    --no-read             flood: see above
 
 For all
   --connections N         (default 64; publish 1000)
   --depth N               messages under connect on a connection (default 1)
   --size BYTES            of a payload (default 64, at least 17)
   --binary                binary messages; else text
-  --json                  text like that of JSON, which compresses as such does
+  --json                  text like JSON, which compresses like JSON
   --publishers N          (default 1)     --rooms N (default 100)   --members N (default 10)
   --room NAME             (default bench)
   --header 'Name: value'  in the upgrade request; may be repeated
-  --sources N             connect from 127.0.0.1, 127.0.0.2, ... (default 1): each has
+  --sources N             connect from 127.0.0.1, 127.0.0.2, ... (default 1), each with
                           some 28,000 ports
-  --unix FILE             to this Unix domain socket, whatever host the URL names
-  --tls                   as with wss://. Any certificate will do; nothing is resumed
-  --ca FILE               PEM; only certificates that these vouch for, for the URL's host
+  --unix FILE             connect to this Unix domain socket, whatever host the URL names
+  --tls                   as with wss://. Any certificate is accepted; nothing is resumed
+  --ca FILE               PEM; only accept certificates of these authorities for the URL's host
   --deflate               offer permessage-deflate, and inflate what comes compressed
   --offer TEXT            the same with this Sec-WebSocket-Extensions
   --compress              the same, and send messages compressed where that was agreed
-  --proxy v1|v2           tell of a client in a PROXY header before all else
-  --proxy-addresses N     so many clients in turn (default 1000), 198.18.0.0 and behind
-  --proxy-ipv6            they are of 2001:db8:0:0::1, 2001:db8:0:1::1, ...
+  --proxy v1|v2           send a PROXY header with the address of a client first
+  --proxy-addresses N     this many clients in turn (default 1000), from 198.18.0.0 on
+  --proxy-ipv6            with addresses 2001:db8:0:0::1, 2001:db8:0:1::1, ...
   --receive-buffer BYTES  SO_RCVBUF
   --window N              handshakes under connect at once (default 64)
-  --stall S               give up when nothing moved for so long (default 10)
+  --stall S               give up when nothing moved for S seconds (default 10)
 ";
 
 /// What the command line asks for.
@@ -128,7 +128,7 @@ impl ScenarioName {
     }
 }
 
-/// All options, with the defaults filled in. Their meaning is told by [`USAGE`].
+/// All options, with the defaults filled in. [`USAGE`] explains them.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
     pub(crate) name: ScenarioName,
@@ -160,10 +160,10 @@ pub(crate) struct Options {
     pub(crate) stall: Duration,
 }
 
-/// Reads the arguments behind the program's name.
+/// Reads the arguments after the program's name.
 ///
 /// # Errors
-/// The argument that is wrong, and what was expected.
+/// Which argument is wrong, and what was expected.
 pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Invocation, String> {
     let name = match arguments.next().as_deref() {
         None | Some("--help" | "-h" | "help") => return Ok(Invocation::Help),

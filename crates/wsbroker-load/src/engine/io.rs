@@ -1,4 +1,4 @@
-//! The connections of an engine: opening, sending, and taking what arrives.
+//! The connections of an engine: opening them, sending, and receiving.
 
 use std::io;
 use std::time::Instant;
@@ -14,30 +14,30 @@ use crate::tally::Tally;
 use crate::target::Target;
 use crate::wire::Wire;
 
-/// Reads of one connection before the others have their turn.
+/// Reads of one connection before it is the turn of the others.
 const READS_IN_A_ROW: usize = 8;
 
-/// The connections, as a scenario sees them. A connection is named by its slot.
+/// The connections, as a scenario sees them. The number of its slot identifies a connection.
 pub(crate) struct Io {
     registry: Registry,
     target: Target,
-    /// Where the slots from the one with this number on go instead.
+    /// Slots from this number on connect to this target instead.
     elsewhere: Option<(usize, Target)>,
     pub(super) connections: Vec<Connection>,
-    /// Those with something to flush, each once.
+    /// Slots with something to flush, each once.
     dirty: Vec<usize>,
-    /// Those to read in the next turn though no event will say so.
+    /// Slots to read in the next turn, for which no event will come.
     pub(super) again: Vec<usize>,
-    /// Those whose socket could not even be made.
+    /// Slots whose socket could not be created, with the reason.
     pub(super) failed: Vec<(usize, String)>,
-    /// Those that the server's queue had no room for.
+    /// Slots to connect again, because the server's queue was full.
     pub(super) to_retry: Vec<usize>,
-    /// What TLS records held.
+    /// What the TLS records contained.
     plain: Vec<u8>,
     inflater: Option<Inflater>,
-    /// Set when messages are to be sent compressed.
+    /// Set when messages are sent compressed.
     deflater: Option<Deflater>,
-    /// A message that is to be compressed.
+    /// A message before it is compressed.
     uncompressed: Vec<u8>,
     pub(super) woken: bool,
     pub(super) pending: usize,
@@ -45,7 +45,7 @@ pub(crate) struct Io {
     mask: u32,
     opens: usize,
     pub(super) moved: Instant,
-    /// The time as of the event being handled.
+    /// The time of the event that is being handled.
     pub(crate) now: Instant,
     pub(crate) tally: Tally,
     pub(crate) bytes_sent: u64,
@@ -82,7 +82,7 @@ impl Io {
         }
     }
 
-    /// Has the connections from this slot on go to that target.
+    /// Lets the connections from this slot on go to another target.
     pub(crate) fn divide(&mut self, from: usize, target: Target) {
         self.elsewhere = Some((from, target));
     }
@@ -94,8 +94,8 @@ impl Io {
         }
     }
 
-    /// Begins a connection in a vacant slot. To be called from [`Scenario::turn`] or between turns,
-    /// since bytes of the slot's last connection may still be in hand elsewhere.
+    /// Opens a connection in a vacant slot. Call it from [`Scenario::turn`] or between turns:
+    /// otherwise bytes of the slot's previous connection may still be in use.
     pub(crate) fn open(&mut self, slot: usize) {
         let connection = &mut self.connections[slot];
         debug_assert_eq!(connection.phase, ConnectionPhase::Vacant, "a slot is opened once at a time");
@@ -107,7 +107,7 @@ impl Io {
         self.connect(slot);
     }
 
-    /// Tries again what the server's queue had no room for, unless it was cut meanwhile.
+    /// Connects again after the server's queue was full, unless the slot was cut in the meantime.
     pub(super) fn connect_again(&mut self, slot: usize) {
         if self.connections[slot].phase == ConnectionPhase::Connecting {
             self.connect(slot);
@@ -121,34 +121,34 @@ impl Io {
         });
         match made {
             Ok(wire) => self.connections[slot].wire = Some(wire),
-            // Only a Unix domain socket says so.
+            // Only Unix domain sockets report this.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.to_retry.push(slot),
             Err(error) => self.failed.push((slot, format!("connect: {error}"))),
         }
     }
 
-    /// Whether messages can be sent on it.
+    /// Whether the connection can send messages.
     pub(crate) fn is_open(&self, connection: usize) -> bool {
         let connection = &self.connections[connection];
         connection.phase == ConnectionPhase::Open && connection.close_code.is_none() && !connection.write_failed
     }
 
-    /// Whether there is no connection at all, not even one on its way.
+    /// Whether there is no connection at all, not even one that is still connecting.
     pub(crate) fn is_empty(&self) -> bool {
         self.alive == 0
     }
 
-    /// Bytes that the socket would not take yet.
+    /// Bytes that the socket has not taken yet.
     pub(crate) fn waiting(&self, connection: usize) -> usize {
         self.connections[connection].out.len()
     }
 
-    /// Sends one payload of `content`, behind `prefix`, which the server is to take off.
+    /// Sends one payload of `content` after `prefix`, which the server removes.
     pub(crate) fn send(&mut self, connection: usize, prefix: &[u8], content: &Content, sender: usize, sequence: u64) {
         self.send_within(connection, prefix, b"", content, sender, sequence);
     }
 
-    /// As [`send`](Self::send), with something behind it that the server is to take off, too.
+    /// As [`send`](Self::send), with a suffix that the server removes too.
     pub(crate) fn send_within(
         &mut self,
         connection: usize,
@@ -182,7 +182,7 @@ impl Io {
         }
     }
 
-    /// Ends a connection at once, without a close frame. The scenario is not told.
+    /// Ends a connection at once, without a close frame and without a call of the scenario.
     pub(crate) fn cut(&mut self, connection: usize) {
         if self.connections[connection].phase != ConnectionPhase::Vacant {
             let ending = if self.connections[connection].write_failed { Ending::Reset } else { Ending::Cut };
@@ -190,7 +190,7 @@ impl Io {
         }
     }
 
-    /// Stops or resumes reading what arrives.
+    /// Stops or resumes reading.
     pub(crate) fn set_reading(&mut self, connection: usize, reading: bool) {
         let resumed = reading && !self.connections[connection].reading;
         self.connections[connection].reading = reading;
@@ -199,7 +199,7 @@ impl Io {
         }
     }
 
-    /// Writes what was sent; called by the engine after each step of a scenario.
+    /// Writes to the sockets. The engine calls it after each step of a scenario.
     pub(crate) fn flush(&mut self) {
         let mut dirty = std::mem::take(&mut self.dirty);
         for slot in dirty.drain(..) {
@@ -230,7 +230,7 @@ impl Io {
         {
             return;
         }
-        // Xorshift: any mask that is not constant serves.
+        // Xorshift: any mask will do that is not constant.
         self.mask ^= self.mask << 13;
         self.mask ^= self.mask >> 17;
         self.mask ^= self.mask << 5;
@@ -254,7 +254,7 @@ impl Io {
         self.mark_dirty(slot);
     }
 
-    /// Has it flushed at the end of the step.
+    /// Lets it be flushed at the end of the step.
     fn mark_dirty(&mut self, slot: usize) {
         let connection = &mut self.connections[slot];
         if !connection.dirty {
@@ -282,7 +282,7 @@ impl Io {
         self.flush_one(slot);
     }
 
-    /// Reads what there is. `ended` when the end of the stream may lie right behind it.
+    /// Reads what there is. `ended`: the stream may end right after it.
     pub(super) fn readable<S: Scenario>(&mut self, slot: usize, ended: bool, buffer: &mut [u8], scenario: &mut S) {
         for _ in 0..READS_IN_A_ROW {
             let connection = &mut self.connections[slot];
@@ -310,7 +310,7 @@ impl Io {
         self.again.push(slot);
     }
 
-    /// Takes bytes from the socket, out of TLS if they are in it.
+    /// Takes bytes from the socket, and decrypts them if the connection uses TLS.
     fn arrived<S: Scenario>(&mut self, slot: usize, data: &[u8], scenario: &mut S) -> Result<(), Ending> {
         let connection = &mut self.connections[slot];
         let Some(wire) = connection.wire.as_mut().filter(|wire| wire.is_tls()) else {
@@ -318,7 +318,7 @@ impl Io {
         };
         let mut plain = std::mem::take(&mut self.plain);
         let decrypted = wire.decrypt(data, &mut plain);
-        // What came before the fault counts, and a server may end the stream with the last record.
+        // What came before the error counts, and a server may end the stream with the last record.
         let result = if plain.is_empty() { Ok(()) } else { self.received(slot, &plain, scenario) };
         plain.clear();
         self.plain = plain;
@@ -338,7 +338,7 @@ impl Io {
 
     /// Takes bytes of the stream: the answer to the upgrade, then frames.
     fn received<S: Scenario>(&mut self, slot: usize, data: &[u8], scenario: &mut S) -> Result<(), Ending> {
-        // Most often nothing is left over from before, and the frames are read where they lie.
+        // Usually nothing is left over from before, and the frames are read in place.
         let mut inbox = std::mem::take(&mut self.connections[slot].inbox);
         let gathered = !inbox.is_empty();
         if gathered {
@@ -372,7 +372,7 @@ impl Io {
         } else {
             inbox.extend_from_slice(&data[used..]);
         }
-        // A scenario that cut the connection has no use for what came behind.
+        // A scenario that cut the connection does not want what follows.
         if self.connections[slot].phase != ConnectionPhase::Vacant {
             self.connections[slot].inbox = inbox;
         }
@@ -419,7 +419,7 @@ impl Io {
         Ok(())
     }
 
-    /// Hands a whole message on, inflated if it must be.
+    /// Passes a whole message to the scenario, inflated if necessary.
     fn message<S: Scenario>(
         &mut self,
         slot: usize,
@@ -434,7 +434,7 @@ impl Io {
         };
         self.tally.compressed_received += 1;
         let history = if deflate.agreement.server_context { Some(&mut deflate.history) } else { None };
-        // The scenario may use all of the engine meanwhile, but receives nothing.
+        // The scenario may use the whole engine during the call, but receives nothing.
         let mut inflater = self.inflater.take().unwrap_or_else(Inflater::new);
         let result = inflater.inflate(payload, history).map(|message| scenario.message(self, slot, kind, message));
         self.inflater = Some(inflater);
@@ -460,7 +460,7 @@ impl Io {
     fn forget(&mut self, slot: usize, ending: &Ending) {
         let connection = &mut self.connections[slot];
         let phase = connection.phase;
-        // Its place in `dirty` stays: flushing a vacant slot does nothing.
+        // Its entry in `dirty` stays: flushing a vacant slot does nothing.
         let dirty = connection.dirty;
         *connection = Connection::vacant();
         connection.dirty = dirty;

@@ -1,9 +1,9 @@
 //! The event loop: one poll over all connections. What a scenario may ask of them is in [`io`].
 //!
 //! Readiness is edge-triggered. A read that does not fill the buffer has emptied the socket, so
-//! there is no second read to find that out, unless the event says that the stream has ended too:
-//! no other event would. A connection that fills the buffer many times over is put off to the next
-//! turn.
+//! no second read has to find that out. The exception is an event that also reports the end of the
+//! stream, since no other event would. A connection that fills the buffer many times over waits for
+//! the next turn.
 
 mod io;
 
@@ -19,40 +19,40 @@ use crate::target::Target;
 
 const WAKE: Token = Token(usize::MAX);
 const READ_BUFFER: usize = 256 * 1024;
-/// How long a turn waits at most, so that deadlines are looked at.
+/// How long a turn waits at most, so that deadlines are checked.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
-/// When a server whose queue was full is tried again.
+/// When to connect again to a server whose queue was full.
 const EARLY_AGAIN: Duration = Duration::from_millis(1);
 
 /// What drives the connections. Every method may send; what it sends is flushed when it returns.
 pub(crate) trait Scenario {
     /// The handshake of `connection` is done; it took `took` from the first SYN.
     fn opened(&mut self, _io: &mut Io, _connection: usize, _took: Duration) {}
-    /// A whole message came.
+    /// A whole message arrived.
     fn message(&mut self, io: &mut Io, connection: usize, kind: MessageKind, payload: &[u8]);
-    /// The connection is no more (already counted in the tally).
+    /// The connection has ended. The tally has counted it already.
     fn ended(&mut self, _io: &mut Io, _connection: usize, _ending: &Ending) {}
-    /// Called once a turn; `true` = there is more to do without waiting for an event.
+    /// Called once a turn; returns `true` if there is more to do without waiting for an event.
     fn turn(&mut self, _io: &mut Io) -> bool {
         false
     }
-    /// A turn shall wait no longer, though nothing happens.
+    /// How long a turn may wait although nothing happens.
     fn longest_wait(&self) -> Option<Duration> {
         None
     }
 }
 
-/// How long [`Engine::run`] goes on when what it waits for does not happen.
+/// When [`Engine::run`] gives up waiting.
 #[derive(Clone, Copy)]
 pub(crate) enum Limit {
-    /// Until nothing has moved in either direction for so long.
+    /// When nothing has moved in either direction for this long.
     Stall(Duration),
-    /// Until then, or until [`Engine::waker`] was used; silence is as it should be.
+    /// At this time, or when [`Engine::waker`] is used. Silence is normal.
     Until(Option<Instant>),
 }
 
-/// The loop itself. It owns the poll; everything a scenario may touch is in [`Io`].
+/// The loop itself. It owns the poll; everything that a scenario may use is in [`Io`].
 pub(crate) struct Engine {
     poll: Poll,
     events: Events,
@@ -73,13 +73,12 @@ impl Engine {
         })
     }
 
-    /// Something that ends a [`Limit::Until`] from another thread, as long as one handle to it is
-    /// kept.
+    /// Ends a [`Limit::Until`] from another thread. Keep a handle: without one it does nothing.
     pub(crate) fn waker(&self) -> std::io::Result<Arc<Waker>> {
         Ok(Arc::new(Waker::new(self.poll.registry(), WAKE)?))
     }
 
-    /// Turns until `done`; `false` when the limit came first.
+    /// Runs turns until `done`. Returns `false` if the limit came first.
     pub(crate) fn run<S: Scenario>(
         &mut self,
         scenario: &mut S,
@@ -108,8 +107,8 @@ impl Engine {
         }
     }
 
-    /// Opens every slot, no more than `window` at a time. The scenario learns of each; `false` when
-    /// it stalled.
+    /// Opens every slot, no more than `window` at a time. The scenario learns of each. Returns
+    /// `false` if it stalled.
     pub(crate) fn open_all<S: Scenario>(
         &mut self,
         scenario: &mut S,

@@ -1,8 +1,8 @@
 //! Publishing across two instances: subscribers on the one, publishers on the other.
 //!
-//! Members have the first slots, room by room. With `--local` as many more follow, of rooms that
-//! nobody on the other instance is in: what is published there shows how long a publish takes that
-//! crosses nothing. Publishers come last, one for each room.
+//! Members have the first slots, room by room. With `--local` as many more follow, of rooms without
+//! members on the other instance: they show how long a publish takes that does not cross.
+//! Publishers come last, one for each room.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -15,26 +15,26 @@ use crate::dialect::{Dialect, ServerMessage};
 use crate::engine::{Engine, Io, Scenario};
 use crate::histogram::Histogram;
 
-/// The sequence of what is published until every member has had one: then all subscriptions are in
-/// force everywhere.
+/// The sequence of the probes. They are published until every member has received one: then all
+/// subscriptions are in force on both instances.
 const PROBE: u64 = 0xff_ffff_ffff;
 const PROBE_AGAIN: Duration = Duration::from_millis(100);
-/// How exactly a rate is kept: what is due is sent so often.
+/// How exactly a rate is kept: what is due is sent this often.
 const TICK: Duration = Duration::from_millis(1);
 
 pub(super) struct Across {
     content: Content,
     dialect: Dialect,
     depth: usize,
-    /// Messages per second; without, each publisher keeps `depth` under way.
+    /// Messages per second; without it, each publisher keeps `depth` under way.
     rate: Option<f64>,
-    /// Of those the first of so many goes to a room that nobody else is in; 0 for none.
+    /// Of every so many messages the first goes to a room of one instance only; 0 for none.
     local_every: u64,
     members: usize,
-    /// One for each sender: those that cross, then those that do not.
+    /// One for each sender: first those whose messages cross, then the others.
     rooms: Vec<AcrossRoom>,
     senders: Vec<AcrossSender>,
-    /// Publishers, each for a room that is crossed to and one that is not.
+    /// Publishers, each with a room on the other instance and one on its own.
     publishers: usize,
     /// By member.
     orders: Vec<Order>,
@@ -57,8 +57,8 @@ struct AcrossRoom {
 #[derive(Default)]
 struct AcrossSender {
     sent: u64,
-    /// Its publishes that not all members have, the oldest first: when they were sent, and how many
-    /// have them.
+    /// Its publishes that some members have not received, oldest first: when they were sent, and
+    /// how many members have received them.
     under_way: VecDeque<(Instant, usize)>,
 }
 
@@ -186,7 +186,7 @@ impl Scenario for Across {
             while self.figures.sent < due && !self.budget.is_spent() {
                 let (turn, every) = (self.figures.sent, self.local_every);
                 let is_local = every > 0 && turn.is_multiple_of(every);
-                // Both kinds go from room to room.
+                // Both kinds go round the rooms.
                 let among = if is_local { turn / every } else { turn };
                 self.send(io, among as usize % self.publishers + usize::from(is_local) * self.publishers);
             }
@@ -232,8 +232,7 @@ impl Load for Across {
         &self.figures
     }
 
-    /// The members of the rooms that are crossed to are on the first instance, all others on the
-    /// second.
+    /// Members that messages cross to are on the first instance, all others on the second.
     fn engine(&self, options: &Options) -> Result<Engine, RunError> {
         let from = options.from.clone().ok_or(RunError::Options("--from is missing"))?;
         let mut engine = Engine::new(&options.target, self.slots())?;

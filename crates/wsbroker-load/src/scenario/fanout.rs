@@ -1,8 +1,8 @@
-//! Publishing: one group whose publishers stand outside it, or many rooms whose members all
+//! Publishing: one group whose publishers are not in it, or many rooms whose members all
 //! publish.
 //!
-//! Members have the first slots, group by group. A publisher's messages are a sender, and every
-//! member of its group must have each of them once and in order.
+//! Members have the first slots, group by group. Each publisher is a sender, and every member
+//! of its group must receive each of its messages once and in order.
 
 use std::collections::VecDeque;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::cli::Options;
 use crate::content::{Content, MessageKind, Order};
 use crate::engine::{Io, Scenario};
 
-/// The sequence of the echo that tells a member that it is subscribed: none of a sender gets there.
+/// The sequence of the echo that tells a member that it is subscribed. No sender counts that far.
 const PREPARED: u64 = 0xff_ffff_ffff;
 
 pub(super) struct Fanout {
@@ -35,9 +35,9 @@ pub(super) struct Fanout {
 /// When a publish counts as done, and the next may follow.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Done {
-    /// Every member has it.
+    /// Every member has received it.
     ByAll,
-    /// The publisher, itself a member, has it.
+    /// The publisher, itself a member, has received it.
     ByOwn,
 }
 
@@ -55,7 +55,7 @@ struct Publisher {
 
 struct Publish {
     at: Instant,
-    /// Members that have it.
+    /// Members that have received it.
     by: usize,
 }
 
@@ -115,8 +115,8 @@ impl Fanout {
         }
     }
 
-    /// Where the order of that sender at that member is kept; `None` when it should not get there at
-    /// all.
+    /// The index in `orders` for this sender and member; `None` if the member should receive
+    /// nothing from this sender.
     fn order_at(&self, member: usize, sender: usize, sequence: u64) -> Option<usize> {
         let per_room = self.publishers_per_room();
         let rightly = member < self.all_members()
@@ -126,7 +126,7 @@ impl Fanout {
         rightly.then(|| member * per_room + sender % per_room)
     }
 
-    /// One member has that publish of the sender.
+    /// One member has received this publish of the sender.
     fn delivered(&mut self, io: &mut Io, member: usize, sender: usize, sequence: u64) {
         let publisher = &mut self.publishers[sender];
         let oldest = publisher.sent - publisher.under_way.len() as u64;
@@ -176,8 +176,8 @@ impl Load for Fanout {
         }
     }
 
-    /// The echo comes behind the subscription on the same connection, so the one is in force when
-    /// the other is back.
+    /// The echo follows the subscription on the same connection, so the subscription is in force
+    /// when the echo is back.
     fn prepare(&mut self, io: &mut Io) {
         for member in 0..self.all_members() {
             io.send_text(member, &self.rooms[member / self.members].subscribe);

@@ -10,9 +10,9 @@ use crate::engine::{Engine, Io, Limit, Scenario};
 use crate::histogram::Histogram;
 
 const DEFAULT_TIME: Duration = Duration::from_secs(1);
-/// Bytes made before they are written.
+/// Bytes produced before they are written.
 const BURST: usize = 64 * 1024;
-/// Bursts on a connection before the others have their turn.
+/// Bursts on a connection before it is the turn of the others.
 const BURSTS_IN_A_ROW: usize = 4;
 
 struct Flood {

@@ -1,4 +1,4 @@
-//! Connections that are only there: `idle` ones answer pings and may be spoken to, `slow` ones read
+//! Connections that stay open: `idle` ones answer pings and may receive messages, `slow` ones read
 //! nothing.
 
 use std::io::{Read, Write};
@@ -11,14 +11,14 @@ use crate::content::{Content, MessageKind};
 use crate::engine::{Engine, Io, Limit, Scenario};
 use crate::json::Object;
 
-/// A slow connection that reads at last is done when nothing has come for so long.
+/// When a slow connection reads at last, it is done once nothing has come for this long.
 const QUIET: Duration = Duration::from_millis(500);
 
 struct Hold {
     content: Content,
-    /// Echoes that are back.
+    /// Echoes received.
     touched: usize,
-    /// Other messages, which somebody published.
+    /// Other messages: publishes.
     received: u64,
 }
 
@@ -71,7 +71,7 @@ pub(super) fn run(options: &Options) -> Result<Report, RunError> {
     Ok(Report { verified, json: tally.report(report).flag("verified", verified).finish() })
 }
 
-/// Subscribes where that is asked for, and has an echo from each connection.
+/// Subscribes if the options say so, and waits for an echo on each connection.
 fn touch(engine: &mut Engine, hold: &mut Hold, open: &[usize], options: &Options) -> Result<bool, RunError> {
     for &connection in open {
         if options.name == ScenarioName::Slow {
@@ -82,20 +82,19 @@ fn touch(engine: &mut Engine, hold: &mut Hold, open: &[usize], options: &Options
     Ok(engine.run(hold, Limit::Stall(options.stall), |hold, _| hold.touched == open.len())?)
 }
 
-/// Tells that all are there, and holds them for the time asked for, or until stdin ends.
+/// Reports that all are open, and holds them for the given time, or until stdin ends.
 fn wait(engine: &mut Engine, hold: &mut Hold, connections: usize, options: &Options) -> Result<(), RunError> {
     let line = Object::new().text("event", "holding").count("connections", connections as u64).finish();
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{line}")?;
     stdout.flush()?;
     let until = options.hold.map(|hold| Instant::now() + hold);
-    // Kept to the end: with the last handle, a wake that was not noticed yet would go too.
+    // Kept to the end: dropping the last handle would lose a wake that was not noticed yet.
     let waker = engine.waker()?;
     if until.is_none() {
         let waker = Arc::clone(&waker);
         std::thread::spawn(move || {
-            // An error ends the wait like the end of the stream, and with the engine gone nobody
-            // waits.
+            // An error ends the wait like the end of the stream. Without an engine nothing waits.
             let _ = std::io::stdin().lock().read_to_end(&mut Vec::new());
             let _ = waker.wake();
         });

@@ -8,4 +8,4 @@ mod scenarios;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
-mod ways;
+mod connecting;

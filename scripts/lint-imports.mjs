@@ -27,7 +27,6 @@ const LIMITS = {
   wsbroker: [4, 6, 1],
   'wsbroker-core': [39, 151, 21],
   'wsbroker-proto': [3, 4, 2],
-  'wsbroker-load': [5, 7, 2],
   src: [2, 2, 1],
 };
 

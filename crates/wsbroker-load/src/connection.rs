@@ -3,8 +3,8 @@
 use std::io::ErrorKind;
 use std::time::Instant;
 
-use crate::content::MessageKind;
 use crate::extension::Agreement;
+use crate::frame::MessageKind;
 use crate::frame::{Header, Opcode};
 use crate::wire::Wire;
 

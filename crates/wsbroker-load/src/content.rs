@@ -4,7 +4,7 @@
 //! A payload is a tag, the number of its *sender* in 6 hex digits, its *sequence* among the
 //! messages of that sender in 10, and filler that depends on the sender.
 
-use crate::cli::Options;
+use crate::frame::MessageKind;
 use crate::sample;
 use crate::tally::Tally;
 
@@ -16,13 +16,6 @@ const SEQUENCE_DIGITS: usize = 10;
 pub(crate) const SMALLEST: usize = 1 + SENDER_DIGITS + SEQUENCE_DIGITS;
 /// Senders with the same remainder share their filler.
 const SHIFTS: usize = 26;
-
-/// Text or binary, as a whole message.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum MessageKind {
-    Text,
-    Binary,
-}
 
 /// Makes and checks the payloads of one run: all have one size and one kind.
 pub(crate) struct Content {
@@ -42,11 +35,6 @@ impl Content {
             MessageKind::Binary => (0..length).map(|i| (i * 131) as u8).collect(),
         };
         Self { kind, size, filler }
-    }
-
-    /// The payloads that the options of a run ask for.
-    pub(crate) fn of(options: &Options) -> Self {
-        Self::new(options.kind, options.size, options.json)
     }
 
     pub(crate) fn kind(&self) -> MessageKind {

@@ -5,6 +5,13 @@
 
 const RSV1: u8 = 0x40;
 
+/// Text or binary, as a whole message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum MessageKind {
+    Text,
+    Binary,
+}
+
 /// What a frame carries (RFC 6455, section 5.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Opcode {

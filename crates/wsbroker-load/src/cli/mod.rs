@@ -6,8 +6,9 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use self::connect_arguments::ConnectArguments;
-use crate::content::{MessageKind, SMALLEST};
+use crate::content::SMALLEST;
 use crate::dialect::Dialect;
+use crate::frame::MessageKind;
 use crate::target::Target;
 
 pub(crate) const USAGE: &str = "\

@@ -7,8 +7,9 @@ use mio::Registry;
 
 use super::Scenario;
 use crate::connection::{Connection, ConnectionPhase, Deflate, Ending, NO_STATUS, parse_response};
-use crate::content::{Content, MessageKind};
+use crate::content::Content;
 use crate::deflate::{Deflater, Inflater};
+use crate::frame::MessageKind;
 use crate::frame::{self, Header, Opcode};
 use crate::tally::Tally;
 use crate::target::Target;

@@ -14,7 +14,7 @@ use mio::{Events, Poll, Token, Waker};
 
 pub(crate) use self::io::Io;
 use crate::connection::Ending;
-use crate::content::MessageKind;
+use crate::frame::MessageKind;
 use crate::target::Target;
 
 const WAKE: Token = Token(usize::MAX);

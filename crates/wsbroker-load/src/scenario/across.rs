@@ -8,11 +8,12 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::load::{Figures, Load};
-use super::{Budget, RunError};
+use super::{Budget, RunError, content_of};
 use crate::cli::Options;
-use crate::content::{Content, MessageKind, Order};
+use crate::content::{Content, Order};
 use crate::dialect::{Dialect, ServerMessage};
 use crate::engine::{Engine, Io, Scenario};
+use crate::frame::MessageKind;
 use crate::histogram::Histogram;
 
 /// The sequence of the probes. They are published until every member has received one: then all
@@ -73,7 +74,7 @@ impl Across {
         }
         let members = rooms.len() * options.members;
         Self {
-            content: Content::of(options),
+            content: content_of(options),
             dialect,
             depth: options.depth,
             rate: options.rate,

@@ -4,11 +4,12 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::Budget;
 use super::load::{Figures, Load};
+use super::{Budget, content_of};
 use crate::cli::Options;
-use crate::content::{Content, MessageKind, Order};
+use crate::content::{Content, Order};
 use crate::engine::{Io, Scenario};
+use crate::frame::MessageKind;
 
 pub(super) struct Echo {
     content: Content,
@@ -31,7 +32,7 @@ struct EchoSender {
 impl Echo {
     pub(super) fn new(options: &Options) -> Self {
         Self {
-            content: Content::of(options),
+            content: content_of(options),
             depth: options.depth,
             senders: (0..options.connections).map(|_| EchoSender::default()).collect(),
             under_way: 0,

@@ -7,11 +7,12 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::Budget;
 use super::load::{Figures, Load};
+use super::{Budget, content_of};
 use crate::cli::Options;
-use crate::content::{Content, MessageKind, Order};
+use crate::content::{Content, Order};
 use crate::engine::{Io, Scenario};
+use crate::frame::MessageKind;
 
 /// The sequence of the echo that tells a member that it is subscribed. No sender counts that far.
 const PREPARED: u64 = 0xff_ffff_ffff;
@@ -81,7 +82,7 @@ impl Fanout {
         let orders = vec![Order::default(); members * slots.len()];
         let publisher = |slot| Publisher { slot, sent: 0, under_way: VecDeque::new() };
         Self {
-            content: Content::of(options),
+            content: content_of(options),
             depth: options.depth,
             members,
             rooms,

@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::{Budget, Report, RunError, add_latency, describe};
+use super::{Budget, Report, RunError, add_latency, content_of, describe};
 use crate::cli::Options;
-use crate::content::{Content, MessageKind, Order};
+use crate::content::{Content, Order};
 use crate::engine::{Engine, Io, Limit, Scenario};
+use crate::frame::MessageKind;
 use crate::histogram::Histogram;
 
 const DEFAULT_TIME: Duration = Duration::from_secs(1);
@@ -81,7 +82,7 @@ impl Flood {
 
 pub(super) fn run(options: &Options) -> Result<Report, RunError> {
     let mut flood = Flood {
-        content: Content::of(options),
+        content: content_of(options),
         senders: (0..options.connections).map(|_| FloodSender::default()).collect(),
         read: options.read,
         // Spent until all are open.

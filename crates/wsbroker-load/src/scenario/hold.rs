@@ -5,10 +5,11 @@ use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Report, RunError, describe};
+use super::{Report, RunError, content_of, describe};
 use crate::cli::{Options, ScenarioName};
-use crate::content::{Content, MessageKind};
+use crate::content::Content;
 use crate::engine::{Engine, Io, Limit, Scenario};
+use crate::frame::MessageKind;
 use crate::json::Object;
 
 /// When a slow connection reads at last, it is done once nothing has come for this long.
@@ -34,7 +35,7 @@ impl Scenario for Hold {
 
 pub(super) fn run(options: &Options) -> Result<Report, RunError> {
     let slow = options.name == ScenarioName::Slow;
-    let mut hold = Hold { content: Content::of(options), touched: 0, received: 0 };
+    let mut hold = Hold { content: content_of(options), touched: 0, received: 0 };
     let mut engine = Engine::new(&options.target, options.connections)?;
     engine.open_all(&mut hold, options.window, options.stall)?;
     let open: Vec<usize> = (0..options.connections).filter(|&connection| engine.io.is_open(connection)).collect();

@@ -12,7 +12,8 @@ use std::io;
 use std::time::{Duration, Instant};
 
 use crate::cli::{Options, ScenarioName};
-use crate::content::MessageKind;
+use crate::content::Content;
+use crate::frame::MessageKind;
 use crate::histogram::Histogram;
 use crate::json::Object;
 
@@ -78,6 +79,11 @@ impl Budget {
     pub(crate) fn is_spent(&self) -> bool {
         self.spent
     }
+}
+
+/// The payloads that the options of a run ask for.
+fn content_of(options: &Options) -> Content {
+    Content::new(options.kind, options.size, options.json)
 }
 
 /// The fields every report begins with.

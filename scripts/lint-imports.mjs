@@ -27,7 +27,6 @@ const LIMITS = {
   wsbroker: [4, 6, 1],
   'wsbroker-core': [39, 151, 21],
   'wsbroker-proto': [3, 4, 2],
-  src: [2, 2, 1],
 };
 
 /** Each file's module path, as `front::accept`; the root's is empty. */

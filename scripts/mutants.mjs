@@ -2,8 +2,9 @@
 //
 //   npm run mutants [-- [sample, default 150] [file ...]]
 //
-// The files are the protocol and the parts of the broker that decide what arrives where; without arguments a sample of them, spread evenly, always the same.
-// It builds and tests once for each break, in a copy of the tree: a sample takes an hour or two, so it is no part of `npm test`.
+// The files are the protocol and the parts of the broker that decide what arrives where; without
+// arguments a sample of them, spread evenly, always the same. It builds and tests once for each
+// break, in a copy of the tree: a sample takes an hour or two, so it is no part of `npm test`.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -52,7 +52,7 @@ async function loadWorker(file, timeout = 0, loaded = () => undefined) {
     try {
         const imported = load(file);
         if (timeout > 0 && !(await (0, time_cjs_1.within)(timeout, imported)))
-            throw loadTimeout(file, timeout);
+            throw givenUp(file, imported, loadTimeout(file, timeout));
         const registration = importedWorker(file, await imported, before);
         loaded();
         await registration.ready;
@@ -67,6 +67,16 @@ async function loadWorker(file, timeout = 0, loaded = () => undefined) {
     finally {
         register_cjs_1.thread.loading = false;
     }
+}
+/** Until this import settles, what the module registers by itself is refused with this error: its `start` has failed. */
+function givenUp(file, imported, error) {
+    // As it is named in a stack, by `import` and by `require`.
+    const real = (0, node_fs_1.realpathSync)(file);
+    const late = { names: [(0, node_url_1.pathToFileURL)(real).href, real], error };
+    register_cjs_1.thread.late.add(late);
+    const settled = () => void register_cjs_1.thread.late.delete(late);
+    imported.then(settled, settled);
+    return error;
 }
 function importedWorker(file, module, before) {
     const itself = (0, register_cjs_1.currentRegistration)();

@@ -20,6 +20,8 @@ exports.thread = {
     inPool: (0, copies_cjs_1.isInPool)(),
     /** A `start` waits for this thread's handlers and hears of a `handleStart` that fails. */
     loading: false,
+    /** Modules whose `start` has given them up, while they still load. */
+    late: new Set(),
 };
 /** For threads of the user's own, whose broker another thread has shut down. */
 const GOODBYE_TIMEOUT = 10_000;
@@ -129,15 +131,27 @@ function currentRegistration() {
  * @param implicit the module has no handlers, and a later registration may replace this one
  * @param holders where the handlers were found
  * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_UNKNOWN_HANDLER if one is misspelt; ERR_WSBROKER_CONFLICT if the thread is a worker
- * already
+ * already; ERR_WSBROKER_WORKER_FAILED if the module that asks has been given up
  */
 function register(call, handlers, implicit = false, holders) {
     const table = (0, handlers_cjs_1.handlerTable)(call, handlers, holders);
     (0, copies_cjs_1.checkPool)();
+    if (!exports.thread.loading)
+        checkLate();
     if (current?.implicit === false) {
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already; ${advice_cjs_1.START_OVER}`);
     }
     const started = table.handleStart === undefined ? undefined : table.scope.call(table.handleStart, table.self);
     current = new Registration(table, started, implicit, current);
     return current;
+}
+/** @throws why the module that calls was given up, if it was */
+function checkLate() {
+    if (exports.thread.late.size === 0)
+        return;
+    const stack = String(new Error('who calls?').stack);
+    for (const { names, error } of exports.thread.late) {
+        if (names.some((name) => stack.includes(`${name}:`)))
+            throw error;
+    }
 }

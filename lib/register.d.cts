@@ -1,3 +1,4 @@
+import { WSBrokerError } from './errors.cjs';
 import { type HandlerTable } from './handlers.cjs';
 /** What this thread is to the pool. */
 export declare const thread: {
@@ -5,7 +6,14 @@ export declare const thread: {
     inPool: boolean;
     /** A `start` waits for this thread's handlers and hears of a `handleStart` that fails. */
     loading: boolean;
+    /** Modules whose `start` has given them up, while they still load. */
+    late: Set<LateModule>;
 };
+interface LateModule {
+    readonly names: readonly string[];
+    /** Why it was given up. */
+    readonly error: WSBrokerError;
+}
 /** This thread as a worker. */
 export declare class Registration {
     #private;
@@ -33,6 +41,7 @@ export declare function currentRegistration(): Registration | undefined;
  * @param implicit the module has no handlers, and a later registration may replace this one
  * @param holders where the handlers were found
  * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_UNKNOWN_HANDLER if one is misspelt; ERR_WSBROKER_CONFLICT if the thread is a worker
- * already
+ * already; ERR_WSBROKER_WORKER_FAILED if the module that asks has been given up
  */
 export declare function register(call: string, handlers: unknown, implicit?: boolean, holders?: readonly unknown[]): Registration;
+export {};

@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs';
+import { realpathSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -48,7 +48,7 @@ export async function loadWorker(file: string, timeout = 0, loaded = (): void =>
   thread.loading = true;
   try {
     const imported = load(file);
-    if (timeout > 0 && !(await within(timeout, imported))) throw loadTimeout(file, timeout);
+    if (timeout > 0 && !(await within(timeout, imported))) throw givenUp(file, imported, loadTimeout(file, timeout));
     const registration = importedWorker(file, await imported, before);
     loaded();
     await registration.ready;
@@ -60,6 +60,17 @@ export async function loadWorker(file: string, timeout = 0, loaded = (): void =>
   } finally {
     thread.loading = false;
   }
+}
+
+/** Until this import settles, what the module registers by itself is refused with this error: its `start` has failed. */
+function givenUp(file: string, imported: Promise<unknown>, error: WSBrokerError): WSBrokerError {
+  // As it is named in a stack, by `import` and by `require`.
+  const real = realpathSync(file);
+  const late = { names: [pathToFileURL(real).href, real], error };
+  thread.late.add(late);
+  const settled = (): void => void thread.late.delete(late);
+  imported.then(settled, settled);
+  return error;
 }
 
 function importedWorker(file: string, module: unknown, before: Registration | undefined): Registration {

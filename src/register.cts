@@ -16,7 +16,15 @@ export const thread = {
   inPool: isInPool(),
   /** A `start` waits for this thread's handlers and hears of a `handleStart` that fails. */
   loading: false,
+  /** Modules whose `start` has given them up, while they still load. */
+  late: new Set<LateModule>(),
 };
+
+interface LateModule {
+  readonly names: readonly string[];
+  /** Why it was given up. */
+  readonly error: WSBrokerError;
+}
 
 /** For threads of the user's own, whose broker another thread has shut down. */
 const GOODBYE_TIMEOUT = 10_000;
@@ -128,15 +136,25 @@ export function currentRegistration(): Registration | undefined {
  * @param implicit the module has no handlers, and a later registration may replace this one
  * @param holders where the handlers were found
  * @throws what `handleStart` throws; a `TypeError` if a handler is no function; ERR_WSBROKER_UNKNOWN_HANDLER if one is misspelt; ERR_WSBROKER_CONFLICT if the thread is a worker
- * already
+ * already; ERR_WSBROKER_WORKER_FAILED if the module that asks has been given up
  */
 export function register(call: string, handlers: unknown, implicit = false, holders?: readonly unknown[]): Registration {
   const table = handlerTable(call, handlers, holders);
   checkPool();
+  if (!thread.loading) checkLate();
   if (current?.implicit === false) {
     throw new WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already; ${START_OVER}`);
   }
   const started = table.handleStart === undefined ? undefined : table.scope.call(table.handleStart, table.self);
   current = new Registration(table, started, implicit, current);
   return current;
+}
+
+/** @throws why the module that calls was given up, if it was */
+function checkLate(): void {
+  if (thread.late.size === 0) return;
+  const stack = String(new Error('who calls?').stack);
+  for (const { names, error } of thread.late) {
+    if (names.some((name) => stack.includes(`${name}:`))) throw error;
+  }
 }

@@ -76,6 +76,7 @@ const [size = '150', ...files] = rest;
 const sample = Number(size);
 if (!Number.isInteger(sample) || sample < 1) fail(`the size of the sample is a whole number above 0, not ${size}`, 2);
 
+const texts = new Map();
 const { chosen, places } = choose();
 const before = again ? read() : new Map();
 const outcomes = new Map();
@@ -94,10 +95,11 @@ function choose() {
   if (all.length === 0) fail('there is nothing to break in these files', 2);
   const every = Math.max(1, all.length / sample);
   const chosen = all.filter((_, index) => Math.floor(index / every) !== Math.floor((index - 1) / every));
+  for (const { package: name } of chosen) textOf(libOf(name));
   for (const [index, mutant] of chosen.entries()) {
     mutant.number = index + 1;
     // Not by its line, which moves when something is added above it.
-    const line = textOf(root, mutant.file).split('\n')[mutant.span.start.line - 1].trim();
+    const line = textOf(mutant.file).split('\n')[mutant.span.start.line - 1].trim();
     mutant.key = [mutant.file, mutant.function?.function_name, line, mutant.span.start.column, mutant.replacement].join('|');
   }
   console.log(`${all.length} places; ${chosen.length} are broken, one after the other`);
@@ -123,6 +125,7 @@ function refresh() {
 
 /** Builds all breaks of a package, leaves out what does not compile together, and tries one after the other. */
 async function tryAll(name, mutants) {
+  write(name, []);
   let together = withParts(mutants);
   const alone = mutants.filter((mutant) => !together.includes(mutant));
   let tests;
@@ -135,7 +138,7 @@ async function tryAll(name, mutants) {
     }
     const wrong = together.filter(({ file, lines: [first, last] }) => built.errors.some((error) => error.file === file && error.line >= first && error.line <= last));
     if (wrong.length === 0) fail(`${name} does not compile: ${built.text}`);
-    console.log(`${wrong.length} do not compile with the others`);
+    console.log(`${name}: ${wrong.length} do not compile with the others`);
     together = together.filter((mutant) => !wrong.includes(mutant));
     alone.push(...wrong);
   }
@@ -149,10 +152,9 @@ async function tryAll(name, mutants) {
   for (const mutant of together) note(mutant, await notice(tests, mutant, mutant.number));
   for (const mutant of alone) {
     write(name, []);
-    const path = join(tree, mutant.file);
-    const text = readFileSync(path, 'utf8');
+    const text = textOf(mutant.file);
     const [from, to] = [offset(text, mutant.span.start), offset(text, mutant.span.end)];
-    writeFileSync(path, text.slice(0, from) + mutant.replacement + text.slice(to));
+    writeFileSync(join(tree, mutant.file), text.slice(0, from) + mutant.replacement + text.slice(to));
     const built = await build(name, [mutant]);
     for (const test of built.tests ?? []) test.limit = limits.get(test.target) ?? AT_LEAST_MS;
     note(mutant, built.tests === undefined ? { state: 'unviable' } : await notice(built.tests, mutant, 0));
@@ -173,7 +175,7 @@ function withParts(mutants) {
   const built = spawnSync('cargo', ['build', '--quiet'], { cwd: join(root, 'scripts', 'mutants'), stdio: 'inherit', env: { ...process.env, CARGO_TARGET_DIR: join(output, 'places') } });
   if (built.status !== 0) fail('scripts/mutants could not be built');
   const found = new Map();
-  const said = spawnSync(join(output, 'places', 'debug', 'places'), [...new Set(mutants.map(({ file }) => file))], { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 28 });
+  const said = spawnSync(join(output, 'places', 'debug', 'places'), [...new Set(mutants.map(({ file }) => file))], { cwd: tree, encoding: 'utf8', maxBuffer: 2 ** 28 });
   for (const line of said.stdout.trim().split('\n')) {
     const [file, kind, ...numbers] = line.split(' ');
     const at = numbers.map(Number);
@@ -199,16 +201,20 @@ function withParts(mutants) {
 
 /** Writes the files of a package, with these breaks in them. */
 function write(name, mutants) {
-  const lib = `crates/${name}/src/lib.rs`;
+  const lib = libOf(name);
   const touched = new Set([...chosen.filter((mutant) => mutant.package === name).map(({ file }) => file), lib]);
   for (const file of touched) {
-    let text = textOf(root, file);
+    let text = textOf(file);
     const here = mutants.filter((mutant) => mutant.file === file);
     if (here.length > 0) text = breakText(text, here);
     if (file === lib && mutants.length > 0) text += SWITCH;
     const path = join(tree, file);
     if (readFileSync(path, 'utf8') !== text) writeFileSync(path, text);
   }
+}
+
+function libOf(name) {
+  return `crates/${name}/src/lib.rs`;
 }
 
 /** A text with all these breaks, each behind its number. Lines stay where they are. */
@@ -274,8 +280,10 @@ function offset(text, { line, column }) {
   return at + [...text.slice(at, end < 0 ? undefined : end)].slice(0, column - 1).join('').length;
 }
 
-function textOf(folder, file) {
-  return readFileSync(join(folder, file), 'utf8');
+/** A file as it was at the start: the tree may go on. */
+function textOf(file) {
+  if (!texts.has(file)) texts.set(file, readFileSync(join(root, file), 'utf8'));
+  return texts.get(file);
 }
 
 // Building and testing.

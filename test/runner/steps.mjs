@@ -102,7 +102,7 @@ const rust = [
   },
 ];
 
-const GENERATED = ['lib', 'README.md', 'platforms'];
+const GENERATED = ['lib', 'docs/reference.md', 'platforms'];
 const SOURCES = ['src', 'scripts', 'package.json'];
 const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' });
 
@@ -233,7 +233,9 @@ export const steps = [
   // It says itself which of them are missing.
   ...folder('clients', 'real clients and proxies', 'test/clients', { minutes: 15 }),
   ...folder('browser', 'browser', 'test/browser', { missing: browserMissing }),
-  nodeTest('readme', 'README examples', ['test/readme.test.mjs'], {
+  nodeTest('readme', 'the documentation: code, links', ['test/docs.test.mjs'], { after: ['TypeScript'] }),
+  nodeTest('readme', 'the documentation: programs', ['test/readme.test.mjs'], {
+    minutes: 15,
     env: async () => ({ BUN: (await findBun()).binary ?? '' }),
     missing: async () => ((await findBun()).binary ? undefined : findBun()),
   }),

@@ -74,7 +74,9 @@ impl Worker for NodeWorker {
     }
 
     fn give_up(&self) {
-        self.retire(self.close().into());
+        let (batches, thread) = self.mailbox.give_up();
+        self.retire(batches.into());
+        self.wake_if(thread);
     }
 }
 

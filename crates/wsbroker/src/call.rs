@@ -1,7 +1,7 @@
 //! The events of one call into JavaScript, and the values that go with them.
 
 use bytes::Bytes;
-use wsbroker_core::{Event, EventKind, Group, Operation};
+use wsbroker_core::{Event, EventKind, Group, OperationKind};
 
 use crate::{
     convert,
@@ -29,13 +29,13 @@ const JOINED: i32 = 7;
 /// What a helper's `receive` is called with: what it shall do, and what belongs to that.
 pub(crate) fn operation<'s>(
     env: Env<'s>,
-    operation: &Operation,
+    operation: &OperationKind,
     scratch: &mut Scratch,
 ) -> Result<[Value<'s>; 6], Failed> {
     let none = env.undefined()?;
     let mut text = |bytes: &[u8]| env.string(bytes, scratch);
     Ok(match operation {
-        Operation::Publish { audience, frame, exclude, epoch } => {
+        OperationKind::Publish { audience, frame, exclude, epoch } => {
             let kind = match audience {
                 Group::Room(_) => 0,
                 Group::User(_) => 1,
@@ -45,13 +45,13 @@ pub(crate) fn operation<'s>(
             let exclude = env.array(exclude.iter().map(|id| text(id)))?;
             [env.int(0)?, name, frame, exclude, env.int(kind)?, env.double(*epoch as f64)?]
         }
-        Operation::Send { client, frame } => [env.int(1)?, text(client)?, text(frame)?, none, none, none],
-        Operation::Join { client, room } => [env.int(2)?, text(client)?, text(room)?, none, none, none],
-        Operation::Leave { client, room } => [env.int(3)?, text(client)?, text(room)?, none, none, none],
-        Operation::InputState { ready } => [env.int(4)?, env.boolean(*ready)?, none, none, none, none],
-        Operation::TakeInput => [env.int(5)?, none, none, none, none, none],
-        Operation::ClientsLeft => [env.int(6)?, none, none, none, none, none],
-        Operation::Dropped => [env.int(7)?, none, none, none, none, none],
+        OperationKind::Send { client, frame } => [env.int(1)?, text(client)?, text(frame)?, none, none, none],
+        OperationKind::Join { client, room } => [env.int(2)?, text(client)?, text(room)?, none, none, none],
+        OperationKind::Leave { client, room } => [env.int(3)?, text(client)?, text(room)?, none, none, none],
+        OperationKind::InputState { ready } => [env.int(4)?, env.boolean(*ready)?, none, none, none, none],
+        OperationKind::TakeInput => [env.int(5)?, none, none, none, none, none],
+        OperationKind::ClientsLeft => [env.int(6)?, none, none, none, none, none],
+        OperationKind::Dropped => [env.int(7)?, none, none, none, none, none],
     })
 }
 

@@ -63,7 +63,7 @@ use self::{
     wire::Wire,
 };
 use crate::{
-    broker::Inner,
+    broker::BrokerState,
     config::{ClusterConfig, RedisConfig},
     cork::Cork,
 };
@@ -201,7 +201,7 @@ pub(crate) struct Bus {
     runtime: OnceLock<Handle>,
     stop: watch::Sender<bool>,
     listener: BusListener,
-    broker: Weak<Inner>,
+    broker: Weak<BrokerState>,
     /// Of the thread that the bus runs on. `None` before it has begun and after it has ended.
     cork: Mutex<Option<Cork>>,
     published: AtomicU64,
@@ -232,7 +232,7 @@ fn notes_prefix(prefix: &str) -> String {
 }
 
 impl Bus {
-    pub(crate) fn new(broker: Weak<Inner>, config: ClusterConfig, instance: u64, listener: BusListener) -> Self {
+    pub(crate) fn new(broker: Weak<BrokerState>, config: ClusterConfig, instance: u64, listener: BusListener) -> Self {
         let instance = InstanceId(instance);
         Self {
             instance,

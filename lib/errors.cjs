@@ -8,8 +8,9 @@ const node_util_1 = require("node:util");
 /**
  * Every failure the package raises on purpose. Switch on `code`, never on `message`.
  *
- * A wrong type is a `TypeError` with such a code, a wrong value a `RangeError`; `instanceof WSBrokerError` is true for them too. Where the system refused,
- * `syscallCode` says how: `EADDRINUSE`, for example, with `ERR_WSBROKER_BIND`.
+ * A wrong type is a `TypeError` with such a code, a wrong value a `RangeError`; `instanceof
+ * WSBrokerError` is true for them too. Where the system refused, `syscallCode` says how:
+ * `EADDRINUSE`, for example, with `ERR_WSBROKER_BIND`.
  */
 class WSBrokerError extends Error {
     name = 'WSBrokerError';
@@ -52,12 +53,22 @@ function fromNative(error) {
     const ours = new WSBrokerError(code, String(message));
     return syscallCode === undefined ? ours : Object.assign(ours, { syscallCode });
 }
-const BUILT_IN = { EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
+const BUILT_IN = {
+    EvalError,
+    RangeError,
+    ReferenceError,
+    SyntaxError,
+    TypeError,
+    URIError,
+};
 /** @see {@link PortableError} */
 function toPortable(error, depth = 0) {
     try {
         if (!isError(error))
-            return { message: typeof error === 'string' ? error : (0, node_util_1.inspect)(error, { depth: 1 }), plain: true };
+            return {
+                message: typeof error === 'string' ? error : (0, node_util_1.inspect)(error, { depth: 1 }),
+                plain: true,
+            };
         const { name, message, stack, code, cause } = error;
         return {
             name: String(name),
@@ -77,7 +88,9 @@ function fromPortable(portable) {
         return portable.message;
     const { name = 'Error', message, stack, code, cause } = portable;
     const options = cause === undefined ? undefined : { cause: fromPortable(cause) };
-    const BuiltIn = Object.hasOwn(BUILT_IN, name) ? BUILT_IN[name] : undefined;
+    const BuiltIn = Object.hasOwn(BUILT_IN, name)
+        ? BUILT_IN[name]
+        : undefined;
     const error = BuiltIn === undefined ? new Error(message, options) : new BuiltIn(message, options);
     const hidden = { configurable: true, writable: true, enumerable: false };
     if (error.name !== name)

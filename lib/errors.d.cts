@@ -6,21 +6,34 @@ export type WSBrokerErrorCode =
  | 'ERR_WSBROKER_BIND'
 /** `bind` is no address. */
  | 'ERR_WSBROKER_INVALID_BIND'
-/** It contradicts an earlier call: a process-wide option, the worker module, a path of the same address. */
+/**
+ * It contradicts an earlier call: a process-wide option, the worker module, a path of the same
+ * address.
+ */
  | 'ERR_WSBROKER_CONFLICT'
-/** A certificate, a key or their file is no good; the message names it. `syscallCode` says why a file could not be read. */
+/**
+ * A certificate, a key or their file is no good; the message names it. `syscallCode` says why a
+ * file could not be read.
+ */
  | 'ERR_WSBROKER_TLS'
-/** A socket has as many channels as it may (`maxChannelsPerSocket`), or the name of a channel is too long (`maxChannelNameLength`). */
+/**
+ * A socket has as many channels as it may (`maxChannelsPerSocket`), or the name of a channel is
+ * too long (`maxChannelNameLength`).
+ */
  | 'ERR_WSBROKER_LIMIT'
 /** Not on this system. */
  | 'ERR_WSBROKER_UNSUPPORTED'
 /** An argument of the wrong type. The error is a `TypeError`. */
  | 'ERR_WSBROKER_INVALID_ARG_TYPE'
-/** An argument of the right type with a value that is not allowed. The error is a `RangeError`. */
+/**
+ * An argument of the right type with a value that is not allowed. The error is a `RangeError`.
+ */
  | 'ERR_WSBROKER_INVALID_ARG_VALUE'
 /** An option that does not exist. */
  | 'ERR_WSBROKER_UNKNOWN_OPTION'
-/** A handler's name is misspelt, or there are no handlers except some named as in another library. */
+/**
+ * A handler's name is misspelt, or there are no handlers except some named as in another library.
+ */
  | 'ERR_WSBROKER_UNKNOWN_HANDLER'
 /** Called inside a worker of the pool, where it cannot work. */
  | 'ERR_WSBROKER_IN_WORKER'
@@ -28,7 +41,10 @@ export type WSBrokerErrorCode =
  | 'ERR_WSBROKER_NO_WORKER'
 /** There is no file at `workerPath`. */
  | 'ERR_WSBROKER_WORKER_NOT_FOUND'
-/** A worker ended or threw before it was ready, or did not load within `startTimeout`; `cause` is its own error, if it has one. */
+/**
+ * A worker ended or threw before it was ready, or did not load within `startTimeout`; `cause` is
+ * its own error, if it has one.
+ */
  | 'ERR_WSBROKER_WORKER_FAILED'
 /** A worker ended though nobody asked it to. */
  | 'ERR_WSBROKER_WORKER_DIED'
@@ -38,13 +54,18 @@ export type WSBrokerErrorCode =
  | 'ERR_WSBROKER_HANDLER_TIMEOUT'
 /** An argument or option of the server helper that cannot be. */
  | 'ERR_WSBROKER_INVALID_ARGUMENT'
-/** `redisConnection` of the server helper or its emitter is missing, or nothing that can be one. */
+/**
+ * `redisConnection` of the server helper or its emitter is missing, or nothing that can be one.
+ */
  | 'ERR_WSBROKER_INVALID_REDIS'
 /** Redis cannot be reached, or was lost before it answered; the message says more. */
  | 'ERR_WSBROKER_BUS_LOST'
 /** Redis refused it, or was lost before it answered; the message says which. */
  | 'ERR_WSBROKER_REDIS'
-/** What was called has been closed, or was closed before it was done, as by `shutdown` during `start`. */
+/**
+ * What was called has been closed, or was closed before it was done, as by `shutdown` during
+ * `start`.
+ */
  | 'ERR_WSBROKER_SHUT_DOWN'
 /** The system refuses the threads that a broker needs. */
  | 'ERR_WSBROKER_START'
@@ -55,8 +76,9 @@ export type WSBrokerErrorCode =
 /**
  * Every failure the package raises on purpose. Switch on `code`, never on `message`.
  *
- * A wrong type is a `TypeError` with such a code, a wrong value a `RangeError`; `instanceof WSBrokerError` is true for them too. Where the system refused,
- * `syscallCode` says how: `EADDRINUSE`, for example, with `ERR_WSBROKER_BIND`.
+ * A wrong type is a `TypeError` with such a code, a wrong value a `RangeError`; `instanceof
+ * WSBrokerError` is true for them too. Where the system refused, `syscallCode` says how:
+ * `EADDRINUSE`, for example, with `ERR_WSBROKER_BIND`.
  */
 export declare class WSBrokerError extends Error {
     readonly name: string;
@@ -81,7 +103,10 @@ export declare class WSBrokerRangeError extends RangeError {
 }
 /** The failure of an addon call as one of ours, with a stack that leads to the caller. */
 export declare function fromNative(error: unknown): unknown;
-/** An error on its way between threads: structured cloning alone would lose `code` and, on Bun, more. */
+/**
+ * An error on its way between threads: structured cloning alone would lose `code` and, on Bun,
+ * more.
+ */
 export interface PortableError {
     readonly name?: string;
     readonly message: string;

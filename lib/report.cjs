@@ -1,11 +1,10 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.isFulfilled = exports.warnings = void 0;
+exports.warnings = void 0;
 exports.errorText = errorText;
 exports.complain = complain;
 exports.warnOnce = warnOnce;
 exports.complainOfHandler = complainOfHandler;
-exports.isThenable = isThenable;
 const node_util_1 = require("node:util");
 /** The error with its stack and causes; whatever was thrown, this does not throw. */
 function errorText(error) {
@@ -25,8 +24,13 @@ function complain(what, error) {
         // A closed stderr: nobody is there to be told.
     }
 }
-/** Where warnings go. A thread of a pool hands its own to the one that watches it, so that what all of them find is said once. */
-exports.warnings = { say: (text) => process.emitWarning(text, { type: 'WSBrokerWarning' }) };
+/**
+ * Where warnings go. A thread of a pool hands its own to the one that watches it, so that what all
+ * of them find is said once.
+ */
+exports.warnings = {
+    say: (text) => process.emitWarning(text, { type: 'WSBrokerWarning' }),
+};
 /** Shared with other copies of the package on this thread. */
 const said = (globalThis[Symbol.for('wsbroker.warnings')] ??= new Set());
 /** Each text once, for as long as the thread lives. */
@@ -40,10 +44,3 @@ function warnOnce(text) {
 function complainOfHandler(error, { handler, socketId }) {
     complain(socketId === undefined ? `${handler} failed` : `${handler} failed for socket ${socketId}`, error);
 }
-/** Whether it has a `then` to be waited for. A getter's throw passes through. */
-function isThenable(value) {
-    return value !== null && (typeof value === 'object' || typeof value === 'function') && typeof value.then === 'function';
-}
-const peek = globalThis.Bun?.peek;
-/** Whether it is known to be over and well, so that nobody has to wait for it: Bun can tell, Node cannot. */
-exports.isFulfilled = peek === undefined ? () => false : (value) => value instanceof Promise && peek.status(value) === 'fulfilled';

@@ -1,9 +1,12 @@
-import type { ErrorContext } from './types.cjs';
+import type { ErrorContext } from './types/worker-interface.cjs';
 /** The error with its stack and causes; whatever was thrown, this does not throw. */
 export declare function errorText(error: unknown): string;
 /** To stderr. Nothing to write to is no reason to fail. */
 export declare function complain(what: string, error: unknown): void;
-/** Where warnings go. A thread of a pool hands its own to the one that watches it, so that what all of them find is said once. */
+/**
+ * Where warnings go. A thread of a pool hands its own to the one that watches it, so that what all
+ * of them find is said once.
+ */
 export declare const warnings: {
     say: (text: string) => void;
 };
@@ -11,7 +14,3 @@ export declare const warnings: {
 export declare function warnOnce(text: string): void;
 /** What `onError` does where a worker has none. */
 export declare function complainOfHandler(error: unknown, { handler, socketId }: ErrorContext): void;
-/** Whether it has a `then` to be waited for. A getter's throw passes through. */
-export declare function isThenable(value: unknown): value is PromiseLike<unknown>;
-/** Whether it is known to be over and well, so that nobody has to wait for it: Bun can tell, Node cannot. */
-export declare const isFulfilled: (value: PromiseLike<unknown>) => boolean;

@@ -8,21 +8,34 @@ export type WSBrokerErrorCode =
   | 'ERR_WSBROKER_BIND'
   /** `bind` is no address. */
   | 'ERR_WSBROKER_INVALID_BIND'
-  /** It contradicts an earlier call: a process-wide option, the worker module, a path of the same address. */
+  /**
+   * It contradicts an earlier call: a process-wide option, the worker module, a path of the same
+   * address.
+   */
   | 'ERR_WSBROKER_CONFLICT'
-  /** A certificate, a key or their file is no good; the message names it. `syscallCode` says why a file could not be read. */
+  /**
+   * A certificate, a key or their file is no good; the message names it. `syscallCode` says why a
+   * file could not be read.
+   */
   | 'ERR_WSBROKER_TLS'
-  /** A socket has as many channels as it may (`maxChannelsPerSocket`), or the name of a channel is too long (`maxChannelNameLength`). */
+  /**
+   * A socket has as many channels as it may (`maxChannelsPerSocket`), or the name of a channel is
+   * too long (`maxChannelNameLength`).
+   */
   | 'ERR_WSBROKER_LIMIT'
   /** Not on this system. */
   | 'ERR_WSBROKER_UNSUPPORTED'
   /** An argument of the wrong type. The error is a `TypeError`. */
   | 'ERR_WSBROKER_INVALID_ARG_TYPE'
-  /** An argument of the right type with a value that is not allowed. The error is a `RangeError`. */
+  /**
+   * An argument of the right type with a value that is not allowed. The error is a `RangeError`.
+   */
   | 'ERR_WSBROKER_INVALID_ARG_VALUE'
   /** An option that does not exist. */
   | 'ERR_WSBROKER_UNKNOWN_OPTION'
-  /** A handler's name is misspelt, or there are no handlers except some named as in another library. */
+  /**
+   * A handler's name is misspelt, or there are no handlers except some named as in another library.
+   */
   | 'ERR_WSBROKER_UNKNOWN_HANDLER'
   /** Called inside a worker of the pool, where it cannot work. */
   | 'ERR_WSBROKER_IN_WORKER'
@@ -30,7 +43,10 @@ export type WSBrokerErrorCode =
   | 'ERR_WSBROKER_NO_WORKER'
   /** There is no file at `workerPath`. */
   | 'ERR_WSBROKER_WORKER_NOT_FOUND'
-  /** A worker ended or threw before it was ready, or did not load within `startTimeout`; `cause` is its own error, if it has one. */
+  /**
+   * A worker ended or threw before it was ready, or did not load within `startTimeout`; `cause` is
+   * its own error, if it has one.
+   */
   | 'ERR_WSBROKER_WORKER_FAILED'
   /** A worker ended though nobody asked it to. */
   | 'ERR_WSBROKER_WORKER_DIED'
@@ -40,13 +56,18 @@ export type WSBrokerErrorCode =
   | 'ERR_WSBROKER_HANDLER_TIMEOUT'
   /** An argument or option of the server helper that cannot be. */
   | 'ERR_WSBROKER_INVALID_ARGUMENT'
-  /** `redisConnection` of the server helper or its emitter is missing, or nothing that can be one. */
+  /**
+   * `redisConnection` of the server helper or its emitter is missing, or nothing that can be one.
+   */
   | 'ERR_WSBROKER_INVALID_REDIS'
   /** Redis cannot be reached, or was lost before it answered; the message says more. */
   | 'ERR_WSBROKER_BUS_LOST'
   /** Redis refused it, or was lost before it answered; the message says which. */
   | 'ERR_WSBROKER_REDIS'
-  /** What was called has been closed, or was closed before it was done, as by `shutdown` during `start`. */
+  /**
+   * What was called has been closed, or was closed before it was done, as by `shutdown` during
+   * `start`.
+   */
   | 'ERR_WSBROKER_SHUT_DOWN'
   /** The system refuses the threads that a broker needs. */
   | 'ERR_WSBROKER_START'
@@ -58,8 +79,9 @@ export type WSBrokerErrorCode =
 /**
  * Every failure the package raises on purpose. Switch on `code`, never on `message`.
  *
- * A wrong type is a `TypeError` with such a code, a wrong value a `RangeError`; `instanceof WSBrokerError` is true for them too. Where the system refused,
- * `syscallCode` says how: `EADDRINUSE`, for example, with `ERR_WSBROKER_BIND`.
+ * A wrong type is a `TypeError` with such a code, a wrong value a `RangeError`; `instanceof
+ * WSBrokerError` is true for them too. Where the system refused, `syscallCode` says how:
+ * `EADDRINUSE`, for example, with `ERR_WSBROKER_BIND`.
  */
 export class WSBrokerError extends Error {
   override readonly name: string = 'WSBrokerError';
@@ -100,7 +122,11 @@ function isError(value: unknown): value is Error {
 
 /** The failure of an addon call as one of ours, with a stack that leads to the caller. */
 export function fromNative(error: unknown): unknown {
-  const { code, message, syscallCode } = error as { code?: unknown; message?: unknown; syscallCode?: unknown };
+  const { code, message, syscallCode } = error as {
+    code?: unknown;
+    message?: unknown;
+    syscallCode?: unknown;
+  };
   if (typeof code !== 'string' || !code.startsWith('ERR_WSBROKER_')) return error;
   if (code === 'ERR_WSBROKER_INVALID_ARG_VALUE') return new WSBrokerRangeError(String(message));
   if (code === 'ERR_WSBROKER_INVALID_ARG_TYPE') return new WSBrokerTypeError(String(message));
@@ -108,9 +134,19 @@ export function fromNative(error: unknown): unknown {
   return syscallCode === undefined ? ours : Object.assign(ours, { syscallCode });
 }
 
-const BUILT_IN = { EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError } as const;
+const BUILT_IN = {
+  EvalError,
+  RangeError,
+  ReferenceError,
+  SyntaxError,
+  TypeError,
+  URIError,
+} as const;
 
-/** An error on its way between threads: structured cloning alone would lose `code` and, on Bun, more. */
+/**
+ * An error on its way between threads: structured cloning alone would lose `code` and, on Bun,
+ * more.
+ */
 export interface PortableError {
   readonly name?: string;
   readonly message: string;
@@ -124,7 +160,11 @@ export interface PortableError {
 /** @see {@link PortableError} */
 export function toPortable(error: unknown, depth = 0): PortableError {
   try {
-    if (!isError(error)) return { message: typeof error === 'string' ? error : inspect(error, { depth: 1 }), plain: true };
+    if (!isError(error))
+      return {
+        message: typeof error === 'string' ? error : inspect(error, { depth: 1 }),
+        plain: true,
+      };
     const { name, message, stack, code, cause } = error as Error & { code?: unknown };
     return {
       name: String(name),
@@ -143,7 +183,9 @@ export function fromPortable(portable: PortableError): unknown {
   if (portable.plain) return portable.message;
   const { name = 'Error', message, stack, code, cause } = portable;
   const options = cause === undefined ? undefined : { cause: fromPortable(cause) };
-  const BuiltIn = Object.hasOwn(BUILT_IN, name) ? BUILT_IN[name as keyof typeof BUILT_IN] : undefined;
+  const BuiltIn = Object.hasOwn(BUILT_IN, name)
+    ? BUILT_IN[name as keyof typeof BUILT_IN]
+    : undefined;
   const error = BuiltIn === undefined ? new Error(message, options) : new BuiltIn(message, options);
   const hidden = { configurable: true, writable: true, enumerable: false };
   if (error.name !== name) Object.defineProperty(error, 'name', { ...hidden, value: name });

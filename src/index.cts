@@ -1,84 +1,99 @@
 /**
- * WebSocket servers for Node and Bun. Connections, channels and fan-out run in Rust, on threads of their own; handlers run in worker threads.
+ * WebSocket servers for Node and Bun. Connections, channels and fan-out run in Rust, on threads of
+ * their own; handlers run in worker threads.
  *
  * @packageDocumentation
  */
 
-import { clusterRequest, join } from './cluster.cjs';
-import { channelBytes, closeRequest, countRequest } from './calls.cjs';
-import { shutdownAll, startServer } from './lifecycle.cjs';
-import { native } from './load.cjs';
-import { register } from './register.cjs';
+import { clusterRequest, join } from './options/cluster.cjs';
+import { channelBytes, closeRequest, countRequest } from './options/channel-calls.cjs';
+import { shutdownAll, startServer } from './server/lifecycle.cjs';
+import { native } from './native/load.cjs';
+import { register } from './worker/register.cjs';
 import type { Buffer } from './ambient.cjs';
-import type { ClusterCount, ClusterOptions, Data, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, Stats, WorkerInterface } from './types.cjs';
-import { shutdownRequest, startRequest } from './validate.cjs';
+import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
+import type { Data, SendOptions, SendResult } from './types/messages.cjs';
+import type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
+import type { StartOptions } from './types/start-options.cjs';
+import type { Stats } from './types/stats.cjs';
+import type { WorkerInterface } from './types/worker-interface.cjs';
+import { shutdownRequest, startRequest } from './options/start.cjs';
 
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type {
   AcceptVerdict,
-  BusEvent,
-  BusStats,
   ClientCertificate,
-  CloseCounts,
-  ClusterCount,
-  ClusterOptions,
-  Data,
-  DropCounts,
   ErrorContext,
   HandlerName,
   HeaderOptions,
-  MaxInFlight,
   OpenRequest,
   OpenVerdict,
+  RejectVerdict,
+  WorkerInterface,
+} from './types/worker-interface.cjs';
+export type { Data, SendOptions, SendResult } from './types/messages.cjs';
+export type {
+  MaxInFlight,
   PemSource,
   PerMessageDeflate,
   RateLimit,
+  StartOptions,
+  TlsOptions,
+  TrustProxy,
+} from './types/start-options.cjs';
+export type { ThreadLimits, ThreadOptions, WorkerEvent } from './types/worker-threads.cjs';
+export type {
+  BusEvent,
+  ClusterCount,
+  ClusterOptions,
   RedisNode,
   RedisOptions,
   RedisTlsOptions,
+} from './types/cluster-options.cjs';
+export type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
+export type {
+  BusStats,
+  CloseCounts,
+  DropCounts,
   RejectCounts,
-  RejectVerdict,
-  SendOptions,
-  SendResult,
-  Server,
   ShardStats,
-  ShutdownOptions,
-  ShutdownReport,
-  StartOptions,
   Stats,
-  ThreadLimits,
-  ThreadOptions,
-  TlsOptions,
   Traffic,
-  TrustProxy,
-  WorkerEvent,
-  WorkerInterface,
   WorkerStats,
-} from './types.cjs';
+} from './types/stats.cjs';
 
-// What is called for every message comes from the addon as it is: a function around it would cost more than the call.
+// What is called for every message comes from the addon as it is: a function around it would cost
+// more than the call.
 
 /**
- * Binds the address, loads the workers, and begins to serve. Resolves when all of that is done, every worker's `handleStart` included. If it fails, everything it
- * has made is undone.
+ * Binds the address, loads the workers, and begins to serve. Resolves when all of that is done,
+ * every worker's `handleStart` included. If it fails, everything it has made is undone.
  *
- * It may be called again for more addresses: all servers share channels, tokens, subscriptions and the one pool of workers. The same `workerPath` again
- * reuses its workers.
+ * It may be called again for more addresses: all servers share channels, tokens, subscriptions and
+ * the one pool of workers. The same `workerPath` again reuses its workers.
  *
- * While a server listens the process stays alive (unless `server.unref()` was called); after {@link shutdown} it can exit by itself.
+ * While a server listens the process stays alive (unless `server.unref()` was called); after {@link
+ * shutdown} it can exit by itself.
  *
- * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `options` is missing, `bind` is no string, or another option has the wrong type
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `options` is missing, `bind` is no string, or
+ * another option has the wrong type
  * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: an option has a value that it cannot have
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION, ERR_WSBROKER_INVALID_BIND: an option does not exist, or `bind` is not an address
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION, ERR_WSBROKER_INVALID_BIND: an option does
+ * not exist, or `bind` is not an address
  * @throws {WSBrokerError} ERR_WSBROKER_TLS: a certificate, a key, or their file is no good
  * @throws {WSBrokerError} ERR_WSBROKER_BIND: the operating system refused the address
- * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: a process-wide option, `workerPath` or `threads` differs from an earlier call's, or a path is taken on that address
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: a process-wide option, `workerPath` or `threads`
+ * differs from an earlier call's, or a path is taken on that address
  * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND: there is no file at `workerPath`
- * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a worker threw or ended before it was ready, or did not load within `startTimeout`; its own error is the `cause`
+ * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a worker threw or ended before it was ready,
+ * or did not load within `startTimeout`; its own error is the `cause`
  * @throws {WSBrokerError} ERR_WSBROKER_NO_WORKER: without `workerPath`, and no worker is registered
- * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster.required`, and Redis did not answer within 10 s
- * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: with `workerPath`, from inside a worker of the pool
- * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: a Unix socket or `reusePort` where the system has none
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster.required`, and Redis did not answer
+ * within 10 s
+ * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: with `workerPath`, from inside a worker of the
+ * pool
+ * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: a Unix socket or `reusePort` where the system
+ * has none
  * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called meanwhile
  * @throws the reason of `signal`, if it was aborted meanwhile
  *
@@ -95,11 +110,12 @@ export async function start(options: StartOptions): Promise<Server> {
 }
 
 /**
- * Joins other instances on a Redis, so that {@link sendToChannel} reaches their subscribers too; as the option `cluster` of {@link start}, and before or after it.
- * Returns at once: local subscribers are served whatever Redis does, and `onBus` tells how it is. {@link shutdown} leaves.
+ * Joins other instances on a Redis, so that {@link sendToChannel} reaches their subscribers too; as
+ * the option `cluster` of {@link start}, and before or after it. Returns at once: local subscribers
+ * are served whatever Redis does, and `onBus` tells how it is. {@link shutdown} leaves.
  *
- * An instance listens to exactly the channels that have subscribers there. While Redis is away what is published for others is dropped, numbered: they are
- * told how much is missing.
+ * An instance listens to exactly the channels that have subscribers there. While Redis is away what
+ * is published for others is dropped, numbered: they are told how much is missing.
  *
  * @throws {TypeError | WSBrokerError} naming the option that is wrong
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the process has joined already
@@ -112,14 +128,25 @@ export async function start(options: StartOptions): Promise<Server> {
  * ```
  */
 export function joinCluster(options: Omit<ClusterOptions, 'required'>): void {
-  join(clusterRequest('joinCluster', 'options', options, ['redis', 'prefix', 'instanceId', 'maxOutgoing', 'onBus']));
+  join(
+    clusterRequest('joinCluster', 'options', options, [
+      'redis',
+      'prefix',
+      'instanceId',
+      'maxOutgoing',
+      'onBus',
+    ]),
+  );
 }
 
 /**
- * Resolves when what other instances publish to the channel arrives here: a moment after its first subscriber on this instance. Until then, for one round trip
- * to Redis, a message from elsewhere may be missed; a channel that has had subscribers here all along has no such moment, but after a loss of the bus.
+ * Resolves when what other instances publish to the channel arrives here: a moment after its first
+ * subscriber on this instance. Until then, for one round trip to Redis, a message from elsewhere
+ * may be missed; a channel that has had subscribers here all along has no such moment, but after a
+ * loss of the bus.
  *
- * @returns false: the process has not joined others, or {@link shutdown} came first. It does not resolve for a channel without subscribers
+ * @returns false: the process has not joined others, or {@link shutdown} came first. It does not
+ * resolve for a channel without subscribers
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
 export async function listening(channel: Data): Promise<boolean> {
@@ -127,13 +154,18 @@ export async function listening(channel: Data): Promise<boolean> {
 }
 
 /**
- * Makes the calling thread a worker with these handlers: the main thread, a `Worker` the application made, or a thread of the pool whose module prefers this to
- * exports. Such a module calls it while it loads: until it has, everybody is let in, and messages go nowhere. A thread registers once.
+ * Makes the calling thread a worker with these handlers: the main thread, a `Worker` the
+ * application made, or a thread of the pool whose module prefers this to exports. Such a module
+ * calls it while it loads: until it has, everybody is let in, and messages go nowhere. A thread
+ * registers once.
  *
- * `handleStart` is called at once; if it returns a promise, events come when that has resolved, and {@link start} on this thread waits for it.
+ * `handleStart` is called at once; if it returns a promise, events come when that has resolved, and
+ * {@link start} on this thread waits for it.
  *
- * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `handlers` is no object (or a class instead of an instance), or a handler no function
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a handler's name is misspelt, or there are no handlers except some named as in another library
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `handlers` is no object (or a class instead of
+ * an instance), or a handler no function
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a handler's name is misspelt, or there are
+ * no handlers except some named as in another library
  * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread has registered already
  * @throws whatever `handleStart` throws
  *
@@ -154,11 +186,14 @@ export function registerWorkerThread(handlers: WorkerInterface): void {
 }
 
 /**
- * Closes all servers and their connections, waits until their `handleClose` has run, and ends the workers: `handleStop` of each is awaited. Afterwards nothing keeps
- * the process alive, and {@link start} may be called anew; a thread that became a worker by {@link registerWorkerThread} is no longer one, and must register again. Call it
- * on the thread that called `start`.
+ * Closes all servers and their connections, waits until their `handleClose` has run, and ends the
+ * workers: `handleStop` of each is awaited. Afterwards nothing keeps the process alive, and {@link
+ * start} may be called anew; a thread that became a worker by {@link registerWorkerThread} is no
+ * longer one, and must register again. Call it on the thread that called `start`.
  *
- * @param options `code`: the close code for connections, default 1001. `timeout`: milliseconds, 0 to 2^31-1, default 8,000: then it is over, whatever hangs; connections that are left shortly before are cut
+ * @param options `code`: the close code for connections, default 1001. `timeout`: milliseconds, 0
+ * to 2^31-1, default 8,000: then it is over, whatever hangs; connections that are left shortly
+ * before are cut
  * @returns how many connections closed and how many were cut
  * @throws {TypeError | WSBrokerError} naming the argument that is wrong
  * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: from inside a worker of the pool
@@ -178,14 +213,20 @@ export async function shutdown(options?: ShutdownOptions): Promise<ShutdownRepor
 /**
  * Sends to one connection. Never waits, and never throws for an id that is gone.
  *
- * From one thread, what concerns one socket takes effect in the order of the calls, {@link sendToChannel}, {@link subscribe} and {@link close} included.
+ * From one thread, what concerns one socket takes effect in the order of the calls, {@link
+ * sendToChannel}, {@link subscribe} and {@link close} included.
  *
  * @param socketId as `handleOpen` got it
- * @param data a string is sent as a text message, bytes as a binary one; the bytes are copied at once
- * @param options `compress`: whether it is compressed where the client can take it, by default if it is long enough
- * @returns 1: queued, which does not say received. -1: queued, but the socket is over its limit (`maxBackpressure`). 0: dropped, or the socket is gone
- * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `socketId` is no number, or `data` neither string nor bytes
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: a misspelt option, with the nearest that there is
+ * @param data a string is sent as a text message, bytes as a binary one; the bytes are copied at
+ * once
+ * @param options `compress`: whether it is compressed where the client can take it, by default if
+ * it is long enough
+ * @returns 1: queued, which does not say received. -1: queued, but the socket is over its limit
+ * (`maxBackpressure`). 0: dropped, or the socket is gone
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `socketId` is no number, or `data` neither
+ * string nor bytes
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: a misspelt option, with the nearest that
+ * there is
  *
  * @example
  * ```js
@@ -193,27 +234,36 @@ export async function shutdown(options?: ShutdownOptions): Promise<ShutdownRepor
  * send(socketId, new Uint8Array([1, 2, 3]));
  * ```
  */
-export const send: (socketId: number, data: Data, options?: Pick<SendOptions, 'compress'>) => SendResult = native.send;
+export const send: (
+  socketId: number,
+  data: Data,
+  options?: Pick<SendOptions, 'compress'>,
+) => SendResult = native.send;
 
 /**
- * Publishes to every subscriber of the channel. The message is encoded once, however many there are.
+ * Publishes to every subscriber of the channel. The message is encoded once, however many there
+ * are.
  *
  * @param channel compared as bytes: the string 'a' and the byte 0x61 are one channel
  * @param data as in {@link send}
- * @param options `exclude`: a socket id, or an array of them, that is left out. `compress`: as in {@link send}
+ * @param options `exclude`: a socket id, or an array of them, that is left out. `compress`: as in
+ * {@link send}
  * @returns the number of subscribers at the call, the excluded ones included; no receipt
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: a misspelt option, with the nearest that there is
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: a misspelt option, with the nearest that
+ * there is
  *
  * @example
  * ```js
  * sendToChannel('room:42', text, { exclude: socketId });
  * ```
  */
-export const sendToChannel: (channel: Data, data: Data, options?: SendOptions) => number = native.sendToChannel;
+export const sendToChannel: (channel: Data, data: Data, options?: SendOptions) => number =
+  native.sendToChannel;
 
 /**
- * Subscribes the socket to the channel. A publish that happens later on any thread reaches it. When the connection closes its subscriptions end.
+ * Subscribes the socket to the channel. A publish that happens later on any thread reaches it. When
+ * the connection closes its subscriptions end.
  *
  * @returns true: added. false: it was subscribed already, or the socket is gone
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
@@ -234,9 +284,11 @@ export const unsubscribe: (socketId: number, channel: Data) => boolean = native.
  *
  * @returns how many subscriptions were added
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE; then none was
- * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`; then none was
+ * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`;
+ * then none was
  */
-export const subscribeMany: (socketId: number, channels: readonly Data[]) => number = native.subscribeMany;
+export const subscribeMany: (socketId: number, channels: readonly Data[]) => number =
+  native.subscribeMany;
 
 /**
  * {@link unsubscribe} for several channels.
@@ -244,7 +296,8 @@ export const subscribeMany: (socketId: number, channels: readonly Data[]) => num
  * @returns how many subscriptions were removed
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE; then none was
  */
-export const unsubscribeMany: (socketId: number, channels: readonly Data[]) => number = native.unsubscribeMany;
+export const unsubscribeMany: (socketId: number, channels: readonly Data[]) => number =
+  native.unsubscribeMany;
 
 /**
  * Ends all subscriptions of the socket.
@@ -255,16 +308,19 @@ export const unsubscribeMany: (socketId: number, channels: readonly Data[]) => n
 export const unsubscribeAll: (socketId: number) => number = native.unsubscribeAll;
 
 /**
- * Subscribes everyone who is subscribed to `from` at the call to `to` as well. A publish to `to` right after reaches them.
+ * Subscribes everyone who is subscribed to `from` at the call to `to` as well. A publish to `to`
+ * right after reaches them.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
- * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelNameLength`, and nobody was added; or `maxChannelsPerSocket` for some of them, and the others were
+ * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelNameLength`, and nobody was added; or
+ * `maxChannelsPerSocket` for some of them, and the others were
  */
 export const copySubscriptions: (from: Data, to: Data) => void = native.copySubscriptions;
 
 /**
- * Attaches bytes to the socket. Every later handler call for that socket gets them as a `Buffer`, also for events that are waiting already. Kept for the whole
- * process, until the connection has closed. Does nothing for a socket that is gone.
+ * Attaches bytes to the socket. Every later handler call for that socket gets them as a `Buffer`,
+ * also for events that are waiting already. Kept for the whole process, until the connection has
+ * closed. Does nothing for a socket that is gone.
  *
  * @param token a string is stored as UTF-8, so that `JSON.parse(token)` works in a handler
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
@@ -285,17 +341,21 @@ export const setToken: (socketId: number, token: Data) => void = native.setToken
 export const getToken: (socketId: number) => Buffer | undefined = native.getToken;
 
 /**
- * Starts the close handshake, behind everything that was sent before. Does nothing for a socket that is gone.
+ * Starts the close handshake, behind everything that was sent before. Does nothing for a socket
+ * that is gone.
  *
- * @param code 1000 (the default) to 1003, 1007 to 1014, or 3000 to 4999; those from 4000 on are the application's own
+ * @param code 1000 (the default) to 1003, 1007 to 1014, or 3000 to 4999; those from 4000 on are the
+ * application's own
  * @param reason at most 123 bytes of UTF-8, default ''
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
- * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: a code that may not be sent, or a longer reason
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: a code that may not be sent, or a longer
+ * reason
  */
 export const close: (socketId: number, code?: number, reason?: string) => void = native.close;
 
 /**
- * Cuts the connection at once; what waits to be sent is lost, and `handleClose` sees 1006. Does nothing for a socket that is gone.
+ * Cuts the connection at once; what waits to be sent is lost, and `handleClose` sees 1006. Does
+ * nothing for a socket that is gone.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
@@ -308,10 +368,17 @@ export const terminate: (socketId: number) => void = native.terminate;
  * @returns how many there are, on this instance
  * @throws as {@link close}
  */
-export function closeChannel(channel: Data, code?: number, reason?: string, options?: { readonly cluster?: boolean }): number {
+export function closeChannel(
+  channel: Data,
+  code?: number,
+  reason?: string,
+  options?: { readonly cluster?: boolean },
+): number {
   if (options === undefined) return native.closeChannel(channel, code, reason);
   const request = closeRequest(channel, code, reason, options);
-  return request === undefined ? native.closeChannel(channel, code, reason) : native.closeChannelEverywhere(request.channel, request.code, request.reason);
+  return request === undefined
+    ? native.closeChannel(channel, code, reason)
+    : native.closeChannelEverywhere(request.channel, request.code, request.reason);
 }
 
 /**
@@ -348,15 +415,23 @@ export function subscriberCount(channel: Data): number;
  * @returns a promise for the sum, and the instances that have not answered
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
-export function subscriberCount(channel: Data, options: { readonly cluster: true; readonly timeout?: number }): Promise<ClusterCount>;
+export function subscriberCount(
+  channel: Data,
+  options: { readonly cluster: true; readonly timeout?: number },
+): Promise<ClusterCount>;
 /**
  * How many subscribers the channel has on this instance; with `cluster: true`, on all instances.
  *
- * @param options `cluster: true`: ask all instances. `timeout`: how long they may take to answer, in ms, 1 to 2^31-1, default 1000
- * @returns the number; with `cluster`, a promise for `{ count, missing }`: the sum, and the instances that have not answered
+ * @param options `cluster: true`: ask all instances. `timeout`: how long they may take to answer,
+ * in ms, 1 to 2^31-1, default 1000
+ * @returns the number; with `cluster`, a promise for `{ count, missing }`: the sum, and the
+ * instances that have not answered
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
-export function subscriberCount(channel: Data, options?: { readonly cluster?: boolean; readonly timeout?: number }): number | Promise<ClusterCount> {
+export function subscriberCount(
+  channel: Data,
+  options?: { readonly cluster?: boolean; readonly timeout?: number },
+): number | Promise<ClusterCount> {
   if (options === undefined) return native.subscriberCount(channel);
   const request = countRequest(channel, options);
   if (request === undefined) return native.subscriberCount(channel);
@@ -371,7 +446,8 @@ export function subscriberCount(channel: Data, options?: { readonly cluster?: bo
 export const isSubscribed: (socketId: number, channel: Data) => boolean = native.isSubscribed;
 
 /**
- * The channels that the socket is subscribed to, in no particular order: a string where the name is UTF-8, else a `Buffer`.
+ * The channels that the socket is subscribed to, in no particular order: a string where the name is
+ * UTF-8, else a `Buffer`.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
@@ -388,8 +464,10 @@ export const getSubscribers: (channel: Data) => number[] = native.getSubscribers
 export const connectionCount: () => number = native.connectionCount;
 
 /**
- * What the process has counted, and how full everything is. From any thread; it costs a look at every worker and I/O thread, not at their connections. Totals
- * count from the first {@link start} on, begin anew after {@link shutdown}, and are a turn of an I/O thread's loop old at most. Before `start` everything is 0.
+ * What the process has counted, and how full everything is. From any thread; it costs a look at
+ * every worker and I/O thread, not at their connections. Totals count from the first {@link start}
+ * on, begin anew after {@link shutdown}, and are a turn of an I/O thread's loop old at most. Before
+ * `start` everything is 0.
  *
  * @example
  * ```js

@@ -1,6 +1,8 @@
 // What the addon exports: the contract between src/ and crates/wsbroker. Nothing here is public; src/index.cts is.
 
-import type { ClientCertificate, Data, OpenRequest, SendOptions, SendResult, Stats } from './types.cjs';
+import type { Data, SendOptions, SendResult } from './types/messages.cjs';
+import type { Stats } from './types/stats.cjs';
+import type { ClientCertificate, OpenRequest } from './types/worker-interface.cjs';
 
 /** Called by the addon with up to 32 events: how many, then one value per event. All numbers lie in the control block. */
 export type Dispatch = (count: number, ...data: unknown[]) => void;
@@ -156,7 +158,7 @@ export interface NativeRelayEvent {
   count: number;
 }
 
-/** A helper's or an emitter's connections to Redis: crates/wsbroker/src/relay.rs. */
+/** A helper's or an emitter's connections to Redis: crates/wsbroker/src/helper/native_relay.rs. */
 export interface NativeRelay {
   /** What has come; empty when there is nothing, and only then `wake` will be called again. */
   take(): (string | NativeRelayEvent)[];
@@ -185,7 +187,7 @@ export interface NativeReject {
 
 export interface Attached {
   workerId: number;
-  /** Written by both sides; its layout is in src/dispatch.cts. */
+  /** Written by both sides; its layout is in src/worker/dispatch.cts. */
   control: ArrayBuffer;
 }
 

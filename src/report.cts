@@ -1,5 +1,5 @@
 import { inspect } from 'node:util';
-import type { ErrorContext } from './types.cjs';
+import type { ErrorContext } from './types/worker-interface.cjs';
 
 /** The error with its stack and causes; whatever was thrown, this does not throw. */
 export function errorText(error: unknown): string {
@@ -19,11 +19,18 @@ export function complain(what: string, error: unknown): void {
   }
 }
 
-/** Where warnings go. A thread of a pool hands its own to the one that watches it, so that what all of them find is said once. */
-export const warnings = { say: (text: string): void => process.emitWarning(text, { type: 'WSBrokerWarning' }) };
+/**
+ * Where warnings go. A thread of a pool hands its own to the one that watches it, so that what all
+ * of them find is said once.
+ */
+export const warnings = {
+  say: (text: string): void => process.emitWarning(text, { type: 'WSBrokerWarning' }),
+};
 
 /** Shared with other copies of the package on this thread. */
-const said = ((globalThis as { [key: symbol]: Set<string> | undefined })[Symbol.for('wsbroker.warnings')] ??= new Set());
+const said = ((globalThis as { [key: symbol]: Set<string> | undefined })[
+  Symbol.for('wsbroker.warnings')
+] ??= new Set());
 
 /** Each text once, for as long as the thread lives. */
 export function warnOnce(text: string): void {
@@ -34,17 +41,8 @@ export function warnOnce(text: string): void {
 
 /** What `onError` does where a worker has none. */
 export function complainOfHandler(error: unknown, { handler, socketId }: ErrorContext): void {
-  complain(socketId === undefined ? `${handler} failed` : `${handler} failed for socket ${socketId}`, error);
+  complain(
+    socketId === undefined ? `${handler} failed` : `${handler} failed for socket ${socketId}`,
+    error,
+  );
 }
-
-/** Whether it has a `then` to be waited for. A getter's throw passes through. */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return value !== null && (typeof value === 'object' || typeof value === 'function') && typeof (value as { then?: unknown }).then === 'function';
-}
-
-type Peek = { status(promise: Promise<unknown>): 'pending' | 'fulfilled' | 'rejected' };
-const peek = (globalThis as { Bun?: { peek?: Peek } }).Bun?.peek;
-
-/** Whether it is known to be over and well, so that nobody has to wait for it: Bun can tell, Node cannot. */
-export const isFulfilled: (value: PromiseLike<unknown>) => boolean =
-  peek === undefined ? () => false : (value) => value instanceof Promise && peek.status(value) === 'fulfilled';

@@ -5,7 +5,9 @@ exports.defaultLogger = defaultLogger;
 exports.guarded = guarded;
 exports.shown = shown;
 // The log. Lines say what happened to whom, never what was in a message, a token or a key.
-/** Warnings and errors to the console; the rest to stderr, too, where NODE_DEBUG names `wsbroker`. */
+/**
+ * Warnings and errors to the console; the rest to stderr, too, where NODE_DEBUG names `wsbroker`.
+ */
 function defaultLogger(scope) {
     const chatty = /(^|[\s,])wsbroker($|[\s,])/i.test(process.env['NODE_DEBUG'] ?? '');
     const line = (write) => (text, ...more) => write(`[${scope}] ${text}`, ...more);
@@ -18,7 +20,10 @@ function defaultLogger(scope) {
         error: line(console.error),
     };
 }
-/** A logger of the application is a function of the application: what it throws, or rejects with, goes no further. */
+/**
+ * A logger of the application is a function of the application: what it throws, or rejects with,
+ * goes no further.
+ */
 function guarded(logger) {
     const line = (level) => (text, ...more) => {
         try {
@@ -45,7 +50,10 @@ function guarded(logger) {
         error: line('error'),
     };
 }
-/** A line for something that can happen a thousand times a second: the first at once, then at most one a second, with how often it was. */
+/**
+ * A line for something that can happen a thousand times a second: the first at once, then at most
+ * one a second, with how often it was.
+ */
 class SparseLine {
     #write;
     #count = 0;
@@ -72,8 +80,9 @@ exports.SparseLine = SparseLine;
 /** How many failures are said one by one before it becomes too much. */
 const FAILURES_AT_ONCE = 10;
 /**
- * Lines for failures that a client can bring about as often as it likes. Each is a line with its error, as long as they are few: ten at once, and one more for each second
- * that has passed. Of the rest the next line says how many they were.
+ * Lines for failures that a client can bring about as often as it likes. Each is a line with its
+ * error, as long as they are few: ten at once, and one more for each second that has passed. Of the
+ * rest the next line says how many they were.
  */
 class SparseFailures {
     #log;

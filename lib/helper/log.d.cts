@@ -1,9 +1,17 @@
 import type { IWebSocketLogger } from './types.cjs';
-/** Warnings and errors to the console; the rest to stderr, too, where NODE_DEBUG names `wsbroker`. */
+/**
+ * Warnings and errors to the console; the rest to stderr, too, where NODE_DEBUG names `wsbroker`.
+ */
 export declare function defaultLogger(scope: string): IWebSocketLogger;
-/** A logger of the application is a function of the application: what it throws, or rejects with, goes no further. */
+/**
+ * A logger of the application is a function of the application: what it throws, or rejects with,
+ * goes no further.
+ */
 export declare function guarded(logger: IWebSocketLogger): IWebSocketLogger;
-/** A line for something that can happen a thousand times a second: the first at once, then at most one a second, with how often it was. */
+/**
+ * A line for something that can happen a thousand times a second: the first at once, then at most
+ * one a second, with how often it was.
+ */
 export declare class SparseLine {
     #private;
     constructor(write: (count: number) => void);
@@ -12,8 +20,9 @@ export declare class SparseLine {
     flush(): void;
 }
 /**
- * Lines for failures that a client can bring about as often as it likes. Each is a line with its error, as long as they are few: ten at once, and one more for each second
- * that has passed. Of the rest the next line says how many they were.
+ * Lines for failures that a client can bring about as often as it likes. Each is a line with its
+ * error, as long as they are few: ten at once, and one more for each second that has passed. Of the
+ * rest the next line says how many they were.
  */
 export declare class SparseFailures {
     #private;

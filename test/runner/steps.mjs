@@ -102,7 +102,7 @@ const rust = [
   },
 ];
 
-const GENERATED = ['lib', 'README.md', 'platforms'];
+const GENERATED = ['lib', 'docs/reference.md', 'platforms'];
 const SOURCES = ['src', 'scripts', 'package.json'];
 const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' });
 
@@ -169,7 +169,7 @@ const redis = [
     missing: () => cargoMissing() ?? redisMissing(),
     run: async (name) => {
       const log = logOf(name);
-      const end = await run('cargo', ['test', '-p', 'wsbroker-core', '--features', 'redis-tests', '--test', 'cluster', '--locked'], { log, minutes: 15 });
+      const end = await run('cargo', ['test', '-p', 'wsbroker-redis', '--features', 'redis-tests', '--test', 'cluster', '--locked'], { log, minutes: 15 });
       return judged(name, end, cargoCounts(end.text), log);
     },
   },
@@ -233,7 +233,9 @@ export const steps = [
   // It says itself which of them are missing.
   ...folder('clients', 'real clients and proxies', 'test/clients', { minutes: 15 }),
   ...folder('browser', 'browser', 'test/browser', { missing: browserMissing }),
-  nodeTest('readme', 'README examples', ['test/readme.test.mjs'], {
+  nodeTest('readme', 'the documentation: code, links', ['test/docs.test.mjs'], { after: ['TypeScript'] }),
+  nodeTest('readme', 'the documentation: programs', ['test/readme.test.mjs'], {
+    minutes: 15,
     env: async () => ({ BUN: (await findBun()).binary ?? '' }),
     missing: async () => ((await findBun()).binary ? undefined : findBun()),
   }),

@@ -2,14 +2,14 @@
 // Where the addon is looked for, and what is said if it is nowhere. On a copy of the compiled package, without any binary.
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
-const { cpSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } = require('node:fs');
+const { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 const { after, before, beforeEach, test } = require('node:test');
 
 const lib = join(__dirname, '..', '..', 'lib');
 const fake = join(__dirname, 'fake-native.cjs');
-const { platformTarget } = require(join(lib, 'target.cjs'));
+const { platformTarget } = require(join(lib, 'native', 'target.cjs'));
 let root;
 
 /** Loads the copy and prints the error's code and message, or what `send` is. */
@@ -25,7 +25,7 @@ before(() => {
 beforeEach(() => {
   rmSync(root, { recursive: true, force: true });
   mkdirSync(join(root, 'lib'), { recursive: true });
-  for (const name of readdirSync(lib)) if (name.endsWith('.cjs')) cpSync(join(lib, name), join(root, 'lib', name));
+  cpSync(lib, join(root, 'lib'), { recursive: true, filter: (path) => !path.endsWith('.node') });
 });
 after(() => rmSync(join(root, '..', '..'), { recursive: true }));
 
@@ -123,7 +123,7 @@ if (permission !== undefined) {
 }
 
 test('a_pool_that_the_permission_model_forbids_is_told_the_flag', async () => {
-  const { moreAbout } = require(join(lib, 'syntax.cjs'));
+  const { moreAbout } = require(join(lib, 'worker', 'syntax.cjs'));
   const denied = (fields) => moreAbout('/x/worker.mjs', Object.assign(new Error('restricted'), { code: 'ERR_ACCESS_DENIED', ...fields }));
   assert.match(await denied({ permission: 'WorkerThreads' }), /run node with --allow-worker, or start with threads: 0\.$/);
   assert.match(await denied({ permission: 'FileSystemRead', resource: '/etc/x' }), /\(FileSystemRead \/etc\/x\): flags such as --allow-fs-read/);

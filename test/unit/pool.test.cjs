@@ -9,8 +9,8 @@ const { after, afterEach, beforeEach, test } = require('node:test');
 const { BroadcastChannel } = require('node:worker_threads');
 const { lib, until } = require('./setup.cjs');
 
-const { Pool } = require(join(lib, 'pool.cjs'));
-const { NO_THREAD_OPTIONS, poolThreads } = require(join(lib, 'thread-options.cjs'));
+const { Pool } = require(join(lib, 'pool', 'pool.cjs'));
+const { NO_THREAD_OPTIONS, poolThreads } = require(join(lib, 'options', 'threads.cjs'));
 
 const realSetTimeout = setTimeout;
 // The threads of a pool keep nobody alive.

@@ -5,8 +5,8 @@ const { join } = require('node:path');
 const { test } = require('node:test');
 const { lib } = require('./setup.cjs');
 
-const { teller } = require(join(lib, 'cluster.cjs'));
-const { scopeHere } = require(join(lib, 'scope.cjs'));
+const { teller } = require(join(lib, 'options', 'cluster.cjs'));
+const { scopeHere } = require(join(lib, 'async-scope.cjs'));
 
 test('onBus_begins_in_the_scope_in_which_it_was_given', () => {
   const als = new AsyncLocalStorage();

@@ -538,5 +538,5 @@ test('the_public_names_are_there', () => {
     'getToken', 'bufferedAmount', 'hasSubscriptions', 'subscriberCount', 'isSubscribed', 'getSubscriptions', 'getSubscribers', 'unsubscribeAll', 'subscribeMany',
     'unsubscribeMany', 'connectionCount', 'closeChannel', 'WSBrokerError',
   ]) assert.equal(typeof wsbroker[name], 'function', name);
-  assert.equal(wsbroker.send, require(join(lib, 'load.cjs')).native.send, 'the addon is called without a detour');
+  assert.equal(wsbroker.send, require(join(lib, 'native', 'load.cjs')).native.send, 'the addon is called without a detour');
 });

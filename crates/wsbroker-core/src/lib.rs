@@ -10,7 +10,7 @@
 mod admission;
 mod arena;
 mod broker;
-mod cluster;
+mod bus;
 mod config;
 mod cork;
 mod counters;
@@ -26,7 +26,6 @@ mod namespace;
 mod open;
 mod operation;
 mod registry;
-mod relay;
 mod shard;
 mod stream;
 #[cfg(not(feature = "loom"))]
@@ -38,13 +37,11 @@ mod sys;
 mod tls;
 mod worker;
 
-pub use broker::{Broker, ShutdownReport, WorkerHandle};
-pub use cluster::{
-    BusEvent, BusEvents, BusListener, BusState, BusStats, ClusterCount, EmitError, Emitter, ReloadError,
-};
+pub use broker::{Broker, ShutdownReport, WeakBroker, WorkerHandle};
+pub use bus::{Bus, BusEvent, BusEvents, BusListener, BusState, BusStats, ClusterCount, MessageForm};
 pub use config::{
-    Bind, Cidr, ClusterConfig, Config, DeflateConfig, ForwardedHeader, InFlight, NamespaceConfig, Overflow, RateAction,
-    RateLimit, RedisConfig, RedisServers, RedisTls, RedisUrlError, SocketLimits, TrustProxy,
+    Bind, Cidr, Config, DeflateConfig, ForwardedHeader, InFlight, NamespaceConfig, Overflow, RateAction, RateLimit,
+    SocketLimits, TrustProxy,
 };
 pub use cork::{Cork, SendOutcome, Staged};
 pub use counters::{CauseCounts, CloseCause, DropCause, RejectCause, ShardStats, Stats, Traffic, WorkerStats};
@@ -55,17 +52,10 @@ pub use event::{Batch, Event, EventKind, EventPayload};
 pub use front::fuzzing;
 pub use front::{AwaitedPath, Listener, ListenerConfig};
 pub use ids::{SocketId, WorkerId};
-pub use namespace::{Helper, LeftClient, Namespace, NamespaceSink};
+pub use namespace::{Helper, LeftClient, Namespace};
 pub use open::{Accept, AcceptError, LateVerdict, Open, OpenReply, OpenRequest, Reject};
 pub use operation::{Audience, Group, Operation, OperationKind};
 pub use registry::{Socket, Token};
-#[cfg(any(test, feature = "fuzzing"))]
-#[doc(hidden)]
-pub use relay::fuzzing as relay_fuzzing;
-pub use relay::{
-    Answer, Envelope, Incoming, Invalid, MessageType, NotTaken, Outgoing, Part, PublishError, Relay, RelayConfig,
-    RelayError, RelayEvent, RelaySink, RelayStats, RequestError, WeakRelay,
-};
 pub use shard::Compress;
 pub use tls::{TlsConfig, TlsPem, TlsVersion};
 pub use worker::{Backlog, DeliverError, Handlers, Worker};

@@ -4,8 +4,8 @@ exports.NativeDesk = void 0;
 const node_crypto_1 = require("node:crypto");
 const node_timers_1 = require("node:timers");
 const node_worker_threads_1 = require("node:worker_threads");
-const scope_cjs_1 = require("../../scope.cjs");
-const calls_cjs_1 = require("../calls.cjs");
+const async_scope_cjs_1 = require("../../async-scope.cjs");
+const callbacks_cjs_1 = require("../callbacks.cjs");
 const native_socket_cjs_1 = require("./native-socket.cjs");
 const BATCH = 32;
 const AUDIENCES = ['room', 'user', 'broadcast'];
@@ -21,7 +21,7 @@ class NativeDesk {
      * between two messages, so that a client may send `authenticate`, `join` and more at once where the functions that decide do not wait for anything outside.
      */
     #postponed = new Map();
-    #scope = (0, scope_cjs_1.scopeHere)();
+    #scope = (0, async_scope_cjs_1.scopeHere)();
     #goesOn = false;
     #ids = new Float64Array(0);
     #kinds = new Int32Array(0);
@@ -111,9 +111,9 @@ class NativeDesk {
     #message(socket, message) {
         if (socket.readyState !== 1)
             return;
-        const before = (0, calls_cjs_1.continuations)();
+        const before = (0, callbacks_cjs_1.continuations)();
         this.#guard('message', () => this.host.handler.message(socket, message));
-        if ((0, calls_cjs_1.continuations)() !== before)
+        if ((0, callbacks_cjs_1.continuations)() !== before)
             this.#postpone(socket.id);
     }
     /** What follows of this socket waits until promises have gone on. A tick asked for here would come before them. */

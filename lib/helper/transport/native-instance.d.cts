@@ -2,8 +2,9 @@ import type { Native } from '../../native.cjs';
 import type { IWebSocket, TWebSocketBusState } from '../types.cjs';
 import type { Audience, Instance, PostedOperation, TransportHost } from './transport.cjs';
 /**
- * What the helpers of one identifier share, as one of them sees it: all of it is kept by the addon. Names are text there; those of the application may be anything, as
- * everywhere in the helper, and an id that is missing is one that nobody has.
+ * What the helpers of one identifier share, as one of them sees it: all of it is kept by the addon.
+ * Names are text there; those of the application may be anything, as everywhere in the helper, and
+ * an id that is missing is one that nobody has.
  */
 export declare class NativeInstance implements Instance {
     #private;

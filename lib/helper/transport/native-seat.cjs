@@ -2,10 +2,10 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.NativeSeat = void 0;
 const node_crypto_1 = require("node:crypto");
-const agreed_cjs_1 = require("../../agreed.cjs");
-const load_cjs_1 = require("../../load.cjs");
-const register_cjs_1 = require("../../register.cjs");
-const tls_cjs_1 = require("../../tls.cjs");
+const process_cjs_1 = require("../../options/process.cjs");
+const load_cjs_1 = require("../../native/load.cjs");
+const register_cjs_1 = require("../../worker/register.cjs");
+const tls_cjs_1 = require("../../options/tls.cjs");
 const protocol_cjs_1 = require("../protocol.cjs");
 const native_desk_cjs_1 = require("./native-desk.cjs");
 const native_instance_cjs_1 = require("./native-instance.cjs");
@@ -32,7 +32,7 @@ class NativeSeat {
         const { identifier, agreed, process } = this.#request;
         let helper;
         try {
-            const joined = load_cjs_1.native.joinInstance({ identifier, serverId: (0, node_crypto_1.randomUUID)(), agreed, process: (0, agreed_cjs_1.toNative)((0, agreed_cjs_1.following)(load_cjs_1.native, process, true)), beside: isBeside(), encrypts: options.encrypts });
+            const joined = load_cjs_1.native.joinInstance({ identifier, serverId: (0, node_crypto_1.randomUUID)(), agreed, process: (0, process_cjs_1.toNative)((0, process_cjs_1.following)(load_cjs_1.native, process, true)), beside: isBeside(), encrypts: options.encrypts });
             helper = this.#helper = joined.helper;
             const instance = (this.instance = new native_instance_cjs_1.NativeInstance(load_cjs_1.native, helper, host, joined.serverId));
             this.#desk = new native_desk_cjs_1.NativeDesk(load_cjs_1.native, helper, host, (state) => instance.inputChanged(state));
@@ -52,7 +52,7 @@ class NativeSeat {
             await load_cjs_1.native.openInstance(this.#helper, {
                 ...listener,
                 tls: tls === undefined ? undefined : await (0, tls_cjs_1.readTls)(native_options_cjs_1.CALL, tls),
-                process: (0, agreed_cjs_1.toNative)((0, agreed_cjs_1.following)(load_cjs_1.native, process, true)),
+                process: (0, process_cjs_1.toNative)((0, process_cjs_1.following)(load_cjs_1.native, process, true)),
                 beside: isBeside(),
             });
         }

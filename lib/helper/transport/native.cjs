@@ -2,7 +2,8 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.nativeTransport = nativeTransport;
 const errors_cjs_1 = require("../../errors.cjs");
-// Sockets of the broker. Native code is loaded by `join` only, never by importing this or constructing a transport.
+// Sockets of the broker. Native code is loaded by `join` only, never by importing this or
+// constructing a transport.
 /** The transport of a helper with `bind`. It opens nothing, and checks nothing before `join`. */
 function nativeTransport(options) {
     let seat;

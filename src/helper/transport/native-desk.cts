@@ -2,13 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { setImmediate } from 'node:timers';
 import { threadId } from 'node:worker_threads';
 import type { Native } from '../../native.cjs';
-import { scopeHere } from '../../scope.cjs';
-import { continuations } from '../calls.cjs';
+import { scopeHere } from '../../async-scope.cjs';
+import { continuations } from '../callbacks.cjs';
 import type { TWebSocketBusState } from '../types.cjs';
 import { NativeSocket, type SocketOwner } from './native-socket.cjs';
 import type { TransportHost } from './transport.cjs';
 
-// What the addon calls for a helper: with up to 32 events of sockets at a time, laid out as src/dispatch.cts tells, and with what other helpers have posted. Nothing is
+// What the addon calls for a helper: with up to 32 events of sockets at a time, laid out as src/worker/dispatch.cts tells, and with what other helpers have posted. Nothing is
 // waited for: an event has settled when its function has returned.
 
 const enum Kind { Text = 2, SharedBytes = 3, Bytes = 4, Close = 5, Drain = 6, Joined = 7 }

@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { following, toNative } from '../../agreed.cjs';
-import { native } from '../../load.cjs';
-import { currentRegistration, thread } from '../../register.cjs';
-import { readTls } from '../../tls.cjs';
+import { following, toNative } from '../../options/process.cjs';
+import { native } from '../../native/load.cjs';
+import { currentRegistration, thread } from '../../worker/register.cjs';
+import { readTls } from '../../options/tls.cjs';
 import { CLOSE } from '../protocol.cjs';
 import { NativeDesk } from './native-desk.cjs';
 import { NativeInstance } from './native-instance.cjs';

@@ -2,7 +2,8 @@ import { WSBrokerError } from '../../errors.cjs';
 import type { NativeSeat } from './native-seat.cjs';
 import type { Transport, TransportOptions } from './transport.cjs';
 
-// Sockets of the broker. Native code is loaded by `join` only, never by importing this or constructing a transport.
+// Sockets of the broker. Native code is loaded by `join` only, never by importing this or
+// constructing a transport.
 
 /** The transport of a helper with `bind`. It opens nothing, and checks nothing before `join`. */
 export function nativeTransport(options: TransportOptions): Transport {
@@ -26,7 +27,11 @@ export function nativeTransport(options: TransportOptions): Transport {
       seat = new there.NativeSeat(options, host);
     },
     async open() {
-      if (seat === undefined) throw new WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'WebSocketServerHelper: it has been shut down');
+      if (seat === undefined)
+        throw new WSBrokerError(
+          'ERR_WSBROKER_SHUT_DOWN',
+          'WebSocketServerHelper: it has been shut down',
+        );
       await seat.open();
     },
     leave,

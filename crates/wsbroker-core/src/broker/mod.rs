@@ -5,10 +5,10 @@ mod shutdown;
 mod state;
 mod stats;
 pub(crate) mod stuck;
+mod weak_broker;
 mod worker_handle;
 
 use std::{
-    hash::{BuildHasher, RandomState},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -21,17 +21,18 @@ use wsbroker_proto::CloseCode;
 
 pub use shutdown::ShutdownReport;
 pub(crate) use state::BrokerState;
+pub use weak_broker::WeakBroker;
 pub use worker_handle::WorkerHandle;
 
 use crate::{
-    cluster::{Bus, BusListener, BusStats, ClusterCount, ReloadError},
-    config::{ClusterConfig, Config, NamespaceConfig, RedisConfig},
+    bus::{Bus, BusStats, ClusterCount},
+    config::{Config, NamespaceConfig},
     cork::Cork,
     counters::Stats,
     error::{JoinError, ListenError, StartError, SubscribeError},
     front::{Listener, ListenerConfig},
     ids::{NamespaceId, SocketId},
-    namespace::{Helper, Namespace, NamespaceSink},
+    namespace::{Helper, Namespace},
     registry::Token,
     shard::{self, Command},
     worker::{Handlers, Worker},
@@ -132,12 +133,6 @@ impl Broker {
         Arc::new(Namespace::new(NamespaceId::new(number), config, &inner.channels))
     }
 
-    /// A namespace as a [`Relay`](crate::Relay) serves it: messages of other instances go to its clients without any worker, but to those that are held.
-    #[must_use]
-    pub fn namespace_sink(&self, namespace: &Arc<Namespace>) -> NamespaceSink {
-        NamespaceSink::new(Arc::clone(namespace), self.cork())
-    }
-
     /// Adds a worker to a namespace. It gets no connections before [`Helper::accept`]. When it is [removed](WorkerHandle::remove) its connections are closed (1012), and
     /// events that it has not begun are dropped.
     pub fn add_helper(&self, namespace: &Arc<Namespace>, worker: Arc<dyn Worker>) -> (WorkerHandle, Helper) {
@@ -147,30 +142,19 @@ impl Broker {
         (WorkerHandle { broker: Arc::clone(self.state()), namespace: Some(Arc::clone(namespace)), entry }, helper)
     }
 
-    /// Joins the other instances on this bus: publishes reach their subscribers, and theirs ours. Returns at once; [`cluster_ready`](Self::cluster_ready)
-    /// waits for Redis.
+    /// Joins this broker to others: the bus is told which channels have subscribers here, of those
+    /// that are there already at once, and gets what is published.
     ///
     /// # Errors
-    /// [`JoinError`]: it has joined one already, or the system refuses a thread.
-    pub fn join_cluster(&self, config: ClusterConfig, listener: BusListener) -> Result<(), JoinError> {
-        let instance = RandomState::new().hash_one(std::process::id());
-        let bus = Arc::new(Bus::new(Arc::downgrade(self.state()), config, instance, listener));
-        if !self.state().channels.join_bus(&bus) {
-            return Err(JoinError::Joined);
-        }
-        Ok(bus.start()?)
+    /// [`JoinError::Joined`].
+    pub fn join_bus(&self, bus: Arc<dyn Bus>) -> Result<(), JoinError> {
+        if self.state().channels.join_bus(&bus) { Ok(()) } else { Err(JoinError::Joined) }
     }
 
-    /// Replaces the settings of Redis, once a connection of its own has shown that they work. Existing connections stay, unless
-    /// `redis` names other servers; a lost bus tries the new settings at once. Without a bus it does nothing.
-    ///
-    /// # Errors
-    /// [`ReloadError`]: Redis cannot be reached with them; everything stays as it was.
-    pub async fn reload_cluster(&self, redis: RedisConfig) -> Result<(), ReloadError> {
-        match self.state().channels.bus().map(Arc::clone) {
-            Some(bus) => bus.reload(redis).await,
-            None => Ok(()),
-        }
+    /// A handle that does not keep this broker, as a bus needs it.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakBroker {
+        WeakBroker(Arc::downgrade(self.state()))
     }
 
     /// Resolves when the bus is ready: what other instances publish to channels with subscribers here arrives. False without a bus, and when the

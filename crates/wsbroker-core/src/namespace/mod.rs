@@ -9,13 +9,11 @@
 //! * A *directory* says who has which client, and how many members a room has. Members that are *held* are in no channel: their frames are made for each of them
 //!   by their owner. A publish tells it to the owners, as a [`Operation`].
 //!
-//! [`Helper`] is a worker's side of this; [`Namespace`] has what somebody without a worker can do; [`NamespaceSink`] is that for a
-//! [`Relay`](crate::Relay).
+//! [`Helper`] is a worker's side of this; [`Namespace`] has what somebody without a worker can do, such as the helper's relay.
 
 mod directory;
 mod helper;
 mod publish;
-mod sink;
 #[cfg(test)]
 mod tests;
 
@@ -31,7 +29,7 @@ use std::{
 use parking_lot::{Mutex, RwLock, RwLockWriteGuard};
 
 use self::directory::Directory;
-pub use self::{directory::LeftClient, helper::Helper, sink::NamespaceSink};
+pub use self::{directory::LeftClient, helper::Helper};
 use crate::{
     config::NamespaceConfig,
     dispatch::WorkerEntry,

@@ -86,15 +86,26 @@ impl Namespace {
     }
 
     /// What is no helper's in particular, the first of them is told.
-    pub(super) fn drop_frames(&self, of: Option<&Arc<WorkerEntry>>, count: usize) {
+    fn drop_frames(&self, of: Option<&Arc<WorkerEntry>>, count: usize) {
         let first = || self.input.lock().helpers.first().cloned();
         if let Some(helper) = of.cloned().or_else(first) {
             helper.drop_frames(count as u64);
         }
     }
 
-    /// A message to one client was dropped, and nothing else tells its helper.
-    pub(super) fn drop_frame_of(&self, client: &[u8]) {
+    /// As [`publish`](Self::publish), for a message of another instance: where it cannot be posted it is counted at the first helper, since none here has sent it.
+    pub fn relay(&self, cork: &mut Cork, audience: Audience<'_>, staged: Staged, exclude: &[&[u8]]) {
+        let refused = self.publish(cork, audience, staged, exclude);
+        if refused > 0 {
+            self.drop_frames(None, refused);
+        }
+    }
+
+    /// As [`send`](Self::send), for a message of another instance: what is dropped is counted at the client's helper. Nothing is said of a client that nobody has.
+    pub fn relay_to_client(&self, cork: &mut Cork, client: &[u8], staged: Staged) {
+        if self.send(cork, client, staged) != SendOutcome::Dropped {
+            return;
+        }
         let owner = self.directory.read().client(client).map(|client| Arc::clone(&client.owner));
         if let Some(owner) = owner {
             owner.drop_frames(1);

@@ -15,10 +15,10 @@ const CORE = 'crates/wsbroker-core/src';
 const BUS = 'crates/wsbroker-redis/src/bus';
 const FILES = [
   'crates/wsbroker-proto/src/**',
-  `${CORE}/dispatch.rs`,
+  `${CORE}/dispatch/mod.rs`,
   `${CORE}/shard/outbox.rs`,
   `${CORE}/shard/inbound.rs`,
-  `${CORE}/realm/directory.rs`,
+  `${CORE}/namespace/directory.rs`,
   `${BUS}/interest.rs`,
   `${BUS}/publish_queue.rs`,
 ];

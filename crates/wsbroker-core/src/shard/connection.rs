@@ -410,3 +410,15 @@ impl Connection {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A broker has as many as its memory holds.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_connection_stays_small() {
+        assert!(size_of::<Connection>() <= 432, "{} bytes", size_of::<Connection>());
+    }
+}

@@ -24,7 +24,6 @@ import { filesBelow, LIBRARY_CRATES, LOAD_CRATE, read, rustCode, rustFiles } fro
 /** [files of the largest circle, arrows in it, upward arrows in it] */
 const LIMITS = {
   wsbroker: [4, 6, 1],
-  'wsbroker-proto': [3, 4, 2],
   'wsbroker-load': [5, 7, 2],
   src: [2, 2, 1],
 };

@@ -4,14 +4,14 @@
 use std::{fmt, sync::Arc};
 
 use parking_lot::Mutex;
-use wsbroker_core::{Audience, Broker, Cork, MessageKind, Realm};
+use wsbroker_core::{Audience, Broker, Cork, MessageKind, Namespace};
 
 use super::{IncomingMessage, MessageType, RelayEvent, RelayPart, RelaySink};
 
 /// What joins a [`Relay`](crate::Relay) to a namespace: it delivers messages to the clients, and
 /// tells the helpers whether messages arrive.
 pub struct NamespaceSink {
-    namespace: Arc<Realm>,
+    namespace: Arc<Namespace>,
     /// For the relay's thread.
     cork: Mutex<Cork>,
     listener: Box<dyn Fn(RelayEvent) + Send + Sync>,
@@ -21,7 +21,11 @@ impl NamespaceSink {
     /// For a namespace of this broker. The listener gets all events, on the relay's thread, and must
     /// not block.
     #[must_use]
-    pub fn new(broker: &Broker, namespace: Arc<Realm>, listener: impl Fn(RelayEvent) + Send + Sync + 'static) -> Self {
+    pub fn new(
+        broker: &Broker,
+        namespace: Arc<Namespace>,
+        listener: impl Fn(RelayEvent) + Send + Sync + 'static,
+    ) -> Self {
         Self { namespace, cork: Mutex::new(broker.cork()), listener: Box::new(listener) }
     }
 }

@@ -14,7 +14,7 @@ use std::{
 use napi::{Env, bindgen_prelude::Object};
 use napi_derive::napi;
 use parking_lot::Mutex;
-use wsbroker_core::{AwaitedPath, Broker, CloseCode, ListenError, Listener, Realm};
+use wsbroker_core::{AwaitedPath, Broker, CloseCode, ListenError, Listener, Namespace, NamespaceConfig};
 
 use crate::{
     api::{
@@ -34,6 +34,11 @@ use crate::{
     },
 };
 
+/// The channel of all clients that are finished. Also in src/helper/protocol.cts.
+const BROADCAST_CHANNEL: &[u8] = b"ws:internal:broadcast";
+/// What clients of the helper are told on every transport. Also in src/helper/protocol.cts.
+const TOO_BIG_REASON: &str = "Received too big message";
+
 /// For error messages.
 const CALL: &str = "WebSocketServerHelper";
 
@@ -45,7 +50,7 @@ struct Instance {
     server_id: String,
     agreed: Vec<NativeAgreed>,
     base: InstanceBroker,
-    realm: Arc<Realm>,
+    namespace: Arc<Namespace>,
     relay: Arc<InstanceRelay>,
     /// Changed while [`INSTANCES`] is locked.
     registrations: Mutex<Vec<Registration>>,
@@ -156,7 +161,10 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeJoinResult> {
                 identifier: join.identifier,
                 server_id: join.server_id,
                 agreed: join.agreed,
-                realm: base.broker.realm(),
+                namespace: base.broker.namespace(NamespaceConfig {
+                    broadcast_channel: BROADCAST_CHANNEL.into(),
+                    too_big_reason: TOO_BIG_REASON.into(),
+                }),
                 relay: Arc::default(),
                 base,
                 registrations: Mutex::default(),
@@ -169,7 +177,7 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeJoinResult> {
         }
     };
     if join.encrypts {
-        instance.realm.guard();
+        instance.namespace.guard();
     }
     let number = process::next_worker();
     instance.registrations.lock().push(Registration { number, thread });
@@ -183,7 +191,7 @@ pub(crate) fn attach<'s>(
     functions: HelperFunctions<'_>,
 ) -> std::result::Result<Value<'s>, JsError> {
     let instance = find(number).ok_or_else(|| JsError::no_helper("attachHelper"))?;
-    let join = |worker: &Arc<ThreadWorker>| worker.join_realm(&instance.base.broker, &instance.realm);
+    let join = |worker: &Arc<ThreadWorker>| worker.join_namespace(&instance.base.broker, &instance.namespace);
     runner::attach_helper(env, number, functions, join).map_err(|failed: Failed| failed.into())
 }
 
@@ -215,7 +223,7 @@ pub fn open_instance(env: &Env, helper: u32, options: NativeListenOptions) -> Re
 async fn listen(instance: &Instance, options: NativeListenOptions) -> std::result::Result<(), JsError> {
     let beside = options.beside.unwrap_or(false).then(|| process::listener_of(&options.bind)).flatten();
     let mut config = listener_config(options)?;
-    config.realm = Some(Arc::clone(&instance.realm));
+    config.namespace = Some(Arc::clone(&instance.namespace));
     let broker = &instance.base.broker;
     let listener = match beside {
         Some(other) => broker.listen_beside(other, config).await?,
@@ -234,9 +242,9 @@ async fn listen(instance: &Instance, options: NativeListenOptions) -> std::resul
 }
 
 /// What the relay of this helper's instance serves, and where the instance holds it.
-pub(crate) fn namespace_of(helper: usize) -> Option<(Broker, Arc<Realm>, Arc<InstanceRelay>)> {
+pub(crate) fn namespace_of(helper: usize) -> Option<(Broker, Arc<Namespace>, Arc<InstanceRelay>)> {
     let instance = find(helper)?;
-    Some((instance.base.broker.clone(), Arc::clone(&instance.realm), Arc::clone(&instance.relay)))
+    Some((instance.base.broker.clone(), Arc::clone(&instance.namespace), Arc::clone(&instance.relay)))
 }
 
 /// Where the instance listens. Null: it does not.

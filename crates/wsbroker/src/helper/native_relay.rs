@@ -23,7 +23,7 @@ use napi::{
 };
 use napi_derive::napi;
 use parking_lot::Mutex;
-use wsbroker_core::{Broker, Realm, StartError};
+use wsbroker_core::{Broker, Namespace, StartError};
 use wsbroker_redis::{
     IncomingMessage, NamespaceSink, PublishError, QueueError, Relay, RelayConfig, RelayEvent, RelayPart, RelaySink,
     WeakRelay,
@@ -443,7 +443,7 @@ impl Drop for NativeRelay {
 /// Starts a relay with one inbox. It serves the namespace, if there is one.
 fn begin(
     config: RelayConfig,
-    namespace: Option<(&Broker, Arc<Realm>)>,
+    namespace: Option<(&Broker, Arc<Namespace>)>,
     inbox: &Arc<RelayInbox>,
 ) -> std::result::Result<(Relay, Arc<RelayUsers>), JsError> {
     let state = Mutex::new(RelayUsersState { inboxes: vec![Arc::clone(inbox)], ..RelayUsersState::default() });

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use parking_lot::{Mutex, MutexGuard};
 #[cfg(feature = "loom")]
 use wsbroker_core::sync::{Mutex, MutexGuard};
-use wsbroker_core::{Backlog, Batch, Event, EventKind, Post};
+use wsbroker_core::{Backlog, Batch, Event, EventKind, Operation};
 
 /// What has come and was not fetched. `maxInFlight` bounds the messages; close and open events come on
 /// top of them.
@@ -22,7 +22,7 @@ struct MailboxState {
     /// How often the thread has come to fetch.
     fetches: u64,
     /// From other helpers of the instance, bounded by the core.
-    operations: VecDeque<Post>,
+    operations: VecDeque<Operation>,
     /// The thread was woken, or is at work, or has itself asked to go on: it need not be woken.
     pending: bool,
     broker_end: BrokerEnd,
@@ -47,7 +47,7 @@ enum BrokerEnd {
 /// What the mailbox had.
 pub(crate) enum Fetched {
     /// These. At most one of the two is empty.
-    Work(VecDeque<Batch>, VecDeque<Post>),
+    Work(VecDeque<Batch>, VecDeque<Operation>),
     /// Nothing. The broker has shut down, and JavaScript must be told.
     BrokerEnded,
     /// Nothing. The next batch wakes the thread again.
@@ -96,7 +96,7 @@ impl Mailbox {
     }
 
     /// Puts what another helper asks for at the end. Drops it if nothing is taken any more.
-    pub(crate) fn put_operation(&self, operation: Post) -> Reader {
+    pub(crate) fn put_operation(&self, operation: Operation) -> Reader {
         let mut state = self.0.lock();
         if state.closed {
             drop(state);

@@ -42,9 +42,9 @@ pub struct Emitter {
 const OVERHEAD: usize = 256;
 
 /// The bytes of a message that waits for its turn, counted until this is dropped.
-struct WaitingBytes<'a>(&'a AtomicUsize, usize);
+struct ReservedBytes<'a>(&'a AtomicUsize, usize);
 
-impl<'a> WaitingBytes<'a> {
+impl<'a> ReservedBytes<'a> {
     /// `None` when too much waits already. A message longer than the limit may wait alone.
     fn new(waiting: &'a AtomicUsize, bytes: usize, limit: usize) -> Option<Self> {
         let fits = |before: usize| {
@@ -56,7 +56,7 @@ impl<'a> WaitingBytes<'a> {
     }
 }
 
-impl Drop for WaitingBytes<'_> {
+impl Drop for ReservedBytes<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(self.1, Ordering::Relaxed);
     }
@@ -113,7 +113,7 @@ impl Emitter {
     ) -> Result<(), EmitError> {
         let bus = &self.ending.0;
         let deadline = Instant::now() + limit;
-        let Some(waiting) = WaitingBytes::new(&self.waiting, payload.len() + OVERHEAD, bus.config.max_outgoing) else {
+        let Some(waiting) = ReservedBytes::new(&self.waiting, payload.len() + OVERHEAD, bus.config.max_outgoing) else {
             bus.queue.skip(channel);
             return Err(EmitError::Lost);
         };

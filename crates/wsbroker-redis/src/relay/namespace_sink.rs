@@ -18,8 +18,8 @@ pub struct NamespaceSink {
 }
 
 impl NamespaceSink {
-    /// For a namespace of this broker. The listener gets all events, on the relay's thread, and must
-    /// not block.
+    /// For a namespace of this broker. The listener gets all events, on the relay's thread, and
+    /// must not block.
     #[must_use]
     pub fn new(
         broker: &Broker,

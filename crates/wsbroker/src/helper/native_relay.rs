@@ -57,8 +57,8 @@ pub struct NativeRelayOptions {
     pub server_id: Option<String>,
     /// Whether it listens. Otherwise it only publishes.
     pub listens: bool,
-    /// The helper, if it belongs to an instance: all helpers of the instance use the same relay, and
-    /// messages from Redis go to their clients without JavaScript.
+    /// The helper, if it belongs to an instance: all helpers of the instance use the same relay,
+    /// and messages from Redis go to their clients without JavaScript.
     pub helper: Option<u32>,
 }
 
@@ -69,7 +69,8 @@ pub struct NativeRelayEvent {
     /// Which kind. `unpublished`: a message of ours did not reach Redis, or may not have.
     #[napi(ts_type = "'connected' | 'failed' | 'lost' | 'ready' | 'invalid' | 'dropped' | 'unpublished' | 'warning'")]
     pub kind: String,
-    /// Of `lost` and `ready`: whether it is the connection that listens, and not the one that publishes.
+    /// Of `lost` and `ready`: whether it is the connection that listens, and not the one that
+    /// publishes.
     pub listener: bool,
     /// Why.
     pub reason: Option<String>,
@@ -317,8 +318,8 @@ pub struct NativeRelay {
 
 #[napi]
 impl NativeRelay {
-    /// Connects in the background. `wake` is called when there is something to [`take`](Self::take), and
-    /// not again before `take` has returned nothing.
+    /// Connects in the background. `wake` is called when there is something to
+    /// [`take`](Self::take), and not again before `take` has returned nothing.
     #[napi(constructor)]
     pub fn new(options: NativeRelayOptions, wake: Function<'_, (), ()>) -> Result<Self> {
         let redis = redis_config("redisConnection", options.redis)?;
@@ -347,15 +348,15 @@ impl NativeRelay {
         Ok(Self { relay: Some(relay), users, inbox, instance: Some(instance), last: 0 })
     }
 
-    /// What has arrived: envelopes of others as text, and events, in order. When it is empty, `wake` is
-    /// called for the next.
+    /// What has arrived: envelopes of others as text, and events, in order. When it is empty,
+    /// `wake` is called for the next.
     #[napi]
     pub fn take(&self) -> Vec<Either<String, NativeRelayEvent>> {
         self.inbox.take()
     }
 
-    /// Takes a message without waiting. Returns its number, which an `unpublished` event has if it fails.
-    /// 0: Redis is lost; -1: too much waits; -2: `close` was called.
+    /// Takes a message without waiting. Returns its number, which an `unpublished` event has if it
+    /// fails. 0: Redis is lost; -1: too much waits; -2: `close` was called.
     #[napi]
     pub fn publish(&mut self, channel: String, text: String) -> f64 {
         let Some(relay) = &self.relay else { return -2.0 };
@@ -403,8 +404,8 @@ impl NativeRelay {
         Ok(promise)
     }
 
-    /// Stops using the relay. The last user lets it publish what waits, for at most `limit` milliseconds,
-    /// and ends it. Resolves then.
+    /// Stops using the relay. The last user lets it publish what waits, for at most `limit`
+    /// milliseconds, and ends it. Resolves then.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn close<'env>(&mut self, env: &'env Env, limit: f64) -> Result<Object<'env>> {
         let Some((relay, runtime)) = self.leave().and_then(|relay| relay.runtime().map(|own| (relay, own))) else {

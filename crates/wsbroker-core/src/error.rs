@@ -1,4 +1,5 @@
-//! One error per operation, each saying what the caller can do.
+//! Errors of starting, listening and subscribing. Each names what is wrong and, where the caller
+//! can do something about it, what.
 
 use std::io;
 

@@ -1,6 +1,8 @@
-//! Which pages may open connections: the `Origin` that a browser sends (RFC 6454 §7), against a list.
+//! Which pages may open connections: the `Origin` that a browser sends (RFC 6454 §7), against a
+//! list.
 //!
-//! This keeps foreign pages from using a visitor's cookies here. It keeps out nobody who writes his requests himself.
+//! This keeps foreign pages from using a visitor's cookies here. It keeps out no client that writes
+//! its requests itself.
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -13,11 +15,12 @@ pub(super) struct Origins {
     any: bool,
     null: bool,
     exact: HashSet<Origin<'static>>,
-    /// What stands behind `*.` there.
+    /// What follows `*.` in an entry.
     suffixes: Vec<Origin<'static>>,
 }
 
-/// An origin in pieces, in lower case. The port is one that differs from the default of the scheme, which browsers leave out.
+/// An origin in pieces, in lower case. The port is one that differs from the default of the scheme,
+/// which browsers leave out.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Origin<'a> {
     scheme: Cow<'a, str>,
@@ -26,8 +29,9 @@ struct Origin<'a> {
 }
 
 impl Origins {
-    /// Reads a list: `https://a.example`, `https://a.example:8443`, `https://*.a.example` for all below that name at any depth but not itself,
-    /// `null` for what browsers send where a page has no origin, `*` for all.
+    /// Reads a list: `https://a.example`, `https://a.example:8443`, `https://*.a.example` for all
+    /// below that name at any depth but not itself, `null` for what browsers send where a page has
+    /// no origin, `*` for all.
     ///
     /// # Errors
     /// The entry that is none of these, and why.

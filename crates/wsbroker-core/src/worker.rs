@@ -107,6 +107,6 @@ impl std::ops::BitOr for Handlers {
 #[non_exhaustive]
 pub enum DeliverError {
     /// The worker has ended: its connections need another.
-    #[error("worker has gone")]
+    #[error("the worker has ended")]
     Gone(Batch),
 }

@@ -90,7 +90,7 @@ impl ResolvedBind {
             Bind::Tcp { host, port } => {
                 let addresses: Vec<_> = tokio::net::lookup_host((host.as_str(), *port)).await?.collect();
                 if addresses.is_empty() {
-                    return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+                    return Err(io::Error::new(io::ErrorKind::NotFound, "the name does not resolve to an address"));
                 }
                 Ok(Self::Tcp(addresses))
             }

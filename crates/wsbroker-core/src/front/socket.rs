@@ -68,7 +68,7 @@ impl Acceptor {
     /// Listens on the first of these addresses that this machine has. An address that is in use or
     /// not allowed is final: the next one would be another server than the one that was asked for.
     pub(super) fn tcp(addresses: &[SocketAddr], reuse_port: bool) -> io::Result<Self> {
-        let mut refused = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        let mut refused = io::Error::new(io::ErrorKind::NotFound, "the name does not resolve to an address");
         for &address in addresses {
             match listen(address, reuse_port) {
                 Ok(listener) => {

@@ -122,7 +122,7 @@ pub(super) async fn turn_away<T: Transport>(mut stream: T, answer: HttpAnswer, w
 async fn hear<T: Transport>(connection: &mut NewConnection, stream: &mut T) -> Result<(), NotAdmitted> {
     const MALFORMED: NotAdmitted = NotAdmitted::Cut(RejectCause::ProxyProtocol);
     if !connection.address.hears(connection.peer) {
-        tracing::debug!("a connection comes from no proxy, where only proxies are heard");
+        tracing::debug!("a connection does not come from a trusted proxy");
         return Err(MALFORMED);
     }
     let mut header = proxy::ProxyHeader::new();

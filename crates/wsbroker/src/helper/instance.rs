@@ -51,7 +51,7 @@ struct Instance {
     base: Base,
     namespace: Arc<Namespace>,
     /// Changed while [`INSTANCES`] is locked.
-    seats: Mutex<Vec<Seat>>,
+    registrations: Mutex<Vec<Registration>>,
     listener: Mutex<Option<Arc<Listener>>>,
     /// Its path on an address of `start`, until it is open.
     awaited: Mutex<Option<AwaitedPath>>,
@@ -59,8 +59,8 @@ struct Instance {
     opening: tokio::sync::Mutex<()>,
 }
 
-/// One helper's place.
-struct Seat {
+/// A helper that belongs to an instance.
+struct Registration {
     number: usize,
     thread: ThreadId,
 }
@@ -93,9 +93,9 @@ pub struct NativeJoin {
     pub encrypts: bool,
 }
 
-/// A helper's place in its instance.
+/// What a helper gets when it joins.
 #[napi(object)]
-pub struct NativeSeat {
+pub struct NativeJoinResult {
     /// For all its calls.
     pub helper: u32,
     /// The id of the instance.
@@ -113,7 +113,7 @@ impl Instance {
     }
 
     fn has(&self, number: usize) -> bool {
-        self.seats.lock().iter().any(|seat| seat.number == number)
+        self.registrations.lock().iter().any(|registration| registration.number == number)
     }
 }
 
@@ -125,12 +125,12 @@ fn find(number: usize) -> Option<Arc<Instance>> {
 ///
 /// Throws ERR_WSBROKER_CONFLICT when this thread has a helper there already, or an option differs.
 #[napi]
-pub fn join_instance(join: NativeJoin) -> Result<NativeSeat> {
+pub fn join_instance(join: NativeJoin) -> Result<NativeJoinResult> {
     let process = process_options(&join.process);
     let mut instances = INSTANCES.lock();
     let thread = thread::current().id();
     let mut same = instances.iter().filter(|instance| instance.identifier == join.identifier);
-    if same.any(|instance| instance.seats.lock().iter().any(|seat| seat.thread == thread)) {
+    if same.any(|instance| instance.registrations.lock().iter().any(|registration| registration.thread == thread)) {
         let message = format!(
             "{CALL}: a helper with the identifier \"{}\" is configured on this thread already",
             join.identifier
@@ -166,7 +166,7 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeSeat> {
                     too_big_reason: TOO_BIG_REASON.into(),
                 }),
                 base,
-                seats: Mutex::default(),
+                registrations: Mutex::default(),
                 listener: Mutex::default(),
                 awaited: Mutex::new(awaited),
                 opening: tokio::sync::Mutex::default(),
@@ -179,8 +179,8 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeSeat> {
         instance.namespace.guard();
     }
     let number = process::next_worker();
-    instance.seats.lock().push(Seat { number, thread });
-    Ok(NativeSeat { helper: number as u32, server_id: instance.server_id.clone() })
+    instance.registrations.lock().push(Registration { number, thread });
+    Ok(NativeJoinResult { helper: number as u32, server_id: instance.server_id.clone() })
 }
 
 /// Makes this thread a worker of that helper's namespace. Returns the control block.
@@ -229,7 +229,7 @@ async fn listen(instance: &Instance, options: NativeListenOptions) -> std::resul
     };
     // All may have left meanwhile, and with them whoever would close it.
     let instances = INSTANCES.lock();
-    if instance.seats.lock().is_empty() {
+    if instance.registrations.lock().is_empty() {
         drop(instances);
         return Err(Failure::no_helper(CALL));
     }
@@ -297,17 +297,17 @@ pub(crate) fn left(number: usize) {
     }
 }
 
-/// Takes a seat away. Returns the instance if it was the last: its address is closed, and the rest is to be [ended](end).
+/// Removes a registration. Returns the instance if it was the last: its address is closed, and the rest is to be [ended](end).
 fn give_up(number: usize) -> Option<Arc<Instance>> {
     let mut instances = INSTANCES.lock();
     let at = instances.iter().position(|instance| instance.has(number))?;
     let instance = Arc::clone(instances.get(at)?);
-    let mut seats = instance.seats.lock();
-    seats.retain(|seat| seat.number != number);
-    if !seats.is_empty() {
+    let mut registrations = instance.registrations.lock();
+    registrations.retain(|registration| registration.number != number);
+    if !registrations.is_empty() {
         return None;
     }
-    drop(seats);
+    drop(registrations);
     instances.swap_remove(at);
     instance.awaited.lock().take();
     if let Some(listener) = instance.listener.lock().as_ref() {

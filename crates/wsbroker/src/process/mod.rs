@@ -550,9 +550,9 @@ pub(crate) fn watch_workers(watcher: Option<Watcher>) {
 
 /// A worker is stuck. Each watcher is told once for its thread, even if the thread has several workers.
 pub(crate) fn worker_stuck(worker: &NodeWorker) {
-    let number = worker.control().thread();
+    let number = worker.control().thread_id();
     let state = GLOBAL.state.lock();
-    let is_other = |other: &NodeWorker| !std::ptr::eq(other, worker) && other.control().thread() == number;
+    let is_other = |other: &NodeWorker| !std::ptr::eq(other, worker) && other.control().thread_id() == number;
     if state.workers.iter().chain(&state.helpers).any(|other| is_other(other) && other.is_stuck()) {
         return;
     }
@@ -571,7 +571,7 @@ pub(crate) fn worker_threads() -> Vec<(WorkerId, i32)> {
         let state = GLOBAL.state.lock();
         state.workers.iter().chain(&state.helpers).cloned().collect()
     };
-    workers.iter().filter_map(|worker| Some((worker.id()?, worker.control().thread()))).collect()
+    workers.iter().filter_map(|worker| Some((worker.id()?, worker.control().thread_id()))).collect()
 }
 
 #[cfg(test)]

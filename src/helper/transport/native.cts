@@ -2,10 +2,10 @@ import { WSBrokerError } from '../../errors.cjs';
 import type { NativeSeat } from './native-seat.cjs';
 import type { Transport, TransportOptions } from './transport.cjs';
 
-// Sockets of the broker. Native code is loaded by `join` only, never by importing this or
-// constructing a transport.
+// Sockets of the broker. Only `join` loads native code: importing this module or constructing a
+// transport does not.
 
-/** The transport of a helper with `bind`. It opens nothing, and checks nothing before `join`. */
+/** The transport of a helper with `bind`. Before `join` it opens and checks nothing. */
 export function nativeTransport(options: TransportOptions): Transport {
   let seat: NativeSeat | undefined;
   /** Of seats that were left. */
@@ -40,7 +40,7 @@ export function nativeTransport(options: TransportOptions): Transport {
       await seat?.flush();
       await leave();
     },
-    // All goes through the instance; without one there is nobody to publish to.
+    // Everything goes through the instance; without one there are no subscribers.
     publish: () => undefined,
     address: () => seat?.address(),
     dropped: (again) => dropped + (seat?.instance.dropped(again) ?? 0),

@@ -128,8 +128,8 @@ const OVERHEAD = 256;
  */
 const ANSWER_TIMEOUT = 2_500;
 /**
- * Numbers and envelopes as the addon makes them (crates/wsbroker-core/src/cluster/envelope.rs), for
- * a Redis client of the application.
+ * Numbers and envelopes as the addon makes them (crates/wsbroker-redis/src/bus/bus_envelope.rs),
+ * for a Redis client of the application.
  */
 function publisherFor(client, prefix, timeout) {
     const instance = (0, node_crypto_1.randomBytes)(8);

@@ -70,17 +70,17 @@ function createDispatcher(native, table, onBrokerGone) {
     let tick = 0;
     let ticker;
     function attach(block) {
-        control = new Int32Array(block, 0, 16 /* ControlBlock.Words */);
+        control = new Int32Array(block, 0, 16 /* ControlLayout.Words */);
         control[6 /* ControlWord.ThreadId */] = node_worker_threads_1.threadId;
         const capacity = control[2 /* ControlWord.SlotCount */] ?? 0;
-        ids = new Float64Array(block, 64 /* ControlBlock.Ids */, 32 /* ControlBlock.MaxEvents */);
-        kinds = new Int32Array(block, 320 /* ControlBlock.Kinds */, 32 /* ControlBlock.MaxEvents */);
-        slots = new Int32Array(block, 448 /* ControlBlock.Slots */, 32 /* ControlBlock.MaxEvents */);
-        tokens = new Uint32Array(block, 576 /* ControlBlock.TokenVersions */, 32 /* ControlBlock.MaxEvents */);
-        numbers = new Int32Array(block, 704 /* ControlBlock.Numbers */, 32 /* ControlBlock.MaxEvents */);
-        lengths = new Int32Array(block, 832 /* ControlBlock.Lengths */, 32 /* ControlBlock.MaxEvents */);
-        settled = new Int32Array(block, 1024 /* ControlBlock.Settled */, capacity);
-        state = new Uint8Array(block, 1024 /* ControlBlock.Settled */ + 4 * capacity, capacity);
+        ids = new Float64Array(block, 64 /* ControlLayout.Ids */, 32 /* ControlLayout.MaxEvents */);
+        kinds = new Int32Array(block, 320 /* ControlLayout.Kinds */, 32 /* ControlLayout.MaxEvents */);
+        slots = new Int32Array(block, 448 /* ControlLayout.Slots */, 32 /* ControlLayout.MaxEvents */);
+        tokens = new Uint32Array(block, 576 /* ControlLayout.TokenVersions */, 32 /* ControlLayout.MaxEvents */);
+        numbers = new Int32Array(block, 704 /* ControlLayout.Numbers */, 32 /* ControlLayout.MaxEvents */);
+        lengths = new Int32Array(block, 832 /* ControlLayout.Lengths */, 32 /* ControlLayout.MaxEvents */);
+        settled = new Int32Array(block, 1024 /* ControlLayout.Settled */, capacity);
+        state = new Uint8Array(block, 1024 /* ControlLayout.Settled */ + 4 * capacity, capacity);
     }
     function dispatch(count, ...data) {
         if (stopped)

@@ -1,4 +1,4 @@
-import type { EventKind } from '../native/control-block.cjs';
+import type { EventKind } from '../native/shared-numbers.cjs';
 /** An event that waits for the previous one of its socket. */
 export declare class WaitingEvent {
     readonly kind: EventKind;

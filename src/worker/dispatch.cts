@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { markAsUntransferable, threadId } from 'node:worker_threads';
 import { WSBrokerError } from '../errors.cjs';
 import type { Dispatch, Native } from '../native.cjs';
-import { ControlBlock, ControlWord, EventKind, EventState } from '../native/control-block.cjs';
+import { ControlLayout, ControlWord, EventKind, EventState } from '../native/shared-numbers.cjs';
 import { isFulfilled, isThenable } from '../promises.cjs';
 import type { HandlerName, OpenRequest } from '../types/worker-interface.cjs';
 import type { HandlerTable } from './handlers.cjs';
@@ -117,17 +117,17 @@ export function createDispatcher(
   let ticker: NodeJS.Timeout | undefined;
 
   function attach(block: ArrayBuffer): void {
-    control = new Int32Array(block, 0, ControlBlock.Words);
+    control = new Int32Array(block, 0, ControlLayout.Words);
     control[ControlWord.ThreadId] = threadId;
     const capacity = control[ControlWord.SlotCount] ?? 0;
-    ids = new Float64Array(block, ControlBlock.Ids, ControlBlock.MaxEvents);
-    kinds = new Int32Array(block, ControlBlock.Kinds, ControlBlock.MaxEvents);
-    slots = new Int32Array(block, ControlBlock.Slots, ControlBlock.MaxEvents);
-    tokens = new Uint32Array(block, ControlBlock.TokenVersions, ControlBlock.MaxEvents);
-    numbers = new Int32Array(block, ControlBlock.Numbers, ControlBlock.MaxEvents);
-    lengths = new Int32Array(block, ControlBlock.Lengths, ControlBlock.MaxEvents);
-    settled = new Int32Array(block, ControlBlock.Settled, capacity);
-    state = new Uint8Array(block, ControlBlock.Settled + 4 * capacity, capacity);
+    ids = new Float64Array(block, ControlLayout.Ids, ControlLayout.MaxEvents);
+    kinds = new Int32Array(block, ControlLayout.Kinds, ControlLayout.MaxEvents);
+    slots = new Int32Array(block, ControlLayout.Slots, ControlLayout.MaxEvents);
+    tokens = new Uint32Array(block, ControlLayout.TokenVersions, ControlLayout.MaxEvents);
+    numbers = new Int32Array(block, ControlLayout.Numbers, ControlLayout.MaxEvents);
+    lengths = new Int32Array(block, ControlLayout.Lengths, ControlLayout.MaxEvents);
+    settled = new Int32Array(block, ControlLayout.Settled, capacity);
+    state = new Uint8Array(block, ControlLayout.Settled + 4 * capacity, capacity);
   }
 
   function dispatch(count: number, ...data: unknown[]): void {

@@ -1,4 +1,4 @@
-import type { NativeAgreed, NativeOpenOptions } from '../../native.cjs';
+import type { NativeAgreed, NativeListenOptions } from '../../native.cjs';
 import { type ProcessOptions } from '../../options/start.cjs';
 import type { CheckedTlsOptions } from '../../options/tls.cjs';
 import type { TransportOptions } from './transport.cjs';
@@ -9,7 +9,7 @@ export interface CheckedNativeOptions {
     readonly bind: string;
     readonly agreed: NativeAgreed[];
     readonly process: Partial<ProcessOptions>;
-    readonly listener: Omit<NativeOpenOptions, 'process' | 'tls' | 'beside'>;
+    readonly listener: Omit<NativeListenOptions, 'process' | 'tls' | 'beside'>;
     readonly tls: CheckedTlsOptions | undefined;
 }
 /**

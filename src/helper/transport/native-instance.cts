@@ -1,13 +1,8 @@
 import type { Native } from '../../native.cjs';
+import { AudienceKind } from '../../native/shared-numbers.cjs';
 import type { IWebSocket, TWebSocketBusState } from '../types.cjs';
 import { NativeSocket } from './native-socket.cjs';
 import type { Audience, HelperOperation, Instance, TransportHost } from './transport.cjs';
-
-const enum AudienceKind {
-  Room,
-  User,
-  Everybody,
-}
 
 const AUDIENCE_KINDS = {
   room: AudienceKind.Room,

@@ -1,5 +1,5 @@
 import { fromNative, WSBrokerError } from '../../errors.cjs';
-import type { NativeAgreed, NativeOpenOptions } from '../../native.cjs';
+import type { NativeAgreed, NativeListenOptions } from '../../native.cjs';
 import { checkStartOptions, type ProcessOptions, START_OPTIONS } from '../../options/start.cjs';
 import type { CheckedTlsOptions } from '../../options/tls.cjs';
 import type { IBunWebSocketConfig } from '../types.cjs';
@@ -47,7 +47,7 @@ export interface CheckedNativeOptions {
   readonly bind: string;
   readonly agreed: NativeAgreed[];
   readonly process: Partial<ProcessOptions>;
-  readonly listener: Omit<NativeOpenOptions, 'process' | 'tls' | 'beside'>;
+  readonly listener: Omit<NativeListenOptions, 'process' | 'tls' | 'beside'>;
   readonly tls: CheckedTlsOptions | undefined;
 }
 

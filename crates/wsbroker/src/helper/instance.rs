@@ -1,4 +1,4 @@
-//! What the helpers of one identifier in this process share: a realm, a listener, an id, and what they have agreed on.
+//! What the helpers of one identifier in this process share: a namespace, a listener, an id, and what they have agreed on.
 
 // The macro wants what it exports to be public, though nothing can reach it from Rust.
 #![allow(unreachable_pub)]
@@ -13,7 +13,8 @@ use std::{
 use napi::{Env, bindgen_prelude::Object};
 use napi_derive::napi;
 use parking_lot::Mutex;
-use wsbroker_core::{AwaitedPath, CloseCode, ListenError, Listener, Realm, RealmSink};
+use wsbroker_core::{AwaitedPath, CloseCode, ListenError, Listener, Namespace, NamespaceConfig};
+use wsbroker_redis::NamespaceSink;
 
 use crate::{
     api::{
@@ -32,6 +33,11 @@ use crate::{
     },
 };
 
+/// The channel of all clients that are finished. Also in src/helper/protocol.cts.
+const BROADCAST_CHANNEL: &[u8] = b"ws:internal:broadcast";
+/// What clients of the helper are told on every transport. Also in src/helper/protocol.cts.
+const TOO_BIG_REASON: &str = "Received too big message";
+
 /// For messages.
 const CALL: &str = "WebSocketServerHelper";
 
@@ -43,9 +49,9 @@ struct Instance {
     server_id: String,
     agreed: Vec<NativeAgreed>,
     base: Base,
-    realm: Arc<Realm>,
+    namespace: Arc<Namespace>,
     /// Changed while [`INSTANCES`] is locked.
-    seats: Mutex<Vec<Seat>>,
+    registrations: Mutex<Vec<Registration>>,
     listener: Mutex<Option<Arc<Listener>>>,
     /// Its path on an address of `start`, until it is open.
     awaited: Mutex<Option<AwaitedPath>>,
@@ -53,8 +59,8 @@ struct Instance {
     opening: tokio::sync::Mutex<()>,
 }
 
-/// One helper's place.
-struct Seat {
+/// A helper that belongs to an instance.
+struct Registration {
     number: usize,
     thread: ThreadId,
 }
@@ -87,9 +93,9 @@ pub struct NativeJoin {
     pub encrypts: bool,
 }
 
-/// A helper's place in its instance.
+/// What a helper gets when it joins.
 #[napi(object)]
-pub struct NativeSeat {
+pub struct NativeJoinResult {
     /// For all its calls.
     pub helper: u32,
     /// The id of the instance.
@@ -107,7 +113,7 @@ impl Instance {
     }
 
     fn has(&self, number: usize) -> bool {
-        self.seats.lock().iter().any(|seat| seat.number == number)
+        self.registrations.lock().iter().any(|registration| registration.number == number)
     }
 }
 
@@ -119,12 +125,12 @@ fn find(number: usize) -> Option<Arc<Instance>> {
 ///
 /// Throws ERR_WSBROKER_CONFLICT when this thread has a helper there already, or an option differs.
 #[napi]
-pub fn join_instance(join: NativeJoin) -> Result<NativeSeat> {
+pub fn join_instance(join: NativeJoin) -> Result<NativeJoinResult> {
     let process = process_options(&join.process);
     let mut instances = INSTANCES.lock();
     let thread = thread::current().id();
     let mut same = instances.iter().filter(|instance| instance.identifier == join.identifier);
-    if same.any(|instance| instance.seats.lock().iter().any(|seat| seat.thread == thread)) {
+    if same.any(|instance| instance.registrations.lock().iter().any(|registration| registration.thread == thread)) {
         let message = format!(
             "{CALL}: a helper with the identifier \"{}\" is configured on this thread already",
             join.identifier
@@ -155,9 +161,12 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeSeat> {
                 identifier: join.identifier,
                 server_id: join.server_id,
                 agreed: join.agreed,
-                realm: base.broker.realm(),
+                namespace: base.broker.namespace(NamespaceConfig {
+                    broadcast_channel: BROADCAST_CHANNEL.into(),
+                    too_big_reason: TOO_BIG_REASON.into(),
+                }),
                 base,
-                seats: Mutex::default(),
+                registrations: Mutex::default(),
                 listener: Mutex::default(),
                 awaited: Mutex::new(awaited),
                 opening: tokio::sync::Mutex::default(),
@@ -167,21 +176,21 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeSeat> {
         }
     };
     if join.encrypts {
-        instance.realm.guard();
+        instance.namespace.guard();
     }
     let number = process::next_worker();
-    instance.seats.lock().push(Seat { number, thread });
-    Ok(NativeSeat { helper: number as u32, server_id: instance.server_id.clone() })
+    instance.registrations.lock().push(Registration { number, thread });
+    Ok(NativeJoinResult { helper: number as u32, server_id: instance.server_id.clone() })
 }
 
-/// Makes this thread a worker of that helper's realm. Returns the control block.
+/// Makes this thread a worker of that helper's namespace. Returns the control block.
 pub(crate) fn attach<'s>(
     env: RawEnv<'s>,
     number: usize,
     functions: HelperFunctions<'_>,
 ) -> std::result::Result<Value<'s>, Failure> {
     let instance = find(number).ok_or_else(|| Failure::no_helper("attachHelper"))?;
-    let join = |worker: &Arc<NodeWorker>| worker.join_realm(&instance.base.broker, &instance.realm);
+    let join = |worker: &Arc<NodeWorker>| worker.join_namespace(&instance.base.broker, &instance.namespace);
     runner::attach_helper(env, number, functions, join).map_err(|failed: Failed| failed.into())
 }
 
@@ -212,7 +221,7 @@ pub fn open_instance(env: &Env, helper: u32, options: NativeListenOptions) -> Re
 async fn listen(instance: &Instance, options: NativeListenOptions) -> std::result::Result<(), Failure> {
     let beside = options.beside.unwrap_or(false).then(|| process::listener_of(&options.bind)).flatten();
     let mut config = listener_config(options)?;
-    config.realm = Some(Arc::clone(&instance.realm));
+    config.namespace = Some(Arc::clone(&instance.namespace));
     let broker = &instance.base.broker;
     let listener = match beside {
         Some(other) => broker.listen_beside(other, config).await?,
@@ -220,7 +229,7 @@ async fn listen(instance: &Instance, options: NativeListenOptions) -> std::resul
     };
     // All may have left meanwhile, and with them whoever would close it.
     let instances = INSTANCES.lock();
-    if instance.seats.lock().is_empty() {
+    if instance.registrations.lock().is_empty() {
         drop(instances);
         return Err(Failure::no_helper(CALL));
     }
@@ -231,10 +240,10 @@ async fn listen(instance: &Instance, options: NativeListenOptions) -> std::resul
 }
 
 /// The way from Redis to the clients of the instance with that server id.
-pub(crate) fn sink(server_id: &str) -> Option<RealmSink> {
+pub(crate) fn sink(server_id: &str) -> Option<NamespaceSink> {
     let instances = INSTANCES.lock();
     let instance = instances.iter().find(|instance| instance.server_id == server_id)?;
-    Some(instance.base.broker.realm_sink(&instance.realm))
+    Some(NamespaceSink::new(&instance.base.broker, Arc::clone(&instance.namespace)))
 }
 
 /// Where the instance listens; nothing before it does.
@@ -288,17 +297,17 @@ pub(crate) fn left(number: usize) {
     }
 }
 
-/// Takes a seat away. Returns the instance if it was the last: its address is closed, and the rest is to be [ended](end).
+/// Removes a registration. Returns the instance if it was the last: its address is closed, and the rest is to be [ended](end).
 fn give_up(number: usize) -> Option<Arc<Instance>> {
     let mut instances = INSTANCES.lock();
     let at = instances.iter().position(|instance| instance.has(number))?;
     let instance = Arc::clone(instances.get(at)?);
-    let mut seats = instance.seats.lock();
-    seats.retain(|seat| seat.number != number);
-    if !seats.is_empty() {
+    let mut registrations = instance.registrations.lock();
+    registrations.retain(|registration| registration.number != number);
+    if !registrations.is_empty() {
         return None;
     }
-    drop(seats);
+    drop(registrations);
     instances.swap_remove(at);
     instance.awaited.lock().take();
     if let Some(listener) = instance.listener.lock().as_ref() {

@@ -13,14 +13,15 @@ use std::{
 
 use parking_lot::Mutex;
 use wsbroker_core::{
-    Backlog, Batch, Broker, Cork, DeliverError, Event, Handlers, Helper, Post, Realm, Worker, WorkerHandle, WorkerId,
+    Backlog, Batch, Broker, Cork, DeliverError, Event, Handlers, Helper, Namespace, Operation, Worker, WorkerHandle,
+    WorkerId,
 };
 
 use crate::{
     js::raw::Wake,
     process,
     worker::{
-        control_block::Control,
+        control_block::ControlBlock,
         mailbox::{Fetched, Mailbox, Thread},
         thread_cork,
     },
@@ -29,7 +30,7 @@ use crate::{
 /// A JavaScript thread as the broker sees it.
 pub(crate) struct NodeWorker {
     handlers: Handlers,
-    control: Control,
+    control: ControlBlock,
     wake: Wake,
     mailbox: Mailbox,
     /// The membership of a broker. Locked while joining, so that whoever settles the first events finds it.
@@ -51,7 +52,7 @@ impl Worker for NodeWorker {
         Ok(())
     }
 
-    fn post(&self, post: Post) {
+    fn deliver_operation(&self, post: Operation) {
         self.wake_if(self.mailbox.put_post(post));
     }
 
@@ -74,13 +75,15 @@ impl Worker for NodeWorker {
     }
 
     fn give_up(&self) {
-        self.retire(self.close().into());
+        let (batches, thread) = self.mailbox.give_up();
+        self.retire(batches.into());
+        self.wake_if(thread);
     }
 }
 
 impl NodeWorker {
     /// A worker without a broker.
-    pub(crate) fn new(handlers: Handlers, control: Control, wake: Wake) -> Self {
+    pub(crate) fn new(handlers: Handlers, control: ControlBlock, wake: Wake) -> Self {
         Self {
             handlers,
             control,
@@ -102,13 +105,13 @@ impl NodeWorker {
         *membership = Some(broker.add_worker(worker, self.handlers));
     }
 
-    /// Gets events of a realm from now on.
-    pub(crate) fn join_realm(self: &Arc<Self>, broker: &Broker, realm: &Arc<Realm>) -> Helper {
+    /// Gets events of a namespace from now on.
+    pub(crate) fn join_namespace(self: &Arc<Self>, broker: &Broker, namespace: &Arc<Namespace>) -> Helper {
         let mut membership = self.membership.lock();
         // Its handlers return nothing that could be waited for.
         self.control.set_handling(true, 0);
         let worker: Arc<dyn Worker> = Arc::clone(self) as _;
-        let (handle, helper) = broker.add_helper(realm, worker);
+        let (handle, helper) = broker.add_helper(namespace, worker);
         *membership = Some(handle);
         helper
     }
@@ -166,7 +169,7 @@ impl NodeWorker {
     }
 
     /// Its control block.
-    pub(crate) fn control(&self) -> &Control {
+    pub(crate) fn control(&self) -> &ControlBlock {
         &self.control
     }
 

@@ -394,7 +394,8 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             }
         }
         if (this.#settings.outboundTransformer === undefined) {
-            this.#log.warn(`client ${client.id} is encrypted, but there is no outboundTransformer: messages to it alone, to its user, or with exclude are sent in clear, all others not at all`);
+            this.#log.warn(`client ${client.id} is encrypted, but there is no outboundTransformer: messages to ` +
+                'it alone, to its user, or with exclude are sent in clear, all others not at all');
         }
     }
     #hold(client, instance) {
@@ -441,7 +442,8 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
     async #configure() {
         const transport = this.#transport;
         if (!this.#oneTransport) {
-            throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARGUMENT', `[${SCOPE}] exactly one of "bind" (native sockets) and "server" (sockets of Bun) must be given`);
+            throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARGUMENT', `[${SCOPE}] exactly one of "bind" (native sockets) and "server" (sockets of Bun) ` +
+                'must be given');
         }
         // With Bun there is nothing to join, and nothing is awaited before Redis: listeners are on its
         // clients before this call returns.

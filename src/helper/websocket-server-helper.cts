@@ -471,7 +471,8 @@ export class WebSocketServerHelper<
     }
     if (this.#settings.outboundTransformer === undefined) {
       this.#log.warn(
-        `client ${client.id} is encrypted, but there is no outboundTransformer: messages to it alone, to its user, or with exclude are sent in clear, all others not at all`,
+        `client ${client.id} is encrypted, but there is no outboundTransformer: messages to ` +
+          'it alone, to its user, or with exclude are sent in clear, all others not at all',
       );
     }
   }
@@ -518,7 +519,8 @@ export class WebSocketServerHelper<
     if (!this.#oneTransport) {
       throw new WSBrokerError(
         'ERR_WSBROKER_INVALID_ARGUMENT',
-        `[${SCOPE}] exactly one of "bind" (native sockets) and "server" (sockets of Bun) must be given`,
+        `[${SCOPE}] exactly one of "bind" (native sockets) and "server" (sockets of Bun) ` +
+          'must be given',
       );
     }
     // With Bun there is nothing to join, and nothing is awaited before Redis: listeners are on its

@@ -34,7 +34,8 @@ function checkUrl(call, url) {
     catch {
         // As below.
     }
-    throw new errors_cjs_1.WSBrokerRangeError(`${call}: "redisConnection" must be a URL such as redis://user:password@host:6379/0, with a port up to 65535 and a number as its path`);
+    throw new errors_cjs_1.WSBrokerRangeError(`${call}: "redisConnection" must be a URL such as redis://user:password@host:6379/0, ` +
+        'with a port up to 65535 and a number as its path');
 }
 class NativeBus {
     form;
@@ -159,7 +160,8 @@ class NativeBus {
             await new Promise((resolve, reject) => {
                 this.#pendingConnect = { resolve, reject };
                 timer = setTimeout(() => {
-                    reject(lost(`Redis client did not become ready within ${protocol_cjs_1.LIMITS.redisReady}ms (status: connecting)`));
+                    reject(lost(`Redis client did not become ready within ${protocol_cjs_1.LIMITS.redisReady}ms (status: ` +
+                        'connecting)'));
                 }, protocol_cjs_1.LIMITS.redisReady);
             });
         }

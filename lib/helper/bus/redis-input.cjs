@@ -49,7 +49,8 @@ class RedisInput {
         const ready = new Promise((resolve) => (this.#isReady = resolve));
         if (await (0, promises_cjs_1.within)(protocol_cjs_1.LIMITS.redisReady, ready))
             return;
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BUS_LOST', `[${this.#parts.scope}] no helper of the instance subscribed to Redis within ${protocol_cjs_1.LIMITS.redisReady} ms`);
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BUS_LOST', `[${this.#parts.scope}] no helper of the instance subscribed to Redis within ` +
+            `${protocol_cjs_1.LIMITS.redisReady} ms`);
     }
     received(text) {
         // A helper that does not subscribe (any more) receives nothing.

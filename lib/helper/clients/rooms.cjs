@@ -30,9 +30,14 @@ class Rooms {
         this.#log = log;
         this.#failures = new log_cjs_1.RateLimitedErrors(log);
         const { maxRoomsPerClient: most } = settings;
-        this.#ignoredJoins = new log_cjs_1.RateLimitedLine((count) => log.warn(`${count} join(s) were cut to ${most} rooms or ignored: they name too many rooms, or earlier joins of the client are not answered yet; the last was from client ${this.#lastId}`));
-        this.#roomsOverLimit = new log_cjs_1.RateLimitedLine((count) => log.warn(`${count} room(s) not joined: a client may be in ${most} rooms; the last was for client ${this.#lastId}`));
-        this.#unknownNames = new log_cjs_1.RateLimitedLine((count) => log.warn(`validateRoomFn answered ${count} join(s) only with names that were not asked for, so nothing was joined: it can only choose from the names it is given. To use other names, call joinRoom. The last was from client ${this.#lastId}`));
+        this.#ignoredJoins = new log_cjs_1.RateLimitedLine((count) => log.warn(`${count} join(s) were cut to ${most} rooms or ignored: they name too many rooms, or ` +
+            'earlier joins of the client are not answered yet; the last was from client ' +
+            `${this.#lastId}`));
+        this.#roomsOverLimit = new log_cjs_1.RateLimitedLine((count) => log.warn(`${count} room(s) not joined: a client may be in ${most} rooms; the last was for ` +
+            `client ${this.#lastId}`));
+        this.#unknownNames = new log_cjs_1.RateLimitedLine((count) => log.warn(`validateRoomFn answered ${count} join(s) only with names that were not asked for, ` +
+            'so nothing was joined: it can only choose from the names it is given. To use other ' +
+            `names, call joinRoom. The last was from client ${this.#lastId}`));
     }
     /** Adds a client to a room with any name, in any state. Joining twice has no effect. */
     join(client, room) {

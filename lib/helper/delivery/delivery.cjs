@@ -28,8 +28,10 @@ class Delivery {
     constructor(parts) {
         this.#parts = parts;
         this.#failures = new log_cjs_1.RateLimitedErrors(parts.log);
-        this.#unanswered = new log_cjs_1.RateLimitedLine((count) => parts.log.error(`${count} message(s) dropped: outboundTransformer took too long (the limit is ${protocol_cjs_1.LIMITS.transform / 1000} s)`));
-        this.#drops = new log_cjs_1.RateLimitedLine((count) => parts.log.warn(`${count} message(s) to clients dropped: their sockets are over the limit or closing, or too much was waiting`));
+        this.#unanswered = new log_cjs_1.RateLimitedLine((count) => parts.log.error(`${count} message(s) dropped: outboundTransformer took too long (the limit is ` +
+            `${protocol_cjs_1.LIMITS.transform / 1000} s)`));
+        this.#drops = new log_cjs_1.RateLimitedLine((count) => parts.log.warn(`${count} message(s) to clients dropped: their sockets are over the limit or ` +
+            'closing, or too much was waiting'));
     }
     get framesDropped() {
         return this.#dropped + this.#parts.transport.dropped(false);
@@ -182,7 +184,8 @@ class Delivery {
             isHere: () => clients.isHere(client),
             run: (message, settled) => this.#transform(client, message, settled),
             dropped: (message) => {
-                log.debug(`${(0, log_cjs_1.quoted)(message.event)} for client ${client.id} dropped: too much is waiting for outboundTransformer`);
+                log.debug(`${(0, log_cjs_1.quoted)(message.event)} for client ${client.id} dropped: too much is waiting for ` +
+                    'outboundTransformer');
                 this.drop();
             },
         });
@@ -207,7 +210,8 @@ class Delivery {
                     this.#send(client, textOf(result, message));
             }
             catch (error) {
-                this.#failures.add(`${(0, log_cjs_1.quoted)(message.event)} for client ${client.id} dropped: the result of outboundTransformer cannot be sent`, error);
+                this.#failures.add(`${(0, log_cjs_1.quoted)(message.event)} for client ${client.id} dropped: the result of ` +
+                    'outboundTransformer cannot be sent', error);
             }
         }), (error) => end(() => this.#failures.add(`${(0, log_cjs_1.quoted)(message.event)} for client ${client.id} dropped: outboundTransformer failed`, error)));
         if (over)

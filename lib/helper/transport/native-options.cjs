@@ -47,7 +47,8 @@ function checkNativeOptions(options) {
     if (path === '*')
         throw invalid("\"path\" must begin with '/', got '*'");
     if (typeof maxAuthPayloadLength !== 'number' || !(maxAuthPayloadLength >= 1)) {
-        throw invalid(`"maxAuthPayloadLength" must be a number from 1, or Infinity, got ${shown(maxAuthPayloadLength)}`);
+        throw invalid('"maxAuthPayloadLength" must be a number from 1, or Infinity, got ' +
+            `${shown(maxAuthPayloadLength)}`);
     }
     const given = givenOf(options);
     try {

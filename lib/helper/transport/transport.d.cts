@@ -19,9 +19,9 @@ export interface Audience {
  */
 export type HelperOperation = 
 /**
- * A publish, to a helper that has held members in the audience; also one from Redis that the addon
- * could not deliver alone. `epoch` says when it was published: members that have been held since
- * a later epoch have received it directly.
+ * A publish, to a helper that has held members in the audience; also one from Redis that the
+ * addon could not deliver alone. `epoch` says when it was published: members that have been held
+ * since a later epoch have received it directly.
  */
 {
     readonly op: 'publish';
@@ -59,9 +59,9 @@ export interface TransportHost {
      */
     inputState(state: TWebSocketBusState): void;
     /**
-     * This helper must subscribe to Redis for the instance, because the one that did has ended. Before
-     * that the instance has called `inputState('lost')` of all helpers, including this one. The helper
-     * subscribes, then calls `setInputState('ready')`.
+     * This helper must subscribe to Redis for the instance, because the one that did has ended.
+     * Before that the instance has called `inputState('lost')` of all helpers, including this one.
+     * The helper subscribes, then calls `setInputState('ready')`.
      */
     takeInput(): void;
     /**
@@ -88,8 +88,8 @@ export interface Instance {
     finishClient(clientId: string): void;
     /**
      * In one step, so that a publish of another worker reaches the client exactly once: its
-     * subscriptions end, and its memberships, present and future ones, are held. When the helper calls
-     * `socket.unsubscribe` afterwards, there is nothing left to end.
+     * subscriptions end, and its memberships, present and future ones, are held. When the helper
+     * calls `socket.unsubscribe` afterwards, there is nothing left to end.
      *
      * @returns the epoch that begins with it
      */
@@ -100,8 +100,8 @@ export interface Instance {
      */
     removeClient(clientId: string): void;
     /**
-     * The client becomes a member of a room, whose subscription is made by `socket.subscribe`, or of a
-     * user, which also subscribes it unless it is encrypted.
+     * The client becomes a member of a room, whose subscription is made by `socket.subscribe`, or of
+     * a user, which also subscribes it unless it is encrypted.
      */
     addMember(clientId: string, type: 'room' | 'user', name: string): void;
     /** Undoes `addMember`. */
@@ -135,8 +135,8 @@ export interface Instance {
      * Sends to a client of another helper: directly if it is not encrypted, otherwise through that
      * helper.
      *
-     * @returns what `send` of a socket returns: 0 if it was dropped, also because too much was waiting
-     * at the other helper
+     * @returns what `send` of a socket returns: 0 if it was dropped, also because too much was
+     * waiting at the other helper
      */
     sendElsewhere(clientId: string, frame: string): number;
     /**

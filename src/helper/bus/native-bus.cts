@@ -41,7 +41,8 @@ function checkUrl(call: string, url: string): void {
     // As below.
   }
   throw new WSBrokerRangeError(
-    `${call}: "redisConnection" must be a URL such as redis://user:password@host:6379/0, with a port up to 65535 and a number as its path`,
+    `${call}: "redisConnection" must be a URL such as redis://user:password@host:6379/0, ` +
+      'with a port up to 65535 and a number as its path',
   );
 }
 
@@ -189,7 +190,8 @@ class NativeBus implements Bus {
         timer = setTimeout(() => {
           reject(
             lost(
-              `Redis client did not become ready within ${LIMITS.redisReady}ms (status: connecting)`,
+              `Redis client did not become ready within ${LIMITS.redisReady}ms (status: ` +
+                'connecting)',
             ),
           );
         }, LIMITS.redisReady);

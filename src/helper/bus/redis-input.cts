@@ -68,7 +68,8 @@ export class RedisInput {
     if (await within(LIMITS.redisReady, ready)) return;
     throw new WSBrokerError(
       'ERR_WSBROKER_BUS_LOST',
-      `[${this.#parts.scope}] no helper of the instance subscribed to Redis within ${LIMITS.redisReady} ms`,
+      `[${this.#parts.scope}] no helper of the instance subscribed to Redis within ` +
+        `${LIMITS.redisReady} ms`,
     );
   }
 

@@ -41,17 +41,22 @@ export class Rooms<A extends AnyRecord, M extends AnyRecord> {
     const { maxRoomsPerClient: most } = settings;
     this.#ignoredJoins = new RateLimitedLine((count) =>
       log.warn(
-        `${count} join(s) were cut to ${most} rooms or ignored: they name too many rooms, or earlier joins of the client are not answered yet; the last was from client ${this.#lastId}`,
+        `${count} join(s) were cut to ${most} rooms or ignored: they name too many rooms, or ` +
+          'earlier joins of the client are not answered yet; the last was from client ' +
+          `${this.#lastId}`,
       ),
     );
     this.#roomsOverLimit = new RateLimitedLine((count) =>
       log.warn(
-        `${count} room(s) not joined: a client may be in ${most} rooms; the last was for client ${this.#lastId}`,
+        `${count} room(s) not joined: a client may be in ${most} rooms; the last was for ` +
+          `client ${this.#lastId}`,
       ),
     );
     this.#unknownNames = new RateLimitedLine((count) =>
       log.warn(
-        `validateRoomFn answered ${count} join(s) only with names that were not asked for, so nothing was joined: it can only choose from the names it is given. To use other names, call joinRoom. The last was from client ${this.#lastId}`,
+        `validateRoomFn answered ${count} join(s) only with names that were not asked for, ` +
+          'so nothing was joined: it can only choose from the names it is given. To use other ' +
+          `names, call joinRoom. The last was from client ${this.#lastId}`,
       ),
     );
   }

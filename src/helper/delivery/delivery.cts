@@ -46,12 +46,14 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
     this.#failures = new RateLimitedErrors(parts.log);
     this.#unanswered = new RateLimitedLine((count) =>
       parts.log.error(
-        `${count} message(s) dropped: outboundTransformer took too long (the limit is ${LIMITS.transform / 1000} s)`,
+        `${count} message(s) dropped: outboundTransformer took too long (the limit is ` +
+          `${LIMITS.transform / 1000} s)`,
       ),
     );
     this.#drops = new RateLimitedLine((count) =>
       parts.log.warn(
-        `${count} message(s) to clients dropped: their sockets are over the limit or closing, or too much was waiting`,
+        `${count} message(s) to clients dropped: their sockets are over the limit or ` +
+          'closing, or too much was waiting',
       ),
     );
   }
@@ -230,7 +232,8 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
       run: (message, settled) => this.#transform(client, message, settled),
       dropped: (message) => {
         log.debug(
-          `${quoted(message.event)} for client ${client.id} dropped: too much is waiting for outboundTransformer`,
+          `${quoted(message.event)} for client ${client.id} dropped: too much is waiting for ` +
+            'outboundTransformer',
         );
         this.drop();
       },
@@ -258,7 +261,8 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
             if (clients.isHere(client)) this.#send(client, textOf(result, message));
           } catch (error) {
             this.#failures.add(
-              `${quoted(message.event)} for client ${client.id} dropped: the result of outboundTransformer cannot be sent`,
+              `${quoted(message.event)} for client ${client.id} dropped: the result of ` +
+                'outboundTransformer cannot be sent',
               error,
             );
           }

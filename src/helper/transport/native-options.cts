@@ -62,7 +62,8 @@ export function checkNativeOptions(options: TransportOptions): CheckedNativeOpti
   if (path === '*') throw invalid("\"path\" must begin with '/', got '*'");
   if (typeof maxAuthPayloadLength !== 'number' || !(maxAuthPayloadLength >= 1)) {
     throw invalid(
-      `"maxAuthPayloadLength" must be a number from 1, or Infinity, got ${shown(maxAuthPayloadLength)}`,
+      '"maxAuthPayloadLength" must be a number from 1, or Infinity, got ' +
+        `${shown(maxAuthPayloadLength)}`,
     );
   }
   const given = givenOf(options);

@@ -23,7 +23,8 @@ export function nativeTransport(options: TransportOptions): Transport {
     },
     // The place is taken before the first await: there is none.
     async join(host) {
-      const there = require('./native-registration.cjs') as typeof import('./native-registration.cjs');
+      const there =
+        require('./native-registration.cjs') as typeof import('./native-registration.cjs');
       registration = new there.NativeRegistration(options, host);
     },
     async open() {

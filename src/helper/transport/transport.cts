@@ -17,16 +17,16 @@ import type {
 //   `IWebSocket` object for each socket: open, message, close and drain, in order.
 // - `subscribe`, `unsubscribe` and `isSubscribed` of a socket concern channels of the kind `room`.
 //   They change what `publish` reaches, but no membership.
-// - The helper reports what happens to each of its clients (`addClient` … `removeClient`), when its
-//   own tables change, and never twice.
+// - The helper reports what happens to each of its clients (`addClient` … `removeClient`), when
+//   its own tables change, and never twice.
 // - From that the instance keeps a directory of all workers: which helper has a client, which rooms
 //   have members, and the counts. It also keeps the *held* memberships, those of encrypted clients:
 //   a publish does not reach them, but the helpers that have them are told of it.
 //
 // Everything is synchronous unless it returns a promise, and takes effect in the order of the calls
 // of a thread: a `publish` after a `subscribe` reaches the subscriber, and a `send` after a
-// `publish` arrives after it. The helper calls an instance only after `join` has resolved and before
-// `leave`.
+// `publish` arrives after it. The helper calls an instance only after `join` has resolved and
+// before `leave`.
 
 /**
  * A set of clients. `room`: the members of a room, or the client with that id. `user`: the clients
@@ -50,9 +50,9 @@ export interface Audience {
  */
 export type HelperOperation =
   /**
-   * A publish, to a helper that has held members in the audience; also one from Redis that the addon
-   * could not deliver alone. `epoch` says when it was published: members that have been held since
-   * a later epoch have received it directly.
+   * A publish, to a helper that has held members in the audience; also one from Redis that the
+   * addon could not deliver alone. `epoch` says when it was published: members that have been held
+   * since a later epoch have received it directly.
    */
   | {
       readonly op: 'publish';
@@ -83,9 +83,9 @@ export interface TransportHost {
    */
   inputState(state: TWebSocketBusState): void;
   /**
-   * This helper must subscribe to Redis for the instance, because the one that did has ended. Before
-   * that the instance has called `inputState('lost')` of all helpers, including this one. The helper
-   * subscribes, then calls `setInputState('ready')`.
+   * This helper must subscribe to Redis for the instance, because the one that did has ended.
+   * Before that the instance has called `inputState('lost')` of all helpers, including this one.
+   * The helper subscribes, then calls `setInputState('ready')`.
    */
   takeInput(): void;
   /**
@@ -116,8 +116,8 @@ export interface Instance {
   finishClient(clientId: string): void;
   /**
    * In one step, so that a publish of another worker reaches the client exactly once: its
-   * subscriptions end, and its memberships, present and future ones, are held. When the helper calls
-   * `socket.unsubscribe` afterwards, there is nothing left to end.
+   * subscriptions end, and its memberships, present and future ones, are held. When the helper
+   * calls `socket.unsubscribe` afterwards, there is nothing left to end.
    *
    * @returns the epoch that begins with it
    */
@@ -128,8 +128,8 @@ export interface Instance {
    */
   removeClient(clientId: string): void;
   /**
-   * The client becomes a member of a room, whose subscription is made by `socket.subscribe`, or of a
-   * user, which also subscribes it unless it is encrypted.
+   * The client becomes a member of a room, whose subscription is made by `socket.subscribe`, or of
+   * a user, which also subscribes it unless it is encrypted.
    */
   addMember(clientId: string, type: 'room' | 'user', name: string): void;
   /** Undoes `addMember`. */
@@ -167,8 +167,8 @@ export interface Instance {
    * Sends to a client of another helper: directly if it is not encrypted, otherwise through that
    * helper.
    *
-   * @returns what `send` of a socket returns: 0 if it was dropped, also because too much was waiting
-   * at the other helper
+   * @returns what `send` of a socket returns: 0 if it was dropped, also because too much was
+   * waiting at the other helper
    */
   sendElsewhere(clientId: string, frame: string): number;
   /**

@@ -38,6 +38,7 @@ export const GUIDES = {
   'docs/guide/recipes.md': {
     server: { on: ['node', 'bun'], ask: echo },
     cookie: {
+      on: ['node', 'bun'],
       async ask(t, program) {
         const { url, ports } = program;
         const answer = await http(ports, '8081', '/login', { method: 'POST' });
@@ -103,6 +104,7 @@ export const GUIDES = {
       },
     },
     presence: {
+      on: ['node', 'bun'],
       async ask(t, program) {
         const one = await client(t, program.url);
         assert.equal(await one.hear(), '{"online":1}');
@@ -154,6 +156,7 @@ export const GUIDES = {
   'docs/guide/deployment.md': {
     pm2: { ask: echo },
     deploy: {
+      on: ['node', 'bun'],
       async ask(t, { url, ports, child, exited, said }) {
         const one = await client(t, url);
         assert.equal((await http(ports, '8081', '/')).status, 200);
@@ -184,6 +187,30 @@ export const GUIDES = {
       },
     },
   },
+  'docs/guide/cluster.md': {
+    chat: { on: ['node', 'bun'], ask: echo },
+    emitter: { on: ['node', 'bun'] },
+    listening: {
+      async ask(t, { url }) {
+        const one = await client(t, url);
+        one.say('enter');
+        assert.equal(await one.hear(), '{"state":["tea","coffee"]}');
+      },
+    },
+  },
+  'docs/guide/monitoring.md': {
+    metrics: {
+      on: ['node', 'bun'],
+      async ask(t, program) {
+        await client(t, program.url);
+        const text = await (await http(program.ports, '9090', '/metrics')).text();
+        for (const line of ['wsbroker_connections 1', 'wsbroker_rejected{cause="origin"} 0', 'wsbroker_worker_events{type="died"} 0']) assert.ok(text.split('\n').includes(line), text);
+        assert.match(text, /^wsbroker_worker_in_flight\{worker="\d+"\} \d+$/m);
+        await endsOnSigterm(program);
+      },
+    },
+  },
+  'docs/guide/performance.md': { measure: { ask: echo } },
   'docs/migrating/ws.md': { before: { ask: named('/', false) }, after: { ask: named('/', true) } },
   'docs/migrating/uwebsockets.md': { after: { ask: named('/chat', true) } },
   'docs/migrating/bun.md': { before: { on: ['bun'], ask: named('/', true) }, after: { on: ['bun'], ask: named('/', true) } },

@@ -34,7 +34,21 @@ const named = (path, refused) => async (t, program) => {
   await endsOnSigterm(program);
 };
 
+/** Two clients of the server helper, and what one says to the other. */
+async function helped(t, program) {
+  const [ada, bob] = [await client(t, program.url), await client(t, program.url)];
+  for (const one of [ada, bob]) {
+    one.say('{"event":"authenticate","data":{"token":"secret"}}');
+    assert.equal(JSON.parse(await one.hear()).event, 'connected');
+  }
+  ada.say('{"event":"chat","data":"hello"}');
+  const { event, data } = JSON.parse(await bob.hear());
+  assert.deepEqual({ event, data }, { event: 'chat', data: 'hello' });
+  await endsOnSigterm(program);
+}
+
 export const GUIDES = {
+  'docs/server-helper.md': { native: { on: ['node', 'bun'], ask: helped }, threads: { ask: helped } },
   'docs/guide/recipes.md': {
     server: { on: ['node', 'bun'], ask: echo },
     cookie: {

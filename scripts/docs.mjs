@@ -1,5 +1,6 @@
-// `npm run docs`: writes docs/reference.md from the doc comments in src/. Only the syntax of the sources
-// is read, in the order in which things stand there; `npm test` checks that the result is current.
+// `npm run docs`: writes docs/reference.md from the doc comments in src/. Only the syntax of the
+// sources is read, in the order in which things stand there; `npm test` checks that the result is
+// current.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -17,7 +18,7 @@ const index = parse('index.cts');
 const emitter = parse('emitter.cts');
 const page = path.join(root, 'docs/reference.md');
 
-// Reading -------------------------------------------------------------------------------------------------------------------
+// Reading ----------------------------------------------------------------------------------------
 
 /** Everything declared at the top of a file, by name. */
 function declarations(source) {
@@ -81,8 +82,8 @@ const flat = (node) => node.getText().replace(/\s*\n\s*/g, ' ').replace(/\breado
 const code = (text) => (/^(['[{].*|\d[\d.]*|true|false)$/.test(text) ? `\`${text}\`` : text);
 
 /**
- * What a member's comment says without its default, and the default: a tag `@default`, a sentence `Default 10.`, or
- * `'this', the default`.
+ * What a member's comment says without its default, and the default: a tag `@default`, a sentence
+ * `Default 10.`, or `'this', the default`.
  */
 function defaulted({ text, tags }) {
   const tag = tags.find(({ name }) => name === 'default');
@@ -98,11 +99,14 @@ function defaulted({ text, tags }) {
 /** The type of something optional: that it may be undefined is said by the question mark. */
 const given = (node) => flat(node.type).replace(/ \| undefined$/, '');
 
-// Writing -------------------------------------------------------------------------------------------------------------------
+// Writing ----------------------------------------------------------------------------------------
 
 const ARG_TYPE = 'ERR_WSBROKER_INVALID_ARG_TYPE';
 
-/** An example, marked as a fragment (test/docs/pages.mjs), with the names that it takes from a handler around it. */
+/**
+ * An example, marked as a fragment (test/docs/pages.mjs), with the names that it takes from a
+ * handler around it.
+ */
 function marked(example) {
   const given = /\bhandle\w+/.test(example) ? [] : ['socketId', 'text'].filter((name) => new RegExp(`\\b${name}\\b`).test(example));
   return example.replace(/^```[jt]s$/gm, `<!-- excerpt${given.length > 0 ? `: ${given.join(', ')}` : ''} -->\n$&`);
@@ -178,7 +182,10 @@ function codesTable(node) {
 const FIRST = ['StartOptions', 'Server', 'WorkerInterface'];
 
 const slugs = new Map();
-/** Links to the headings in these sections, which must be asked for in the order of the page: GitHub numbers headings that read alike. */
+/**
+ * Links to the headings in these sections, which must be asked for in the order of the page: GitHub
+ * numbers headings that read alike.
+ */
 const contents = (sections) =>
   sections
     .flatMap((text) => [...text.matchAll(/^### `([^`]+)`$/gm)])

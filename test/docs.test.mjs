@@ -1,5 +1,6 @@
-// README.md and docs/: every block of code is marked and compiles, every language is one we know, every script exists, and every
-// link leads somewhere. Needs no addon. How a block is marked stands at the top of docs/pages.mjs.
+// README.md and docs/: every block of code is marked and compiles, every language is one we know,
+// every script exists, and every link leads somewhere. Needs no addon. How a block is marked stands
+// at the top of docs/pages.mjs.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -145,6 +146,19 @@ test('every link within the repository leads somewhere', () => {
       const there = file === '' ? page : path.posix.join(path.posix.dirname(page), file);
       if (!existsSync(path.join(root, there))) wrong.push(`${page}: ${target}: no such file`);
       else if (anchor !== undefined && statSync(path.join(root, there)).isFile() && !anchors(read(there)).includes(anchor)) wrong.push(`${page}: ${target}: no such heading`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+/** A page without its fenced blocks. */
+const prose = (text) => text.replace(/^( *)(`{3,})[^\n]*\n[\s\S]*?^ *\2$/gm, '');
+
+test('the files that are named in prose are there', () => {
+  const wrong = [];
+  for (const page of LINKED.filter((name) => name !== 'CHANGELOG.md')) {
+    for (const [, file] of prose(read(page)).matchAll(/`((?:crates|src|test|docs|scripts|bench|example|platforms)\/[\w./-]+)`/g)) {
+      if (!existsSync(path.join(root, file))) wrong.push(`${page}: ${file}`);
     }
   }
   assert.deepEqual(wrong, []);

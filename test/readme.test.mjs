@@ -1,6 +1,7 @@
-// The programs in README.md and docs/, each run as a reader would (docs/programs.mjs), and what is in the package. How a block is
-// marked as a program, or as a fragment that is only type-checked, stands at the top of docs/pages.mjs; the
-// fragments, the languages and the links are the business of docs.test.mjs.
+// The programs in README.md and docs/, each run as a reader would (docs/programs.mjs), and what is
+// in the package. How a block is marked as a program, or as a fragment that is only type-checked,
+// stands at the top of docs/pages.mjs; the fragments, the languages and the links are the business
+// of docs.test.mjs.
 //
 // DOCS=docs/guide/recipes.md runs the programs of that page alone.
 import assert from 'node:assert/strict';

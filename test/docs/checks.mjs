@@ -1,4 +1,5 @@
-// What individual programs of the documentation are asked, beyond that they start: by page and NAME.
+// What individual programs of the documentation are asked, beyond that they start: by page and
+// NAME.
 //
 //   on      runtimes: 'node', 'bun', 'newest', 'compiled' (see programs.mjs). By default Node, and
 //           Bun for a program in TypeScript

@@ -1,7 +1,8 @@
-// Runs the programs of the documentation as a reader would: the package is packed as it was built here, installed into an
-// empty folder, and each program is pasted into a folder below it. Other packages that a program imports are the
-// developer tools of this repository. Only addresses are changed, since they may be taken here: each port that a
-// program names (PORTS) becomes a free one, and 6379 that of a redis-server which is started for the program.
+// Runs the programs of the documentation as a reader would: the package is packed as it was built
+// here, installed into an empty folder, and each program is pasted into a folder below it. Other
+// packages that a program imports are the developer tools of this repository. Only addresses are
+// changed, since they may be taken here: each port that a program names (PORTS) becomes a free one,
+// and 6379 that of a redis-server which is started for the program.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -15,8 +16,9 @@ import { root } from './pages.mjs';
 const DEADLINE = 20_000;
 const PORTS = [8080, 8081, 8082, 8443, 3000, 9090];
 /**
- * What runs a program. `newest`: the newest Node that the tests know, which runs TypeScript by itself. `compiled`: the
- * program's own tsconfig.json compiles it into dist/, and this Node runs that.
+ * What runs a program. `newest`: the newest Node that the tests know, which runs TypeScript by
+ * itself. `compiled`: the program's own tsconfig.json compiles it into dist/, and this Node runs
+ * that.
  */
 const RUNTIMES = {
   node: () => ({ binary: process.execPath }),
@@ -88,8 +90,8 @@ export const missing = async (runtime) => (await RUNTIMES[runtime]()).why;
 let count = 0;
 
 /**
- * Pastes a program and starts it. Resolves when it says where it listens, or has ended: `url` and `urls`, where it listens;
- * `child`; `exited`, a promise; `said()`, its output so far.
+ * Pastes a program and starts it. Resolves when it says where it listens, or has ended: `url` and
+ * `urls`, where it listens; `child`; `exited`, a promise; `said()`, its output so far.
  */
 export async function running(t, { page, name, files, entry }, runtime, prepare) {
   const where = path.join(installation(), `${name}-${count++}`);

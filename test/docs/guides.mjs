@@ -1,9 +1,14 @@
 // What the programs of docs/guide and docs/migrating are asked; docs/checks.mjs says how.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SignJWT } from 'jose';
 
 import { client, endsOnSigterm, refusal } from './checks.mjs';
+import { read, root } from './pages.mjs';
 import { within } from './programs.mjs';
 
 const closed = ({ ws }) => within(new Promise((resolve) => ws.on('close', (code, reason) => resolve([code, String(reason)]))), () => 'a close');
@@ -45,6 +50,31 @@ async function helped(t, program) {
   const { event, data } = JSON.parse(await bob.hear());
   assert.deepEqual({ event, data }, { event: 'chat', data: 'hello' });
   await endsOnSigterm(program);
+}
+
+/** The texts of errors that the page shows are those that users see. */
+async function shown(t, { url }) {
+  const one = await client(t, url);
+  one.say('hello');
+  assert.equal(await one.hear(), 'hello');
+  const { start } = createRequire(import.meta.url)(path.join(root, 'lib/index.cjs'));
+  const folder = mkdtempSync(path.join(tmpdir(), 'wsb-texts-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const module = (name, text) => {
+    writeFileSync(path.join(folder, name), text);
+    return { bind: '127.0.0.1:0', threads: 1, workerPath: path.join(folder, name) };
+  };
+  const page = read('docs/guide/troubleshooting.md');
+  for (const [text, options] of [
+    ['unknown option "port"', { port: 8080 }],
+    ['failed to load', module('throws.mjs', "throw new Error('no database');")],
+    ['"handelOpen" is not a handler; did you mean "handleOpen"?', module('misspelt.mjs', 'export function handelOpen() {}')],
+    ['there are no handlers, only "open" (wsbroker calls it "handleOpen")', module('foreign.mjs', 'export default { open() {} };')],
+    ['did not load within', { ...module('slow.mjs', 'await new Promise((resolve) => setTimeout(resolve, 60_000));'), startTimeout: 500 }],
+  ]) {
+    await assert.rejects(start(options), ({ message }) => message.includes(text), text);
+    assert.ok(page.includes(text), text);
+  }
 }
 
 export const GUIDES = {
@@ -224,6 +254,7 @@ export const GUIDES = {
       },
     },
   },
+  'docs/guide/troubleshooting.md': { code: { ask: shown } },
   'docs/guide/performance.md': { measure: { ask: echo } },
   'docs/migrating/ws.md': { before: { ask: named('/', false) }, after: { ask: named('/', true) } },
   'docs/migrating/uwebsockets.md': { after: { ask: named('/chat', true) } },

@@ -1,10 +1,11 @@
-// Breaks the code on purpose, one place at a time, and tells which breaks no test notices.
+// Breaks the code on purpose, one place at a time, and lists the breaks that no test notices.
 //
 //   npm run mutants [-- [sample, default 150] [file ...]]
 //
-// The files are the protocol and the parts of the broker that decide what arrives where; without
-// arguments a sample of them, spread evenly, always the same. It builds and tests once for each
-// break, in a copy of the tree: a sample takes an hour or two, so it is no part of `npm test`.
+// The files are the protocol and the parts of the broker that decide what arrives where. Without
+// arguments it takes a sample of their places, spread evenly and always the same. It builds and
+// tests once for each break, in a copy of the tree. A sample takes an hour or two, so `npm test`
+// does not include it.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -28,9 +29,9 @@ const sample = Number(size);
 if (!Number.isInteger(sample) || sample < 1) fail(`the size of the sample is a whole number above 0, not ${size}`, 2);
 
 const cargo = (...args) => spawnSync('cargo', ['mutants', ...args], { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'], maxBuffer: 2 ** 26 });
-if (cargo('--version').status !== 0) fail('cargo-mutants is not there: cargo install cargo-mutants');
+if (cargo('--version').status !== 0) fail('cargo-mutants is missing: run cargo install cargo-mutants');
 
-// What no test can reach: fuzz targets' own entrances, and what only says something for people.
+// What no test can check: the entry points of fuzz targets, and text for people.
 const chosen = [...(files.length > 0 ? files : FILES).flatMap((file) => ['--file', file]), '--exclude', '**/fuzzing.rs', '--exclude-re', 'impl (fmt::)?(Debug|Display)'];
 const listed = cargo('--list', '--json', ...chosen);
 if (listed.status !== 0) fail('cargo mutants could not list them');

@@ -14,14 +14,15 @@ import { fileURLToPath } from 'node:url';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const output = join(root, 'target', 'mutants');
 const CORE = 'crates/wsbroker-core/src';
+const BUS = 'crates/wsbroker-redis/src/bus';
 const FILES = [
   'crates/wsbroker-proto/src/**',
   `${CORE}/dispatch.rs`,
   `${CORE}/shard/outbox.rs`,
   `${CORE}/shard/inbound.rs`,
   `${CORE}/realm/directory.rs`,
-  `${CORE}/cluster/interest.rs`,
-  `${CORE}/cluster/outgoing.rs`,
+  `${BUS}/interest.rs`,
+  `${BUS}/publish_queue.rs`,
 ];
 
 const [size = '150', ...files] = process.argv.slice(2);

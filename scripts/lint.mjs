@@ -14,6 +14,7 @@ const failed = [
   [process.execPath, 'scripts/lint-names.mjs', '--report'],
   [process.execPath, 'scripts/lint-imports.mjs'],
   [process.execPath, 'scripts/lint-comments.mjs', '--report'],
+  [process.execPath, 'scripts/lint-words.mjs', '--report'],
   ['cargo', 'fmt', '--all', '--check'],
   ['cargo', 'clippy', '--workspace', '--all-targets', '--', '--deny', 'warnings'],
 ].filter(([command, ...args]) => {

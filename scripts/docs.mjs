@@ -161,7 +161,7 @@ function members(name, node, [first, second] = ['Member', 'Means']) {
     .replace(/\n{3,}/g, '\n\n');
 }
 
-/** A type alias: what it stands for, and why. */
+/** A type alias: what it means, and why. */
 function alias(name, node) {
   return [`### \`${name}\``, '', '<!-- signature -->', '```ts', `type ${name} = ${flat(node.type).replace(/^\| /, '')}`, '```', '', comment(node).text].join('\n').trim();
 }

@@ -35,9 +35,9 @@ const FILES = [
 /** The integration tests that see what a file does. */
 const TESTS = [
   ['crates/wsbroker-proto/', ['round_trip', 'splits', 'differential']],
-  [`${CORE}/dispatch.rs`, ['broker', 'realm', 'stats']],
-  [`${CORE}/shard/outbox.rs`, ['broker', 'limits', 'memory', 'model']],
-  [`${CORE}/shard/inbound.rs`, ['broker', 'hostile', 'inbound', 'limits']],
+  [`${CORE}/dispatch.rs`, ['broker', 'realm', 'inbound', 'limits', 'stats', 'shutdown', 'memory']],
+  [`${CORE}/shard/outbox.rs`, ['broker', 'limits', 'memory', 'model', 'deflate', 'realm']],
+  [`${CORE}/shard/inbound.rs`, ['broker', 'hostile', 'inbound', 'limits', 'memory', 'clocks']],
   [`${CORE}/realm/`, ['realm']],
   [`${CORE}/cluster/`, ['cluster']],
 ];
@@ -297,6 +297,8 @@ function targetsOf(mutants) {
 async function build(name, mutants) {
   const targets = targetsOf(mutants);
   const args = ['test', '--no-run', '--package', name, '--lib', ...targets.flatMap((target) => ['--test', target])];
+  // Unoptimized it takes most of the tests' time; all that it depends on stays as it is.
+  args.push('--config', `profile.dev.package.${name}.opt-level=1`);
   for (const feature of FEATURES[name] ?? []) args.push('--features', `${name}/${feature}`);
   // Line numbers are of no use to anyone here, and cost a third of the building.
   const env = { CARGO_TARGET_DIR: join(output, 'build'), CARGO_PROFILE_DEV_DEBUG: '0', CARGO_INCREMENTAL: '1', RUSTFLAGS: '--cap-lints=allow' };
@@ -316,10 +318,12 @@ async function build(name, mutants) {
 /** What notices this break: the unit tests, or the integration tests that fit its file. */
 async function notice(tests, mutant, number) {
   const fitting = targetsOf([mutant]);
-  for (const test of tests) {
-    if (!test.isLib && !fitting.includes(test.target)) continue;
+  // Of the unit tests those of the same module first.
+  const module = mutant.file.replace(/^.*\/src\//, '').replace(/(\/mod)?\.rs$/, '').replaceAll('/', '::');
+  const turns = tests.flatMap((test) => (test.isLib ? [{ test, args: [`${module}::`] }, { test, args: [] }] : fitting.includes(test.target) ? [{ test, args: [] }] : []));
+  for (const { test, args } of turns) {
     for (let i = 0; i < 3; i++) {
-      const { failed, late } = await runTests(test, number, test.limit);
+      const { failed, late } = await runTests(test, number, test.limit, args);
       if (late) return { state: 'killed', by: 'time limit' };
       if (failed === undefined) break;
       // Once more and alone, so that a busy machine kills nothing.

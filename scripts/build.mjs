@@ -22,6 +22,8 @@ if (has('typescript')) run(process.execPath, [join(root, 'node_modules', 'typesc
 
 async function buildWithNapi() {
   const { NapiCli } = await import('@napi-rs/cli');
+  // Not in the published package, where this function is not called.
+  const { DECLARATIONS, writeGenerated } = await import('./native-types.mjs');
   const { task } = await new NapiCli().build({
     cwd: root,
     package: 'wsbroker',
@@ -31,10 +33,10 @@ async function buildWithNapi() {
     platform: true,
     release: !debug,
     noJsBinding: true,
-    // Of no use: src/native.d.cts holds what is not made by macros, too.
-    dts: '../target/wsbroker.d.ts',
+    dts: `../${DECLARATIONS}`,
   });
   await task;
+  writeGenerated();
 }
 
 function buildWithCargo() {

@@ -1,5 +1,6 @@
-// `npm run docs`: writes docs/reference.md from the doc comments in src/. Only the syntax of the sources
-// is read, in the order in which things stand there; `npm test` checks that the result is current.
+// `npm run docs`: writes docs/reference.md from the doc comments in src/. Only the syntax of the
+// sources is read, in the order in which things stand there; `npm test` checks that the result is
+// current.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -17,7 +18,7 @@ const index = parse('index.cts');
 const emitter = parse('emitter.cts');
 const page = path.join(root, 'docs/reference.md');
 
-// Reading -------------------------------------------------------------------------------------------------------------------
+// Reading ----------------------------------------------------------------------------------------
 
 /** Everything declared at the top of a file, by name. */
 function declarations(source) {
@@ -63,7 +64,7 @@ function prose(text = '') {
       part.startsWith('```')
         ? part
         : part
-            .replace(/\{@link(?:code|plain)?\s+([\w.]+?)(?:\s*\|\s*([^}]*))?\}/g, (_, name, shown) => `\`${shown || name.split('.').at(-1)}\``)
+            .replace(/\{@link(?:code|plain)?[\s*]+([\w.]+?)(?:\s*\|\s*([^}]*))?\}/g, (_, name, shown) => `\`${shown || name.split('.').at(-1)}\``)
             .replace(/(?<![\w/(])docs\/([\w./-]+\.md)/g, (_, file) => `[${file.replace(/^.*\//, '').replace(/\.md$/, '')}](${file})`)
             .split(/\n{2,}/)
             .map((paragraph) => (/^\s*[-|]/m.test(paragraph) ? paragraph : paragraph.replace(/\s*\n\s*/g, ' ')))
@@ -76,17 +77,36 @@ function prose(text = '') {
 const sentence = (text) => (text === '' || /[.:]$/.test(text) ? text : `${text}.`);
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const cell = (text) => text.replace(/\n+/g, ' ').replace(/\|/g, '\\|');
-const flat = (node) => node.getText().replace(/\s*\n\s*/g, ' ').replace(/\breadonly /g, '');
-/** What a tag `@default` says, as a sentence. */
-const preset = ({ tags }) => tags.filter((tag) => tag.name === 'default').map((tag) => `Default: ${sentence(/^['[{]|^[\w.]+$/.test(tag.text) ? `\`${tag.text}\`` : tag.text)}`);
+const flat = (node) => node.getText().replace(/\s*\n\s*/g, ' ').replace(/\breadonly /g, '').replace(/; \}/g, ' }').replace(/, \)/g, ')');
+/** Literals as code; words as they are. */
+const code = (text) => (/^(['[{].*|\d[\d.]*|true|false)$/.test(text) ? `\`${text}\`` : text);
+
+/**
+ * What a member's comment says without its default, and the default: a tag `@default`, a sentence
+ * `Default 10.`, or `'this', the default`.
+ */
+function defaulted({ text, tags }) {
+  const tag = tags.find(({ name }) => name === 'default');
+  if (tag) return { text, preset: code(tag.text) };
+  const said = / ?\bDefaults?:? (`[^`]*`(?![^.:]*`)|(?:[^.`]|\.\d|`[^`]*`)+?)(?:[:.](?= |$)| \()/.exec(text);
+  const [, one] = /(`'[^`]+'`)[^.`]*, the default/.exec(text) ?? [];
+  if (!said) return { text, preset: one };
+  // What follows the value in the same sentence stays.
+  const whole = said[0].endsWith('.');
+  return { text: whole ? (text.slice(0, said.index) + text.slice(said.index + said[0].length)).trim() : text, preset: code(said[1]) };
+}
+
 /** The type of something optional: that it may be undefined is said by the question mark. */
 const given = (node) => flat(node.type).replace(/ \| undefined$/, '');
 
-// Writing -------------------------------------------------------------------------------------------------------------------
+// Writing ----------------------------------------------------------------------------------------
 
 const ARG_TYPE = 'ERR_WSBROKER_INVALID_ARG_TYPE';
 
-/** An example, marked as a fragment (test/docs/pages.mjs), with the names that it takes from a handler around it. */
+/**
+ * An example, marked as a fragment (test/docs/pages.mjs), with the names that it takes from a
+ * handler around it.
+ */
 function marked(example) {
   const given = /\bhandle\w+/.test(example) ? [] : ['socketId', 'text'].filter((name) => new RegExp(`\\b${name}\\b`).test(example));
   return example.replace(/^```[jt]s$/gm, `<!-- excerpt${given.length > 0 ? `: ${given.join(', ')}` : ''} -->\n$&`);
@@ -111,21 +131,34 @@ function callable(name, node, title = name) {
 
 const codes = (text) => text.replace(/\bERR_WSBROKER_\w+/g, '`$&`');
 
-/** An interface as a table of its members. */
+/** An interface as a table of its members. Where one has a default, there is a column for it. */
 function members(name, node, [first, second] = ['Member', 'Means']) {
   const { text } = comment(node);
-  const rows = node.members.map((member) => {
+  const all = node.members.map((member) => {
     const optional = member.questionToken ? '?' : '';
     const doc = comment(member);
+    const { text: says, preset } = defaulted(doc);
     const notes = doc.tags.filter((tag) => tag.name === 'param').map((tag) => `\`${tag.of}\`: ${sentence(tag.text)}`);
     const shown = ts.isMethodSignature(member)
       ? `${member.name.getText()}${optional}(${member.parameters.map((one) => one.name.getText()).join(', ')})`
       : `${member.name.getText()}${optional}: ${optional ? given(member) : flat(member.type)}`;
-    const means = capital([sentence(doc.text), ...preset(doc), ...notes].filter((part) => part !== '').join(' ').trim());
+    const means = capital([sentence(says), ...notes].filter((part) => part !== '').join(' ').trim());
     if (means === '') throw new Error(`${name}.${member.name.getText()} has no comment: its row in the reference would be empty`);
-    return `| \`${cell(shown)}\` | ${cell(means)} |`;
+    return { shown, means, preset: preset ?? (optional ? '—' : 'required') };
   });
-  return [`### \`${name}\``, '', text, '', `| ${first} | ${second} |`, '| --- | --- |', ...rows].join('\n').replace(/\n{3,}/g, '\n\n');
+  const some = all.some(({ preset }) => !['—', 'required'].includes(preset));
+  const row = (...cells) => `| ${cells.filter((_, at) => at !== 1 || some).join(' | ')} |`;
+  return [
+    `### \`${name}\``,
+    '',
+    text,
+    '',
+    row(first, 'Default', second),
+    row('---', '---', '---'),
+    ...all.map(({ shown, means, preset }) => row(`\`${cell(shown)}\``, cell(preset), cell(means))),
+  ]
+    .join('\n')
+    .replace(/\n{3,}/g, '\n\n');
 }
 
 /** A type alias: what it stands for, and why. */
@@ -145,11 +178,14 @@ function codesTable(node) {
   return ['| Code | When |', '| --- | --- |', ...rows].join('\n');
 }
 
-/** What a reader looks for; the rest follows as index.cts has it. */
+/** What a reader looks for; the rest follows by name. */
 const FIRST = ['StartOptions', 'Server', 'WorkerInterface'];
 
 const slugs = new Map();
-/** Links to the headings in these sections, which must be asked for in the order of the page: GitHub numbers headings that read alike. */
+/**
+ * Links to the headings in these sections, which must be asked for in the order of the page: GitHub
+ * numbers headings that read alike.
+ */
 const contents = (sections) =>
   sections
     .flatMap((text) => [...text.matchAll(/^### `([^`]+)`$/gm)])
@@ -182,7 +218,7 @@ function reference() {
   const functions = [...own].map(([name, node]) => callable(name, node));
   const shown = [...others].filter(([name, node]) => node && name !== 'WSBrokerErrorCode' && !ts.isClassDeclaration(node));
   const rank = ([name]) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
-  const types = shown.sort((a, b) => rank(a) - rank(b)).map(([name, node]) => {
+  const types = shown.sort((a, b) => rank(a) - rank(b) || (a[0] < b[0] ? -1 : 1)).map(([name, node]) => {
     if (!ts.isInterfaceDeclaration(node)) return alias(name, node);
     return members(name, node, name === 'StartOptions' ? ['Option', 'Means'] : name === 'WorkerInterface' ? ['Handler', 'Called'] : undefined);
   });

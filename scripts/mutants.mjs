@@ -20,6 +20,7 @@ const output = join(root, 'target', 'mutants');
 const tree = join(output, 'tree');
 const results = join(output, 'outcomes.json');
 const CORE = 'crates/wsbroker-core/src';
+const BUS = 'crates/wsbroker-redis/src/bus';
 
 /** What is broken by default. */
 const FILES = [
@@ -28,8 +29,8 @@ const FILES = [
   `${CORE}/shard/outbox.rs`,
   `${CORE}/shard/inbound.rs`,
   `${CORE}/realm/directory.rs`,
-  `${CORE}/cluster/interest.rs`,
-  `${CORE}/cluster/outgoing.rs`,
+  `${BUS}/interest.rs`,
+  `${BUS}/publish_queue.rs`,
 ];
 
 /** The integration tests that see what a file does. */
@@ -39,11 +40,11 @@ const TESTS = [
   [`${CORE}/shard/outbox.rs`, ['broker', 'limits', 'memory', 'model', 'deflate', 'realm']],
   [`${CORE}/shard/inbound.rs`, ['broker', 'hostile', 'inbound', 'limits', 'memory', 'clocks']],
   [`${CORE}/realm/`, ['realm']],
-  [`${CORE}/cluster/`, ['cluster']],
+  [`${BUS}/`, ['cluster']],
 ];
 
 /** Features without which some of those are not built. */
-const FEATURES = { 'wsbroker-core': ['redis-tests'] };
+const FEATURES = { 'wsbroker-redis': ['redis-tests'] };
 
 /** Breaks that change nothing anyone can see, each with its reason: they are not tried. */
 const EQUIVALENT = [

@@ -1,5 +1,6 @@
-// README.md and docs/: every block of code is marked and compiles, every language is one we know, every script exists, and every
-// link leads somewhere. Needs no addon. How a block is marked stands at the top of docs/pages.mjs.
+// README.md and docs/: every block of code is marked and compiles, every language is one we know,
+// every script exists, and every link leads somewhere. Needs no addon. How a block is marked stands
+// at the top of docs/pages.mjs.
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -148,4 +149,34 @@ test('every link within the repository leads somewhere', () => {
     }
   }
   assert.deepEqual(wrong, []);
+});
+
+/** A page without its fenced blocks. */
+const prose = (text) => text.replace(/^( *)(`{3,})[^\n]*\n[\s\S]*?^ *\2$/gm, '');
+
+test('the files that are named in prose are there', () => {
+  const wrong = [];
+  for (const page of LINKED.filter((name) => name !== 'CHANGELOG.md')) {
+    for (const [, file] of prose(read(page)).matchAll(/`((?:crates|src|test|docs|scripts|bench|example|platforms)\/[\w./-]+)`/g)) {
+      if (!existsSync(path.join(root, file))) wrong.push(`${page}: ${file}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+});
+
+/** The first cells of a page's tables that are nothing but code. */
+const cells = (page) => new Set([...read(page).matchAll(/^\| ((?:`\w+(?:\[\])?`(?:, )?)+)/gm)].flatMap(([, names]) => names.replaceAll('`', '').split(', ')));
+
+test('the guide to troubleshooting has every error code', () => {
+  const codes = new Set(read('src/errors.cts').match(/ERR_WSBROKER_[A-Z_]+(?=')/g));
+  const explained = [...cells('docs/guide/troubleshooting.md')].filter((name) => name.startsWith('ERR_'));
+  assert.ok(codes.size > 20);
+  assert.deepEqual([...new Set(explained)].sort(), [...codes].sort());
+});
+
+test('the guide to monitoring has every number of stats()', () => {
+  const page = read('docs/guide/monitoring.md');
+  const names = [...read('src/types/stats.cts').matchAll(/^  readonly (\w+)\??:/gm)].map(([, name]) => name);
+  assert.ok(names.length > 60);
+  assert.deepEqual(names.filter((name) => !page.includes(`\`${name}\``) && !page.includes(`\`${name}[]\``)), []);
 });

@@ -1,6 +1,7 @@
-// The programs in README.md and docs/, each run as a reader would (docs/programs.mjs), and what is in the package. How a block is
-// marked as a program, or as a fragment that is only type-checked, stands at the top of docs/pages.mjs; the
-// fragments, the languages and the links are the business of docs.test.mjs.
+// The programs in README.md and docs/, each run as a reader would (docs/programs.mjs), and what is
+// in the package. How a block is marked as a program, or as a fragment that is only type-checked,
+// stands at the top of docs/pages.mjs; the fragments, the languages and the links are the business
+// of docs.test.mjs.
 //
 // DOCS=docs/guide/recipes.md runs the programs of that page alone.
 import assert from 'node:assert/strict';
@@ -11,7 +12,7 @@ import { test } from 'node:test';
 
 import { CHECKS } from './docs/checks.mjs';
 import { PAGES, programs, root } from './docs/pages.mjs';
-import { folder, must, pack, project, running, runtimes, tarball } from './docs/programs.mjs';
+import { folder, missing, must, pack, project, running, tarball } from './docs/programs.mjs';
 
 const noRedis = spawnSync('redis-server', ['--version']).status !== 0 && 'no redis-server';
 
@@ -19,11 +20,17 @@ for (const page of process.env.DOCS?.split(',') ?? PAGES) {
   const found = programs(page);
   for (const name of Object.keys(CHECKS[page] ?? {})) assert.ok(found.some((one) => one.name === name), `${page} has a program "${name}", as docs/checks.mjs says`);
   for (const program of found) {
-    const { on = [program.entry.endsWith('.ts') ? 'bun' : 'node'], ask } = CHECKS[page]?.[program.name] ?? {};
+    const { on = [program.entry.endsWith('.ts') ? 'bun' : 'node'], from, prepare, ask } = CHECKS[page]?.[program.name] ?? {};
+    if (from) {
+      const { files, entry } = found.find(({ name }) => name === from);
+      Object.assign(program, { entry, files: { ...files, ...program.files } });
+    }
     const skip = Object.values(program.files).some((text) => /\b6379\b/.test(text)) && noRedis;
     for (const runtime of on) {
       test(`${page} "${program.name}" runs on ${runtime} as pasted`, { skip }, async (t) => {
-        const started = await running(t, program, runtimes[runtime]);
+        const why = await missing(runtime);
+        if (why) return t.skip(why);
+        const started = await running(t, program, runtime, prepare);
         await ask?.(t, started);
       });
     }

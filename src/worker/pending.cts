@@ -1,4 +1,4 @@
-import type { EventKind } from '../native/control-block.cjs';
+import type { EventKind } from '../native/shared-numbers.cjs';
 
 /** An event that waits for the one before it. */
 export class Waiting {

@@ -32,7 +32,10 @@ export const LINKED = [...PAGES, 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md
 
 export const read = (page) => readFileSync(path.join(root, page), 'utf8');
 
-/** The fenced blocks of a page: { page, line, language, mark, text }, `mark` being what the comment above the fence says. */
+/**
+ * The fenced blocks of a page: { page, line, language, mark, text }, `mark` being what the comment
+ * above the fence says.
+ */
 export function blocks(page, text = read(page)) {
   const found = [];
   const lines = text.split('\n');

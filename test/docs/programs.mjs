@@ -1,7 +1,8 @@
-// Runs the programs of the documentation as a reader would: the package is packed as it was built here, installed into an
-// empty folder, and each program is pasted into a folder below it. Other packages that a program imports are the
-// developer tools of this repository. Only addresses are changed, since they may be taken here: each port that a
-// program names (PORTS) becomes a free one, and 6379 that of a redis-server which is started for the program.
+// Runs the programs of the documentation as a reader would: the package is packed as it was built
+// here, installed into an empty folder, and each program is pasted into a folder below it. Other
+// packages that a program imports are the developer tools of this repository. Only addresses are
+// changed, since they may be taken here: each port that a program names (PORTS) becomes a free one,
+// and 6379 that of a redis-server which is started for the program.
 import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -9,11 +10,22 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 
 import { freePort, startRedis } from '../redis/redis.mjs';
+import { findBun, findNode, NODE_VERSIONS } from '../runner/runtimes.mjs';
 import { root } from './pages.mjs';
 
 const DEADLINE = 20_000;
 const PORTS = [8080, 8081, 8082, 8443, 3000, 9090];
-export const runtimes = { node: process.execPath, bun: process.env.BUN || path.join(root, 'node_modules/.bin/bun') };
+/**
+ * What runs a program. `newest`: the newest Node that the tests know, which runs TypeScript by
+ * itself. `compiled`: the program's own tsconfig.json compiles it into dist/, and this Node runs
+ * that.
+ */
+const RUNTIMES = {
+  node: () => ({ binary: process.execPath }),
+  compiled: () => ({ binary: process.execPath }),
+  bun: findBun,
+  newest: () => findNode(NODE_VERSIONS.at(-1)),
+};
 export const windows = process.platform === 'win32';
 
 export function within(promise, what) {
@@ -72,13 +84,16 @@ export function linkTools(modules) {
   }
 }
 
+/** Why a runtime is not here, if it is not. */
+export const missing = async (runtime) => (await RUNTIMES[runtime]()).why;
+
 let count = 0;
 
 /**
- * Pastes a program and starts it. Resolves when it says where it listens, or has ended: `url` and `urls`, where it listens;
- * `child`; `exited`, a promise; `said()`, its output so far.
+ * Pastes a program and starts it. Resolves when it says where it listens, or has ended: `url` and
+ * `urls`, where it listens; `child`; `exited`, a promise; `said()`, its output so far.
  */
-export async function running(t, { page, name, files, entry }, runtime) {
+export async function running(t, { page, name, files, entry }, runtime, prepare) {
   const where = path.join(installation(), `${name}-${count++}`);
   mkdirSync(where);
   const everything = Object.values(files).join('\n');
@@ -89,9 +104,13 @@ export async function running(t, { page, name, files, entry }, runtime) {
     mkdirSync(path.dirname(path.join(where, file)), { recursive: true });
     writeFileSync(path.join(where, file), text.replace(/\b\d{4}\b/g, (port) => ports.get(port) ?? port));
   }
-  // `t.test` files of node:test run as a program of their own only without this.
+  await prepare?.(where);
+  if (runtime === 'compiled') must(process.execPath, [path.join(root, 'node_modules/typescript/bin/tsc'), '-p', '.'], { cwd: where });
+  const { binary } = await RUNTIMES[runtime]();
+  const started = runtime === 'compiled' ? `dist/${entry.replace(/ts$/, 'js')}` : entry;
+  // A file of node:test runs as a program of its own only without this.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env;
-  const child = spawn(runtime, [entry], { cwd: where, env, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(binary, [started], { cwd: where, env, stdio: ['ignore', 'pipe', 'pipe'] });
   t.after(() => child.kill('SIGKILL'));
   let text = '';
   const said = () => text;

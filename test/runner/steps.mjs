@@ -102,8 +102,8 @@ const rust = [
   },
 ];
 
-const GENERATED = ['lib', 'docs/reference.md', 'platforms'];
-const SOURCES = ['src', 'scripts', 'package.json'];
+const GENERATED = ['lib', 'docs/reference.md', 'platforms', 'src/native.cts', 'src/native/shared-numbers.cts'];
+const SOURCES = ['src', 'crates/wsbroker/src', 'scripts', 'package.json'];
 const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' });
 
 const build = [
@@ -169,7 +169,7 @@ const redis = [
     missing: () => cargoMissing() ?? redisMissing(),
     run: async (name) => {
       const log = logOf(name);
-      const end = await run('cargo', ['test', '-p', 'wsbroker-core', '--features', 'redis-tests', '--test', 'cluster', '--locked'], { log, minutes: 15 });
+      const end = await run('cargo', ['test', '-p', 'wsbroker-redis', '--features', 'redis-tests', '--test', 'cluster', '--locked'], { log, minutes: 15 });
       return judged(name, end, cargoCounts(end.text), log);
     },
   },

@@ -9,18 +9,20 @@ const enter = node_async_hooks_1.AsyncResource.prototype.runInAsyncScope;
 function scopeHere() {
     if (process.versions['bun'] !== undefined)
         return bunScope();
-    // Before Node 24 an AsyncLocalStorage keeps what it holds in resources of async_hooks, and has
-    // methods for that.
+    // Before Node 24 an AsyncLocalStorage keeps its values in resources of async_hooks, with this
+    // method.
     return '_enable' in node_async_hooks_1.AsyncLocalStorage.prototype ? new ResourceScope() : new FrameScope(NAME);
 }
 /** The function, called in this context each time. */
 function inScopeHere(fn) {
     return scopeHere().bound(fn, undefined);
 }
-/** Contexts are immutable values, and leaving one restores the other: about 5 ns a call. */
+/**
+ * Here contexts are immutable values, and leaving one restores the previous one: about 5 ns a call.
+ */
 class FrameScope extends node_async_hooks_1.AsyncResource {
     bound(fn, self) {
-        // One function of the engine's, and not one around it, for the same reason.
+        // A bound function, not one that calls `enter`, for the same reason.
         return enter.bind(this, fn, self);
     }
     batch(run, ...args) {
@@ -28,7 +30,10 @@ class FrameScope extends node_async_hooks_1.AsyncResource {
     }
 }
 FrameScope.prototype.call = enter;
-/** The same, but an AsyncResource would make all promises of the thread carry their context. */
+/**
+ * The same on Bun, where an AsyncResource would make all promises of the thread carry their
+ * context.
+ */
 function bunScope() {
     const inside = node_async_hooks_1.AsyncLocalStorage.snapshot();
     return {
@@ -37,25 +42,24 @@ function bunScope() {
         batch: (run, ...args) => run(...args),
     };
 }
-/** What an AsyncResource calls its numbers before Node 24. */
+/** The names of an AsyncResource's ids before Node 24. */
 const IDS = ['async_id_symbol', 'trigger_async_id_symbol'];
 /**
- * Here a context is an object, and entering something changes it: the next call finds what the last
- * one left. A new object for each call costs 30 to 40 ns, so all calls use the same one until one
- * of them changes it, and a batch enters it once. After that the application is known to change
- * contexts, and each call has its own.
+ * Before Node 24 a context is an object, which `enterWith` changes: the next call would find what
+ * the last one left. A new object for each call costs 30 to 40 ns, so all calls use the same one
+ * until one of them changes it, and a batch enters it once. From then on each call has its own.
  */
 class ResourceScope {
-    /** Only to make others in: nothing of the application's runs in it. */
+    /** New contexts are made in this one. No function of the application runs in it. */
     #root = new node_async_hooks_1.AsyncResource(NAME);
     #shared;
     #changed = false;
-    /** What the batch is in. */
+    /** The context of the current batch. */
     #in;
     constructor() {
         const resource = new node_async_hooks_1.AsyncResource(NAME);
-        // What is assigned to an object that inherits from a proxy comes to that, and what is the
-        // object's own is read without asking it: its numbers, at each call.
+        // Assignments to an object that inherits from a proxy reach the proxy. Own properties, such as
+        // the ids, which every call reads, are read without it.
         const watched = new Proxy(resource, {
             set: (_, key, value, receiver) => {
                 this.#changed = true;

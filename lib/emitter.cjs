@@ -2,10 +2,11 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Emitter = exports.WSBrokerError = void 0;
 const node_crypto_1 = require("node:crypto");
-const cluster_cjs_1 = require("./options/cluster.cjs");
-const checks_cjs_1 = require("./options/checks.cjs");
 const errors_cjs_1 = require("./errors.cjs");
+const join_cluster_cjs_1 = require("./native/join-cluster.cjs");
 const load_cjs_1 = require("./native/load.cjs");
+const checks_cjs_1 = require("./options/checks.cjs");
+const cluster_cjs_1 = require("./options/cluster.cjs");
 var errors_cjs_2 = require("./errors.cjs");
 Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: function () { return errors_cjs_2.WSBrokerError; } });
 /**
@@ -32,19 +33,19 @@ class Emitter {
      * @throws {TypeError | WSBrokerError} naming the option that is wrong
      */
     constructor(options) {
-        const bag = (0, checks_cjs_1.optionBag)('Emitter', 'options', options, KNOWN);
+        const bag = (0, checks_cjs_1.knownKeys)('Emitter', 'options', options, KNOWN);
         const timeout = (0, checks_cjs_1.integer)('Emitter', 'timeout', bag['timeout'], 0, checks_cjs_1.MAX_DURATION) ?? 5_000;
         const client = bag['redis'];
         if (isClient(client)) {
-            const request = (0, cluster_cjs_1.clusterRequest)('Emitter', 'options', { ...bag, redis: 'redis://127.0.0.1' }, KNOWN);
+            const request = (0, cluster_cjs_1.checkClusterOptions)('Emitter', 'options', { ...bag, redis: 'redis://127.0.0.1' }, KNOWN);
             this.#publish = foreign(client, request.native.prefix, timeout);
             this.#close = () => undefined;
             return;
         }
-        const request = (0, cluster_cjs_1.clusterRequest)('Emitter', 'options', bag, KNOWN);
+        const request = (0, cluster_cjs_1.checkClusterOptions)('Emitter', 'options', bag, KNOWN);
         let emitter;
         try {
-            emitter = new load_cjs_1.native.NativeEmitter(request.native, (0, cluster_cjs_1.teller)(request.onBus));
+            emitter = new load_cjs_1.native.NativeEmitter(request.native, (0, join_cluster_cjs_1.busEventReporter)(request.onBus));
         }
         catch (error) {
             throw (0, errors_cjs_1.fromNative)(error);
@@ -125,8 +126,8 @@ const OVERHEAD = 256;
 /** How long an answer may take where no time is allowed for connecting. */
 const ANSWER_TIMEOUT = 2_500;
 /**
- * Numbers and envelopes as the addon makes them (crates/wsbroker-core/src/cluster/envelope.rs), for
- * a client that is not ours.
+ * Numbers and envelopes as the addon makes them (crates/wsbroker-redis/src/bus/bus_envelope.rs),
+ * for a client that is not ours.
  */
 function foreign(client, prefix, timeout) {
     const instance = (0, node_crypto_1.randomBytes)(8);

@@ -1,12 +1,9 @@
-/** Whether it has a `then` to be waited for. A getter's throw passes through. */
+/** Whether the value has a `then`. Errors of a getter pass through. */
 export declare function isThenable(value: unknown): value is PromiseLike<unknown>;
-/**
- * Whether it is known to be over and well, so that nobody has to wait for it: Bun can tell, Node
- * cannot.
- */
+/** Whether the promise is known to be fulfilled, so that nothing has to wait: Node cannot tell. */
 export declare const isFulfilled: (value: PromiseLike<unknown>) => boolean;
 /**
- * Whether the promise resolved within that many milliseconds; a rejection passes through, one that
- * comes later is let go.
+ * Whether the promise resolves within that many milliseconds. A rejection passes through; one that
+ * comes later is ignored.
  */
 export declare function within(timeout: number, promise: Promise<unknown>): Promise<boolean>;

@@ -1,16 +1,16 @@
 import type { ErrorContext } from './types/worker-interface.cjs';
-/** The error with its stack and causes; whatever was thrown, this does not throw. */
+/** The error with its stack and causes. Never throws, whatever the error is. */
 export declare function errorText(error: unknown): string;
-/** To stderr. Nothing to write to is no reason to fail. */
-export declare function complain(what: string, error: unknown): void;
+/** Writes to stderr. Never throws. */
+export declare function reportError(what: string, error: unknown): void;
 /**
- * Where warnings go. A thread of a pool hands its own to the one that watches it, so that what all
- * of them find is said once.
+ * Where warnings go. A thread of a pool passes its warnings on to the thread that started it, so
+ * that a warning of all threads appears once.
  */
 export declare const warnings: {
-    say: (text: string) => void;
+    emit: (text: string) => void;
 };
-/** Each text once, for as long as the thread lives. */
+/** Each text once in the life of the thread. */
 export declare function warnOnce(text: string): void;
-/** What `onError` does where a worker has none. */
-export declare function complainOfHandler(error: unknown, { handler, socketId }: ErrorContext): void;
+/** For workers without `onError`. */
+export declare function reportHandlerError(error: unknown, { handler, socketId }: ErrorContext): void;

@@ -1,11 +1,12 @@
 import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks';
 
-// The async context of the application's functions: what an AsyncLocalStorage finds in them. Each
-// call begins in the context of the place where the function was given, and what it enters
-// (`enterWith`) lasts for that call and what it leads to, so that no connection sees another's.
+// The async context of the application's functions: what an AsyncLocalStorage contains in them.
+// Each call starts in the context in which the function was passed to us. What a call enters
+// (`enterWith`) lasts for that call and what follows from it, so that no connection sees the
+// context of another.
 
-/** A context that calls begin in. */
-export interface Scope {
+/** A context in which calls start. */
+export interface AsyncScope {
   /** The function, called in it each time. */
   readonly bound: <A extends unknown[], R>(
     fn: (...args: A) => R,
@@ -14,8 +15,8 @@ export interface Scope {
   /** Calls a function in it. */
   readonly call: <A extends unknown[], R>(fn: (...args: A) => R, self: unknown, ...args: A) => R;
   /**
-   * Runs what makes many calls in a row, and calls nothing of the application's but by {@link
-   * bound} and {@link call}.
+   * Runs a function that makes many calls, and calls the application's functions only by
+   * {@link bound} and {@link call}.
    */
   readonly batch: <A extends unknown[]>(run: (...args: A) => void, ...args: A) => void;
 }
@@ -24,10 +25,10 @@ const NAME = 'WSBROKER';
 const enter = AsyncResource.prototype.runInAsyncScope;
 
 /** The context of the caller. */
-export function scopeHere(): Scope {
+export function scopeHere(): AsyncScope {
   if (process.versions['bun'] !== undefined) return bunScope();
-  // Before Node 24 an AsyncLocalStorage keeps what it holds in resources of async_hooks, and has
-  // methods for that.
+  // Before Node 24 an AsyncLocalStorage keeps its values in resources of async_hooks, with this
+  // method.
   return '_enable' in AsyncLocalStorage.prototype ? new ResourceScope() : new FrameScope(NAME);
 }
 
@@ -36,13 +37,15 @@ export function inScopeHere<A extends unknown[], R>(fn: (...args: A) => R): (...
   return scopeHere().bound(fn, undefined);
 }
 
-/** Contexts are immutable values, and leaving one restores the other: about 5 ns a call. */
-class FrameScope extends AsyncResource implements Scope {
-  // Not a method that calls it: that would take as long again.
-  declare readonly call: Scope['call'];
+/**
+ * Here contexts are immutable values, and leaving one restores the previous one: about 5 ns a call.
+ */
+class FrameScope extends AsyncResource implements AsyncScope {
+  // Not a method that calls `enter`: that would double the time.
+  declare readonly call: AsyncScope['call'];
 
   bound<A extends unknown[], R>(fn: (...args: A) => R, self: unknown): (...args: A) => R {
-    // One function of the engine's, and not one around it, for the same reason.
+    // A bound function, not one that calls `enter`, for the same reason.
     return enter.bind(this, fn as never, self) as never;
   }
 
@@ -53,8 +56,11 @@ class FrameScope extends AsyncResource implements Scope {
 
 (FrameScope.prototype as { call: unknown }).call = enter;
 
-/** The same, but an AsyncResource would make all promises of the thread carry their context. */
-function bunScope(): Scope {
+/**
+ * The same on Bun, where an AsyncResource would make all promises of the thread carry their
+ * context.
+ */
+function bunScope(): AsyncScope {
   const inside = AsyncLocalStorage.snapshot();
   return {
     bound: (fn, self) => inside.bind(undefined, fn.bind(self) as never) as never,
@@ -63,27 +69,26 @@ function bunScope(): Scope {
   };
 }
 
-/** What an AsyncResource calls its numbers before Node 24. */
+/** The names of an AsyncResource's ids before Node 24. */
 const IDS = ['async_id_symbol', 'trigger_async_id_symbol'];
 
 /**
- * Here a context is an object, and entering something changes it: the next call finds what the last
- * one left. A new object for each call costs 30 to 40 ns, so all calls use the same one until one
- * of them changes it, and a batch enters it once. After that the application is known to change
- * contexts, and each call has its own.
+ * Before Node 24 a context is an object, which `enterWith` changes: the next call would find what
+ * the last one left. A new object for each call costs 30 to 40 ns, so all calls use the same one
+ * until one of them changes it, and a batch enters it once. From then on each call has its own.
  */
-class ResourceScope implements Scope {
-  /** Only to make others in: nothing of the application's runs in it. */
+class ResourceScope implements AsyncScope {
+  /** New contexts are made in this one. No function of the application runs in it. */
   readonly #root = new AsyncResource(NAME);
   readonly #shared: AsyncResource;
   #changed = false;
-  /** What the batch is in. */
+  /** The context of the current batch. */
   #in: AsyncResource | undefined;
 
   constructor() {
     const resource = new AsyncResource(NAME);
-    // What is assigned to an object that inherits from a proxy comes to that, and what is the
-    // object's own is read without asking it: its numbers, at each call.
+    // Assignments to an object that inherits from a proxy reach the proxy. Own properties, such as
+    // the ids, which every call reads, are read without it.
     const watched = new Proxy(resource, {
       set: (_, key, value, receiver) => {
         this.#changed = true;

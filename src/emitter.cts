@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
-import { clusterRequest, teller } from './options/cluster.cjs';
-import { integer, MAX_DURATION, optionBag, wrongType } from './options/checks.cjs';
-import { fromNative, WSBrokerError } from './errors.cjs';
-import { native } from './native/load.cjs';
 import type { Buffer as Bytes } from './ambient.cjs';
+import { fromNative, WSBrokerError } from './errors.cjs';
 import type { NativeEmitter } from './native.cjs';
+import { busEventReporter } from './native/join-cluster.cjs';
+import { native } from './native/load.cjs';
+import { integer, knownKeys, MAX_DURATION, wrongType } from './options/checks.cjs';
+import { checkClusterOptions } from './options/cluster.cjs';
 import type { BusEvent, RedisOptions } from './types/cluster-options.cjs';
 import type { Data } from './types/messages.cjs';
 
@@ -77,11 +78,11 @@ export class Emitter {
    * @throws {TypeError | WSBrokerError} naming the option that is wrong
    */
   constructor(options: EmitterOptions) {
-    const bag = optionBag('Emitter', 'options', options, KNOWN);
+    const bag = knownKeys('Emitter', 'options', options, KNOWN);
     const timeout = integer('Emitter', 'timeout', bag['timeout'], 0, MAX_DURATION) ?? 5_000;
     const client = bag['redis'];
     if (isClient(client)) {
-      const request = clusterRequest(
+      const request = checkClusterOptions(
         'Emitter',
         'options',
         { ...bag, redis: 'redis://127.0.0.1' },
@@ -91,10 +92,10 @@ export class Emitter {
       this.#close = () => undefined;
       return;
     }
-    const request = clusterRequest('Emitter', 'options', bag, KNOWN);
+    const request = checkClusterOptions('Emitter', 'options', bag, KNOWN);
     let emitter: NativeEmitter;
     try {
-      emitter = new native.NativeEmitter(request.native, teller(request.onBus));
+      emitter = new native.NativeEmitter(request.native, busEventReporter(request.onBus));
     } catch (error) {
       throw fromNative(error);
     }
@@ -182,8 +183,8 @@ const OVERHEAD = 256;
 const ANSWER_TIMEOUT = 2_500;
 
 /**
- * Numbers and envelopes as the addon makes them (crates/wsbroker-core/src/cluster/envelope.rs), for
- * a client that is not ours.
+ * Numbers and envelopes as the addon makes them (crates/wsbroker-redis/src/bus/bus_envelope.rs),
+ * for a client that is not ours.
  */
 function foreign(
   client: RedisClientLike,

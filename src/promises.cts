@@ -1,4 +1,4 @@
-/** Whether it has a `then` to be waited for. A getter's throw passes through. */
+/** Whether the value has a `then`. Errors of a getter pass through. */
 export function isThenable(value: unknown): value is PromiseLike<unknown> {
   return (
     value !== null &&
@@ -10,18 +10,15 @@ export function isThenable(value: unknown): value is PromiseLike<unknown> {
 type Peek = { status(promise: Promise<unknown>): 'pending' | 'fulfilled' | 'rejected' };
 const peek = (globalThis as { Bun?: { peek?: Peek } }).Bun?.peek;
 
-/**
- * Whether it is known to be over and well, so that nobody has to wait for it: Bun can tell, Node
- * cannot.
- */
+/** Whether the promise is known to be fulfilled, so that nothing has to wait: Node cannot tell. */
 export const isFulfilled: (value: PromiseLike<unknown>) => boolean =
   peek === undefined
     ? () => false
     : (value) => value instanceof Promise && peek.status(value) === 'fulfilled';
 
 /**
- * Whether the promise resolved within that many milliseconds; a rejection passes through, one that
- * comes later is let go.
+ * Whether the promise resolves within that many milliseconds. A rejection passes through; one that
+ * comes later is ignored.
  */
 export async function within(timeout: number, promise: Promise<unknown>): Promise<boolean> {
   let timer: NodeJS.Timeout | undefined;

@@ -1,10 +1,10 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.continuations = continuations;
-exports.aMicrotaskLater = aMicrotaskLater;
-exports.callUser = callUser;
-const report_cjs_1 = require("../report.cjs");
+exports.inNextMicrotask = inNextMicrotask;
+exports.callApplication = callApplication;
 const promises_cjs_1 = require("../promises.cjs");
+const report_cjs_1 = require("../report.cjs");
 let continued = 0;
 /**
  * How often something of a helper in this thread was left to promises: a caller that sees the
@@ -14,7 +14,7 @@ function continuations() {
     return continued;
 }
 /** Runs it a microtask later. It should not throw. */
-function aMicrotaskLater(run) {
+function inNextMicrotask(run) {
     continued++;
     queueMicrotask(run);
 }
@@ -23,13 +23,13 @@ function aMicrotaskLater(run) {
  * a value was returned or thrown, later for a promise. A throw is a rejection. Neither should
  * throw: that would be a mistake of ours, which is shown and goes no further.
  */
-function callUser(fn, done, failed) {
+function callApplication(fn, done, failed) {
     const safely = (then) => (given) => {
         try {
             then(given);
         }
         catch (error) {
-            (0, report_cjs_1.complain)('the server helper failed', error);
+            (0, report_cjs_1.reportError)('the server helper failed', error);
         }
     };
     let value;

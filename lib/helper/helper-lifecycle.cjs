@@ -1,12 +1,12 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.Life = void 0;
+exports.HelperLifecycle = void 0;
 const errors_cjs_1 = require("../errors.cjs");
 const report_cjs_1 = require("../report.cjs");
 /**
  * `configure()` and `shutdown()`: what is done once, what can be tried again, and what ends what.
  */
-class Life {
+class HelperLifecycle {
     #scope;
     #configuring;
     #ending;
@@ -63,9 +63,9 @@ class Life {
         const ending = (this.#ending = new Promise((resolve) => (done = resolve)));
         this.#abort?.();
         end()
-            .catch((error) => (0, report_cjs_1.complain)(`the shutdown of ${this.#scope} failed`, error))
+            .catch((error) => (0, report_cjs_1.reportError)(`the shutdown of ${this.#scope} failed`, error))
             .finally(() => done?.());
         return ending;
     }
 }
-exports.Life = Life;
+exports.HelperLifecycle = HelperLifecycle;

@@ -2,7 +2,7 @@ import { WSBrokerError } from '../errors.cjs';
 /**
  * `configure()` and `shutdown()`: what is done once, what can be tried again, and what ends what.
  */
-export declare class Life {
+export declare class HelperLifecycle {
     #private;
     constructor(scope: string);
     get ended(): boolean;

@@ -7,12 +7,12 @@ export declare function defaultLogger(scope: string): IWebSocketLogger;
  * A logger of the application is a function of the application: what it throws, or rejects with,
  * goes no further.
  */
-export declare function guarded(logger: IWebSocketLogger): IWebSocketLogger;
+export declare function safeLogger(logger: IWebSocketLogger): IWebSocketLogger;
 /**
  * A line for something that can happen a thousand times a second: the first at once, then at most
  * one a second, with how often it was.
  */
-export declare class SparseLine {
+export declare class RateLimitedLine {
     #private;
     constructor(write: (count: number) => void);
     add(count?: number): void;
@@ -24,7 +24,7 @@ export declare class SparseLine {
  * error, as long as they are few: ten at once, and one more for each second that has passed. Of the
  * rest the next line says how many they were.
  */
-export declare class SparseFailures {
+export declare class RateLimitedErrors {
     #private;
     constructor(log: IWebSocketLogger);
     add(text: string, error: unknown): void;

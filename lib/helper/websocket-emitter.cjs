@@ -1,14 +1,14 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.WebSocketEmitter = void 0;
-const base_cjs_1 = require("./base.cjs");
-const bus_state_cjs_1 = require("./bus/bus-state.cjs");
+const bus_state_reporter_cjs_1 = require("./bus/bus-state-reporter.cjs");
 const envelope_cjs_1 = require("./bus/envelope.cjs");
+const redis_connection_cjs_1 = require("./bus/redis-connection.cjs");
+const helper_base_cjs_1 = require("./helper-base.cjs");
 const helper_lifecycle_cjs_1 = require("./helper-lifecycle.cjs");
+const helper_options_cjs_1 = require("./helper-options.cjs");
 const log_cjs_1 = require("./log.cjs");
 const protocol_cjs_1 = require("./protocol.cjs");
-const redis_connection_cjs_1 = require("./bus/redis-connection.cjs");
-const helper_options_cjs_1 = require("./helper-options.cjs");
 const SCOPE = 'WebSocketEmitter';
 /**
  * Sends to the clients of all server helpers on a Redis, from a process that serves no sockets: a
@@ -24,8 +24,8 @@ const SCOPE = 'WebSocketEmitter';
  * await emitter.shutdown();
  * ```
  */
-class WebSocketEmitter extends base_cjs_1.Base {
-    #life = new helper_lifecycle_cjs_1.Life(SCOPE);
+class WebSocketEmitter extends helper_base_cjs_1.HelperBase {
+    #life = new helper_lifecycle_cjs_1.HelperLifecycle(SCOPE);
     #bus;
     #states;
     /**
@@ -39,9 +39,9 @@ class WebSocketEmitter extends base_cjs_1.Base {
      */
     constructor(opts) {
         super(SCOPE, (0, helper_options_cjs_1.knownOptions)(SCOPE, opts, helper_options_cjs_1.EMITTER_OPTIONS).identifier ?? SCOPE, opts.logger);
-        const log = (0, log_cjs_1.guarded)(this.logger);
-        this.#states = new bus_state_cjs_1.BusStates(opts.busStateFn ?? undefined, log);
-        this.#bus = (0, redis_connection_cjs_1.busFor)(SCOPE, opts.redisConnection, 'emitter');
+        const log = (0, log_cjs_1.safeLogger)(this.logger);
+        this.#states = new bus_state_reporter_cjs_1.BusStateReporter(opts.busStateFn ?? undefined, log);
+        this.#bus = (0, redis_connection_cjs_1.createBus)(SCOPE, opts.redisConnection, 'emitter');
     }
     /**
      * Resolves when Redis answers. A second call returns the first one's promise; a rejection is
@@ -55,7 +55,7 @@ class WebSocketEmitter extends base_cjs_1.Base {
         return this.#life.configure(async () => {
             await this.#bus.connect({
                 scope: SCOPE,
-                logger: (0, log_cjs_1.guarded)(this.logger),
+                logger: (0, log_cjs_1.safeLogger)(this.logger),
                 received: () => undefined,
                 changed: () => this.#update(),
             }, undefined);

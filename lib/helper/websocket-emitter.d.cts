@@ -1,4 +1,4 @@
-import { Base } from './base.cjs';
+import { HelperBase } from './helper-base.cjs';
 import type { IWebSocketEmitterOptions } from './types.cjs';
 /**
  * Sends to the clients of all server helpers on a Redis, from a process that serves no sockets: a
@@ -14,7 +14,7 @@ import type { IWebSocketEmitterOptions } from './types.cjs';
  * await emitter.shutdown();
  * ```
  */
-export declare class WebSocketEmitter extends Base {
+export declare class WebSocketEmitter extends HelperBase {
     #private;
     /**
      * Nothing is connected by it.

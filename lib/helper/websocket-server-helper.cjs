@@ -2,31 +2,31 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.WebSocketServerHelper = void 0;
 const node_crypto_1 = require("node:crypto");
-const errors_cjs_1 = require("../errors.cjs");
 const async_scope_cjs_1 = require("../async-scope.cjs");
-const auth_cjs_1 = require("./clients/auth.cjs");
-const base_cjs_1 = require("./base.cjs");
-const bus_state_cjs_1 = require("./bus/bus-state.cjs");
-const callbacks_cjs_1 = require("./callbacks.cjs");
-const clients_cjs_1 = require("./clients/clients.cjs");
-const delivery_cjs_1 = require("./delivery/delivery.cjs");
-const disconnects_cjs_1 = require("./clients/disconnects.cjs");
-const heartbeat_cjs_1 = require("./clients/heartbeat.cjs");
-const inbound_cjs_1 = require("./clients/inbound.cjs");
-const input_cjs_1 = require("./bus/input.cjs");
-const helper_lifecycle_cjs_1 = require("./helper-lifecycle.cjs");
-const log_cjs_1 = require("./log.cjs");
-const message_cjs_1 = require("./delivery/message.cjs");
-const protocol_cjs_1 = require("./protocol.cjs");
+const errors_cjs_1 = require("../errors.cjs");
+const bus_state_reporter_cjs_1 = require("./bus/bus-state-reporter.cjs");
+const envelope_relay_cjs_1 = require("./bus/envelope-relay.cjs");
 const redis_connection_cjs_1 = require("./bus/redis-connection.cjs");
-const relay_cjs_1 = require("./bus/relay.cjs");
+const redis_input_cjs_1 = require("./bus/redis-input.cjs");
+const callbacks_cjs_1 = require("./callbacks.cjs");
+const authenticator_cjs_1 = require("./clients/authenticator.cjs");
+const clients_cjs_1 = require("./clients/clients.cjs");
+const disconnect_reporter_cjs_1 = require("./clients/disconnect-reporter.cjs");
+const heartbeat_check_cjs_1 = require("./clients/heartbeat-check.cjs");
+const message_router_cjs_1 = require("./clients/message-router.cjs");
 const rooms_cjs_1 = require("./clients/rooms.cjs");
-const settings_cjs_1 = require("./settings.cjs");
 const sockets_cjs_1 = require("./clients/sockets.cjs");
+const users_cjs_1 = require("./clients/users.cjs");
+const delivery_cjs_1 = require("./delivery/delivery.cjs");
+const message_cjs_1 = require("./delivery/message.cjs");
+const helper_base_cjs_1 = require("./helper-base.cjs");
+const helper_lifecycle_cjs_1 = require("./helper-lifecycle.cjs");
+const helper_options_cjs_1 = require("./helper-options.cjs");
+const log_cjs_1 = require("./log.cjs");
+const protocol_cjs_1 = require("./protocol.cjs");
+const settings_cjs_1 = require("./settings.cjs");
 const bun_cjs_1 = require("./transport/bun.cjs");
 const native_cjs_1 = require("./transport/native.cjs");
-const helper_options_cjs_1 = require("./helper-options.cjs");
-const users_cjs_1 = require("./clients/users.cjs");
 const SCOPE = 'WebSocketServerHelper';
 /**
  * What most applications need on top of sockets: authentication, users, rooms, a heartbeat,
@@ -46,8 +46,8 @@ const SCOPE = 'WebSocketServerHelper';
  * await helper.configure();
  * ```
  */
-class WebSocketServerHelper extends base_cjs_1.Base {
-    #life = new helper_lifecycle_cjs_1.Life(SCOPE);
+class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
+    #life = new helper_lifecycle_cjs_1.HelperLifecycle(SCOPE);
     #log;
     #settings;
     /** Exactly one of `bind` and `server` was given: asked by `configure()`. */
@@ -80,7 +80,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
      */
     constructor(opts) {
         super(SCOPE, (0, helper_options_cjs_1.knownOptions)(SCOPE, opts, helper_options_cjs_1.SERVER_HELPER_OPTIONS).identifier, opts.logger);
-        const log = (this.#log = (0, log_cjs_1.guarded)(this.logger));
+        const log = (this.#log = (0, log_cjs_1.safeLogger)(this.logger));
         const settings = (this.#settings = (0, settings_cjs_1.settingsOf)(opts));
         const [bind, server] = [opts.bind ?? undefined, opts.server ?? undefined];
         this.#oneTransport = (bind === undefined) !== (server === undefined);
@@ -88,32 +88,32 @@ class WebSocketServerHelper extends base_cjs_1.Base {
         const instance = () => this.#transport.instance;
         this.#users = new users_cjs_1.Users(clients, instance);
         this.#rooms = new rooms_cjs_1.Rooms(settings, clients, instance, log);
-        this.#sweep = new heartbeat_cjs_1.Sweep(clients, settings.heartbeatTimeout, log);
-        this.#disconnects = new disconnects_cjs_1.Disconnects({ settings, life: this.#life, log, instance });
-        this.#states = new bus_state_cjs_1.BusStates(opts.busStateFn ? (0, async_scope_cjs_1.inScopeHere)(opts.busStateFn) : undefined, log);
-        const complain = (client, message) => this.#sendOwn(client, protocol_cjs_1.WebSocketEvents.ERROR, { message });
-        this.#auth = new auth_cjs_1.Auth({
+        this.#sweep = new heartbeat_check_cjs_1.HeartbeatCheck(clients, settings.heartbeatTimeout, log);
+        this.#disconnects = new disconnect_reporter_cjs_1.DisconnectReporter({ settings, life: this.#life, log, instance });
+        this.#states = new bus_state_reporter_cjs_1.BusStateReporter(opts.busStateFn ? (0, async_scope_cjs_1.inScopeHere)(opts.busStateFn) : undefined, log);
+        const sendError = (client, message) => this.#sendOwn(client, protocol_cjs_1.WebSocketEvents.ERROR, { message });
+        this.#auth = new authenticator_cjs_1.Authenticator({
             settings,
             clients,
             users: this.#users,
             rooms: this.#rooms,
             log,
             instance,
-            complain,
+            sendError,
             encrypt: (client) => this.#encrypt(client),
             send: (client, event, data) => this.#sendOwn(client, event, data),
         });
-        this.#inbound = new inbound_cjs_1.Inbound({
+        this.#inbound = new message_router_cjs_1.MessageRouter({
             settings,
             clients,
             rooms: this.#rooms,
             auth: this.#auth,
             log,
-            complain,
+            sendError,
         });
         this.#handler = this.#socketEvents();
-        this.#bus = (0, redis_connection_cjs_1.busFor)(SCOPE, opts.redisConnection, 'server');
-        this.#relay = new relay_cjs_1.Relay({
+        this.#bus = (0, redis_connection_cjs_1.createBus)(SCOPE, opts.redisConnection, 'server');
+        this.#relay = new envelope_relay_cjs_1.EnvelopeRelay({
             bus: this.#bus,
             log,
             serverId: () => this.#serverId,
@@ -124,7 +124,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
                 broadcast: (opts) => this.broadcast(opts),
             },
         });
-        this.#input = new input_cjs_1.Input({
+        this.#input = new redis_input_cjs_1.RedisInput({
             scope: SCOPE,
             life: this.#life,
             bus: this.#bus,
@@ -333,7 +333,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
         }
         finally {
             if (cb)
-                setTimeout(() => (0, callbacks_cjs_1.callUser)(cb, () => undefined, (error) => this.#log.error('the callback of send failed', error)), 0);
+                setTimeout(() => (0, callbacks_cjs_1.callApplication)(cb, () => undefined, (error) => this.#log.error('the callback of send failed', error)), 0);
         }
     }
     #sendEverywhere(destination, event, data) {
@@ -391,7 +391,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
     }
     #hold(client, instance) {
         if (instance !== undefined)
-            this.#clients.hidden(client).heldSince = instance.encryptClient(client.id);
+            this.#clients.internals(client).heldSince = instance.encryptClient(client.id);
     }
     #socketEvents() {
         const idOf = (socket) => {
@@ -501,7 +501,7 @@ class WebSocketServerHelper extends base_cjs_1.Base {
             instance.addClient(client.id, client.socket);
             if (client.encrypted)
                 this.#hold(client, instance);
-            const { finished, user } = this.#clients.hidden(client);
+            const { finished, user } = this.#clients.internals(client);
             if (finished)
                 instance.finishClient(client.id);
             if (user !== undefined)

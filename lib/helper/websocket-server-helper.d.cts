@@ -1,4 +1,4 @@
-import { Base } from './base.cjs';
+import { HelperBase } from './helper-base.cjs';
 import type { IBunWebSocketHandler, IWebSocket, IWebSocketClient, IWebSocketServerOptions, IWebSocketServerStats } from './types.cjs';
 /**
  * What most applications need on top of sockets: authentication, users, rooms, a heartbeat,
@@ -18,7 +18,7 @@ import type { IBunWebSocketHandler, IWebSocket, IWebSocketClient, IWebSocketServ
  * await helper.configure();
  * ```
  */
-export declare class WebSocketServerHelper<AuthDataType extends Record<string, unknown> = Record<string, unknown>, MetadataType extends Record<string, unknown> = Record<string, unknown>> extends Base {
+export declare class WebSocketServerHelper<AuthDataType extends Record<string, unknown> = Record<string, unknown>, MetadataType extends Record<string, unknown> = Record<string, unknown>> extends HelperBase {
     #private;
     /**
      * Stores the options, and duplicates the clients of Redis. It opens nothing.

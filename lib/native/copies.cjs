@@ -1,12 +1,12 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.shared = void 0;
-exports.joinPool = joinPool;
+exports.registry = void 0;
+exports.enterPool = enterPool;
 exports.isInPool = isInPool;
-exports.announce = announce;
-exports.checkPool = checkPool;
-exports.endBy = endBy;
-exports.activeOthers = activeOthers;
+exports.registerCopy = registerCopy;
+exports.checkSameCopy = checkSameCopy;
+exports.setCopyShutdown = setCopyShutdown;
+exports.otherActiveCopies = otherActiveCopies;
 const node_fs_1 = require("node:fs");
 const node_path_1 = require("node:path");
 const node_worker_threads_1 = require("node:worker_threads");
@@ -15,37 +15,37 @@ const package_folders_cjs_1 = require("../package-folders.cjs");
 const report_cjs_1 = require("../report.cjs");
 const KEY = 'wsbroker.copies';
 const FOLDER = realFolder();
-exports.shared = (globalThis[Symbol.for(KEY)] ??= { copies: [] });
-/** This thread belongs to this copy's pool, which hears its warnings. */
-function joinPool(warn) {
-    exports.shared.pool = FOLDER;
-    exports.shared.warn = warn;
+exports.registry = (globalThis[Symbol.for(KEY)] ??= { copies: [] });
+/** This thread belongs to the pool of this copy, which gets its warnings. */
+function enterPool(warn) {
+    exports.registry.pool = FOLDER;
+    exports.registry.warn = warn;
 }
 /** Whether this thread belongs to the pool of some copy. */
 function isInPool() {
-    return exports.shared.pool !== undefined;
+    return exports.registry.pool !== undefined;
 }
 /**
- * Makes this copy known, as soon as its addon has been found.
+ * Makes this copy known to the others. Called as soon as its addon has been found.
  *
- * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread belongs to another copy's pool, and
- * another broker
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread belongs to the pool of another copy
+ * with another broker
  */
-function announce(addon) {
-    const other = exports.shared.copies.find(({ folder }) => folder !== FOLDER) ?? parents();
+function registerCopy(addon) {
+    const other = exports.registry.copies.find(({ folder }) => folder !== FOLDER) ?? copyOfParentThread();
     if (other !== undefined && other.folder !== FOLDER) {
         const apart = other.addon !== addon;
-        if (exports.shared.pool !== undefined && exports.shared.pool !== FOLDER && apart)
-            throw foreignPool();
-        if (exports.shared.warned !== true) {
-            exports.shared.warned = true;
+        if (exports.registry.pool !== undefined && exports.registry.pool !== FOLDER && apart)
+            throw otherCopyError();
+        if (exports.registry.warned !== true) {
+            exports.registry.warned = true;
             const harm = apart
                 ? 'sockets and channels of one are unknown to the other, and what is sent to them is lost'
                 : 'handlers and options of one are unknown to the other';
-            (exports.shared.warn ?? report_cjs_1.warnOnce)(`two copies of wsbroker are loaded, ${[other.folder, FOLDER].sort().join(' and ')}: ${harm}. Make everything depend on one version of it; "npm ls wsbroker" shows what depends on which`);
+            (exports.registry.warn ?? report_cjs_1.warnOnce)(`two copies of wsbroker are loaded, ${[other.folder, FOLDER].sort().join(' and ')}: ${harm}. Make all packages depend on the same version; "npm ls wsbroker" shows which package depends on which copy`);
         }
     }
-    if (parents() === undefined && exports.shared.pool === undefined)
+    if (copyOfParentThread() === undefined && exports.registry.pool === undefined)
         (0, node_worker_threads_1.setEnvironmentData)(KEY, { folder: FOLDER, addon });
     self = {
         folder: FOLDER,
@@ -53,42 +53,45 @@ function announce(addon) {
         isActive: () => life.isActive(),
         shutdown: (code, timeout) => life.shutdown(code, timeout),
     };
-    // One in the same folder is this one before a reload under `bun --hot`, which has forgotten it,
-    // but its server still listens.
-    exports.shared.copies = [...exports.shared.copies.filter((one) => one.folder !== FOLDER || one.isActive()), self];
+    // A copy in the same folder is this one before a reload under `bun --hot`: its state is gone, but
+    // its server still listens.
+    exports.registry.copies = [
+        ...exports.registry.copies.filter((one) => one.folder !== FOLDER || one.isActive()),
+        self,
+    ];
 }
-/** A worker module registers with another copy than its pool's. */
-function checkPool() {
-    if (exports.shared.pool !== undefined && exports.shared.pool !== FOLDER)
-        throw foreignPool();
+/** @throws if the worker module imports another copy than that of its pool */
+function checkSameCopy() {
+    if (exports.registry.pool !== undefined && exports.registry.pool !== FOLDER)
+        throw otherCopyError();
 }
-function foreignPool() {
-    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `this worker belongs to the wsbroker in ${exports.shared.pool}, but its module imports another copy, in ${FOLDER}: handlers and messages would go nowhere. ` +
-        'Make both use the same one; "npm ls wsbroker" shows what depends on which');
+function otherCopyError() {
+    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `this worker belongs to the wsbroker in ${exports.registry.pool}, but its module imports another copy, in ${FOLDER}: its handlers would never be called. ` +
+        'Make both use the same copy; "npm ls wsbroker" shows which package depends on which copy');
 }
-/** The copy loaded by the thread that started this one. */
-function parents() {
-    // A thread of a pool is told by its pool.
-    return exports.shared.pool === undefined
+/** The copy that was loaded by the thread that started this one. */
+function copyOfParentThread() {
+    // Threads of a pool know it from their pool.
+    return exports.registry.pool === undefined
         ? (0, node_worker_threads_1.getEnvironmentData)(KEY)
         : undefined;
 }
 let self;
-/** Until `start` is there to be called, there is nothing to end. */
+/** Until the lifecycle is loaded, there is nothing to shut down. */
 let life = {
     isActive: () => false,
     shutdown: async () => ({ closed: 0, terminated: 0 }),
 };
-/** How this copy ends. */
-function endBy(own) {
+/** Sets how this copy is shut down. */
+function setCopyShutdown(own) {
     life = own;
 }
 /**
- * Other copies that have something to end on this thread: `shutdown` ends them, too, as if there
- * were only one.
+ * Other copies that have something to shut down on this thread. `shutdown` ends them, too, as if
+ * there were only one copy.
  */
-function activeOthers() {
-    return exports.shared.copies.filter((one) => one !== self && one.isActive());
+function otherActiveCopies() {
+    return exports.registry.copies.filter((one) => one !== self && one.isActive());
 }
 function realFolder() {
     try {

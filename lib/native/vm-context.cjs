@@ -1,13 +1,13 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.ofThisRealm = ofThisRealm;
+exports.withErrorsOfThisContext = withErrorsOfThisContext;
 const node_util_1 = require("node:util");
 const errors_cjs_1 = require("../errors.cjs");
-// Test runners such as jest give modules a context of `node:vm`, with an `Error` of its own, while
-// the addon belongs to the thread's first one. So its errors are made again there; elsewhere its
-// functions are used as they are.
+// Test runners such as jest run modules in a context of `node:vm`, which has its own `Error`. The
+// addon belongs to the thread's first context, so its errors are made again there. Anywhere else
+// the functions of the addon are used as they are.
 /** The addon, with errors of this module's context. */
-function ofThisRealm(addon) {
+function withErrorsOfThisContext(addon) {
     if (addon.send instanceof Function)
         return addon;
     const handler = {
@@ -20,7 +20,7 @@ function ofThisRealm(addon) {
         typeof value === 'function' ? new Proxy(value, handler) : value,
     ]));
 }
-/** Methods of an object of the addon's, which know it by itself. */
+/** Calls methods of an object of the addon on that object, not on its proxy. */
 const methods = {
     get(target, name) {
         const value = Reflect.get(target, name, target);
@@ -38,7 +38,7 @@ function translated(call) {
         return rethrow(error);
     }
 }
-/** What the application's own code has thrown, in a getter for example, stays what it is. */
+/** Errors of the application's own code, for example of a getter, stay what they are. */
 function rethrow(error) {
     throw error instanceof Error ? error : (0, errors_cjs_1.fromNative)(error);
 }

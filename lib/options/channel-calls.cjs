@@ -1,12 +1,12 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.channelBytes = channelBytes;
-exports.countRequest = countRequest;
-exports.closeRequest = closeRequest;
+exports.checkSubscriberCount = checkSubscriberCount;
+exports.checkCloseChannel = checkCloseChannel;
 const node_util_1 = require("node:util");
 const checks_cjs_1 = require("./checks.cjs");
-// Calls with options that the addon does not know.
-/** A channel's name for the addon. */
+// Arguments of calls with options that the addon does not have.
+/** The name of a channel, as the addon takes it. */
 function channelBytes(call, channel) {
     if (typeof channel === 'string')
         return Buffer.from(channel);
@@ -16,24 +16,24 @@ function channelBytes(call, channel) {
         return Buffer.from(channel.buffer, channel.byteOffset, channel.byteLength);
     throw (0, checks_cjs_1.wrongType)(call, 'channel', 'a string, ArrayBuffer or Uint8Array', channel);
 }
-/** `undefined`: on this instance only. */
-function countRequest(channel, options) {
+/** @returns `undefined` for this instance only */
+function checkSubscriberCount(channel, options) {
     const call = 'subscriberCount';
-    const bag = (0, checks_cjs_1.optionBag)(call, 'options', options, ['cluster', 'timeout']);
+    const bag = (0, checks_cjs_1.knownKeys)(call, 'options', options, ['cluster', 'timeout']);
     const timeout = (0, checks_cjs_1.integer)(call, 'timeout', bag['timeout'], 1, checks_cjs_1.MAX_DURATION) ?? 1_000;
     return (0, checks_cjs_1.optional)(call, 'cluster', bag['cluster'], 'boolean') === true
         ? { channel: channelBytes(call, channel), timeout }
         : undefined;
 }
-/** `undefined`: on this instance only. */
-function closeRequest(channel, code, reason, options) {
+/** @returns `undefined` for this instance only */
+function checkCloseChannel(channel, code, reason, options) {
     const call = 'closeChannel';
-    const bag = (0, checks_cjs_1.optionBag)(call, 'options', options, ['cluster']);
+    const bag = (0, checks_cjs_1.knownKeys)(call, 'options', options, ['cluster']);
     if ((0, checks_cjs_1.optional)(call, 'cluster', bag['cluster'], 'boolean') !== true)
         return undefined;
     const given = (0, checks_cjs_1.integer)(call, 'code', code, 1000, 4999) ?? 1000;
     if (!(0, checks_cjs_1.isSendableCode)(given))
-        throw (0, checks_cjs_1.wrongValue)(call, 'code', 'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)', given);
+        throw (0, checks_cjs_1.wrongValue)(call, 'code', checks_cjs_1.SENDABLE_CODES, given);
     if (reason !== undefined && typeof reason !== 'string')
         throw (0, checks_cjs_1.wrongType)(call, 'reason', 'a string', reason);
     if (reason !== undefined && Buffer.byteLength(reason) > 123)

@@ -1,12 +1,12 @@
-/** A channel's name for the addon. */
+/** The name of a channel, as the addon takes it. */
 export declare function channelBytes(call: string, channel: unknown): Buffer;
-/** `undefined`: on this instance only. */
-export declare function countRequest(channel: unknown, options: unknown): {
+/** @returns `undefined` for this instance only */
+export declare function checkSubscriberCount(channel: unknown, options: unknown): {
     channel: Buffer;
     timeout: number;
 } | undefined;
-/** `undefined`: on this instance only. */
-export declare function closeRequest(channel: unknown, code: unknown, reason: unknown, options: unknown): {
+/** @returns `undefined` for this instance only */
+export declare function checkCloseChannel(channel: unknown, code: unknown, reason: unknown, options: unknown): {
     channel: Buffer;
     code: number;
     reason: string;

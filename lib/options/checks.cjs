@@ -1,7 +1,7 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.MAX_SIZE = exports.MAX_DURATION = void 0;
-exports.optionBag = optionBag;
+exports.SENDABLE_CODES = exports.MAX_SIZE = exports.MAX_DURATION = void 0;
+exports.knownKeys = knownKeys;
 exports.integer = integer;
 exports.oneOf = oneOf;
 exports.optional = optional;
@@ -11,27 +11,27 @@ exports.isSendableCode = isSendableCode;
 exports.wrongType = wrongType;
 exports.wrongValue = wrongValue;
 exports.typeName = typeName;
-exports.nearest = nearest;
+exports.mostSimilar = mostSimilar;
 exports.editDistance = editDistance;
 const errors_cjs_1 = require("../errors.cjs");
-// Checks of single values. Every function takes the call's name and the argument's, so that a
-// message can say: `start: "threads" must be …, got …`.
-/** The longest time a timer takes. */
+// Checks of single values. Each takes the names of the call and of the argument, so that a message
+// can say: `start: "threads" must be …, got …`.
+/** The longest time that a timer accepts, in milliseconds. */
 exports.MAX_DURATION = 2 ** 31 - 1;
-/** What a per-socket size may be: it crosses into Rust as 32 bits. */
+/** The largest size of anything that crosses into Rust as 32 bits. */
 exports.MAX_SIZE = 2 ** 31 - 1;
 /**
- * An object whose every key is known.
+ * Checks that the value is an object without unknown keys.
  *
- * @param hints for names from other libraries: what to use instead
+ * @param hints what to use instead of names that come from other libraries
  */
-function optionBag(call, name, value, known, hints = {}) {
+function knownKeys(call, name, value, known, hints = {}) {
     if (typeof value !== 'object' || value === null || Array.isArray(value))
         throw wrongType(call, name, 'an object', value);
     for (const key of Object.keys(value)) {
         if (known.includes(key))
             continue;
-        const near = nearest(key, known);
+        const near = mostSimilar(key, known);
         const where = name === 'options' ? '' : ` in "${name}"`;
         const hint = Object.hasOwn(hints, key)
             ? hints[key]
@@ -77,7 +77,7 @@ function strings(call, name, value, expected) {
 function isHttpToken(text) {
     return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text);
 }
-/** Whether RFC 6455, section 7.4, lets an application put it on the wire. */
+/** Whether RFC 6455, section 7.4, allows an application to send this close code. */
 function isSendableCode(code) {
     return ((code >= 1000 && code <= 1003) ||
         (code >= 1007 && code <= 1014) ||
@@ -92,7 +92,7 @@ function wrongValue(call, name, expected, value) {
         : `'${value.length > 100 ? `${value.slice(0, 100)}…` : value}'`;
     return new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}" must be ${expected}, got ${shown}`);
 }
-/** What kind of thing it is, never what it holds: that may be a secret. */
+/** The type of a value, never the value itself: that may be a secret. */
 function typeName(value) {
     if (value === null)
         return 'null';
@@ -100,10 +100,10 @@ function typeName(value) {
         return 'an array';
     return typeof value === 'object' ? 'an object' : typeof value;
 }
-/** The known name that is nearest, if it is near enough to be meant. */
-function nearest(name, known, farthest = Math.max(2, Math.floor(name.length / 3))) {
+/** The most similar known name, if it is similar enough to be what was meant. */
+function mostSimilar(name, known, maxDistance = Math.max(2, Math.floor(name.length / 3))) {
     let best;
-    let least = farthest + 1;
+    let least = maxDistance + 1;
     for (const candidate of known) {
         const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
         if (distance < least)
@@ -112,9 +112,9 @@ function nearest(name, known, farthest = Math.max(2, Math.floor(name.length / 3)
     return best;
 }
 /**
- * How many letters were left out, added, changed, or swapped with their neighbour (optimal string
- * alignment), row by row. A name from outside may be long: beyond 64 characters nothing is near
- * anyway.
+ * How many letters were left out, added, changed, or swapped with their neighbor (optimal string
+ * alignment), computed row by row. Names longer than 64 characters are not compared: they may come
+ * from outside, and nothing is similar to them anyway.
  */
 function editDistance(a, b) {
     if (a.length > 64)
@@ -133,3 +133,5 @@ function editDistance(a, b) {
     }
     return row[b.length] ?? 0;
 }
+/** The closing codes that {@link isSendableCode} allows, for messages. */
+exports.SENDABLE_CODES = 'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)';

@@ -1,18 +1,18 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.defaultsOf = defaultsOf;
-exports.toNative = toNative;
+exports.defaultProcessOptions = defaultProcessOptions;
+exports.toNativeProcessOptions = toNativeProcessOptions;
 exports.fromNativeOptions = fromNativeOptions;
-exports.following = following;
-// The process-wide options: their defaults, and how they cross to the addon and back.
-/** Process-wide options that are off unless a call sets them. */
+exports.processOptionsWith = processOptionsWith;
+// The process-wide options: their defaults, and how they are passed to the addon and back.
+/** Limits that do not apply unless a call sets them. */
 const OFF = {
     maxConnections: undefined,
     maxConnectionsPerIp: undefined,
     maxChannelsPerSocket: undefined,
     maxChannelNameLength: undefined,
 };
-function defaultsOf(native) {
+function defaultProcessOptions(native) {
     const { memory, cpus } = native.brokerDefaults();
     const quarter = Math.max(1, Math.floor(memory / 4));
     return {
@@ -28,7 +28,7 @@ function defaultsOf(native) {
         ...OFF,
     };
 }
-function toNative(options) {
+function toNativeProcessOptions(options) {
     const { handlers, 'maxInFlight.messages': messages, 'maxInFlight.bytes': bytes, 'maxInFlight.workerBytes': workerBytes, ...others } = options;
     return {
         ...others,
@@ -54,8 +54,12 @@ function fromNativeOptions(options) {
  *
  * @param started whether one that `start` has made counts, too
  */
-function following(native, given, started) {
+function processOptionsWith(native, given, started) {
     const { threads: _, ...rest } = given;
     const now = native.processOptionsNow(started);
-    return { ...defaultsOf(native), ...(now === null ? {} : fromNativeOptions(now)), ...rest };
+    return {
+        ...defaultProcessOptions(native),
+        ...(now === null ? {} : fromNativeOptions(now)),
+        ...rest,
+    };
 }

@@ -1,18 +1,19 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.START_OPTIONS = void 0;
-exports.startRequest = startRequest;
-exports.shutdownRequest = shutdownRequest;
+exports.checkStartOptions = checkStartOptions;
+exports.checkShutdownOptions = checkShutdownOptions;
 const node_net_1 = require("node:net");
 const node_url_1 = require("node:url");
-const advice_cjs_1 = require("./advice.cjs");
-const cluster_cjs_1 = require("./cluster.cjs");
-const checks_cjs_1 = require("./checks.cjs");
 const errors_cjs_1 = require("../errors.cjs");
+const advice_cjs_1 = require("./advice.cjs");
+const checks_cjs_1 = require("./checks.cjs");
+const cluster_cjs_1 = require("./cluster.cjs");
 const threads_cjs_1 = require("./threads.cjs");
 const tls_cjs_1 = require("./tls.cjs");
-// What the calls take: every function here returns it whole and checked, or throws.
-/** V8 makes no longer string, and a text message is one. */
+// The options of `start` and `shutdown`. Each function returns them checked and complete, or
+// throws.
+/** The longest string of V8: a text message must fit into one. */
 const MAX_STRING = 2 ** 29 - 24;
 exports.START_OPTIONS = [
     'bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'handlerTimeout',
@@ -24,14 +25,14 @@ exports.START_OPTIONS = [
     'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal',
 ];
 /**
- * @param call who asks, for messages
+ * @param call the name of the call, for messages
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
  * came
  */
-function startRequest(options, call = 'start') {
-    const bag = (0, checks_cjs_1.optionBag)(call, 'options', options, exports.START_OPTIONS, advice_cjs_1.OPTION_HINTS);
+function checkStartOptions(options, call = 'start') {
+    const bag = (0, checks_cjs_1.knownKeys)(call, 'options', options, exports.START_OPTIONS, advice_cjs_1.OPTION_HINTS);
     if (typeof bag['bind'] !== 'string')
-        throw (0, checks_cjs_1.wrongType)(call, 'bind', (0, advice_cjs_1.bindForm)(bag['bind']), bag['bind']);
+        throw (0, checks_cjs_1.wrongType)(call, 'bind', (0, advice_cjs_1.exampleBind)(bag['bind']), bag['bind']);
     const number = (name, from, to, fallback) => (0, checks_cjs_1.integer)(call, name, bag[name], from, to) ?? fallback;
     return {
         workerPath: path(call, 'workerPath', bag['workerPath']),
@@ -60,22 +61,24 @@ function startRequest(options, call = 'start') {
             reusePort: (0, checks_cjs_1.optional)(call, 'reusePort', bag['reusePort'], 'boolean') ?? false,
             deflate: deflate(call, bag['perMessageDeflate']),
         },
-        tls: bag['tls'] === undefined ? undefined : (0, tls_cjs_1.tlsRequest)(call, bag['tls']),
-        cluster: bag['cluster'] === undefined ? undefined : (0, cluster_cjs_1.clusterRequest)(call, 'cluster', bag['cluster']),
+        tls: bag['tls'] === undefined ? undefined : (0, tls_cjs_1.checkTlsOptions)(call, bag['tls']),
+        cluster: bag['cluster'] === undefined
+            ? undefined
+            : (0, cluster_cjs_1.checkClusterOptions)(call, 'cluster', bag['cluster']),
         onWorker: (0, checks_cjs_1.optional)(call, 'onWorker', bag['onWorker'], 'function'),
         signal: abortSignal(call, bag['signal']),
     };
 }
-/** @throws as {@link startRequest} */
-function shutdownRequest(options) {
+/** @throws as {@link checkStartOptions} */
+function checkShutdownOptions(options) {
     const call = 'shutdown';
-    const bag = options === undefined ? {} : (0, checks_cjs_1.optionBag)(call, 'options', options, ['code', 'timeout']);
+    const bag = options === undefined ? {} : (0, checks_cjs_1.knownKeys)(call, 'options', options, ['code', 'timeout']);
     const code = (0, checks_cjs_1.integer)(call, 'code', bag['code'], 1000, 4999) ?? 1001;
     if (!(0, checks_cjs_1.isSendableCode)(code))
-        throw (0, checks_cjs_1.wrongValue)(call, 'code', 'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)', code);
+        throw (0, checks_cjs_1.wrongValue)(call, 'code', checks_cjs_1.SENDABLE_CODES, code);
     return { code, timeout: (0, checks_cjs_1.integer)(call, 'timeout', bag['timeout'], 0, checks_cjs_1.MAX_DURATION) ?? 8_000 };
 }
-/** Of any realm. */
+/** An `AbortSignal` of any context. */
 function abortSignal(call, value) {
     if (value === undefined)
         return undefined;
@@ -87,15 +90,15 @@ function abortSignal(call, value) {
 function threadOptions(call, bag) {
     if (bag['worker'] === undefined)
         return undefined;
-    const threads = (0, threads_cjs_1.poolThreads)(call, bag['worker']);
+    const threads = (0, threads_cjs_1.checkThreadOptions)(call, bag['worker']);
     if (bag['threads'] === 0)
-        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "worker" is for worker threads, and with threads: 0 there are none`);
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "worker" cannot be combined with threads: 0, which starts no worker threads`);
     return threads;
 }
 function processOptions(call, bag) {
     const inFlight = bag['maxInFlight'] === undefined
         ? {}
-        : (0, checks_cjs_1.optionBag)(call, 'maxInFlight', bag['maxInFlight'], ['messages', 'bytes', 'workerBytes']);
+        : (0, checks_cjs_1.knownKeys)(call, 'maxInFlight', bag['maxInFlight'], ['messages', 'bytes', 'workerBytes']);
     const memory = (name) => (0, checks_cjs_1.integer)(call, name, bag[name], 1, Number.MAX_SAFE_INTEGER);
     const count = (name) => (0, checks_cjs_1.integer)(call, name, bag[name], 1, checks_cjs_1.MAX_SIZE);
     const flight = (name) => (0, checks_cjs_1.integer)(call, `maxInFlight.${name}`, inFlight[name], 1, checks_cjs_1.MAX_SIZE);
@@ -124,10 +127,10 @@ function servedPaths(call, value) {
         ? [value]
         : (0, checks_cjs_1.strings)(call, 'path', value, 'a string or an array of strings');
     if (paths.length === 0)
-        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "path" must name at least one path, got an empty array`);
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "path" must contain at least one path, got an empty array`);
     for (const one of paths) {
         if (one !== '*' && !/^\/[^?#\s]*$/.test(one))
-            throw (0, checks_cjs_1.wrongValue)(call, 'path', "'*', or begin with '/' and have no '?', '#' or space", one);
+            throw (0, checks_cjs_1.wrongValue)(call, 'path', "'*', or a path that begins with '/' and has no '?', '#' or space", one);
     }
     return [...new Set(paths)];
 }
@@ -144,12 +147,12 @@ function subprotocols(call, value) {
 function rateLimit(call, value) {
     if (value === undefined)
         return undefined;
-    const bag = (0, checks_cjs_1.optionBag)(call, 'rateLimit', value, ['messages', 'bytes', 'burst', 'action']);
+    const bag = (0, checks_cjs_1.knownKeys)(call, 'rateLimit', value, ['messages', 'bytes', 'burst', 'action']);
     const number = (name, to) => (0, checks_cjs_1.integer)(call, `rateLimit.${name}`, bag[name], 1, to);
     const messages = number('messages', checks_cjs_1.MAX_SIZE);
     const bytes = number('bytes', Number.MAX_SAFE_INTEGER);
     if (messages === undefined && bytes === undefined) {
-        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "rateLimit" must have "messages" or "bytes"`);
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "rateLimit" must set "messages", "bytes" or both`);
     }
     return {
         messages,
@@ -163,13 +166,13 @@ function deflate(call, value) {
         return undefined;
     if (value !== true && typeof value !== 'object')
         throw (0, checks_cjs_1.wrongType)(call, 'perMessageDeflate', 'a boolean or an object', value);
-    const bag = value === true ? {} : (0, checks_cjs_1.optionBag)(call, 'perMessageDeflate', value, ['threshold', 'level']);
+    const bag = value === true ? {} : (0, checks_cjs_1.knownKeys)(call, 'perMessageDeflate', value, ['threshold', 'level']);
     return {
         threshold: (0, checks_cjs_1.integer)(call, 'perMessageDeflate.threshold', bag['threshold'], 0, checks_cjs_1.MAX_SIZE) ?? 1024,
         level: (0, checks_cjs_1.integer)(call, 'perMessageDeflate.level', bag['level'], 1, 9) ?? 3,
     };
 }
-/** One or a list of something, each checked under its own name. */
+/** One string or an array of them, each checked under its own name. */
 function oneOrMore(call, name, value, check) {
     if (typeof value === 'string')
         return [check(name, value)];
@@ -207,14 +210,14 @@ function originOf(text) {
 function trustProxy(call, value) {
     if (value === undefined)
         return undefined;
-    const bag = (0, checks_cjs_1.optionBag)(call, 'trustProxy', value, ['from', 'header']);
+    const bag = (0, checks_cjs_1.knownKeys)(call, 'trustProxy', value, ['from', 'header']);
     const from = oneOrMore(call, 'trustProxy.from', bag['from'], (name, one) => {
         if (one !== 'unix' && !isNetwork(one))
             throw (0, checks_cjs_1.wrongValue)(call, name, "an IP address, a network such as '10.0.0.0/8', or 'unix'", one);
         return one;
     });
     if (from.length === 0)
-        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "trustProxy.from" must name at least one proxy, got an empty array`);
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "trustProxy.from" must contain at least one proxy, got an empty array`);
     return {
         from: from.filter((one) => one !== 'unix'),
         unix: from.includes('unix'),
@@ -241,6 +244,6 @@ function path(call, name, value) {
         return (0, node_url_1.fileURLToPath)(value);
     }
     catch {
-        throw (0, checks_cjs_1.wrongValue)(call, name, 'a path or a file: URL of this machine', String(value));
+        throw (0, checks_cjs_1.wrongValue)(call, name, 'a path or a file: URL on this machine', String(value));
     }
 }

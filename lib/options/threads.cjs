@@ -1,13 +1,13 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.NO_THREAD_OPTIONS = void 0;
-exports.poolThreads = poolThreads;
-exports.sameThreads = sameThreads;
-exports.threadFailed = threadFailed;
+exports.checkThreadOptions = checkThreadOptions;
+exports.sameThreadOptions = sameThreadOptions;
+exports.explainThreadError = explainThreadError;
 const node_util_1 = require("node:util");
 const node_worker_threads_1 = require("node:worker_threads");
-const checks_cjs_1 = require("./checks.cjs");
 const errors_cjs_1 = require("../errors.cjs");
+const checks_cjs_1 = require("./checks.cjs");
 exports.NO_THREAD_OPTIONS = { workerData: {}, options: {} };
 const LIMITS = [
     'maxOldGenerationSizeMb',
@@ -19,10 +19,10 @@ const LIMITS = [
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
  * came
  */
-function poolThreads(call, value) {
+function checkThreadOptions(call, value) {
     if (typeof value === 'string')
-        throw new errors_cjs_1.WSBrokerTypeError(`${call}: "worker" must be an object, got string; the module with the handlers is given as "workerPath"`);
-    const bag = (0, checks_cjs_1.optionBag)(call, 'worker', value, [
+        throw new errors_cjs_1.WSBrokerTypeError(`${call}: "worker" must be an object, got string; pass the path of the worker module as "workerPath"`);
+    const bag = (0, checks_cjs_1.knownKeys)(call, 'worker', value, [
         'workerData',
         'env',
         'execArgv',
@@ -44,24 +44,24 @@ function poolThreads(call, value) {
         },
     };
 }
-/** Whether a pool that runs already is what was asked for. */
-function sameThreads(one, other) {
+/** Whether a running pool has these options. */
+function sameThreadOptions(one, other) {
     return (0, node_util_1.isDeepStrictEqual)(one, other);
 }
-/** What Node says about flags, which it does only when a thread is started. */
-function threadFailed(error) {
+/** Node checks flags only when it starts a thread. */
+function explainThreadError(error) {
     const { code, message } = (error ?? {});
     return code === 'ERR_WORKER_INVALID_EXEC_ARGV'
-        ? new errors_cjs_1.WSBrokerRangeError(`start: "worker.execArgv" must hold only flags that a worker thread accepts: ${String(message)}`)
+        ? new errors_cjs_1.WSBrokerRangeError(`start: "worker.execArgv" must contain only flags that worker threads accept: ${String(message)}`)
         : error;
 }
-/** A copy: what a later replacement is given is what the first threads were given. */
+/** A copy, so that replacements get the same as the first threads. */
 function cloned(call, value) {
     try {
         return structuredClone(value);
     }
     catch (error) {
-        throw new errors_cjs_1.WSBrokerTypeError(`${call}: "worker.workerData" must be something that can be cloned: ${String(error.message)}`, { cause: error });
+        throw new errors_cjs_1.WSBrokerTypeError(`${call}: "worker.workerData" must be a value that structuredClone can copy: ${String(error.message)}`, { cause: error });
     }
 }
 function environment(call, value) {
@@ -71,7 +71,7 @@ function environment(call, value) {
         throw (0, checks_cjs_1.wrongType)(call, 'worker.env', 'an object of strings, or SHARE_ENV', value);
     const all = Object.entries(value).filter(([, text]) => text !== undefined);
     for (const [key, text] of all) {
-        // The value may be a secret: only its type is named.
+        // Only the type of the value is named: the value may be a secret.
         if (typeof text !== 'string')
             throw (0, checks_cjs_1.wrongType)(call, `worker.env.${key}`, 'a string', text);
     }
@@ -83,13 +83,13 @@ function environment(call, value) {
     };
 }
 function limits(call, value) {
-    const bag = (0, checks_cjs_1.optionBag)(call, 'worker.resourceLimits', value, LIMITS);
+    const bag = (0, checks_cjs_1.knownKeys)(call, 'worker.resourceLimits', value, LIMITS);
     const given = Object.entries(bag).filter(([, number]) => number !== undefined);
     for (const [name, number] of given) {
         if (typeof number !== 'number')
             throw (0, checks_cjs_1.wrongType)(call, `worker.resourceLimits.${name}`, 'a number', number);
         if (!(number > 0 && number < 2 ** 31))
-            throw (0, checks_cjs_1.wrongValue)(call, `worker.resourceLimits.${name}`, 'a number of MiB above 0', number);
+            throw (0, checks_cjs_1.wrongValue)(call, `worker.resourceLimits.${name}`, 'a number of MiB greater than 0 and less than 2^31', number);
     }
     return Object.fromEntries(given);
 }

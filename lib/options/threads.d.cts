@@ -1,6 +1,6 @@
-import { SHARE_ENV, type ResourceLimits } from 'node:worker_threads';
-/** Checked and copied, as `Worker` takes it. */
-export interface PoolThreads {
+import { type ResourceLimits, SHARE_ENV } from 'node:worker_threads';
+/** The options, checked and copied, as `Worker` takes them. */
+export interface CheckedThreadOptions {
     readonly workerData: unknown;
     readonly options: {
         readonly env?: NodeJS.ProcessEnv | typeof SHARE_ENV;
@@ -9,13 +9,13 @@ export interface PoolThreads {
         readonly name?: string;
     };
 }
-export declare const NO_THREAD_OPTIONS: PoolThreads;
+export declare const NO_THREAD_OPTIONS: CheckedThreadOptions;
 /**
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
  * came
  */
-export declare function poolThreads(call: string, value: unknown): PoolThreads;
-/** Whether a pool that runs already is what was asked for. */
-export declare function sameThreads(one: PoolThreads, other: PoolThreads): boolean;
-/** What Node says about flags, which it does only when a thread is started. */
-export declare function threadFailed(error: unknown): unknown;
+export declare function checkThreadOptions(call: string, value: unknown): CheckedThreadOptions;
+/** Whether a running pool has these options. */
+export declare function sameThreadOptions(one: CheckedThreadOptions, other: CheckedThreadOptions): boolean;
+/** Node checks flags only when it starts a thread. */
+export declare function explainThreadError(error: unknown): unknown;

@@ -1,19 +1,19 @@
 import type { NativeTls } from '../native.cjs';
-/** Where PEM comes from. `name` is the argument's, for messages. */
-type Source = {
+/** Where PEM comes from. `name` is that of the option, for messages. */
+type PemLocation = {
     readonly name: string;
 } & ({
     readonly pem: Buffer;
 } | {
     readonly path: string;
 });
-/** The `tls` of a call, checked as far as it can be without reading. */
-export interface TlsRequest {
+/** The option `tls`, checked as far as is possible without reading files. */
+export interface CheckedTlsOptions {
     readonly pairs: readonly {
-        readonly cert: Source;
-        readonly key: Source;
+        readonly cert: PemLocation;
+        readonly key: PemLocation;
     }[];
-    readonly ca: readonly Source[];
+    readonly ca: readonly PemLocation[];
     readonly requestCert: boolean;
     readonly rejectUnauthorized: boolean;
     readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
@@ -22,7 +22,7 @@ export interface TlsRequest {
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
  * came; never what PEM or a key holds
  */
-export declare function tlsRequest(call: string, value: unknown): TlsRequest;
+export declare function checkTlsOptions(call: string, value: unknown): CheckedTlsOptions;
 /** @throws {WSBrokerError} ERR_WSBROKER_TLS naming the file and the system's reason */
-export declare function readTls(call: string, request: TlsRequest): Promise<NativeTls>;
+export declare function readTls(call: string, request: CheckedTlsOptions): Promise<NativeTls>;
 export {};

@@ -1,30 +1,31 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Pool = void 0;
-exports.tellWatchers = tellWatchers;
+exports.notifyWatchers = notifyWatchers;
 const node_path_1 = require("node:path");
 const node_perf_hooks_1 = require("node:perf_hooks");
 const node_worker_threads_1 = require("node:worker_threads");
 const errors_cjs_1 = require("../errors.cjs");
 const load_cjs_1 = require("../native/load.cjs");
-const modules_cjs_1 = require("../worker/modules.cjs");
-const report_cjs_1 = require("../report.cjs");
 const promises_cjs_1 = require("../promises.cjs");
+const report_cjs_1 = require("../report.cjs");
+const modules_cjs_1 = require("../worker/modules.cjs");
 /**
- * A worker that lived this long did not die of its start: the next replacement comes at once again.
+ * A worker that ran for this many milliseconds did not fail at its start: its replacement is
+ * started at once.
  */
-const STEADY = 10_000;
+const STABLE_AFTER = 10_000;
+/** Milliseconds before the first replacement that follows a failure, doubled each time. */
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 10_000;
 /**
- * The last part of the time to stop in, at most: a thread that has not ended by itself is ended
- * from outside.
+ * How many milliseconds of the time for stopping are kept, at most, to terminate a thread that has
+ * not ended by itself.
  */
-const LAST = 250;
+const MAX_FOR_TERMINATION = 250;
 /**
- * The worker threads of a process: started together, each replaced when it ends though nobody
- * asked, stopped together. The threads keep nobody alive; who started them does that, as long as a
- * server listens.
+ * The worker threads of a process. They are started together and stopped together, and each is
+ * replaced if it ends in between. The threads do not keep the process alive; its servers do.
  */
 class Pool {
     file;
@@ -32,15 +33,15 @@ class Pool {
     given;
     watchers;
     startTimeout;
-    #members = new Set();
-    /** Replacements that wait, and how to start them. */
+    #running = new Set();
+    /** Replacements that are due later, and the functions that start them. */
     #pauses = new Map();
     #hurried = false;
     #stopping = false;
     /**
-     * @param given what the threads are started with
-     * @param watchers told of every start and end; they come and go while it runs
-     * @param startTimeout milliseconds for a thread to load the module, 0 = no limit
+     * @param given how the threads are started
+     * @param watchers called for every start and end; they may change while the pool runs
+     * @param startTimeout how long a thread may take to load the module, in milliseconds; 0: no limit
      */
     constructor(file, threads, given, watchers, startTimeout) {
         this.file = file;
@@ -52,53 +53,53 @@ class Pool {
     /**
      * Resolves when every worker is ready.
      *
-     * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED with the first failure as `cause`; the
-     * others are to be stopped then
+     * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED, with the first failure as `cause`; the
+     * other threads must then be stopped
      */
     async start() {
         await Promise.all(Array.from({ length: this.threads }, () => this.#launch(0).ready));
     }
     /**
-     * A shutdown has begun. While no worker is there, events wait for one, and there is no time for
+     * A shutdown has begun. If there is no worker, events wait for one, and there is no time for
      * pauses.
      */
     hurry() {
         this.#hurried = true;
         const [first] = this.#pauses;
-        if (this.#members.size > 0 || first === undefined)
+        if (this.#running.size > 0 || first === undefined)
             return;
         clearTimeout(first[0]);
         first[1]();
     }
     /**
-     * Ends all threads within `timeout` milliseconds; `handleStop` has a quarter of it at least.
+     * Ends all threads within `timeout` milliseconds, of which `handleStop` has at least a quarter.
      * Never rejects.
      */
     async stop(timeout) {
         this.#stopping = true;
         for (const pause of this.#pauses.keys())
             clearTimeout(pause);
-        await Promise.all([...this.#members].map((member) => member.stop(timeout)));
+        await Promise.all([...this.#running].map((started) => started.stop(timeout)));
     }
     #launch(failures) {
-        const member = new Member(this.file, this.given, this.startTimeout);
-        this.#members.add(member);
-        member.ready.then(() => this.#tell({ type: 'started', workerId: member.id }), () => undefined);
-        void member.ended.then((reason) => {
-            this.#members.delete(member);
+        const started = new PoolThread(this.file, this.given, this.startTimeout);
+        this.#running.add(started);
+        started.ready.then(() => this.#notify({ type: 'started', workerId: started.id }), () => undefined);
+        void started.ended.then((reason) => {
+            this.#running.delete(started);
             if (this.#stopping) {
-                if (member.wasReady)
-                    this.#tell({ type: 'stopped', workerId: member.id });
+                if (started.wasReady)
+                    this.#notify({ type: 'stopped', workerId: started.id });
             }
-            else if (member.wasReady)
-                this.#replace(member, 'died', reason, member.age() >= STEADY ? 0 : failures);
+            else if (started.wasReady)
+                this.#replace(started, 'died', reason, started.age() >= STABLE_AFTER ? 0 : failures);
             else if (failures > 0)
-                this.#replace(member, 'failed', reason, failures);
+                this.#replace(started, 'failed', reason, failures);
         });
-        return member;
+        return started;
     }
-    #replace(member, type, reason, failures) {
-        const longest = this.#hurried && this.#members.size === 0 ? FIRST_PAUSE : LONGEST_PAUSE;
+    #replace(started, type, reason, failures) {
+        const longest = this.#hurried && this.#running.size === 0 ? FIRST_PAUSE : LONGEST_PAUSE;
         const pause = failures === 0 ? 0 : Math.min(longest, FIRST_PAUSE * 2 ** (failures - 1));
         const launch = () => {
             this.#pauses.delete(timer);
@@ -108,28 +109,33 @@ class Pool {
         timer.unref?.();
         this.#pauses.set(timer, launch);
         if (this.watchers.size === 0)
-            (0, report_cjs_1.complain)(`worker ${member.id} ${type}; another is started in ${pause} ms`, reason);
-        const untoldClients = load_cjs_1.native.clientsLeftBy(member.id);
-        this.#tell({ type, workerId: member.id, reason, ...(untoldClients > 0 && { untoldClients }) });
+            (0, report_cjs_1.reportError)(`worker ${started.id} ${type}; starting another in ${pause} ms`, reason);
+        const untoldClients = load_cjs_1.native.clientsLeftBy(started.id);
+        this.#notify({
+            type,
+            workerId: started.id,
+            reason,
+            ...(untoldClients > 0 && { untoldClients }),
+        });
     }
-    #tell(event) {
-        tellWatchers(this.watchers.values(), event);
+    #notify(event) {
+        notifyWatchers(this.watchers.values(), event);
     }
 }
 exports.Pool = Pool;
-/** Calls all of them; one that throws is reported. */
-function tellWatchers(watchers, event) {
+/** Calls all of them. Their errors are reported. */
+function notifyWatchers(watchers, event) {
     for (const watcher of watchers) {
         try {
             watcher(event);
         }
         catch (error) {
-            (0, report_cjs_1.complain)('onWorker failed', error);
+            (0, report_cjs_1.reportError)('onWorker failed', error);
         }
     }
 }
 /** One thread. */
-class Member {
+class PoolThread {
     id;
     /** Rejects if the thread fails or ends before it is ready. */
     ready;
@@ -138,7 +144,7 @@ class Member {
     wasReady = false;
     #worker;
     #port;
-    #born = node_perf_hooks_1.performance.now();
+    #startedAt = node_perf_hooks_1.performance.now();
     #error;
     constructor(file, { workerData, options }, startTimeout) {
         const { port1, port2 } = new node_worker_threads_1.MessageChannel();
@@ -155,17 +161,17 @@ class Member {
         this.ended = new Promise((resolve) => {
             worker.on('exit', (code) => {
                 port1.close();
-                resolve(this.#reason('ERR_WSBROKER_WORKER_DIED', `worker ${this.id} (${file}) ended with code ${code}`));
+                resolve(this.#reason('ERR_WSBROKER_WORKER_DIED', `worker ${this.id} (${file}) exited with code ${code}`));
             });
         });
         this.ready = new Promise((resolve, reject) => {
             const fail = () => {
-                this.#error = (0, modules_cjs_1.loadTimeout)(file, startTimeout);
+                this.#error = (0, modules_cjs_1.loadTimeoutError)(file, startTimeout);
                 reject(this.#error);
                 void worker.terminate();
             };
             let late;
-            // Behind the messages that are there, should this thread itself have been busy.
+            // After messages that have already arrived, in case this thread itself was busy.
             const loading = startTimeout === 0
                 ? undefined
                 : setTimeout(() => (late = setImmediate(fail)), startTimeout);
@@ -191,21 +197,21 @@ class Member {
                     void worker.terminate();
                 }
             });
-            worker.on('exit', (code) => reject(this.#reason('ERR_WSBROKER_WORKER_FAILED', `worker ${file} ended with code ${code} before it was ready`)));
+            worker.on('exit', (code) => reject(this.#reason('ERR_WSBROKER_WORKER_FAILED', `worker ${file} exited with code ${code} before it was ready`)));
         });
         worker.unref();
         port1.unref();
     }
     age() {
-        return node_perf_hooks_1.performance.now() - this.#born;
+        return node_perf_hooks_1.performance.now() - this.#startedAt;
     }
     /**
-     * Lets a ready one run `handleStop` first. A thread that cannot be ended, because a system call
-     * blocks it, is left behind.
+     * Lets the worker run `handleStop` first, if it is ready. A thread that a system call blocks
+     * cannot be ended and is left behind.
      */
     async stop(timeout) {
         const deadline = node_perf_hooks_1.performance.now() + timeout;
-        const last = Math.min(LAST, timeout / 4);
+        const last = Math.min(MAX_FOR_TERMINATION, timeout / 4);
         if (this.wasReady) {
             this.#port.postMessage({ type: 'stop', timeout: timeout - 2 * last });
             if (await (0, promises_cjs_1.within)(timeout - last, this.ended))

@@ -1,40 +1,39 @@
-import type { PoolThreads } from '../options/threads.cjs';
+import type { CheckedThreadOptions } from '../options/threads.cjs';
 import type { WorkerEvent } from '../types/worker-threads.cjs';
 /**
- * The worker threads of a process: started together, each replaced when it ends though nobody
- * asked, stopped together. The threads keep nobody alive; who started them does that, as long as a
- * server listens.
+ * The worker threads of a process. They are started together and stopped together, and each is
+ * replaced if it ends in between. The threads do not keep the process alive; its servers do.
  */
 export declare class Pool {
     #private;
     readonly file: string;
     readonly threads: number;
-    readonly given: PoolThreads;
+    readonly given: CheckedThreadOptions;
     readonly watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>;
     readonly startTimeout: number;
     /**
-     * @param given what the threads are started with
-     * @param watchers told of every start and end; they come and go while it runs
-     * @param startTimeout milliseconds for a thread to load the module, 0 = no limit
+     * @param given how the threads are started
+     * @param watchers called for every start and end; they may change while the pool runs
+     * @param startTimeout how long a thread may take to load the module, in milliseconds; 0: no limit
      */
-    constructor(file: string, threads: number, given: PoolThreads, watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>, startTimeout: number);
+    constructor(file: string, threads: number, given: CheckedThreadOptions, watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>, startTimeout: number);
     /**
      * Resolves when every worker is ready.
      *
-     * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED with the first failure as `cause`; the
-     * others are to be stopped then
+     * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED, with the first failure as `cause`; the
+     * other threads must then be stopped
      */
     start(): Promise<void>;
     /**
-     * A shutdown has begun. While no worker is there, events wait for one, and there is no time for
+     * A shutdown has begun. If there is no worker, events wait for one, and there is no time for
      * pauses.
      */
     hurry(): void;
     /**
-     * Ends all threads within `timeout` milliseconds; `handleStop` has a quarter of it at least.
+     * Ends all threads within `timeout` milliseconds, of which `handleStop` has at least a quarter.
      * Never rejects.
      */
     stop(timeout: number): Promise<void>;
 }
-/** Calls all of them; one that throws is reported. */
-export declare function tellWatchers(watchers: Iterable<(event: WorkerEvent) => void>, event: WorkerEvent): void;
+/** Calls all of them. Their errors are reported. */
+export declare function notifyWatchers(watchers: Iterable<(event: WorkerEvent) => void>, event: WorkerEvent): void;

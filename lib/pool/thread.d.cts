@@ -5,7 +5,7 @@ import { type PortableError } from '../errors.cjs';
 export interface WorkerStart {
     readonly file: string;
     readonly port: threads.MessagePort;
-    /** The application's own, which its module finds as `workerData`. */
+    /** The application's own data, which its module finds as `workerData`. */
     readonly workerData: unknown;
 }
 export type ToWorker = {

@@ -1,5 +1,5 @@
 /**
- * What can be sent: a string travels as a text frame, bytes as a binary one. As the name of a
+ * What can be sent. A string is sent as a text message, bytes as a binary message. As the name of a
  * channel it is compared as bytes.
  */
 export type Data = string | ArrayBuffer | Uint8Array;
@@ -8,15 +8,15 @@ export type Data = string | ArrayBuffer | Uint8Array;
  * 0: dropped, or the socket is gone.
  */
 export type SendResult = 1 | 0 | -1;
-/** What {@link sendToChannel} takes besides; {@link send} takes `compress` alone. */
+/** Options of {@link sendToChannel}. {@link send} takes `compress` alone. */
 export interface SendOptions {
-    /** A socket, or several, that are left out. */
+    /** The id of a socket that does not get the message, or an array of ids. @default no socket */
     readonly exclude?: number | readonly number[] | undefined;
     /**
-     * Whether it is compressed for those who can take it. Default: if it is as long as {@link
-     * PerMessageDeflate.threshold}, and becomes shorter. `false` for what holds a secret beside
-     * something that others choose. Without {@link StartOptions.perMessageDeflate} nothing is
-     * compressed.
+     * Whether the message is compressed for clients that support it. By default it is if it is at
+     * least {@link PerMessageDeflate.threshold} bytes long and compression makes it shorter. Use
+     * `false` for a message that contains both a secret and data that others choose. Without
+     * {@link StartOptions.perMessageDeflate} nothing is compressed.
      */
     readonly compress?: boolean | undefined;
 }

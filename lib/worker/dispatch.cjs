@@ -4,25 +4,22 @@ exports.createDispatcher = createDispatcher;
 const node_crypto_1 = require("node:crypto");
 const node_worker_threads_1 = require("node:worker_threads");
 const errors_cjs_1 = require("../errors.cjs");
-const pending_cjs_1 = require("./pending.cjs");
 const promises_cjs_1 = require("../promises.cjs");
+const pending_handlers_cjs_1 = require("./pending-handlers.cjs");
 const verdict_cjs_1 = require("./verdict.cjs");
-// The way from the addon to handlers. The addon calls `dispatch` with up to 32 events: one value
-// each as an argument, everything numeric in the control block, so that an event costs no property
-// reads and, unless its handler returns a promise or its socket has a token or bytes, no
-// allocation.
+// Calls the handlers of events. The addon calls `dispatch` with up to 32 events: one value of each
+// as an argument, and everything numeric in the control block. So an event costs no property reads
+// and, unless its handler returns a promise or its socket has a token or bytes, no allocation.
 //
-// Every event has a slot, and `state[slot]` tells the addon how far it got: 0 not started, 1 in
-// hand, 2 settled. If this thread dies, what is at 0 goes to another worker. An event is settled
-// when its handler has returned and its promise, if any, has too; until then it counts into
-// `maxInFlight`.
+// An event is settled when its handler has returned and, if that returned a promise, the promise
+// has settled. Until then it counts towards `maxInFlight`.
 /**
- * A pending handler is looked at this often within `handlerTimeout`: one timer for all of them, and
- * no clock is read per event.
+ * The timer for `handlerTimeout` ticks this often within it. There is one timer for all handlers,
+ * and no clock is read for an event.
  */
-const LOOKS = 8;
-/** Lines kept for the next promise, so that a busy worker makes none. */
-const SPARE_LINES = 256;
+const TICKS = 8;
+/** Objects that are kept for the next promises, so that a busy worker makes none. */
+const MAX_SPARE = 256;
 const NAMES = [
     'handleOpen',
     'handleOpen',
@@ -32,16 +29,16 @@ const NAMES = [
     'handleClose',
     'handleDrain',
 ];
-/** As Node shows it: the SHA-256 of the certificate in pairs of digits. */
+/** The SHA-256 of the certificate, written as Node does. */
 function withFingerprint(certificate) {
     const digits = (0, node_crypto_1.createHash)('sha256').update(certificate.raw).digest('hex').toUpperCase();
     certificate.fingerprint256 = digits.replace(/..(?!$)/g, '$&:');
 }
 /**
- * @param goodbye called when the addon says that the broker is gone, which only happens in threads
- * of the user's own
+ * @param onBrokerGone called when the broker is gone, which happens only in threads of the
+ * application's own
  */
-function createDispatcher(native, table, goodbye) {
+function createDispatcher(native, table, onBrokerGone) {
     const { scope } = table;
     const scoped = (handler) => handler && scope.bound(handler, table.self);
     const [handleOpen, handleTextMessage, handleBinaryMessage] = [
@@ -62,37 +59,37 @@ function createDispatcher(native, table, goodbye) {
     let lengths = control;
     let settled = control;
     let state = new Uint8Array(0);
-    const lines = new pending_cjs_1.LineTable();
+    const pendingHandlers = new pending_handlers_cjs_1.PendingHandlers();
     const spare = [];
     const tokenCache = new Map();
-    let inHand = 0;
+    let pendingCount = 0;
     let stopped = false;
     let hurried = false;
     let whenIdle = [];
-    let lookIsDue = false;
-    let look = 0;
-    let looking;
+    let settleIsDue = false;
+    let tick = 0;
+    let ticker;
     function attach(block) {
-        control = new Int32Array(block, 0, 16 /* ControlBlock.Words */);
+        control = new Int32Array(block, 0, 16 /* ControlLayout.Words */);
         control[6 /* ControlWord.ThreadId */] = node_worker_threads_1.threadId;
         const capacity = control[2 /* ControlWord.SlotCount */] ?? 0;
-        ids = new Float64Array(block, 64 /* ControlBlock.Ids */, 32 /* ControlBlock.MaxEvents */);
-        kinds = new Int32Array(block, 320 /* ControlBlock.Kinds */, 32 /* ControlBlock.MaxEvents */);
-        slots = new Int32Array(block, 448 /* ControlBlock.Slots */, 32 /* ControlBlock.MaxEvents */);
-        tokens = new Uint32Array(block, 576 /* ControlBlock.TokenVersions */, 32 /* ControlBlock.MaxEvents */);
-        numbers = new Int32Array(block, 704 /* ControlBlock.Numbers */, 32 /* ControlBlock.MaxEvents */);
-        lengths = new Int32Array(block, 832 /* ControlBlock.Lengths */, 32 /* ControlBlock.MaxEvents */);
-        settled = new Int32Array(block, 1024 /* ControlBlock.Settled */, capacity);
-        state = new Uint8Array(block, 1024 /* ControlBlock.Settled */ + 4 * capacity, capacity);
+        ids = new Float64Array(block, 64 /* ControlLayout.Ids */, 32 /* ControlLayout.MaxEvents */);
+        kinds = new Int32Array(block, 320 /* ControlLayout.Kinds */, 32 /* ControlLayout.MaxEvents */);
+        slots = new Int32Array(block, 448 /* ControlLayout.Slots */, 32 /* ControlLayout.MaxEvents */);
+        tokens = new Uint32Array(block, 576 /* ControlLayout.TokenVersions */, 32 /* ControlLayout.MaxEvents */);
+        numbers = new Int32Array(block, 704 /* ControlLayout.Numbers */, 32 /* ControlLayout.MaxEvents */);
+        lengths = new Int32Array(block, 832 /* ControlLayout.Lengths */, 32 /* ControlLayout.MaxEvents */);
+        settled = new Int32Array(block, 1024 /* ControlLayout.Settled */, capacity);
+        state = new Uint8Array(block, 1024 /* ControlLayout.Settled */ + 4 * capacity, capacity);
     }
     function dispatch(count, ...data) {
         if (stopped)
             return;
         if (count === 0)
-            return goodbye();
-        scope.batch(handOver, count, data);
+            return onBrokerGone();
+        scope.batch(handleEvents, count, data);
     }
-    function handOver(count, data) {
+    function handleEvents(count, data) {
         const epoch = control[0 /* ControlWord.TokenEpoch */];
         const serial = control[4 /* ControlWord.Concurrent */] === 0 && !hurried;
         let shared;
@@ -103,8 +100,8 @@ function createDispatcher(native, table, goodbye) {
             try {
                 let value = data[i];
                 if (kind === 3 /* EventKind.SharedBytes */) {
-                    // A handler that transfers its own bytes would take those of the events behind it along.
-                    // `ArrayBuffer.prototype.transfer` does not heed that everywhere.
+                    // A handler that transfers its bytes would take the bytes of the next events with them.
+                    // `ArrayBuffer.prototype.transfer` ignores the mark on some runtimes.
                     if (value !== shared)
                         (0, node_worker_threads_1.markAsUntransferable)((shared = value));
                     const length = lengths[i];
@@ -117,13 +114,13 @@ function createDispatcher(native, table, goodbye) {
                 else if (kind === 4 /* EventKind.Bytes */) {
                     value = Buffer.from(value);
                 }
-                if (serial && lines.size !== 0) {
-                    const line = lines.find(id);
-                    if (line !== undefined) {
-                        if (!lookIsDue)
-                            lookBehindPromises();
+                if (serial && pendingHandlers.size !== 0) {
+                    const pending = pendingHandlers.find(id);
+                    if (pending !== undefined) {
+                        if (!settleIsDue)
+                            settleAfterPromises();
                         const number = kind === 4 /* EventKind.Bytes */ ? value.length : numbers[i];
-                        line.push(new pending_cjs_1.Waiting(kind, slot, value, number, tokens[i], epoch));
+                        pending.push(new pending_handlers_cjs_1.WaitingEvent(kind, slot, value, number, tokens[i], epoch));
                         continue;
                     }
                 }
@@ -135,7 +132,7 @@ function createDispatcher(native, table, goodbye) {
                 const token = tokenNow(id, slot, tokens[i], epoch);
                 const result = invoke(kind, id, value, token, numbers[i]);
                 if (result !== undefined && (0, promises_cjs_1.isThenable)(result) && !(0, promises_cjs_1.isFulfilled)(result)) {
-                    pend(takeLine(), kind, id, slot, result, serial);
+                    pend(takePending(), kind, id, slot, result, serial);
                     continue;
                 }
             }
@@ -145,7 +142,7 @@ function createDispatcher(native, table, goodbye) {
             state[slot] = 2 /* EventState.Settled */;
         }
     }
-    /** Calls the handler of any event but an open. */
+    /** Calls the handler of any event except an open event. */
     function invoke(kind, id, value, token, code) {
         switch (kind) {
             case 2 /* EventKind.Text */:
@@ -164,62 +161,62 @@ function createDispatcher(native, table, goodbye) {
         }
     }
     /**
-     * The first event of its socket, so that nothing can be before it. It counts as settled from its
-     * verdict on.
+     * It is the first event of its socket, so nothing can be pending. It is settled when it has a
+     * verdict.
      */
     function open(id, slot, request) {
-        let judgement = verdict_cjs_1.FORBIDDEN;
+        let decision = verdict_cjs_1.FORBIDDEN;
         try {
             if (request.clientCertificate !== undefined)
                 withFingerprint(request.clientCertificate);
             const verdict = handleOpen === undefined ? true : handleOpen(id, request.ip, request.headers, request);
             if ((0, promises_cjs_1.isThenable)(verdict)) {
-                const line = takeLine();
-                line.offered = request.protocols;
-                pend(line, 1 /* EventKind.Open */, id, slot, verdict, true);
+                const pending = takePending();
+                pending.offered = request.protocols;
+                pend(pending, 1 /* EventKind.Open */, id, slot, verdict, true);
                 return;
             }
-            judgement = judgeOrReport(verdict, request.protocols, id);
+            decision = checkOrReport(verdict, request.protocols, id);
         }
         catch (error) {
             report(error, 1 /* EventKind.Open */, id);
         }
-        tell(slot, judgement, id);
+        sendVerdict(slot, decision, id);
         state[slot] = 2 /* EventState.Settled */;
     }
-    function judgeOrReport(verdict, offered, id) {
+    function checkOrReport(verdict, offered, id) {
         if (verdict === undefined || verdict === true)
             return verdict_cjs_1.ACCEPTED;
         if (verdict === false)
             return verdict_cjs_1.FORBIDDEN;
         try {
-            return (0, verdict_cjs_1.judge)(verdict, offered);
+            return (0, verdict_cjs_1.checkVerdict)(verdict, offered);
         }
         catch (error) {
             report(error, 1 /* EventKind.Open */, id);
-            return verdict_cjs_1.BROKEN;
+            return verdict_cjs_1.INVALID;
         }
     }
     /**
-     * The addon may refuse an acceptance, because of a limit for example: then the connection is
+     * The addon may reject an acceptance, for example because of a limit. Then the connection is
      * refused.
      */
-    function tell(slot, judgement, id) {
+    function sendVerdict(slot, decision, id) {
         if (stopped)
             return;
         try {
-            if (judgement.accepted)
-                openVerdict(slot, true, judgement.detail);
+            if (decision.accepted)
+                openVerdict(slot, true, decision.detail);
             else
-                openVerdict(slot, false, judgement.detail);
+                openVerdict(slot, false, decision.detail);
         }
         catch (error) {
             report(error, 1 /* EventKind.Open */, id);
-            if (judgement !== verdict_cjs_1.BROKEN)
-                tell(slot, verdict_cjs_1.BROKEN, id);
+            if (decision !== verdict_cjs_1.INVALID)
+                sendVerdict(slot, verdict_cjs_1.INVALID, id);
         }
     }
-    // Tokens. A Buffer made for every event would cost more than all the rest of it.
+    // Tokens. They are cached: a new Buffer would cost more than the rest of the event.
     function tokenOf(id, slot, version) {
         const cached = tokenCache.get(id);
         if (cached !== undefined && cached.version === version && cached.bytes.length === cached.length)
@@ -238,8 +235,8 @@ function createDispatcher(native, table, goodbye) {
         return bytes;
     }
     /**
-     * The version that came with an event is good as long as no token of this worker's sockets was
-     * set since.
+     * The version that came with an event is valid if no token of this worker's sockets has been set
+     * since.
      */
     function tokenNow(id, slot, version, epoch) {
         if (control[0 /* ControlWord.TokenEpoch */] !== epoch)
@@ -248,55 +245,54 @@ function createDispatcher(native, table, goodbye) {
     }
     function currentToken(id, slot) {
         const version = tokenVersion(id);
-        // 0 also says that the socket is gone; its slot still knows the token.
+        // 0 may also mean that the socket is gone; the slot still has its token.
         return version === 0 ? slotToken(slot) : tokenOf(id, slot, version);
     }
     // Promises.
-    function pend(line, kind, id, slot, promise, serial) {
-        line.id = id;
-        line.kind = kind;
-        line.slot = slot;
-        line.since = look;
-        // A native promise is taken as it is; any other thenable is called once, later, and believed
-        // once.
-        Promise.resolve(promise).then(line.resolved, line.rejected);
-        if (!lookIsDue)
-            lookBehindPromises();
-        inHand++;
-        if (serial && !line.serial) {
-            line.serial = true;
-            lines.add(line);
-            if (looking === undefined)
-                startLooking();
+    function pend(pending, kind, id, slot, promise, serial) {
+        pending.id = id;
+        pending.kind = kind;
+        pending.slot = slot;
+        pending.since = tick;
+        // A native promise is used as it is. The `then` of any other thenable is called once, later.
+        Promise.resolve(promise).then(pending.resolved, pending.rejected);
+        if (!settleIsDue)
+            settleAfterPromises();
+        pendingCount++;
+        if (serial && !pending.serial) {
+            pending.serial = true;
+            pendingHandlers.add(pending);
+            if (ticker === undefined)
+                startTicking();
         }
     }
-    function done(line, failed, value) {
-        if (line.expired)
-            return doneLate(line, failed, value);
-        const { id, kind, slot } = line;
-        inHand--;
+    function done(pending, failed, value) {
+        if (pending.expired)
+            return doneLate(pending, failed, value);
+        const { id, kind, slot } = pending;
+        pendingCount--;
         if (kind === 1 /* EventKind.Open */) {
             if (failed)
                 report(value, kind, id);
-            tell(slot, failed ? verdict_cjs_1.FORBIDDEN : judgeOrReport(value, line.offered, id), id);
+            sendVerdict(slot, failed ? verdict_cjs_1.FORBIDDEN : checkOrReport(value, pending.offered, id), id);
         }
         else if (failed) {
             report(value, kind, id);
         }
-        settleLater(slot);
-        goOn(line);
+        settleOutside(slot);
+        handleWaiting(pending);
     }
     /**
-     * Its events went on without it. An acceptance came too late for the connection, but it was one,
-     * and an acceptance is followed by a `handleClose`.
+     * It has expired, and its next events went on. An acceptance comes too late for the connection,
+     * but every acceptance is followed by a `handleClose`.
      */
-    function doneLate(line, failed, value) {
-        const { id, kind } = line;
+    function doneLate(pending, failed, value) {
+        const { id, kind } = pending;
         if (failed)
             return report(value, kind, id);
         if (kind !== 1 /* EventKind.Open */ ||
             handleClose === undefined ||
-            !judgeOrReport(value, line.offered, id).accepted)
+            !checkOrReport(value, pending.offered, id).accepted)
             return;
         try {
             const result = handleClose(id, undefined, 1006, '');
@@ -307,10 +303,10 @@ function createDispatcher(native, table, goodbye) {
             report(error, 5 /* EventKind.Close */, id);
         }
     }
-    /** Runs what waits in the line, up to the next promise. */
-    function goOn(line) {
-        const { id } = line;
-        for (let event = line.shift(); event !== undefined && !stopped; event = line.shift()) {
+    /** Handles the events that wait, up to the next promise. */
+    function handleWaiting(pending) {
+        const { id } = pending;
+        for (let event = pending.shift(); event !== undefined && !stopped; event = pending.shift()) {
             const { kind, slot } = event;
             state[slot] = 1 /* EventState.Started */;
             try {
@@ -318,112 +314,111 @@ function createDispatcher(native, table, goodbye) {
                 const result = invoke(kind, id, isWhole ? event.data : slotBytes(slot), tokenNow(id, slot, event.token, event.epoch), event.number);
                 if (result !== undefined && (0, promises_cjs_1.isThenable)(result) && !(0, promises_cjs_1.isFulfilled)(result)) {
                     if (!hurried)
-                        return pend(line, kind, id, slot, result, true);
-                    pend(takeLine(), kind, id, slot, result, false);
+                        return pend(pending, kind, id, slot, result, true);
+                    pend(takePending(), kind, id, slot, result, false);
                     continue;
                 }
             }
             catch (error) {
                 report(error, kind, id);
             }
-            settleLater(slot);
+            settleOutside(slot);
         }
-        if (line.serial)
-            lines.remove(line);
-        line.serial = false;
-        line.clear();
-        if (spare.length < SPARE_LINES)
-            spare.push(line);
-        if (inHand === 0)
+        if (pending.serial)
+            pendingHandlers.remove(pending);
+        pending.serial = false;
+        pending.clear();
+        if (spare.length < MAX_SPARE)
+            spare.push(pending);
+        if (pendingCount === 0)
             for (const resolve of whenIdle.splice(0))
                 resolve();
     }
-    /** For an event that ends outside of `dispatch`, where the addon does not look by itself. */
-    function settleLater(slot) {
+    /** For events that settle outside of `dispatch`: the addon does not look for them by itself. */
+    function settleOutside(slot) {
         if (stopped)
             return;
         state[slot] = 2 /* EventState.Settled */;
         const count = control[1 /* ControlWord.SettledCount */];
         settled[count] = slot;
         control[1 /* ControlWord.SettledCount */] = count + 1;
-        if (!lookIsDue) {
-            lookIsDue = true;
-            nextTick(lookNow);
+        if (!settleIsDue) {
+            settleIsDue = true;
+            nextTick(settleNow);
         }
     }
-    // The addon looks what has settled, and flushes what was sent, behind all promises that go on
-    // now: so they are settled and flushed together.
-    /** From a call of the addon's: a tick asked for here would come before all promises. */
-    function lookBehindPromises() {
-        lookIsDue = true;
-        queueMicrotask(askForLook);
+    // The addon collects settled events and flushes what was sent after all promises that are due
+    // now, so that they are settled and flushed together.
+    /** For calls by the addon, where `nextTick` would run before all promises. */
+    function settleAfterPromises() {
+        settleIsDue = true;
+        queueMicrotask(scheduleSettle);
     }
-    function askForLook() {
-        nextTick(lookNow);
+    function scheduleSettle() {
+        nextTick(settleNow);
     }
-    function lookNow() {
-        lookIsDue = false;
+    function settleNow() {
+        settleIsDue = false;
         settle();
     }
-    function takeLine() {
-        return spare.pop() ?? new pending_cjs_1.Line(done);
+    function takePending() {
+        return spare.pop() ?? new pending_handlers_cjs_1.PendingHandler(done);
     }
     // Handlers that take too long.
-    function startLooking() {
+    function startTicking() {
         const timeout = handlerTimeout();
         if (timeout === 0)
             return;
-        looking = setInterval(lookAtLines, Math.ceil(timeout / LOOKS));
-        looking.unref?.();
+        ticker = setInterval(onTick, Math.ceil(timeout / TICKS));
+        ticker.unref?.();
     }
-    function lookAtLines() {
-        look++;
-        if (lines.size === 0 || stopped) {
-            clearInterval(looking);
-            looking = undefined;
+    function onTick() {
+        tick++;
+        if (pendingHandlers.size === 0 || stopped) {
+            clearInterval(ticker);
+            ticker = undefined;
             return;
         }
-        // One look more than the timeout has: a line may have begun just before the look it remembers
-        // ended.
-        const overdue = lines.all().filter((line) => look - line.since > LOOKS);
-        for (const line of overdue)
-            expire(line);
+        // One tick more than the timeout has: the handler may have started just before a tick.
+        const overdue = pendingHandlers.all().filter((pending) => tick - pending.since > TICKS);
+        for (const pending of overdue)
+            expire(pending);
     }
-    function expire(line) {
-        const { id, kind, slot } = line;
+    function expire(pending) {
+        const { id, kind, slot } = pending;
         const name = NAMES[kind];
         const outcome = kind === 1 /* EventKind.Open */
             ? 'the connection was refused with 503'
-            : "the connection's next event goes on";
-        line.expired = true;
-        inHand--;
+            : "the connection's next event is handled now";
+        pending.expired = true;
+        pendingCount--;
         if (kind === 1 /* EventKind.Open */)
-            tell(slot, verdict_cjs_1.LATE, id);
-        settleLater(slot);
-        const heir = succeed(line);
+            sendVerdict(slot, verdict_cjs_1.TIMED_OUT, id);
+        settleOutside(slot);
+        const successor = replacePending(pending);
         report(new errors_cjs_1.WSBrokerError('ERR_WSBROKER_HANDLER_TIMEOUT', `${name} did not settle within ${handlerTimeout()} ms; ${outcome}`), kind, id);
-        goOn(heir);
+        handleWaiting(successor);
     }
-    /** A line with what waits in this one, in its place. */
-    function succeed(line) {
-        const heir = takeLine();
-        heir.id = line.id;
-        heir.serial = true;
-        line.moveTo(heir);
-        lines.remove(line);
-        lines.add(heir);
-        return heir;
+    /** Replaces it by another one, which gets the waiting events. */
+    function replacePending(pending) {
+        const successor = takePending();
+        successor.id = pending.id;
+        successor.serial = true;
+        pending.moveTo(successor);
+        pendingHandlers.remove(pending);
+        pendingHandlers.add(successor);
+        return successor;
     }
     function hurry() {
         hurried = true;
-        for (const line of lines.all()) {
-            // A connection that waits for a verdict does not exist yet; its client is answered when this
+        for (const pending of pendingHandlers.all()) {
+            // A connection that waits for its verdict is not open yet. Its client is refused when this
             // worker ends.
-            if (line.kind === 1 /* EventKind.Open */)
+            if (pending.kind === 1 /* EventKind.Open */)
                 continue;
-            const heir = succeed(line);
-            line.serial = false;
-            goOn(heir);
+            const successor = replacePending(pending);
+            pending.serial = false;
+            handleWaiting(successor);
         }
     }
     function handlerTimeout() {
@@ -436,11 +431,11 @@ function createDispatcher(native, table, goodbye) {
         dispatch,
         attach,
         hurry,
-        idle: () => inHand === 0 ? Promise.resolve() : new Promise((resolve) => whenIdle.push(resolve)),
+        idle: () => pendingCount === 0 ? Promise.resolve() : new Promise((resolve) => whenIdle.push(resolve)),
         stop() {
             stopped = true;
-            clearInterval(looking);
-            lines.clear();
+            clearInterval(ticker);
+            pendingHandlers.clear();
             tokenCache.clear();
             for (const resolve of whenIdle.splice(0))
                 resolve();

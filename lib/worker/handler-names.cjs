@@ -5,12 +5,12 @@ exports.checkNames = checkNames;
 exports.isClassOfHandlers = isClassOfHandlers;
 exports.classExported = classExported;
 exports.classGiven = classGiven;
-const checks_cjs_1 = require("../options/checks.cjs");
 const errors_cjs_1 = require("../errors.cjs");
 const load_cjs_1 = require("../native/load.cjs");
+const checks_cjs_1 = require("../options/checks.cjs");
 const report_cjs_1 = require("../report.cjs");
-// Names of handlers, and names that were meant to be one: a handler that is never called fails
-// silently, and with a misspelt `handleOpen` everybody is let in.
+// The names of handlers, and names that look like a mistake: a misspelled handler would never be
+// called, and with a misspelled `handleOpen` every connection would be accepted.
 exports.HANDLER_NAMES = [
     'handleOpen',
     'handleTextMessage',
@@ -22,8 +22,8 @@ exports.HANDLER_NAMES = [
     'onError',
 ];
 const MESSAGES = ['handleTextMessage', 'handleBinaryMessage'];
-/** What other libraries call them, in lower case. */
-const LOOSE = {
+/** What other libraries call them, in lower case. Case does not matter. */
+const FOREIGN_NAMES = {
     handlemessage: MESSAGES,
     onmessage: MESSAGES,
     handletext: ['handleTextMessage'],
@@ -36,16 +36,16 @@ const LOOSE = {
     onclose: ['handleClose'],
     ondrain: ['handleDrain'],
 };
-/** The same, but only exactly so: `Message` may be a class. */
-const BARE = {
+/** The same, but only in this spelling: `Message` may be a class. */
+const FOREIGN_NAMES_EXACT = {
     message: MESSAGES,
     open: ['handleOpen'],
     close: ['handleClose'],
     drain: ['handleDrain'],
 };
 /**
- * As near to a handler's name as a typing error, but words of their own: `handleStep` is not a
- * misspelt `handleStop`.
+ * As similar to the name of a handler as a typing error, but words in their own right: `handleStep`
+ * is not a misspelled `handleStop`.
  */
 const OWN_WORDS = new Set([
     'pen', 'oven', 'omen', 'clone', 'chose', 'lose', 'closet', 'train', 'brain', 'grain', 'rain',
@@ -53,26 +53,26 @@ const OWN_WORDS = new Set([
     'testmessage',
 ]);
 /**
- * Looks at what is there besides handlers.
+ * Looks for functions that were meant to be handlers.
  *
- * @param call who asks, for messages
+ * @param call the name of the call, for messages
  * @param holders where handlers were looked for: a module, its default export, an object
- * @param handlers what was found; `undefined` if there is nothing
+ * @param handlers the handlers that were found; `undefined` if there are none
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a function has almost the name of a handler
- * that is not there; or there is no handler at all, but functions that other libraries would call
+ * that is missing; or there is no handler, only functions with the names that other libraries use
  */
 function checkNames(call, holders, handlers) {
     const has = (name) => handlers !== undefined && Reflect.get(handlers, name) !== undefined;
     const foreign = new Map();
     for (const [key, isFunction] of members(holders)) {
-        const near = misspelt(key);
-        if (near !== undefined && !has(near) && isFunction()) {
-            throw unknown(`${call}: "${key}" is not a handler; did you mean "${near}"? If it is something else, rename it`);
+        const similar = misspelledHandler(key);
+        if (similar !== undefined && !has(similar) && isFunction()) {
+            throw unknown(`${call}: "${key}" is not a handler; did you mean "${similar}"? If it is something else, rename it`);
         }
-        const meant = Object.hasOwn(BARE, key)
-            ? BARE[key]
-            : Object.hasOwn(LOOSE, key.toLowerCase())
-                ? LOOSE[key.toLowerCase()]
+        const meant = Object.hasOwn(FOREIGN_NAMES_EXACT, key)
+            ? FOREIGN_NAMES_EXACT[key]
+            : Object.hasOwn(FOREIGN_NAMES, key.toLowerCase())
+                ? FOREIGN_NAMES[key.toLowerCase()]
                 : undefined;
         if (meant !== undefined && !meant.some(has) && isFunction())
             foreign.set(key, meant);
@@ -83,14 +83,14 @@ function checkNames(call, holders, handlers) {
         .map(([key, meant]) => `"${key}" (wsbroker calls it ${meant.map((name) => `"${name}"`).join(' and ')})`)
         .join(', ');
     if (!exports.HANDLER_NAMES.some(has))
-        throw unknown(`${call}: there are no handlers, but ${list}`);
-    (0, report_cjs_1.warnOnce)(`${call}: not a handler, and never called: ${list}`);
+        throw unknown(`${call}: there are no handlers, only ${list}`);
+    (0, report_cjs_1.warnOnce)(`${call}: these are not handlers and are never called: ${list}`);
 }
 /**
- * Whether it is a class, whose methods only an instance has.
+ * Whether the value is a class that has the handlers as methods of its instances.
  *
- * @param handlers what was found elsewhere: a class beside it is refused only for a handler that is
- * missing there
+ * @param handlers handlers that were found elsewhere: then a class counts only if it has one that
+ * is missing there
  */
 function isClassOfHandlers(value, handlers) {
     if (typeof value !== 'function')
@@ -105,7 +105,7 @@ function isClassOfHandlers(value, handlers) {
 }
 /** For a default export. */
 function classExported(call, { name }) {
-    return unknown(`${call}: the default export is a class, and handlers are called on an object: export an instance, as in "export default new ${shownName(name)}()"`);
+    return unknown(`${call}: the default export is a class, but handlers are called on an object: export an instance, as in "export default new ${shownName(name)}()"`);
 }
 /** For an argument. */
 function classGiven(call, { name }) {
@@ -118,8 +118,8 @@ function unknown(message) {
     return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_UNKNOWN_HANDLER', message);
 }
 /**
- * Names of what the holders have, each once, inherited ones too: methods of an instance are its
- * class's. Getters run only where the value matters.
+ * The names of all members of the holders, each once, including inherited ones: methods of an
+ * instance belong to its class. Getters run only if the value matters.
  */
 function* members(holders) {
     const seen = new Set();
@@ -140,12 +140,12 @@ function isHolder(value) {
         Array.isArray(value) ||
         ArrayBuffer.isView(value))
         return false;
-    // Where every object's chain ends, in any realm.
+    // Not `Object.prototype` of any context, where every chain of prototypes ends.
     return (!(Object.hasOwn(value, 'constructor') &&
         Object.hasOwn(value, 'toString') &&
         Object.getPrototypeOf(value) === null) && value !== Function.prototype);
 }
-/** A module that passes on what wsbroker exports has a `close`, which is nobody's mistake. */
+/** A module that re-exports wsbroker has a `close`, which is not a mistake. */
 function isForeignFunction(holder, key) {
     try {
         const value = Reflect.get(holder, key);
@@ -156,10 +156,9 @@ function isForeignFunction(holder, key) {
     }
 }
 /**
- * The handler whose name this almost is. A name with a digit in it is a second one of something,
- * not a slip.
+ * The handler whose name this almost is. A name with a digit is deliberate, not a typing error.
  */
-function misspelt(key) {
+function misspelledHandler(key) {
     if (key.length > 32 || /\d/.test(key) || exports.HANDLER_NAMES.includes(key))
         return undefined;
     const lower = key.toLowerCase();
@@ -167,16 +166,16 @@ function misspelt(key) {
         const prefix = name.startsWith('on') ? 'on' : 'handle';
         const word = name.slice(prefix.length).toLowerCase();
         if (lower.startsWith(prefix))
-            return isNear(lower.slice(prefix.length), word);
-        // `handel`, `hadnle`, `handl`: but of so short a word as `on` no other form can be told.
+            return isSimilar(lower.slice(prefix.length), word);
+        // `handel`, `hadnle`, `handl`. The word `on` is too short for that.
         const starts = prefix === 'on'
             ? []
             : [5, 6, 7]
                 .map((length) => lower.slice(0, length))
                 .filter((start) => /[el]$/.test(start) && (0, checks_cjs_1.editDistance)(start, prefix) === 1);
-        return starts.some((start) => isNear(lower.slice(start.length), word));
+        return starts.some((start) => isSimilar(lower.slice(start.length), word));
     });
 }
-function isNear(rest, word) {
+function isSimilar(rest, word) {
     return !OWN_WORDS.has(rest) && (0, checks_cjs_1.editDistance)(rest, word) <= (word.length > 8 ? 2 : 1);
 }

@@ -1,20 +1,20 @@
 import { WSBrokerError } from '../errors.cjs';
 export declare const HANDLER_NAMES: readonly ["handleOpen", "handleTextMessage", "handleBinaryMessage", "handleClose", "handleDrain", "handleStart", "handleStop", "onError"];
 /**
- * Looks at what is there besides handlers.
+ * Looks for functions that were meant to be handlers.
  *
- * @param call who asks, for messages
+ * @param call the name of the call, for messages
  * @param holders where handlers were looked for: a module, its default export, an object
- * @param handlers what was found; `undefined` if there is nothing
+ * @param handlers the handlers that were found; `undefined` if there are none
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a function has almost the name of a handler
- * that is not there; or there is no handler at all, but functions that other libraries would call
+ * that is missing; or there is no handler, only functions with the names that other libraries use
  */
 export declare function checkNames(call: string, holders: readonly unknown[], handlers: object | undefined): void;
 /**
- * Whether it is a class, whose methods only an instance has.
+ * Whether the value is a class that has the handlers as methods of its instances.
  *
- * @param handlers what was found elsewhere: a class beside it is refused only for a handler that is
- * missing there
+ * @param handlers handlers that were found elsewhere: then a class counts only if it has one that
+ * is missing there
  */
 export declare function isClassOfHandlers(value: unknown, handlers: object | undefined): value is {
     readonly name: string;

@@ -3,28 +3,28 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.MASK = void 0;
 exports.hasHandlers = hasHandlers;
 exports.handlerTable = handlerTable;
-const checks_cjs_1 = require("../options/checks.cjs");
-const handler_names_cjs_1 = require("./handler-names.cjs");
-const report_cjs_1 = require("../report.cjs");
-const promises_cjs_1 = require("../promises.cjs");
 const async_scope_cjs_1 = require("../async-scope.cjs");
-/** What the addon needs to know of a worker: events of other kinds never cross. */
+const checks_cjs_1 = require("../options/checks.cjs");
+const promises_cjs_1 = require("../promises.cjs");
+const report_cjs_1 = require("../report.cjs");
+const handler_names_cjs_1 = require("./handler-names.cjs");
+/** Which events the addon sends to a worker: those that have a handler. */
 exports.MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16 };
-/** Whether the value looks like something that holds handlers. */
+/** Whether the value has a property with the name of a handler. */
 function hasHandlers(value) {
     return (value !== null &&
         (typeof value === 'object' || typeof value === 'function') &&
         handler_names_cjs_1.HANDLER_NAMES.some((name) => Reflect.get(value, name) !== undefined));
 }
 /**
- * @param holders where the handlers were found, which may hold misspelt ones besides
- * @throws {TypeError} naming the handler that is no function
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a handler is misspelt
+ * @param holders where the handlers were found; misspelled ones are looked for there
+ * @throws {TypeError} a handler is not a function; the message names it
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a handler is misspelled
  */
 function handlerTable(call, handlers, holders = [handlers]) {
     if ((0, handler_names_cjs_1.isClassOfHandlers)(handlers, hasHandlers(handlers) ? handlers : undefined))
         throw (0, handler_names_cjs_1.classGiven)(call, handlers);
-    // A function can hold handlers, too: a class with static ones, or what CommonJS exports with
+    // A function can have handlers, too: a class with static methods, or an exported function with
     // properties.
     if ((typeof handlers !== 'object' || handlers === null) && !hasHandlers(handlers))
         throw (0, checks_cjs_1.wrongType)(call, 'handlers', 'an object', handlers);
@@ -43,7 +43,7 @@ function handlerTable(call, handlers, holders = [handlers]) {
     const [handleClose, handleDrain] = [pick('handleClose'), pick('handleDrain')];
     const onError = pick('onError');
     const scope = (0, async_scope_cjs_1.scopeHere)();
-    // Who is handed tokens keeps them by socket, and learns from the close event when to forget them.
+    // Tokens are cached by socket until its close event, so any handler that gets tokens needs that.
     const closes = handleClose ?? handleTextMessage ?? handleBinaryMessage ?? handleDrain;
     return {
         self: handlers,
@@ -65,10 +65,10 @@ function handlerTable(call, handlers, holders = [handlers]) {
 }
 function report(scope, self, onError, error, context) {
     if (onError === undefined)
-        return (0, report_cjs_1.complainOfHandler)(error, context);
+        return (0, report_cjs_1.reportHandlerError)(error, context);
     const failed = (reason) => {
-        (0, report_cjs_1.complainOfHandler)(error, context);
-        (0, report_cjs_1.complain)('onError failed', reason);
+        (0, report_cjs_1.reportHandlerError)(error, context);
+        (0, report_cjs_1.reportError)('onError failed', reason);
     };
     try {
         const result = scope.call(onError, self, error, context);

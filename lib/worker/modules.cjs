@@ -1,64 +1,45 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.workerFile = workerFile;
-exports.loadTimeout = loadTimeout;
+exports.loadTimeoutError = loadTimeoutError;
 exports.loadWorker = loadWorker;
 const node_fs_1 = require("node:fs");
-const node_module_1 = require("node:module");
-const node_path_1 = require("node:path");
 const node_url_1 = require("node:url");
 const node_util_1 = require("node:util");
-const advice_cjs_1 = require("../options/advice.cjs");
 const errors_cjs_1 = require("../errors.cjs");
-const handlers_cjs_1 = require("./handlers.cjs");
-const handler_names_cjs_1 = require("./handler-names.cjs");
-const register_cjs_1 = require("./register.cjs");
-const report_cjs_1 = require("../report.cjs");
-const syntax_cjs_1 = require("./syntax.cjs");
 const promises_cjs_1 = require("../promises.cjs");
+const report_cjs_1 = require("../report.cjs");
+const handler_names_cjs_1 = require("./handler-names.cjs");
+const handlers_cjs_1 = require("./handlers.cjs");
+const load_errors_cjs_1 = require("./load-errors.cjs");
+const register_cjs_1 = require("./register.cjs");
 /**
- * The worker module's file, an extension added as `require` would.
- *
- * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND naming the path that was tried
- */
-function workerFile(path) {
-    const file = (0, node_path_1.resolve)(path);
-    if ((0, node_fs_1.statSync)(file, { throwIfNoEntry: false })?.isFile())
-        return file;
-    try {
-        return (0, node_module_1.createRequire)((0, node_path_1.join)(process.cwd(), 'x.js')).resolve(file);
-    }
-    catch {
-        throw (0, advice_cjs_1.noWorkerFile)(path);
-    }
-}
-/**
- * What a module registered by itself when it was first imported: a second import does not run it
+ * What a module registered by itself when it was first imported. A second import does not run it
  * again.
  */
 const registeredBy = new Map();
-/** Why a module that did not load within this many milliseconds counts as failed. */
-function loadTimeout(file, timeout) {
-    const what = `worker ${file} has not loaded within ${timeout} ms ("startTimeout"): a top-level await in it does not settle, or code in it does not return`;
+/** The error of a module that did not load in time. */
+function loadTimeoutError(file, timeout) {
+    const what = `worker ${file} did not load within ${timeout} ms ("startTimeout"): a top-level await does not settle, or top-level code does not return`;
     return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what);
 }
 /**
  * Imports the module into this thread and makes the thread a worker with the handlers it exports,
- * unless it does so itself.
+ * unless the module has done so itself.
  *
- * @param timeout milliseconds for the import, 0 = no limit; what it calls at the top level of the
- * module cannot be interrupted from here
- * @param loaded called when the module has been imported, before its `handleStart` is waited for
- * @throws what the module throws, or its `handleStart`, or {@link loadTimeout}; then the thread is
- * no worker
+ * @param timeout how long the import may take, in milliseconds; 0: no limit. Synchronous code
+ * cannot be interrupted from here
+ * @param loaded called when the module has been imported, before its `handleStart` is awaited
+ * @throws what the module or its `handleStart` throws, or {@link loadTimeoutError}; then the thread
+ * is not a worker
  */
 async function loadWorker(file, timeout = 0, loaded = () => undefined) {
     const before = (0, register_cjs_1.currentRegistration)();
     register_cjs_1.thread.loading = true;
     try {
         const imported = load(file);
-        if (timeout > 0 && !(await (0, promises_cjs_1.within)(timeout, imported)))
-            throw loadTimeout(file, timeout);
+        if (timeout > 0 && !(await (0, promises_cjs_1.within)(timeout, imported))) {
+            throw giveUp(file, imported, loadTimeoutError(file, timeout));
+        }
         const registration = importedWorker(file, await imported, before);
         loaded();
         await registration.ready;
@@ -68,11 +49,24 @@ async function loadWorker(file, timeout = 0, loaded = () => undefined) {
         const itself = (0, register_cjs_1.currentRegistration)();
         if (itself !== before)
             itself?.drop();
-        throw (0, syntax_cjs_1.readable)(error);
+        throw (0, load_errors_cjs_1.readableError)(error);
     }
     finally {
         register_cjs_1.thread.loading = false;
     }
+}
+/**
+ * `start` has failed, but the import goes on. Until it settles, a registration by the module itself
+ * is refused with this error.
+ */
+function giveUp(file, imported, error) {
+    // The two ways in which a stack names the module: by `import` and by `require`.
+    const real = (0, node_fs_1.realpathSync)(file);
+    const late = { names: [(0, node_url_1.pathToFileURL)(real).href, real], error };
+    register_cjs_1.thread.late.add(late);
+    const settled = () => void register_cjs_1.thread.late.delete(late);
+    imported.then(settled, settled);
+    return error;
 }
 function importedWorker(file, module, before) {
     const itself = (0, register_cjs_1.currentRegistration)();
@@ -94,13 +88,13 @@ function importedWorker(file, module, before) {
     if (handlers !== undefined)
         return (0, register_cjs_1.register)(file, handlers, false, holders);
     (0, handler_names_cjs_1.checkNames)(file, holders, undefined);
-    (0, report_cjs_1.warnOnce)(`${file} has no handlers: everybody is let in, and messages go nowhere. A worker module exports handleOpen, handleTextMessage … by name or on its default export, ` +
-        'or calls registerWorkerThread while it loads');
+    (0, report_cjs_1.warnOnce)(`${file} has no handlers: every connection is accepted, and messages are discarded. Export handleOpen, handleTextMessage and so on, by name or on the default export, ` +
+        'or call registerWorkerThread while the module loads');
     return (0, register_cjs_1.register)(file, {}, true);
 }
 /**
- * Test runners that give modules a context of `node:vm` may refuse `import()` there; what can be
- * required (CommonJS, and on newer runtimes ES modules) is loaded all the same.
+ * Test runners that run modules in a context of `node:vm` may refuse `import()` there. Modules that
+ * can be required (CommonJS, and on newer runtimes ES modules) are loaded in that way.
  */
 async function load(file) {
     try {
@@ -113,19 +107,19 @@ async function load(file) {
         return node_util_1.types.isModuleNamespaceObject(exported) ? exported : { default: exported };
     }
 }
-/** As Node says it, and jest where Node asks it. */
+/** The error of Node, or of jest. */
 function isRefusedByVm(error) {
     const { code, message } = Object(error);
     return (/^ERR_VM_DYNAMIC_IMPORT_CALLBACK_MISSING/.test(String(code)) ||
         /ES Modules in the VM API/.test(String(message)));
 }
 /**
- * Handlers are exported by name or on the default export; what a CommonJS module exports is its
- * default. A name counts before a default.
+ * Handlers are exported by name or on the default export. `module.exports` of CommonJS is a default
+ * export. A named export takes precedence.
  */
 function exportedHandlers(module) {
     const outer = defaultOf(module);
-    // What TypeScript and Babel make of a default export in CommonJS.
+    // TypeScript and Babel compile a default export to this in CommonJS.
     const inner = defaultOf(outer);
     const object = (0, handlers_cjs_1.hasHandlers)(outer) ? outer : (0, handlers_cjs_1.hasHandlers)(inner) ? inner : undefined;
     if (!(0, handlers_cjs_1.hasHandlers)(module))
@@ -133,8 +127,9 @@ function exportedHandlers(module) {
     if (object === undefined)
         return module;
     const named = handler_names_cjs_1.HANDLER_NAMES.filter((name) => module[name] !== undefined && module[name] !== object[name]);
-    // In the usual case, names of a CommonJS module that Node has found in it, the object itself is
-    // `this` of its handlers. Defined, not assigned: what it inherits may be frozen, or a getter.
+    // Usually the names are those that Node has found in a CommonJS module: then the object itself is
+    // `this` of its handlers. Otherwise properties are defined, not assigned: inherited ones may be
+    // frozen, or getters.
     return named.length === 0
         ? object
         : Object.create(object, Object.fromEntries(named.map((name) => [name, { value: module[name] }])));

@@ -3,38 +3,39 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.Registration = exports.thread = void 0;
 exports.currentRegistration = currentRegistration;
 exports.register = register;
-// Not the global one: environments like a browser's, of test runners, have none.
+// Not the global function: test environments that imitate a browser do not have it.
 const node_timers_1 = require("node:timers");
 const node_worker_threads_1 = require("node:worker_threads");
-const advice_cjs_1 = require("../options/advice.cjs");
-const copies_cjs_1 = require("../native/copies.cjs");
-const dispatch_cjs_1 = require("./dispatch.cjs");
 const errors_cjs_1 = require("../errors.cjs");
-const handlers_cjs_1 = require("./handlers.cjs");
+const copies_cjs_1 = require("../native/copies.cjs");
 const load_cjs_1 = require("../native/load.cjs");
+const advice_cjs_1 = require("../options/advice.cjs");
 const promises_cjs_1 = require("../promises.cjs");
-const promises_cjs_2 = require("../promises.cjs");
-/** What this thread is to the pool. */
+const dispatch_cjs_1 = require("./dispatch.cjs");
+const handlers_cjs_1 = require("./handlers.cjs");
+/** How this thread relates to the pool and to `start`. */
 exports.thread = {
-    /** It belongs to a pool, which another thread watches. */
+    /** It belongs to a pool, which was started by another thread. */
     inPool: (0, copies_cjs_1.isInPool)(),
-    /** A `start` waits for this thread's handlers and hears of a `handleStart` that fails. */
+    /** A `start` waits for this thread's handlers, and rejects if `handleStart` fails. */
     loading: false,
+    /** Modules that are still loading although `start` has given them up. */
+    late: new Set(),
 };
-/** For threads of the user's own, whose broker another thread has shut down. */
-const GOODBYE_TIMEOUT = 10_000;
+/** For threads of the application's own, if another thread shuts down the broker. */
+const BROKER_GONE_TIMEOUT = 10_000;
 /** This thread as a worker. */
 class Registration {
     /** Resolves when `handleStart` is done and events may come; rejects with its error. */
     ready;
-    /** Nobody asked for it: a later `registerWorkerThread` takes its place. */
+    /** Made for a module without handlers: a later `registerWorkerThread` replaces it. */
     implicit;
     #table;
     #dispatcher;
     #dropped = false;
-    #rested;
+    #finished;
     #stopped;
-    /** The addon had no time to hand over everything, and asked for another turn. */
+    /** The addon could not deliver everything in its turn, and asked for another one. */
     #hasMore = false;
     /** @param started what `handleStart` returned */
     constructor(table, started, implicit, replaced) {
@@ -59,21 +60,21 @@ class Registration {
         return this.#table.self;
     }
     /**
-     * Runs the events that have come, waits for their handlers, runs `handleStop`, all within
-     * `timeout`, and lets go of the addon. Handlers that do not settle have half of it: then what
-     * waits behind them is run all the same, ends of connections among it. Never rejects.
+     * Handles the events that have come, waits for their handlers, runs `handleStop`, all within
+     * `timeout`, and detaches from the addon. Handlers have half of that time to settle; then the
+     * events that wait for them, such as closed connections, are handled all the same. Never rejects.
      */
     async stop(timeout) {
-        this.#rested ??= this.#rest();
-        if (!(await (0, promises_cjs_2.within)(timeout / 2, this.#rested)))
+        this.#finished ??= this.#finishEvents();
+        if (!(await (0, promises_cjs_1.within)(timeout / 2, this.#finished)))
             this.#dispatcher?.hurry();
         if (this.#dispatcher !== undefined) {
             this.#stopped ??= this.#handleStop();
-            await (0, promises_cjs_2.within)(timeout / 2, this.#stopped);
+            await (0, promises_cjs_1.within)(timeout / 2, this.#stopped);
         }
         this.drop();
     }
-    /** Lets go of the addon at once. */
+    /** Detaches from the addon at once. */
     drop() {
         if (current === this)
             current = undefined;
@@ -85,9 +86,9 @@ class Registration {
         this.#dispatcher = undefined;
     }
     #attach() {
-        const dispatcher = (0, dispatch_cjs_1.createDispatcher)(load_cjs_1.native, this.#table, () => void this.stop(GOODBYE_TIMEOUT));
-        // The main thread is kept alive by its servers, a pool's thread by its port, a thread of the
-        // user's own by this.
+        const dispatcher = (0, dispatch_cjs_1.createDispatcher)(load_cjs_1.native, this.#table, () => void this.stop(BROKER_GONE_TIMEOUT));
+        // The main thread is kept alive by its servers, a pool's thread by its port, and a thread of
+        // the application's own by this.
         const keepAlive = !node_worker_threads_1.isMainThread && !exports.thread.inPool;
         const again = () => {
             this.#hasMore = true;
@@ -97,10 +98,10 @@ class Registration {
         this.#dispatcher = dispatcher;
     }
     /**
-     * A shutdown that ran out of time leaves close events behind, and each of them has a handler to
-     * be told.
+     * A shutdown that ran out of time leaves close events behind, for which `handleClose` must still
+     * run.
      */
-    async #rest() {
+    async #finishEvents() {
         try {
             await this.ready;
         }
@@ -132,20 +133,32 @@ function currentRegistration() {
 /**
  * Makes this thread a worker.
  *
- * @param call who asks, for messages
+ * @param call the name of the call, for messages
  * @param implicit the module has no handlers, and a later registration may replace this one
  * @param holders where the handlers were found
- * @throws what `handleStart` throws; a `TypeError` if a handler is no function;
- * ERR_WSBROKER_UNKNOWN_HANDLER if one is misspelt; ERR_WSBROKER_CONFLICT if the thread is a worker
- * already
+ * @throws what `handleStart` throws; a `TypeError` if a handler is not a function;
+ * ERR_WSBROKER_UNKNOWN_HANDLER if a handler is misspelled; ERR_WSBROKER_CONFLICT if the thread is
+ * already a worker; ERR_WSBROKER_WORKER_FAILED if `start` has given up the module that calls
  */
 function register(call, handlers, implicit = false, holders) {
     const table = (0, handlers_cjs_1.handlerTable)(call, handlers, holders);
-    (0, copies_cjs_1.checkPool)();
+    (0, copies_cjs_1.checkSameCopy)();
+    if (!exports.thread.loading)
+        checkLate();
     if (current?.implicit === false) {
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has registered its handlers already; ${advice_cjs_1.START_OVER}`);
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has already registered handlers; ${advice_cjs_1.START_OVER}`);
     }
     const started = table.handleStart === undefined ? undefined : table.scope.call(table.handleStart, table.self);
     current = new Registration(table, started, implicit, current);
     return current;
+}
+/** @throws the error with which `start` gave up the module that calls, if it did */
+function checkLate() {
+    if (exports.thread.late.size === 0)
+        return;
+    const stack = String(new Error('who calls?').stack);
+    for (const { names, error } of exports.thread.late) {
+        if (names.some((name) => stack.includes(`${name}:`)))
+            throw error;
+    }
 }

@@ -1,20 +1,20 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.LATE = exports.BROKEN = exports.FORBIDDEN = exports.ACCEPTED = void 0;
-exports.judge = judge;
+exports.TIMED_OUT = exports.INVALID = exports.FORBIDDEN = exports.ACCEPTED = void 0;
+exports.checkVerdict = checkVerdict;
 const node_util_1 = require("node:util");
 const errors_cjs_1 = require("../errors.cjs");
 const checks_cjs_1 = require("../options/checks.cjs");
 exports.ACCEPTED = { accepted: true, detail: undefined };
-/** `handleOpen` said no, or failed. */
+/** `handleOpen` refused, or failed. */
 exports.FORBIDDEN = { accepted: false, detail: { status: 403 } };
-/** `handleOpen` said something that means nothing. */
-exports.BROKEN = { accepted: false, detail: { status: 500 } };
+/** `handleOpen` returned something that is not a verdict. */
+exports.INVALID = { accepted: false, detail: { status: 500 } };
 /** `handleOpen` took too long. */
-exports.LATE = { accepted: false, detail: { status: 503 } };
+exports.TIMED_OUT = { accepted: false, detail: { status: 503 } };
 const ACCEPT_KEYS = ['protocol', 'headers', 'token', 'channels'];
 const REJECT_KEYS = ['status', 'headers', 'body'];
-/** Headers that the answer has anyhow, or that would change where it ends. */
+/** Headers that the response has anyway, or that would change where it ends. */
 const RESERVED = new Set([
     'connection',
     'content-length',
@@ -26,30 +26,30 @@ const RESERVED = new Set([
     'upgrade',
 ]);
 /**
- * What the verdict means. `offered` are the client's subprotocols.
+ * Checks a verdict. `offered` are the client's subprotocols.
  *
- * @throws {WSBrokerError} ERR_WSBROKER_INVALID_VERDICT if it means nothing; it never counts as an
- * acceptance
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_VERDICT: it is not a verdict, and must not count as
+ * an acceptance
  */
-function judge(verdict, offered) {
+function checkVerdict(verdict, offered) {
     if (verdict === undefined || verdict === true)
         return exports.ACCEPTED;
     if (verdict === false)
         return exports.FORBIDDEN;
     if (typeof verdict !== 'object' || verdict === null || Array.isArray(verdict))
-        throw meaningless(`got ${(0, checks_cjs_1.typeName)(verdict)}`);
+        throw invalidVerdict(`got ${(0, checks_cjs_1.typeName)(verdict)}`);
     const bag = verdict;
     const refuses = 'status' in bag;
     const known = refuses ? REJECT_KEYS : ACCEPT_KEYS;
     const keys = Object.keys(bag);
     const odd = keys.find((key) => !known.includes(key));
     if (odd !== undefined) {
-        const near = (0, checks_cjs_1.nearest)(odd, known, 2);
-        throw meaningless(`got an object with the unknown key "${odd}"${near === undefined ? '' : `; did you mean "${near}"?`}`);
+        const similar = (0, checks_cjs_1.mostSimilar)(odd, known, 2);
+        throw invalidVerdict(`got an object with the unknown key "${odd}"${similar === undefined ? '' : `; did you mean "${similar}"?`}`);
     }
     // An empty Map, Date or record of a database is not the same as `{}`.
     if (keys.length === 0 && !isPlain(bag))
-        throw meaningless('got an object of a class');
+        throw invalidVerdict('got an instance of a class');
     return refuses
         ? { accepted: false, detail: reject(bag) }
         : { accepted: true, detail: accept(bag, offered) };
@@ -57,7 +57,7 @@ function judge(verdict, offered) {
 function reject(bag) {
     const { status, body } = bag;
     if (typeof status !== 'number' || !Number.isInteger(status) || status < 200 || status > 599) {
-        throw meaningless(`"status" must be an integer from 200 to 599, got ${typeof status === 'number' ? status : (0, checks_cjs_1.typeName)(status)}`);
+        throw invalidVerdict(`"status" must be an integer from 200 to 599, got ${typeof status === 'number' ? status : (0, checks_cjs_1.typeName)(status)}`);
     }
     const detail = { status };
     if (bag['headers'] !== undefined)
@@ -71,9 +71,9 @@ function accept(bag, offered) {
     const detail = {};
     if (protocol !== undefined) {
         if (typeof protocol !== 'string')
-            throw meaningless(`"protocol" must be a string, got ${(0, checks_cjs_1.typeName)(protocol)}`);
+            throw invalidVerdict(`"protocol" must be a string, got ${(0, checks_cjs_1.typeName)(protocol)}`);
         if (!offered.includes(protocol))
-            throw meaningless('"protocol" must be one of those that the client offered');
+            throw invalidVerdict('"protocol" must be one of those that the client offered');
         detail.protocol = protocol;
     }
     if (bag['headers'] !== undefined)
@@ -82,33 +82,33 @@ function accept(bag, offered) {
         detail.token = typeof token === 'string' ? Buffer.from(token) : bytes(token, 'token');
     if (channels !== undefined) {
         if (!Array.isArray(channels))
-            throw meaningless(`"channels" must be an array, got ${(0, checks_cjs_1.typeName)(channels)}`);
+            throw invalidVerdict(`"channels" must be an array, got ${(0, checks_cjs_1.typeName)(channels)}`);
         detail.channels = channels.map((channel) => typeof channel === 'string' ? channel : bytes(channel, 'channels'));
     }
     return detail;
 }
 function bytes(value, name) {
-    // Not by `instanceof`: test runners give modules globals of their own.
+    // `instanceof` would not do: test runners give modules globals of their own.
     if (node_util_1.types.isUint8Array(value))
         return value;
     if (node_util_1.types.isArrayBuffer(value))
         return new Uint8Array(value);
-    throw meaningless(`"${name}" must be ${name === 'channels' ? 'an array of' : 'a'} string, ArrayBuffer or Uint8Array, got ${(0, checks_cjs_1.typeName)(value)}`);
+    throw invalidVerdict(`"${name}" must be ${name === 'channels' ? 'an array of' : 'a'} string, ArrayBuffer or Uint8Array, got ${(0, checks_cjs_1.typeName)(value)}`);
 }
 /**
- * What came from a request can be put into a header by mistake: a line break in it must not become
- * a header of its own.
+ * An application may copy part of a request into a header: a line break in it must not begin
+ * another header.
  */
 function headerPairs(headers) {
     if (typeof headers !== 'object' || headers === null)
-        throw meaningless(`"headers" must be an object, got ${(0, checks_cjs_1.typeName)(headers)}`);
+        throw invalidVerdict(`"headers" must be an object, got ${(0, checks_cjs_1.typeName)(headers)}`);
     const entries = Symbol.iterator in headers ? [...headers] : Object.entries(headers);
     return entries.flatMap((entry) => {
         const [name, value] = Array.isArray(entry) ? entry : [];
         if (typeof name !== 'string' || !(0, checks_cjs_1.isHttpToken)(name))
-            throw meaningless('"headers" has a name that HTTP does not allow');
+            throw invalidVerdict('"headers" has a name that HTTP does not allow');
         if (RESERVED.has(name.toLowerCase()))
-            throw meaningless(`"headers" may not set ${name}`);
+            throw invalidVerdict(`"headers" may not set ${name}`);
         return (Array.isArray(value) ? value : [value]).map((one) => [
             name,
             headerValue(name, one),
@@ -117,16 +117,16 @@ function headerPairs(headers) {
 }
 function headerValue(name, value) {
     if (typeof value !== 'string' && typeof value !== 'number')
-        throw meaningless(`"headers" must have strings as values, got ${(0, checks_cjs_1.typeName)(value)} for ${name}`);
+        throw invalidVerdict(`"headers" must have strings as values, got ${(0, checks_cjs_1.typeName)(value)} for ${name}`);
     const text = String(value);
     if (!/^[\t\x20-\x7e]*$/.test(text))
-        throw meaningless(`"headers" has a value for ${name} that is not printable ASCII`);
+        throw invalidVerdict(`"headers" has a value for ${name} that is not printable ASCII`);
     return text;
 }
 function isPlain(value) {
     const prototype = Object.getPrototypeOf(value);
     return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
-function meaningless(what) {
-    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_VERDICT', `handleOpen: the verdict must be a boolean, nothing, or an object of the known keys: ${what}. Refused with 500`);
+function invalidVerdict(what) {
+    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_VERDICT', `handleOpen: the verdict must be a boolean, undefined, or an object with known keys: ${what}. The connection was refused with 500`);
 }

@@ -1,23 +1,23 @@
 import type { NativeAccept, NativeReject } from '../native.cjs';
-/** Told to the addon. */
-export type Judgement = {
+/** What the addon gets. */
+export type CheckedVerdict = {
     readonly accepted: true;
     readonly detail: NativeAccept | undefined;
 } | {
     readonly accepted: false;
     readonly detail: NativeReject;
 };
-export declare const ACCEPTED: Judgement;
-/** `handleOpen` said no, or failed. */
-export declare const FORBIDDEN: Judgement;
-/** `handleOpen` said something that means nothing. */
-export declare const BROKEN: Judgement;
+export declare const ACCEPTED: CheckedVerdict;
+/** `handleOpen` refused, or failed. */
+export declare const FORBIDDEN: CheckedVerdict;
+/** `handleOpen` returned something that is not a verdict. */
+export declare const INVALID: CheckedVerdict;
 /** `handleOpen` took too long. */
-export declare const LATE: Judgement;
+export declare const TIMED_OUT: CheckedVerdict;
 /**
- * What the verdict means. `offered` are the client's subprotocols.
+ * Checks a verdict. `offered` are the client's subprotocols.
  *
- * @throws {WSBrokerError} ERR_WSBROKER_INVALID_VERDICT if it means nothing; it never counts as an
- * acceptance
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_VERDICT: it is not a verdict, and must not count as
+ * an acceptance
  */
-export declare function judge(verdict: unknown, offered: readonly string[]): Judgement;
+export declare function checkVerdict(verdict: unknown, offered: readonly string[]): CheckedVerdict;

@@ -1,5 +1,5 @@
-import { complain } from '../report.cjs';
 import { isThenable } from '../promises.cjs';
+import { reportError } from '../report.cjs';
 import type { ValueOrPromise } from './types.cjs';
 
 let continued = 0;
@@ -13,7 +13,7 @@ export function continuations(): number {
 }
 
 /** Runs it a microtask later. It should not throw. */
-export function aMicrotaskLater(run: () => void): void {
+export function inNextMicrotask(run: () => void): void {
   continued++;
   queueMicrotask(run);
 }
@@ -23,7 +23,7 @@ export function aMicrotaskLater(run: () => void): void {
  * a value was returned or thrown, later for a promise. A throw is a rejection. Neither should
  * throw: that would be a mistake of ours, which is shown and goes no further.
  */
-export function callUser<T>(
+export function callApplication<T>(
   fn: () => ValueOrPromise<T>,
   done: (value: T) => void,
   failed: (error: unknown) => void,
@@ -34,7 +34,7 @@ export function callUser<T>(
       try {
         then(given);
       } catch (error) {
-        complain('the server helper failed', error);
+        reportError('the server helper failed', error);
       }
     };
   let value: ValueOrPromise<T>;

@@ -1,10 +1,10 @@
 import { WSBrokerError } from '../errors.cjs';
-import { complain } from '../report.cjs';
+import { reportError } from '../report.cjs';
 
 /**
  * `configure()` and `shutdown()`: what is done once, what can be tried again, and what ends what.
  */
-export class Life {
+export class HelperLifecycle {
   readonly #scope: string;
   #configuring: Promise<void> | undefined;
   #ending: Promise<void> | undefined;
@@ -62,7 +62,7 @@ export class Life {
     const ending = (this.#ending = new Promise<void>((resolve) => (done = resolve)));
     this.#abort?.();
     end()
-      .catch((error: unknown) => complain(`the shutdown of ${this.#scope} failed`, error))
+      .catch((error: unknown) => reportError(`the shutdown of ${this.#scope} failed`, error))
       .finally(() => done?.());
     return ending;
   }

@@ -1,5 +1,5 @@
 import { OPTION_HINTS } from '../options/advice.cjs';
-import { optionBag } from '../options/checks.cjs';
+import { knownKeys } from '../options/checks.cjs';
 import { SERVER_OPTIONS } from './settings.cjs';
 import type { IWebSocketEmitterOptions, IWebSocketServerOptions } from './types.cjs';
 
@@ -45,7 +45,7 @@ export function knownOptions<T extends object>(
   options: T,
   known: readonly string[],
 ): T {
-  const { serverOptions } = optionBag(
+  const { serverOptions } = knownKeys(
     scope,
     'options',
     options,
@@ -53,6 +53,6 @@ export function knownOptions<T extends object>(
     known === SERVER_HELPER_OPTIONS ? OPTION_HINTS : {},
   );
   if (typeof serverOptions === 'object' && serverOptions !== null)
-    optionBag(scope, 'serverOptions', serverOptions, SERVER_OPTIONS);
+    knownKeys(scope, 'serverOptions', serverOptions, SERVER_OPTIONS);
   return options;
 }

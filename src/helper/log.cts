@@ -25,7 +25,7 @@ export function defaultLogger(scope: string): IWebSocketLogger {
  * A logger of the application is a function of the application: what it throws, or rejects with,
  * goes no further.
  */
-export function guarded(logger: IWebSocketLogger): IWebSocketLogger {
+export function safeLogger(logger: IWebSocketLogger): IWebSocketLogger {
   const line =
     (level: 'debug' | 'info' | 'warn' | 'error') =>
     (text: string, ...more: unknown[]): void => {
@@ -39,7 +39,7 @@ export function guarded(logger: IWebSocketLogger): IWebSocketLogger {
   return {
     for(scope) {
       try {
-        return guarded(logger.for(scope));
+        return safeLogger(logger.for(scope));
       } catch {
         return this;
       }
@@ -55,7 +55,7 @@ export function guarded(logger: IWebSocketLogger): IWebSocketLogger {
  * A line for something that can happen a thousand times a second: the first at once, then at most
  * one a second, with how often it was.
  */
-export class SparseLine {
+export class RateLimitedLine {
   readonly #write: (count: number) => void;
   #count = 0;
   #last = -Infinity;
@@ -87,7 +87,7 @@ const FAILURES_AT_ONCE = 10;
  * error, as long as they are few: ten at once, and one more for each second that has passed. Of the
  * rest the next line says how many they were.
  */
-export class SparseFailures {
+export class RateLimitedErrors {
   readonly #log: IWebSocketLogger;
   #left = FAILURES_AT_ONCE;
   #since = Date.now();

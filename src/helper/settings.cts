@@ -6,6 +6,9 @@ import type {
   TWebSocketAuthenticateFn,
 } from './types.cjs';
 
+/** What the application's own types of data are made of. */
+export type AnyRecord = Record<string, unknown>;
+
 // The options with their defaults. A default replaces undefined and null only; nothing is checked
 // here.
 
@@ -20,12 +23,9 @@ export type ServerOptions = Required<{
   [K in keyof IBunWebSocketConfig]: IBunWebSocketConfig[K] | undefined;
 }>;
 
-type Given<
-  A extends Record<string, unknown>,
-  M extends Record<string, unknown>,
-> = IWebSocketServerOptions<A, M>;
+type Given<A extends AnyRecord, M extends AnyRecord> = IWebSocketServerOptions<A, M>;
 
-export interface Settings<A extends Record<string, unknown>, M extends Record<string, unknown>> {
+export interface Settings<A extends AnyRecord, M extends AnyRecord> {
   readonly path: string;
   readonly defaultRooms: readonly string[];
   readonly serverOptions: ServerOptions;
@@ -49,7 +49,7 @@ export interface Settings<A extends Record<string, unknown>, M extends Record<st
   readonly maxPendingTransforms: number;
 }
 
-export function settingsOf<A extends Record<string, unknown>, M extends Record<string, unknown>>(
+export function settingsOf<A extends AnyRecord, M extends AnyRecord>(
   opts: Given<A, M>,
 ): Settings<A, M> {
   const scope = scopeHere();

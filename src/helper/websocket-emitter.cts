@@ -1,13 +1,13 @@
-import { Base } from './base.cjs';
+import { BusStateReporter } from './bus/bus-state-reporter.cjs';
 import type { Bus } from './bus/bus.cjs';
-import { BusStates } from './bus/bus-state.cjs';
 import { envelope } from './bus/envelope.cjs';
-import { Life } from './helper-lifecycle.cjs';
-import { guarded } from './log.cjs';
-import { EMITTER_ID, WebSocketChannels, WebSocketMessageTypes } from './protocol.cjs';
-import { busFor } from './bus/redis-connection.cjs';
-import type { IWebSocketEmitterOptions, TWebSocketMessageType } from './types.cjs';
+import { createBus } from './bus/redis-connection.cjs';
+import { HelperBase } from './helper-base.cjs';
+import { HelperLifecycle } from './helper-lifecycle.cjs';
 import { EMITTER_OPTIONS, knownOptions } from './helper-options.cjs';
+import { safeLogger } from './log.cjs';
+import { EMITTER_ID, WebSocketChannels, WebSocketMessageTypes } from './protocol.cjs';
+import type { IWebSocketEmitterOptions, TWebSocketMessageType } from './types.cjs';
 
 const SCOPE = 'WebSocketEmitter';
 
@@ -33,10 +33,10 @@ interface Sent {
  * await emitter.shutdown();
  * ```
  */
-export class WebSocketEmitter extends Base {
-  readonly #life = new Life(SCOPE);
+export class WebSocketEmitter extends HelperBase {
+  readonly #life = new HelperLifecycle(SCOPE);
   readonly #bus: Bus;
-  readonly #states: BusStates;
+  readonly #states: BusStateReporter;
 
   /**
    * Nothing is connected by it.
@@ -49,9 +49,9 @@ export class WebSocketEmitter extends Base {
    */
   constructor(opts: IWebSocketEmitterOptions) {
     super(SCOPE, knownOptions(SCOPE, opts, EMITTER_OPTIONS).identifier ?? SCOPE, opts.logger);
-    const log = guarded(this.logger);
-    this.#states = new BusStates(opts.busStateFn ?? undefined, log);
-    this.#bus = busFor(SCOPE, opts.redisConnection, 'emitter');
+    const log = safeLogger(this.logger);
+    this.#states = new BusStateReporter(opts.busStateFn ?? undefined, log);
+    this.#bus = createBus(SCOPE, opts.redisConnection, 'emitter');
   }
 
   /**
@@ -68,7 +68,7 @@ export class WebSocketEmitter extends Base {
         await this.#bus.connect(
           {
             scope: SCOPE,
-            logger: guarded(this.logger),
+            logger: safeLogger(this.logger),
             received: () => undefined,
             changed: () => this.#update(),
           },

@@ -1,31 +1,33 @@
 import { randomUUID } from 'node:crypto';
-import { WSBrokerError } from '../errors.cjs';
 import { inScopeHere } from '../async-scope.cjs';
-import { Auth } from './clients/auth.cjs';
-import { Base } from './base.cjs';
-import { BusStates } from './bus/bus-state.cjs';
+import { WSBrokerError } from '../errors.cjs';
+import { BusStateReporter } from './bus/bus-state-reporter.cjs';
 import type { Bus } from './bus/bus.cjs';
-import { callUser } from './callbacks.cjs';
+import { EnvelopeRelay } from './bus/envelope-relay.cjs';
+import { createBus } from './bus/redis-connection.cjs';
+import { RedisInput } from './bus/redis-input.cjs';
+import { callApplication } from './callbacks.cjs';
+import { Authenticator } from './clients/authenticator.cjs';
 import { Clients } from './clients/clients.cjs';
-import { Delivery } from './delivery/delivery.cjs';
-import { Disconnects } from './clients/disconnects.cjs';
-import { Sweep } from './clients/heartbeat.cjs';
-import { Inbound } from './clients/inbound.cjs';
-import { Input } from './bus/input.cjs';
-import { Life } from './helper-lifecycle.cjs';
-import { guarded, shown } from './log.cjs';
-import { Message } from './delivery/message.cjs';
-import { CLOSE, WebSocketChannels, WebSocketDefaults, WebSocketEvents } from './protocol.cjs';
-import { busFor } from './bus/redis-connection.cjs';
-import { Relay } from './bus/relay.cjs';
+import { DisconnectReporter } from './clients/disconnect-reporter.cjs';
+import { HeartbeatCheck } from './clients/heartbeat-check.cjs';
+import { MessageRouter } from './clients/message-router.cjs';
 import { Rooms } from './clients/rooms.cjs';
-import { settingsOf, type Settings } from './settings.cjs';
 import { closeSocket } from './clients/sockets.cjs';
+import { Users } from './clients/users.cjs';
+import { Delivery } from './delivery/delivery.cjs';
+import { Message } from './delivery/message.cjs';
+import { HelperBase } from './helper-base.cjs';
+import { HelperLifecycle } from './helper-lifecycle.cjs';
+import { knownOptions, SERVER_HELPER_OPTIONS } from './helper-options.cjs';
+import { safeLogger, shown } from './log.cjs';
+import { CLOSE, WebSocketChannels, WebSocketDefaults, WebSocketEvents } from './protocol.cjs';
+import { type Settings, settingsOf } from './settings.cjs';
 import { bunTransport } from './transport/bun.cjs';
 import { nativeTransport } from './transport/native.cjs';
 import type {
+  HelperOperation,
   Instance,
-  PostedOperation,
   Transport,
   TransportHost,
 } from './transport/transport.cjs';
@@ -37,8 +39,6 @@ import type {
   IWebSocketServerOptions,
   IWebSocketServerStats,
 } from './types.cjs';
-import { knownOptions, SERVER_HELPER_OPTIONS } from './helper-options.cjs';
-import { Users } from './clients/users.cjs';
 
 const SCOPE = 'WebSocketServerHelper';
 
@@ -63,8 +63,8 @@ const SCOPE = 'WebSocketServerHelper';
 export class WebSocketServerHelper<
   AuthDataType extends Record<string, unknown> = Record<string, unknown>,
   MetadataType extends Record<string, unknown> = Record<string, unknown>,
-> extends Base {
-  readonly #life = new Life(SCOPE);
+> extends HelperBase {
+  readonly #life = new HelperLifecycle(SCOPE);
   readonly #log: IWebSocketLogger;
   readonly #settings: Settings<AuthDataType, MetadataType>;
   /** Exactly one of `bind` and `server` was given: asked by `configure()`. */
@@ -72,16 +72,16 @@ export class WebSocketServerHelper<
   readonly #clients = new Clients<MetadataType>();
   readonly #users: Users<MetadataType>;
   readonly #rooms: Rooms<AuthDataType, MetadataType>;
-  readonly #auth: Auth<AuthDataType, MetadataType>;
-  readonly #inbound: Inbound<AuthDataType, MetadataType>;
+  readonly #auth: Authenticator<AuthDataType, MetadataType>;
+  readonly #inbound: MessageRouter<AuthDataType, MetadataType>;
   readonly #delivery: Delivery<AuthDataType, MetadataType>;
-  readonly #disconnects: Disconnects<AuthDataType, MetadataType>;
-  readonly #sweep: Sweep<MetadataType>;
+  readonly #disconnects: DisconnectReporter<AuthDataType, MetadataType>;
+  readonly #sweep: HeartbeatCheck<MetadataType>;
   readonly #transport: Transport;
-  readonly #states: BusStates;
+  readonly #states: BusStateReporter;
   readonly #bus: Bus;
-  readonly #relay: Relay;
-  readonly #input: Input;
+  readonly #relay: EnvelopeRelay;
+  readonly #input: RedisInput;
   /** Sockets that came with the id of another. */
   readonly #refused = new WeakSet<IWebSocket>();
   readonly #handler: Pick<IBunWebSocketHandler, 'open' | 'message' | 'close' | 'drain'>;
@@ -98,7 +98,7 @@ export class WebSocketServerHelper<
    */
   constructor(opts: IWebSocketServerOptions<AuthDataType, MetadataType>) {
     super(SCOPE, knownOptions(SCOPE, opts, SERVER_HELPER_OPTIONS).identifier, opts.logger);
-    const log = (this.#log = guarded(this.logger));
+    const log = (this.#log = safeLogger(this.logger));
     const settings = (this.#settings = settingsOf(opts));
     const [bind, server] = [opts.bind ?? undefined, opts.server ?? undefined];
     this.#oneTransport = (bind === undefined) !== (server === undefined);
@@ -106,33 +106,36 @@ export class WebSocketServerHelper<
     const instance = (): Instance | undefined => this.#transport.instance;
     this.#users = new Users(clients, instance);
     this.#rooms = new Rooms(settings, clients, instance, log);
-    this.#sweep = new Sweep(clients, settings.heartbeatTimeout, log);
-    this.#disconnects = new Disconnects({ settings, life: this.#life, log, instance });
-    this.#states = new BusStates(opts.busStateFn ? inScopeHere(opts.busStateFn) : undefined, log);
-    const complain = (client: IWebSocketClient<MetadataType>, message: string): void =>
+    this.#sweep = new HeartbeatCheck(clients, settings.heartbeatTimeout, log);
+    this.#disconnects = new DisconnectReporter({ settings, life: this.#life, log, instance });
+    this.#states = new BusStateReporter(
+      opts.busStateFn ? inScopeHere(opts.busStateFn) : undefined,
+      log,
+    );
+    const sendError = (client: IWebSocketClient<MetadataType>, message: string): void =>
       this.#sendOwn(client, WebSocketEvents.ERROR, { message });
-    this.#auth = new Auth({
+    this.#auth = new Authenticator({
       settings,
       clients,
       users: this.#users,
       rooms: this.#rooms,
       log,
       instance,
-      complain,
+      sendError,
       encrypt: (client) => this.#encrypt(client),
       send: (client, event, data) => this.#sendOwn(client, event, data),
     });
-    this.#inbound = new Inbound({
+    this.#inbound = new MessageRouter({
       settings,
       clients,
       rooms: this.#rooms,
       auth: this.#auth,
       log,
-      complain,
+      sendError,
     });
     this.#handler = this.#socketEvents();
-    this.#bus = busFor(SCOPE, opts.redisConnection, 'server');
-    this.#relay = new Relay({
+    this.#bus = createBus(SCOPE, opts.redisConnection, 'server');
+    this.#relay = new EnvelopeRelay({
       bus: this.#bus,
       log,
       serverId: () => this.#serverId,
@@ -143,7 +146,7 @@ export class WebSocketServerHelper<
         broadcast: (opts) => this.broadcast(opts),
       },
     });
-    this.#input = new Input({
+    this.#input = new RedisInput({
       scope: SCOPE,
       life: this.#life,
       bus: this.#bus,
@@ -382,7 +385,7 @@ export class WebSocketServerHelper<
       if (cb)
         setTimeout(
           () =>
-            callUser(
+            callApplication(
               cb,
               () => undefined,
               (error) => this.#log.error('the callback of send failed', error),
@@ -391,7 +394,6 @@ export class WebSocketServerHelper<
         );
     }
   }
-
 
   #sendEverywhere(destination: string | undefined, event: string, data: unknown): void {
     if (!destination) {
@@ -468,7 +470,7 @@ export class WebSocketServerHelper<
 
   #hold(client: IWebSocketClient<MetadataType>, instance: Instance | undefined): void {
     if (instance !== undefined)
-      this.#clients.hidden(client).heldSince = instance.encryptClient(client.id);
+      this.#clients.internals(client).heldSince = instance.encryptClient(client.id);
   }
 
   #socketEvents(): Pick<IBunWebSocketHandler, 'open' | 'message' | 'close' | 'drain'> {
@@ -580,14 +582,14 @@ export class WebSocketServerHelper<
     for (const client of this.#clients.map.values()) {
       instance.addClient(client.id, client.socket);
       if (client.encrypted) this.#hold(client, instance);
-      const { finished, user } = this.#clients.hidden(client);
+      const { finished, user } = this.#clients.internals(client);
       if (finished) instance.finishClient(client.id);
       if (user !== undefined) instance.addMember(client.id, 'user', user);
       for (const room of client.rooms) instance.addMember(client.id, 'room', room);
     }
   }
 
-  #receive(operation: PostedOperation): void {
+  #receive(operation: HelperOperation): void {
     try {
       switch (operation.op) {
         case 'publish':

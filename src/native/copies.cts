@@ -6,10 +6,10 @@ import { LIB, ROOT } from '../package-folders.cjs';
 import { warnOnce } from '../report.cjs';
 import type { ShutdownReport } from '../types/server.cjs';
 
-// Copies of this package in one process, brought in by two dependencies for example. Each has a
-// broker of its own, unless both have found the same addon, so what is sent with one does not reach
-// the clients of the other. They know of each other through an object that they share; other
-// versions read it, too, so it may only grow.
+// A process may load several copies of this package, for example because two dependencies bring
+// their own. Each copy has its own broker, unless they have found the same addon: what is sent with
+// one does not reach the clients of the other. The copies know of each other through an object that
+// they share. Other versions read it, too, so properties may only be added.
 
 /** One copy, on this thread. */
 interface Copy {
@@ -22,56 +22,56 @@ interface Copy {
   shutdown(code: number, timeout: number): Promise<ShutdownReport>;
 }
 
-/** What the copies on this thread share. */
-interface Shared {
+/** What the copies on this thread share. Its properties are read by other versions. */
+interface CopyRegistry {
   copies: Copy[];
   /** The folder of the copy whose pool this thread belongs to. */
   pool?: string;
   warned?: boolean;
-  /** Hands a warning to the thread that watches this one. */
+  /** Passes a warning on to the thread that started this one. */
   warn?: (text: string) => void;
 }
 
 const KEY = 'wsbroker.copies';
 const FOLDER = realFolder();
 
-export const shared: Shared = ((globalThis as { [key: symbol]: Shared | undefined })[
+export const registry: CopyRegistry = ((globalThis as { [key: symbol]: CopyRegistry | undefined })[
   Symbol.for(KEY)
 ] ??= { copies: [] });
 
-/** This thread belongs to this copy's pool, which hears its warnings. */
-export function joinPool(warn: (text: string) => void): void {
-  shared.pool = FOLDER;
-  shared.warn = warn;
+/** This thread belongs to the pool of this copy, which gets its warnings. */
+export function enterPool(warn: (text: string) => void): void {
+  registry.pool = FOLDER;
+  registry.warn = warn;
 }
 
 /** Whether this thread belongs to the pool of some copy. */
 export function isInPool(): boolean {
-  return shared.pool !== undefined;
+  return registry.pool !== undefined;
 }
 
 /**
- * Makes this copy known, as soon as its addon has been found.
+ * Makes this copy known to the others. Called as soon as its addon has been found.
  *
- * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread belongs to another copy's pool, and
- * another broker
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread belongs to the pool of another copy
+ * with another broker
  */
-export function announce(addon: string): void {
-  const other = shared.copies.find(({ folder }) => folder !== FOLDER) ?? parents();
+export function registerCopy(addon: string): void {
+  const other = registry.copies.find(({ folder }) => folder !== FOLDER) ?? copyOfParentThread();
   if (other !== undefined && other.folder !== FOLDER) {
     const apart = other.addon !== addon;
-    if (shared.pool !== undefined && shared.pool !== FOLDER && apart) throw foreignPool();
-    if (shared.warned !== true) {
-      shared.warned = true;
+    if (registry.pool !== undefined && registry.pool !== FOLDER && apart) throw otherCopyError();
+    if (registry.warned !== true) {
+      registry.warned = true;
       const harm = apart
         ? 'sockets and channels of one are unknown to the other, and what is sent to them is lost'
         : 'handlers and options of one are unknown to the other';
-      (shared.warn ?? warnOnce)(
-        `two copies of wsbroker are loaded, ${[other.folder, FOLDER].sort().join(' and ')}: ${harm}. Make everything depend on one version of it; "npm ls wsbroker" shows what depends on which`,
+      (registry.warn ?? warnOnce)(
+        `two copies of wsbroker are loaded, ${[other.folder, FOLDER].sort().join(' and ')}: ${harm}. Make all packages depend on the same version; "npm ls wsbroker" shows which package depends on which copy`,
       );
     }
   }
-  if (parents() === undefined && shared.pool === undefined)
+  if (copyOfParentThread() === undefined && registry.pool === undefined)
     setEnvironmentData(KEY, { folder: FOLDER, addon });
   self = {
     folder: FOLDER,
@@ -79,50 +79,53 @@ export function announce(addon: string): void {
     isActive: () => life.isActive(),
     shutdown: (code, timeout) => life.shutdown(code, timeout),
   };
-  // One in the same folder is this one before a reload under `bun --hot`, which has forgotten it,
-  // but its server still listens.
-  shared.copies = [...shared.copies.filter((one) => one.folder !== FOLDER || one.isActive()), self];
+  // A copy in the same folder is this one before a reload under `bun --hot`: its state is gone, but
+  // its server still listens.
+  registry.copies = [
+    ...registry.copies.filter((one) => one.folder !== FOLDER || one.isActive()),
+    self,
+  ];
 }
 
-/** A worker module registers with another copy than its pool's. */
-export function checkPool(): void {
-  if (shared.pool !== undefined && shared.pool !== FOLDER) throw foreignPool();
+/** @throws if the worker module imports another copy than that of its pool */
+export function checkSameCopy(): void {
+  if (registry.pool !== undefined && registry.pool !== FOLDER) throw otherCopyError();
 }
 
-function foreignPool(): WSBrokerError {
+function otherCopyError(): WSBrokerError {
   return new WSBrokerError(
     'ERR_WSBROKER_CONFLICT',
-    `this worker belongs to the wsbroker in ${shared.pool}, but its module imports another copy, in ${FOLDER}: handlers and messages would go nowhere. ` +
-      'Make both use the same one; "npm ls wsbroker" shows what depends on which',
+    `this worker belongs to the wsbroker in ${registry.pool}, but its module imports another copy, in ${FOLDER}: its handlers would never be called. ` +
+      'Make both use the same copy; "npm ls wsbroker" shows which package depends on which copy',
   );
 }
 
-/** The copy loaded by the thread that started this one. */
-function parents(): Pick<Copy, 'folder' | 'addon'> | undefined {
-  // A thread of a pool is told by its pool.
-  return shared.pool === undefined
+/** The copy that was loaded by the thread that started this one. */
+function copyOfParentThread(): Pick<Copy, 'folder' | 'addon'> | undefined {
+  // Threads of a pool know it from their pool.
+  return registry.pool === undefined
     ? (getEnvironmentData(KEY) as Pick<Copy, 'folder' | 'addon'> | undefined)
     : undefined;
 }
 
 let self: Copy | undefined;
-/** Until `start` is there to be called, there is nothing to end. */
+/** Until the lifecycle is loaded, there is nothing to shut down. */
 let life: Pick<Copy, 'isActive' | 'shutdown'> = {
   isActive: () => false,
   shutdown: async () => ({ closed: 0, terminated: 0 }),
 };
 
-/** How this copy ends. */
-export function endBy(own: Pick<Copy, 'isActive' | 'shutdown'>): void {
+/** Sets how this copy is shut down. */
+export function setCopyShutdown(own: Pick<Copy, 'isActive' | 'shutdown'>): void {
   life = own;
 }
 
 /**
- * Other copies that have something to end on this thread: `shutdown` ends them, too, as if there
- * were only one.
+ * Other copies that have something to shut down on this thread. `shutdown` ends them, too, as if
+ * there were only one copy.
  */
-export function activeOthers(): readonly Pick<Copy, 'shutdown'>[] {
-  return shared.copies.filter((one) => one !== self && one.isActive());
+export function otherActiveCopies(): readonly Pick<Copy, 'shutdown'>[] {
+  return registry.copies.filter((one) => one !== self && one.isActive());
 }
 
 function realFolder(): string {

@@ -1,34 +1,32 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { types } from 'node:util';
-
-import { announce } from './copies.cjs';
 import { WSBrokerError } from '../errors.cjs';
 import type { Native } from '../native.cjs';
 import { LIB, ROOT } from '../package-folders.cjs';
-import { ofThisRealm } from './vm-context.cjs';
+import { registerCopy } from './copies.cjs';
 import { platformTarget } from './target.cjs';
+import { withErrorsOfThisContext } from './vm-context.cjs';
 
-/** From Node's permission model, if it is on. */
+/** Node's permission model, if it is on. */
 const { permission } = process as {
   permission?: { has(scope: string, reference?: string): boolean };
 };
 
 /** Loads the addon, once per thread. */
 const { addon, file } = load();
-export const native: Native = ofThisRealm(addon);
-announce(file);
+export const native: Native = withErrorsOfThisContext(addon);
+registerCopy(file);
 
-// What is sent outside of a batch of events, from a timer or behind an await for example, is
-// flushed together with the rest of its turn. On Bun Node-API does not tell a SharedArrayBuffer
-// from an ArrayBuffer.
+// What is sent outside of a batch of events, for example in a timer or after an await, is flushed
+// at the end of its turn. On Bun, Node-API cannot tell a SharedArrayBuffer from an ArrayBuffer.
 const { nextTick } = process;
 native.init(
   () => nextTick(native.settle),
   process.versions['bun'] === undefined ? undefined : types.isSharedArrayBuffer,
 );
 
-/** What matters here in package.json; a copy made by a bundler may have none. */
+/** What is read of package.json; a bundled copy may have none. */
 interface Manifest {
   readonly version?: string;
   readonly optionalDependencies?: Readonly<Record<string, string>>;
@@ -38,14 +36,15 @@ interface Manifest {
 interface Failures {
   readonly tried: string[];
   readonly errors: unknown[];
-  /** The version of this platform's package, if it is another than this package's. */
+  /** The version of this platform's package, if it differs from this package's. */
   otherVersion?: string;
 }
 
 /**
- * In this order: what WSBROKER_BINARY names; what was built here; the package for this platform.
+ * Tries, in this order: the file that WSBROKER_BINARY names; an addon that was built here; the
+ * package for this platform.
  *
- * @throws {WSBrokerError} ERR_WSBROKER_BINARY naming every path that was tried, and what to do
+ * @throws {WSBrokerError} ERR_WSBROKER_BINARY, with every path that was tried and what to do
  */
 function load(): { addon: Native; file: string } {
   const target = platformTarget();
@@ -67,7 +66,7 @@ function load(): { addon: Native; file: string } {
 }
 
 function fromFile(path: string, failures: Failures): { addon: Native; file: string } | undefined {
-  // What must not be read looks as if it did not exist.
+  // A file that may not be read looks as if it did not exist.
   if (permission?.has('fs.read', path) === false)
     failures.tried.push(`${path}: Node's permission model does not permit reading it`);
   else if (existsSync(path)) return required(path, path, failures);
@@ -86,7 +85,7 @@ function fromPackage(
   if (ours === undefined || its === undefined || its === ours)
     return required(name, `package ${name}`, failures);
   failures.otherVersion = its;
-  failures.tried.push(`package ${name}: it has version ${its}, and wsbroker has ${ours}`);
+  failures.tried.push(`package ${name}: its version is ${its}, that of wsbroker is ${ours}`);
   return undefined;
 }
 
@@ -121,7 +120,7 @@ function manifest(path: string | undefined): Manifest {
   }
 }
 
-// What to do.
+// What to do about it.
 
 function advice(
   target: string,
@@ -136,10 +135,10 @@ function advice(
       tried.some((line) => line.includes('permission model')))
   ) {
     const folder = basename(dirname(ROOT)) === 'node_modules' ? dirname(ROOT) : ROOT;
-    return `Node's permission model forbids it. Run node with --allow-addons, --allow-fs-read=${join(folder, '*')} and, for worker threads, --allow-worker, besides what your own modules need`;
+    return `Node's permission model forbids loading it. Run node with --allow-addons, --allow-fs-read=${join(folder, '*')} and, for worker threads, --allow-worker, in addition to what your own modules need`;
   }
   if (codes.includes('ERR_DLOPEN_DISABLED'))
-    return 'wsbroker needs its addon, and --no-addons forbids addons: run without that flag, which may also be set in NODE_OPTIONS';
+    return 'wsbroker needs its addon, but --no-addons forbids addons: run Node without that flag, which may also be set in NODE_OPTIONS';
   if (named !== undefined)
     return 'The environment variable WSBROKER_BINARY names the only file that is tried: correct it, or unset it';
   const { version, optionalDependencies = {} } = manifest(join(ROOT, 'package.json'));
@@ -156,7 +155,7 @@ function advice(
     const other = Object.keys(optionalDependencies).find((name) => installed(name) !== undefined);
     const why =
       other === undefined
-        ? `${own} is an optional dependency of wsbroker, and those were left out (--omit=optional, --no-optional, or a lock file that was made on another platform)`
+        ? `${own} is an optional dependency of wsbroker, and optional dependencies were not installed (--omit=optional, --no-optional, or a lock file that was made on another platform)`
         : `node_modules holds ${other} instead: it was installed on or for another platform`;
     return `${why}. Run here: ${bun ? 'bun install' : 'npm install --include=optional'}\nIf that does not install it, delete node_modules and the lock file, and install again`;
   }
@@ -164,8 +163,8 @@ function advice(
 }
 
 /**
- * Works in a clone and in node_modules alike, and needs no install script: npm and Bun skip those
- * of dependencies.
+ * Works both in a clone and in node_modules, without an install script: npm and Bun skip those of
+ * dependencies.
  */
 function buildCommand(): string {
   const script = JSON.stringify(join(ROOT, 'scripts', 'build.mjs'));

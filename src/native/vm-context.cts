@@ -2,12 +2,12 @@ import { types } from 'node:util';
 import { fromNative } from '../errors.cjs';
 import type { Native } from '../native.cjs';
 
-// Test runners such as jest give modules a context of `node:vm`, with an `Error` of its own, while
-// the addon belongs to the thread's first one. So its errors are made again there; elsewhere its
-// functions are used as they are.
+// Test runners such as jest run modules in a context of `node:vm`, which has its own `Error`. The
+// addon belongs to the thread's first context, so its errors are made again there. Anywhere else
+// the functions of the addon are used as they are.
 
 /** The addon, with errors of this module's context. */
-export function ofThisRealm(addon: Native): Native {
+export function withErrorsOfThisContext(addon: Native): Native {
   if ((addon.send as unknown) instanceof Function) return addon;
   const handler: ProxyHandler<Callable> = {
     apply: (target, self, args) => translated(() => Reflect.apply(target, self, args)),
@@ -27,7 +27,7 @@ export function ofThisRealm(addon: Native): Native {
 
 type Callable = (...args: unknown[]) => unknown;
 
-/** Methods of an object of the addon's, which know it by itself. */
+/** Calls methods of an object of the addon on that object, not on its proxy. */
 const methods: ProxyHandler<object> = {
   get(target, name) {
     const value: unknown = Reflect.get(target, name, target);
@@ -46,7 +46,7 @@ function translated(call: () => unknown): unknown {
   }
 }
 
-/** What the application's own code has thrown, in a getter for example, stays what it is. */
+/** Errors of the application's own code, for example of a getter, stay what they are. */
 function rethrow(error: unknown): never {
   throw error instanceof Error ? error : fromNative(error);
 }

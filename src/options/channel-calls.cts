@@ -2,16 +2,17 @@ import { types } from 'node:util';
 import {
   integer,
   isSendableCode,
+  knownKeys,
   MAX_DURATION,
-  optionBag,
   optional,
+  SENDABLE_CODES,
   wrongType,
   wrongValue,
 } from './checks.cjs';
 
-// Calls with options that the addon does not know.
+// Arguments of calls with options that the addon does not have.
 
-/** A channel's name for the addon. */
+/** The name of a channel, as the addon takes it. */
 export function channelBytes(call: string, channel: unknown): Buffer {
   if (typeof channel === 'string') return Buffer.from(channel);
   if (types.isArrayBuffer(channel)) return Buffer.from(channel);
@@ -20,37 +21,31 @@ export function channelBytes(call: string, channel: unknown): Buffer {
   throw wrongType(call, 'channel', 'a string, ArrayBuffer or Uint8Array', channel);
 }
 
-/** `undefined`: on this instance only. */
-export function countRequest(
+/** @returns `undefined` for this instance only */
+export function checkSubscriberCount(
   channel: unknown,
   options: unknown,
 ): { channel: Buffer; timeout: number } | undefined {
   const call = 'subscriberCount';
-  const bag = optionBag(call, 'options', options, ['cluster', 'timeout']);
+  const bag = knownKeys(call, 'options', options, ['cluster', 'timeout']);
   const timeout = integer(call, 'timeout', bag['timeout'], 1, MAX_DURATION) ?? 1_000;
   return optional(call, 'cluster', bag['cluster'], 'boolean') === true
     ? { channel: channelBytes(call, channel), timeout }
     : undefined;
 }
 
-/** `undefined`: on this instance only. */
-export function closeRequest(
+/** @returns `undefined` for this instance only */
+export function checkCloseChannel(
   channel: unknown,
   code: unknown,
   reason: unknown,
   options: unknown,
 ): { channel: Buffer; code: number; reason: string } | undefined {
   const call = 'closeChannel';
-  const bag = optionBag(call, 'options', options, ['cluster']);
+  const bag = knownKeys(call, 'options', options, ['cluster']);
   if (optional(call, 'cluster', bag['cluster'], 'boolean') !== true) return undefined;
   const given = integer(call, 'code', code, 1000, 4999) ?? 1000;
-  if (!isSendableCode(given))
-    throw wrongValue(
-      call,
-      'code',
-      'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)',
-      given,
-    );
+  if (!isSendableCode(given)) throw wrongValue(call, 'code', SENDABLE_CODES, given);
   if (reason !== undefined && typeof reason !== 'string')
     throw wrongType(call, 'reason', 'a string', reason);
   if (reason !== undefined && Buffer.byteLength(reason) > 123)

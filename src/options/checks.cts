@@ -1,19 +1,19 @@
 import { WSBrokerError, WSBrokerRangeError, WSBrokerTypeError } from '../errors.cjs';
 
-// Checks of single values. Every function takes the call's name and the argument's, so that a
-// message can say: `start: "threads" must be …, got …`.
+// Checks of single values. Each takes the names of the call and of the argument, so that a message
+// can say: `start: "threads" must be …, got …`.
 
-/** The longest time a timer takes. */
+/** The longest time that a timer accepts, in milliseconds. */
 export const MAX_DURATION = 2 ** 31 - 1;
-/** What a per-socket size may be: it crosses into Rust as 32 bits. */
+/** The largest size of anything that crosses into Rust as 32 bits. */
 export const MAX_SIZE = 2 ** 31 - 1;
 
 /**
- * An object whose every key is known.
+ * Checks that the value is an object without unknown keys.
  *
- * @param hints for names from other libraries: what to use instead
+ * @param hints what to use instead of names that come from other libraries
  */
-export function optionBag(
+export function knownKeys(
   call: string,
   name: string,
   value: unknown,
@@ -24,7 +24,7 @@ export function optionBag(
     throw wrongType(call, name, 'an object', value);
   for (const key of Object.keys(value)) {
     if (known.includes(key)) continue;
-    const near = nearest(key, known);
+    const near = mostSimilar(key, known);
     const where = name === 'options' ? '' : ` in "${name}"`;
     const hint = Object.hasOwn(hints, key)
       ? hints[key]
@@ -95,7 +95,7 @@ export function isHttpToken(text: string): boolean {
   return /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/.test(text);
 }
 
-/** Whether RFC 6455, section 7.4, lets an application put it on the wire. */
+/** Whether RFC 6455, section 7.4, allows an application to send this close code. */
 export function isSendableCode(code: number): boolean {
   return (
     (code >= 1000 && code <= 1003) ||
@@ -126,21 +126,21 @@ export function wrongValue(
   return new WSBrokerRangeError(`${call}: "${name}" must be ${expected}, got ${shown}`);
 }
 
-/** What kind of thing it is, never what it holds: that may be a secret. */
+/** The type of a value, never the value itself: that may be a secret. */
 export function typeName(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return 'an array';
   return typeof value === 'object' ? 'an object' : typeof value;
 }
 
-/** The known name that is nearest, if it is near enough to be meant. */
-export function nearest(
+/** The most similar known name, if it is similar enough to be what was meant. */
+export function mostSimilar(
   name: string,
   known: readonly string[],
-  farthest = Math.max(2, Math.floor(name.length / 3)),
+  maxDistance = Math.max(2, Math.floor(name.length / 3)),
 ): string | undefined {
   let best: string | undefined;
-  let least = farthest + 1;
+  let least = maxDistance + 1;
   for (const candidate of known) {
     const distance = editDistance(name.toLowerCase(), candidate.toLowerCase());
     if (distance < least) [best, least] = [candidate, distance];
@@ -149,9 +149,9 @@ export function nearest(
 }
 
 /**
- * How many letters were left out, added, changed, or swapped with their neighbour (optimal string
- * alignment), row by row. A name from outside may be long: beyond 64 characters nothing is near
- * anyway.
+ * How many letters were left out, added, changed, or swapped with their neighbor (optimal string
+ * alignment), computed row by row. Names longer than 64 characters are not compared: they may come
+ * from outside, and nothing is similar to them anyway.
  */
 export function editDistance(a: string, b: string): number {
   if (a.length > 64) return a.length;
@@ -173,3 +173,7 @@ export function editDistance(a: string, b: string): number {
   }
   return row[b.length] ?? 0;
 }
+
+/** The closing codes that {@link isSendableCode} allows, for messages. */
+export const SENDABLE_CODES =
+  'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)';

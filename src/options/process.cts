@@ -1,9 +1,9 @@
 import type { Native, NativeProcessOptions } from '../native.cjs';
 import type { ProcessOptions } from './start.cjs';
 
-// The process-wide options: their defaults, and how they cross to the addon and back.
+// The process-wide options: their defaults, and how they are passed to the addon and back.
 
-/** Process-wide options that are off unless a call sets them. */
+/** Limits that do not apply unless a call sets them. */
 const OFF = {
   maxConnections: undefined,
   maxConnectionsPerIp: undefined,
@@ -11,12 +11,14 @@ const OFF = {
   maxChannelNameLength: undefined,
 };
 
-/** All process-wide options but `threads`, which counts only where there is a module. */
-export type Agreed = Omit<ProcessOptions, 'threads' | keyof typeof OFF> & {
+/** All process-wide options except `threads`, which matters only if there is a worker module. */
+export type CompleteProcessOptions = Omit<ProcessOptions, 'threads' | keyof typeof OFF> & {
   [K in keyof typeof OFF]: number | undefined;
 };
 
-export function defaultsOf(native: Pick<Native, 'brokerDefaults'>): Agreed {
+export function defaultProcessOptions(
+  native: Pick<Native, 'brokerDefaults'>,
+): CompleteProcessOptions {
   const { memory, cpus } = native.brokerDefaults();
   const quarter = Math.max(1, Math.floor(memory / 4));
   return {
@@ -33,7 +35,7 @@ export function defaultsOf(native: Pick<Native, 'brokerDefaults'>): Agreed {
   };
 }
 
-export function toNative(options: Agreed): NativeProcessOptions {
+export function toNativeProcessOptions(options: CompleteProcessOptions): NativeProcessOptions {
   const {
     handlers,
     'maxInFlight.messages': messages,
@@ -52,7 +54,7 @@ export function toNative(options: Agreed): NativeProcessOptions {
  * What does not concern raw handlers: a broker that helpers have made has nothing to say about
  * those.
  */
-export function fromNativeOptions(options: NativeProcessOptions): Partial<Agreed> {
+export function fromNativeOptions(options: NativeProcessOptions): Partial<CompleteProcessOptions> {
   const {
     maxInFlight: { messages, bytes, workerBytes },
     concurrent: _,
@@ -72,12 +74,16 @@ export function fromNativeOptions(options: NativeProcessOptions): Partial<Agreed
  *
  * @param started whether one that `start` has made counts, too
  */
-export function following(
+export function processOptionsWith(
   native: Pick<Native, 'brokerDefaults' | 'processOptionsNow'>,
   given: Partial<ProcessOptions>,
   started: boolean,
-): Agreed {
+): CompleteProcessOptions {
   const { threads: _, ...rest } = given;
   const now = native.processOptionsNow(started);
-  return { ...defaultsOf(native), ...(now === null ? {} : fromNativeOptions(now)), ...rest };
+  return {
+    ...defaultProcessOptions(native),
+    ...(now === null ? {} : fromNativeOptions(now)),
+    ...rest,
+  };
 }

@@ -1,6 +1,6 @@
-import { integer, MAX_DURATION, optionBag, optional, wrongType } from './checks.cjs';
 import { WSBrokerRangeError } from '../errors.cjs';
 import type { NativeRedis } from '../native.cjs';
+import { integer, knownKeys, MAX_DURATION, optional, wrongType } from './checks.cjs';
 
 // Where a Redis is: the option as `joinCluster`, the emitters and the server helper take it.
 // Checking it loads no native code.
@@ -19,14 +19,14 @@ const REDIS_OPTIONS = [
   'tls',
 ];
 const REDIS_TLS_OPTIONS = ['ca', 'cert', 'key', 'rejectUnauthorized'];
-/** With the name that the server's certificate must be for, where one can be given. */
+/** With `servername`, the name that the server's certificate must be for. */
 export const REDIS_TLS_OPTIONS_NAMED: readonly string[] = [...REDIS_TLS_OPTIONS, 'servername'];
 
 /**
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
  * came; never a password
  */
-export function redisRequest(
+export function checkRedisOptions(
   call: string,
   name: string,
   value: unknown,
@@ -35,16 +35,16 @@ export function redisRequest(
   if (typeof value === 'string') return { url: url(call, name, value), nodes: [], kind: 'single' };
   if (typeof value !== 'object' || value === null)
     throw wrongType(call, name, 'a redis:// or rediss:// URL, or an object', value);
-  const bag = optionBag(call, name, value, REDIS_OPTIONS);
+  const bag = knownKeys(call, name, value, REDIS_OPTIONS);
   const kinds = ['url', 'host', 'nodes', 'sentinels'].filter((kind) => bag[kind] !== undefined);
   if (kinds.length > 1) {
     throw new WSBrokerRangeError(
-      `${call}: "${name}" must have one of url, host, nodes and sentinels, got ${kinds.join(' and ')}`,
+      `${call}: "${name}" must have exactly one of url, host, nodes and sentinels, got ${kinds.join(' and ')}`,
     );
   }
   if (kinds.length === 0 && bag['port'] === undefined) {
     throw new WSBrokerRangeError(
-      `${call}: "${name}" must have one of url, host, nodes and sentinels, got none of them`,
+      `${call}: "${name}" must have exactly one of url, host, nodes and sentinels, got none`,
     );
   }
   if (bag['nodes'] !== undefined && bag['db'] !== undefined && bag['db'] !== 0) {
@@ -70,7 +70,7 @@ export function redisRequest(
       throw wrongType(
         call,
         `${name}.name`,
-        'the name of the master that the sentinels watch',
+        'the name of the master that the Sentinels watch',
         bag['name'],
       );
     return {
@@ -91,7 +91,7 @@ export function redisRequest(
 
 function url(call: string, name: string, value: unknown): string {
   if (typeof value !== 'string') throw wrongType(call, name, 'a string', value);
-  // Not shown: it may have a password in it.
+  // The URL is not shown: it may contain a password.
   if (!/^rediss?:\/\/\S+$/.test(value))
     throw new WSBrokerRangeError(`${call}: "${name}" must be a redis:// or rediss:// URL`);
   return value;
@@ -106,10 +106,10 @@ function nodes(
   if (!Array.isArray(value)) throw wrongType(call, name, 'an array of { host, port }', value);
   if (value.length === 0)
     throw new WSBrokerRangeError(
-      `${call}: "${name}" must name at least one server, got an empty array`,
+      `${call}: "${name}" must contain at least one server, got an empty array`,
     );
   return value.map((one, i) =>
-    node(call, `${name}[${i}]`, optionBag(call, `${name}[${i}]`, one, ['host', 'port']), port),
+    node(call, `${name}[${i}]`, knownKeys(call, `${name}[${i}]`, one, ['host', 'port']), port),
   );
 }
 
@@ -120,7 +120,7 @@ function node(
   usual: number,
 ): { host: string; port: number } {
   if (typeof host !== 'string' || host === '')
-    throw wrongType(call, `${name}.host`, 'a host', host);
+    throw wrongType(call, `${name}.host`, 'a host name or an IP address', host);
   return { host, port: integer(call, `${name}.port`, port, 1, 65_535) ?? usual };
 }
 
@@ -132,7 +132,7 @@ function redisTls(
 ): NativeRedis['tls'] {
   if (value === undefined || value === false) return undefined;
   if (value === true) return { rejectUnauthorized: true };
-  const bag = optionBag(call, name, value, known);
+  const bag = knownKeys(call, name, value, known);
   const pem = (option: string): Buffer | undefined => {
     const one = bag[option];
     if (one === undefined) return undefined;
@@ -140,13 +140,13 @@ function redisTls(
     if (typeof one !== 'string') throw wrongType(call, `${name}.${option}`, 'PEM', one);
     if (!one.includes('-----BEGIN'))
       throw new WSBrokerRangeError(
-        `${call}: "${name}.${option}" must be PEM, which has a line with -----BEGIN`,
+        `${call}: "${name}.${option}" must be PEM, which contains a line with -----BEGIN`,
       );
     return Buffer.from(one);
   };
   const [cert, key] = [pem('cert'), pem('key')];
   if ((cert === undefined) !== (key === undefined))
-    throw new WSBrokerRangeError(`${call}: "${name}" must have both cert and key, or neither`);
+    throw new WSBrokerRangeError(`${call}: "${name}" must have both "cert" and "key", or neither`);
   return {
     ...defined('ca', pem('ca')),
     ...defined('cert', cert),

@@ -1,20 +1,5 @@
 import { isIP } from 'node:net';
 import { fileURLToPath } from 'node:url';
-import { bindForm, OPTION_HINTS } from './advice.cjs';
-import { clusterRequest, type ClusterRequest } from './cluster.cjs';
-import {
-  integer,
-  isHttpToken,
-  isSendableCode,
-  MAX_DURATION,
-  MAX_SIZE,
-  oneOf,
-  optionBag,
-  optional,
-  strings,
-  wrongType,
-  wrongValue,
-} from './checks.cjs';
 import { WSBrokerRangeError } from '../errors.cjs';
 import type {
   NativeDeflate,
@@ -22,16 +7,33 @@ import type {
   NativeRateLimit,
   NativeTrustProxy,
 } from '../native.cjs';
-import { poolThreads, type PoolThreads } from './threads.cjs';
-import { tlsRequest, type TlsRequest } from './tls.cjs';
 import type { WorkerEvent } from '../types/worker-threads.cjs';
+import { exampleBind, OPTION_HINTS } from './advice.cjs';
+import {
+  integer,
+  isHttpToken,
+  isSendableCode,
+  knownKeys,
+  MAX_DURATION,
+  MAX_SIZE,
+  oneOf,
+  optional,
+  SENDABLE_CODES,
+  strings,
+  wrongType,
+  wrongValue,
+} from './checks.cjs';
+import { checkClusterOptions, type CheckedClusterOptions } from './cluster.cjs';
+import { type CheckedThreadOptions, checkThreadOptions } from './threads.cjs';
+import { type CheckedTlsOptions, checkTlsOptions } from './tls.cjs';
 
-// What the calls take: every function here returns it whole and checked, or throws.
+// The options of `start` and `shutdown`. Each function returns them checked and complete, or
+// throws.
 
-/** V8 makes no longer string, and a text message is one. */
+/** The longest string of V8: a text message must fit into one. */
 const MAX_STRING = 2 ** 29 - 24;
 
-/** Process-wide options, as far as the caller gave them. */
+/** The process-wide options. */
 export interface ProcessOptions {
   threads: number;
   handlers: 'serial' | 'concurrent';
@@ -49,15 +51,15 @@ export interface ProcessOptions {
   maxChannelNameLength: number;
 }
 
-/** A `start` call that is allowed. */
-export interface StartRequest {
+/** Options of `start`, checked. */
+export interface CheckedStartOptions {
   readonly workerPath: string | undefined;
   readonly startTimeout: number;
   readonly process: Partial<ProcessOptions>;
-  readonly threads: PoolThreads | undefined;
+  readonly threads: CheckedThreadOptions | undefined;
   readonly listener: Omit<NativeListenOptions, 'process' | 'tls'>;
-  readonly tls: TlsRequest | undefined;
-  readonly cluster: ClusterRequest | undefined;
+  readonly tls: CheckedTlsOptions | undefined;
+  readonly cluster: CheckedClusterOptions | undefined;
   readonly onWorker: ((event: WorkerEvent) => void) | undefined;
   readonly signal: AbortSignal | undefined;
 }
@@ -73,14 +75,14 @@ export const START_OPTIONS = [
 ] as const;
 
 /**
- * @param call who asks, for messages
+ * @param call the name of the call, for messages
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
  * came
  */
-export function startRequest(options: unknown, call = 'start'): StartRequest {
-  const bag = optionBag(call, 'options', options, START_OPTIONS, OPTION_HINTS);
+export function checkStartOptions(options: unknown, call = 'start'): CheckedStartOptions {
+  const bag = knownKeys(call, 'options', options, START_OPTIONS, OPTION_HINTS);
   if (typeof bag['bind'] !== 'string')
-    throw wrongType(call, 'bind', bindForm(bag['bind']), bag['bind']);
+    throw wrongType(call, 'bind', exampleBind(bag['bind']), bag['bind']);
   const number = (name: string, from: number, to: number, fallback: number): number =>
     integer(call, name, bag[name], from, to) ?? fallback;
   return {
@@ -111,30 +113,31 @@ export function startRequest(options: unknown, call = 'start'): StartRequest {
       reusePort: optional(call, 'reusePort', bag['reusePort'], 'boolean') ?? false,
       deflate: deflate(call, bag['perMessageDeflate']),
     },
-    tls: bag['tls'] === undefined ? undefined : tlsRequest(call, bag['tls']),
+    tls: bag['tls'] === undefined ? undefined : checkTlsOptions(call, bag['tls']),
     cluster:
-      bag['cluster'] === undefined ? undefined : clusterRequest(call, 'cluster', bag['cluster']),
-    onWorker: optional(call, 'onWorker', bag['onWorker'], 'function') as StartRequest['onWorker'],
+      bag['cluster'] === undefined
+        ? undefined
+        : checkClusterOptions(call, 'cluster', bag['cluster']),
+    onWorker: optional(
+      call,
+      'onWorker',
+      bag['onWorker'],
+      'function',
+    ) as CheckedStartOptions['onWorker'],
     signal: abortSignal(call, bag['signal']),
   };
 }
 
-/** @throws as {@link startRequest} */
-export function shutdownRequest(options: unknown): { code: number; timeout: number } {
+/** @throws as {@link checkStartOptions} */
+export function checkShutdownOptions(options: unknown): { code: number; timeout: number } {
   const call = 'shutdown';
-  const bag = options === undefined ? {} : optionBag(call, 'options', options, ['code', 'timeout']);
+  const bag = options === undefined ? {} : knownKeys(call, 'options', options, ['code', 'timeout']);
   const code = integer(call, 'code', bag['code'], 1000, 4999) ?? 1001;
-  if (!isSendableCode(code))
-    throw wrongValue(
-      call,
-      'code',
-      'a close code that may be sent (1000 to 1003, 1007 to 1014, 3000 to 4999)',
-      code,
-    );
+  if (!isSendableCode(code)) throw wrongValue(call, 'code', SENDABLE_CODES, code);
   return { code, timeout: integer(call, 'timeout', bag['timeout'], 0, MAX_DURATION) ?? 8_000 };
 }
 
-/** Of any realm. */
+/** An `AbortSignal` of any context. */
 function abortSignal(call: string, value: unknown): AbortSignal | undefined {
   if (value === undefined) return undefined;
   const { aborted, addEventListener } = (value ?? {}) as Partial<AbortSignal>;
@@ -143,12 +146,15 @@ function abortSignal(call: string, value: unknown): AbortSignal | undefined {
   return value as AbortSignal;
 }
 
-function threadOptions(call: string, bag: Record<string, unknown>): PoolThreads | undefined {
+function threadOptions(
+  call: string,
+  bag: Record<string, unknown>,
+): CheckedThreadOptions | undefined {
   if (bag['worker'] === undefined) return undefined;
-  const threads = poolThreads(call, bag['worker']);
+  const threads = checkThreadOptions(call, bag['worker']);
   if (bag['threads'] === 0)
     throw new WSBrokerRangeError(
-      `${call}: "worker" is for worker threads, and with threads: 0 there are none`,
+      `${call}: "worker" cannot be combined with threads: 0, which starts no worker threads`,
     );
   return threads;
 }
@@ -157,7 +163,7 @@ function processOptions(call: string, bag: Record<string, unknown>): Partial<Pro
   const inFlight =
     bag['maxInFlight'] === undefined
       ? {}
-      : optionBag(call, 'maxInFlight', bag['maxInFlight'], ['messages', 'bytes', 'workerBytes']);
+      : knownKeys(call, 'maxInFlight', bag['maxInFlight'], ['messages', 'bytes', 'workerBytes']);
   const memory = (name: string): number | undefined =>
     integer(call, name, bag[name], 1, Number.MAX_SAFE_INTEGER);
   const count = (name: string): number | undefined => integer(call, name, bag[name], 1, MAX_SIZE);
@@ -189,10 +195,17 @@ function servedPaths(call: string, value: unknown): string[] {
       ? [value]
       : strings(call, 'path', value, 'a string or an array of strings');
   if (paths.length === 0)
-    throw new WSBrokerRangeError(`${call}: "path" must name at least one path, got an empty array`);
+    throw new WSBrokerRangeError(
+      `${call}: "path" must contain at least one path, got an empty array`,
+    );
   for (const one of paths) {
     if (one !== '*' && !/^\/[^?#\s]*$/.test(one))
-      throw wrongValue(call, 'path', "'*', or begin with '/' and have no '?', '#' or space", one);
+      throw wrongValue(
+        call,
+        'path',
+        "'*', or a path that begins with '/' and has no '?', '#' or space",
+        one,
+      );
   }
   return [...new Set(paths)];
 }
@@ -209,13 +222,13 @@ function subprotocols(call: string, value: unknown): string[] {
 
 function rateLimit(call: string, value: unknown): NativeRateLimit | undefined {
   if (value === undefined) return undefined;
-  const bag = optionBag(call, 'rateLimit', value, ['messages', 'bytes', 'burst', 'action']);
+  const bag = knownKeys(call, 'rateLimit', value, ['messages', 'bytes', 'burst', 'action']);
   const number = (name: string, to: number): number | undefined =>
     integer(call, `rateLimit.${name}`, bag[name], 1, to);
   const messages = number('messages', MAX_SIZE);
   const bytes = number('bytes', Number.MAX_SAFE_INTEGER);
   if (messages === undefined && bytes === undefined) {
-    throw new WSBrokerRangeError(`${call}: "rateLimit" must have "messages" or "bytes"`);
+    throw new WSBrokerRangeError(`${call}: "rateLimit" must set "messages", "bytes" or both`);
   }
   return {
     messages,
@@ -230,14 +243,14 @@ function deflate(call: string, value: unknown): NativeDeflate | undefined {
   if (value !== true && typeof value !== 'object')
     throw wrongType(call, 'perMessageDeflate', 'a boolean or an object', value);
   const bag =
-    value === true ? {} : optionBag(call, 'perMessageDeflate', value, ['threshold', 'level']);
+    value === true ? {} : knownKeys(call, 'perMessageDeflate', value, ['threshold', 'level']);
   return {
     threshold: integer(call, 'perMessageDeflate.threshold', bag['threshold'], 0, MAX_SIZE) ?? 1024,
     level: integer(call, 'perMessageDeflate.level', bag['level'], 1, 9) ?? 3,
   };
 }
 
-/** One or a list of something, each checked under its own name. */
+/** One string or an array of them, each checked under its own name. */
 function oneOrMore(
   call: string,
   name: string,
@@ -281,7 +294,7 @@ function originOf(text: string): string | undefined {
 
 function trustProxy(call: string, value: unknown): NativeTrustProxy | undefined {
   if (value === undefined) return undefined;
-  const bag = optionBag(call, 'trustProxy', value, ['from', 'header']);
+  const bag = knownKeys(call, 'trustProxy', value, ['from', 'header']);
   const from = oneOrMore(call, 'trustProxy.from', bag['from'], (name, one) => {
     if (one !== 'unix' && !isNetwork(one))
       throw wrongValue(call, name, "an IP address, a network such as '10.0.0.0/8', or 'unix'", one);
@@ -289,7 +302,7 @@ function trustProxy(call: string, value: unknown): NativeTrustProxy | undefined 
   });
   if (from.length === 0)
     throw new WSBrokerRangeError(
-      `${call}: "trustProxy.from" must name at least one proxy, got an empty array`,
+      `${call}: "trustProxy.from" must contain at least one proxy, got an empty array`,
     );
   return {
     from: from.filter((one) => one !== 'unix'),
@@ -318,6 +331,6 @@ function path(call: string, name: string, value: unknown): string | undefined {
   try {
     return fileURLToPath(value);
   } catch {
-    throw wrongValue(call, name, 'a path or a file: URL of this machine', String(value));
+    throw wrongValue(call, name, 'a path or a file: URL on this machine', String(value));
   }
 }

@@ -1,13 +1,13 @@
 import { isDeepStrictEqual } from 'node:util';
-import { SHARE_ENV, type ResourceLimits } from 'node:worker_threads';
-import { optionBag, strings, wrongType, wrongValue } from './checks.cjs';
+import { type ResourceLimits, SHARE_ENV } from 'node:worker_threads';
 import { WSBrokerRangeError, WSBrokerTypeError } from '../errors.cjs';
 import type { ThreadOptions } from '../types/worker-threads.cjs';
+import { knownKeys, strings, wrongType, wrongValue } from './checks.cjs';
 
-// `worker` in `start`: what the threads of a pool are started with.
+// The option `worker` of `start`: how the threads of the pool are started.
 
-/** Checked and copied, as `Worker` takes it. */
-export interface PoolThreads {
+/** The options, checked and copied, as `Worker` takes them. */
+export interface CheckedThreadOptions {
   readonly workerData: unknown;
   readonly options: {
     readonly env?: NodeJS.ProcessEnv | typeof SHARE_ENV;
@@ -17,7 +17,7 @@ export interface PoolThreads {
   };
 }
 
-export const NO_THREAD_OPTIONS: PoolThreads = { workerData: {}, options: {} };
+export const NO_THREAD_OPTIONS: CheckedThreadOptions = { workerData: {}, options: {} };
 
 const LIMITS = [
   'maxOldGenerationSizeMb',
@@ -30,12 +30,12 @@ const LIMITS = [
  * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
  * came
  */
-export function poolThreads(call: string, value: unknown): PoolThreads {
+export function checkThreadOptions(call: string, value: unknown): CheckedThreadOptions {
   if (typeof value === 'string')
     throw new WSBrokerTypeError(
-      `${call}: "worker" must be an object, got string; the module with the handlers is given as "workerPath"`,
+      `${call}: "worker" must be an object, got string; pass the path of the worker module as "workerPath"`,
     );
-  const bag = optionBag(call, 'worker', value, [
+  const bag = knownKeys(call, 'worker', value, [
     'workerData',
     'env',
     'execArgv',
@@ -58,28 +58,28 @@ export function poolThreads(call: string, value: unknown): PoolThreads {
   };
 }
 
-/** Whether a pool that runs already is what was asked for. */
-export function sameThreads(one: PoolThreads, other: PoolThreads): boolean {
+/** Whether a running pool has these options. */
+export function sameThreadOptions(one: CheckedThreadOptions, other: CheckedThreadOptions): boolean {
   return isDeepStrictEqual(one, other);
 }
 
-/** What Node says about flags, which it does only when a thread is started. */
-export function threadFailed(error: unknown): unknown {
+/** Node checks flags only when it starts a thread. */
+export function explainThreadError(error: unknown): unknown {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   return code === 'ERR_WORKER_INVALID_EXEC_ARGV'
     ? new WSBrokerRangeError(
-        `start: "worker.execArgv" must hold only flags that a worker thread accepts: ${String(message)}`,
+        `start: "worker.execArgv" must contain only flags that worker threads accept: ${String(message)}`,
       )
     : error;
 }
 
-/** A copy: what a later replacement is given is what the first threads were given. */
+/** A copy, so that replacements get the same as the first threads. */
 function cloned(call: string, value: unknown): unknown {
   try {
     return structuredClone(value);
   } catch (error) {
     throw new WSBrokerTypeError(
-      `${call}: "worker.workerData" must be something that can be cloned: ${String((error as { message?: unknown }).message)}`,
+      `${call}: "worker.workerData" must be a value that structuredClone can copy: ${String((error as { message?: unknown }).message)}`,
       { cause: error },
     );
   }
@@ -91,7 +91,7 @@ function environment(call: string, value: unknown): NodeJS.ProcessEnv | typeof S
     throw wrongType(call, 'worker.env', 'an object of strings, or SHARE_ENV', value);
   const all = Object.entries(value).filter(([, text]) => text !== undefined);
   for (const [key, text] of all) {
-    // The value may be a secret: only its type is named.
+    // Only the type of the value is named: the value may be a secret.
     if (typeof text !== 'string') throw wrongType(call, `worker.env.${key}`, 'a string', text);
   }
   // All threads must load the same addon.
@@ -103,13 +103,18 @@ function environment(call: string, value: unknown): NodeJS.ProcessEnv | typeof S
 }
 
 function limits(call: string, value: unknown): ResourceLimits {
-  const bag = optionBag(call, 'worker.resourceLimits', value, LIMITS);
+  const bag = knownKeys(call, 'worker.resourceLimits', value, LIMITS);
   const given = Object.entries(bag).filter(([, number]) => number !== undefined);
   for (const [name, number] of given) {
     if (typeof number !== 'number')
       throw wrongType(call, `worker.resourceLimits.${name}`, 'a number', number);
     if (!(number > 0 && number < 2 ** 31))
-      throw wrongValue(call, `worker.resourceLimits.${name}`, 'a number of MiB above 0', number);
+      throw wrongValue(
+        call,
+        `worker.resourceLimits.${name}`,
+        'a number of MiB greater than 0 and less than 2^31',
+        number,
+      );
   }
   return Object.fromEntries(given);
 }

@@ -1,7 +1,7 @@
-import { joinPool } from '../native/copies.cjs';
+import { enterPool } from '../native/copies.cjs';
 import { warnings } from '../report.cjs';
 
-// Imported by the entry point of a pool's threads before anything else, so that everything loaded
-// there knows where it runs.
+// Imported by the entry of the pool's threads before anything else, so that all other modules know
+// that they run in a pool.
 
-joinPool((text) => warnings.say(text));
+enterPool((text) => warnings.emit(text));

@@ -1,49 +1,50 @@
 import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
-import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
+import { MessageChannel, type MessagePort, Worker } from 'node:worker_threads';
 import { fromPortable, WSBrokerError } from '../errors.cjs';
 import { native } from '../native/load.cjs';
-import { loadTimeout } from '../worker/modules.cjs';
-import { complain, errorText, warnOnce } from '../report.cjs';
-import type { PoolThreads } from '../options/threads.cjs';
+import type { CheckedThreadOptions } from '../options/threads.cjs';
 import { within } from '../promises.cjs';
+import { errorText, reportError, warnOnce } from '../report.cjs';
 import type { WorkerEvent } from '../types/worker-threads.cjs';
+import { loadTimeoutError } from '../worker/modules.cjs';
 import type { FromWorker, ToWorker, WorkerStart } from './thread.cjs';
 
 /**
- * A worker that lived this long did not die of its start: the next replacement comes at once again.
+ * A worker that ran for this many milliseconds did not fail at its start: its replacement is
+ * started at once.
  */
-const STEADY = 10_000;
+const STABLE_AFTER = 10_000;
+/** Milliseconds before the first replacement that follows a failure, doubled each time. */
 const FIRST_PAUSE = 100;
 const LONGEST_PAUSE = 10_000;
 
 /**
- * The last part of the time to stop in, at most: a thread that has not ended by itself is ended
- * from outside.
+ * How many milliseconds of the time for stopping are kept, at most, to terminate a thread that has
+ * not ended by itself.
  */
-const LAST = 250;
+const MAX_FOR_TERMINATION = 250;
 
 /**
- * The worker threads of a process: started together, each replaced when it ends though nobody
- * asked, stopped together. The threads keep nobody alive; who started them does that, as long as a
- * server listens.
+ * The worker threads of a process. They are started together and stopped together, and each is
+ * replaced if it ends in between. The threads do not keep the process alive; its servers do.
  */
 export class Pool {
-  readonly #members = new Set<Member>();
-  /** Replacements that wait, and how to start them. */
+  readonly #running = new Set<PoolThread>();
+  /** Replacements that are due later, and the functions that start them. */
   readonly #pauses = new Map<NodeJS.Timeout, () => void>();
   #hurried = false;
   #stopping = false;
 
   /**
-   * @param given what the threads are started with
-   * @param watchers told of every start and end; they come and go while it runs
-   * @param startTimeout milliseconds for a thread to load the module, 0 = no limit
+   * @param given how the threads are started
+   * @param watchers called for every start and end; they may change while the pool runs
+   * @param startTimeout how long a thread may take to load the module, in milliseconds; 0: no limit
    */
   constructor(
     readonly file: string,
     readonly threads: number,
-    readonly given: PoolThreads,
+    readonly given: CheckedThreadOptions,
     readonly watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>,
     readonly startTimeout: number,
   ) {}
@@ -51,55 +52,60 @@ export class Pool {
   /**
    * Resolves when every worker is ready.
    *
-   * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED with the first failure as `cause`; the
-   * others are to be stopped then
+   * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED, with the first failure as `cause`; the
+   * other threads must then be stopped
    */
   async start(): Promise<void> {
     await Promise.all(Array.from({ length: this.threads }, () => this.#launch(0).ready));
   }
 
   /**
-   * A shutdown has begun. While no worker is there, events wait for one, and there is no time for
+   * A shutdown has begun. If there is no worker, events wait for one, and there is no time for
    * pauses.
    */
   hurry(): void {
     this.#hurried = true;
     const [first] = this.#pauses;
-    if (this.#members.size > 0 || first === undefined) return;
+    if (this.#running.size > 0 || first === undefined) return;
     clearTimeout(first[0]);
     first[1]();
   }
 
   /**
-   * Ends all threads within `timeout` milliseconds; `handleStop` has a quarter of it at least.
+   * Ends all threads within `timeout` milliseconds, of which `handleStop` has at least a quarter.
    * Never rejects.
    */
   async stop(timeout: number): Promise<void> {
     this.#stopping = true;
     for (const pause of this.#pauses.keys()) clearTimeout(pause);
-    await Promise.all([...this.#members].map((member) => member.stop(timeout)));
+    await Promise.all([...this.#running].map((started) => started.stop(timeout)));
   }
 
-  #launch(failures: number): Member {
-    const member = new Member(this.file, this.given, this.startTimeout);
-    this.#members.add(member);
-    member.ready.then(
-      () => this.#tell({ type: 'started', workerId: member.id }),
+  #launch(failures: number): PoolThread {
+    const started = new PoolThread(this.file, this.given, this.startTimeout);
+    this.#running.add(started);
+    started.ready.then(
+      () => this.#notify({ type: 'started', workerId: started.id }),
       () => undefined,
     );
-    void member.ended.then((reason) => {
-      this.#members.delete(member);
+    void started.ended.then((reason) => {
+      this.#running.delete(started);
       if (this.#stopping) {
-        if (member.wasReady) this.#tell({ type: 'stopped', workerId: member.id });
-      } else if (member.wasReady)
-        this.#replace(member, 'died', reason, member.age() >= STEADY ? 0 : failures);
-      else if (failures > 0) this.#replace(member, 'failed', reason, failures);
+        if (started.wasReady) this.#notify({ type: 'stopped', workerId: started.id });
+      } else if (started.wasReady)
+        this.#replace(started, 'died', reason, started.age() >= STABLE_AFTER ? 0 : failures);
+      else if (failures > 0) this.#replace(started, 'failed', reason, failures);
     });
-    return member;
+    return started;
   }
 
-  #replace(member: Member, type: 'died' | 'failed', reason: WSBrokerError, failures: number): void {
-    const longest = this.#hurried && this.#members.size === 0 ? FIRST_PAUSE : LONGEST_PAUSE;
+  #replace(
+    started: PoolThread,
+    type: 'died' | 'failed',
+    reason: WSBrokerError,
+    failures: number,
+  ): void {
+    const longest = this.#hurried && this.#running.size === 0 ? FIRST_PAUSE : LONGEST_PAUSE;
     const pause = failures === 0 ? 0 : Math.min(longest, FIRST_PAUSE * 2 ** (failures - 1));
     const launch = (): void => {
       this.#pauses.delete(timer);
@@ -109,18 +115,23 @@ export class Pool {
     timer.unref?.();
     this.#pauses.set(timer, launch);
     if (this.watchers.size === 0)
-      complain(`worker ${member.id} ${type}; another is started in ${pause} ms`, reason);
-    const untoldClients = native.clientsLeftBy(member.id);
-    this.#tell({ type, workerId: member.id, reason, ...(untoldClients > 0 && { untoldClients }) });
+      reportError(`worker ${started.id} ${type}; starting another in ${pause} ms`, reason);
+    const untoldClients = native.clientsLeftBy(started.id);
+    this.#notify({
+      type,
+      workerId: started.id,
+      reason,
+      ...(untoldClients > 0 && { untoldClients }),
+    });
   }
 
-  #tell(event: WorkerEvent): void {
-    tellWatchers(this.watchers.values(), event);
+  #notify(event: WorkerEvent): void {
+    notifyWatchers(this.watchers.values(), event);
   }
 }
 
-/** Calls all of them; one that throws is reported. */
-export function tellWatchers(
+/** Calls all of them. Their errors are reported. */
+export function notifyWatchers(
   watchers: Iterable<(event: WorkerEvent) => void>,
   event: WorkerEvent,
 ): void {
@@ -128,13 +139,13 @@ export function tellWatchers(
     try {
       watcher(event);
     } catch (error) {
-      complain('onWorker failed', error);
+      reportError('onWorker failed', error);
     }
   }
 }
 
 /** One thread. */
-class Member {
+class PoolThread {
   readonly id: number;
   /** Rejects if the thread fails or ends before it is ready. */
   readonly ready: Promise<void>;
@@ -143,10 +154,10 @@ class Member {
   wasReady = false;
   readonly #worker: Worker;
   readonly #port: MessagePort;
-  readonly #born = performance.now();
+  readonly #startedAt = performance.now();
   #error: unknown;
 
-  constructor(file: string, { workerData, options }: PoolThreads, startTimeout: number) {
+  constructor(file: string, { workerData, options }: CheckedThreadOptions, startTimeout: number) {
     const { port1, port2 } = new MessageChannel();
     const wsbroker: WorkerStart = { file, port: port2, workerData };
     const worker = new Worker(join(__dirname, 'thread.cjs'), {
@@ -164,19 +175,19 @@ class Member {
         resolve(
           this.#reason(
             'ERR_WSBROKER_WORKER_DIED',
-            `worker ${this.id} (${file}) ended with code ${code}`,
+            `worker ${this.id} (${file}) exited with code ${code}`,
           ),
         );
       });
     });
     this.ready = new Promise((resolve, reject) => {
       const fail = (): void => {
-        this.#error = loadTimeout(file, startTimeout);
+        this.#error = loadTimeoutError(file, startTimeout);
         reject(this.#error as WSBrokerError);
         void worker.terminate();
       };
       let late: NodeJS.Immediate | undefined;
-      // Behind the messages that are there, should this thread itself have been busy.
+      // After messages that have already arrived, in case this thread itself was busy.
       const loading =
         startTimeout === 0
           ? undefined
@@ -204,7 +215,7 @@ class Member {
         reject(
           this.#reason(
             'ERR_WSBROKER_WORKER_FAILED',
-            `worker ${file} ended with code ${code} before it was ready`,
+            `worker ${file} exited with code ${code} before it was ready`,
           ),
         ),
       );
@@ -214,16 +225,16 @@ class Member {
   }
 
   age(): number {
-    return performance.now() - this.#born;
+    return performance.now() - this.#startedAt;
   }
 
   /**
-   * Lets a ready one run `handleStop` first. A thread that cannot be ended, because a system call
-   * blocks it, is left behind.
+   * Lets the worker run `handleStop` first, if it is ready. A thread that a system call blocks
+   * cannot be ended and is left behind.
    */
   async stop(timeout: number): Promise<void> {
     const deadline = performance.now() + timeout;
-    const last = Math.min(LAST, timeout / 4);
+    const last = Math.min(MAX_FOR_TERMINATION, timeout / 4);
     if (this.wasReady) {
       this.#port.postMessage({ type: 'stop', timeout: timeout - 2 * last } satisfies ToWorker);
       if (await within(timeout - last, this.ended)) return;

@@ -4,16 +4,16 @@ import threads = require('node:worker_threads');
 import { toPortable, type PortableError } from '../errors.cjs';
 import { loadWorker } from '../worker/modules.cjs';
 import { currentRegistration } from '../worker/register.cjs';
-import { complain, warnings } from '../report.cjs';
+import { reportError, warnings } from '../report.cjs';
 
-// The entry of the pool's threads. It talks to src/pool/pool.cts over a port of its own, because
-// the thread's usual one is the user's.
+// The entry of the pool's threads. It communicates with src/pool/pool.cts over a port of its own,
+// because the thread's usual port belongs to the application.
 
 /** What the pool gives to a thread, as `workerData.wsbroker`. */
 export interface WorkerStart {
   readonly file: string;
   readonly port: threads.MessagePort;
-  /** The application's own, which its module finds as `workerData`. */
+  /** The application's own data, which its module finds as `workerData`. */
   readonly workerData: unknown;
 }
 
@@ -30,8 +30,8 @@ const { file, port, workerData } = (threads.workerData as { wsbroker: WorkerStar
 (threads as { workerData: unknown }).workerData = workerData;
 syncBuiltinESMExports();
 
-const tell = (message: FromWorker): void => port.postMessage(message);
-warnings.say = (text) => tell({ type: 'warning', text });
+const post = (message: FromWorker): void => port.postMessage(message);
+warnings.emit = (text) => post({ type: 'warning', text });
 
 port.on('message', (message: ToWorker) => {
   const registration = currentRegistration();
@@ -39,7 +39,7 @@ port.on('message', (message: ToWorker) => {
     registration === undefined ? Promise.resolve() : registration.stop(message.timeout);
   void stopped.then(() => {
     port.close();
-    // Timers and sockets of the user's module would keep the thread for ever.
+    // Timers and sockets of the application's module would keep the thread alive for ever.
     process.exit(0);
   });
 });
@@ -47,13 +47,13 @@ port.on('message', (message: ToWorker) => {
 // The thread that started this one has ended.
 port.on('close', () => process.exit(0));
 
-loadWorker(file, 0, () => tell({ type: 'loaded' })).then(
-  () => tell({ type: 'ready' }),
+loadWorker(file, 0, () => post({ type: 'loaded' })).then(
+  () => post({ type: 'ready' }),
   (error: unknown) => {
     try {
-      tell({ type: 'failed', error: toPortable(error) });
-    } catch (odd) {
-      complain(`${file} failed, and its error cannot be sent`, odd);
+      post({ type: 'failed', error: toPortable(error) });
+    } catch (reason) {
+      reportError(`${file} failed, and its error cannot be sent to the pool`, reason);
       process.exit(1);
     }
   },

@@ -1,32 +1,36 @@
 import { createHash } from 'node:crypto';
 import { markAsUntransferable, threadId } from 'node:worker_threads';
 import { WSBrokerError } from '../errors.cjs';
-import type { HandlerTable } from './handlers.cjs';
-import { Line, LineTable, Waiting } from './pending.cjs';
-import { ControlBlock, ControlWord, EventKind, EventState } from '../native/control-block.cjs';
 import type { Dispatch, Native } from '../native.cjs';
+import { ControlLayout, ControlWord, EventKind, EventState } from '../native/shared-numbers.cjs';
 import { isFulfilled, isThenable } from '../promises.cjs';
 import type { HandlerName, OpenRequest } from '../types/worker-interface.cjs';
-import { ACCEPTED, BROKEN, FORBIDDEN, judge, LATE, type Judgement } from './verdict.cjs';
+import type { HandlerTable } from './handlers.cjs';
+import { PendingHandler, PendingHandlers, WaitingEvent } from './pending-handlers.cjs';
+import {
+  ACCEPTED,
+  type CheckedVerdict,
+  checkVerdict,
+  FORBIDDEN,
+  INVALID,
+  TIMED_OUT,
+} from './verdict.cjs';
 
-// The way from the addon to handlers. The addon calls `dispatch` with up to 32 events: one value
-// each as an argument, everything numeric in the control block, so that an event costs no property
-// reads and, unless its handler returns a promise or its socket has a token or bytes, no
-// allocation.
+// Calls the handlers of events. The addon calls `dispatch` with up to 32 events: one value of each
+// as an argument, and everything numeric in the control block. So an event costs no property reads
+// and, unless its handler returns a promise or its socket has a token or bytes, no allocation.
 //
-// Every event has a slot, and `state[slot]` tells the addon how far it got: 0 not started, 1 in
-// hand, 2 settled. If this thread dies, what is at 0 goes to another worker. An event is settled
-// when its handler has returned and its promise, if any, has too; until then it counts into
-// `maxInFlight`.
+// An event is settled when its handler has returned and, if that returned a promise, the promise
+// has settled. Until then it counts towards `maxInFlight`.
 
 /**
- * A pending handler is looked at this often within `handlerTimeout`: one timer for all of them, and
- * no clock is read per event.
+ * The timer for `handlerTimeout` ticks this often within it. There is one timer for all handlers,
+ * and no clock is read for an event.
  */
-const LOOKS = 8;
+const TICKS = 8;
 
-/** Lines kept for the next promise, so that a busy worker makes none. */
-const SPARE_LINES = 256;
+/** Objects that are kept for the next promises, so that a busy worker makes none. */
+const MAX_SPARE = 256;
 
 const NAMES: readonly HandlerName[] = [
   'handleOpen',
@@ -43,26 +47,26 @@ export type DispatchNative = Pick<
   'openVerdict' | 'settle' | 'slotBytes' | 'slotToken' | 'tokenVersion'
 >;
 
-/** As Node shows it: the SHA-256 of the certificate in pairs of digits. */
+/** The SHA-256 of the certificate, written as Node does. */
 function withFingerprint(certificate: { raw: Buffer; fingerprint256?: string }): void {
   const digits = createHash('sha256').update(certificate.raw).digest('hex').toUpperCase();
   certificate.fingerprint256 = digits.replace(/..(?!$)/g, '$&:');
 }
 
 export interface Dispatcher {
-  /** What the addon calls. It never throws. */
+  /** The addon calls this. It never throws. */
   readonly dispatch: Dispatch;
-  /** Before the first event. */
+  /** To be called before the first event. */
   attach(control: ArrayBuffer): void;
   /** Resolves when no handler is pending. */
   idle(): Promise<void>;
-  /** Runs what waits for pending handlers, in order, and lets nothing wait from now on. */
+  /** Handles the events that wait for pending handlers, in order. From now on no event waits. */
   hurry(): void;
-  /** Starts no handler any more: what is not started belongs to the addon again. */
+  /** Starts no more handlers: events that have not started belong to the addon again. */
   stop(): void;
 }
 
-/** `length` shows whether a handler has transferred the bytes away: then it is 0. */
+/** If a handler has transferred the bytes, their length is 0 and differs from `length`. */
 interface CachedToken {
   version: number;
   bytes: Buffer;
@@ -70,13 +74,13 @@ interface CachedToken {
 }
 
 /**
- * @param goodbye called when the addon says that the broker is gone, which only happens in threads
- * of the user's own
+ * @param onBrokerGone called when the broker is gone, which happens only in threads of the
+ * application's own
  */
 export function createDispatcher(
   native: DispatchNative,
   table: HandlerTable,
-  goodbye: () => void,
+  onBrokerGone: () => void,
 ): Dispatcher {
   const { scope } = table;
   const scoped = <H,>(handler: H | undefined): H | undefined =>
@@ -101,38 +105,38 @@ export function createDispatcher(
   let settled = control;
   let state = new Uint8Array(0);
 
-  const lines = new LineTable();
-  const spare: Line[] = [];
+  const pendingHandlers = new PendingHandlers();
+  const spare: PendingHandler[] = [];
   const tokenCache = new Map<number, CachedToken>();
-  let inHand = 0;
+  let pendingCount = 0;
   let stopped = false;
   let hurried = false;
   let whenIdle: (() => void)[] = [];
-  let lookIsDue = false;
-  let look = 0;
-  let looking: NodeJS.Timeout | undefined;
+  let settleIsDue = false;
+  let tick = 0;
+  let ticker: NodeJS.Timeout | undefined;
 
   function attach(block: ArrayBuffer): void {
-    control = new Int32Array(block, 0, ControlBlock.Words);
+    control = new Int32Array(block, 0, ControlLayout.Words);
     control[ControlWord.ThreadId] = threadId;
     const capacity = control[ControlWord.SlotCount] ?? 0;
-    ids = new Float64Array(block, ControlBlock.Ids, ControlBlock.MaxEvents);
-    kinds = new Int32Array(block, ControlBlock.Kinds, ControlBlock.MaxEvents);
-    slots = new Int32Array(block, ControlBlock.Slots, ControlBlock.MaxEvents);
-    tokens = new Uint32Array(block, ControlBlock.TokenVersions, ControlBlock.MaxEvents);
-    numbers = new Int32Array(block, ControlBlock.Numbers, ControlBlock.MaxEvents);
-    lengths = new Int32Array(block, ControlBlock.Lengths, ControlBlock.MaxEvents);
-    settled = new Int32Array(block, ControlBlock.Settled, capacity);
-    state = new Uint8Array(block, ControlBlock.Settled + 4 * capacity, capacity);
+    ids = new Float64Array(block, ControlLayout.Ids, ControlLayout.MaxEvents);
+    kinds = new Int32Array(block, ControlLayout.Kinds, ControlLayout.MaxEvents);
+    slots = new Int32Array(block, ControlLayout.Slots, ControlLayout.MaxEvents);
+    tokens = new Uint32Array(block, ControlLayout.TokenVersions, ControlLayout.MaxEvents);
+    numbers = new Int32Array(block, ControlLayout.Numbers, ControlLayout.MaxEvents);
+    lengths = new Int32Array(block, ControlLayout.Lengths, ControlLayout.MaxEvents);
+    settled = new Int32Array(block, ControlLayout.Settled, capacity);
+    state = new Uint8Array(block, ControlLayout.Settled + 4 * capacity, capacity);
   }
 
   function dispatch(count: number, ...data: unknown[]): void {
     if (stopped) return;
-    if (count === 0) return goodbye();
-    scope.batch(handOver, count, data);
+    if (count === 0) return onBrokerGone();
+    scope.batch(handleEvents, count, data);
   }
 
-  function handOver(count: number, data: readonly unknown[]): void {
+  function handleEvents(count: number, data: readonly unknown[]): void {
     const epoch = control[ControlWord.TokenEpoch] as number;
     const serial = control[ControlWord.Concurrent] === 0 && !hurried;
     let shared: unknown;
@@ -143,8 +147,8 @@ export function createDispatcher(
       try {
         let value = data[i];
         if (kind === EventKind.SharedBytes) {
-          // A handler that transfers its own bytes would take those of the events behind it along.
-          // `ArrayBuffer.prototype.transfer` does not heed that everywhere.
+          // A handler that transfers its bytes would take the bytes of the next events with them.
+          // `ArrayBuffer.prototype.transfer` ignores the mark on some runtimes.
           if (value !== shared) markAsUntransferable((shared = value as ArrayBuffer));
           const length = lengths[i] as number;
           value =
@@ -155,12 +159,13 @@ export function createDispatcher(
         } else if (kind === EventKind.Bytes) {
           value = Buffer.from(value as ArrayBuffer);
         }
-        if (serial && lines.size !== 0) {
-          const line = lines.find(id);
-          if (line !== undefined) {
-            if (!lookIsDue) lookBehindPromises();
-            const number = kind === EventKind.Bytes ? (value as Buffer).length : (numbers[i] as number);
-            line.push(new Waiting(kind, slot, value, number, tokens[i] as number, epoch));
+        if (serial && pendingHandlers.size !== 0) {
+          const pending = pendingHandlers.find(id);
+          if (pending !== undefined) {
+            if (!settleIsDue) settleAfterPromises();
+            const number =
+              kind === EventKind.Bytes ? (value as Buffer).length : (numbers[i] as number);
+            pending.push(new WaitingEvent(kind, slot, value, number, tokens[i] as number, epoch));
             continue;
           }
         }
@@ -172,7 +177,7 @@ export function createDispatcher(
         const token = tokenNow(id, slot, tokens[i] as number, epoch);
         const result = invoke(kind, id, value, token, numbers[i] as number);
         if (result !== undefined && isThenable(result) && !isFulfilled(result)) {
-          pend(takeLine(), kind, id, slot, result, serial);
+          pend(takePending(), kind, id, slot, result, serial);
           continue;
         }
       } catch (error) {
@@ -182,7 +187,7 @@ export function createDispatcher(
     }
   }
 
-  /** Calls the handler of any event but an open. */
+  /** Calls the handler of any event except an open event. */
   function invoke(
     kind: EventKind,
     id: number,
@@ -208,56 +213,56 @@ export function createDispatcher(
   }
 
   /**
-   * The first event of its socket, so that nothing can be before it. It counts as settled from its
-   * verdict on.
+   * It is the first event of its socket, so nothing can be pending. It is settled when it has a
+   * verdict.
    */
   function open(id: number, slot: number, request: OpenRequest): void {
-    let judgement = FORBIDDEN;
+    let decision = FORBIDDEN;
     try {
       if (request.clientCertificate !== undefined) withFingerprint(request.clientCertificate);
       const verdict: unknown =
         handleOpen === undefined ? true : handleOpen(id, request.ip, request.headers, request);
       if (isThenable(verdict)) {
-        const line = takeLine();
-        line.offered = request.protocols;
-        pend(line, EventKind.Open, id, slot, verdict, true);
+        const pending = takePending();
+        pending.offered = request.protocols;
+        pend(pending, EventKind.Open, id, slot, verdict, true);
         return;
       }
-      judgement = judgeOrReport(verdict, request.protocols, id);
+      decision = checkOrReport(verdict, request.protocols, id);
     } catch (error) {
       report(error, EventKind.Open, id);
     }
-    tell(slot, judgement, id);
+    sendVerdict(slot, decision, id);
     state[slot] = EventState.Settled;
   }
 
-  function judgeOrReport(verdict: unknown, offered: readonly string[], id: number): Judgement {
+  function checkOrReport(verdict: unknown, offered: readonly string[], id: number): CheckedVerdict {
     if (verdict === undefined || verdict === true) return ACCEPTED;
     if (verdict === false) return FORBIDDEN;
     try {
-      return judge(verdict, offered);
+      return checkVerdict(verdict, offered);
     } catch (error) {
       report(error, EventKind.Open, id);
-      return BROKEN;
+      return INVALID;
     }
   }
 
   /**
-   * The addon may refuse an acceptance, because of a limit for example: then the connection is
+   * The addon may reject an acceptance, for example because of a limit. Then the connection is
    * refused.
    */
-  function tell(slot: number, judgement: Judgement, id: number): void {
+  function sendVerdict(slot: number, decision: CheckedVerdict, id: number): void {
     if (stopped) return;
     try {
-      if (judgement.accepted) openVerdict(slot, true, judgement.detail);
-      else openVerdict(slot, false, judgement.detail);
+      if (decision.accepted) openVerdict(slot, true, decision.detail);
+      else openVerdict(slot, false, decision.detail);
     } catch (error) {
       report(error, EventKind.Open, id);
-      if (judgement !== BROKEN) tell(slot, BROKEN, id);
+      if (decision !== INVALID) sendVerdict(slot, INVALID, id);
     }
   }
 
-  // Tokens. A Buffer made for every event would cost more than all the rest of it.
+  // Tokens. They are cached: a new Buffer would cost more than the rest of the event.
 
   function tokenOf(id: number, slot: number, version: number): Buffer | undefined {
     const cached = tokenCache.get(id);
@@ -276,8 +281,8 @@ export function createDispatcher(
   }
 
   /**
-   * The version that came with an event is good as long as no token of this worker's sockets was
-   * set since.
+   * The version that came with an event is valid if no token of this worker's sockets has been set
+   * since.
    */
   function tokenNow(id: number, slot: number, version: number, epoch: number): Buffer | undefined {
     if (control[ControlWord.TokenEpoch] !== epoch) return currentToken(id, slot);
@@ -286,76 +291,77 @@ export function createDispatcher(
 
   function currentToken(id: number, slot: number): Buffer | undefined {
     const version = tokenVersion(id);
-    // 0 also says that the socket is gone; its slot still knows the token.
+    // 0 may also mean that the socket is gone; the slot still has its token.
     return version === 0 ? slotToken(slot) : tokenOf(id, slot, version);
   }
 
   // Promises.
 
   function pend(
-    line: Line,
+    pending: PendingHandler,
     kind: EventKind,
     id: number,
     slot: number,
     promise: PromiseLike<unknown>,
     serial: boolean,
   ): void {
-    line.id = id;
-    line.kind = kind;
-    line.slot = slot;
-    line.since = look;
-    // A native promise is taken as it is; any other thenable is called once, later, and believed
-    // once.
-    Promise.resolve(promise).then(line.resolved, line.rejected);
-    if (!lookIsDue) lookBehindPromises();
-    inHand++;
-    if (serial && !line.serial) {
-      line.serial = true;
-      lines.add(line);
-      if (looking === undefined) startLooking();
+    pending.id = id;
+    pending.kind = kind;
+    pending.slot = slot;
+    pending.since = tick;
+    // A native promise is used as it is. The `then` of any other thenable is called once, later.
+    Promise.resolve(promise).then(pending.resolved, pending.rejected);
+    if (!settleIsDue) settleAfterPromises();
+    pendingCount++;
+    if (serial && !pending.serial) {
+      pending.serial = true;
+      pendingHandlers.add(pending);
+      if (ticker === undefined) startTicking();
     }
   }
 
-  function done(line: Line, failed: boolean, value: unknown): void {
-    if (line.expired) return doneLate(line, failed, value);
-    const { id, kind, slot } = line;
-    inHand--;
+  function done(pending: PendingHandler, failed: boolean, value: unknown): void {
+    if (pending.expired) return doneLate(pending, failed, value);
+    const { id, kind, slot } = pending;
+    pendingCount--;
     if (kind === EventKind.Open) {
       if (failed) report(value, kind, id);
-      tell(slot, failed ? FORBIDDEN : judgeOrReport(value, line.offered, id), id);
+      sendVerdict(slot, failed ? FORBIDDEN : checkOrReport(value, pending.offered, id), id);
     } else if (failed) {
       report(value, kind, id);
     }
-    settleLater(slot);
-    goOn(line);
+    settleOutside(slot);
+    handleWaiting(pending);
   }
 
   /**
-   * Its events went on without it. An acceptance came too late for the connection, but it was one,
-   * and an acceptance is followed by a `handleClose`.
+   * It has expired, and its next events went on. An acceptance comes too late for the connection,
+   * but every acceptance is followed by a `handleClose`.
    */
-  function doneLate(line: Line, failed: boolean, value: unknown): void {
-    const { id, kind } = line;
+  function doneLate(pending: PendingHandler, failed: boolean, value: unknown): void {
+    const { id, kind } = pending;
     if (failed) return report(value, kind, id);
     if (
       kind !== EventKind.Open ||
       handleClose === undefined ||
-      !judgeOrReport(value, line.offered, id).accepted
+      !checkOrReport(value, pending.offered, id).accepted
     )
       return;
     try {
       const result = handleClose(id, undefined, 1006, '');
       if (isThenable(result))
-        Promise.resolve(result).then(undefined, (error: unknown) => report(error, EventKind.Close, id));
+        Promise.resolve(result).then(undefined, (error: unknown) =>
+          report(error, EventKind.Close, id),
+        );
     } catch (error) {
       report(error, EventKind.Close, id);
     }
   }
 
-  /** Runs what waits in the line, up to the next promise. */
-  function goOn(line: Line): void {
-    const { id } = line;
-    for (let event = line.shift(); event !== undefined && !stopped; event = line.shift()) {
+  /** Handles the events that wait, up to the next promise. */
+  function handleWaiting(pending: PendingHandler): void {
+    const { id } = pending;
+    for (let event = pending.shift(); event !== undefined && !stopped; event = pending.shift()) {
       const { kind, slot } = event;
       state[slot] = EventState.Started;
       try {
@@ -368,91 +374,90 @@ export function createDispatcher(
           event.number,
         );
         if (result !== undefined && isThenable(result) && !isFulfilled(result)) {
-          if (!hurried) return pend(line, kind, id, slot, result, true);
-          pend(takeLine(), kind, id, slot, result, false);
+          if (!hurried) return pend(pending, kind, id, slot, result, true);
+          pend(takePending(), kind, id, slot, result, false);
           continue;
         }
       } catch (error) {
         report(error, kind, id);
       }
-      settleLater(slot);
+      settleOutside(slot);
     }
-    if (line.serial) lines.remove(line);
-    line.serial = false;
-    line.clear();
-    if (spare.length < SPARE_LINES) spare.push(line);
-    if (inHand === 0) for (const resolve of whenIdle.splice(0)) resolve();
+    if (pending.serial) pendingHandlers.remove(pending);
+    pending.serial = false;
+    pending.clear();
+    if (spare.length < MAX_SPARE) spare.push(pending);
+    if (pendingCount === 0) for (const resolve of whenIdle.splice(0)) resolve();
   }
 
-  /** For an event that ends outside of `dispatch`, where the addon does not look by itself. */
-  function settleLater(slot: number): void {
+  /** For events that settle outside of `dispatch`: the addon does not look for them by itself. */
+  function settleOutside(slot: number): void {
     if (stopped) return;
     state[slot] = EventState.Settled;
     const count = control[ControlWord.SettledCount] as number;
     settled[count] = slot;
     control[ControlWord.SettledCount] = count + 1;
-    if (!lookIsDue) {
-      lookIsDue = true;
-      nextTick(lookNow);
+    if (!settleIsDue) {
+      settleIsDue = true;
+      nextTick(settleNow);
     }
   }
 
-  // The addon looks what has settled, and flushes what was sent, behind all promises that go on
-  // now: so they are settled and flushed together.
+  // The addon collects settled events and flushes what was sent after all promises that are due
+  // now, so that they are settled and flushed together.
 
-  /** From a call of the addon's: a tick asked for here would come before all promises. */
-  function lookBehindPromises(): void {
-    lookIsDue = true;
-    queueMicrotask(askForLook);
+  /** For calls by the addon, where `nextTick` would run before all promises. */
+  function settleAfterPromises(): void {
+    settleIsDue = true;
+    queueMicrotask(scheduleSettle);
   }
 
-  function askForLook(): void {
-    nextTick(lookNow);
+  function scheduleSettle(): void {
+    nextTick(settleNow);
   }
 
-  function lookNow(): void {
-    lookIsDue = false;
+  function settleNow(): void {
+    settleIsDue = false;
     settle();
   }
 
-  function takeLine(): Line {
-    return spare.pop() ?? new Line(done);
+  function takePending(): PendingHandler {
+    return spare.pop() ?? new PendingHandler(done);
   }
 
   // Handlers that take too long.
 
-  function startLooking(): void {
+  function startTicking(): void {
     const timeout = handlerTimeout();
     if (timeout === 0) return;
-    looking = setInterval(lookAtLines, Math.ceil(timeout / LOOKS));
-    looking.unref?.();
+    ticker = setInterval(onTick, Math.ceil(timeout / TICKS));
+    ticker.unref?.();
   }
 
-  function lookAtLines(): void {
-    look++;
-    if (lines.size === 0 || stopped) {
-      clearInterval(looking);
-      looking = undefined;
+  function onTick(): void {
+    tick++;
+    if (pendingHandlers.size === 0 || stopped) {
+      clearInterval(ticker);
+      ticker = undefined;
       return;
     }
-    // One look more than the timeout has: a line may have begun just before the look it remembers
-    // ended.
-    const overdue = lines.all().filter((line) => look - line.since > LOOKS);
-    for (const line of overdue) expire(line);
+    // One tick more than the timeout has: the handler may have started just before a tick.
+    const overdue = pendingHandlers.all().filter((pending) => tick - pending.since > TICKS);
+    for (const pending of overdue) expire(pending);
   }
 
-  function expire(line: Line): void {
-    const { id, kind, slot } = line;
+  function expire(pending: PendingHandler): void {
+    const { id, kind, slot } = pending;
     const name = NAMES[kind] as HandlerName;
     const outcome =
       kind === EventKind.Open
         ? 'the connection was refused with 503'
-        : "the connection's next event goes on";
-    line.expired = true;
-    inHand--;
-    if (kind === EventKind.Open) tell(slot, LATE, id);
-    settleLater(slot);
-    const heir = succeed(line);
+        : "the connection's next event is handled now";
+    pending.expired = true;
+    pendingCount--;
+    if (kind === EventKind.Open) sendVerdict(slot, TIMED_OUT, id);
+    settleOutside(slot);
+    const successor = replacePending(pending);
     report(
       new WSBrokerError(
         'ERR_WSBROKER_HANDLER_TIMEOUT',
@@ -461,29 +466,29 @@ export function createDispatcher(
       kind,
       id,
     );
-    goOn(heir);
+    handleWaiting(successor);
   }
 
-  /** A line with what waits in this one, in its place. */
-  function succeed(line: Line): Line {
-    const heir = takeLine();
-    heir.id = line.id;
-    heir.serial = true;
-    line.moveTo(heir);
-    lines.remove(line);
-    lines.add(heir);
-    return heir;
+  /** Replaces it by another one, which gets the waiting events. */
+  function replacePending(pending: PendingHandler): PendingHandler {
+    const successor = takePending();
+    successor.id = pending.id;
+    successor.serial = true;
+    pending.moveTo(successor);
+    pendingHandlers.remove(pending);
+    pendingHandlers.add(successor);
+    return successor;
   }
 
   function hurry(): void {
     hurried = true;
-    for (const line of lines.all()) {
-      // A connection that waits for a verdict does not exist yet; its client is answered when this
+    for (const pending of pendingHandlers.all()) {
+      // A connection that waits for its verdict is not open yet. Its client is refused when this
       // worker ends.
-      if (line.kind === EventKind.Open) continue;
-      const heir = succeed(line);
-      line.serial = false;
-      goOn(heir);
+      if (pending.kind === EventKind.Open) continue;
+      const successor = replacePending(pending);
+      pending.serial = false;
+      handleWaiting(successor);
     }
   }
 
@@ -500,11 +505,11 @@ export function createDispatcher(
     attach,
     hurry,
     idle: () =>
-      inHand === 0 ? Promise.resolve() : new Promise((resolve) => whenIdle.push(resolve)),
+      pendingCount === 0 ? Promise.resolve() : new Promise((resolve) => whenIdle.push(resolve)),
     stop() {
       stopped = true;
-      clearInterval(looking);
-      lines.clear();
+      clearInterval(ticker);
+      pendingHandlers.clear();
       tokenCache.clear();
       for (const resolve of whenIdle.splice(0)) resolve();
     },

@@ -1,11 +1,11 @@
-import { editDistance } from '../options/checks.cjs';
 import { WSBrokerError, WSBrokerTypeError } from '../errors.cjs';
 import { native } from '../native/load.cjs';
+import { editDistance } from '../options/checks.cjs';
 import { warnOnce } from '../report.cjs';
 import type { WorkerInterface } from '../types/worker-interface.cjs';
 
-// Names of handlers, and names that were meant to be one: a handler that is never called fails
-// silently, and with a misspelt `handleOpen` everybody is let in.
+// The names of handlers, and names that look like a mistake: a misspelled handler would never be
+// called, and with a misspelled `handleOpen` every connection would be accepted.
 
 export const HANDLER_NAMES = [
   'handleOpen',
@@ -18,11 +18,11 @@ export const HANDLER_NAMES = [
   'onError',
 ] as const satisfies readonly (keyof WorkerInterface)[];
 
-type Name = (typeof HANDLER_NAMES)[number];
+type HandlerKey = (typeof HANDLER_NAMES)[number];
 
-const MESSAGES: readonly Name[] = ['handleTextMessage', 'handleBinaryMessage'];
-/** What other libraries call them, in lower case. */
-const LOOSE: Readonly<Record<string, readonly Name[]>> = {
+const MESSAGES: readonly HandlerKey[] = ['handleTextMessage', 'handleBinaryMessage'];
+/** What other libraries call them, in lower case. Case does not matter. */
+const FOREIGN_NAMES: Readonly<Record<string, readonly HandlerKey[]>> = {
   handlemessage: MESSAGES,
   onmessage: MESSAGES,
   handletext: ['handleTextMessage'],
@@ -35,8 +35,8 @@ const LOOSE: Readonly<Record<string, readonly Name[]>> = {
   onclose: ['handleClose'],
   ondrain: ['handleDrain'],
 };
-/** The same, but only exactly so: `Message` may be a class. */
-const BARE: Readonly<Record<string, readonly Name[]>> = {
+/** The same, but only in this spelling: `Message` may be a class. */
+const FOREIGN_NAMES_EXACT: Readonly<Record<string, readonly HandlerKey[]>> = {
   message: MESSAGES,
   open: ['handleOpen'],
   close: ['handleClose'],
@@ -44,8 +44,8 @@ const BARE: Readonly<Record<string, readonly Name[]>> = {
 };
 
 /**
- * As near to a handler's name as a typing error, but words of their own: `handleStep` is not a
- * misspelt `handleStop`.
+ * As similar to the name of a handler as a typing error, but words in their own right: `handleStep`
+ * is not a misspelled `handleStop`.
  */
 const OWN_WORDS = new Set([
   'pen', 'oven', 'omen', 'clone', 'chose', 'lose', 'closet', 'train', 'brain', 'grain', 'rain',
@@ -54,33 +54,33 @@ const OWN_WORDS = new Set([
 ]);
 
 /**
- * Looks at what is there besides handlers.
+ * Looks for functions that were meant to be handlers.
  *
- * @param call who asks, for messages
+ * @param call the name of the call, for messages
  * @param holders where handlers were looked for: a module, its default export, an object
- * @param handlers what was found; `undefined` if there is nothing
+ * @param handlers the handlers that were found; `undefined` if there are none
  * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a function has almost the name of a handler
- * that is not there; or there is no handler at all, but functions that other libraries would call
+ * that is missing; or there is no handler, only functions with the names that other libraries use
  */
 export function checkNames(
   call: string,
   holders: readonly unknown[],
   handlers: object | undefined,
 ): void {
-  const has = (name: Name): boolean =>
+  const has = (name: HandlerKey): boolean =>
     handlers !== undefined && Reflect.get(handlers, name) !== undefined;
-  const foreign = new Map<string, readonly Name[]>();
+  const foreign = new Map<string, readonly HandlerKey[]>();
   for (const [key, isFunction] of members(holders)) {
-    const near = misspelt(key);
-    if (near !== undefined && !has(near) && isFunction()) {
+    const similar = misspelledHandler(key);
+    if (similar !== undefined && !has(similar) && isFunction()) {
       throw unknown(
-        `${call}: "${key}" is not a handler; did you mean "${near}"? If it is something else, rename it`,
+        `${call}: "${key}" is not a handler; did you mean "${similar}"? If it is something else, rename it`,
       );
     }
-    const meant = Object.hasOwn(BARE, key)
-      ? BARE[key]
-      : Object.hasOwn(LOOSE, key.toLowerCase())
-        ? LOOSE[key.toLowerCase()]
+    const meant = Object.hasOwn(FOREIGN_NAMES_EXACT, key)
+      ? FOREIGN_NAMES_EXACT[key]
+      : Object.hasOwn(FOREIGN_NAMES, key.toLowerCase())
+        ? FOREIGN_NAMES[key.toLowerCase()]
         : undefined;
     if (meant !== undefined && !meant.some(has) && isFunction()) foreign.set(key, meant);
   }
@@ -91,15 +91,15 @@ export function checkNames(
         `"${key}" (wsbroker calls it ${meant.map((name) => `"${name}"`).join(' and ')})`,
     )
     .join(', ');
-  if (!HANDLER_NAMES.some(has)) throw unknown(`${call}: there are no handlers, but ${list}`);
-  warnOnce(`${call}: not a handler, and never called: ${list}`);
+  if (!HANDLER_NAMES.some(has)) throw unknown(`${call}: there are no handlers, only ${list}`);
+  warnOnce(`${call}: these are not handlers and are never called: ${list}`);
 }
 
 /**
- * Whether it is a class, whose methods only an instance has.
+ * Whether the value is a class that has the handlers as methods of its instances.
  *
- * @param handlers what was found elsewhere: a class beside it is refused only for a handler that is
- * missing there
+ * @param handlers handlers that were found elsewhere: then a class counts only if it has one that
+ * is missing there
  */
 export function isClassOfHandlers(
   value: unknown,
@@ -117,7 +117,7 @@ export function isClassOfHandlers(
 /** For a default export. */
 export function classExported(call: string, { name }: { readonly name: string }): WSBrokerError {
   return unknown(
-    `${call}: the default export is a class, and handlers are called on an object: export an instance, as in "export default new ${shownName(name)}()"`,
+    `${call}: the default export is a class, but handlers are called on an object: export an instance, as in "export default new ${shownName(name)}()"`,
   );
 }
 
@@ -137,8 +137,8 @@ function unknown(message: string): WSBrokerError {
 }
 
 /**
- * Names of what the holders have, each once, inherited ones too: methods of an instance are its
- * class's. Getters run only where the value matters.
+ * The names of all members of the holders, each once, including inherited ones: methods of an
+ * instance belong to its class. Getters run only if the value matters.
  */
 function* members(holders: readonly unknown[]): Generator<[string, () => boolean]> {
   const seen = new Set<string>();
@@ -161,7 +161,7 @@ function isHolder(value: unknown): value is object {
     ArrayBuffer.isView(value)
   )
     return false;
-  // Where every object's chain ends, in any realm.
+  // Not `Object.prototype` of any context, where every chain of prototypes ends.
   return (
     !(
       Object.hasOwn(value, 'constructor') &&
@@ -171,7 +171,7 @@ function isHolder(value: unknown): value is object {
   );
 }
 
-/** A module that passes on what wsbroker exports has a `close`, which is nobody's mistake. */
+/** A module that re-exports wsbroker has a `close`, which is not a mistake. */
 function isForeignFunction(holder: unknown, key: string): boolean {
   try {
     const value: unknown = Reflect.get(holder as object, key);
@@ -182,28 +182,27 @@ function isForeignFunction(holder: unknown, key: string): boolean {
 }
 
 /**
- * The handler whose name this almost is. A name with a digit in it is a second one of something,
- * not a slip.
+ * The handler whose name this almost is. A name with a digit is deliberate, not a typing error.
  */
-function misspelt(key: string): Name | undefined {
+function misspelledHandler(key: string): HandlerKey | undefined {
   if (key.length > 32 || /\d/.test(key) || (HANDLER_NAMES as readonly string[]).includes(key))
     return undefined;
   const lower = key.toLowerCase();
   return HANDLER_NAMES.find((name) => {
     const prefix = name.startsWith('on') ? 'on' : 'handle';
     const word = name.slice(prefix.length).toLowerCase();
-    if (lower.startsWith(prefix)) return isNear(lower.slice(prefix.length), word);
-    // `handel`, `hadnle`, `handl`: but of so short a word as `on` no other form can be told.
+    if (lower.startsWith(prefix)) return isSimilar(lower.slice(prefix.length), word);
+    // `handel`, `hadnle`, `handl`. The word `on` is too short for that.
     const starts =
       prefix === 'on'
         ? []
         : [5, 6, 7]
             .map((length) => lower.slice(0, length))
             .filter((start) => /[el]$/.test(start) && editDistance(start, prefix) === 1);
-    return starts.some((start) => isNear(lower.slice(start.length), word));
+    return starts.some((start) => isSimilar(lower.slice(start.length), word));
   });
 }
 
-function isNear(rest: string, word: string): boolean {
+function isSimilar(rest: string, word: string): boolean {
   return !OWN_WORDS.has(rest) && editDistance(rest, word) <= (word.length > 8 ? 2 : 1);
 }

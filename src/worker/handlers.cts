@@ -1,29 +1,29 @@
-import type { ErrorContext, HandlerName } from '../types/worker-interface.cjs';
+import { type AsyncScope, scopeHere } from '../async-scope.cjs';
 import { wrongType } from '../options/checks.cjs';
-import { checkNames, classGiven, HANDLER_NAMES, isClassOfHandlers } from './handler-names.cjs';
-import { complain, complainOfHandler } from '../report.cjs';
 import { isThenable } from '../promises.cjs';
-import { scopeHere, type Scope } from '../async-scope.cjs';
+import { reportError, reportHandlerError } from '../report.cjs';
+import type { ErrorContext, HandlerName } from '../types/worker-interface.cjs';
+import { checkNames, classGiven, HANDLER_NAMES, isClassOfHandlers } from './handler-names.cjs';
 
-/** What the addon needs to know of a worker: events of other kinds never cross. */
+/** Which events the addon sends to a worker: those that have a handler. */
 export const MASK = { open: 1, text: 2, binary: 4, close: 8, drain: 16 } as const;
 
 type Handler = (...args: unknown[]) => unknown;
 
-/** A worker's handlers, looked up once: later changes of the user's object have no effect. */
+/** A worker's handlers. They are looked up once: later changes of the object have no effect. */
 export interface HandlerTable extends Readonly<
   Record<Exclude<(typeof HANDLER_NAMES)[number], 'onError'>, Handler | undefined>
 > {
-  /** `this` of each handler: the object they came from. */
+  /** The `this` of each handler: the object they came from. */
   readonly self: unknown;
   readonly mask: number;
-  /** That of the registration. */
-  readonly scope: Scope;
-  /** Never throws and leaves no rejection behind. */
+  /** The async context of the registration. */
+  readonly scope: AsyncScope;
+  /** Never throws, and leaves no rejection unhandled. */
   report(error: unknown, handler: HandlerName, socketId: number | undefined): void;
 }
 
-/** Whether the value looks like something that holds handlers. */
+/** Whether the value has a property with the name of a handler. */
 export function hasHandlers(value: unknown): value is Record<string, unknown> {
   return (
     value !== null &&
@@ -33,9 +33,9 @@ export function hasHandlers(value: unknown): value is Record<string, unknown> {
 }
 
 /**
- * @param holders where the handlers were found, which may hold misspelt ones besides
- * @throws {TypeError} naming the handler that is no function
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a handler is misspelt
+ * @param holders where the handlers were found; misspelled ones are looked for there
+ * @throws {TypeError} a handler is not a function; the message names it
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a handler is misspelled
  */
 export function handlerTable(
   call: string,
@@ -44,7 +44,7 @@ export function handlerTable(
 ): HandlerTable {
   if (isClassOfHandlers(handlers, hasHandlers(handlers) ? handlers : undefined))
     throw classGiven(call, handlers);
-  // A function can hold handlers, too: a class with static ones, or what CommonJS exports with
+  // A function can have handlers, too: a class with static methods, or an exported function with
   // properties.
   if ((typeof handlers !== 'object' || handlers === null) && !hasHandlers(handlers))
     throw wrongType(call, 'handlers', 'an object', handlers);
@@ -63,7 +63,7 @@ export function handlerTable(
   const [handleClose, handleDrain] = [pick('handleClose'), pick('handleDrain')];
   const onError = pick('onError');
   const scope = scopeHere();
-  // Who is handed tokens keeps them by socket, and learns from the close event when to forget them.
+  // Tokens are cached by socket until its close event, so any handler that gets tokens needs that.
   const closes = handleClose ?? handleTextMessage ?? handleBinaryMessage ?? handleDrain;
   return {
     self: handlers,
@@ -87,16 +87,16 @@ export function handlerTable(
 }
 
 function report(
-  scope: Scope,
+  scope: AsyncScope,
   self: unknown,
   onError: Handler | undefined,
   error: unknown,
   context: ErrorContext,
 ): void {
-  if (onError === undefined) return complainOfHandler(error, context);
+  if (onError === undefined) return reportHandlerError(error, context);
   const failed = (reason: unknown): void => {
-    complainOfHandler(error, context);
-    complain('onError failed', reason);
+    reportHandlerError(error, context);
+    reportError('onError failed', reason);
   };
   try {
     const result = scope.call(onError, self, error, context);

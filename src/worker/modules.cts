@@ -1,53 +1,35 @@
-import { statSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join, resolve } from 'node:path';
+import { realpathSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { types } from 'node:util';
-import { noWorkerFile } from '../options/advice.cjs';
 import { WSBrokerError } from '../errors.cjs';
-import { hasHandlers } from './handlers.cjs';
-import { checkNames, classExported, HANDLER_NAMES, isClassOfHandlers } from './handler-names.cjs';
-import { currentRegistration, register, thread, type Registration } from './register.cjs';
-import { warnOnce } from '../report.cjs';
-import { readable } from './syntax.cjs';
 import { within } from '../promises.cjs';
+import { warnOnce } from '../report.cjs';
+import { checkNames, classExported, HANDLER_NAMES, isClassOfHandlers } from './handler-names.cjs';
+import { hasHandlers } from './handlers.cjs';
+import { readableError } from './load-errors.cjs';
+import { currentRegistration, register, type Registration, thread } from './register.cjs';
 
 /**
- * The worker module's file, an extension added as `require` would.
- *
- * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND naming the path that was tried
- */
-export function workerFile(path: string): string {
-  const file = resolve(path);
-  if (statSync(file, { throwIfNoEntry: false })?.isFile()) return file;
-  try {
-    return createRequire(join(process.cwd(), 'x.js')).resolve(file);
-  } catch {
-    throw noWorkerFile(path);
-  }
-}
-
-/**
- * What a module registered by itself when it was first imported: a second import does not run it
+ * What a module registered by itself when it was first imported. A second import does not run it
  * again.
  */
 const registeredBy = new Map<string, unknown>();
 
-/** Why a module that did not load within this many milliseconds counts as failed. */
-export function loadTimeout(file: string, timeout: number): WSBrokerError {
-  const what = `worker ${file} has not loaded within ${timeout} ms ("startTimeout"): a top-level await in it does not settle, or code in it does not return`;
+/** The error of a module that did not load in time. */
+export function loadTimeoutError(file: string, timeout: number): WSBrokerError {
+  const what = `worker ${file} did not load within ${timeout} ms ("startTimeout"): a top-level await does not settle, or top-level code does not return`;
   return new WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what);
 }
 
 /**
  * Imports the module into this thread and makes the thread a worker with the handlers it exports,
- * unless it does so itself.
+ * unless the module has done so itself.
  *
- * @param timeout milliseconds for the import, 0 = no limit; what it calls at the top level of the
- * module cannot be interrupted from here
- * @param loaded called when the module has been imported, before its `handleStart` is waited for
- * @throws what the module throws, or its `handleStart`, or {@link loadTimeout}; then the thread is
- * no worker
+ * @param timeout how long the import may take, in milliseconds; 0: no limit. Synchronous code
+ * cannot be interrupted from here
+ * @param loaded called when the module has been imported, before its `handleStart` is awaited
+ * @throws what the module or its `handleStart` throws, or {@link loadTimeoutError}; then the thread
+ * is not a worker
  */
 export async function loadWorker(
   file: string,
@@ -58,7 +40,9 @@ export async function loadWorker(
   thread.loading = true;
   try {
     const imported = load(file);
-    if (timeout > 0 && !(await within(timeout, imported))) throw loadTimeout(file, timeout);
+    if (timeout > 0 && !(await within(timeout, imported))) {
+      throw giveUp(file, imported, loadTimeoutError(file, timeout));
+    }
     const registration = importedWorker(file, await imported, before);
     loaded();
     await registration.ready;
@@ -66,10 +50,28 @@ export async function loadWorker(
   } catch (error) {
     const itself = currentRegistration();
     if (itself !== before) itself?.drop();
-    throw readable(error);
+    throw readableError(error);
   } finally {
     thread.loading = false;
   }
+}
+
+/**
+ * `start` has failed, but the import goes on. Until it settles, a registration by the module itself
+ * is refused with this error.
+ */
+function giveUp(
+  file: string,
+  imported: Promise<unknown>,
+  error: WSBrokerError,
+): WSBrokerError {
+  // The two ways in which a stack names the module: by `import` and by `require`.
+  const real = realpathSync(file);
+  const late = { names: [pathToFileURL(real).href, real], error };
+  thread.late.add(late);
+  const settled = (): void => void thread.late.delete(late);
+  imported.then(settled, settled);
+  return error;
 }
 
 function importedWorker(
@@ -94,15 +96,15 @@ function importedWorker(
   if (handlers !== undefined) return register(file, handlers, false, holders);
   checkNames(file, holders, undefined);
   warnOnce(
-    `${file} has no handlers: everybody is let in, and messages go nowhere. A worker module exports handleOpen, handleTextMessage … by name or on its default export, ` +
-      'or calls registerWorkerThread while it loads',
+    `${file} has no handlers: every connection is accepted, and messages are discarded. Export handleOpen, handleTextMessage and so on, by name or on the default export, ` +
+      'or call registerWorkerThread while the module loads',
   );
   return register(file, {}, true);
 }
 
 /**
- * Test runners that give modules a context of `node:vm` may refuse `import()` there; what can be
- * required (CommonJS, and on newer runtimes ES modules) is loaded all the same.
+ * Test runners that run modules in a context of `node:vm` may refuse `import()` there. Modules that
+ * can be required (CommonJS, and on newer runtimes ES modules) are loaded in that way.
  */
 async function load(file: string): Promise<unknown> {
   try {
@@ -114,7 +116,7 @@ async function load(file: string): Promise<unknown> {
   }
 }
 
-/** As Node says it, and jest where Node asks it. */
+/** The error of Node, or of jest. */
 function isRefusedByVm(error: unknown): boolean {
   const { code, message } = Object(error) as { code?: unknown; message?: unknown };
   return (
@@ -124,12 +126,12 @@ function isRefusedByVm(error: unknown): boolean {
 }
 
 /**
- * Handlers are exported by name or on the default export; what a CommonJS module exports is its
- * default. A name counts before a default.
+ * Handlers are exported by name or on the default export. `module.exports` of CommonJS is a default
+ * export. A named export takes precedence.
  */
 function exportedHandlers(module: unknown): object | undefined {
   const outer = defaultOf(module);
-  // What TypeScript and Babel make of a default export in CommonJS.
+  // TypeScript and Babel compile a default export to this in CommonJS.
   const inner = defaultOf(outer);
   const object = hasHandlers(outer) ? outer : hasHandlers(inner) ? inner : undefined;
   if (!hasHandlers(module)) return object;
@@ -137,8 +139,9 @@ function exportedHandlers(module: unknown): object | undefined {
   const named = HANDLER_NAMES.filter(
     (name) => module[name] !== undefined && module[name] !== object[name],
   );
-  // In the usual case, names of a CommonJS module that Node has found in it, the object itself is
-  // `this` of its handlers. Defined, not assigned: what it inherits may be frozen, or a getter.
+  // Usually the names are those that Node has found in a CommonJS module: then the object itself is
+  // `this` of its handlers. Otherwise properties are defined, not assigned: inherited ones may be
+  // frozen, or getters.
   return named.length === 0
     ? object
     : (Object.create(

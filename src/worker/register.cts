@@ -1,38 +1,45 @@
-// Not the global one: environments like a browser's, of test runners, have none.
+// Not the global function: test environments that imitate a browser do not have it.
 import { setImmediate } from 'node:timers';
 import { isMainThread } from 'node:worker_threads';
-import { START_OVER } from '../options/advice.cjs';
-import { checkPool, isInPool } from '../native/copies.cjs';
-import { createDispatcher, type Dispatcher } from './dispatch.cjs';
 import { WSBrokerError } from '../errors.cjs';
-import { handlerTable, type HandlerTable } from './handlers.cjs';
+import { checkSameCopy, isInPool } from '../native/copies.cjs';
 import { native } from '../native/load.cjs';
-import { isThenable } from '../promises.cjs';
-import { within } from '../promises.cjs';
+import { START_OVER } from '../options/advice.cjs';
+import { isThenable, within } from '../promises.cjs';
+import { createDispatcher, type Dispatcher } from './dispatch.cjs';
+import { handlerTable, type HandlerTable } from './handlers.cjs';
 
-/** What this thread is to the pool. */
+/** How this thread relates to the pool and to `start`. */
 export const thread = {
-  /** It belongs to a pool, which another thread watches. */
+  /** It belongs to a pool, which was started by another thread. */
   inPool: isInPool(),
-  /** A `start` waits for this thread's handlers and hears of a `handleStart` that fails. */
+  /** A `start` waits for this thread's handlers, and rejects if `handleStart` fails. */
   loading: false,
+  /** Modules that are still loading although `start` has given them up. */
+  late: new Set<LateModule>(),
 };
 
-/** For threads of the user's own, whose broker another thread has shut down. */
-const GOODBYE_TIMEOUT = 10_000;
+interface LateModule {
+  readonly names: readonly string[];
+  /** Why `start` gave it up. */
+  readonly error: WSBrokerError;
+}
+
+/** For threads of the application's own, if another thread shuts down the broker. */
+const BROKER_GONE_TIMEOUT = 10_000;
 
 /** This thread as a worker. */
 export class Registration {
   /** Resolves when `handleStart` is done and events may come; rejects with its error. */
   readonly ready: Promise<void>;
-  /** Nobody asked for it: a later `registerWorkerThread` takes its place. */
+  /** Made for a module without handlers: a later `registerWorkerThread` replaces it. */
   readonly implicit: boolean;
   readonly #table: HandlerTable;
   #dispatcher: Dispatcher | undefined;
   #dropped = false;
-  #rested: Promise<void> | undefined;
+  #finished: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
-  /** The addon had no time to hand over everything, and asked for another turn. */
+  /** The addon could not deliver everything in its turn, and asked for another one. */
   #hasMore = false;
 
   /** @param started what `handleStart` returned */
@@ -63,13 +70,13 @@ export class Registration {
   }
 
   /**
-   * Runs the events that have come, waits for their handlers, runs `handleStop`, all within
-   * `timeout`, and lets go of the addon. Handlers that do not settle have half of it: then what
-   * waits behind them is run all the same, ends of connections among it. Never rejects.
+   * Handles the events that have come, waits for their handlers, runs `handleStop`, all within
+   * `timeout`, and detaches from the addon. Handlers have half of that time to settle; then the
+   * events that wait for them, such as closed connections, are handled all the same. Never rejects.
    */
   async stop(timeout: number): Promise<void> {
-    this.#rested ??= this.#rest();
-    if (!(await within(timeout / 2, this.#rested))) this.#dispatcher?.hurry();
+    this.#finished ??= this.#finishEvents();
+    if (!(await within(timeout / 2, this.#finished))) this.#dispatcher?.hurry();
     if (this.#dispatcher !== undefined) {
       this.#stopped ??= this.#handleStop();
       await within(timeout / 2, this.#stopped);
@@ -77,7 +84,7 @@ export class Registration {
     this.drop();
   }
 
-  /** Lets go of the addon at once. */
+  /** Detaches from the addon at once. */
   drop(): void {
     if (current === this) current = undefined;
     this.#dropped = true;
@@ -88,9 +95,13 @@ export class Registration {
   }
 
   #attach(): void {
-    const dispatcher = createDispatcher(native, this.#table, () => void this.stop(GOODBYE_TIMEOUT));
-    // The main thread is kept alive by its servers, a pool's thread by its port, a thread of the
-    // user's own by this.
+    const dispatcher = createDispatcher(
+      native,
+      this.#table,
+      () => void this.stop(BROKER_GONE_TIMEOUT),
+    );
+    // The main thread is kept alive by its servers, a pool's thread by its port, and a thread of
+    // the application's own by this.
     const keepAlive = !isMainThread && !thread.inPool;
     const again = (): void => {
       this.#hasMore = true;
@@ -103,10 +114,10 @@ export class Registration {
   }
 
   /**
-   * A shutdown that ran out of time leaves close events behind, and each of them has a handler to
-   * be told.
+   * A shutdown that ran out of time leaves close events behind, for which `handleClose` must still
+   * run.
    */
-  async #rest(): Promise<void> {
+  async #finishEvents(): Promise<void> {
     try {
       await this.ready;
     } catch {
@@ -138,12 +149,12 @@ export function currentRegistration(): Registration | undefined {
 /**
  * Makes this thread a worker.
  *
- * @param call who asks, for messages
+ * @param call the name of the call, for messages
  * @param implicit the module has no handlers, and a later registration may replace this one
  * @param holders where the handlers were found
- * @throws what `handleStart` throws; a `TypeError` if a handler is no function;
- * ERR_WSBROKER_UNKNOWN_HANDLER if one is misspelt; ERR_WSBROKER_CONFLICT if the thread is a worker
- * already
+ * @throws what `handleStart` throws; a `TypeError` if a handler is not a function;
+ * ERR_WSBROKER_UNKNOWN_HANDLER if a handler is misspelled; ERR_WSBROKER_CONFLICT if the thread is
+ * already a worker; ERR_WSBROKER_WORKER_FAILED if `start` has given up the module that calls
  */
 export function register(
   call: string,
@@ -152,15 +163,25 @@ export function register(
   holders?: readonly unknown[],
 ): Registration {
   const table = handlerTable(call, handlers, holders);
-  checkPool();
+  checkSameCopy();
+  if (!thread.loading) checkLate();
   if (current?.implicit === false) {
     throw new WSBrokerError(
       'ERR_WSBROKER_CONFLICT',
-      `${call}: this thread has registered its handlers already; ${START_OVER}`,
+      `${call}: this thread has already registered handlers; ${START_OVER}`,
     );
   }
   const started =
     table.handleStart === undefined ? undefined : table.scope.call(table.handleStart, table.self);
   current = new Registration(table, started, implicit, current);
   return current;
+}
+
+/** @throws the error with which `start` gave up the module that calls, if it did */
+function checkLate(): void {
+  if (thread.late.size === 0) return;
+  const stack = String(new Error('who calls?').stack);
+  for (const { names, error } of thread.late) {
+    if (names.some((name) => stack.includes(`${name}:`))) throw error;
+  }
 }

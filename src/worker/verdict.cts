@@ -1,25 +1,25 @@
 import { types } from 'node:util';
 import { WSBrokerError } from '../errors.cjs';
 import type { NativeAccept, NativeReject } from '../native.cjs';
-import { isHttpToken, nearest, typeName } from '../options/checks.cjs';
+import { isHttpToken, mostSimilar, typeName } from '../options/checks.cjs';
 
-/** Told to the addon. */
-export type Judgement =
+/** What the addon gets. */
+export type CheckedVerdict =
   | { readonly accepted: true; readonly detail: NativeAccept | undefined }
   | { readonly accepted: false; readonly detail: NativeReject };
 
-export const ACCEPTED: Judgement = { accepted: true, detail: undefined };
-/** `handleOpen` said no, or failed. */
-export const FORBIDDEN: Judgement = { accepted: false, detail: { status: 403 } };
-/** `handleOpen` said something that means nothing. */
-export const BROKEN: Judgement = { accepted: false, detail: { status: 500 } };
+export const ACCEPTED: CheckedVerdict = { accepted: true, detail: undefined };
+/** `handleOpen` refused, or failed. */
+export const FORBIDDEN: CheckedVerdict = { accepted: false, detail: { status: 403 } };
+/** `handleOpen` returned something that is not a verdict. */
+export const INVALID: CheckedVerdict = { accepted: false, detail: { status: 500 } };
 /** `handleOpen` took too long. */
-export const LATE: Judgement = { accepted: false, detail: { status: 503 } };
+export const TIMED_OUT: CheckedVerdict = { accepted: false, detail: { status: 503 } };
 
 const ACCEPT_KEYS = ['protocol', 'headers', 'token', 'channels'];
 const REJECT_KEYS = ['status', 'headers', 'body'];
 
-/** Headers that the answer has anyhow, or that would change where it ends. */
+/** Headers that the response has anyway, or that would change where it ends. */
 const RESERVED = new Set([
   'connection',
   'content-length',
@@ -32,29 +32,29 @@ const RESERVED = new Set([
 ]);
 
 /**
- * What the verdict means. `offered` are the client's subprotocols.
+ * Checks a verdict. `offered` are the client's subprotocols.
  *
- * @throws {WSBrokerError} ERR_WSBROKER_INVALID_VERDICT if it means nothing; it never counts as an
- * acceptance
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_VERDICT: it is not a verdict, and must not count as
+ * an acceptance
  */
-export function judge(verdict: unknown, offered: readonly string[]): Judgement {
+export function checkVerdict(verdict: unknown, offered: readonly string[]): CheckedVerdict {
   if (verdict === undefined || verdict === true) return ACCEPTED;
   if (verdict === false) return FORBIDDEN;
   if (typeof verdict !== 'object' || verdict === null || Array.isArray(verdict))
-    throw meaningless(`got ${typeName(verdict)}`);
+    throw invalidVerdict(`got ${typeName(verdict)}`);
   const bag = verdict as Record<string, unknown>;
   const refuses = 'status' in bag;
   const known = refuses ? REJECT_KEYS : ACCEPT_KEYS;
   const keys = Object.keys(bag);
   const odd = keys.find((key) => !known.includes(key));
   if (odd !== undefined) {
-    const near = nearest(odd, known, 2);
-    throw meaningless(
-      `got an object with the unknown key "${odd}"${near === undefined ? '' : `; did you mean "${near}"?`}`,
+    const similar = mostSimilar(odd, known, 2);
+    throw invalidVerdict(
+      `got an object with the unknown key "${odd}"${similar === undefined ? '' : `; did you mean "${similar}"?`}`,
     );
   }
   // An empty Map, Date or record of a database is not the same as `{}`.
-  if (keys.length === 0 && !isPlain(bag)) throw meaningless('got an object of a class');
+  if (keys.length === 0 && !isPlain(bag)) throw invalidVerdict('got an instance of a class');
   return refuses
     ? { accepted: false, detail: reject(bag) }
     : { accepted: true, detail: accept(bag, offered) };
@@ -63,7 +63,7 @@ export function judge(verdict: unknown, offered: readonly string[]): Judgement {
 function reject(bag: Record<string, unknown>): NativeReject {
   const { status, body } = bag;
   if (typeof status !== 'number' || !Number.isInteger(status) || status < 200 || status > 599) {
-    throw meaningless(
+    throw invalidVerdict(
       `"status" must be an integer from 200 to 599, got ${typeof status === 'number' ? status : typeName(status)}`,
     );
   }
@@ -78,9 +78,9 @@ function accept(bag: Record<string, unknown>, offered: readonly string[]): Nativ
   const detail: NativeAccept = {};
   if (protocol !== undefined) {
     if (typeof protocol !== 'string')
-      throw meaningless(`"protocol" must be a string, got ${typeName(protocol)}`);
+      throw invalidVerdict(`"protocol" must be a string, got ${typeName(protocol)}`);
     if (!offered.includes(protocol))
-      throw meaningless('"protocol" must be one of those that the client offered');
+      throw invalidVerdict('"protocol" must be one of those that the client offered');
     detail.protocol = protocol;
   }
   if (bag['headers'] !== undefined) detail.headers = headerPairs(bag['headers']);
@@ -88,7 +88,7 @@ function accept(bag: Record<string, unknown>, offered: readonly string[]): Nativ
     detail.token = typeof token === 'string' ? Buffer.from(token) : bytes(token, 'token');
   if (channels !== undefined) {
     if (!Array.isArray(channels))
-      throw meaningless(`"channels" must be an array, got ${typeName(channels)}`);
+      throw invalidVerdict(`"channels" must be an array, got ${typeName(channels)}`);
     detail.channels = channels.map((channel: unknown) =>
       typeof channel === 'string' ? channel : bytes(channel, 'channels'),
     );
@@ -97,28 +97,28 @@ function accept(bag: Record<string, unknown>, offered: readonly string[]): Nativ
 }
 
 function bytes(value: unknown, name: string): Uint8Array {
-  // Not by `instanceof`: test runners give modules globals of their own.
+  // `instanceof` would not do: test runners give modules globals of their own.
   if (types.isUint8Array(value)) return value;
   if (types.isArrayBuffer(value)) return new Uint8Array(value);
-  throw meaningless(
+  throw invalidVerdict(
     `"${name}" must be ${name === 'channels' ? 'an array of' : 'a'} string, ArrayBuffer or Uint8Array, got ${typeName(value)}`,
   );
 }
 
 /**
- * What came from a request can be put into a header by mistake: a line break in it must not become
- * a header of its own.
+ * An application may copy part of a request into a header: a line break in it must not begin
+ * another header.
  */
 function headerPairs(headers: unknown): [string, string][] {
   if (typeof headers !== 'object' || headers === null)
-    throw meaningless(`"headers" must be an object, got ${typeName(headers)}`);
+    throw invalidVerdict(`"headers" must be an object, got ${typeName(headers)}`);
   const entries: unknown[] =
     Symbol.iterator in headers ? [...(headers as Iterable<unknown>)] : Object.entries(headers);
   return entries.flatMap((entry) => {
     const [name, value] = Array.isArray(entry) ? (entry as unknown[]) : [];
     if (typeof name !== 'string' || !isHttpToken(name))
-      throw meaningless('"headers" has a name that HTTP does not allow');
-    if (RESERVED.has(name.toLowerCase())) throw meaningless(`"headers" may not set ${name}`);
+      throw invalidVerdict('"headers" has a name that HTTP does not allow');
+    if (RESERVED.has(name.toLowerCase())) throw invalidVerdict(`"headers" may not set ${name}`);
     return (Array.isArray(value) ? (value as unknown[]) : [value]).map((one): [string, string] => [
       name,
       headerValue(name, one),
@@ -128,10 +128,12 @@ function headerPairs(headers: unknown): [string, string][] {
 
 function headerValue(name: string, value: unknown): string {
   if (typeof value !== 'string' && typeof value !== 'number')
-    throw meaningless(`"headers" must have strings as values, got ${typeName(value)} for ${name}`);
+    throw invalidVerdict(
+      `"headers" must have strings as values, got ${typeName(value)} for ${name}`,
+    );
   const text = String(value);
   if (!/^[\t\x20-\x7e]*$/.test(text))
-    throw meaningless(`"headers" has a value for ${name} that is not printable ASCII`);
+    throw invalidVerdict(`"headers" has a value for ${name} that is not printable ASCII`);
   return text;
 }
 
@@ -140,9 +142,9 @@ function isPlain(value: object): boolean {
   return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
-function meaningless(what: string): WSBrokerError {
+function invalidVerdict(what: string): WSBrokerError {
   return new WSBrokerError(
     'ERR_WSBROKER_INVALID_VERDICT',
-    `handleOpen: the verdict must be a boolean, nothing, or an object of the known keys: ${what}. Refused with 500`,
+    `handleOpen: the verdict must be a boolean, undefined, or an object with known keys: ${what}. The connection was refused with 500`,
   );
 }

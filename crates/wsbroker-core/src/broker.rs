@@ -3,10 +3,10 @@
 mod inner;
 mod membership;
 mod shutdown;
+mod weak_broker;
 mod worker_handle;
 
 use std::{
-    hash::{BuildHasher, RandomState},
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
@@ -19,16 +19,17 @@ use wsbroker_proto::CloseCode;
 
 pub(crate) use inner::Inner;
 pub use shutdown::ShutdownReport;
+pub use weak_broker::WeakBroker;
 pub use worker_handle::WorkerHandle;
 
 use crate::{
-    cluster::{Bus, BusListener, BusStats, ClusterCount, ReloadError},
-    config::{ClusterConfig, Config, ListenerConfig, RedisConfig},
+    bus::{Bus, BusStats, ClusterCount},
+    config::{Config, ListenerConfig},
     cork::Cork,
     error::{JoinError, ListenError, StartError, SubscribeError},
     front::Listener,
     ids::SocketId,
-    realm::{Helper, Realm, RealmId, RealmSink},
+    realm::{Helper, Realm, RealmId},
     registry::Token,
     shard::{self, Command},
     stats::Stats,
@@ -131,12 +132,6 @@ impl Broker {
         Arc::new(Realm::new(RealmId::new(number), &inner.channels))
     }
 
-    /// A realm as a [`Relay`](crate::Relay) serves it: messages of other instances go to its clients without any worker, but to those that are held.
-    #[must_use]
-    pub fn realm_sink(&self, realm: &Arc<Realm>) -> RealmSink {
-        RealmSink::new(Arc::clone(realm), self.cork())
-    }
-
     /// Adds a worker to a realm. It gets no connections before [`Helper::accept`]. When it is [removed](WorkerHandle::remove) its connections are closed (1012), and
     /// events that it has not begun are dropped.
     pub fn add_helper(&self, realm: &Arc<Realm>, worker: Arc<dyn Worker>) -> (WorkerHandle, Helper) {
@@ -150,30 +145,19 @@ impl Broker {
         inner.endpoints.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    /// Joins the other instances on this bus: publishes reach their subscribers, and theirs ours. Returns at once; [`cluster_ready`](Self::cluster_ready)
-    /// waits for Redis.
+    /// Joins this broker to others: the bus is told which channels have subscribers here, of those
+    /// that are there already at once, and gets what is published.
     ///
     /// # Errors
-    /// [`JoinError`]: it has joined one already, or the system refuses a thread.
-    pub fn join_cluster(&self, config: ClusterConfig, listener: BusListener) -> Result<(), JoinError> {
-        let instance = RandomState::new().hash_one(std::process::id());
-        let bus = Arc::new(Bus::new(Arc::downgrade(self.inner()), config, instance, listener));
-        if !self.inner().channels.join_bus(&bus) {
-            return Err(JoinError::Joined);
-        }
-        Ok(bus.start()?)
+    /// [`JoinError::Joined`].
+    pub fn join_bus(&self, bus: Arc<dyn Bus>) -> Result<(), JoinError> {
+        if self.inner().channels.join_bus(&bus) { Ok(()) } else { Err(JoinError::Joined) }
     }
 
-    /// Replaces the settings of Redis, once a connection of its own has shown that they work. Existing connections stay, unless
-    /// `redis` names other servers; a lost bus tries the new settings at once. Without a bus it does nothing.
-    ///
-    /// # Errors
-    /// [`ReloadError`]: Redis cannot be reached with them; everything stays as it was.
-    pub async fn reload_cluster(&self, redis: RedisConfig) -> Result<(), ReloadError> {
-        match self.inner().channels.bus().map(Arc::clone) {
-            Some(bus) => bus.reload(redis).await,
-            None => Ok(()),
-        }
+    /// A handle that does not keep this broker, as a bus needs it.
+    #[must_use]
+    pub fn downgrade(&self) -> WeakBroker {
+        WeakBroker(Arc::downgrade(self.inner()))
     }
 
     /// Resolves when the bus is ready: what other instances publish to channels with subscribers here arrives. False without a bus, and when the

@@ -12,7 +12,7 @@ use wsbroker_proto::{CloseCode, MAX_SERVER_HEADER, MessageKind, Opcode, server_h
 use crate::{
     arena::{self, Arenas},
     broker::Inner,
-    cluster::Form,
+    bus::MessageForm,
     config::Overflow,
     dispatch::WorkerEntry,
     ids::SocketId,
@@ -227,7 +227,7 @@ impl Cork {
             && staged.generation == self.generation
             && let Some(payload) = self.arena.get(staged.payload..staged.end)
         {
-            bus.publish(channel, Form { kind: staged.kind, compress: staged.compress }, payload);
+            bus.publish(channel, MessageForm { kind: staged.kind, compress: staged.compress }, payload);
             self.wait_for_bus();
         }
         self.publish_here(channel, staged, exclude)

@@ -9,7 +9,7 @@
 
 mod arena;
 mod broker;
-mod cluster;
+mod bus;
 mod config;
 mod cork;
 mod dispatch;
@@ -23,7 +23,6 @@ mod metrics;
 mod models;
 mod realm;
 mod registry;
-mod relay;
 mod shard;
 mod stats;
 #[cfg(not(feature = "loom"))]
@@ -36,13 +35,11 @@ mod tls;
 mod watch;
 mod worker;
 
-pub use broker::{Broker, ShutdownReport, WorkerHandle};
-pub use cluster::{
-    BusEvent, BusEvents, BusListener, BusState, BusStats, ClusterCount, EmitError, Emitter, ReloadError,
-};
+pub use broker::{Broker, ShutdownReport, WeakBroker, WorkerHandle};
+pub use bus::{Bus, BusEvent, BusEvents, BusListener, BusState, BusStats, ClusterCount, MessageForm};
 pub use config::{
-    Bind, Cidr, ClusterConfig, Config, DeflateConfig, ForwardedHeader, InFlight, ListenerConfig, Overflow, RateAction,
-    RateLimit, RedisConfig, RedisServers, RedisTls, RedisUrlError, SocketLimits, TrustProxy,
+    Bind, Cidr, Config, DeflateConfig, ForwardedHeader, InFlight, ListenerConfig, Overflow, RateAction, RateLimit,
+    SocketLimits, TrustProxy,
 };
 pub use cork::{Cork, SendOutcome, Staged};
 pub use error::{
@@ -55,15 +52,8 @@ pub use front::fuzzing;
 pub use front::{AwaitedPath, Listener};
 pub use ids::{SocketId, WorkerId};
 pub use metrics::{CloseCause, DropCause, RejectCause};
-pub use realm::{Audience, Group, Helper, LeftClient, Operation, Post, Realm, RealmSink};
+pub use realm::{Audience, Group, Helper, LeftClient, Operation, Post, Realm};
 pub use registry::{Socket, Token};
-#[cfg(any(test, feature = "fuzzing"))]
-#[doc(hidden)]
-pub use relay::fuzzing as relay_fuzzing;
-pub use relay::{
-    Answer, Envelope, Incoming, Invalid, MessageType, NotTaken, Outgoing, Part, PublishError, Relay, RelayConfig,
-    RelayError, RelayEvent, RelaySink, RelayStats, RequestError, WeakRelay,
-};
 pub use shard::Compress;
 pub use stats::{Counts, ShardStats, Stats, Traffic, WorkerStats};
 pub use tls::{TlsConfig, TlsPem, TlsVersion};

@@ -3,7 +3,6 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.ClientBus = void 0;
 const errors_cjs_1 = require("../../errors.cjs");
 const promises_cjs_1 = require("../../promises.cjs");
-const promises_cjs_2 = require("../../promises.cjs");
 const protocol_cjs_1 = require("../protocol.cjs");
 const redis_link_cjs_1 = require("./redis-link.cjs");
 // Forms a and b of `redisConnection`: duplicates of a client of the application's own.
@@ -187,7 +186,7 @@ class ClientBus {
     }
     async #quit({ client, name }) {
         try {
-            if (await (0, promises_cjs_2.within)(protocol_cjs_1.LIMITS.redisQuit, call(() => client.quit())))
+            if (await (0, promises_cjs_1.within)(protocol_cjs_1.LIMITS.redisQuit, call(() => client.quit())))
                 return;
             this.#host?.logger.warn(`the ${name} did not quit within ${protocol_cjs_1.LIMITS.redisQuit} ms`);
         }

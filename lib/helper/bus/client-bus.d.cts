@@ -1,5 +1,5 @@
-import type { Bus, BusCounts, BusHost, BusRole } from './bus.cjs';
 import type { IRedisClientLike } from '../types.cjs';
+import type { Bus, BusCounts, BusHost, BusRole } from './bus.cjs';
 export declare class ClientBus implements Bus {
     #private;
     readonly form: string;

@@ -1,13 +1,13 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.envelope = envelope;
-exports.opened = opened;
+exports.parseEnvelope = parseEnvelope;
 /** @throws {TypeError} the data cannot be serialised */
 function envelope(serverId, type, { target, event, data, exclude, }) {
     return JSON.stringify({ serverId, type, target, event, data, exclude });
 }
 /** Undefined if it is not an envelope. */
-function opened(text) {
+function parseEnvelope(text) {
     let value;
     try {
         value = JSON.parse(text);

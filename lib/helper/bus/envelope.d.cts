@@ -1,6 +1,6 @@
 import type { TWebSocketMessageType } from '../types.cjs';
 /** An envelope written by another process: its contents are not checked further. */
-export interface Incoming {
+export interface ReceivedEnvelope {
     readonly serverId: string;
     readonly type: unknown;
     readonly target: unknown;
@@ -16,4 +16,4 @@ export declare function envelope(serverId: string, type: TWebSocketMessageType, 
     exclude?: string[] | undefined;
 }): string;
 /** Undefined if it is not an envelope. */
-export declare function opened(text: string): Incoming | undefined;
+export declare function parseEnvelope(text: string): ReceivedEnvelope | undefined;

@@ -1,6 +1,6 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.nativeBus = nativeBus;
+exports.createNativeBus = createNativeBus;
 const node_crypto_1 = require("node:crypto");
 const node_timers_1 = require("node:timers");
 const errors_cjs_1 = require("../../errors.cjs");
@@ -16,8 +16,8 @@ const PRUNE_FROM = 64;
  *
  * @throws {TypeError | RangeError | WSBrokerError} naming what is wrong with the options
  */
-function nativeBus(call, redis, role) {
-    const native = (0, redis_cjs_1.redisRequest)(call, 'redisConnection', redis, redis_cjs_1.REDIS_TLS_OPTIONS_NAMED);
+function createNativeBus(call, redis, role) {
+    const native = (0, redis_cjs_1.checkRedisOptions)(call, 'redisConnection', redis, redis_cjs_1.REDIS_TLS_OPTIONS_NAMED);
     if (native.url !== undefined)
         checkUrl(call, native.url);
     return new NativeBus(native, role);
@@ -51,8 +51,8 @@ class NativeBus {
     #unsettled = new Map();
     #invalid = 0;
     #dropped = 0;
-    #invalidLine = new log_cjs_1.SparseLine((count) => this.#host?.logger.warn(`${count} message(s) from Redis ignored; the last: ${this.#invalidReason}`));
-    #droppedLine = new log_cjs_1.SparseLine((count) => this.#host?.logger.error(`${count} message(s) from Redis dropped: too many were waiting`));
+    #invalidLine = new log_cjs_1.RateLimitedLine((count) => this.#host?.logger.warn(`${count} message(s) from Redis ignored; the last: ${this.#invalidReason}`));
+    #droppedLine = new log_cjs_1.RateLimitedLine((count) => this.#host?.logger.error(`${count} message(s) from Redis dropped: too many were waiting`));
     #invalidReason = '';
     #closed = false;
     constructor(redis, role) {

@@ -1,6 +1,6 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.busFor = busFor;
+exports.createBus = createBus;
 const errors_cjs_1 = require("../../errors.cjs");
 const client_bus_cjs_1 = require("./client-bus.cjs");
 const native_bus_cjs_1 = require("./native-bus.cjs");
@@ -11,7 +11,7 @@ const native_bus_cjs_1 = require("./native-bus.cjs");
  *
  * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS; why is its `cause`, if it has one
  */
-function busFor(scope, given, role) {
+function createBus(scope, given, role) {
     try {
         const bus = choose(scope, given, role);
         if (bus !== undefined)
@@ -24,7 +24,7 @@ function busFor(scope, given, role) {
 }
 function choose(scope, given, role) {
     if (typeof given === 'string')
-        return /^rediss?:\/\//.test(given) ? (0, native_bus_cjs_1.nativeBus)(scope, given, role) : undefined;
+        return /^rediss?:\/\//.test(given) ? (0, native_bus_cjs_1.createNativeBus)(scope, given, role) : undefined;
     if ((typeof given !== 'object' && typeof given !== 'function') || given === null)
         return undefined;
     if (has(given, 'getClient')) {
@@ -35,7 +35,9 @@ function choose(scope, given, role) {
     }
     if (has(given, 'duplicate'))
         return new client_bus_cjs_1.ClientBus(given, role, 'client');
-    return isPlain(given) ? (0, native_bus_cjs_1.nativeBus)(scope, given, role) : undefined;
+    return isPlain(given)
+        ? (0, native_bus_cjs_1.createNativeBus)(scope, given, role)
+        : undefined;
 }
 function has(value, method) {
     return typeof value?.[method] === 'function';

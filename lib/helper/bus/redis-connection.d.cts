@@ -6,4 +6,4 @@ import type { Bus, BusRole } from './bus.cjs';
  *
  * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS; why is its `cause`, if it has one
  */
-export declare function busFor(scope: string, given: unknown, role: BusRole): Bus;
+export declare function createBus(scope: string, given: unknown, role: BusRole): Bus;

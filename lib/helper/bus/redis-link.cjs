@@ -84,7 +84,7 @@ class RedisLink {
         const { client, name } = this;
         let last;
         // A client that connects again and again fails as often.
-        const line = new log_cjs_1.SparseLine((count) => this.#logger?.error(`Redis ${name}: ${count} error(s), the last`, last));
+        const line = new log_cjs_1.RateLimitedLine((count) => this.#logger?.error(`Redis ${name}: ${count} error(s), the last`, last));
         client.on('error', (error) => {
             last = error;
             line.add();

@@ -15,7 +15,7 @@ function fresh() {
 class Clients {
     /** By id; this very map is shown. */
     map = new Map();
-    #hidden = new WeakMap();
+    #internals = new WeakMap();
     add(id, socket) {
         const now = Date.now();
         const client = {
@@ -28,7 +28,7 @@ class Clients {
             connectedAt: now,
             lastActivity: now,
         };
-        this.#hidden.set(client, fresh());
+        this.#internals.set(client, fresh());
         this.map.set(id, client);
         return client;
     }
@@ -39,18 +39,18 @@ class Clients {
     isHere(client) {
         return this.map.get(client.id) === client;
     }
-    hidden(client) {
-        const hidden = this.#hidden.get(client);
-        if (hidden !== undefined)
-            return hidden;
+    internals(client) {
+        const internals = this.#internals.get(client);
+        if (internals !== undefined)
+            return internals;
         // An entry that the application has put into the map itself.
         const made = fresh();
-        this.#hidden.set(client, made);
+        this.#internals.set(client, made);
         return made;
     }
     /** May it do what authenticated clients may? */
     isFinished(client) {
-        return client.state === 'authenticated' && this.hidden(client).finished;
+        return client.state === 'authenticated' && this.internals(client).finished;
     }
 }
 exports.Clients = Clients;

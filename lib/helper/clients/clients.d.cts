@@ -1,7 +1,7 @@
-import type { Line } from '../delivery/transform-queue.cjs';
+import type { TransformQueue } from '../delivery/transform-queue.cjs';
 import type { IWebSocket, IWebSocketClient } from '../types.cjs';
 /** What the helper keeps of a client and does not show. */
-export interface Hidden {
+export interface ClientInternals {
     /** Authenticated with all that belongs to it: the end of 6.7. */
     finished: boolean;
     /** Frames that came before that. */
@@ -13,7 +13,7 @@ export interface Hidden {
     /** Names of rooms about which `validateRoomFn` has not answered yet. */
     asked: number;
     /** Messages on their way through the transformer. */
-    line: Line | undefined;
+    line: TransformQueue | undefined;
     /**
      * Encrypted since this epoch of the instance: what another helper published in an earlier one has
      * reached it directly.
@@ -28,7 +28,7 @@ export declare class Clients<M extends Record<string, unknown>> {
     get(id: string): IWebSocketClient<M> | undefined;
     /** Whether this very entry is the one of its id: asked behind each wait. */
     isHere(client: IWebSocketClient<M>): boolean;
-    hidden(client: IWebSocketClient<M>): Hidden;
+    internals(client: IWebSocketClient<M>): ClientInternals;
     /** May it do what authenticated clients may? */
     isFinished(client: IWebSocketClient<M>): boolean;
 }

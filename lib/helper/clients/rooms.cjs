@@ -28,11 +28,11 @@ class Rooms {
         this.#clients = clients;
         this.#instance = instance;
         this.#log = log;
-        this.#failures = new log_cjs_1.SparseFailures(log);
+        this.#failures = new log_cjs_1.RateLimitedErrors(log);
         const { maxRoomsPerClient: most } = settings;
-        this.#unlooked = new log_cjs_1.SparseLine((count) => log.warn(`${count} join(s) name too many rooms, only ${most} are looked at, or come before those in hand are answered; the last is of client ${this.#lastId}`));
-        this.#unjoined = new log_cjs_1.SparseLine((count) => log.warn(`a client is in ${most} rooms: ${count} more were not joined; the last is of client ${this.#lastId}`));
-        this.#mapped = new log_cjs_1.SparseLine((count) => log.warn(`validateRoomFn answered ${count} join(s) only with names that were not asked for, so nothing was joined: it can only choose from the names it is given. To use other names, call joinRoom. The last was from client ${this.#lastId}`));
+        this.#unlooked = new log_cjs_1.RateLimitedLine((count) => log.warn(`${count} join(s) name too many rooms, only ${most} are looked at, or come before those in hand are answered; the last is of client ${this.#lastId}`));
+        this.#unjoined = new log_cjs_1.RateLimitedLine((count) => log.warn(`a client is in ${most} rooms: ${count} more were not joined; the last is of client ${this.#lastId}`));
+        this.#mapped = new log_cjs_1.RateLimitedLine((count) => log.warn(`validateRoomFn answered ${count} join(s) only with names that were not asked for, so nothing was joined: it can only choose from the names it is given. To use other names, call joinRoom. The last was from client ${this.#lastId}`));
     }
     /** Any name, in any state; twice does no harm. */
     join(client, room) {
@@ -94,23 +94,23 @@ class Rooms {
             this.#log.debug(`client ${client.id} asks for rooms, and there is no validateRoomFn`);
             return;
         }
-        const hidden = this.#clients.hidden(client);
-        if (hidden.asked + rooms.length > MOST_ASKED * maxRoomsPerClient) {
+        const internals = this.#clients.internals(client);
+        if (internals.asked + rooms.length > MOST_ASKED * maxRoomsPerClient) {
             this.#sayOf(client, this.#unlooked);
             return;
         }
-        hidden.asked += rooms.length;
-        (0, callbacks_cjs_1.callUser)(
+        internals.asked += rooms.length;
+        (0, callbacks_cjs_1.callApplication)(
         // Its own list: the application may change it.
         () => validateRoomFn({
             clientId: client.id,
             userId: client.userId,
             rooms: [...rooms],
         }), (allowed) => {
-            hidden.asked -= rooms.length;
+            internals.asked -= rooms.length;
             this.#joinAllowed(client, new Set(rooms), allowed);
         }, (error) => {
-            hidden.asked -= rooms.length;
+            internals.asked -= rooms.length;
             this.#failures.add(`validateRoomFn failed for client ${client.id}`, error);
         });
     }

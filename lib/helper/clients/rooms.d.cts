@@ -1,10 +1,9 @@
-import type { Clients } from './clients.cjs';
-import type { Settings } from '../settings.cjs';
+import type { AnyRecord, Settings } from '../settings.cjs';
 import type { Instance } from '../transport/transport.cjs';
 import type { IWebSocketClient, IWebSocketLogger } from '../types.cjs';
-type Bag = Record<string, unknown>;
+import type { Clients } from './clients.cjs';
 /** Which clients a room has, and what clients may say about it. */
-export declare class Rooms<A extends Bag, M extends Bag> {
+export declare class Rooms<A extends AnyRecord, M extends AnyRecord> {
     #private;
     constructor(settings: Settings<A, M>, clients: Clients<M>, instance: () => Instance | undefined, log: IWebSocketLogger);
     /** Any name, in any state; twice does no harm. */
@@ -23,4 +22,3 @@ export declare class Rooms<A extends Bag, M extends Bag> {
     /** The `leave` of a client: only rooms that it is in. Never answered. */
     leaveAsked(client: IWebSocketClient<M>, data: unknown): void;
 }
-export {};

@@ -14,11 +14,11 @@ class Users {
         if (!client.userId)
             return;
         const user = String(client.userId);
-        const hidden = this.#clients.hidden(client);
-        if (hidden.user !== undefined)
+        const internals = this.#clients.internals(client);
+        if (internals.user !== undefined)
             return;
         // Kept apart: the application may change the entry, and it must be found again.
-        hidden.user = user;
+        internals.user = user;
         const known = this.#users.get(user);
         if (known === undefined)
             this.#users.set(user, new Set([client]));
@@ -28,14 +28,14 @@ class Users {
     }
     /** The instance is not told: `removeClient` takes all with it. */
     remove(client) {
-        const hidden = this.#clients.hidden(client);
-        if (hidden.user === undefined)
+        const internals = this.#clients.internals(client);
+        if (internals.user === undefined)
             return;
-        const known = this.#users.get(hidden.user);
+        const known = this.#users.get(internals.user);
         known?.delete(client);
         if (known?.size === 0)
-            this.#users.delete(hidden.user);
-        hidden.user = undefined;
+            this.#users.delete(internals.user);
+        internals.user = undefined;
     }
     of(userId) {
         return [...(this.#users.get(String(userId)) ?? [])];

@@ -1,6 +1,6 @@
-import type { Clients } from './clients.cjs';
 import type { Instance } from '../transport/transport.cjs';
 import type { IWebSocketClient } from '../types.cjs';
+import type { Clients } from './clients.cjs';
 /** Which clients a user has, by `String(userId)`. */
 export declare class Users<M extends Record<string, unknown>> {
     #private;

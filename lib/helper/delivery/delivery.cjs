@@ -2,11 +2,11 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Delivery = void 0;
 const callbacks_cjs_1 = require("../callbacks.cjs");
-const deadlines_cjs_1 = require("./deadlines.cjs");
 const log_cjs_1 = require("../log.cjs");
+const protocol_cjs_1 = require("../protocol.cjs");
+const deadlines_cjs_1 = require("./deadlines.cjs");
 const message_cjs_1 = require("./message.cjs");
 const transform_queue_cjs_1 = require("./transform-queue.cjs");
-const protocol_cjs_1 = require("../protocol.cjs");
 /** How long after the transport has reported drops it is asked to report again, in ms. */
 const DROPS_AGAIN_AFTER = 1000;
 /** Sends to clients of this instance: section 10 of the specification. */
@@ -27,9 +27,9 @@ class Delivery {
     #again;
     constructor(parts) {
         this.#parts = parts;
-        this.#failures = new log_cjs_1.SparseFailures(parts.log);
-        this.#unanswered = new log_cjs_1.SparseLine((count) => parts.log.error(`outboundTransformer did not answer for ${count} message(s) in time (${protocol_cjs_1.LIMITS.transform / 1000} s at most): dropped`));
-        this.#drops = new log_cjs_1.SparseLine((count) => parts.log.warn(`${count} message(s) to clients dropped: their sockets are over the limit or closing, or too much was waiting`));
+        this.#failures = new log_cjs_1.RateLimitedErrors(parts.log);
+        this.#unanswered = new log_cjs_1.RateLimitedLine((count) => parts.log.error(`outboundTransformer did not answer for ${count} message(s) in time (${protocol_cjs_1.LIMITS.transform / 1000} s at most): dropped`));
+        this.#drops = new log_cjs_1.RateLimitedLine((count) => parts.log.warn(`${count} message(s) to clients dropped: their sockets are over the limit or closing, or too much was waiting`));
     }
     get framesDropped() {
         return this.#dropped + this.#parts.transport.dropped(false);
@@ -134,7 +134,7 @@ class Delivery {
             audience.type !== 'user')
             return;
         const { clients } = this.#parts;
-        this.#each(without(this.#heldIn(audience), excluded).filter((client) => clients.hidden(client).heldSince <= epoch), message);
+        this.#each(without(this.#heldIn(audience), excluded).filter((client) => clients.internals(client).heldSince <= epoch), message);
     }
     #heldIn({ type: kind, name }) {
         const { clients, users, rooms } = this.#parts;
@@ -158,7 +158,7 @@ class Delivery {
         // Text that cannot be made fails before the first of them has got anything.
         if (clients.some((client) => !this.#transforms(client)))
             void message.frame;
-        const window = new transform_queue_cjs_1.Window(this.#parts.settings.encryptedBatchLimit);
+        const window = new transform_queue_cjs_1.ConcurrencyLimit(this.#parts.settings.encryptedBatchLimit);
         for (const client of clients) {
             // An earlier one's `send` may have closed this one.
             if (this.#parts.clients.isHere(client))
@@ -171,13 +171,13 @@ class Delivery {
     #deliver(client, message, window) {
         if (!this.#transforms(client))
             return this.#send(client, message.frame);
-        const hidden = this.#parts.clients.hidden(client);
-        hidden.line ??= this.#line(client);
-        hidden.line.push(message, window);
+        const internals = this.#parts.clients.internals(client);
+        internals.line ??= this.#line(client);
+        internals.line.push(message, window);
     }
     #line(client) {
         const { clients, settings, log } = this.#parts;
-        return new transform_queue_cjs_1.Line({
+        return new transform_queue_cjs_1.TransformQueue({
             maxPending: settings.maxPendingTransforms,
             isHere: () => clients.isHere(client),
             run: (message, settled) => this.#transform(client, message, settled),
@@ -201,7 +201,7 @@ class Delivery {
             how();
             settled();
         };
-        (0, callbacks_cjs_1.callUser)(() => settings.outboundTransformer?.({ client, event: message.event, data: message.data }), (result) => end(() => {
+        (0, callbacks_cjs_1.callApplication)(() => settings.outboundTransformer?.({ client, event: message.event, data: message.data }), (result) => end(() => {
             try {
                 if (clients.isHere(client))
                     this.#send(client, textOf(result, message));

@@ -1,13 +1,12 @@
 import type { Clients } from '../clients/clients.cjs';
-import { Message } from './message.cjs';
 import type { Rooms } from '../clients/rooms.cjs';
-import type { Settings } from '../settings.cjs';
-import type { PostedOperation, Transport } from '../transport/transport.cjs';
-import type { IWebSocketClient, IWebSocketLogger } from '../types.cjs';
 import type { Users } from '../clients/users.cjs';
-type Bag = Record<string, unknown>;
+import type { AnyRecord, Settings } from '../settings.cjs';
+import type { HelperOperation, Transport } from '../transport/transport.cjs';
+import type { IWebSocketClient, IWebSocketLogger } from '../types.cjs';
+import { Message } from './message.cjs';
 /** What delivery is made of. */
-export interface DeliveryParts<A extends Bag, M extends Bag> {
+export interface DeliveryParts<A extends AnyRecord, M extends AnyRecord> {
     readonly settings: Settings<A, M>;
     readonly clients: Clients<M>;
     readonly users: Users<M>;
@@ -16,7 +15,7 @@ export interface DeliveryParts<A extends Bag, M extends Bag> {
     readonly log: IWebSocketLogger;
 }
 /** Sends to clients of this instance: section 10 of the specification. */
-export declare class Delivery<A extends Bag, M extends Bag> {
+export declare class Delivery<A extends AnyRecord, M extends AnyRecord> {
     #private;
     constructor(parts: DeliveryParts<A, M>);
     get framesDropped(): number;
@@ -29,7 +28,7 @@ export declare class Delivery<A extends Bag, M extends Bag> {
     /** @throws as {@link toClient} */
     toAll(message: Message, exclude: unknown): void;
     /** What another helper of the instance asks to be sent to clients here. */
-    receive(operation: PostedOperation & {
+    receive(operation: HelperOperation & {
         readonly op: 'publish' | 'send';
     }): void;
     /** From now on it is served singly. */
@@ -40,4 +39,3 @@ export declare class Delivery<A extends Bag, M extends Bag> {
     /** The transport has dropped messages, and says so again when it is asked to. */
     transportDropped(): void;
 }
-export {};

@@ -1,6 +1,6 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.Line = exports.Window = void 0;
+exports.TransformQueue = exports.ConcurrencyLimit = void 0;
 // What waits for the transformer: each client has a line, so that its messages stay in order; each
 // send to many has a window, so that not all run at once.
 /** First in, first out, without the cost of `shift` on a long array. */
@@ -27,7 +27,7 @@ class Fifo {
     }
 }
 /** How many runs of one send may be in flight. */
-class Window {
+class ConcurrencyLimit {
     #limit;
     #waiting = new Fifo();
     #inFlight = 0;
@@ -64,11 +64,11 @@ class Window {
         this.#filling = false;
     }
 }
-exports.Window = Window;
+exports.ConcurrencyLimit = ConcurrencyLimit;
 /**
  * The messages of one client that pass the transformer: one at a time, in the order of the calls.
  */
-class Line {
+class TransformQueue {
     #host;
     #waiting = new Fifo();
     /** Bytes of all that waits, for its turn or for a slot. */
@@ -139,4 +139,4 @@ class Line {
         this.#advancing = false;
     }
 }
-exports.Line = Line;
+exports.TransformQueue = TransformQueue;

@@ -1,6 +1,6 @@
 import type { Message } from './message.cjs';
 /** How many runs of one send may be in flight. */
-export declare class Window {
+export declare class ConcurrencyLimit {
     #private;
     /** Below 1, and what is no number, is 1. */
     constructor(limit: number);
@@ -11,7 +11,7 @@ export declare class Window {
     leave(): void;
 }
 /** The helper, as a line sees it. */
-export interface LineHost {
+export interface TransformQueueHost {
     /** Bytes that may wait. */
     readonly maxPending: number;
     /** The client is still there. */
@@ -23,9 +23,9 @@ export interface LineHost {
 /**
  * The messages of one client that pass the transformer: one at a time, in the order of the calls.
  */
-export declare class Line {
+export declare class TransformQueue {
     #private;
-    constructor(host: LineHost);
+    constructor(host: TransformQueueHost);
     /** Runs at once if nothing is before it and there is a slot. */
-    push(message: Message, window: Window | undefined): void;
+    push(message: Message, window: ConcurrencyLimit | undefined): void;
 }

@@ -1,7 +1,7 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.CALL = void 0;
-exports.nativeRequest = nativeRequest;
+exports.checkNativeOptions = checkNativeOptions;
 exports.helperError = helperError;
 const errors_cjs_1 = require("../../errors.cjs");
 const start_cjs_1 = require("../../options/start.cjs");
@@ -40,7 +40,7 @@ const OF_ADDRESS = [
  * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT naming the option, what was expected and
  * what came
  */
-function nativeRequest(options) {
+function checkNativeOptions(options) {
     const { identifier, path, bind, maxAuthPayloadLength } = options;
     if (typeof identifier !== 'string' || identifier === '')
         throw invalid(`"identifier" must be a non-empty string, got ${shown(identifier)}`);
@@ -51,7 +51,7 @@ function nativeRequest(options) {
     }
     const given = givenOf(options);
     try {
-        const { process, listener, tls } = (0, start_cjs_1.startRequest)({ ...given, ...limitsOf(options, given), bind, path }, exports.CALL);
+        const { process, listener, tls } = (0, start_cjs_1.checkStartOptions)({ ...given, ...limitsOf(options, given), bind, path }, exports.CALL);
         return {
             identifier,
             bind: listener.bind,

@@ -1,10 +1,9 @@
 import { WSBrokerError } from '../../errors.cjs';
-import { isThenable } from '../../promises.cjs';
-import { within } from '../../promises.cjs';
-import type { Bus, BusCounts, BusHost, BusRole } from './bus.cjs';
+import { isThenable, within } from '../../promises.cjs';
 import { LIMITS, WebSocketChannels } from '../protocol.cjs';
-import { RedisLink } from './redis-link.cjs';
 import type { IRedisClientLike } from '../types.cjs';
+import type { Bus, BusCounts, BusHost, BusRole } from './bus.cjs';
+import { RedisLink } from './redis-link.cjs';
 
 // Forms a and b of `redisConnection`: duplicates of a client of the application's own.
 

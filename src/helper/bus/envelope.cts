@@ -4,7 +4,7 @@ import type { IRedisSocketMessage, TWebSocketMessageType } from '../types.cjs';
 // the keys is part of it.
 
 /** An envelope written by another process: its contents are not checked further. */
-export interface Incoming {
+export interface ReceivedEnvelope {
   readonly serverId: string;
   readonly type: unknown;
   readonly target: unknown;
@@ -30,7 +30,7 @@ export function envelope(
 }
 
 /** Undefined if it is not an envelope. */
-export function opened(text: string): Incoming | undefined {
+export function parseEnvelope(text: string): ReceivedEnvelope | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -38,7 +38,7 @@ export function opened(text: string): Incoming | undefined {
     return undefined;
   }
   const { serverId, type, target, event, data, exclude } = (value ?? {}) as Record<
-    keyof Incoming,
+    keyof ReceivedEnvelope,
     unknown
   >;
   if (typeof serverId !== 'string' || typeof event !== 'string') return undefined;

@@ -2,12 +2,12 @@ import { createHash } from 'node:crypto';
 import { setImmediate } from 'node:timers';
 import { fromNative, WSBrokerError, WSBrokerRangeError } from '../../errors.cjs';
 import type { Native, NativeRedis, NativeRelay, NativeRelayEvent } from '../../native.cjs';
-import { redisRequest, REDIS_TLS_OPTIONS_NAMED } from '../../options/redis.cjs';
-import type { Bus, BusCounts, BusHost, BusRole } from './bus.cjs';
-import { SparseLine } from '../log.cjs';
+import { checkRedisOptions, REDIS_TLS_OPTIONS_NAMED } from '../../options/redis.cjs';
+import { RateLimitedLine } from '../log.cjs';
 import { LIMITS } from '../protocol.cjs';
 import type { Instance } from '../transport/transport.cjs';
 import type { IRedisConnectionOptions } from '../types.cjs';
+import type { Bus, BusCounts, BusHost, BusRole } from './bus.cjs';
 
 // Form c of `redisConnection`: the broker's own connections to Redis. Native code is loaded by
 // `connect` only, never by importing this or constructing a bus.
@@ -20,12 +20,12 @@ const PRUNE_FROM = 64;
  *
  * @throws {TypeError | RangeError | WSBrokerError} naming what is wrong with the options
  */
-export function nativeBus(
+export function createNativeBus(
   call: string,
   redis: string | IRedisConnectionOptions,
   role: BusRole,
 ): Bus {
-  const native = redisRequest(call, 'redisConnection', redis, REDIS_TLS_OPTIONS_NAMED);
+  const native = checkRedisOptions(call, 'redisConnection', redis, REDIS_TLS_OPTIONS_NAMED);
   if (native.url !== undefined) checkUrl(call, native.url);
   return new NativeBus(native, role);
 }
@@ -66,12 +66,12 @@ class NativeBus implements Bus {
   readonly #unsettled = new Map<number, (error: unknown) => void>();
   #invalid = 0;
   #dropped = 0;
-  readonly #invalidLine = new SparseLine((count) =>
+  readonly #invalidLine = new RateLimitedLine((count) =>
     this.#host?.logger.warn(
       `${count} message(s) from Redis ignored; the last: ${this.#invalidReason}`,
     ),
   );
-  readonly #droppedLine = new SparseLine((count) =>
+  readonly #droppedLine = new RateLimitedLine((count) =>
     this.#host?.logger.error(`${count} message(s) from Redis dropped: too many were waiting`),
   );
   #invalidReason = '';

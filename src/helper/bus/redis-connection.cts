@@ -1,8 +1,8 @@
 import { WSBrokerError } from '../../errors.cjs';
-import { ClientBus } from './client-bus.cjs';
-import { nativeBus } from './native-bus.cjs';
-import type { Bus, BusRole } from './bus.cjs';
 import type { DefaultRedisHelper, IRedisClientLike, IRedisConnectionOptions } from '../types.cjs';
+import type { Bus, BusRole } from './bus.cjs';
+import { ClientBus } from './client-bus.cjs';
+import { createNativeBus } from './native-bus.cjs';
 
 /**
  * The bus for what was given as `redisConnection`: a string, an object with `getClient`, one with
@@ -11,7 +11,7 @@ import type { DefaultRedisHelper, IRedisClientLike, IRedisConnectionOptions } fr
  *
  * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS; why is its `cause`, if it has one
  */
-export function busFor(scope: string, given: unknown, role: BusRole): Bus {
+export function createBus(scope: string, given: unknown, role: BusRole): Bus {
   try {
     const bus = choose(scope, given, role);
     if (bus !== undefined) return bus;
@@ -23,7 +23,7 @@ export function busFor(scope: string, given: unknown, role: BusRole): Bus {
 
 function choose(scope: string, given: unknown, role: BusRole): Bus | undefined {
   if (typeof given === 'string')
-    return /^rediss?:\/\//.test(given) ? nativeBus(scope, given, role) : undefined;
+    return /^rediss?:\/\//.test(given) ? createNativeBus(scope, given, role) : undefined;
   if ((typeof given !== 'object' && typeof given !== 'function') || given === null)
     return undefined;
   if (has(given, 'getClient')) {
@@ -33,7 +33,9 @@ function choose(scope: string, given: unknown, role: BusRole): Bus | undefined {
       : undefined;
   }
   if (has(given, 'duplicate')) return new ClientBus(given as IRedisClientLike, role, 'client');
-  return isPlain(given) ? nativeBus(scope, given as IRedisConnectionOptions, role) : undefined;
+  return isPlain(given)
+    ? createNativeBus(scope, given as IRedisConnectionOptions, role)
+    : undefined;
 }
 
 function has(value: unknown, method: string): boolean {

@@ -1,6 +1,6 @@
 import { WSBrokerError } from '../../errors.cjs';
 import { isThenable } from '../../promises.cjs';
-import { SparseLine } from '../log.cjs';
+import { RateLimitedLine } from '../log.cjs';
 import type { IRedisClientLike, IWebSocketLogger } from '../types.cjs';
 
 interface Waiter {
@@ -100,7 +100,7 @@ export class RedisLink {
     const { client, name } = this;
     let last: unknown;
     // A client that connects again and again fails as often.
-    const line = new SparseLine((count) =>
+    const line = new RateLimitedLine((count) =>
       this.#logger?.error(`Redis ${name}: ${count} error(s), the last`, last),
     );
     client.on('error', (error) => {

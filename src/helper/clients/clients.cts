@@ -1,11 +1,11 @@
-import type { Line } from '../delivery/transform-queue.cjs';
+import type { TransformQueue } from '../delivery/transform-queue.cjs';
 import type { IWebSocket, IWebSocketClient } from '../types.cjs';
 
 // The clients of a helper. The entries are the application's to read and to change, so that what is
 // ours alone lies beside them.
 
 /** What the helper keeps of a client and does not show. */
-export interface Hidden {
+export interface ClientInternals {
   /** Authenticated with all that belongs to it: the end of 6.7. */
   finished: boolean;
   /** Frames that came before that. */
@@ -17,7 +17,7 @@ export interface Hidden {
   /** Names of rooms about which `validateRoomFn` has not answered yet. */
   asked: number;
   /** Messages on their way through the transformer. */
-  line: Line | undefined;
+  line: TransformQueue | undefined;
   /**
    * Encrypted since this epoch of the instance: what another helper published in an earlier one has
    * reached it directly.
@@ -25,7 +25,7 @@ export interface Hidden {
   heldSince: number;
 }
 
-function fresh(): Hidden {
+function fresh(): ClientInternals {
   return {
     finished: false,
     frames: 0,
@@ -40,7 +40,7 @@ function fresh(): Hidden {
 export class Clients<M extends Record<string, unknown>> {
   /** By id; this very map is shown. */
   readonly map = new Map<string, IWebSocketClient<M>>();
-  readonly #hidden = new WeakMap<IWebSocketClient<M>, Hidden>();
+  readonly #internals = new WeakMap<IWebSocketClient<M>, ClientInternals>();
 
   add(id: string, socket: IWebSocket): IWebSocketClient<M> {
     const now = Date.now();
@@ -54,7 +54,7 @@ export class Clients<M extends Record<string, unknown>> {
       connectedAt: now,
       lastActivity: now,
     };
-    this.#hidden.set(client, fresh());
+    this.#internals.set(client, fresh());
     this.map.set(id, client);
     return client;
   }
@@ -68,17 +68,17 @@ export class Clients<M extends Record<string, unknown>> {
     return this.map.get(client.id) === client;
   }
 
-  hidden(client: IWebSocketClient<M>): Hidden {
-    const hidden = this.#hidden.get(client);
-    if (hidden !== undefined) return hidden;
+  internals(client: IWebSocketClient<M>): ClientInternals {
+    const internals = this.#internals.get(client);
+    if (internals !== undefined) return internals;
     // An entry that the application has put into the map itself.
     const made = fresh();
-    this.#hidden.set(client, made);
+    this.#internals.set(client, made);
     return made;
   }
 
   /** May it do what authenticated clients may? */
   isFinished(client: IWebSocketClient<M>): boolean {
-    return client.state === 'authenticated' && this.hidden(client).finished;
+    return client.state === 'authenticated' && this.internals(client).finished;
   }
 }

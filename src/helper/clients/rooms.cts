@@ -1,12 +1,10 @@
-import { callUser } from '../callbacks.cjs';
-import type { Clients } from './clients.cjs';
-import { SparseFailures, SparseLine } from '../log.cjs';
+import { callApplication } from '../callbacks.cjs';
+import { RateLimitedErrors, RateLimitedLine } from '../log.cjs';
 import { LIMITS, RESERVED_PREFIX } from '../protocol.cjs';
-import type { Settings } from '../settings.cjs';
+import type { AnyRecord, Settings } from '../settings.cjs';
 import type { Instance } from '../transport/transport.cjs';
 import type { IWebSocketClient, IWebSocketLogger } from '../types.cjs';
-
-type Bag = Record<string, unknown>;
+import type { Clients } from './clients.cjs';
 
 /**
  * Names of one client that may wait for `validateRoomFn`, in `maxRoomsPerClient`: those of a join
@@ -15,17 +13,17 @@ type Bag = Record<string, unknown>;
 const MOST_ASKED = 4;
 
 /** Which clients a room has, and what clients may say about it. */
-export class Rooms<A extends Bag, M extends Bag> {
+export class Rooms<A extends AnyRecord, M extends AnyRecord> {
   readonly #rooms = new Map<string, Set<IWebSocketClient<M>>>();
   readonly #settings: Settings<A, M>;
   readonly #clients: Clients<M>;
   readonly #instance: () => Instance | undefined;
   readonly #log: IWebSocketLogger;
   // What a client can bring about as often as it likes is not a line each time.
-  readonly #unlooked: SparseLine;
-  readonly #unjoined: SparseLine;
-  readonly #mapped: SparseLine;
-  readonly #failures: SparseFailures;
+  readonly #unlooked: RateLimitedLine;
+  readonly #unjoined: RateLimitedLine;
+  readonly #mapped: RateLimitedLine;
+  readonly #failures: RateLimitedErrors;
   /** The last client of these lines. */
   #lastId = '';
 
@@ -39,19 +37,19 @@ export class Rooms<A extends Bag, M extends Bag> {
     this.#clients = clients;
     this.#instance = instance;
     this.#log = log;
-    this.#failures = new SparseFailures(log);
+    this.#failures = new RateLimitedErrors(log);
     const { maxRoomsPerClient: most } = settings;
-    this.#unlooked = new SparseLine((count) =>
+    this.#unlooked = new RateLimitedLine((count) =>
       log.warn(
         `${count} join(s) name too many rooms, only ${most} are looked at, or come before those in hand are answered; the last is of client ${this.#lastId}`,
       ),
     );
-    this.#unjoined = new SparseLine((count) =>
+    this.#unjoined = new RateLimitedLine((count) =>
       log.warn(
         `a client is in ${most} rooms: ${count} more were not joined; the last is of client ${this.#lastId}`,
       ),
     );
-    this.#mapped = new SparseLine((count) =>
+    this.#mapped = new RateLimitedLine((count) =>
       log.warn(
         `validateRoomFn answered ${count} join(s) only with names that were not asked for, so nothing was joined: it can only choose from the names it is given. To use other names, call joinRoom. The last was from client ${this.#lastId}`,
       ),
@@ -121,13 +119,13 @@ export class Rooms<A extends Bag, M extends Bag> {
       this.#log.debug(`client ${client.id} asks for rooms, and there is no validateRoomFn`);
       return;
     }
-    const hidden = this.#clients.hidden(client);
-    if (hidden.asked + rooms.length > MOST_ASKED * maxRoomsPerClient) {
+    const internals = this.#clients.internals(client);
+    if (internals.asked + rooms.length > MOST_ASKED * maxRoomsPerClient) {
       this.#sayOf(client, this.#unlooked);
       return;
     }
-    hidden.asked += rooms.length;
-    callUser(
+    internals.asked += rooms.length;
+    callApplication(
       // Its own list: the application may change it.
       () =>
         validateRoomFn({
@@ -136,11 +134,11 @@ export class Rooms<A extends Bag, M extends Bag> {
           rooms: [...rooms],
         } as Parameters<typeof validateRoomFn>[0]),
       (allowed) => {
-        hidden.asked -= rooms.length;
+        internals.asked -= rooms.length;
         this.#joinAllowed(client, new Set(rooms), allowed);
       },
       (error) => {
-        hidden.asked -= rooms.length;
+        internals.asked -= rooms.length;
         this.#failures.add(`validateRoomFn failed for client ${client.id}`, error);
       },
     );
@@ -171,7 +169,7 @@ export class Rooms<A extends Bag, M extends Bag> {
     if (refused > 0) this.#sayOf(client, this.#unjoined, refused);
   }
 
-  #sayOf(client: IWebSocketClient<M>, line: SparseLine, count = 1): void {
+  #sayOf(client: IWebSocketClient<M>, line: RateLimitedLine, count = 1): void {
     this.#lastId = client.id;
     line.add(count);
   }

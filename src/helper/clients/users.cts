@@ -1,6 +1,6 @@
-import type { Clients } from './clients.cjs';
 import type { Instance } from '../transport/transport.cjs';
 import type { IWebSocketClient } from '../types.cjs';
+import type { Clients } from './clients.cjs';
 
 /** Which clients a user has, by `String(userId)`. */
 export class Users<M extends Record<string, unknown>> {
@@ -16,10 +16,10 @@ export class Users<M extends Record<string, unknown>> {
   add(client: IWebSocketClient<M>): void {
     if (!client.userId) return;
     const user = String(client.userId);
-    const hidden = this.#clients.hidden(client);
-    if (hidden.user !== undefined) return;
+    const internals = this.#clients.internals(client);
+    if (internals.user !== undefined) return;
     // Kept apart: the application may change the entry, and it must be found again.
-    hidden.user = user;
+    internals.user = user;
     const known = this.#users.get(user);
     if (known === undefined) this.#users.set(user, new Set([client]));
     else known.add(client);
@@ -28,12 +28,12 @@ export class Users<M extends Record<string, unknown>> {
 
   /** The instance is not told: `removeClient` takes all with it. */
   remove(client: IWebSocketClient<M>): void {
-    const hidden = this.#clients.hidden(client);
-    if (hidden.user === undefined) return;
-    const known = this.#users.get(hidden.user);
+    const internals = this.#clients.internals(client);
+    if (internals.user === undefined) return;
+    const known = this.#users.get(internals.user);
     known?.delete(client);
-    if (known?.size === 0) this.#users.delete(hidden.user);
-    hidden.user = undefined;
+    if (known?.size === 0) this.#users.delete(internals.user);
+    internals.user = undefined;
   }
 
   of(userId: unknown): IWebSocketClient<M>[] {

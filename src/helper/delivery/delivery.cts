@@ -1,23 +1,21 @@
-import { callUser } from '../callbacks.cjs';
+import { callApplication } from '../callbacks.cjs';
 import type { Clients } from '../clients/clients.cjs';
-import { Deadlines } from './deadlines.cjs';
-import { SparseFailures, SparseLine, shown } from '../log.cjs';
-import { Message } from './message.cjs';
-import { Line, Window } from './transform-queue.cjs';
-import { LIMITS, WebSocketDefaults } from '../protocol.cjs';
 import type { Rooms } from '../clients/rooms.cjs';
-import type { Settings } from '../settings.cjs';
-import type { Audience, PostedOperation, Transport } from '../transport/transport.cjs';
-import type { IWebSocketClient, IWebSocketLogger } from '../types.cjs';
 import type { Users } from '../clients/users.cjs';
-
-type Bag = Record<string, unknown>;
+import { RateLimitedErrors, RateLimitedLine, shown } from '../log.cjs';
+import { LIMITS, WebSocketDefaults } from '../protocol.cjs';
+import type { AnyRecord, Settings } from '../settings.cjs';
+import type { Audience, HelperOperation, Transport } from '../transport/transport.cjs';
+import type { IWebSocketClient, IWebSocketLogger } from '../types.cjs';
+import { Deadlines } from './deadlines.cjs';
+import { Message } from './message.cjs';
+import { ConcurrencyLimit, TransformQueue } from './transform-queue.cjs';
 
 /** How long after the transport has reported drops it is asked to report again, in ms. */
 const DROPS_AGAIN_AFTER = 1000;
 
 /** What delivery is made of. */
-export interface DeliveryParts<A extends Bag, M extends Bag> {
+export interface DeliveryParts<A extends AnyRecord, M extends AnyRecord> {
   readonly settings: Settings<A, M>;
   readonly clients: Clients<M>;
   readonly users: Users<M>;
@@ -27,16 +25,16 @@ export interface DeliveryParts<A extends Bag, M extends Bag> {
 }
 
 /** Sends to clients of this instance: section 10 of the specification. */
-export class Delivery<A extends Bag, M extends Bag> {
+export class Delivery<A extends AnyRecord, M extends AnyRecord> {
   readonly #parts: DeliveryParts<A, M>;
   /**
    * Those that are encrypted: natively they are served singly, and a publish to ten thousand others
    * must not look at each.
    */
   readonly #encrypted = new Set<IWebSocketClient<M>>();
-  readonly #drops: SparseLine;
-  readonly #failures: SparseFailures;
-  readonly #unanswered: SparseLine;
+  readonly #drops: RateLimitedLine;
+  readonly #failures: RateLimitedErrors;
+  readonly #unanswered: RateLimitedLine;
   readonly #deadlines = new Deadlines(LIMITS.transform);
   #dropped = 0;
   /** How many of the transport's drops are in the log. */
@@ -45,13 +43,13 @@ export class Delivery<A extends Bag, M extends Bag> {
 
   constructor(parts: DeliveryParts<A, M>) {
     this.#parts = parts;
-    this.#failures = new SparseFailures(parts.log);
-    this.#unanswered = new SparseLine((count) =>
+    this.#failures = new RateLimitedErrors(parts.log);
+    this.#unanswered = new RateLimitedLine((count) =>
       parts.log.error(
         `outboundTransformer did not answer for ${count} message(s) in time (${LIMITS.transform / 1000} s at most): dropped`,
       ),
     );
-    this.#drops = new SparseLine((count) =>
+    this.#drops = new RateLimitedLine((count) =>
       parts.log.warn(
         `${count} message(s) to clients dropped: their sockets are over the limit or closing, or too much was waiting`,
       ),
@@ -107,7 +105,7 @@ export class Delivery<A extends Bag, M extends Bag> {
   }
 
   /** What another helper of the instance asks to be sent to clients here. */
-  receive(operation: PostedOperation & { readonly op: 'publish' | 'send' }): void {
+  receive(operation: HelperOperation & { readonly op: 'publish' | 'send' }): void {
     const message = Message.from(operation.frame);
     if (operation.op === 'publish')
       return this.#toHeld(operation.audience, message, operation.exclude, operation.epoch);
@@ -170,7 +168,7 @@ export class Delivery<A extends Bag, M extends Bag> {
     const { clients } = this.#parts;
     this.#each(
       without(this.#heldIn(audience), excluded).filter(
-        (client) => clients.hidden(client).heldSince <= epoch,
+        (client) => clients.internals(client).heldSince <= epoch,
       ),
       message,
     );
@@ -197,7 +195,7 @@ export class Delivery<A extends Bag, M extends Bag> {
     if (clients.length === 0) return;
     // Text that cannot be made fails before the first of them has got anything.
     if (clients.some((client) => !this.#transforms(client))) void message.frame;
-    const window = new Window(this.#parts.settings.encryptedBatchLimit);
+    const window = new ConcurrencyLimit(this.#parts.settings.encryptedBatchLimit);
     for (const client of clients) {
       // An earlier one's `send` may have closed this one.
       if (this.#parts.clients.isHere(client)) this.#deliver(client, message, window);
@@ -208,16 +206,20 @@ export class Delivery<A extends Bag, M extends Bag> {
     return client.encrypted && this.#parts.settings.outboundTransformer !== undefined;
   }
 
-  #deliver(client: IWebSocketClient<M>, message: Message, window: Window | undefined): void {
+  #deliver(
+    client: IWebSocketClient<M>,
+    message: Message,
+    window: ConcurrencyLimit | undefined,
+  ): void {
     if (!this.#transforms(client)) return this.#send(client, message.frame);
-    const hidden = this.#parts.clients.hidden(client);
-    hidden.line ??= this.#line(client);
-    hidden.line.push(message, window);
+    const internals = this.#parts.clients.internals(client);
+    internals.line ??= this.#line(client);
+    internals.line.push(message, window);
   }
 
-  #line(client: IWebSocketClient<M>): Line {
+  #line(client: IWebSocketClient<M>): TransformQueue {
     const { clients, settings, log } = this.#parts;
-    return new Line({
+    return new TransformQueue({
       maxPending: settings.maxPendingTransforms,
       isHere: () => clients.isHere(client),
       run: (message, settled) => this.#transform(client, message, settled),
@@ -243,7 +245,7 @@ export class Delivery<A extends Bag, M extends Bag> {
       how();
       settled();
     };
-    callUser<unknown>(
+    callApplication<unknown>(
       () => settings.outboundTransformer?.({ client, event: message.event, data: message.data }),
       (result) =>
         end(() => {
@@ -305,7 +307,7 @@ function excludedIn(exclude: unknown): readonly string[] {
   return Array.isArray(exclude) ? exclude.map(String) : [];
 }
 
-function without<M extends Bag>(
+function without<M extends AnyRecord>(
   clients: IWebSocketClient<M>[],
   excluded: readonly string[],
 ): IWebSocketClient<M>[] {

@@ -32,7 +32,7 @@ class Fifo<T> {
 }
 
 /** How many runs of one send may be in flight. */
-export class Window {
+export class ConcurrencyLimit {
   readonly #limit: number;
   readonly #waiting = new Fifo<() => void>();
   #inFlight = 0;
@@ -72,7 +72,7 @@ export class Window {
 }
 
 /** The helper, as a line sees it. */
-export interface LineHost {
+export interface TransformQueueHost {
   /** Bytes that may wait. */
   readonly maxPending: number;
   /** The client is still there. */
@@ -84,27 +84,27 @@ export interface LineHost {
 
 interface Waiting {
   readonly message: Message;
-  readonly window: Window | undefined;
+  readonly window: ConcurrencyLimit | undefined;
   readonly size: number;
 }
 
 /**
  * The messages of one client that pass the transformer: one at a time, in the order of the calls.
  */
-export class Line {
-  readonly #host: LineHost;
+export class TransformQueue {
+  readonly #host: TransformQueueHost;
   readonly #waiting = new Fifo<Waiting>();
   /** Bytes of all that waits, for its turn or for a slot. */
   #pending = 0;
   #busy = false;
   #advancing = false;
 
-  constructor(host: LineHost) {
+  constructor(host: TransformQueueHost) {
     this.#host = host;
   }
 
   /** Runs at once if nothing is before it and there is a slot. */
-  push(message: Message, window: Window | undefined): void {
+  push(message: Message, window: ConcurrencyLimit | undefined): void {
     // Not busy, and yet something waits: `settled` is about to start that.
     const behind = this.#busy || !this.#waiting.isEmpty;
     if (!behind && (window === undefined || window.enter())) {
@@ -132,7 +132,7 @@ export class Line {
   }
 
   /** With its turn come and a slot taken. */
-  #run(message: Message, window: Window | undefined): void {
+  #run(message: Message, window: ConcurrencyLimit | undefined): void {
     this.#busy = true;
     const settled = (): void => {
       this.#busy = false;

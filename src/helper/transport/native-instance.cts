@@ -1,15 +1,14 @@
 import type { Native } from '../../native.cjs';
+import { AudienceKind } from '../../native/shared-numbers.cjs';
 import type { IWebSocket, TWebSocketBusState } from '../types.cjs';
 import { NativeSocket } from './native-socket.cjs';
-import type { Audience, Instance, PostedOperation, TransportHost } from './transport.cjs';
+import type { Audience, HelperOperation, Instance, TransportHost } from './transport.cjs';
 
-const enum Kind {
-  Room,
-  User,
-  Everybody,
-}
-
-const KINDS = { room: Kind.Room, user: Kind.User, broadcast: Kind.Everybody } as const;
+const KINDS = {
+  room: AudienceKind.Room,
+  user: AudienceKind.User,
+  broadcast: AudienceKind.Everybody,
+} as const;
 
 /**
  * What the helpers of one identifier share, as one of them sees it: all of it is kept by the addon.
@@ -108,7 +107,7 @@ export class NativeInstance implements Instance {
 
   post(
     _clientId: string,
-    { op, clientId, room }: PostedOperation & { readonly op: 'join' | 'leave' },
+    { op, clientId, room }: HelperOperation & { readonly op: 'join' | 'leave' },
   ): boolean {
     return this.#native.helperAskMember(
       this.#helper,

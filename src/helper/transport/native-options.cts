@@ -1,7 +1,7 @@
 import { fromNative, WSBrokerError } from '../../errors.cjs';
-import type { NativeAgreed, NativeOpenOptions } from '../../native.cjs';
-import { START_OPTIONS, startRequest, type ProcessOptions } from '../../options/start.cjs';
-import type { TlsRequest } from '../../options/tls.cjs';
+import type { NativeAgreed, NativeListenOptions } from '../../native.cjs';
+import { checkStartOptions, type ProcessOptions, START_OPTIONS } from '../../options/start.cjs';
+import type { CheckedTlsOptions } from '../../options/tls.cjs';
 import type { IBunWebSocketConfig } from '../types.cjs';
 import type { TransportOptions } from './transport.cjs';
 
@@ -42,20 +42,20 @@ const OF_ADDRESS = [
 ] as const;
 
 /** What a helper opens and joins with. */
-export interface NativeRequest {
+export interface CheckedNativeOptions {
   readonly identifier: string;
   readonly bind: string;
   readonly agreed: NativeAgreed[];
   readonly process: Partial<ProcessOptions>;
-  readonly listener: Omit<NativeOpenOptions, 'process' | 'tls' | 'beside'>;
-  readonly tls: TlsRequest | undefined;
+  readonly listener: Omit<NativeListenOptions, 'process' | 'tls' | 'beside'>;
+  readonly tls: CheckedTlsOptions | undefined;
 }
 
 /**
  * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT naming the option, what was expected and
  * what came
  */
-export function nativeRequest(options: TransportOptions): NativeRequest {
+export function checkNativeOptions(options: TransportOptions): CheckedNativeOptions {
   const { identifier, path, bind, maxAuthPayloadLength } = options;
   if (typeof identifier !== 'string' || identifier === '')
     throw invalid(`"identifier" must be a non-empty string, got ${shown(identifier)}`);
@@ -67,7 +67,7 @@ export function nativeRequest(options: TransportOptions): NativeRequest {
   }
   const given = givenOf(options);
   try {
-    const { process, listener, tls } = startRequest(
+    const { process, listener, tls } = checkStartOptions(
       { ...given, ...limitsOf(options, given), bind, path },
       CALL,
     );

@@ -44,7 +44,7 @@ export interface Audience {
  * What one helper hands to another of its instance, by way of the native side: in order per sender,
  * at most 16 MiB waiting at one owner. Plain data. `frame` is the JSON text of `{ event, data }`.
  */
-export type PostedOperation =
+export type HelperOperation =
   /**
    * A publish, to a helper that has held members there. Also what the native bus could not deliver
    * without JavaScript. `epoch` says when it was published: members that have been held since a
@@ -72,7 +72,7 @@ export interface TransportHost {
    * Does what another helper of the instance (or the native bus) has asked for, before it returns.
    * Clients that are no longer here are skipped.
    */
-  receive(operation: PostedOperation): void;
+  receive(operation: HelperOperation): void;
   /**
    * The instance's input from Redis is ready or lost: told to every configured helper of the
    * instance, once for each change, in order.
@@ -171,7 +171,7 @@ export interface Instance {
   /**
    * To the owner of a client of another helper. False: dropped, since too much was waiting there.
    */
-  post(clientId: string, operation: PostedOperation & { readonly op: 'join' | 'leave' }): boolean;
+  post(clientId: string, operation: HelperOperation & { readonly op: 'join' | 'leave' }): boolean;
 
   // Input from Redis, in forms a and b of `redisConnection`
 

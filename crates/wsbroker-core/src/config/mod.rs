@@ -3,12 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 mod bind;
-mod cluster;
 mod proxy;
 
 pub use self::{
     bind::Bind,
-    cluster::{ClusterConfig, RedisConfig, RedisServers, RedisTls, RedisUrlError},
     proxy::{Cidr, ForwardedHeader, TrustProxy},
 };
 use crate::{realm::Realm, tls::TlsConfig};

@@ -9,13 +9,11 @@
 //! * A *directory* says who has which client, and how many members a room has. Members that are *held* are in no channel: their frames are made for each of them
 //!   by their owner. A publish tells it to the owners, as a [`Post`].
 //!
-//! [`Helper`] is a worker's side of this; [`Realm`] has what somebody without a worker can do; [`RealmSink`] is that for a
-//! [`Relay`](crate::Relay).
+//! [`Helper`] is a worker's side of this; [`Realm`] has what somebody without a worker can do, such as the helper's relay.
 
 mod directory;
 mod helper;
 mod post;
-mod sink;
 #[cfg(test)]
 mod tests;
 
@@ -37,7 +35,6 @@ pub use self::{
     directory::{Audience, Group, LeftClient},
     helper::Helper,
     post::{Operation, Post},
-    sink::RealmSink,
 };
 use crate::{
     cork::{Cork, SendOutcome, Staged},
@@ -245,8 +242,19 @@ impl Realm {
         }
     }
 
-    /// A message to one client was dropped, and nothing else tells its helper.
-    fn drop_frame_of(&self, client: &[u8]) {
+    /// As [`publish`](Self::publish), for a message of another instance: where it cannot be posted it is counted at the first helper, since none here has sent it.
+    pub fn relay(&self, cork: &mut Cork, audience: Audience<'_>, staged: Staged, exclude: &[&[u8]]) {
+        let refused = self.publish(cork, audience, staged, exclude);
+        if refused > 0 {
+            self.drop_frames(None, refused);
+        }
+    }
+
+    /// As [`send`](Self::send), for a message of another instance: what is dropped is counted at the client's helper. Nothing is said of a client that nobody has.
+    pub fn relay_to_client(&self, cork: &mut Cork, client: &[u8], staged: Staged) {
+        if self.send(cork, client, staged) != SendOutcome::Dropped {
+            return;
+        }
         let owner = self.directory.read().client(client).map(|client| Arc::clone(&client.owner));
         if let Some(owner) = owner {
             owner.drop_frames(1);

@@ -9,9 +9,9 @@ use std::{
 
 use parking_lot::Mutex;
 
-use super::{Audience, RealmSink};
+use super::Audience;
 use crate::{
-    Bind, Broker, Config, Envelope, ListenerConfig, MessageKind, RelaySink, SocketId, Worker,
+    Bind, Broker, Config, ListenerConfig, MessageKind, SocketId, Worker,
     error::DeliverError,
     event::Batch,
     realm::{Helper, Post, Realm},
@@ -33,13 +33,6 @@ pub(super) fn broker() -> Broker {
     Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap()
 }
 
-fn receive(sink: &RealmSink, fields: &str) {
-    match Envelope::read(&format!(r#"{{"serverId":"x","event":"e",{fields}}}"#), None) {
-        Envelope::Message(message) => sink.deliver(message),
-        other => panic!("{other:?}"),
-    }
-}
-
 #[test]
 fn a_publish_for_which_there_is_no_memory_is_counted_for_each_that_does_not_get_it() {
     let broker = broker();
@@ -50,7 +43,7 @@ fn a_publish_for_which_there_is_no_memory_is_counted_for_each_that_does_not_get_
         realm.channels(Kind::Room).join(b"r", SocketId::new(id).unwrap(), 0);
     }
     assert!(second.add_client(b"c", None));
-    let sink = broker.realm_sink(&realm);
+    let mut elsewhere = broker.cork();
     let dropped = || [&first, &second].map(|helper: &Helper| helper.dropped(false));
     let mut cork = broker.cork();
     let mut publish = |room: &[u8]| {
@@ -64,9 +57,11 @@ fn a_publish_for_which_there_is_no_memory_is_counted_for_each_that_does_not_get_
     assert_eq!(dropped(), [0, 2], "by whoever has sent it");
     publish(b"nobody");
     assert_eq!(dropped(), [0, 2]);
-    receive(&sink, r#""type":"room","target":"r","data":1"#);
+    let staged = elsewhere.stage_slice(MessageKind::Text, b"x");
+    realm.relay(&mut elsewhere, Audience::Room(b"r"), staged, &[]);
     assert_eq!(dropped(), [2, 2], "what nobody here has sent, the first is told");
-    receive(&sink, r#""type":"client","target":"nobody","data":1"#);
+    let staged = elsewhere.stage_slice(MessageKind::Text, b"x");
+    realm.relay_to_client(&mut elsewhere, b"nobody", staged);
     assert_eq!(dropped(), [2, 2]);
 }
 
@@ -77,14 +72,16 @@ fn a_message_of_another_instance_that_its_helper_has_no_room_for_is_counted_ther
     let (_first, first) = broker.add_helper(&realm, Arc::new(Nobody));
     let (_second, second) = broker.add_helper(&realm, Arc::new(Nobody));
     assert!(second.add_client(b"c", None));
-    let sink = broker.realm_sink(&realm);
-    let long = "x".repeat(17 << 20);
-    receive(&sink, &format!(r#""type":"client","target":"c","data":"{long}""#));
+    let mut elsewhere = broker.cork();
+    let long = vec![b'x'; 17 << 20];
+    let staged = elsewhere.stage_slice(MessageKind::Text, &long);
+    realm.relay_to_client(&mut elsewhere, b"c", staged);
     assert_eq!((first.dropped(false), second.dropped(false)), (0, 1));
     let mut cork = broker.cork();
     second.finish_client(&mut cork, b"c");
     second.hold_client(&mut cork, b"c");
-    receive(&sink, &format!(r#""type":"broadcast","data":"{long}""#));
+    let staged = elsewhere.stage_slice(MessageKind::Text, &long);
+    realm.relay(&mut elsewhere, Audience::Everybody, staged, &[]);
     assert_eq!((first.dropped(false), second.dropped(false)), (1, 1));
 }
 

@@ -12,7 +12,7 @@ use dashmap::{DashMap, Entry};
 use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::FxHashSet;
 
-use crate::{cluster::Bus, ids::SocketId};
+use crate::{bus::Bus, ids::SocketId};
 
 /// Which of the sets of a realm a channel is in.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -99,7 +99,7 @@ pub(crate) struct Channels {
     /// Shared by all sets of a broker: shards tell channels apart by nothing else.
     last: Arc<AtomicU64>,
     /// Told of each channel's first subscriber, and of its last one's end.
-    bus: OnceLock<Arc<Bus>>,
+    bus: OnceLock<Arc<dyn Bus>>,
 }
 
 /// A name as the map's key; looked up by plain bytes.
@@ -145,12 +145,12 @@ impl Channels {
 
     /// The other instances, if there may be any.
     #[inline]
-    pub(crate) fn bus(&self) -> Option<&Arc<Bus>> {
+    pub(crate) fn bus(&self) -> Option<&Arc<dyn Bus>> {
         self.bus.get()
     }
 
     /// From now on the bus is told, and of what is there already at once. False when there is one already.
-    pub(crate) fn join_bus(&self, bus: &Arc<Bus>) -> bool {
+    pub(crate) fn join_bus(&self, bus: &Arc<dyn Bus>) -> bool {
         if self.bus.set(Arc::clone(bus)).is_err() {
             return false;
         }
@@ -246,9 +246,13 @@ impl Channels {
 
 #[cfg(test)]
 mod tests {
-    use std::hash::BuildHasher;
+    use std::{hash::BuildHasher, time::Duration};
+
+    use futures_util::future::BoxFuture;
+    use wsbroker_proto::CloseCode;
 
     use super::*;
+    use crate::bus::{BusStats, ClusterCount, MessageForm};
 
     fn id(number: u64) -> SocketId {
         SocketId::new(number).unwrap()
@@ -304,5 +308,55 @@ mod tests {
             }
         });
         assert_eq!(channels.len(), 0);
+    }
+
+    /// Keeps what it is told.
+    #[derive(Debug, Default)]
+    struct Recorder(Mutex<Vec<Vec<u8>>>);
+
+    impl Bus for Recorder {
+        fn subscribers_changed(&self, channel: &[u8]) {
+            self.0.lock().push(channel.to_vec());
+        }
+
+        fn listening<'a>(&'a self, _: &'a [u8]) -> BoxFuture<'a, bool> {
+            unreachable!()
+        }
+
+        fn publish(&self, _: &[u8], _: MessageForm, _: &[u8]) {}
+        fn close_channel(&self, _: &[u8], _: CloseCode, _: &str) {}
+        fn send(&self) {}
+
+        fn count<'a>(&'a self, _: &'a [u8], _: Duration) -> BoxFuture<'a, ClusterCount> {
+            unreachable!()
+        }
+
+        fn ready(&self) -> BoxFuture<'_, bool> {
+            unreachable!()
+        }
+
+        fn stats(&self) -> BusStats {
+            BusStats::default()
+        }
+
+        fn stop(&self) {}
+    }
+
+    #[test]
+    fn channels_that_are_there_before_the_bus_are_told_to_it() {
+        let channels = Channels::new(1);
+        let socket = SocketId::new(1).unwrap();
+        for name in ["first", "second"] {
+            channels.join(name.as_bytes(), socket, 0);
+        }
+        let recorder = Arc::<Recorder>::default();
+        let joined: Arc<dyn Bus> = Arc::<Recorder>::clone(&recorder);
+        assert!(channels.join_bus(&joined));
+        let other: Arc<dyn Bus> = Arc::<Recorder>::default();
+        assert!(!channels.join_bus(&other), "there is one already");
+        channels.join(b"third", socket, 0);
+        let mut told = recorder.0.lock().clone();
+        told.sort();
+        assert_eq!(told, [&b"first"[..], b"second", b"third"]);
     }
 }

@@ -11,10 +11,8 @@ use napi::{
     threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
 };
 use napi_derive::napi;
-use wsbroker_core::{
-    BusEvent, BusEvents, BusListener, CloseCode, ClusterConfig, Emitter, MessageKind, RedisConfig, RedisServers,
-    RedisTls,
-};
+use wsbroker_core::{BusEvent, BusEvents, BusListener, CloseCode, MessageKind};
+use wsbroker_redis::{ClusterConfig, Emitter, RedisConfig, RedisServers, RedisTls};
 
 use crate::{
     api::options::milliseconds,
@@ -244,11 +242,11 @@ pub fn leave_cluster(env: &Env) -> Result<Object<'_>> {
 pub fn reload_cluster(env: &Env, redis: NativeRedis) -> Result<Object<'_>> {
     const CALL: &str = "reloadBus";
     let redis = redis_config(CALL, redis)?;
-    let Some(broker) = process::broker().1.filter(|_| process::has_joined()) else {
+    let Some((broker, bus)) = process::joined_bus() else {
         return settled::<()>(env, Err(Failure::not_joined(CALL)));
     };
-    promise(env, &broker.clone(), || Err(Failure::shut_down(CALL)), async move {
-        broker.reload_cluster(redis.clone()).await.map_err(|error| Failure::bus_lost(CALL, &error))?;
+    promise(env, &broker, || Err(Failure::shut_down(CALL)), async move {
+        bus.reload(redis.clone()).await.map_err(|error| Failure::bus_lost(CALL, &error))?;
         process::reload_cluster(redis);
         Ok(())
     })

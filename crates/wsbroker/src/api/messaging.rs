@@ -22,38 +22,41 @@ use crate::{
 };
 
 functions! {
-    send as "send" with 3 of given;
-    send_to_channel as "sendToChannel" with 3 of given;
-    subscribe as "subscribe" with 2;
-    unsubscribe as "unsubscribe" with 2;
-    subscribe_many as "subscribeMany" with 2;
-    unsubscribe_many as "unsubscribeMany" with 2;
-    unsubscribe_all as "unsubscribeAll" with 1;
-    copy_subscriptions as "copySubscriptions" with 2;
-    set_token as "setToken" with 2;
-    get_token as "getToken" with 1;
-    token_version as "tokenVersion" with 1;
-    close as "close" with 3;
-    terminate as "terminate" with 1;
-    close_channel as "closeChannel" with 3;
-    is_open as "isOpen" with 1;
-    buffered_amount as "bufferedAmount" with 1;
-    has_subscriptions as "hasSubscriptions" with 1;
-    subscriber_count as "subscriberCount" with 1;
-    is_subscribed as "isSubscribed" with 2;
-    get_subscriptions as "getSubscriptions" with 1;
-    get_subscribers as "getSubscribers" with 1;
-    connection_count as "connectionCount" with 0;
-    stats as "stats" with 0;
-    init as "init" with 2;
-    attach_worker as "attachWorker" with 5;
-    detach_worker as "detachWorker" with 0;
-    keep_alive as "keepAlive" with 1;
-    drain as "drain" with 0;
-    settle as "settle" with 0;
-    open_verdict as "openVerdict" with 3;
-    slot_token as "slotToken" with 1;
-    slot_bytes as "slotBytes" with 1;
+    send(given) = "send(socketId: number, data: Data, options?: Pick<SendOptions, 'compress'>): SendResult";
+    send_to_channel(given) = "sendToChannel(channel: Data, data: Data, options?: SendOptions): number";
+    subscribe = "subscribe(socketId: number, channel: Data): boolean";
+    unsubscribe = "unsubscribe(socketId: number, channel: Data): boolean";
+    subscribe_many = "subscribeMany(socketId: number, channels: readonly Data[]): number";
+    unsubscribe_many = "unsubscribeMany(socketId: number, channels: readonly Data[]): number";
+    unsubscribe_all = "unsubscribeAll(socketId: number): number";
+    copy_subscriptions = "copySubscriptions(from: Data, to: Data): void";
+    set_token = "setToken(socketId: number, token: Data): void";
+    get_token = "getToken(socketId: number): Buffer | undefined";
+    /// 0 = no token, or no such socket any more.
+    token_version = "tokenVersion(socketId: number): number";
+    close = "close(socketId: number, code?: number, reason?: string): void";
+    terminate = "terminate(socketId: number): void";
+    close_channel = "closeChannel(channel: Data, code?: number, reason?: string): number";
+    is_open = "isOpen(socketId: number): boolean";
+    buffered_amount = "bufferedAmount(socketId: number): number";
+    has_subscriptions = "hasSubscriptions(channel: Data): boolean";
+    subscriber_count = "subscriberCount(channel: Data): number";
+    is_subscribed = "isSubscribed(socketId: number, channel: Data): boolean";
+    get_subscriptions = "getSubscriptions(socketId: number): (string | Buffer)[]";
+    get_subscribers = "getSubscribers(channel: Data): number[]";
+    connection_count = "connectionCount(): number";
+    stats = "stats(): Stats";
+    /// `isShared`, which tells a SharedArrayBuffer, is for Bun.
+    init = "init(scheduleFlush: () => void, isShared?: (value: unknown) => boolean): void";
+    attach_worker = "attachWorker(mask: number, dispatch: Dispatch, again: () => void, keepAlive: boolean, slots?: number): NativeAttached";
+    detach_worker = "detachWorker(): void";
+    keep_alive = "keepAlive(on: boolean): void";
+    drain = "drain(): void";
+    settle = "settle(): void";
+    open_verdict = "openVerdict(slot: number, accepted: boolean, detail?: NativeAccept | NativeReject): boolean";
+    slot_token = "slotToken(slot: number): Buffer | undefined";
+    /// The bytes of a binary message that is waiting or being handed over, once more.
+    slot_bytes = "slotBytes(slot: number): Buffer | undefined";
 }
 
 fn send<'s>(env: Env<'s>, [id, data, options]: [Value<'s>; 3], given: usize) -> Result<'s> {

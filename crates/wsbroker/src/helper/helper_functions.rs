@@ -14,38 +14,48 @@ use crate::{
     },
     worker::{
         runner::{self, HelperFunctions},
+        shared_numbers::audience_kind,
         thread_cork::{self, Name},
     },
 };
 
 functions! {
-    attach as "attachHelper" with 4;
-    drain as "drainHelper" with 1;
-    keep_alive as "keepHelperAlive" with 2;
-    flush as "flushSends" with 0;
-    accept as "helperAccept" with 2;
-    send as "helperSend" with 4;
-    close as "helperClose" with 4;
-    subscribe as "helperSubscribe" with 3;
-    unsubscribe as "helperUnsubscribe" with 3;
-    is_subscribed as "helperIsSubscribed" with 3;
-    add_client as "helperAddClient" with 3;
-    finish_client as "helperFinishClient" with 2;
-    hold_client as "helperHoldClient" with 2;
-    remove_client as "helperRemoveClient" with 2;
-    add_member as "helperAddMember" with 4;
-    remove_member as "helperRemoveMember" with 4;
-    is_elsewhere as "helperIsElsewhere" with 2;
-    client_count as "helperClientCount" with 1;
-    room_count as "helperRoomCount" with 2;
-    publish as "helperPublish" with 5;
-    send_elsewhere as "helperSendElsewhere" with 3;
-    ask_member as "helperAskMember" with 4;
-    claim_input as "helperClaimInput" with 1;
-    set_input as "helperSetInput" with 2;
-    input_is_ready as "helperInputIsReady" with 1;
-    dropped as "helperDropped" with 2;
-    take_left as "helperTakeLeftClient" with 1;
+    /// Returns the control block.
+    attach = "attachHelper(helper: number, dispatch: Dispatch, again: () => void, receive: Receive): ArrayBuffer";
+    drain = "drainHelper(helper: number): void";
+    keep_alive = "keepHelperAlive(helper: number, on: boolean): void";
+    flush = "flushSends(): void";
+    accept = "helperAccept(helper: number, accepts: boolean): void";
+    /// Bytes of payload; -1: the socket is over its limit now; 0: dropped.
+    send = "helperSend(helper: number, socketId: number, data: Data, compress?: boolean): number";
+    close = "helperClose(helper: number, socketId: number, code?: number, reason?: string): void";
+    subscribe = "helperSubscribe(helper: number, socketId: number, topic: string): boolean";
+    unsubscribe = "helperUnsubscribe(helper: number, socketId: number, topic: string): boolean";
+    is_subscribed = "helperIsSubscribed(helper: number, socketId: number, topic: string): boolean";
+    /// `socketId` 0: a socket that the application has made. False: another helper has a client of that id.
+    add_client = "helperAddClient(helper: number, clientId: string, socketId: number): boolean";
+    finish_client = "helperFinishClient(helper: number, clientId: string): void";
+    /// The epoch since which it is held: what was published in an earlier one has reached it directly.
+    hold_client = "helperHoldClient(helper: number, clientId: string): number";
+    remove_client = "helperRemoveClient(helper: number, clientId: string): void";
+    /// `kind` 0: a room; 1: a user; 2, of a publish: everybody.
+    add_member = "helperAddMember(helper: number, clientId: string, kind: number, name: string): void";
+    remove_member = "helperRemoveMember(helper: number, clientId: string, kind: number, name: string): void";
+    is_elsewhere = "helperIsElsewhere(helper: number, clientId: string): boolean";
+    client_count = "helperClientCount(helper: number): number";
+    room_count = "helperRoomCount(helper: number, room: string): number";
+    /// To how many helpers it could not be posted.
+    publish = "helperPublish(helper: number, kind: number, name: string, frame: string, exclude?: readonly string[]): number";
+    send_elsewhere = "helperSendElsewhere(helper: number, clientId: string, frame: string): number";
+    ask_member = "helperAskMember(helper: number, clientId: string, room: string, join: boolean): boolean";
+    claim_input = "helperClaimInput(helper: number): boolean";
+    /// False: it was so already.
+    set_input = "helperSetInput(helper: number, ready: boolean): boolean";
+    input_is_ready = "helperInputIsReady(helper: number): boolean";
+    /// Messages to its clients that were dropped on their way. `again`: `Receive` is called for the next one.
+    dropped = "helperDropped(helper: number, again: boolean): number";
+    /// Id and user of a client whose helper ended without reporting it. Each is handed out once.
+    take_left = "helperTakeLeftClient(helper: number): [clientId: string, userId?: string] | undefined";
 }
 
 fn number(env: Env<'_>, value: Value<'_>) -> usize {
@@ -198,11 +208,11 @@ fn remove_client<'s>(env: Env<'s>, [helper, client]: [Value<'s>; 2]) -> Result<'
     Ok(env.undefined()?)
 }
 
-/// 0: a room, 1: a user, 2: everybody.
+/// The audience that an `audience_kind` and a name stand for.
 fn audience<'a>(env: Env<'_>, kind: Value<'_>, name: &'a [u8]) -> Audience<'a> {
-    match number(env, kind) {
-        0 => Audience::Room(name),
-        1 => Audience::User(name),
+    match i32::try_from(number(env, kind)) {
+        Ok(audience_kind::ROOM) => Audience::Room(name),
+        Ok(audience_kind::USER) => Audience::User(name),
         _ => Audience::Everybody,
     }
 }

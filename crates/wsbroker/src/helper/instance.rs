@@ -13,7 +13,8 @@ use std::{
 use napi::{Env, bindgen_prelude::Object};
 use napi_derive::napi;
 use parking_lot::Mutex;
-use wsbroker_core::{AwaitedPath, CloseCode, ListenError, Listener, Realm, RealmSink};
+use wsbroker_core::{AwaitedPath, CloseCode, ListenError, Listener, Realm};
+use wsbroker_redis::RealmSink;
 
 use crate::{
     api::{
@@ -45,7 +46,7 @@ struct Instance {
     base: Base,
     realm: Arc<Realm>,
     /// Changed while [`INSTANCES`] is locked.
-    seats: Mutex<Vec<Seat>>,
+    registrations: Mutex<Vec<Registration>>,
     listener: Mutex<Option<Arc<Listener>>>,
     /// Its path on an address of `start`, until it is open.
     awaited: Mutex<Option<AwaitedPath>>,
@@ -53,8 +54,8 @@ struct Instance {
     opening: tokio::sync::Mutex<()>,
 }
 
-/// One helper's place.
-struct Seat {
+/// A helper that belongs to an instance.
+struct Registration {
     number: usize,
     thread: ThreadId,
 }
@@ -87,9 +88,9 @@ pub struct NativeJoin {
     pub encrypts: bool,
 }
 
-/// A helper's place in its instance.
+/// What a helper gets when it joins.
 #[napi(object)]
-pub struct NativeSeat {
+pub struct NativeJoinResult {
     /// For all its calls.
     pub helper: u32,
     /// The id of the instance.
@@ -107,7 +108,7 @@ impl Instance {
     }
 
     fn has(&self, number: usize) -> bool {
-        self.seats.lock().iter().any(|seat| seat.number == number)
+        self.registrations.lock().iter().any(|registration| registration.number == number)
     }
 }
 
@@ -119,12 +120,12 @@ fn find(number: usize) -> Option<Arc<Instance>> {
 ///
 /// Throws ERR_WSBROKER_CONFLICT when this thread has a helper there already, or an option differs.
 #[napi]
-pub fn join_instance(join: NativeJoin) -> Result<NativeSeat> {
+pub fn join_instance(join: NativeJoin) -> Result<NativeJoinResult> {
     let process = process_options(&join.process);
     let mut instances = INSTANCES.lock();
     let thread = thread::current().id();
     let mut same = instances.iter().filter(|instance| instance.identifier == join.identifier);
-    if same.any(|instance| instance.seats.lock().iter().any(|seat| seat.thread == thread)) {
+    if same.any(|instance| instance.registrations.lock().iter().any(|registration| registration.thread == thread)) {
         let message = format!(
             "{CALL}: a helper with the identifier \"{}\" is configured on this thread already",
             join.identifier
@@ -157,7 +158,7 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeSeat> {
                 agreed: join.agreed,
                 realm: base.broker.realm(),
                 base,
-                seats: Mutex::default(),
+                registrations: Mutex::default(),
                 listener: Mutex::default(),
                 awaited: Mutex::new(awaited),
                 opening: tokio::sync::Mutex::default(),
@@ -170,8 +171,8 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeSeat> {
         instance.realm.guard();
     }
     let number = process::next_worker();
-    instance.seats.lock().push(Seat { number, thread });
-    Ok(NativeSeat { helper: number as u32, server_id: instance.server_id.clone() })
+    instance.registrations.lock().push(Registration { number, thread });
+    Ok(NativeJoinResult { helper: number as u32, server_id: instance.server_id.clone() })
 }
 
 /// Makes this thread a worker of that helper's realm. Returns the control block.
@@ -220,7 +221,7 @@ async fn listen(instance: &Instance, options: NativeListenOptions) -> std::resul
     };
     // All may have left meanwhile, and with them whoever would close it.
     let instances = INSTANCES.lock();
-    if instance.seats.lock().is_empty() {
+    if instance.registrations.lock().is_empty() {
         drop(instances);
         return Err(Failure::no_helper(CALL));
     }
@@ -234,7 +235,7 @@ async fn listen(instance: &Instance, options: NativeListenOptions) -> std::resul
 pub(crate) fn sink(server_id: &str) -> Option<RealmSink> {
     let instances = INSTANCES.lock();
     let instance = instances.iter().find(|instance| instance.server_id == server_id)?;
-    Some(instance.base.broker.realm_sink(&instance.realm))
+    Some(RealmSink::new(&instance.base.broker, Arc::clone(&instance.realm)))
 }
 
 /// Where the instance listens; nothing before it does.
@@ -288,17 +289,17 @@ pub(crate) fn left(number: usize) {
     }
 }
 
-/// Takes a seat away. Returns the instance if it was the last: its address is closed, and the rest is to be [ended](end).
+/// Removes a registration. Returns the instance if it was the last: its address is closed, and the rest is to be [ended](end).
 fn give_up(number: usize) -> Option<Arc<Instance>> {
     let mut instances = INSTANCES.lock();
     let at = instances.iter().position(|instance| instance.has(number))?;
     let instance = Arc::clone(instances.get(at)?);
-    let mut seats = instance.seats.lock();
-    seats.retain(|seat| seat.number != number);
-    if !seats.is_empty() {
+    let mut registrations = instance.registrations.lock();
+    registrations.retain(|registration| registration.number != number);
+    if !registrations.is_empty() {
         return None;
     }
-    drop(seats);
+    drop(registrations);
     instances.swap_remove(at);
     instance.awaited.lock().take();
     if let Some(listener) = instance.listener.lock().as_ref() {

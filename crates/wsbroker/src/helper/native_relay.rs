@@ -21,9 +21,8 @@ use napi::{
 };
 use napi_derive::napi;
 use parking_lot::Mutex;
-use wsbroker_core::{
-    Incoming, NotTaken, Part, PublishError, Relay, RelayConfig, RelayEvent, RelaySink, StartError, WeakRelay,
-};
+use wsbroker_core::StartError;
+use wsbroker_redis::{Incoming, NotTaken, Part, PublishError, Relay, RelayConfig, RelayEvent, RelaySink, WeakRelay};
 
 use crate::{
     api::{

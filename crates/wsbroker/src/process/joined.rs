@@ -6,7 +6,8 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use wsbroker_core::{BusEvent, BusListener, ClusterConfig};
+use wsbroker_core::{Broker, BusEvent, BusListener, JoinError};
+use wsbroker_redis::{ClusterConfig, RedisBus};
 
 /// A place on a bus. It belongs to the thread that has joined; when that ends and a broker goes on with it, another may take it over.
 pub(crate) struct Joined {
@@ -21,8 +22,13 @@ impl Joined {
         Self { config, told: Arc::new(Mutex::new(listener)), owner: Some(thread::current().id()) }
     }
 
+    /// Takes a broker there.
+    pub(crate) fn join(&self, broker: &Broker) -> Result<Arc<RedisBus>, JoinError> {
+        RedisBus::join(broker, self.config.clone(), self.listener())
+    }
+
     /// Tells the thread to which it belongs at that time.
-    pub(crate) fn listener(&self) -> BusListener {
+    fn listener(&self) -> BusListener {
         let told = Arc::clone(&self.told);
         Arc::new(move |event: BusEvent| {
             let listener = Arc::clone(&told.lock());
@@ -55,7 +61,7 @@ impl Joined {
 mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use wsbroker_core::{RedisConfig, RedisServers};
+    use wsbroker_redis::{RedisConfig, RedisServers};
 
     use super::*;
 

@@ -15,10 +15,8 @@ use std::{
 mod joined;
 
 use parking_lot::Mutex;
-use wsbroker_core::{
-    Broker, BusEvent, BusListener, BusState, CloseCode, ClusterConfig, Config, JoinError, Listener, RedisConfig,
-    WorkerId,
-};
+use wsbroker_core::{Broker, BusEvent, BusListener, BusState, CloseCode, Config, JoinError, Listener, WorkerId};
+use wsbroker_redis::{ClusterConfig, RedisBus, RedisConfig};
 
 use crate::{js::failure::Failure, process::joined::Joined, worker::thread_worker::NodeWorker};
 
@@ -49,6 +47,8 @@ struct State {
 
 struct Current {
     broker: Broker,
+    /// What it has joined.
+    bus: Option<Arc<RedisBus>>,
     /// How it treats raw handlers is open until `raw`.
     options: ProcessOptions,
     /// Somebody has called `start`: raw workers belong to it.
@@ -198,12 +198,11 @@ pub(crate) fn open(options: ProcessOptions) -> Result<Opening, Failure> {
 fn begin(options: ProcessOptions, last_id: u64, cluster: Option<&Joined>) -> Result<Current, Failure> {
     let broker = Broker::new(options.config.clone())?;
     broker.start_ids_after(last_id);
-    if let Some(joined) = cluster {
-        broker.join_cluster(joined.config.clone(), joined.listener())?;
-    }
+    let bus = cluster.map(|joined| joined.join(&broker)).transpose()?;
     GLOBAL.generation.fetch_add(1, Ordering::AcqRel);
     Ok(Current {
         broker,
+        bus,
         options,
         raw: false,
         starters: HashSet::new(),
@@ -431,16 +430,18 @@ pub(crate) fn join_cluster(config: ClusterConfig, listener: BusListener) -> Resu
         return Ok(());
     }
     let joined = Joined::new(config, listener);
-    if let Some(current) = &state.current {
-        current.broker.join_cluster(joined.config.clone(), joined.listener())?;
+    if let Some(current) = &mut state.current {
+        current.bus = Some(joined.join(&current.broker)?);
     }
     state.cluster = Some(joined);
     Ok(())
 }
 
-/// Whether the process has joined others.
-pub(crate) fn has_joined() -> bool {
-    GLOBAL.state.lock().cluster.is_some()
+/// The broker, and the bus that it has joined, if it has.
+pub(crate) fn joined_bus() -> Option<(Broker, Arc<RedisBus>)> {
+    let state = GLOBAL.state.lock();
+    let current = state.current.as_ref()?;
+    Some((current.broker.clone(), current.bus.clone()?))
 }
 
 /// Where the process joins others from now on, if it has.
@@ -549,9 +550,9 @@ pub(crate) fn watch_workers(watcher: Option<Watcher>) {
 
 /// A worker is stuck. Each watcher is told once for its thread, even if the thread has several workers.
 pub(crate) fn worker_stuck(worker: &NodeWorker) {
-    let number = worker.control().thread();
+    let number = worker.control().thread_id();
     let state = GLOBAL.state.lock();
-    let is_other = |other: &NodeWorker| !std::ptr::eq(other, worker) && other.control().thread() == number;
+    let is_other = |other: &NodeWorker| !std::ptr::eq(other, worker) && other.control().thread_id() == number;
     if state.workers.iter().chain(&state.helpers).any(|other| is_other(other) && other.is_stuck()) {
         return;
     }
@@ -570,7 +571,7 @@ pub(crate) fn worker_threads() -> Vec<(WorkerId, i32)> {
         let state = GLOBAL.state.lock();
         state.workers.iter().chain(&state.helpers).cloned().collect()
     };
-    workers.iter().filter_map(|worker| Some((worker.id()?, worker.control().thread()))).collect()
+    workers.iter().filter_map(|worker| Some((worker.id()?, worker.control().thread_id()))).collect()
 }
 
 #[cfg(test)]

@@ -9,9 +9,11 @@ use crate::{
         raw::{Env, Failed, Scratch, Value},
     },
     worker::{
-        control_block::{BATCH, Control, Slots, Told},
+        control_block::{ControlBlock, EventNumbers},
         inbox::{Inbox, Position, bytes_of},
         runner::Place,
+        shared_numbers::{audience_kind, control_layout::MAX_EVENTS, event_kind, operation},
+        slab::Slab,
     },
 };
 
@@ -22,47 +24,41 @@ const ENOUGH: usize = 128 << 10;
 /// Shared payloads begin at multiples of this, so that any typed array can look at them.
 const ALIGN: usize = 8;
 
-const OPEN: i32 = 1;
-const TEXT: i32 = 2;
-const SHARED_BYTES: i32 = 3;
-const BYTES: i32 = 4;
-const CLOSE: i32 = 5;
-const DRAIN: i32 = 6;
-const JOINED: i32 = 7;
-
-/// What a helper's `receive` is called with: what it shall do, and what belongs to that.
-pub(crate) fn operation<'s>(
+/// What a helper's `receive` is called with: an operation and what belongs to it.
+pub(crate) fn operation_arguments<'s>(
     env: Env<'s>,
-    operation: &Operation,
+    asked: &Operation,
     scratch: &mut Scratch,
 ) -> Result<[Value<'s>; 6], Failed> {
     let none = env.undefined()?;
     let mut text = |bytes: &[u8]| env.string(bytes, scratch);
-    Ok(match operation {
+    Ok(match asked {
         Operation::Publish { audience, frame, exclude, epoch } => {
             let kind = match audience {
-                Group::Room(_) => 0,
-                Group::User(_) => 1,
-                Group::Everybody => 2,
+                Group::Room(_) => audience_kind::ROOM,
+                Group::User(_) => audience_kind::USER,
+                Group::Everybody => audience_kind::EVERYBODY,
             };
             let (name, frame) = (text(audience.name())?, text(frame)?);
             let exclude = env.array(exclude.iter().map(|id| text(id)))?;
-            [env.int(0)?, name, frame, exclude, env.int(kind)?, env.double(*epoch as f64)?]
+            [env.int(operation::PUBLISH)?, name, frame, exclude, env.int(kind)?, env.double(*epoch as f64)?]
         }
-        Operation::Send { client, frame } => [env.int(1)?, text(client)?, text(frame)?, none, none, none],
-        Operation::Join { client, room } => [env.int(2)?, text(client)?, text(room)?, none, none, none],
-        Operation::Leave { client, room } => [env.int(3)?, text(client)?, text(room)?, none, none, none],
-        Operation::InputState { ready } => [env.int(4)?, env.boolean(*ready)?, none, none, none, none],
-        Operation::TakeInput => [env.int(5)?, none, none, none, none, none],
-        Operation::ClientsLeft => [env.int(6)?, none, none, none, none, none],
-        Operation::Dropped => [env.int(7)?, none, none, none, none, none],
+        Operation::Send { client, frame } => [env.int(operation::SEND)?, text(client)?, text(frame)?, none, none, none],
+        Operation::Join { client, room } => [env.int(operation::JOIN)?, text(client)?, text(room)?, none, none, none],
+        Operation::Leave { client, room } => [env.int(operation::LEAVE)?, text(client)?, text(room)?, none, none, none],
+        Operation::InputState { ready } => {
+            [env.int(operation::INPUT_STATE)?, env.boolean(*ready)?, none, none, none, none]
+        }
+        Operation::TakeInput => [env.int(operation::TAKE_INPUT)?, none, none, none, none, none],
+        Operation::ClientsLeft => [env.int(operation::CLIENTS_LEFT)?, none, none, none, none, none],
+        Operation::Dropped => [env.int(operation::DROPPED)?, none, none, none, none, none],
     })
 }
 
 /// Up to 32 events that are handed over together.
 pub(crate) struct Call<'s> {
     /// How many there are, then one value each.
-    values: [Value<'s>; BATCH + 1],
+    values: [Value<'s>; MAX_EVENTS + 1],
     taken: Taken,
     /// Bytes that the shared ArrayBuffer needs; `None` when nothing lies in one.
     shared: Option<usize>,
@@ -73,7 +69,7 @@ pub(crate) struct Call<'s> {
 /// Where the events of a call are.
 #[derive(Clone, Copy)]
 pub(crate) struct Taken {
-    places: [(u32, Position); BATCH],
+    places: [(u32, Position); MAX_EVENTS],
     count: usize,
 }
 
@@ -93,8 +89,8 @@ impl Taken {
 impl<'s> Call<'s> {
     /// One without events.
     pub(crate) fn new(env: Env<'s>) -> Result<Self, Failed> {
-        let taken = Taken { places: [Default::default(); BATCH], count: 0 };
-        Ok(Self { values: [env.undefined()?; BATCH + 1], taken, shared: None, bytes: 0 })
+        let taken = Taken { places: [Default::default(); MAX_EVENTS], count: 0 };
+        Ok(Self { values: [env.undefined()?; MAX_EVENTS + 1], taken, shared: None, bytes: 0 })
     }
 
     /// Takes the next events, at most `room`, as far as there are slots. Returns those that could not be made into values. Fails when the
@@ -103,21 +99,21 @@ impl<'s> Call<'s> {
         &mut self,
         env: Env<'s>,
         inbox: &mut Inbox,
-        slots: &mut Slots<Place>,
-        control: &Control,
+        slots: &mut Slab<Place>,
+        control: &ControlBlock,
         scratch: &mut Scratch,
         room: usize,
     ) -> Result<Vec<Position>, Failed> {
         let mut lost = Vec::new();
-        while self.taken.count < room.min(BATCH) && self.bytes < ENOUGH && !slots.is_full() {
+        while self.taken.count < room.min(MAX_EVENTS) && self.bytes < ENOUGH && !slots.is_full() {
             let Some(position) = inbox.advance() else { break };
             let Some((event, data)) = inbox.get(position) else { break };
-            let mut told = Told {
-                id: event.socket.id().get() as i64 as f64,
-                token: event.socket.token_version(),
-                ..Told::default()
+            let mut numbers = EventNumbers {
+                socket_id: event.socket.id().get() as i64 as f64,
+                token_version: event.socket.token_version(),
+                ..EventNumbers::default()
             };
-            let Ok(value) = self.value(env, event, data, &mut told, scratch) else {
+            let Ok(value) = self.value(env, event, data, &mut numbers, scratch) else {
                 if env.is_ending() {
                     // Not its fault: whoever takes over gets it.
                     inbox.go_back_to(position);
@@ -129,9 +125,9 @@ impl<'s> Call<'s> {
             let index = self.taken.count;
             // There is one: it is not full.
             let Some(slot) = slots.insert(Place::Here(position)) else { break };
-            told.slot = slot;
+            numbers.slot = slot;
             control.reset(slot);
-            control.tell(index, &told);
+            control.describe(index, &numbers);
             if let (Some(cell), Some(place)) = (self.values.get_mut(index + 1), self.taken.places.get_mut(index)) {
                 (*cell, *place) = (value, (slot, position));
             }
@@ -162,7 +158,7 @@ impl<'s> Call<'s> {
         env: Env<'s>,
         event: &Event,
         data: &Bytes,
-        told: &mut Told,
+        numbers: &mut EventNumbers,
         scratch: &mut Scratch,
     ) -> Result<Value<'s>, Failed> {
         if let EventKind::Text(payload) | EventKind::Binary(payload) = &event.kind {
@@ -170,35 +166,35 @@ impl<'s> Call<'s> {
         }
         match &event.kind {
             EventKind::Text(payload) => {
-                told.kind = TEXT;
+                numbers.kind = event_kind::TEXT;
                 env.string(bytes_of(payload, data), scratch)
             }
             EventKind::Binary(payload) if payload.len() <= SHARED => {
-                told.kind = SHARED_BYTES;
+                numbers.kind = event_kind::SHARED_BYTES;
                 let offset = self.shared.unwrap_or(0);
-                (told.first, told.second) = (offset as i32, payload.len() as i32);
+                (numbers.number, numbers.length) = (offset as i32, payload.len() as i32);
                 self.shared = Some(offset + payload.len().next_multiple_of(ALIGN));
                 // The buffer itself is made when it is known how long it must be.
                 env.undefined()
             }
             EventKind::Binary(payload) => {
-                told.kind = BYTES;
+                numbers.kind = event_kind::BYTES;
                 env.array_buffer(payload.len(), |bytes| bytes.copy_from_slice(bytes_of(payload, data)))
             }
             EventKind::Close { code, reason } => {
-                (told.kind, told.first) = (CLOSE, i32::from(*code));
+                (numbers.kind, numbers.number) = (event_kind::CLOSE, i32::from(*code));
                 env.string(reason.as_bytes(), scratch)
             }
             EventKind::Open(open) => {
-                told.kind = OPEN;
+                numbers.kind = event_kind::OPEN;
                 convert::open_request(env, &open.request)
             }
             EventKind::Joined(ip) => {
-                told.kind = JOINED;
+                numbers.kind = event_kind::JOINED;
                 env.text(ip)
             }
             EventKind::Drain => {
-                told.kind = DRAIN;
+                numbers.kind = event_kind::DRAIN;
                 env.undefined()
             }
         }

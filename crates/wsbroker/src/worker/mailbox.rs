@@ -3,9 +3,9 @@
 use std::collections::VecDeque;
 
 #[cfg(not(feature = "loom"))]
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 #[cfg(feature = "loom")]
-use wsbroker_core::sync::Mutex;
+use wsbroker_core::sync::{Mutex, MutexGuard};
 use wsbroker_core::{Backlog, Batch, Event, EventKind, Post};
 
 /// What has come and was not fetched. Bounded by the broker's inbound window; close and open events come on top.
@@ -24,8 +24,10 @@ struct State {
     /// The thread was woken, or is at work, or has itself asked to go on: nobody else needs to wake it.
     pending: bool,
     farewell: Farewell,
-    /// The thread has ended or left. Nothing is taken any more.
+    /// The thread has ended or left, or was given up. Nothing is taken any more.
     closed: bool,
+    /// The thread has ended or left, and never looks again.
+    ended: bool,
 }
 
 /// How much the thread knows of the end of its broker.
@@ -66,8 +68,16 @@ impl State {
         std::mem::take(&mut self.batches)
     }
 
+    fn say_goodbye(&mut self) -> Thread {
+        if self.farewell == Farewell::Told {
+            return Thread::Awake;
+        }
+        self.farewell = Farewell::Due;
+        self.look()
+    }
+
     fn look(&mut self) -> Thread {
-        if self.closed || std::mem::replace(&mut self.pending, true) { Thread::Awake } else { Thread::Asleep }
+        if self.ended || std::mem::replace(&mut self.pending, true) { Thread::Awake } else { Thread::Asleep }
     }
 }
 
@@ -97,9 +107,7 @@ impl Mailbox {
 
     /// Has the thread told that the broker has gone, behind all that is here.
     pub(crate) fn say_goodbye(&self) -> Thread {
-        let mut state = self.0.lock();
-        state.farewell = Farewell::Due;
-        state.look()
+        self.0.lock().say_goodbye()
     }
 
     /// Takes everything that has come.
@@ -110,7 +118,7 @@ impl Mailbox {
             return Fetched::Work(state.take_batches(), std::mem::take(&mut state.posts));
         }
         state.pending = false;
-        if state.farewell == Farewell::Due && !state.closed {
+        if state.farewell == Farewell::Due && !state.ended {
             state.farewell = Farewell::Told;
             return Fetched::Goodbye;
         }
@@ -147,9 +155,22 @@ impl Mailbox {
         !state.closed && state.farewell == Farewell::None
     }
 
-    /// From now on it takes nothing. Returns what has come.
+    /// Its thread has ended or left: from now on it takes nothing. Returns what has come.
     pub(crate) fn close(&self) -> VecDeque<Batch> {
         let mut state = self.0.lock();
+        state.ended = true;
+        Self::empty(state)
+    }
+
+    /// Its thread is not waited for any longer: from now on it takes nothing, and the thread is told
+    /// that the broker has gone, if it ever looks again. Returns what has come.
+    pub(crate) fn give_up(&self) -> (VecDeque<Batch>, Thread) {
+        let mut state = self.0.lock();
+        let thread = state.say_goodbye();
+        (Self::empty(state), thread)
+    }
+
+    fn empty(mut state: MutexGuard<'_, State>) -> VecDeque<Batch> {
         state.closed = true;
         let posts = std::mem::take(&mut state.posts);
         let batches = state.take_batches();
@@ -157,6 +178,48 @@ impl Mailbox {
         // Outside of the lock: they tell those who posted them.
         drop(posts);
         batches
+    }
+}
+
+#[cfg(all(test, not(feature = "loom")))]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn batch() -> Batch {
+        Batch { events: Vec::new(), data: Bytes::new() }
+    }
+
+    #[test]
+    fn a_thread_that_was_given_up_hears_once_that_its_broker_has_gone() {
+        let mailbox = Mailbox::default();
+        assert_eq!(mailbox.put(batch()).ok(), Some(Thread::Asleep));
+        // It hangs. What has come goes to others.
+        let (batches, thread) = mailbox.give_up();
+        assert_eq!((batches.len(), thread), (1, Thread::Awake));
+        assert!(mailbox.put(batch()).is_err());
+        assert!(!mailbox.is_fresh());
+        // The end of the broker comes before the thread does, and again behind it.
+        assert_eq!(mailbox.say_goodbye(), Thread::Awake);
+        assert!(matches!(mailbox.fetch(), Fetched::Goodbye));
+        assert_eq!(mailbox.say_goodbye(), Thread::Awake);
+        assert!(matches!(mailbox.fetch(), Fetched::Nothing));
+    }
+
+    #[test]
+    fn a_thread_that_is_given_up_while_it_sleeps_is_woken() {
+        let mailbox = Mailbox::default();
+        assert_eq!(mailbox.give_up().1, Thread::Asleep);
+        assert!(matches!(mailbox.fetch(), Fetched::Goodbye));
+    }
+
+    #[test]
+    fn a_thread_that_has_ended_is_not_woken() {
+        let mailbox = Mailbox::default();
+        mailbox.close();
+        assert_eq!(mailbox.say_goodbye(), Thread::Awake);
+        assert!(matches!(mailbox.fetch(), Fetched::Nothing));
     }
 }
 

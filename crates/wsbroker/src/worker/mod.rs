@@ -13,5 +13,7 @@ pub(crate) mod dispatch_call;
 pub(crate) mod inbox;
 pub(crate) mod mailbox;
 pub(crate) mod runner;
+pub(crate) mod shared_numbers;
+pub(crate) mod slab;
 pub(crate) mod thread_cork;
 pub(crate) mod thread_worker;

@@ -20,7 +20,7 @@ use crate::{
     js::raw::Wake,
     process,
     worker::{
-        control_block::Control,
+        control_block::ControlBlock,
         mailbox::{Fetched, Mailbox, Thread},
         thread_cork,
     },
@@ -29,7 +29,7 @@ use crate::{
 /// A JavaScript thread as the broker sees it.
 pub(crate) struct NodeWorker {
     handlers: Handlers,
-    control: Control,
+    control: ControlBlock,
     wake: Wake,
     mailbox: Mailbox,
     /// The membership of a broker. Locked while joining, so that whoever settles the first events finds it.
@@ -74,13 +74,15 @@ impl Worker for NodeWorker {
     }
 
     fn give_up(&self) {
-        self.retire(self.close().into());
+        let (batches, thread) = self.mailbox.give_up();
+        self.retire(batches.into());
+        self.wake_if(thread);
     }
 }
 
 impl NodeWorker {
     /// A worker without a broker.
-    pub(crate) fn new(handlers: Handlers, control: Control, wake: Wake) -> Self {
+    pub(crate) fn new(handlers: Handlers, control: ControlBlock, wake: Wake) -> Self {
         Self {
             handlers,
             control,
@@ -166,7 +168,7 @@ impl NodeWorker {
     }
 
     /// Its control block.
-    pub(crate) fn control(&self) -> &Control {
+    pub(crate) fn control(&self) -> &ControlBlock {
         &self.control
     }
 

@@ -57,7 +57,7 @@ fn check(status: sys::napi_status) -> Result<(), Failed> {
 }
 
 /// A function that JavaScript calls with `N` arguments; missing ones are `undefined`.
-pub(crate) trait Function<const N: usize> {
+pub(crate) trait RawFunction<const N: usize> {
     /// Its name in the exports.
     const NAME: &'static str;
 
@@ -73,7 +73,7 @@ impl<'s> Env<'s> {
     }
 
     /// Adds a function to an object.
-    pub(crate) fn export<F: Function<N>, const N: usize>(self, exports: Value<'s>) -> Result<(), Failed> {
+    pub(crate) fn export<F: RawFunction<N>, const N: usize>(self, exports: Value<'s>) -> Result<(), Failed> {
         let mut function = ptr::null_mut();
         // SAFETY: the environment is alive, the name has the length that is passed, and `enter::<F, N>` is a valid callback for ever.
         let status = unsafe {
@@ -191,7 +191,7 @@ impl Drop for ScopeGuard {
 }
 
 /// The way in from JavaScript.
-unsafe extern "C" fn enter<F: Function<N>, const N: usize>(
+unsafe extern "C" fn enter<F: RawFunction<N>, const N: usize>(
     raw: sys::napi_env,
     info: sys::napi_callback_info,
 ) -> sys::napi_value {

@@ -8,14 +8,11 @@ use super::{Desk, Functions, torn_down};
 use crate::{
     js::raw::{Env, Failed, Persistent, Value, Wake},
     process,
-    worker::{
-        control_block::{BATCH, Control},
-        thread_worker::NodeWorker,
-    },
+    worker::{control_block::ControlBlock, shared_numbers::control_layout::MAX_EVENTS, thread_worker::NodeWorker},
 };
 
 /// As [`SLOTS`](super::SLOTS) for a helper, whose handlers have settled when they return.
-const HELPER_SLOTS: usize = 2 * BATCH;
+const HELPER_SLOTS: usize = 2 * MAX_EVENTS;
 
 thread_local! {
     static HELPERS: RefCell<Vec<Rc<Desk>>> = const { RefCell::new(Vec::new()) };
@@ -35,7 +32,7 @@ pub(crate) fn attach_helper<'s>(
     functions: HelperFunctions<'_>,
     join: impl FnOnce(&Arc<NodeWorker>) -> Helper,
 ) -> Result<Value<'s>, Failed> {
-    let control = Control::new(HELPER_SLOTS);
+    let control = ControlBlock::new(HELPER_SLOTS);
     let block = control.array_buffer(env)?;
     let functions = Functions {
         dispatch: Persistent::new(env, functions.dispatch)?,

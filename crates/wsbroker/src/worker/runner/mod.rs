@@ -29,10 +29,12 @@ pub(crate) use raw_runner::{SLOTS, attach, detach, drain, keep_alive, settle, ta
 use crate::{
     js::raw::{Env, Failed, Persistent, Scratch, Value},
     worker::{
-        control_block::{BATCH, Control, Slots},
+        control_block::ControlBlock,
         dispatch_call::{self, Call},
         inbox::{Inbox, Position},
         mailbox::Fetched,
+        shared_numbers::control_layout::MAX_EVENTS,
+        slab::Slab,
         thread_cork::{self, HOLD},
         thread_worker::NodeWorker,
     },
@@ -49,7 +51,7 @@ pub(crate) struct Desk {
     worker: Arc<NodeWorker>,
     functions: RefCell<Option<Functions>>,
     inbox: RefCell<Inbox>,
-    slots: RefCell<Slots<Place>>,
+    slots: RefCell<Slab<Place>>,
     /// Of a helper.
     helper: Option<Rc<Helper>>,
     /// From other helpers, fetched and not done yet.
@@ -112,7 +114,7 @@ impl Desk {
             worker: Arc::clone(worker),
             functions: RefCell::new(Some(functions)),
             inbox: RefCell::default(),
-            slots: RefCell::new(Slots::new(slots)),
+            slots: RefCell::new(Slab::new(slots)),
             helper,
             posts: RefCell::default(),
             scratch: RefCell::default(),
@@ -128,7 +130,7 @@ impl Desk {
         }
     }
 
-    fn control(&self) -> &Control {
+    fn control(&self) -> &ControlBlock {
         self.worker.control()
     }
 
@@ -263,7 +265,7 @@ impl Desk {
     fn receive(&self, env: Env<'_>, post: Post) -> Result<(), Failed> {
         let receive = self.functions.borrow().as_ref().and_then(|functions| functions.receive.as_ref()?.get(env));
         let receive = receive.ok_or(Failed)?;
-        let arguments = dispatch_call::operation(env, &post.operation, &mut self.scratch.borrow_mut())?;
+        let arguments = dispatch_call::operation_arguments(env, &post.operation, &mut self.scratch.borrow_mut())?;
         thread_cork::begin_call();
         let called = env.call(receive, &arguments);
         thread_cork::end_call();
@@ -283,7 +285,7 @@ impl Desk {
     /// How many events can be handed over so that what the first handler sends is not held for too long.
     fn room(&self) -> usize {
         let pace = self.pace.get().as_nanos().clamp(1, HOLD.as_nanos()) as u64;
-        ((HOLD.as_nanos() as u64 / pace) as usize).min(BATCH)
+        ((HOLD.as_nanos() as u64 / pace) as usize).min(MAX_EVENTS)
     }
 
     /// Makes one call into JavaScript. Returns how many events went.

@@ -9,7 +9,7 @@ use super::{Desk, Functions, Place, settling::take_open, torn_down};
 use crate::{
     js::raw::{Env, Failed, Persistent, Value, Wake},
     process,
-    worker::{control_block::Control, thread_cork, thread_worker::NodeWorker},
+    worker::{control_block::ControlBlock, thread_cork, thread_worker::NodeWorker},
 };
 
 /// How many events a worker can have in hand, handlers that wait included. Above what `maxInFlight.workerBytes` lets through by default, with
@@ -30,7 +30,7 @@ pub(crate) fn attach<'s>(
     slots: usize,
 ) -> Result<(usize, Value<'s>), Failed> {
     detach(env);
-    let control = Control::new(slots);
+    let control = ControlBlock::new(slots);
     let block = control.array_buffer(env)?;
     let functions =
         Functions { dispatch: Persistent::new(env, dispatch)?, again: Persistent::new(env, again)?, receive: None };

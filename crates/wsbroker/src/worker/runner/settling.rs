@@ -8,9 +8,10 @@ use crate::{
     js::raw::{Env, Failed},
     process,
     worker::{
-        control_block::{Progress, Slots},
+        control_block::EventState,
         dispatch_call::Taken,
         inbox::{self, Inbox, Position},
+        slab::Slab,
         thread_cork,
     },
 };
@@ -30,7 +31,7 @@ impl Desk {
         let mut unsettled = self.unsettled.borrow_mut();
         let mut settled = 0_u32;
         for (index, (slot, position)) in taken.iter().enumerate() {
-            if self.control().progress(slot) == Progress::Settled {
+            if self.control().state(slot) == EventState::Settled {
                 end(&mut slots, &mut inbox, slot, position);
                 settled |= 1 << index;
             } else {
@@ -53,13 +54,13 @@ impl Desk {
         }
         let (mut slots, mut inbox) = (self.slots.borrow_mut(), self.inbox.borrow_mut());
         unsettled.retain(|&(slot, position)| {
-            let progress = self.control().progress(slot);
-            if progress == Progress::Settled {
+            let state = self.control().state(slot);
+            if state == EventState::Settled {
                 end(&mut slots, &mut inbox, slot, position);
                 return true;
             }
             if let (Some(place), Some(event)) =
-                (slots.get_mut(slot), inbox.take(position, progress == Progress::InHand))
+                (slots.get_mut(slot), inbox.take(position, state == EventState::Started))
             {
                 self.kept.set(self.kept.get() + 1);
                 *place = Place::Kept(self.kept.get(), event);
@@ -87,7 +88,7 @@ impl Desk {
             return;
         }
         let mut slots = self.slots.borrow_mut();
-        let settled = list.drain(..).filter(|slot| self.control().progress(*slot) == Progress::Settled);
+        let settled = list.drain(..).filter(|slot| self.control().state(*slot) == EventState::Settled);
         let kept: Vec<Event> = settled.filter_map(|slot| take_kept(&mut slots, slot)).collect();
         drop(slots);
         self.worker.settle(kept.iter());
@@ -100,16 +101,16 @@ impl Desk {
         self.collect_unsettled();
         // Whoever threw is the one in hand, or else the first that waits: it is done for. The rest gets another call.
         let mut slots = self.slots.borrow_mut();
-        let left: Vec<(Progress, Event)> = taken
+        let left: Vec<(EventState, Event)> = taken
             .iter()
             .filter_map(|(slot, _)| {
-                let progress = self.control().progress(slot);
-                take_kept(&mut slots, slot).map(|kept| (progress, kept))
+                let state = self.control().state(slot);
+                take_kept(&mut slots, slot).map(|kept| (state, kept))
             })
             .collect();
         drop(slots);
         let (thrown, mut waiting): (Vec<_>, Vec<_>) =
-            left.into_iter().partition(|(progress, _)| *progress != Progress::Waiting);
+            left.into_iter().partition(|(state, _)| *state != EventState::Waiting);
         let mut thrown: Vec<Event> = thrown.into_iter().map(|(_, kept)| kept).collect();
         if thrown.is_empty() && !waiting.is_empty() {
             thrown.push(waiting.remove(0).1);
@@ -162,9 +163,9 @@ impl Desk {
                     None => continue,
                 },
             };
-            match self.control().progress(slot) {
-                Progress::Waiting => unstarted.push((order, event)),
-                Progress::InHand | Progress::Settled => started.push(event),
+            match self.control().state(slot) {
+                EventState::Waiting => unstarted.push((order, event)),
+                EventState::Started | EventState::Settled => started.push(event),
             }
         }
         unstarted.sort_unstable_by_key(|(order, _)| *order);
@@ -179,7 +180,7 @@ impl Desk {
         drop(started);
         let untold = self.worker.retire(batches);
         if self.helper.is_some() {
-            instance::untold(self.control().thread(), untold);
+            instance::untold(self.control().thread_id(), untold);
             instance::left(self.number);
         }
     }
@@ -197,7 +198,7 @@ pub(super) fn take_open(event: &mut Event) -> Option<OpenReply> {
 }
 
 /// The handler of an event that lies in its batch has settled.
-fn end(slots: &mut Slots<Place>, inbox: &mut Inbox, slot: u32, position: Position) {
+fn end(slots: &mut Slab<Place>, inbox: &mut Inbox, slot: u32, position: Position) {
     slots.take(slot);
     // Without a verdict the connection gets its 503 now, and not when the batch is over.
     if let Some(event) = inbox.get_mut(position) {
@@ -206,7 +207,7 @@ fn end(slots: &mut Slots<Place>, inbox: &mut Inbox, slot: u32, position: Positio
 }
 
 /// Takes an event out of its slot, if it was kept beyond its call.
-fn take_kept(slots: &mut Slots<Place>, slot: u32) -> Option<Event> {
+fn take_kept(slots: &mut Slab<Place>, slot: u32) -> Option<Event> {
     match slots.get(slot)? {
         Place::Here(_) => None,
         Place::Kept(..) => match slots.take(slot)? {

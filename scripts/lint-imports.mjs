@@ -25,8 +25,6 @@ import { filesBelow, LIBRARY_CRATES, LOAD_CRATE, read, rustCode, rustFiles } fro
 /** [files of the largest circle, arrows in it, upward arrows in it] */
 const LIMITS = {
   wsbroker: [4, 6, 1],
-  'wsbroker-core': [39, 151, 21],
-  'wsbroker-proto': [3, 4, 2],
 };
 
 /** Each file's module path, as `front::accept`; the root's is empty. */

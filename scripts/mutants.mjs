@@ -25,10 +25,10 @@ const BUS = 'crates/wsbroker-redis/src/bus';
 /** What is broken by default. */
 const FILES = [
   'crates/wsbroker-proto/src/**',
-  `${CORE}/dispatch.rs`,
+  `${CORE}/dispatch/mod.rs`,
   `${CORE}/shard/outbox.rs`,
   `${CORE}/shard/inbound.rs`,
-  `${CORE}/realm/directory.rs`,
+  `${CORE}/namespace/directory.rs`,
   `${BUS}/interest.rs`,
   `${BUS}/publish_queue.rs`,
 ];

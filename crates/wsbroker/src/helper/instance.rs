@@ -1,4 +1,4 @@
-//! What the helpers of one identifier in this process share: a realm, a listener, an id, and what they have agreed on.
+//! What the helpers of one identifier in this process share: a namespace, a listener, an id, and what they have agreed on.
 
 // The macro wants what it exports to be public, though nothing can reach it from Rust.
 #![allow(unreachable_pub)]
@@ -13,8 +13,8 @@ use std::{
 use napi::{Env, bindgen_prelude::Object};
 use napi_derive::napi;
 use parking_lot::Mutex;
-use wsbroker_core::{AwaitedPath, CloseCode, ListenError, Listener, Realm};
-use wsbroker_redis::RealmSink;
+use wsbroker_core::{AwaitedPath, CloseCode, ListenError, Listener, Namespace, NamespaceConfig};
+use wsbroker_redis::NamespaceSink;
 
 use crate::{
     api::{
@@ -33,6 +33,11 @@ use crate::{
     },
 };
 
+/// The channel of all clients that are finished. Also in src/helper/protocol.cts.
+const BROADCAST_CHANNEL: &[u8] = b"ws:internal:broadcast";
+/// What clients of the helper are told on every transport. Also in src/helper/protocol.cts.
+const TOO_BIG_REASON: &str = "Received too big message";
+
 /// For messages.
 const CALL: &str = "WebSocketServerHelper";
 
@@ -44,7 +49,7 @@ struct Instance {
     server_id: String,
     agreed: Vec<NativeAgreed>,
     base: Base,
-    realm: Arc<Realm>,
+    namespace: Arc<Namespace>,
     /// Changed while [`INSTANCES`] is locked.
     registrations: Mutex<Vec<Registration>>,
     listener: Mutex<Option<Arc<Listener>>>,
@@ -156,7 +161,10 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeJoinResult> {
                 identifier: join.identifier,
                 server_id: join.server_id,
                 agreed: join.agreed,
-                realm: base.broker.realm(),
+                namespace: base.broker.namespace(NamespaceConfig {
+                    broadcast_channel: BROADCAST_CHANNEL.into(),
+                    too_big_reason: TOO_BIG_REASON.into(),
+                }),
                 base,
                 registrations: Mutex::default(),
                 listener: Mutex::default(),
@@ -168,21 +176,21 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeJoinResult> {
         }
     };
     if join.encrypts {
-        instance.realm.guard();
+        instance.namespace.guard();
     }
     let number = process::next_worker();
     instance.registrations.lock().push(Registration { number, thread });
     Ok(NativeJoinResult { helper: number as u32, server_id: instance.server_id.clone() })
 }
 
-/// Makes this thread a worker of that helper's realm. Returns the control block.
+/// Makes this thread a worker of that helper's namespace. Returns the control block.
 pub(crate) fn attach<'s>(
     env: RawEnv<'s>,
     number: usize,
     functions: HelperFunctions<'_>,
 ) -> std::result::Result<Value<'s>, Failure> {
     let instance = find(number).ok_or_else(|| Failure::no_helper("attachHelper"))?;
-    let join = |worker: &Arc<NodeWorker>| worker.join_realm(&instance.base.broker, &instance.realm);
+    let join = |worker: &Arc<NodeWorker>| worker.join_namespace(&instance.base.broker, &instance.namespace);
     runner::attach_helper(env, number, functions, join).map_err(|failed: Failed| failed.into())
 }
 
@@ -213,7 +221,7 @@ pub fn open_instance(env: &Env, helper: u32, options: NativeListenOptions) -> Re
 async fn listen(instance: &Instance, options: NativeListenOptions) -> std::result::Result<(), Failure> {
     let beside = options.beside.unwrap_or(false).then(|| process::listener_of(&options.bind)).flatten();
     let mut config = listener_config(options)?;
-    config.realm = Some(Arc::clone(&instance.realm));
+    config.namespace = Some(Arc::clone(&instance.namespace));
     let broker = &instance.base.broker;
     let listener = match beside {
         Some(other) => broker.listen_beside(other, config).await?,
@@ -232,10 +240,10 @@ async fn listen(instance: &Instance, options: NativeListenOptions) -> std::resul
 }
 
 /// The way from Redis to the clients of the instance with that server id.
-pub(crate) fn sink(server_id: &str) -> Option<RealmSink> {
+pub(crate) fn sink(server_id: &str) -> Option<NamespaceSink> {
     let instances = INSTANCES.lock();
     let instance = instances.iter().find(|instance| instance.server_id == server_id)?;
-    Some(RealmSink::new(&instance.base.broker, Arc::clone(&instance.realm)))
+    Some(NamespaceSink::new(&instance.base.broker, Arc::clone(&instance.namespace)))
 }
 
 /// Where the instance listens; nothing before it does.

@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use parking_lot::{Mutex, MutexGuard};
 #[cfg(feature = "loom")]
 use wsbroker_core::sync::{Mutex, MutexGuard};
-use wsbroker_core::{Backlog, Batch, Event, EventKind, Post};
+use wsbroker_core::{Backlog, Batch, Event, EventKind, Operation};
 
 /// What has come and was not fetched. Bounded by the broker's inbound window; close and open events come on top.
 #[derive(Default)]
@@ -19,8 +19,8 @@ struct State {
     waiting: usize,
     /// How often the thread has come to fetch.
     fetches: u64,
-    /// From other helpers of its realm, which are bounded there.
-    posts: VecDeque<Post>,
+    /// From other helpers of its namespace, which are bounded there.
+    posts: VecDeque<Operation>,
     /// The thread was woken, or is at work, or has itself asked to go on: nobody else needs to wake it.
     pending: bool,
     farewell: Farewell,
@@ -45,7 +45,7 @@ enum Farewell {
 /// What the mailbox had.
 pub(crate) enum Fetched {
     /// These; not both are empty.
-    Work(VecDeque<Batch>, VecDeque<Post>),
+    Work(VecDeque<Batch>, VecDeque<Operation>),
     /// Nothing; the broker has gone, and JavaScript must hear of it.
     Goodbye,
     /// Nothing. The next batch wakes the thread again.
@@ -94,7 +94,7 @@ impl Mailbox {
     }
 
     /// Puts something from another helper at the end, or drops it when nothing is taken any more.
-    pub(crate) fn put_post(&self, post: Post) -> Thread {
+    pub(crate) fn put_post(&self, post: Operation) -> Thread {
         let mut state = self.0.lock();
         if state.closed {
             drop(state);

@@ -13,7 +13,8 @@ use std::{
 
 use parking_lot::Mutex;
 use wsbroker_core::{
-    Backlog, Batch, Broker, Cork, DeliverError, Event, Handlers, Helper, Post, Realm, Worker, WorkerHandle, WorkerId,
+    Backlog, Batch, Broker, Cork, DeliverError, Event, Handlers, Helper, Namespace, Operation, Worker, WorkerHandle,
+    WorkerId,
 };
 
 use crate::{
@@ -51,7 +52,7 @@ impl Worker for NodeWorker {
         Ok(())
     }
 
-    fn post(&self, post: Post) {
+    fn deliver_operation(&self, post: Operation) {
         self.wake_if(self.mailbox.put_post(post));
     }
 
@@ -104,13 +105,13 @@ impl NodeWorker {
         *membership = Some(broker.add_worker(worker, self.handlers));
     }
 
-    /// Gets events of a realm from now on.
-    pub(crate) fn join_realm(self: &Arc<Self>, broker: &Broker, realm: &Arc<Realm>) -> Helper {
+    /// Gets events of a namespace from now on.
+    pub(crate) fn join_namespace(self: &Arc<Self>, broker: &Broker, namespace: &Arc<Namespace>) -> Helper {
         let mut membership = self.membership.lock();
         // Its handlers return nothing that could be waited for.
         self.control.set_handling(true, 0);
         let worker: Arc<dyn Worker> = Arc::clone(self) as _;
-        let (handle, helper) = broker.add_helper(realm, worker);
+        let (handle, helper) = broker.add_helper(namespace, worker);
         *membership = Some(handle);
         helper
     }

@@ -25,7 +25,7 @@ pub(crate) struct HelperFunctions<'s> {
     pub(crate) receive: Value<'s>,
 }
 
-/// Makes this thread a worker of the realm that `join` joins, beside what else it is. Returns its control block for JavaScript.
+/// Makes this thread a worker of the namespace that `join` joins, beside what else it is. Returns its control block for JavaScript.
 pub(crate) fn attach_helper<'s>(
     env: Env<'s>,
     number: usize,

@@ -19,7 +19,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wsbroker_core::{Event, Helper, Post};
+use wsbroker_core::{Event, Helper, Operation};
 
 pub(crate) use helper_runners::{
     HelperFunctions, attach_helper, detach_helper, drain_helper, helper, keep_helper_alive, with_helper,
@@ -55,7 +55,7 @@ pub(crate) struct Desk {
     /// Of a helper.
     helper: Option<Rc<Helper>>,
     /// From other helpers, fetched and not done yet.
-    posts: RefCell<VecDeque<Post>>,
+    posts: RefCell<VecDeque<Operation>>,
     scratch: RefCell<Scratch>,
     /// Memory for the slots of promises that have settled; empty between uses.
     promises: RefCell<Vec<u32>>,
@@ -257,15 +257,15 @@ impl Desk {
         }
     }
 
-    fn next_post(&self) -> Option<Post> {
+    fn next_post(&self) -> Option<Operation> {
         self.posts.borrow_mut().pop_front()
     }
 
     /// Has JavaScript do what another helper has asked for. What it throws is a mistake of ours.
-    fn receive(&self, env: Env<'_>, post: Post) -> Result<(), Failed> {
+    fn receive(&self, env: Env<'_>, post: Operation) -> Result<(), Failed> {
         let receive = self.functions.borrow().as_ref().and_then(|functions| functions.receive.as_ref()?.get(env));
         let receive = receive.ok_or(Failed)?;
-        let arguments = dispatch_call::operation_arguments(env, &post.operation, &mut self.scratch.borrow_mut())?;
+        let arguments = dispatch_call::operation_arguments(env, &post.kind, &mut self.scratch.borrow_mut())?;
         thread_cork::begin_call();
         let called = env.call(receive, &arguments);
         thread_cork::end_call();

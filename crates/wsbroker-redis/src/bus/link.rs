@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
 use redis::{
-    AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, Pipeline, ProtocolVersion, PushInfo, PushKind,
-    RedisError, TlsMode, Value,
-    cluster::{ClusterClient, ClusterConfig},
+    AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline, ProtocolVersion,
+    PushInfo, PushKind, RedisConnectionInfo, RedisError, TlsMode, Value,
+    cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
     cluster_routing::{MultipleNodeRoutingInfo, ResponsePolicy, RoutingInfo},
 };
@@ -20,7 +20,8 @@ use super::{
 };
 use crate::server::{
     RedisConfig, RedisServers,
-    dial::{ServerConnection, address, certificates, info, open, sentinel},
+    cluster_node::{ClusterNode, NodeSettings},
+    dial::{ServerConnection, address, open, sentinel},
     liveness::{Liveness, Unresponsive},
     printable::clean,
     role::{self, RoleError, RoleQuery},
@@ -51,6 +52,8 @@ pub(super) struct Link {
     listener: RedisConnection,
     /// The primary that the Sentinels have named.
     address: Option<ServerAddress>,
+    /// For the nodes of a Cluster that are still to come.
+    _settings: Option<NodeSettings>,
 }
 
 /// Whether channels are subscribed to or unsubscribed from.
@@ -71,7 +74,7 @@ enum Publisher {
 enum RedisConnection {
     /// With the question that tells whether it is a primary.
     Server(ServerConnection, RoleQuery),
-    Cluster(ClusterConnection),
+    Cluster(ClusterConnection<ClusterNode>),
 }
 
 /// Why a link could not be made, or ended.
@@ -106,17 +109,18 @@ impl Link {
             };
             match &config.servers {
                 RedisServers::Cluster(nodes) => {
-                    let nodes = nodes.iter().map(|(host, port)| info(config, address(config, host, *port)));
-                    let client = cluster(config, nodes.collect())?;
-                    let with_push = ClusterConfig::new().set_push_sender(push);
+                    let settings = NodeSettings::new(config);
+                    let plain = cluster(config, nodes, &settings)?.build()?;
+                    let with_push = cluster(config, nodes, &settings)?.push_sender(push).build()?;
                     let (publisher, listener) = tokio::try_join!(
-                        client.get_async_connection(),
-                        client.get_async_connection_with_config(with_push),
+                        plain.get_async_generic_connection(),
+                        with_push.get_async_generic_connection()
                     )?;
                     Ok(Self {
                         publisher: Publisher::Client(RedisConnection::Cluster(publisher)),
                         listener: RedisConnection::Cluster(listener),
                         address: None,
+                        _settings: Some(settings),
                     })
                 }
                 servers => {
@@ -145,7 +149,7 @@ impl Link {
                         ) => Some((host, port)),
                         _ => None,
                     };
-                    Ok(Self { publisher, listener, address })
+                    Ok(Self { publisher, listener, address, _settings: None })
                 }
             }
         };
@@ -361,7 +365,7 @@ async fn pipeline(config: &RedisConfig, address: &ConnectionAddr) -> Result<Opti
 /// Publishes the envelopes of one channel one after the other, so that they keep their order.
 /// Returns what Redis refused.
 async fn spublish(
-    mut cluster: ClusterConnection,
+    mut cluster: ClusterConnection<ClusterNode>,
     name: Vec<u8>,
     envelopes: Vec<AddressedEnvelope>,
 ) -> Result<Refused, RedisError> {
@@ -464,8 +468,16 @@ fn bytes(value: &Value) -> Option<&[u8]> {
     }
 }
 
-fn cluster(config: &RedisConfig, nodes: Vec<Result<ConnectionInfo, RedisError>>) -> Result<ClusterClient, RedisError> {
-    let nodes = nodes.into_iter().collect::<Result<Vec<_>, _>>()?;
+fn cluster(
+    config: &RedisConfig,
+    nodes: &[(String, u16)],
+    settings: &NodeSettings,
+) -> Result<ClusterClientBuilder, RedisError> {
+    let login = RedisConnectionInfo::default().set_username(settings.name());
+    let node = |(host, port): &(String, u16)| -> Result<ConnectionInfo, RedisError> {
+        Ok(address(config, host, *port).into_connection_info()?.set_redis_settings(login.clone()))
+    };
+    let nodes = nodes.iter().map(node).collect::<Result<Vec<_>, _>>()?;
     // One attempt only: while it lasts, nobody learns that the bus is lost.
     let mut builder = ClusterClient::builder(nodes)
         .use_protocol(ProtocolVersion::RESP3)
@@ -476,11 +488,8 @@ fn cluster(config: &RedisConfig, nodes: Vec<Result<ConnectionInfo, RedisError>>)
         .connection_concurrency_limit(UNDER_WAY);
     if let Some(tls) = &config.tls {
         builder = builder.tls(if tls.accept_any { TlsMode::Insecure } else { TlsMode::Secure });
-        if tls.ca.is_some() || tls.identity.is_some() {
-            builder = builder.certs(certificates(tls));
-        }
     }
-    builder.build()
+    Ok(builder)
 }
 
 fn no_servers() -> RedisError {

@@ -5,8 +5,8 @@ export interface Native {
     /** Connects in the background. */
     readonly NativeEmitter: new (options: NativeCluster, onEvents: (arg: Array<NativeBusEvent>) => void) => NativeEmitter;
     /**
-     * Connects in the background. `wake` is called when there is something to `take`, and
-     * not again before `take` has returned nothing.
+     * Connects in the background. `wake` is called when there is something to
+     * `take`, and not again before `take` has returned nothing.
      */
     readonly NativeRelay: new (options: NativeRelayOptions, wake: () => void) => NativeRelay;
     /** What defaults are made from. */
@@ -23,7 +23,7 @@ export interface Native {
      * gone.
      */
     closeListener(listener: number): Promise<void>;
-    /** Counts subscribers on all instances; `limit` in milliseconds. */
+    /** Counts subscribers on the instances that answer within `limit` milliseconds. */
     clusterCount(channel: Buffer, limit: number): Promise<NativeClusterCount>;
     /** Resolves when the bus is ready; false when there is none any more. */
     clusterReady(): Promise<boolean>;
@@ -51,7 +51,10 @@ export interface Native {
      * differs.
      */
     joinInstance(join: NativeJoin): NativeJoinResult;
-    /** Takes back a `join_cluster` that no broker has followed yet, or none but one that nobody uses. False when the process stays joined. */
+    /**
+     * Takes a `join_cluster` back, unless a broker in use has joined. False when the process stays
+     * joined.
+     */
     leaveCluster(): Promise<boolean>;
     /**
      * Ends the registration of a helper. Its connections are closed. With the last helper, the instance
@@ -68,7 +71,10 @@ export interface Native {
     listen(options: NativeListenOptions): Promise<number>;
     /** Where the listener listens, with the port that the operating system has chosen. */
     listenerAddress(listener: number): NativeAddress;
-    /** Resolves when what others publish to the channel arrives here. */
+    /**
+     * Resolves when what other instances publish to the channel arrives here. False when there is no
+     * bus, or it ends first.
+     */
     listening(channel: Buffer): Promise<boolean>;
     /**
      * Opens the instance's address, or its path on an address that is open, unless another helper has done
@@ -82,7 +88,10 @@ export interface Native {
      * of a broker on which `start` has not been called.
      */
     processOptionsNow(started: boolean): NativeProcessOptions | null;
-    /** Replaces the settings of Redis. Rejects with ERR_WSBROKER_BUS_LOST when Redis cannot be reached with them; everything stays as it was. */
+    /**
+     * Replaces the settings of Redis. Rejects with ERR_WSBROKER_BUS_LOST when Redis cannot be reached
+     * with them; then the old ones stay.
+     */
     reloadCluster(redis: NativeRedis): Promise<void>;
     /**
      * Replaces certificates and keys of the listener's address. If they cannot be used, it throws
@@ -218,9 +227,12 @@ export interface Native {
     /** The id and the user of a client whose helper has ended without reporting it. Each is returned once. */
     helperTakeLeftClient(helper: number): [clientId: string, userId?: string] | undefined;
 }
-/** Publishes without sockets. */
+/** Publishes from a process without sockets. */
 export interface NativeEmitter {
-    /** Resolves when Redis has it. Waits for the bus at most `limit` milliseconds. Rejects with ERR_WSBROKER_BUS_LOST. */
+    /**
+     * Resolves when Redis has the message. Waits for the bus for at most `limit` milliseconds.
+     * Rejects with ERR_WSBROKER_BUS_LOST.
+     */
     publish(channel: Buffer, data: string | Buffer, limit: number): Promise<void>;
     /** Publishes what waits, and ends. */
     close(): void;
@@ -228,13 +240,13 @@ export interface NativeEmitter {
 /** A helper's or an emitter's connections to Redis. */
 export interface NativeRelay {
     /**
-     * What has arrived: envelopes of others as text, and events, in order. When it is empty, `wake` is
-     * called for the next.
+     * What has arrived: envelopes of others as text, and events, in order. When it is empty,
+     * `wake` is called for the next.
      */
     take(): Array<string | NativeRelayEvent>;
     /**
-     * Takes a message without waiting. Returns its number, which an `unpublished` event has if it fails.
-     * 0: Redis is lost; -1: too much waits; -2: `close` was called.
+     * Takes a message without waiting. Returns its number, which an `unpublished` event has if it
+     * fails. 0: Redis is lost; -1: too much waits; -2: `close` was called.
      */
     publish(channel: string, text: string): number;
     /** No more `unpublished` events will come for messages up to this number. */
@@ -245,8 +257,8 @@ export interface NativeRelay {
      */
     request(channel: string, text: string): Promise<void>;
     /**
-     * Stops using the relay. The last user lets it publish what waits, for at most `limit` milliseconds,
-     * and ends it. Resolves then.
+     * Stops using the relay. The last user lets it publish what waits, for at most `limit`
+     * milliseconds, and ends it. Resolves then.
      */
     close(limit: number): Promise<void>;
 }
@@ -268,37 +280,37 @@ export interface NativeAgreed {
     /** Whether a helper that does not give it agrees with any value. */
     optional: boolean;
 }
-/** What the bus has to tell. */
+/** What the bus reports. */
 export interface NativeBusEvent {
     /** Which kind. */
     state: 'ready' | 'lost' | 'gap' | 'gaps' | 'warning';
-    /** Of a gap in one channel. */
+    /** Of a gap: its channel. Absent if messages of this instance did not leave. */
     channel?: string | Buffer | undefined;
-    /** Of a gap, or of gaps. */
+    /** Of a gap or gaps: how many messages are missing. */
     missed?: number | undefined;
-    /** Of gaps: how many channels. */
+    /** Of gaps: the number of channels. */
     count?: number | undefined;
     /** Of gaps: the channels whose names were kept. */
     channels?: Array<string | Buffer> | undefined;
-    /** Of a loss, or a warning. */
+    /** Of a loss or a warning: why. */
     reason?: string | undefined;
 }
-/** A place on a bus. */
+/** How to join a bus. */
 export interface NativeCluster {
-    /** Where. */
+    /** The Redis. */
     redis: NativeRedis;
-    /** What names begin with. */
+    /** The start of all names on the bus. */
     prefix: string;
-    /** What this instance is called. */
+    /** The name of this instance. */
     instanceId?: string | undefined;
-    /** Bytes that may wait. */
+    /** Bytes that may wait to be published. */
     maxOutgoing: number;
 }
 /** Subscribers on all instances. */
 export interface NativeClusterCount {
-    /** As far as instances have answered. */
+    /** On the instances that have answered. */
     count: number;
-    /** The others. */
+    /** The names of the others. */
     missing: Array<string>;
 }
 /** What defaults are made from. */
@@ -462,15 +474,15 @@ export interface NativeRateLimit {
     /** What happens when more come. */
     action: 'pause' | 'close';
 }
-/** A Redis: by `url`, or else by the rest. */
+/** A Redis: by `url`, or by the other fields. */
 export interface NativeRedis {
     /** `redis://` or `rediss://`. */
     url?: string | undefined;
-    /** One server, or nodes of a Cluster, or Sentinels. */
+    /** A single server, nodes of a Cluster, or Sentinels. */
     nodes: Array<NativeNode>;
     /** What the nodes are. */
     kind: 'single' | 'cluster' | 'sentinel';
-    /** The master that the Sentinels watch. */
+    /** The name of the primary that the Sentinels watch. */
     name?: string | undefined;
     /** For AUTH. */
     username?: string | undefined;
@@ -483,7 +495,7 @@ export interface NativeRedis {
     /** Encryption. */
     tls?: NativeRedisTls | undefined;
 }
-/** How a Redis is encrypted. */
+/** TLS towards a Redis. */
 export interface NativeRedisTls {
     /** PEM. */
     ca?: Buffer | undefined;
@@ -491,16 +503,19 @@ export interface NativeRedisTls {
     cert?: Buffer | undefined;
     /** PEM. */
     key?: Buffer | undefined;
-    /** The name that the server's certificate must be for; absent is the host. */
+    /** The name that the server's certificate must be for. Absent: the host. */
     servername?: string | undefined;
-    /** Whether the server's certificate must be good. */
+    /** Whether the server's certificate is checked. */
     rejectUnauthorized: boolean;
 }
 /** What a relay reports. */
 export interface NativeRelayEvent {
     /** Which kind. `unpublished`: a message of ours did not reach Redis, or may not have. */
     kind: 'connected' | 'failed' | 'lost' | 'ready' | 'invalid' | 'dropped' | 'unpublished' | 'warning';
-    /** Of `lost` and `ready`: whether it is the connection that listens, and not the one that publishes. */
+    /**
+     * Of `lost` and `ready`: whether it is the connection that listens, and not the one that
+     * publishes.
+     */
     listener: boolean;
     /** Why. */
     reason?: string | undefined;
@@ -516,8 +531,8 @@ export interface NativeRelayOptions {
     /** Whether it listens. Otherwise it only publishes. */
     listens: boolean;
     /**
-     * The helper, if it belongs to an instance: all helpers of the instance use the same relay, and
-     * messages from Redis go to their clients without JavaScript.
+     * The helper, if it belongs to an instance: all helpers of the instance use the same relay,
+     * and messages from Redis go to their clients without JavaScript.
      */
     helper?: number | undefined;
 }

@@ -92,7 +92,7 @@ fn numbered(from: u32, number: u64) -> Command {
 
 fn number_of(command: &Command) -> (u32, u64) {
     match command {
-        Command::Terminate(place) => (place.slot, place.id.get()),
+        Command::Terminate(key) => (key.slot, key.id.get()),
         other => panic!("nobody pushed {other:?}"),
     }
 }
@@ -146,7 +146,7 @@ fn a_sleeping_shard_gets_what_was_placed_with_the_next_nudge() {
             .map(|from| {
                 let fifo = Arc::clone(&shard.fifo);
                 thread::spawn(move || {
-                    fifo.place_with(|commands| commands.push(numbered(from, 1)));
+                    fifo.push_asleep(|commands| commands.push(numbered(from, 1)));
                     fifo.nudge();
                 })
             })

@@ -124,12 +124,12 @@ impl Batches {
 
     /// Hands over what has been gathered.
     pub(super) fn deliver(&mut self, dispatch: &Dispatch) {
-        for place in &mut self.building {
-            let Some(building) = place.as_mut() else { continue };
+        for slot in &mut self.building {
+            let Some(building) = slot.as_mut() else { continue };
             if building.events.is_empty() {
                 continue;
             }
-            let Some(Building { worker, events, mut data, cost }) = place.take() else { continue };
+            let Some(Building { worker, events, mut data, cost }) = slot.take() else { continue };
             let filled = data.split().freeze();
             if data.capacity() > 0 || !filled.is_empty() {
                 self.arenas.give(data);

@@ -180,7 +180,7 @@ impl<W: Waker> Fifo<W> {
     }
 
     /// The same, but lets the shard sleep on until the next push or [`nudge`](Self::nudge).
-    pub(crate) fn place_with(&self, fill: impl FnOnce(&mut Vec<Command>)) {
+    pub(crate) fn push_asleep(&self, fill: impl FnOnce(&mut Vec<Command>)) {
         self.put(false, fill);
     }
 

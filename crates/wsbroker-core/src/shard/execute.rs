@@ -86,7 +86,7 @@ impl Shard {
         self.ctx.turn.spend(1);
         match command {
             Command::Arena(arena) => self.arena = arena,
-            Command::Send(place, range) => match self.connections.find(place) {
+            Command::Send(key, range) => match self.connections.find(key) {
                 Some(connection) => {
                     let (start, end) = (range.start as usize, range.end as usize);
                     if connection.deflate.is_none() {
@@ -98,55 +98,55 @@ impl Shard {
                 None => self.ctx.tally.count_drop(DropCause::Gone),
             },
             Command::Publish(channel, range, broadcast) => self.publish(&channel, range, broadcast),
-            Command::Subscribe(place, channel) => {
+            Command::Subscribe(key, channel) => {
                 self.ctx.turn.spend(budget::CHANGE);
-                if self.connections.find(place).is_some_and(|connection| connection.takes_part()) {
-                    self.lists.add(channel.id(), place.slot);
+                if self.connections.find(key).is_some_and(|connection| connection.takes_part()) {
+                    self.lists.add(channel.id(), key.slot);
                 }
             }
             // Also for a connection that has ended: its list entry may still be there.
-            Command::Unsubscribe(place, channel) => {
+            Command::Unsubscribe(key, channel) => {
                 self.ctx.turn.spend(budget::CHANGE);
-                self.lists.remove(channel.id(), place.slot);
+                self.lists.remove(channel.id(), key.slot);
             }
-            Command::Change(place, change, channels) => {
-                self.go_on(LongCommand::Change(place, change, channels.into_iter()));
+            Command::Change(key, change, channels) => {
+                self.go_on(LongCommand::Change(key, change, channels.into_iter()));
             }
-            Command::Close(place, what) => {
-                if let Some(connection) = self.connections.find(place) {
+            Command::Close(key, what) => {
+                if let Some(connection) = self.connections.find(key) {
                     connection.begin_close(&mut self.ctx, CloseCause::Application, what.0, &what.1);
                 }
             }
-            Command::LiftPayload(place) => {
-                if let Some(connection) = self.connections.find(place) {
+            Command::LiftPayload(key) => {
+                if let Some(connection) = self.connections.find(key) {
                     connection.max_payload = connection.endpoint.limits.max_payload;
                 }
             }
-            Command::Terminate(place) => {
-                if let Some(connection) = self.connections.find(place) {
+            Command::Terminate(key) => {
+                if let Some(connection) = self.connections.find(key) {
                     connection.cut(&mut self.ctx, CloseCause::Terminated);
                 }
             }
-            Command::CloseMany(places, what) => self.go_on(LongCommand::CloseMany(places.into_iter(), what)),
+            Command::CloseMany(keys, what) => self.go_on(LongCommand::CloseMany(keys.into_iter(), what)),
             Command::Reserve(reserve) => self.reserve(*reserve),
-            Command::Attach(place, attach) => self.attach(place, *attach),
-            Command::Abandon(place) => {
-                if let Some(connection) = self.connections.find(place) {
+            Command::Attach(key, attach) => self.attach(key, *attach),
+            Command::Abandon(key) => {
+                if let Some(connection) = self.connections.find(key) {
                     connection.abandon(&mut self.ctx);
                 }
             }
-            Command::AcceptedLate(place) => {
-                if let Some(connection) = self.connections.find(place) {
+            Command::AcceptedLate(key) => {
+                if let Some(connection) = self.connections.find(key) {
                     connection.accepted_late(&mut self.ctx);
                 }
             }
-            Command::Unanswered(place) => {
-                if let Some(connection) = self.connections.find(place) {
+            Command::Unanswered(key) => {
+                if let Some(connection) = self.connections.find(key) {
                     connection.unanswered(&mut self.ctx);
                 }
             }
-            Command::Resume(place) => {
-                if let Some(connection) = self.connections.find(place) {
+            Command::Resume(key) => {
+                if let Some(connection) = self.connections.find(key) {
                     connection.go_ahead(&mut self.ctx);
                 }
             }

@@ -224,8 +224,8 @@ impl Shard {
         }
         self.arena = Bytes::new();
         self.ctx.broker.memory.send_changed(std::mem::take(&mut self.put_off.counted), 0);
-        for place in std::mem::take(&mut self.put_off.ending) {
-            self.end_at_last(place);
+        for key in std::mem::take(&mut self.put_off.ending) {
+            self.end_at_last(key);
         }
     }
 
@@ -272,25 +272,25 @@ impl Shard {
     /// which a worker's cork still holds replies are kept back until that is flushed.
     fn take_ending(&mut self) -> Vec<ConnectionKey> {
         let mut ending = std::mem::take(&mut self.ctx.ending);
-        ending.retain(|place| {
-            let Some(connection) = self.connections.find(*place) else { return false };
+        ending.retain(|key| {
+            let Some(connection) = self.connections.find(*key) else { return false };
             let awaited = connection.await_flush(&mut self.ctx);
-            self.ctx.unflushed_ends.extend(awaited.map(|awaited| (awaited, *place)));
+            self.ctx.unflushed_ends.extend(awaited.map(|awaited| (awaited, *key)));
             awaited.is_none()
         });
         ending
     }
 
-    fn end_at_last(&mut self, place: ConnectionKey) {
-        if let Some(connection) = self.connections.find(place) {
+    fn end_at_last(&mut self, key: ConnectionKey) {
+        if let Some(connection) = self.connections.find(key) {
             connection.end_at_last(&mut self.ctx);
         }
     }
 
     fn worker_flushed(&mut self, worker: WorkerId, flush: Flush) {
         let come = |(awaited, _): &mut _| *awaited == (worker, flush);
-        for (_, place) in self.ctx.unflushed_ends.extract_if(.., come).collect::<Vec<_>>() {
-            self.end_at_last(place);
+        for (_, key) in self.ctx.unflushed_ends.extract_if(.., come).collect::<Vec<_>>() {
+            self.end_at_last(key);
         }
     }
 

@@ -55,10 +55,10 @@ impl Shard {
     }
 
     /// A connection is in: gives it its stream.
-    pub(super) fn attach(&mut self, place: ConnectionKey, attach: Attach) {
-        let Some(connection) = self.connections.find(place) else { return };
+    pub(super) fn attach(&mut self, key: ConnectionKey, attach: Attach) {
+        let Some(connection) = self.connections.find(key) else { return };
         let Attach { mut stream, head, rest, permit } = attach;
-        let registered = stream.register(self.poll.registry(), Token(place.slot as usize));
+        let registered = stream.register(self.poll.registry(), Token(key.slot as usize));
         connection.attach(&mut self.ctx, stream, head, rest, permit);
         if let Err(error) = registered {
             tracing::warn!(%error, "cannot watch a connection");

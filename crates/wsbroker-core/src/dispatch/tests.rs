@@ -11,7 +11,7 @@ use crate::{
     Bind, Config, DeliverError, Listener, ListenerConfig, MessageKind, SocketLimits, WorkerHandle,
     admission::Endpoint,
     broker::Broker,
-    broker::stuck,
+    broker::stuck_watch,
     event::{Batch, Event, EventKind},
     open::{Open, OpenReply, OpenRequest},
     registry::Socket,
@@ -263,7 +263,7 @@ fn if_all_workers_are_stuck_the_fewest_counts() {
     until("the second has one", || second.waiting() == 1);
     a_second_passes(&broker);
     assert_eq!(ids(broker.state().dispatch.assign(NamespaceId::RAW)), handle.id().get());
-    stuck::ask_others(broker.state(), &broker.state().dispatch.workers()[0]);
+    stuck_watch::ask_others(broker.state(), &broker.state().dispatch.workers()[0]);
     assert_eq!(first.waiting(), 3, "nobody else would answer");
 }
 
@@ -278,7 +278,7 @@ fn who_waits_for_the_verdict_of_a_stuck_worker_is_asked_of_another() {
     until("it is asked", || hung.waiting() == 1);
     a_second_passes(&broker);
     let (second, heir) = add(&broker, Handlers::ALL);
-    stuck::ask_others(broker.state(), &hung_entry);
+    stuck_watch::ask_others(broker.state(), &hung_entry);
     until("the second is asked", || second.waiting() == 1);
     until("only the second is waited for", || unsettled() == 1);
     assert_eq!((socket.worker(), hung.waiting()), (Some(heir.id()), 0));
@@ -299,7 +299,7 @@ fn a_question_whose_client_was_turned_away_is_not_asked_again() {
     until("it counts no more", || hung_entry.connections() == 0);
     a_second_passes(&broker);
     let (second, _heir) = add(&broker, Handlers::ALL);
-    stuck::ask_others(broker.state(), &hung_entry);
+    stuck_watch::ask_others(broker.state(), &hung_entry);
     until("nobody waits for it", || broker.state().dispatch.unsettled.load(Ordering::SeqCst) == 0);
     assert_eq!((hung.waiting(), second.waiting(), hung_entry.connections()), (0, 0, 0));
 }

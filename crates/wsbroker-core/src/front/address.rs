@@ -17,7 +17,7 @@ use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
 use super::{
-    config::ListenerConfig,
+    listener_config::ListenerConfig,
     origin::Origins,
     peer::Peer,
     socket::{Accepted, Acceptor, Local, REUSE_PORT},

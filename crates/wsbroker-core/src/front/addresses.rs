@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     address::{BoundAddress, PathService, ResolvedBind},
-    config::ListenerConfig,
+    listener_config::ListenerConfig,
 };
 use crate::{
     admission::{ConnectionPermit, ConnectionPermits, Endpoint},

@@ -12,7 +12,7 @@ use wsbroker_proto::CloseCode;
 use super::{
     accept,
     address::{BoundAddress, PathService, ResolvedBind},
-    config::ListenerConfig,
+    listener_config::ListenerConfig,
     socket::Local,
 };
 use crate::{

@@ -12,7 +12,6 @@ use wsbroker_proto::Agreement;
 use super::{
     address::{PathService, Route},
     forwarded,
-    handshake::{self, Handshake},
     new_connection::NewConnection,
     pending_open::{Reservation, Verdict},
     proxy::{self, Proxied},
@@ -20,6 +19,7 @@ use super::{
     request::{HeadBuffer, Request},
     response::{self, Refusal},
     socket::Transport,
+    websocket_handshake::{self, Handshake},
 };
 use crate::{
     admission::UpgradeInProgress,
@@ -182,7 +182,7 @@ async fn negotiate<T: Transport>(connection: &mut NewConnection, stream: &mut T)
     let Handshake { accept_key, protocols } = Handshake::of(&request).map_err(|refusal| no(refusal, None))?;
     check_origin(&request, &service).map_err(|refusal| no(refusal, None))?;
     let compression = match service.endpoint.deflate {
-        Some(_) => handshake::compression(&request).map_err(|refusal| no(refusal, None))?,
+        Some(_) => websocket_handshake::compression(&request).map_err(|refusal| no(refusal, None))?,
         None => None,
     };
     if let Some(namespace) = &service.endpoint.namespace
@@ -270,7 +270,7 @@ fn head(
     compression: Option<&Agreement>,
     service: &PathService,
 ) -> Vec<u8> {
-    let protocol = handshake::choose(offered, accept.protocol.as_deref(), &service.protocols);
+    let protocol = websocket_handshake::choose(offered, accept.protocol.as_deref(), &service.protocols);
     response::switching(accept_key, protocol, compression, &accept.headers)
 }
 

@@ -8,7 +8,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::{
     channels::{Channel, ChannelId},
-    namespace::NamespaceState,
+    namespace_state::NamespaceState,
 };
 use crate::{
     config::{InFlight, Overflow, SocketLimits},

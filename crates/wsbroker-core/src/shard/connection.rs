@@ -8,11 +8,11 @@ use wsbroker_proto::{CloseCode, MessageKind, Parser, Role, WindowBits};
 
 use super::{
     codec::Inflating,
+    connection_state::{ConnectionPhase, Pause, PeerEnd, ReadState, WriteState},
     context::ShardContext,
     meter::RateMeter,
     outbox::{Outbox, Written},
     progress::{ClosingProgress, WriteProgress},
-    state::{ConnectionPhase, Pause, PeerEnd, ReadState, WriteState},
     timers::ConnectionTimers,
     wheel::Tick,
 };

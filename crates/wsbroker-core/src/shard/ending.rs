@@ -8,9 +8,9 @@ use wsbroker_proto::{CloseCode, Parser, Role};
 use super::{
     command::ConnectionKey,
     connection::Connection,
+    connection_state::{ConnectionPhase, Pause, PeerEnd, WriteState},
     context::ShardContext,
     retiring::{CloseNotice, Retired},
-    state::{ConnectionPhase, Pause, PeerEnd, WriteState},
 };
 use crate::{
     counters::CloseCause,

@@ -9,10 +9,10 @@ use super::{
     codec::{Compress, Compressed},
     command::{Broadcast, Command, FrameRange},
     connection::Connection,
+    connection_state::Pause,
     context::ShardContext,
     outbox::COPY_MAX,
     put_off::LongCommand,
-    state::Pause,
 };
 use crate::{
     broker::BrokerState,

@@ -9,8 +9,8 @@ use bytes::Bytes;
 use super::{
     batches::MessageBytes,
     connection::Connection,
+    connection_state::{ConnectionPhase, Pause, PeerEnd, WriteState},
     context::ShardContext,
-    state::{ConnectionPhase, Pause, PeerEnd, WriteState},
 };
 use crate::{
     counters::CloseCause,

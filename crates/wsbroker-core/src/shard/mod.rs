@@ -13,6 +13,7 @@ mod closing;
 mod codec;
 mod command;
 mod connection;
+mod connection_state;
 mod context;
 mod deflate;
 mod ending;
@@ -32,7 +33,6 @@ mod rate;
 mod retire;
 mod retiring;
 mod silence;
-mod state;
 mod subscriptions;
 mod table;
 mod timers;
@@ -53,8 +53,8 @@ pub use self::codec::Compress;
 #[cfg(all(test, feature = "loom"))]
 pub(crate) use self::command::{Fifo, Waker};
 use self::{
-    budget::UNFLUSHED_MAX, context::ShardContext, handle::WAKE, put_off::PutOff, retiring::Retiring, state::ReadState,
-    subscriptions::Subscriptions, table::ConnectionTable, wheel::TimerEntry,
+    budget::UNFLUSHED_MAX, connection_state::ReadState, context::ShardContext, handle::WAKE, put_off::PutOff,
+    retiring::Retiring, subscriptions::Subscriptions, table::ConnectionTable, wheel::TimerEntry,
 };
 pub(crate) use self::{
     codec::Compressed,

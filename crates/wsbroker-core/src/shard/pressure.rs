@@ -7,7 +7,7 @@ use wsbroker_proto::CloseCode;
 use super::{
     Shard,
     command::Command,
-    state::{ConnectionPhase, WriteState},
+    connection_state::{ConnectionPhase, WriteState},
 };
 use crate::counters::CloseCause;
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     SocketId, WorkerHandle,
-    broker::stuck,
+    broker::stuck_watch,
     event::EventKind,
     front::{Reservation, Verdict},
     open::{Accept, OpenRequest, Reject},
@@ -170,7 +170,7 @@ impl World {
                 if let Some(which) = pick(&self.workers, number) {
                     let entry = hand.broker.state().dispatch.find(self.workers[which].1.id()).unwrap();
                     entry.set_stuck(true);
-                    stuck::ask_others(hand.broker.state(), &entry);
+                    stuck_watch::ask_others(hand.broker.state(), &entry);
                     entry.set_stuck(false);
                 }
             }

@@ -13,8 +13,8 @@ use rustls::{
 
 use super::{
     certificates::CertificatesByName,
-    client::{ClientCertificate, Lenient},
-    session::Session,
+    client_certificate::{ClientCertificate, Lenient},
+    tls_session::Session,
 };
 use crate::error::TlsError;
 

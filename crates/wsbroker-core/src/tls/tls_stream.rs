@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice};
 
-use super::session::{RECORD_MAX, RecordOutcome, SEALED_MAX, Session};
+use super::tls_session::{RECORD_MAX, RecordOutcome, SEALED_MAX, Session};
 use crate::{stream::PlainStream, sys::SHORT_READ_DRAINS};
 
 /// Plaintext that is encrypted at a time: two records, in one write. What the kernel does not take

@@ -362,7 +362,7 @@ impl Cork {
     /// settled. Shards that ask are told so.
     pub(crate) fn hold_for(&mut self, worker: &Arc<WorkerEntry>) {
         if self.commands > 0 && self.holder.is_none() {
-            worker.hold();
+            worker.cork_holds();
             self.holder = Some(Arc::clone(worker));
         }
     }
@@ -425,7 +425,7 @@ impl Cork {
             }
         }
         if let Some(worker) = self.holder.take()
-            && let Some(flush) = worker.let_loose()
+            && let Some(flush) = worker.cork_flushed()
         {
             self.broker.push_all(|| Command::WorkerFlushed(Arc::clone(&worker), flush));
         }

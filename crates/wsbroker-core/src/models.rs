@@ -390,14 +390,14 @@ impl Thread {
     fn hold(&mut self) {
         if !self.holds {
             self.holds = true;
-            self.worker.hold();
+            self.worker.cork_holds();
         }
     }
 
     fn flush(&mut self) {
         self.shard.push_with(|commands| commands.append(&mut self.corked));
         if std::mem::take(&mut self.holds)
-            && let Some(flush) = self.worker.let_loose()
+            && let Some(flush) = self.worker.cork_flushed()
         {
             self.shard.push(Command::WorkerFlushed(Arc::clone(&self.worker), flush));
         }

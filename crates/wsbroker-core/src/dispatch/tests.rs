@@ -337,16 +337,16 @@ fn a_worker_that_ends_during_an_admission_is_not_asked() {
 fn raw_workers_without_handlers_are_deaf_unless_one_has_some() {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
     let dispatch = &broker.state().dispatch;
-    assert!(!dispatch.is_deaf(), "who is not there may hear yet");
+    assert!(!dispatch.has_no_raw_handler(), "who is not there may hear yet");
     let namespace = broker.namespace(crate::NamespaceConfig::default());
     let _helper = broker.add_helper(&namespace, Shelf::new());
-    assert!(!dispatch.is_deaf(), "a namespace's workers hear nothing of raw connections");
+    assert!(!dispatch.has_no_raw_handler(), "a namespace's workers hear nothing of raw connections");
     let (_shelf, deaf) = add(&broker, Handlers::default());
-    assert!(dispatch.is_deaf());
+    assert!(dispatch.has_no_raw_handler());
     let (_shelf, hears) = add(&broker, Handlers::CLOSE);
-    assert!(!dispatch.is_deaf());
+    assert!(!dispatch.has_no_raw_handler());
     hears.remove(Vec::new());
-    assert!(dispatch.is_deaf());
+    assert!(dispatch.has_no_raw_handler());
     deaf.remove(Vec::new());
-    assert!(!dispatch.is_deaf());
+    assert!(!dispatch.has_no_raw_handler());
 }

@@ -181,7 +181,7 @@ impl Connection {
             ConnectionPhase::Dead => {
                 let (code, reason) = self.early_end.take().unwrap_or((CloseCode::ABNORMAL, "".into()));
                 self.report_close(ctx, code, &reason);
-                ctx.doom(self.slot());
+                ctx.remove_later(self.slot());
             }
         }
         self.mark_dirty(ctx);
@@ -204,7 +204,7 @@ impl Connection {
     pub(super) fn enqueue(&mut self, ctx: &mut ShardContext, arena: &Bytes, start: usize, end: usize, counted: bool) {
         let length = end - start;
         if !self.takes_messages() {
-            self.forgo(ctx, length, counted);
+            self.drop_message(ctx, length, counted);
             return;
         }
         let limit = self.endpoint.limits.max_backpressure;
@@ -213,13 +213,13 @@ impl Connection {
             // takes.
             self.flush_all(ctx);
             if !self.takes_messages() {
-                self.forgo(ctx, length, counted);
+                self.drop_message(ctx, length, counted);
                 return;
             }
             if self.outbox.len() >= limit {
                 match self.endpoint.limits.overflow {
                     Overflow::Close => {
-                        self.forgo(ctx, length, counted);
+                        self.drop_message(ctx, length, counted);
                         self.overflow(ctx, CloseCause::MaxBackpressure);
                         return;
                     }
@@ -266,7 +266,7 @@ impl Connection {
     }
 
     /// A message that cannot go out any more.
-    pub(super) fn forgo(&mut self, ctx: &mut ShardContext, length: usize, counted: bool) {
+    pub(super) fn drop_message(&mut self, ctx: &mut ShardContext, length: usize, counted: bool) {
         ctx.tally.count_drop(DropCause::Gone);
         if counted {
             self.socket.sub_queued(length);
@@ -322,7 +322,7 @@ impl Connection {
             }
             self.write_state = WriteState::Ended;
             if self.peer_ended {
-                self.die(ctx);
+                self.set_dead(ctx);
             }
         }
     }

@@ -151,7 +151,7 @@ impl Shard {
                 }
             }
             Command::WorkerRoom(worker) => {
-                self.feed(|connection| connection.worker.as_ref().is_some_and(|own| own.id == worker.id))
+                self.resume_reading(|connection| connection.worker.as_ref().is_some_and(|own| own.id == worker.id))
             }
             Command::WorkerFlushed(worker, flush) => self.worker_flushed(worker.id, flush),
             Command::WorkerJoined => self.go_on(LongCommand::WorkerJoined(0)),
@@ -186,8 +186,8 @@ impl Shard {
     }
 
     /// Reads on where reading stopped for want of room towards a worker.
-    pub(super) fn feed(&mut self, whose: impl Fn(&Connection) -> bool) {
-        let mut starved = std::mem::take(&mut self.ctx.starved);
+    pub(super) fn resume_reading(&mut self, whose: impl Fn(&Connection) -> bool) {
+        let mut starved = std::mem::take(&mut self.ctx.waiting_for_room);
         starved.retain(|slot| {
             let Some(connection) = self.connections.at(*slot) else { return false };
             if connection.paused != Pause::Worker {
@@ -199,6 +199,6 @@ impl Shard {
             }
             !mine
         });
-        self.ctx.starved.append(&mut starved);
+        self.ctx.waiting_for_room.append(&mut starved);
     }
 }

@@ -217,7 +217,7 @@ impl Connection {
             return true;
         }
         self.paused = Pause::Worker;
-        ctx.starved.push(self.socket.slot());
+        ctx.waiting_for_room.push(self.socket.slot());
         false
     }
 

@@ -345,13 +345,13 @@ impl Shard {
             // Keeps the allocation.
             self.ctx.ready = ready;
         }
-        self.reap();
+        self.remove_ended();
     }
 
     /// Gives the events of this turn to the workers, and then tells the endpoints which connections
     /// have left: a shutdown waits for both in this order.
     fn hand_over(&mut self) {
-        self.reap();
+        self.remove_ended();
         self.show_counts();
         self.ctx.batches.deliver(&self.ctx.broker.dispatch);
         for endpoint in self.ctx.leaving.drain(..) {
@@ -396,7 +396,7 @@ impl Shard {
         if self.ctx.dirty.is_empty() {
             self.ctx.dirty = dirty;
         }
-        self.reap();
+        self.remove_ended();
     }
 
     /// Writes to one connection. What that has cost, in small writes.
@@ -411,14 +411,14 @@ impl Shard {
 
     /// Takes out what has ended in this step: out of registry and lists first, then out of the
     /// table.
-    fn reap(&mut self) {
+    fn remove_ended(&mut self) {
         if !self.ctx.retired.is_empty() {
             self.retire_all();
         }
-        if !self.ctx.doomed.is_empty() {
+        if !self.ctx.to_remove.is_empty() {
             self.show_counts();
         }
-        while let Some(slot) = self.ctx.doomed.pop() {
+        while let Some(slot) = self.ctx.to_remove.pop() {
             let Some(mut connection) = self.connections.take(slot) else { continue };
             if let Some(mut stream) = connection.stream.take() {
                 stream.deregister(self.poll.registry());

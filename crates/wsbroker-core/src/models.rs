@@ -48,7 +48,7 @@ impl Waker for Bed {
 }
 
 impl Bed {
-    /// Forever, if nobody wakes: loom tells.
+    /// Forever, if no wake comes: loom tells.
     fn sleep(&self) {
         let mut woken = self.0.0.lock();
         while !*woken {
@@ -114,7 +114,7 @@ fn pushers(shard: &Shard) -> Vec<JoinHandle<()>> {
         .collect()
 }
 
-/// All six came, once, in each one's order, and what was pushed together stands together.
+/// All six came, once, in the order of each thread, and what was pushed together came together.
 fn assert_complete(taken: &[(u32, u64)]) {
     for from in 1..=2 {
         let numbers: Vec<_> = taken.iter().filter(|(by, _)| *by == from).map(|(_, number)| *number).collect();
@@ -214,7 +214,7 @@ fn what_comes_during_a_stop_ends_once_and_outside_of_the_lock() {
     });
 }
 
-// --- the windows --------------------------------------------------------------------------------------------------------------------
+// --- the windows ---------------------------------------------------------------------------------
 
 fn socket(limits: &SocketLimits) -> Arc<Socket> {
     Arc::new(Socket::new(SocketId::new(1).unwrap(), 0, 0, limits))
@@ -366,7 +366,7 @@ fn a_shard_whose_own_batch_fills_the_window_is_told_when_that_has_settled() {
     });
 }
 
-// --- the end of a connection ----------------------------------------------------------------------------------------------------------
+// --- the end of a connection ---------------------------------------------------------------------
 
 /// A worker's thread with its cork: calls as `WorkerHandle::settle` and `Cork::flush` do.
 struct Thread {
@@ -527,7 +527,7 @@ fn late_news_of_room_end_no_connection_before_its_replies() {
     });
 }
 
-// --- towards the peer ---------------------------------------------------------------------------------------------------------------
+// --- towards the peer ----------------------------------------------------------------------------
 
 #[test]
 fn who_was_told_that_a_socket_is_full_gets_a_drain_event() {

@@ -209,7 +209,7 @@ fn tick(broker: &Broker) {
     broker.state().stuck_workers.lock().look(&broker.state().dispatch.workers());
 }
 
-/// As many ticks as it takes until somebody is stuck.
+/// As many ticks as it takes until a worker is stuck.
 fn a_second_passes(broker: &Broker) {
     (0..=4).for_each(|_| tick(broker));
 }

@@ -3,9 +3,9 @@
 //! [`listener`] is what the caller holds: some paths on one address. [`address`] is a bound
 //! [`socket`] with the paths of all its listeners; [`addresses`] are all of a broker. [`accept`]
 //! takes connections there and makes a [`new_connection`] of each, and [`upgrade`] leads it through
-//! [`proxy`], TLS, [`request`], [`forwarded`], [`websocket_handshake`], [`origin`], [`pending_open`] (the
-//! wait for the worker's verdict) and [`response`]. [`admission`](crate::admission) counts the
-//! connections, also of each listener.
+//! [`proxy`], TLS, [`request`], [`forwarded`], [`websocket_handshake`], [`origin`],
+//! [`pending_open`] (the wait for the worker's verdict) and [`response`].
+//! [`admission`](crate::admission) counts the connections, also of each listener.
 //!
 //! These have bounds: connections from accept to their end, in all and from one address;
 //! connections before their verdict (`max_pending_upgrades`; more get a canned 503); open questions

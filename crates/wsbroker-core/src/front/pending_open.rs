@@ -45,7 +45,7 @@ enum OpenOutcome {
     Undecided,
     Accepted,
     Refused,
-    /// Nobody waits for it any more: the time is over, or the client has gone.
+    /// The front no longer waits for it: the time is over, or the client has gone.
     GivenUp,
 }
 

@@ -254,7 +254,8 @@ impl Socket {
         self.membership.lock()
     }
 
-    /// The same, unless another thread has it: one that changes very many at once keeps it long.
+    /// The same, unless another thread has it: a thread that changes very many at once keeps it
+    /// long.
     pub(crate) fn try_membership(&self) -> Option<MutexGuard<'_, Membership>> {
         self.membership.try_lock()
     }

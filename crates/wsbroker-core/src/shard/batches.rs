@@ -16,9 +16,9 @@ use crate::{
 
 /// Payloads up to this size share a buffer with the rest of their batch.
 pub(super) const SHARE_MAX: usize = 64 << 10;
-/// Copied at a time. Behind a frame header source and target stand a few bytes apart, and then the
-/// string instructions that a C library uses for long copies are several times slower than for
-/// short ones.
+/// Copied at a time. Behind a frame header the source and the target of a copy are a few bytes
+/// apart, and then the string instructions that a C library uses for long copies are several times
+/// slower than those for short ones.
 const COPY_BLOCK: usize = 1 << 10;
 /// A batch is handed over early at this many events, or
 const EVENTS_MAX: usize = 1024;

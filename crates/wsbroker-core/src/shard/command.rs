@@ -45,12 +45,12 @@ impl FrameRange {
     }
 }
 
-/// What the shards share of a publish that is more than a frame for everybody.
+/// What the shards share of a publish that is not simply one frame for every subscriber.
 #[derive(Debug)]
 pub(crate) struct Broadcast {
     /// In order.
     pub(crate) exclude: Box<[SocketId]>,
-    /// `None` when nobody gets it compressed.
+    /// `None` when no subscriber gets it compressed.
     pub(crate) compressed: Option<Box<Compressed>>,
     /// Send memory was full: it is for those that have little waiting.
     pub(crate) scarce: bool,

@@ -146,7 +146,7 @@ impl Connection {
         matches!(self.phase, ConnectionPhase::Active | ConnectionPhase::CloseSent)
     }
 
-    // --- the beginning ------------------------------------------------------------------------------------------------------------
+    // --- the beginning ---------------------------------------------------------------------------
 
     /// The connection is in: from now on it has a stream. `head` goes out before what waits.
     pub(super) fn attach(
@@ -197,7 +197,7 @@ impl Connection {
         }
     }
 
-    // --- sending ------------------------------------------------------------------------------------------------------------------
+    // --- sending ---------------------------------------------------------------------------------
 
     /// Queues a frame that lies in `arena`. `counted` tells that it is counted in the socket's
     /// queued bytes already.
@@ -385,7 +385,7 @@ impl Connection {
         self.account(ctx, |outbox, _| outbox.clear());
     }
 
-    // --- reading ------------------------------------------------------------------------------------------------------------------
+    // --- reading ---------------------------------------------------------------------------------
 
     /// The peer's end has been seen by the poll.
     pub(super) fn half_closed(&mut self, ctx: &mut ShardContext) {

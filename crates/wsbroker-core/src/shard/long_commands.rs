@@ -3,8 +3,8 @@
 //! later commands wait behind it, so that all take effect in their order, and other sockets are
 //! read and written.
 //!
-//! While one waits no place is given to a new connection, since that is done by a command as well.
-//! So a slot is still the connection that it was.
+//! While one waits no new connection takes a slot, since a command does that as well. So a slot
+//! still has the connection that it had.
 
 use std::{sync::Arc, vec::IntoIter};
 

@@ -85,8 +85,8 @@ impl Shard {
         let counted = events.len();
         let mut asked = Vec::with_capacity(counted);
         for event in events {
-            // Of one that was turned away the question is dropped, which undoes what was done for
-            // it.
+            // If the client was turned away meanwhile, the question is dropped, which undoes what
+            // was done for it.
             let Some(connection) = self.connections.find(ConnectionKey::of(&event.socket)).filter(|own| !own.uncounted)
             else {
                 continue;

@@ -87,7 +87,7 @@ struct Shard {
     connections: ConnectionTable,
     lists: Subscriptions,
     ctx: ShardContext,
-    /// Frames of the commands that are being carried out.
+    /// Frames of the commands that are being executed.
     arena: Bytes,
     read_buffer: Box<[u8]>,
     /// Set by a shutdown: connections that come later are closed at once.
@@ -189,8 +189,8 @@ impl Shard {
         self.hand_over();
     }
 
-    /// Carries out what is in the queue, or goes on with what the last turn has left of it.
-    /// `commands` is empty before and after.
+    /// Executes what is in the queue, or goes on with what the last turn has left of it. `commands`
+    /// is empty before and after.
     fn execute_queue(&mut self, commands: &mut Vec<Command>) {
         if self.is_piled_up() {
             // What was queued is written first.
@@ -365,9 +365,9 @@ impl Shard {
         self.ctx.tally.show(&self.ctx.broker.shard(self.index).counters);
     }
 
-    /// Writes what became dirty. Of very many, some wait for the next turn; but what became dirty
-    /// in this one does not wait for those all: a reply is not to stand behind a publish to
-    /// 100,000.
+    /// Writes what became dirty. Of very many connections some wait for the next turn. But those
+    /// that became dirty in this turn do not wait for all of these: a reply must not wait behind a
+    /// publish to 100,000 subscribers.
     fn flush_dirty(&mut self) {
         if self.ctx.dirty.is_empty() && self.late.is_empty() {
             self.ctx.unflushed = 0;

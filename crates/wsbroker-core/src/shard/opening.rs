@@ -42,8 +42,8 @@ impl Shard {
         }
     }
 
-    /// Puts the question to a worker. It may be another than the one that was chosen, without a
-    /// handler for it; and while there is none, the question waits.
+    /// Asks a worker. It may be another than the one that was chosen, without a handler for that;
+    /// and while there is no worker, the question waits.
     fn ask(&mut self, worker: Option<Arc<WorkerEntry>>, socket: &Arc<Socket>, open: Box<Open>) {
         match worker {
             Some(worker) if worker.handlers.contains(Handlers::OPEN) => {

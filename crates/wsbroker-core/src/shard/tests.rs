@@ -126,7 +126,7 @@ fn say(client: &mut TcpStream, opcode: Opcode, payload: &[u8]) {
 }
 
 /// Sends these messages, which no handler wants and no window holds back, and at the same time one
-/// of somebody else. How many of them are taken before that one.
+/// from another client. Returns how many of them are taken before that one.
 fn taken_before_a_neighbour(frame: &[u8], count: usize) -> u64 {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
     let meeting = Arc::new(MeetingWorker(Barrier::new(2)));
@@ -173,7 +173,7 @@ fn an_end_that_comes_with_the_last_bytes_is_seen() {
     let (_, mut client) = connect(broker.state());
     say(&mut neighbour, Opcode::Text, b"first");
     meeting.meet();
-    // Nobody hears it.
+    // No handler hears it.
     say(&mut client, Opcode::Pong, b"last");
     client.shutdown(std::net::Shutdown::Write).unwrap();
     meeting.meet();

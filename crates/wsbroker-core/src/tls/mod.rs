@@ -1,9 +1,10 @@
 //! Encryption.
 //!
-//! [`tls_config`] turns PEM into what handshakes use, [`certificates`] chooses among them by the name
-//! that a client asks for, and [`client_certificate`] checks the certificates of clients. [`tls_session`] is the
-//! encryption of one connection, which knows no socket: [`server_handshake`] leads it through the
-//! handshake in the front, and [`tls_stream`] is what a shard reads and writes.
+//! [`tls_config`] turns PEM into what handshakes use, [`certificates`] chooses among them by the
+//! name that a client asks for, and [`client_certificate`] checks the certificates of clients.
+//! [`tls_session`] is the encryption of one connection, which knows no socket: [`server_handshake`]
+//! leads it through the handshake in the front, and [`tls_stream`] is what a shard reads and
+//! writes.
 
 mod certificates;
 mod client_certificate;

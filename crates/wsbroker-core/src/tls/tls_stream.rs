@@ -216,7 +216,7 @@ impl TlsStream {
 
     /// Sends our close_notify, and then the end. False while the kernel does not take it.
     pub(crate) fn shutdown_write(&mut self) -> bool {
-        // Fails when the session is over, and then there is nobody to tell.
+        // Fails when the session is over, and then there is nothing to say.
         let said = self.session.close().and_then(|()| self.flush());
         if said.is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
             return false;

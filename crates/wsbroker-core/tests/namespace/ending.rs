@@ -86,7 +86,7 @@ fn who_waits_for_the_last_connection_is_woken_however_the_threads_interleave() {
     for round in 0..1000 {
         let (client, _) = thread.client(port, &format!("client {round}"));
         let helper = thread.helper.clone();
-        // Longer than anybody waits: it must not be the limit that ends this.
+        // Longer than any wait: it must not be the limit that ends this.
         let waiting = broker.runtime().spawn(async move { helper.emptied(Duration::from_secs(3600)).await });
         drop(client);
         until("the end of the last connection is told", || {

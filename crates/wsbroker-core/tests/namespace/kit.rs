@@ -56,7 +56,7 @@ impl HelperThread {
         self.log.iter().filter(|(other, _)| *other == id).map(|(_, seen)| seen.clone()).collect()
     }
 
-    /// Waits for something that was told of this socket.
+    /// Waits for an event of this socket.
     pub(crate) fn await_seen(&mut self, id: SocketId, what: &Seen) {
         until("it is told", || {
             self.pump();

@@ -1,4 +1,4 @@
-//! Who gets what is published to a room, to a user or to everybody.
+//! The receivers of what is published to a room, to a user or to everybody.
 
 use wsbroker_core::{Audience, OperationKind, Overflow, SendOutcome, SocketLimits};
 

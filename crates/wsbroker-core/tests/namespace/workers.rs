@@ -1,5 +1,5 @@
-//! The helpers of a namespace: who gets a connection, who takes the input, what the end of one
-//! leaves.
+//! The helpers of a namespace: which one gets a connection, which one takes the input, and what one
+//! leaves at its end.
 
 use wsbroker_core::{Audience, CloseCause, Handlers, OperationKind, SocketLimits};
 

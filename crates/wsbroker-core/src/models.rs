@@ -48,7 +48,7 @@ impl Waker for Bed {
 }
 
 impl Bed {
-    /// Forever, if nobody wakes: loom tells.
+    /// Forever, if no wake comes: loom tells.
     fn sleep(&self) {
         let mut woken = self.0.0.lock();
         while !*woken {
@@ -92,7 +92,7 @@ fn numbered(from: u32, number: u64) -> Command {
 
 fn number_of(command: &Command) -> (u32, u64) {
     match command {
-        Command::Terminate(place) => (place.slot, place.id.get()),
+        Command::Terminate(key) => (key.slot, key.id.get()),
         other => panic!("nobody pushed {other:?}"),
     }
 }
@@ -114,7 +114,7 @@ fn pushers(shard: &Shard) -> Vec<JoinHandle<()>> {
         .collect()
 }
 
-/// All six came, once, in each one's order, and what was pushed together stands together.
+/// All six came, once, in the order of each thread, and what was pushed together came together.
 fn assert_complete(taken: &[(u32, u64)]) {
     for from in 1..=2 {
         let numbers: Vec<_> = taken.iter().filter(|(by, _)| *by == from).map(|(_, number)| *number).collect();
@@ -146,7 +146,7 @@ fn a_sleeping_shard_gets_what_was_placed_with_the_next_nudge() {
             .map(|from| {
                 let fifo = Arc::clone(&shard.fifo);
                 thread::spawn(move || {
-                    fifo.place_with(|commands| commands.push(numbered(from, 1)));
+                    fifo.push_asleep(|commands| commands.push(numbered(from, 1)));
                     fifo.nudge();
                 })
             })
@@ -214,7 +214,7 @@ fn what_comes_during_a_stop_ends_once_and_outside_of_the_lock() {
     });
 }
 
-// --- the windows --------------------------------------------------------------------------------------------------------------------
+// --- the windows ---------------------------------------------------------------------------------
 
 fn socket(limits: &SocketLimits) -> Arc<Socket> {
     Arc::new(Socket::new(SocketId::new(1).unwrap(), 0, 0, limits))
@@ -366,7 +366,7 @@ fn a_shard_whose_own_batch_fills_the_window_is_told_when_that_has_settled() {
     });
 }
 
-// --- the end of a connection ----------------------------------------------------------------------------------------------------------
+// --- the end of a connection ---------------------------------------------------------------------
 
 /// A worker's thread with its cork: calls as `WorkerHandle::settle` and `Cork::flush` do.
 struct Thread {
@@ -390,14 +390,14 @@ impl Thread {
     fn hold(&mut self) {
         if !self.holds {
             self.holds = true;
-            self.worker.hold();
+            self.worker.cork_holds();
         }
     }
 
     fn flush(&mut self) {
         self.shard.push_with(|commands| commands.append(&mut self.corked));
         if std::mem::take(&mut self.holds)
-            && let Some(flush) = self.worker.let_loose()
+            && let Some(flush) = self.worker.cork_flushed()
         {
             self.shard.push(Command::WorkerFlushed(Arc::clone(&self.worker), flush));
         }
@@ -527,7 +527,7 @@ fn late_news_of_room_end_no_connection_before_its_replies() {
     });
 }
 
-// --- towards the peer ---------------------------------------------------------------------------------------------------------------
+// --- towards the peer ----------------------------------------------------------------------------
 
 #[test]
 fn who_was_told_that_a_socket_is_full_gets_a_drain_event() {

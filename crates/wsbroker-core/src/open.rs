@@ -116,7 +116,7 @@ impl OpenReply {
         Self { waits: Some(waits) }
     }
 
-    /// A reply that nobody waits for.
+    /// A reply to no connection.
     #[cfg(test)]
     pub(crate) fn for_nobody() -> Self {
         Self { waits: None }

@@ -545,8 +545,8 @@ fn a_storm_of_compression_does_not_hold_up_the_others() {
     until("no memory is in use", || broker.stats().send_memory == 0);
 }
 
-/// Who closes gets the replies to what it said before, however long compressing them takes, and
-/// whatever is compressed before them.
+/// A peer that closes gets the replies to what it sent before, however long compressing them takes,
+/// and whatever is compressed before them.
 #[test]
 fn the_end_of_a_connection_comes_behind_replies_that_are_being_compressed() {
     const REPLIES: usize = 200;
@@ -572,7 +572,7 @@ fn the_end_of_a_connection_comes_behind_replies_that_are_being_compressed() {
     for behind in [false, true] {
         let mut client = Client::deflating(port, OFFER);
         if behind {
-            // The replies and the close frame find the shard at work for somebody else.
+            // The replies and the close frame find the shard at work for another connection.
             for message in replies.iter().chain(&*replies) {
                 let staged = cork.stage_slice(MessageKind::Binary, message);
                 cork.send(id(1), staged);

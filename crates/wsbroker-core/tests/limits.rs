@@ -382,8 +382,8 @@ fn a_closing_socket_keeps_its_close_frame_when_memory_is_used_up() {
     assert_eq!(last(&mut closing), Got::Close(Some(1000), "bye".into()));
 }
 
-/// As with `close`: nothing that is sent afterwards counts as queued, and who is closed is decided
-/// at the call.
+/// As with `close`: nothing that is sent afterwards counts as queued, and the call decides which
+/// sockets are closed.
 #[test]
 fn closing_a_channel_ends_its_subscribers_at_the_call() {
     let broker = Broker::new(Config { io_threads: 2, ..Config::default() }).unwrap();

@@ -11,7 +11,7 @@ use crate::{
     Bind, Config, DeliverError, Listener, ListenerConfig, MessageKind, SocketLimits, WorkerHandle,
     admission::Endpoint,
     broker::Broker,
-    broker::stuck,
+    broker::stuck_watch,
     event::{Batch, Event, EventKind},
     open::{Open, OpenReply, OpenRequest},
     registry::Socket,
@@ -209,7 +209,7 @@ fn tick(broker: &Broker) {
     broker.state().stuck_workers.lock().look(&broker.state().dispatch.workers());
 }
 
-/// As many ticks as it takes until somebody is stuck.
+/// As many ticks as it takes until a worker is stuck.
 fn a_second_passes(broker: &Broker) {
     (0..=4).for_each(|_| tick(broker));
 }
@@ -263,7 +263,7 @@ fn if_all_workers_are_stuck_the_fewest_counts() {
     until("the second has one", || second.waiting() == 1);
     a_second_passes(&broker);
     assert_eq!(ids(broker.state().dispatch.assign(NamespaceId::RAW)), handle.id().get());
-    stuck::ask_others(broker.state(), &broker.state().dispatch.workers()[0]);
+    stuck_watch::ask_others(broker.state(), &broker.state().dispatch.workers()[0]);
     assert_eq!(first.waiting(), 3, "nobody else would answer");
 }
 
@@ -278,7 +278,7 @@ fn who_waits_for_the_verdict_of_a_stuck_worker_is_asked_of_another() {
     until("it is asked", || hung.waiting() == 1);
     a_second_passes(&broker);
     let (second, heir) = add(&broker, Handlers::ALL);
-    stuck::ask_others(broker.state(), &hung_entry);
+    stuck_watch::ask_others(broker.state(), &hung_entry);
     until("the second is asked", || second.waiting() == 1);
     until("only the second is waited for", || unsettled() == 1);
     assert_eq!((socket.worker(), hung.waiting()), (Some(heir.id()), 0));
@@ -299,7 +299,7 @@ fn a_question_whose_client_was_turned_away_is_not_asked_again() {
     until("it counts no more", || hung_entry.connections() == 0);
     a_second_passes(&broker);
     let (second, _heir) = add(&broker, Handlers::ALL);
-    stuck::ask_others(broker.state(), &hung_entry);
+    stuck_watch::ask_others(broker.state(), &hung_entry);
     until("nobody waits for it", || broker.state().dispatch.unsettled.load(Ordering::SeqCst) == 0);
     assert_eq!((hung.waiting(), second.waiting(), hung_entry.connections()), (0, 0, 0));
 }
@@ -337,16 +337,16 @@ fn a_worker_that_ends_during_an_admission_is_not_asked() {
 fn raw_workers_without_handlers_are_deaf_unless_one_has_some() {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
     let dispatch = &broker.state().dispatch;
-    assert!(!dispatch.is_deaf(), "who is not there may hear yet");
+    assert!(!dispatch.has_no_raw_handler(), "who is not there may hear yet");
     let namespace = broker.namespace(crate::NamespaceConfig::default());
     let _helper = broker.add_helper(&namespace, Shelf::new());
-    assert!(!dispatch.is_deaf(), "a namespace's workers hear nothing of raw connections");
+    assert!(!dispatch.has_no_raw_handler(), "a namespace's workers hear nothing of raw connections");
     let (_shelf, deaf) = add(&broker, Handlers::default());
-    assert!(dispatch.is_deaf());
+    assert!(dispatch.has_no_raw_handler());
     let (_shelf, hears) = add(&broker, Handlers::CLOSE);
-    assert!(!dispatch.is_deaf());
+    assert!(!dispatch.has_no_raw_handler());
     hears.remove(Vec::new());
-    assert!(dispatch.is_deaf());
+    assert!(dispatch.has_no_raw_handler());
     deaf.remove(Vec::new());
-    assert!(!dispatch.is_deaf());
+    assert!(!dispatch.has_no_raw_handler());
 }

@@ -52,7 +52,7 @@ pub(crate) struct Channel {
 
 #[derive(Debug, Default)]
 pub(crate) struct Subscribers {
-    /// The last subscriber has left and the map has let go of it: look the name up again.
+    /// The last subscriber has left and the map no longer has the channel: look the name up again.
     dead: bool,
     sockets: FxHashSet<SocketId>,
 }

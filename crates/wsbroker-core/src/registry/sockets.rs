@@ -8,7 +8,7 @@ use rustc_hash::{FxBuildHasher, FxHashMap};
 
 use super::{
     channels::{Channel, ChannelId},
-    namespace::NamespaceState,
+    namespace_state::NamespaceState,
 };
 use crate::{
     config::{InFlight, Overflow, SocketLimits},
@@ -254,7 +254,8 @@ impl Socket {
         self.membership.lock()
     }
 
-    /// The same, unless another thread has it: one that changes very many at once keeps it long.
+    /// The same, unless another thread has it: a thread that changes very many at once keeps it
+    /// long.
     pub(crate) fn try_membership(&self) -> Option<MutexGuard<'_, Membership>> {
         self.membership.try_lock()
     }

@@ -71,7 +71,7 @@ fn each_cause_is_counted_by_its_name() {
         (RejectCause::HttpVersion, |place| place.asks("GET / HTTP/2.0\r\n\r\n", 505)),
         (RejectCause::OpenTimeout, |place| {
             place.asks(&handshake("/late", &[]), 503);
-            // A verdict that nobody waits for changes nothing.
+            // A verdict that comes too late changes nothing.
             place.late.recv_timeout(DEADLINE).unwrap().reply.accept(Accept::default()).unwrap_err();
         }),
         (RejectCause::WorkerGone, |place| place.asks(&handshake("/gone", &[]), 503)),
@@ -160,7 +160,7 @@ fn whatever_happens_everybody_is_counted_once() {
                         let request = handshake(path, &[]);
                         let length =
                             if random >> 60 < 4 { (random >> 40) as usize % request.len() } else { request.len() };
-                        // Fails for one who was turned away at once.
+                        // Fails for a client that was turned away at once.
                         let _ = stream.write_all(&request.as_bytes()[..length]);
                         if random >> 62 == 0 {
                             kept.push(stream);

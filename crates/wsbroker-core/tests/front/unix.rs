@@ -78,7 +78,7 @@ fn a_file_that_nobody_listens_on_is_replaced() {
     let _keeper = Keeper::open(&broker);
     let listener = serve(&broker, at(&path));
     assert_eq!(status(&path, "/"), 101);
-    // Somebody puts their own in its place: it is not ours to remove.
+    // Another process puts its own in its place: it is not ours to remove.
     std::fs::remove_file(&path).unwrap();
     let _other = UnixListener::bind(&path).unwrap();
     close(&broker, &listener);

@@ -1,4 +1,4 @@
-//! What is asked before the handshake: who a proxy speaks for, and whether there is room.
+//! What is asked before the handshake: the client behind a proxy, and whether there is room.
 
 use std::{
     io::{ErrorKind, Read, Write},

@@ -7,12 +7,12 @@ use futures_util::FutureExt;
 use proptest::prelude::*;
 
 use super::{
-    hand::{Desk, Hand},
+    hand::{Hand, HandWorker},
     *,
 };
 use crate::{
     SocketId, WorkerHandle,
-    broker::stuck,
+    broker::stuck_watch,
     event::EventKind,
     front::{Reservation, Verdict},
     open::{Accept, OpenRequest, Reject},
@@ -70,7 +70,7 @@ struct Client {
 
 #[derive(Default)]
 struct World {
-    workers: Vec<(Arc<Desk>, WorkerHandle)>,
+    workers: Vec<(Arc<HandWorker>, WorkerHandle)>,
     asked: Vec<Reservation>,
     clients: Vec<Client>,
     /// What handlers were told, by socket.
@@ -85,8 +85,8 @@ fn pick<T>(all: &[T], number: usize) -> Option<usize> {
 
 impl World {
     fn begin(&mut self, hand: &mut Hand, which: usize, how: u8) {
-        let (desk, handle) = &self.workers[which];
-        let mut batches = std::mem::take(&mut *desk.batches.lock());
+        let (events, handle) = &self.workers[which];
+        let mut batches = std::mem::take(&mut *events.batches.lock());
         for Batch { events, data } in &mut batches {
             for event in events {
                 let id = event.socket.id();
@@ -118,9 +118,9 @@ impl World {
     }
 
     fn end(&mut self, which: usize) {
-        let (desk, handle) = self.workers.swap_remove(which);
-        let mut batches = desk.batches.lock();
-        desk.is_gone.store(true, Ordering::SeqCst);
+        let (events, handle) = self.workers.swap_remove(which);
+        let mut batches = events.batches.lock();
+        events.is_gone.store(true, Ordering::SeqCst);
         let left = std::mem::take(&mut *batches);
         drop(batches);
         handle.remove(left);
@@ -148,13 +148,13 @@ impl World {
     fn take(&mut self, hand: &mut Hand, endpoint: &Arc<Endpoint>, step: &Step) {
         match *step {
             Step::Join(asks) => {
-                let desk = Arc::<Desk>::default();
+                let events = Arc::<HandWorker>::default();
                 let mut handlers = Handlers::TEXT | Handlers::CLOSE;
                 if asks {
                     handlers = handlers | Handlers::OPEN;
                 }
-                let handle = hand.broker.add_worker(Arc::clone(&desk) as Arc<dyn Worker>, handlers);
-                self.workers.push((desk, handle));
+                let handle = hand.broker.add_worker(Arc::clone(&events) as Arc<dyn Worker>, handlers);
+                self.workers.push((events, handle));
             }
             Step::End(number) => {
                 if let Some(which) = pick(&self.workers, number) {
@@ -170,14 +170,14 @@ impl World {
                 if let Some(which) = pick(&self.workers, number) {
                     let entry = hand.broker.state().dispatch.find(self.workers[which].1.id()).unwrap();
                     entry.set_stuck(true);
-                    stuck::ask_others(hand.broker.state(), &entry);
+                    stuck_watch::ask_others(hand.broker.state(), &entry);
                     entry.set_stuck(false);
                 }
             }
             Step::Connect => {
                 let (stream, client) = pair();
                 let (socket, worker) = hand.broker.state().admit(endpoint).unwrap();
-                let (place, permit) = (ConnectionKey::of(&socket), hand.broker.state().front.permit().unwrap());
+                let (key, permit) = (ConnectionKey::of(&socket), hand.broker.state().front.permit().unwrap());
                 let reserve = Reserve {
                     socket: Arc::clone(&socket),
                     endpoint: Arc::clone(endpoint),
@@ -188,7 +188,7 @@ impl World {
                 };
                 let attach = Attach { stream: Stream::tcp(stream), head: b"101".to_vec(), rest: Vec::new(), permit };
                 hand.broker.state().shard(0).push(Command::Reserve(Box::new(reserve)));
-                hand.broker.state().shard(0).push(Command::Attach(place, Box::new(attach)));
+                hand.broker.state().shard(0).push(Command::Attach(key, Box::new(attach)));
                 self.clients.push(Client { socket, stream: client, said: 0 });
             }
             Step::Ask => {
@@ -278,7 +278,7 @@ fn run(steps: &[Step], bounds: TurnBounds) {
         let dispatch = &hand.broker.state().dispatch;
         let counted: Vec<usize> = dispatch.workers().iter().map(|worker| worker.connections()).collect();
         let is_over = endpoint.emptied().now_or_never().is_some()
-            && world.workers.iter().all(|(desk, handle)| desk.batches.lock().is_empty() && handle.is_at_rest())
+            && world.workers.iter().all(|(events, handle)| events.batches.lock().is_empty() && handle.is_at_rest())
             && counted.iter().all(|count| *count == 0)
             && hand.shard.connections.all().next().is_none();
         if is_over {

@@ -1,8 +1,9 @@
 //! The Node-API binding of wsbroker: it converts values and batches calls, and decides nothing.
 //!
-//! * `api`: what JavaScript calls for servers, sockets and the cluster. `helper`: what only the server
-//!   helper calls.
-//! * `worker`: a JavaScript thread as a worker, from the batch that a shard delivers to the handler.
+//! * `api`: what JavaScript calls for servers, sockets and the cluster. `helper`: what only the
+//!   server helper calls.
+//! * `worker`: a JavaScript thread as a worker, from the batch that a shard delivers to the
+//!   handler.
 //! * `process`: what all threads of the process share: the broker, its listeners and workers.
 //! * `js`: values, errors, promises and exports of the engine; `js::raw` has the only unsafe code.
 //!
@@ -37,7 +38,8 @@ pub fn exports(exports: Object<'_>, env: Env) -> napi::Result<()> {
         .map_err(|_| napi::Error::from_reason("cannot register the addon's functions"))
 }
 
-/// What operators must know whether they asked or not: that connections cannot be accepted. At most one line a minute for each address.
+/// What operators must know whether they asked or not: that connections cannot be accepted. At most
+/// one line a minute for each address.
 const TOLD_BY_DEFAULT: &str = "wsbroker_core::front::accept=warn";
 
 fn log_to_stderr() {

@@ -1,7 +1,8 @@
-//! What JavaScript calls for servers, sockets and the cluster: the functions behind `src/index.cts`.
+//! What JavaScript calls for servers, sockets and the cluster: the functions behind
+//! `src/index.cts`.
 //!
-//! Each converts its arguments, calls the core and converts the result. Decisions belong to the core,
-//! and what the process has to `process`. What only helpers call is in `helper`.
+//! Each converts its arguments, calls the core and converts the result. Decisions belong to the
+//! core, and what the process has to `process`. What only helpers call is in `helper`.
 
 pub(crate) mod available_memory;
 pub(crate) mod certificates;

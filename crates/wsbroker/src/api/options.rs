@@ -139,12 +139,14 @@ pub struct NativeListenOptions {
     pub tls: Option<NativeTls>,
     /// Options that the process can have only one value of.
     pub process: NativeProcessOptions,
-    /// Of a helper: bytes of one inbound message until its client is finished. Absent is `maxPayload`.
+    /// Of a helper: bytes of one inbound message until its client is finished. Absent is
+    /// `maxPayload`.
     pub max_first_payload: Option<f64>,
-    /// Of a helper: which options of the whole address were given. The others are as they are there.
+    /// Of a helper: which options of the whole address were given. The others are as they are
+    /// there.
     pub given: Option<Vec<String>>,
-    /// Of a helper: whether it shares the address of a server with the same `bind`, even if the port in it
-    /// is 0.
+    /// Of a helper: whether it shares the address of a server with the same `bind`, even if the
+    /// port in it is 0.
     pub beside: Option<bool>,
 }
 

@@ -10,8 +10,8 @@ pub(crate) type Result<T> = std::result::Result<T, napi::Error<&'static str>>;
 
 /// An error that JavaScript is to see.
 ///
-/// It is one pointer: functions that hardly ever fail return it, and a large one would be copied with
-/// every result.
+/// It is one pointer: functions that hardly ever fail return it, and a large one would be copied
+/// with every result.
 #[derive(Debug)]
 pub(crate) struct JsError(Box<Details>);
 
@@ -48,7 +48,8 @@ impl JsError {
         Self(Box::new(Details { class, code, message, system: None }))
     }
 
-    /// An argument of the wrong type. The message quotes its name: `send: "data" must be …, got number`.
+    /// An argument of the wrong type. The message quotes its name: `send: "data" must be …, got
+    /// number`.
     pub(crate) fn wrong_type(env: Env<'_>, call: &str, name: &str, expected: &str, got: Value<'_>) -> Self {
         Self::new(ErrorClass::Type, TYPE, format!("{call}: \"{name}\" must be {expected}, got {}", env.describe(got)))
     }
@@ -112,7 +113,8 @@ impl JsError {
         Self::new(ErrorClass::Plain, VALUE, format!("{call}: there is no such listener"))
     }
 
-    /// A Redis URL that cannot be parsed. The message leaves it out, since it may have a password in it.
+    /// A Redis URL that cannot be parsed. The message leaves it out, since it may have a password
+    /// in it.
     pub(crate) fn unreadable_url(call: &str) -> Self {
         let message = format!(
             "{call}: \"redis\" must be a URL such as redis://user:password@host:6379/0; the port is at most 65535, \

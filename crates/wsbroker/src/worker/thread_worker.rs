@@ -1,5 +1,5 @@
-//! A JavaScript thread as a worker of the broker: how it joins and leaves, and what goes through its
-//! mailbox.
+//! A JavaScript thread as a worker of the broker: how it joins and leaves, and what goes through
+//! its mailbox.
 //!
 //! Shards put batches into the mailbox and wake the thread once. There the `runner` takes them out.
 
@@ -22,7 +22,7 @@ use crate::{
     process,
     worker::{
         control_block::ControlBlock,
-        mailbox::{Fetched, Mailbox, Reader},
+        mailbox::{Fetched, Mailbox, MailboxReader},
         thread_cork,
     },
 };
@@ -127,8 +127,8 @@ impl ThreadWorker {
         self.membership.lock().as_ref().is_some_and(|handle| handle.is_of(broker))
     }
 
-    /// Its broker has shut down because another thread ended. It leaves, and may join the next one. If
-    /// handlers are still at work for the old one, it is told of the end instead.
+    /// Its broker has shut down because another thread ended. It leaves, and may join the next one.
+    /// If handlers are still at work for the old one, it is told of the end instead.
     pub(crate) fn outlive(&self) {
         let at_rest = self.membership.lock().as_ref().is_none_or(WorkerHandle::is_at_rest);
         if at_rest {
@@ -154,8 +154,8 @@ impl ThreadWorker {
         self.mailbox.take_batches()
     }
 
-    fn wake_if(&self, reader: Reader) {
-        if reader == Reader::Asleep {
+    fn wake_if(&self, reader: MailboxReader) {
+        if reader == MailboxReader::Asleep {
             self.wake.wake();
         }
     }
@@ -183,8 +183,8 @@ impl ThreadWorker {
     /// The handlers of these events have settled.
     pub(crate) fn settle<'a>(&self, events: impl Iterator<Item = &'a Event>) {
         let mut events = Some(events);
-        // The cork first: to renew it takes the lock of the process, and that comes before the lock of
-        // a membership.
+        // The cork first: to renew it takes the lock of the process, and that comes before the lock
+        // of a membership.
         thread_cork::with(|_, cork| self.settle_with(events.take(), Some(cork)));
         if events.is_some() {
             self.settle_with(events, None);

@@ -13,8 +13,7 @@ export interface Native {
     brokerDefaults(): NativeDefaults;
     /**
      * How many clients of a thread that has ended could not be reported, since there was no other
-     * helper of
-     * their identifier. Returns the number once.
+     * helper of their identifier. Returns the number once.
      */
     clientsLeftBy(thread: number): number;
     /** Closes the channel's subscribers on all instances. Returns how many there are here. */
@@ -51,8 +50,7 @@ export interface Native {
      * Registers a helper with the instance of that identifier, which is made if there is none.
      *
      * Throws ERR_WSBROKER_CONFLICT if this thread has a helper of that identifier already, or an
-     * option
-     * differs.
+     * option differs.
      */
     joinInstance(join: NativeJoin): NativeJoinResult;
     /**
@@ -62,14 +60,12 @@ export interface Native {
     leaveCluster(): Promise<boolean>;
     /**
      * Ends the registration of a helper. Its connections are closed. With the last helper, the
-     * instance
-     * closes what it has opened. Resolves when that is done.
+     * instance closes what it has opened. Resolves when that is done.
      */
     leaveInstance(helper: number): Promise<void>;
     /**
      * Binds an address and reserves its paths, without accepting connections. The first call begins
-     * the
-     * broker.
+     * the broker.
      *
      * Rejects with ERR_WSBROKER_INVALID_BIND, ERR_WSBROKER_BIND (`syscallCode` says why),
      * ERR_WSBROKER_CONFLICT, ERR_WSBROKER_UNSUPPORTED or ERR_WSBROKER_SHUT_DOWN.
@@ -81,16 +77,15 @@ export interface Native {
     listening(channel: Buffer): Promise<boolean>;
     /**
      * Opens the instance's address, or its path on an address that is open, unless another helper has
-     * done
-     * so. From then on this helper gets connections.
+     * done so. From then on this helper gets connections.
      *
      * Rejects as `listen` does.
      */
     openInstance(helper: number, options: NativeListenOptions): Promise<void>;
     /**
      * The options of the broker, for a caller that follows them where it gives none. Unless
-     * `started`, only
-     * of a broker on which `start` has not been called.
+     * `started`,
+     * only of a broker on which `start` has not been called.
      */
     processOptionsNow(started: boolean): NativeProcessOptions | null;
     /**
@@ -109,14 +104,12 @@ export interface Native {
      * Closes everything and ends the broker. Afterwards `listen` can begin another one.
      *
      * `timeout` is in milliseconds. `replaced`: a worker that ends meanwhile is replaced, and events
-     * are
-     * kept for its successor.
+     * are kept for its successor.
      */
     shutdownBroker(code: number, timeout: number, replaced?: boolean | undefined | null): Promise<NativeShutdownReport>;
     /**
      * Tells this thread of workers that are stuck, by the `threadId` of their thread. Without a
-     * function it
-     * is no longer told. The function does not keep the thread alive.
+     * function it is no longer told. The function does not keep the thread alive.
      */
     watchWorkers(onStuck?: ((arg: number) => void) | undefined | null): void;
     /** How many raw workers are attached in the process, on all threads. */
@@ -421,17 +414,18 @@ export interface NativeListenOptions {
     /** Options that the process can have only one value of. */
     process: NativeProcessOptions;
     /**
-     * Of a helper: bytes of one inbound message until its client is finished. Absent is `maxPayload`.
+     * Of a helper: bytes of one inbound message until its client is finished. Absent is
+     * `maxPayload`.
      */
     maxFirstPayload?: number | undefined;
     /**
-     * Of a helper: which options of the whole address were given. The others are as they are there.
+     * Of a helper: which options of the whole address were given. The others are as they are
+     * there.
      */
     given?: Array<string> | undefined;
     /**
-     * Of a helper: whether it shares the address of a server with the same `bind`, even if the port
-     * in it
-     * is 0.
+     * Of a helper: whether it shares the address of a server with the same `bind`, even if the
+     * port in it is 0.
      */
     beside?: boolean | undefined;
 }

@@ -221,7 +221,7 @@ impl From<ListenError> for JsError {
     fn from(error: ListenError) -> Self {
         let message = match &error {
             ListenError::Conflict { address, option } => {
-                format!("start: {address} is already open with a different value of \"{}\"", camel_case(option))
+                format!("start: {address} is already open with another value of \"{}\"", camel_case(option))
             }
             error => format!("start: {error}"),
         };
@@ -284,7 +284,7 @@ mod tests {
     #[test]
     fn an_option_of_the_address_is_named_as_javascript_writes_it() {
         let failure = JsError::from(ListenError::Conflict { address: "[::]:80".into(), option: "max_header_size" });
-        assert_eq!(failure.message(), "start: [::]:80 is already open with a different value of \"maxHeaderSize\"");
+        assert_eq!(failure.message(), "start: [::]:80 is already open with another value of \"maxHeaderSize\"");
     }
 
     #[test]

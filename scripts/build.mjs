@@ -2,7 +2,8 @@
 //
 //   node scripts/build.mjs [--debug]
 //
-// In an installed package there are no developer tools: then cargo alone builds the addon, and the compiled TypeScript is there already.
+// In an installed package there are no developer tools: then cargo alone builds the addon, and the
+// compiled TypeScript is there already.
 
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
@@ -53,7 +54,10 @@ function buildWithCargo() {
   renameSync(`${addon}.new`, addon);
 }
 
-/** Only a tool of this package's own: what the application around an installed package uses has nothing to do with it. */
+/**
+ * Only a tool of this package's own: what the application around an installed package uses has
+ * nothing to do with it.
+ */
 function has(tool) {
   return existsSync(join(root, 'node_modules', tool, 'package.json'));
 }

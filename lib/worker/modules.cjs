@@ -2,6 +2,7 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.loadTimeoutError = loadTimeoutError;
 exports.loadWorker = loadWorker;
+const node_fs_1 = require("node:fs");
 const node_url_1 = require("node:url");
 const node_util_1 = require("node:util");
 const errors_cjs_1 = require("../errors.cjs");
@@ -36,8 +37,9 @@ async function loadWorker(file, timeout = 0, loaded = () => undefined) {
     register_cjs_1.thread.loading = true;
     try {
         const imported = load(file);
-        if (timeout > 0 && !(await (0, promises_cjs_1.within)(timeout, imported)))
-            throw loadTimeoutError(file, timeout);
+        if (timeout > 0 && !(await (0, promises_cjs_1.within)(timeout, imported))) {
+            throw giveUp(file, imported, loadTimeoutError(file, timeout));
+        }
         const registration = importedWorker(file, await imported, before);
         loaded();
         await registration.ready;
@@ -52,6 +54,19 @@ async function loadWorker(file, timeout = 0, loaded = () => undefined) {
     finally {
         register_cjs_1.thread.loading = false;
     }
+}
+/**
+ * `start` has failed, but the import goes on. Until it settles, a registration by the module itself
+ * is refused with this error.
+ */
+function giveUp(file, imported, error) {
+    // The two ways in which a stack names the module: by `import` and by `require`.
+    const real = (0, node_fs_1.realpathSync)(file);
+    const late = { names: [(0, node_url_1.pathToFileURL)(real).href, real], error };
+    register_cjs_1.thread.late.add(late);
+    const settled = () => void register_cjs_1.thread.late.delete(late);
+    imported.then(settled, settled);
+    return error;
 }
 function importedWorker(file, module, before) {
     const itself = (0, register_cjs_1.currentRegistration)();

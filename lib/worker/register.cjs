@@ -19,6 +19,8 @@ exports.thread = {
     inPool: (0, copies_cjs_1.isInPool)(),
     /** A `start` waits for this thread's handlers, and rejects if `handleStart` fails. */
     loading: false,
+    /** Modules that are still loading although `start` has given them up. */
+    late: new Set(),
 };
 /** For threads of the application's own, if another thread shuts down the broker. */
 const BROKER_GONE_TIMEOUT = 10_000;
@@ -136,15 +138,27 @@ function currentRegistration() {
  * @param holders where the handlers were found
  * @throws what `handleStart` throws; a `TypeError` if a handler is not a function;
  * ERR_WSBROKER_UNKNOWN_HANDLER if a handler is misspelled; ERR_WSBROKER_CONFLICT if the thread is
- * already a worker
+ * already a worker; ERR_WSBROKER_WORKER_FAILED if `start` has given up the module that calls
  */
 function register(call, handlers, implicit = false, holders) {
     const table = (0, handlers_cjs_1.handlerTable)(call, handlers, holders);
     (0, copies_cjs_1.checkSameCopy)();
+    if (!exports.thread.loading)
+        checkLate();
     if (current?.implicit === false) {
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `${call}: this thread has already registered handlers; ${advice_cjs_1.START_OVER}`);
     }
     const started = table.handleStart === undefined ? undefined : table.scope.call(table.handleStart, table.self);
     current = new Registration(table, started, implicit, current);
     return current;
+}
+/** @throws the error with which `start` gave up the module that calls, if it did */
+function checkLate() {
+    if (exports.thread.late.size === 0)
+        return;
+    const stack = String(new Error('who calls?').stack);
+    for (const { names, error } of exports.thread.late) {
+        if (names.some((name) => stack.includes(`${name}:`)))
+            throw error;
+    }
 }

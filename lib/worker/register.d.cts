@@ -1,3 +1,4 @@
+import { WSBrokerError } from '../errors.cjs';
 import { type HandlerTable } from './handlers.cjs';
 /** How this thread relates to the pool and to `start`. */
 export declare const thread: {
@@ -5,7 +6,14 @@ export declare const thread: {
     inPool: boolean;
     /** A `start` waits for this thread's handlers, and rejects if `handleStart` fails. */
     loading: boolean;
+    /** Modules that are still loading although `start` has given them up. */
+    late: Set<LateModule>;
 };
+interface LateModule {
+    readonly names: readonly string[];
+    /** Why `start` gave it up. */
+    readonly error: WSBrokerError;
+}
 /** This thread as a worker. */
 export declare class Registration {
     #private;
@@ -35,6 +43,7 @@ export declare function currentRegistration(): Registration | undefined;
  * @param holders where the handlers were found
  * @throws what `handleStart` throws; a `TypeError` if a handler is not a function;
  * ERR_WSBROKER_UNKNOWN_HANDLER if a handler is misspelled; ERR_WSBROKER_CONFLICT if the thread is
- * already a worker
+ * already a worker; ERR_WSBROKER_WORKER_FAILED if `start` has given up the module that calls
  */
 export declare function register(call: string, handlers: unknown, implicit?: boolean, holders?: readonly unknown[]): Registration;
+export {};

@@ -75,8 +75,8 @@ function withoutTests(code) {
 export const rustCode = (file) => withoutTests(withoutComments(read(file)));
 
 /**
- * The parts of a file at which items are declared: at its top, and in its inline modules. What is in
- * a function, an `impl` or a trait is blank.
+ * The parts of a file at which items are declared: at its top, and in its inline modules. What is
+ * in a function, an `impl` or a trait is blank.
  */
 export function itemsOnly(code) {
   let result = '';

@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs';
 import { pathToFileURL } from 'node:url';
 import { types } from 'node:util';
 import { WSBrokerError } from '../errors.cjs';
@@ -39,7 +40,9 @@ export async function loadWorker(
   thread.loading = true;
   try {
     const imported = load(file);
-    if (timeout > 0 && !(await within(timeout, imported))) throw loadTimeoutError(file, timeout);
+    if (timeout > 0 && !(await within(timeout, imported))) {
+      throw giveUp(file, imported, loadTimeoutError(file, timeout));
+    }
     const registration = importedWorker(file, await imported, before);
     loaded();
     await registration.ready;
@@ -51,6 +54,24 @@ export async function loadWorker(
   } finally {
     thread.loading = false;
   }
+}
+
+/**
+ * `start` has failed, but the import goes on. Until it settles, a registration by the module itself
+ * is refused with this error.
+ */
+function giveUp(
+  file: string,
+  imported: Promise<unknown>,
+  error: WSBrokerError,
+): WSBrokerError {
+  // The two ways in which a stack names the module: by `import` and by `require`.
+  const real = realpathSync(file);
+  const late = { names: [pathToFileURL(real).href, real], error };
+  thread.late.add(late);
+  const settled = (): void => void thread.late.delete(late);
+  imported.then(settled, settled);
+  return error;
 }
 
 function importedWorker(

@@ -15,7 +15,15 @@ export const thread = {
   inPool: isInPool(),
   /** A `start` waits for this thread's handlers, and rejects if `handleStart` fails. */
   loading: false,
+  /** Modules that are still loading although `start` has given them up. */
+  late: new Set<LateModule>(),
 };
+
+interface LateModule {
+  readonly names: readonly string[];
+  /** Why `start` gave it up. */
+  readonly error: WSBrokerError;
+}
 
 /** For threads of the application's own, if another thread shuts down the broker. */
 const BROKER_GONE_TIMEOUT = 10_000;
@@ -146,7 +154,7 @@ export function currentRegistration(): Registration | undefined {
  * @param holders where the handlers were found
  * @throws what `handleStart` throws; a `TypeError` if a handler is not a function;
  * ERR_WSBROKER_UNKNOWN_HANDLER if a handler is misspelled; ERR_WSBROKER_CONFLICT if the thread is
- * already a worker
+ * already a worker; ERR_WSBROKER_WORKER_FAILED if `start` has given up the module that calls
  */
 export function register(
   call: string,
@@ -156,6 +164,7 @@ export function register(
 ): Registration {
   const table = handlerTable(call, handlers, holders);
   checkSameCopy();
+  if (!thread.loading) checkLate();
   if (current?.implicit === false) {
     throw new WSBrokerError(
       'ERR_WSBROKER_CONFLICT',
@@ -166,4 +175,13 @@ export function register(
     table.handleStart === undefined ? undefined : table.scope.call(table.handleStart, table.self);
   current = new Registration(table, started, implicit, current);
   return current;
+}
+
+/** @throws the error with which `start` gave up the module that calls, if it did */
+function checkLate(): void {
+  if (thread.late.size === 0) return;
+  const stack = String(new Error('who calls?').stack);
+  for (const { names, error } of thread.late) {
+    if (names.some((name) => stack.includes(`${name}:`))) throw error;
+  }
 }

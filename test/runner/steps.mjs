@@ -121,7 +121,8 @@ const build = [
       const dirty = git('status', '--porcelain', '--', ...GENERATED).stdout;
       if (dirty === '') return one;
       const editing = git('status', '--porcelain', '--', ...SOURCES).stdout;
-      // Somebody who is changing the sources has just had them regenerated, and commits both together.
+      // Somebody who is changing the sources has just had them regenerated, and commits both
+      // together.
       if (editing !== '' && process.env.CI !== 'true') return { ...one, note: `to be committed together with the sources:\n${dirty}` };
       await run('git', ['--no-pager', 'diff', '--stat', '--', ...GENERATED], { log });
       throw new StepFailed(`not what the sources make; commit what npm run build and npm run docs made:\n${dirty}`, { log });

@@ -469,6 +469,18 @@ describe('threads: 0', () => {
     });
   }
 
+  test('a_module_that_loads_too_late_is_not_registered', async () => {
+    const error = await failure(start({ bind, workerPath: worker('registers-late.mjs'), threads: 0, startTimeout: 20 }));
+    assert.match(error.message, /has not loaded within 20 ms/);
+    await until(() => recorded().includes('ended'));
+    assert.deepEqual(recorded(), ['ERR_WSBROKER_WORKER_FAILED', 'ended']);
+    assert.equal(fake.worker(), undefined);
+    // What the application does afterwards is its own affair.
+    await new Promise((resolve) => setImmediate(resolve));
+    registerWorkerThread({});
+    assert.notEqual(fake.worker(), undefined);
+  });
+
   test('start_waits_for_a_handleStart_that_is_pending_here', async () => {
     const order = [];
     registerWorkerThread({

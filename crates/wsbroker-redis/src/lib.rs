@@ -15,7 +15,7 @@ pub use bus::{ClusterConfig, EmitError, Emitter, RedisBus, ReloadError};
 #[doc(hidden)]
 pub use relay::fuzzing as relay_fuzzing;
 pub use relay::{
-    Answer, Envelope, Incoming, Invalid, MessageType, NotTaken, Outgoing, Part, PublishError, RealmSink, Relay,
+    Answer, Envelope, Incoming, Invalid, MessageType, NamespaceSink, NotTaken, Outgoing, Part, PublishError, Relay,
     RelayConfig, RelayError, RelayEvent, RelaySink, RelayStats, RequestError, WeakRelay,
 };
 pub use server::{RedisConfig, RedisServers, RedisTls, RedisUrlError};

@@ -4,22 +4,22 @@
 
 #[path = "../../wsbroker-core/tests/common/mod.rs"]
 mod common;
-#[path = "../../wsbroker-core/tests/realm/kit.rs"]
+#[path = "../../wsbroker-core/tests/namespace/kit.rs"]
 #[allow(dead_code)]
 mod kit;
 
 use std::sync::Arc;
 
-use kit::{Desk, broker, listen};
-use wsbroker_core::{Audience, Operation, SocketLimits};
-use wsbroker_redis::{Envelope, RealmSink, RelaySink};
+use kit::{Desk, broker, listen, settings};
+use wsbroker_core::{Audience, OperationKind, SocketLimits};
+use wsbroker_redis::{Envelope, NamespaceSink, RelaySink};
 
 #[test]
 fn what_comes_from_other_instances_needs_no_worker_but_for_those_that_are_held() {
     let broker = broker(2);
-    let realm = broker.realm();
-    let mut desk = Desk::new(&broker, &realm);
-    let (_listener, port) = listen(&broker, &realm, SocketLimits::default());
+    let namespace = broker.namespace(settings());
+    let mut desk = Desk::new(&broker, &namespace);
+    let (_listener, port) = listen(&broker, &namespace, SocketLimits::default());
     let (mut a, a_id) = desk.client(port, "a");
     let (mut held, held_id) = desk.client(port, "held");
     for (name, id) in [("a", a_id), ("held", held_id)] {
@@ -31,7 +31,7 @@ fn what_comes_from_other_instances_needs_no_worker_but_for_those_that_are_held()
     }
     desk.helper.hold_client(&mut desk.cork, b"held");
     desk.cork.flush();
-    let sink = RealmSink::new(&broker, Arc::clone(&realm));
+    let sink = NamespaceSink::new(&broker, Arc::clone(&namespace));
     let receive = |fields: &str| {
         let text = format!(r#"{{"serverId":"x","event":"e",{fields}}}"#);
         match Envelope::read(&text, None) {
@@ -58,9 +58,11 @@ fn what_comes_from_other_instances_needs_no_worker_but_for_those_that_are_held()
     for expected in natively {
         assert_eq!(a.text(), expected);
     }
-    let posts = desk.queue.take_posts();
-    let frames = posts.iter().map(|post| match &post.operation {
-        Operation::Publish { frame, .. } | Operation::Send { frame, .. } => String::from_utf8(frame.to_vec()).unwrap(),
+    let operations = desk.queue.take_operations();
+    let frames = operations.iter().map(|operation| match &operation.kind {
+        OperationKind::Publish { frame, .. } | OperationKind::Send { frame, .. } => {
+            String::from_utf8(frame.to_vec()).unwrap()
+        }
         other => panic!("{other:?}"),
     });
     let expected =

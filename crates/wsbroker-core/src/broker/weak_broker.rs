@@ -2,12 +2,12 @@
 
 use std::sync::Weak;
 
-use super::Inner;
+use super::BrokerState;
 use crate::cork::Cork;
 
 /// A broker that somebody else keeps.
 #[derive(Clone, Debug)]
-pub struct WeakBroker(pub(super) Weak<Inner>);
+pub struct WeakBroker(pub(super) Weak<BrokerState>);
 
 impl WeakBroker {
     /// A way to send for the calling thread. It keeps what it sends to, but neither listeners nor

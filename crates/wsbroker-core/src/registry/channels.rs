@@ -14,14 +14,14 @@ use rustc_hash::FxHashSet;
 
 use crate::{bus::Bus, ids::SocketId};
 
-/// Which of the sets of a realm a channel is in.
+/// Which of the two sets of a namespace a channel is in. They share no name.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Kind {
-    /// Those of rooms, of clients' own ids and of everybody; also all raw ones.
+pub(crate) enum ChannelSet {
+    /// The set that sockets subscribe to by name. All raw channels are in one of this kind.
     #[default]
-    Room,
-    /// Those of users.
-    User,
+    Primary,
+    /// The set that only [`Audience::User`](crate::Audience::User) reaches.
+    Secondary,
 }
 
 /// Identifies one life of a channel: from its first subscriber to its last. Shards key their lists by it.
@@ -40,16 +40,16 @@ impl ChannelId {
 #[derive(Debug)]
 pub(crate) struct Channel {
     id: ChannelId,
-    kind: Kind,
+    set: ChannelSet,
     name: Box<[u8]>,
     /// Subscribers per shard, so that a publish wakes only shards that have some. Changed under `members`.
     per_shard: Box<[AtomicU32]>,
     count: AtomicUsize,
-    members: Mutex<Members>,
+    members: Mutex<Subscribers>,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Members {
+pub(crate) struct Subscribers {
     /// The last subscriber has left and the map has let go of it: look the name up again.
     dead: bool,
     sockets: FxHashSet<SocketId>,
@@ -60,8 +60,8 @@ impl Channel {
         self.id
     }
 
-    pub(crate) fn kind(&self) -> Kind {
-        self.kind
+    pub(crate) fn set(&self) -> ChannelSet {
+        self.set
     }
 
     pub(crate) fn name(&self) -> &[u8] {
@@ -81,7 +81,7 @@ impl Channel {
         self.lock().sockets.iter().copied().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Members> {
+    fn lock(&self) -> MutexGuard<'_, Subscribers> {
         self.members.lock()
     }
 }
@@ -95,7 +95,7 @@ const TABLES: usize = 256;
 pub(crate) struct Channels {
     map: DashMap<ChannelName, Arc<Channel>>,
     shards: usize,
-    kind: Kind,
+    set: ChannelSet,
     /// Shared by all sets of a broker: shards tell channels apart by nothing else.
     last: Arc<AtomicU64>,
     /// Told of each channel's first subscriber, and of its last one's end.
@@ -135,12 +135,12 @@ impl Eq for Channel {}
 impl Channels {
     pub(crate) fn new(shards: usize) -> Self {
         let map = DashMap::with_shard_amount(TABLES);
-        Self { map, shards, kind: Kind::Room, last: Arc::default(), bus: OnceLock::new() }
+        Self { map, shards, set: ChannelSet::Primary, last: Arc::default(), bus: OnceLock::new() }
     }
 
     /// Another set of channels for the same shards, without a bus.
-    pub(crate) fn beside(&self, kind: Kind) -> Self {
-        Self { kind, last: Arc::clone(&self.last), ..Self::new(self.shards) }
+    pub(crate) fn beside(&self, set: ChannelSet) -> Self {
+        Self { set, last: Arc::clone(&self.last), ..Self::new(self.shards) }
     }
 
     /// The other instances, if there may be any.
@@ -175,7 +175,7 @@ impl Channels {
         }
         let fresh = Arc::new(Channel {
             id: ChannelId(self.last.fetch_add(1, Ordering::Relaxed) + 1),
-            kind: self.kind,
+            set: self.set,
             name: name.into(),
             per_shard: (0..self.shards).map(|_| AtomicU32::new(0)).collect(),
             count: AtomicUsize::new(0),

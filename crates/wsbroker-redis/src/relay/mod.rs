@@ -32,7 +32,7 @@ mod relay_queue;
 use self::{discovery::Servers, relay_queue::Queue};
 pub use self::{
     envelope::{Envelope, Incoming, MessageType, Outgoing},
-    namespace_sink::RealmSink,
+    namespace_sink::NamespaceSink,
     relay_queue::{Answer, NotTaken, PublishError},
 };
 use crate::server::RedisConfig;

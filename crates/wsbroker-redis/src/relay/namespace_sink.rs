@@ -1,30 +1,30 @@
-//! What comes from other instances goes straight to a realm: no helper is asked, and none is woken that holds nobody concerned.
+//! What comes from other instances goes straight to a namespace: no helper is asked, and none is woken that holds nobody concerned.
 
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use wsbroker_core::{Audience, Broker, Cork, MessageKind, Realm};
+use wsbroker_core::{Audience, Broker, Cork, MessageKind, Namespace};
 
 use super::{Incoming, MessageType, Part, RelayEvent, RelaySink};
 
-/// A realm as a [`Relay`](crate::Relay) serves it. Its helpers are told whether messages of other instances come in.
+/// A namespace as a [`Relay`](crate::Relay) serves it. Its helpers are told whether messages of other instances come in.
 #[derive(Debug)]
-pub struct RealmSink {
-    realm: Arc<Realm>,
+pub struct NamespaceSink {
+    namespace: Arc<Namespace>,
     /// Of the relay's thread.
     cork: Mutex<Cork>,
 }
 
-impl RealmSink {
-    /// The way to the clients of this broker's realm: messages of other instances go there without
+impl NamespaceSink {
+    /// The way to the clients of this broker's namespace: messages of other instances go there without
     /// any worker, but to those that are held.
     #[must_use]
-    pub fn new(broker: &Broker, realm: Arc<Realm>) -> Self {
-        Self { realm, cork: Mutex::new(broker.cork()) }
+    pub fn new(broker: &Broker, namespace: Arc<Namespace>) -> Self {
+        Self { namespace, cork: Mutex::new(broker.cork()) }
     }
 }
 
-impl RelaySink for RealmSink {
+impl RelaySink for NamespaceSink {
     fn deliver(&self, message: Incoming<'_>) {
         let mut cork = self.cork.lock();
         let frame = message.frame();
@@ -32,14 +32,14 @@ impl RelaySink for RealmSink {
         let target = message.target.as_bytes();
         let audience = match message.kind {
             MessageType::Client => {
-                return self.realm.relay_to_client(&mut cork, target, staged);
+                return self.namespace.relay_to_client(&mut cork, target, staged);
             }
             MessageType::User => Audience::User(target),
             MessageType::Room => Audience::Room(target),
             MessageType::Broadcast => Audience::Everybody,
         };
         let exclude: Vec<&[u8]> = message.exclude.iter().map(|id| id.as_bytes()).collect();
-        self.realm.relay(&mut cork, audience, staged, &exclude);
+        self.namespace.relay(&mut cork, audience, staged, &exclude);
     }
 
     fn flush(&self) {
@@ -48,8 +48,8 @@ impl RelaySink for RealmSink {
 
     fn happened(&self, event: RelayEvent) {
         match event {
-            RelayEvent::Connected | RelayEvent::Ready { part: Part::Listener } => self.realm.set_input(true),
-            RelayEvent::Lost { part: Part::Listener, .. } => self.realm.set_input(false),
+            RelayEvent::Connected | RelayEvent::Ready { part: Part::Listener } => self.namespace.set_input(true),
+            RelayEvent::Lost { part: Part::Listener, .. } => self.namespace.set_input(false),
             _ => {}
         }
     }

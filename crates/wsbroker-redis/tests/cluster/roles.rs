@@ -1,6 +1,9 @@
 //! Servers that are primaries, or no longer, or not yet.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use wsbroker_core::{BusEvent, BusState, MessageKind};
 use wsbroker_redis::{
@@ -171,12 +174,20 @@ fn an_instance_that_is_heard_and_does_not_hear_is_told_once() {
             |event: &BusEvent| if let BusEvent::Warning { reason } = event { Some(reason.clone()) } else { None };
         events.iter().filter_map(reason).collect::<Vec<_>>()
     };
-    until("it is told", || {
+    let says_hello = || {
         hello();
         std::thread::sleep(Duration::from_millis(100));
+    };
+    until("it is told", || {
+        says_hello();
         !warnings().is_empty()
     });
     assert_eq!(one.broker.bus_stats().unwrap().deaf, 1);
+    // Until it has been asked again: one of the two others every 5 s.
+    let asked_again = Instant::now() + Duration::from_secs(12);
+    while Instant::now() < asked_again {
+        says_hello();
+    }
     let warnings = warnings();
     assert_eq!(warnings.len(), 1);
     assert!(warnings[0].starts_with("the instance far?away is heard, but does not hear this one"), "{warnings:?}");

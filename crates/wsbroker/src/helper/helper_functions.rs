@@ -263,13 +263,13 @@ fn is_elsewhere<'s>(env: Env<'s>, [helper, client]: [Value<'s>; 2]) -> JsResult<
 }
 
 fn client_count<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> JsResult<'s> {
-    let count = runner::with_helper(number(env, helper), |helper| helper.realm().client_count());
+    let count = runner::with_helper(number(env, helper), |helper| helper.namespace().client_count());
     Ok(env.count(count.unwrap_or(0))?)
 }
 
 fn room_count<'s>(env: Env<'s>, [helper, room]: [Value<'s>; 2]) -> JsResult<'s> {
     let room = name(env, "roomCount", room)?;
-    let count = runner::with_helper(number(env, helper), |helper| helper.realm().room_count(&room));
+    let count = runner::with_helper(number(env, helper), |helper| helper.namespace().room_count(&room));
     Ok(env.count(count.unwrap_or(0))?)
 }
 
@@ -295,7 +295,7 @@ fn publish<'s>(env: Env<'s>, [helper, kind, of, frame, exclude]: [Value<'s>; 5])
 fn send_elsewhere<'s>(env: Env<'s>, [helper, client, frame]: [Value<'s>; 3]) -> JsResult<'s> {
     let client = name(env, "sendElsewhere", client)?;
     sending(env, "sendElsewhere", helper, frame, Compress::Auto, |helper, cork, staged| {
-        helper.realm().send(cork, &client, staged)
+        helper.namespace().send(cork, &client, staged)
     })
 }
 
@@ -331,6 +331,6 @@ fn take_left<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> JsResult<'s> {
 }
 
 fn input_is_ready<'s>(env: Env<'s>, [helper]: [Value<'s>; 1]) -> JsResult<'s> {
-    let ready = runner::with_helper(number(env, helper), |helper| helper.realm().input_is_ready());
+    let ready = runner::with_helper(number(env, helper), |helper| helper.namespace().input_is_ready());
     Ok(env.boolean(ready.unwrap_or(false))?)
 }

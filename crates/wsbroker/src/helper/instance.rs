@@ -14,8 +14,8 @@ use std::{
 use napi::{Env, bindgen_prelude::Object};
 use napi_derive::napi;
 use parking_lot::Mutex;
-use wsbroker_core::{AwaitedPath, CloseCode, ListenError, Listener, Realm};
-use wsbroker_redis::RealmSink;
+use wsbroker_core::{AwaitedPath, CloseCode, ListenError, Listener, Namespace, NamespaceConfig};
+use wsbroker_redis::NamespaceSink;
 
 use crate::{
     api::{
@@ -34,6 +34,12 @@ use crate::{
     },
 };
 
+/// The channel of all clients that are finished. Also in src/helper/protocol.cts.
+const BROADCAST_CHANNEL: &[u8] = b"ws:internal:broadcast";
+/// The reason of a close because a message is too big, which clients of a helper get on every
+/// transport. Also in src/helper/protocol.cts.
+const TOO_BIG_REASON: &str = "Received too big message";
+
 /// For error messages.
 const CALL: &str = "WebSocketServerHelper";
 
@@ -46,7 +52,7 @@ struct Instance {
     server_id: String,
     agreed: Vec<NativeAgreed>,
     base: InstanceBroker,
-    realm: Arc<Realm>,
+    namespace: Arc<Namespace>,
     /// Changed while [`INSTANCES`] is locked.
     registrations: Mutex<Vec<Registration>>,
     listener: Mutex<Option<Arc<Listener>>>,
@@ -156,7 +162,10 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeJoinResult> {
                 identifier: join.identifier,
                 server_id: join.server_id,
                 agreed: join.agreed,
-                realm: base.broker.realm(),
+                namespace: base.broker.namespace(NamespaceConfig {
+                    broadcast_channel: BROADCAST_CHANNEL.into(),
+                    too_big_reason: TOO_BIG_REASON.into(),
+                }),
                 base,
                 registrations: Mutex::default(),
                 listener: Mutex::default(),
@@ -168,7 +177,7 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeJoinResult> {
         }
     };
     if join.encrypts {
-        instance.realm.guard();
+        instance.namespace.guard();
     }
     let number = process::next_worker();
     instance.registrations.lock().push(Registration { number, thread });
@@ -182,7 +191,7 @@ pub(crate) fn attach<'s>(
     functions: HelperFunctions<'_>,
 ) -> std::result::Result<Value<'s>, JsError> {
     let instance = find(number).ok_or_else(|| JsError::no_helper("attachHelper"))?;
-    let join = |worker: &Arc<ThreadWorker>| worker.join_realm(&instance.base.broker, &instance.realm);
+    let join = |worker: &Arc<ThreadWorker>| worker.join_namespace(&instance.base.broker, &instance.namespace);
     runner::attach_helper(env, number, functions, join).map_err(|failed: Failed| failed.into())
 }
 
@@ -214,7 +223,7 @@ pub fn open_instance(env: &Env, helper: u32, options: NativeListenOptions) -> Re
 async fn listen(instance: &Instance, options: NativeListenOptions) -> std::result::Result<(), JsError> {
     let beside = options.beside.unwrap_or(false).then(|| process::listener_of(&options.bind)).flatten();
     let mut config = listener_config(options)?;
-    config.realm = Some(Arc::clone(&instance.realm));
+    config.namespace = Some(Arc::clone(&instance.namespace));
     let broker = &instance.base.broker;
     let listener = match beside {
         Some(other) => broker.listen_beside(other, config).await?,
@@ -233,10 +242,10 @@ async fn listen(instance: &Instance, options: NativeListenOptions) -> std::resul
 }
 
 /// What takes messages from Redis to the clients of the instance with that server id.
-pub(crate) fn sink(server_id: &str) -> Option<RealmSink> {
+pub(crate) fn sink(server_id: &str) -> Option<NamespaceSink> {
     let instances = INSTANCES.lock();
     let instance = instances.iter().find(|instance| instance.server_id == server_id)?;
-    Some(RealmSink::new(&instance.base.broker, Arc::clone(&instance.realm)))
+    Some(NamespaceSink::new(&instance.base.broker, Arc::clone(&instance.namespace)))
 }
 
 /// Where the instance listens. Null: it does not.

@@ -199,7 +199,7 @@ impl Port {
 struct Hub {
     state: Mutex<HubState>,
     /// Where messages go that need no JavaScript.
-    realm: Option<Arc<dyn RelaySink>>,
+    namespace: Option<Arc<dyn RelaySink>>,
 }
 
 #[derive(Default)]
@@ -248,8 +248,8 @@ impl Hub {
 
 impl RelaySink for Hub {
     fn deliver(&self, message: Incoming<'_>) {
-        if let Some(realm) = &self.realm {
-            return realm.deliver(message);
+        if let Some(namespace) = &self.namespace {
+            return namespace.deliver(message);
         }
         let port = self.state.lock().ports.first().cloned();
         if let Some(port) = port {
@@ -258,14 +258,14 @@ impl RelaySink for Hub {
     }
 
     fn flush(&self) {
-        if let Some(realm) = &self.realm {
-            realm.flush();
+        if let Some(namespace) = &self.namespace {
+            namespace.flush();
         }
     }
 
     fn happened(&self, event: RelayEvent) {
-        if let Some(realm) = &self.realm {
-            realm.happened(event.clone());
+        if let Some(namespace) = &self.namespace {
+            namespace.happened(event.clone());
         }
         let mut state = self.state.lock();
         match event {
@@ -307,7 +307,7 @@ static SHARED: LazyLock<Mutex<HashMap<String, Shared>>> = LazyLock::new(Mutex::d
 type Shared = (WeakRelay, Arc<Hub>);
 
 /// Where messages from Redis go for the instance with that server id, if it can take them without JavaScript.
-fn realm_of(server_id: &str) -> Option<Arc<dyn RelaySink>> {
+fn namespace_of(server_id: &str) -> Option<Arc<dyn RelaySink>> {
     instance::sink(server_id).map(|sink| Arc::new(sink) as _)
 }
 
@@ -342,7 +342,7 @@ impl NativeRelay {
                         (relay, hub)
                     }
                     None => {
-                        let (relay, hub) = begin(config, realm_of(key), &port)?;
+                        let (relay, hub) = begin(config, namespace_of(key), &port)?;
                         shared.insert(key.clone(), (relay.downgrade(), Arc::clone(&hub)));
                         (relay, hub)
                     }
@@ -446,11 +446,11 @@ impl Drop for NativeRelay {
 
 fn begin(
     config: RelayConfig,
-    realm: Option<Arc<dyn RelaySink>>,
+    namespace: Option<Arc<dyn RelaySink>>,
     port: &Arc<Port>,
 ) -> std::result::Result<(Relay, Arc<Hub>), JsError> {
     let state = Mutex::new(HubState { ports: vec![Arc::clone(port)], ..HubState::default() });
-    let hub = Arc::new(Hub { state, realm });
+    let hub = Arc::new(Hub { state, namespace });
     let relay = Relay::start(config, Arc::clone(&hub) as Arc<dyn RelaySink>).map_err(StartError::from)?;
     Ok((relay, hub))
 }

@@ -1,7 +1,7 @@
 //! The events of one call into JavaScript, and the values that go with them.
 
 use bytes::Bytes;
-use wsbroker_core::{Event, EventKind, Group, Operation};
+use wsbroker_core::{Event, EventKind, Group, OperationKind};
 
 use crate::{
     js::{
@@ -29,13 +29,13 @@ const ALIGN: usize = 8;
 /// The arguments of a helper's `receive`: an operation, and what it needs.
 pub(crate) fn operation_arguments<'s>(
     env: Env<'s>,
-    asked: &Operation,
+    asked: &OperationKind,
     scratch: &mut StringScratch,
 ) -> Result<[Value<'s>; 6], Failed> {
     let none = env.undefined()?;
     let mut text = |bytes: &[u8]| env.string(bytes, scratch);
     Ok(match asked {
-        Operation::Publish { audience, frame, exclude, epoch } => {
+        OperationKind::Publish { audience, frame, exclude, epoch } => {
             let kind = match audience {
                 Group::Room(_) => audience_kind::ROOM,
                 Group::User(_) => audience_kind::USER,
@@ -45,15 +45,21 @@ pub(crate) fn operation_arguments<'s>(
             let exclude = env.array(exclude.iter().map(|id| text(id)))?;
             [env.int(operation::PUBLISH)?, name, frame, exclude, env.int(kind)?, env.double(*epoch as f64)?]
         }
-        Operation::Send { client, frame } => [env.int(operation::SEND)?, text(client)?, text(frame)?, none, none, none],
-        Operation::Join { client, room } => [env.int(operation::JOIN)?, text(client)?, text(room)?, none, none, none],
-        Operation::Leave { client, room } => [env.int(operation::LEAVE)?, text(client)?, text(room)?, none, none, none],
-        Operation::InputState { ready } => {
+        OperationKind::Send { client, frame } => {
+            [env.int(operation::SEND)?, text(client)?, text(frame)?, none, none, none]
+        }
+        OperationKind::Join { client, room } => {
+            [env.int(operation::JOIN)?, text(client)?, text(room)?, none, none, none]
+        }
+        OperationKind::Leave { client, room } => {
+            [env.int(operation::LEAVE)?, text(client)?, text(room)?, none, none, none]
+        }
+        OperationKind::InputState { ready } => {
             [env.int(operation::INPUT_STATE)?, env.boolean(*ready)?, none, none, none, none]
         }
-        Operation::TakeInput => [env.int(operation::TAKE_INPUT)?, none, none, none, none, none],
-        Operation::ClientsLeft => [env.int(operation::CLIENTS_LEFT)?, none, none, none, none, none],
-        Operation::Dropped => [env.int(operation::DROPPED)?, none, none, none, none, none],
+        OperationKind::TakeInput => [env.int(operation::TAKE_INPUT)?, none, none, none, none, none],
+        OperationKind::ClientsLeft => [env.int(operation::CLIENTS_LEFT)?, none, none, none, none, none],
+        OperationKind::Dropped => [env.int(operation::DROPPED)?, none, none, none, none, none],
     })
 }
 

@@ -7,7 +7,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
-use wsbroker_core::{Batch, Event, EventKind, Payload};
+use wsbroker_core::{Batch, Event, EventKind, EventPayload};
 
 /// Batches that were fetched, in order. Some events of the first ones may have been run.
 #[derive(Default)]
@@ -87,9 +87,9 @@ impl Inbox {
     pub(crate) fn take(&mut self, position: Position, started: bool) -> Option<Event> {
         let Batch { events, data } = self.batches.get_mut(position.batch as usize)?;
         let event = events.get_mut(position.event as usize)?;
-        let keep = |payload: Payload| match payload {
-            payload if started && u32::try_from(payload.len()).is_ok() => Payload::Shared(0..payload.len() as u32),
-            Payload::Shared(_) => Payload::Owned(Bytes::copy_from_slice(bytes_of(&payload, data))),
+        let keep = |payload: EventPayload| match payload {
+            payload if started && u32::try_from(payload.len()).is_ok() => EventPayload::Shared(0..payload.len() as u32),
+            EventPayload::Shared(_) => EventPayload::Owned(Bytes::copy_from_slice(bytes_of(&payload, data))),
             owned => owned,
         };
         let kind = match std::mem::replace(&mut event.kind, EventKind::Drain) {
@@ -133,10 +133,10 @@ impl Inbox {
 
 /// The bytes of a payload.
 #[inline]
-pub(crate) fn bytes_of<'a>(payload: &'a Payload, data: &'a Bytes) -> &'a [u8] {
+pub(crate) fn bytes_of<'a>(payload: &'a EventPayload, data: &'a Bytes) -> &'a [u8] {
     match payload {
-        Payload::Shared(range) => data.get(range.start as usize..range.end as usize).unwrap_or_default(),
-        Payload::Owned(bytes) => bytes,
+        EventPayload::Shared(range) => data.get(range.start as usize..range.end as usize).unwrap_or_default(),
+        EventPayload::Owned(bytes) => bytes,
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use parking_lot::{Mutex, MutexGuard};
 #[cfg(feature = "loom")]
 use wsbroker_core::sync::{Mutex, MutexGuard};
-use wsbroker_core::{Backlog, Batch, Event, EventKind, Post};
+use wsbroker_core::{Backlog, Batch, Event, EventKind, Operation};
 
 /// What has come and was not fetched. `maxInFlight` bounds the messages; close and open events come
 /// on top of them.
@@ -22,7 +22,7 @@ struct MailboxState {
     /// How often the thread has come to fetch.
     fetches: u64,
     /// From other helpers of the instance, bounded by the core.
-    operations: VecDeque<Post>,
+    operations: VecDeque<Operation>,
     /// The thread was woken, or is at work, or has itself asked to go on: it need not be woken.
     pending: bool,
     broker_end: BrokerEnd,
@@ -47,7 +47,7 @@ enum BrokerEnd {
 /// What the mailbox had.
 pub(crate) enum Fetched {
     /// These. At most one of the two is empty.
-    Work(VecDeque<Batch>, VecDeque<Post>),
+    Work(VecDeque<Batch>, VecDeque<Operation>),
     /// Nothing. The broker has shut down, and JavaScript must be told.
     BrokerEnded,
     /// Nothing. The next batch wakes the thread again.
@@ -100,7 +100,7 @@ impl Mailbox {
     }
 
     /// Puts what another helper asks for at the end. Drops it if nothing is taken any more.
-    pub(crate) fn put_operation(&self, operation: Post) -> MailboxReader {
+    pub(crate) fn put_operation(&self, operation: Operation) -> MailboxReader {
         let mut state = self.0.lock();
         if state.closed {
             drop(state);
@@ -291,7 +291,7 @@ mod models {
     }
 
     #[test]
-    fn a_sleeping_thread_gets_every_batch_in_order_and_one_goodbye_behind_them() {
+    fn a_sleeping_thread_gets_every_batch_in_order_and_the_end_of_its_broker_once_behind_them() {
         check(|| {
             let node = Arc::new(SimulatedThread::default());
             let other = put(&node, ["b1", "b2"]);
@@ -305,14 +305,14 @@ mod models {
                     node.wake_if(node.mailbox.report_broker_end());
                 }
             });
-            let (mut got, mut goodbyes) = (Vec::new(), 0);
-            while got.len() < 4 || goodbyes == 0 {
+            let (mut got, mut ends) = (Vec::new(), 0);
+            while got.len() < 4 || ends == 0 {
                 node.sleep();
                 loop {
                     match node.mailbox.fetch() {
                         Fetched::Work(batches, _) => got.extend(names(batches)),
                         Fetched::BrokerEnded => {
-                            goodbyes += 1;
+                            ends += 1;
                             assert!(got.contains(&"a2".to_owned()), "told before it has run what came earlier");
                             break;
                         }
@@ -324,7 +324,7 @@ mod models {
                 let of_one: Vec<_> = got.iter().filter(|name| name.starts_with(shard)).collect();
                 assert_eq!(of_one, [&format!("{shard}1"), &format!("{shard}2")]);
             }
-            assert_eq!((got.len(), goodbyes), (4, 1));
+            assert_eq!((got.len(), ends), (4, 1));
             assert!(matches!(node.mailbox.fetch(), Fetched::Nothing));
             assert!(other.join().unwrap().is_empty());
             shard.join().unwrap();

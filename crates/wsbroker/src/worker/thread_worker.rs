@@ -14,7 +14,8 @@ use std::{
 
 use parking_lot::Mutex;
 use wsbroker_core::{
-    Backlog, Batch, Broker, Cork, DeliverError, Event, Handlers, Helper, Post, Realm, Worker, WorkerHandle, WorkerId,
+    Backlog, Batch, Broker, Cork, DeliverError, Event, Handlers, Helper, Namespace, Operation, Worker, WorkerHandle,
+    WorkerId,
 };
 
 use crate::{
@@ -53,8 +54,8 @@ impl Worker for ThreadWorker {
         Ok(())
     }
 
-    fn post(&self, post: Post) {
-        self.wake_if(self.mailbox.put_operation(post));
+    fn deliver_operation(&self, operation: Operation) {
+        self.wake_if(self.mailbox.put_operation(operation));
     }
 
     fn token_changed(&self) {
@@ -107,12 +108,12 @@ impl ThreadWorker {
     }
 
     /// Gets events of a namespace from now on.
-    pub(crate) fn join_realm(self: &Arc<Self>, broker: &Broker, realm: &Arc<Realm>) -> Helper {
+    pub(crate) fn join_namespace(self: &Arc<Self>, broker: &Broker, namespace: &Arc<Namespace>) -> Helper {
         let mut membership = self.membership.lock();
         // The handlers of a helper return nothing that could be waited for.
         self.control.set_handling(true, 0);
         let worker: Arc<dyn Worker> = Arc::clone(self) as _;
-        let (handle, helper) = broker.add_helper(realm, worker);
+        let (handle, helper) = broker.add_helper(namespace, worker);
         *membership = Some(handle);
         helper
     }

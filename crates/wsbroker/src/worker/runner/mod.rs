@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use wsbroker_core::{Event, Helper, Post};
+use wsbroker_core::{Event, Helper, Operation};
 
 pub(crate) use helper_runners::{
     HelperFunctions, attach_helper, detach_helper, drain_helper, helper, keep_helper_alive, with_helper,
@@ -58,7 +58,7 @@ pub(crate) struct Runner {
     /// `None`: a raw worker.
     helper: Option<Rc<Helper>>,
     /// What other helpers ask for: fetched, and not done yet.
-    operations: RefCell<VecDeque<Post>>,
+    operations: RefCell<VecDeque<Operation>>,
     scratch: RefCell<StringScratch>,
     /// Memory for the slots of promises that have settled. Empty between uses.
     promises: RefCell<Vec<u32>>,
@@ -75,7 +75,7 @@ pub(crate) struct Runner {
     /// What a handler has taken lately. It decides how many events go into a call.
     pace: Cell<Duration>,
     running: Cell<bool>,
-    /// Events wait because every slot is events.
+    /// Events wait because every slot is taken.
     stalled: Cell<bool>,
     /// It has left. The call that is being made is the last.
     leaving: Cell<bool>,
@@ -217,9 +217,9 @@ impl Runner {
             // In turns: neither waits until there are no more of the other, however many there are.
             let more = self.inbox.borrow().has_more();
             let is_operations_turn = !more || operations_since.is_none_or(|since| since.elapsed() < HOLD);
-            if is_operations_turn && let Some(post) = self.next_operation() {
+            if is_operations_turn && let Some(operation) = self.next_operation() {
                 operations_since.get_or_insert(now);
-                env.scoped(|env| self.receive(env, post))??;
+                env.scoped(|env| self.receive(env, operation))??;
                 if self.leaving.get() {
                     return Ok(RunEnd::Idle);
                 }
@@ -267,15 +267,15 @@ impl Runner {
         }
     }
 
-    fn next_operation(&self) -> Option<Post> {
+    fn next_operation(&self) -> Option<Operation> {
         self.operations.borrow_mut().pop_front()
     }
 
     /// Has JavaScript do what another helper asks for. If it throws, that is a mistake of ours.
-    fn receive(&self, env: Env<'_>, post: Post) -> Result<(), Failed> {
+    fn receive(&self, env: Env<'_>, operation: Operation) -> Result<(), Failed> {
         let receive = self.functions.borrow().as_ref().and_then(|functions| functions.receive.as_ref()?.get(env));
         let receive = receive.ok_or(Failed)?;
-        let arguments = dispatch_call::operation_arguments(env, &post.operation, &mut self.scratch.borrow_mut())?;
+        let arguments = dispatch_call::operation_arguments(env, &operation.kind, &mut self.scratch.borrow_mut())?;
         thread_cork::begin_call();
         let called = env.call(receive, &arguments);
         thread_cork::end_call();

@@ -96,7 +96,7 @@ pub struct NativeRateLimit {
 pub struct NativeListenOptions {
     /// `host:port`, `[IPv6]:port` or `unix:/path`.
     pub bind: String,
-    /// Paths to serve. `*` stands for all that nothing else serves.
+    /// Paths to serve. `*`: all that nothing else serves.
     pub paths: Vec<String>,
     /// Subprotocols, best first.
     pub protocols: Vec<String>,

@@ -91,7 +91,7 @@ impl OpeningListener {
 }
 
 impl Drop for OpeningListener {
-    /// A broker whose first listener has failed goes: it must not fix the options of the next
+    /// A broker whose first listener has failed ends: it must not fix the options of the next
     /// attempt.
     fn drop(&mut self) {
         if self.done {

@@ -63,7 +63,7 @@ pub(crate) fn operation_arguments<'s>(
     })
 }
 
-/// Up to 32 events that are handed over together.
+/// Up to 32 events that go into one call.
 pub(crate) struct DispatchCall<'s> {
     /// How many there are, then one value each.
     values: [Value<'s>; MAX_EVENTS + 1],

@@ -313,7 +313,7 @@ mod models {
                         Fetched::Work(batches, _) => got.extend(names(batches)),
                         Fetched::BrokerEnded => {
                             ends += 1;
-                            assert!(got.contains(&"a2".to_owned()), "told before it has run what came earlier");
+                            assert!(got.contains(&"a2".to_owned()), "it has not run what came earlier");
                             break;
                         }
                         Fetched::Nothing => break,

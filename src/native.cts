@@ -387,7 +387,7 @@ export interface NativeJoinResult {
 export interface NativeListenOptions {
   /** `host:port`, `[IPv6]:port` or `unix:/path`. */
   bind: string;
-  /** Paths to serve. `*` stands for all that nothing else serves. */
+  /** Paths to serve. `*`: all that nothing else serves. */
   paths: Array<string>;
   /** Subprotocols, best first. */
   protocols: Array<string>;

@@ -16,8 +16,8 @@ use wsbroker_core::CloseCode;
 use crate::{
     api::{
         available_memory,
-        certificates::{self, NativeTls},
         options::{self, NativeListenOptions, NativeProcessOptions, listener_config, milliseconds, process_options},
+        tls_options::{self, NativeTls},
     },
     js::{
         js_error::{JsError, Result},
@@ -127,7 +127,7 @@ pub fn close_listener(env: &Env, listener: u32) -> Result<Object<'_>> {
 pub fn reload_tls(listener: u32, tls: NativeTls) -> Result<()> {
     const CALL: &str = "reloadTls";
     let listener = process::listener(listener).ok_or_else(|| JsError::no_listener(CALL))?;
-    let config = certificates::config(CALL, &tls)?;
+    let config = tls_options::config(CALL, &tls)?;
     listener.reload_tls(config).map_err(|error| JsError::tls(format!("{CALL}: {error}")))?;
     Ok(())
 }

@@ -12,7 +12,7 @@ use wsbroker_core::{
 };
 
 use crate::{
-    api::certificates::{self, NativeTls},
+    api::tls_options::{self, NativeTls},
     js::js_error::JsError,
     process::ProcessOptions,
 };
@@ -213,7 +213,7 @@ pub(crate) fn listener_config(options: NativeListenOptions) -> Result<ListenerCo
         trust_proxy: options.trust_proxy.map(trust_proxy).transpose()?,
         proxy_protocol: options.proxy_protocol,
         reuse_port: options.reuse_port,
-        tls: options.tls.map(|tls| certificates::config("start", &tls)).transpose()?,
+        tls: options.tls.map(|tls| tls_options::config("start", &tls)).transpose()?,
         deflate: options
             .deflate
             .map(|deflate| DeflateConfig { threshold: size(deflate.threshold), level: deflate.level as u8 }),

@@ -38,8 +38,8 @@ pub fn exports(exports: Object<'_>, env: Env) -> napi::Result<()> {
         .map_err(|_| napi::Error::from_reason("cannot register the addon's functions"))
 }
 
-/// What is logged without `RUST_LOG`: that connections cannot be accepted, at most once a minute for
-/// each address.
+/// What is logged without `RUST_LOG`: that connections cannot be accepted, at most once a minute
+/// for each address.
 const DEFAULT_FILTER: &str = "wsbroker_core::front::accept=warn";
 
 fn log_to_stderr() {

@@ -2,8 +2,6 @@
 
 use wsbroker_core::{BindError, JoinError, ListenError, StartError, SubscribeError};
 
-use crate::js::raw::{Env, Failed, NotAppended, Value};
-
 /// What a function that napi-rs calls returns; the status of an error is its code. Its macro knows
 /// results by this name only.
 pub(crate) type Result<T> = std::result::Result<T, napi::Error<&'static str>>;
@@ -36,9 +34,6 @@ pub(crate) enum ErrorClass {
     Pending,
 }
 
-/// What a `Data` argument may be, for messages.
-const DATA: &str = "a string, ArrayBuffer or Uint8Array";
-
 const TYPE: &str = "ERR_WSBROKER_INVALID_ARG_TYPE";
 const VALUE: &str = "ERR_WSBROKER_INVALID_ARG_VALUE";
 
@@ -50,26 +45,14 @@ impl JsError {
 
     /// An argument of the wrong type. The message quotes its name: `send: "data" must be …, got
     /// number`.
-    pub(crate) fn wrong_type(env: Env<'_>, call: &str, name: &str, expected: &str, got: Value<'_>) -> Self {
-        Self::new(ErrorClass::Type, TYPE, format!("{call}: \"{name}\" must be {expected}, got {}", env.describe(got)))
+    #[cold]
+    pub(super) fn not_of_type(call: &str, name: &str, expected: &str, got: &str) -> Self {
+        Self::new(ErrorClass::Type, TYPE, format!("{call}: \"{name}\" must be {expected}, got {got}"))
     }
 
     /// An argument of the right type with a value that is not allowed.
     pub(crate) fn wrong_value(call: &str, name: &str, expected: &str, got: impl std::fmt::Display) -> Self {
         Self::new(ErrorClass::Range, VALUE, format!("{call}: \"{name}\" must be {expected}, got {got}"))
-    }
-
-    /// An argument that is not `Data`, or whose bytes were transferred away.
-    pub(crate) fn no_data(env: Env<'_>, call: &str, name: &str, error: NotAppended, got: Value<'_>) -> Self {
-        match error {
-            NotAppended::WrongType => Self::wrong_type(env, call, name, DATA, got),
-            NotAppended::Detached => {
-                let message = format!("{call}: \"{name}\" must be {DATA}, got one whose ArrayBuffer is detached");
-                Self::new(ErrorClass::Type, TYPE, message)
-            }
-            // The engine has found it longer when it read it again.
-            NotAppended::NeedsRoom(_) => Self::internal(call, "a string has changed while it was read"),
-        }
     }
 
     /// An unknown option. The message names the one that is spelled most like it.
@@ -144,6 +127,12 @@ impl JsError {
         Self::new(ErrorClass::Plain, "ERR_WSBROKER_REDIS", format!("{call}: {why}"))
     }
 
+    /// A Node-API call has failed. If an exception is pending, that is the error.
+    #[cold]
+    pub(super) fn pending() -> Self {
+        Self::new(ErrorClass::Pending, "ERR_WSBROKER_INTERNAL", "a Node-API call has failed".into())
+    }
+
     /// A mistake of ours.
     pub(crate) fn internal(call: &str, what: &str) -> Self {
         Self::new(ErrorClass::Plain, "ERR_WSBROKER_INTERNAL", format!("{call}: {what}"))
@@ -180,12 +169,6 @@ fn distance(one: &str, other: &str) -> usize {
         row = next;
     }
     row.last().copied().unwrap_or(0)
-}
-
-impl From<Failed> for JsError {
-    fn from(Failed: Failed) -> Self {
-        Self::new(ErrorClass::Pending, "ERR_WSBROKER_INTERNAL", "a Node-API call has failed".into())
-    }
 }
 
 /// For functions that napi-rs calls: its errors carry the code as their status.

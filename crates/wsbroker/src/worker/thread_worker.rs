@@ -32,7 +32,7 @@ use crate::{
 pub(crate) struct ThreadWorker {
     handlers: Handlers,
     control: ControlBlock,
-    wake: ThreadWaker,
+    waker: ThreadWaker,
     mailbox: Mailbox,
     /// The membership of a broker. Locked while it joins, so that it is there when the first events
     /// settle.
@@ -85,11 +85,11 @@ impl Worker for ThreadWorker {
 
 impl ThreadWorker {
     /// A worker without a broker.
-    pub(crate) fn new(handlers: Handlers, control: ControlBlock, wake: ThreadWaker) -> Self {
+    pub(crate) fn new(handlers: Handlers, control: ControlBlock, waker: ThreadWaker) -> Self {
         Self {
             handlers,
             control,
-            wake,
+            waker,
             mailbox: Mailbox::default(),
             membership: Mutex::new(None),
             stuck: AtomicBool::new(false),
@@ -157,7 +157,7 @@ impl ThreadWorker {
 
     fn wake_if(&self, reader: MailboxReader) {
         if reader == MailboxReader::Asleep {
-            self.wake.wake();
+            self.waker.wake();
         }
     }
 
@@ -166,9 +166,9 @@ impl ThreadWorker {
         self.stuck.load(Ordering::Relaxed)
     }
 
-    /// How to wake its thread.
-    pub(crate) fn wake(&self) -> &ThreadWaker {
-        &self.wake
+    /// What wakes its thread.
+    pub(crate) fn waker(&self) -> &ThreadWaker {
+        &self.waker
     }
 
     /// Its control block.

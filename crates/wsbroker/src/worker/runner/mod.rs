@@ -183,7 +183,7 @@ impl Runner {
     fn drain_later(&self, env: Env<'_>) {
         let again = self.functions.borrow().as_ref().and_then(|functions| functions.again.get(env));
         if again.is_none_or(|again| env.call(again, &[]).is_err()) {
-            self.worker.wake().wake();
+            self.worker.waker().wake();
         }
     }
 

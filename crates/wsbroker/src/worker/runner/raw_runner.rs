@@ -42,12 +42,12 @@ pub(crate) fn attach<'s>(
         receive: None,
     };
     let number = process::next_worker();
-    let wake = ThreadWaker::new(env, "wsbroker", |env, _| drain(env), number)?;
-    wake.keep_alive(env, keep_alive);
+    let waker = ThreadWaker::new(env, "wsbroker", |env, _| drain(env), number)?;
+    waker.keep_alive(env, keep_alive);
     // After the waker: hooks run in reverse order, so the worker leaves before its waker is
     // finalized.
-    env.on_teardown(environment_ended, number).inspect_err(|_| wake.end())?;
-    let worker = Arc::new(ThreadWorker::new(handlers, control, wake));
+    env.on_teardown(environment_ended, number).inspect_err(|_| waker.end())?;
+    let worker = Arc::new(ThreadWorker::new(handlers, control, waker));
     let runner = Rc::new(Runner::new(number, &worker, functions, slots, None));
     RUNNER.with(|current| *current.borrow_mut() = Some(runner));
     tracing::debug!(number, ?handlers, "a worker is attached");
@@ -66,7 +66,7 @@ pub(crate) fn detach(env: Env<'_>) {
 /// Sets whether this thread's worker keeps its event loop alive.
 pub(crate) fn keep_alive(env: Env<'_>, on: bool) {
     if let Some(runner) = current() {
-        runner.worker.wake().keep_alive(env, on);
+        runner.worker.waker().keep_alive(env, on);
     }
 }
 

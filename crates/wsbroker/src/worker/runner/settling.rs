@@ -156,7 +156,7 @@ impl Runner {
         let arrived = self.worker.close();
         self.operations.borrow_mut().clear();
         process::remove_worker(&self.worker);
-        self.worker.wake().end();
+        self.worker.waker().end();
         thread_cork::flush();
         self.unsettled.borrow_mut().clear();
         let mut inbox = self.inbox.borrow_mut();

@@ -31,7 +31,7 @@ use crate::{
     },
     helper::instance,
     js::{
-        failure::{Failure, Result},
+        js_error::{JsError, Result},
         promise::{deferred, internal, promise_in, settled},
     },
 };
@@ -386,23 +386,23 @@ impl NativeRelay {
     /// Publishes, and resolves when Redis has it. Rejects with ERR_WSBROKER_BUS_LOST, ERR_WSBROKER_REDIS if Redis refuses it, ERR_WSBROKER_SHUT_DOWN after `close`.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn request<'env>(&self, env: &'env Env, channel: String, text: String) -> Result<Object<'env>> {
-        let Some(relay) = &self.relay else { return settled::<()>(env, Err(Failure::shut_down("publish"))) };
-        let (promise, pending) = deferred(env, || Err(Failure::shut_down("publish")))?;
+        let Some(relay) = &self.relay else { return settled::<()>(env, Err(JsError::shut_down("publish"))) };
+        let (promise, pending) = deferred(env, || Err(JsError::shut_down("publish")))?;
         // For the answer, and for here if there will be none.
         let pending = Arc::new(Mutex::new(pending));
         let answer = {
             let pending = Arc::clone(&pending);
             Box::new(move |outcome: std::result::Result<(), PublishError>| {
                 pending.lock().settle(outcome.map_err(|error| match error {
-                    PublishError::Refused(_) => Failure::redis("publish", &error),
-                    _ => Failure::bus_lost("publish", &error),
+                    PublishError::Refused(_) => JsError::redis("publish", &error),
+                    _ => JsError::bus_lost("publish", &error),
                 }));
             })
         };
         match relay.publish(channel.into(), text.into(), Some(answer)) {
             Ok(()) => {}
-            Err(NotTaken::Stopped) => pending.lock().settle(Err(Failure::shut_down("publish"))),
-            Err(error) => pending.lock().settle(Err(Failure::bus_lost("publish", &error))),
+            Err(NotTaken::Stopped) => pending.lock().settle(Err(JsError::shut_down("publish"))),
+            Err(error) => pending.lock().settle(Err(JsError::bus_lost("publish", &error))),
         }
         Ok(promise)
     }
@@ -448,7 +448,7 @@ fn begin(
     config: RelayConfig,
     namespace: Option<Arc<dyn RelaySink>>,
     port: &Arc<Port>,
-) -> std::result::Result<(Relay, Arc<Hub>), Failure> {
+) -> std::result::Result<(Relay, Arc<Hub>), JsError> {
     let state = Mutex::new(HubState { ports: vec![Arc::clone(port)], ..HubState::default() });
     let hub = Arc::new(Hub { state, namespace });
     let relay = Relay::start(config, Arc::clone(&hub) as Arc<dyn RelaySink>).map_err(StartError::from)?;

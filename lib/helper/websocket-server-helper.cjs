@@ -49,7 +49,7 @@ const SCOPE = 'WebSocketServerHelper';
  * ```
  */
 class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
-    #life = new helper_lifecycle_cjs_1.HelperLifecycle(SCOPE);
+    #lifecycle = new helper_lifecycle_cjs_1.HelperLifecycle(SCOPE);
     #log;
     #settings;
     /** Whether exactly one of `bind` and `server` was given. `configure()` checks it. */
@@ -91,7 +91,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         this.#users = new users_cjs_1.Users(clients, instance);
         this.#rooms = new rooms_cjs_1.Rooms(settings, clients, instance, log);
         this.#heartbeatCheck = new heartbeat_check_cjs_1.HeartbeatCheck(clients, settings.heartbeatTimeout, log);
-        this.#disconnects = new disconnect_reporter_cjs_1.DisconnectReporter({ settings, life: this.#life, log, instance });
+        this.#disconnects = new disconnect_reporter_cjs_1.DisconnectReporter({ settings, lifecycle: this.#lifecycle, log, instance });
         this.#states = new bus_state_reporter_cjs_1.BusStateReporter(opts.busStateFn ? (0, async_scope_cjs_1.inScopeHere)(opts.busStateFn) : undefined, log);
         const sendError = (client, message) => this.#sendOwn(client, protocol_cjs_1.WebSocketEvents.ERROR, { message });
         this.#auth = new authenticator_cjs_1.Authenticator({
@@ -128,7 +128,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         });
         this.#input = new redis_input_cjs_1.RedisInput({
             scope: SCOPE,
-            life: this.#life,
+            lifecycle: this.#lifecycle,
             bus: this.#bus,
             relay: this.#relay,
             states: this.#states,
@@ -172,7 +172,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
      * @throws the first error of a connection to Redis
      */
     configure() {
-        return this.#life.configure(() => this.#configure(), () => this.#unconfigure());
+        return this.#lifecycle.configure(() => this.#configure(), () => this.#unconfigure());
     }
     /**
      * Closes all clients, the address and the connections to Redis. It does not reject, and does not
@@ -180,12 +180,13 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
      * helper does not keep the process alive.
      */
     shutdown() {
-        return this.#life.shutdown(() => this.#shutdown());
+        return this.#lifecycle.shutdown(() => this.#shutdown());
     }
     /** The option `websocket` of `Bun.serve`. The application upgrades with `data: { clientId }`. */
     getBunWebSocketHandler() {
         return { ...this.#handler, ...this.#settings.serverOptions };
     }
+    /** The path of its sockets. */
     getPath() {
         return this.#settings.path;
     }
@@ -217,6 +218,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
     countRoom(opts) {
         return this.#transport.instance?.countRoom(opts.room) ?? this.#rooms.count(opts.room);
     }
+    /** Counters since construction, and the state of the bus. */
     getStats() {
         const { refused, failed, invalid } = this.#relay;
         return {
@@ -232,7 +234,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
      */
     onClientConnect(opts) {
         const { clientId, socket } = opts;
-        if (this.#life.ended)
+        if (this.#lifecycle.ended)
             return (0, sockets_cjs_1.closeSocket)(socket, protocol_cjs_1.CLOSE.shutdown, this.#log);
         const known = this.#clients.get(clientId);
         if (known !== undefined) {
@@ -288,6 +290,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
     joinRoom(opts) {
         this.#changeRoom('join', opts);
     }
+    /** Removes a client of this instance from a room. An unknown client is ignored. */
     leaveRoom(opts) {
         this.#changeRoom('leave', opts);
     }
@@ -359,7 +362,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         this.#publish(protocol_cjs_1.WebSocketChannels.forRoom({ room: destination }), 'room', destination, event, data);
     }
     #publish(channel, type, target, event, data) {
-        if (!this.#life.ended)
+        if (!this.#lifecycle.ended)
             this.#relay.publish(channel, type, { target, event, data });
     }
     /** Sends a message of the helper itself. Does not throw. */
@@ -449,7 +452,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         // clients before this call returns.
         if (transport.native) {
             await transport.join(this.#transportHost());
-            this.#life.check();
+            this.#lifecycle.check();
             if (transport.instance !== undefined)
                 this.#enter(transport.instance);
         }
@@ -461,12 +464,12 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             received: (text) => this.#input.received(text),
             changed: () => this.#input.busChanged(),
         }, instance);
-        this.#life.check();
+        this.#lifecycle.check();
         await this.#input.open(instance);
-        this.#life.check();
+        this.#lifecycle.check();
         if (transport.native)
             await transport.open();
-        this.#life.check();
+        this.#lifecycle.check();
         this.#heartbeatCheck.start(this.#settings.heartbeatInterval);
         this.#states.begin();
         this.#input.update();

@@ -97,7 +97,7 @@ function shutdownAll(code, timeout) {
         ? shutdownHere(code, timeout)
         : (0, keep_alive_cjs_1.keepingAlive)(() => shutdownCopies([...others, { shutdown: shutdownHere }], code, timeout));
 }
-(0, copies_cjs_1.setCopyShutdown)({
+(0, copies_cjs_1.setCopyLifecycle)({
     isActive: () => (0, keep_alive_cjs_1.hasTasks)() ||
         keep_alive_cjs_1.servers.size > 0 ||
         workers !== undefined ||

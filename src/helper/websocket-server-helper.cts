@@ -66,7 +66,7 @@ export class WebSocketServerHelper<
   AuthDataType extends Record<string, unknown> = Record<string, unknown>,
   MetadataType extends Record<string, unknown> = Record<string, unknown>,
 > extends HelperBase {
-  readonly #life = new HelperLifecycle(SCOPE);
+  readonly #lifecycle = new HelperLifecycle(SCOPE);
   readonly #log: IWebSocketLogger;
   readonly #settings: Settings<AuthDataType, MetadataType>;
   /** Whether exactly one of `bind` and `server` was given. `configure()` checks it. */
@@ -109,7 +109,7 @@ export class WebSocketServerHelper<
     this.#users = new Users(clients, instance);
     this.#rooms = new Rooms(settings, clients, instance, log);
     this.#heartbeatCheck = new HeartbeatCheck(clients, settings.heartbeatTimeout, log);
-    this.#disconnects = new DisconnectReporter({ settings, life: this.#life, log, instance });
+    this.#disconnects = new DisconnectReporter({ settings, lifecycle: this.#lifecycle, log, instance });
     this.#states = new BusStateReporter(
       opts.busStateFn ? inScopeHere(opts.busStateFn) : undefined,
       log,
@@ -150,7 +150,7 @@ export class WebSocketServerHelper<
     });
     this.#input = new RedisInput({
       scope: SCOPE,
-      life: this.#life,
+      lifecycle: this.#lifecycle,
       bus: this.#bus,
       relay: this.#relay,
       states: this.#states,
@@ -196,7 +196,7 @@ export class WebSocketServerHelper<
    * @throws the first error of a connection to Redis
    */
   override configure(): Promise<void> {
-    return this.#life.configure(
+    return this.#lifecycle.configure(
       () => this.#configure(),
       () => this.#unconfigure(),
     );
@@ -208,7 +208,7 @@ export class WebSocketServerHelper<
    * helper does not keep the process alive.
    */
   override shutdown(): Promise<void> {
-    return this.#life.shutdown(() => this.#shutdown());
+    return this.#lifecycle.shutdown(() => this.#shutdown());
   }
 
   /** The option `websocket` of `Bun.serve`. The application upgrades with `data: { clientId }`. */
@@ -216,6 +216,7 @@ export class WebSocketServerHelper<
     return { ...this.#handler, ...this.#settings.serverOptions } as IBunWebSocketHandler;
   }
 
+  /** The path of its sockets. */
   getPath(): string {
     return this.#settings.path;
   }
@@ -257,6 +258,7 @@ export class WebSocketServerHelper<
     return this.#transport.instance?.countRoom(opts.room) ?? this.#rooms.count(opts.room);
   }
 
+  /** Counters since construction, and the state of the bus. */
   getStats(): IWebSocketServerStats {
     const { refused, failed, invalid } = this.#relay;
     return {
@@ -273,7 +275,7 @@ export class WebSocketServerHelper<
    */
   onClientConnect(opts: { clientId: string; socket: IWebSocket }): void {
     const { clientId, socket } = opts;
-    if (this.#life.ended) return closeSocket(socket, CLOSE.shutdown, this.#log);
+    if (this.#lifecycle.ended) return closeSocket(socket, CLOSE.shutdown, this.#log);
     const known = this.#clients.get(clientId);
     if (known !== undefined) {
       this.#log.warn(`client ${clientId} is already connected`);
@@ -328,6 +330,7 @@ export class WebSocketServerHelper<
     this.#changeRoom('join', opts);
   }
 
+  /** Removes a client of this instance from a room. An unknown client is ignored. */
   leaveRoom(opts: { clientId: string; room: string }): void {
     this.#changeRoom('leave', opts);
   }
@@ -437,7 +440,7 @@ export class WebSocketServerHelper<
     event: string,
     data: unknown,
   ): void {
-    if (!this.#life.ended) this.#relay.publish(channel, type, { target, event, data });
+    if (!this.#lifecycle.ended) this.#relay.publish(channel, type, { target, event, data });
   }
 
   /** Sends a message of the helper itself. Does not throw. */
@@ -527,7 +530,7 @@ export class WebSocketServerHelper<
     // clients before this call returns.
     if (transport.native) {
       await transport.join(this.#transportHost());
-      this.#life.check();
+      this.#lifecycle.check();
       if (transport.instance !== undefined) this.#enter(transport.instance);
     }
     const { instance } = transport;
@@ -541,11 +544,11 @@ export class WebSocketServerHelper<
       },
       instance,
     );
-    this.#life.check();
+    this.#lifecycle.check();
     await this.#input.open(instance);
-    this.#life.check();
+    this.#lifecycle.check();
     if (transport.native) await transport.open();
-    this.#life.check();
+    this.#lifecycle.check();
     this.#heartbeatCheck.start(this.#settings.heartbeatInterval);
     this.#states.begin();
     this.#input.update();

@@ -4,7 +4,7 @@ import { isMainThread } from 'node:worker_threads';
 import { inScopeHere } from '../async-scope.cjs';
 import { fromNative, WSBrokerError, WSBrokerRangeError } from '../errors.cjs';
 import type { NativeListenOptions } from '../native.cjs';
-import { otherActiveCopies, setCopyShutdown } from '../native/copies.cjs';
+import { otherActiveCopies, setCopyLifecycle } from '../native/copies.cjs';
 import { busReady, joinCluster } from '../native/join-cluster.cjs';
 import { native } from '../native/load.cjs';
 import { explainBindError, START_OVER } from '../options/advice.cjs';
@@ -136,7 +136,7 @@ export function shutdownAll(code: number, timeout: number): Promise<ShutdownRepo
     : keepingAlive(() => shutdownCopies([...others, { shutdown: shutdownHere }], code, timeout));
 }
 
-setCopyShutdown({
+setCopyLifecycle({
   isActive: () =>
     hasTasks() ||
     servers.size > 0 ||

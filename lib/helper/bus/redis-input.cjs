@@ -54,7 +54,7 @@ class RedisInput {
     }
     received(text) {
         // A helper that does not subscribe (any more) receives nothing.
-        if (this.#subscribes && !this.#parts.life.ended)
+        if (this.#subscribes && !this.#parts.lifecycle.ended)
             this.#parts.relay.receive(text);
     }
     busChanged() {
@@ -84,12 +84,12 @@ class RedisInput {
     }
     /** The helper that subscribed for the instance has ended: this one takes over. */
     take() {
-        const { bus, life, log } = this.#parts;
-        if (life.ended)
+        const { bus, lifecycle, log } = this.#parts;
+        if (lifecycle.ended)
             return;
         this.#subscribes = true;
         bus.subscribe().catch((error) => {
-            if (life.ended || !this.#subscribes)
+            if (lifecycle.ended || !this.#subscribes)
                 return;
             log.error(`subscribing to Redis failed; trying again in ${RETRY_AFTER} ms`, error);
             this.#retry = setTimeout(() => this.take(), RETRY_AFTER);

@@ -49,7 +49,7 @@ onFakes('an id that is known keeps its entry; another socket with it is refused,
   assert.equal(w.helper.getClients({ id: 'one' }), undefined);
 });
 
-onFakes('events count for the id that they carry, whoever brings them', async (t) => {
+onFakes('events count for the id that they carry, whatever socket they come from', async (t) => {
   const handled = spy();
   const w = await world(t, { messageHandler: handled });
   const client = await w.member();

@@ -56,7 +56,7 @@ rule('what the application does to the list it gets does not widen what was aske
   assert.deepEqual(own(client), ['a']);
 });
 
-rule('a list that is none, or is empty, is ignored', async (t) => {
+rule('something that is not a list, or is an empty one, is ignored', async (t) => {
   const validated = spy(all);
   const w = await world(t, { validateRoomFn: validated });
   const client = await w.member();

@@ -25,8 +25,8 @@ const helper_options_cjs_1 = require("./helper-options.cjs");
 const log_cjs_1 = require("./log.cjs");
 const protocol_cjs_1 = require("./protocol.cjs");
 const settings_cjs_1 = require("./settings.cjs");
-const bun_cjs_1 = require("./transport/bun.cjs");
-const native_cjs_1 = require("./transport/native.cjs");
+const bun_transport_cjs_1 = require("./transport/bun-transport.cjs");
+const native_transport_cjs_1 = require("./transport/native-transport.cjs");
 const SCOPE = 'WebSocketServerHelper';
 /**
  * Authentication, users, rooms, a heartbeat, encryption for each client, and delivery between
@@ -137,8 +137,8 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         });
         this.#transport =
             bind === undefined
-                ? (0, bun_cjs_1.bunTransport)(server, log)
-                : (0, native_cjs_1.nativeTransport)({
+                ? (0, bun_transport_cjs_1.bunTransport)(server, log)
+                : (0, native_transport_cjs_1.nativeTransport)({
                     identifier: opts.identifier,
                     path: settings.path,
                     bind,

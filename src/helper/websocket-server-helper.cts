@@ -23,8 +23,8 @@ import { knownOptions, SERVER_HELPER_OPTIONS } from './helper-options.cjs';
 import { quoted, safeLogger } from './log.cjs';
 import { CLOSE, WebSocketChannels, WebSocketDefaults, WebSocketEvents } from './protocol.cjs';
 import { type Settings, settingsOf } from './settings.cjs';
-import { bunTransport } from './transport/bun.cjs';
-import { nativeTransport } from './transport/native.cjs';
+import { bunTransport } from './transport/bun-transport.cjs';
+import { nativeTransport } from './transport/native-transport.cjs';
 import type {
   HelperOperation,
   Instance,

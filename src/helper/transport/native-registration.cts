@@ -1,12 +1,17 @@
 import { randomUUID } from 'node:crypto';
-import { processOptionsWith, toNativeProcessOptions } from '../../options/process.cjs';
 import { native } from '../../native/load.cjs';
-import { currentRegistration, thread } from '../../worker/register.cjs';
+import { processOptionsWith, toNativeProcessOptions } from '../../options/process.cjs';
 import { readTls } from '../../options/tls.cjs';
+import { currentRegistration, thread } from '../../worker/register.cjs';
 import { CLOSE } from '../protocol.cjs';
-import { NativeRunner } from './native-runner.cjs';
 import { NativeInstance } from './native-instance.cjs';
-import { CALL, helperError, checkNativeOptions, type CheckedNativeOptions } from './native-options.cjs';
+import {
+  CALL,
+  type CheckedNativeOptions,
+  checkNativeOptions,
+  helperError,
+} from './native-options.cjs';
+import { NativeRunner } from './native-runner.cjs';
 import type { TransportHost, TransportOptions } from './transport.cjs';
 
 // Importing this loads native code.

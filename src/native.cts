@@ -1,16 +1,6 @@
 // Made from crates/wsbroker by scripts/native-types.mjs, which npm run build starts. Do not edit.
 
-import type {
-  Data,
-  Dispatch,
-  NativeAccept,
-  NativeAttached,
-  NativeReject,
-  Receive,
-  SendOptions,
-  SendResult,
-  Stats,
-} from './native/raw-values.cjs';
+import type { Data, Dispatch, NativeAccept, NativeAttached, NativeReject, Receive, SendOptions, SendResult, Stats } from './native/raw-values.cjs';
 export type * from './native/raw-values.cjs';
 
 /** What the addon exports. Nothing of it is public: src/index.cts is. */

@@ -91,7 +91,8 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         this.#users = new users_cjs_1.Users(clients, instance);
         this.#rooms = new rooms_cjs_1.Rooms(settings, clients, instance, log);
         this.#heartbeatCheck = new heartbeat_check_cjs_1.HeartbeatCheck(clients, settings.heartbeatTimeout, log);
-        this.#disconnects = new disconnect_reporter_cjs_1.DisconnectReporter({ settings, lifecycle: this.#lifecycle, log, instance });
+        const lifecycle = this.#lifecycle;
+        this.#disconnects = new disconnect_reporter_cjs_1.DisconnectReporter({ settings, lifecycle, log, instance });
         this.#states = new bus_state_reporter_cjs_1.BusStateReporter(opts.busStateFn ? (0, async_scope_cjs_1.inScopeHere)(opts.busStateFn) : undefined, log);
         const sendError = (client, message) => this.#sendOwn(client, protocol_cjs_1.WebSocketEvents.ERROR, { message });
         this.#auth = new authenticator_cjs_1.Authenticator({
@@ -128,7 +129,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         });
         this.#input = new redis_input_cjs_1.RedisInput({
             scope: SCOPE,
-            lifecycle: this.#lifecycle,
+            lifecycle,
             bus: this.#bus,
             relay: this.#relay,
             states: this.#states,

@@ -109,7 +109,8 @@ export class WebSocketServerHelper<
     this.#users = new Users(clients, instance);
     this.#rooms = new Rooms(settings, clients, instance, log);
     this.#heartbeatCheck = new HeartbeatCheck(clients, settings.heartbeatTimeout, log);
-    this.#disconnects = new DisconnectReporter({ settings, lifecycle: this.#lifecycle, log, instance });
+    const lifecycle = this.#lifecycle;
+    this.#disconnects = new DisconnectReporter({ settings, lifecycle, log, instance });
     this.#states = new BusStateReporter(
       opts.busStateFn ? inScopeHere(opts.busStateFn) : undefined,
       log,
@@ -150,7 +151,7 @@ export class WebSocketServerHelper<
     });
     this.#input = new RedisInput({
       scope: SCOPE,
-      lifecycle: this.#lifecycle,
+      lifecycle,
       bus: this.#bus,
       relay: this.#relay,
       states: this.#states,

@@ -2,14 +2,14 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.NativeRegistration = void 0;
 const node_crypto_1 = require("node:crypto");
-const load_cjs_1 = require("../../native/load.cjs");
 const process_cjs_1 = require("../../options/process.cjs");
-const tls_cjs_1 = require("../../options/tls.cjs");
+const load_cjs_1 = require("../../native/load.cjs");
 const register_cjs_1 = require("../../worker/register.cjs");
+const tls_cjs_1 = require("../../options/tls.cjs");
 const protocol_cjs_1 = require("../protocol.cjs");
+const native_runner_cjs_1 = require("./native-runner.cjs");
 const native_instance_cjs_1 = require("./native-instance.cjs");
 const native_options_cjs_1 = require("./native-options.cjs");
-const native_runner_cjs_1 = require("./native-runner.cjs");
 // Importing this loads native code.
 /** For outboxes to be written at the end, and for peers to answer the close. */
 const FLUSH_TIMEOUT = 5_000;

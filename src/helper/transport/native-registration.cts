@@ -1,17 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { native } from '../../native/load.cjs';
 import { processOptionsWith, toNativeProcessOptions } from '../../options/process.cjs';
-import { readTls } from '../../options/tls.cjs';
+import { native } from '../../native/load.cjs';
 import { currentRegistration, thread } from '../../worker/register.cjs';
+import { readTls } from '../../options/tls.cjs';
 import { CLOSE } from '../protocol.cjs';
-import { NativeInstance } from './native-instance.cjs';
-import {
-  CALL,
-  type CheckedNativeOptions,
-  checkNativeOptions,
-  helperError,
-} from './native-options.cjs';
 import { NativeRunner } from './native-runner.cjs';
+import { NativeInstance } from './native-instance.cjs';
+import { CALL, helperError, checkNativeOptions, type CheckedNativeOptions } from './native-options.cjs';
 import type { TransportHost, TransportOptions } from './transport.cjs';
 
 // Importing this loads native code.

@@ -262,8 +262,9 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
     /** To be called with each message of a client, as text. */
     onClientMessage(opts) {
         const client = this.#clients.get(opts.clientId);
-        if (client === undefined)
+        if (client === undefined) {
             return this.#log.debug(`a message of ${(0, log_cjs_1.quoted)(opts.clientId)}, which is not a client`);
+        }
         this.#inbound.route(client, opts.raw);
     }
     /** To be called when a socket has closed, or to forget a client. */
@@ -340,12 +341,14 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             return;
         try {
             this.#sendEverywhere(destination, payload.topic, payload.data);
-            if (doLog)
+            if (doLog) {
                 this.#log.debug(`${(0, log_cjs_1.quoted)(payload.topic)} to ${destination ? (0, log_cjs_1.quoted)(destination) : 'everybody'}`);
+            }
         }
         finally {
-            if (cb)
+            if (cb) {
                 setTimeout(() => (0, callbacks_cjs_1.callApplication)(cb, () => undefined, (error) => this.#log.error('the callback of send failed', error)), 0);
+            }
         }
     }
     #sendEverywhere(destination, event, data) {
@@ -358,8 +361,9 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             this.#delivery.toClient(destination, new message_cjs_1.Message(event, data));
             return this.#publish(protocol_cjs_1.WebSocketChannels.forClient({ clientId: destination }), 'client', destination, event, data);
         }
-        if (this.#rooms.count(destination) > 0 || instance?.hasRoom(destination))
+        if (this.#rooms.count(destination) > 0 || instance?.hasRoom(destination)) {
             this.#delivery.toRoom(destination, new message_cjs_1.Message(event, data), undefined);
+        }
         this.#publish(protocol_cjs_1.WebSocketChannels.forRoom({ room: destination }), 'room', destination, event, data);
     }
     #publish(channel, type, target, event, data) {
@@ -380,8 +384,9 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         if (client !== undefined)
             return this.#rooms[op](client, room);
         const { instance } = this.#transport;
-        if (instance?.isElsewhere(clientId) && !instance.post(clientId, { op, clientId, room }))
+        if (instance?.isElsewhere(clientId) && !instance.post(clientId, { op, clientId, room })) {
             this.#delivery.drop();
+        }
     }
     #encrypt(client) {
         if (client.encrypted)
@@ -403,8 +408,9 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         }
     }
     #hold(client, instance) {
-        if (instance !== undefined)
+        if (instance !== undefined) {
             this.#clients.internals(client).heldSince = instance.encryptClient(client.id);
+        }
     }
     #socketEvents() {
         const idOf = (socket) => {
@@ -485,8 +491,9 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         this.#states.end();
         this.#transport.stopAccepting();
         this.#heartbeatCheck.stop();
-        for (const client of [...this.#clients.map.values()])
+        for (const client of [...this.#clients.map.values()]) {
             (0, sockets_cjs_1.closeSocket)(client.socket, protocol_cjs_1.CLOSE.shutdown, log);
+        }
         for (const clientId of [...this.#clients.map.keys()])
             this.onClientDisconnect({ clientId });
         this.#clients.map.clear();

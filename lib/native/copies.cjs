@@ -47,8 +47,9 @@ function registerCopy(addon) {
                 'which package depends on which copy');
         }
     }
-    if (copyOfParentThread() === undefined && exports.registry.pool === undefined)
+    if (copyOfParentThread() === undefined && exports.registry.pool === undefined) {
         (0, node_worker_threads_1.setEnvironmentData)(KEY, { folder: FOLDER, addon });
+    }
     self = {
         folder: FOLDER,
         addon,

@@ -12,8 +12,9 @@ function checkClusterOptions(call, name, value, known = CLUSTER_OPTIONS) {
     const bag = (0, checks_cjs_1.knownKeys)(call, name, value, known);
     const within = (option) => (name === 'options' ? option : `${name}.${option}`);
     const prefix = (0, redis_cjs_1.text)(call, within('prefix'), bag['prefix']) ?? 'wsbroker';
-    if (prefix === '' || Buffer.byteLength(prefix) > 256)
+    if (prefix === '' || Buffer.byteLength(prefix) > 256) {
         throw (0, checks_cjs_1.wrongValue)(call, within('prefix'), '1 to 256 bytes', prefix);
+    }
     const instanceId = (0, redis_cjs_1.text)(call, within('instanceId'), bag['instanceId']);
     if (instanceId !== undefined && (instanceId === '' || Buffer.byteLength(instanceId) > 256)) {
         throw (0, checks_cjs_1.wrongValue)(call, within('instanceId'), '1 to 256 bytes', instanceId);

@@ -91,10 +91,12 @@ class Pool {
                 if (thread.wasReady)
                     this.#notify({ type: 'stopped', workerId: thread.id });
             }
-            else if (thread.wasReady)
+            else if (thread.wasReady) {
                 this.#replace(thread, 'died', reason, thread.age() >= STABLE_AFTER ? 0 : failures);
-            else if (failures > 0)
+            }
+            else if (failures > 0) {
                 this.#replace(thread, 'failed', reason, failures);
+            }
         });
         return thread;
     }
@@ -108,8 +110,9 @@ class Pool {
         const timer = setTimeout(launch, pause);
         timer.unref?.();
         this.#pauses.set(timer, launch);
-        if (this.watchers.size === 0)
+        if (this.watchers.size === 0) {
             (0, report_cjs_1.reportError)(`worker ${thread.id} ${type}; starting another in ${pause} ms`, reason);
+        }
         const untoldClients = load_cjs_1.native.clientsLeftBy(thread.id);
         this.#notify({
             type,

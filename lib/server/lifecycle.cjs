@@ -89,9 +89,10 @@ async function withSignals(own, begin) {
     }
 }
 function shutdownAll(code, timeout) {
-    if (register_cjs_1.thread.inPool)
+    if (register_cjs_1.thread.inPool) {
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'shutdown: a worker of the pool cannot shut down; call shutdown on the thread that ' +
             'called start');
+    }
     const others = (0, copies_cjs_1.otherActiveCopies)();
     return others.length === 0
         ? shutdownHere(code, timeout)
@@ -272,11 +273,13 @@ function checkWorkers(file, threads, given) {
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', 'start: "worker" applies to the whole process, and an earlier start gave other values; ' +
             `${advice_cjs_1.START_OVER}`);
     }
-    if (given !== undefined && workers === undefined && file === undefined)
+    if (given !== undefined && workers === undefined && file === undefined) {
         throw new errors_cjs_1.WSBrokerRangeError('start: "worker" requires "workerPath", the module that the worker threads load');
+    }
     if (file === undefined) {
-        if (workers !== undefined || (0, register_cjs_1.currentRegistration)() !== undefined || load_cjs_1.native.workerCount() > 0)
+        if (workers !== undefined || (0, register_cjs_1.currentRegistration)() !== undefined || load_cjs_1.native.workerCount() > 0) {
             return;
+        }
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_NO_WORKER', 'start: "workerPath" is missing, and no worker is registered; pass "workerPath", or ' +
             'call registerWorkerThread first');
     }
@@ -335,8 +338,9 @@ async function dropUnusedBroker() {
         agreed !== undefined ||
         (0, register_cjs_1.currentRegistration)() !== undefined ||
         load_cjs_1.native.workerCount() > 0 ||
-        load_cjs_1.native.instanceCount() > 0)
+        load_cjs_1.native.instanceCount() > 0) {
         return;
+    }
     await load_cjs_1.native.shutdownBroker(1001, 0);
 }
 /** One task after the other. */

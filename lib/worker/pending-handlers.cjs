@@ -123,9 +123,11 @@ class PendingHandlers {
     }
     all() {
         const handlers = [];
-        for (const first of this.#buckets)
-            for (let handler = first; handler !== undefined; handler = handler.nextInBucket)
+        for (const first of this.#buckets) {
+            for (let handler = first; handler !== undefined; handler = handler.nextInBucket) {
                 handlers.push(handler);
+            }
+        }
         return handlers;
     }
     clear() {

@@ -300,8 +300,9 @@ export class WebSocketServerHelper<
   /** To be called with each message of a client, as text. */
   onClientMessage(opts: { clientId: string; raw: string }): void {
     const client = this.#clients.get(opts.clientId);
-    if (client === undefined)
+    if (client === undefined) {
       return this.#log.debug(`a message of ${quoted(opts.clientId)}, which is not a client`);
+    }
     this.#inbound.route(client, opts.raw);
   }
 
@@ -389,12 +390,13 @@ export class WebSocketServerHelper<
     if (!payload || !payload.topic || payload.data === undefined) return;
     try {
       this.#sendEverywhere(destination, payload.topic, payload.data);
-      if (doLog)
+      if (doLog) {
         this.#log.debug(
           `${quoted(payload.topic)} to ${destination ? quoted(destination) : 'everybody'}`,
         );
+      }
     } finally {
-      if (cb)
+      if (cb) {
         setTimeout(
           () =>
             callApplication(
@@ -404,6 +406,7 @@ export class WebSocketServerHelper<
             ),
           0,
         );
+      }
     }
   }
 
@@ -423,8 +426,9 @@ export class WebSocketServerHelper<
         data,
       );
     }
-    if (this.#rooms.count(destination) > 0 || instance?.hasRoom(destination))
+    if (this.#rooms.count(destination) > 0 || instance?.hasRoom(destination)) {
       this.#delivery.toRoom(destination, new Message(event, data), undefined);
+    }
     this.#publish(
       WebSocketChannels.forRoom({ room: destination }),
       'room',
@@ -457,8 +461,9 @@ export class WebSocketServerHelper<
     const client = this.#clients.get(clientId);
     if (client !== undefined) return this.#rooms[op](client, room);
     const { instance } = this.#transport;
-    if (instance?.isElsewhere(clientId) && !instance.post(clientId, { op, clientId, room }))
+    if (instance?.isElsewhere(clientId) && !instance.post(clientId, { op, clientId, room })) {
       this.#delivery.drop();
+    }
   }
 
   #encrypt(client: IWebSocketClient<MetadataType>): void {
@@ -482,8 +487,9 @@ export class WebSocketServerHelper<
   }
 
   #hold(client: IWebSocketClient<MetadataType>, instance: Instance | undefined): void {
-    if (instance !== undefined)
+    if (instance !== undefined) {
       this.#clients.internals(client).heldSince = instance.encryptClient(client.id);
+    }
   }
 
   #socketEvents(): Pick<IBunWebSocketHandler, 'open' | 'message' | 'close' | 'drain'> {
@@ -566,8 +572,9 @@ export class WebSocketServerHelper<
     this.#states.end();
     this.#transport.stopAccepting();
     this.#heartbeatCheck.stop();
-    for (const client of [...this.#clients.map.values()])
+    for (const client of [...this.#clients.map.values()]) {
       closeSocket(client.socket, CLOSE.shutdown, log);
+    }
     for (const clientId of [...this.#clients.map.keys()]) this.onClientDisconnect({ clientId });
     this.#clients.map.clear();
     this.#users.clear();

@@ -73,8 +73,9 @@ export function registerCopy(addon: string): void {
       );
     }
   }
-  if (copyOfParentThread() === undefined && registry.pool === undefined)
+  if (copyOfParentThread() === undefined && registry.pool === undefined) {
     setEnvironmentData(KEY, { folder: FOLDER, addon });
+  }
   self = {
     folder: FOLDER,
     addon,

@@ -28,8 +28,9 @@ export function checkClusterOptions(
   const bag = knownKeys(call, name, value, known);
   const within = (option: string): string => (name === 'options' ? option : `${name}.${option}`);
   const prefix = text(call, within('prefix'), bag['prefix']) ?? 'wsbroker';
-  if (prefix === '' || Buffer.byteLength(prefix) > 256)
+  if (prefix === '' || Buffer.byteLength(prefix) > 256) {
     throw wrongValue(call, within('prefix'), '1 to 256 bytes', prefix);
+  }
   const instanceId = text(call, within('instanceId'), bag['instanceId']);
   if (instanceId !== undefined && (instanceId === '' || Buffer.byteLength(instanceId) > 256)) {
     throw wrongValue(call, within('instanceId'), '1 to 256 bytes', instanceId);

@@ -92,9 +92,11 @@ export class Pool {
       this.#running.delete(thread);
       if (this.#stopping) {
         if (thread.wasReady) this.#notify({ type: 'stopped', workerId: thread.id });
-      } else if (thread.wasReady)
+      } else if (thread.wasReady) {
         this.#replace(thread, 'died', reason, thread.age() >= STABLE_AFTER ? 0 : failures);
-      else if (failures > 0) this.#replace(thread, 'failed', reason, failures);
+      } else if (failures > 0) {
+        this.#replace(thread, 'failed', reason, failures);
+      }
     });
     return thread;
   }
@@ -114,8 +116,9 @@ export class Pool {
     const timer = setTimeout(launch, pause);
     timer.unref?.();
     this.#pauses.set(timer, launch);
-    if (this.watchers.size === 0)
+    if (this.watchers.size === 0) {
       reportError(`worker ${thread.id} ${type}; starting another in ${pause} ms`, reason);
+    }
     const untoldClients = native.clientsLeftBy(thread.id);
     this.#notify({
       type,

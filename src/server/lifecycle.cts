@@ -124,12 +124,13 @@ async function withSignals(
 }
 
 export function shutdownAll(code: number, timeout: number): Promise<ShutdownReport> {
-  if (thread.inPool)
+  if (thread.inPool) {
     throw new WSBrokerError(
       'ERR_WSBROKER_IN_WORKER',
       'shutdown: a worker of the pool cannot shut down; call shutdown on the thread that ' +
         'called start',
     );
+  }
   const others = otherActiveCopies();
   return others.length === 0
     ? shutdownHere(code, timeout)
@@ -344,13 +345,15 @@ function checkWorkers(
         `${START_OVER}`,
     );
   }
-  if (given !== undefined && workers === undefined && file === undefined)
+  if (given !== undefined && workers === undefined && file === undefined) {
     throw new WSBrokerRangeError(
       'start: "worker" requires "workerPath", the module that the worker threads load',
     );
+  }
   if (file === undefined) {
-    if (workers !== undefined || currentRegistration() !== undefined || native.workerCount() > 0)
+    if (workers !== undefined || currentRegistration() !== undefined || native.workerCount() > 0) {
       return;
+    }
     throw new WSBrokerError(
       'ERR_WSBROKER_NO_WORKER',
       'start: "workerPath" is missing, and no worker is registered; pass "workerPath", or ' +
@@ -438,8 +441,9 @@ async function dropUnusedBroker(): Promise<void> {
     currentRegistration() !== undefined ||
     native.workerCount() > 0 ||
     native.instanceCount() > 0
-  )
+  ) {
     return;
+  }
   await native.shutdownBroker(1001, 0);
 }
 

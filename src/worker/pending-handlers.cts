@@ -118,9 +118,11 @@ export class PendingHandlers {
 
   all(): PendingHandler[] {
     const handlers: PendingHandler[] = [];
-    for (const first of this.#buckets)
-      for (let handler = first; handler !== undefined; handler = handler.nextInBucket)
+    for (const first of this.#buckets) {
+      for (let handler = first; handler !== undefined; handler = handler.nextInBucket) {
         handlers.push(handler);
+      }
+    }
     return handlers;
   }
 

@@ -61,8 +61,9 @@ class RedisInput {
         const instance = this.#parts.instance();
         const input = this.#parts.bus.subscriberReady ? 'ready' : 'lost';
         // It comes back as `inputState`.
-        if (instance !== undefined && this.#subscribes && instance.inputState !== input)
+        if (instance !== undefined && this.#subscribes && instance.inputState !== input) {
             instance.setInputState(input);
+        }
         this.update();
     }
     /** The state of the instance's input has changed. */

@@ -42,8 +42,9 @@ const OF_ADDRESS = [
  */
 function checkNativeOptions(options) {
     const { identifier, path, bind, maxAuthPayloadLength } = options;
-    if (typeof identifier !== 'string' || identifier === '')
+    if (typeof identifier !== 'string' || identifier === '') {
         throw invalid(`"identifier" must be a non-empty string, got ${shown(identifier)}`);
+    }
     if (path === '*')
         throw invalid("\"path\" must begin with '/', got '*'");
     if (typeof maxAuthPayloadLength !== 'number' || !(maxAuthPayloadLength >= 1)) {
@@ -77,8 +78,9 @@ function checkNativeOptions(options) {
  */
 function helperError(error) {
     const ours = (0, errors_cjs_1.fromNative)(error);
-    if (ours instanceof Error && ours.message.startsWith('start: '))
+    if (ours instanceof Error && ours.message.startsWith('start: ')) {
         ours.message = `${exports.CALL}: ${ours.message.slice('start: '.length)}`;
+    }
     return ours;
 }
 function givenOf({ native }) {
@@ -152,8 +154,9 @@ function agreedOf({ path, bind, serverOptions, redisForm }, given) {
 }
 function invalidFrom(error) {
     if (!(error instanceof errors_cjs_1.WSBrokerError) ||
-        !/^ERR_WSBROKER_(INVALID_ARG_|UNKNOWN_OPTION)/.test(error.code))
+        !/^ERR_WSBROKER_(INVALID_ARG_|UNKNOWN_OPTION)/.test(error.code)) {
         return error;
+    }
     return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARGUMENT', error.message, { cause: error });
 }
 function invalid(what) {

@@ -57,8 +57,9 @@ export interface CheckedNativeOptions {
  */
 export function checkNativeOptions(options: TransportOptions): CheckedNativeOptions {
   const { identifier, path, bind, maxAuthPayloadLength } = options;
-  if (typeof identifier !== 'string' || identifier === '')
+  if (typeof identifier !== 'string' || identifier === '') {
     throw invalid(`"identifier" must be a non-empty string, got ${shown(identifier)}`);
+  }
   if (path === '*') throw invalid("\"path\" must begin with '/', got '*'");
   if (typeof maxAuthPayloadLength !== 'number' || !(maxAuthPayloadLength >= 1)) {
     throw invalid(
@@ -96,8 +97,9 @@ export function checkNativeOptions(options: TransportOptions): CheckedNativeOpti
  */
 export function helperError(error: unknown): unknown {
   const ours = fromNative(error);
-  if (ours instanceof Error && ours.message.startsWith('start: '))
+  if (ours instanceof Error && ours.message.startsWith('start: ')) {
     ours.message = `${CALL}: ${ours.message.slice('start: '.length)}`;
+  }
   return ours;
 }
 
@@ -190,8 +192,9 @@ function invalidFrom(error: unknown): unknown {
   if (
     !(error instanceof WSBrokerError) ||
     !/^ERR_WSBROKER_(INVALID_ARG_|UNKNOWN_OPTION)/.test((error as { code: string }).code)
-  )
+  ) {
     return error;
+  }
   return new WSBrokerError('ERR_WSBROKER_INVALID_ARGUMENT', error.message, { cause: error });
 }
 

@@ -16,8 +16,8 @@ export interface CheckedClusterOptions {
 const CLUSTER_OPTIONS = ['redis', 'prefix', 'instanceId', 'required', 'maxOutgoing', 'onBus'];
 
 /**
- * @throws {TypeError | WSBrokerError} naming the option, what was expected and what came; never a
- * password
+ * @throws {TypeError | WSBrokerError} an option is wrong; the message says which, what was expected
+ * and what was given, but never shows a password
  */
 export function checkClusterOptions(
   call: string,

@@ -23,8 +23,8 @@ const REDIS_TLS_OPTIONS = ['ca', 'cert', 'key', 'rejectUnauthorized'];
 export const REDIS_TLS_OPTIONS_NAMED: readonly string[] = [...REDIS_TLS_OPTIONS, 'servername'];
 
 /**
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
- * came; never a password
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what
+ * was expected and what was given, but never shows a password
  */
 export function checkRedisOptions(
   call: string,

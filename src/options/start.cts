@@ -76,8 +76,8 @@ export const START_OPTIONS = [
 
 /**
  * @param call the name of the call, for messages
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
- * came
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what
+ * was expected and what was given
  */
 export function checkStartOptions(options: unknown, call = 'start'): CheckedStartOptions {
   const bag = knownKeys(call, 'options', options, START_OPTIONS, OPTION_HINTS);

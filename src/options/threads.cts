@@ -27,8 +27,8 @@ const LIMITS = [
 ] as const satisfies readonly (keyof ResourceLimits)[];
 
 /**
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
- * came
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what
+ * was expected and what was given
  */
 export function checkThreadOptions(call: string, value: unknown): CheckedThreadOptions {
   if (typeof value === 'string') {

@@ -28,8 +28,8 @@ const TLS_OPTIONS = ['cert', 'key', 'ca', 'requestCert', 'rejectUnauthorized', '
 const LONGEST_PATH = 4096;
 
 /**
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
- * came; never what PEM or a key holds
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what
+ * was expected and what was given, but never shows PEM or a key
  */
 export function checkTlsOptions(call: string, value: unknown): CheckedTlsOptions {
   const bag = knownKeys(call, 'tls', value, TLS_OPTIONS);
@@ -70,7 +70,10 @@ export function checkTlsOptions(call: string, value: unknown): CheckedTlsOptions
   };
 }
 
-/** @throws {WSBrokerError} ERR_WSBROKER_TLS naming the file and the system's reason */
+/**
+ * @throws {WSBrokerError} ERR_WSBROKER_TLS: a file cannot be read; the message has its name and the
+ * system's reason
+ */
 export async function readTls(call: string, request: CheckedTlsOptions): Promise<NativeTls> {
   const { pairs, ca, ...settings } = request;
   const [readPairs, authorities] = await Promise.all([

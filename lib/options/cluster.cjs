@@ -5,8 +5,8 @@ const checks_cjs_1 = require("./checks.cjs");
 const redis_cjs_1 = require("./redis.cjs");
 const CLUSTER_OPTIONS = ['redis', 'prefix', 'instanceId', 'required', 'maxOutgoing', 'onBus'];
 /**
- * @throws {TypeError | WSBrokerError} naming the option, what was expected and what came; never a
- * password
+ * @throws {TypeError | WSBrokerError} an option is wrong; the message says which, what was expected
+ * and what was given, but never shows a password
  */
 function checkClusterOptions(call, name, value, known = CLUSTER_OPTIONS) {
     const bag = (0, checks_cjs_1.knownKeys)(call, name, value, known);

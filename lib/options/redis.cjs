@@ -25,8 +25,8 @@ const REDIS_TLS_OPTIONS = ['ca', 'cert', 'key', 'rejectUnauthorized'];
 /** With `servername`, the name that the server's certificate must be for. */
 exports.REDIS_TLS_OPTIONS_NAMED = [...REDIS_TLS_OPTIONS, 'servername'];
 /**
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
- * came; never a password
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what
+ * was expected and what was given, but never shows a password
  */
 function checkRedisOptions(call, name, value, tlsOptions = REDIS_TLS_OPTIONS) {
     if (typeof value === 'string')

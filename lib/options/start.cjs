@@ -26,8 +26,8 @@ exports.START_OPTIONS = [
 ];
 /**
  * @param call the name of the call, for messages
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
- * came
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what
+ * was expected and what was given
  */
 function checkStartOptions(options, call = 'start') {
     const bag = (0, checks_cjs_1.knownKeys)(call, 'options', options, exports.START_OPTIONS, advice_cjs_1.OPTION_HINTS);

@@ -16,8 +16,8 @@ const LIMITS = [
     'stackSizeMb',
 ];
 /**
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
- * came
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what
+ * was expected and what was given
  */
 function checkThreadOptions(call, value) {
     if (typeof value === 'string') {

@@ -11,8 +11,8 @@ const TLS_OPTIONS = ['cert', 'key', 'ca', 'requestCert', 'rejectUnauthorized', '
 /** Paths are shorter (PATH_MAX), but a key without its first line is longer. */
 const LONGEST_PATH = 4096;
 /**
- * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
- * came; never what PEM or a key holds
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message says which, what
+ * was expected and what was given, but never shows PEM or a key
  */
 function checkTlsOptions(call, value) {
     const bag = (0, checks_cjs_1.knownKeys)(call, 'tls', value, TLS_OPTIONS);
@@ -41,7 +41,10 @@ function checkTlsOptions(call, value) {
         minVersion: (0, checks_cjs_1.oneOf)(call, 'tls.minVersion', bag['minVersion'], ['TLSv1.2', 'TLSv1.3']) ?? 'TLSv1.2',
     };
 }
-/** @throws {WSBrokerError} ERR_WSBROKER_TLS naming the file and the system's reason */
+/**
+ * @throws {WSBrokerError} ERR_WSBROKER_TLS: a file cannot be read; the message has its name and the
+ * system's reason
+ */
 async function readTls(call, request) {
     const { pairs, ca, ...settings } = request;
     const [readPairs, authorities] = await Promise.all([

@@ -78,7 +78,7 @@ async function shown(t, { url }) {
 }
 
 export const GUIDES = {
-  'docs/server-helper.md': { native: { on: ['node', 'bun'], ask: helped }, threads: { ask: helped } },
+  'docs/server-helper.md': { bun: { on: ['bun'], ask: helped }, native: { on: ['node', 'bun'], ask: helped }, threads: { ask: helped } },
   'docs/guide/recipes.md': {
     server: { on: ['node', 'bun'], ask: echo },
     cookie: {

@@ -14,6 +14,8 @@ import { within } from './programs.mjs';
 const closed = ({ ws }) => within(new Promise((resolve) => ws.on('close', (code, reason) => resolve([code, String(reason)]))), () => 'a close');
 const http = (ports, port, path, options) => fetch(`http://127.0.0.1:${ports.get(port)}${path}`, options);
 const from = 'server';
+/** Windows has no port that several processes share. */
+const reusePort = process.platform !== 'win32';
 
 async function echo(t, program) {
   const one = await client(t, program.url);
@@ -200,11 +202,10 @@ export const GUIDES = {
   'docs/guide/deployment.md': {
     pm2: { ask: echo },
     deploy: {
-      on: ['node', 'bun'],
+      on: reusePort ? ['node', 'bun'] : [],
       async ask(t, { url, ports, child, exited, said }) {
         const one = await client(t, url);
         assert.equal((await http(ports, '8081', '/')).status, 200);
-        if (process.platform === 'win32') return;
         const end = closed(one);
         child.kill('SIGTERM');
         await sleep(200);
@@ -215,6 +216,7 @@ export const GUIDES = {
       },
     },
     processes: {
+      on: reusePort ? ['node'] : [],
       async ask(t, program) {
         await sleep(1000); // both processes
         const all = [];
@@ -224,7 +226,8 @@ export const GUIDES = {
           all[at].say('pid');
           pids.add(await all[at].hear());
         }
-        assert.equal(pids.size, 2);
+        // Elsewhere one process may get them all.
+        if (process.platform === 'linux') assert.equal(pids.size, 2);
         all[0].say('hello');
         for (const one of all) assert.equal(await one.hear(), 'hello');
         await endsOnSigterm(program);

@@ -38,10 +38,10 @@ const FILES = [
 /** The integration tests that see what a file does. */
 const TESTS = [
   ['crates/wsbroker-proto/', ['round_trip', 'splits', 'differential']],
-  [`${CORE}/dispatch.rs`, ['broker', 'realm', 'stats']],
-  [`${CORE}/shard/outbox.rs`, ['broker', 'limits', 'memory', 'model']],
-  [`${CORE}/shard/inbound.rs`, ['broker', 'hostile', 'inbound', 'limits']],
-  [`${CORE}/realm/`, ['realm']],
+  [`${CORE}/dispatch/`, ['broker', 'namespace', 'inbound', 'limits', 'stats', 'shutdown', 'memory']],
+  [`${CORE}/shard/outbox.rs`, ['broker', 'limits', 'memory', 'model', 'deflate', 'namespace']],
+  [`${CORE}/shard/inbound.rs`, ['broker', 'hostile', 'inbound', 'limits', 'memory', 'clocks']],
+  [`${CORE}/namespace/`, ['namespace']],
   [`${BUS}/`, ['cluster']],
 ];
 
@@ -167,7 +167,7 @@ async function tryAll(name, mutants) {
     const text = textOf(mutant.file);
     const [from, to] = [offset(text, mutant.span.start), offset(text, mutant.span.end)];
     writeFileSync(join(tree, mutant.file), text.slice(0, from) + mutant.replacement + text.slice(to));
-    const built = await build(name, [mutant]);
+    const built = await build(name, [mutant], true);
     for (const test of built.tests ?? []) test.limit = limits.get(test.target) ?? AT_LEAST_MS;
     note(mutant, built.tests === undefined ? { state: 'unviable' } : await notice(built.tests, mutant, 0));
   }
@@ -306,12 +306,16 @@ function targetsOf(mutants) {
 }
 
 /** Builds the tests that these may need: `tests`, or `errors` with their places. */
-async function build(name, mutants) {
+async function build(name, mutants, once = false) {
   const targets = targetsOf(mutants);
   const args = ['test', '--no-run', '--package', name, '--lib', ...targets.flatMap((target) => ['--test', target])];
+  // Unoptimized it takes most of the tests' time; all that it depends on stays as it is.
+  if (!once) args.push('--config', `profile.dev.package.${name}.opt-level=1`);
   for (const feature of FEATURES[name] ?? []) args.push('--features', `${name}/${feature}`);
   // Line numbers are of no use to anyone here, and cost a third of the building.
   const env = { CARGO_TARGET_DIR: join(output, 'build'), CARGO_PROFILE_DEV_DEBUG: '0', CARGO_INCREMENTAL: '1', RUSTFLAGS: '--cap-lints=allow' };
+  // Most of those that are built alone do not compile, which shows sooner without making anything.
+  if (once && (await run('cargo', ['check', '--package', name, '--lib'], { env, limit: Infinity })).status !== 0) return { errors: [] };
   const { status, stdout, stderr } = await run('cargo', [...args, '--message-format', 'json'], { env, limit: Infinity });
   const messages = stdout.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
   if (status === 0) {
@@ -328,10 +332,12 @@ async function build(name, mutants) {
 /** What notices this break: the unit tests, or the integration tests that fit its file. */
 async function notice(tests, mutant, number) {
   const fitting = targetsOf([mutant]);
-  for (const test of tests) {
-    if (!test.isLib && !fitting.includes(test.target)) continue;
+  // Of the unit tests those of the same module first.
+  const module = mutant.file.replace(/^.*\/src\//, '').replace(/(\/mod)?\.rs$/, '').replaceAll('/', '::');
+  const turns = tests.flatMap((test) => (test.isLib ? [{ test, args: [`${module}::`] }, { test, args: [] }] : fitting.includes(test.target) ? [{ test, args: [] }] : []));
+  for (const { test, args } of turns) {
     for (let i = 0; i < 3; i++) {
-      const { failed, late } = await runTests(test, number, test.limit);
+      const { failed, late } = await runTests(test, number, test.limit, args);
       if (late) return { state: 'killed', by: 'time limit' };
       if (failed === undefined) break;
       // Once more and alone, so that a busy machine kills nothing.

@@ -2,8 +2,8 @@
 // `npm test -- rust e2e` runs only these parts.
 //
 // Nothing is installed into the system. What cannot run here is listed as skipped at the end, with
-// the command that would enable it; with CI=true a skip is a failure. The output of each step is kept
-// in test/.out/, and shown when it fails.
+// the command that would enable it; with CI=true a skip is a failure. The output of each step is
+// kept in test/.out/, and shown when it fails.
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 

@@ -18,7 +18,7 @@ pub(crate) fn settings() -> NamespaceConfig {
 }
 
 /// A worker of a namespace that runs on the test's own thread: whenever it is asked what has come.
-pub(crate) struct TestWorker {
+pub(crate) struct Desk {
     pub(crate) queue: Arc<Queue>,
     pub(crate) handle: Option<WorkerHandle>,
     pub(crate) helper: Helper,
@@ -26,7 +26,7 @@ pub(crate) struct TestWorker {
     pub(crate) log: Vec<(SocketId, Seen)>,
 }
 
-impl TestWorker {
+impl Desk {
     pub(crate) fn new(broker: &Broker, namespace: &Arc<Namespace>) -> Self {
         let queue = Arc::<Queue>::default();
         let (handle, helper) = broker.add_helper(namespace, Arc::clone(&queue) as Arc<dyn Worker>);

@@ -7,7 +7,7 @@ use futures_util::FutureExt;
 use proptest::prelude::*;
 
 use super::{
-    hand::{Hand, TestWorker},
+    hand::{Desk, Hand},
     *,
 };
 use crate::{
@@ -70,7 +70,7 @@ struct Client {
 
 #[derive(Default)]
 struct World {
-    workers: Vec<(Arc<TestWorker>, WorkerHandle)>,
+    workers: Vec<(Arc<Desk>, WorkerHandle)>,
     asked: Vec<Reservation>,
     clients: Vec<Client>,
     /// What handlers were told, by socket.
@@ -85,8 +85,8 @@ fn pick<T>(all: &[T], number: usize) -> Option<usize> {
 
 impl World {
     fn begin(&mut self, hand: &mut Hand, which: usize, how: u8) {
-        let (worker, handle) = &self.workers[which];
-        let mut batches = std::mem::take(&mut *worker.batches.lock());
+        let (desk, handle) = &self.workers[which];
+        let mut batches = std::mem::take(&mut *desk.batches.lock());
         for Batch { events, data } in &mut batches {
             for event in events {
                 let id = event.socket.id();
@@ -118,9 +118,9 @@ impl World {
     }
 
     fn end(&mut self, which: usize) {
-        let (worker, handle) = self.workers.swap_remove(which);
-        let mut batches = worker.batches.lock();
-        worker.is_gone.store(true, Ordering::SeqCst);
+        let (desk, handle) = self.workers.swap_remove(which);
+        let mut batches = desk.batches.lock();
+        desk.is_gone.store(true, Ordering::SeqCst);
         let left = std::mem::take(&mut *batches);
         drop(batches);
         handle.remove(left);
@@ -148,13 +148,13 @@ impl World {
     fn take(&mut self, hand: &mut Hand, endpoint: &Arc<Endpoint>, step: &Step) {
         match *step {
             Step::Join(asks) => {
-                let worker = Arc::<TestWorker>::default();
+                let desk = Arc::<Desk>::default();
                 let mut handlers = Handlers::TEXT | Handlers::CLOSE;
                 if asks {
                     handlers = handlers | Handlers::OPEN;
                 }
-                let handle = hand.broker.add_worker(Arc::clone(&worker) as Arc<dyn Worker>, handlers);
-                self.workers.push((worker, handle));
+                let handle = hand.broker.add_worker(Arc::clone(&desk) as Arc<dyn Worker>, handlers);
+                self.workers.push((desk, handle));
             }
             Step::End(number) => {
                 if let Some(which) = pick(&self.workers, number) {
@@ -278,7 +278,7 @@ fn run(steps: &[Step], bounds: TurnBounds) {
         let dispatch = &hand.broker.state().dispatch;
         let counted: Vec<usize> = dispatch.workers().iter().map(|worker| worker.connections()).collect();
         let is_over = endpoint.emptied().now_or_never().is_some()
-            && world.workers.iter().all(|(worker, handle)| worker.batches.lock().is_empty() && handle.is_at_rest())
+            && world.workers.iter().all(|(desk, handle)| desk.batches.lock().is_empty() && handle.is_at_rest())
             && counted.iter().all(|count| *count == 0)
             && hand.shard.connections.all().next().is_none();
         if is_over {

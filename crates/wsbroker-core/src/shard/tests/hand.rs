@@ -7,12 +7,12 @@ use crate::{SendOutcome, SocketId, WorkerHandle, cork::Cork, event::EventKind, s
 
 /// Takes events and begins none, until it is gone.
 #[derive(Default)]
-pub(super) struct TestWorker {
+pub(super) struct Desk {
     pub(super) batches: Mutex<Vec<Batch>>,
     pub(super) is_gone: AtomicBool,
 }
 
-impl Worker for TestWorker {
+impl Worker for Desk {
     fn deliver(&self, batch: Batch) -> Result<(), DeliverError> {
         if self.is_gone.load(Ordering::SeqCst) {
             return Err(DeliverError::Gone(batch));
@@ -43,10 +43,10 @@ impl Hand {
         Self { broker, shard, scratch: TurnScratch::default(), cork }
     }
 
-    pub(super) fn worker(&self) -> (Arc<TestWorker>, WorkerHandle) {
-        let worker = Arc::<TestWorker>::default();
-        let handle = self.broker.add_worker(Arc::clone(&worker) as Arc<dyn Worker>, Handlers::TEXT | Handlers::CLOSE);
-        (worker, handle)
+    pub(super) fn worker(&self) -> (Arc<Desk>, WorkerHandle) {
+        let desk = Arc::<Desk>::default();
+        let worker = self.broker.add_worker(Arc::clone(&desk) as Arc<dyn Worker>, Handlers::TEXT | Handlers::CLOSE);
+        (desk, worker)
     }
 
     /// Takes a turn that does not sleep.
@@ -142,8 +142,8 @@ impl Peer {
 }
 
 /// What a worker was told of a socket: its texts, and `close`.
-pub(super) fn told(worker: &TestWorker, id: SocketId) -> Vec<String> {
-    let batches = worker.batches.lock();
+pub(super) fn told(desk: &Desk, id: SocketId) -> Vec<String> {
+    let batches = desk.batches.lock();
     let events = batches.iter().flat_map(|batch| batch.events.iter().map(|event| (event, &batch.data)));
     let of_it = events.filter(|(event, _)| event.socket.id() == id);
     let say = |kind: &EventKind, data: &Bytes| match kind {

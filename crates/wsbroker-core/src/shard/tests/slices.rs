@@ -17,7 +17,7 @@ fn names(count: usize) -> Vec<String> {
 #[test]
 fn a_socket_in_very_many_channels_leaves_them_while_others_are_served() {
     let mut hand = Hand::new(TurnBounds { leaves: 64, ..TurnBounds::default() });
-    let (worker, _handle) = hand.worker();
+    let (desk, _worker) = hand.worker();
     let (leaver, mut neighbour) = (hand.connect(), hand.connect());
     let names = names(1000);
     assert_eq!(hand.broker.subscribe_many(&mut hand.cork, leaver.id(), &names), Ok(1000));
@@ -29,11 +29,11 @@ fn a_socket_in_very_many_channels_leaves_them_while_others_are_served() {
 
     let mut served = 0;
     while hand.broker.channel_count() > 0 {
-        assert_eq!(told(&worker, leaving), [""; 0], "its end is told when it is in no channel");
+        assert_eq!(told(&desk, leaving), [""; 0], "its end is told when it is in no channel");
         let before = hand.broker.channel_count();
         say(&mut neighbour.stream, Opcode::Text, b"still there?");
         hand.turn();
-        served = told(&worker, neighbour.id()).len();
+        served = told(&desk, neighbour.id()).len();
         assert!(before - hand.broker.channel_count() <= 64, "more than a turn's share");
         if hand.broker.channel_count() > 0 {
             let place = hand.broker.state().shard(0).take_slot();
@@ -42,7 +42,7 @@ fn a_socket_in_very_many_channels_leaves_them_while_others_are_served() {
         }
     }
     assert!(served >= 5, "the neighbour was heard {served} times");
-    hand.turn_until("its end is told", |_| told(&worker, leaving) == ["close"]);
+    hand.turn_until("its end is told", |_| told(&desk, leaving) == ["close"]);
     assert_eq!(hand.connect().socket.slot(), slot, "free again");
     assert!(hand.shard.lists.is_empty());
 }
@@ -50,7 +50,7 @@ fn a_socket_in_very_many_channels_leaves_them_while_others_are_served() {
 #[test]
 fn many_that_leave_many_channels_share_a_turn() {
     let mut hand = Hand::new(TurnBounds { leaves: 64, ..TurnBounds::default() });
-    let (worker, _handle) = hand.worker();
+    let (desk, _worker) = hand.worker();
     let leavers: Vec<_> = (0..20).map(|_| hand.connect()).collect();
     for leaver in &leavers {
         hand.broker.subscribe_many(&mut hand.cork, leaver.id(), &names(100)).unwrap();
@@ -72,13 +72,13 @@ fn many_that_leave_many_channels_share_a_turn() {
     }
     hand.finish();
     assert_eq!(hand.broker.channel_count(), 0);
-    assert!(ids.iter().all(|id| told(&worker, *id) == ["close"]));
+    assert!(ids.iter().all(|id| told(&desk, *id) == ["close"]));
 }
 
 #[test]
 fn a_shard_does_not_wait_for_a_thread_that_changes_a_sockets_channels() {
     let mut hand = Hand::new(TurnBounds::default());
-    let (worker, _handle) = hand.worker();
+    let (desk, _worker) = hand.worker();
     let (leaver, mut neighbour) = (hand.connect(), hand.connect());
     hand.broker.subscribe_many(&mut hand.cork, leaver.id(), &names(3)).unwrap();
     hand.finish();
@@ -87,19 +87,19 @@ fn a_shard_does_not_wait_for_a_thread_that_changes_a_sockets_channels() {
     drop(stream);
     hand.turn_until("it is to leave", |hand| !hand.shard.retiring.is_empty());
     say(&mut neighbour.stream, Opcode::Text, b"hello");
-    hand.turn_until("the neighbour is heard", |_| told(&worker, neighbour.id()) == ["hello"]);
+    hand.turn_until("the neighbour is heard", |_| told(&desk, neighbour.id()) == ["hello"]);
     assert_eq!(hand.broker.channel_count(), 3);
-    assert!(told(&worker, socket.id()).is_empty());
+    assert!(told(&desk, socket.id()).is_empty());
     assert!(hand.shard.wait().is_some_and(|wait| wait <= LOCKED), "nobody will wake it");
     drop(busy);
-    hand.turn_until("its end is told", |_| told(&worker, socket.id()) == ["close"]);
+    hand.turn_until("its end is told", |_| told(&desk, socket.id()) == ["close"]);
     assert_eq!(hand.broker.channel_count(), 0);
 }
 
 #[test]
 fn a_publish_to_very_many_reaches_those_of_the_call_while_others_are_read() {
     let mut hand = Hand::new(TurnBounds { at_once: 4, steps: 8, ..TurnBounds::default() });
-    let (worker, _handle) = hand.worker();
+    let (desk, _worker) = hand.worker();
     let mut peers: Vec<_> = (0..40).map(|_| hand.connect()).collect();
     let (mut late, mut neighbour) = (hand.connect(), hand.connect());
     for peer in &peers {
@@ -125,7 +125,7 @@ fn a_publish_to_very_many_reaches_those_of_the_call_while_others_are_read() {
         let now = hand.flow().messages_out;
         assert!(now - before <= 8 + 4, "{} messages in a turn", now - before);
         before = now;
-        if heard_at.is_none() && !told(&worker, neighbour.id()).is_empty() {
+        if heard_at.is_none() && !told(&desk, neighbour.id()).is_empty() {
             heard_at = Some(now - sent);
         }
         hand.turn();
@@ -166,7 +166,7 @@ fn a_reply_does_not_wait_until_very_many_are_written() {
 #[test]
 fn a_long_outbox_is_written_in_slices_although_the_kernel_takes_more() {
     let mut hand = Hand::new(TurnBounds::default());
-    let (worker, _handle) = hand.worker();
+    let (desk, _worker) = hand.worker();
     let limits = SocketLimits { max_backpressure: 1 << 30, ..SocketLimits::default() };
     let (reader, mut neighbour) = (hand.connect_within(&limits), hand.connect());
     hand.shard.ctx.spare.write_max = 50_000;
@@ -179,7 +179,7 @@ fn a_long_outbox_is_written_in_slices_although_the_kernel_takes_more() {
     assert!((1..=450_000).contains(&left), "{left} are left");
     assert!(!hand.shard.ctx.dirty.is_empty(), "the kernel would take more");
     say(&mut neighbour.stream, Opcode::Text, b"hello");
-    hand.turn_until("the neighbour is heard", |_| told(&worker, neighbour.id()) == ["hello"]);
+    hand.turn_until("the neighbour is heard", |_| told(&desk, neighbour.id()) == ["hello"]);
     let Peer { mut stream, .. } = reader;
     let reads = std::thread::spawn(move || {
         let mut all = vec![0; b"101".len() + 100 * 5004];
@@ -253,7 +253,7 @@ fn an_end_that_is_still_to_be_told_goes_where_the_sockets_last_events_go() {
     // From now on the next connection goes to another of them.
     let _one_more = connect(hand.broker.state());
     hand.finish();
-    let told: Vec<_> = others.iter().map(|(worker, _)| told(worker, id)).filter(|told| !told.is_empty()).collect();
+    let told: Vec<_> = others.iter().map(|(desk, _)| told(desk, id)).filter(|told| !told.is_empty()).collect();
     assert_eq!(told, [["last words", "close"]]);
     let counts = others.iter().map(|(_, worker)| hand.broker.state().dispatch.find(worker.id()).unwrap().connections());
     assert_eq!(counts.sum::<usize>(), 1);
@@ -262,7 +262,7 @@ fn an_end_that_is_still_to_be_told_goes_where_the_sockets_last_events_go() {
 #[test]
 fn everybody_is_closed_in_slices() {
     let mut hand = Hand::new(TurnBounds { steps: 48, ..TurnBounds::default() });
-    let (worker, _handle) = hand.worker();
+    let (desk, _worker) = hand.worker();
     let mut peers: Vec<_> = (0..30).map(|_| hand.connect()).collect();
     hand.broker.state().shard(0).push(Command::CloseAll(None, CloseCode::GOING_AWAY));
     let mut turns = 0;
@@ -276,7 +276,7 @@ fn everybody_is_closed_in_slices() {
     }
     hand.broker.state().shard(0).push(Command::TerminateOf(None));
     hand.finish();
-    assert!(peers.iter().all(|peer| told(&worker, peer.id()) == ["close"]));
+    assert!(peers.iter().all(|peer| told(&desk, peer.id()) == ["close"]));
 }
 
 /// What is done to a socket or a channel, each by its number.

@@ -268,7 +268,7 @@ fn a_name_has_so_many_bytes_and_no_more() {
     assert_eq!(broker.copy_subscriptions(&mut cork, b"room", b"rooms"), Err(long));
     assert_eq!(broker.subscriptions(id), ["room"]);
     let gone = SocketId::new(99).unwrap();
-    assert_eq!(broker.subscribe(&mut cork, gone, b"rooms"), Err(long), "the name is wrong for every socket");
+    assert_eq!(broker.subscribe(&mut cork, gone, b"rooms"), Err(long), "the name is wrong whoever has gone");
 }
 
 #[test]

@@ -126,8 +126,8 @@ fn value(text: &str) -> Option<(String, &str)> {
 }
 
 /// An address with or without a port (RFC 7239 §6): `192.0.2.1`, `192.0.2.1:4711`,
-/// `[2001:db8::1]:4711`; an IPv6 address without a port may go without brackets. A node
-/// that hides its address, `unknown` or `_name`, is not an address.
+/// `[2001:db8::1]:4711`; an IPv6 address without a port may go without brackets. What hides an
+/// address, `unknown` or `_name`, is none.
 fn node(text: &str) -> Option<Peer> {
     if text.len() > LONGEST_NODE {
         return None;

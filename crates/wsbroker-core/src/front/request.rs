@@ -205,8 +205,8 @@ fn names_a_version(head: &[u8]) -> bool {
 }
 
 /// Path and query of a target: as they are, or behind scheme and authority (RFC 9112 §3.2), which
-/// is given, too. HTTP does not allow an authority with a user (RFC 9110 §4.2.4) or without a host
-/// (§4.2.1).
+/// is given, too. An authority with a user is none for HTTP (RFC 9110 §4.2.4), nor is one without a
+/// host (§4.2.1).
 fn origin_form(target: &str) -> Option<(Option<String>, String)> {
     if target.contains('#') {
         return None;

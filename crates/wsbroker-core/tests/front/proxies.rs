@@ -206,7 +206,7 @@ fn behind_a_unix_socket_a_proxy_is_trusted_when_the_socket_is() {
         assert_eq!(answer(&mut stream).status, 101);
         assert_eq!(from(&keeper), (expected.to_owned(), 0), "{name}");
     }
-    // PROXY headers are read there whatever is listed: access to the file decides.
+    // PROXY headers are heard there whoever is listed: who may reach the file decides.
     let path = path("heard");
     let trust_proxy = Some(trusting(&["10.0.0.0/8"], ForwardedHeader::XForwardedFor));
     let config = ListenerConfig {

@@ -48,7 +48,7 @@ fn raw_calls_take_a_namespace_s_socket_for_one_that_is_gone() {
 }
 
 #[test]
-fn a_namespace_reaches_neither_raw_sockets_nor_those_of_another_namespace() {
+fn a_namespace_reaches_neither_raw_sockets_nor_those_of_another_realm() {
     let broker = broker(1);
     let (_worker, log) = logging(&broker, Handlers::ALL);
     let (raw, raw_port) = listen_with(&broker, |_| ());

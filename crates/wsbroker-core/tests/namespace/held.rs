@@ -114,7 +114,7 @@ fn what_was_sent_before_a_client_became_held_cannot_come_behind_what_its_owner_s
     other.publish(&mut held_back, Audience::Room(b"r"), staged, &[]);
     let staged = held_back.stage_slice(MessageKind::Text, b"to it alone");
     assert_eq!(namespace.send(&mut held_back, b"c", staged), SendOutcome::Queued);
-    assert!(!held_back.is_empty(), "the owner of the cork must still flush it");
+    assert!(!held_back.is_empty(), "whoever has the cork must flush it yet");
     assert!(owner.helper.hold_client(&mut owner.cork, b"c").is_some());
     assert_eq!(owner.helper.hold_client(&mut owner.cork, b"c"), None, "it is held already");
     owner.send(id, "encrypted");

@@ -176,7 +176,7 @@ fn a_client_gets_the_certificate_with_the_name_it_asks_for() {
         ("wild.test", 2),
         ("any.wild.test", 2),
         ("special.wild.test", 3),
-        // A wildcard matches one label.
+        // A wildcard stands for one label.
         ("one.two.wild.test", 0),
         ("unknown.test", 0),
         ("test", 0),

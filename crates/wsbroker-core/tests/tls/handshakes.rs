@@ -222,7 +222,7 @@ fn a_hello_that_is_too_long_is_not_gathered() {
     }
 }
 
-/// Ends a connection abruptly.
+/// Ends a connection without the usual farewell.
 fn reset(socket: TcpStream) {
     let socket = socket2::Socket::from(socket);
     socket.set_linger(Some(Duration::ZERO)).unwrap();

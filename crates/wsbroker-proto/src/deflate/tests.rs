@@ -220,7 +220,7 @@ fn what_does_not_shrink_is_not_compressed() {
             }
         }
     }
-    // And the deflater still works.
+    // And the deflater is none the worse for it.
     assert!(deflaters.deflate(&[b'a'; 500], WindowBits::MIN, 5, &mut out));
     assert_eq!(inflate(&out).unwrap(), [b'a'; 500]);
 }

@@ -3,13 +3,15 @@
 //   npm run mutants [-- [--again] [sample, default 150] [file ...]]
 //
 // The files are the protocol and the parts of the broker that decide what arrives where; without
-// arguments a sample of their places, spread evenly, always the same. cargo-mutants says what can be
-// broken. All of it is built into one copy of the tree, each break behind a number in the environment, so
-// that trying one costs no compiler: the unit tests of the crate first, and only for what survives them
-// the integration tests that fit the file. What cannot be built in that way is built alone.
+// arguments a sample of their places, spread evenly, always the same. cargo-mutants says what can
+// be broken. All of it is built into one copy of the tree, each break behind a number in the
+// environment, so that trying one costs no compiler: the unit tests of the crate first, and only
+// for what survives them the integration tests that fit the file. What cannot be built in that way
+// is built alone.
 //
-// With `--again` only what survived last time is tried again, and the rest is taken from there. What was
-// found is in target/mutants/outcomes.json. It takes a while, so it is no part of `npm test`.
+// With `--again` only what survived last time is tried again, and the rest is taken from there.
+// What was found is in target/mutants/outcomes.json. It takes a while, so it is no part of `npm
+// test`.
 import { spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -53,7 +55,10 @@ const EQUIVALENT = [
 // What no test can reach: the fuzz targets' own entrances, and what only says something for people.
 const NOT_TESTED = ['--exclude', '**/fuzzing.rs', '--exclude-re', 'impl (fmt::)?(Debug|Display)'];
 
-/** A break that makes a test use more memory, or more time than several times what it takes, counts as noticed. */
+/**
+ * A break that makes a test use more memory, or more time than several times what it takes, counts
+ * as noticed.
+ */
 const MEMORY_KIB = 12 * 2 ** 20;
 const SLOWER = 6;
 const AT_LEAST_MS = 60_000;
@@ -107,7 +112,10 @@ function choose() {
   return { chosen, places: all.length };
 }
 
-/** Makes the copy the same as the tree; what is the same already keeps its time, so that nothing is built twice. */
+/**
+ * Makes the copy the same as the tree; what is the same already keeps its time, so that nothing is
+ * built twice.
+ */
 function refresh() {
   const listed = spawnSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 26 });
   const wanted = new Set(listed.stdout.split('\0').filter((file) => file !== '' && existsSync(join(root, file)) && statSync(join(root, file)).isFile()));
@@ -124,7 +132,10 @@ function refresh() {
   writeFileSync(list, JSON.stringify([...wanted]));
 }
 
-/** Builds all breaks of a package, leaves out what does not compile together, and tries one after the other. */
+/**
+ * Builds all breaks of a package, leaves out what does not compile together, and tries one after
+ * the other.
+ */
 async function tryAll(name, mutants) {
   write(name, []);
   let together = withParts(mutants);

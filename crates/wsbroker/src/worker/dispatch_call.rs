@@ -43,9 +43,15 @@ pub(crate) fn operation_arguments<'s>(
             let exclude = env.array(exclude.iter().map(|id| text(id)))?;
             [env.int(operation::PUBLISH)?, name, frame, exclude, env.int(kind)?, env.double(*epoch as f64)?]
         }
-        OperationKind::Send { client, frame } => [env.int(operation::SEND)?, text(client)?, text(frame)?, none, none, none],
-        OperationKind::Join { client, room } => [env.int(operation::JOIN)?, text(client)?, text(room)?, none, none, none],
-        OperationKind::Leave { client, room } => [env.int(operation::LEAVE)?, text(client)?, text(room)?, none, none, none],
+        OperationKind::Send { client, frame } => {
+            [env.int(operation::SEND)?, text(client)?, text(frame)?, none, none, none]
+        }
+        OperationKind::Join { client, room } => {
+            [env.int(operation::JOIN)?, text(client)?, text(room)?, none, none, none]
+        }
+        OperationKind::Leave { client, room } => {
+            [env.int(operation::LEAVE)?, text(client)?, text(room)?, none, none, none]
+        }
         OperationKind::InputState { ready } => {
             [env.int(operation::INPUT_STATE)?, env.boolean(*ready)?, none, none, none, none]
         }

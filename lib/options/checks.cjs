@@ -36,7 +36,7 @@ function knownKeys(call, name, value, known, hints = {}) {
         const hint = Object.hasOwn(hints, key)
             ? hints[key]
             : near === undefined
-                ? `known are ${known.join(', ')}`
+                ? `known options: ${known.join(', ')}`
                 : `did you mean "${near}"?`;
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_UNKNOWN_OPTION', `${call}: unknown option "${key}"${where}; ${hint}`);
     }

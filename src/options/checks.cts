@@ -29,7 +29,7 @@ export function knownKeys(
     const hint = Object.hasOwn(hints, key)
       ? hints[key]
       : near === undefined
-        ? `known are ${known.join(', ')}`
+        ? `known options: ${known.join(', ')}`
         : `did you mean "${near}"?`;
     throw new WSBrokerError(
       'ERR_WSBROKER_UNKNOWN_OPTION',

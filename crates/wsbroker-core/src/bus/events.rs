@@ -19,17 +19,17 @@ const MAX_CHANGES: usize = 64;
 /// Gaps since the last change between ready and lost are put together: one for each channel, or, of
 /// more than 100 channels, one [`BusEvent::Gaps`].
 #[derive(Debug, Default)]
-pub struct BusEvents(Mutex<Pending>);
+pub struct BusEvents(Mutex<PendingEvents>);
 
 #[derive(Debug, Default)]
-struct Pending {
+struct PendingEvents {
     /// In the order in which they happened.
-    told: Vec<Told>,
+    told: Vec<PendingEvent>,
     changes: usize,
 }
 
 #[derive(Debug)]
-enum Told {
+enum PendingEvent {
     Change(BusEvent),
     Gaps(Gaps),
 }
@@ -65,26 +65,26 @@ impl BusEvents {
 
     /// Everything that waits, in order.
     pub fn take(&self) -> Vec<BusEvent> {
-        let Pending { told, .. } = std::mem::take(&mut *self.0.lock());
+        let PendingEvents { told, .. } = std::mem::take(&mut *self.0.lock());
         let mut events = Vec::new();
         for told in told {
             match told {
-                Told::Change(event) => events.push(event),
-                Told::Gaps(gaps) => gaps.tell(&mut events),
+                PendingEvent::Change(event) => events.push(event),
+                PendingEvent::Gaps(gaps) => gaps.tell(&mut events),
             }
         }
         events
     }
 }
 
-impl Pending {
+impl PendingEvents {
     /// Those since the last change.
     fn gaps(&mut self) -> &mut Gaps {
-        if !matches!(self.told.last(), Some(Told::Gaps(_))) {
-            self.told.push(Told::Gaps(Gaps::default()));
+        if !matches!(self.told.last(), Some(PendingEvent::Gaps(_))) {
+            self.told.push(PendingEvent::Gaps(Gaps::default()));
         }
         match self.told.last_mut() {
-            Some(Told::Gaps(gaps)) => gaps,
+            Some(PendingEvent::Gaps(gaps)) => gaps,
             // It was put there.
             _ => unreachable!(),
         }
@@ -93,16 +93,16 @@ impl Pending {
     fn change(&mut self, event: BusEvent) {
         if self.changes < MAX_CHANGES {
             self.changes += 1;
-            self.told.push(Told::Change(event));
+            self.told.push(PendingEvent::Change(event));
             return;
         }
         // The last one makes room. What is missing on both sides of it is put together.
-        let gaps = self.told.pop_if(|told| matches!(told, Told::Gaps(_)));
+        let gaps = self.told.pop_if(|told| matches!(told, PendingEvent::Gaps(_)));
         self.told.pop();
-        if let Some(Told::Gaps(later)) = gaps {
+        if let Some(PendingEvent::Gaps(later)) = gaps {
             self.gaps().merge(later);
         }
-        self.told.push(Told::Change(event));
+        self.told.push(PendingEvent::Change(event));
     }
 }
 
@@ -204,7 +204,7 @@ mod tests {
             .lock()
             .told
             .iter()
-            .map(|told| if let Told::Gaps(gaps) = told { gaps.channels.len() } else { 1 })
+            .map(|told| if let PendingEvent::Gaps(gaps) = told { gaps.channels.len() } else { 1 })
             .sum();
         assert!(kept <= MAX_NAMES.0 + 50 * MAX_CHANGES + MAX_CHANGES, "{kept}");
         let told = events.take();

@@ -25,7 +25,7 @@ use tokio::time::timeout;
 
 use super::{
     RedisConfig,
-    dial::{Node, open},
+    dial::{ServerConnection, open},
 };
 
 /// The settings of all Clusters that are in use.
@@ -61,7 +61,7 @@ impl Drop for NodeSettings {
 
 /// A connection to one node of a Cluster.
 #[derive(Clone)]
-pub(crate) struct ClusterNode(Node);
+pub(crate) struct ClusterNode(ServerConnection);
 
 impl Connect for ClusterNode {
     fn connect_with_config<'a, T>(info: T, options: AsyncConnectionConfig) -> RedisFuture<'a, Self>

@@ -10,3 +10,4 @@ pub(crate) mod lifecycle;
 pub(crate) mod messaging;
 pub(crate) mod options;
 pub(crate) mod stats_object;
+pub(crate) mod worker_functions;

@@ -5,6 +5,7 @@
 
 pub(crate) mod convert;
 pub(crate) mod export;
-pub(crate) mod failure;
+pub(crate) mod js_error;
+pub(crate) mod name_buffer;
 pub(crate) mod promise;
 pub(crate) mod raw;

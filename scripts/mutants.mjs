@@ -39,8 +39,8 @@ const FILES = [
 const TESTS = [
   ['crates/wsbroker-proto/', ['round_trip', 'splits', 'differential']],
   [`${CORE}/dispatch/`, ['broker', 'namespace', 'inbound', 'limits', 'stats', 'shutdown', 'memory']],
-  [`${CORE}/shard/outbox.rs`, ['broker', 'limits', 'memory', 'model', 'deflate', 'namespace']],
-  [`${CORE}/shard/inbound.rs`, ['broker', 'hostile', 'inbound', 'limits', 'memory', 'clocks']],
+  [`${CORE}/shard/outbox.rs`, ['broker', 'limits', 'memory', 'model', 'deflate', 'namespace', 'tls']],
+  [`${CORE}/shard/inbound.rs`, ['broker', 'hostile', 'inbound', 'limits', 'memory', 'clocks', 'tls']],
   [`${CORE}/namespace/`, ['namespace']],
   [`${BUS}/`, ['cluster']],
 ];

@@ -379,17 +379,17 @@ fn what_is_under_way_to_a_worker_is_bounded_and_half_of_it_is_room_again() {
 fn who_waits_for_a_flush_is_told_of_that_one() {
     let entry = Dispatch::default().add(Shelf::new(), Handlers::ALL);
     assert_eq!(entry.await_flush(), None, "nothing is held back");
-    assert_eq!(entry.let_loose(), None);
+    assert_eq!(entry.cork_flushed(), None);
     let mut seen = Vec::new();
     for _ in 0..3 {
-        entry.hold();
+        entry.cork_holds();
         let awaited = entry.await_flush();
         assert!(awaited.is_some());
         assert_eq!(entry.await_flush(), awaited, "by several");
-        assert_eq!(entry.let_loose(), awaited);
-        assert_eq!((entry.await_flush(), entry.let_loose()), (None, None), "it has come");
-        entry.hold();
-        assert_eq!(entry.let_loose(), None, "nobody waited");
+        assert_eq!(entry.cork_flushed(), awaited);
+        assert_eq!((entry.await_flush(), entry.cork_flushed()), (None, None), "it has come");
+        entry.cork_holds();
+        assert_eq!(entry.cork_flushed(), None, "nobody waited");
         seen.push(awaited);
     }
     seen.dedup();

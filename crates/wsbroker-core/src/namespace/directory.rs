@@ -236,13 +236,13 @@ impl Members {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::namespace::tests::{Nobody, broker};
+    use crate::namespace::tests::{UnusedWorker, broker};
 
     /// A directory, and two helpers that may have clients in it.
     fn directory() -> (Directory, [Arc<WorkerEntry>; 2]) {
         let broker = broker();
         let namespace = broker.namespace(crate::NamespaceConfig::default());
-        let helper = || broker.state().dispatch.add_to(namespace.state(), Arc::new(Nobody));
+        let helper = || broker.state().dispatch.add_to(namespace.state(), Arc::new(UnusedWorker));
         (Directory::default(), [helper(), helper()])
     }
 

@@ -530,7 +530,7 @@ fn late_news_of_room_end_no_connection_before_its_replies() {
 // --- towards the peer ----------------------------------------------------------------------------
 
 #[test]
-fn who_was_told_that_a_socket_is_full_gets_a_drain_event() {
+fn a_sender_that_was_told_that_a_socket_is_full_gets_a_drain_event() {
     check_to(3, || {
         let socket = socket(&SocketLimits { max_backpressure: 100, ..SocketLimits::default() });
         socket.add_queued(150);

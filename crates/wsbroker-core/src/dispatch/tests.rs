@@ -83,7 +83,7 @@ fn admit(broker: &Broker, endpoint: &Endpoint) -> (Arc<Socket>, Option<Arc<Worke
 
 /// The second half of an admission: the shard learns of the connection, and asks a worker.
 fn reserve(broker: &Broker, endpoint: &Arc<Endpoint>, (socket, worker): (Arc<Socket>, Option<Arc<WorkerEntry>>)) {
-    let open = Some(Box::new(Open { request: OpenRequest::default(), reply: OpenReply::for_nobody() }));
+    let open = Some(Box::new(Open { request: OpenRequest::default(), reply: OpenReply::unanswerable() }));
     let endpoint = Arc::clone(endpoint);
     broker.state().shard(0).push(Command::Reserve(Box::new(Reserve {
         socket,
@@ -268,7 +268,7 @@ fn if_all_workers_are_stuck_the_fewest_counts() {
 }
 
 #[test]
-fn who_waits_for_the_verdict_of_a_stuck_worker_is_asked_of_another() {
+fn an_open_that_waits_for_a_stuck_worker_is_asked_of_another() {
     let (broker, endpoint) = broker();
     let unsettled = || broker.state().dispatch.unsettled.load(Ordering::SeqCst);
     let (hung, _handle) = add(&broker, Handlers::ALL);

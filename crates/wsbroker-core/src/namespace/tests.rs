@@ -54,7 +54,7 @@ fn a_publish_for_which_there_is_no_memory_is_counted_for_each_that_does_not_get_
     assert_eq!(dropped(), [0, 0]);
     broker.state().memory.send_changed(0, usize::MAX / 2);
     publish(b"r");
-    assert_eq!(dropped(), [0, 2], "by whoever has sent it");
+    assert_eq!(dropped(), [0, 2], "by the helper that has sent it");
     publish(b"nobody");
     assert_eq!(dropped(), [0, 2]);
     let staged = elsewhere.stage_slice(MessageKind::Text, b"x");

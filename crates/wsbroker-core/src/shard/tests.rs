@@ -183,7 +183,7 @@ fn an_end_that_comes_with_the_last_bytes_is_seen() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn who_sees_an_end_finds_it_counted() {
+fn an_end_that_is_seen_is_counted() {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
     let meeting = Arc::new(MeetingWorker(Barrier::new(2)));
     let _worker = broker.add_worker(Arc::clone(&meeting) as Arc<dyn Worker>, Handlers::TEXT);

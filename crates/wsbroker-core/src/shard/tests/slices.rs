@@ -262,7 +262,7 @@ fn an_end_that_is_still_to_be_told_goes_where_the_sockets_last_events_go() {
 }
 
 #[test]
-fn everybody_is_closed_in_slices() {
+fn all_are_closed_in_slices() {
     let mut manual = ManualShard::new(TurnBounds { steps: 48, ..TurnBounds::default() });
     let (events, _worker) = manual.worker();
     let mut peers: Vec<_> = (0..30).map(|_| manual.connect()).collect();

@@ -12,8 +12,8 @@ export interface Native {
     /** What defaults are made from. */
     brokerDefaults(): NativeDefaults;
     /**
-     * How many clients of a thread that has ended could not be reported, since there was no other helper of
-     * their identifier. Returns the number once.
+     * How many clients of a thread that has ended could not be reported, since there was no other
+     * helper of their identifier. Returns the number once.
      */
     clientsLeftBy(thread: number): number;
     /** Closes the channel's subscribers on all instances. Returns how many there are here. */
@@ -32,7 +32,9 @@ export interface Native {
      * thread, with which everything ends.
      */
     endWithThread(): void;
-    /** Resolves when the helper has no more connections. After `timeout` milliseconds they are cut. */
+    /**
+     * Resolves when the helper has no more connections. After `timeout` milliseconds they are cut.
+     */
     helperEmptied(helper: number, timeout: number): Promise<void>;
     /** Where the instance listens. Null: it does not. */
     instanceAddress(helper: number): NativeAddress | null;
@@ -47,8 +49,8 @@ export interface Native {
     /**
      * Registers a helper with the instance of that identifier, which is made if there is none.
      *
-     * Throws ERR_WSBROKER_CONFLICT if this thread has a helper of that identifier already, or an option
-     * differs.
+     * Throws ERR_WSBROKER_CONFLICT if this thread has a helper of that identifier already, or an
+     * option differs.
      */
     joinInstance(join: NativeJoin): NativeJoinResult;
     /**
@@ -57,13 +59,13 @@ export interface Native {
      */
     leaveCluster(): Promise<boolean>;
     /**
-     * Ends the registration of a helper. Its connections are closed. With the last helper, the instance
-     * closes what it has opened. Resolves when that is done.
+     * Ends the registration of a helper. Its connections are closed. With the last helper, the
+     * instance closes what it has opened. Resolves when that is done.
      */
     leaveInstance(helper: number): Promise<void>;
     /**
-     * Binds an address and reserves its paths, without accepting connections. The first call begins the
-     * broker.
+     * Binds an address and reserves its paths, without accepting connections. The first call begins
+     * the broker.
      *
      * Rejects with ERR_WSBROKER_INVALID_BIND, ERR_WSBROKER_BIND (`syscallCode` says why),
      * ERR_WSBROKER_CONFLICT, ERR_WSBROKER_UNSUPPORTED or ERR_WSBROKER_SHUT_DOWN.
@@ -77,15 +79,16 @@ export interface Native {
      */
     listening(channel: Buffer): Promise<boolean>;
     /**
-     * Opens the instance's address, or its path on an address that is open, unless another helper has done
-     * so. From then on this helper gets connections.
+     * Opens the instance's address, or its path on an address that is open, unless another helper has
+     * done so. From then on this helper gets connections.
      *
      * Rejects as `listen` does.
      */
     openInstance(helper: number, options: NativeListenOptions): Promise<void>;
     /**
-     * The options of the broker, for a caller that follows them where it gives none. Unless `started`, only
-     * of a broker on which `start` has not been called.
+     * The options of the broker, for a caller that follows them where it gives none. Unless
+     * `started`,
+     * only of a broker on which `start` has not been called.
      */
     processOptionsNow(started: boolean): NativeProcessOptions | null;
     /**
@@ -103,13 +106,13 @@ export interface Native {
     /**
      * Closes everything and ends the broker. Afterwards `listen` can begin another one.
      *
-     * `timeout` is in milliseconds. `replaced`: a worker that ends meanwhile is replaced, and events are
-     * kept for its successor.
+     * `timeout` is in milliseconds. `replaced`: a worker that ends meanwhile is replaced, and events
+     * are kept for its successor.
      */
     shutdownBroker(code: number, timeout: number, replaced?: boolean | undefined | null): Promise<NativeShutdownReport>;
     /**
-     * Tells this thread of workers that are stuck, by the `threadId` of their thread. Without a function it
-     * is no longer told. The function does not keep the thread alive.
+     * Tells this thread of workers that are stuck, by the `threadId` of their thread. Without a
+     * function it is no longer told. The function does not keep the thread alive.
      */
     watchWorkers(onStuck?: ((arg: number) => void) | undefined | null): void;
     /** How many raw workers are attached in the process, on all threads. */
@@ -139,13 +142,13 @@ export interface Native {
     connectionCount(): number;
     stats(): Stats;
     /**
-     * Gives a function that has `settle` called at the end of the turn. `isShared` is for Bun: it says
-     * whether its argument is a `SharedArrayBuffer`.
+     * Gives a function that has `settle` called at the end of the turn. `isShared` is for Bun: it
+     * says whether its argument is a `SharedArrayBuffer`.
      */
     init(scheduleFlush: () => void, isShared?: (value: unknown) => boolean): void;
     /**
-     * Makes this thread a raw worker with the handlers in `mask`. `again` has `drain` called after other
-     * work of the event loop. `slots`, for tests, is how many events can be unsettled.
+     * Makes this thread a raw worker with the handlers in `mask`. `again` has `drain` called after
+     * other work of the event loop. `slots`, for tests, is how many events can be unsettled.
      */
     attachWorker(mask: number, dispatch: Dispatch, again: () => void, keepAlive: boolean, slots?: number): NativeAttached;
     /** Events whose handlers have not been called go to other workers. */
@@ -173,8 +176,8 @@ export interface Native {
     /** Sets whether the helper gets connections. */
     helperAccept(helper: number, accepts: boolean): void;
     /**
-     * Returns the bytes of the payload, -1 if the socket is now over its limit, or 0 if the message was
-     * dropped.
+     * Returns the bytes of the payload, -1 if the socket is now over its limit, or 0 if the
+     * message was dropped.
      */
     helperSend(helper: number, socketId: number, data: Data, compress?: boolean): number;
     helperClose(helper: number, socketId: number, code?: number, reason?: string): void;
@@ -184,18 +187,18 @@ export interface Native {
     helperUnsubscribe(helper: number, socketId: number, topic: string): boolean;
     helperIsSubscribed(helper: number, socketId: number, topic: string): boolean;
     /**
-     * `socketId` is 0 for a socket that the application has made. False: another helper has a client of
-     * that id.
+     * `socketId` is 0 for a socket that the application has made. False: another helper has a
+     * client of that id.
      */
     helperAddClient(helper: number, clientId: string, socketId: number): boolean;
     /**
-     * What is published to everybody reaches the client from now on, and it may send messages of up to
-     * `maxPayload`.
+     * What is published to everybody reaches the client from now on, and it may send messages of
+     * up to `maxPayload`.
      */
     helperFinishClient(helper: number, clientId: string): void;
     /**
-     * Publishes to the client go through its helper from now on. Returns since which epoch, or 0 if they
-     * did before or it is not a client of this helper.
+     * Publishes to the client go through its helper from now on. Returns since which epoch, or 0
+     * if they did before or it is not a client of this helper.
      */
     helperHoldClient(helper: number, clientId: string): number;
     helperRemoveClient(helper: number, clientId: string): void;
@@ -214,17 +217,23 @@ export interface Native {
     helperSendElsewhere(helper: number, clientId: string, frame: string): number;
     /** Asks the helper of a client to have it join or leave a room. False: it cannot be asked. */
     helperAskMember(helper: number, clientId: string, room: string, join: boolean): boolean;
-    /** Whether this helper takes the messages from Redis: the first that asks does, until it leaves. */
+    /**
+     * Whether this helper takes the messages from Redis: the first that asks does, until it
+     * leaves.
+     */
     helperClaimInput(helper: number): boolean;
     /** Sets whether the input from Redis is ready. Returns whether that is a change. */
     helperSetInput(helper: number, ready: boolean): boolean;
     helperInputIsReady(helper: number): boolean;
     /**
-     * Counts messages to its clients that were dropped on their way. `again`: `Receive` is called for the
-     * next one.
+     * Counts messages to its clients that were dropped on their way. `again`: `Receive` is called
+     * for the next one.
      */
     helperDropped(helper: number, again: boolean): number;
-    /** The id and the user of a client whose helper has ended without reporting it. Each is returned once. */
+    /**
+     * The id and the user of a client whose helper has ended without reporting it. Each is
+     * returned once.
+     */
     helperTakeLeftClient(helper: number): [clientId: string, userId?: string] | undefined;
 }
 /** Publishes from a process without sockets. */
@@ -346,7 +355,9 @@ export interface NativeJoin {
     agreed: Array<NativeAgreed>;
     /** Options that the process can have only one value of. */
     process: NativeProcessOptions;
-    /** Whether it shares the address of a server with the same `bind`, even if the port in it is 0. */
+    /**
+     * Whether it shares the address of a server with the same `bind`, even if the port in it is 0.
+     */
     beside: boolean;
     /** Whether its clients may become held. */
     encrypts: boolean;
@@ -362,7 +373,7 @@ export interface NativeJoinResult {
 export interface NativeListenOptions {
     /** `host:port`, `[IPv6]:port` or `unix:/path`. */
     bind: string;
-    /** Paths to serve. `*` stands for all that nothing else serves. */
+    /** Paths to serve. `*`: all that nothing else serves. */
     paths: Array<string>;
     /** Subprotocols, best first. */
     protocols: Array<string>;
@@ -404,13 +415,19 @@ export interface NativeListenOptions {
     tls?: NativeTls | undefined;
     /** Options that the process can have only one value of. */
     process: NativeProcessOptions;
-    /** Of a helper: bytes of one inbound message until its client is finished. Absent is `maxPayload`. */
+    /**
+     * Of a helper: bytes of one inbound message until its client is finished. Absent is
+     * `maxPayload`.
+     */
     maxFirstPayload?: number | undefined;
-    /** Of a helper: which options of the whole address were given. The others are as they are there. */
+    /**
+     * Of a helper: which options of the whole address were given. The others are as they are
+     * there.
+     */
     given?: Array<string> | undefined;
     /**
-     * Of a helper: whether it shares the address of a server with the same `bind`, even if the port in it
-     * is 0.
+     * Of a helper: whether it shares the address of a server with the same `bind`, even if the
+     * port in it is 0.
      */
     beside?: boolean | undefined;
 }

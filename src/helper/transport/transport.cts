@@ -7,9 +7,9 @@ import type {
   TWebSocketBusState,
 } from '../types.cjs';
 
-// The interface between the helper and its sockets. `bun.cts` and `native.cts` implement
-// `Transport`. Only the native one has an `Instance`: what the helpers of one identifier in one
-// process share.
+// The interface between the helper and its sockets. `bun-transport.cts` and `native-transport.cts`
+// implement `Transport`. Only the native one has an `Instance`: what the helpers of one identifier
+// in one process share.
 //
 // With native sockets:
 //

@@ -482,8 +482,6 @@ fn cluster(
     let mut builder = ClusterClient::builder(nodes)
         .use_protocol(ProtocolVersion::RESP3)
         .retries(1)
-        // The client waits for all nodes of the settings, and then for those that they name. One
-        // that hangs must leave time for the others.
         .connection_timeout(config.connect_timeout / 3)
         .connection_concurrency_limit(UNDER_WAY);
     if let Some(tls) = &config.tls {

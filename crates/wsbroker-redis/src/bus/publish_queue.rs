@@ -585,4 +585,34 @@ mod tests {
         say(&outgoing, "a", "2");
         assert_eq!(epoch(&outgoing.take()), (2, 1));
     }
+
+    #[test]
+    fn an_instance_message_waits_with_the_rest_and_has_no_number() {
+        let outgoing = outgoing(1000);
+        assert_eq!(outgoing.publish_instance_message(b"all", vec![7; 10]), Queued::First);
+        assert_eq!(outgoing.bytes(), 10 + OVERHEAD);
+        assert_eq!(say(&outgoing, "a", "1"), Queued::Yes);
+        assert_eq!(outgoing.publish_instance_message(b"all", vec![7; 1000]), Queued::Dropped);
+        assert_eq!(outgoing.dropped(), 0, "nobody misses it");
+        assert_eq!(outgoing.take().iter().filter(|one| one.is_instance_message).count(), 1);
+        assert_eq!(outgoing.close_down(), 0);
+        assert_eq!(outgoing.publish_instance_message(b"all", Vec::new()), Queued::Dropped);
+    }
+
+    #[test]
+    fn a_message_is_as_long_as_a_reply_may_be_and_no_longer() {
+        let outgoing = outgoing(1000);
+        let text = "x".repeat(LONGEST);
+        assert_eq!(say(&outgoing, "a", &text[MAX_PREFIX - 1..]), Queued::Dropped);
+        assert_eq!(say(&outgoing, "a", &text[MAX_PREFIX..]), Queued::First);
+    }
+
+    #[test]
+    fn a_message_and_what_it_costs_besides_must_fit() {
+        let outgoing = outgoing(1000);
+        say(&outgoing, "a", "1");
+        let left = 1000 - outgoing.bytes() - OVERHEAD - MAX_PREFIX;
+        assert_eq!(say(&outgoing, "b", &"x".repeat(left + 1)), Queued::Dropped);
+        assert_eq!(say(&outgoing, "b", &"x".repeat(left)), Queued::Yes);
+    }
 }

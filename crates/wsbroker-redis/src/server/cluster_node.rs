@@ -1,9 +1,10 @@
-//! Nodes of a Cluster, on [streams of our own](super::dial), so that their replies are bounded,
-//! too.
+//! Connections to the nodes of a Cluster, on [streams of our own](super::dial), which bound their
+//! replies.
 //!
-//! redis-rs learns which nodes there are, and connects to them with [`Connect`]: a function without
-//! a receiver, which gets an address and a login. Our settings are more than that, and include the
-//! login. So the username that redis-rs gets is the number of our settings, and goes to no Redis.
+//! redis-rs finds out which nodes there are, and connects to them with [`Connect`]. That function has
+//! no receiver: it gets an address and a login and nothing else. Our settings are more than that, and
+//! include the login. So the username that redis-rs gets is the number of our settings; no Redis gets
+//! it.
 
 use std::{
     collections::BTreeMap,
@@ -31,7 +32,7 @@ use super::{
 static SETTINGS: Mutex<BTreeMap<u64, Arc<RedisConfig>>> = Mutex::new(BTreeMap::new());
 static LAST: AtomicU64 = AtomicU64::new(0);
 
-/// The settings for connecting to nodes, as long as this lives.
+/// The settings of one Cluster. Its nodes can be connected to while this lives.
 pub(crate) struct NodeSettings(u64);
 
 impl NodeSettings {
@@ -71,8 +72,8 @@ impl Connect for ClusterNode {
             let info = info.into_connection_info()?;
             let ended = || io::Error::new(io::ErrorKind::NotConnected, "the connection to the Cluster has ended");
             let config = NodeSettings::of(&info).ok_or_else(ended)?;
-            // The client waits for all nodes of the settings, and then for those that they name.
-            // One that hangs must leave time for the others.
+            // redis-rs waits for all the nodes of the settings, and then for those that they name:
+            // one that hangs must leave time for the others.
             match timeout(config.connect_timeout / 3, open(&config, info.addr(), None, options)).await {
                 Ok(node) => Ok(Self(node?)),
                 Err(_) => Err(io::Error::from(io::ErrorKind::TimedOut).into()),

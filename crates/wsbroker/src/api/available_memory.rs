@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-/// In bytes: the lowest limit of the cgroups (version 2 or 1), or what the machine has if that is less.
-/// 0 if this is not known: other systems than Linux have no cgroups, and there Node's `os.totalmem()` is
-/// as good as anything we could ask.
+/// In bytes: the lowest limit of the cgroups (version 2 or 1), or what the machine has if that is
+/// less. 0 if this is not known: other systems than Linux have no cgroups, and there Node's
+/// `os.totalmem()` is as good as anything we could ask.
 pub(crate) fn available() -> u64 {
     if cfg!(target_os = "linux") { from(Path::new("/")) } else { 0 }
 }
@@ -22,8 +22,8 @@ fn from(root: &Path) -> u64 {
     }
 }
 
-/// The files with the limits of a line of `/proc/self/cgroup`: of its group and of every group around
-/// it. In a container, the path may be the host's, and the group is the root of the mount.
+/// The files with the limits of a line of `/proc/self/cgroup`: of its group and of every group
+/// around it. In a container, the path may be the host's, and the group is the root of the mount.
 fn limit_files(line: &str) -> Vec<String> {
     let mut fields = line.splitn(3, ':');
     let (Some(_), Some(controllers), Some(path)) = (fields.next(), fields.next(), fields.next()) else {

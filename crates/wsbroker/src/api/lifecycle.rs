@@ -16,8 +16,8 @@ use wsbroker_core::CloseCode;
 use crate::{
     api::{
         available_memory,
-        certificates::{self, NativeTls},
         options::{self, NativeListenOptions, NativeProcessOptions, listener_config, milliseconds, process_options},
+        tls_options::{self, NativeTls},
     },
     js::{
         js_error::{JsError, Result},
@@ -56,8 +56,8 @@ pub struct NativeDefaults {
     pub cpus: u32,
 }
 
-/// Binds an address and reserves its paths, without accepting connections. The first call begins the
-/// broker.
+/// Binds an address and reserves its paths, without accepting connections. The first call begins
+/// the broker.
 ///
 /// Rejects with ERR_WSBROKER_INVALID_BIND, ERR_WSBROKER_BIND (`syscallCode` says why),
 /// ERR_WSBROKER_CONFLICT, ERR_WSBROKER_UNSUPPORTED or ERR_WSBROKER_SHUT_DOWN.
@@ -127,15 +127,15 @@ pub fn close_listener(env: &Env, listener: u32) -> Result<Object<'_>> {
 pub fn reload_tls(listener: u32, tls: NativeTls) -> Result<()> {
     const CALL: &str = "reloadTls";
     let listener = process::listener(listener).ok_or_else(|| JsError::no_listener(CALL))?;
-    let config = certificates::config(CALL, &tls)?;
+    let config = tls_options::config(CALL, &tls)?;
     listener.reload_tls(config).map_err(|error| JsError::tls(format!("{CALL}: {error}")))?;
     Ok(())
 }
 
 /// Closes everything and ends the broker. Afterwards `listen` can begin another one.
 ///
-/// `timeout` is in milliseconds. `replaced`: a worker that ends meanwhile is replaced, and events are
-/// kept for its successor.
+/// `timeout` is in milliseconds. `replaced`: a worker that ends meanwhile is replaced, and events
+/// are kept for its successor.
 #[napi(ts_return_type = "Promise<NativeShutdownReport>")]
 pub fn shutdown_broker(env: &Env, code: u32, timeout: f64, replaced: Option<bool>) -> Result<Object<'_>> {
     let code = u16::try_from(code).ok().and_then(CloseCode::new).unwrap_or(CloseCode::GOING_AWAY);
@@ -158,8 +158,8 @@ pub fn broker_defaults() -> NativeDefaults {
     NativeDefaults { memory: available_memory::available() as f64, cpus }
 }
 
-/// The options of the broker, for a caller that follows them where it gives none. Unless `started`, only
-/// of a broker on which `start` has not been called.
+/// The options of the broker, for a caller that follows them where it gives none. Unless `started`,
+/// only of a broker on which `start` has not been called.
 #[napi]
 pub fn process_options_now(started: bool) -> Option<NativeProcessOptions> {
     process::options(started).map(options::native)
@@ -173,8 +173,8 @@ pub fn worker_count() -> u32 {
 
 type StuckFunction = ThreadsafeFunction<i32, (), i32, Status, false, true>;
 
-/// Tells this thread of workers that are stuck, by the `threadId` of their thread. Without a function it
-/// is no longer told. The function does not keep the thread alive.
+/// Tells this thread of workers that are stuck, by the `threadId` of their thread. Without a
+/// function it is no longer told. The function does not keep the thread alive.
 #[napi]
 pub fn watch_workers(on_stuck: Option<Function<'_, i32, ()>>) -> Result<()> {
     let watcher = match on_stuck {

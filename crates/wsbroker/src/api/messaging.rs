@@ -1,7 +1,7 @@
 //! What JavaScript calls to send, to subscribe and to ask about sockets and channels.
 //!
-//! Names and meanings are public: `src/index.cts` exports most of these functions as they are. Wrong
-//! types throw. A socket that is gone, or a process without a broker, never does.
+//! Names and meanings are public: `src/index.cts` exports most of these functions as they are.
+//! Wrong types throw. A socket that is gone, or a process without a broker, never does.
 
 use bytes::{Bytes, BytesMut};
 use wsbroker_core::{Compress, Cork, SendOutcome, Token};

@@ -12,7 +12,7 @@ use wsbroker_core::{
 };
 
 use crate::{
-    api::certificates::{self, NativeTls},
+    api::tls_options::{self, NativeTls},
     js::js_error::JsError,
     process::ProcessOptions,
 };
@@ -96,7 +96,7 @@ pub struct NativeRateLimit {
 pub struct NativeListenOptions {
     /// `host:port`, `[IPv6]:port` or `unix:/path`.
     pub bind: String,
-    /// Paths to serve. `*` stands for all that nothing else serves.
+    /// Paths to serve. `*`: all that nothing else serves.
     pub paths: Vec<String>,
     /// Subprotocols, best first.
     pub protocols: Vec<String>,
@@ -139,12 +139,14 @@ pub struct NativeListenOptions {
     pub tls: Option<NativeTls>,
     /// Options that the process can have only one value of.
     pub process: NativeProcessOptions,
-    /// Of a helper: bytes of one inbound message until its client is finished. Absent is `maxPayload`.
+    /// Of a helper: bytes of one inbound message until its client is finished. Absent is
+    /// `maxPayload`.
     pub max_first_payload: Option<f64>,
-    /// Of a helper: which options of the whole address were given. The others are as they are there.
+    /// Of a helper: which options of the whole address were given. The others are as they are
+    /// there.
     pub given: Option<Vec<String>>,
-    /// Of a helper: whether it shares the address of a server with the same `bind`, even if the port in it
-    /// is 0.
+    /// Of a helper: whether it shares the address of a server with the same `bind`, even if the
+    /// port in it is 0.
     pub beside: Option<bool>,
 }
 
@@ -211,7 +213,7 @@ pub(crate) fn listener_config(options: NativeListenOptions) -> Result<ListenerCo
         trust_proxy: options.trust_proxy.map(trust_proxy).transpose()?,
         proxy_protocol: options.proxy_protocol,
         reuse_port: options.reuse_port,
-        tls: options.tls.map(|tls| certificates::config("start", &tls)).transpose()?,
+        tls: options.tls.map(|tls| tls_options::config("start", &tls)).transpose()?,
         deflate: options
             .deflate
             .map(|deflate| DeflateConfig { threshold: size(deflate.threshold), level: deflate.level as u8 }),

@@ -1,5 +1,5 @@
-//! What a thread calls as a raw worker: to be attached, to run and settle events, and to answer open
-//! events.
+//! What a thread calls as a raw worker: to be attached, to run and settle events, and to answer
+//! open events.
 
 use bytes::Bytes;
 use wsbroker_core::{AcceptError, EventKind, Handlers};
@@ -16,11 +16,11 @@ use crate::{
 };
 
 functions! {
-    /// Gives a function that has `settle` called at the end of the turn. `isShared` is for Bun: it says
-    /// whether its argument is a `SharedArrayBuffer`.
+    /// Gives a function that has `settle` called at the end of the turn. `isShared` is for Bun: it
+    /// says whether its argument is a `SharedArrayBuffer`.
     init = "init(scheduleFlush: () => void, isShared?: (value: unknown) => boolean): void";
-    /// Makes this thread a raw worker with the handlers in `mask`. `again` has `drain` called after other
-    /// work of the event loop. `slots`, for tests, is how many events can be unsettled.
+    /// Makes this thread a raw worker with the handlers in `mask`. `again` has `drain` called after
+    /// other work of the event loop. `slots`, for tests, is how many events can be unsettled.
     attach_worker = "attachWorker(mask: number, dispatch: Dispatch, again: () => void, keepAlive: boolean, slots?: number): NativeAttached";
     /// Events whose handlers have not been called go to other workers.
     detach_worker = "detachWorker(): void";
@@ -97,7 +97,8 @@ fn settle<'s>(env: Env<'s>, []: [Value<'s>; 0]) -> JsResult<'s> {
 fn open_verdict<'s>(env: Env<'s>, [slot, accepted, detail]: [Value<'s>; 3]) -> JsResult<'s> {
     const CALL: &str = "openVerdict";
     let slot = number(env, CALL, "slot", slot)? as u32;
-    // All arguments are read before the reply is taken: after a mistake there can be another verdict.
+    // All arguments are read before the reply is taken: after a mistake there can be another
+    // verdict.
     let in_time = if flag(env, CALL, "accepted", accepted)? {
         let accept = convert::acceptance(env, detail)?;
         match runner::take_reply(slot).map(|reply| reply.accept(accept)) {

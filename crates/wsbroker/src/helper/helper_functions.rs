@@ -1,7 +1,8 @@
 //! What a helper calls for every message and every client.
 //!
-//! The first argument of all functions but `flushSends` is the helper's number. Clients, rooms and users
-//! are strings. If this thread has no helper of that number, it has been shut down: nothing happens.
+//! The first argument of all functions but `flushSends` is the helper's number. Clients, rooms and
+//! users are strings. If this thread has no helper of that number, it has been shut down: nothing
+//! happens.
 
 use wsbroker_core::{Audience, Compress, Cork, Helper, SendOutcome, SocketId};
 
@@ -32,8 +33,8 @@ functions! {
     flush = "flushSends(): void";
     /// Sets whether the helper gets connections.
     accept = "helperAccept(helper: number, accepts: boolean): void";
-    /// Returns the bytes of the payload, -1 if the socket is now over its limit, or 0 if the message was
-    /// dropped.
+    /// Returns the bytes of the payload, -1 if the socket is now over its limit, or 0 if the
+    /// message was dropped.
     send = "helperSend(helper: number, socketId: number, data: Data, compress?: boolean): number";
     close = "helperClose(helper: number, socketId: number, code?: number, reason?: string): void";
     /// Returns whether it was not subscribed before.
@@ -41,14 +42,14 @@ functions! {
     /// Returns whether it was subscribed before.
     unsubscribe = "helperUnsubscribe(helper: number, socketId: number, topic: string): boolean";
     is_subscribed = "helperIsSubscribed(helper: number, socketId: number, topic: string): boolean";
-    /// `socketId` is 0 for a socket that the application has made. False: another helper has a client of
-    /// that id.
+    /// `socketId` is 0 for a socket that the application has made. False: another helper has a
+    /// client of that id.
     add_client = "helperAddClient(helper: number, clientId: string, socketId: number): boolean";
-    /// What is published to everybody reaches the client from now on, and it may send messages of up to
-    /// `maxPayload`.
+    /// What is published to everybody reaches the client from now on, and it may send messages of
+    /// up to `maxPayload`.
     finish_client = "helperFinishClient(helper: number, clientId: string): void";
-    /// Publishes to the client go through its helper from now on. Returns since which epoch, or 0 if they
-    /// did before or it is not a client of this helper.
+    /// Publishes to the client go through its helper from now on. Returns since which epoch, or 0
+    /// if they did before or it is not a client of this helper.
     hold_client = "helperHoldClient(helper: number, clientId: string): number";
     remove_client = "helperRemoveClient(helper: number, clientId: string): void";
     /// Adds a client to a room or a user, an `AudienceKind`.
@@ -66,15 +67,17 @@ functions! {
     send_elsewhere = "helperSendElsewhere(helper: number, clientId: string, frame: string): number";
     /// Asks the helper of a client to have it join or leave a room. False: it cannot be asked.
     ask_member = "helperAskMember(helper: number, clientId: string, room: string, join: boolean): boolean";
-    /// Whether this helper takes the messages from Redis: the first that asks does, until it leaves.
+    /// Whether this helper takes the messages from Redis: the first that asks does, until it
+    /// leaves.
     claim_input = "helperClaimInput(helper: number): boolean";
     /// Sets whether the input from Redis is ready. Returns whether that is a change.
     set_input = "helperSetInput(helper: number, ready: boolean): boolean";
     input_is_ready = "helperInputIsReady(helper: number): boolean";
-    /// Counts messages to its clients that were dropped on their way. `again`: `Receive` is called for the
-    /// next one.
+    /// Counts messages to its clients that were dropped on their way. `again`: `Receive` is called
+    /// for the next one.
     dropped = "helperDropped(helper: number, again: boolean): number";
-    /// The id and the user of a client whose helper has ended without reporting it. Each is returned once.
+    /// The id and the user of a client whose helper has ended without reporting it. Each is
+    /// returned once.
     take_left = "helperTakeLeftClient(helper: number): [clientId: string, userId?: string] | undefined";
 }
 
@@ -133,8 +136,8 @@ fn accept<'s>(env: Env<'s>, [helper, accepts]: [Value<'s>; 2]) -> JsResult<'s> {
     Ok(env.undefined()?)
 }
 
-/// Stages `data` and has `body` send it. Returns the bytes of its payload, -1 if the socket is now over
-/// its limit, or 0 if the message was dropped.
+/// Stages `data` and has `body` send it. Returns the bytes of its payload, -1 if the socket is now
+/// over its limit, or 0 if the message was dropped.
 fn sending<'s>(
     env: Env<'s>,
     call: &str,

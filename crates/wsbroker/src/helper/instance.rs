@@ -36,13 +36,15 @@ use crate::{
 
 /// The channel of all clients that are finished. Also in src/helper/protocol.cts.
 const BROADCAST_CHANNEL: &[u8] = b"ws:internal:broadcast";
-/// What clients of the helper are told on every transport. Also in src/helper/protocol.cts.
+/// The reason of a close because a message is too big, which clients of a helper get on every
+/// transport. Also in src/helper/protocol.cts.
 const TOO_BIG_REASON: &str = "Received too big message";
 
 /// For error messages.
 const CALL: &str = "WebSocketServerHelper";
 
-/// The instances of the process that have helpers. Locked before the state of the process, never after.
+/// The instances of the process that have helpers. Locked before the state of the process, never
+/// after.
 static INSTANCES: Mutex<Vec<Arc<Instance>>> = Mutex::new(Vec::new());
 
 struct Instance {
@@ -125,8 +127,8 @@ fn find(number: usize) -> Option<Arc<Instance>> {
 
 /// Registers a helper with the instance of that identifier, which is made if there is none.
 ///
-/// Throws ERR_WSBROKER_CONFLICT if this thread has a helper of that identifier already, or an option
-/// differs.
+/// Throws ERR_WSBROKER_CONFLICT if this thread has a helper of that identifier already, or an
+/// option differs.
 #[napi]
 pub fn join_instance(join: NativeJoin) -> Result<NativeJoinResult> {
     let process = process_options(&join.process);
@@ -195,8 +197,8 @@ pub(crate) fn attach<'s>(
     runner::attach_helper(env, number, functions, join).map_err(|failed: Failed| failed.into())
 }
 
-/// Opens the instance's address, or its path on an address that is open, unless another helper has done
-/// so. From then on this helper gets connections.
+/// Opens the instance's address, or its path on an address that is open, unless another helper has
+/// done so. From then on this helper gets connections.
 ///
 /// Rejects as `listen` does.
 #[napi(ts_return_type = "Promise<void>")]
@@ -269,8 +271,8 @@ pub fn helper_emptied(env: &Env, helper: u32, timeout: f64) -> Result<Object<'_>
     })
 }
 
-/// Ends the registration of a helper. Its connections are closed. With the last helper, the instance
-/// closes what it has opened. Resolves when that is done.
+/// Ends the registration of a helper. Its connections are closed. With the last helper, the
+/// instance closes what it has opened. Resolves when that is done.
 #[napi(ts_return_type = "Promise<void>")]
 pub fn leave_instance(env: &Env, helper: u32) -> Result<Object<'_>> {
     let number = helper as usize;
@@ -338,8 +340,8 @@ pub(crate) fn add_unreported(thread: i32, clients: usize) {
     }
 }
 
-/// How many clients of a thread that has ended could not be reported, since there was no other helper of
-/// their identifier. Returns the number once.
+/// How many clients of a thread that has ended could not be reported, since there was no other
+/// helper of their identifier. Returns the number once.
 #[napi]
 pub fn clients_left_by(thread: i32) -> f64 {
     UNREPORTED.lock().remove(&thread).unwrap_or(0) as f64

@@ -19,8 +19,8 @@ pub(crate) fn socket_id(env: Env<'_>, call: &str, name: &str, value: Value<'_>) 
 }
 
 fn exact_id(number: f64) -> Option<SocketId> {
-    // A cast saturates and makes NaN 0, so what is not an integer differs when it is cast back. Signed,
-    // because processors convert that in one step.
+    // A cast saturates and makes NaN 0, so what is not an integer differs when it is cast back.
+    // Signed, because processors convert that in one step.
     let integer = number as i64;
     if integer as f64 == number { u64::try_from(integer).ok().and_then(SocketId::new) } else { None }
 }
@@ -141,8 +141,8 @@ pub(crate) struct PublishOptions {
 /// # Errors
 /// `options`, or something in it, is of the wrong type; an option is unknown.
 pub(crate) fn publish_options(env: Env<'_>, call: &str, options: Value<'_>) -> Result<PublishOptions, JsError> {
-    // Unknown options are not ignored: with `exclude` misspelled, a message would reach the sockets that
-    // were to be left out.
+    // Unknown options are not ignored: with `exclude` misspelled, a message would reach the sockets
+    // that were to be left out.
     if !has_options(env, call, options, &["exclude", "compress"])? {
         return Ok(PublishOptions::default());
     }
@@ -219,8 +219,8 @@ pub(crate) fn channels(env: Env<'_>, call: &str, value: Value<'_>) -> Result<Vec
     Err(JsError::wrong_type(env, call, "channels", "an array of strings, ArrayBuffers or Uint8Arrays", value))
 }
 
-/// The request of an open event: the fourth argument of `handleOpen`, from which the dispatcher takes
-/// the others.
+/// The request of an open event: the fourth argument of `handleOpen`, from which the dispatcher
+/// takes the others.
 pub(crate) fn open_request<'s>(env: Env<'s>, request: &OpenRequest) -> Result<Value<'s>, Failed> {
     let headers = env.object()?;
     for (name, value) in &request.headers {

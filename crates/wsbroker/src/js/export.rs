@@ -82,9 +82,9 @@ mod tests {
 
     #[test]
     fn a_declaration_tells_the_name_and_the_number_of_arguments() {
-        let told = |declaration| (name_of(declaration), count_of_arguments(declaration));
-        assert_eq!(told("drain(): void"), ("drain", 0));
-        assert_eq!(told("close(id: number, code?: number): [a: A, b: B]"), ("close", 2));
-        assert_eq!(told("of(a: Map<A, B>, b: (c: C, d: D) => void, e: [F, G]): void"), ("of", 3));
+        let parsed = |declaration| (name_of(declaration), count_of_arguments(declaration));
+        assert_eq!(parsed("drain(): void"), ("drain", 0));
+        assert_eq!(parsed("close(id: number, code?: number): [a: A, b: B]"), ("close", 2));
+        assert_eq!(parsed("of(a: Map<A, B>, b: (c: C, d: D) => void, e: [F, G]): void"), ("of", 3));
     }
 }

@@ -2,16 +2,14 @@
 
 use wsbroker_core::{BindError, JoinError, ListenError, StartError, SubscribeError};
 
-use crate::js::raw::{Env, Failed, NotAppended, Value};
-
 /// What a function that napi-rs calls returns; the status of an error is its code. Its macro knows
 /// results by this name only.
 pub(crate) type Result<T> = std::result::Result<T, napi::Error<&'static str>>;
 
 /// An error that JavaScript is to see.
 ///
-/// It is one pointer: functions that hardly ever fail return it, and a large one would be copied with
-/// every result.
+/// It is one pointer: functions that hardly ever fail return it, and a large one would be copied
+/// with every result.
 #[derive(Debug)]
 pub(crate) struct JsError(Box<Details>);
 
@@ -36,9 +34,6 @@ pub(crate) enum ErrorClass {
     Pending,
 }
 
-/// What a `Data` argument may be, for messages.
-const DATA: &str = "a string, ArrayBuffer or Uint8Array";
-
 const TYPE: &str = "ERR_WSBROKER_INVALID_ARG_TYPE";
 const VALUE: &str = "ERR_WSBROKER_INVALID_ARG_VALUE";
 
@@ -48,27 +43,16 @@ impl JsError {
         Self(Box::new(Details { class, code, message, system: None }))
     }
 
-    /// An argument of the wrong type. The message quotes its name: `send: "data" must be …, got number`.
-    pub(crate) fn wrong_type(env: Env<'_>, call: &str, name: &str, expected: &str, got: Value<'_>) -> Self {
-        Self::new(ErrorClass::Type, TYPE, format!("{call}: \"{name}\" must be {expected}, got {}", env.describe(got)))
+    /// An argument of the wrong type. The message quotes its name: `send: "data" must be …, got
+    /// number`.
+    #[cold]
+    pub(super) fn not_of_type(call: &str, name: &str, expected: &str, got: &str) -> Self {
+        Self::new(ErrorClass::Type, TYPE, format!("{call}: \"{name}\" must be {expected}, got {got}"))
     }
 
     /// An argument of the right type with a value that is not allowed.
     pub(crate) fn wrong_value(call: &str, name: &str, expected: &str, got: impl std::fmt::Display) -> Self {
         Self::new(ErrorClass::Range, VALUE, format!("{call}: \"{name}\" must be {expected}, got {got}"))
-    }
-
-    /// An argument that is not `Data`, or whose bytes were transferred away.
-    pub(crate) fn no_data(env: Env<'_>, call: &str, name: &str, error: NotAppended, got: Value<'_>) -> Self {
-        match error {
-            NotAppended::WrongType => Self::wrong_type(env, call, name, DATA, got),
-            NotAppended::Detached => {
-                let message = format!("{call}: \"{name}\" must be {DATA}, got one whose ArrayBuffer is detached");
-                Self::new(ErrorClass::Type, TYPE, message)
-            }
-            // The engine has found it longer when it read it again.
-            NotAppended::NeedsRoom(_) => Self::internal(call, "a string has changed while it was read"),
-        }
     }
 
     /// An unknown option. The message names the one that is spelled most like it.
@@ -112,7 +96,8 @@ impl JsError {
         Self::new(ErrorClass::Plain, VALUE, format!("{call}: there is no such listener"))
     }
 
-    /// A Redis URL that cannot be parsed. The message leaves it out, since it may have a password in it.
+    /// A Redis URL that cannot be parsed. The message leaves it out, since it may have a password
+    /// in it.
     pub(crate) fn unreadable_url(call: &str) -> Self {
         let message = format!(
             "{call}: \"redis\" must be a URL such as redis://user:password@host:6379/0; the port is at most 65535, \
@@ -140,6 +125,12 @@ impl JsError {
     /// Redis has answered with an error.
     pub(crate) fn redis(call: &str, why: &dyn std::error::Error) -> Self {
         Self::new(ErrorClass::Plain, "ERR_WSBROKER_REDIS", format!("{call}: {why}"))
+    }
+
+    /// A Node-API call has failed. If an exception is pending, that is the error.
+    #[cold]
+    pub(super) fn pending() -> Self {
+        Self::new(ErrorClass::Pending, "ERR_WSBROKER_INTERNAL", "a Node-API call has failed".into())
     }
 
     /// A mistake of ours.
@@ -180,12 +171,6 @@ fn distance(one: &str, other: &str) -> usize {
     row.last().copied().unwrap_or(0)
 }
 
-impl From<Failed> for JsError {
-    fn from(Failed: Failed) -> Self {
-        Self::new(ErrorClass::Pending, "ERR_WSBROKER_INTERNAL", "a Node-API call has failed".into())
-    }
-}
-
 /// For functions that napi-rs calls: its errors carry the code as their status.
 impl From<JsError> for napi::Error<&'static str> {
     fn from(failure: JsError) -> Self {
@@ -219,7 +204,7 @@ impl From<ListenError> for JsError {
     fn from(error: ListenError) -> Self {
         let message = match &error {
             ListenError::Conflict { address, option } => {
-                format!("start: {address} is already open with a different value of \"{}\"", camel_case(option))
+                format!("start: {address} is already open with another value of \"{}\"", camel_case(option))
             }
             error => format!("start: {error}"),
         };
@@ -282,7 +267,7 @@ mod tests {
     #[test]
     fn an_option_of_the_address_is_named_as_javascript_writes_it() {
         let failure = JsError::from(ListenError::Conflict { address: "[::]:80".into(), option: "max_header_size" });
-        assert_eq!(failure.message(), "start: [::]:80 is already open with a different value of \"maxHeaderSize\"");
+        assert_eq!(failure.message(), "start: [::]:80 is already open with another value of \"maxHeaderSize\"");
     }
 
     #[test]

@@ -13,8 +13,8 @@ use crate::js::{
 /// How a promise is settled, on the thread it belongs to.
 type Settle<T> = Box<dyn FnOnce(Env) -> napi::Result<T> + Send>;
 
-/// A promise that has not settled. It settles in any case: when it is dropped, too, as it is with the
-/// futures that still run on the runtime of a broker that shuts down.
+/// A promise that has not settled. It settles in any case: when it is dropped, too, as it is with
+/// the futures that still run on the runtime of a broker that shuts down.
 pub(crate) struct PendingPromise<T: napi::bindgen_prelude::ToNapiValue + Send + 'static> {
     deferred: Option<napi::JsDeferred<T, Settle<T>>>,
     /// The outcome if it is dropped.
@@ -37,8 +37,8 @@ impl<T: napi::bindgen_prelude::ToNapiValue + Send + 'static> Drop for PendingPro
     }
 }
 
-/// A promise for the outcome of a future, which runs on the broker's own runtime. It keeps the process
-/// alive until then. `dropped` is the outcome if the broker ends first.
+/// A promise for the outcome of a future, which runs on the broker's own runtime. It keeps the
+/// process alive until then. `dropped` is the outcome if the broker ends first.
 pub(crate) fn promise<'env, T, F>(
     env: &'env Env,
     broker: &Broker,

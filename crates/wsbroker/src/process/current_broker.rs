@@ -1,5 +1,5 @@
-//! The broker of the process: how it begins, and how it ends with its last user, with a thread, or by
-//! `shutdown`.
+//! The broker of the process: how it begins, and how it ends with its last user, with a thread, or
+//! by `shutdown`.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -23,7 +23,8 @@ pub(super) struct CurrentBroker {
     /// Whether `start` has been called: raw workers join it, and `options` say how handlers run.
     pub(super) takes_raw_workers: bool,
     pub(super) options: ProcessOptions,
-    /// Threads on which a `start` has succeeded. Only `shutdown`, or the end of a thread, removes it.
+    /// Threads on which a `start` has succeeded. Only `shutdown`, or the end of a thread, removes
+    /// it.
     pub(super) starters: HashSet<ThreadId>,
     pub(super) listeners: BTreeMap<u32, StartedListener>,
     /// How many listeners are being opened.
@@ -76,12 +77,13 @@ pub(crate) fn ended(of: u64) {
     drop(gone);
 }
 
-/// How long clients have to answer their close frames when the last thread that used a broker ended.
+/// How long clients have to answer their close frames when the last thread that used a broker
+/// ended.
 const RETIREMENT: Duration = Duration::from_secs(2);
 
 /// A thread that has called `start` has ended. Its listeners stop at once and their connections are
-/// closed with 1012. If nobody else uses the broker, it ends too, so that the next `start` is free to
-/// choose its options.
+/// closed with 1012. If nobody else uses the broker, it ends too, so that the next `start` is free
+/// to choose its options.
 pub(crate) fn thread_ended(thread: ThreadId) {
     let mut guard = PROCESS.state.lock();
     let state = &mut *guard;

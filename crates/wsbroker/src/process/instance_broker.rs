@@ -54,8 +54,8 @@ impl InstanceBroker {
         difference.map_or(Ok(()), |name| Err(differs(call, name)))
     }
 
-    /// The instance has ended and has no connections. If nobody else uses the broker, the process lets
-    /// go of it and the caller is to shut it down.
+    /// The instance has ended and has no connections. If nobody else uses the broker, the process
+    /// lets go of it and the caller is to shut it down.
     pub(crate) fn leave(&self) -> Option<Broker> {
         let mut guard = PROCESS.state.lock();
         let state = &mut *guard;

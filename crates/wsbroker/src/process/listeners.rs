@@ -68,7 +68,8 @@ pub(crate) fn open(options: ProcessOptions) -> Result<OpeningListener, JsError> 
 }
 
 impl OpeningListener {
-    /// It is open. Returns its handle, or the listener if its broker or its thread has ended meanwhile.
+    /// It is open. Returns its handle, or the listener if its broker or its thread has ended
+    /// meanwhile.
     pub(crate) fn done(mut self, listener: Listener, bind: String) -> Result<u32, Listener> {
         let mut guard = PROCESS.state.lock();
         let state = &mut *guard;
@@ -90,7 +91,8 @@ impl OpeningListener {
 }
 
 impl Drop for OpeningListener {
-    /// A broker whose first listener has failed goes: it must not fix the options of the next attempt.
+    /// A broker whose first listener has failed ends: it must not fix the options of the next
+    /// attempt.
     fn drop(&mut self) {
         if self.done {
             return;

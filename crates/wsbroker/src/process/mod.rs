@@ -2,14 +2,15 @@
 //! and all must reach the same broker; nothing in the core is global.
 //!
 //! * `current_broker`: the broker there is, how it begins and how it ends.
-//! * `listeners`: what `start` listens on. `instance_broker`: the broker for an instance of helpers.
+//! * `listeners`: what `start` listens on. `instance_broker`: the broker for an instance of
+//!   helpers.
 //! * `workers`: attached threads, with or without a broker, and who is told that one is stuck.
 //! * `joined`: the bus that brokers join. `process_options`: what a process can have only once.
 //!
 //! `PROCESS` is one of three statics that threads share. `helper::native_relay` has the connections
-//! to Redis that helpers share, `helper::instance` the instances of helpers. They are locked in this
-//! order: relays, instances, process, then what a single worker has. None is locked while JavaScript
-//! runs.
+//! to Redis that helpers share, `helper::instance` the instances of helpers. They are locked in
+//! this order: relays, instances, process, then what a single worker has. None is locked while
+//! JavaScript runs.
 
 mod current_broker;
 mod instance_broker;

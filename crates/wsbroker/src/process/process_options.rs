@@ -9,7 +9,8 @@ use crate::js::js_error::JsError;
 pub(crate) struct ProcessOptions {
     /// The core's options.
     pub(crate) config: Config,
-    /// Whether the handlers of a socket run at the same time. Workers find it in their control block.
+    /// Whether the handlers of a socket run at the same time. Workers find it in their control
+    /// block.
     pub(crate) concurrent: bool,
     /// In milliseconds, 0 is off. Workers find it in their control block.
     pub(crate) handler_timeout: u32,

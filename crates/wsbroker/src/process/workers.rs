@@ -43,8 +43,8 @@ pub(crate) fn worker_count() -> usize {
     PROCESS.state.lock().workers.len()
 }
 
-/// Tells the calling thread of workers that are stuck, in place of what it had for that. `None`: it is
-/// no longer told.
+/// Tells the calling thread of workers that are stuck, in place of what it had for that. `None`: it
+/// is no longer told.
 pub(crate) fn watch_workers(watcher: Option<StuckWatcher>) {
     let thread = thread::current().id();
     let mut state = PROCESS.state.lock();
@@ -52,7 +52,8 @@ pub(crate) fn watch_workers(watcher: Option<StuckWatcher>) {
     state.watchers.extend(watcher.map(|watcher| (thread, watcher)));
 }
 
-/// A worker is stuck. Watchers are told once for its thread, even if the thread has several workers.
+/// A worker is stuck. Watchers are told once for its thread, even if the thread has several
+/// workers.
 pub(crate) fn worker_stuck(worker: &ThreadWorker) {
     let number = worker.control().thread_id();
     let state = PROCESS.state.lock();

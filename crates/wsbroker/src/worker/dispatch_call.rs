@@ -17,8 +17,8 @@ use crate::{
     },
 };
 
-/// Payloads up to this share one ArrayBuffer per call. A handler that keeps one keeps that buffer, which
-/// has at most 64 KiB.
+/// Payloads up to this share one ArrayBuffer per call. A handler that keeps one keeps that buffer,
+/// which has at most 64 KiB.
 const SHARED: usize = 2 << 10;
 /// Bytes of payload after which a call takes no more events: the first handler must not wait until
 /// megabytes of others are converted.
@@ -63,7 +63,7 @@ pub(crate) fn operation_arguments<'s>(
     })
 }
 
-/// Up to 32 events that are handed over together.
+/// Up to 32 events that go into one call.
 pub(crate) struct DispatchCall<'s> {
     /// How many there are, then one value each.
     values: [Value<'s>; MAX_EVENTS + 1],
@@ -101,8 +101,9 @@ impl<'s> DispatchCall<'s> {
         Ok(Self { values: [env.undefined()?; MAX_EVENTS + 1], events, shared: None, bytes: 0 })
     }
 
-    /// Takes the next events, at most `room`, as long as there are slots. Returns those that could not be
-    /// made into values. Fails when the environment is ending: then no handler has seen what was taken.
+    /// Takes the next events, at most `room`, as long as there are slots. Returns those that could
+    /// not be made into values. Fails when the environment is ending: then no handler has seen what
+    /// was taken.
     pub(crate) fn fill(
         &mut self,
         env: Env<'s>,
@@ -208,10 +209,11 @@ impl<'s> DispatchCall<'s> {
         }
     }
 
-    /// Puts the small payloads of this call into one ArrayBuffer, each into a part of its own, since
-    /// handlers may change and keep theirs.
+    /// Puts the small payloads of this call into one ArrayBuffer, each into a part of its own,
+    /// since handlers may change and keep theirs.
     ///
-    /// If the engine has no memory for it, the dispatcher finds `undefined` instead and reports that.
+    /// If the engine has no memory for it, the dispatcher finds `undefined` instead and reports
+    /// that.
     fn share(&mut self, env: Env<'s>, length: usize, inbox: &Inbox) {
         let small = |position: Position| match inbox.get(position)? {
             (Event { kind: EventKind::Binary(payload), .. }, data) if payload.len() <= SHARED => {

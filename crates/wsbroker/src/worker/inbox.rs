@@ -1,8 +1,8 @@
 //! Events on the JavaScript thread, from when they are fetched until they have settled.
 //!
-//! An event is large, and nearly all settle in the call that runs them. So events are not moved: they
-//! stay in their batch until the call is over. Only those that have not settled soon afterwards are
-//! taken out, so that they do not hold the memory of the whole batch.
+//! An event is large, and nearly all settle in the call that runs them. So events are not moved:
+//! they stay in their batch until the call is over. Only those that have not settled soon
+//! afterwards are taken out, so that they do not hold the memory of the whole batch.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -100,8 +100,8 @@ impl Inbox {
         Some(Event { socket: Arc::clone(&event.socket), kind })
     }
 
-    /// Frees the batches whose events were all run. Their positions become invalid, and those of the
-    /// other batches change.
+    /// Frees the batches whose events were all run. Their positions become invalid, and those of
+    /// the other batches change.
     pub(crate) fn forget_passed(&mut self) {
         while self.next.batch > 0 {
             self.batches.pop_front();

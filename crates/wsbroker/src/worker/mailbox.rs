@@ -1,5 +1,5 @@
-//! Where shards put what a JavaScript thread is to run. Its thread is woken once, and then not again
-//! until it has found nothing more.
+//! Where shards put what a JavaScript thread is to run. Its thread is woken once, and then not
+//! again until it has found nothing more.
 
 use std::collections::VecDeque;
 
@@ -9,8 +9,8 @@ use parking_lot::{Mutex, MutexGuard};
 use wsbroker_core::sync::{Mutex, MutexGuard};
 use wsbroker_core::{Backlog, Batch, Event, EventKind, Operation};
 
-/// What has come and was not fetched. `maxInFlight` bounds the messages; close and open events come on
-/// top of them.
+/// What has come and was not fetched. `maxInFlight` bounds the messages; close and open events come
+/// on top of them.
 #[derive(Default)]
 pub(crate) struct Mailbox(Mutex<MailboxState>);
 
@@ -57,7 +57,7 @@ pub(crate) enum Fetched {
 /// Whether the thread sleeps, so that the caller must wake it.
 #[must_use]
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Reader {
+pub(crate) enum MailboxReader {
     Asleep,
     /// It fetches by itself, or never again.
     Awake,
@@ -70,22 +70,26 @@ impl MailboxState {
         std::mem::take(&mut self.batches)
     }
 
-    fn report_broker_end(&mut self) -> Reader {
+    fn report_broker_end(&mut self) -> MailboxReader {
         if self.broker_end == BrokerEnd::Reported {
-            return Reader::Awake;
+            return MailboxReader::Awake;
         }
         self.broker_end = BrokerEnd::Unreported;
         self.must_wake()
     }
 
-    fn must_wake(&mut self) -> Reader {
-        if self.ended || std::mem::replace(&mut self.pending, true) { Reader::Awake } else { Reader::Asleep }
+    fn must_wake(&mut self) -> MailboxReader {
+        if self.ended || std::mem::replace(&mut self.pending, true) {
+            MailboxReader::Awake
+        } else {
+            MailboxReader::Asleep
+        }
     }
 }
 
 impl Mailbox {
     /// Puts a batch at the end. Returns it if nothing is taken any more.
-    pub(crate) fn put(&self, batch: Batch) -> Result<Reader, Batch> {
+    pub(crate) fn put(&self, batch: Batch) -> Result<MailboxReader, Batch> {
         let mut state = self.0.lock();
         if state.closed {
             return Err(batch);
@@ -96,19 +100,19 @@ impl Mailbox {
     }
 
     /// Puts what another helper asks for at the end. Drops it if nothing is taken any more.
-    pub(crate) fn put_operation(&self, operation: Operation) -> Reader {
+    pub(crate) fn put_operation(&self, operation: Operation) -> MailboxReader {
         let mut state = self.0.lock();
         if state.closed {
             drop(state);
             drop(operation);
-            return Reader::Awake;
+            return MailboxReader::Awake;
         }
         state.operations.push_back(operation);
         state.must_wake()
     }
 
     /// Has the thread told that the broker has shut down, behind all that is here.
-    pub(crate) fn report_broker_end(&self) -> Reader {
+    pub(crate) fn report_broker_end(&self) -> MailboxReader {
         self.0.lock().report_broker_end()
     }
 
@@ -164,9 +168,9 @@ impl Mailbox {
         Self::empty(state)
     }
 
-    /// The thread is not waited for any longer: from now on nothing is taken, and if the thread ever
-    /// fetches again, it is told that the broker has shut down. Returns what has come.
-    pub(crate) fn give_up(&self) -> (VecDeque<Batch>, Reader) {
+    /// The thread is not waited for any longer: from now on nothing is taken, and if the thread
+    /// ever fetches again, it is told that the broker has shut down. Returns what has come.
+    pub(crate) fn give_up(&self) -> (VecDeque<Batch>, MailboxReader) {
         let mut state = self.0.lock();
         let thread = state.report_broker_end();
         (Self::empty(state), thread)
@@ -196,23 +200,23 @@ mod tests {
     #[test]
     fn a_thread_that_was_given_up_hears_once_that_its_broker_has_gone() {
         let mailbox = Mailbox::default();
-        assert_eq!(mailbox.put(batch()).ok(), Some(Reader::Asleep));
+        assert_eq!(mailbox.put(batch()).ok(), Some(MailboxReader::Asleep));
         // It hangs. What has come goes to others.
         let (batches, thread) = mailbox.give_up();
-        assert_eq!((batches.len(), thread), (1, Reader::Awake));
+        assert_eq!((batches.len(), thread), (1, MailboxReader::Awake));
         assert!(mailbox.put(batch()).is_err());
         assert!(!mailbox.is_fresh());
         // The end of the broker comes before the thread does, and again behind it.
-        assert_eq!(mailbox.report_broker_end(), Reader::Awake);
+        assert_eq!(mailbox.report_broker_end(), MailboxReader::Awake);
         assert!(matches!(mailbox.fetch(), Fetched::BrokerEnded));
-        assert_eq!(mailbox.report_broker_end(), Reader::Awake);
+        assert_eq!(mailbox.report_broker_end(), MailboxReader::Awake);
         assert!(matches!(mailbox.fetch(), Fetched::Nothing));
     }
 
     #[test]
     fn a_thread_that_is_given_up_while_it_sleeps_is_woken() {
         let mailbox = Mailbox::default();
-        assert_eq!(mailbox.give_up().1, Reader::Asleep);
+        assert_eq!(mailbox.give_up().1, MailboxReader::Asleep);
         assert!(matches!(mailbox.fetch(), Fetched::BrokerEnded));
     }
 
@@ -220,7 +224,7 @@ mod tests {
     fn a_thread_that_has_ended_is_not_woken() {
         let mailbox = Mailbox::default();
         mailbox.close();
-        assert_eq!(mailbox.report_broker_end(), Reader::Awake);
+        assert_eq!(mailbox.report_broker_end(), MailboxReader::Awake);
         assert!(matches!(mailbox.fetch(), Fetched::Nothing));
     }
 }
@@ -253,8 +257,8 @@ mod models {
     }
 
     impl SimulatedThread {
-        fn wake_if(&self, reader: Reader) {
-            if reader == Reader::Asleep {
+        fn wake_if(&self, reader: MailboxReader) {
+            if reader == MailboxReader::Asleep {
                 let twice = std::mem::replace(&mut *self.called.lock(), true);
                 assert!(!twice, "its queue of calls has no bound");
                 self.call.notify_one();
@@ -287,7 +291,7 @@ mod models {
     }
 
     #[test]
-    fn a_sleeping_thread_gets_every_batch_in_order_and_one_goodbye_behind_them() {
+    fn a_sleeping_thread_gets_every_batch_in_order_and_the_end_of_its_broker_once_behind_them() {
         check(|| {
             let node = Arc::new(SimulatedThread::default());
             let other = put(&node, ["b1", "b2"]);
@@ -301,15 +305,15 @@ mod models {
                     node.wake_if(node.mailbox.report_broker_end());
                 }
             });
-            let (mut got, mut goodbyes) = (Vec::new(), 0);
-            while got.len() < 4 || goodbyes == 0 {
+            let (mut got, mut ends) = (Vec::new(), 0);
+            while got.len() < 4 || ends == 0 {
                 node.sleep();
                 loop {
                     match node.mailbox.fetch() {
                         Fetched::Work(batches, _) => got.extend(names(batches)),
                         Fetched::BrokerEnded => {
-                            goodbyes += 1;
-                            assert!(got.contains(&"a2".to_owned()), "told before it has run what came earlier");
+                            ends += 1;
+                            assert!(got.contains(&"a2".to_owned()), "it has not run what came earlier");
                             break;
                         }
                         Fetched::Nothing => break,
@@ -320,7 +324,7 @@ mod models {
                 let of_one: Vec<_> = got.iter().filter(|name| name.starts_with(shard)).collect();
                 assert_eq!(of_one, [&format!("{shard}1"), &format!("{shard}2")]);
             }
-            assert_eq!((got.len(), goodbyes), (4, 1));
+            assert_eq!((got.len(), ends), (4, 1));
             assert!(matches!(node.mailbox.fetch(), Fetched::Nothing));
             assert!(other.join().unwrap().is_empty());
             shard.join().unwrap();

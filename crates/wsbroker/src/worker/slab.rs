@@ -1,7 +1,7 @@
 //! Numbered slots for events, which are used again and again.
 
-/// Numbered slots, up to a fixed number of them. The last that was freed is used first, then the lowest
-/// that was never used, so that few cache lines and pages are touched.
+/// Numbered slots, up to a fixed number of them. The last that was freed is used first, then the
+/// lowest that was never used, so that few cache lines and pages are touched.
 #[derive(Debug)]
 pub(crate) struct Slab<T> {
     slots: Vec<Option<T>>,

@@ -1,10 +1,11 @@
-//! This thread's cork: it holds what JavaScript sends until the run of events, or the turn of the event
-//! loop, is over.
+//! This thread's cork: it holds what JavaScript sends until the run of events, or the turn of the
+//! event loop, is over.
 //!
-//! While the runner runs events, the end of the run flushes. If handlers returned promises, the call of
-//! `settle` may do it instead, behind those that settle at once. At any other time (timers, promises)
-//! the end of the turn flushes: the first command asks for that. When handlers are slow, what they have
-//! sent leaves about 200 us after the first command, and [`Cork`] itself flushes when it holds much.
+//! While the runner runs events, the end of the run flushes. If handlers returned promises, the
+//! call of `settle` may do it instead, behind those that settle at once. At any other time (timers,
+//! promises) the end of the turn flushes: the first command asks for that. When handlers are slow,
+//! what they have sent leaves about 200 us after the first command, and [`Cork`] itself flushes
+//! when it holds much.
 
 use std::{
     cell::{Cell, RefCell},
@@ -51,7 +52,8 @@ struct BrokerCork {
     broker: Option<(Broker, Cork)>,
 }
 
-/// Runs `body` with the broker and this thread's cork. `None` without a broker. `body` must not run JavaScript.
+/// Runs `body` with the broker and this thread's cork. `None` without a broker. `body` must not run
+/// JavaScript.
 pub(crate) fn with<R>(body: impl FnOnce(&Broker, &mut Cork) -> R) -> Option<R> {
     THREAD_CORK.try_with(|thread| thread.with(body)).ok().flatten()
 }
@@ -97,9 +99,10 @@ impl ThreadCork {
         self.slow.set(false);
     }
 
-    /// To read the clock costs a quarter of a send, so it is read at the 1st, 2nd, 4th, 8th … command of
-    /// a call. If few of them took too long, each of the next leaves at once: handlers that slow do not
-    /// notice the price. After many it begins anew: a turn of promises can have thousands.
+    /// To read the clock costs a quarter of a send, so it is read at the 1st, 2nd, 4th, 8th …
+    /// command of a call. If few of them took too long, each of the next leaves at once: handlers
+    /// that slow do not notice the price. After many it begins anew: a turn of promises can have
+    /// thousands.
     #[inline]
     fn flush_if_late(&self, cork: &mut Cork) {
         let commands = self.commands.get() + 1;
@@ -165,8 +168,8 @@ pub(crate) fn end_call() {
     });
 }
 
-/// The runner has run events. What handlers have sent leaves, unless it may wait for a flush that has
-/// been asked for.
+/// The runner has run events. What handlers have sent leaves, unless it may wait for a flush that
+/// has been asked for.
 pub(crate) fn end_run(may_wait: bool) {
     let _ = THREAD_CORK.try_with(|thread| {
         thread.running.set(false);
@@ -178,8 +181,8 @@ pub(crate) fn end_run(may_wait: bool) {
     }
 }
 
-/// From now on another function is asked for flushes. One that the old function was asked for may never
-/// come.
+/// From now on another function is asked for flushes. One that the old function was asked for may
+/// never come.
 pub(crate) fn schedule_changed() {
     let _ = THREAD_CORK.try_with(|thread| thread.scheduled.set(false));
 }

@@ -1,5 +1,5 @@
-//! A JavaScript thread as a worker of the broker: how it joins and leaves, and what goes through its
-//! mailbox.
+//! A JavaScript thread as a worker of the broker: how it joins and leaves, and what goes through
+//! its mailbox.
 //!
 //! Shards put batches into the mailbox and wake the thread once. There the `runner` takes them out.
 
@@ -23,7 +23,7 @@ use crate::{
     process,
     worker::{
         control_block::ControlBlock,
-        mailbox::{Fetched, Mailbox, Reader},
+        mailbox::{Fetched, Mailbox, MailboxReader},
         thread_cork,
     },
 };
@@ -32,7 +32,7 @@ use crate::{
 pub(crate) struct ThreadWorker {
     handlers: Handlers,
     control: ControlBlock,
-    wake: ThreadWaker,
+    waker: ThreadWaker,
     mailbox: Mailbox,
     /// The membership of a broker. Locked while it joins, so that it is there when the first events
     /// settle.
@@ -85,11 +85,11 @@ impl Worker for ThreadWorker {
 
 impl ThreadWorker {
     /// A worker without a broker.
-    pub(crate) fn new(handlers: Handlers, control: ControlBlock, wake: ThreadWaker) -> Self {
+    pub(crate) fn new(handlers: Handlers, control: ControlBlock, waker: ThreadWaker) -> Self {
         Self {
             handlers,
             control,
-            wake,
+            waker,
             mailbox: Mailbox::default(),
             membership: Mutex::new(None),
             stuck: AtomicBool::new(false),
@@ -128,8 +128,8 @@ impl ThreadWorker {
         self.membership.lock().as_ref().is_some_and(|handle| handle.is_of(broker))
     }
 
-    /// Its broker has shut down because another thread ended. It leaves, and may join the next one. If
-    /// handlers are still at work for the old one, it is told of the end instead.
+    /// Its broker has shut down because another thread ended. It leaves, and may join the next one.
+    /// If handlers are still at work for the old one, it is told of the end instead.
     pub(crate) fn outlive(&self) {
         let at_rest = self.membership.lock().as_ref().is_none_or(WorkerHandle::is_at_rest);
         if at_rest {
@@ -155,9 +155,9 @@ impl ThreadWorker {
         self.mailbox.take_batches()
     }
 
-    fn wake_if(&self, reader: Reader) {
-        if reader == Reader::Asleep {
-            self.wake.wake();
+    fn wake_if(&self, reader: MailboxReader) {
+        if reader == MailboxReader::Asleep {
+            self.waker.wake();
         }
     }
 
@@ -166,9 +166,9 @@ impl ThreadWorker {
         self.stuck.load(Ordering::Relaxed)
     }
 
-    /// How to wake its thread.
-    pub(crate) fn wake(&self) -> &ThreadWaker {
-        &self.wake
+    /// What wakes its thread.
+    pub(crate) fn waker(&self) -> &ThreadWaker {
+        &self.waker
     }
 
     /// Its control block.
@@ -184,8 +184,8 @@ impl ThreadWorker {
     /// The handlers of these events have settled.
     pub(crate) fn settle<'a>(&self, events: impl Iterator<Item = &'a Event>) {
         let mut events = Some(events);
-        // The cork first: to renew it takes the lock of the process, and that comes before the lock of
-        // a membership.
+        // The cork first: to renew it takes the lock of the process, and that comes before the lock
+        // of a membership.
         thread_cork::with(|_, cork| self.settle_with(events.take(), Some(cork)));
         if events.is_some() {
             self.settle_with(events, None);

@@ -45,7 +45,8 @@ impl<'s> Env<'s> {
             old
         });
         if let Some(old) = old {
-            // SAFETY: it is of this environment, which is alive, and nothing else has the reference.
+            // SAFETY: it is of this environment, which is alive, and nothing else has the
+            // reference.
             let _ = unsafe { sys::napi_delete_reference(self.raw, old.reference) };
         }
         Ok(())
@@ -58,8 +59,8 @@ impl<'s> Env<'s> {
         };
         let reference = FUNCTIONS.try_with(find).ok().flatten()?;
         let mut value = ptr::null_mut();
-        // SAFETY: the reference is of this environment, which is alive: `environment_ends` forgets the
-        // references of those that have ended.
+        // SAFETY: the reference is of this environment, which is alive: `environment_ends` forgets
+        // the references of those that have ended.
         check(unsafe { sys::napi_get_reference_value(self.raw, reference, &mut value) }).ok()?;
         (!value.is_null()).then_some(Value(value, PhantomData))
     }

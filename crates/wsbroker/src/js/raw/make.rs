@@ -86,8 +86,8 @@ impl<'s> Env<'s> {
 
     /// A string. `text` should be UTF-8; what is not becomes U+FFFD.
     ///
-    /// Engines keep strings with one byte per character where they can. So ASCII and Latin-1 are passed
-    /// like that, which halves the work and the memory.
+    /// Engines keep strings with one byte per character where they can. So ASCII and Latin-1 are
+    /// passed like that, which halves the work and the memory.
     pub(crate) fn string(self, text: &[u8], scratch: &mut StringScratch) -> Result<Value<'s>, Failed> {
         if text.is_ascii() {
             return self.latin1(text);
@@ -133,8 +133,8 @@ impl<'s> Env<'s> {
         Self::made(unsafe { sys::napi_create_object(self.raw, &mut value) }, value)
     }
 
-    /// Gives an object of ours a property of its own. Runs no JavaScript, whatever the object inherits: a
-    /// header may be called `__proto__`, and `Object.prototype` may have setters.
+    /// Gives an object of ours a property of its own. Runs no JavaScript, whatever the object
+    /// inherits: a header may be called `__proto__`, and `Object.prototype` may have setters.
     pub(crate) fn set(self, object: Value<'_>, name: &str, value: Value<'_>) -> Result<(), Failed> {
         let property = sys::napi_property_descriptor {
             utf8name: ptr::null(),
@@ -148,8 +148,8 @@ impl<'s> Env<'s> {
                 | sys::PropertyAttributes::configurable,
             data: ptr::null_mut(),
         };
-        // SAFETY: the object, the name and the value belong to open handle scopes of this environment, and
-        // the engine reads the descriptor only during the call.
+        // SAFETY: the object, the name and the value belong to open handle scopes of this
+        // environment, and the engine reads the descriptor only during the call.
         check(unsafe { sys::napi_define_properties(self.raw, object.0, 1, &property) })
     }
 
@@ -178,9 +178,9 @@ impl<'s> Env<'s> {
             if data.is_null() {
                 return Err(Failed);
             }
-            // SAFETY: the engine has made `length` initialized bytes at `data`. They stay as long as `value`
-            // is in its handle scope and is not detached, and JavaScript cannot reach it before `fill` is
-            // over, whatever that does.
+            // SAFETY: the engine has made `length` initialized bytes at `data`. They stay as long
+            // as `value` is in its handle scope and is not detached, and JavaScript cannot reach it
+            // before `fill` is over, whatever that does.
             fill(unsafe { slice::from_raw_parts_mut(data.cast::<u8>(), length) });
         }
         Ok(Value(value, PhantomData))

@@ -1,15 +1,16 @@
-//! The only unsafe code of the binding: Node-API calls that napi-rs has no fast form of, behind a safe
-//! interface.
+//! The only unsafe code of the binding: Node-API calls that napi-rs has no fast form of, behind a
+//! safe interface.
 //!
 //! What keeps it sound:
 //!
-//! * [`Env`] and [`Value`] are made only here, when the engine calls, and live no longer than the handle
-//!   scope of that call (`'s`). Neither is `Send`, so both stay on the environment's thread.
+//! * [`Env`] and [`Value`] are made only here, when the engine calls, and live no longer than the
+//!   handle scope of that call (`'s`). Neither is `Send`, so both stay on the environment's thread.
 //! * A [`Persistent`] knows its environment and gives its value to no other.
 //! * No panic crosses into the engine: every function that the engine calls catches them, or cannot
 //!   panic.
 //! * Memory that JavaScript can reach is never lent as a slice: bytes are copied in and out, a new
-//!   `ArrayBuffer` is filled before JavaScript has it, and a [`SharedBlock`] is reached through atomics.
+//!   `ArrayBuffer` is filled before JavaScript has it, and a [`SharedBlock`] is reached through
+//!   atomics.
 //! * A pointer into the engine's memory is not kept during another call of the engine, since any of
 //!   them may run JavaScript or collect garbage.
 #![allow(unsafe_code)]
@@ -40,7 +41,8 @@ pub(crate) use thread_waker::ThreadWaker;
 
 use crate::js::js_error::JsError;
 
-/// A JavaScript environment during a call from it. `'s` is the handle scope that values made through it live in.
+/// A JavaScript environment during a call from it. `'s` is the handle scope that values made
+/// through it live in.
 #[derive(Clone, Copy)]
 pub(crate) struct Env<'s> {
     raw: sys::napi_env,
@@ -65,8 +67,8 @@ pub(crate) trait RawFunction<const N: usize> {
     /// Its name in the exports.
     const NAME: &'static str;
 
-    /// Runs it. An error is thrown. `given` is how many arguments there are: it costs nothing, and to ask
-    /// the engine whether an argument is `undefined` does.
+    /// Runs it. An error is thrown. `given` is how many arguments there are: it costs nothing, and
+    /// to ask the engine whether an argument is `undefined` does.
     fn call<'s>(env: Env<'s>, arguments: [Value<'s>; N], given: usize) -> Result<Value<'s>, JsError>;
 }
 
@@ -79,8 +81,8 @@ impl<'s> Env<'s> {
     /// Adds a function to an object.
     pub(crate) fn export<F: RawFunction<N>, const N: usize>(self, exports: Value<'s>) -> Result<(), Failed> {
         let mut function = ptr::null_mut();
-        // SAFETY: the environment is alive, the name has the length that is passed, and `enter::<F, N>` is
-        // a callback that stays valid.
+        // SAFETY: the environment is alive, the name has the length that is passed, and `enter::<F,
+        // N>` is a callback that stays valid.
         let status = unsafe {
             sys::napi_create_function(
                 self.raw,
@@ -100,7 +102,8 @@ impl<'s> Env<'s> {
     pub(crate) fn call(self, function: Value<'_>, arguments: &[Value<'_>]) -> Result<Value<'s>, Failed> {
         let this = self.undefined()?;
         let mut result = ptr::null_mut();
-        // SAFETY: all values belong to open handle scopes of this environment, and `Value` is a transparent `napi_value`.
+        // SAFETY: all values belong to open handle scopes of this environment, and `Value` is a
+        // transparent `napi_value`.
         let status = unsafe {
             sys::napi_call_function(
                 self.raw,
@@ -129,7 +132,8 @@ impl<'s> Env<'s> {
         (!exception.is_null()).then_some(Value(exception, PhantomData))
     }
 
-    /// Whether the thread is being terminated, so that no value can be made. For when one could not.
+    /// Whether the thread is being terminated, so that no value can be made. For when one could
+    /// not.
     pub(crate) fn is_ending(self) -> bool {
         let _ = self.take_exception();
         self.array_buffer(0, |_| ()).is_err()
@@ -137,13 +141,14 @@ impl<'s> Env<'s> {
 
     /// Reports an error to the environment as an uncaught exception.
     pub(crate) fn uncaught(self, error: Value<'_>) {
-        // SAFETY: the value belongs to an open handle scope. If the call fails, the environment is ending.
+        // SAFETY: the value belongs to an open handle scope. If the call fails, the environment is
+        // ending.
         let _ = unsafe { sys::napi_fatal_exception(self.raw, error.0) };
     }
 
     /// Runs `body` with a handle scope of its own, so that the values it makes can be collected
-    /// afterwards. It must make them with the [`Env`] that it gets: what another `Env` makes meanwhile
-    /// ends with this scope, too.
+    /// afterwards. It must make them with the [`Env`] that it gets: what another `Env` makes
+    /// meanwhile ends with this scope, too.
     pub(crate) fn scoped<R>(self, body: impl for<'i> FnOnce(Env<'i>) -> R) -> Result<R, Failed> {
         let mut scope = ptr::null_mut();
         // SAFETY: the environment is alive.
@@ -154,8 +159,8 @@ impl<'s> Env<'s> {
         Ok(result)
     }
 
-    /// Calls `hook` with `number` on this thread when the environment ends, before what was made up to now
-    /// is finalized.
+    /// Calls `hook` with `number` on this thread when the environment ends, before what was made up
+    /// to now is finalized.
     pub(crate) fn on_teardown(self, hook: Teardown, number: usize) -> Result<(), Failed> {
         let argument = Box::into_raw(Box::new((hook, number)));
         // SAFETY: the argument stays valid until `run_hook` frees it, which runs once.
@@ -169,8 +174,8 @@ impl<'s> Env<'s> {
     pub(crate) fn throw(self, failure: &JsError) {
         // If an exception is pending already, these calls fail, and that one stays.
         let Ok(error) = self.error(failure) else { return };
-        // SAFETY: the value belongs to an open handle scope of this environment. If the call fails, the
-        // environment is ending.
+        // SAFETY: the value belongs to an open handle scope of this environment. If the call fails,
+        // the environment is ending.
         let _ = unsafe { sys::napi_throw(self.raw, error.0) };
     }
 }
@@ -194,7 +199,8 @@ struct ScopeGuard {
 
 impl Drop for ScopeGuard {
     fn drop(&mut self) {
-        // SAFETY: opened by `scoped`, and scopes close in reverse order because guards are stack values.
+        // SAFETY: opened by `scoped`, and scopes close in reverse order because guards are stack
+        // values.
         let _ = unsafe { sys::napi_close_handle_scope(self.env, self.scope) };
     }
 }
@@ -208,8 +214,8 @@ unsafe extern "C" fn enter<F: RawFunction<N>, const N: usize>(
     let body = || {
         let mut arguments = [Value(ptr::null_mut(), PhantomData); N];
         let mut count = N;
-        // SAFETY: there is room for `count` values, and `Value` is a transparent `napi_value`. Missing
-        // arguments become `undefined`.
+        // SAFETY: there is room for `count` values, and `Value` is a transparent `napi_value`.
+        // Missing arguments become `undefined`.
         let status = unsafe {
             sys::napi_get_cb_info(
                 raw,
@@ -240,8 +246,8 @@ fn describe(panic: &(dyn Any + Send)) -> &str {
         .unwrap_or("a panic")
 }
 
-/// A value that outlives the call in which it came. Until it is [released](Self::release), it lives as
-/// long as its environment.
+/// A value that outlives the call in which it came. Until it is [released](Self::release), it lives
+/// as long as its environment.
 pub(crate) struct Persistent {
     env: sys::napi_env,
     reference: sys::napi_ref,
@@ -262,8 +268,8 @@ impl Persistent {
             return None;
         }
         let mut value = ptr::null_mut();
-        // SAFETY: the reference is of this environment, which is alive, and was not deleted, because
-        // `release` takes `self` by value.
+        // SAFETY: the reference is of this environment, which is alive, and was not deleted,
+        // because `release` takes `self` by value.
         check(unsafe { sys::napi_get_reference_value(self.env, self.reference, &mut value) }).ok()?;
         (!value.is_null()).then_some(Value(value, PhantomData))
     }

@@ -1,9 +1,10 @@
 //! From JavaScript values to Rust ones.
 //!
 //! A function that may run JavaScript says so: properties, names and elements do, by getters and
-//! proxies. Strings and bytes run none of the application's code, so they can be read while something
-//! of ours is borrowed. A pointer into the engine's memory is valid only until the engine is called
-//! again. So everything else is asked before the pointer is taken, and the bytes are copied right after.
+//! proxies. Strings and bytes run none of the application's code, so they can be read while
+//! something of ours is borrowed. A pointer into the engine's memory is valid only until the engine
+//! is called again. So everything else is asked before the pointer is taken, and the bytes are
+//! copied right after.
 
 use std::{ffi::c_void, marker::PhantomData, ptr};
 
@@ -23,8 +24,8 @@ pub(crate) enum NotAppended {
     NeedsRoom(usize),
 }
 
-/// What one character can become in UTF-8. If no more room than this is left, the string may have been
-/// cut, since the engine writes whole characters.
+/// What one character can become in UTF-8. If no more room than this is left, the string may have
+/// been cut, since the engine writes whole characters.
 const CLOSE_TO_FULL: usize = 4;
 
 /// Bytes that the first attempt to read a string may write, so that little is read twice.
@@ -76,8 +77,8 @@ impl<'s> Env<'s> {
     fn fit_long_text(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), NotAppended> {
         let room = into.capacity() - into.len();
         let mut units = 0;
-        // SAFETY: without a buffer the call only tells the length. The engine knows that in UTF-16, and
-        // has to count it in UTF-8.
+        // SAFETY: without a buffer the call only tells the length. The engine knows that in UTF-16,
+        // and has to count it in UTF-8.
         check(unsafe { sys::napi_get_value_string_utf16(self.raw, value.0, ptr::null_mut(), 0, &mut units) })
             .map_err(|Failed| NotAppended::WrongType)?;
         let mut need = units.saturating_mul(3);
@@ -106,8 +107,8 @@ impl<'s> Env<'s> {
         check(status).ok().map(|()| written.min(room))
     }
 
-    /// Appends the bytes of an `ArrayBuffer` or a `Uint8Array` if they fit into the spare capacity. If
-    /// not, nothing is appended.
+    /// Appends the bytes of an `ArrayBuffer` or a `Uint8Array` if they fit into the spare capacity.
+    /// If not, nothing is appended.
     pub(crate) fn fit_bytes(self, value: Value<'_>, into: &mut BytesMut) -> Result<(), NotAppended> {
         let (data, length) = match self.typed_array(value) {
             Some((sys::TypedarrayType::uint8_array, data, length)) => (data, length),
@@ -121,10 +122,11 @@ impl<'s> Env<'s> {
         if length > spare.len() {
             return Err(NotAppended::NeedsRoom(length));
         }
-        // SAFETY: the engine says that there are `length` bytes at `data`, and has not been called since:
-        // no JavaScript has run that could have freed them, and nothing was collected. `spare` has room
-        // for them, and is memory of ours, so it does not overlap. No reference to the bytes is made: if
-        // they are shared, another thread may write them meanwhile, and the copy has some of both.
+        // SAFETY: the engine says that there are `length` bytes at `data`, and has not been called
+        // since: no JavaScript has run that could have freed them, and nothing was collected.
+        // `spare` has room for them, and is memory of ours, so it does not overlap. No reference to
+        // the bytes is made: if they are shared, another thread may write them meanwhile, and the
+        // copy has some of both.
         unsafe {
             ptr::copy_nonoverlapping(data.cast::<u8>(), spare.as_mut_ptr().cast::<u8>(), length);
             into.set_len(into.len() + length);
@@ -132,12 +134,13 @@ impl<'s> Env<'s> {
         Ok(())
     }
 
-    /// The kind of a typed array, and where its bytes lie, until the engine is called again. `None` for
-    /// anything else.
+    /// The kind of a typed array, and where its bytes lie, until the engine is called again. `None`
+    /// for anything else.
     #[inline]
     fn typed_array(self, value: Value<'_>) -> Option<(sys::napi_typedarray_type, *const c_void, usize)> {
         let (mut kind, mut length, mut data) = (0, 0, ptr::null_mut());
-        // SAFETY: the value belongs to an open handle scope. The call fails if it is not a typed array.
+        // SAFETY: the value belongs to an open handle scope. The call fails if it is not a typed
+        // array.
         let status = unsafe {
             sys::napi_get_typedarray_info(
                 self.raw,
@@ -152,8 +155,8 @@ impl<'s> Env<'s> {
         check(status).ok().map(|()| (kind, data.cast_const(), length))
     }
 
-    /// Where the bytes of an `ArrayBuffer` lie, until the engine is called again. `None` for anything
-    /// else, a `SharedArrayBuffer` included.
+    /// Where the bytes of an `ArrayBuffer` lie, until the engine is called again. `None` for
+    /// anything else, a `SharedArrayBuffer` included.
     fn array_buffer_bytes(self, value: Value<'_>) -> Option<(*const c_void, usize)> {
         let mut is = false;
         // SAFETY: the value belongs to an open handle scope.
@@ -168,9 +171,9 @@ impl<'s> Env<'s> {
         Some((data.cast_const(), length))
     }
 
-    /// Whether something that Node-API calls an `ArrayBuffer` is a `SharedArrayBuffer`. Bun's does not
-    /// tell them apart. There JavaScript has given a [function](super::KeptFunction::IsShared) of the
-    /// engine that does, which runs none of the application's code.
+    /// Whether something that Node-API calls an `ArrayBuffer` is a `SharedArrayBuffer`. Bun's does
+    /// not tell them apart. There JavaScript has given a [function](super::KeptFunction::IsShared)
+    /// of the engine that does, which runs none of the application's code.
     fn is_shared(self, buffer: Value<'_>) -> bool {
         let Some(is_shared) = self.kept(KeptFunction::IsShared) else { return false };
         // If there is no answer, the bytes are not read.
@@ -199,8 +202,8 @@ impl<'s> Env<'s> {
         let mut buffer = value.0;
         let (mut kind, mut length, mut data, mut offset) = (0, 0, ptr::null_mut(), 0);
         let mut found = ptr::null_mut();
-        // SAFETY: the value belongs to an open handle scope. If it is an ArrayBuffer, the call fails and
-        // `buffer` stays what it is.
+        // SAFETY: the value belongs to an open handle scope. If it is an ArrayBuffer, the call
+        // fails and `buffer` stays what it is.
         let status = unsafe {
             sys::napi_get_typedarray_info(self.raw, value.0, &mut kind, &mut length, &mut data, &mut found, &mut offset)
         };
@@ -208,7 +211,8 @@ impl<'s> Env<'s> {
             buffer = found;
         }
         let mut detached = false;
-        // SAFETY: `buffer` belongs to an open handle scope. If it is not an ArrayBuffer, the answer is no.
+        // SAFETY: `buffer` belongs to an open handle scope. If it is not an ArrayBuffer, the answer
+        // is no.
         let status = unsafe { sys::napi_is_detached_arraybuffer(self.raw, buffer, &mut detached) };
         check(status).is_ok() && detached
     }
@@ -220,11 +224,12 @@ impl<'s> Env<'s> {
         check(unsafe { sys::napi_is_array(self.raw, value.0, &mut is) }).is_ok() && is
     }
 
-    /// Calls `each` with every element of an array and its index, up to the first error. False: it is not
-    /// an array.
+    /// Calls `each` with every element of an array and its index, up to the first error. False: it
+    /// is not an array.
     ///
-    /// Each element has a handle scope of its own, and is read only when the one before it was in order:
-    /// a long array with an early mistake costs little. Runs JavaScript if the array has getters.
+    /// Each element has a handle scope of its own, and is read only when the one before it was in
+    /// order: a long array with an early mistake costs little. Runs JavaScript if the array has
+    /// getters.
     pub(crate) fn each_element<E: From<Failed>>(
         self,
         array: Value<'_>,
@@ -242,8 +247,8 @@ impl<'s> Env<'s> {
         Ok(true)
     }
 
-    /// The two elements of an array of two. `None` for anything else. Runs JavaScript if the array has
-    /// getters.
+    /// The two elements of an array of two. `None` for anything else. Runs JavaScript if the array
+    /// has getters.
     pub(crate) fn pair(self, array: Value<'_>) -> Result<Option<[Value<'s>; 2]>, Failed> {
         if !self.is_array(array) || self.array_length(array)? != 2 {
             return Ok(None);
@@ -265,8 +270,8 @@ impl<'s> Env<'s> {
         Ok(Value(element, PhantomData))
     }
 
-    /// The names of an object's own enumerable properties, without symbols. Runs JavaScript if it is a
-    /// proxy.
+    /// The names of an object's own enumerable properties, without symbols. Runs JavaScript if it
+    /// is a proxy.
     pub(crate) fn own_names(self, value: Value<'_>) -> Result<Vec<String>, Failed> {
         let mut names = ptr::null_mut();
         // SAFETY: the value belongs to an open handle scope and is an object.

@@ -16,20 +16,21 @@ use super::{Env, Failed, Value, check};
 
 /// A block of zeros that lives until neither Rust nor JavaScript refers to it.
 ///
-/// Rust reaches it only through atomics, since JavaScript and other threads may write at any time. Its
-/// layout must not use the same bytes with two widths.
+/// Rust reaches it only through atomics, since JavaScript and other threads may write at any time.
+/// Its layout must not use the same bytes with two widths.
 #[derive(Clone)]
 pub(crate) struct SharedBlock {
     words: Arc<Box<[AtomicU64]>>,
 }
 
 impl SharedBlock {
-    /// A block of at least that many bytes. The operating system provides memory as they are touched.
+    /// A block of at least that many bytes. The operating system provides memory as they are
+    /// touched.
     pub(crate) fn new(bytes: usize) -> Self {
         const { assert!(align_of::<u64>() == align_of::<AtomicU64>()) };
         let zeros: Box<[u64]> = vec![0; bytes.div_ceil(8)].into_boxed_slice();
-        // SAFETY: an atomic has the size and the values of its integer, and here its alignment, too, so the
-        // box can be freed as what it becomes.
+        // SAFETY: an atomic has the size and the values of its integer, and here its alignment,
+        // too, so the box can be freed as what it becomes.
         let words = unsafe { Box::from_raw(Box::into_raw(zeros) as *mut [AtomicU64]) };
         Self { words: Arc::new(words) }
     }
@@ -38,19 +39,21 @@ impl SharedBlock {
         self.words.len() * 8
     }
 
-    /// The 64-bit words from a byte offset on, which must be a multiple of 8. Empty when they are not all inside.
+    /// The 64-bit words from a byte offset on, which must be a multiple of 8. Empty when they are
+    /// not all inside.
     pub(crate) fn longs(&self, offset: usize, count: usize) -> &[AtomicU64] {
         debug_assert!(offset.is_multiple_of(8));
         self.words.get(offset / 8..offset / 8 + count).unwrap_or_default()
     }
 
-    /// The 32-bit words from a byte offset on, which must be a multiple of 4. Empty when they are not all inside.
+    /// The 32-bit words from a byte offset on, which must be a multiple of 4. Empty when they are
+    /// not all inside.
     pub(crate) fn ints(&self, offset: usize, count: usize) -> &[AtomicI32] {
         if !offset.is_multiple_of(4) || offset + count * 4 > self.bytes() {
             return &[];
         }
-        // SAFETY: the words are inside the block and aligned, and the memory is initialized and is only
-        // reached through atomics. The block lives as long as `self`.
+        // SAFETY: the words are inside the block and aligned, and the memory is initialized and is
+        // only reached through atomics. The block lives as long as `self`.
         unsafe { slice::from_raw_parts(self.words.as_ptr().cast::<u8>().add(offset).cast::<AtomicI32>(), count) }
     }
 
@@ -68,9 +71,9 @@ impl SharedBlock {
         let data = self.words.as_ptr().cast_mut().cast::<c_void>();
         let keep = Box::into_raw(Box::new(Arc::clone(&self.words)));
         let mut value = ptr::null_mut();
-        // SAFETY: the memory stays until `let_go` drops the reference that has just been taken, and the
-        // engine calls that when the ArrayBuffer is gone. Atomics may be written through a shared
-        // reference, so JavaScript may write them.
+        // SAFETY: the memory stays until `let_go` drops the reference that has just been taken, and
+        // the engine calls that when the ArrayBuffer is gone. Atomics may be written through a
+        // shared reference, so JavaScript may write them.
         let status = unsafe {
             sys::napi_create_external_arraybuffer(env.raw, data, self.bytes(), Some(let_go), keep.cast(), &mut value)
         };

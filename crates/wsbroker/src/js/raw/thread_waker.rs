@@ -15,7 +15,8 @@ use super::{Env, Failed, check};
 
 /// Wakes the thread of one environment. Clones wake the same one.
 ///
-/// The environment may end at any time. From then on, and after [`end`](Self::end), waking does nothing.
+/// The environment may end at any time. From then on, and after [`end`](Self::end), waking does
+/// nothing.
 #[derive(Clone)]
 pub(crate) struct ThreadWaker {
     shared: Arc<Mutex<Handle>>,
@@ -36,16 +37,16 @@ struct WakeContext {
 unsafe impl Send for Handle {}
 
 impl ThreadWaker {
-    /// `woken` runs with `number` on the environment's thread soon after a [`wake`](Self::wake). Several
-    /// may share one call.
+    /// `woken` runs with `number` on the environment's thread soon after a [`wake`](Self::wake).
+    /// Several may share one call.
     pub(crate) fn new(env: Env<'_>, name: &str, woken: fn(Env<'_>, usize), number: usize) -> Result<Self, Failed> {
         let name = env.text(name)?;
         let shared = Arc::new(Mutex::new(Handle(None)));
         let context = Box::into_raw(Box::new(WakeContext { woken, number, shared: Arc::clone(&shared) }));
         let mut function = ptr::null_mut();
-        // SAFETY: `context` stays valid until `finalized`, which the engine calls last. No JavaScript
-        // function is passed, so the engine only calls `call_js`. Its queue has no bound, and needs none:
-        // a mailbox wakes once until the thread has fetched.
+        // SAFETY: `context` stays valid until `finalized`, which the engine calls last. No
+        // JavaScript function is passed, so the engine only calls `call_js`. Its queue has no
+        // bound, and needs none: a mailbox wakes once until the thread has fetched.
         let status = unsafe {
             sys::napi_create_threadsafe_function(
                 env.raw,
@@ -73,7 +74,8 @@ impl ThreadWaker {
     pub(crate) fn wake(&self) {
         let handle = self.shared.lock();
         if let Some(function) = handle.0 {
-            // SAFETY: it is alive: `end` and `finalized` remove it under this lock before it is freed.
+            // SAFETY: it is alive: `end` and `finalized` remove it under this lock before it is
+            // freed.
             let status = unsafe {
                 sys::napi_call_threadsafe_function(
                     function,
@@ -88,12 +90,13 @@ impl ThreadWaker {
         }
     }
 
-    /// Sets whether it keeps its thread's event loop alive. At first it does. Call it on its own thread.
+    /// Sets whether it keeps its thread's event loop alive. At first it does. Call it on its own
+    /// thread.
     pub(crate) fn keep_alive(&self, env: Env<'_>, on: bool) {
         let handle = self.shared.lock();
         if let Some(function) = handle.0 {
-            // SAFETY: it is alive, as in `wake`. The engine does not check that this is its own thread: a
-            // waker belongs to a runner, and a runner is only found on its thread.
+            // SAFETY: it is alive, as in `wake`. The engine does not check that this is its own
+            // thread: a waker belongs to a runner, and a runner is only found on its thread.
             let _ = unsafe {
                 if on {
                     sys::napi_ref_threadsafe_function(env.raw, function)
@@ -108,8 +111,8 @@ impl ThreadWaker {
     pub(crate) fn end(&self) {
         let function = self.shared.lock().0.take();
         if let Some(function) = function {
-            // SAFETY: it is alive, as in `wake`, and nothing else can reach it. Aborted, so that calls which
-            // are queued do not come.
+            // SAFETY: it is alive, as in `wake`, and nothing else can reach it. Aborted, so that
+            // calls which are queued do not come.
             let _ =
                 unsafe { sys::napi_release_threadsafe_function(function, sys::ThreadsafeFunctionReleaseMode::abort) };
         }
@@ -121,7 +124,8 @@ unsafe extern "C" fn call_js(env: sys::napi_env, _function: sys::napi_value, con
         // The environment is ending, and the engine empties the queue.
         return;
     }
-    // SAFETY: `context` lives until `finalized`, which the engine calls after the last call of this.
+    // SAFETY: `context` lives until `finalized`, which the engine calls after the last call of
+    // this.
     let WakeContext { woken, number, .. } = unsafe { &*context.cast::<WakeContext>() };
     let env = Env { raw: env, scope: PhantomData };
     if catch_unwind(AssertUnwindSafe(|| woken(env, *number))).is_err() {

@@ -40,10 +40,10 @@ pub(crate) fn attach_helper<'s>(
         again: Persistent::new(env, functions.again)?,
         receive: Some(Persistent::new(env, functions.receive)?),
     };
-    let wake = ThreadWaker::new(env, "wsbroker helper", drain_helper, number)?;
+    let waker = ThreadWaker::new(env, "wsbroker helper", drain_helper, number)?;
     // After the waker, as in `attach`.
-    env.on_teardown(environment_ended, number).inspect_err(|_| wake.end())?;
-    let worker = Arc::new(ThreadWorker::new(Handlers::ALL, control, wake));
+    env.on_teardown(environment_ended, number).inspect_err(|_| waker.end())?;
+    let worker = Arc::new(ThreadWorker::new(Handlers::ALL, control, waker));
     // Before the first event can come.
     let helper = join(&worker);
     process::add_helper(&worker);
@@ -91,7 +91,7 @@ pub(crate) fn drain_helper(env: Env<'_>, number: usize) {
 /// Sets whether a helper keeps its thread's event loop alive.
 pub(crate) fn keep_helper_alive(env: Env<'_>, number: usize, on: bool) {
     if let Some(runner) = find(number) {
-        runner.worker.wake().keep_alive(env, on);
+        runner.worker.waker().keep_alive(env, on);
     }
 }
 

@@ -1,10 +1,10 @@
-//! What runs a worker's handlers on its JavaScript thread: it fetches events, calls JavaScript with up to
-//! 32 of them at a time, and keeps each until its handler has settled.
+//! What runs a worker's handlers on its JavaScript thread: it fetches events, calls JavaScript with
+//! up to 32 of them at a time, and keeps each until its handler has settled.
 //!
-//! An event has a slot from the call that runs it until it has settled. What JavaScript writes into the
-//! control block says how far the event got, even if the thread is terminated in the middle of a
-//! handler. Most promises of handlers settle before the thread does anything else, so an event is taken
-//! out of its batch only if its handler has not settled by then.
+//! An event has a slot from the call that runs it until it has settled. What JavaScript writes into
+//! the control block says how far the event got, even if the thread is terminated in the middle of
+//! a handler. Most promises of handlers settle before the thread does anything else, so an event is
+//! taken out of its batch only if its handler has not settled by then.
 //!
 //! This file makes the calls. `settling` deals with the events afterwards. `raw_runner` and
 //! `helper_runners` have the runners of the calling thread.
@@ -42,8 +42,8 @@ use crate::{
     },
 };
 
-/// What handlers have sent waits for the promises of other handlers, if these settled so soon the last
-/// time.
+/// What handlers have sent waits for the promises of other handlers, if these settled so soon the
+/// last time.
 const PATIENCE: Duration = Duration::from_millis(1);
 /// After so long the thread continues its event loop, for timers and other I/O.
 const BUDGET: Duration = Duration::from_millis(2);
@@ -62,19 +62,20 @@ pub(crate) struct Runner {
     scratch: RefCell<StringScratch>,
     /// Memory for the slots of promises that have settled. Empty between uses.
     promises: RefCell<Vec<u32>>,
-    /// Events whose calls are over and whose handlers had not settled by then. They are still in their
-    /// batches, until [`settle`] looks at them.
+    /// Events whose calls are over and whose handlers had not settled by then. They are still in
+    /// their batches, until [`settle`] looks at them.
     unsettled: RefCell<Vec<(u32, Position)>>,
     /// When events were last run, if some had not settled.
     ran_at: Cell<Option<Instant>>,
-    /// How long after that [`settle`] came the last time. What was sent waits for it only if it is short.
+    /// How long after that [`settle`] came the last time. What was sent waits for it only if it is
+    /// short.
     lag: Cell<Duration>,
     /// How many events have been taken out of their batches so far.
     kept: Cell<u64>,
     /// What a handler has taken lately. It decides how many events go into a call.
     pace: Cell<Duration>,
     running: Cell<bool>,
-    /// Events wait because every slot is events.
+    /// Events wait because every slot is taken.
     stalled: Cell<bool>,
     /// It has left. The call that is being made is the last.
     leaving: Cell<bool>,
@@ -92,8 +93,8 @@ struct RunnerFunctions {
 pub(crate) enum SlotEvent {
     /// In its batch: its call is being made, or has just been made.
     InBatch(Position),
-    /// By itself: its handler has not settled, or has not been called. The number tells the order of
-    /// these events.
+    /// By itself: its handler has not settled, or has not been called. The number tells the order
+    /// of these events.
     Kept(u64, Event),
 }
 
@@ -172,8 +173,8 @@ impl Runner {
                     let _ = env.call(dispatch, &[zero]);
                 }
             }
-            // If the thread is being terminated, its teardown deals with what is left. If not, there must
-            // be another call.
+            // If the thread is being terminated, its teardown deals with what is left. If not,
+            // there must be another call.
             Err(Failed) => self.drain_later(env),
         }
     }
@@ -182,7 +183,7 @@ impl Runner {
     fn drain_later(&self, env: Env<'_>) {
         let again = self.functions.borrow().as_ref().and_then(|functions| functions.again.get(env));
         if again.is_none_or(|again| env.call(again, &[]).is_err()) {
-            self.worker.wake().wake();
+            self.worker.waker().wake();
         }
     }
 
@@ -216,9 +217,9 @@ impl Runner {
             // In turns: neither waits until there are no more of the other, however many there are.
             let more = self.inbox.borrow().has_more();
             let is_operations_turn = !more || operations_since.is_none_or(|since| since.elapsed() < HOLD);
-            if is_operations_turn && let Some(post) = self.next_operation() {
+            if is_operations_turn && let Some(operation) = self.next_operation() {
                 operations_since.get_or_insert(now);
-                env.scoped(|env| self.receive(env, post))??;
+                env.scoped(|env| self.receive(env, operation))??;
                 if self.leaving.get() {
                     return Ok(RunEnd::Idle);
                 }
@@ -291,7 +292,8 @@ impl Runner {
         self.pace.set(if latest > before { latest } else { (before + latest) / 2 });
     }
 
-    /// How many events a call can take so that what the first handler sends is not held for too long.
+    /// How many events a call can take so that what the first handler sends is not held for too
+    /// long.
     fn room(&self) -> usize {
         let pace = self.pace.get().as_nanos().clamp(1, HOLD.as_nanos()) as u64;
         ((HOLD.as_nanos() as u64 / pace) as usize).min(MAX_EVENTS)

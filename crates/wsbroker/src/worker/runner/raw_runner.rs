@@ -1,5 +1,5 @@
-//! The runner of this thread's raw worker, if it has one: a worker whose handlers the application has
-//! registered, as opposed to a helper.
+//! The runner of this thread's raw worker, if it has one: a worker whose handlers the application
+//! has registered, as opposed to a helper.
 
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
@@ -14,17 +14,17 @@ use crate::{
 };
 
 /// How many events a worker can have that have not settled, those that wait for another handler
-/// included. It is more than `maxInFlight.workerBytes` lets through by default, and leaves room for open
-/// and close events, which do not count there. Only slots that were used take memory: 5 bytes and the
-/// event.
+/// included. It is more than `maxInFlight.workerBytes` lets through by default, and leaves room for
+/// open and close events, which do not count there. Only slots that were used take memory: 5 bytes
+/// and the event.
 pub(crate) const SLOTS: usize = 160 << 10;
 
 thread_local! {
     static RUNNER: RefCell<Option<Rc<Runner>>> = const { RefCell::new(None) };
 }
 
-/// Makes this thread a raw worker; if it was one, it leaves first. Returns the worker's number and its
-/// control block for JavaScript.
+/// Makes this thread a raw worker; if it was one, it leaves first. Returns the worker's number and
+/// its control block for JavaScript.
 pub(crate) fn attach<'s>(
     env: Env<'s>,
     handlers: Handlers,
@@ -42,11 +42,12 @@ pub(crate) fn attach<'s>(
         receive: None,
     };
     let number = process::next_worker();
-    let wake = ThreadWaker::new(env, "wsbroker", |env, _| drain(env), number)?;
-    wake.keep_alive(env, keep_alive);
-    // After the waker: hooks run in reverse order, so the worker leaves before its waker is finalized.
-    env.on_teardown(environment_ended, number).inspect_err(|_| wake.end())?;
-    let worker = Arc::new(ThreadWorker::new(handlers, control, wake));
+    let waker = ThreadWaker::new(env, "wsbroker", |env, _| drain(env), number)?;
+    waker.keep_alive(env, keep_alive);
+    // After the waker: hooks run in reverse order, so the worker leaves before its waker is
+    // finalized.
+    env.on_teardown(environment_ended, number).inspect_err(|_| waker.end())?;
+    let worker = Arc::new(ThreadWorker::new(handlers, control, waker));
     let runner = Rc::new(Runner::new(number, &worker, functions, slots, None));
     RUNNER.with(|current| *current.borrow_mut() = Some(runner));
     tracing::debug!(number, ?handlers, "a worker is attached");
@@ -65,7 +66,7 @@ pub(crate) fn detach(env: Env<'_>) {
 /// Sets whether this thread's worker keeps its event loop alive.
 pub(crate) fn keep_alive(env: Env<'_>, on: bool) {
     if let Some(runner) = current() {
-        runner.worker.wake().keep_alive(env, on);
+        runner.worker.waker().keep_alive(env, on);
     }
 }
 
@@ -93,7 +94,8 @@ pub(crate) fn settle(env: Env<'_>) {
     thread_cork::flush();
 }
 
-/// Runs `body` with the event in that slot and the bytes of its batch. `body` must not run JavaScript.
+/// Runs `body` with the event in that slot and the bytes of its batch. `body` must not run
+/// JavaScript.
 pub(crate) fn with_event<R>(slot: u32, body: impl FnOnce(&Event, &Bytes) -> R) -> Option<R> {
     let runner = current()?;
     let (slots, inbox) = (runner.slots.borrow(), runner.inbox.borrow());

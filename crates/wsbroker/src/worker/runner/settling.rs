@@ -1,5 +1,5 @@
-//! What happens to events after their call: they have settled, or are kept until they have, or go to
-//! another worker.
+//! What happens to events after their call: they have settled, or are kept until they have, or go
+//! to another worker.
 
 use wsbroker_core::{Batch, CloseCode, Event, EventKind, OpenReply};
 
@@ -18,7 +18,8 @@ use crate::{
 };
 
 impl Runner {
-    /// Leaves, and lets JavaScript's functions be collected: at once, or when the current run is over.
+    /// Leaves, and lets JavaScript's functions be collected: at once, or when the current run is
+    /// over.
     pub(super) fn stop(&self, env: Env<'_>) {
         self.leave();
         if !self.running.get() {
@@ -47,8 +48,8 @@ impl Runner {
         self.forget_passed();
     }
 
-    /// Looks again at events whose calls are over. Those that still have not settled are taken out of
-    /// their batches.
+    /// Looks again at events whose calls are over. Those that still have not settled are taken out
+    /// of their batches.
     pub(super) fn collect_unsettled(&self) {
         let mut unsettled = self.unsettled.borrow_mut();
         if unsettled.is_empty() {
@@ -102,8 +103,8 @@ impl Runner {
         let error = env.take_exception().filter(|error| env.is_object(*error)).ok_or(Failed)?;
         env.uncaught(error);
         self.collect_unsettled();
-        // The event whose handler was started has thrown, or else the first that waits. It counts as
-        // settled. The other events get another call.
+        // The event whose handler was started has thrown, or else the first that waits. It counts
+        // as settled. The other events get another call.
         let mut slots = self.slots.borrow_mut();
         let left: Vec<(EventState, Event)> = events
             .iter()
@@ -124,8 +125,8 @@ impl Runner {
         Ok(())
     }
 
-    /// Closes the connections of events that could not be made into values, because the engine has no
-    /// memory for them, with 1011.
+    /// Closes the connections of events that could not be made into values, because the engine has
+    /// no memory for them, with 1011.
     pub(super) fn close_connections_of(&self, env: Env<'_>, lost: &[Position]) {
         if lost.is_empty() {
             return;
@@ -141,8 +142,8 @@ impl Runner {
         self.worker.settle(events());
     }
 
-    /// Takes no more events, and returns those whose handlers have not been called: at once, or when the
-    /// current run is over.
+    /// Takes no more events, and returns those whose handlers have not been called: at once, or
+    /// when the current run is over.
     pub(super) fn leave(&self) {
         self.leaving.set(true);
         if !self.running.get() {
@@ -155,7 +156,7 @@ impl Runner {
         let arrived = self.worker.close();
         self.operations.borrow_mut().clear();
         process::remove_worker(&self.worker);
-        self.worker.wake().end();
+        self.worker.waker().end();
         thread_cork::flush();
         self.unsettled.borrow_mut().clear();
         let mut inbox = self.inbox.borrow_mut();

@@ -26,7 +26,7 @@ export interface Native {
    * gone.
    */
   closeListener(listener: number): Promise<void>;
-  /** Counts subscribers on all instances; `limit` in milliseconds. */
+  /** Counts subscribers on the instances that answer within `limit` milliseconds. */
   clusterCount(channel: Buffer, limit: number): Promise<NativeClusterCount>;
   /** Resolves when the bus is ready; false when there is none any more. */
   clusterReady(): Promise<boolean>;
@@ -57,8 +57,8 @@ export interface Native {
    */
   joinInstance(join: NativeJoin): NativeJoinResult;
   /**
-   * Takes back a `join_cluster` that no broker has followed yet, or none but one that nobody uses.
-   * False when the process stays joined.
+   * Takes a `join_cluster` back, unless a broker in use has joined. False when the process stays
+   * joined.
    */
   leaveCluster(): Promise<boolean>;
   /**
@@ -76,7 +76,10 @@ export interface Native {
   listen(options: NativeListenOptions): Promise<number>;
   /** Where the listener listens, with the port that the operating system has chosen. */
   listenerAddress(listener: number): NativeAddress;
-  /** Resolves when what others publish to the channel arrives here. */
+  /**
+   * Resolves when what other instances publish to the channel arrives here. False when there is no
+   * bus, or it ends first.
+   */
   listening(channel: Buffer): Promise<boolean>;
   /**
    * Opens the instance's address, or its path on an address that is open, unless another helper has
@@ -93,7 +96,7 @@ export interface Native {
   processOptionsNow(started: boolean): NativeProcessOptions | null;
   /**
    * Replaces the settings of Redis. Rejects with ERR_WSBROKER_BUS_LOST when Redis cannot be reached
-   * with them; everything stays as it was.
+   * with them; then the old ones stay.
    */
   reloadCluster(redis: NativeRedis): Promise<void>;
   /**
@@ -237,11 +240,11 @@ export interface Native {
   helperTakeLeftClient(helper: number): [clientId: string, userId?: string] | undefined;
 }
 
-/** Publishes without sockets. */
+/** Publishes from a process without sockets. */
 export interface NativeEmitter {
   /**
-   * Resolves when Redis has it. Waits for the bus at most `limit` milliseconds. Rejects with
-   * ERR_WSBROKER_BUS_LOST.
+   * Resolves when Redis has the message. Waits for the bus for at most `limit` milliseconds.
+   * Rejects with ERR_WSBROKER_BUS_LOST.
    */
   publish(channel: Buffer, data: string | Buffer, limit: number): Promise<void>;
   /** Publishes what waits, and ends. */
@@ -294,39 +297,39 @@ export interface NativeAgreed {
   optional: boolean;
 }
 
-/** What the bus has to tell. */
+/** What the bus reports. */
 export interface NativeBusEvent {
   /** Which kind. */
   state: 'ready' | 'lost' | 'gap' | 'gaps' | 'warning';
-  /** Of a gap in one channel. */
+  /** Of a gap: its channel. Absent if messages of this instance did not leave. */
   channel?: string | Buffer | undefined;
-  /** Of a gap, or of gaps. */
+  /** Of a gap or gaps: how many messages are missing. */
   missed?: number | undefined;
-  /** Of gaps: how many channels. */
+  /** Of gaps: the number of channels. */
   count?: number | undefined;
   /** Of gaps: the channels whose names were kept. */
   channels?: Array<string | Buffer> | undefined;
-  /** Of a loss, or a warning. */
+  /** Of a loss or a warning: why. */
   reason?: string | undefined;
 }
 
-/** A place on a bus. */
+/** How to join a bus. */
 export interface NativeCluster {
-  /** Where. */
+  /** The Redis. */
   redis: NativeRedis;
-  /** What names begin with. */
+  /** The start of all names on the bus. */
   prefix: string;
-  /** What this instance is called. */
+  /** The name of this instance. */
   instanceId?: string | undefined;
-  /** Bytes that may wait. */
+  /** Bytes that may wait to be published. */
   maxOutgoing: number;
 }
 
 /** Subscribers on all instances. */
 export interface NativeClusterCount {
-  /** As far as instances have answered. */
+  /** On the instances that have answered. */
   count: number;
-  /** The others. */
+  /** The names of the others. */
   missing: Array<string>;
 }
 
@@ -510,15 +513,15 @@ export interface NativeRateLimit {
   action: 'pause' | 'close';
 }
 
-/** A Redis: by `url`, or else by the rest. */
+/** A Redis: by `url`, or by the other fields. */
 export interface NativeRedis {
   /** `redis://` or `rediss://`. */
   url?: string | undefined;
-  /** One server, or nodes of a Cluster, or Sentinels. */
+  /** A single server, nodes of a Cluster, or Sentinels. */
   nodes: Array<NativeNode>;
   /** What the nodes are. */
   kind: 'single' | 'cluster' | 'sentinel';
-  /** The master that the Sentinels watch. */
+  /** The name of the primary that the Sentinels watch. */
   name?: string | undefined;
   /** For AUTH. */
   username?: string | undefined;
@@ -532,7 +535,7 @@ export interface NativeRedis {
   tls?: NativeRedisTls | undefined;
 }
 
-/** How a Redis is encrypted. */
+/** TLS towards a Redis. */
 export interface NativeRedisTls {
   /** PEM. */
   ca?: Buffer | undefined;
@@ -540,9 +543,9 @@ export interface NativeRedisTls {
   cert?: Buffer | undefined;
   /** PEM. */
   key?: Buffer | undefined;
-  /** The name that the server's certificate must be for; absent is the host. */
+  /** The name that the server's certificate must be for. Absent: the host. */
   servername?: string | undefined;
-  /** Whether the server's certificate must be good. */
+  /** Whether the server's certificate is checked. */
   rejectUnauthorized: boolean;
 }
 

@@ -2,7 +2,7 @@
 //! server helper.
 //!
 //! `server` reaches a Redis, whichever kind it is, and notices when it is gone. The other two use
-//! it and not each other: `bus` is a [`Bus`](wsbroker_core::Bus) of the core, and [`relay`]
+//! it and not each other: `bus` is a [`Bus`](wsbroker_core::Bus) of the core, and `relay`
 //! speaks the helper's protocol. The core knows none of this; this crate uses its public interface.
 #![forbid(unsafe_code)]
 

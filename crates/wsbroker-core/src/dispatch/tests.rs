@@ -341,12 +341,82 @@ fn raw_workers_without_handlers_are_deaf_unless_one_has_some() {
     let namespace = broker.namespace(crate::NamespaceConfig::default());
     let _helper = broker.add_helper(&namespace, PassiveWorker::new());
     assert!(!dispatch.has_no_raw_handler(), "a namespace's workers hear nothing of raw connections");
-    let (_shelf, deaf) = add(&broker, Handlers::default());
+    let (_passive, deaf) = add(&broker, Handlers::default());
     assert!(dispatch.has_no_raw_handler());
-    let (_shelf, hears) = add(&broker, Handlers::CLOSE);
+    let (_passive, hears) = add(&broker, Handlers::CLOSE);
     assert!(!dispatch.has_no_raw_handler());
     hears.remove(Vec::new());
     assert!(dispatch.has_no_raw_handler());
     deaf.remove(Vec::new());
     assert!(!dispatch.has_no_raw_handler());
+}
+
+#[test]
+fn what_is_under_way_to_a_worker_is_bounded_and_half_of_it_is_room_again() {
+    let entry = Dispatch::default().add(PassiveWorker::new(), Handlers::ALL);
+    assert!(entry.has_room(1000, 0, 100), "to a worker that has nothing goes anything");
+    entry.hand_over(1, 60);
+    assert!(entry.has_room(40, 0, 100));
+    assert!(entry.has_room(10, 30, 100));
+    assert!(!entry.sub_in_flight(0, 100), "no shard waits");
+    assert!(!entry.has_room(41, 0, 100));
+    assert!(!entry.has_room(11, 30, 100), "what the shard has gathered counts");
+    assert!(!entry.sub_in_flight(9, 100), "more than half is left");
+    assert_eq!(entry.in_flight(), 51);
+    assert!(entry.sub_in_flight(1, 100));
+    assert!(!entry.sub_in_flight(0, 100), "told once");
+    // No handler would be left to tell that there is room.
+    assert!(entry.has_room(1000, 0, 100));
+    assert!(!entry.has_room(1000, 1, 100));
+    entry.hand_over(2, 70);
+    entry.take_back(2, 70);
+    assert_eq!((entry.in_flight(), entry.delivered()), (50, 1));
+    entry.settled(1);
+    assert_eq!(entry.handled(), 1);
+}
+
+#[test]
+fn a_shard_that_waits_for_a_flush_is_told_of_that_one() {
+    let entry = Dispatch::default().add(PassiveWorker::new(), Handlers::ALL);
+    assert_eq!(entry.await_flush(), None, "nothing is held back");
+    assert_eq!(entry.cork_flushed(), None);
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        entry.cork_holds();
+        let awaited = entry.await_flush();
+        assert!(awaited.is_some());
+        assert_eq!(entry.await_flush(), awaited, "by several");
+        assert_eq!(entry.cork_flushed(), awaited);
+        assert_eq!((entry.await_flush(), entry.cork_flushed()), (None, None), "it has come");
+        entry.cork_holds();
+        assert_eq!(entry.cork_flushed(), None, "no shard waited");
+        seen.push(awaited);
+    }
+    seen.dedup();
+    assert_eq!(seen.len(), 3, "no two are the same");
+}
+
+#[test]
+fn it_is_idle_when_all_has_settled_and_nothing_waits_for_a_worker_that_will_come() {
+    let dispatch = Dispatch::default();
+    let is_idle = || {
+        let idle = std::pin::pin!(dispatch.idle());
+        idle.poll(&mut std::task::Context::from_waker(std::task::Waker::noop())).is_ready()
+    };
+    assert!(is_idle());
+    dispatch.handed_over(2);
+    dispatch.settled(1);
+    assert!(!is_idle());
+    dispatch.set_replaced(true);
+    assert!(!is_idle());
+    dispatch.settled(1);
+    assert!(is_idle());
+    dispatch.kept();
+    assert!(!is_idle(), "the next worker is told of it");
+    dispatch.set_replaced(false);
+    assert!(is_idle(), "there is no next worker");
+    dispatch.kept();
+    dispatch.assigned(2);
+    dispatch.set_replaced(true);
+    assert!(is_idle());
 }

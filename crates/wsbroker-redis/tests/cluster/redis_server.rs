@@ -45,6 +45,28 @@ impl Redis {
 
     /// As [`with_tls`](Self::with_tls), for clients with that certificate only if `clients` is `yes`; with its key.
     pub fn with_tls_for(names: &[&str], clients: &str) -> (Self, String, String) {
+        Self::with_tls_and(names, clients, &[])
+    }
+
+    /// A Cluster of one node, as [`with_tls`](Self::with_tls).
+    pub fn cluster_with_tls(names: &[&str]) -> (Self, String) {
+        let arguments = [
+            "--tls-cluster",
+            "yes",
+            "--cluster-enabled",
+            "yes",
+            "--cluster-announce-ip",
+            "127.0.0.1",
+            "--cluster-config-file",
+            "nodes.conf",
+        ];
+        let (node, certificate, _) = Self::with_tls_and(names, "no", &arguments);
+        assert_eq!(node.answers(&["CLUSTER", "ADDSLOTSRANGE", "0", "16383"]), "+OK\r\n");
+        until("the cluster is complete", || node.answers(&["CLUSTER", "INFO"]).contains("cluster_state:ok"));
+        (node, certificate)
+    }
+
+    fn with_tls_and(names: &[&str], clients: &str, more: &[&str]) -> (Self, String, String) {
         let names: Vec<String> = names.iter().map(|name| (*name).into()).collect();
         let own = rcgen::generate_simple_self_signed(names).unwrap();
         let (port, tls_port) = (free_port(), free_port().to_string());
@@ -63,6 +85,7 @@ impl Redis {
             "--tls-auth-clients",
             clients,
         ];
+        let arguments = [&arguments[..], more].concat();
         (Self::inside(directory, port, &arguments), own.cert.pem(), own.signing_key.serialize_pem())
     }
 

@@ -7,7 +7,7 @@ use std::{
 
 use wsbroker_core::{BusEvent, BusState, MessageKind};
 use wsbroker_redis::{
-    ClusterConfig, EmitError, Emitter, Part, RedisConfig, RedisServers, RedisTls, RelayError, RelayEvent,
+    ClusterConfig, EmitError, Emitter, RedisConfig, RedisServers, RedisTls, RelayError, RelayEvent, RelayPart,
 };
 
 use super::{Instance, common::until, redis_server::Redis, relays, wait};
@@ -146,7 +146,7 @@ fn a_relay_does_not_begin_with_a_replica_and_leaves_a_primary_that_becomes_one()
     let (redis, new) = (Redis::start(), Redis::start());
     let one = relays::Instance::on(&redis, "one");
     follow(&redis, "127.0.0.1", &new.port.to_string());
-    for part in [Part::Publisher, Part::Listener] {
+    for part in [RelayPart::Publisher, RelayPart::Listener] {
         until("both are lost", || one.losses(part) > 0);
     }
     let is_it =

@@ -162,6 +162,27 @@ fn redis_is_reached_through_tls_and_an_unknown_certificate_is_refused() {
 }
 
 #[test]
+fn a_cluster_is_reached_through_tls_and_an_unknown_certificate_is_refused() {
+    let (node, certificate) = Redis::cluster_with_tls(&["127.0.0.1"]);
+    let mut config = RedisConfig::new(RedisServers::Cluster(vec![("127.0.0.1".into(), node.tls_port())]));
+    config.tls = Some(RedisTls::default());
+    let stranger = Instance::trying(config.clone());
+    until("it is refused", || matches!(stranger.events.lock()[..], [BusEvent::Lost { .. }]));
+    for tls in [
+        RedisTls { ca: Some(certificate.into_bytes()), ..RedisTls::default() },
+        RedisTls { accept_any: true, ..RedisTls::default() },
+    ] {
+        config.tls = Some(tls);
+        let (one, other) = (Instance::trying(config.clone()), Instance::trying(config.clone()));
+        one.until_ready();
+        other.until_ready();
+        let mut member = other.member("room");
+        one.publish("room", "in secret");
+        assert_eq!(member.text(), "in secret");
+    }
+}
+
+#[test]
 fn where_redis_wants_a_certificate_ours_is_shown_and_where_any_will_do_its_name_does_not_matter() {
     let (redis, certificate, key) = Redis::with_tls_for(&["elsewhere.test"], "yes");
     let mut config = RedisConfig::from_url(&format!("rediss://127.0.0.1:{}", redis.tls_port())).unwrap();

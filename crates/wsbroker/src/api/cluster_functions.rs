@@ -3,22 +3,22 @@
 // The macro wants what it exports to be public, though nothing can reach it from Rust.
 #![allow(unreachable_pub)]
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use napi::{
     Env, Status,
-    bindgen_prelude::{Buffer, Either, Function, Object},
+    bindgen_prelude::{Buffer, Either, Function, Object, ToNapiValue},
     threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
 };
 use napi_derive::napi;
-use wsbroker_core::{BusEvent, BusEvents, BusListener, CloseCode, MessageKind};
+use wsbroker_core::{Broker, BusEvent, BusEvents, BusListener, CloseCode, MessageKind};
 use wsbroker_redis::{ClusterConfig, Emitter, RedisConfig, RedisServers, RedisTls};
 
 use crate::{
     api::options::milliseconds,
     js::{
-        failure::{Failure, Result},
-        promise::{internal, promise, promise_in, promise_on, settled},
+        js_error::{JsError, Result},
+        promise::{internal, promise, promise_in, settled},
         raw::Copied,
     },
     process,
@@ -118,16 +118,16 @@ pub struct NativeClusterCount {
 
 type Wake = ThreadsafeFunction<(), (), Vec<NativeBusEvent>, Status, false, true>;
 
-fn config(call: &str, options: NativeCluster) -> std::result::Result<ClusterConfig, Failure> {
+fn config(call: &str, options: NativeCluster) -> std::result::Result<ClusterConfig, JsError> {
     let NativeCluster { redis, prefix, instance_id, max_outgoing } = options;
     let redis = redis_config(call, redis)?;
     Ok(ClusterConfig { prefix, instance_id, max_outgoing: max_outgoing as usize, ..ClusterConfig::new(redis) })
 }
 
 /// Which Redis that is.
-pub(crate) fn redis_config(call: &str, redis: NativeRedis) -> std::result::Result<RedisConfig, Failure> {
+pub(crate) fn redis_config(call: &str, redis: NativeRedis) -> std::result::Result<RedisConfig, JsError> {
     let mut config = match &redis.url {
-        Some(url) => RedisConfig::from_url(url).map_err(|_| Failure::unreadable_url(call))?,
+        Some(url) => RedisConfig::from_url(url).map_err(|_| JsError::unreadable_url(call))?,
         None => {
             let mut nodes: Vec<(String, u16)> =
                 redis.nodes.into_iter().map(|NativeNode { host, port }| (host, port)).collect();
@@ -243,13 +243,33 @@ pub fn reload_cluster(env: &Env, redis: NativeRedis) -> Result<Object<'_>> {
     const CALL: &str = "reloadBus";
     let redis = redis_config(CALL, redis)?;
     let Some((broker, bus)) = process::joined_bus() else {
-        return settled::<()>(env, Err(Failure::not_joined(CALL)));
+        return settled::<()>(env, Err(JsError::not_joined(CALL)));
     };
-    promise(env, &broker, || Err(Failure::shut_down(CALL)), async move {
-        bus.reload(redis.clone()).await.map_err(|error| Failure::bus_lost(CALL, &error))?;
+    promise(env, &broker, || Err(JsError::shut_down(CALL)), async move {
+        bus.reload(redis.clone()).await.map_err(|error| JsError::bus_lost(CALL, &error))?;
         process::reload_cluster(redis);
         Ok(())
     })
+}
+
+/// A promise for the outcome of a future with the process's broker. `ended` is the outcome if there is
+/// none, or if it ends first.
+fn promise_on<'env, T, F>(
+    env: &'env Env,
+    ended: fn() -> std::result::Result<T, JsError>,
+    task: impl FnOnce(Broker) -> F,
+) -> Result<Object<'env>>
+where
+    T: ToNapiValue + Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    match process::broker().1 {
+        Some(broker) => {
+            let future = task(broker.clone());
+            promise(env, &broker, ended, async move { Ok(future.await) })
+        }
+        None => settled(env, ended()),
+    }
 }
 
 /// Resolves when the bus is ready; false when there is none any more.
@@ -300,7 +320,7 @@ impl NativeEmitter {
     pub fn new(options: NativeCluster, on_events: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<Self> {
         let config = config("Emitter", options)?;
         let emitter = Emitter::new(config, listener(on_events)?);
-        Ok(Self(Some(emitter.map_err(|error| Failure::from(wsbroker_core::StartError::from(error)))?)))
+        Ok(Self(Some(emitter.map_err(|error| JsError::from(wsbroker_core::StartError::from(error)))?)))
     }
 
     /// Resolves when Redis has it. Waits for the bus at most `limit` milliseconds. Rejects with ERR_WSBROKER_BUS_LOST.
@@ -320,10 +340,10 @@ impl NativeEmitter {
         let limit = milliseconds(limit);
         let Some((emitter, runtime)) = self.0.clone().and_then(|emitter| emitter.runtime().map(|own| (emitter, own)))
         else {
-            return settled::<()>(env, Err(Failure::shut_down("publish")));
+            return settled::<()>(env, Err(JsError::shut_down("publish")));
         };
-        promise_in(env, &runtime, || Err(Failure::shut_down("publish")), async move {
-            emitter.publish(&channel, kind, &payload, limit).await.map_err(|error| Failure::bus_lost("publish", &error))
+        promise_in(env, &runtime, || Err(JsError::shut_down("publish")), async move {
+            emitter.publish(&channel, kind, &payload, limit).await.map_err(|error| JsError::bus_lost("publish", &error))
         })
     }
 

@@ -6,8 +6,11 @@ use std::{
 };
 
 use parking_lot::Mutex;
-use wsbroker_core::{Broker, BusEvent, BusListener, JoinError};
-use wsbroker_redis::{ClusterConfig, RedisBus};
+use wsbroker_core::{Broker, BusEvent, BusListener, BusState, JoinError};
+use wsbroker_redis::{ClusterConfig, RedisBus, RedisConfig};
+
+use super::{PROCESS, next_generation};
+use crate::js::js_error::JsError;
 
 /// A place on a bus. It belongs to the thread that has joined; when that ends and a broker goes on with it, another may take it over.
 pub(crate) struct Joined {
@@ -55,6 +58,61 @@ impl Joined {
         *self.told.lock() = Arc::clone(listener);
         true
     }
+}
+
+/// Joins other instances, now or as soon as there is a broker.
+///
+/// # Errors
+/// The process has joined already, and the thread that did is there, or has joined others; the system refuses a thread.
+pub(crate) fn join_cluster(config: ClusterConfig, listener: BusListener) -> Result<(), JsError> {
+    let mut state = PROCESS.state.lock();
+    if let Some(joined) = &mut state.cluster {
+        if !joined.adopt(&config, &listener) {
+            return Err(JoinError::Joined.into());
+        }
+        let stats = state.current.as_ref().and_then(|current| current.broker.bus_stats());
+        drop(state);
+        if stats.is_some_and(|stats| stats.state == BusState::Ready) {
+            listener(BusEvent::Ready);
+        }
+        return Ok(());
+    }
+    let joined = Joined::new(config, listener);
+    if let Some(current) = &mut state.current {
+        current.bus = Some(joined.join(&current.broker)?);
+    }
+    state.cluster = Some(joined);
+    Ok(())
+}
+
+/// The broker, and the bus that it has joined, if it has.
+pub(crate) fn joined_bus() -> Option<(Broker, Arc<RedisBus>)> {
+    let state = PROCESS.state.lock();
+    let current = state.current.as_ref()?;
+    Some((current.broker.clone(), current.bus.clone()?))
+}
+
+/// Where the process joins others from now on, if it has.
+pub(crate) fn reload_cluster(redis: RedisConfig) {
+    if let Some(joined) = &mut PROCESS.state.lock().cluster {
+        joined.config.redis = redis;
+    }
+}
+
+/// Takes back a join that no broker has followed yet, or none but one that nobody uses: it is returned, is not the process's any more, and to be shut
+/// down. False when the process stays joined.
+pub(crate) fn leave_cluster() -> (bool, Option<Broker>) {
+    let mut guard = PROCESS.state.lock();
+    let state = &mut *guard;
+    if state.current.as_ref().is_some_and(|current| !current.is_unused()) {
+        return (state.cluster.is_none(), None);
+    }
+    state.cluster = None;
+    let Some(gone) = state.current.take() else { return (true, None) };
+    state.free_workers();
+    state.last_id = gone.broker.last_id();
+    next_generation();
+    (true, Some(gone.broker))
 }
 
 #[cfg(test)]

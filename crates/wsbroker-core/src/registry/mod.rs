@@ -2,7 +2,8 @@
 //! at once; shards only carry the decision out.
 //!
 //! Lock order: a namespace's directory, then a socket's membership, then one of: a channel's
-//! subscribers, a shard's FIFO, the bus's own locks. Three more orders have nothing to do with these:
+//! subscribers, a shard's FIFO, the bus's own locks. Three more orders have nothing to do with
+//! these:
 //!
 //! * a namespace's input, the list of its left clients, a worker's mailbox;
 //! * the list of workers, a worker's mailbox;

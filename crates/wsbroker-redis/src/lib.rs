@@ -1,8 +1,8 @@
 //! Everything that knows Redis: the bus that joins brokers to each other, and the relay of the
 //! server helper.
 //!
-//! [`server`] reaches a Redis, whichever kind it is, and notices when it is gone. The other two use
-//! it and not each other: [`bus`] is a [`Bus`](wsbroker_core::Bus) of the core, and [`relay`]
+//! `server` reaches a Redis, whichever kind it is, and notices when it is gone. The other two use
+//! it and not each other: `bus` is a [`Bus`](wsbroker_core::Bus) of the core, and [`relay`]
 //! speaks the helper's protocol. The core knows none of this; this crate uses its public interface.
 #![forbid(unsafe_code)]
 

@@ -1,4 +1,5 @@
-//! A Redis and the way to it: settings, connections, whether they live, and who is the primary.
+//! A Redis and the way to it: settings, connections, whether they are alive, and which server
+//! is the primary.
 //!
 //! [`dial`] opens a connection as [`redis_config`] says, with [`redis_tls`] where it is encrypted
 //! and within [`reply_limit`]; [`cluster_node`] does so for the nodes of a Cluster. [`liveness`]

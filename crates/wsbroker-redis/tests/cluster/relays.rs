@@ -371,11 +371,11 @@ fn a_redis_cluster_carries_ordinary_messages_and_survives_the_loss_of_the_node_t
 }
 
 #[test]
-fn sentinels_lead_a_relay_to_the_new_master() {
-    let mut master = Redis::start();
-    let replica = Redis::with(&["--replicaof", "127.0.0.1", &master.port.to_string()]);
+fn sentinels_lead_a_relay_to_the_new_primary() {
+    let mut primary = Redis::start();
+    let replica = Redis::with(&["--replicaof", "127.0.0.1", &primary.port.to_string()]);
     until("the replica is in step", || replica.answers(&["INFO", "replication"]).contains("master_link_status:up"));
-    let sentinel = master.sentinel("chat");
+    let sentinel = primary.sentinel("chat");
     let config = RedisConfig::new(RedisServers::Sentinel(vec![("127.0.0.1".into(), sentinel.port)], "chat".into()));
     let (one, other) = (Instance::at(config.clone(), "one"), Instance::at(config, "other"));
     one.ask("r", "0").unwrap();
@@ -383,7 +383,7 @@ fn sentinels_lead_a_relay_to_the_new_master() {
     until("the sentinel knows the replica", || {
         sentinel.answers(&["SENTINEL", "MASTER", "chat"]).contains("num-slaves\r\n$1\r\n1")
     });
-    master.kill();
+    primary.kill();
     one.until_back();
     other.until_back();
     one.ask("r", "1").unwrap();

@@ -148,8 +148,8 @@ impl Broker {
         (WorkerHandle { broker: Arc::clone(self.state()), namespace: Some(Arc::clone(namespace)), entry }, helper)
     }
 
-    /// Joins this broker to others: the bus is told which channels have subscribers here, of those
-    /// that are there already at once, and gets what is published.
+    /// Joins this broker to others: the bus hears which channels have subscribers here, now and
+    /// later, and gets what is published.
     ///
     /// # Errors
     /// [`JoinError::Joined`].
@@ -182,7 +182,7 @@ impl Broker {
         }
     }
 
-    /// Subscribers of a channel on all instances, as far as they answer within `limit`.
+    /// Counts the subscribers of a channel on all instances that answer within `limit`.
     pub async fn cluster_count(&self, channel: &[u8], limit: Duration) -> ClusterCount {
         match self.state().channels.bus().map(Arc::clone) {
             Some(bus) => bus.count(channel, limit).await,
@@ -196,7 +196,8 @@ impl Broker {
         self.state().channels.bus().map(|bus| bus.stats())
     }
 
-    /// Adds a worker: it gets connections from now on, and what has been waiting for one.
+    /// Adds a worker. It gets connections from now on, and the events that have waited for a
+    /// worker.
     pub fn add_worker(&self, worker: Arc<dyn Worker>, handlers: Handlers) -> WorkerHandle {
         let entry = self.state().dispatch.add(worker, handlers);
         self.state().push_all(|| Command::WorkerJoined);
@@ -215,8 +216,8 @@ impl Broker {
         Cork::new(Arc::clone(self.state()))
     }
 
-    /// Adds a socket to a channel. False when it was in it, or is gone. `cork` is the calling
-    /// thread's: what it holds goes first.
+    /// Adds a socket to a channel. False if it was in the channel already, or is gone. `cork` is
+    /// the calling thread's: what it holds goes first.
     ///
     /// # Errors
     /// [`SubscribeError`]: the name is too long, or the socket is in as many channels as it may be.
@@ -244,7 +245,7 @@ impl Broker {
         self.state().subscribe_to_all(&socket, channels)
     }
 
-    /// Takes a socket out of a channel. False when it was not in it.
+    /// Takes a socket out of a channel. False if it was not in it.
     pub fn unsubscribe(&self, cork: &mut Cork, id: SocketId, channel: &[u8]) -> bool {
         let Some(socket) = self.state().sockets.get(id) else { return false };
         cork.flush();
@@ -258,8 +259,8 @@ impl Broker {
         self.state().unsubscribe_from_all(&socket)
     }
 
-    /// Every subscriber of `from` at the call also becomes one of `to`. Returns how many were
-    /// added.
+    /// Makes every subscriber that `from` has at the call a subscriber of `to`, too. Returns how
+    /// many were added.
     ///
     /// # Errors
     /// [`SubscribeError`]: the name is too long, and no socket is added; or some are in as many
@@ -292,7 +293,7 @@ impl Broker {
         self.state().sockets.get(id)?.token()
     }
 
-    /// Whether what is sent to it may still go out: from `handleOpen` to the first close frame.
+    /// Whether messages to it may still go out: from its open event to the first close frame.
     #[must_use]
     pub fn is_open(&self, id: SocketId) -> bool {
         self.state().sockets.get(id).is_some_and(|socket| socket.takes_sends())
@@ -304,8 +305,8 @@ impl Broker {
         self.state().sockets.get(id).map_or(0, |socket| socket.queued())
     }
 
-    /// What has been counted, and how full everything is. Costs a look at every worker and shard,
-    /// not at their connections.
+    /// What has been counted, and how full everything is. Reads every worker and shard, but not
+    /// their connections.
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats::of(self.state())
@@ -357,9 +358,9 @@ impl Broker {
         self.state().dispatch.set_replaced(replaced);
     }
 
-    /// Releases its addresses at once and admits no connection any more: [`last_id`](Self::last_id)
-    /// stays what it is. For a broker that is about to be [shut down](Self::shutdown) while another
-    /// takes its place.
+    /// Releases its addresses at once and admits no more connections, so that
+    /// [`last_id`](Self::last_id) no longer changes. For a broker that is about to be [shut
+    /// down](Self::shutdown) while another replaces it.
     pub fn stop_admitting(&self) {
         self.state().stop_admitting();
     }

@@ -1,4 +1,4 @@
-//! The end of a broker in order: closes first, cuts what is left.
+//! The orderly end of a broker: connections are closed, and those that remain are cut.
 
 use std::{sync::Arc, time::Duration};
 
@@ -40,7 +40,7 @@ pub(super) async fn shut_down(inner: &Arc<BrokerState>, code: CloseCode, timeout
         inner.push_all(|| Command::TerminateOf(None));
         if timeout_at(cut + for_handlers / 2, emptied(inner)).await.is_err() {
             hung.give_up(inner);
-            // The shards are prompt; handlers may not be, and then are not waited for any longer.
+            // Shards react at once. Handlers may not, and then are not waited for any longer.
             let _ = timeout_at(cut + for_handlers, emptied(inner)).await;
         }
     }
@@ -63,8 +63,8 @@ impl Hung {
         Self(raw.map(|worker| (Arc::clone(&worker), worker.sink.backlog().fetches)).collect())
     }
 
-    /// What they have not fetched, ends of connections above all, goes to the others, if there are
-    /// any.
+    /// What they have not fetched, above all the ends of connections, goes to other workers, if
+    /// there are any.
     fn give_up(self, inner: &BrokerState) {
         let raw = inner.dispatch.workers().into_iter().filter(|worker| worker.namespace.is_none()).count();
         let is_hung = |(worker, fetches): &(Arc<WorkerEntry>, Option<u64>)| {

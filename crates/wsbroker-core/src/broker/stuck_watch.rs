@@ -13,7 +13,7 @@ use crate::{dispatch::WorkerEntry, event::Event, shard::Command};
 /// Between two looks.
 const TICK: Duration = Duration::from_millis(250);
 
-/// Watches the workers of a broker until that is gone.
+/// Watches the workers of a broker until the broker is gone.
 pub(crate) async fn run(broker: Weak<BrokerState>) {
     let mut ticks = interval(TICK);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -28,9 +28,8 @@ pub(crate) async fn run(broker: Weak<BrokerState>) {
     }
 }
 
-/// Open events that a stuck worker has not fetched go to others, if there are any. Nothing of their
-/// sockets has been handed over before, and nothing comes behind them without a verdict, so no
-/// order is lost.
+/// Open events that a stuck worker has not fetched go to other workers, if there are any. They are
+/// the first events of their sockets, and no other follows without a verdict, so no order is lost.
 pub(crate) fn ask_others(broker: &BrokerState, worker: &Arc<WorkerEntry>) {
     if !broker.dispatch.has_free(worker.namespace_id()) {
         return;

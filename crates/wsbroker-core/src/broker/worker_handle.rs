@@ -44,8 +44,8 @@ impl WorkerHandle {
     }
 
     /// The handlers of these events have settled: gives their room in the inbound window back.
-    /// `cork` is where they have sent: a connection that ends does so behind that, so it is flushed
-    /// before a shard is told to go on with a socket.
+    /// `cork` is where the handlers have sent. It is flushed before a shard is told to go on with a
+    /// socket, since a connection that ends must end after that.
     pub fn settle<'a>(&self, events: impl Iterator<Item = &'a Event>, mut cork: Option<&mut Cork>) {
         if let Some(cork) = cork.as_deref_mut() {
             // Before the first of them counts as settled.

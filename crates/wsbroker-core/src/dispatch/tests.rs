@@ -341,9 +341,9 @@ fn raw_workers_without_handlers_are_deaf_unless_one_has_some() {
     let namespace = broker.namespace(crate::NamespaceConfig::default());
     let _helper = broker.add_helper(&namespace, PassiveWorker::new());
     assert!(!dispatch.has_no_raw_handler(), "a namespace's workers hear nothing of raw connections");
-    let (_shelf, deaf) = add(&broker, Handlers::default());
+    let (_passive, deaf) = add(&broker, Handlers::default());
     assert!(dispatch.has_no_raw_handler());
-    let (_shelf, hears) = add(&broker, Handlers::CLOSE);
+    let (_passive, hears) = add(&broker, Handlers::CLOSE);
     assert!(!dispatch.has_no_raw_handler());
     hears.remove(Vec::new());
     assert!(dispatch.has_no_raw_handler());
@@ -358,14 +358,14 @@ fn what_is_under_way_to_a_worker_is_bounded_and_half_of_it_is_room_again() {
     entry.hand_over(1, 60);
     assert!(entry.has_room(40, 0, 100));
     assert!(entry.has_room(10, 30, 100));
-    assert!(!entry.sub_in_flight(0, 100), "nobody waits");
+    assert!(!entry.sub_in_flight(0, 100), "no shard waits");
     assert!(!entry.has_room(41, 0, 100));
     assert!(!entry.has_room(11, 30, 100), "what the shard has gathered counts");
     assert!(!entry.sub_in_flight(9, 100), "more than half is left");
     assert_eq!(entry.in_flight(), 51);
     assert!(entry.sub_in_flight(1, 100));
     assert!(!entry.sub_in_flight(0, 100), "told once");
-    // Nobody would be left to tell that there is room.
+    // No handler would be left to tell that there is room.
     assert!(entry.has_room(1000, 0, 100));
     assert!(!entry.has_room(1000, 1, 100));
     entry.hand_over(2, 70);
@@ -376,7 +376,7 @@ fn what_is_under_way_to_a_worker_is_bounded_and_half_of_it_is_room_again() {
 }
 
 #[test]
-fn who_waits_for_a_flush_is_told_of_that_one() {
+fn a_shard_that_waits_for_a_flush_is_told_of_that_one() {
     let entry = Dispatch::default().add(PassiveWorker::new(), Handlers::ALL);
     assert_eq!(entry.await_flush(), None, "nothing is held back");
     assert_eq!(entry.cork_flushed(), None);
@@ -389,7 +389,7 @@ fn who_waits_for_a_flush_is_told_of_that_one() {
         assert_eq!(entry.cork_flushed(), awaited);
         assert_eq!((entry.await_flush(), entry.cork_flushed()), (None, None), "it has come");
         entry.cork_holds();
-        assert_eq!(entry.cork_flushed(), None, "nobody waited");
+        assert_eq!(entry.cork_flushed(), None, "no shard waited");
         seen.push(awaited);
     }
     seen.dedup();

@@ -1,4 +1,4 @@
-//! Takes connections, and never stops because of one.
+//! Accepts connections, and never stops because of one.
 
 use std::{
     future::poll_fn,
@@ -20,8 +20,8 @@ use super::{
 };
 use crate::broker::BrokerState;
 
-/// How long accepting pauses when the system refuses, mostly for want of descriptors: from the
-/// first, doubling, to the last.
+/// How long accepting pauses when the system refuses, usually for lack of descriptors: the first
+/// pause, doubled each time up to the last.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// How often this is reported, however often it happens.
 const REPORT_INTERVAL: Duration = Duration::from_secs(60);
@@ -127,9 +127,9 @@ fn begin<T: Transport>(broker: &Arc<BrokerState>, address: &Arc<BoundAddress>, s
     }
     let Some(pending) = broker.front.pend() else { return refuse(broker, address, stream, Refusal::BUSY) };
     let connection = NewConnection::new(Arc::clone(broker), Arc::clone(address), peer, pending, permit);
-    // In a box of its own: a task is aligned to cache lines, and of the holes that aligned blocks
-    // leave behind between what lasts, glibc makes no use. With thousands of connections they came
-    // to more than all that lasts.
+    // In a box of its own: a task is aligned to cache lines, and glibc does not reuse the holes
+    // that aligned blocks leave between longer-lived ones. With thousands of connections the holes
+    // took more memory than all that lives longer.
     tokio::spawn(Box::pin(upgrade::run(connection, stream)));
 }
 

@@ -90,8 +90,8 @@ impl Listener {
         }
     }
 
-    /// Keeps a path of its address for a namespace that is about to [listen](Broker::listen_beside)
-    /// there.
+    /// Keeps a path of its address for a namespace that is about to
+    /// [listen](crate::Broker::listen_beside) there.
     #[must_use]
     pub fn await_path(&self, path: &str) -> AwaitedPath {
         self.address.await_path(path);

@@ -53,7 +53,7 @@ impl Helper {
         if tokio::time::timeout(timeout, self.namespace.emptied(&self.entry)).await.is_err() {
             let worker = Some(Arc::clone(&self.entry));
             self.broker.push_all(|| Command::TerminateOf(worker.clone()));
-            // The shards are prompt.
+            // Shards react at once.
             let _ = tokio::time::timeout(Duration::from_secs(1), self.namespace.emptied(&self.entry)).await;
         }
     }

@@ -2,10 +2,14 @@
 //! at once; shards only carry the decision out.
 //!
 //! Lock order: a namespace's directory, then a socket's membership, then one of: a channel's
-//! subscribers, a shard's FIFO, the bus's own locks. Apart from these: a namespace's input, then
-//! the list of its left clients, then a worker's mailbox; the list of workers, then a worker's
-//! mailbox; the front's list of addresses, then one address's routes, then its awaited paths. A map
-//! guard is held for one look-up only, and no other lock is taken meanwhile.
+//! subscribers, a shard's FIFO, the bus's own locks. Three more orders have nothing to do with
+//! these:
+//!
+//! * a namespace's input, the list of its left clients, a worker's mailbox;
+//! * the list of workers, a worker's mailbox;
+//! * the front's list of addresses, then of one address its routes, then its awaited paths.
+//!
+//! A guard of a map is held for one look-up, and no other lock is taken meanwhile.
 
 mod channels;
 mod namespace_state;

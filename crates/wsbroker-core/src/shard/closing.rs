@@ -1,7 +1,7 @@
 //! How long a closing may take.
 //!
 //! What was sent before an orderly close goes out first, as fast as the peer takes it. So the time
-//! limit of the closing begins when our close frame has left, and until then it limits how long the
+//! limit of the closing begins when our close frame has left; until then it limits how long the
 //! peer may take nothing. A peer that takes next to nothing would hold its memory for ever, so
 //! there is a minimum rate as well.
 

@@ -25,11 +25,11 @@ pub enum Compress {
     /// If it is as long as the listener's [`threshold`](crate::DeflateConfig::threshold).
     #[default]
     Auto,
-    /// It is sent as it is. For what holds a secret beside something that others choose: the length
-    /// of the two, compressed together, tells an eavesdropper whether they are alike (BREACH). And
-    /// for what does not shrink.
+    /// It is sent as it is. For messages with a secret beside something that others choose: the
+    /// length of the two, compressed together, tells an eavesdropper whether they are alike
+    /// (BREACH). And for data that does not shrink.
     Never,
-    /// However short. What does not become shorter is still sent as it is.
+    /// However short it is. A message that does not become shorter is still sent as it is.
     Always,
 }
 
@@ -88,10 +88,10 @@ impl Codec {
 /// The first byte of a whole text message's frame.
 const TEXT: u8 = 0x80 | Opcode::Text as u8;
 
-/// What a slice takes and gives at most: a millisecond or two, whatever the peer makes of it. The
-/// last byte of a buffer that is kept tells that there is more.
+/// The most that a slice takes and gives: a millisecond or two, whatever the peer sends. The last
+/// byte of a buffer that is kept tells that there is more.
 const SLICE: Slice = Slice { input: 64 << 10, output: KEPT - 1 };
-/// What an inflater holds, about.
+/// Roughly what an inflater holds.
 const INFLATER: usize = 48 << 10;
 
 /// A message that is inflated in several slices.
@@ -157,7 +157,7 @@ impl Inflating {
             return Err(ProtocolError::MessageTooBig);
         }
         if len > self.message.capacity() {
-            // Doubling, but never beyond what the message may become.
+            // Doubled, but never beyond the limit of the message.
             self.message.reserve_exact(len.saturating_mul(2).min(max) - self.message.len());
         }
         self.message.extend_from_slice(part);

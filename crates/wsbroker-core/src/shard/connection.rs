@@ -66,7 +66,7 @@ pub(super) struct Connection {
     pub(super) progress: WriteProgress,
     pub(super) closing: ClosingProgress,
     pub(super) timers: ConnectionTimers,
-    /// What it may still send; `None` is unlimited.
+    /// The rate at which it may send; `None` is unlimited.
     pub(super) meter: Option<Box<RateMeter>>,
     /// What was counted of its unfinished inbound messages.
     pub(super) receive_held: usize,

@@ -33,8 +33,8 @@ impl Connection {
         }
         self.cause.get_or_insert(cause);
         self.phase = ConnectionPhase::CloseSent;
-        // As what comes behind it: discarded. Else it would pause the reading, and the peer's close
-        // frame would not be seen.
+        // Discarded, as everything behind it. Otherwise it would pause the reading, and the peer's
+        // close frame would not be seen.
         self.held = None;
         self.inflating = None;
         self.count_receive(ctx);
@@ -93,8 +93,8 @@ impl Connection {
         }
     }
 
-    /// What was awaited has come: room, or the end of all handlers. It may be news of room that it
-    /// no longer waited for.
+    /// What was awaited has come: room, or the end of all handlers. It may also be room for which
+    /// it no longer waits.
     pub(super) fn go_ahead(&mut self, ctx: &mut ShardContext) {
         match self.paused {
             Pause::Window => self.resume(ctx),

@@ -1,5 +1,5 @@
-//! Workers that come and go: connections move, events that were not begun go along, and nothing
-//! newer overtakes them.
+//! Workers come and go: connections move to another worker with the events that were not begun, and
+//! no newer event overtakes these.
 
 use std::sync::Arc;
 

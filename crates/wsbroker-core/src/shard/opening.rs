@@ -17,7 +17,7 @@ use crate::{
 };
 
 impl Shard {
-    /// A connection asks to be let in: takes its slot, and asks its worker.
+    /// A connection asks to be let in: puts it into its slot, and asks its worker.
     pub(super) fn reserve(&mut self, reserve: Reserve) {
         let Reserve { socket, endpoint, worker, open, deflate, ip } = reserve;
         let namespace = socket.namespace_id();

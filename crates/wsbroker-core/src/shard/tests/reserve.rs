@@ -1,4 +1,4 @@
-//! While send memory is full only those pay that have much waiting.
+//! While send memory is full, only sockets lose messages that have much waiting.
 
 use super::{
     manual_shard::{ManualShard, Peer},

@@ -5,8 +5,8 @@ export interface Native {
     /** Connects in the background. */
     readonly NativeEmitter: new (options: NativeCluster, onEvents: (arg: Array<NativeBusEvent>) => void) => NativeEmitter;
     /**
-     * Connects in the background. `wake` is called when there is something to `take`, and not again
-     * before that was nothing.
+     * Connects in the background. `wake` is called when there is something to
+     * `take`, and not again before `take` has returned nothing.
      */
     readonly NativeRelay: new (options: NativeRelayOptions, wake: () => void) => NativeRelay;
     /** What defaults are made from. */
@@ -246,26 +246,25 @@ export interface NativeEmitter {
 /** A helper's or an emitter's connections to Redis. */
 export interface NativeRelay {
     /**
-     * What has come since: envelopes of others as text, and events, in order. Empty: nothing, and the
-     * next wake will tell.
+     * What has arrived: envelopes of others as text, and events, in order. When it is empty,
+     * `wake` is called for the next.
      */
     take(): Array<string | NativeRelayEvent>;
     /**
-     * Takes a message, and does not wait. Returns its number, with which an `unpublished` tells that
-     * it failed; 0 if Redis is lost, -1 if too much waits, -2
-     * after `close`.
+     * Takes a message without waiting. Returns its number, which an `unpublished` event has if it
+     * fails. 0: Redis is lost; -1: too much waits; -2: `close` was called.
      */
     publish(channel: string, text: string): number;
-    /** Of messages up to this number nothing more will be told. */
+    /** No more `unpublished` events will come for messages up to this number. */
     settled(): number;
     /**
-     * Publishes, and resolves when Redis has it. Rejects with ERR_WSBROKER_BUS_LOST,
-     * ERR_WSBROKER_REDIS if Redis refuses it, ERR_WSBROKER_SHUT_DOWN after `close`.
+     * Publishes, and resolves when Redis has the message. Rejects with ERR_WSBROKER_BUS_LOST, with
+     * ERR_WSBROKER_REDIS if Redis refuses it, or with ERR_WSBROKER_SHUT_DOWN after `close`.
      */
     request(channel: string, text: string): Promise<void>;
     /**
-     * Leaves; the last one publishes what waits, for at most `limit` milliseconds, and ends the
-     * connections. Resolves when that is done.
+     * Stops using the relay. The last user lets it publish what waits, for at most `limit`
+     * milliseconds, and ends it. Resolves then.
      */
     close(limit: number): Promise<void>;
 }
@@ -523,27 +522,33 @@ export interface NativeRedisTls {
     /** Whether the server's certificate must be good. */
     rejectUnauthorized: boolean;
 }
-/** What a relay has to tell. */
+/** What a relay reports. */
 export interface NativeRelayEvent {
-    /** Which kind. `unpublished` is a message of ours that did not get there. */
+    /** Which kind. `unpublished`: a message of ours did not reach Redis, or may not have. */
     kind: 'connected' | 'failed' | 'lost' | 'ready' | 'invalid' | 'dropped' | 'unpublished' | 'warning';
-    /** Whether it is the listener that is lost or ready. */
+    /**
+     * Of `lost` and `ready`: whether it is the connection that listens, and not the one that
+     * publishes.
+     */
     listener: boolean;
     /** Why. */
     reason?: string | undefined;
-    /** How many, or the number of the message. */
+    /** How many, or of `unpublished` the number of the message. */
     count: number;
 }
 /** Settings of a relay. */
 export interface NativeRelayOptions {
-    /** Where. */
+    /** The Redis. */
     redis: NativeRedis;
-    /** Envelopes that bear it are this instance's own. */
+    /** Envelopes with this server id are our own. */
     serverId?: string | undefined;
-    /** Whether it listens, too. */
+    /** Whether it listens. Otherwise it only publishes. */
     listens: boolean;
-    /** Whether all helpers with this server id use the same relay. */
-    shared: boolean;
+    /**
+     * The helper, if it belongs to an instance: all helpers of the instance use the same relay,
+     * and messages from Redis go to their clients without JavaScript.
+     */
+    helper?: number | undefined;
 }
 /** What a shutdown did. */
 export interface NativeShutdownReport {

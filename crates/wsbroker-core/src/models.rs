@@ -37,9 +37,9 @@ fn check_to(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
 /// Where a shard sleeps, in place of its poll. A wake that comes before the sleep ends it at once,
 /// as with the real one.
 #[derive(Clone, Debug, Default)]
-struct Bed(Arc<(Mutex<bool>, Condvar)>);
+struct TestPoll(Arc<(Mutex<bool>, Condvar)>);
 
-impl Waker for Bed {
+impl Waker for TestPoll {
     fn wake(&self) -> io::Result<()> {
         *self.0.0.lock() = true;
         self.0.1.notify_one();
@@ -47,7 +47,7 @@ impl Waker for Bed {
     }
 }
 
-impl Bed {
+impl TestPoll {
     /// Forever, if no wake comes: loom tells.
     fn sleep(&self) {
         let mut woken = self.0.0.lock();
@@ -60,20 +60,20 @@ impl Bed {
 
 /// A shard's end of its queue.
 struct Shard {
-    fifo: Arc<Fifo<Bed>>,
-    bed: Bed,
+    fifo: Arc<Fifo<TestPoll>>,
+    poll: TestPoll,
 }
 
 impl Shard {
     fn new() -> Self {
-        let bed = Bed::default();
-        Self { fifo: Arc::new(Fifo::new(bed.clone())), bed }
+        let poll = TestPoll::default();
+        Self { fifo: Arc::new(Fifo::new(poll.clone())), poll }
     }
 
     /// A turn of its loop: sleeps unless there is something to do, and takes what is there.
     fn turn(&self) -> Vec<Command> {
         if self.fifo.park() {
-            self.bed.sleep();
+            self.poll.sleep();
         }
         self.take()
     }
@@ -177,7 +177,7 @@ fn a_shard_that_its_clock_woke_loses_nothing() {
 }
 
 /// What a command may own: bytes whose end is counted, and which in ending pushes another command.
-struct Owned(Arc<Fifo<Bed>>, Arc<AtomicUsize>);
+struct Owned(Arc<Fifo<TestPoll>>, Arc<AtomicUsize>);
 
 impl AsRef<[u8]> for Owned {
     fn as_ref(&self) -> &[u8] {
@@ -297,16 +297,16 @@ fn a_connection_that_ends_is_told_of_the_last_handler() {
 }
 
 /// A worker that is never asked.
-struct Nobody;
+struct UnusedWorker;
 
-impl Worker for Nobody {
+impl Worker for UnusedWorker {
     fn deliver(&self, batch: Batch) -> Result<(), DeliverError> {
         Err(DeliverError::Gone(batch))
     }
 }
 
 fn worker() -> Arc<WorkerEntry> {
-    Dispatch::default().add(Arc::new(Nobody), Handlers::ALL)
+    Dispatch::default().add(Arc::new(UnusedWorker), Handlers::ALL)
 }
 
 #[test]
@@ -371,7 +371,7 @@ fn a_shard_whose_own_batch_fills_the_window_is_told_when_that_has_settled() {
 /// A worker's thread with its cork: calls as `WorkerHandle::settle` and `Cork::flush` do.
 struct Thread {
     worker: Arc<WorkerEntry>,
-    shard: Arc<Fifo<Bed>>,
+    shard: Arc<Fifo<TestPoll>>,
     corked: Vec<Command>,
     holds: bool,
 }
@@ -438,7 +438,7 @@ impl Ending {
                 return self.replies;
             }
             if !due && shard.fifo.park() {
-                shard.bed.sleep();
+                shard.poll.sleep();
             }
         }
     }
@@ -500,7 +500,7 @@ fn late_news_of_room_end_no_connection_before_its_replies() {
     check_to(3, || {
         let limit = InFlight { messages: 1, bytes: 100, worker_bytes: 1000 };
         let (worker, shard, socket) = (worker(), Shard::new(), socket(&SocketLimits::default()));
-        let mailbox = Bed::default();
+        let mailbox = TestPoll::default();
         socket.enter_window(1);
         let thread = thread::spawn({
             let (fifo, worker, socket) = (Arc::clone(&shard.fifo), Arc::clone(&worker), Arc::clone(&socket));
@@ -530,7 +530,7 @@ fn late_news_of_room_end_no_connection_before_its_replies() {
 // --- towards the peer ----------------------------------------------------------------------------
 
 #[test]
-fn who_was_told_that_a_socket_is_full_gets_a_drain_event() {
+fn a_sender_that_was_told_that_a_socket_is_full_gets_a_drain_event() {
     check_to(3, || {
         let socket = socket(&SocketLimits { max_backpressure: 100, ..SocketLimits::default() });
         socket.add_queued(150);

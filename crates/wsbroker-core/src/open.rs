@@ -118,7 +118,7 @@ impl OpenReply {
 
     /// A reply to no connection.
     #[cfg(test)]
-    pub(crate) fn for_nobody() -> Self {
+    pub(crate) fn unanswerable() -> Self {
         Self { waits: None }
     }
 

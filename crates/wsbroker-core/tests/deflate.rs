@@ -149,7 +149,7 @@ fn without_the_option_nothing_is_agreed_on() {
 }
 
 #[test]
-fn who_did_not_agree_must_not_compress() {
+fn a_client_that_did_not_agree_must_not_compress() {
     let broker = broker(1);
     let (_worker, _log) = logging(&broker, Handlers::ALL);
     let (_listener, port) = deflating(&broker, SocketLimits::default());
@@ -358,7 +358,7 @@ fn a_publish_is_compressed_once_for_all_shards_and_subscribers() {
 }
 
 #[test]
-fn who_is_excluded_gets_nothing_and_the_others_have_it_compressed() {
+fn the_excluded_get_nothing_and_the_others_have_it_compressed() {
     let broker = broker(1);
     let (_worker, _log) = logging(&broker, Handlers::CLOSE);
     let (_listener, port) = deflating(&broker, SocketLimits::default());
@@ -374,7 +374,7 @@ fn who_is_excluded_gets_nothing_and_the_others_have_it_compressed() {
 }
 
 #[test]
-fn nothing_is_compressed_for_those_who_cannot_inflate() {
+fn nothing_is_compressed_for_clients_that_cannot_inflate() {
     let broker = broker(1);
     let (_worker, _log) = logging(&broker, Handlers::CLOSE);
     let (_listener, port) = deflating(&broker, SocketLimits::default());

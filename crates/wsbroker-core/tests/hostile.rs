@@ -245,7 +245,7 @@ mod with_many_connections {
 
     /// Silence is the peer's fault only if we listened.
     #[test]
-    fn nobody_is_cut_for_a_stall_of_ours() {
+    fn no_client_is_cut_for_a_stall_of_ours() {
         const CLIENTS: usize = 1300;
         let idle = Duration::from_secs(3);
         let limit = getrlimit(Resource::Nofile);
@@ -329,7 +329,7 @@ fn a_reply_comes_before_the_close_frame_whenever_the_peer_ends_it() {
 
 /// A peer that does not answer our close frame is cut, and a shutdown does not call that closed.
 #[test]
-fn a_shutdown_tells_who_had_to_be_cut() {
+fn a_shutdown_tells_how_many_had_to_be_cut() {
     let broker = broker();
     let (_worker, _log) = logging(&broker, Handlers::CLOSE);
     let limits = SocketLimits { close_timeout: Duration::from_millis(100), ..SocketLimits::default() };

@@ -31,7 +31,7 @@ fn what_comes_from_other_instances_needs_no_worker_but_for_those_that_are_held()
     }
     thread.helper.hold_client(&mut thread.cork, b"held");
     thread.cork.flush();
-    let sink = NamespaceSink::new(&broker, Arc::clone(&namespace));
+    let sink = NamespaceSink::new(&broker, Arc::clone(&namespace), |_| {});
     let receive = |fields: &str| {
         let text = format!(r#"{{"serverId":"x","event":"e",{fields}}}"#);
         match Envelope::read(&text, None) {

@@ -146,7 +146,7 @@ class NativeBus {
             return (relay = new native.NativeRelay({
                 redis: this.#redis,
                 listens: this.#role === 'server',
-                shared: instance !== undefined,
+                ...(instance?.helper !== undefined && { helper: instance.helper }),
                 ...(host.serverId !== undefined && { serverId: host.serverId }),
             }, wake));
         }

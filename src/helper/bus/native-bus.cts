@@ -172,7 +172,7 @@ class NativeBus implements Bus {
         {
           redis: this.#redis,
           listens: this.#role === 'server',
-          shared: instance !== undefined,
+          ...(instance?.helper !== undefined && { helper: instance.helper }),
           ...(host.serverId !== undefined && { serverId: host.serverId }),
         },
         wake,

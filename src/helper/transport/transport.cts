@@ -101,6 +101,8 @@ export interface TransportHost {
 export interface Instance {
   /** The id of the instance, the same for all its helpers. */
   readonly serverId: string;
+  /** The number that this helper has in the addon, where the native bus joins the instance. */
+  readonly helper?: number;
 
   // Clients of this helper.
 

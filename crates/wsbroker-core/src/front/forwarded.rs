@@ -397,7 +397,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hundred_kilobytes_of_anything_name_nobody_who_is_not_told() {
+    fn a_hundred_kilobytes_of_anything_name_no_client_of_their_own() {
         let size = 100 << 10;
         for piece in [
             "10.0.0.1,",

@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_leave_and_a_join_at_once_lose_nobody() {
+    fn the_last_leave_and_a_join_at_once_lose_no_subscriber() {
         let channels = Channels::new(1);
         std::thread::scope(|scope| {
             for thread in 1..=4 {

@@ -416,7 +416,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_the_end_of_all_handlers_is_told_by_the_last() {
+    fn a_shard_that_waits_for_all_handlers_is_told_by_the_last() {
         let socket = Socket::new(SocketId::new(1).unwrap(), 0, 0, &SocketLimits::default());
         (0..3).for_each(|_| socket.enter_window(5));
         socket.set_awaited(Awaited::Rest);

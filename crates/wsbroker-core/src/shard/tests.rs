@@ -24,9 +24,9 @@ use crate::{
 
 /// Takes events and begins none.
 #[derive(Default)]
-struct Shelf(Mutex<Vec<Batch>>);
+struct PassiveWorker(Mutex<Vec<Batch>>);
 
-impl Worker for Shelf {
+impl Worker for PassiveWorker {
     fn deliver(&self, batch: Batch) -> Result<(), DeliverError> {
         self.0.lock().push(batch);
         Ok(())
@@ -99,20 +99,20 @@ fn connect_to(
 #[test]
 fn late_news_of_room_do_not_end_a_connection_before_its_replies() {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
-    let shelf = Arc::<Shelf>::default();
-    let worker = broker.add_worker(Arc::clone(&shelf) as Arc<dyn Worker>, Handlers::TEXT);
+    let passive = Arc::<PassiveWorker>::default();
+    let worker = broker.add_worker(Arc::clone(&passive) as Arc<dyn Worker>, Handlers::TEXT);
     let (socket, mut client) = connect(broker.state());
     let mut said = Vec::new();
     client::write_frame(&mut said, true, Opcode::Text, b"hello", [1, 2, 3, 4]);
     client::write_frame(&mut said, true, Opcode::Close, &[3, 232], [1, 2, 3, 4]);
     client.write_all(&said).unwrap();
-    until("the message has come", || !shelf.0.lock().is_empty());
+    until("the message has come", || !passive.0.lock().is_empty());
     // The shard found room by itself while a worker was about to tell it.
     broker.state().shard(0).push(Command::Resume(ConnectionKey::of(&socket)));
     let mut cork = broker.cork();
     let staged = cork.stage_slice(MessageKind::Text, b"reply");
     cork.send(socket.id(), staged);
-    let batches = std::mem::take(&mut *shelf.0.lock());
+    let batches = std::mem::take(&mut *passive.0.lock());
     worker.settle(batches.iter().flat_map(|batch| &batch.events), Some(&mut cork));
     let mut heard = Vec::new();
     client.read_to_end(&mut heard).unwrap();
@@ -183,7 +183,7 @@ fn an_end_that_comes_with_the_last_bytes_is_seen() {
 
 #[cfg(target_os = "linux")]
 #[test]
-fn who_sees_an_end_finds_it_counted() {
+fn an_end_that_is_seen_is_counted() {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
     let meeting = Arc::new(MeetingWorker(Barrier::new(2)));
     let _worker = broker.add_worker(Arc::clone(&meeting) as Arc<dyn Worker>, Handlers::TEXT);
@@ -206,6 +206,6 @@ fn who_sees_an_end_finds_it_counted() {
 }
 
 mod churn;
-mod hand;
+mod manual_shard;
 mod reserve;
 mod slices;

@@ -48,7 +48,7 @@ fn raw_calls_take_a_namespace_s_socket_for_one_that_is_gone() {
 }
 
 #[test]
-fn a_namespace_reaches_neither_raw_sockets_nor_those_of_another_realm() {
+fn a_namespace_reaches_neither_raw_sockets_nor_those_of_another_namespace() {
     let broker = broker(1);
     let (_worker, log) = logging(&broker, Handlers::ALL);
     let (raw, raw_port) = listen_with(&broker, |_| ());
@@ -110,7 +110,7 @@ fn a_path_whose_namespace_has_no_worker_answers_503_and_raw_handlers_never_get_i
     assert_eq!(status(port, "/ws"), "503", "its listener is closed, too");
     let again = broker.namespace(settings());
     let _listener = beside(&broker, &raw, "/ws", Some(&again));
-    let _desk = HelperThread::new(&broker, &again);
+    let _thread = HelperThread::new(&broker, &again);
     assert_eq!(status(port, "/ws"), "101", "somebody else serves it");
     until("the raw one is gone", || log.lock().len() == 1);
     assert_eq!(log.lock()[0].1, Seen::Close(1006, String::new()));
@@ -138,7 +138,7 @@ fn a_path_that_a_namespace_is_about_to_serve_answers_503_until_it_does_or_gives_
     assert_eq!(status(port, "/ws"), "101", "it has given up");
     let awaited = raw.await_path("/ws");
     let namespace = broker.namespace(settings());
-    let _desk = HelperThread::new(&broker, &namespace);
+    let _thread = HelperThread::new(&broker, &namespace);
     let _listener = beside(&broker, &raw, "/ws", Some(&namespace));
     assert_eq!(status(port, "/ws"), "101", "it is there");
     drop((awaited, silent));
@@ -148,7 +148,7 @@ fn a_path_that_a_namespace_is_about_to_serve_answers_503_until_it_does_or_gives_
 fn paths_are_exact_and_an_address_without_raw_handlers_has_no_others() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
-    let _desk = HelperThread::new(&broker, &namespace);
+    let _thread = HelperThread::new(&broker, &namespace);
     let (alone, port) = listen(&broker, &namespace, SocketLimits::default());
     for path in ["/", "/WS", "/ws/", "/w%73"] {
         assert_eq!(status(port, path), "404", "{path}");

@@ -78,7 +78,7 @@ fn a_helper_that_shuts_down_waits_for_its_own_connections_and_cuts_what_stays() 
 }
 
 #[test]
-fn who_waits_for_the_last_connection_is_woken_however_the_threads_interleave() {
+fn a_wait_for_the_last_connection_ends_however_the_threads_interleave() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
     let mut thread = HelperThread::new(&broker, &namespace);
@@ -138,7 +138,7 @@ fn the_clients_of_a_helper_that_died_are_for_the_others_each_once() {
 }
 
 #[test]
-fn what_nobody_has_taken_when_the_last_helper_ends_is_counted_with_its_own() {
+fn what_no_helper_has_taken_when_the_last_ends_is_counted_with_its_own() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
     let [mut first, mut second] = [(); 2].map(|()| HelperThread::new(&broker, &namespace));
@@ -150,7 +150,7 @@ fn what_nobody_has_taken_when_the_last_helper_ends_is_counted_with_its_own() {
 }
 
 #[test]
-fn nobody_is_told_of_the_clients_of_a_helper_that_leaves_in_order() {
+fn no_helper_is_told_of_the_clients_of_one_that_leaves_in_order() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
     let [mut first, mut second] = [(); 2].map(|()| HelperThread::new(&broker, &namespace));

@@ -114,7 +114,7 @@ fn what_was_sent_before_a_client_became_held_cannot_come_behind_what_its_owner_s
     other.publish(&mut held_back, Audience::Room(b"r"), staged, &[]);
     let staged = held_back.stage_slice(MessageKind::Text, b"to it alone");
     assert_eq!(namespace.send(&mut held_back, b"c", staged), SendOutcome::Queued);
-    assert!(!held_back.is_empty(), "whoever has the cork must flush it yet");
+    assert!(!held_back.is_empty(), "the cork has not been flushed yet");
     assert!(owner.helper.hold_client(&mut owner.cork, b"c").is_some());
     assert_eq!(owner.helper.hold_client(&mut owner.cork, b"c"), None, "it is held already");
     owner.send(id, "encrypted");
@@ -152,7 +152,7 @@ fn what_lies_ready_for_a_sleeping_shard_is_sent_with_the_flush_or_when_it_become
 }
 
 #[test]
-fn a_post_tells_whom_its_publish_has_reached_by_itself() {
+fn an_operation_tells_which_clients_its_publish_has_reached_directly() {
     let broker = broker(1);
     let namespace = broker.namespace(settings());
     let mut owner = HelperThread::new(&broker, &namespace);

@@ -6,7 +6,7 @@ use crate::common::{Got, Seen, until};
 use crate::kit::{HelperThread, broker, listen, settings};
 
 #[test]
-fn nobody_is_asked_and_events_come_in_order_from_the_socket_s_beginning_to_its_end() {
+fn no_worker_is_asked_and_events_come_in_order_from_the_socket_s_beginning_to_its_end() {
     let broker = broker(2);
     let namespace = broker.namespace(settings());
     let mut thread = HelperThread::new(&broker, &namespace);

@@ -188,7 +188,7 @@ fn a_client_gets_the_certificate_with_the_name_it_asks_for() {
 }
 
 #[test]
-fn a_certificate_without_names_serves_whoever_asks() {
+fn a_certificate_without_names_serves_every_client() {
     let (broker, world) = (broker(), World::new());
     let pair = world.authority.issue(&[]);
     let pem = TlsPem { pairs: vec![pair.bytes()], ..TlsPem::default() };

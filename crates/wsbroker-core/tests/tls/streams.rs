@@ -254,7 +254,7 @@ type Case<'a> = (&'a str, bool, &'a [(u8, &'a [u8])]);
 
 /// Forged by a peer that has the keys: well encrypted, and wrong.
 #[test]
-fn records_that_no_client_sends_harm_nobody_else() {
+fn records_that_no_client_sends_harm_no_other() {
     let (broker, world) = (broker(), World::new());
     let _worker = echo(&broker);
     let (_listener, port) = serve(&broker, loopback(world.config()));

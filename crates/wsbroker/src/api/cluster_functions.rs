@@ -1,6 +1,6 @@
-//! Other instances, as JavaScript asks for them.
+//! What JavaScript calls for the bus: joining other instances, counting, emitters.
 
-// The macro wants what it exports to be public, though nothing can reach it from Rust.
+// napi-rs wants what it exports to be public, though nothing can reach it from Rust.
 #![allow(unreachable_pub)]
 
 use std::{future::Future, sync::Arc, time::Duration};
@@ -34,7 +34,7 @@ pub struct NativeNode {
     pub port: u16,
 }
 
-/// How a Redis is encrypted.
+/// TLS towards a Redis.
 #[napi(object)]
 pub struct NativeRedisTls {
     /// PEM.
@@ -46,23 +46,23 @@ pub struct NativeRedisTls {
     /// PEM.
     #[napi(ts_type = "Buffer")]
     pub key: Option<Copied>,
-    /// The name that the server's certificate must be for; absent is the host.
+    /// The name that the server's certificate must be for. Absent: the host.
     pub servername: Option<String>,
-    /// Whether the server's certificate must be good.
+    /// Whether the server's certificate is checked.
     pub reject_unauthorized: bool,
 }
 
-/// A Redis: by `url`, or else by the rest.
+/// A Redis: by `url`, or by the other fields.
 #[napi(object)]
 pub struct NativeRedis {
     /// `redis://` or `rediss://`.
     pub url: Option<String>,
-    /// One server, or nodes of a Cluster, or Sentinels.
+    /// A single server, nodes of a Cluster, or Sentinels.
     pub nodes: Vec<NativeNode>,
     /// What the nodes are.
     #[napi(ts_type = "'single' | 'cluster' | 'sentinel'")]
     pub kind: String,
-    /// The master that the Sentinels watch.
+    /// The name of the primary that the Sentinels watch.
     pub name: Option<String>,
     /// For AUTH.
     pub username: Option<String>,
@@ -76,43 +76,43 @@ pub struct NativeRedis {
     pub tls: Option<NativeRedisTls>,
 }
 
-/// A place on a bus.
+/// How to join a bus.
 #[napi(object)]
 pub struct NativeCluster {
-    /// Where.
+    /// The Redis.
     pub redis: NativeRedis,
-    /// What names begin with.
+    /// The start of all names on the bus.
     pub prefix: String,
-    /// What this instance is called.
+    /// The name of this instance.
     pub instance_id: Option<String>,
-    /// Bytes that may wait.
+    /// Bytes that may wait to be published.
     pub max_outgoing: f64,
 }
 
-/// What the bus has to tell.
+/// What the bus reports.
 #[napi(object)]
 pub struct NativeBusEvent {
     /// Which kind.
     #[napi(ts_type = "'ready' | 'lost' | 'gap' | 'gaps' | 'warning'")]
     pub state: String,
-    /// Of a gap in one channel.
+    /// Of a gap: its channel. Absent if messages of this instance did not leave.
     pub channel: Option<Either<String, Buffer>>,
-    /// Of a gap, or of gaps.
+    /// Of a gap or gaps: how many messages are missing.
     pub missed: Option<f64>,
-    /// Of gaps: how many channels.
+    /// Of gaps: the number of channels.
     pub count: Option<f64>,
     /// Of gaps: the channels whose names were kept.
     pub channels: Option<Vec<Either<String, Buffer>>>,
-    /// Of a loss, or a warning.
+    /// Of a loss or a warning: why.
     pub reason: Option<String>,
 }
 
 /// Subscribers on all instances.
 #[napi(object)]
 pub struct NativeClusterCount {
-    /// As far as instances have answered.
+    /// On the instances that have answered.
     pub count: f64,
-    /// The others.
+    /// The names of the others.
     pub missing: Vec<String>,
 }
 
@@ -124,7 +124,7 @@ fn config(call: &str, options: NativeCluster) -> std::result::Result<ClusterConf
     Ok(ClusterConfig { prefix, instance_id, max_outgoing: max_outgoing as usize, ..ClusterConfig::new(redis) })
 }
 
-/// Which Redis that is.
+/// The settings of a Redis.
 pub(crate) fn redis_config(call: &str, redis: NativeRedis) -> std::result::Result<RedisConfig, JsError> {
     let mut config = match &redis.url {
         Some(url) => RedisConfig::from_url(url).map_err(|_| JsError::unreadable_url(call))?,
@@ -166,7 +166,7 @@ pub(crate) fn redis_config(call: &str, redis: NativeRedis) -> std::result::Resul
     Ok(config)
 }
 
-/// `None` of what is not known yet: it has no name in JavaScript.
+/// `None` for an event that a newer core may have: it has no name in JavaScript.
 fn event(event: BusEvent) -> Option<NativeBusEvent> {
     let plain = |state: &str| NativeBusEvent {
         state: state.into(),
@@ -194,7 +194,7 @@ fn event(event: BusEvent) -> Option<NativeBusEvent> {
     })
 }
 
-/// Text where it is some, bytes else.
+/// A name as text if it is UTF-8, as bytes otherwise.
 fn name(channel: &[u8]) -> Either<String, Buffer> {
     match std::str::from_utf8(channel) {
         Ok(text) => Either::A(text.to_owned()),
@@ -202,7 +202,7 @@ fn name(channel: &[u8]) -> Either<String, Buffer> {
     }
 }
 
-/// Events wait here, put together, and not in the queue of JavaScript's thread, which may be busy for a long time.
+/// A listener that gathers events for JavaScript's thread, which may be busy for a long time.
 fn listener(told: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<BusListener> {
     let events = Arc::new(BusEvents::default());
     let waiting = Arc::clone(&events);
@@ -210,7 +210,7 @@ fn listener(told: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<BusListener> 
     let wake: Wake = told.build_threadsafe_function().weak::<true>().build_callback(take).map_err(internal)?;
     Ok(Arc::new(move |happened| {
         if events.push(happened) {
-            // A thread that has ended hears nothing any more, and that is all right.
+            // It fails when the thread has ended, which is all right.
             let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
         }
     }))
@@ -225,7 +225,8 @@ pub fn join_cluster(options: NativeCluster, on_events: Function<'_, Vec<NativeBu
     Ok(process::join_cluster(config, listener(on_events)?)?)
 }
 
-/// Takes back a [`join_cluster`] that no broker has followed yet, or none but one that nobody uses. False when the process stays joined.
+/// Takes a [`join_cluster`] back, unless a broker in use has joined. False when the process stays
+/// joined.
 #[napi(ts_return_type = "Promise<boolean>")]
 pub fn leave_cluster(env: &Env) -> Result<Object<'_>> {
     match process::leave_cluster() {
@@ -237,7 +238,8 @@ pub fn leave_cluster(env: &Env) -> Result<Object<'_>> {
     }
 }
 
-/// Replaces the settings of Redis. Rejects with ERR_WSBROKER_BUS_LOST when Redis cannot be reached with them; everything stays as it was.
+/// Replaces the settings of Redis. Rejects with ERR_WSBROKER_BUS_LOST when Redis cannot be reached
+/// with them; then the old ones stay.
 #[napi(ts_return_type = "Promise<void>")]
 pub fn reload_cluster(env: &Env, redis: NativeRedis) -> Result<Object<'_>> {
     const CALL: &str = "reloadBus";
@@ -252,8 +254,8 @@ pub fn reload_cluster(env: &Env, redis: NativeRedis) -> Result<Object<'_>> {
     })
 }
 
-/// A promise for the outcome of a future with the process's broker. `ended` is the outcome if there is
-/// none, or if it ends first.
+/// A promise for the outcome of a future with the process's broker. `ended` is the outcome if there
+/// is none, or if it ends first.
 fn promise_on<'env, T, F>(
     env: &'env Env,
     ended: fn() -> std::result::Result<T, JsError>,
@@ -278,14 +280,15 @@ pub fn cluster_ready(env: &Env) -> Result<Object<'_>> {
     promise_on(env, || Ok(false), |broker| async move { broker.cluster_ready().await })
 }
 
-/// Resolves when what others publish to the channel arrives here.
+/// Resolves when what other instances publish to the channel arrives here. False when there is no
+/// bus, or it ends first.
 #[napi(ts_return_type = "Promise<boolean>")]
 pub fn listening(env: &Env, #[napi(ts_arg_type = "Buffer")] channel: Copied) -> Result<Object<'_>> {
     let channel = channel.to_vec();
     promise_on(env, || Ok(false), |broker| async move { broker.listening(&channel).await })
 }
 
-/// Counts subscribers on all instances; `limit` in milliseconds.
+/// Counts subscribers on the instances that answer within `limit` milliseconds.
 #[napi(ts_return_type = "Promise<NativeClusterCount>")]
 pub fn cluster_count(env: &Env, #[napi(ts_arg_type = "Buffer")] channel: Copied, limit: f64) -> Result<Object<'_>> {
     let channel = channel.to_vec();
@@ -309,7 +312,7 @@ pub fn close_channel_everywhere(#[napi(ts_arg_type = "Buffer")] channel: Copied,
     u32::try_from(count.unwrap_or(0)).unwrap_or(u32::MAX)
 }
 
-/// Publishes without sockets.
+/// Publishes from a process without sockets.
 #[napi]
 pub struct NativeEmitter(Option<Emitter>);
 
@@ -323,7 +326,8 @@ impl NativeEmitter {
         Ok(Self(Some(emitter.map_err(|error| JsError::from(wsbroker_core::StartError::from(error)))?)))
     }
 
-    /// Resolves when Redis has it. Waits for the bus at most `limit` milliseconds. Rejects with ERR_WSBROKER_BUS_LOST.
+    /// Resolves when Redis has the message. Waits for the bus for at most `limit` milliseconds.
+    /// Rejects with ERR_WSBROKER_BUS_LOST.
     #[napi(ts_return_type = "Promise<void>")]
     pub fn publish<'env>(
         &self,

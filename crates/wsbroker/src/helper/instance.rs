@@ -14,14 +14,14 @@ use std::{
 use napi::{Env, bindgen_prelude::Object};
 use napi_derive::napi;
 use parking_lot::Mutex;
-use wsbroker_core::{AwaitedPath, CloseCode, ListenError, Listener, Namespace, NamespaceConfig};
-use wsbroker_redis::NamespaceSink;
+use wsbroker_core::{AwaitedPath, Broker, CloseCode, ListenError, Listener, Namespace, NamespaceConfig};
 
 use crate::{
     api::{
         lifecycle::NativeAddress,
         options::{NativeListenOptions, NativeProcessOptions, listener_config, milliseconds, process_options},
     },
+    helper::native_relay::InstanceRelay,
     js::{
         js_error::{JsError, Result},
         promise::{promise, settled},
@@ -53,6 +53,7 @@ struct Instance {
     agreed: Vec<NativeAgreed>,
     base: InstanceBroker,
     namespace: Arc<Namespace>,
+    relay: Arc<InstanceRelay>,
     /// Changed while [`INSTANCES`] is locked.
     registrations: Mutex<Vec<Registration>>,
     listener: Mutex<Option<Arc<Listener>>>,
@@ -166,6 +167,7 @@ pub fn join_instance(join: NativeJoin) -> Result<NativeJoinResult> {
                     broadcast_channel: BROADCAST_CHANNEL.into(),
                     too_big_reason: TOO_BIG_REASON.into(),
                 }),
+                relay: Arc::default(),
                 base,
                 registrations: Mutex::default(),
                 listener: Mutex::default(),
@@ -241,11 +243,10 @@ async fn listen(instance: &Instance, options: NativeListenOptions) -> std::resul
     Ok(())
 }
 
-/// What takes messages from Redis to the clients of the instance with that server id.
-pub(crate) fn sink(server_id: &str) -> Option<NamespaceSink> {
-    let instances = INSTANCES.lock();
-    let instance = instances.iter().find(|instance| instance.server_id == server_id)?;
-    Some(NamespaceSink::new(&instance.base.broker, Arc::clone(&instance.namespace)))
+/// What the relay of this helper's instance serves, and where the instance holds it.
+pub(crate) fn namespace_of(helper: usize) -> Option<(Broker, Arc<Namespace>, Arc<InstanceRelay>)> {
+    let instance = find(helper)?;
+    Some((instance.base.broker.clone(), Arc::clone(&instance.namespace), Arc::clone(&instance.relay)))
 }
 
 /// Where the instance listens. Null: it does not.

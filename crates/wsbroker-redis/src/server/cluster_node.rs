@@ -1,10 +1,10 @@
 //! Connections to the nodes of a Cluster, on [streams of our own](super::dial), which bound their
 //! replies.
 //!
-//! redis-rs finds out which nodes there are, and connects to them with [`Connect`]. That function has
-//! no receiver: it gets an address and a login and nothing else. Our settings are more than that, and
-//! include the login. So the username that redis-rs gets is the number of our settings; no Redis gets
-//! it.
+//! redis-rs finds out which nodes there are, and connects to them with [`Connect`]. That function
+//! has no receiver: it gets an address and a login and nothing else. Our settings are more than
+//! that, and include the login. So the username that redis-rs gets is the number of our settings;
+//! no Redis gets it.
 
 use std::{
     collections::BTreeMap,

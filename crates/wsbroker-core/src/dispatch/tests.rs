@@ -353,7 +353,7 @@ fn raw_workers_without_handlers_are_deaf_unless_one_has_some() {
 
 #[test]
 fn what_is_under_way_to_a_worker_is_bounded_and_half_of_it_is_room_again() {
-    let entry = Dispatch::default().add(Shelf::new(), Handlers::ALL);
+    let entry = Dispatch::default().add(PassiveWorker::new(), Handlers::ALL);
     assert!(entry.has_room(1000, 0, 100), "to a worker that has nothing goes anything");
     entry.hand_over(1, 60);
     assert!(entry.has_room(40, 0, 100));
@@ -377,7 +377,7 @@ fn what_is_under_way_to_a_worker_is_bounded_and_half_of_it_is_room_again() {
 
 #[test]
 fn who_waits_for_a_flush_is_told_of_that_one() {
-    let entry = Dispatch::default().add(Shelf::new(), Handlers::ALL);
+    let entry = Dispatch::default().add(PassiveWorker::new(), Handlers::ALL);
     assert_eq!(entry.await_flush(), None, "nothing is held back");
     assert_eq!(entry.cork_flushed(), None);
     let mut seen = Vec::new();

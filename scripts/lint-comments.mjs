@@ -15,6 +15,8 @@ import path from 'node:path';
 import { filesBelow, read, root } from './lint/sources.mjs';
 
 const COLUMNS = 100;
+/** Made by scripts/native-types.mjs from comments in the crates. */
+const GENERATED = ['src/native.cts', 'src/native/shared-numbers.cts'];
 
 /** The lines of a file on which there is nothing but a comment: [number, text]. */
 function commentLines(text) {
@@ -126,7 +128,7 @@ const report = process.argv.includes('--report');
 const folders = process.argv.slice(2).filter((argument) => !argument.startsWith('--'));
 const files = folders.length > 0
   ? folders.map((folder) => folder.replace(/\/$/, '')).flatMap(filesAt)
-  : [...filesBelow('crates', /\.rs$/).filter((file) => /^crates\/[^/]+\/src\//.test(file)), ...filesBelow('src', /\.[cm]ts$/)];
+  : [...filesBelow('crates', /\.rs$/).filter((file) => /^crates\/[^/]+\/src\//.test(file)), ...filesBelow('src', /\.[cm]ts$/).filter((file) => !GENERATED.includes(file))];
 
 if (process.argv.includes('--fix')) {
   for (const file of files) {

@@ -37,8 +37,10 @@ const files = [
 ].filter((file) => file !== SELF && !file.includes('/benches/') && !/\/(\.cache|\.out|target)\//.test(file));
 
 const found = files.flatMap((file) =>
-  read(file).split('\n').flatMap((line, index) => {
-    const words = [...line.matchAll(pattern)].map((match) => ({ text: match[0], say: REPLACED[match.slice(1).findIndex((group) => group !== undefined)][1] }));
+  read(file).split('\n').flatMap((line, index, lines) => {
+    // `there is none` may be broken between lines.
+    const continues = /\bthere$/u.test(lines[index - 1] ?? '') && /^\W*(?:is|are) none\b/u.exec(line)?.[0].length;
+    const words = [...line.matchAll(pattern)].filter((match) => !continues || match.index >= continues).map((match) => ({ text: match[0], say: REPLACED[match.slice(1).findIndex((group) => group !== undefined)][1] }));
     const names = [...line.matchAll(inNames)].filter(({ 0: text }) => !words.some((word) => word.text === text)).map(({ 0: text }) => ({ text, say: 'see Words in CONTRIBUTING.md' }));
     return [...words, ...names].filter(({ text }) => file.startsWith('crates/') || !/realm/iu.test(text)).map((hit) => ({ ...hit, file, line: index + 1 }));
   }),

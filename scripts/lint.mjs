@@ -11,10 +11,10 @@ const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/pack
 const failed = [
   [process.execPath, tsc, '-p', '.'],
   [process.execPath, tsc, '-p', 'test/types'],
-  [process.execPath, 'scripts/lint-names.mjs', '--report'],
+  [process.execPath, 'scripts/lint-names.mjs'],
   [process.execPath, 'scripts/lint-imports.mjs'],
-  [process.execPath, 'scripts/lint-comments.mjs', '--report'],
-  [process.execPath, 'scripts/lint-words.mjs', '--report'],
+  [process.execPath, 'scripts/lint-comments.mjs'],
+  [process.execPath, 'scripts/lint-words.mjs'],
   ['cargo', 'fmt', '--all', '--check'],
   ['cargo', 'clippy', '--workspace', '--all-targets', '--', '--deny', 'warnings'],
 ].filter(([command, ...args]) => {

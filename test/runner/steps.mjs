@@ -132,10 +132,10 @@ const build = [
 
 const tsc = bin('tsc');
 const types = [
-  check('types', 'names', process.execPath, ['scripts/lint-names.mjs', '--report']),
+  check('types', 'names', process.execPath, ['scripts/lint-names.mjs']),
   check('types', 'imports', process.execPath, ['scripts/lint-imports.mjs']),
-  check('types', 'width of comments', process.execPath, ['scripts/lint-comments.mjs', '--report']),
-  check('types', 'words', process.execPath, ['scripts/lint-words.mjs', '--report']),
+  check('types', 'width of comments', process.execPath, ['scripts/lint-comments.mjs']),
+  check('types', 'words', process.execPath, ['scripts/lint-words.mjs']),
   check('types', 'TypeScript', tsc, ['-p', '.']),
   ...(existsSync(path.join(root, 'test/types/tsconfig.json')) ? [
     check('types', 'type tests', tsc, ['-p', 'test/types', '--noEmit'], { after: ['TypeScript'] }),

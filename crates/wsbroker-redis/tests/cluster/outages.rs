@@ -88,7 +88,7 @@ fn while_redis_hangs_for_ten_seconds_local_delivery_goes_on_and_what_was_missed_
     eprintln!("{published} published while it hung, {arrived} of them arrived");
     assert_eq!(arrived + other.gaps(), published);
     let stats = one.broker.bus_stats().unwrap();
-    assert!(stats.dropped + stats.unanswered >= other.gaps(), "whoever published knows: {stats:?}");
+    assert!(stats.dropped + stats.unanswered >= other.gaps(), "the publisher knows: {stats:?}");
     let told = |event: &BusEvent| if let BusEvent::Dropped { messages } = event { *messages } else { 0 };
     until("it is told", || one.events.lock().iter().map(told).sum::<u64>() == stats.dropped + stats.unanswered);
 }

@@ -59,8 +59,8 @@ fn a_hundred_thousand_channels_are_listened_to_in_batches_and_let_go() {
     }
 }
 
-/// Channels come and go all the time, others are joined again just when they are let go: whoever
-/// waited for `listening` hears what is published then.
+/// Channels come and go all the time, others are joined again just when they are let go: after
+/// `listening`, everything that is published arrives.
 #[test]
 fn no_interest_is_lost_while_thousands_of_channels_come_and_go() {
     const PER_SECOND: u32 = 5_000;
@@ -130,7 +130,7 @@ fn what_nobody_here_has_joined_costs_this_instance_no_byte() {
     let mut flood = flood;
     let (came, went) = flood("elsewhere");
     assert!(came > 20_000_000, "{came}");
-    // Answers to whoever publishes, and what these questions cost.
+    // Answers for publishers, and what these questions cost.
     assert!(went < came / 20, "{came} in, {went} out");
     assert_eq!(one.broker.bus_stats().unwrap().received, 1);
     // That it would show.

@@ -1,6 +1,7 @@
-// What does the server helper cost? The same application straight upon `Bun.serve`, with the helper on sockets of `Bun.serve`, and with it on those of wsbroker, run
-// in turns: `node bench/helper.mjs [--runs 5] [--seconds 3]`.
-// Prints CPU seconds of the server per million messages that clients received, the median of the runs and their range. Every client checks how many it gets.
+// What does the server helper cost? The same application straight upon `Bun.serve`, with the helper
+// on sockets of `Bun.serve`, and with it on those of wsbroker, run in turns: `node bench/helper.mjs
+// [--runs 5] [--seconds 3]`. Prints CPU seconds of the server per million messages that clients
+// received, the median of the runs and their range. Every client checks how many it gets.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
@@ -35,7 +36,10 @@ function cpuOf(pid) {
 const PAD = 'x'.repeat(40);
 const message = (event, data) => JSON.stringify({ event, data });
 
-/** Each opens its clients, and returns what one of them does to go on. A scenario stops going on when `state.on` is false. */
+/**
+ * Each opens its clients, and returns what one of them does to go on. A scenario stops going on
+ * when `state.on` is false.
+ */
 const scenarios = {
   'room of 1,000': {
     clients: 1000,

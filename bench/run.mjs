@@ -1,6 +1,7 @@
 // Compares wsbroker with its peers on this machine, all in one run. See README.md in this folder.
 //
-//   node bench/run.mjs [scenario...] [--peers wsbroker,bun,ws,wsbroker-bun] [--runs 5] [--seconds 3] [--quick]
+//   node bench/run.mjs [scenario...] [--peers wsbroker,bun,ws,wsbroker-bun] [--runs 5] [--seconds
+//   3] [--quick]
 //                      [--cpu N] [--out FILE] [--no-build]
 
 import { spawnSync } from 'node:child_process';

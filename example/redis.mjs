@@ -1,4 +1,5 @@
-// The Redis that example/cluster and example/helper meet on: the one that REDIS_URL names, or one of the example's own, on a free port, gone with it.
+// The Redis that example/cluster and example/helper meet on: the one that REDIS_URL names, or one
+// of the example's own, on a free port, gone with it.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -19,8 +20,9 @@ or let this example use one that runs already:
 
 /**
  * @param {string} command what starts the example, for the message that no Redis is there
- * @returns {Promise<{ url: string, own: boolean, running: boolean, start: () => Promise<void>, stop: () => Promise<void>, close: () => Promise<void> }>}
- * `start` and `stop` are for one of its own only.
+ * @returns {Promise<{ url: string, own: boolean, running: boolean, start: () => Promise<void>,
+ * stop: () => Promise<void>, close: () => Promise<void> }>} `start` and `stop` are for one of its
+ * own only.
  */
 export async function findRedis(command) {
   if (process.env.REDIS_URL) {
@@ -51,7 +53,8 @@ class OwnRedis {
   async start() {
     if (this.running) return;
     const options = ['--port', `${this.#port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-    // The shell waits for the end of its input, which comes with ours, however we end: no Redis is left behind.
+    // The shell waits for the end of its input, which comes with ours, however we end: no Redis is
+    // left behind.
     const child = spawn('sh', ['-c', 'redis-server "$@" < /dev/null & read -r end; kill -9 $!', 'sh', ...options], {
       cwd: this.#folder,
       stdio: ['pipe', 'ignore', 'inherit'],

@@ -2,14 +2,16 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Emitter = exports.WSBrokerError = void 0;
 const node_crypto_1 = require("node:crypto");
-const cluster_cjs_1 = require("./cluster.cjs");
-const checks_cjs_1 = require("./checks.cjs");
 const errors_cjs_1 = require("./errors.cjs");
-const load_cjs_1 = require("./load.cjs");
+const join_cluster_cjs_1 = require("./native/join-cluster.cjs");
+const load_cjs_1 = require("./native/load.cjs");
+const checks_cjs_1 = require("./options/checks.cjs");
+const cluster_cjs_1 = require("./options/cluster.cjs");
 var errors_cjs_2 = require("./errors.cjs");
 Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: function () { return errors_cjs_2.WSBrokerError; } });
 /**
- * Publishes to channels from a process that serves no sockets: a cron job, an API. Subscribers on all instances get it as from `sendToChannel`.
+ * Publishes to channels from a process that serves no sockets: a cron job, an API. Subscribers on
+ * all instances get it as from `sendToChannel`.
  *
  * @example
  * ```js
@@ -31,19 +33,19 @@ class Emitter {
      * @throws {TypeError | WSBrokerError} naming the option that is wrong
      */
     constructor(options) {
-        const bag = (0, checks_cjs_1.optionBag)('Emitter', 'options', options, KNOWN);
+        const bag = (0, checks_cjs_1.knownKeys)('Emitter', 'options', options, KNOWN);
         const timeout = (0, checks_cjs_1.integer)('Emitter', 'timeout', bag['timeout'], 0, checks_cjs_1.MAX_DURATION) ?? 5_000;
         const client = bag['redis'];
         if (isClient(client)) {
-            const request = (0, cluster_cjs_1.clusterRequest)('Emitter', 'options', { ...bag, redis: 'redis://127.0.0.1' }, KNOWN);
+            const request = (0, cluster_cjs_1.checkClusterOptions)('Emitter', 'options', { ...bag, redis: 'redis://127.0.0.1' }, KNOWN);
             this.#publish = foreign(client, request.native.prefix, timeout);
             this.#close = () => undefined;
             return;
         }
-        const request = (0, cluster_cjs_1.clusterRequest)('Emitter', 'options', bag, KNOWN);
+        const request = (0, cluster_cjs_1.checkClusterOptions)('Emitter', 'options', bag, KNOWN);
         let emitter;
         try {
-            emitter = new load_cjs_1.native.NativeEmitter(request.native, (0, cluster_cjs_1.teller)(request.onBus));
+            emitter = new load_cjs_1.native.NativeEmitter(request.native, (0, join_cluster_cjs_1.busEventReporter)(request.onBus));
         }
         catch (error) {
             throw (0, errors_cjs_1.fromNative)(error);
@@ -52,13 +54,18 @@ class Emitter {
         this.#close = () => emitter.close();
     }
     /**
-     * Publishes to every subscriber of the channel. Messages to one channel arrive in the order of the calls. A message that is rejected takes a number all the same: receivers see it as a gap, once a later one arrives.
+     * Publishes to every subscriber of the channel. Messages to one channel arrive in the order of
+     * the calls. A message that is rejected takes a number all the same: receivers see it as a gap,
+     * once a later one arrives.
      *
      * @param channel as in `sendToChannel`
      * @param data a string is sent as a text message, bytes as a binary one
-     * @returns a promise that resolves when Redis has the message; how many subscribers there are is not known
+     * @returns a promise that resolves when Redis has the message; how many subscribers there are is
+     * not known
      * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
-     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis cannot be reached, was lost before it answered, or refused the message; no instance was heard again in time; or too much waits for Redis (more than 8 MiB). ERR_WSBROKER_SHUT_DOWN: after {@link close}
+     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis cannot be reached, was lost before it
+     * answered, or refused the message; no instance was heard again in time; or too much waits for
+     * Redis (more than 8 MiB). ERR_WSBROKER_SHUT_DOWN: after {@link close}
      */
     async publish(channel, data) {
         if (this.#closed)
@@ -80,7 +87,10 @@ class Emitter {
             this.#waiting.delete(settled);
         }
     }
-    /** Waits for publishes under way, as long as each may take, and ends the connection. Afterwards nothing keeps the process alive. */
+    /**
+     * Waits for publishes under way, as long as each may take, and ends the connection. Afterwards
+     * nothing keeps the process alive.
+     */
     async close() {
         this.#closed = true;
         await Promise.all(this.#waiting);
@@ -90,7 +100,9 @@ class Emitter {
 exports.Emitter = Emitter;
 const KNOWN = ['redis', 'prefix', 'timeout', 'onBus'];
 function isClient(value) {
-    return typeof value === 'object' && value !== null && typeof value.publish === 'function';
+    return (typeof value === 'object' &&
+        value !== null &&
+        typeof value.publish === 'function');
 }
 function bytes(name, value) {
     if (typeof value === 'string')
@@ -101,21 +113,31 @@ function bytes(name, value) {
         return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
     throw (0, checks_cjs_1.wrongType)('publish', name, 'a string, ArrayBuffer or Uint8Array', value);
 }
-/** Channels whose numbers are remembered; of another the receivers see a new epoch, which is no gap. */
+/**
+ * Channels whose numbers are remembered; of another the receivers see a new epoch, which is no gap.
+ */
 const MOST_CHANNELS = 10_000;
-/** Bytes that a client of the application's own may keep for us, and what each message costs on top of its own. */
+/**
+ * Bytes that a client of the application's own may keep for us, and what each message costs on top
+ * of its own.
+ */
 const MAX_PENDING = 2 ** 23;
 const OVERHEAD = 256;
 /** How long an answer may take where no time is allowed for connecting. */
 const ANSWER_TIMEOUT = 2_500;
-/** Numbers and envelopes as the addon makes them (crates/wsbroker-core/src/cluster/envelope.rs), for a client that is not ours. */
+/**
+ * Numbers and envelopes as the addon makes them (crates/wsbroker-redis/src/bus/bus_envelope.rs),
+ * for a client that is not ours.
+ */
 function foreign(client, prefix, timeout) {
     const instance = (0, node_crypto_1.randomBytes)(8);
     const lines = new Map();
     let epochs = 0;
     // Until the client has settled them: it also keeps those that nothing waits for any more.
     let pending = 0;
-    const mark = prefix.includes(':') ? Buffer.from([0x18, ...varint(Buffer.byteLength(prefix))]) : Buffer.alloc(0);
+    const mark = prefix.includes(':')
+        ? Buffer.from([0x18, ...varint(Buffer.byteLength(prefix))])
+        : Buffer.alloc(0);
     return async (channel, data) => {
         const key = channel.toString('latin1');
         const line = lines.get(key) ?? { epoch: ++epochs, next: 1 };
@@ -133,9 +155,19 @@ function foreign(client, prefix, timeout) {
             throw lost(`the client is not connected (${client.status}), and "timeout" is 0`);
         const payload = Buffer.from(data);
         const kind = typeof data === 'string' ? 0 : 1;
-        const envelope = Buffer.concat([mark, Buffer.from([0x10]), instance, varint(line.epoch), varint(number), varint(payload.length * 8 + kind), payload]);
+        const envelope = Buffer.concat([
+            mark,
+            Buffer.from([0x10]),
+            instance,
+            varint(line.epoch),
+            varint(number),
+            varint(payload.length * 8 + kind),
+            payload,
+        ]);
         const name = Buffer.concat([Buffer.from(`${prefix}:`), channel]);
-        const send = async () => void (await (client.isCluster === true && client.spublish !== undefined ? client.spublish(name, envelope) : client.publish(name, envelope)));
+        const send = async () => void (await (client.isCluster === true && client.spublish !== undefined
+            ? client.spublish(name, envelope)
+            : client.publish(name, envelope)));
         pending += size;
         const sent = send().finally(() => (pending -= size));
         let timer;

@@ -6,10 +6,11 @@ exports.toPortable = toPortable;
 exports.fromPortable = fromPortable;
 const node_util_1 = require("node:util");
 /**
- * Every failure the package raises on purpose. Switch on `code`, never on `message`.
+ * An error that the package raises on purpose. Test its `code`, never its `message`.
  *
- * A wrong type is a `TypeError` with such a code, a wrong value a `RangeError`; `instanceof WSBrokerError` is true for them too. Where the system refused,
- * `syscallCode` says how: `EADDRINUSE`, for example, with `ERR_WSBROKER_BIND`.
+ * A wrong type is a `TypeError` with such a code, a wrong value a `RangeError`;
+ * `instanceof WSBrokerError` is true for them, too. If the operating system refused, `syscallCode`
+ * says why, for example `EADDRINUSE` with `ERR_WSBROKER_BIND`.
  */
 class WSBrokerError extends Error {
     name = 'WSBrokerError';
@@ -18,7 +19,7 @@ class WSBrokerError extends Error {
         super(message, options);
         this.code = code;
     }
-    /** By code, so that the `TypeError`s and those that the addon makes belong here as well. */
+    /** By code, so that the `TypeError`s and the addon's own errors count, too. */
     static [Symbol.hasInstance](value) {
         if (this !== WSBrokerError)
             return Function.prototype[Symbol.hasInstance].call(this, value);
@@ -26,21 +27,21 @@ class WSBrokerError extends Error {
     }
 }
 exports.WSBrokerError = WSBrokerError;
-/** An argument of the wrong type. */
+/** An argument has the wrong type. */
 class WSBrokerTypeError extends TypeError {
     code = 'ERR_WSBROKER_INVALID_ARG_TYPE';
 }
 exports.WSBrokerTypeError = WSBrokerTypeError;
-/** An argument of the right type with a value that is not allowed. */
+/** An argument has the right type, but a value that is not allowed. */
 class WSBrokerRangeError extends RangeError {
     code = 'ERR_WSBROKER_INVALID_ARG_VALUE';
 }
 exports.WSBrokerRangeError = WSBrokerRangeError;
-/** Also an error of another realm: test runners give modules globals of their own. */
+/** Errors of another context count, too: test runners give modules globals of their own. */
 function isError(value) {
     return value instanceof Error || node_util_1.types.isNativeError(value);
 }
-/** The failure of an addon call as one of ours, with a stack that leads to the caller. */
+/** An error of the addon as one of ours, with a stack that leads to the caller. */
 function fromNative(error) {
     const { code, message, syscallCode } = error;
     if (typeof code !== 'string' || !code.startsWith('ERR_WSBROKER_'))
@@ -52,12 +53,22 @@ function fromNative(error) {
     const ours = new WSBrokerError(code, String(message));
     return syscallCode === undefined ? ours : Object.assign(ours, { syscallCode });
 }
-const BUILT_IN = { EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError };
+const BUILT_IN = {
+    EvalError,
+    RangeError,
+    ReferenceError,
+    SyntaxError,
+    TypeError,
+    URIError,
+};
 /** @see {@link PortableError} */
 function toPortable(error, depth = 0) {
     try {
         if (!isError(error))
-            return { message: typeof error === 'string' ? error : (0, node_util_1.inspect)(error, { depth: 1 }), plain: true };
+            return {
+                message: typeof error === 'string' ? error : (0, node_util_1.inspect)(error, { depth: 1 }),
+                plain: true,
+            };
         const { name, message, stack, code, cause } = error;
         return {
             name: String(name),
@@ -71,13 +82,15 @@ function toPortable(error, depth = 0) {
         return { message: 'an error that cannot be read', plain: true };
     }
 }
-/** The error again, of the same class where the class is the language's own. */
+/** Restores the error; classes of the language itself are restored, too. */
 function fromPortable(portable) {
     if (portable.plain)
         return portable.message;
     const { name = 'Error', message, stack, code, cause } = portable;
     const options = cause === undefined ? undefined : { cause: fromPortable(cause) };
-    const BuiltIn = Object.hasOwn(BUILT_IN, name) ? BUILT_IN[name] : undefined;
+    const BuiltIn = Object.hasOwn(BUILT_IN, name)
+        ? BUILT_IN[name]
+        : undefined;
     const error = BuiltIn === undefined ? new Error(message, options) : new BuiltIn(message, options);
     const hidden = { configurable: true, writable: true, enumerable: false };
     if (error.name !== name)

@@ -1,6 +1,7 @@
 "use strict";
 /**
- * WebSocket servers for Node and Bun. Connections, channels and fan-out run in Rust, on threads of their own; handlers run in worker threads.
+ * WebSocket servers for Node and Bun. Connections, channels and fan-out run in Rust, on threads of
+ * their own; your handlers run in worker threads.
  *
  * @packageDocumentation
  */
@@ -13,38 +14,47 @@ exports.registerWorkerThread = registerWorkerThread;
 exports.shutdown = shutdown;
 exports.closeChannel = closeChannel;
 exports.subscriberCount = subscriberCount;
-const cluster_cjs_1 = require("./cluster.cjs");
-const calls_cjs_1 = require("./calls.cjs");
-const lifecycle_cjs_1 = require("./lifecycle.cjs");
-const load_cjs_1 = require("./load.cjs");
-const register_cjs_1 = require("./register.cjs");
-const validate_cjs_1 = require("./validate.cjs");
+const join_cluster_cjs_1 = require("./native/join-cluster.cjs");
+const load_cjs_1 = require("./native/load.cjs");
+const channel_calls_cjs_1 = require("./options/channel-calls.cjs");
+const cluster_cjs_1 = require("./options/cluster.cjs");
+const start_cjs_1 = require("./options/start.cjs");
+const lifecycle_cjs_1 = require("./server/lifecycle.cjs");
+const register_cjs_1 = require("./worker/register.cjs");
 var errors_cjs_1 = require("./errors.cjs");
 Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: function () { return errors_cjs_1.WSBrokerError; } });
-// What is called for every message comes from the addon as it is: a function around it would cost more than the call.
+// Functions that are called for every message are the addon's own: a function around them would
+// cost more than the call itself.
 /**
- * Binds the address, loads the workers, and begins to serve. Resolves when all of that is done, every worker's `handleStart` included. If it fails, everything it
- * has made is undone.
+ * Listens on the address, loads the workers, and starts serving. Resolves when all of that is done,
+ * including every worker's `handleStart`. If it fails, everything it has begun is undone.
  *
- * It may be called again for more addresses: all servers share channels, tokens, subscriptions and the one pool of workers. The same `workerPath` again
- * reuses its workers.
+ * Call it again for more addresses. All servers share channels, tokens, subscriptions and the one
+ * pool of workers; with the same `workerPath` its workers are reused.
  *
- * While a server listens the process stays alive (unless `server.unref()` was called); after {@link shutdown} it can exit by itself.
+ * While a server listens the process stays alive, unless `server.unref()` was called. After
+ * {@link shutdown} it can exit by itself.
  *
- * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `options` is missing, `bind` is no string, or another option has the wrong type
- * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: an option has a value that it cannot have
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION, ERR_WSBROKER_INVALID_BIND: an option does not exist, or `bind` is not an address
- * @throws {WSBrokerError} ERR_WSBROKER_TLS: a certificate, a key, or their file is no good
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `options` is missing, `bind` is not a string,
+ * or another option has the wrong type
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: an option has a value that is not allowed
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option does not exist
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_BIND: `bind` is not an address
+ * @throws {WSBrokerError} ERR_WSBROKER_TLS: a certificate or key, or its file, cannot be used
  * @throws {WSBrokerError} ERR_WSBROKER_BIND: the operating system refused the address
- * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: a process-wide option, `workerPath` or `threads` differs from an earlier call's, or a path is taken on that address
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: a process-wide option, `workerPath` or `threads`
+ * differs from an earlier call's, or a path is already served on that address
  * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND: there is no file at `workerPath`
- * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a worker threw or ended before it was ready, or did not load within `startTimeout`; its own error is the `cause`
- * @throws {WSBrokerError} ERR_WSBROKER_NO_WORKER: without `workerPath`, and no worker is registered
- * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster.required`, and Redis did not answer within 10 s
- * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: with `workerPath`, from inside a worker of the pool
- * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: a Unix socket or `reusePort` where the system has none
- * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called meanwhile
- * @throws the reason of `signal`, if it was aborted meanwhile
+ * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a worker threw or ended before it was ready,
+ * or did not load within `startTimeout`; its own error is the `cause`
+ * @throws {WSBrokerError} ERR_WSBROKER_NO_WORKER: there is no `workerPath` and no registered worker
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: `cluster.required` is set, and Redis was not ready
+ * within 10 s
+ * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: called with `workerPath` in a worker of the pool
+ * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: the system does not support Unix sockets or
+ * `reusePort`
+ * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called before it was done
+ * @throws the reason of `signal`, if that was aborted before it was done
  *
  * @example
  * ```js
@@ -55,17 +65,20 @@ Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: functio
  * ```
  */
 async function start(options) {
-    return (0, lifecycle_cjs_1.startServer)((0, validate_cjs_1.startRequest)(options));
+    return (0, lifecycle_cjs_1.startServer)((0, start_cjs_1.checkStartOptions)(options));
 }
 /**
- * Joins other instances on a Redis, so that {@link sendToChannel} reaches their subscribers too; as the option `cluster` of {@link start}, and before or after it.
- * Returns at once: local subscribers are served whatever Redis does, and `onBus` tells how it is. {@link shutdown} leaves.
+ * Joins other instances through Redis, so that {@link sendToChannel} reaches their subscribers,
+ * too. It does the same as the option `cluster` of {@link start}, and may be called before or after
+ * `start`. It returns at once: local subscribers are served whatever Redis does, and `onBus`
+ * reports the state of the bus. {@link shutdown} leaves the other instances.
  *
- * An instance listens to exactly the channels that have subscribers there. While Redis is away what is published for others is dropped, numbered: they are
- * told how much is missing.
+ * An instance listens to exactly the channels that have subscribers there. While Redis is
+ * unreachable, messages for other instances are dropped but numbered, so that the others learn how
+ * many are missing.
  *
- * @throws {TypeError | WSBrokerError} naming the option that is wrong
- * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the process has joined already
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the process has already joined
  *
  * @example
  * ```js
@@ -75,27 +88,35 @@ async function start(options) {
  * ```
  */
 function joinCluster(options) {
-    (0, cluster_cjs_1.join)((0, cluster_cjs_1.clusterRequest)('joinCluster', 'options', options, ['redis', 'prefix', 'instanceId', 'maxOutgoing', 'onBus']));
+    const known = ['redis', 'prefix', 'instanceId', 'maxOutgoing', 'onBus'];
+    (0, join_cluster_cjs_1.joinCluster)((0, cluster_cjs_1.checkClusterOptions)('joinCluster', 'options', options, known));
 }
 /**
- * Resolves when what other instances publish to the channel arrives here: a moment after its first subscriber on this instance. Until then, for one round trip
- * to Redis, a message from elsewhere may be missed; a channel that has had subscribers here all along has no such moment, but after a loss of the bus.
+ * Resolves when this instance receives what others publish to the channel: a moment after the
+ * channel's first subscriber here. Until then, for one round trip to Redis, messages from other
+ * instances may be missed. A channel that already has subscribers here has no such moment, except
+ * after a loss of the bus. For a channel without subscribers the promise stays pending.
  *
- * @returns false: the process has not joined others, or {@link shutdown} came first. It does not resolve for a channel without subscribers
+ * @returns true, or false if the process has not joined others or {@link shutdown} came first
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
 async function listening(channel) {
-    return load_cjs_1.native.listening((0, calls_cjs_1.channelBytes)('listening', channel));
+    return load_cjs_1.native.listening((0, channel_calls_cjs_1.channelBytes)('listening', channel));
 }
 /**
- * Makes the calling thread a worker with these handlers: the main thread, a `Worker` the application made, or a thread of the pool whose module prefers this to
- * exports. Such a module calls it while it loads: until it has, everybody is let in, and messages go nowhere. A thread registers once.
+ * Makes the calling thread a worker with these handlers. That may be the main thread, a `Worker` of
+ * your own, or a thread of the pool whose module calls this instead of exporting handlers. Such a
+ * module must call it while it loads: until then every connection is accepted and messages are
+ * discarded. A thread registers once.
  *
- * `handleStart` is called at once; if it returns a promise, events come when that has resolved, and {@link start} on this thread waits for it.
+ * `handleStart` is called at once. If it returns a promise, events come after it has resolved, and
+ * {@link start} on this thread waits for it.
  *
- * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `handlers` is no object (or a class instead of an instance), or a handler no function
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a handler's name is misspelt, or there are no handlers except some named as in another library
- * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread has registered already
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `handlers` is not an object (or is a class,
+ * not an instance), or a handler is not a function
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: the name of a handler is misspelled, or
+ * there are no handlers, only functions with the names that other libraries use
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread has already registered handlers
  * @throws whatever `handleStart` throws
  *
  * @example
@@ -114,14 +135,17 @@ function registerWorkerThread(handlers) {
     (0, register_cjs_1.register)('registerWorkerThread', handlers);
 }
 /**
- * Closes all servers and their connections, waits until their `handleClose` has run, and ends the workers: `handleStop` of each is awaited. Afterwards nothing keeps
- * the process alive, and {@link start} may be called anew; a thread that became a worker by {@link registerWorkerThread} is no longer one, and must register again. Call it
- * on the thread that called `start`.
+ * Closes all servers and their connections, waits until `handleClose` has run for each connection,
+ * and ends the workers after their `handleStop`. Afterwards nothing keeps the process alive, and
+ * {@link start} may be called again. A thread that called {@link registerWorkerThread} is no longer
+ * a worker and must register again. Call it on the thread that called `start`.
  *
- * @param options `code`: the close code for connections, default 1001. `timeout`: milliseconds, 0 to 2^31-1, default 8,000: then it is over, whatever hangs; connections that are left shortly before are cut
+ * @param options `code`: the close code for connections, 1001 by default. `timeout`: the longest
+ * time it may take, in milliseconds, 0 to 2^31-1, 8000 by default; connections that are still there
+ * shortly before are cut
  * @returns how many connections closed and how many were cut
- * @throws {TypeError | WSBrokerError} naming the argument that is wrong
- * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: from inside a worker of the pool
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: called in a worker of the pool
  *
  * @example
  * ```js
@@ -131,20 +155,26 @@ function registerWorkerThread(handlers) {
  * ```
  */
 async function shutdown(options) {
-    const { code, timeout } = (0, validate_cjs_1.shutdownRequest)(options);
+    const { code, timeout } = (0, start_cjs_1.checkShutdownOptions)(options);
     return (0, lifecycle_cjs_1.shutdownAll)(code, timeout);
 }
 /**
- * Sends to one connection. Never waits, and never throws for an id that is gone.
+ * Sends to one connection. It never waits, and never throws for an id that is gone.
  *
- * From one thread, what concerns one socket takes effect in the order of the calls, {@link sendToChannel}, {@link subscribe} and {@link close} included.
+ * Calls of one thread that concern one socket take effect in their order, including
+ * {@link sendToChannel}, {@link subscribe} and {@link close}.
  *
- * @param socketId as `handleOpen` got it
- * @param data a string is sent as a text message, bytes as a binary one; the bytes are copied at once
- * @param options `compress`: whether it is compressed where the client can take it, by default if it is long enough
- * @returns 1: queued, which does not say received. -1: queued, but the socket is over its limit (`maxBackpressure`). 0: dropped, or the socket is gone
- * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `socketId` is no number, or `data` neither string nor bytes
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: a misspelt option, with the nearest that there is
+ * @param socketId the id that `handleOpen` got
+ * @param data a string is sent as a text message, bytes as a binary message; bytes are copied at
+ * once
+ * @param options `compress`: whether the message is compressed if the client supports it; by
+ * default it is if it is long enough
+ * @returns 1: queued, which does not mean received. -1: queued, but the socket is over its limit
+ * (`maxBackpressure`). 0: dropped, or the socket is gone
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `socketId` is not a number, or `data` is
+ * neither a string nor bytes
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option does not exist; the message names
+ * the most similar one
  *
  * @example
  * ```js
@@ -154,14 +184,18 @@ async function shutdown(options) {
  */
 exports.send = load_cjs_1.native.send;
 /**
- * Publishes to every subscriber of the channel. The message is encoded once, however many there are.
+ * Publishes to every subscriber of the channel. The message is encoded once, however many there
+ * are.
  *
- * @param channel compared as bytes: the string 'a' and the byte 0x61 are one channel
+ * @param channel compared as bytes: the string 'a' and the byte 0x61 are the same channel
  * @param data as in {@link send}
- * @param options `exclude`: a socket id, or an array of them, that is left out. `compress`: as in {@link send}
- * @returns the number of subscribers at the call, the excluded ones included; no receipt
+ * @param options `exclude`: a socket id, or an array of them, that does not get the message.
+ * `compress`: as in {@link send}
+ * @returns the number of subscribers at the time of the call, including excluded ones; not how many
+ * received it
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: a misspelt option, with the nearest that there is
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option does not exist; the message names
+ * the most similar one
  *
  * @example
  * ```js
@@ -170,9 +204,10 @@ exports.send = load_cjs_1.native.send;
  */
 exports.sendToChannel = load_cjs_1.native.sendToChannel;
 /**
- * Subscribes the socket to the channel. A publish that happens later on any thread reaches it. When the connection closes its subscriptions end.
+ * Subscribes the socket to the channel. Anything published later, on any thread, reaches it. The
+ * subscription ends when the connection closes.
  *
- * @returns true: added. false: it was subscribed already, or the socket is gone
+ * @returns true: added. false: it was already subscribed, or the socket is gone
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`
  */
@@ -180,23 +215,24 @@ exports.subscribe = load_cjs_1.native.subscribe;
 /**
  * Ends a subscription. What this thread published before still reaches the socket.
  *
- * @returns true: removed. false: there was none
+ * @returns true: removed. false: there was no such subscription
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
 exports.unsubscribe = load_cjs_1.native.unsubscribe;
 /**
- * {@link subscribe} for several channels.
+ * Does what {@link subscribe} does, for several channels.
  *
  * @returns how many subscriptions were added
- * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE; then none was
- * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`; then none was
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE; then none is added
+ * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`;
+ * then none is added
  */
 exports.subscribeMany = load_cjs_1.native.subscribeMany;
 /**
- * {@link unsubscribe} for several channels.
+ * Does what {@link unsubscribe} does, for several channels.
  *
  * @returns how many subscriptions were removed
- * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE; then none was
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE; then none is removed
  */
 exports.unsubscribeMany = load_cjs_1.native.unsubscribeMany;
 /**
@@ -207,15 +243,18 @@ exports.unsubscribeMany = load_cjs_1.native.unsubscribeMany;
  */
 exports.unsubscribeAll = load_cjs_1.native.unsubscribeAll;
 /**
- * Subscribes everyone who is subscribed to `from` at the call to `to` as well. A publish to `to` right after reaches them.
+ * Subscribes every socket that is subscribed to `from` to `to` as well. Anything published to `to`
+ * after the call reaches them.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
- * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelNameLength`, and nobody was added; or `maxChannelsPerSocket` for some of them, and the others were
+ * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelNameLength`, and no socket was subscribed;
+ * or `maxChannelsPerSocket` for some sockets, and the others were subscribed
  */
 exports.copySubscriptions = load_cjs_1.native.copySubscriptions;
 /**
- * Attaches bytes to the socket. Every later handler call for that socket gets them as a `Buffer`, also for events that are waiting already. Kept for the whole
- * process, until the connection has closed. Does nothing for a socket that is gone.
+ * Attaches bytes to the socket. Every later call of a handler for that socket gets them as a
+ * `Buffer`, even for events that are already waiting. They are kept for the whole process until the
+ * connection has closed. Does nothing for a socket that is gone.
  *
  * @param token a string is stored as UTF-8, so that `JSON.parse(token)` works in a handler
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
@@ -229,37 +268,43 @@ exports.setToken = load_cjs_1.native.setToken;
 /**
  * The socket's token, as a `Buffer` that belongs to the caller.
  *
- * @returns `undefined`: none was set, or the socket is gone
+ * @returns `undefined` if none was set, or the socket is gone
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
 exports.getToken = load_cjs_1.native.getToken;
 /**
- * Starts the close handshake, behind everything that was sent before. Does nothing for a socket that is gone.
+ * Starts the close handshake, after everything that was sent before. Does nothing for a socket that
+ * is gone.
  *
- * @param code 1000 (the default) to 1003, 1007 to 1014, or 3000 to 4999; those from 4000 on are the application's own
- * @param reason at most 123 bytes of UTF-8, default ''
+ * @param code 1000 to 1003, 1007 to 1014, or 3000 to 4999, 1000 by default; those from 4000 on are
+ * the application's own
+ * @param reason at most 123 bytes of UTF-8, '' by default
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
- * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: a code that may not be sent, or a longer reason
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the code may not be sent, or the reason is
+ * too long
  */
 exports.close = load_cjs_1.native.close;
 /**
- * Cuts the connection at once; what waits to be sent is lost, and `handleClose` sees 1006. Does nothing for a socket that is gone.
+ * Cuts the connection at once. What waits to be sent is lost, and `handleClose` gets 1006. Does
+ * nothing for a socket that is gone.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
 exports.terminate = load_cjs_1.native.terminate;
 /**
- * {@link close} for every subscriber of the channel.
+ * Does what {@link close} does, for every subscriber of the channel.
  *
- * @param options `cluster: true`: on all instances, behind what this one has published
- * @returns how many there are, on this instance
+ * @param options `cluster: true`: on all instances, after what this one has published
+ * @returns how many subscribers there are on this instance
  * @throws as {@link close}
  */
 function closeChannel(channel, code, reason, options) {
     if (options === undefined)
         return load_cjs_1.native.closeChannel(channel, code, reason);
-    const request = (0, calls_cjs_1.closeRequest)(channel, code, reason, options);
-    return request === undefined ? load_cjs_1.native.closeChannel(channel, code, reason) : load_cjs_1.native.closeChannelEverywhere(request.channel, request.code, request.reason);
+    const everywhere = (0, channel_calls_cjs_1.checkCloseChannel)(channel, code, reason, options);
+    return everywhere === undefined
+        ? load_cjs_1.native.closeChannel(channel, code, reason)
+        : load_cjs_1.native.closeChannelEverywhere(everywhere.channel, everywhere.code, everywhere.reason);
 }
 /**
  * Whether the connection is open: accepted, and neither closing nor closed.
@@ -268,7 +313,7 @@ function closeChannel(channel, code, reason, options) {
  */
 exports.isOpen = load_cjs_1.native.isOpen;
 /**
- * Bytes that wait to be sent to the socket; 0 if it is gone.
+ * How many bytes wait to be sent to the socket; 0 if it is gone.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
@@ -280,19 +325,21 @@ exports.bufferedAmount = load_cjs_1.native.bufferedAmount;
  */
 exports.hasSubscriptions = load_cjs_1.native.hasSubscriptions;
 /**
- * How many subscribers the channel has on this instance; with `cluster: true`, on all instances.
+ * How many subscribers the channel has on this instance, or with `cluster: true` on all instances.
  *
- * @param options `cluster: true`: ask all instances. `timeout`: how long they may take to answer, in ms, 1 to 2^31-1, default 1000
- * @returns the number; with `cluster`, a promise for `{ count, missing }`: the sum, and the instances that have not answered
+ * @param options `cluster: true`: ask all instances. `timeout`: how long they may take to answer,
+ * in milliseconds, 1 to 2^31-1, 1000 by default
+ * @returns the number; with `cluster`, a promise of `{ count, missing }`: the sum, and the
+ * instances that did not answer
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
 function subscriberCount(channel, options) {
     if (options === undefined)
         return load_cjs_1.native.subscriberCount(channel);
-    const request = (0, calls_cjs_1.countRequest)(channel, options);
-    if (request === undefined)
+    const everywhere = (0, channel_calls_cjs_1.checkSubscriberCount)(channel, options);
+    if (everywhere === undefined)
         return load_cjs_1.native.subscriberCount(channel);
-    return load_cjs_1.native.clusterCount(request.channel, request.timeout);
+    return load_cjs_1.native.clusterCount(everywhere.channel, everywhere.timeout);
 }
 /**
  * Whether the socket is subscribed to the channel.
@@ -301,7 +348,8 @@ function subscriberCount(channel, options) {
  */
 exports.isSubscribed = load_cjs_1.native.isSubscribed;
 /**
- * The channels that the socket is subscribed to, in no particular order: a string where the name is UTF-8, else a `Buffer`.
+ * The channels that the socket is subscribed to, in no particular order. A name that is UTF-8 is a
+ * string, any other a `Buffer`.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
@@ -312,16 +360,19 @@ exports.getSubscriptions = load_cjs_1.native.getSubscriptions;
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
 exports.getSubscribers = load_cjs_1.native.getSubscribers;
-/** How many connections there are in the process, on all servers. */
+/** How many connections the process has, on all servers. */
 exports.connectionCount = load_cjs_1.native.connectionCount;
 /**
- * What the process has counted, and how full everything is. From any thread; it costs a look at every worker and I/O thread, not at their connections. Totals
- * count from the first {@link start} on, begin anew after {@link shutdown}, and are a turn of an I/O thread's loop old at most. Before `start` everything is 0.
+ * Counters of the process, and how full its queues and buffers are. It may be called from any
+ * thread; it looks at every worker and I/O thread, but not at their connections. Totals count from
+ * the first {@link start} on, start again after {@link shutdown}, and are at most one turn of an
+ * I/O thread's loop old. Before `start` everything is 0.
  *
  * @example
  * ```js
  * const { connections, rejected, dropped } = stats();
- * console.log(`${connections} connections, ${rejected.maxConnectionsPerIp} refused by address, ${dropped.dropOldest} messages dropped`);
+ * console.log(`${connections} connections, ${dropped.dropOldest} messages dropped`);
+ * console.log(`${rejected.maxConnectionsPerIp} connections refused by address`);
  * ```
  */
 exports.stats = load_cjs_1.native.stats;

@@ -1,13 +1,12 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.isFulfilled = exports.warnings = void 0;
+exports.warnings = void 0;
 exports.errorText = errorText;
-exports.complain = complain;
+exports.reportError = reportError;
 exports.warnOnce = warnOnce;
-exports.complainOfHandler = complainOfHandler;
-exports.isThenable = isThenable;
+exports.reportHandlerError = reportHandlerError;
 const node_util_1 = require("node:util");
-/** The error with its stack and causes; whatever was thrown, this does not throw. */
+/** The error with its stack and causes. Never throws, whatever the error is. */
 function errorText(error) {
     try {
         return typeof error === 'string' ? error : (0, node_util_1.inspect)(error);
@@ -16,34 +15,32 @@ function errorText(error) {
         return 'an error that cannot be shown';
     }
 }
-/** To stderr. Nothing to write to is no reason to fail. */
-function complain(what, error) {
+/** Writes to stderr. Never throws. */
+function reportError(what, error) {
     try {
         process.stderr.write(`wsbroker: ${what}: ${errorText(error)}\n`);
     }
     catch {
-        // A closed stderr: nobody is there to be told.
+        // Stderr is closed.
     }
 }
-/** Where warnings go. A thread of a pool hands its own to the one that watches it, so that what all of them find is said once. */
-exports.warnings = { say: (text) => process.emitWarning(text, { type: 'WSBrokerWarning' }) };
+/**
+ * Where warnings go. A thread of a pool passes its warnings on to the thread that started it, so
+ * that a warning of all threads appears once.
+ */
+exports.warnings = {
+    emit: (text) => process.emitWarning(text, { type: 'WSBrokerWarning' }),
+};
 /** Shared with other copies of the package on this thread. */
-const said = (globalThis[Symbol.for('wsbroker.warnings')] ??= new Set());
-/** Each text once, for as long as the thread lives. */
+const emitted = (globalThis[Symbol.for('wsbroker.warnings')] ??= new Set());
+/** Each text once in the life of the thread. */
 function warnOnce(text) {
-    if (said.has(text))
+    if (emitted.has(text))
         return;
-    said.add(text);
-    exports.warnings.say(text);
+    emitted.add(text);
+    exports.warnings.emit(text);
 }
-/** What `onError` does where a worker has none. */
-function complainOfHandler(error, { handler, socketId }) {
-    complain(socketId === undefined ? `${handler} failed` : `${handler} failed for socket ${socketId}`, error);
+/** For workers without `onError`. */
+function reportHandlerError(error, { handler, socketId }) {
+    reportError(socketId === undefined ? `${handler} failed` : `${handler} failed for socket ${socketId}`, error);
 }
-/** Whether it has a `then` to be waited for. A getter's throw passes through. */
-function isThenable(value) {
-    return value !== null && (typeof value === 'object' || typeof value === 'function') && typeof value.then === 'function';
-}
-const peek = globalThis.Bun?.peek;
-/** Whether it is known to be over and well, so that nobody has to wait for it: Bun can tell, Node cannot. */
-exports.isFulfilled = peek === undefined ? () => false : (value) => value instanceof Promise && peek.status(value) === 'fulfilled';

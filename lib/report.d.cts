@@ -1,17 +1,16 @@
-import type { ErrorContext } from './types.cjs';
-/** The error with its stack and causes; whatever was thrown, this does not throw. */
+import type { ErrorContext } from './types/worker-interface.cjs';
+/** The error with its stack and causes. Never throws, whatever the error is. */
 export declare function errorText(error: unknown): string;
-/** To stderr. Nothing to write to is no reason to fail. */
-export declare function complain(what: string, error: unknown): void;
-/** Where warnings go. A thread of a pool hands its own to the one that watches it, so that what all of them find is said once. */
+/** Writes to stderr. Never throws. */
+export declare function reportError(what: string, error: unknown): void;
+/**
+ * Where warnings go. A thread of a pool passes its warnings on to the thread that started it, so
+ * that a warning of all threads appears once.
+ */
 export declare const warnings: {
-    say: (text: string) => void;
+    emit: (text: string) => void;
 };
-/** Each text once, for as long as the thread lives. */
+/** Each text once in the life of the thread. */
 export declare function warnOnce(text: string): void;
-/** What `onError` does where a worker has none. */
-export declare function complainOfHandler(error: unknown, { handler, socketId }: ErrorContext): void;
-/** Whether it has a `then` to be waited for. A getter's throw passes through. */
-export declare function isThenable(value: unknown): value is PromiseLike<unknown>;
-/** Whether it is known to be over and well, so that nobody has to wait for it: Bun can tell, Node cannot. */
-export declare const isFulfilled: (value: PromiseLike<unknown>) => boolean;
+/** For workers without `onError`. */
+export declare function reportHandlerError(error: unknown, { handler, socketId }: ErrorContext): void;

@@ -2,7 +2,8 @@
 //
 //   node scripts/build.mjs [--debug]
 //
-// In an installed package there are no developer tools: then cargo alone builds the addon, and the compiled TypeScript is there already.
+// In an installed package there are no developer tools: then cargo alone builds the addon, and the
+// compiled TypeScript is there already.
 
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
@@ -22,6 +23,8 @@ if (has('typescript')) run(process.execPath, [join(root, 'node_modules', 'typesc
 
 async function buildWithNapi() {
   const { NapiCli } = await import('@napi-rs/cli');
+  // Not in the published package, where this function is not called.
+  const { DECLARATIONS, writeGenerated } = await import('./native-types.mjs');
   const { task } = await new NapiCli().build({
     cwd: root,
     package: 'wsbroker',
@@ -31,10 +34,10 @@ async function buildWithNapi() {
     platform: true,
     release: !debug,
     noJsBinding: true,
-    // Of no use: src/native.d.cts holds what is not made by macros, too.
-    dts: '../target/wsbroker.d.ts',
+    dts: `../${DECLARATIONS}`,
   });
   await task;
+  writeGenerated();
 }
 
 function buildWithCargo() {
@@ -51,7 +54,10 @@ function buildWithCargo() {
   renameSync(`${addon}.new`, addon);
 }
 
-/** Only a tool of this package's own: what the application around an installed package uses has nothing to do with it. */
+/**
+ * Only a tool of this package's own: what the application around an installed package uses has
+ * nothing to do with it.
+ */
 function has(tool) {
   return existsSync(join(root, 'node_modules', tool, 'package.json'));
 }

@@ -1,8 +1,10 @@
-// `npm run cross`: builds the addon for other targets than this machine's. `npm run cross -- linux-arm64-musl darwin-arm64` builds
-// those, without a name it builds all. Each lands in lib/ and in its package under platforms/.
+// `npm run cross`: builds the addon for other targets than this machine's. `npm run cross --
+// linux-arm64-musl darwin-arm64` builds those, without a name it builds all. Each lands in lib/ and
+// in its package under platforms/.
 //
-// Linux and macOS targets are linked by zig (cargo-zigbuild), Windows ones by cargo-xwin: this says what is missing and how to get
-// it, and installs nothing. Cross-compiled addons are built here, not run: that takes a machine of their kind.
+// Linux and macOS targets are linked by zig (cargo-zigbuild), Windows ones by cargo-xwin: this says
+// what is missing and how to get it, and installs nothing. Cross-compiled addons are built here,
+// not run: that takes a machine of their kind.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';

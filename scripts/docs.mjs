@@ -1,6 +1,7 @@
-// `npm run docs`: writes the reference in README.md, between its two markers, from the doc comments in src/. Only the syntax of the
-// sources is read, in the order in which things stand there; `npm test` checks that the result is current.
-import { readFileSync, writeFileSync } from 'node:fs';
+// `npm run docs`: writes docs/reference.md from the doc comments in src/. Only the syntax of the
+// sources is read, in the order in which things stand there; `npm test` checks that the result is
+// current.
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -14,8 +15,10 @@ const parse = (name) => {
   return ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.ES2022, true);
 };
 const index = parse('index.cts');
+const emitter = parse('emitter.cts');
+const page = path.join(root, 'docs/reference.md');
 
-// Reading -------------------------------------------------------------------------------------------------------------------
+// Reading ----------------------------------------------------------------------------------------
 
 /** Everything declared at the top of a file, by name. */
 function declarations(source) {
@@ -61,7 +64,8 @@ function prose(text = '') {
       part.startsWith('```')
         ? part
         : part
-            .replace(/\{@link(?:code|plain)?\s+([\w.]+?)(?:\s*\|\s*([^}]*))?\}/g, (_, name, shown) => `\`${shown || name.split('.').at(-1)}\``)
+            .replace(/\{@link(?:code|plain)?[\s*]+([\w.]+?)(?:\s*\|\s*([^}]*))?\}/g, (_, name, shown) => `\`${shown || name.split('.').at(-1)}\``)
+            .replace(/(?<![\w/(])docs\/([\w./-]+\.md)/g, (_, file) => `[${file.replace(/^.*\//, '').replace(/\.md$/, '')}](${file})`)
             .split(/\n{2,}/)
             .map((paragraph) => (/^\s*[-|]/m.test(paragraph) ? paragraph : paragraph.replace(/\s*\n\s*/g, ' ')))
             .join('\n\n'),
@@ -73,50 +77,93 @@ function prose(text = '') {
 const sentence = (text) => (text === '' || /[.:]$/.test(text) ? text : `${text}.`);
 const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
 const cell = (text) => text.replace(/\n+/g, ' ').replace(/\|/g, '\\|');
-const flat = (node) => node.getText().replace(/\s*\n\s*/g, ' ').replace(/\breadonly /g, '');
+const flat = (node) => node.getText().replace(/\s*\n\s*/g, ' ').replace(/\breadonly /g, '').replace(/; \}/g, ' }').replace(/, \)/g, ')');
+/** Literals as code; words as they are. */
+const code = (text) => (/^(['[{].*|\d[\d.]*|true|false)$/.test(text) ? `\`${text}\`` : text);
+
+/**
+ * What a member's comment says without its default, and the default: a tag `@default`, a sentence
+ * `Default 10.`, or `'this', the default`.
+ */
+function defaulted({ text, tags }) {
+  const tag = tags.find(({ name }) => name === 'default');
+  if (tag) return { text, preset: code(tag.text) };
+  const said = / ?\bDefaults?:? (`[^`]*`(?![^.:]*`)|(?:[^.`]|\.\d|`[^`]*`)+?)(?:[:.](?= |$)| \()/.exec(text);
+  const [, one] = /(`'[^`]+'`)[^.`]*, the default/.exec(text) ?? [];
+  if (!said) return { text, preset: one };
+  // What follows the value in the same sentence stays.
+  const whole = said[0].endsWith('.');
+  return { text: whole ? (text.slice(0, said.index) + text.slice(said.index + said[0].length)).trim() : text, preset: code(said[1]) };
+}
+
 /** The type of something optional: that it may be undefined is said by the question mark. */
 const given = (node) => flat(node.type).replace(/ \| undefined$/, '');
 
-// Writing -------------------------------------------------------------------------------------------------------------------
+// Writing ----------------------------------------------------------------------------------------
 
 const ARG_TYPE = 'ERR_WSBROKER_INVALID_ARG_TYPE';
 
-function callable(name, node) {
+/**
+ * An example, marked as a fragment (test/docs/pages.mjs), with the names that it takes from a
+ * handler around it.
+ */
+function marked(example) {
+  const given = /\bhandle\w+/.test(example) ? [] : ['socketId', 'text'].filter((name) => new RegExp(`\\b${name}\\b`).test(example));
+  return example.replace(/^```[jt]s$/gm, `<!-- excerpt${given.length > 0 ? `: ${given.join(', ')}` : ''} -->\n$&`);
+}
+
+function callable(name, node, title = name) {
   const type = ts.isVariableDeclaration(node) ? node.type : node;
   const parameters = type.parameters.map(flat).join(', ');
   const { text, tags } = comment(node);
-  const lines = [`#### \`${name}(${type.parameters.map((one) => one.name.getText() + (one.questionToken ? '?' : '')).join(', ')})\``, ''];
-  lines.push('```ts', `${name}(${parameters}): ${flat(type.type)}`, '```', '', text, '');
+  const result = type.type ? `: ${flat(type.type)}` : '';
+  const lines = [`### \`${title}()\``, ''];
+  lines.push('<!-- signature -->', '```ts', `${title}(${parameters})${result}`, '```', '', text, '');
   for (const tag of tags) {
     if (tag.name === 'param') lines.push(`- \`${tag.of}\`: ${sentence(tag.text)}`);
     if (tag.name === 'returns') lines.push(`- Returns ${sentence(tag.text)}`);
     // Every call does that, and it is said once for all.
     if (tag.name === 'throws' && tag.text !== ARG_TYPE) lines.push(`- Throws ${tag.type ? `\`${tag.type}\` ` : ''}${sentence(codes(tag.text))}`);
   }
-  for (const { text: example } of tags.filter((tag) => tag.name === 'example')) lines.push('', example);
+  for (const { text: example } of tags.filter((tag) => tag.name === 'example')) lines.push('', marked(example));
   return lines.join('\n').replace(/\n{3,}/g, '\n\n').trim();
 }
 
 const codes = (text) => text.replace(/\bERR_WSBROKER_\w+/g, '`$&`');
 
-/** An interface as a table of its members. */
+/** An interface as a table of its members. Where one has a default, there is a column for it. */
 function members(name, node, [first, second] = ['Member', 'Means']) {
   const { text } = comment(node);
-  const rows = node.members.map((member) => {
+  const all = node.members.map((member) => {
     const optional = member.questionToken ? '?' : '';
     const doc = comment(member);
+    const { text: says, preset } = defaulted(doc);
     const notes = doc.tags.filter((tag) => tag.name === 'param').map((tag) => `\`${tag.of}\`: ${sentence(tag.text)}`);
     const shown = ts.isMethodSignature(member)
       ? `${member.name.getText()}${optional}(${member.parameters.map((one) => one.name.getText()).join(', ')})`
       : `${member.name.getText()}${optional}: ${optional ? given(member) : flat(member.type)}`;
-    return `| \`${cell(shown)}\` | ${cell(capital([sentence(doc.text), ...notes].join(' ').trim()))} |`;
+    const means = capital([sentence(says), ...notes].filter((part) => part !== '').join(' ').trim());
+    if (means === '') throw new Error(`${name}.${member.name.getText()} has no comment: its row in the reference would be empty`);
+    return { shown, means, preset: preset ?? (optional ? '—' : 'required') };
   });
-  return [`#### \`${name}\``, '', text, '', `| ${first} | ${second} |`, '| --- | --- |', ...rows].join('\n').replace(/\n{3,}/g, '\n\n');
+  const some = all.some(({ preset }) => !['—', 'required'].includes(preset));
+  const row = (...cells) => `| ${cells.filter((_, at) => at !== 1 || some).join(' | ')} |`;
+  return [
+    `### \`${name}\``,
+    '',
+    text,
+    '',
+    row(first, 'Default', second),
+    row('---', '---', '---'),
+    ...all.map(({ shown, means, preset }) => row(`\`${cell(shown)}\``, cell(preset), cell(means))),
+  ]
+    .join('\n')
+    .replace(/\n{3,}/g, '\n\n');
 }
 
 /** A type alias: what it stands for, and why. */
 function alias(name, node) {
-  return [`#### \`${name}\``, '', '```ts', `type ${name} = ${flat(node.type).replace(/^\| /, '')}`, '```', '', comment(node).text].join('\n').trim();
+  return [`### \`${name}\``, '', '<!-- signature -->', '```ts', `type ${name} = ${flat(node.type).replace(/^\| /, '')}`, '```', '', comment(node).text].join('\n').trim();
 }
 
 /** A union of string literals, each with its own comment. */
@@ -131,41 +178,75 @@ function codesTable(node) {
   return ['| Code | When |', '| --- | --- |', ...rows].join('\n');
 }
 
-/** What a reader looks for; the rest follows as index.cts has it. */
+/** What a reader looks for; the rest follows by name. */
 const FIRST = ['StartOptions', 'Server', 'WorkerInterface'];
+
+const slugs = new Map();
+/**
+ * Links to the headings in these sections, which must be asked for in the order of the page: GitHub
+ * numbers headings that read alike.
+ */
+const contents = (sections) =>
+  sections
+    .flatMap((text) => [...text.matchAll(/^### `([^`]+)`$/gm)])
+    .map(([, title]) => {
+      const slug = title.toLowerCase().replace(/[^\w -]/g, '').replaceAll(' ', '-');
+      const times = slugs.get(slug) ?? 0;
+      slugs.set(slug, times + 1);
+      return `[\`${title.replace('()', '')}\`](#${slug}${times === 0 ? '' : `-${times}`})`;
+    })
+    .join(' · ');
+
+function emitterSection() {
+  const found = declarations(emitter);
+  const node = found.get('Emitter');
+  const { text, tags } = comment(node);
+  const options = found.get('EmitterOptions');
+  const create = node.members.find(ts.isConstructorDeclaration);
+  const methods = node.members.filter(ts.isMethodDeclaration);
+  return [
+    `${text}`,
+    ...tags.filter((tag) => tag.name === 'example').map((tag) => marked(tag.text)),
+    callable('Emitter', create, 'new Emitter'),
+    ...methods.map((method) => callable(method.name.text, method, `emitter.${method.name.text}`)),
+    members('EmitterOptions', options, ['Option', 'Means']),
+  ];
+}
 
 function reference() {
   const { own, others } = exported();
   const functions = [...own].map(([name, node]) => callable(name, node));
   const shown = [...others].filter(([name, node]) => node && name !== 'WSBrokerErrorCode' && !ts.isClassDeclaration(node));
   const rank = ([name]) => (FIRST.includes(name) ? FIRST.indexOf(name) : FIRST.length);
-  const types = shown.sort((a, b) => rank(a) - rank(b)).map(([name, node]) => {
+  const types = shown.sort((a, b) => rank(a) - rank(b) || (a[0] < b[0] ? -1 : 1)).map(([name, node]) => {
     if (!ts.isInterfaceDeclaration(node)) return alias(name, node);
     return members(name, node, name === 'StartOptions' ? ['Option', 'Means'] : name === 'WorkerInterface' ? ['Handler', 'Called'] : undefined);
   });
-  return [
-    '### Functions',
-    '',
-    `A wrong argument throws before anything is done: a \`TypeError\` with the code \`${ARG_TYPE}\`, whose message names the argument, what was expected and what came. (What returns a promise rejects with it.) Before the first \`start\` there is`,
-    'nobody to reach: `send` returns 0, `subscribe` false, counts are 0.',
-    '',
-    functions.join('\n\n'),
-    '',
-    '### Types',
-    '',
-    types.join('\n\n'),
-    '',
-    '### Errors',
-    '',
+  const emitting = emitterSection();
+  return `${[
+    '<!-- Made by `npm run docs` from the comments in src/. Do not edit. -->',
+    '# Reference',
+    'Look up here what a function takes, what an option means and what a code says. To learn how things fit together, read [Getting started](getting-started.md) and the [README](../README.md).',
+    `**[Functions](#functions):** ${contents(functions)}`,
+    `**[Types](#types):** ${contents(types)}`,
+    `**[Emitter](#emitter):** ${contents(emitting)} · **[Errors](#errors)**`,
+    'The server helper has [a guide of its own](server-helper.md).',
+    '## Functions',
+    `A wrong argument throws before anything is done: a \`TypeError\` with the code \`${ARG_TYPE}\`. Its message names the argument, what was expected and what came. A function that returns a promise rejects with the same error. ` +
+      'Before the first `start` there are no sockets: `send` returns 0, `subscribe` returns false, counts are 0.',
+    ...functions,
+    '## Types',
+    ...types,
+    '## Emitter',
+    "`import { Emitter } from 'wsbroker/emitter'`",
+    ...emitting,
+    '## Errors',
     comment(others.get('WSBrokerError')).text,
-    '',
     codesTable(others.get('WSBrokerErrorCode')),
-  ].join('\n');
+  ].join('\n\n')}\n`;
 }
 
-const readme = path.join(root, 'README.md');
-const text = readFileSync(readme, 'utf8');
-const parts = /^([\s\S]*<!-- reference: [^\n]*-->\n)[\s\S]*?(<!-- end of reference -->[\s\S]*)$/.exec(text);
-if (!parts) throw new Error('README.md has no place for the reference: its two markers are missing');
-const made = `${parts[1]}\n${reference()}\n\n${parts[2]}`;
-if (made !== text) writeFileSync(readme, made);
+const made = reference();
+const empty = made.split('\n').filter((line) => line.startsWith('|') && /\| *\|/.test(line.replaceAll('\\|', '')));
+if (empty.length > 0) throw new Error(`cells without text:\n${empty.join('\n')}`);
+if (!existsSync(page) || readFileSync(page, 'utf8') !== made) writeFileSync(page, made);

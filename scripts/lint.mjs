@@ -11,6 +11,9 @@ const tsc = join(dirname(createRequire(import.meta.url).resolve('typescript/pack
 const failed = [
   [process.execPath, tsc, '-p', '.'],
   [process.execPath, tsc, '-p', 'test/types'],
+  [process.execPath, 'scripts/lint-names.mjs', '--report'],
+  [process.execPath, 'scripts/lint-imports.mjs', '--report'],
+  [process.execPath, 'scripts/lint-comments.mjs', '--report'],
   ['cargo', 'fmt', '--all', '--check'],
   ['cargo', 'clippy', '--workspace', '--all-targets', '--', '--deny', 'warnings'],
 ].filter(([command, ...args]) => {

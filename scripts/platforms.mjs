@@ -1,8 +1,10 @@
-// Writes platforms/<target>/: one npm package for each target, holding nothing but the addon built for it. They are made from
-// the list of targets in package.json, so that neither names nor versions can drift. `npm test` checks that they are current.
+// Writes platforms/<target>/: one npm package for each target, holding nothing but the addon built
+// for it. They are made from the list of targets in package.json, so that neither names nor
+// versions can drift. `npm test` checks that they are current.
 //
-// `node scripts/platforms.mjs --release` also writes the packages into optionalDependencies of package.json, and keeps the addon of this
-// machine out of the main package. That belongs to a release alone: before they are published nothing may depend on their names.
+// `node scripts/platforms.mjs --release` also writes the packages into optionalDependencies of
+// package.json, and keeps the addon of this machine out of the main package. That belongs to a
+// release alone: before they are published nothing may depend on their names.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,7 +17,8 @@ const SYSTEM = { linux: ['linux', 'Linux'], darwin: ['darwin', 'macOS'], windows
 const LIBC = { gnu: 'glibc', musl: 'musl' };
 
 /**
- * What npm and a reader call a Rust target: `x86_64-unknown-linux-gnu` is `linux-x64-gnu`, for os linux, cpu x64, libc glibc.
+ * What npm and a reader call a Rust target: `x86_64-unknown-linux-gnu` is `linux-x64-gnu`, for os
+ * linux, cpu x64, libc glibc.
  */
 export function platform(triple) {
   const [arch, , system, abi] = triple.split('-');
@@ -80,7 +83,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const main = JSON.parse(readFileSync(packageFile, 'utf8'));
   const platforms = write(main);
   if (process.argv.includes('--release')) {
-    // They bring the addon, so the main package does not: packed from a clone it does, and works on that kind of machine by itself.
+    // They bring the addon, so the main package does not: packed from a clone it does, and works on
+    // that kind of machine by itself.
     if (!main.files.includes('!lib/*.node')) main.files.splice(main.files.indexOf('lib') + 1, 0, '!lib/*.node');
     main.optionalDependencies = Object.fromEntries(platforms.map(({ name }) => [`${main.name}-${name}`, main.version]));
     writeFileSync(packageFile, json(main));

@@ -1,16 +1,26 @@
 import { randomBytes } from 'node:crypto';
-import { clusterRequest, teller } from './cluster.cjs';
-import { integer, MAX_DURATION, optionBag, wrongType } from './checks.cjs';
-import { fromNative, WSBrokerError } from './errors.cjs';
-import { native } from './load.cjs';
 import type { Buffer as Bytes } from './ambient.cjs';
+import { fromNative, WSBrokerError } from './errors.cjs';
 import type { NativeEmitter } from './native.cjs';
-import type { BusEvent, Data, RedisOptions } from './types.cjs';
+import { busEventReporter } from './native/join-cluster.cjs';
+import { native } from './native/load.cjs';
+import { integer, knownKeys, MAX_DURATION, wrongType } from './options/checks.cjs';
+import { checkClusterOptions } from './options/cluster.cjs';
+import type { BusEvent, RedisOptions } from './types/cluster-options.cjs';
+import type { Data } from './types/messages.cjs';
 
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
-export type { BusEvent, Data, RedisNode, RedisOptions, RedisTlsOptions } from './types.cjs';
+export type {
+  BusEvent,
+  RedisNode,
+  RedisOptions,
+  RedisTlsOptions,
+} from './types/cluster-options.cjs';
+export type { Data } from './types/messages.cjs';
 
-/** What the emitter needs of a client of the application's own; that of the package ioredis has it. */
+/**
+ * What the emitter needs of a client of the application's own; that of the package ioredis has it.
+ */
 export interface RedisClientLike {
   publish(channel: string | Bytes, message: string | Bytes): Promise<unknown>;
   /** Of a Cluster with Redis 7. */
@@ -22,21 +32,30 @@ export interface RedisClientLike {
 
 /** @see {@link Emitter} */
 export interface EmitterOptions {
-  /** Where the instances meet: a `redis://` or `rediss://` URL, options, or a client of the application's own, which stays the application's. */
+  /**
+   * Where the instances meet: a `redis://` or `rediss://` URL, options, or a client of the
+   * application's own, which stays the application's.
+   */
   redis: string | RedisOptions | RedisClientLike;
   /** As the instances have it. @default 'wsbroker' */
   prefix?: string;
   /**
-   * How long a publish may wait, in ms, 0 to 2^31-1: for a connection that is not there yet and, after a loss, until the instances are heard again. With a client of the application's own: until Redis has
-   * answered; a message that was given up may still arrive, since the client keeps it. @default 5000
+   * How long a publish may wait, in ms, 0 to 2^31-1: for a connection that is not there yet and,
+   * after a loss, until the instances are heard again. With a client of the application's own:
+   * until Redis has answered; a message that was given up may still arrive, since the client keeps
+   * it. @default 5000
    */
   timeout?: number;
-  /** Called for every change of the connection, and for warnings. Not with a client of the application's own. */
+  /**
+   * Called for every change of the connection, and for warnings. Not with a client of the
+   * application's own.
+   */
   onBus?: (event: BusEvent) => void;
 }
 
 /**
- * Publishes to channels from a process that serves no sockets: a cron job, an API. Subscribers on all instances get it as from `sendToChannel`.
+ * Publishes to channels from a process that serves no sockets: a cron job, an API. Subscribers on
+ * all instances get it as from `sendToChannel`.
  *
  * @example
  * ```js
@@ -59,19 +78,24 @@ export class Emitter {
    * @throws {TypeError | WSBrokerError} naming the option that is wrong
    */
   constructor(options: EmitterOptions) {
-    const bag = optionBag('Emitter', 'options', options, KNOWN);
+    const bag = knownKeys('Emitter', 'options', options, KNOWN);
     const timeout = integer('Emitter', 'timeout', bag['timeout'], 0, MAX_DURATION) ?? 5_000;
     const client = bag['redis'];
     if (isClient(client)) {
-      const request = clusterRequest('Emitter', 'options', { ...bag, redis: 'redis://127.0.0.1' }, KNOWN);
+      const request = checkClusterOptions(
+        'Emitter',
+        'options',
+        { ...bag, redis: 'redis://127.0.0.1' },
+        KNOWN,
+      );
       this.#publish = foreign(client, request.native.prefix, timeout);
       this.#close = () => undefined;
       return;
     }
-    const request = clusterRequest('Emitter', 'options', bag, KNOWN);
+    const request = checkClusterOptions('Emitter', 'options', bag, KNOWN);
     let emitter: NativeEmitter;
     try {
-      emitter = new native.NativeEmitter(request.native, teller(request.onBus));
+      emitter = new native.NativeEmitter(request.native, busEventReporter(request.onBus));
     } catch (error) {
       throw fromNative(error);
     }
@@ -80,18 +104,27 @@ export class Emitter {
   }
 
   /**
-   * Publishes to every subscriber of the channel. Messages to one channel arrive in the order of the calls. A message that is rejected takes a number all the same: receivers see it as a gap, once a later one arrives.
+   * Publishes to every subscriber of the channel. Messages to one channel arrive in the order of
+   * the calls. A message that is rejected takes a number all the same: receivers see it as a gap,
+   * once a later one arrives.
    *
    * @param channel as in `sendToChannel`
    * @param data a string is sent as a text message, bytes as a binary one
-   * @returns a promise that resolves when Redis has the message; how many subscribers there are is not known
+   * @returns a promise that resolves when Redis has the message; how many subscribers there are is
+   * not known
    * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
-   * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis cannot be reached, was lost before it answered, or refused the message; no instance was heard again in time; or too much waits for Redis (more than 8 MiB). ERR_WSBROKER_SHUT_DOWN: after {@link close}
+   * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis cannot be reached, was lost before it
+   * answered, or refused the message; no instance was heard again in time; or too much waits for
+   * Redis (more than 8 MiB). ERR_WSBROKER_SHUT_DOWN: after {@link close}
    */
   async publish(channel: Data, data: Data): Promise<void> {
-    if (this.#closed) throw new WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'publish: this emitter is closed');
+    if (this.#closed)
+      throw new WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'publish: this emitter is closed');
     const to = bytes('channel', channel);
-    const task = this.#publish(Buffer.from(to), typeof data === 'string' ? data : bytes('data', data));
+    const task = this.#publish(
+      Buffer.from(to),
+      typeof data === 'string' ? data : bytes('data', data),
+    );
     const settled = task.catch(() => undefined);
     this.#waiting.add(settled);
     // A waiting promise of the addon does not keep the process alive.
@@ -106,7 +139,10 @@ export class Emitter {
     }
   }
 
-  /** Waits for publishes under way, as long as each may take, and ends the connection. Afterwards nothing keeps the process alive. */
+  /**
+   * Waits for publishes under way, as long as each may take, and ends the connection. Afterwards
+   * nothing keeps the process alive.
+   */
   async close(): Promise<void> {
     this.#closed = true;
     await Promise.all(this.#waiting);
@@ -117,33 +153,52 @@ export class Emitter {
 const KNOWN = ['redis', 'prefix', 'timeout', 'onBus'];
 
 function isClient(value: unknown): value is RedisClientLike {
-  return typeof value === 'object' && value !== null && typeof (value as { publish?: unknown }).publish === 'function';
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    typeof (value as { publish?: unknown }).publish === 'function'
+  );
 }
 
 function bytes(name: string, value: unknown): Buffer {
   if (typeof value === 'string') return Buffer.from(value);
   if (value instanceof ArrayBuffer) return Buffer.from(value);
-  if (value instanceof Uint8Array) return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  if (value instanceof Uint8Array)
+    return Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   throw wrongType('publish', name, 'a string, ArrayBuffer or Uint8Array', value);
 }
 
-/** Channels whose numbers are remembered; of another the receivers see a new epoch, which is no gap. */
+/**
+ * Channels whose numbers are remembered; of another the receivers see a new epoch, which is no gap.
+ */
 const MOST_CHANNELS = 10_000;
 
-/** Bytes that a client of the application's own may keep for us, and what each message costs on top of its own. */
+/**
+ * Bytes that a client of the application's own may keep for us, and what each message costs on top
+ * of its own.
+ */
 const MAX_PENDING = 2 ** 23;
 const OVERHEAD = 256;
 /** How long an answer may take where no time is allowed for connecting. */
 const ANSWER_TIMEOUT = 2_500;
 
-/** Numbers and envelopes as the addon makes them (crates/wsbroker-core/src/cluster/envelope.rs), for a client that is not ours. */
-function foreign(client: RedisClientLike, prefix: string, timeout: number): (channel: Buffer, data: string | Buffer) => Promise<void> {
+/**
+ * Numbers and envelopes as the addon makes them (crates/wsbroker-redis/src/bus/bus_envelope.rs),
+ * for a client that is not ours.
+ */
+function foreign(
+  client: RedisClientLike,
+  prefix: string,
+  timeout: number,
+): (channel: Buffer, data: string | Buffer) => Promise<void> {
   const instance = randomBytes(8);
   const lines = new Map<string, { readonly epoch: number; next: number }>();
   let epochs = 0;
   // Until the client has settled them: it also keeps those that nothing waits for any more.
   let pending = 0;
-  const mark = prefix.includes(':') ? Buffer.from([0x18, ...varint(Buffer.byteLength(prefix))]) : Buffer.alloc(0);
+  const mark = prefix.includes(':')
+    ? Buffer.from([0x18, ...varint(Buffer.byteLength(prefix))])
+    : Buffer.alloc(0);
   return async (channel, data) => {
     const key = channel.toString('latin1');
     const line = lines.get(key) ?? { epoch: ++epochs, next: 1 };
@@ -154,19 +209,38 @@ function foreign(client: RedisClientLike, prefix: string, timeout: number): (cha
     // Also for one that is not sent, so that receivers miss it.
     const number = line.next++;
     const size = Buffer.byteLength(data) + channel.length + OVERHEAD;
-    if (pending > 0 && pending + size > MAX_PENDING) throw lost(`too much waits for Redis: ${pending} bytes, of at most ${MAX_PENDING}`);
-    if (timeout === 0 && client.status !== undefined && client.status !== 'ready') throw lost(`the client is not connected (${client.status}), and "timeout" is 0`);
+    if (pending > 0 && pending + size > MAX_PENDING)
+      throw lost(`too much waits for Redis: ${pending} bytes, of at most ${MAX_PENDING}`);
+    if (timeout === 0 && client.status !== undefined && client.status !== 'ready')
+      throw lost(`the client is not connected (${client.status}), and "timeout" is 0`);
     const payload = Buffer.from(data as string);
     const kind = typeof data === 'string' ? 0 : 1;
-    const envelope = Buffer.concat([mark, Buffer.from([0x10]), instance, varint(line.epoch), varint(number), varint(payload.length * 8 + kind), payload]);
+    const envelope = Buffer.concat([
+      mark,
+      Buffer.from([0x10]),
+      instance,
+      varint(line.epoch),
+      varint(number),
+      varint(payload.length * 8 + kind),
+      payload,
+    ]);
     const name = Buffer.concat([Buffer.from(`${prefix}:`), channel]);
-    const send = async (): Promise<void> => void (await (client.isCluster === true && client.spublish !== undefined ? client.spublish(name, envelope) : client.publish(name, envelope)));
+    const send = async (): Promise<void> =>
+      void (await (client.isCluster === true && client.spublish !== undefined
+        ? client.spublish(name, envelope)
+        : client.publish(name, envelope)));
     pending += size;
     const sent = send().finally(() => (pending -= size));
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
       const limit = timeout === 0 ? ANSWER_TIMEOUT : timeout;
-      timer = setTimeout(() => reject(new Error(`Redis has not answered within ${limit} ms; the message may still arrive`)), limit);
+      timer = setTimeout(
+        () =>
+          reject(
+            new Error(`Redis has not answered within ${limit} ms; the message may still arrive`),
+          ),
+        limit,
+      );
     });
     try {
       await Promise.race([sent, late]);
@@ -179,7 +253,11 @@ function foreign(client: RedisClientLike, prefix: string, timeout: number): (cha
 }
 
 function lost(why: string, cause?: unknown): WSBrokerError {
-  return new WSBrokerError('ERR_WSBROKER_BUS_LOST', `publish: ${why}`, cause === undefined ? undefined : { cause });
+  return new WSBrokerError(
+    'ERR_WSBROKER_BUS_LOST',
+    `publish: ${why}`,
+    cause === undefined ? undefined : { cause },
+  );
 }
 
 function varint(number: number): Buffer {

@@ -1,65 +1,85 @@
 import { inspect, types } from 'node:util';
 
-/** The codes of everything that can fail on purpose. */
+/** The codes of all errors that the package raises on purpose. */
 export type WSBrokerErrorCode =
-  /** No addon binary for this platform, or it does not load. */
+  /** There is no addon binary for this platform, or it does not load. */
   | 'ERR_WSBROKER_BINARY'
-  /** The address cannot be bound: in use, not allowed, not of this machine. */
+  /**
+   * The operating system refused the address: it is in use, not allowed, or not of this machine.
+   */
   | 'ERR_WSBROKER_BIND'
-  /** `bind` is no address. */
+  /** `bind` is not an address. */
   | 'ERR_WSBROKER_INVALID_BIND'
-  /** It contradicts an earlier call: a process-wide option, the worker module, a path of the same address. */
+  /**
+   * The call contradicts an earlier one: a process-wide option, the worker module, or a path of the
+   * same address.
+   */
   | 'ERR_WSBROKER_CONFLICT'
-  /** A certificate, a key or their file is no good; the message names it. `syscallCode` says why a file could not be read. */
+  /**
+   * A certificate or key, or its file, cannot be used; the message names it. `syscallCode` says why
+   * a file could not be read.
+   */
   | 'ERR_WSBROKER_TLS'
-  /** A socket has as many channels as it may (`maxChannelsPerSocket`), or the name of a channel is too long (`maxChannelNameLength`). */
+  /**
+   * A socket is in as many channels as it may be (`maxChannelsPerSocket`), or the name of a channel
+   * is too long (`maxChannelNameLength`).
+   */
   | 'ERR_WSBROKER_LIMIT'
-  /** Not on this system. */
+  /** The system does not support it. */
   | 'ERR_WSBROKER_UNSUPPORTED'
-  /** An argument of the wrong type. The error is a `TypeError`. */
+  /** An argument has the wrong type. The error is a `TypeError`. */
   | 'ERR_WSBROKER_INVALID_ARG_TYPE'
-  /** An argument of the right type with a value that is not allowed. The error is a `RangeError`. */
+  /**
+   * An argument has the right type, but a value that is not allowed. The error is a `RangeError`.
+   */
   | 'ERR_WSBROKER_INVALID_ARG_VALUE'
-  /** An option that does not exist. */
+  /** An option does not exist. */
   | 'ERR_WSBROKER_UNKNOWN_OPTION'
-  /** A handler's name is misspelt, or there are no handlers except some named as in another library. */
+  /**
+   * The name of a handler is misspelled, or there are no handlers, only functions with the names
+   * that other libraries use.
+   */
   | 'ERR_WSBROKER_UNKNOWN_HANDLER'
-  /** Called inside a worker of the pool, where it cannot work. */
+  /** Called in a worker of the pool, where it cannot work. */
   | 'ERR_WSBROKER_IN_WORKER'
-  /** `start` without `workerPath`, and no worker is registered. */
+  /** `start` was called without `workerPath`, and no worker is registered. */
   | 'ERR_WSBROKER_NO_WORKER'
   /** There is no file at `workerPath`. */
   | 'ERR_WSBROKER_WORKER_NOT_FOUND'
-  /** A worker ended or threw before it was ready, or did not load within `startTimeout`; `cause` is its own error, if it has one. */
+  /**
+   * A worker threw or ended before it was ready, or did not load within `startTimeout`. `cause` is
+   * its own error, if it has one.
+   */
   | 'ERR_WSBROKER_WORKER_FAILED'
-  /** A worker ended though nobody asked it to. */
+  /** A worker ended although nothing asked it to. */
   | 'ERR_WSBROKER_WORKER_DIED'
-  /** A worker has taken nothing for a second, though something waits for it. */
+  /** A worker has not taken any event for a second, although events are waiting for it. */
   | 'ERR_WSBROKER_WORKER_STUCK'
   /** An async handler did not settle within `handlerTimeout`. */
   | 'ERR_WSBROKER_HANDLER_TIMEOUT'
-  /** An argument or option of the server helper that cannot be. */
+  /** An argument or option of the server helper is not allowed. */
   | 'ERR_WSBROKER_INVALID_ARGUMENT'
-  /** `redisConnection` of the server helper or its emitter is missing, or nothing that can be one. */
+  /** `redisConnection` of the server helper or its emitter is missing, or cannot be used. */
   | 'ERR_WSBROKER_INVALID_REDIS'
   /** Redis cannot be reached, or was lost before it answered; the message says more. */
   | 'ERR_WSBROKER_BUS_LOST'
   /** Redis refused it, or was lost before it answered; the message says which. */
   | 'ERR_WSBROKER_REDIS'
-  /** What was called has been closed, or was closed before it was done, as by `shutdown` during `start`. */
+  /** It has been closed, or was closed before it was done, as by `shutdown` during `start`. */
   | 'ERR_WSBROKER_SHUT_DOWN'
   /** The system refuses the threads that a broker needs. */
   | 'ERR_WSBROKER_START'
-  /** A mistake of this package. */
+  /** A fault in this package. */
   | 'ERR_WSBROKER_INTERNAL'
-  /** `handleOpen` gave something that is no verdict; the connection was refused with 500. */
+  /** `handleOpen` returned something that is not a verdict. The connection was refused with 500. */
   | 'ERR_WSBROKER_INVALID_VERDICT';
 
 /**
- * Every failure the package raises on purpose. Switch on `code`, never on `message`.
+ * An error that the package raises on purpose. Test its `code`, never its `message`.
  *
- * A wrong type is a `TypeError` with such a code, a wrong value a `RangeError`; `instanceof WSBrokerError` is true for them too. Where the system refused,
- * `syscallCode` says how: `EADDRINUSE`, for example, with `ERR_WSBROKER_BIND`.
+ * A wrong type is a `TypeError` with such a code, a wrong value a `RangeError`;
+ * `instanceof WSBrokerError` is true for them, too. If the operating system refused, `syscallCode`
+ * says why, for example `EADDRINUSE` with `ERR_WSBROKER_BIND`.
  */
 export class WSBrokerError extends Error {
   override readonly name: string = 'WSBrokerError';
@@ -76,31 +96,35 @@ export class WSBrokerError extends Error {
     this.code = code;
   }
 
-  /** By code, so that the `TypeError`s and those that the addon makes belong here as well. */
+  /** By code, so that the `TypeError`s and the addon's own errors count, too. */
   static override [Symbol.hasInstance](value: unknown): boolean {
     if (this !== WSBrokerError) return Function.prototype[Symbol.hasInstance].call(this, value);
     return isError(value) && String((value as { code?: unknown }).code).startsWith('ERR_WSBROKER_');
   }
 }
 
-/** An argument of the wrong type. */
+/** An argument has the wrong type. */
 export class WSBrokerTypeError extends TypeError {
   readonly code = 'ERR_WSBROKER_INVALID_ARG_TYPE' satisfies WSBrokerErrorCode;
 }
 
-/** An argument of the right type with a value that is not allowed. */
+/** An argument has the right type, but a value that is not allowed. */
 export class WSBrokerRangeError extends RangeError {
   readonly code = 'ERR_WSBROKER_INVALID_ARG_VALUE' satisfies WSBrokerErrorCode;
 }
 
-/** Also an error of another realm: test runners give modules globals of their own. */
+/** Errors of another context count, too: test runners give modules globals of their own. */
 function isError(value: unknown): value is Error {
   return value instanceof Error || types.isNativeError(value);
 }
 
-/** The failure of an addon call as one of ours, with a stack that leads to the caller. */
+/** An error of the addon as one of ours, with a stack that leads to the caller. */
 export function fromNative(error: unknown): unknown {
-  const { code, message, syscallCode } = error as { code?: unknown; message?: unknown; syscallCode?: unknown };
+  const { code, message, syscallCode } = error as {
+    code?: unknown;
+    message?: unknown;
+    syscallCode?: unknown;
+  };
   if (typeof code !== 'string' || !code.startsWith('ERR_WSBROKER_')) return error;
   if (code === 'ERR_WSBROKER_INVALID_ARG_VALUE') return new WSBrokerRangeError(String(message));
   if (code === 'ERR_WSBROKER_INVALID_ARG_TYPE') return new WSBrokerTypeError(String(message));
@@ -108,23 +132,37 @@ export function fromNative(error: unknown): unknown {
   return syscallCode === undefined ? ours : Object.assign(ours, { syscallCode });
 }
 
-const BUILT_IN = { EvalError, RangeError, ReferenceError, SyntaxError, TypeError, URIError } as const;
+const BUILT_IN = {
+  EvalError,
+  RangeError,
+  ReferenceError,
+  SyntaxError,
+  TypeError,
+  URIError,
+} as const;
 
-/** An error on its way between threads: structured cloning alone would lose `code` and, on Bun, more. */
+/**
+ * An error on its way between threads: structured cloning alone would lose `code` and, on Bun,
+ * more.
+ */
 export interface PortableError {
   readonly name?: string;
   readonly message: string;
   readonly stack?: string;
   readonly code?: string | number;
   readonly cause?: PortableError;
-  /** What was thrown was no error at all. */
+  /** What was thrown was not an error. */
   readonly plain?: boolean;
 }
 
 /** @see {@link PortableError} */
 export function toPortable(error: unknown, depth = 0): PortableError {
   try {
-    if (!isError(error)) return { message: typeof error === 'string' ? error : inspect(error, { depth: 1 }), plain: true };
+    if (!isError(error))
+      return {
+        message: typeof error === 'string' ? error : inspect(error, { depth: 1 }),
+        plain: true,
+      };
     const { name, message, stack, code, cause } = error as Error & { code?: unknown };
     return {
       name: String(name),
@@ -138,12 +176,14 @@ export function toPortable(error: unknown, depth = 0): PortableError {
   }
 }
 
-/** The error again, of the same class where the class is the language's own. */
+/** Restores the error; classes of the language itself are restored, too. */
 export function fromPortable(portable: PortableError): unknown {
   if (portable.plain) return portable.message;
   const { name = 'Error', message, stack, code, cause } = portable;
   const options = cause === undefined ? undefined : { cause: fromPortable(cause) };
-  const BuiltIn = Object.hasOwn(BUILT_IN, name) ? BUILT_IN[name as keyof typeof BUILT_IN] : undefined;
+  const BuiltIn = Object.hasOwn(BUILT_IN, name)
+    ? BUILT_IN[name as keyof typeof BUILT_IN]
+    : undefined;
   const error = BuiltIn === undefined ? new Error(message, options) : new BuiltIn(message, options);
   const hidden = { configurable: true, writable: true, enumerable: false };
   if (error.name !== name) Object.defineProperty(error, 'name', { ...hidden, value: name });

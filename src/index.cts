@@ -1,86 +1,101 @@
 /**
- * WebSocket servers for Node and Bun. Connections, channels and fan-out run in Rust, on threads of their own; handlers run in worker threads.
+ * WebSocket servers for Node and Bun. Connections, channels and fan-out run in Rust, on threads of
+ * their own; your handlers run in worker threads.
  *
  * @packageDocumentation
  */
 
-import { clusterRequest, join } from './cluster.cjs';
-import { channelBytes, closeRequest, countRequest } from './calls.cjs';
-import { shutdownAll, startServer } from './lifecycle.cjs';
-import { native } from './load.cjs';
-import { register } from './register.cjs';
 import type { Buffer } from './ambient.cjs';
-import type { ClusterCount, ClusterOptions, Data, SendOptions, SendResult, Server, ShutdownOptions, ShutdownReport, StartOptions, Stats, WorkerInterface } from './types.cjs';
-import { shutdownRequest, startRequest } from './validate.cjs';
+import { joinCluster as joinBus } from './native/join-cluster.cjs';
+import { native } from './native/load.cjs';
+import { channelBytes, checkCloseChannel, checkSubscriberCount } from './options/channel-calls.cjs';
+import { checkClusterOptions } from './options/cluster.cjs';
+import { checkShutdownOptions, checkStartOptions } from './options/start.cjs';
+import { shutdownAll, startServer } from './server/lifecycle.cjs';
+import type { ClusterCount, ClusterOptions } from './types/cluster-options.cjs';
+import type { Data, SendOptions, SendResult } from './types/messages.cjs';
+import type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
+import type { StartOptions } from './types/start-options.cjs';
+import type { Stats } from './types/stats.cjs';
+import type { WorkerInterface } from './types/worker-interface.cjs';
+import { register } from './worker/register.cjs';
 
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type {
   AcceptVerdict,
-  BusEvent,
-  BusStats,
   ClientCertificate,
-  CloseCounts,
-  ClusterCount,
-  ClusterOptions,
-  Data,
-  DropCounts,
   ErrorContext,
   HandlerName,
   HeaderOptions,
-  MaxInFlight,
   OpenRequest,
   OpenVerdict,
+  RejectVerdict,
+  WorkerInterface,
+} from './types/worker-interface.cjs';
+export type { Data, SendOptions, SendResult } from './types/messages.cjs';
+export type {
+  MaxInFlight,
   PemSource,
   PerMessageDeflate,
   RateLimit,
+  StartOptions,
+  TlsOptions,
+  TrustProxy,
+} from './types/start-options.cjs';
+export type { ThreadLimits, ThreadOptions, WorkerEvent } from './types/worker-threads.cjs';
+export type {
+  BusEvent,
+  ClusterCount,
+  ClusterOptions,
   RedisNode,
   RedisOptions,
   RedisTlsOptions,
+} from './types/cluster-options.cjs';
+export type { Server, ShutdownOptions, ShutdownReport } from './types/server.cjs';
+export type {
+  BusStats,
+  CloseCounts,
+  DropCounts,
   RejectCounts,
-  RejectVerdict,
-  SendOptions,
-  SendResult,
-  Server,
   ShardStats,
-  ShutdownOptions,
-  ShutdownReport,
-  StartOptions,
   Stats,
-  ThreadLimits,
-  ThreadOptions,
-  TlsOptions,
   Traffic,
-  TrustProxy,
-  WorkerEvent,
-  WorkerInterface,
   WorkerStats,
-} from './types.cjs';
+} from './types/stats.cjs';
 
-// What is called for every message comes from the addon as it is: a function around it would cost more than the call.
+// Functions that are called for every message are the addon's own: a function around them would
+// cost more than the call itself.
 
 /**
- * Binds the address, loads the workers, and begins to serve. Resolves when all of that is done, every worker's `handleStart` included. If it fails, everything it
- * has made is undone.
+ * Listens on the address, loads the workers, and starts serving. Resolves when all of that is done,
+ * including every worker's `handleStart`. If it fails, everything it has begun is undone.
  *
- * It may be called again for more addresses: all servers share channels, tokens, subscriptions and the one pool of workers. The same `workerPath` again
- * reuses its workers.
+ * Call it again for more addresses. All servers share channels, tokens, subscriptions and the one
+ * pool of workers; with the same `workerPath` its workers are reused.
  *
- * While a server listens the process stays alive (unless `server.unref()` was called); after {@link shutdown} it can exit by itself.
+ * While a server listens the process stays alive, unless `server.unref()` was called. After
+ * {@link shutdown} it can exit by itself.
  *
- * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `options` is missing, `bind` is no string, or another option has the wrong type
- * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: an option has a value that it cannot have
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION, ERR_WSBROKER_INVALID_BIND: an option does not exist, or `bind` is not an address
- * @throws {WSBrokerError} ERR_WSBROKER_TLS: a certificate, a key, or their file is no good
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `options` is missing, `bind` is not a string,
+ * or another option has the wrong type
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: an option has a value that is not allowed
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option does not exist
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_BIND: `bind` is not an address
+ * @throws {WSBrokerError} ERR_WSBROKER_TLS: a certificate or key, or its file, cannot be used
  * @throws {WSBrokerError} ERR_WSBROKER_BIND: the operating system refused the address
- * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: a process-wide option, `workerPath` or `threads` differs from an earlier call's, or a path is taken on that address
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: a process-wide option, `workerPath` or `threads`
+ * differs from an earlier call's, or a path is already served on that address
  * @throws {WSBrokerError} ERR_WSBROKER_WORKER_NOT_FOUND: there is no file at `workerPath`
- * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a worker threw or ended before it was ready, or did not load within `startTimeout`; its own error is the `cause`
- * @throws {WSBrokerError} ERR_WSBROKER_NO_WORKER: without `workerPath`, and no worker is registered
- * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: with `cluster.required`, and Redis did not answer within 10 s
- * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: with `workerPath`, from inside a worker of the pool
- * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: a Unix socket or `reusePort` where the system has none
- * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called meanwhile
- * @throws the reason of `signal`, if it was aborted meanwhile
+ * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED: a worker threw or ended before it was ready,
+ * or did not load within `startTimeout`; its own error is the `cause`
+ * @throws {WSBrokerError} ERR_WSBROKER_NO_WORKER: there is no `workerPath` and no registered worker
+ * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: `cluster.required` is set, and Redis was not ready
+ * within 10 s
+ * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: called with `workerPath` in a worker of the pool
+ * @throws {WSBrokerError} ERR_WSBROKER_UNSUPPORTED: the system does not support Unix sockets or
+ * `reusePort`
+ * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called before it was done
+ * @throws the reason of `signal`, if that was aborted before it was done
  *
  * @example
  * ```js
@@ -91,18 +106,21 @@ export type {
  * ```
  */
 export async function start(options: StartOptions): Promise<Server> {
-  return startServer(startRequest(options));
+  return startServer(checkStartOptions(options));
 }
 
 /**
- * Joins other instances on a Redis, so that {@link sendToChannel} reaches their subscribers too; as the option `cluster` of {@link start}, and before or after it.
- * Returns at once: local subscribers are served whatever Redis does, and `onBus` tells how it is. {@link shutdown} leaves.
+ * Joins other instances through Redis, so that {@link sendToChannel} reaches their subscribers,
+ * too. It does the same as the option `cluster` of {@link start}, and may be called before or after
+ * `start`. It returns at once: local subscribers are served whatever Redis does, and `onBus`
+ * reports the state of the bus. {@link shutdown} leaves the other instances.
  *
- * An instance listens to exactly the channels that have subscribers there. While Redis is away what is published for others is dropped, numbered: they are
- * told how much is missing.
+ * An instance listens to exactly the channels that have subscribers there. While Redis is
+ * unreachable, messages for other instances are dropped but numbered, so that the others learn how
+ * many are missing.
  *
- * @throws {TypeError | WSBrokerError} naming the option that is wrong
- * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the process has joined already
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the process has already joined
  *
  * @example
  * ```js
@@ -112,14 +130,17 @@ export async function start(options: StartOptions): Promise<Server> {
  * ```
  */
 export function joinCluster(options: Omit<ClusterOptions, 'required'>): void {
-  join(clusterRequest('joinCluster', 'options', options, ['redis', 'prefix', 'instanceId', 'maxOutgoing', 'onBus']));
+  const known = ['redis', 'prefix', 'instanceId', 'maxOutgoing', 'onBus'];
+  joinBus(checkClusterOptions('joinCluster', 'options', options, known));
 }
 
 /**
- * Resolves when what other instances publish to the channel arrives here: a moment after its first subscriber on this instance. Until then, for one round trip
- * to Redis, a message from elsewhere may be missed; a channel that has had subscribers here all along has no such moment, but after a loss of the bus.
+ * Resolves when this instance receives what others publish to the channel: a moment after the
+ * channel's first subscriber here. Until then, for one round trip to Redis, messages from other
+ * instances may be missed. A channel that already has subscribers here has no such moment, except
+ * after a loss of the bus. For a channel without subscribers the promise stays pending.
  *
- * @returns false: the process has not joined others, or {@link shutdown} came first. It does not resolve for a channel without subscribers
+ * @returns true, or false if the process has not joined others or {@link shutdown} came first
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
 export async function listening(channel: Data): Promise<boolean> {
@@ -127,14 +148,19 @@ export async function listening(channel: Data): Promise<boolean> {
 }
 
 /**
- * Makes the calling thread a worker with these handlers: the main thread, a `Worker` the application made, or a thread of the pool whose module prefers this to
- * exports. Such a module calls it while it loads: until it has, everybody is let in, and messages go nowhere. A thread registers once.
+ * Makes the calling thread a worker with these handlers. That may be the main thread, a `Worker` of
+ * your own, or a thread of the pool whose module calls this instead of exporting handlers. Such a
+ * module must call it while it loads: until then every connection is accepted and messages are
+ * discarded. A thread registers once.
  *
- * `handleStart` is called at once; if it returns a promise, events come when that has resolved, and {@link start} on this thread waits for it.
+ * `handleStart` is called at once. If it returns a promise, events come after it has resolved, and
+ * {@link start} on this thread waits for it.
  *
- * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `handlers` is no object (or a class instead of an instance), or a handler no function
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: a handler's name is misspelt, or there are no handlers except some named as in another library
- * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread has registered already
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `handlers` is not an object (or is a class,
+ * not an instance), or a handler is not a function
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_HANDLER: the name of a handler is misspelled, or
+ * there are no handlers, only functions with the names that other libraries use
+ * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: the thread has already registered handlers
  * @throws whatever `handleStart` throws
  *
  * @example
@@ -154,14 +180,17 @@ export function registerWorkerThread(handlers: WorkerInterface): void {
 }
 
 /**
- * Closes all servers and their connections, waits until their `handleClose` has run, and ends the workers: `handleStop` of each is awaited. Afterwards nothing keeps
- * the process alive, and {@link start} may be called anew; a thread that became a worker by {@link registerWorkerThread} is no longer one, and must register again. Call it
- * on the thread that called `start`.
+ * Closes all servers and their connections, waits until `handleClose` has run for each connection,
+ * and ends the workers after their `handleStop`. Afterwards nothing keeps the process alive, and
+ * {@link start} may be called again. A thread that called {@link registerWorkerThread} is no longer
+ * a worker and must register again. Call it on the thread that called `start`.
  *
- * @param options `code`: the close code for connections, default 1001. `timeout`: milliseconds, 0 to 2^31-1, default 8,000: then it is over, whatever hangs; connections that are left shortly before are cut
+ * @param options `code`: the close code for connections, 1001 by default. `timeout`: the longest
+ * time it may take, in milliseconds, 0 to 2^31-1, 8000 by default; connections that are still there
+ * shortly before are cut
  * @returns how many connections closed and how many were cut
- * @throws {TypeError | WSBrokerError} naming the argument that is wrong
- * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: from inside a worker of the pool
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
+ * @throws {WSBrokerError} ERR_WSBROKER_IN_WORKER: called in a worker of the pool
  *
  * @example
  * ```js
@@ -171,21 +200,27 @@ export function registerWorkerThread(handlers: WorkerInterface): void {
  * ```
  */
 export async function shutdown(options?: ShutdownOptions): Promise<ShutdownReport> {
-  const { code, timeout } = shutdownRequest(options);
+  const { code, timeout } = checkShutdownOptions(options);
   return shutdownAll(code, timeout);
 }
 
 /**
- * Sends to one connection. Never waits, and never throws for an id that is gone.
+ * Sends to one connection. It never waits, and never throws for an id that is gone.
  *
- * From one thread, what concerns one socket takes effect in the order of the calls, {@link sendToChannel}, {@link subscribe} and {@link close} included.
+ * Calls of one thread that concern one socket take effect in their order, including
+ * {@link sendToChannel}, {@link subscribe} and {@link close}.
  *
- * @param socketId as `handleOpen` got it
- * @param data a string is sent as a text message, bytes as a binary one; the bytes are copied at once
- * @param options `compress`: whether it is compressed where the client can take it, by default if it is long enough
- * @returns 1: queued, which does not say received. -1: queued, but the socket is over its limit (`maxBackpressure`). 0: dropped, or the socket is gone
- * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `socketId` is no number, or `data` neither string nor bytes
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: a misspelt option, with the nearest that there is
+ * @param socketId the id that `handleOpen` got
+ * @param data a string is sent as a text message, bytes as a binary message; bytes are copied at
+ * once
+ * @param options `compress`: whether the message is compressed if the client supports it; by
+ * default it is if it is long enough
+ * @returns 1: queued, which does not mean received. -1: queued, but the socket is over its limit
+ * (`maxBackpressure`). 0: dropped, or the socket is gone
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: `socketId` is not a number, or `data` is
+ * neither a string nor bytes
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option does not exist; the message names
+ * the most similar one
  *
  * @example
  * ```js
@@ -193,29 +228,39 @@ export async function shutdown(options?: ShutdownOptions): Promise<ShutdownRepor
  * send(socketId, new Uint8Array([1, 2, 3]));
  * ```
  */
-export const send: (socketId: number, data: Data, options?: Pick<SendOptions, 'compress'>) => SendResult = native.send;
+export const send: (
+  socketId: number,
+  data: Data,
+  options?: Pick<SendOptions, 'compress'>,
+) => SendResult = native.send;
 
 /**
- * Publishes to every subscriber of the channel. The message is encoded once, however many there are.
+ * Publishes to every subscriber of the channel. The message is encoded once, however many there
+ * are.
  *
- * @param channel compared as bytes: the string 'a' and the byte 0x61 are one channel
+ * @param channel compared as bytes: the string 'a' and the byte 0x61 are the same channel
  * @param data as in {@link send}
- * @param options `exclude`: a socket id, or an array of them, that is left out. `compress`: as in {@link send}
- * @returns the number of subscribers at the call, the excluded ones included; no receipt
+ * @param options `exclude`: a socket id, or an array of them, that does not get the message.
+ * `compress`: as in {@link send}
+ * @returns the number of subscribers at the time of the call, including excluded ones; not how many
+ * received it
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: a misspelt option, with the nearest that there is
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option does not exist; the message names
+ * the most similar one
  *
  * @example
  * ```js
  * sendToChannel('room:42', text, { exclude: socketId });
  * ```
  */
-export const sendToChannel: (channel: Data, data: Data, options?: SendOptions) => number = native.sendToChannel;
+export const sendToChannel: (channel: Data, data: Data, options?: SendOptions) => number =
+  native.sendToChannel;
 
 /**
- * Subscribes the socket to the channel. A publish that happens later on any thread reaches it. When the connection closes its subscriptions end.
+ * Subscribes the socket to the channel. Anything published later, on any thread, reaches it. The
+ * subscription ends when the connection closes.
  *
- * @returns true: added. false: it was subscribed already, or the socket is gone
+ * @returns true: added. false: it was already subscribed, or the socket is gone
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`
  */
@@ -224,27 +269,30 @@ export const subscribe: (socketId: number, channel: Data) => boolean = native.su
 /**
  * Ends a subscription. What this thread published before still reaches the socket.
  *
- * @returns true: removed. false: there was none
+ * @returns true: removed. false: there was no such subscription
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
 export const unsubscribe: (socketId: number, channel: Data) => boolean = native.unsubscribe;
 
 /**
- * {@link subscribe} for several channels.
+ * Does what {@link subscribe} does, for several channels.
  *
  * @returns how many subscriptions were added
- * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE; then none was
- * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`; then none was
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE; then none is added
+ * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelsPerSocket` or `maxChannelNameLength`;
+ * then none is added
  */
-export const subscribeMany: (socketId: number, channels: readonly Data[]) => number = native.subscribeMany;
+export const subscribeMany: (socketId: number, channels: readonly Data[]) => number =
+  native.subscribeMany;
 
 /**
- * {@link unsubscribe} for several channels.
+ * Does what {@link unsubscribe} does, for several channels.
  *
  * @returns how many subscriptions were removed
- * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE; then none was
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE; then none is removed
  */
-export const unsubscribeMany: (socketId: number, channels: readonly Data[]) => number = native.unsubscribeMany;
+export const unsubscribeMany: (socketId: number, channels: readonly Data[]) => number =
+  native.unsubscribeMany;
 
 /**
  * Ends all subscriptions of the socket.
@@ -255,16 +303,19 @@ export const unsubscribeMany: (socketId: number, channels: readonly Data[]) => n
 export const unsubscribeAll: (socketId: number) => number = native.unsubscribeAll;
 
 /**
- * Subscribes everyone who is subscribed to `from` at the call to `to` as well. A publish to `to` right after reaches them.
+ * Subscribes every socket that is subscribed to `from` to `to` as well. Anything published to `to`
+ * after the call reaches them.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
- * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelNameLength`, and nobody was added; or `maxChannelsPerSocket` for some of them, and the others were
+ * @throws {WSBrokerError} ERR_WSBROKER_LIMIT: `maxChannelNameLength`, and no socket was subscribed;
+ * or `maxChannelsPerSocket` for some sockets, and the others were subscribed
  */
 export const copySubscriptions: (from: Data, to: Data) => void = native.copySubscriptions;
 
 /**
- * Attaches bytes to the socket. Every later handler call for that socket gets them as a `Buffer`, also for events that are waiting already. Kept for the whole
- * process, until the connection has closed. Does nothing for a socket that is gone.
+ * Attaches bytes to the socket. Every later call of a handler for that socket gets them as a
+ * `Buffer`, even for events that are already waiting. They are kept for the whole process until the
+ * connection has closed. Does nothing for a socket that is gone.
  *
  * @param token a string is stored as UTF-8, so that `JSON.parse(token)` works in a handler
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
@@ -279,39 +330,50 @@ export const setToken: (socketId: number, token: Data) => void = native.setToken
 /**
  * The socket's token, as a `Buffer` that belongs to the caller.
  *
- * @returns `undefined`: none was set, or the socket is gone
+ * @returns `undefined` if none was set, or the socket is gone
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
 export const getToken: (socketId: number) => Buffer | undefined = native.getToken;
 
 /**
- * Starts the close handshake, behind everything that was sent before. Does nothing for a socket that is gone.
+ * Starts the close handshake, after everything that was sent before. Does nothing for a socket that
+ * is gone.
  *
- * @param code 1000 (the default) to 1003, 1007 to 1014, or 3000 to 4999; those from 4000 on are the application's own
- * @param reason at most 123 bytes of UTF-8, default ''
+ * @param code 1000 to 1003, 1007 to 1014, or 3000 to 4999, 1000 by default; those from 4000 on are
+ * the application's own
+ * @param reason at most 123 bytes of UTF-8, '' by default
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
- * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: a code that may not be sent, or a longer reason
+ * @throws {RangeError} ERR_WSBROKER_INVALID_ARG_VALUE: the code may not be sent, or the reason is
+ * too long
  */
 export const close: (socketId: number, code?: number, reason?: string) => void = native.close;
 
 /**
- * Cuts the connection at once; what waits to be sent is lost, and `handleClose` sees 1006. Does nothing for a socket that is gone.
+ * Cuts the connection at once. What waits to be sent is lost, and `handleClose` gets 1006. Does
+ * nothing for a socket that is gone.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
 export const terminate: (socketId: number) => void = native.terminate;
 
 /**
- * {@link close} for every subscriber of the channel.
+ * Does what {@link close} does, for every subscriber of the channel.
  *
- * @param options `cluster: true`: on all instances, behind what this one has published
- * @returns how many there are, on this instance
+ * @param options `cluster: true`: on all instances, after what this one has published
+ * @returns how many subscribers there are on this instance
  * @throws as {@link close}
  */
-export function closeChannel(channel: Data, code?: number, reason?: string, options?: { readonly cluster?: boolean }): number {
+export function closeChannel(
+  channel: Data,
+  code?: number,
+  reason?: string,
+  options?: { readonly cluster?: boolean },
+): number {
   if (options === undefined) return native.closeChannel(channel, code, reason);
-  const request = closeRequest(channel, code, reason, options);
-  return request === undefined ? native.closeChannel(channel, code, reason) : native.closeChannelEverywhere(request.channel, request.code, request.reason);
+  const everywhere = checkCloseChannel(channel, code, reason, options);
+  return everywhere === undefined
+    ? native.closeChannel(channel, code, reason)
+    : native.closeChannelEverywhere(everywhere.channel, everywhere.code, everywhere.reason);
 }
 
 /**
@@ -322,7 +384,7 @@ export function closeChannel(channel: Data, code?: number, reason?: string, opti
 export const isOpen: (socketId: number) => boolean = native.isOpen;
 
 /**
- * Bytes that wait to be sent to the socket; 0 if it is gone.
+ * How many bytes wait to be sent to the socket; 0 if it is gone.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
@@ -344,23 +406,32 @@ export function subscriberCount(channel: Data): number;
 /**
  * How many subscribers the channel has on all instances.
  *
- * @param options `timeout`: how long instances may take to answer, in ms, 1 to 2^31-1, default 1000
- * @returns a promise for the sum, and the instances that have not answered
+ * @param options `timeout`: how long other instances may take to answer, in milliseconds, 1 to
+ * 2^31-1, 1000 by default
+ * @returns a promise of the sum, and of the instances that did not answer
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
-export function subscriberCount(channel: Data, options: { readonly cluster: true; readonly timeout?: number }): Promise<ClusterCount>;
+export function subscriberCount(
+  channel: Data,
+  options: { readonly cluster: true; readonly timeout?: number },
+): Promise<ClusterCount>;
 /**
- * How many subscribers the channel has on this instance; with `cluster: true`, on all instances.
+ * How many subscribers the channel has on this instance, or with `cluster: true` on all instances.
  *
- * @param options `cluster: true`: ask all instances. `timeout`: how long they may take to answer, in ms, 1 to 2^31-1, default 1000
- * @returns the number; with `cluster`, a promise for `{ count, missing }`: the sum, and the instances that have not answered
+ * @param options `cluster: true`: ask all instances. `timeout`: how long they may take to answer,
+ * in milliseconds, 1 to 2^31-1, 1000 by default
+ * @returns the number; with `cluster`, a promise of `{ count, missing }`: the sum, and the
+ * instances that did not answer
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
-export function subscriberCount(channel: Data, options?: { readonly cluster?: boolean; readonly timeout?: number }): number | Promise<ClusterCount> {
+export function subscriberCount(
+  channel: Data,
+  options?: { readonly cluster?: boolean; readonly timeout?: number },
+): number | Promise<ClusterCount> {
   if (options === undefined) return native.subscriberCount(channel);
-  const request = countRequest(channel, options);
-  if (request === undefined) return native.subscriberCount(channel);
-  return native.clusterCount(request.channel, request.timeout);
+  const everywhere = checkSubscriberCount(channel, options);
+  if (everywhere === undefined) return native.subscriberCount(channel);
+  return native.clusterCount(everywhere.channel, everywhere.timeout);
 }
 
 /**
@@ -371,7 +442,8 @@ export function subscriberCount(channel: Data, options?: { readonly cluster?: bo
 export const isSubscribed: (socketId: number, channel: Data) => boolean = native.isSubscribed;
 
 /**
- * The channels that the socket is subscribed to, in no particular order: a string where the name is UTF-8, else a `Buffer`.
+ * The channels that the socket is subscribed to, in no particular order. A name that is UTF-8 is a
+ * string, any other a `Buffer`.
  *
  * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
  */
@@ -384,17 +456,20 @@ export const getSubscriptions: (socketId: number) => (string | Buffer)[] = nativ
  */
 export const getSubscribers: (channel: Data) => number[] = native.getSubscribers;
 
-/** How many connections there are in the process, on all servers. */
+/** How many connections the process has, on all servers. */
 export const connectionCount: () => number = native.connectionCount;
 
 /**
- * What the process has counted, and how full everything is. From any thread; it costs a look at every worker and I/O thread, not at their connections. Totals
- * count from the first {@link start} on, begin anew after {@link shutdown}, and are a turn of an I/O thread's loop old at most. Before `start` everything is 0.
+ * Counters of the process, and how full its queues and buffers are. It may be called from any
+ * thread; it looks at every worker and I/O thread, but not at their connections. Totals count from
+ * the first {@link start} on, start again after {@link shutdown}, and are at most one turn of an
+ * I/O thread's loop old. Before `start` everything is 0.
  *
  * @example
  * ```js
  * const { connections, rejected, dropped } = stats();
- * console.log(`${connections} connections, ${rejected.maxConnectionsPerIp} refused by address, ${dropped.dropOldest} messages dropped`);
+ * console.log(`${connections} connections, ${dropped.dropOldest} messages dropped`);
+ * console.log(`${rejected.maxConnectionsPerIp} connections refused by address`);
  * ```
  */
 export const stats: () => Stats = native.stats;

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util';
-import type { ErrorContext } from './types.cjs';
+import type { ErrorContext } from './types/worker-interface.cjs';
 
-/** The error with its stack and causes; whatever was thrown, this does not throw. */
+/** The error with its stack and causes. Never throws, whatever the error is. */
 export function errorText(error: unknown): string {
   try {
     return typeof error === 'string' ? error : inspect(error);
@@ -10,41 +10,39 @@ export function errorText(error: unknown): string {
   }
 }
 
-/** To stderr. Nothing to write to is no reason to fail. */
-export function complain(what: string, error: unknown): void {
+/** Writes to stderr. Never throws. */
+export function reportError(what: string, error: unknown): void {
   try {
     process.stderr.write(`wsbroker: ${what}: ${errorText(error)}\n`);
   } catch {
-    // A closed stderr: nobody is there to be told.
+    // Stderr is closed.
   }
 }
 
-/** Where warnings go. A thread of a pool hands its own to the one that watches it, so that what all of them find is said once. */
-export const warnings = { say: (text: string): void => process.emitWarning(text, { type: 'WSBrokerWarning' }) };
+/**
+ * Where warnings go. A thread of a pool passes its warnings on to the thread that started it, so
+ * that a warning of all threads appears once.
+ */
+export const warnings = {
+  emit: (text: string): void => process.emitWarning(text, { type: 'WSBrokerWarning' }),
+};
 
 /** Shared with other copies of the package on this thread. */
-const said = ((globalThis as { [key: symbol]: Set<string> | undefined })[Symbol.for('wsbroker.warnings')] ??= new Set());
+const emitted = ((globalThis as { [key: symbol]: Set<string> | undefined })[
+  Symbol.for('wsbroker.warnings')
+] ??= new Set());
 
-/** Each text once, for as long as the thread lives. */
+/** Each text once in the life of the thread. */
 export function warnOnce(text: string): void {
-  if (said.has(text)) return;
-  said.add(text);
-  warnings.say(text);
+  if (emitted.has(text)) return;
+  emitted.add(text);
+  warnings.emit(text);
 }
 
-/** What `onError` does where a worker has none. */
-export function complainOfHandler(error: unknown, { handler, socketId }: ErrorContext): void {
-  complain(socketId === undefined ? `${handler} failed` : `${handler} failed for socket ${socketId}`, error);
+/** For workers without `onError`. */
+export function reportHandlerError(error: unknown, { handler, socketId }: ErrorContext): void {
+  reportError(
+    socketId === undefined ? `${handler} failed` : `${handler} failed for socket ${socketId}`,
+    error,
+  );
 }
-
-/** Whether it has a `then` to be waited for. A getter's throw passes through. */
-export function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return value !== null && (typeof value === 'object' || typeof value === 'function') && typeof (value as { then?: unknown }).then === 'function';
-}
-
-type Peek = { status(promise: Promise<unknown>): 'pending' | 'fulfilled' | 'rejected' };
-const peek = (globalThis as { Bun?: { peek?: Peek } }).Bun?.peek;
-
-/** Whether it is known to be over and well, so that nobody has to wait for it: Bun can tell, Node cannot. */
-export const isFulfilled: (value: PromiseLike<unknown>) => boolean =
-  peek === undefined ? () => false : (value) => value instanceof Promise && peek.status(value) === 'fulfilled';

@@ -1,13 +1,20 @@
 /**
- * Authentication, users, rooms, a heartbeat, encryption and delivery between instances, on native sockets or on those of Bun.
+ * Authentication, users, rooms, a heartbeat, encryption and delivery between instances, on native
+ * sockets or on those of Bun.
  *
  * @packageDocumentation
  */
 
 export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
-export { WebSocketEmitter } from './helper/emitter.cjs';
-export { WebSocketChannels, WebSocketClientStates, WebSocketDefaults, WebSocketEvents, WebSocketMessageTypes } from './helper/protocol.cjs';
-export { WebSocketServerHelper } from './helper/server.cjs';
+export { WebSocketEmitter } from './helper/websocket-emitter.cjs';
+export {
+  WebSocketChannels,
+  WebSocketClientStates,
+  WebSocketDefaults,
+  WebSocketEvents,
+  WebSocketMessageTypes,
+} from './helper/protocol.cjs';
+export { WebSocketServerHelper } from './helper/websocket-server-helper.cjs';
 export type {
   DefaultRedisHelper,
   IBunServer,

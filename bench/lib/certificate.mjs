@@ -7,8 +7,8 @@ import { join } from 'node:path';
 const VALID = '30';
 
 /**
- * A certificate for `localhost`, signed by itself, with a key on P-256 as most servers have today. The files go when
- * this process ends.
+ * A certificate for `localhost`, signed by itself, with a key on P-256 as most servers have today.
+ * The files go when this process ends.
  * @returns {{ cert: string, key: string }} PEM files
  */
 export function makeCertificate() {

@@ -4,15 +4,19 @@ import { loadavg } from 'node:os';
 import { Server } from './peers.mjs';
 import { Redis } from './redis.mjs';
 
-/** Publishers are on one instance, 5 subscribers for each of 100 rooms on the other; texts of 128 bytes. */
+/**
+ * Publishers are on one instance, 5 subscribers for each of 100 rooms on the other; texts of 128
+ * bytes.
+ */
 const ROOMS = ['--rooms', '100', '--members', '5', '--size', '128'];
 
 const LATENCIES = ['p50', 'p99', 'localP50', 'localP99', 'addedP50', 'addedP99'];
 
 /**
- * Loads of two instances. `cpus` says what all processes share: one CPU, on which nothing depends on where the kernel puts them, or two, on which
- * instances and Redis can work side by side. With `--local` every Nth publish is to a room whose members are all on the publishers' instance; the others
- * cross.
+ * Loads of two instances. `cpus` says what all processes share: one CPU, on which nothing depends
+ * on where the kernel puts them, or two, on which instances and Redis can work side by side. With
+ * `--local` every Nth publish is to a room whose members are all on the publishers' instance; the
+ * others cross.
  */
 export const LOADS = [
   { name: 'saturated', title: 'as fast as it goes, one CPU', cpus: 1, args: ['--depth', '16'], figures: ['cpu', 'bytes', 'commands'] },

@@ -3,13 +3,15 @@ import { readFileSync } from 'node:fs';
 import { availableParallelism, cpus, loadavg, release, totalmem, type } from 'node:os';
 
 /**
- * Where processes are put. One CPU for server and generator together is the steady way to measure on a small
- * machine: nothing depends on which core a wakeup lands on. The generator runs as SCHED_BATCH there, so that it
- * does not push the server aside in the middle of a turn at every message it gets; a client on another machine
- * could not.
+ * Where processes are put. One CPU for server and generator together is the steady way to measure
+ * on a small machine: nothing depends on which core a wakeup lands on. The generator runs as
+ * SCHED_BATCH there, so that it does not push the server aside in the middle of a turn at every
+ * message it gets; a client on another machine could not.
  */
 export class Placement {
-  /** @param {number | undefined} cpu the one to pin to; `undefined` = the last this process may use */
+  /**
+   * @param {number | undefined} cpu the one to pin to; `undefined` = the last this process may use
+   */
   constructor(cpu) {
     const allowed = allowedCpus();
     const taskset = allowed.length > 0 && works('taskset', '-V');
@@ -60,7 +62,10 @@ export function openFilesLimit() {
   return Number(soft ?? Infinity);
 }
 
-/** The private memory of a process in KiB, with RSS and PSS beside it; `undefined` where there is no /proc. */
+/**
+ * The private memory of a process in KiB, with RSS and PSS beside it; `undefined` where there is no
+ * /proc.
+ */
 export function memoryOf(pid) {
   const rollup = read(`/proc/${pid}/smaps_rollup`);
   const field = (name) => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(rollup)?.[1] ?? 0);

@@ -9,9 +9,15 @@ import { Server } from './peers.mjs';
 
 /** Files a server needs besides its connections. */
 const SPARE_FILES = 500;
-/** Connections that come and go before the memory is first looked at, so that code loaded for them is there. */
+/**
+ * Connections that come and go before the memory is first looked at, so that code loaded for them
+ * is there.
+ */
 const MEMORY_WARMUP = 500;
-/** How often, a second apart, the memory of a server with its connections is looked at; the least counts. */
+/**
+ * How often, a second apart, the memory of a server with its connections is looked at; the least
+ * counts.
+ */
 const MEMORY_SAMPLES = 5;
 
 /**

@@ -22,8 +22,10 @@ export const PEERS = {
 };
 
 /**
- * Those that are compared across two instances: told where Redis is by BENCH_REDIS. `path` is that of the URL, `args` what the generator must know.
- * @type {Record<string, { title: string, command: () => string[], path?: string, args?: string[] }>}
+ * Those that are compared across two instances: told where Redis is by BENCH_REDIS. `path` is that
+ * of the URL, `args` what the generator must know.
+ * @type {Record<string, { title: string, command: () => string[], path?: string, args?: string[]
+ * }>}
  */
 export const BUS_PEERS = {
   wsbroker: PEERS.wsbroker,

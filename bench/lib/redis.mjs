@@ -8,7 +8,10 @@ import { createInterface } from 'node:readline';
 /** A Redis that has not begun by then will not. */
 const START_DEADLINE = 10_000;
 
-/** A redis-server of the benchmark's own, with its defaults but for the files it would write. `stop()` resolves when its process is gone. */
+/**
+ * A redis-server of the benchmark's own, with its defaults but for the files it would write.
+ * `stop()` resolves when its process is gone.
+ */
 export class Redis {
   #child;
   #exited;
@@ -23,7 +26,10 @@ export class Redis {
     this.url = `redis://${this.address}`;
   }
 
-  /** @param {string[]} prefix what comes before the command, such as taskset; it must become the command, as that does */
+  /**
+   * @param {string[]} prefix what comes before the command, such as taskset; it must become the
+   * command, as that does
+   */
   static async start(prefix) {
     const port = await freePort();
     const folder = mkdtempSync(join(tmpdir(), 'wsbroker-bench-redis-'));

@@ -3,7 +3,10 @@ import { dirname } from 'node:path';
 
 import { MEASURES } from './scenarios.mjs';
 
-/** A run during which server and generator had less of their CPU than this was disturbed by other processes. */
+/**
+ * A run during which server and generator had less of their CPU than this was disturbed by other
+ * processes.
+ */
 const UNDISTURBED = 0.9;
 
 /** The middle of the runs that went well, and their range; `undefined` when none did. */
@@ -51,5 +54,15 @@ export function table(rows) {
 
 export function writeResults(file, results) {
   mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, `${JSON.stringify(results, undefined, 1)}\n`);
+  writeFileSync(file, `${oneRunPerLine(results)}\n`);
+}
+
+/** JSON with a line for each run and each summary, so that files stay short and diffs show runs. */
+function oneRunPerLine(value, indent = '') {
+  const isGroup = typeof value === 'object' && value !== null && Object.values(value).some((inner) => typeof inner === 'object' && inner !== null);
+  if (!isGroup || indent.length > 3 || 'load' in value) return JSON.stringify(value);
+  const inner = `${indent} `;
+  const parts = Object.entries(value).map(([name, item]) => `${inner}${Array.isArray(value) ? '' : `${JSON.stringify(name)}: `}${oneRunPerLine(item, inner)}`);
+  const [open, close] = Array.isArray(value) ? '[]' : '{}';
+  return `${open}\n${parts.join(',\n')}\n${indent}${close}`;
 }

@@ -2,10 +2,11 @@
 const JSON_4K = ['--size', '4096', '--json'];
 
 /**
- * What is measured. `load` are arguments of wsbroker-load; `env` goes to the server; `tls` and `deflate` say what server and
- * generator have between them; `measure` says by what:
+ * What is measured. `load` are arguments of wsbroker-load; `env` goes to the server; `tls` and
+ * `deflate` say what server and generator have between them; `measure` says by what:
  *
- * - `cpu`: processor time of the server per million messages received by the clients, everything on one CPU;
+ * - `cpu`: processor time of the server per million messages received by the clients, everything on
+ *   one CPU;
  * - `rate`: messages per second, on two CPUs;
  * - `memory`: private memory of the server per connection.
  */

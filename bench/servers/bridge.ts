@@ -1,4 +1,5 @@
-// What one writes by hand: Bun.serve, and ioredis with a pattern over all rooms. What is published goes to Redis, and to sockets when it comes from there.
+// What one writes by hand: Bun.serve, and ioredis with a pattern over all rooms. What is published
+// goes to Redis, and to sockets when it comes from there.
 import Redis from 'ioredis';
 
 const PUBLISH = 0x50;

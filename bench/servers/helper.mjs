@@ -1,6 +1,7 @@
-// What the helper costs: the same little application with it, on sockets of `Bun.serve` (`helper`) or of wsbroker (`native`), and written straight upon `Bun.serve`
-// (`plain`). Argument: which of them.
-// Clients authenticate with `{ user }`; `echo` comes back, `room` goes to the room `bench` (those that joined), `user` to the user it names.
+// What the helper costs: the same little application with it, on sockets of `Bun.serve` (`helper`)
+// or of wsbroker (`native`), and written straight upon `Bun.serve` (`plain`). Argument: which of
+// them. Clients authenticate with `{ user }`; `echo` comes back, `room` goes to the room `bench`
+// (those that joined), `user` to the user it names.
 import { EventEmitter } from 'node:events';
 
 const [, , kind] = process.argv;

@@ -1,4 +1,5 @@
-// Socket.IO on Node, with its sharded Redis adapter and the client that the adapter is documented with.
+// Socket.IO on Node, with its sharded Redis adapter and the client that the adapter is documented
+// with.
 import { createServer } from 'node:http';
 import { createShardedAdapter } from '@socket.io/redis-adapter';
 import { createClient } from 'redis';

@@ -1,11 +1,12 @@
 /**
  * What the handlers of all peers are asked to be, from the environment:
  *
- * - `BENCH_HANDLER`: `sync` (default); `async`, an async function that replies before it first awaits;
- *   `await`, one that replies after it has awaited.
+ * - `BENCH_HANDLER`: `sync` (default); `async`, an async function that replies before it first
+ *   awaits; `await`, one that replies after it has awaited.
  * - `BENCH_WORK_MICROS`: processor time each handler call uses up, default 0.
  *
- * And the servers: `BENCH_CERT` and `BENCH_KEY`, PEM files, to speak TLS; `BENCH_DEFLATE`, to compress what is long enough.
+ * And the servers: `BENCH_CERT` and `BENCH_KEY`, PEM files, to speak TLS; `BENCH_DEFLATE`, to
+ * compress what is long enough.
  */
 export const kind = process.env.BENCH_HANDLER ?? 'sync';
 
@@ -50,9 +51,9 @@ export function shape(handler) {
 }
 
 /**
- * A loop of fixed length, not a wait for the clock: a thread that was put aside in the middle must still do
- * all of its work. The length is found once, from the fastest of many trials, so that the engine's compiler
- * and other threads that calibrate at the same time matter little.
+ * A loop of fixed length, not a wait for the clock: a thread that was put aside in the middle must
+ * still do all of its work. The length is found once, from the fastest of many trials, so that the
+ * engine's compiler and other threads that calibrate at the same time matter little.
  */
 function makeWork(micros) {
   if (micros === 0) {

@@ -12,7 +12,8 @@ const SUBSCRIBE = 0x53;
 /** Room name -> its members. */
 const rooms = new Map();
 
-// ws hands a text over as bytes; they are kept so, because that is the cheapest way to send them on.
+// ws hands a text over as bytes; they are kept so, because that is the cheapest way to send them
+// on.
 const handleText = shape((data, socket) => {
   switch (data[0]) {
     case SUBSCRIBE: {

@@ -1,7 +1,9 @@
 import { send, sendToChannel, subscribe } from 'wsbroker';
 import { shape } from './work.mjs';
 
-/** On this instance only, in the benchmark across two: then nobody on the other one is in that room. */
+/**
+ * On this instance only, in the benchmark across two: then nobody on the other one is in that room.
+ */
 const LOCAL = 0x4c;
 const PUBLISH = 0x50;
 const SUBSCRIBE = 0x53;

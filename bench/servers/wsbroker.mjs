@@ -1,4 +1,5 @@
-// wsbroker, on Node and on Bun: one I/O thread, and as many workers as BENCH_THREADS says (default 1).
+// wsbroker, on Node and on Bun: one I/O thread, and as many workers as BENCH_THREADS says (default
+// 1).
 import { fileURLToPath } from 'node:url';
 import { start } from 'wsbroker';
 import { deflate, tls } from './work.mjs';

@@ -1,5 +1,5 @@
-// Two people to try it with. Their passwords are made anew at each start and printed, so that no copy of this example
-// ever runs with a password that is on the internet.
+// Two people to try it with. Their passwords are made anew at each start and printed, so that no
+// copy of this example ever runs with a password that is on the internet.
 
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
@@ -7,7 +7,10 @@ import { promisify } from 'node:util';
 const hash = promisify(scrypt);
 const BYTES = 32;
 
-/** Makes accounts. `passwords` is for the one who starts the server; what is kept afterwards is only their hashes. */
+/**
+ * Makes accounts. `passwords` is for the one who starts the server; what is kept afterwards is only
+ * their hashes.
+ */
 export async function makeAccounts(names) {
   const accounts = new Map();
   const passwords = new Map();
@@ -21,7 +24,10 @@ export async function makeAccounts(names) {
 
   return {
     passwords,
-    /** An unknown name costs as much time as a wrong password, so the time does not tell which names exist. */
+    /**
+     * An unknown name costs as much time as a wrong password, so the time does not tell which names
+     * exist.
+     */
     async check(name, password) {
       const account = accounts.get(name) ?? nobody;
       const given = await hash(password, account.salt, BYTES);

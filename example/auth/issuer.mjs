@@ -1,13 +1,18 @@
-// Makes the tokens. In your system this is the identity provider, and not your code: it keeps the private key, and publishes the
-// public one at an address. Whoever wants to verify needs nothing but that address.
+// Makes the tokens. In your system this is the identity provider, and not your code: it keeps the
+// private key, and publishes the public one at an address. Whoever wants to verify needs nothing
+// but that address.
 
 import { randomUUID, webcrypto } from 'node:crypto';
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
 
-// jose uses Web Crypto, which Node 18 has but does not show. From Node 20 on this line does nothing.
+// jose uses Web Crypto, which Node 18 has but does not show. From Node 20 on this line does
+// nothing.
 globalThis.crypto ??= webcrypto;
 
-/** Whom the tokens are meant for. A token that the same issuer made for another service does not fit here. */
+/**
+ * Whom the tokens are meant for. A token that the same issuer made for another service does not fit
+ * here.
+ */
 export const AUDIENCE = 'wsbroker-example';
 export const ALGORITHM = 'ES256';
 
@@ -23,7 +28,10 @@ export async function makeIssuer(lifetime) {
 
   return {
     jwks,
-    /** @returns {Promise<{ token: string, expires: number }>} `expires` in seconds since 1970, as in the token */
+    /**
+     * @returns {Promise<{ token: string, expires: number }>} `expires` in seconds since 1970, as in
+     * the token
+     */
     async issue(user, issuer) {
       const now = Math.floor(Date.now() / 1000);
       const expires = now + lifetime;

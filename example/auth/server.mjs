@@ -5,8 +5,9 @@
 //   HOST              address to listen on, default 127.0.0.1
 //   PORT              port of login and page, default 8090
 //   WS_PORT           port of the WebSockets, default PORT + 1
-//   TOKEN_SECONDS     life of a token, default 300: short, because a token that was stolen cannot be taken back
-//   ALLOW_QUERY_TOKEN 1 lets tokens in the address through (see worker.mjs for why not)
+//   TOKEN_SECONDS     life of a token, default 300: short, because a token that was stolen cannot
+//                     be taken back ALLOW_QUERY_TOKEN 1 lets tokens in the address through (see
+//                     worker.mjs for why not)
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -53,21 +54,30 @@ const routes = {
     return { json: await tokens.issue(user, issuer) };
   },
 
+  /**
+   * Says whether a token is valid. A page asks before it connects again, because a browser does not
+   * tell it why a WebSocket failed.
+   */
+  'GET /session': (request) => withToken(request, (user, expires) => ({ user, expires })),
+
   /** A new token for one that is still valid. */
-  async 'POST /renew'(request) {
-    try {
-      const { user } = await verify(/^Bearer +(\S+)$/iu.exec(request.headers.authorization ?? '')?.[1] ?? '');
-      return { json: await tokens.issue(user, issuer) };
-    } catch (error) {
-      if (!(error instanceof BadToken)) throw error;
-      return { status: 401, json: { error: error.message } };
-    }
-  },
+  'POST /renew': (request) => withToken(request, (user) => tokens.issue(user, issuer)),
 };
+
+/** Answers with what `answer` returns for the request's token, or with 401. */
+async function withToken(request, answer) {
+  try {
+    const { user, expires } = await verify(/^Bearer +(\S+)$/iu.exec(request.headers.authorization ?? '')?.[1] ?? '');
+    return { json: await answer(user, expires) };
+  } catch (error) {
+    if (!(error instanceof BadToken)) throw error;
+    return { status: 401, json: { error: error.message } };
+  }
+}
 
 const headers = {
   'content-security-policy':
-    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src data:; connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
   // Tokens must not stay in a cache.
@@ -107,7 +117,10 @@ async function jsonOf(request) {
   }
 }
 
-/** Ten wrong passwords a minute and address. Counted before the check, so that trying many at once is no way around it. */
+/**
+ * Ten wrong passwords a minute and address. Counted before the check, so that trying many at once
+ * is no way around it.
+ */
 const attempts = new Map();
 setInterval(() => attempts.clear(), 60_000).unref();
 function mayTry(address) {
@@ -123,7 +136,8 @@ const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
 const issuer = `http://${authority(reachable, http.address().port)}`;
 const verify = makeVerifier(issuer);
 
-// ---- WebSockets. The workers get a copy of our environment, and learn in it where tokens come from.
+// ---- WebSockets. The workers get a copy of our environment, and learn in it where tokens come
+// from.
 
 process.env.AUTH_ISSUER = issuer;
 sockets = await start({
@@ -133,11 +147,15 @@ sockets = await start({
   maxPayload: 16 * 1024,
 }).catch((error) => fail(error, 'WS_PORT', webSocketPort));
 
-// ---- The end of a token is the end of its connections. One clock for all of them, whatever their number: a connection is in
-// the channel of the second in which its token ends, and closing a channel is one call that Rust carries out. A timer per
-// connection would do too, until the worker thread that holds the timers dies; the channel does not care.
+// ---- The end of a token is the end of its connections. One clock for all of them, whatever their
+// number: a connection is in the channel of the second in which its token ends, and closing a
+// channel is one call that Rust carries out. A timer per connection would do too, until the worker
+// thread that holds the timers dies; the channel does not care.
 
-/** A token may be checked in its last moment, and the verdict arrive later. So each second is closed again for a while. */
+/**
+ * A token may be checked in its last moment, and the verdict arrive later. So each second is closed
+ * again for a while.
+ */
 const AFTERWARDS = 10;
 let next = now();
 const clock = setInterval(() => {

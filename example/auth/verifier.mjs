@@ -1,5 +1,5 @@
-// Checks tokens, in the worker threads and in the login server. Has only the public key: whoever broke into a worker could not make a
-// token with what is there.
+// Checks tokens, in the worker threads and in the login server. Has only the public key: whoever
+// broke into a worker could not make a token with what is there.
 
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { ALGORITHM, AUDIENCE } from './issuer.mjs';
@@ -7,10 +7,16 @@ import { ALGORITHM, AUDIENCE } from './issuer.mjs';
 /** Why a token was refused, in words that may be told to whoever sent it. */
 export class BadToken extends Error {}
 
-/** The errors of jose that a bad token causes. All others, such as keys that cannot be fetched, are not the token's fault. */
+/**
+ * The errors of jose that a bad token causes. All others, such as keys that cannot be fetched, are
+ * not the token's fault.
+ */
 const BAD = /^ERR_(JWT_|JWS_|JWKS_NO_MATCHING_KEY|JOSE_ALG_NOT_ALLOWED|JOSE_NOT_SUPPORTED)/u;
 
-/** @param {string} issuer where the tokens come from; the keys are fetched there when first needed, and kept */
+/**
+ * @param {string} issuer where the tokens come from; the keys are fetched there when first needed,
+ * and kept
+ */
 export function makeVerifier(issuer) {
   const keys = createRemoteJWKSet(new URL('/jwks.json', issuer));
 
@@ -20,7 +26,8 @@ export function makeVerifier(issuer) {
       const { payload } = await jwtVerify(token, keys, {
         issuer,
         audience: AUDIENCE,
-        // The token itself says how it was signed. Believing that is a classic hole, so we say what we accept.
+        // The token itself says how it was signed. Believing that is a classic hole, so we say what
+        // we accept.
         algorithms: [ALGORITHM],
         requiredClaims: ['sub', 'exp'],
       });

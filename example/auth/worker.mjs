@@ -3,7 +3,8 @@
 // A connection that is accepted is in two channels from its first moment on:
 //
 //   user:alice           all of Alice's connections, on whatever thread: her phone and her laptop
-//   expires:1767225600   all connections whose token ends in that second; server.mjs closes the channel when it has come
+//   expires:1767225600   all connections whose token ends in that second; server.mjs closes the
+//                        channel when it has come
 
 import { close, send, sendToChannel, setToken, subscribe, unsubscribe } from 'wsbroker';
 import { BadToken, makeVerifier } from './verifier.mjs';
@@ -18,13 +19,15 @@ const expiryChannel = (expires) => `expires:${expires}`;
 /**
  * Where the token may be:
  *
- * 1. `Authorization: Bearer …`, for every client that can set headers. Made for this: proxies know to keep it out of logs.
- * 2. As a subprotocol, `bearer.` + token, for browsers: it is the only header that a page can influence. RECOMMENDED there.
- * 3. In the query, `?token=…`. Works everywhere, but addresses end up in the logs of every proxy on the way. Off unless
- *    ALLOW_QUERY_TOKEN=1, for clients that can do neither.
+ * 1. `Authorization: Bearer …`, for every client that can set headers. Made for this: proxies know
+ *    to keep it out of logs.
+ * 2. As a subprotocol, `bearer.` + token, for browsers: it is the only header that a page can
+ *    influence. RECOMMENDED there.
+ * 3. In the query, `?token=…`. Works everywhere, but addresses end up in the logs of every proxy on
+ *    the way. Off unless ALLOW_QUERY_TOKEN=1, for clients that can do neither.
  *
- * A cookie would work too, and needs a check of Origin with it: a browser sends cookies along for pages of any site, whereas a
- * token is only sent by code that has it.
+ * A cookie would work too, and needs a check of Origin with it: a browser sends cookies along for
+ * pages of any site, whereas a token is only sent by code that has it.
  */
 function findToken(headers, { protocols, query }) {
   const header = /^Bearer +(\S+)$/iu.exec(headers.authorization ?? '');
@@ -35,14 +38,18 @@ function findToken(headers, { protocols, query }) {
   return undefined;
 }
 
-/** Asked before the upgrade is answered: without a token there is no connection, hence no state "not logged in yet". */
+/**
+ * Asked before the upgrade is answered: without a token there is no connection, hence no state "not
+ * logged in yet".
+ */
 export async function handleOpen(_socketId, _ip, headers, request) {
   const token = findToken(headers, request);
   if (token === undefined) return refused('a token is needed');
   try {
     const { user, expires } = await verify(token);
     return {
-      // A browser drops the connection unless one of its offers is answered. Never the one with the token: it would come back.
+      // A browser drops the connection unless one of its offers is answered. Never the one with the
+      // token: it would come back.
       protocol: request.protocols.includes(PROTOCOL) ? PROTOCOL : undefined,
       token: JSON.stringify({ user, expires }),
       channels: [userChannel(user), expiryChannel(expires)],
@@ -80,7 +87,10 @@ export async function handleTextMessage(text, socketId, token) {
   }
 }
 
-/** To all connections of a user, and to the sender's own others, so that a laptop shows what the phone has sent. */
+/**
+ * To all connections of a user, and to the sender's own others, so that a laptop shows what the
+ * phone has sent.
+ */
 function sendTo(socketId, me, { to, text }) {
   if (!isText(to, 64) || !isText(text, 2000)) {
     return reply(socketId, { type: 'error', message: 'send: expected to (1 to 64 characters) and text (1 to 2000)' });
@@ -97,7 +107,8 @@ async function renew(socketId, me, { token }) {
   if (!isText(token, 8192)) return reply(socketId, { type: 'error', message: 'renew: expected a token' });
   try {
     const { user, expires } = await verify(token);
-    // Channels and messages of this connection are Alice's. A token of Bob's may be valid, but not here.
+    // Channels and messages of this connection are Alice's. A token of Bob's may be valid, but not
+    // here.
     if (user !== me.user) throw new BadToken('token of another user');
     if (expires !== me.expires) {
       // First in, then out: there is no moment at which nothing would end this connection.

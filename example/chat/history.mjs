@@ -1,16 +1,20 @@
 // The last messages of each room, so that a newcomer does not look at an empty page.
 //
-// Workers are threads: what one of them keeps in a variable, the others do not see. Each therefore keeps its own
-// copy and tells the others what was said. A real application asks its database here; this one wants to run with
-// nothing installed, and accepts what comes with it: the memory is gone with the process, and a message said in the
-// very moment somebody joins through another worker may be missing from what they are shown.
+// Workers are threads: what one of them keeps in a variable, the others do not see. Each therefore
+// keeps its own copy and tells the others what was said. A real application asks its database here;
+// this one wants to run with nothing installed, and accepts what comes with it: the memory is gone
+// with the process, and a message said in the very moment somebody joins through another worker may
+// be missing from what they are shown.
 
 import { limits } from './messages.mjs';
 
 /** Rooms remembered. The one that was silent longest is forgotten first, so memory has an end. */
 const ROOMS = 100;
 
-/** Room -> its last messages, oldest first. A Map keeps its order, so the first room is the one silent longest. */
+/**
+ * Room -> its last messages, oldest first. A Map keeps its order, so the first room is the one
+ * silent longest.
+ */
 const rooms = new Map();
 
 const others = new BroadcastChannel('wsbroker-example-chat');

@@ -1,7 +1,11 @@
-// What a browser may say, and how long it may be. Everything that comes over a socket is untrusted, so each
-// message is checked here once, field by field; behind this file the code holds only values it can rely on.
+// What a browser may say, and how long it may be. Everything that comes over a socket is untrusted,
+// so each message is checked here once, field by field; behind this file the code holds only values
+// it can rely on.
 
-/** The limits, in one place. The page gets those it needs with `welcome`, so that the two never disagree. */
+/**
+ * The limits, in one place. The page gets those it needs with `welcome`, so that the two never
+ * disagree.
+ */
 export const limits = {
   /** Longest name and room, in UTF-16 code units: what `maxlength` counts in the page. */
   name: 24,
@@ -14,14 +18,20 @@ export const limits = {
   peopleInRoom: 500,
   /** Messages a room remembers for those who come later. */
   history: 50,
-  /** Bytes of one WebSocket message. A full `text` needs 6 KB when every character is the widest there is. */
+  /**
+   * Bytes of one WebSocket message. A full `text` needs 6 KB when every character is the widest
+   * there is.
+   */
   payload: 16 * 1024,
 };
 
 /** The one room everybody is in. */
 export const LOBBY = 'lobby';
 
-/** Why a message was refused, in words the sender can act on. `about` says which message, as far as that is known. */
+/**
+ * Why a message was refused, in words the sender can act on. `about` says which message, as far as
+ * that is known.
+ */
 export class Refused extends Error {
   constructor(code, message, about) {
     super(message);
@@ -30,9 +40,15 @@ export class Refused extends Error {
   }
 }
 
-/** Control characters, and the marks that turn the writing direction and so can make one name look like another. */
+/**
+ * Control characters, and the marks that turn the writing direction and so can make one name look
+ * like another.
+ */
 const INVISIBLE = /[\p{Cc}\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu;
-/** The same for texts, where a new line and a tab are welcome, and joiners hold emoji and some scripts together. */
+/**
+ * The same for texts, where a new line and a tab are welcome, and joiners hold emoji and some
+ * scripts together.
+ */
 const CONTROL = /(?![\n\t])[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
 
 const string = (value, field) => {
@@ -48,7 +64,8 @@ const bounded = (value, field, max) => {
   return value;
 };
 
-// A check takes what came, and returns what the handlers will see. NFC makes one spelling of "é" out of two.
+// A check takes what came, and returns what the handlers will see. NFC makes one spelling of "é"
+// out of two.
 
 const name = (value, field) =>
   bounded(string(value, field).normalize('NFC').replace(INVISIBLE, '').replace(/\s+/gu, ' ').trim(), field, limits.name);
@@ -65,7 +82,10 @@ const room = (value, field) => {
 const text = (value, field) =>
   bounded(string(value, field).replace(/\r\n?/gu, '\n').replace(CONTROL, '').trim(), field, limits.text);
 
-/** A random key the page made: an id of a message, or the secret by which it is known again after a reconnect. */
+/**
+ * A random key the page made: an id of a message, or the secret by which it is known again after a
+ * reconnect.
+ */
 const key = (value, field) => {
   if (!/^[0-9a-f]{32}$/u.test(string(value, field))) {
     throw new Refused('bad-message', `${field}: expected 32 hexadecimal digits`);
@@ -79,7 +99,10 @@ const roomList = (value, field) => {
   return [...new Set(value.map((entry, index) => room(entry, `${field}[${index}]`)))];
 };
 
-/** Every message a browser may send, with its fields. A Map, so that no type reaches `Object.prototype`. */
+/**
+ * Every message a browser may send, with its fields. A Map, so that no type reaches
+ * `Object.prototype`.
+ */
 const shapes = new Map(
   Object.entries({
     hello: { session: key, name, rooms: roomList },
@@ -93,8 +116,8 @@ const shapes = new Map(
 );
 
 /**
- * Parses and checks one message. Returns a fresh object that has exactly the fields of its type: whatever else was
- * in there is gone. Throws `Refused`.
+ * Parses and checks one message. Returns a fresh object that has exactly the fields of its type:
+ * whatever else was in there is gone. Throws `Refused`.
  */
 export function parseMessage(json) {
   let raw;
@@ -120,7 +143,9 @@ export function parseMessage(json) {
   return message;
 }
 
-/** Which message an error reply speaks of: the page needs the id to mark the right text as not sent. */
+/**
+ * Which message an error reply speaks of: the page needs the id to mark the right text as not sent.
+ */
 const aboutOf = ({ type, id, room }) => ({ type, id: brief(id), room: brief(room) });
 const brief = (value) => (typeof value === 'string' && value.length <= limits.room ? value : undefined);
 

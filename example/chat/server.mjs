@@ -1,14 +1,18 @@
-// The chat server: wsbroker for the WebSockets, plain node:http for the page. Two ports, because wsbroker has its own
-// I/O threads and its own listener: what happens on a socket never waits for this thread.
+// The chat server: wsbroker for the WebSockets, plain node:http for the page. Two ports, because
+// wsbroker has its own I/O threads and its own listener: what happens on a socket never waits for
+// this thread.
 //
 //   node example/chat/server.mjs        or        bun example/chat/server.mjs
 //
-//   HOST            address to listen on, default 127.0.0.1: nobody but you. 0.0.0.0 lets your network in.
+//   HOST            address to listen on, default 127.0.0.1: nobody but you. 0.0.0.0 lets your
+//                   network in.
 //   PORT            port of the page, default 8080
 //   WS_PORT         port of the WebSockets, default PORT + 1
-//   THREADS         worker threads, default 2: enough to show that nothing depends on being in the same thread
+//   THREADS         worker threads, default 2: enough to show that nothing depends on being in the
+//                   same thread
 //   TLS_CERT        file of a certificate, and
-//   TLS_KEY         of its key: both ports are encrypted then, https and wss. SIGHUP reads the files again.
+//   TLS_KEY         of its key: both ports are encrypted then, https and wss. SIGHUP reads the
+//                   files again.
 //   PUBLIC_WS_URL   what the page connects to when a proxy stands in between, such as wss://chat.example.org/socket
 
 import { readFileSync } from 'node:fs';
@@ -35,8 +39,8 @@ const sockets = await start({
   threads,
   tls,
   maxPayload: limits.payload,
-  // Half of it in silence and the server pings; no answer in all of it and the connection is cut. Shorter than the
-  // default of 120 s, because in a chat people look at who is here.
+  // Half of it in silence and the server pings; no answer in all of it and the connection is cut.
+  // Shorter than the default of 120 s, because in a chat people look at who is here.
   idleTimeout: 30_000,
 }).catch((error) => fail(error, 'WS_PORT', webSocketPort));
 
@@ -50,7 +54,8 @@ const files = new Map([
     `/${name}.js`,
     { type: 'text/javascript; charset=utf-8', body: read(`${name}.js`) },
   ]),
-  // The page asks for this before each connection, so that it finds the server even when its port has changed.
+  // The page asks for this before each connection, so that it finds the server even when its port
+  // has changed.
   ['/config.json', {
     type: 'application/json',
     body: JSON.stringify({ webSocketPort: sockets.port, webSocketUrl: process.env.PUBLIC_WS_URL }),
@@ -58,7 +63,8 @@ const files = new Map([
 ]);
 
 const headers = {
-  // Texts are shown as text (see view.js). Should that ever fail, the browser still runs no script but ours.
+  // Texts are shown as text (see view.js). Should that ever fail, the browser still runs no script
+  // but ours.
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:; " +
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",

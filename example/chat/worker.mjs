@@ -1,15 +1,17 @@
-// The chat itself. Every worker thread loads this file, and each connection belongs to one of them: Ada may be served
-// by the first thread and Bob by the second. So nothing that both must see may live in a variable here. It lives in
-// the broker, which all threads share:
+// The chat itself. Every worker thread loads this file, and each connection belongs to one of them:
+// Ada may be served by the first thread and Bob by the second. So nothing that both must see may
+// live in a variable here. It lives in the broker, which all threads share:
 //
-//   token of a socket     who this is: { name, session, rooms }. Handed to every handler, readable for any socket.
-//   channel room:garden   who is in the room; publishing there reaches them, on whatever thread they are.
+//   token of a socket who this is: { name, session, rooms }. Handed to every handler, readable for
+//   any socket.
+//   channel room:garden   who is in the room; publishing there reaches them, on whatever thread
+//                         they are.
 //   channel name:ada      who has the name: at most one.
 //   channel session:…     the connection of one open page: at most one.
 //   channel everyone      all who said hello.
 //
-// A connection's handlers run one after the other on one thread, so a handler may read the token, change it and write
-// it back without a lock: nobody else writes it.
+// A connection's handlers run one after the other on one thread, so a handler may read the token,
+// change it and write it back without a lock: nobody else writes it.
 
 import {
   close, getSubscribers, getToken, send, sendToChannel, setToken, subscribe, subscriberCount, terminate, unsubscribe,
@@ -25,8 +27,9 @@ const sessionChannel = (session) => `session:${session}`;
 const nameChannel = (name) => `name:${name.normalize('NFKC').toLowerCase()}`;
 
 /**
- * A web page of any site may open a WebSocket to this server; the browser only tells us where the page came from.
- * Pages of our own host are let in. No Origin at all means no browser, hence nobody who could be tricked.
+ * A web page of any site may open a WebSocket to this server; the browser only tells us where the
+ * page came from. Pages of our own host are let in. No Origin at all means no browser, hence nobody
+ * who could be tricked.
  */
 export function handleOpen(_socketId, _ip, headers) {
   if (headers.origin === undefined) return true;
@@ -51,7 +54,9 @@ export function handleBinaryMessage(_bytes, socketId) {
   refuse(socketId, new Refused('bad-message', 'messages are text'));
 }
 
-/** The socket has left its channels by itself; its token still tells which rooms must hear of it. */
+/**
+ * The socket has left its channels by itself; its token still tells which rooms must hear of it.
+ */
 export function handleClose(socketId, token) {
   allowances.delete(socketId);
   if (!token) return;
@@ -61,8 +66,9 @@ export function handleClose(socketId, token) {
 /** What to do for each type of message. `me` is the token: { name, session, rooms }. */
 const answers = {
   hello(socketId, { session, name, rooms }) {
-    // After a broken network the page is back before the server knows that the old connection is dead. The page
-    // proves with its session that it is the same one; the old connection gives up what it holds, at once.
+    // After a broken network the page is back before the server knows that the old connection is
+    // dead. The page proves with its session that it is the same one; the old connection gives up
+    // what it holds, at once.
     for (const old of getSubscribers(sessionChannel(session))) {
       unsubscribeAll(old);
       terminate(old);
@@ -120,7 +126,10 @@ const answers = {
     publish(room, { type: 'typing', room, id: socketId }, socketId);
   },
 
-  /** The list for the room picker. It walks over everybody, so it is made when asked for and not kept up to date. */
+  /**
+   * The list for the room picker. It walks over everybody, so it is made when asked for and not
+   * kept up to date.
+   */
   rooms(socketId) {
     charge(socketId, 4);
     const people = new Map([[LOBBY, 0]]);
@@ -143,8 +152,8 @@ function join(socketId, me, room) {
     subscribe(socketId, channel);
     publish(room, { type: 'joined', room, id: socketId, name: me.name }, socketId);
   }
-  // Subscribed first, listed second: whoever comes or goes in between is in the list, or announced, or both, but
-  // never missing. The page puts what was announced on top of the list.
+  // Subscribed first, listed second: whoever comes or goes in between is in the list, or announced,
+  // or both, but never missing. The page puts what was announced on top of the list.
   const people = [];
   for (const id of getSubscribers(channel)) {
     const name = stateOf(id)?.name;
@@ -154,9 +163,10 @@ function join(socketId, me, room) {
 }
 
 /**
- * Takes a name if it is free. Two threads may try for one name in the same instant, and there is no lock between
- * them; but whoever finds itself the only subscriber *after* subscribing has it, since the other one, who must have come
- * later, sees two. At worst both see two and both go away: a name may stay free, it is never given twice.
+ * Takes a name if it is free. Two threads may try for one name in the same instant, and there is no
+ * lock between them; but whoever finds itself the only subscriber *after* subscribing has it, since
+ * the other one, who must have come later, sees two. At worst both see two and both go away: a name
+ * may stay free, it is never given twice.
  */
 function claimName(socketId, name) {
   const channel = nameChannel(name);
@@ -166,7 +176,9 @@ function claimName(socketId, name) {
   return false;
 }
 
-/** The name, or the next one like it that is free: nobody should be kept out of a chat by a name. */
+/**
+ * The name, or the next one like it that is free: nobody should be kept out of a chat by a name.
+ */
 function freeName(socketId, name) {
   if (claimName(socketId, name)) return name;
   for (const suffix of [2, 3, 4, 5, `#${socketId}`]) {
@@ -180,19 +192,26 @@ function mustBeIn(room, me) {
   if (!me.rooms.includes(room)) throw new Refused('not-in-room', `join #${room} first`);
 }
 
-/** Tells a visitor why their message had no effect. `message` is the one it was about, if that is known. */
+/**
+ * Tells a visitor why their message had no effect. `message` is the one it was about, if that is
+ * known.
+ */
 function refuse(socketId, error, message) {
   // Not their mistake but ours: wsbroker reports what a handler throws, and everything goes on.
   if (!(error instanceof Refused)) throw error;
   const about = error.about ?? (message && { type: message.type, id: message.id, room: message.room });
   reply(socketId, { type: 'error', code: error.code, message: error.message, about });
-  // A refusal costs too, so that nonsense is no cheaper than sense, and who goes on regardless is sent away.
+  // A refusal costs too, so that nonsense is no cheaper than sense, and who goes on regardless is
+  // sent away.
   if (charge(socketId) < -BURST) close(socketId, 4008, 'too many messages');
 }
 
 const reply = (socketId, message) => send(socketId, JSON.stringify(message));
 
-/** To everybody in a room. One call whatever their number and threads: the broker does the rest, outside JavaScript. */
+/**
+ * To everybody in a room. One call whatever their number and threads: the broker does the rest,
+ * outside JavaScript.
+ */
 const publish = (room, message, exclude) =>
   sendToChannel(roomChannel(room), JSON.stringify(message), exclude === undefined ? undefined : { exclude });
 
@@ -212,8 +231,9 @@ function hostname(url) {
   }
 }
 
-// A visitor may say 20 things at once and 5 a second in the long run. This does live in a variable: a connection
-// belongs to one worker, and if that worker dies, its successor may well start counting anew.
+// A visitor may say 20 things at once and 5 a second in the long run. This does live in a variable:
+// a connection belongs to one worker, and if that worker dies, its successor may well start
+// counting anew.
 const BURST = 20;
 const PER_SECOND = 5;
 /** socketId -> { left, at } */

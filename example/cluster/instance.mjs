@@ -1,4 +1,5 @@
-// One instance: a process with a broker of its own, which meets the other on Redis. server.mjs starts two of these.
+// One instance: a process with a broker of its own, which meets the other on Redis. server.mjs
+// starts two of these.
 //
 //   INSTANCE    what it is called
 //   BIND        where its sockets come in, such as 127.0.0.1:8081
@@ -9,7 +10,10 @@ import { getSubscribers, send, shutdown, start, stats } from 'wsbroker';
 
 const name = process.env.INSTANCE;
 
-/** To the pages that are connected here. A publish would leave for Redis, too, and count among what did not get there. */
+/**
+ * To the pages that are connected here. A publish would leave for Redis, too, and count among what
+ * did not get there.
+ */
 const tell = (message) => {
   const text = JSON.stringify(message);
   for (const socketId of getSubscribers('talk')) send(socketId, text);
@@ -25,7 +29,8 @@ const server = await start({
   cluster: {
     redis: process.env.REDIS_URL,
     instanceId: name,
-    // `ready`, `lost` with a reason, `gap` with a number of messages. The channel of a gap is of no interest to the page: there is one.
+    // `ready`, `lost` with a reason, `gap` with a number of messages. The channel of a gap is of no
+    // interest to the page: there is one.
     onBus: ({ state, reason, channel, missed }) => tell({ type: 'bus', state, reason, missed, own: state === 'gap' && channel === undefined }),
   },
 });

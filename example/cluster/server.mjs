@@ -2,7 +2,8 @@
 //
 //   node example/cluster/server.mjs        or        bun example/cluster/server.mjs
 //
-//   REDIS_URL   a Redis that runs already. Without, one is started on a free port, and ended with this.
+//   REDIS_URL   a Redis that runs already. Without, one is started on a free port, and ended with
+//               this.
 //   HOST        address to listen on, default 127.0.0.1: nobody but you
 //   PORT        port of the page, default 8100
 //   WS_PORT     port of the first instance, default PORT + 1; the second has the next one
@@ -94,7 +95,10 @@ async function end(code) {
   process.exitCode = code;
 }
 
-/** Says what is wrong, instead of a stack that only shows where. What was started ends with this process. */
+/**
+ * Says what is wrong, instead of a stack that only shows where. What was started ends with this
+ * process.
+ */
 function fail(error) {
   console.error(error.code === 'EADDRINUSE' ? `Port ${error.port} on ${host} is in use; choose another: PORT=${port + 1000} node example/cluster/server.mjs` : error.message);
   process.exit(1);

@@ -1,11 +1,15 @@
-// What an instance does: it is the same as on one machine. Nothing here knows of Redis, or of the other instance.
+// What an instance does: it is the same as on one machine. Nothing here knows of Redis, or of the
+// other instance.
 
 import { send, sendToChannel, stats } from 'wsbroker';
 
 const name = process.env.INSTANCE;
 const LONGEST = 500;
 
-/** Pages of our own host are let in, and what is no browser. Their channel comes with the verdict, before the first message. */
+/**
+ * Pages of our own host are let in, and what is no browser. Their channel comes with the verdict,
+ * before the first message.
+ */
 export function handleOpen(_socketId, _ip, headers) {
   if (headers.origin !== undefined && hostname(headers.origin) !== hostname(`http://${headers.host}`)) return { status: 403 };
   return { channels: ['talk'] };

@@ -1,4 +1,5 @@
-// A process without sockets that says something to everybody: a cron job, a queue's worker, a colleague's shell.
+// A process without sockets that says something to everybody: a cron job, a queue's worker, a
+// colleague's shell.
 //
 //   REDIS_URL=redis://127.0.0.1:6379 node example/helper/announce.mjs 'Lunch is ready' [who says it]
 

@@ -1,4 +1,5 @@
-// The helper with the functions that make it this application's. Both ways to have sockets are here: those of the broker, and those of Bun.
+// The helper with the functions that make it this application's. Both ways to have sockets are
+// here: those of the broker, and those of Bun.
 
 import { randomUUID } from 'node:crypto';
 import { WebSocketServerHelper } from 'wsbroker/server-helper';
@@ -13,8 +14,8 @@ const REFUSED = [4010, 'Message refused'];
 /**
  * Starts it.
  *
- * @param {{ transport: 'native' | 'bun', host: string, port: number, redisConnection: string, heartbeat: number, announce: Function }} options `heartbeat`:
- * how often pages send one, in ms
+ * @param {{ transport: 'native' | 'bun', host: string, port: number, redisConnection: string,
+ * heartbeat: number, announce: Function }} options `heartbeat`: how often pages send one, in ms
  * @returns {Promise<{ helper: WebSocketServerHelper, port: number, stop: () => Promise<void> }>}
  */
 export async function startHelper({ transport, host, port, redisConnection, heartbeat, announce }) {
@@ -25,7 +26,8 @@ export async function startHelper({ transport, host, port, redisConnection, hear
     identifier: 'example-helper',
     redisConnection,
     ...(transport === 'bun'
-      // The server needs the helper's handlers and the helper the server: it gets one that is there when it is needed.
+      // The server needs the helper's handlers and the helper the server: it gets one that is there
+      // when it is needed.
       ? { server: { get pendingWebSockets() { return bun.pendingWebSockets; }, publish: (...args) => bun.publish(...args) } }
       : { bind: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`, rateLimit: { messages: 20, burst: 60 } }),
     serverOptions: { maxPayloadLength: 16 * 1024 },
@@ -41,21 +43,25 @@ export async function startHelper({ transport, host, port, redisConnection, hear
     // ---- Encryption: from here on nothing leaves in clear.
     requireEncryption: true,
     handshakeFn: ({ clientId, data: { publicKey } }) => lines.shakeHands(helper.getClients({ id: clientId }), publicKey),
-    // `connected` brings the page its half of the key, which it cannot read otherwise: null sends it as it is.
+    // `connected` brings the page its half of the key, which it cannot read otherwise: null sends
+    // it as it is.
     outboundTransformer: ({ client, event, data }) => (event === 'connected' ? null : lines.seal(client, { event, data })),
 
-    // ---- Names that it returns are joined, all others are not. Nobody is told which: see `enter` in talk.mjs.
+    // ---- Names that it returns are joined, all others are not. Nobody is told which: see `enter`
+    // in talk.mjs.
     validateRoomFn: ({ userId, rooms }) => rooms.filter((room) => mayJoin(userId, room)),
 
     async messageHandler({ clientId, message }) {
       const client = helper.getClients({ id: clientId });
       let opened;
       try {
-        // `join`, `leave` and `heartbeat` are the helper's, and do not come here. All else must be encrypted.
+        // `join`, `leave` and `heartbeat` are the helper's, and do not come here. All else must be
+        // encrypted.
         if (message.event !== 'encrypted') throw new Error('a message in clear');
         opened = await lines.open(client, message.data);
       } catch (error) {
-        // Somebody is between us, or the page is broken. No answer: it would only help to find out how.
+        // Somebody is between us, or the page is broken. No answer: it would only help to find out
+        // how.
         console.warn(`client ${clientId} is closed: ${error.message}`);
         client.socket.close(...REFUSED);
         return;

@@ -1,6 +1,7 @@
 // The server's end of the encrypted lines (public/secure.mjs), one for each client.
 //
-// A line belongs to the client's entry in the helper, not to its id: where the entry goes, the keys go, and nothing is to be tidied up.
+// A line belongs to the client's entry in the helper, not to its id: where the entry goes, the keys
+// go, and nothing is to be tidied up.
 
 import { NotAuthentic, makeKeys, makeSalt, openLine } from './public/secure.mjs';
 
@@ -10,7 +11,10 @@ const MOST_WAITING = 64;
 export class Lines {
   #lines = new WeakMap();
 
-  /** For `handshakeFn`: makes the line, and gives what the page needs for its own end; null for a page whose key is none. */
+  /**
+   * For `handshakeFn`: makes the line, and gives what the page needs for its own end; null for a
+   * page whose key is none.
+   */
   async shakeHands(client, pagePublicKey) {
     const keys = await makeKeys();
     const salt = makeSalt();
@@ -23,13 +27,17 @@ export class Lines {
     return { serverPublicKey: keys.publicKey, salt };
   }
 
-  /** For `outboundTransformer`, which is called for one message of a client after the other. Without a line it throws: the message is dropped then, not sent in clear. */
+  /**
+   * For `outboundTransformer`, which is called for one message of a client after the other. Without
+   * a line it throws: the message is dropped then, not sent in clear.
+   */
   async seal(client, message) {
     return { event: 'encrypted', data: await this.#lines.get(client).line.seal(message) };
   }
 
   /**
-   * Decrypts a message. Those of a client come out in the order of the calls: the threads that decrypt would keep none.
+   * Decrypts a message. Those of a client come out in the order of the calls: the threads that
+   * decrypt would keep none.
    *
    * @throws {NotAuthentic} from here on nothing of this client can be trusted
    */

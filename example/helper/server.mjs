@@ -2,11 +2,13 @@
 //
 //   node example/helper/server.mjs        or        bun example/helper/server.mjs
 //
-//   REDIS_URL           a Redis that runs already. Without, one is started on a free port, and ended with this.
+//   REDIS_URL           a Redis that runs already. Without, one is started on a free port, and
+//                       ended with this.
 //   HOST                address to listen on, default 127.0.0.1: nobody but you
 //   PORT                port of the page, default 8110
 //   WS_PORT             port of the WebSockets, default PORT + 1
-//   HEARTBEAT_SECONDS   how often a page says that it is there, default 20; three times that in silence, and it is closed
+//   HEARTBEAT_SECONDS   how often a page says that it is there, default 20; three times that in
+//                       silence, and it is closed
 //   TRANSPORT           native (default) or, on Bun, bun: the sockets of Bun.serve
 
 import { execFile } from 'node:child_process';

@@ -1,4 +1,5 @@
-// What people may say once their line is encrypted. Everything here is sent through the helper, which encrypts it for each client.
+// What people may say once their line is encrypted. Everything here is sent through the helper,
+// which encrypts it for each client.
 
 import { mayJoin } from './rooms.mjs';
 
@@ -17,7 +18,10 @@ export function makeTalk(helper, announce) {
   const problem = (clientId, text) => helper.sendToClient({ clientId, event: 'problem', data: { text } });
 
   const handlers = {
-    /** Behind a `join`, which the helper does not answer: are we in? In the room of its own id a client always is, and that is none of ours. */
+    /**
+     * Behind a `join`, which the helper does not answer: are we in? In the room of its own id a
+     * client always is, and that is none of ours.
+     */
     enter({ clientId, userId, client, data: { room } }) {
       if (!client.rooms.has(room) || !mayJoin(userId, room)) return helper.sendToClient({ clientId, event: 'refused', data: { room } });
       const mine = entered.get(clientId) ?? new Set();
@@ -38,7 +42,10 @@ export function makeTalk(helper, announce) {
       return helper.send({ destination: room, payload: { topic: 'said', data: { room, from: userId, text, at: Date.now() } } });
     },
 
-    /** To all windows of somebody, and to the sender's own, so that each of them shows the whole conversation. */
+    /**
+     * To all windows of somebody, and to the sender's own, so that each of them shows the whole
+     * conversation.
+     */
     direct({ clientId, userId, data: { to, text } }) {
       if (typeof to !== 'string' || !isText(text)) return problem(clientId, `A text has 1 to ${LONGEST_TEXT} characters, and goes to a name.`);
       if (helper.getClientsByUser({ userId: to }).length === 0) return problem(clientId, `${to.slice(0, 24)} is not here.`);

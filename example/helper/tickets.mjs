@@ -1,10 +1,15 @@
-// Who somebody is: a ticket, signed by this process, good for a moment. A page gets one over HTTP and shows it in `authenticate`.
+// Who somebody is: a ticket, signed by this process, good for a moment. A page gets one over HTTP
+// and shows it in `authenticate`.
 //
-// Anybody may take any name here: there is no password. What stands for yours is `nameFor` in server.mjs; all behind it stays as it is.
+// Anybody may take any name here: there is no password. What stands for yours is `nameFor` in
+// server.mjs; all behind it stays as it is.
 
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
-/** Long enough to connect with. It travels before there is a key, and so it should be of no use to whoever finds it later. */
+/**
+ * Long enough to connect with. It travels before there is a key, and so it should be of no use to
+ * whoever finds it later.
+ */
 const LIFETIME = 30_000;
 const LONGEST_NAME = 24;
 

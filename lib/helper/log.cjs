@@ -1,11 +1,13 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.SparseFailures = exports.SparseLine = void 0;
+exports.RateLimitedErrors = exports.RateLimitedLine = void 0;
 exports.defaultLogger = defaultLogger;
-exports.guarded = guarded;
+exports.safeLogger = safeLogger;
 exports.shown = shown;
 // The log. Lines say what happened to whom, never what was in a message, a token or a key.
-/** Warnings and errors to the console; the rest to stderr, too, where NODE_DEBUG names `wsbroker`. */
+/**
+ * Warnings and errors to the console; the rest to stderr, too, where NODE_DEBUG names `wsbroker`.
+ */
 function defaultLogger(scope) {
     const chatty = /(^|[\s,])wsbroker($|[\s,])/i.test(process.env['NODE_DEBUG'] ?? '');
     const line = (write) => (text, ...more) => write(`[${scope}] ${text}`, ...more);
@@ -18,8 +20,11 @@ function defaultLogger(scope) {
         error: line(console.error),
     };
 }
-/** A logger of the application is a function of the application: what it throws, or rejects with, goes no further. */
-function guarded(logger) {
+/**
+ * A logger of the application is a function of the application: what it throws, or rejects with,
+ * goes no further.
+ */
+function safeLogger(logger) {
     const line = (level) => (text, ...more) => {
         try {
             const given = logger[level](text, ...more);
@@ -33,7 +38,7 @@ function guarded(logger) {
     return {
         for(scope) {
             try {
-                return guarded(logger.for(scope));
+                return safeLogger(logger.for(scope));
             }
             catch {
                 return this;
@@ -45,8 +50,11 @@ function guarded(logger) {
         error: line('error'),
     };
 }
-/** A line for something that can happen a thousand times a second: the first at once, then at most one a second, with how often it was. */
-class SparseLine {
+/**
+ * A line for something that can happen a thousand times a second: the first at once, then at most
+ * one a second, with how often it was.
+ */
+class RateLimitedLine {
     #write;
     #count = 0;
     #last = -Infinity;
@@ -68,14 +76,15 @@ class SparseLine {
         this.#write(count);
     }
 }
-exports.SparseLine = SparseLine;
+exports.RateLimitedLine = RateLimitedLine;
 /** How many failures are said one by one before it becomes too much. */
 const FAILURES_AT_ONCE = 10;
 /**
- * Lines for failures that a client can bring about as often as it likes. Each is a line with its error, as long as they are few: ten at once, and one more for each second
- * that has passed. Of the rest the next line says how many they were.
+ * Lines for failures that a client can bring about as often as it likes. Each is a line with its
+ * error, as long as they are few: ten at once, and one more for each second that has passed. Of the
+ * rest the next line says how many they were.
  */
-class SparseFailures {
+class RateLimitedErrors {
     #log;
     #left = FAILURES_AT_ONCE;
     #since = Date.now();
@@ -100,7 +109,7 @@ class SparseFailures {
         this.#log.error(unsaid === 0 ? text : `${text}; ${unsaid} failure(s) before it were not logged`, error);
     }
 }
-exports.SparseFailures = SparseFailures;
+exports.RateLimitedErrors = RateLimitedErrors;
 /** A name from outside, for a line: quoted, and not long. */
 function shown(name) {
     const text = typeof name === 'string' ? name : typeof name;

@@ -1,10 +1,18 @@
 import type { IWebSocketLogger } from './types.cjs';
-/** Warnings and errors to the console; the rest to stderr, too, where NODE_DEBUG names `wsbroker`. */
+/**
+ * Warnings and errors to the console; the rest to stderr, too, where NODE_DEBUG names `wsbroker`.
+ */
 export declare function defaultLogger(scope: string): IWebSocketLogger;
-/** A logger of the application is a function of the application: what it throws, or rejects with, goes no further. */
-export declare function guarded(logger: IWebSocketLogger): IWebSocketLogger;
-/** A line for something that can happen a thousand times a second: the first at once, then at most one a second, with how often it was. */
-export declare class SparseLine {
+/**
+ * A logger of the application is a function of the application: what it throws, or rejects with,
+ * goes no further.
+ */
+export declare function safeLogger(logger: IWebSocketLogger): IWebSocketLogger;
+/**
+ * A line for something that can happen a thousand times a second: the first at once, then at most
+ * one a second, with how often it was.
+ */
+export declare class RateLimitedLine {
     #private;
     constructor(write: (count: number) => void);
     add(count?: number): void;
@@ -12,10 +20,11 @@ export declare class SparseLine {
     flush(): void;
 }
 /**
- * Lines for failures that a client can bring about as often as it likes. Each is a line with its error, as long as they are few: ten at once, and one more for each second
- * that has passed. Of the rest the next line says how many they were.
+ * Lines for failures that a client can bring about as often as it likes. Each is a line with its
+ * error, as long as they are few: ten at once, and one more for each second that has passed. Of the
+ * rest the next line says how many they were.
  */
-export declare class SparseFailures {
+export declare class RateLimitedErrors {
     #private;
     constructor(log: IWebSocketLogger);
     add(text: string, error: unknown): void;

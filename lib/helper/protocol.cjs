@@ -1,5 +1,6 @@
 "use strict";
-// Every name, number and text that is agreed with clients, with other instances and with applications. They are part of the interface: none may change.
+// Every name, number and text that is agreed with clients, with other instances and with
+// applications. They are part of the interface: none may change.
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.EMITTER_ID = exports.RESERVED_PREFIX = exports.LIMITS = exports.ERROR_TEXT = exports.CLOSE = exports.WebSocketDefaults = exports.WebSocketChannels = exports.WebSocketClientStates = exports.WebSocketMessageTypes = exports.WebSocketEvents = void 0;
 /** A set of strings with a guard, as the classes below have it. */
@@ -17,7 +18,14 @@ class WebSocketEvents {
     static HEARTBEAT = 'heartbeat';
     static ENCRYPTED = 'encrypted';
     static SCHEME_SET = new Set([
-        this.AUTHENTICATE, this.CONNECTED, this.DISCONNECT, this.JOIN, this.LEAVE, this.ERROR, this.HEARTBEAT, this.ENCRYPTED,
+        this.AUTHENTICATE,
+        this.CONNECTED,
+        this.DISCONNECT,
+        this.JOIN,
+        this.LEAVE,
+        this.ERROR,
+        this.HEARTBEAT,
+        this.ENCRYPTED,
     ]);
     /** Whether it is one of them; case matters. */
     static isValid = guard(this.SCHEME_SET);
@@ -29,7 +37,12 @@ class WebSocketMessageTypes {
     static USER = 'user';
     static ROOM = 'room';
     static BROADCAST = 'broadcast';
-    static SCHEME_SET = new Set([this.CLIENT, this.USER, this.ROOM, this.BROADCAST]);
+    static SCHEME_SET = new Set([
+        this.CLIENT,
+        this.USER,
+        this.ROOM,
+        this.BROADCAST,
+    ]);
     /** Whether it is one of them; case matters. */
     static isValid = guard(this.SCHEME_SET);
 }
@@ -40,12 +53,20 @@ class WebSocketClientStates {
     static AUTHENTICATING = 'authenticating';
     static AUTHENTICATED = 'authenticated';
     static DISCONNECTED = 'disconnected';
-    static SCHEME_SET = new Set([this.UNAUTHORIZED, this.AUTHENTICATING, this.AUTHENTICATED, this.DISCONNECTED]);
+    static SCHEME_SET = new Set([
+        this.UNAUTHORIZED,
+        this.AUTHENTICATING,
+        this.AUTHENTICATED,
+        this.DISCONNECTED,
+    ]);
     /** Whether it is one of them; case matters. */
     static isValid = guard(this.SCHEME_SET);
 }
 exports.WebSocketClientStates = WebSocketClientStates;
-/** The channels of Redis on which instances and emitters meet. Names are put behind the prefixes as they are. */
+/**
+ * The channels of Redis on which instances and emitters meet. Names are put behind the prefixes as
+ * they are.
+ */
 class WebSocketChannels {
     static BROADCAST = 'ws:broadcast';
     static ROOM_PREFIX = 'ws:room:';
@@ -71,7 +92,9 @@ class WebSocketChannels {
     }
 }
 exports.WebSocketChannels = WebSocketChannels;
-/** Defaults of the options, and names of the rooms and of the channel that the helper itself uses. */
+/**
+ * Defaults of the options, and names of the rooms and of the channel that the helper itself uses.
+ */
 class WebSocketDefaults {
     static PATH = '/ws';
     static ROOM = 'ws-default';
@@ -114,7 +137,10 @@ exports.ERROR_TEXT = {
     authError: 'Authentication error',
     handshakeFailed: 'Encryption handshake failed',
 };
-/** Limits that are no constants of the interface: the defaults of options, and bounds that have none. */
+/**
+ * Limits that are no constants of the interface: the defaults of options, and bounds that have
+ * none.
+ */
 exports.LIMITS = {
     maxRoomsPerClient: 1024,
     /** Bytes. */

@@ -32,7 +32,10 @@ export declare class WebSocketClientStates {
     /** Whether it is one of them; case matters. */
     static readonly isValid: (value: string) => value is "authenticated" | "authenticating" | "disconnected" | "unauthorized";
 }
-/** The channels of Redis on which instances and emitters meet. Names are put behind the prefixes as they are. */
+/**
+ * The channels of Redis on which instances and emitters meet. Names are put behind the prefixes as
+ * they are.
+ */
 export declare class WebSocketChannels {
     static readonly BROADCAST = "ws:broadcast";
     static readonly ROOM_PREFIX = "ws:room:";
@@ -51,7 +54,9 @@ export declare class WebSocketChannels {
     static forClientPattern(): string;
     static forUserPattern(): string;
 }
-/** Defaults of the options, and names of the rooms and of the channel that the helper itself uses. */
+/**
+ * Defaults of the options, and names of the rooms and of the channel that the helper itself uses.
+ */
 export declare class WebSocketDefaults {
     static readonly PATH = "/ws";
     static readonly ROOM = "ws-default";
@@ -93,7 +98,10 @@ export declare const ERROR_TEXT: {
     readonly authError: 'Authentication error';
     readonly handshakeFailed: 'Encryption handshake failed';
 };
-/** Limits that are no constants of the interface: the defaults of options, and bounds that have none. */
+/**
+ * Limits that are no constants of the interface: the defaults of options, and bounds that have
+ * none.
+ */
 export declare const LIMITS: {
     readonly maxRoomsPerClient: 1024;
     /** Bytes. */

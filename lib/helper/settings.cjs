@@ -2,15 +2,17 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.SERVER_OPTIONS = void 0;
 exports.settingsOf = settingsOf;
-const scope_cjs_1 = require("../scope.cjs");
+const async_scope_cjs_1 = require("../async-scope.cjs");
 const protocol_cjs_1 = require("./protocol.cjs");
-// The options with their defaults. A default replaces undefined and null only; nothing is checked here.
+// The options with their defaults. A default replaces undefined and null only; nothing is checked
+// here.
 /** The keys of `serverOptions`, each of which the handler for Bun has, given or not. */
 exports.SERVER_OPTIONS = [
-    'perMessageDeflate', 'maxPayloadLength', 'idleTimeout', 'backpressureLimit', 'closeOnBackpressureLimit', 'sendPings', 'publishToSelf',
+    'perMessageDeflate', 'maxPayloadLength', 'idleTimeout', 'backpressureLimit',
+    'closeOnBackpressureLimit', 'sendPings', 'publishToSelf',
 ];
 function settingsOf(opts) {
-    const scope = (0, scope_cjs_1.scopeHere)();
+    const scope = (0, async_scope_cjs_1.scopeHere)();
     const scoped = (fn) => {
         if (typeof fn !== 'function')
             return fn ?? undefined;
@@ -18,7 +20,10 @@ function settingsOf(opts) {
     };
     return {
         path: opts.path ?? protocol_cjs_1.WebSocketDefaults.PATH,
-        defaultRooms: opts.defaultRooms ?? [protocol_cjs_1.WebSocketDefaults.ROOM, protocol_cjs_1.WebSocketDefaults.NOTIFICATION_ROOM],
+        defaultRooms: opts.defaultRooms ?? [
+            protocol_cjs_1.WebSocketDefaults.ROOM,
+            protocol_cjs_1.WebSocketDefaults.NOTIFICATION_ROOM,
+        ],
         serverOptions: serverOptionsOf(opts.serverOptions),
         authTimeout: opts.authTimeout ?? protocol_cjs_1.WebSocketDefaults.AUTH_TIMEOUT,
         heartbeatInterval: opts.heartbeatInterval ?? protocol_cjs_1.WebSocketDefaults.HEARTBEAT_INTERVAL,

@@ -1,12 +1,14 @@
 import type { IBunWebSocketConfig, IWebSocketServerOptions, TWebSocketAuthenticateFn } from './types.cjs';
+/** What the application's own types of data are made of. */
+export type AnyRecord = Record<string, unknown>;
 /** The keys of `serverOptions`, each of which the handler for Bun has, given or not. */
 export declare const SERVER_OPTIONS: readonly ["perMessageDeflate", "maxPayloadLength", "idleTimeout", "backpressureLimit", "closeOnBackpressureLimit", "sendPings", "publishToSelf"];
 /** With all keys; undefined is left to the transport. */
 export type ServerOptions = Required<{
     [K in keyof IBunWebSocketConfig]: IBunWebSocketConfig[K] | undefined;
 }>;
-type Given<A extends Record<string, unknown>, M extends Record<string, unknown>> = IWebSocketServerOptions<A, M>;
-export interface Settings<A extends Record<string, unknown>, M extends Record<string, unknown>> {
+type Given<A extends AnyRecord, M extends AnyRecord> = IWebSocketServerOptions<A, M>;
+export interface Settings<A extends AnyRecord, M extends AnyRecord> {
     readonly path: string;
     readonly defaultRooms: readonly string[];
     readonly serverOptions: ServerOptions;
@@ -28,5 +30,5 @@ export interface Settings<A extends Record<string, unknown>, M extends Record<st
     readonly maxUnauthenticatedMessages: number;
     readonly maxPendingTransforms: number;
 }
-export declare function settingsOf<A extends Record<string, unknown>, M extends Record<string, unknown>>(opts: Given<A, M>): Settings<A, M>;
+export declare function settingsOf<A extends AnyRecord, M extends AnyRecord>(opts: Given<A, M>): Settings<A, M>;
 export {};

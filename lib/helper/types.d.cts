@@ -1,5 +1,5 @@
 import type { ArrayBufferView, Buffer, Timeout } from '../ambient.cjs';
-import type { StartOptions } from '../types.cjs';
+import type { StartOptions } from '../types/start-options.cjs';
 export type ValueOrPromise<T> = T | Promise<T>;
 export type TNullable<T> = T | undefined | null;
 /** The events that the protocol knows. */
@@ -108,7 +108,10 @@ export type TWebSocketHandshakeFn<AuthDataType extends Record<string, unknown> =
     serverPublicKey: string;
     salt: string;
 } | null | false>;
-/** Returns those of the rooms a client asks for that it may join. Names that it was not given are ignored. */
+/**
+ * Returns those of the rooms a client asks for that it may join. Names that it was not given are
+ * ignored.
+ */
 export type TWebSocketValidateRoomFn = (opts: {
     clientId: string;
     userId?: string;
@@ -120,7 +123,10 @@ export type TWebSocketClientConnectedFn<MetadataType extends Record<string, unkn
     userId?: string;
     metadata?: MetadataType;
 }) => ValueOrPromise<void>;
-/** Called for each client that has gone. Natively, also for clients of another worker thread that has ended, by a helper of the same identifier. */
+/**
+ * Called for each client that has gone. Natively, also for clients of another worker thread that
+ * has ended, by a helper of the same identifier.
+ */
 export type TWebSocketClientDisconnectedFn = (opts: {
     clientId: string;
     userId?: string;
@@ -131,7 +137,10 @@ export type TWebSocketMessageHandler = (opts: {
     userId?: string;
     message: IWebSocketMessage;
 }) => ValueOrPromise<void>;
-/** Encrypts what is sent to a client. If it returns nothing, the message goes as it is, in clear. A message for which there is no result after 15 to 30 s is dropped. */
+/**
+ * Encrypts what is sent to a client. If it returns nothing, the message goes as it is, in clear. A
+ * message for which there is no result after 15 to 30 s is dropped.
+ */
 export type TWebSocketOutboundTransformer<DataType = unknown, MetadataType extends Record<string, unknown> = Record<string, unknown>> = (opts: {
     client: IWebSocketClient<MetadataType>;
     event: string;
@@ -140,7 +149,10 @@ export type TWebSocketOutboundTransformer<DataType = unknown, MetadataType exten
     event: string;
     data: DataType;
 }>>;
-/** A client of Redis, as far as it is used; `Redis` and `Cluster` of ioredis fit. Results may be promises or not. */
+/**
+ * A client of Redis, as far as it is used; `Redis` and `Cluster` of ioredis fit. Results may be
+ * promises or not.
+ */
 export interface IRedisClientLike {
     readonly status: string;
     duplicate(): IRedisClientLike;
@@ -222,7 +234,10 @@ export interface IWebSocketServerOptions<AuthDataType extends Record<string, unk
     /** Where to listen, as in `start`: the sockets are native. */
     bind?: string;
     serverOptions?: IBunWebSocketConfig;
-    /** Milliseconds until `authenticate` must have come; three times as many for the answer. @default 5000 */
+    /**
+     * Milliseconds until `authenticate` must have come; three times as many for the answer. @default
+     * 5000
+     */
     authTimeout?: number;
     /** Milliseconds between two looks for silent clients. @default 30000 */
     heartbeatInterval?: number;
@@ -243,13 +258,19 @@ export interface IWebSocketServerOptions<AuthDataType extends Record<string, unk
     busStateFn?: (state: TWebSocketBusState) => void;
     /** @default warnings and errors to the console, the rest if `NODE_DEBUG` names `wsbroker` */
     logger?: IWebSocketLogger;
-    /** How many rooms a client can be in by asking, and ask for at once. `Infinity` lifts it. @default 1024 */
+    /**
+     * How many rooms a client can be in by asking, and ask for at once. `Infinity` lifts it. @default
+     * 1024
+     */
     maxRoomsPerClient?: number;
     /** Bytes of a frame before the client is authenticated. `Infinity` lifts it. @default 32768 */
     maxAuthPayloadLength?: number;
     /** Frames before the client is authenticated. `Infinity` lifts it. @default 128 */
     maxUnauthenticatedMessages?: number;
-    /** Bytes, as JSON, of one client's messages that wait for `outboundTransformer`. `Infinity` lifts it. @default 1048576 */
+    /**
+     * Bytes, as JSON, of one client's messages that wait for `outboundTransformer`. `Infinity` lifts
+     * it. @default 1048576
+     */
     maxPendingTransforms?: number;
 }
 export interface IWebSocketEmitterOptions {

@@ -2,10 +2,15 @@ import type { IWebSocketLogger } from './types.cjs';
 
 // The log. Lines say what happened to whom, never what was in a message, a token or a key.
 
-/** Warnings and errors to the console; the rest to stderr, too, where NODE_DEBUG names `wsbroker`. */
+/**
+ * Warnings and errors to the console; the rest to stderr, too, where NODE_DEBUG names `wsbroker`.
+ */
 export function defaultLogger(scope: string): IWebSocketLogger {
   const chatty = /(^|[\s,])wsbroker($|[\s,])/i.test(process.env['NODE_DEBUG'] ?? '');
-  const line = (write: (...all: unknown[]) => void) => (text: string, ...more: unknown[]): void => write(`[${scope}] ${text}`, ...more);
+  const line =
+    (write: (...all: unknown[]) => void) =>
+    (text: string, ...more: unknown[]): void =>
+      write(`[${scope}] ${text}`, ...more);
   const quiet = (): void => undefined;
   return {
     for: (inner) => defaultLogger(`${scope}:${inner}`),
@@ -16,20 +21,25 @@ export function defaultLogger(scope: string): IWebSocketLogger {
   };
 }
 
-/** A logger of the application is a function of the application: what it throws, or rejects with, goes no further. */
-export function guarded(logger: IWebSocketLogger): IWebSocketLogger {
-  const line = (level: 'debug' | 'info' | 'warn' | 'error') => (text: string, ...more: unknown[]): void => {
-    try {
-      const given: unknown = logger[level](text, ...more);
-      if (given instanceof Promise) given.catch(() => undefined);
-    } catch {
-      // Nobody is there to be told.
-    }
-  };
+/**
+ * A logger of the application is a function of the application: what it throws, or rejects with,
+ * goes no further.
+ */
+export function safeLogger(logger: IWebSocketLogger): IWebSocketLogger {
+  const line =
+    (level: 'debug' | 'info' | 'warn' | 'error') =>
+    (text: string, ...more: unknown[]): void => {
+      try {
+        const given: unknown = logger[level](text, ...more);
+        if (given instanceof Promise) given.catch(() => undefined);
+      } catch {
+        // Nobody is there to be told.
+      }
+    };
   return {
     for(scope) {
       try {
-        return guarded(logger.for(scope));
+        return safeLogger(logger.for(scope));
       } catch {
         return this;
       }
@@ -41,8 +51,11 @@ export function guarded(logger: IWebSocketLogger): IWebSocketLogger {
   };
 }
 
-/** A line for something that can happen a thousand times a second: the first at once, then at most one a second, with how often it was. */
-export class SparseLine {
+/**
+ * A line for something that can happen a thousand times a second: the first at once, then at most
+ * one a second, with how often it was.
+ */
+export class RateLimitedLine {
   readonly #write: (count: number) => void;
   #count = 0;
   #last = -Infinity;
@@ -70,10 +83,11 @@ export class SparseLine {
 const FAILURES_AT_ONCE = 10;
 
 /**
- * Lines for failures that a client can bring about as often as it likes. Each is a line with its error, as long as they are few: ten at once, and one more for each second
- * that has passed. Of the rest the next line says how many they were.
+ * Lines for failures that a client can bring about as often as it likes. Each is a line with its
+ * error, as long as they are few: ten at once, and one more for each second that has passed. Of the
+ * rest the next line says how many they were.
  */
-export class SparseFailures {
+export class RateLimitedErrors {
   readonly #log: IWebSocketLogger;
   #left = FAILURES_AT_ONCE;
   #since = Date.now();
@@ -97,7 +111,10 @@ export class SparseFailures {
     this.#left--;
     const unsaid = this.#unsaid;
     this.#unsaid = 0;
-    this.#log.error(unsaid === 0 ? text : `${text}; ${unsaid} failure(s) before it were not logged`, error);
+    this.#log.error(
+      unsaid === 0 ? text : `${text}; ${unsaid} failure(s) before it were not logged`,
+      error,
+    );
   }
 }
 

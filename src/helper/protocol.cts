@@ -1,4 +1,5 @@
-// Every name, number and text that is agreed with clients, with other instances and with applications. They are part of the interface: none may change.
+// Every name, number and text that is agreed with clients, with other instances and with
+// applications. They are part of the interface: none may change.
 
 /** A set of strings with a guard, as the classes below have it. */
 function guard<T extends string>(all: ReadonlySet<string>): (value: string) => value is T {
@@ -17,11 +18,27 @@ export class WebSocketEvents {
   static readonly ENCRYPTED = 'encrypted';
 
   static readonly SCHEME_SET: Set<string> = new Set([
-    this.AUTHENTICATE, this.CONNECTED, this.DISCONNECT, this.JOIN, this.LEAVE, this.ERROR, this.HEARTBEAT, this.ENCRYPTED,
+    this.AUTHENTICATE,
+    this.CONNECTED,
+    this.DISCONNECT,
+    this.JOIN,
+    this.LEAVE,
+    this.ERROR,
+    this.HEARTBEAT,
+    this.ENCRYPTED,
   ]);
 
   /** Whether it is one of them; case matters. */
-  static readonly isValid = guard<'authenticate' | 'connected' | 'disconnect' | 'join' | 'leave' | 'error' | 'heartbeat' | 'encrypted'>(this.SCHEME_SET);
+  static readonly isValid = guard<
+    | 'authenticate'
+    | 'connected'
+    | 'disconnect'
+    | 'join'
+    | 'leave'
+    | 'error'
+    | 'heartbeat'
+    | 'encrypted'
+  >(this.SCHEME_SET);
 }
 
 /** What a message on Redis is for. */
@@ -31,7 +48,12 @@ export class WebSocketMessageTypes {
   static readonly ROOM = 'room';
   static readonly BROADCAST = 'broadcast';
 
-  static readonly SCHEME_SET: Set<string> = new Set([this.CLIENT, this.USER, this.ROOM, this.BROADCAST]);
+  static readonly SCHEME_SET: Set<string> = new Set([
+    this.CLIENT,
+    this.USER,
+    this.ROOM,
+    this.BROADCAST,
+  ]);
 
   /** Whether it is one of them; case matters. */
   static readonly isValid = guard<'client' | 'user' | 'room' | 'broadcast'>(this.SCHEME_SET);
@@ -44,13 +66,23 @@ export class WebSocketClientStates {
   static readonly AUTHENTICATED = 'authenticated';
   static readonly DISCONNECTED = 'disconnected';
 
-  static readonly SCHEME_SET: Set<string> = new Set([this.UNAUTHORIZED, this.AUTHENTICATING, this.AUTHENTICATED, this.DISCONNECTED]);
+  static readonly SCHEME_SET: Set<string> = new Set([
+    this.UNAUTHORIZED,
+    this.AUTHENTICATING,
+    this.AUTHENTICATED,
+    this.DISCONNECTED,
+  ]);
 
   /** Whether it is one of them; case matters. */
-  static readonly isValid = guard<'unauthorized' | 'authenticating' | 'authenticated' | 'disconnected'>(this.SCHEME_SET);
+  static readonly isValid = guard<
+    'unauthorized' | 'authenticating' | 'authenticated' | 'disconnected'
+  >(this.SCHEME_SET);
 }
 
-/** The channels of Redis on which instances and emitters meet. Names are put behind the prefixes as they are. */
+/**
+ * The channels of Redis on which instances and emitters meet. Names are put behind the prefixes as
+ * they are.
+ */
 export class WebSocketChannels {
   static readonly BROADCAST = 'ws:broadcast';
   static readonly ROOM_PREFIX = 'ws:room:';
@@ -82,7 +114,9 @@ export class WebSocketChannels {
   }
 }
 
-/** Defaults of the options, and names of the rooms and of the channel that the helper itself uses. */
+/**
+ * Defaults of the options, and names of the rooms and of the channel that the helper itself uses.
+ */
 export class WebSocketDefaults {
   static readonly PATH = '/ws';
   static readonly ROOM = 'ws-default';
@@ -127,7 +161,10 @@ export const ERROR_TEXT = {
   handshakeFailed: 'Encryption handshake failed',
 } as const;
 
-/** Limits that are no constants of the interface: the defaults of options, and bounds that have none. */
+/**
+ * Limits that are no constants of the interface: the defaults of options, and bounds that have
+ * none.
+ */
 export const LIMITS = {
   maxRoomsPerClient: 1024,
   /** Bytes. */

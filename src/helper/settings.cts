@@ -1,20 +1,31 @@
-import { scopeHere } from '../scope.cjs';
+import { scopeHere } from '../async-scope.cjs';
 import { LIMITS, WebSocketDefaults } from './protocol.cjs';
-import type { IBunWebSocketConfig, IWebSocketServerOptions, TWebSocketAuthenticateFn } from './types.cjs';
+import type {
+  IBunWebSocketConfig,
+  IWebSocketServerOptions,
+  TWebSocketAuthenticateFn,
+} from './types.cjs';
 
-// The options with their defaults. A default replaces undefined and null only; nothing is checked here.
+/** What the application's own types of data are made of. */
+export type AnyRecord = Record<string, unknown>;
+
+// The options with their defaults. A default replaces undefined and null only; nothing is checked
+// here.
 
 /** The keys of `serverOptions`, each of which the handler for Bun has, given or not. */
 export const SERVER_OPTIONS = [
-  'perMessageDeflate', 'maxPayloadLength', 'idleTimeout', 'backpressureLimit', 'closeOnBackpressureLimit', 'sendPings', 'publishToSelf',
+  'perMessageDeflate', 'maxPayloadLength', 'idleTimeout', 'backpressureLimit',
+  'closeOnBackpressureLimit', 'sendPings', 'publishToSelf',
 ] as const satisfies readonly (keyof IBunWebSocketConfig)[];
 
 /** With all keys; undefined is left to the transport. */
-export type ServerOptions = Required<{ [K in keyof IBunWebSocketConfig]: IBunWebSocketConfig[K] | undefined }>;
+export type ServerOptions = Required<{
+  [K in keyof IBunWebSocketConfig]: IBunWebSocketConfig[K] | undefined;
+}>;
 
-type Given<A extends Record<string, unknown>, M extends Record<string, unknown>> = IWebSocketServerOptions<A, M>;
+type Given<A extends AnyRecord, M extends AnyRecord> = IWebSocketServerOptions<A, M>;
 
-export interface Settings<A extends Record<string, unknown>, M extends Record<string, unknown>> {
+export interface Settings<A extends AnyRecord, M extends AnyRecord> {
   readonly path: string;
   readonly defaultRooms: readonly string[];
   readonly serverOptions: ServerOptions;
@@ -38,7 +49,9 @@ export interface Settings<A extends Record<string, unknown>, M extends Record<st
   readonly maxPendingTransforms: number;
 }
 
-export function settingsOf<A extends Record<string, unknown>, M extends Record<string, unknown>>(opts: Given<A, M>): Settings<A, M> {
+export function settingsOf<A extends AnyRecord, M extends AnyRecord>(
+  opts: Given<A, M>,
+): Settings<A, M> {
   const scope = scopeHere();
   const scoped = <F,>(fn: F | null | undefined): F | undefined => {
     if (typeof fn !== 'function') return fn ?? undefined;
@@ -46,7 +59,10 @@ export function settingsOf<A extends Record<string, unknown>, M extends Record<s
   };
   return {
     path: opts.path ?? WebSocketDefaults.PATH,
-    defaultRooms: opts.defaultRooms ?? [WebSocketDefaults.ROOM, WebSocketDefaults.NOTIFICATION_ROOM],
+    defaultRooms: opts.defaultRooms ?? [
+      WebSocketDefaults.ROOM,
+      WebSocketDefaults.NOTIFICATION_ROOM,
+    ],
     serverOptions: serverOptionsOf(opts.serverOptions),
     authTimeout: opts.authTimeout ?? WebSocketDefaults.AUTH_TIMEOUT,
     heartbeatInterval: opts.heartbeatInterval ?? WebSocketDefaults.HEARTBEAT_INTERVAL,
@@ -62,7 +78,8 @@ export function settingsOf<A extends Record<string, unknown>, M extends Record<s
     outboundTransformer: scoped(opts.outboundTransformer),
     maxRoomsPerClient: opts.maxRoomsPerClient ?? LIMITS.maxRoomsPerClient,
     maxAuthPayloadLength: opts.maxAuthPayloadLength ?? LIMITS.maxAuthPayloadLength,
-    maxUnauthenticatedMessages: opts.maxUnauthenticatedMessages ?? LIMITS.maxUnauthenticatedMessages,
+    maxUnauthenticatedMessages:
+      opts.maxUnauthenticatedMessages ?? LIMITS.maxUnauthenticatedMessages,
     maxPendingTransforms: opts.maxPendingTransforms ?? LIMITS.maxPendingTransforms,
   };
 }
@@ -77,5 +94,7 @@ function serverOptionsOf(given: IBunWebSocketConfig | undefined): ServerOptions 
     publishToSelf: WebSocketDefaults.PUBLISH_TO_SELF,
     ...given,
   };
-  return Object.fromEntries(SERVER_OPTIONS.map((key) => [key, all[key]])) as unknown as ServerOptions;
+  return Object.fromEntries(
+    SERVER_OPTIONS.map((key) => [key, all[key]]),
+  ) as unknown as ServerOptions;
 }

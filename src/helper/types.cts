@@ -1,5 +1,5 @@
 import type { ArrayBufferView, Buffer, Timeout } from '../ambient.cjs';
-import type { StartOptions } from '../types.cjs';
+import type { StartOptions } from '../types/start-options.cjs';
 
 // The public types of `wsbroker/server-helper`.
 
@@ -7,9 +7,18 @@ export type ValueOrPromise<T> = T | Promise<T>;
 export type TNullable<T> = T | undefined | null;
 
 /** The events that the protocol knows. */
-export type TWebSocketEvent = 'authenticate' | 'connected' | 'disconnect' | 'join' | 'leave' | 'error' | 'heartbeat' | 'encrypted';
+export type TWebSocketEvent =
+  | 'authenticate'
+  | 'connected'
+  | 'disconnect'
+  | 'join'
+  | 'leave'
+  | 'error'
+  | 'heartbeat'
+  | 'encrypted';
 /** Where a client stands. */
-export type TWebSocketClientState = 'unauthorized' | 'authenticating' | 'authenticated' | 'disconnected';
+export type TWebSocketClientState =
+  'unauthorized' | 'authenticating' | 'authenticated' | 'disconnected';
 /** What a message on Redis is for. */
 export type TWebSocketMessageType = 'client' | 'user' | 'room' | 'broadcast';
 /** Whether messages go to Redis and come from there. */
@@ -36,7 +45,9 @@ export interface IRedisSocketMessage<DataType = unknown> {
 }
 
 /** What a socket carries: the application gives it with the upgrade. */
-export interface IWebSocketData<MetadataType extends Record<string, unknown> = Record<string, unknown>> {
+export interface IWebSocketData<
+  MetadataType extends Record<string, unknown> = Record<string, unknown>,
+> {
   /** Unique. */
   clientId: string;
   userId?: string;
@@ -44,7 +55,9 @@ export interface IWebSocketData<MetadataType extends Record<string, unknown> = R
 }
 
 /** A client of this helper. The entry is live. */
-export interface IWebSocketClient<MetadataType extends Record<string, unknown> = Record<string, unknown>> {
+export interface IWebSocketClient<
+  MetadataType extends Record<string, unknown> = Record<string, unknown>,
+> {
   id: string;
   userId?: string;
   socket: IWebSocket;
@@ -69,7 +82,10 @@ export interface IWebSocket<T = unknown> {
   readonly remoteAddress: string;
   readonly readyState: number;
   /** How many bytes were queued; -1: queued, but the socket is over its limit; 0: dropped. */
-  send(data: string | ArrayBufferView | ArrayBuffer | SharedArrayBuffer, compress?: boolean): number;
+  send(
+    data: string | ArrayBufferView | ArrayBuffer | SharedArrayBuffer,
+    compress?: boolean,
+  ): number;
   close(code?: number, reason?: string): void;
   subscribe(topic: string): void;
   unsubscribe(topic: string): void;
@@ -80,7 +96,11 @@ export interface IWebSocket<T = unknown> {
 /** A server, as far as the helper uses it. Bun's fit. */
 export interface IBunServer {
   readonly pendingWebSockets: number;
-  publish(topic: string, data: string | ArrayBufferView | ArrayBuffer | SharedArrayBuffer, compress?: boolean): number;
+  publish(
+    topic: string,
+    data: string | ArrayBufferView | ArrayBuffer | SharedArrayBuffer,
+    compress?: boolean,
+  ): number;
 }
 
 /** Limits and behaviour of every socket. */
@@ -111,38 +131,67 @@ export interface IBunWebSocketHandler extends IBunWebSocketConfig {
 export type TWebSocketAuthenticateFn<
   AuthDataType extends Record<string, unknown> = Record<string, unknown>,
   MetadataType extends Record<string, unknown> = Record<string, unknown>,
-> = (opts: AuthDataType) => ValueOrPromise<{ userId?: string; metadata?: MetadataType } | null | false>;
+> = (
+  opts: AuthDataType,
+) => ValueOrPromise<{ userId?: string; metadata?: MetadataType } | null | false>;
 
 /** Agrees on keys with a client; anything falsy refuses it. */
-export type TWebSocketHandshakeFn<AuthDataType extends Record<string, unknown> = Record<string, unknown>> = (opts: {
+export type TWebSocketHandshakeFn<
+  AuthDataType extends Record<string, unknown> = Record<string, unknown>,
+> = (opts: {
   clientId: string;
   userId?: string;
   data: AuthDataType;
 }) => ValueOrPromise<{ serverPublicKey: string; salt: string } | null | false>;
 
-/** Returns those of the rooms a client asks for that it may join. Names that it was not given are ignored. */
-export type TWebSocketValidateRoomFn = (opts: { clientId: string; userId?: string; rooms: string[] }) => ValueOrPromise<string[]>;
-
-/** Told of each client that is authenticated. */
-export type TWebSocketClientConnectedFn<MetadataType extends Record<string, unknown> = Record<string, unknown>> = (opts: {
+/**
+ * Returns those of the rooms a client asks for that it may join. Names that it was not given are
+ * ignored.
+ */
+export type TWebSocketValidateRoomFn = (opts: {
   clientId: string;
   userId?: string;
-  metadata?: MetadataType;
+  rooms: string[];
+}) => ValueOrPromise<string[]>;
+
+/** Told of each client that is authenticated. */
+export type TWebSocketClientConnectedFn<
+  MetadataType extends Record<string, unknown> = Record<string, unknown>,
+> = (opts: { clientId: string; userId?: string; metadata?: MetadataType }) => ValueOrPromise<void>;
+
+/**
+ * Called for each client that has gone. Natively, also for clients of another worker thread that
+ * has ended, by a helper of the same identifier.
+ */
+export type TWebSocketClientDisconnectedFn = (opts: {
+  clientId: string;
+  userId?: string;
 }) => ValueOrPromise<void>;
 
-/** Called for each client that has gone. Natively, also for clients of another worker thread that has ended, by a helper of the same identifier. */
-export type TWebSocketClientDisconnectedFn = (opts: { clientId: string; userId?: string }) => ValueOrPromise<void>;
-
 /** Gets every message that is not the helper's own. */
-export type TWebSocketMessageHandler = (opts: { clientId: string; userId?: string; message: IWebSocketMessage }) => ValueOrPromise<void>;
+export type TWebSocketMessageHandler = (opts: {
+  clientId: string;
+  userId?: string;
+  message: IWebSocketMessage;
+}) => ValueOrPromise<void>;
 
-/** Encrypts what is sent to a client. If it returns nothing, the message goes as it is, in clear. A message for which there is no result after 15 to 30 s is dropped. */
+/**
+ * Encrypts what is sent to a client. If it returns nothing, the message goes as it is, in clear. A
+ * message for which there is no result after 15 to 30 s is dropped.
+ */
 export type TWebSocketOutboundTransformer<
   DataType = unknown,
   MetadataType extends Record<string, unknown> = Record<string, unknown>,
-> = (opts: { client: IWebSocketClient<MetadataType>; event: string; data: DataType }) => ValueOrPromise<TNullable<{ event: string; data: DataType }>>;
+> = (opts: {
+  client: IWebSocketClient<MetadataType>;
+  event: string;
+  data: DataType;
+}) => ValueOrPromise<TNullable<{ event: string; data: DataType }>>;
 
-/** A client of Redis, as far as it is used; `Redis` and `Cluster` of ioredis fit. Results may be promises or not. */
+/**
+ * A client of Redis, as far as it is used; `Redis` and `Cluster` of ioredis fit. Results may be
+ * promises or not.
+ */
 export interface IRedisClientLike {
   readonly status: string;
   duplicate(): IRedisClientLike;
@@ -174,10 +223,19 @@ export interface IRedisConnectionOptions {
   sentinels?: { host: string; port: number }[];
   /** The master that the Sentinels watch. */
   name?: string;
-  tls?: boolean | { ca?: string; cert?: string; key?: string; servername?: string; rejectUnauthorized?: boolean };
+  tls?:
+    | boolean
+    | {
+        ca?: string;
+        cert?: string;
+        key?: string;
+        servername?: string;
+        rejectUnauthorized?: boolean;
+      };
 }
 
-export type TRedisConnection = DefaultRedisHelper | IRedisClientLike | string | IRedisConnectionOptions;
+export type TRedisConnection =
+  DefaultRedisHelper | IRedisClientLike | string | IRedisConnectionOptions;
 
 /** Where lines of the log go. */
 export interface IWebSocketLogger {
@@ -204,7 +262,20 @@ export interface IWebSocketServerStats {
 }
 
 /** Options of `start` that the native transport takes, too. */
-export type TNativeOptions = Partial<Omit<StartOptions, 'bind' | 'workerPath' | 'threads' | 'startTimeout' | 'worker' | 'handlers' | 'path' | 'cluster' | 'signal'>>;
+export type TNativeOptions = Partial<
+  Omit<
+    StartOptions,
+    | 'bind'
+    | 'workerPath'
+    | 'threads'
+    | 'startTimeout'
+    | 'worker'
+    | 'handlers'
+    | 'path'
+    | 'cluster'
+    | 'signal'
+  >
+>;
 
 export interface IWebSocketServerOptions<
   AuthDataType extends Record<string, unknown> = Record<string, unknown>,
@@ -222,7 +293,10 @@ export interface IWebSocketServerOptions<
   /** Where to listen, as in `start`: the sockets are native. */
   bind?: string;
   serverOptions?: IBunWebSocketConfig;
-  /** Milliseconds until `authenticate` must have come; three times as many for the answer. @default 5000 */
+  /**
+   * Milliseconds until `authenticate` must have come; three times as many for the answer. @default
+   * 5000
+   */
   authTimeout?: number;
   /** Milliseconds between two looks for silent clients. @default 30000 */
   heartbeatInterval?: number;
@@ -243,13 +317,19 @@ export interface IWebSocketServerOptions<
   busStateFn?: (state: TWebSocketBusState) => void;
   /** @default warnings and errors to the console, the rest if `NODE_DEBUG` names `wsbroker` */
   logger?: IWebSocketLogger;
-  /** How many rooms a client can be in by asking, and ask for at once. `Infinity` lifts it. @default 1024 */
+  /**
+   * How many rooms a client can be in by asking, and ask for at once. `Infinity` lifts it. @default
+   * 1024
+   */
   maxRoomsPerClient?: number;
   /** Bytes of a frame before the client is authenticated. `Infinity` lifts it. @default 32768 */
   maxAuthPayloadLength?: number;
   /** Frames before the client is authenticated. `Infinity` lifts it. @default 128 */
   maxUnauthenticatedMessages?: number;
-  /** Bytes, as JSON, of one client's messages that wait for `outboundTransformer`. `Infinity` lifts it. @default 1048576 */
+  /**
+   * Bytes, as JSON, of one client's messages that wait for `outboundTransformer`. `Infinity` lifts
+   * it. @default 1048576
+   */
   maxPendingTransforms?: number;
 }
 

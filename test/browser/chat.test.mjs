@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { after, afterEach, before, describe, test } from 'node:test';
 
 import { startExample } from '../e2e/example.mjs';
+import { assertLogsAreAroundLists, assertReadable } from './contrast.mjs';
 import { launch, skip } from './chromium.mjs';
 
 const out = fileURLToPath(new URL('../.out/', import.meta.url));
@@ -208,7 +209,8 @@ describe('example/chat in a browser', { skip, timeout: 180_000 }, () => {
     await katherine.screenshot({ path: `${out}chat-offline.png` });
 
     chat = await startChat(ports);
-    // They try by themselves, and wait up to 15 s between two attempts when the server takes long to come back.
+    // They try by themselves, and wait up to 15 s between two attempts when the server takes long
+    // to come back.
     await connected(katherine, 2 * DEADLINE);
     await connected(dorothy, 2 * DEADLINE);
     await eventually(names(dorothy), ['Dorothy', 'Katherine']);
@@ -325,6 +327,9 @@ describe('example/chat in a browser', { skip, timeout: 180_000 }, () => {
       await page.getByText('Rosalind Franklin is typing').waitFor();
       assert.equal(await page.evaluate(() => document.documentElement.scrollWidth > innerWidth), false, 'nothing sticks out sideways');
       await page.screenshot({ path: `${out}chat-${name}.png` });
+      await assertReadable(page);
+      await assertLogsAreAroundLists(page);
+      await page.emulateMedia({ colorScheme: options.colorScheme });
       if (options.isMobile) {
         await page.getByRole('button', { name: /^Rooms/u }).tap();
         await page.getByRole('link', { name: /lobby/u }).waitFor();

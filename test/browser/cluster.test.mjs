@@ -1,4 +1,5 @@
-// example/cluster in a real browser: two sockets on one page, and Redis between them, killed and started again.
+// example/cluster in a real browser: two sockets on one page, and Redis between them, killed and
+// started again.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -8,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 import { startExample } from '../e2e/example.mjs';
 import { launch, skip as noBrowser } from './chromium.mjs';
+import { assertLogsAreAroundLists, assertReadable } from './contrast.mjs';
 
 const out = fileURLToPath(new URL('../.out/', import.meta.url));
 const noRedis = spawnSync('redis-server', ['--version']).status === 0 ? false : 'no redis-server; enable with: apt-get install redis-server';
@@ -28,11 +30,12 @@ describe('example/cluster in a browser', { skip: noBrowser || noRedis, timeout: 
     await server?.stop();
   });
 
-  async function visit(options) {
+  async function visit({ prepare, ...options } = {}) {
     const page = await browser.newPage({ viewport: { width: 1200, height: 760 }, ...options });
     page.setDefaultTimeout(15_000);
     page.on('pageerror', (error) => problems.push(error.message));
     page.on('console', (message) => message.type() === 'error' && problems.push(message.text()));
+    await prepare?.(page);
     await page.goto(server.url);
     for (const name of ['north', 'south']) {
       await side(page, name).getByRole('status').filter({ hasText: /^connected$/u }).waitFor();
@@ -72,6 +75,8 @@ describe('example/cluster in a browser', { skip: noBrowser || noRedis, timeout: 
     await say(page, 'south', 'And to you!');
     await log(page, 'north').getByText('And to you!').waitFor();
     await page.screenshot({ path: `${out}cluster-light.png` });
+    await assertReadable(page);
+    await assertLogsAreAroundLists(page);
     await page.close();
   });
 
@@ -81,12 +86,14 @@ describe('example/cluster in a browser', { skip: noBrowser || noRedis, timeout: 
     await page.getByRole('button', { name: 'Kill it' }).click();
     for (const name of ['north', 'south']) {
       await bus(page, name, 'lost');
-      await log(page, name).getByText(/^the bus is lost: /u).waitFor();
+      await log(page, name).getByText(/^the bus is lost: /u).first().waitFor();
     }
     await say(page, 'north', 'Is anybody there?');
     await say(page, 'north', 'I am alone.');
     assert.equal(await log(page, 'south').getByText('I am alone.').count(), 0);
     await page.screenshot({ path: `${out}cluster-dark-lost.png` });
+    await assertReadable(page);
+    await page.emulateMedia({ colorScheme: 'dark' });
     await page.getByRole('button', { name: 'Start it again' }).click();
     for (const name of ['north', 'south']) await bus(page, name, 'ready');
     await log(page, 'north').getByText('2 messages of ours did not leave').waitFor();
@@ -94,6 +101,57 @@ describe('example/cluster in a browser', { skip: noBrowser || noRedis, timeout: 
     await log(page, 'south').getByText('There you are.').waitFor();
     await log(page, 'south').getByText('2 messages of the other side did not arrive here').waitFor();
     await page.screenshot({ path: `${out}cluster-dark.png` });
+    await page.close();
+  });
+
+  test('a side without its socket does not claim to know Redis, and sends nothing', async () => {
+    const sockets = [];
+    let away = false;
+    const page = await visit({
+      prepare: (page) => page.routeWebSocket(/./u, (socket) => {
+        if (away) return void socket.close();
+        socket.connectToServer();
+        sockets.push(socket);
+      }),
+    });
+    const state = (name) => side(page, name).getByRole('status').filter({ hasText: /^bus /u });
+    const send = (name) => side(page, name).getByRole('button', { name: 'Send' });
+    const isGrey = (locator) => locator.evaluate((element) => getComputedStyle(element).filter === 'grayscale(1)');
+    const hub = page.locator('.hub');
+    for (const name of ['north', 'south']) {
+      assert.equal(await isGrey(state(name)), false);
+      assert.equal(await send(name).isEnabled(), true);
+    }
+    await crosses(page, 'north', 'south');
+
+    away = true;
+    const [first, second] = sockets;
+    await first.close();
+    // Which side it was is the page's matter: the first that says so.
+    await page.getByRole('status').filter({ hasText: 'not connected' }).waitFor();
+    const lost = (await side(page, 'north').getByText('not connected').count()) === 1 ? 'north' : 'south';
+    const other = lost === 'north' ? 'south' : 'north';
+    await bus(page, lost, 'unknown');
+    assert.equal(await isGrey(state(lost)), true);
+    assert.equal(await send(lost).isDisabled(), true);
+    assert.equal(await isGrey(state(other)), false);
+    assert.equal(await send(other).isEnabled(), true);
+    assert.equal(await isGrey(hub), false);
+
+    await second.close();
+    await bus(page, other, 'unknown');
+    assert.equal(await send(other).isDisabled(), true);
+    assert.equal(await isGrey(hub), true);
+    assert.equal(await page.getByRole('button', { name: 'Kill it' }).isDisabled(), true);
+
+    away = false;
+    for (const name of ['north', 'south']) {
+      await bus(page, name, 'ready');
+      assert.equal(await isGrey(state(name)), false);
+      assert.equal(await send(name).isEnabled(), true);
+    }
+    assert.equal(await isGrey(hub), false);
+    await crosses(page, 'south', 'north');
     await page.close();
   });
 

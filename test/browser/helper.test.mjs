@@ -1,4 +1,5 @@
-// example/helper in a real browser: sign in, join, talk, write to somebody with two windows, announce, come back.
+// example/helper in a real browser: sign in, join, talk, write to somebody with two windows,
+// announce, come back.
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
@@ -9,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { startExample } from '../e2e/example.mjs';
 import { Client } from '../e2e/secure-client.mjs';
 import { launch, skip as noBrowser } from './chromium.mjs';
+import { assertLogsAreAroundLists, assertReadable } from './contrast.mjs';
 
 const out = fileURLToPath(new URL('../.out/', import.meta.url));
 const DEADLINE = 20_000;
@@ -141,6 +143,20 @@ describe('example/helper in a browser', { skip: noBrowser || noRedis, timeout: 2
       for (const text of sent.slice(1)) assert.match(text, /^\{"event":("heartbeat"|"join","data":\{"rooms":\["\w+"\]\}|"encrypted","data":\{"n":\d+,"c":"[\w-]+"\})\}$/u);
       for (const secret of ['Good', 'budget', 'Lunch', 'Gladly', 'cake', 'Grace']) assert.equal([...sent.slice(1), ...received.slice(1)].some((text) => text.includes(secret)), false, secret);
       assert.notEqual(await page.locator('#wire li').count(), 0, 'and the page shows it');
+    }
+  });
+
+  test('what crossed can be read, scrolled by the keyboard too', async () => {
+    const wire = grace.getByRole('group', { name: 'On the wire' });
+    await grace.getByRole('button', { name: 'Send' }).focus();
+    await grace.keyboard.press('Tab');
+    assert.equal(await wire.evaluate((element) => element === document.activeElement), true, 'it comes behind the form');
+    assert.equal(await wire.evaluate((element) => element.scrollHeight > element.clientHeight), true, 'there is more than fits');
+    await grace.keyboard.press('End');
+    await grace.waitForFunction(() => document.activeElement.scrollTop > 0);
+    for (const page of [ada, grace, laptop]) {
+      await assertReadable(page);
+      await assertLogsAreAroundLists(page);
     }
   });
 

@@ -43,6 +43,17 @@ async function neverReading(server) {
   return { raw, id };
 }
 
+/**
+ * Forgets the drains of a filling that went over the limit and back on its way. Events of a socket come
+ * in order: a drain that was due before this message has been told when the message is. Without it a
+ * busy machine tells such a drain later, when the outbox has long been full again.
+ */
+async function forgetDrains(server, raw) {
+  raw.write(frame(TEXT, 'behind the drains'));
+  await server.told.next('text');
+  server.told.skip('drain');
+}
+
 test("overflow: 'close' (default): over the limit is -1, and the socket is closed with 1013", async (t) => {
   const server = await launch(t, { options: { maxBackpressure: MiB, closeTimeout: 500 } });
   const { raw, id } = await neverReading(server);
@@ -65,7 +76,7 @@ test("overflow: 'dropNewest': what does not fit is dropped and said to be, the r
   const dropped = await server.main((wsb, kit, id) => Array.from({ length: 5 }, () => wsb.send(id, 'does not fit')), id);
   assert.deepEqual(dropped, [0, 0, 0, 0, 0]);
   assert.equal(await server.main((wsb, kit, id) => wsb.isOpen(id), id), true);
-  server.told.skip('drain'); // it may have gone over its limit and back on the way
+  await forgetDrains(server, raw);
   raw.socket.resume();
   // Under half the limit again: a drain is told, and sends are taken again.
   assert.equal((await server.told.next('drain')).id, id);
@@ -95,14 +106,14 @@ test('handleDrain is told once the outbox is at or below half of the limit again
   const { raw, id } = await neverReading(server);
   await server.main((wsb, kit, id) => wsb.setToken(id, 'mine'), id);
   await server.main(fillUp, id);
-  server.told.skip('drain');
+  await forgetDrains(server, raw);
   raw.socket.resume();
   const drain = await server.told.next('drain');
   assert.deepEqual([drain.id, drain.token], [id, 'mine']);
   assert.ok(drain.buffered <= MiB / 2, `${drain.buffered} bytes`);
   raw.socket.pause();
   await server.main(fillUp, id);
-  server.told.skip('drain');
+  await forgetDrains(server, raw);
   raw.socket.resume();
   await server.told.next('drain');
 });

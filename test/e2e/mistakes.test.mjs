@@ -17,7 +17,7 @@ async function warnings(server, name) {
 
 for (const [what, file, text, message] of [
   ['a misspelt handler', 'typo.mjs', 'export const handelOpen = () => false;\nexport const handleTextMessage = () => {};\n', '"handelOpen" is not a handler; did you mean "handleOpen"?'],
-  ['handlers as another library calls them', 'foreign.cjs', 'module.exports = { open() {} };\n', 'there are no handlers, but "open" (wsbroker calls it "handleOpen")'],
+  ['handlers as another library calls them', 'foreign.cjs', 'module.exports = { open() {} };\n', 'there are no handlers, only "open" (wsbroker calls it "handleOpen")'],
   ['a class instead of an instance', 'class.mjs', 'export default class Chat {\n  handleOpen() {}\n}\n', 'export an instance, as in "export default new Chat()"'],
   ['an instance with a misspelt method', 'instance.mjs', 'class Chat {\n  handelOpen() {}\n}\nexport default new Chat();\n', '"handelOpen" is not a handler'],
 ]) {
@@ -35,10 +35,10 @@ for (const [what, file, text, message] of [
 test('a worker module without any handler, and one with a name of another library, are warned of once', async (t) => {
   const server = await launch(t, { start: false });
   await server.start({ workerPath: server.file('nothing.mjs', 'export const value = 1;\n'), threads: 3 });
-  assert.equal((await warnings(server, 'nothing.mjs has no handlers: everybody is let in')).length, 1, server.stderr);
+  assert.equal((await warnings(server, 'nothing.mjs has no handlers: every connection is accepted')).length, 1, server.stderr);
   await server.main((wsb) => wsb.shutdown());
   await server.start({ workerPath: server.file('beside.mjs', 'export const handleOpen = () => {};\nexport const message = () => {};\n'), threads: 3 });
-  assert.equal((await warnings(server, 'beside.mjs: not a handler, and never called: "message"')).length, 1, server.stderr);
+  assert.equal((await warnings(server, 'beside.mjs: these are not handlers and are never called: "message"')).length, 1, server.stderr);
 });
 
 // Modules that do not load.
@@ -122,8 +122,8 @@ test('a relative path says what it is relative to', async (t) => {
   const server = await launch(t, { start: false });
   const error = await failure(server.start({ workerPath: './nowhere.mjs' }), { code: 'ERR_WSBROKER_WORKER_NOT_FOUND' });
   const { folder } = server;
-  assert.ok(error.message.endsWith(`there is no file ${path.join(folder, 'nowhere.mjs')}; a relative path is relative to process.cwd(), which is ${folder}; `
-    + "new URL('./nowhere.mjs', import.meta.url) is relative to the module that contains it"), error.message);
+  assert.ok(error.message.endsWith(`there is no file ${path.join(folder, 'nowhere.mjs')}; a relative path starts from process.cwd(), which is ${folder}; `
+    + "new URL('./nowhere.mjs', import.meta.url) starts from the module that contains it"), error.message);
   const absolute = await failure(server.start({ workerPath: path.join(folder, 'nowhere.mjs') }), { code: 'ERR_WSBROKER_WORKER_NOT_FOUND' });
   assert.ok(absolute.message.endsWith('nowhere.mjs'), absolute.message);
   // As if the program lay elsewhere, beside its worker module.
@@ -144,7 +144,7 @@ test('a port in use says how several processes share one', async (t) => {
   await until(() => other.listening, 'a port in use');
   const server = await launch(t, { start: false });
   const error = await failure(server.start({ bind: `127.0.0.1:${other.address().port}` }), { code: 'ERR_WSBROKER_BIND' });
-  assert.match(error.message, /; something else is listening there; to share the port among several processes .* set "reusePort" in all of them$/);
+  assert.match(error.message, /; another program is already listening there; to share the port between processes .* set "reusePort" in all of them$/);
 });
 
 test('what stands against an earlier start says how to start over, and that does it', async (t) => {

@@ -474,7 +474,7 @@ for (const threads of [0, 2]) {
   test(`with ${threads} threads a module whose top-level await never ends makes start reject in time`, async (t) => {
     const server = await launch(t, { start: false });
     const hangs = server.file('hangs.mjs', 'await new Promise(() => {});\nexport const handleTextMessage = () => {};\n');
-    await failure(server.start({ workerPath: hangs, threads, startTimeout: 200 }), { code: 'ERR_WSBROKER_WORKER_FAILED', message: /hangs\.mjs has not loaded within 200 ms/, type: 'WSBrokerError' });
+    await failure(server.start({ workerPath: hangs, threads, startTimeout: 200 }), { code: 'ERR_WSBROKER_WORKER_FAILED', message: /hangs\.mjs did not load within 200 ms/, type: 'WSBrokerError' });
     await server.start({ threads });
     await server.connect();
   });
@@ -483,6 +483,6 @@ for (const threads of [0, 2]) {
 test('a module that loops while it loads makes start reject in time', async (t) => {
   const server = await launch(t, { start: false });
   const loops = server.file('loops.cjs', 'for (;;);\n');
-  await failure(server.start({ workerPath: loops, threads: 1, startTimeout: 300 }), { code: 'ERR_WSBROKER_WORKER_FAILED', message: /loops\.cjs has not loaded within 300 ms/ });
+  await failure(server.start({ workerPath: loops, threads: 1, startTimeout: 300 }), { code: 'ERR_WSBROKER_WORKER_FAILED', message: /loops\.cjs did not load within 300 ms/ });
   await server.start({ threads: 1 });
 });

@@ -49,7 +49,7 @@ test('while one of two workers hangs every new client is let in, and answered by
   const stuck = await server.told.next('worker', (event) => event.event === 'stuck');
   assert.equal(stuck.workerId, thread);
   assert.equal(stuck.reason.code, 'ERR_WSBROKER_WORKER_STUCK');
-  assert.match(stuck.reason.message, new RegExp(`worker ${thread} has taken nothing for a second`));
+  assert.match(stuck.reason.message, new RegExp(`worker ${thread} has not taken any event for a second`));
 });
 
 test('a worker that hangs is told of once each time, and gets clients again when it goes on', async (t) => {
@@ -72,7 +72,7 @@ test('without onWorker a stuck worker is written to stderr', async (t) => {
   const server = await launch(t, { worker: hanging, options: { threads: 2 } });
   server.standard = true;
   const thread = await hang(server, await server.connect(), 'hang 2000');
-  await until(() => server.stderr.includes(`wsbroker: worker ${thread} is stuck: worker ${thread} has taken nothing for a second`), 'it is written', undefined, () => server.note());
+  await until(() => server.stderr.includes(`wsbroker: worker ${thread} is stuck: worker ${thread} has not taken any event for a second`), 'it is written', undefined, () => server.note());
 });
 
 test('a client that was refused for want of a verdict is no connection of its worker any more', async (t) => {

@@ -85,7 +85,7 @@ if (!onBun) {
   test('flags that a thread cannot have are refused by name', async (t) => {
     const server = await launch(t, { start: false });
     const error = await failure(server.start({ worker: { execArgv: ['--title=x'] }, threads: 2 }), { code: 'ERR_WSBROKER_INVALID_ARG_VALUE', type: 'RangeError' });
-    assert.match(error.message, /^start: "worker\.execArgv" must hold only flags that a worker thread accepts: .*--title=x/);
+    assert.match(error.message, /^start: "worker\.execArgv" must contain only flags that worker threads accept: .*--title=x/);
     await server.start();
   });
 }
@@ -97,6 +97,6 @@ test('a pool that runs already is a conflict, unless it was started with the sam
   await server.main((wsb, kit) => kit.start({ bind: '127.0.0.1:0', worker: { name: 'x', workerData: { a: [1] } } }));
   for (const worker of [{ workerData: { a: [2] }, name: 'x' }, { workerData: { a: [1] } }, {}]) {
     const error = await failure(server.start({ worker }), { code: 'ERR_WSBROKER_CONFLICT' });
-    assert.match(error.message, /^start: "worker" holds for the whole process, and an earlier start gave other values; to start over/);
+    assert.match(error.message, /^start: "worker" applies to the whole process, and an earlier start gave other values; to start over/);
   }
 });

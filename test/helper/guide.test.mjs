@@ -9,8 +9,8 @@ const require = createRequire(import.meta.url);
 const protocol = require('../../lib/helper/protocol.cjs');
 const { CLOSE, ERROR_TEXT, LIMITS } = protocol;
 const { settingsOf } = require('../../lib/helper/settings.cjs');
-const { SERVER_HELPER_OPTIONS } = require('../../lib/helper/unknown.cjs');
-const { START_OPTIONS } = require('../../lib/validate.cjs');
+const { SERVER_HELPER_OPTIONS } = require('../../lib/helper/helper-options.cjs');
+const { START_OPTIONS } = require('../../lib/options/start.cjs');
 
 test('every program of the guide can be read', () => {
   const blocks = [...guide.matchAll(/^```js\n([\s\S]*?)^```$/gm)].map(([, text]) => text);

@@ -12,9 +12,9 @@ import { turns } from './kit.mjs';
 setFlagsFromString('--expose-gc');
 const gc = runInNewContext('gc');
 const require = createRequire(import.meta.url);
-const { Clients } = require('../../lib/helper/client.cjs');
-const { Users } = require('../../lib/helper/users.cjs');
-const { Rooms } = require('../../lib/helper/rooms.cjs');
+const { Clients } = require('../../lib/helper/clients/clients.cjs');
+const { Users } = require('../../lib/helper/clients/users.cjs');
+const { Rooms } = require('../../lib/helper/clients/rooms.cjs');
 const { settingsOf } = require('../../lib/helper/settings.cjs');
 
 /** A client that has been what a client can be, and has gone. Nothing of it is referred to from here. */

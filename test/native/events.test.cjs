@@ -294,7 +294,7 @@ test('detaching within a handler gives back the rest of its batch', async () => 
 });
 
 test('an error that passes the dispatcher is told as uncaught, and costs only its event', async () => {
-  // What src/dispatch.cts never does.
+  // What src/worker/dispatch.cts never does.
   const { fork } = require('node:child_process');
   const child = fork(__filename.replace('events.test', 'workers/throwing'), { stdio: ['ignore', 'ignore', 'inherit', 'ipc'] });
   const result = await new Promise((resolve, reject) => child.once('message', resolve).once('exit', (code) => reject(new Error(`exit ${code}`))));

@@ -163,9 +163,9 @@ test('an option that is wrong is named, and a password never', async (t) => {
     [{ redis: { port: 0 } }, /"cluster.redis.port" must be an integer from 1 to 65535/],
     [{ redis: { host: 'a', tls: { ca: 'x' } } }, /"cluster.redis.tls.ca" must be PEM/],
     [{}, /"cluster.redis" must be a redis:\/\/ or rediss:\/\/ URL, or an object, got undefined/, 'ERR_WSBROKER_INVALID_ARG_TYPE'],
-    [{ redis: {} }, /must have one of url, host, nodes and sentinels, got none/],
+    [{ redis: {} }, /must have exactly one of url, host, nodes and sentinels, got none/],
     [{ redis: { nodes: [{ host: 'a' }], db: 2 } }, /"cluster.redis.db" must be left out/],
-    [{ redis: { nodes: [] } }, /must name at least one server/],
+    [{ redis: { nodes: [] } }, /must contain at least one server/],
     [{ redis: 'redis://secret@a:99999' }, /"redis" must be a URL/],
   ]) {
     const error = await failure(server.start({ cluster }), { code, message });

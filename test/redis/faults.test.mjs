@@ -74,13 +74,13 @@ test('a Cluster that listens no more, and does not say so, is noticed', async (t
   assert.equal(await client.next(), 'after');
 });
 
-// As the README names them.
+// As docs/guide/cluster.md names them.
 const RIGHTS = 'on >secret resetchannels &wsbroker* -@all +subscribe +unsubscribe +publish +ping +hello +role';
 for (const [what, cluster, rights] of [
   ['one server', false, RIGHTS],
   ['a Cluster', true, `${RIGHTS} +ssubscribe +sunsubscribe +spublish +cluster|slots +client|info`],
 ]) {
-  test(`the rights that the README names are enough for ${what}`, async (t) => {
+  test(`the rights that the guide names are enough for ${what}`, async (t) => {
     const redis = await startRedis(t, { cluster });
     assert.deepEqual(await tell(redis.port, `ACL SETUSER clerk ${rights}`), ['+OK']);
     const node = { host: '127.0.0.1', port: redis.port };

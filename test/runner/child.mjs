@@ -39,7 +39,8 @@ export function logOf(name) {
 }
 
 /**
- * Runs a program to its end, its output appended to `log`. Resolves to { code, signal, timedOut, text }; `text` is all it wrote.
+ * Runs a program to its end, its output appended to `log`. Resolves to { code, signal, timedOut,
+ * text }; `text` is all it wrote.
  */
 export async function run(command, args, { log, minutes = 5, env = {}, cwd = root, input } = {}) {
   const fd = openSync(log, 'w');

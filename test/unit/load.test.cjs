@@ -2,14 +2,14 @@
 // Where the addon is looked for, and what is said if it is nowhere. On a copy of the compiled package, without any binary.
 const assert = require('node:assert/strict');
 const { spawnSync } = require('node:child_process');
-const { cpSync, mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync, writeFileSync } = require('node:fs');
+const { cpSync, mkdirSync, mkdtempSync, realpathSync, rmSync, writeFileSync } = require('node:fs');
 const { tmpdir } = require('node:os');
 const { join } = require('node:path');
 const { after, before, beforeEach, test } = require('node:test');
 
 const lib = join(__dirname, '..', '..', 'lib');
 const fake = join(__dirname, 'fake-native.cjs');
-const { platformTarget } = require(join(lib, 'target.cjs'));
+const { platformTarget } = require(join(lib, 'native', 'target.cjs'));
 let root;
 
 /** Loads the copy and prints the error's code and message, or what `send` is. */
@@ -25,7 +25,7 @@ before(() => {
 beforeEach(() => {
   rmSync(root, { recursive: true, force: true });
   mkdirSync(join(root, 'lib'), { recursive: true });
-  for (const name of readdirSync(lib)) if (name.endsWith('.cjs')) cpSync(join(lib, name), join(root, 'lib', name));
+  cpSync(lib, join(root, 'lib'), { recursive: true, filter: (path) => !path.endsWith('.node') });
 });
 after(() => rmSync(join(root, '..', '..'), { recursive: true }));
 
@@ -82,7 +82,7 @@ test('the_package_of_the_platform_must_have_the_same_version', () => {
     if (loads) assert.equal(said, 'function');
     else {
       assert.ok(said.startsWith('ERR_WSBROKER_BINARY'), said);
-      assert.ok(said.includes(`package wsbroker-${platformTarget()}: it has version ${version}, and wsbroker has 1.2.3`), said);
+      assert.ok(said.includes(`package wsbroker-${platformTarget()}: its version is ${version}, that of wsbroker is 1.2.3`), said);
       assert.ok(said.includes('must have the same version. Run: npm install wsbroker@1.2.3') && !said.includes('build'), said);
     }
   }
@@ -91,7 +91,7 @@ test('the_package_of_the_platform_must_have_the_same_version', () => {
 test('a_package_that_was_left_out_is_told_how_to_come_back', () => {
   writeFileSync(join(root, 'package.json'), JSON.stringify(release));
   const said = load();
-  assert.ok(said.includes(`wsbroker-${platformTarget()} is an optional dependency of wsbroker, and those were left out (--omit=optional`), said);
+  assert.ok(said.includes(`wsbroker-${platformTarget()} is an optional dependency of wsbroker, and optional dependencies were not installed (--omit=optional`), said);
   assert.ok(said.includes('npm install --include=optional') && !said.includes('build'), said);
 });
 
@@ -110,7 +110,7 @@ test('a_platform_without_a_package_is_told_how_to_build', () => {
 test('where_addons_are_forbidden_nobody_is_told_to_build_one', () => {
   writeFileSync(join(root, 'lib', `wsbroker.${platformTarget()}.node`), '');
   const said = load({}, ['--no-addons']);
-  assert.ok(said.includes('--no-addons forbids addons: run without that flag') && !said.includes('build'), said);
+  assert.ok(said.includes('--no-addons forbids addons: run Node without that flag') && !said.includes('build'), said);
 });
 
 const permission = ['--permission', '--experimental-permission'].find((flag) => process.allowedNodeEnvironmentFlags.has(flag));
@@ -118,14 +118,14 @@ if (permission !== undefined) {
   test('where_the_permission_model_forbids_addons_the_flags_are_told_that_permit_them', () => {
     writeFileSync(join(root, 'lib', `wsbroker.${platformTarget()}.node`), '');
     const said = load({}, [permission, '--allow-fs-read=*']);
-    assert.ok(said.includes("Node's permission model forbids it. Run node with --allow-addons") && said.includes(`--allow-fs-read=${join(root, '..', '*')}`) && !said.includes('build'), said);
+    assert.ok(said.includes("Node's permission model forbids loading it. Run node with --allow-addons") && said.includes(`--allow-fs-read=${join(root, '..', '*')}`) && !said.includes('build'), said);
   });
 }
 
 test('a_pool_that_the_permission_model_forbids_is_told_the_flag', async () => {
-  const { moreAbout } = require(join(lib, 'syntax.cjs'));
-  const denied = (fields) => moreAbout('/x/worker.mjs', Object.assign(new Error('restricted'), { code: 'ERR_ACCESS_DENIED', ...fields }));
+  const { explainLoadError } = require(join(lib, 'worker', 'load-errors.cjs'));
+  const denied = (fields) => explainLoadError('/x/worker.mjs', Object.assign(new Error('restricted'), { code: 'ERR_ACCESS_DENIED', ...fields }));
   assert.match(await denied({ permission: 'WorkerThreads' }), /run node with --allow-worker, or start with threads: 0\.$/);
-  assert.match(await denied({ permission: 'FileSystemRead', resource: '/etc/x' }), /\(FileSystemRead \/etc\/x\): flags such as --allow-fs-read/);
-  assert.match(await denied({}), /forbids it: flags such as/);
+  assert.match(await denied({ permission: 'FileSystemRead', resource: '/etc/x' }), /\(FileSystemRead \/etc\/x\): allow it with flags such as --allow-fs-read/);
+  assert.match(await denied({}), /forbids it: allow it with flags such as/);
 });

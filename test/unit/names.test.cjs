@@ -76,11 +76,11 @@ test('what_other_libraries_call_them_is_refused_where_there_is_no_handler', () =
     ['drain', '"handleDrain"'],
   ]) {
     assert.throws(() => registerWorkerThread({ [name]: fn }), {
-      code: 'ERR_WSBROKER_UNKNOWN_HANDLER', message: `registerWorkerThread: there are no handlers, but "${name}" (wsbroker calls it ${right})`,
+      code: 'ERR_WSBROKER_UNKNOWN_HANDLER', message: `registerWorkerThread: there are no handlers, only "${name}" (wsbroker calls it ${right})`,
     });
   }
   assert.throws(() => registerWorkerThread({ open: fn, message: fn, close: fn }), {
-    message: 'registerWorkerThread: there are no handlers, but "open" (wsbroker calls it "handleOpen"), "message" (wsbroker calls it "handleTextMessage" and "handleBinaryMessage"), "close" (wsbroker calls it "handleClose")',
+    message: 'registerWorkerThread: there are no handlers, only "open" (wsbroker calls it "handleOpen"), "message" (wsbroker calls it "handleTextMessage" and "handleBinaryMessage"), "close" (wsbroker calls it "handleClose")',
   });
 });
 
@@ -92,7 +92,7 @@ test('beside_a_handler_they_are_warned_of_once', async (t) => {
   }
   registerWorkerThread({ handleOpen: fn, handleTextMessage: fn, open: fn, message: fn });
   assert.deepEqual(warnings.mock.calls.map(({ arguments: [text] }) => text), [
-    'registerWorkerThread: not a handler, and never called: "message" (wsbroker calls it "handleTextMessage" and "handleBinaryMessage")',
+    'registerWorkerThread: these are not handlers and are never called: "message" (wsbroker calls it "handleTextMessage" and "handleBinaryMessage")',
   ]);
 });
 
@@ -119,9 +119,9 @@ for (const [what, extension, text, message] of [
   ['a misspelt name beside a default', 'mjs', 'export const handelOpen = () => false; export default { handleTextMessage() {} };', '"handelOpen" is not a handler'],
   ['a misspelt handler of a compiled default export', 'cjs', 'exports.__esModule = true; exports.default = { handelOpen() {} };', '"handelOpen" is not a handler'],
   ['a misspelt method of an instance', 'mjs', 'class Chat { handelOpen() {} }\nexport default new Chat();', '"handelOpen" is not a handler'],
-  ['what other libraries call them', 'mjs', 'export const open = () => {}; export const message = () => {};', 'there are no handlers, but "message" (wsbroker calls it "handleTextMessage" and "handleBinaryMessage"), "open" (wsbroker calls it "handleOpen")'],
-  ['what other libraries call them, on the default', 'cjs', 'module.exports = { onMessage() {} };', 'there are no handlers, but "onMessage"'],
-  ['a class', 'mjs', 'export default class Chat { handleOpen() {} }', 'the default export is a class, and handlers are called on an object: export an instance, as in "export default new Chat()"'],
+  ['what other libraries call them', 'mjs', 'export const open = () => {}; export const message = () => {};', 'there are no handlers, only "message" (wsbroker calls it "handleTextMessage" and "handleBinaryMessage"), "open" (wsbroker calls it "handleOpen")'],
+  ['what other libraries call them, on the default', 'cjs', 'module.exports = { onMessage() {} };', 'there are no handlers, only "onMessage"'],
+  ['a class', 'mjs', 'export default class Chat { handleOpen() {} }', 'the default export is a class, but handlers are called on an object: export an instance, as in "export default new Chat()"'],
   ['a class with fields', 'mjs', 'export default class { handleOpen = () => {}; }', 'export an instance, as in "export default new Handlers()"'],
   ['a class in CommonJS', 'cjs', 'module.exports = class Chat { handleOpen() {} };', 'as in "export default new Chat()"'],
   ['a class as older compilers write it', 'cjs', 'exports.__esModule = true; function Chat() {} Chat.prototype.handleOpen = () => {}; exports.default = Chat;', 'as in "export default new Chat()"'],
@@ -154,7 +154,7 @@ test('a_module_without_any_handler_is_warned_of_once_and_not_by_each_of_its_thre
     const { error, said, workerPath } = await load(t, text, extension, 3);
     assert.equal(error, undefined);
     assert.equal(said.length, 1, said.join('\n'));
-    assert.ok(said[0].startsWith(`${workerPath} has no handlers: everybody is let in, and messages go nowhere.`), said[0]);
+    assert.ok(said[0].startsWith(`${workerPath} has no handlers: every connection is accepted, and messages are discarded.`), said[0]);
   }
 });
 

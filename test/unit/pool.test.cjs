@@ -9,8 +9,8 @@ const { after, afterEach, beforeEach, test } = require('node:test');
 const { BroadcastChannel } = require('node:worker_threads');
 const { lib, until } = require('./setup.cjs');
 
-const { Pool } = require(join(lib, 'pool.cjs'));
-const { NO_THREAD_OPTIONS, poolThreads } = require(join(lib, 'thread-options.cjs'));
+const { Pool } = require(join(lib, 'pool', 'pool.cjs'));
+const { NO_THREAD_OPTIONS, checkThreadOptions } = require(join(lib, 'options', 'threads.cjs'));
 
 const realSetTimeout = setTimeout;
 // The threads of a pool keep nobody alive.
@@ -138,7 +138,7 @@ test('a_shutdown_starts_nobody_while_a_worker_is_there', async (t) => {
 test('a_module_that_does_not_load_in_time_is_named', async (t) => {
   const timers = timersOfPool(t);
   poolOf('hangs.mjs', 30_000);
-  const failed = assert.rejects(pool.start(), { code: 'ERR_WSBROKER_WORKER_FAILED', message: /hangs\.mjs has not loaded within 30000 ms \("startTimeout"\): a top-level await/ });
+  const failed = assert.rejects(pool.start(), { code: 'ERR_WSBROKER_WORKER_FAILED', message: /hangs\.mjs did not load within 30000 ms \("startTimeout"\): a top-level await/ });
   assert.deepEqual(timers.map(({ delay }) => delay), [30_000]);
   timers[0].fire();
   await failed;
@@ -184,10 +184,10 @@ test('a_replacement_that_does_not_load_counts_as_failed', async (t) => {
   timers[2].fire();
   await until(() => count(events, 'failed') === 1);
   const { reason } = events.at(-1);
-  assert.match(reason.message, /once\.cjs has not loaded within 1000 ms/);
+  assert.match(reason.message, /once\.cjs did not load within 1000 ms/);
 });
 
 test('an_environment_of_their_own_does_not_lead_threads_to_another_addon', () => {
-  assert.deepEqual(poolThreads('start', { env: { A: 'x' } }).options.env, { WSBROKER_BINARY: process.env.WSBROKER_BINARY, A: 'x' });
-  assert.equal(poolThreads('start', { env: { WSBROKER_BINARY: 'other' } }).options.env.WSBROKER_BINARY, 'other');
+  assert.deepEqual(checkThreadOptions('start', { env: { A: 'x' } }).options.env, { WSBROKER_BINARY: process.env.WSBROKER_BINARY, A: 'x' });
+  assert.equal(checkThreadOptions('start', { env: { WSBROKER_BINARY: 'other' } }).options.env.WSBROKER_BINARY, 'other');
 });

@@ -5,13 +5,13 @@ const { join } = require('node:path');
 const { test } = require('node:test');
 const { lib } = require('./setup.cjs');
 
-const { teller } = require(join(lib, 'cluster.cjs'));
-const { scopeHere } = require(join(lib, 'scope.cjs'));
+const { busEventReporter } = require(join(lib, 'native', 'join-cluster.cjs'));
+const { scopeHere } = require(join(lib, 'async-scope.cjs'));
 
 test('onBus_begins_in_the_scope_in_which_it_was_given', () => {
   const als = new AsyncLocalStorage();
   const seen = [];
-  const tell = als.run('joined', () => teller((event) => {
+  const tell = als.run('joined', () => busEventReporter((event) => {
     seen.push([event.state, als.getStore()]);
     als.enterWith('a handler of the bus');
   }));

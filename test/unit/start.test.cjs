@@ -65,8 +65,8 @@ describe('options', () => {
     [{ bind, maxConnectionPerIp: 5 }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "maxConnectionPerIp"; did you mean "maxConnectionsPerIp"?'],
     [{ bind, maxLifetime: -1 }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"maxLifetime" must be an integer from 0 to 2147483647, got -1'],
     [{ bind, rateLimit: 5 }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"rateLimit" must be an object, got number'],
-    [{ bind, rateLimit: {} }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"rateLimit" must have "messages" or "bytes"'],
-    [{ bind, rateLimit: { burst: 5 } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'start: "rateLimit" must have'],
+    [{ bind, rateLimit: {} }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"rateLimit" must set "messages", "bytes" or both'],
+    [{ bind, rateLimit: { burst: 5 } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', 'start: "rateLimit" must set'],
     [{ bind, rateLimit: { messages: '9' } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"rateLimit.messages" must be a number, got string'],
     [{ bind, rateLimit: { messages: 0 } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"rateLimit.messages" must be an integer from 1'],
     [{ bind, rateLimit: { bytes: 1, burst: 0 } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"rateLimit.burst" must be an integer from 1'],
@@ -85,22 +85,22 @@ describe('options', () => {
     [{ bind, origins: 'https://a.example:99999' }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "got 'https://a.example:99999'"],
     [{ bind, trustProxy: true }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"trustProxy" must be an object, got boolean'],
     [{ bind, trustProxy: {} }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"trustProxy.from" must be a string or an array of strings, got undefined'],
-    [{ bind, trustProxy: { from: [] } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"trustProxy.from" must name at least one proxy'],
+    [{ bind, trustProxy: { from: [] } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"trustProxy.from" must contain at least one proxy'],
     [{ bind, trustProxy: { from: ['unix', 'proxy.example'] } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"trustProxy.from[1]\" must be an IP address, a network such as '10.0.0.0/8', or 'unix', got 'proxy.example'"],
     [{ bind, trustProxy: { from: '10.0.0.0/33' } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"trustProxy.from\" must be an IP address"],
     [{ bind, trustProxy: { from: 'fd00::/129' } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "got 'fd00::/129'"],
     [{ bind, trustProxy: { from: '::1', header: 'X-Real-IP' } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"trustProxy.header\" must be 'x-forwarded-for' or 'forwarded', got 'X-Real-IP'"],
     [{ bind, trustProxy: { form: '::1' } }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', '"form" in "trustProxy"; did you mean "from"?'],
     [{ bind, tls: true }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"tls" must be an object, got boolean'],
-    [{ bind, tls: {} }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"tls.cert" must be PEM, bytes of it, or the path of a file, got undefined'],
-    [{ bind, tls: { cert: 'a' } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"tls.key" must be PEM, bytes of it, or the path of a file, got undefined'],
+    [{ bind, tls: {} }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"tls.cert" must be PEM (a string or bytes) or the path of a file, got undefined'],
+    [{ bind, tls: { cert: 'a' } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"tls.key" must be PEM (a string or bytes) or the path of a file, got undefined'],
     [{ bind, tls: { cert: ['a', 5], key: 'b' } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"tls.cert[1]" must be PEM'],
-    [{ bind, tls: { cert: [], key: [] } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"tls.cert" must name at least one certificate'],
+    [{ bind, tls: { cert: [], key: [] } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"tls.cert" must contain at least one certificate'],
     [{ bind, tls: { cert: ['a', 'b'], key: 'c' } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"tls.key" must have one key for each "tls.cert", got 1 for 2'],
-    [{ bind, tls: { cert: 'a', key: '' } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"tls.key" must be PEM, which has a line with -----BEGIN'],
+    [{ bind, tls: { cert: 'a', key: '' } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"tls.key" must be PEM, which contains a line with -----BEGIN'],
     [{ bind, tls: { cert: 'a', key: new URL('http://a/b') } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"tls.key" must be a path or a file: URL'],
-    [{ bind, tls: { cert: 'a', key: 'b', requestCert: true } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"tls.requestCert" needs "tls.ca"'],
-    [{ bind, tls: { cert: 'a', key: 'b', ca: 'c' } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"tls.ca" needs "tls.requestCert"'],
+    [{ bind, tls: { cert: 'a', key: 'b', requestCert: true } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"tls.requestCert" requires "tls.ca"'],
+    [{ bind, tls: { cert: 'a', key: 'b', ca: 'c' } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"tls.ca" requires "tls.requestCert"'],
     [{ bind, tls: { cert: 'a', key: 'b', requestCert: 1 } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"tls.requestCert" must be a boolean, got number'],
     [{ bind, tls: { cert: 'a', key: 'b', minVersion: 'TLSv1.1' } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"tls.minVersion\" must be 'TLSv1.2' or 'TLSv1.3', got 'TLSv1.1'"],
     [{ bind, tls: { cert: 'a', key: 'b', rejectUnauthorised: false } }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', '"rejectUnauthorised" in "tls"; did you mean "rejectUnauthorized"?'],
@@ -109,9 +109,9 @@ describe('options', () => {
     [{ bind, pingInterval: -1 }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"pingInterval" must be an integer from 0 to 2147483647'],
     [{ bind, pings: 'yes' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"pings" must be a boolean, got string'],
     [{ bind, onWorker: {} }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"onWorker" must be a function, got an object'],
-    [{ bind, path: 'chat' }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"path\" must be '*', or begin with '/'"],
+    [{ bind, path: 'chat' }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "\"path\" must be '*', or a path that begins with '/'"],
     [{ bind, path: '/a?b' }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "got '/a?b'"],
-    [{ bind, path: [] }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"path" must name at least one path'],
+    [{ bind, path: [] }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"path" must contain at least one path'],
     [{ bind, path: ['/a', 1] }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"path[1]" must be a string, got number'],
     [{ bind, protocols: 'v1' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"protocols" must be an array of strings, got string'],
     [{ bind, protocols: ['a b'] }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', "got 'a b'"],
@@ -121,21 +121,21 @@ describe('options', () => {
     [{ bind, workerPath: './no/such.js' }, WSBrokerError, 'ERR_WSBROKER_WORKER_NOT_FOUND', join(process.cwd(), 'no', 'such.js')],
     [{ bind, signal: {} }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"signal" must be an AbortSignal, got an object'],
     [{ bind, signal: null }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"signal" must be an AbortSignal, got null'],
-    [{ bind, worker: './worker.js' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"worker" must be an object, got string; the module with the handlers is given as "workerPath"'],
+    [{ bind, worker: './worker.js' }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"worker" must be an object, got string; pass the path of the worker module as "workerPath"'],
     [{ bind, worker: 5 }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"worker" must be an object, got number'],
     [{ bind, worker: { argv: [] } }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'unknown option "argv" in "worker"'],
-    [{ bind, worker: { workerData: () => 0 } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"worker.workerData" must be something that can be cloned'],
+    [{ bind, worker: { workerData: () => 0 } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"worker.workerData" must be a value that structuredClone can copy'],
     [{ bind, worker: { env: 'A=b' } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"worker.env" must be an object of strings, or SHARE_ENV, got string'],
     [{ bind, worker: { env: { SECRET: 5 } } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"worker.env.SECRET" must be a string, got number'],
     [{ bind, worker: { execArgv: '--x' } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"worker.execArgv" must be an array of strings, got string'],
     [{ bind, worker: { name: 5 } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"worker.name" must be a string, got number'],
     [{ bind, worker: { resourceLimits: 64 } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"worker.resourceLimits" must be an object, got number'],
     [{ bind, worker: { resourceLimits: { maxOldGenerationSizeMB: 64 } } }, WSBrokerError, 'ERR_WSBROKER_UNKNOWN_OPTION', 'did you mean "maxOldGenerationSizeMb"?'],
-    [{ bind, worker: { resourceLimits: { stackSizeMb: 0 } } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"worker.resourceLimits.stackSizeMb" must be a number of MiB above 0, got 0'],
+    [{ bind, worker: { resourceLimits: { stackSizeMb: 0 } } }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"worker.resourceLimits.stackSizeMb" must be a number of MiB greater than 0 and less than 2^31, got 0'],
     [{ bind, worker: { resourceLimits: { stackSizeMb: '4' } } }, TypeError, 'ERR_WSBROKER_INVALID_ARG_TYPE', '"worker.resourceLimits.stackSizeMb" must be a number, got string'],
-    [{ bind, worker: {}, threads: 0 }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"worker" is for worker threads, and with threads: 0 there are none'],
-    [{ bind, worker: {} }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"worker" needs "workerPath"'],
-    [{ bind }, WSBrokerError, 'ERR_WSBROKER_NO_WORKER', '"workerPath" is needed'],
+    [{ bind, worker: {}, threads: 0 }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"worker" cannot be combined with threads: 0, which starts no worker threads'],
+    [{ bind, worker: {} }, RangeError, 'ERR_WSBROKER_INVALID_ARG_VALUE', '"worker" requires "workerPath"'],
+    [{ bind }, WSBrokerError, 'ERR_WSBROKER_NO_WORKER', '"workerPath" is missing'],
   ];
   for (const [options, type, code, message] of cases) {
     test(message, async () => {
@@ -200,8 +200,8 @@ describe('options', () => {
     await start({ bind });
     await start({ bind, maxConnections: 5 });
     for (const [options, message] of [
-      [{ maxConnections: 6 }, 'start: "maxConnections" holds for the whole process and is 5 since an earlier start, got 6; to start over, for instance under "bun --hot", call "await shutdown()" first'],
-      [{ maxChannelNameLength: 6 }, 'start: "maxChannelNameLength" holds for the whole process and is off since an earlier start, got 6; to start over, for instance under "bun --hot", call "await shutdown()" first'],
+      [{ maxConnections: 6 }, 'start: "maxConnections" applies to the whole process and has been 5 since an earlier start, got 6; to start over, for instance under "bun --hot", call "await shutdown()" first'],
+      [{ maxChannelNameLength: 6 }, 'start: "maxChannelNameLength" applies to the whole process and has been off since an earlier start, got 6; to start over, for instance under "bun --hot", call "await shutdown()" first'],
     ]) {
       const error = await failure(start({ bind, ...options }));
       assert.deepEqual([error.code, error.message], ['ERR_WSBROKER_CONFLICT', message]);
@@ -241,7 +241,7 @@ describe('the order of a start', () => {
     };
     const error = await failure(start({ bind, workerPath: worker('good.cjs'), threads: 1 }));
     assert.deepEqual([error.code, error.syscallCode, error.name], ['ERR_WSBROKER_BIND', 'EADDRINUSE', 'WSBrokerError']);
-    assert.equal(error.message, 'cannot bind; something else is listening there; to share the port among several processes (node:cluster, PM2), set "reusePort" in all of them');
+    assert.equal(error.message, 'cannot bind; another program is already listening there; to share the port between processes (node:cluster, PM2), set "reusePort" in all of them');
     assert.match((await failure(start({ bind, workerPath: worker('good.cjs'), reusePort: true }))).message, /every process that shares a port must set "reusePort"/);
     assert.equal((await failure(start({ bind: 'unix:/x', workerPath: worker('good.cjs') }))).message, 'cannot bind');
     assert.deepEqual(recorded(), []);
@@ -378,7 +378,7 @@ describe('workers', () => {
     ['throws-text.cjs', (cause) => assert.equal(cause, 'just text')],
     ['syntax.mjs', (cause) => assert.equal(cause.name, 'SyntaxError')],
     ['start-rejects.mjs', (cause) => assert.match(cause.stack, /not today\n.*start-rejects\.mjs/s)],
-    ['exits.cjs', (cause, error) => assert.match(error.message, /ended with code 3 before it was ready/)],
+    ['exits.cjs', (cause, error) => assert.match(error.message, /exited with code 3 before it was ready/)],
   ]) {
     test(`${name} rejects start and leaves nothing behind`, async () => {
       const error = await failure(start({ bind, workerPath: worker(name), threads: 2 }));
@@ -395,7 +395,7 @@ describe('workers', () => {
     test(`with threads: ${threads} a module that never loads rejects start, names it and leaves nothing behind`, async () => {
       const error = await failure(start({ bind, workerPath: worker('never.mjs'), threads, startTimeout: 30 }));
       assert.equal(error.code, 'ERR_WSBROKER_WORKER_FAILED');
-      assert.ok(error.message.startsWith(`worker ${worker('never.mjs')} has not loaded within 30 ms ("startTimeout")`), error.message);
+      assert.ok(error.message.startsWith(`worker ${worker('never.mjs')} did not load within 30 ms ("startTimeout")`), error.message);
       await start({ bind, workerPath: worker('good.cjs'), threads, ioThreads: 7, startTimeout: 0 });
     });
   }
@@ -469,6 +469,18 @@ describe('threads: 0', () => {
     });
   }
 
+  test('a_module_that_loads_too_late_is_not_registered', async () => {
+    const error = await failure(start({ bind, workerPath: worker('registers-late.mjs'), threads: 0, startTimeout: 20 }));
+    assert.match(error.message, /has not loaded within 20 ms/);
+    await until(() => recorded().includes('ended'));
+    assert.deepEqual(recorded(), ['ERR_WSBROKER_WORKER_FAILED', 'ended']);
+    assert.equal(fake.worker(), undefined);
+    // What the application does afterwards is its own affair.
+    await new Promise((resolve) => setImmediate(resolve));
+    registerWorkerThread({});
+    assert.notEqual(fake.worker(), undefined);
+  });
+
   test('start_waits_for_a_handleStart_that_is_pending_here', async () => {
     const order = [];
     registerWorkerThread({
@@ -538,5 +550,5 @@ test('the_public_names_are_there', () => {
     'getToken', 'bufferedAmount', 'hasSubscriptions', 'subscriberCount', 'isSubscribed', 'getSubscriptions', 'getSubscribers', 'unsubscribeAll', 'subscribeMany',
     'unsubscribeMany', 'connectionCount', 'closeChannel', 'WSBrokerError',
   ]) assert.equal(typeof wsbroker[name], 'function', name);
-  assert.equal(wsbroker.send, require(join(lib, 'load.cjs')).native.send, 'the addon is called without a detour');
+  assert.equal(wsbroker.send, require(join(lib, 'native', 'load.cjs')).native.send, 'the addon is called without a detour');
 });

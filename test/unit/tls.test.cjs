@@ -94,7 +94,7 @@ test('reloadTls_reads_the_same_files_again_or_takes_what_it_is_given', async () 
 
 test('what_reloadTls_cannot_use_changes_nothing', async () => {
   const server = await start({ bind, tls: { cert: certFile, key: keyFile } });
-  assert.equal((await failure(server.reloadTls({ cert: CERT }))).message, 'reloadTls: "tls.key" must be PEM, bytes of it, or the path of a file, got undefined');
+  assert.equal((await failure(server.reloadTls({ cert: CERT }))).message, 'reloadTls: "tls.key" must be PEM (a string or bytes) or the path of a file, got undefined');
   assert.equal((await failure(server.reloadTls({ cert: join(folder, 'no'), key: KEY }))).code, 'ERR_WSBROKER_TLS');
   assert.deepEqual(reloaded(), []);
   fake.instead.reloadTls = () => {
@@ -116,8 +116,8 @@ test('the_last_of_several_reloads_wins_whatever_is_read_faster', async () => {
 test('reloadTls_needs_a_server_that_is_open_and_has_tls', async () => {
   const plain = await start({ bind });
   const error = await failure(plain.reloadTls({ cert: CERT, key: KEY }));
-  assert.deepEqual([error.code, error.message], ['ERR_WSBROKER_TLS', 'reloadTls: this server was started without "tls"']);
+  assert.deepEqual([error.code, error.message], ['ERR_WSBROKER_TLS', 'reloadTls: the server was started without "tls"']);
   const server = await start({ bind, tls: { cert: certFile, key: keyFile } });
   await server.close();
-  assert.equal((await failure(server.reloadTls())).message, 'reloadTls: this server is closed');
+  assert.equal((await failure(server.reloadTls())).message, 'reloadTls: the server is closed');
 });

@@ -11,15 +11,14 @@ use wsbroker_proto::{CloseCode, MAX_SERVER_HEADER, MessageKind, Opcode, server_h
 
 use crate::{
     arena::{self, Arenas},
-    broker::Inner,
-    cluster::Form,
+    broker::BrokerState,
+    bus::MessageForm,
     config::Overflow,
+    counters::DropCause,
     dispatch::WorkerEntry,
-    ids::SocketId,
-    metrics::DropCause,
-    realm::RealmId,
+    ids::{NamespaceId, SocketId},
     registry::{Channel, Socket},
-    shard::{Broadcast, Command, Compress, Compressed, Place, Range, ShardHandle},
+    shard::{Broadcast, Command, Compress, Compressed, ConnectionKey, FrameRange, ShardHandle},
 };
 
 /// Bytes after which a cork flushes by itself: the shards get to work, and memory stays bounded.
@@ -44,20 +43,20 @@ pub enum SendOutcome {
 ///
 /// What one cork sends takes effect in call order. Drop flushes.
 pub struct Cork {
-    broker: Arc<Inner>,
+    broker: Arc<BrokerState>,
     arena: BytesMut,
     arenas: Arenas,
     /// The arena was made for a large message, and is not worth keeping.
     large: bool,
     /// Differs after each flush, so that a stale [`Staged`] is noticed.
     generation: u32,
-    queues: Box<[Queue]>,
+    queues: Box<[ShardQueue]>,
     commands: usize,
     /// Bytes that lie in the shards' queues already, and for which no shard has been woken yet.
     placed: usize,
     since: Option<Instant>,
     recent: Box<[Option<Arc<Socket>>]>,
-    /// The same for sockets of realms; empty until one is looked up.
+    /// The same for sockets of namespaces; empty until one is looked up.
     apart: Vec<Option<Arc<Socket>>>,
     /// Something waits for the bus, and is to leave with the rest.
     bus_waits: bool,
@@ -66,7 +65,7 @@ pub struct Cork {
 }
 
 #[derive(Default)]
-struct Queue {
+struct ShardQueue {
     commands: Vec<Command>,
     bytes: usize,
 }
@@ -101,8 +100,8 @@ impl fmt::Debug for Cork {
 }
 
 impl Cork {
-    pub(crate) fn new(broker: Arc<Inner>) -> Self {
-        let queues = (0..broker.shard_count()).map(|_| Queue::default()).collect();
+    pub(crate) fn new(broker: Arc<BrokerState>) -> Self {
+        let queues = (0..broker.shard_count()).map(|_| ShardQueue::default()).collect();
         Self {
             broker,
             arena: BytesMut::new(),
@@ -195,19 +194,19 @@ impl Cork {
             self.arena.truncate(staged.start);
             return SendOutcome::Dropped;
         };
-        let (place, shard) = (Place::of(socket), socket.shard());
+        let (place, shard) = (ConnectionKey::of(socket), socket.shard());
         self.push(shard, range.len(), Command::Send(place, range));
         outcome
     }
 
-    /// The same, to a socket of a realm.
+    /// The same, to a socket of a namespace.
     pub(crate) fn send_to(&mut self, socket: &Socket, staged: Staged) -> SendOutcome {
         let Some(range) = self.range(&staged) else { return SendOutcome::Dropped };
         let Some(outcome) = admit(&self.broker, socket, range.len()) else {
             self.arena.truncate(staged.start);
             return SendOutcome::Dropped;
         };
-        self.push(socket.shard(), range.len(), Command::Send(Place::of(socket), range));
+        self.push(socket.shard(), range.len(), Command::Send(ConnectionKey::of(socket), range));
         outcome
     }
 
@@ -227,7 +226,7 @@ impl Cork {
             && staged.generation == self.generation
             && let Some(payload) = self.arena.get(staged.payload..staged.end)
         {
-            bus.publish(channel, Form { kind: staged.kind, compress: staged.compress }, payload);
+            bus.publish(channel, MessageForm { kind: staged.kind, compress: staged.compress }, payload);
             self.wait_for_bus();
         }
         self.publish_here(channel, staged, exclude)
@@ -275,30 +274,30 @@ impl Cork {
     pub fn close(&mut self, id: SocketId, code: CloseCode, reason: &str) {
         if let Some(socket) = socket(&self.broker, &mut self.recent, id) {
             socket.end_asked();
-            let (place, shard) = (Place::of(socket), socket.shard());
+            let (place, shard) = (ConnectionKey::of(socket), socket.shard());
             self.push(shard, 0, Command::Close(place, Box::new((code, reason.into()))));
         }
     }
 
-    /// The same, for a socket of a realm.
+    /// The same, for a socket of a namespace.
     pub(crate) fn close_socket(&mut self, socket: &Socket, code: CloseCode, reason: &str) {
         socket.end_asked();
-        self.push(socket.shard(), 0, Command::Close(Place::of(socket), Box::new((code, reason.into()))));
+        self.push(socket.shard(), 0, Command::Close(ConnectionKey::of(socket), Box::new((code, reason.into()))));
     }
 
-    /// A socket of a realm may send messages as large as its listener allows, from now on.
+    /// A socket of a namespace may send messages as large as its listener allows, from now on.
     pub(crate) fn lift_payload(&mut self, socket: &Socket) {
-        self.push(socket.shard(), 0, Command::LiftPayload(Place::of(socket)));
+        self.push(socket.shard(), 0, Command::LiftPayload(ConnectionKey::of(socket)));
     }
 
-    /// A socket of a realm, by its id; the recent ones without touching the registry.
-    pub(crate) fn socket_in(&mut self, realm: RealmId, id: SocketId) -> Option<&Arc<Socket>> {
+    /// A socket of a namespace, by its id; the recent ones without touching the registry.
+    pub(crate) fn socket_in(&mut self, namespace: NamespaceId, id: SocketId) -> Option<&Arc<Socket>> {
         if self.apart.is_empty() {
             self.apart.resize_with(RECENT, || None);
         }
         let place = self.apart.get_mut(id.get() as usize % RECENT)?;
-        if place.as_ref().is_none_or(|socket| socket.id() != id || socket.realm_id() != realm) {
-            *place = self.broker.sockets.get_in(realm, id);
+        if place.as_ref().is_none_or(|socket| socket.id() != id || socket.namespace_id() != namespace) {
+            *place = self.broker.sockets.get_in(namespace, id);
         }
         place.as_ref()
     }
@@ -307,7 +306,7 @@ impl Cork {
     pub fn terminate(&mut self, id: SocketId) {
         if let Some(socket) = socket(&self.broker, &mut self.recent, id) {
             socket.end_asked();
-            let (place, shard) = (Place::of(socket), socket.shard());
+            let (place, shard) = (ConnectionKey::of(socket), socket.shard());
             self.push(shard, 0, Command::Terminate(place));
         }
     }
@@ -316,13 +315,13 @@ impl Cork {
     /// to one afterwards is told.
     pub fn close_channel(&mut self, channel: &[u8], code: CloseCode, reason: &str) -> usize {
         let Some(channel) = self.broker.channels.get(channel) else { return 0 };
-        let mut places: Vec<Vec<Place>> = self.queues.iter().map(|_| Vec::new()).collect();
+        let mut places: Vec<Vec<ConnectionKey>> = self.queues.iter().map(|_| Vec::new()).collect();
         let mut count = 0;
         for socket in channel.members().into_iter().filter_map(|id| self.broker.sockets.get(id)) {
             socket.end_asked();
             count += 1;
             if let Some(places) = places.get_mut(socket.shard()) {
-                places.push(Place::of(&socket));
+                places.push(ConnectionKey::of(&socket));
             }
         }
         for (shard, places) in places.into_iter().enumerate().filter(|(_, places)| !places.is_empty()) {
@@ -401,7 +400,7 @@ impl Cork {
             let own = queue.commands.len() * size_of::<Command>();
             let bytes = std::mem::take(&mut queue.bytes) + own;
             all += bytes;
-            self.broker.memory.queued(shard, bytes);
+            self.broker.memory.queued(&shard.queued, bytes);
             push(shard, &mut |commands| {
                 commands.push(Command::Arena(Bytes::clone(&arena)));
                 commands.append(&mut queue.commands);
@@ -432,7 +431,7 @@ impl Cork {
     }
 
     #[inline]
-    fn range(&mut self, staged: &Staged) -> Option<Range> {
+    fn range(&mut self, staged: &Staged) -> Option<FrameRange> {
         if staged.generation != self.generation {
             debug_assert!(false, "a staged payload outlived a flush");
             return None;
@@ -442,11 +441,11 @@ impl Cork {
             self.arena.truncate(staged.start);
             return None;
         };
-        Some(Range { start, end, compress: staged.compress })
+        Some(FrameRange { start, end, compress: staged.compress })
     }
 
     /// Whether some subscriber may get this compressed.
-    fn may_compress(&self, range: Range) -> bool {
+    fn may_compress(&self, range: FrameRange) -> bool {
         let from = self.broker.compress_from.load(Ordering::Relaxed);
         match range.compress {
             // The frame is a little longer than the payload: shards look closer.
@@ -483,14 +482,15 @@ impl Cork {
 
 /// Whether this much may wait for a socket although send memory is full.
 #[cold]
-fn has_reserve(broker: &Inner, socket: &Socket, waiting: usize) -> bool {
+fn has_reserve(broker: &BrokerState, socket: &Socket, waiting: usize) -> bool {
     waiting <= broker.memory.reserve(broker.sockets.open())
-        && broker.memory.queue_is_short(broker.shard(socket.shard()), broker.shard_count())
+        && broker.shard(socket.shard()).commands()
+            < broker.memory.queue_reserve(broker.shard_count()) / size_of::<Command>()
 }
 
 /// Counts a message of this length towards a socket. `None`: it is dropped, and counted as that.
 #[inline]
-fn admit(broker: &Inner, socket: &Socket, length: usize) -> Option<SendOutcome> {
+fn admit(broker: &BrokerState, socket: &Socket, length: usize) -> Option<SendOutcome> {
     let before = socket.queued();
     let full = socket.is_full() && socket.overflow() == Overflow::DropNewest;
     if !socket.takes_sends() || full || (broker.memory.send_is_full() && !has_reserve(broker, socket, before + length))
@@ -512,7 +512,7 @@ fn admit(broker: &Inner, socket: &Socket, length: usize) -> Option<SendOutcome> 
 }
 
 /// Looks a socket up, the recent ones without touching the registry. A remembered socket may be closed: its state tells.
-fn socket<'a>(broker: &Inner, recent: &'a mut [Option<Arc<Socket>>], id: SocketId) -> Option<&'a Arc<Socket>> {
+fn socket<'a>(broker: &BrokerState, recent: &'a mut [Option<Arc<Socket>>], id: SocketId) -> Option<&'a Arc<Socket>> {
     let place = recent.get_mut(id.get() as usize % RECENT)?;
     if place.as_ref().is_none_or(|socket| socket.id() != id) {
         *place = broker.sockets.get(id);

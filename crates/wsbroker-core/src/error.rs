@@ -2,8 +2,6 @@
 
 use std::io;
 
-use crate::event::{Batch, LateVerdict};
-
 /// Why a broker could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -171,25 +169,4 @@ pub enum SubscribeError {
         /// Bytes of the name.
         length: usize,
     },
-}
-
-/// Why a connection was not let in though its worker accepted it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
-#[non_exhaustive]
-pub enum AcceptError {
-    /// Its client has been answered already.
-    #[error(transparent)]
-    Late(#[from] LateVerdict),
-    /// Its channels are above a limit. The client gets 500.
-    #[error(transparent)]
-    Channels(#[from] SubscribeError),
-}
-
-/// Why a worker did not take a batch.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DeliverError {
-    /// The worker has ended: its connections need another.
-    #[error("worker has gone")]
-    Gone(Batch),
 }

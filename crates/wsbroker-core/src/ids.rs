@@ -40,3 +40,17 @@ impl WorkerId {
         self.0
     }
 }
+
+/// Whose a socket is.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct NamespaceId(u32);
+
+impl NamespaceId {
+    /// Nobody's namespace: raw sockets.
+    pub(crate) const RAW: Self = Self(0);
+
+    /// The one with this number, which is not 0.
+    pub(crate) fn new(number: u32) -> Self {
+        Self(number)
+    }
+}

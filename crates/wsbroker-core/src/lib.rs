@@ -7,25 +7,27 @@
 //! Nothing here is global and nothing knows Node: a [`Broker`] is a value, and whoever runs handlers implements [`Worker`].
 #![forbid(unsafe_code)]
 
+mod admission;
 mod arena;
 mod broker;
-mod cluster;
+mod bus;
 mod config;
 mod cork;
+mod counters;
 mod dispatch;
 mod error;
 mod event;
 mod front;
 mod ids;
 mod memory;
-mod metrics;
 #[cfg(all(test, feature = "loom"))]
 mod models;
-mod realm;
+mod namespace;
+mod open;
+mod operation;
 mod registry;
-mod relay;
 mod shard;
-mod stats;
+mod stream;
 #[cfg(not(feature = "loom"))]
 mod sync;
 #[cfg(feature = "loom")]
@@ -33,39 +35,28 @@ mod sync;
 pub mod sync;
 mod sys;
 mod tls;
-mod watch;
 mod worker;
 
-pub use broker::{Broker, ShutdownReport, WorkerHandle};
-pub use cluster::{
-    BusEvent, BusEvents, BusListener, BusState, BusStats, ClusterCount, EmitError, Emitter, ReloadError,
-};
+pub use broker::{Broker, ShutdownReport, WeakBroker, WorkerHandle};
+pub use bus::{Bus, BusEvent, BusEvents, BusListener, BusState, BusStats, ClusterCount, MessageForm};
 pub use config::{
-    Bind, Cidr, ClusterConfig, Config, DeflateConfig, ForwardedHeader, InFlight, ListenerConfig, Overflow, RateAction,
-    RateLimit, RedisConfig, RedisServers, RedisTls, RedisUrlError, SocketLimits, TrustProxy,
+    Bind, Cidr, Config, DeflateConfig, ForwardedHeader, InFlight, NamespaceConfig, Overflow, RateAction, RateLimit,
+    SocketLimits, TrustProxy,
 };
 pub use cork::{Cork, SendOutcome, Staged};
-pub use error::{
-    AcceptError, BindError, CidrError, DeliverError, JoinError, ListenError, StartError, SubscribeError, TlsError,
-};
-pub use event::{Accept, Batch, Event, EventKind, LateVerdict, Open, OpenReply, OpenRequest, Payload, Reject};
+pub use counters::{CauseCounts, CloseCause, DropCause, RejectCause, ShardStats, Stats, Traffic, WorkerStats};
+pub use error::{BindError, CidrError, JoinError, ListenError, StartError, SubscribeError, TlsError};
+pub use event::{Batch, Event, EventKind, EventPayload};
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub use front::fuzzing;
-pub use front::{AwaitedPath, Listener};
+pub use front::{AwaitedPath, Listener, ListenerConfig};
 pub use ids::{SocketId, WorkerId};
-pub use metrics::{CloseCause, DropCause, RejectCause};
-pub use realm::{Audience, Group, Helper, LeftClient, Operation, Post, Realm, RealmSink};
+pub use namespace::{Helper, LeftClient, Namespace};
+pub use open::{Accept, AcceptError, LateVerdict, Open, OpenReply, OpenRequest, Reject};
+pub use operation::{Audience, Group, Operation, OperationKind};
 pub use registry::{Socket, Token};
-#[cfg(any(test, feature = "fuzzing"))]
-#[doc(hidden)]
-pub use relay::fuzzing as relay_fuzzing;
-pub use relay::{
-    Answer, Envelope, Incoming, Invalid, MessageType, NotTaken, Outgoing, Part, PublishError, Relay, RelayConfig,
-    RelayError, RelayEvent, RelaySink, RelayStats, RequestError, WeakRelay,
-};
 pub use shard::Compress;
-pub use stats::{Counts, ShardStats, Stats, Traffic, WorkerStats};
 pub use tls::{TlsConfig, TlsPem, TlsVersion};
-pub use worker::{Backlog, Handlers, Worker};
+pub use worker::{Backlog, DeliverError, Handlers, Worker};
 pub use wsbroker_proto::{CloseCode, MessageKind};

@@ -2,10 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use crate::{
-    shard::{Command, ShardHandle},
-    sync::AtomicUsize,
-};
+use crate::sync::AtomicUsize;
 
 /// The part of send memory that is a reserve: while all else is used up, sockets that have little waiting are still sent to.
 const RESERVE: usize = 16;
@@ -21,6 +18,21 @@ pub(crate) struct Memory {
     /// The part of `send` that is held by answers to connections that are not let in.
     answers: AtomicUsize,
     receive: AtomicUsize,
+}
+
+/// Bytes that wait in one shard's queue and that the shard has not taken off yet.
+#[derive(Debug, Default)]
+pub(crate) struct QueuedBytes(AtomicUsize);
+
+impl QueuedBytes {
+    pub(crate) fn load(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// What has been added since the last call.
+    pub(crate) fn take(&self) -> usize {
+        self.0.swap(0, Ordering::Acquire)
+    }
 }
 
 impl Memory {
@@ -62,10 +74,10 @@ impl Memory {
         }
     }
 
-    /// Whether a shard's queue may have more commands while memory is full. Where messages are tiny the queue is more than what they hold of the reserve, so it gets
-    /// as much at most.
-    pub(crate) fn queue_is_short(&self, shard: &ShardHandle, shards: usize) -> bool {
-        shard.commands() < self.max_send / RESERVE / 2 / shards / size_of::<Command>()
+    /// What the commands in one shard's queue may take while memory is full. Where messages are
+    /// tiny the queue takes more than they hold of the reserve, so it gets as much at most.
+    pub(crate) fn queue_reserve(&self, shards: usize) -> usize {
+        self.max_send / RESERVE / 2 / shards
     }
 
     /// Bytes in outboxes, command queues, corks, and answers to connections that are not let in.
@@ -93,11 +105,12 @@ impl Memory {
     }
 
     /// Counts bytes that enter a shard's FIFO.
-    pub(crate) fn queued(&self, shard: &ShardHandle, bytes: usize) {
+    pub(crate) fn queued(&self, shard: &QueuedBytes, bytes: usize) {
         if bytes > 0 {
-            // In this order: the shard takes off what it finds there, perhaps before this function is over.
+            // In this order: the shard takes off what it finds there, perhaps before this function
+            // is over.
             self.send.fetch_add(bytes, Ordering::Relaxed);
-            shard.add_fifo_bytes(bytes);
+            shard.0.fetch_add(bytes, Ordering::Release);
         }
     }
 
@@ -187,7 +200,7 @@ mod tests {
     #[test]
     fn what_is_queued_and_taken_at_once_never_looks_like_too_much() {
         let memory = Memory::new(1 << 30, 0);
-        let (_poll, shard) = ShardHandle::new().unwrap();
+        let shard = QueuedBytes::default();
         let done = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| {
@@ -195,11 +208,11 @@ mod tests {
                 done.store(true, Ordering::Release);
             });
             while !done.load(Ordering::Acquire) {
-                memory.send_changed(shard.take_fifo_bytes(), 0);
+                memory.send_changed(shard.take(), 0);
                 assert!(!memory.send_is_full());
             }
         });
-        memory.send_changed(shard.take_fifo_bytes(), 0);
+        memory.send_changed(shard.take(), 0);
         assert_eq!(memory.send.load(Ordering::Relaxed), 0);
     }
 }
@@ -215,8 +228,7 @@ mod models {
     fn what_is_queued_and_taken_at_once_never_looks_like_too_much() {
         check(|| {
             let memory = Arc::new(Memory::new(1 << 30, 0));
-            let (_poll, shard) = ShardHandle::new().unwrap();
-            let shard = Arc::new(shard);
+            let shard = Arc::new(QueuedBytes::default());
             let threads: Vec<_> = [66, 7]
                 .into_iter()
                 .map(|bytes| {
@@ -225,11 +237,11 @@ mod models {
                 })
                 .collect();
             for _ in 0..2 {
-                memory.send_changed(shard.take_fifo_bytes(), 0);
+                memory.send_changed(shard.take(), 0);
                 assert!(!memory.send_is_full());
             }
             threads.into_iter().for_each(|thread| thread.join().unwrap());
-            memory.send_changed(shard.take_fifo_bytes(), 0);
+            memory.send_changed(shard.take(), 0);
             assert_eq!(memory.send.load(Ordering::Relaxed), 0);
         });
     }

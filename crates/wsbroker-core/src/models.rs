@@ -17,7 +17,7 @@ use crate::{
     error::DeliverError,
     event::Batch,
     registry::Socket,
-    shard::{Command, Fifo, Place, Wake},
+    shard::{Command, ConnectionKey, Fifo, Waker},
     sync::{AtomicUsize, Mutex, Ordering},
 };
 
@@ -36,7 +36,7 @@ fn check_to(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
 #[derive(Clone, Debug, Default)]
 struct Bed(Arc<(Mutex<bool>, Condvar)>);
 
-impl Wake for Bed {
+impl Waker for Bed {
     fn wake(&self) -> io::Result<()> {
         *self.0.0.lock() = true;
         self.0.1.notify_one();
@@ -84,7 +84,7 @@ impl Shard {
 
 /// A command that can be told from others: who pushed it, and its number.
 fn numbered(from: u32, number: u64) -> Command {
-    Command::Terminate(Place { slot: from, id: SocketId::new(number).unwrap() })
+    Command::Terminate(ConnectionKey { slot: from, id: SocketId::new(number).unwrap() })
 }
 
 fn number_of(command: &Command) -> (u32, u64) {
@@ -222,7 +222,7 @@ fn settles(shard: &Shard, socket: &Arc<Socket>, payload: usize, limit: InFlight)
     let (fifo, socket) = (Arc::clone(&shard.fifo), Arc::clone(socket));
     thread::spawn(move || {
         if socket.leave_window(payload, &limit) {
-            fifo.push(Command::Resume(Place::of(&socket)));
+            fifo.push(Command::Resume(ConnectionKey::of(&socket)));
         }
     })
 }
@@ -281,7 +281,7 @@ fn a_connection_that_ends_is_told_of_the_last_handler() {
                 thread::spawn(move || {
                     replies.fetch_add(1, Ordering::Relaxed);
                     if socket.leave_window(bytes, &limit) {
-                        fifo.push(Command::Resume(Place::of(&socket)));
+                        fifo.push(Command::Resume(ConnectionKey::of(&socket)));
                     }
                 })
             })
@@ -379,7 +379,7 @@ impl Thread {
         self.hold();
         if socket.leave_window(1, limit) {
             self.flush();
-            self.shard.push(Command::Resume(Place::of(socket)));
+            self.shard.push(Command::Resume(ConnectionKey::of(socket)));
         }
     }
 

@@ -1,9 +1,8 @@
 //! The seam between the broker and whoever runs handlers.
 
 use crate::{
-    error::DeliverError,
     event::{Batch, Event},
-    realm::Post,
+    operation::Operation,
 };
 
 /// Whoever runs handlers: a Node thread in production, a `Vec` in tests.
@@ -18,10 +17,10 @@ pub trait Worker: Send + Sync {
     /// [`DeliverError::Gone`] when the worker has ended, with the batch untouched.
     fn deliver(&self, batch: Batch) -> Result<(), DeliverError>;
 
-    /// Takes something from another worker of its [`Realm`](crate::Realm), behind what that has posted before; drops it when it has ended. Must not wait
+    /// Takes something from another worker of its [`Namespace`](crate::Namespace), behind what that has posted before; drops it when it has ended. Must not wait
     /// for anything.
-    fn post(&self, post: Post) {
-        drop(post);
+    fn deliver_operation(&self, operation: Operation) {
+        drop(operation);
     }
 
     /// A token of one of its sockets was set; what it remembers of tokens may be old. Must not wait for anything.
@@ -94,4 +93,13 @@ impl std::ops::BitOr for Handlers {
     fn bitor(self, other: Self) -> Self {
         Self(self.0 | other.0)
     }
+}
+
+/// Why a worker did not take a batch.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DeliverError {
+    /// The worker has ended: its connections need another.
+    #[error("worker has gone")]
+    Gone(Batch),
 }

@@ -3,23 +3,23 @@
 use std::io::ErrorKind;
 use std::time::Instant;
 
-use crate::content::Kind;
 use crate::extension::Agreement;
+use crate::frame::MessageKind;
 use crate::frame::{Header, Opcode};
 use crate::wire::Wire;
 
-/// The nonce of RFC 6455, section 1.3, so that the answer to it is known without SHA-1. It guards against
-/// caching intermediaries, and a load test has none.
+/// The nonce of RFC 6455, section 1.3, so that the right answer is known without SHA-1. A nonce
+/// guards against caching intermediaries, and a load test has none.
 pub(crate) const KEY: &str = "dGhlIHNhbXBsZSBub25jZQ==";
 const ACCEPT: &str = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=";
-/// No server answers an upgrade with more.
+/// No server answers an upgrade with a longer head.
 const LONGEST_HEAD: usize = 64 * 1024;
-/// What stands for a close frame without a code (RFC 6455, section 7.1.5).
+/// Represents a close frame without a code (RFC 6455, section 7.1.5).
 pub(crate) const NO_STATUS: u16 = 1005;
 
-/// Where a connection stands. Only `engine.rs` moves it forward.
+/// How far a connection has come. Only `engine` moves it forward.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Phase {
+pub(crate) enum ConnectionPhase {
     /// No socket: not opened yet, or ended.
     Vacant,
     Connecting,
@@ -32,7 +32,7 @@ pub(crate) enum Phase {
 /// How a connection ended.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(crate) enum Ending {
-    /// With a close frame from the server, or [`NO_STATUS`] where that held no code.
+    /// With a close frame from the server, or [`NO_STATUS`] if that held no code.
     Close(u16),
     /// The stream ended without one.
     Eof,
@@ -47,10 +47,10 @@ pub(crate) enum Ending {
     Protocol(&'static str),
 }
 
-/// A message put together from fragments.
+/// A message joined from fragments.
 #[derive(Debug, Eq, PartialEq)]
-pub(crate) struct Gathered {
-    pub(crate) kind: Kind,
+pub(crate) struct JoinedMessage {
+    pub(crate) kind: MessageKind,
     pub(crate) compressed: bool,
     pub(crate) payload: Vec<u8>,
 }
@@ -59,22 +59,22 @@ pub(crate) struct Gathered {
 #[derive(Debug)]
 pub(crate) struct Deflate {
     pub(crate) agreement: Agreement,
-    /// What the server said last, where it may refer to it.
+    /// The last bytes that the server sent, if it may refer to them.
     pub(crate) history: Vec<u8>,
 }
 
 /// One slot of the engine, used again by a later connection once it is vacant.
 pub(crate) struct Connection {
     pub(crate) wire: Option<Wire>,
-    pub(crate) phase: Phase,
+    pub(crate) phase: ConnectionPhase,
     pub(crate) started: Instant,
-    /// Bytes received that are no whole frame (or answer) yet.
+    /// Bytes received that are not a whole frame (or answer) yet.
     pub(crate) inbox: Vec<u8>,
-    /// A message of which fragments have come, and more will.
-    fragments: Option<Gathered>,
+    /// The fragments of a message that is not complete yet.
+    fragments: Option<JoinedMessage>,
     /// Compression, if it was agreed.
     pub(crate) deflate: Option<Deflate>,
-    /// Bytes to send; those before `sent` have gone.
+    /// Bytes to send; those before `sent` are sent.
     pub(crate) out: Vec<u8>,
     sent: usize,
     /// On the engine's list of those to flush.
@@ -82,7 +82,7 @@ pub(crate) struct Connection {
     /// Whether what arrives is read; the `slow` scenario stops it.
     pub(crate) reading: bool,
     /// A write failed: the cause will show when reading.
-    pub(crate) deaf: bool,
+    pub(crate) write_failed: bool,
     pub(crate) close_code: Option<u16>,
 }
 
@@ -90,7 +90,7 @@ impl Connection {
     pub(crate) fn vacant() -> Self {
         Self {
             wire: None,
-            phase: Phase::Vacant,
+            phase: ConnectionPhase::Vacant,
             started: Instant::now(),
             inbox: Vec::new(),
             fragments: None,
@@ -99,12 +99,12 @@ impl Connection {
             sent: 0,
             dirty: false,
             reading: true,
-            deaf: false,
+            write_failed: false,
             close_code: None,
         }
     }
 
-    /// Writes what waits, as far as the socket takes it. Returns the bytes it took.
+    /// Writes as much as the socket takes. Returns how many bytes that was.
     pub(crate) fn flush(&mut self) -> usize {
         let Some(wire) = self.wire.as_mut() else {
             self.out.clear();
@@ -119,9 +119,10 @@ impl Connection {
                 Err(error) => result = Err(error),
             }
         }
-        self.deaf |= result.is_err_and(|e| !matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected));
+        self.write_failed |=
+            result.is_err_and(|e| !matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected));
         let taken = self.sent - before;
-        if self.deaf || self.sent == self.out.len() {
+        if self.write_failed || self.sent == self.out.len() {
             self.out.clear();
             self.sent = 0;
         }
@@ -138,11 +139,11 @@ impl Connection {
     /// Takes a data frame; returns the message if it is whole now.
     ///
     /// # Errors
-    /// The fragments are out of place (RFC 6455, section 5.4).
-    pub(crate) fn gather(&mut self, header: Header, payload: &[u8]) -> Result<Option<Gathered>, &'static str> {
+    /// The fragments come in the wrong order (RFC 6455, section 5.4).
+    pub(crate) fn gather(&mut self, header: Header, payload: &[u8]) -> Result<Option<JoinedMessage>, &'static str> {
         let kind = match header.opcode {
-            Opcode::Text => Kind::Text,
-            Opcode::Binary => Kind::Binary,
+            Opcode::Text => MessageKind::Text,
+            Opcode::Binary => MessageKind::Binary,
             _ => {
                 let gathered = self.fragments.as_mut().ok_or("a continuation of nothing")?;
                 gathered.payload.extend_from_slice(payload);
@@ -152,11 +153,12 @@ impl Connection {
         if self.fragments.is_some() {
             return Err("a new message began inside a fragmented one");
         }
-        self.fragments = Some(Gathered { kind, compressed: header.compressed, payload: payload.to_vec() });
+        self.fragments = Some(JoinedMessage { kind, compressed: header.compressed, payload: payload.to_vec() });
         Ok(None)
     }
 
-    /// Whether a whole data frame is a message by itself, so that [`Self::gather`] need not copy it.
+    /// Whether a whole data frame is a message by itself, so that [`Self::gather`] need not copy
+    /// it.
     pub(crate) fn is_whole(&self, header: Header) -> bool {
         header.fin && header.opcode != Opcode::Continuation && self.fragments.is_none()
     }
@@ -164,16 +166,16 @@ impl Connection {
 
 /// A 101.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) struct Answer {
+pub(crate) struct UpgradeResponse {
     pub(crate) length: usize,
     pub(crate) deflate: Option<Agreement>,
 }
 
-/// Reads the answer to an upgrade request that offered that extension: `None` when more must come.
+/// Reads the answer to an upgrade request that made this offer; `None` if it is not complete yet.
 ///
 /// # Errors
-/// How the connection ends because it is no right 101.
-pub(crate) fn parse_answer(bytes: &[u8], offer: Option<&str>) -> Result<Option<Answer>, Ending> {
+/// How the connection ends, because the answer is not a correct 101.
+pub(crate) fn parse_response(bytes: &[u8], offer: Option<&str>) -> Result<Option<UpgradeResponse>, Ending> {
     let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
         return if bytes.len() > LONGEST_HEAD { Err(Ending::Protocol("the answer has no end")) } else { Ok(None) };
     };
@@ -190,7 +192,7 @@ pub(crate) fn parse_answer(bytes: &[u8], offer: Option<&str>) -> Result<Option<A
         return Err(Ending::Protocol("Sec-WebSocket-Accept does not answer the key"));
     }
     let extension = field(fields, "sec-websocket-extensions").map(|extension| Agreement::parse(extension, offer));
-    Ok(Some(Answer { length: end + 4, deflate: extension.transpose().map_err(Ending::Protocol)? }))
+    Ok(Some(UpgradeResponse { length: end + 4, deflate: extension.transpose().map_err(Ending::Protocol)? }))
 }
 
 /// The value of the first field with that name.
@@ -208,12 +210,12 @@ mod tests {
     #[test]
     fn an_answer_is_taken_when_whole_and_right() {
         let right = format!("HTTP/1.1 101 Switching Protocols\r\nsec-websocket-ACCEPT: {ACCEPT}\r\n\r\n");
-        let answer = Answer { length: right.len(), deflate: None };
-        assert_eq!(parse_answer(right.as_bytes(), None), Ok(Some(answer)));
-        assert_eq!(parse_answer(&right.as_bytes()[..right.len() - 1], None), Ok(None));
-        assert_eq!(parse_answer(b"HTTP/1.1 503 Busy\r\n\r\n", None), Err(Ending::Refused(503)));
+        let answer = UpgradeResponse { length: right.len(), deflate: None };
+        assert_eq!(parse_response(right.as_bytes(), None), Ok(Some(answer)));
+        assert_eq!(parse_response(&right.as_bytes()[..right.len() - 1], None), Ok(None));
+        assert_eq!(parse_response(b"HTTP/1.1 503 Busy\r\n\r\n", None), Err(Ending::Refused(503)));
         let wrong = b"HTTP/1.1 101 X\r\nSec-WebSocket-Accept: AAAA\r\n\r\n";
-        assert!(matches!(parse_answer(wrong, None), Err(Ending::Protocol(_))));
+        assert!(matches!(parse_response(wrong, None), Err(Ending::Protocol(_))));
     }
 
     #[test]
@@ -221,9 +223,9 @@ mod tests {
         let answer = format!(
             "HTTP/1.1 101 X\r\nSec-WebSocket-Extensions: permessage-deflate\r\nSec-WebSocket-Accept: {ACCEPT}\r\n\r\n"
         );
-        assert!(matches!(parse_answer(answer.as_bytes(), None), Err(Ending::Protocol(_))));
-        let taken = parse_answer(answer.as_bytes(), Some("permessage-deflate"));
-        assert!(matches!(taken, Ok(Some(Answer { deflate: Some(_), .. }))), "{taken:?}");
+        assert!(matches!(parse_response(answer.as_bytes(), None), Err(Ending::Protocol(_))));
+        let taken = parse_response(answer.as_bytes(), Some("permessage-deflate"));
+        assert!(matches!(taken, Ok(Some(UpgradeResponse { deflate: Some(_), .. }))), "{taken:?}");
     }
 
     #[test]
@@ -235,7 +237,7 @@ mod tests {
         assert_eq!(connection.gather(header(Opcode::Continuation, false), b"b"), Ok(None));
         assert_eq!(
             connection.gather(header(Opcode::Continuation, true), b"c"),
-            Ok(Some(Gathered { kind: Kind::Text, compressed: false, payload: b"abc".to_vec() }))
+            Ok(Some(JoinedMessage { kind: MessageKind::Text, compressed: false, payload: b"abc".to_vec() }))
         );
         assert!(connection.gather(header(Opcode::Continuation, true), b"d").is_err());
     }

@@ -1,55 +1,43 @@
-//! Payloads that say who sent them and when in its order, so that a lost, doubled, swapped or damaged message
-//! shows at once.
+//! Payloads that name their sender and their position, so that a lost, duplicated, reordered or
+//! damaged message shows at once.
 //!
-//! A payload is a tag, the sender (its *lane*) as 6 hex digits, its place in that lane (the *sequence*) as 10,
-//! and filler up to the asked size that depends on the lane.
+//! A payload is a tag, the number of its *sender* in 6 hex digits, its *sequence* among the
+//! messages of that sender in 10, and filler that depends on the sender.
 
-use crate::cli::Options;
+use crate::frame::MessageKind;
 use crate::sample;
 use crate::tally::Tally;
 
 /// The first byte, which the benchmark's servers look at: they echo what begins with it.
 pub(crate) const TAG: u8 = b'E';
-const LANE_DIGITS: usize = 6;
+const SENDER_DIGITS: usize = 6;
 const SEQUENCE_DIGITS: usize = 10;
 /// Bytes before the filler: the smallest payload there is.
-pub(crate) const SMALLEST: usize = 1 + LANE_DIGITS + SEQUENCE_DIGITS;
-/// Lanes with the same remainder share their filler.
+pub(crate) const SMALLEST: usize = 1 + SENDER_DIGITS + SEQUENCE_DIGITS;
+/// Senders with the same remainder share their filler.
 const SHIFTS: usize = 26;
-
-/// Text or binary, as a whole message.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Kind {
-    Text,
-    Binary,
-}
 
 /// Makes and checks the payloads of one run: all have one size and one kind.
 pub(crate) struct Content {
-    kind: Kind,
+    kind: MessageKind,
     size: usize,
     filler: Vec<u8>,
 }
 
 impl Content {
-    /// Payloads of `size` bytes, at least [`SMALLEST`]. Text is ASCII, the alphabet or what looks like JSON; binary
-    /// filler uses every byte value.
-    pub(crate) fn new(kind: Kind, size: usize, json: bool) -> Self {
+    /// Payloads of `size` bytes, at least [`SMALLEST`]. Text is ASCII, the alphabet or what looks
+    /// like JSON; binary filler uses every byte value.
+    pub(crate) fn new(kind: MessageKind, size: usize, json: bool) -> Self {
         let length = size + SHIFTS;
         let filler = match kind {
-            Kind::Text if json => sample::json(length),
-            Kind::Text => (0..length).map(|i| b'a' + (i % SHIFTS) as u8).collect(),
-            Kind::Binary => (0..length).map(|i| (i * 131) as u8).collect(),
+            MessageKind::Text if json => sample::json(length),
+            MessageKind::Text => (0..length).map(|i| b'a' + (i % SHIFTS) as u8).collect(),
+            MessageKind::Binary => (0..length).map(|i| (i * 131) as u8).collect(),
         };
         Self { kind, size, filler }
     }
 
-    /// As the options of a run have it.
-    pub(crate) fn of(options: &Options) -> Self {
-        Self::new(options.kind, options.size, options.json)
-    }
-
-    pub(crate) fn kind(&self) -> Kind {
+    pub(crate) fn kind(&self) -> MessageKind {
         self.kind
     }
 
@@ -57,39 +45,39 @@ impl Content {
         self.size
     }
 
-    /// Appends the payload for that place in that lane.
-    pub(crate) fn write(&self, out: &mut Vec<u8>, lane: usize, sequence: u64) {
+    /// Appends the payload of this sender with this sequence.
+    pub(crate) fn write(&self, out: &mut Vec<u8>, sender: usize, sequence: u64) {
         let mut head = [TAG; SMALLEST];
-        write_hex(&mut head[1..=LANE_DIGITS], lane as u64);
-        write_hex(&mut head[1 + LANE_DIGITS..], sequence);
+        write_hex(&mut head[1..=SENDER_DIGITS], sender as u64);
+        write_hex(&mut head[1 + SENDER_DIGITS..], sequence);
         out.extend_from_slice(&head);
-        out.extend_from_slice(self.filler_of(lane));
+        out.extend_from_slice(self.filler_of(sender));
     }
 
-    /// The lane and sequence in a payload that is whole and undamaged.
-    pub(crate) fn read(&self, kind: Kind, payload: &[u8]) -> Option<(usize, u64)> {
+    /// The sender and sequence of a payload; `None` if it is not whole or damaged.
+    pub(crate) fn read(&self, kind: MessageKind, payload: &[u8]) -> Option<(usize, u64)> {
         if kind != self.kind || payload.len() != self.size || payload.first() != Some(&TAG) {
             return None;
         }
-        let lane = read_hex(&payload[1..=LANE_DIGITS])? as usize;
-        let sequence = read_hex(&payload[1 + LANE_DIGITS..SMALLEST])?;
-        (payload[SMALLEST..] == *self.filler_of(lane)).then_some((lane, sequence))
+        let sender = read_hex(&payload[1..=SENDER_DIGITS])? as usize;
+        let sequence = read_hex(&payload[1 + SENDER_DIGITS..SMALLEST])?;
+        (payload[SMALLEST..] == *self.filler_of(sender)).then_some((sender, sequence))
     }
 
-    fn filler_of(&self, lane: usize) -> &[u8] {
-        &self.filler[lane % SHIFTS..][..self.size - SMALLEST]
+    fn filler_of(&self, sender: usize) -> &[u8] {
+        &self.filler[sender % SHIFTS..][..self.size - SMALLEST]
     }
 }
 
-/// What one receiver has had from one lane: everything below `next`.
+/// What one receiver has received from one sender: everything below `next`.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Order {
     next: u64,
 }
 
 impl Order {
-    /// Takes the next message of the lane and counts what its sequence betrays. Returns how many messages of
-    /// the lane are settled by it: 1 as it should be, 0 for a duplicate, more when some before it are lost.
+    /// Takes the next message of the sender and counts what its sequence shows. Returns how many
+    /// messages this settles: 1 normally, 0 for a duplicate, more when earlier ones are lost.
     pub(crate) fn accept(&mut self, sequence: u64, tally: &mut Tally) -> u64 {
         if sequence < self.next {
             tally.duplicate += 1;
@@ -127,33 +115,33 @@ mod tests {
     #[test]
     fn a_payload_comes_back_as_it_was_made() {
         for (kind, size, json) in [
-            (Kind::Text, SMALLEST, false),
-            (Kind::Text, 64, false),
-            (Kind::Binary, 16_384, false),
-            (Kind::Text, 4096, true),
+            (MessageKind::Text, SMALLEST, false),
+            (MessageKind::Text, 64, false),
+            (MessageKind::Binary, 16_384, false),
+            (MessageKind::Text, 4096, true),
         ] {
             let content = Content::new(kind, size, json);
-            for (lane, sequence) in [(0, 0), (25, 1), (999, 0xab_cdef), (0xff_ffff, 0xff_ffff_ffff)] {
+            for (sender, sequence) in [(0, 0), (25, 1), (999, 0xab_cdef), (0xff_ffff, 0xff_ffff_ffff)] {
                 let mut out = Vec::new();
-                content.write(&mut out, lane, sequence);
+                content.write(&mut out, sender, sequence);
                 assert_eq!(out.len(), size);
-                assert_eq!(content.read(kind, &out), Some((lane, sequence)));
+                assert_eq!(content.read(kind, &out), Some((sender, sequence)));
             }
         }
     }
 
     #[test]
     fn every_damaged_byte_is_noticed() {
-        let content = Content::new(Kind::Text, 64, false);
+        let content = Content::new(MessageKind::Text, 64, false);
         let mut out = Vec::new();
         content.write(&mut out, 7, 42);
         for i in 0..out.len() {
             let mut damaged = out.clone();
             damaged[i] ^= 1;
-            assert_ne!(content.read(Kind::Text, &damaged), Some((7, 42)), "byte {i}");
+            assert_ne!(content.read(MessageKind::Text, &damaged), Some((7, 42)), "byte {i}");
         }
-        assert_eq!(content.read(Kind::Text, &out[..63]), None);
-        assert_eq!(content.read(Kind::Binary, &out), None);
+        assert_eq!(content.read(MessageKind::Text, &out[..63]), None);
+        assert_eq!(content.read(MessageKind::Binary, &out), None);
     }
 
     #[test]

@@ -7,7 +7,8 @@ use crate::json::Object;
 use crate::redis::Traffic;
 use crate::tally::Tally;
 
-/// Ticks per second in `/proc/PID/stat`: `USER_HZ`, 100 on every Linux of today whatever the kernel's own rate.
+/// Ticks per second in `/proc/PID/stat`: `USER_HZ`, 100 on every current Linux, whatever the
+/// kernel's own rate.
 const TICKS: f64 = 100.0;
 
 /// Processor time in seconds, to 10 ms.
@@ -18,7 +19,8 @@ pub(crate) struct CpuTime {
 }
 
 impl CpuTime {
-    /// What process `pid` has used since it began; `None` where there is no `/proc`, or no such process.
+    /// What process `pid` has used since it started; `None` without `/proc`, or without such a
+    /// process.
     pub(crate) fn of(pid: &str) -> Option<Self> {
         parse(&std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
     }
@@ -42,7 +44,7 @@ impl Sub for CpuTime {
     }
 }
 
-/// Counts from when it was made: time, and what the server and this process use of the processor.
+/// Measures from its creation on: the time, and the processor time of servers and of this process.
 pub(crate) struct Meter {
     begun: Instant,
     pids: Vec<String>,
@@ -52,18 +54,19 @@ pub(crate) struct Meter {
     traffic: Option<Traffic>,
 }
 
-/// What a [`Meter`] has counted.
+/// What a [`Meter`] has measured.
 #[derive(Default)]
 pub(crate) struct Measured {
     pub(crate) seconds: f64,
-    /// Of each process that was asked for.
+    /// For each process that the options name.
     servers: Vec<Option<CpuTime>>,
     own: Option<CpuTime>,
     traffic: Option<Traffic>,
 }
 
 impl Meter {
-    /// `pids` are those of the servers, `redis` the `HOST:PORT` of the one between them, as far as they were told.
+    /// `pids` are those of the servers, `redis` is the `HOST:PORT` of the Redis between them. Both
+    /// are optional.
     pub(crate) fn start(pids: &[u32], redis: Option<&str>) -> Self {
         let pids: Vec<String> = pids.iter().map(u32::to_string).collect();
         let servers = pids.iter().map(|pid| CpuTime::of(pid)).collect();
@@ -90,7 +93,8 @@ impl Meter {
 }
 
 impl Measured {
-    /// Adds `serverCpu`, `ownCpu` and `bus` where they are known, over that many messages or handshakes.
+    /// Adds `serverCpu`, `ownCpu` and `bus` if they are known, divided by this many messages or
+    /// handshakes.
     pub(crate) fn report(&self, mut report: Object, over: u64) -> Object {
         let all = self.servers.iter().copied().collect::<Option<Vec<_>>>();
         let server = all.and_then(|all| all.into_iter().reduce(|a, b| a + b));
@@ -118,7 +122,7 @@ impl Measured {
     }
 }
 
-/// Fields 14 and 15; the command's name, field 2, may itself hold spaces and brackets.
+/// Fields 14 and 15; the command's name, field 2, may itself contain spaces and brackets.
 fn parse(stat: &str) -> Option<CpuTime> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace().skip(11).map(|field| field.parse::<f64>().ok());

@@ -1,8 +1,9 @@
 //! Compressed messages, in and out (RFC 7692, section 7.2).
 //!
-//! One state serves all connections: between two messages a DEFLATE stream is on a byte boundary, and all that is
-//! carried over is what was said before, which the connection keeps where the server may refer to it. Nobody else's
-//! codec on purpose, as in [`crate::frame`]; and none that would look behind the beginning of a message.
+//! One state serves all connections: between two messages a DEFLATE stream is on a byte boundary,
+//! and only the history is carried over, which the connection keeps if the server may refer to it.
+//! The codec is not the server's, on purpose, as in [`crate::frame`]. It refuses references to
+//! before the beginning.
 
 use miniz_oxide::DataFormat;
 use miniz_oxide::deflate::core::{CompressionStrategy, CompressorOxide, TDEFLFlush, TDEFLStatus, compress};
@@ -14,16 +15,17 @@ use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
 /// How far back DEFLATE can refer.
 const WINDOW: usize = 32 * 1024;
-/// No scenario asks for a message that would become longer.
+/// No scenario sends a longer message.
 const LONGEST: usize = 64 * 1024 * 1024;
 const LEVEL: u8 = 6;
 
 /// Inflates whole messages.
 pub(crate) struct Inflater {
     state: Box<DecompressorOxide>,
-    /// The last message that stood for itself, as it came: a publish comes to each of its subscribers in the same bytes.
+    /// The last message without history, as it came: all subscribers of a publish receive the same
+    /// bytes.
     last: Vec<u8>,
-    /// What became of it.
+    /// That message, inflated.
     out: Vec<u8>,
 }
 
@@ -32,11 +34,11 @@ impl Inflater {
         Self { state: Box::default(), last: Vec::new(), out: Vec::new() }
     }
 
-    /// The message behind `compressed`. `history` is what the server may refer to, and has the message added to it;
-    /// `None` where each message stands for itself.
+    /// Inflates `compressed`. `history` is what the server may refer to, and the message is added
+    /// to it; `None` if no message refers to another.
     ///
     /// # Errors
-    /// It is no DEFLATE, ends in the middle, refers to what was not there, or has more than 64 MiB.
+    /// It is not DEFLATE, ends in the middle, refers to data that never came, or exceeds 64 MiB.
     pub(crate) fn inflate(&mut self, compressed: &[u8], history: Option<&mut Vec<u8>>) -> Result<&[u8], &'static str> {
         let Some(history) = history else {
             if self.last != compressed || compressed.is_empty() {
@@ -54,7 +56,7 @@ impl Inflater {
         Ok(&self.out[begin..])
     }
 
-    /// Makes `out` the history and the message behind it.
+    /// Makes `out` the history followed by the message.
     fn run(&mut self, compressed: &[u8], history: &[u8]) -> Result<(), &'static str> {
         let Self { state, out, .. } = self;
         out.clear();
@@ -72,7 +74,7 @@ impl Inflater {
                 match status {
                     TINFLStatus::NeedsMoreInput => {}
                     TINFLStatus::HasMoreOutput if out.len() < LONGEST => out.resize(2 * out.len(), 0),
-                    // A last block: what is behind it would be another stream (section 7.2.3.4 has it end there).
+                    // The last block: anything after it would be another stream (section 7.2.3.4).
                     TINFLStatus::Done => ended = true,
                     _ => return Err("a message that cannot be inflated"),
                 }
@@ -83,7 +85,7 @@ impl Inflater {
     }
 }
 
-/// Compresses messages, each for itself, as any server must accept.
+/// Compresses messages independently of each other, which every server must accept.
 pub(crate) struct Deflater(CompressorOxide);
 
 impl Deflater {
@@ -91,13 +93,14 @@ impl Deflater {
         Self(CompressorOxide::with_params(DataFormat::Raw, LEVEL, CompressionStrategy::Default, 15))
     }
 
-    /// What to send for `message`; `None` when it may refer further back than the server allows.
+    /// What to send for `message`; `None` if it might refer further back than the server allows.
     pub(crate) fn deflate(&mut self, message: &[u8], window_bits: u8) -> Option<Vec<u8>> {
         if message.len() > 1 << window_bits {
             return None;
         }
         self.0.reset();
-        // Stored blocks add 5 bytes to each 32 KiB, and the end some more: with this it is done in one call.
+        // Stored blocks add 5 bytes to each 32 KiB, and the end some more: with this much, one call
+        // is enough.
         let mut out = vec![0; message.len() + message.len() / 1024 + 128];
         let (status, read, written) = compress(&mut self.0, message, &mut out, TDEFLFlush::Sync);
         out.truncate(written);
@@ -111,7 +114,8 @@ impl Deflater {
 mod tests {
     use super::*;
 
-    /// "Hello" by itself, and again where the first may be referred to (RFC 7692, sections 7.2.3.1 and 7.2.3.2).
+    /// "Hello" by itself, and again where the first may be referred to (RFC 7692, sections 7.2.3.1
+    /// and 7.2.3.2).
     const HELLO: [u8; 7] = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
     const AGAIN: [u8; 5] = [0xf2, 0x00, 0x11, 0x00, 0x00];
 

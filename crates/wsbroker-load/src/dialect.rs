@@ -1,7 +1,9 @@
-//! How a server is spoken to: in the benchmark's own plain texts, or in Socket.IO's, which cannot be talked out of them.
+//! What a server speaks: the benchmark's own plain texts, or the protocol of Socket.IO, which has
+//! no plain mode.
 //!
-//! Socket.IO 4 over its WebSocket transport: a text message has the Engine.IO type in its first character (0 open, 2 ping, 3 pong, 4 message), and a
-//! message the Socket.IO type in its second (0 connect, 2 event), with JSON behind that.
+//! Socket.IO 4 over its WebSocket transport: a text message has the Engine.IO type in its first
+//! character (0 open, 2 ping, 3 pong, 4 message), and a message the Socket.IO type in its second (0
+//! connect, 2 event), followed by JSON.
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Dialect {
@@ -9,14 +11,14 @@ pub(crate) enum Dialect {
     SocketIo,
 }
 
-/// What a message of the server's means.
+/// What a message from the server means.
 #[derive(Debug, Eq, PartialEq)]
-pub(crate) enum Heard<'a> {
-    /// What somebody published.
+pub(crate) enum ServerMessage<'a> {
+    /// A publish has arrived.
     Payload(&'a [u8]),
-    /// This has to be answered.
+    /// Send this as the answer.
     Reply(&'static str),
-    /// Now it can be spoken to.
+    /// The server is ready for messages.
     Joined,
     Nothing,
     Unknown,
@@ -31,7 +33,7 @@ impl Dialect {
         }
     }
 
-    /// What stands before a payload that is to be published: `verb` is `P`, or `L` for this instance only.
+    /// What precedes a payload to publish: `verb` is `P`, or `L` for this instance only.
     pub(crate) fn publish(self, verb: &str, room: &str) -> Vec<u8> {
         match self {
             Self::Plain => format!("{verb}:{room}:"),
@@ -40,7 +42,7 @@ impl Dialect {
         .into_bytes()
     }
 
-    /// What stands behind it.
+    /// What follows it.
     pub(crate) fn end(self) -> &'static [u8] {
         match self {
             Self::Plain => b"",
@@ -48,22 +50,22 @@ impl Dialect {
         }
     }
 
-    pub(crate) fn hear(self, message: &[u8]) -> Heard<'_> {
+    pub(crate) fn hear(self, message: &[u8]) -> ServerMessage<'_> {
         if self == Self::Plain {
-            return Heard::Payload(message);
+            return ServerMessage::Payload(message);
         }
         match message {
-            [b'0', ..] => Heard::Reply("40"),
-            b"2" => Heard::Reply("3"),
-            [b'4', b'0', ..] => Heard::Joined,
+            [b'0', ..] => ServerMessage::Reply("40"),
+            b"2" => ServerMessage::Reply("3"),
+            [b'4', b'0', ..] => ServerMessage::Joined,
             [b'4', b'2', event @ ..] => {
                 match event.strip_prefix(b"[\"m\",\"").and_then(|rest| rest.strip_suffix(b"\"]")) {
-                    Some(payload) => Heard::Payload(payload),
-                    None => Heard::Unknown,
+                    Some(payload) => ServerMessage::Payload(payload),
+                    None => ServerMessage::Unknown,
                 }
             }
-            b"6" => Heard::Nothing,
-            _ => Heard::Unknown,
+            b"6" => ServerMessage::Nothing,
+            _ => ServerMessage::Unknown,
         }
     }
 }
@@ -75,12 +77,12 @@ mod tests {
     #[test]
     fn socket_io_is_understood() {
         let dialect = Dialect::SocketIo;
-        assert_eq!(dialect.hear(b"0{\"sid\":\"x\"}"), Heard::Reply("40"));
-        assert_eq!(dialect.hear(b"40{\"sid\":\"y\"}"), Heard::Joined);
-        assert_eq!(dialect.hear(b"2"), Heard::Reply("3"));
-        assert_eq!(dialect.hear(b"42[\"m\",\"hello\"]"), Heard::Payload(b"hello"));
-        assert_eq!(dialect.hear(b"42[\"other\"]"), Heard::Unknown);
-        assert_eq!(dialect.hear(b"44{}"), Heard::Unknown);
+        assert_eq!(dialect.hear(b"0{\"sid\":\"x\"}"), ServerMessage::Reply("40"));
+        assert_eq!(dialect.hear(b"40{\"sid\":\"y\"}"), ServerMessage::Joined);
+        assert_eq!(dialect.hear(b"2"), ServerMessage::Reply("3"));
+        assert_eq!(dialect.hear(b"42[\"m\",\"hello\"]"), ServerMessage::Payload(b"hello"));
+        assert_eq!(dialect.hear(b"42[\"other\"]"), ServerMessage::Unknown);
+        assert_eq!(dialect.hear(b"44{}"), ServerMessage::Unknown);
         let mut sent = dialect.publish("P", "room");
         sent.extend_from_slice(dialect.end());
         assert_eq!(sent, b"42[\"P\",\"room\",\"\"]");

@@ -7,17 +7,17 @@ const WINDOW_BITS: std::ops::RangeInclusive<u8> = 8..=15;
 /// The parameters that the server chose.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Agreement {
-    /// Its messages may refer to what it sent before (no `server_no_context_takeover`).
+    /// Its messages may refer to earlier ones (no `server_no_context_takeover`).
     pub(crate) server_context: bool,
     /// How far back ours may refer, as a power of two.
     pub(crate) client_window_bits: u8,
 }
 
 impl Agreement {
-    /// Reads the answer's header; `offer` is what the request said, if anything.
+    /// Reads the header of the answer. `offer` is what the request offered, if anything.
     ///
     /// # Errors
-    /// What the server may not answer to that offer.
+    /// The server must not answer this offer in this way.
     pub(crate) fn parse(answer: &str, offer: Option<&str>) -> Result<Self, &'static str> {
         let offer = offer.ok_or("an extension that was not offered")?;
         let mut parts = answer.split(';').map(str::trim);

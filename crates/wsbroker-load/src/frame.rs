@@ -1,9 +1,16 @@
 //! The client's side of RFC 6455 frames: masked on the way out, unmasked on the way in.
 //!
-//! Not `wsbroker-proto` on purpose: with one codec at both ends, a mistake in it would cancel itself out and
-//! the generator would call it verified.
+//! It does not use `wsbroker-proto` on purpose: with one codec at both ends, a mistake in it would
+//! cancel itself out, and the generator would report the run as verified.
 
 const RSV1: u8 = 0x40;
+
+/// Text or binary, as a whole message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum MessageKind {
+    Text,
+    Binary,
+}
 
 /// What a frame carries (RFC 6455, section 5.2).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,11 +61,12 @@ pub(crate) struct Header {
     pub(crate) opcode: Opcode,
     /// Bytes of the header itself.
     pub(crate) length: usize,
-    /// Bytes of payload behind it.
+    /// Bytes of the payload that follows.
     pub(crate) payload: usize,
 }
 
-/// Reads the header in front of `bytes`; `None` when it is not whole yet. `deflate`: whether compression was agreed.
+/// Reads the header at the start of `bytes`; `None` if it is not complete yet. `deflate`: whether
+/// compression was agreed.
 ///
 /// # Errors
 /// What the server did that RFC 6455, section 5 or RFC 7692, section 6 forbids.
@@ -99,13 +107,13 @@ pub(crate) fn parse_header(bytes: &[u8], deflate: bool) -> Result<Option<Header>
     Ok(Some(Header { fin, compressed, opcode, length, payload }))
 }
 
-/// Appends one masked frame, its payload being whatever `fill` appends.
+/// Appends one masked frame, whose payload is what `fill` appends.
 pub(crate) fn write(out: &mut Vec<u8>, opcode: Opcode, size: usize, mask: [u8; 4], fill: impl FnOnce(&mut Vec<u8>)) {
     out.push(0x80 | opcode.bits());
     write_rest(out, size, mask, fill);
 }
 
-/// The same for a whole message of which `compressed` is left.
+/// The same for a whole message that `compressed` is the compressed form of.
 pub(crate) fn write_compressed(out: &mut Vec<u8>, opcode: Opcode, compressed: &[u8], mask: [u8; 4]) {
     out.push(0x80 | RSV1 | opcode.bits());
     write_rest(out, compressed.len(), mask, |out| out.extend_from_slice(compressed));
@@ -130,7 +138,7 @@ fn write_rest(out: &mut Vec<u8>, size: usize, mask: [u8; 4], fill: impl FnOnce(&
     apply_mask(&mut out[start..], mask);
 }
 
-/// Eight bytes at a time: the compiler makes vector code of it.
+/// Eight bytes at a time: the compiler turns this into vector code.
 fn apply_mask(payload: &mut [u8], mask: [u8; 4]) {
     let [a, b, c, d] = mask;
     let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);

@@ -5,7 +5,7 @@ use std::time::Duration;
 const STEP_BITS: u32 = 6;
 const STEPS: u64 = 1 << STEP_BITS;
 
-/// Counts of durations in nanoseconds; some 30 KB whatever is recorded.
+/// Counts of durations in nanoseconds. It takes some 30 KB, whatever is recorded.
 pub(crate) struct Histogram {
     buckets: Vec<u64>,
     count: u64,
@@ -39,7 +39,7 @@ impl Histogram {
         self.sum as f64 / (self.count.max(1)) as f64
     }
 
-    /// The duration that a share `of` (0 to 1) of all does not exceed, in nanoseconds.
+    /// The duration, in nanoseconds, that the share `of` (0 to 1) of all durations does not exceed.
     pub(crate) fn percentile(&self, of: f64) -> u64 {
         let rank = ((of * self.count as f64).ceil() as u64).max(1);
         let mut seen = 0;

@@ -29,7 +29,7 @@ impl Object {
         self
     }
 
-    /// A number with six digits behind the point; what is no number is `null`.
+    /// A number with six digits behind the point; what is not a finite number is `null`.
     pub(crate) fn number(mut self, name: &str, value: f64) -> Self {
         let out = self.key(name);
         if value.is_finite() {

@@ -1,15 +1,14 @@
-//! The header that a load balancer puts in front of a connection, to tell from whom it is (PROXY protocol,
-//! versions 1 and 2, <https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>).
+//! The header with which a load balancer names the client of a connection (PROXY protocol, versions 1 and 2, <https://www.haproxy.org/download/3.2/doc/proxy-protocol.txt>).
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The addresses told are of 198.18.0.0/15, which RFC 2544 keeps for benchmarks, or one of each /64 of
-/// 2001:db8::/32, which RFC 3849 keeps for documentation.
+/// The addresses are from 198.18.0.0/15, which RFC 2544 reserves for benchmarks, or one of each /64
+/// of 2001:db8::/32, which RFC 3849 reserves for documentation.
 const FIRST_V4: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 0);
-/// As many as the IPv4 block has.
+/// The size of the IPv4 block.
 pub(crate) const MOST_ADDRESSES: usize = 1 << 17;
 const SIGNATURE: &[u8; 12] = b"\r\n\r\n\0\r\nQUIT\n";
-/// Version 2, and that the connection is somebody else's (section 2.2).
+/// Version 2, on behalf of another client (section 2.2).
 const VERSION_2_PROXY: u8 = 0x21;
 const TCP_OVER_V4: u8 = 0x11;
 const TCP_OVER_V6: u8 = 0x21;
@@ -23,7 +22,7 @@ pub(crate) enum Version {
     Two,
 }
 
-/// What is told on each connection.
+/// What the header of each connection says.
 #[derive(Clone, Debug)]
 pub(crate) struct Proxy {
     pub(crate) version: Version,
@@ -33,8 +32,8 @@ pub(crate) struct Proxy {
 }
 
 impl Proxy {
-    /// The header of the connection that is opened as the `turn`th: clients take turns, and each has a port of its
-    /// own for a while. `to` is told as the address that the client connected to.
+    /// The header of the connection that is opened as number `turn`: clients take turns, with ports
+    /// that change. `to` is the address that the client connected to.
     pub(crate) fn header(&self, turn: usize, to: SocketAddr) -> Vec<u8> {
         let client = (turn % self.addresses) as u32;
         let port = 1024 + (turn / self.addresses % 60_000) as u16;

@@ -1,11 +1,11 @@
-//! What a Redis has had to carry, as its `INFO` tells.
+//! What a Redis has carried, according to its `INFO`.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::ops::Sub;
 use std::time::Duration;
 
-/// Counted since the server began.
+/// Counted since the server started.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Traffic {
     pub(crate) bytes_in: u64,
@@ -14,7 +14,7 @@ pub(crate) struct Traffic {
 }
 
 impl Traffic {
-    /// Of the server at that `HOST:PORT`.
+    /// Asks the server at this `HOST:PORT`.
     pub(crate) fn of(address: &str) -> io::Result<Self> {
         let mut stream = TcpStream::connect(address)?;
         stream.set_read_timeout(Some(Duration::from_secs(5)))?;

@@ -1,4 +1,4 @@
-//! Text that compresses about as messages of applications do.
+//! Text that compresses about as well as real messages do.
 
 use std::io::Write;
 
@@ -8,8 +8,8 @@ const WORDS: [&str; 16] = [
     "our", "team",
 ];
 
-/// `length` bytes of records as a chat or a ticker would send them, always the same: their keys come again, their
-/// ids, times and amounts do not.
+/// `length` bytes of records like those of a chat or a ticker, the same in every run. Their keys
+/// repeat; their ids, times and amounts do not.
 pub(crate) fn json(length: usize) -> Vec<u8> {
     let mut out = Vec::with_capacity(length + 512);
     let mut random = Random(0x2545_f491_4f6c_dd1d);

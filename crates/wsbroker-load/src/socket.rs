@@ -1,4 +1,4 @@
-//! A socket on its way to the server: TCP, or a Unix domain socket where the system has them.
+//! A socket to the server: TCP, or a Unix domain socket where the system has them.
 
 use std::io::{self, Read, Write};
 
@@ -7,7 +7,7 @@ use mio::net::TcpStream;
 use mio::net::UnixStream;
 use mio::{Interest, Registry, Token, event::Source};
 
-/// Calls the same method on whichever it is.
+/// Calls the same method on either kind.
 macro_rules! either {
     ($socket:expr, $stream:ident => $call:expr) => {
         match $socket {
@@ -26,7 +26,7 @@ pub(crate) enum Socket {
 }
 
 impl Socket {
-    /// Why it could not connect, once that has shown.
+    /// Why it could not connect, once that is known.
     pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
         either!(self, stream => stream.take_error())
     }

@@ -1,4 +1,5 @@
-//! What went wrong, and how connections ended: the part of a run that decides whether it counts as verified.
+//! What went wrong, and how connections ended: the part of a run that decides whether it counts as
+//! verified.
 
 use std::collections::BTreeMap;
 
@@ -11,20 +12,20 @@ const KEPT: usize = 10;
 /// Counts over a whole run, warm-up and closing included.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// Messages that never came though later ones did, or that the run ended without.
+    /// Messages that had not arrived when a later one did, or when the run ended.
     pub(crate) missing: u64,
-    /// Messages that came again, or after a later one.
+    /// Messages that arrived twice, or after a later one.
     pub(crate) duplicate: u64,
-    /// Messages that are not what anybody sent: damaged, or at the wrong receiver.
+    /// Messages that are damaged, or that reached the wrong receiver.
     pub(crate) corrupt: u64,
     /// Connections that reached the end of the handshake.
     pub(crate) opened: u64,
     /// Connections that could not be made: no TCP connection, or no 101.
     pub(crate) refused: u64,
-    /// Messages that came compressed, and that went so.
+    /// Messages received compressed, and sent compressed.
     pub(crate) compressed_received: u64,
     pub(crate) compressed_sent: u64,
-    /// Open connections that ended though nobody here asked for it.
+    /// Open connections that ended without our asking.
     pub(crate) lost: u64,
     /// Frames or answers that break the protocol.
     pub(crate) protocol: u64,
@@ -83,7 +84,7 @@ impl Tally {
         self.missing == 0 && self.duplicate == 0 && self.corrupt == 0 && self.protocol == 0
     }
 
-    /// Whether, on top of that, no connection was refused or lost.
+    /// Whether, in addition, no connection was refused or lost.
     pub(crate) fn all_verified(&self) -> bool {
         self.messages_verified() && self.refused == 0 && self.lost == 0
     }

@@ -1,4 +1,4 @@
-//! Where the connections go, and how one is begun.
+//! Where the connections go, and how one begins.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, ToSocketAddrs};
@@ -18,39 +18,39 @@ use crate::wire::Wire;
 #[derive(Clone, Debug)]
 pub(crate) struct Target {
     pub(crate) url: String,
-    pub(crate) place: Place,
+    pub(crate) address: ServerAddress,
     pub(crate) request: Vec<u8>,
     pub(crate) tls: Option<Tls>,
-    /// What goes before everything else on a connection.
+    /// What is sent first on a connection.
     pub(crate) proxy: Option<Proxy>,
     /// The `Sec-WebSocket-Extensions` of the request.
     pub(crate) offer: Option<String>,
     /// Whether messages are sent compressed where that was agreed.
     pub(crate) compress: bool,
-    /// Connections come from 127.0.0.1 and the addresses behind it, so many in all; 1 leaves it to the system.
-    /// Each has some 28,000 ports of its own.
+    /// How many source addresses connections have: 127.0.0.1 and those after it, each with some
+    /// 28,000 ports. 1 leaves the choice to the system.
     pub(crate) sources: usize,
     /// `SO_RCVBUF` in bytes; `None` leaves it to the system.
     pub(crate) receive_buffer: Option<usize>,
 }
 
 #[derive(Clone, Debug, Eq, PartialEq)]
-pub(crate) enum Place {
+pub(crate) enum ServerAddress {
     Tcp(SocketAddr),
     /// The file of a Unix domain socket.
     Unix(PathBuf),
 }
 
-/// How to get to the URL, besides what it says itself.
+/// How to connect to the URL, besides what the URL says.
 #[derive(Clone, Debug)]
-pub(crate) struct Way {
-    /// `Name: value`, as they are to stand in each request.
+pub(crate) struct ConnectOptions {
+    /// `Name: value`, as sent in each request.
     pub(crate) headers: Vec<String>,
-    /// TLS also where the URL does not say so.
+    /// TLS even if the URL does not say so.
     pub(crate) tls: bool,
     /// PEM file with the certificates to trust; `None` trusts all.
     pub(crate) ca: Option<String>,
-    /// A Unix domain socket instead of the URL's host, which is then only a name.
+    /// A Unix domain socket instead of the URL's host, which then only names the server.
     pub(crate) unix: Option<String>,
     pub(crate) proxy: Option<Proxy>,
     pub(crate) offer: Option<String>,
@@ -59,7 +59,7 @@ pub(crate) struct Way {
     pub(crate) receive_buffer: Option<usize>,
 }
 
-impl Default for Way {
+impl Default for ConnectOptions {
     fn default() -> Self {
         Self {
             headers: Vec::new(),
@@ -78,37 +78,37 @@ impl Default for Way {
 impl Target {
     /// # Errors
     /// What is wrong with the URL or the certificates, or why the host is unknown.
-    pub(crate) fn new(url: &str, way: Way) -> Result<Self, String> {
+    pub(crate) fn new(url: &str, connect: ConnectOptions) -> Result<Self, String> {
         let parsed = Url::parse(url)?;
-        let tls = parsed.tls || way.tls;
-        let named = match parsed.place {
-            url::Place::Host(host) => host,
-            url::Place::File(_) => parsed.host(),
+        let tls = parsed.tls || connect.tls;
+        let named = match parsed.authority {
+            url::Authority::Host(host) => host,
+            url::Authority::File(_) => parsed.host(),
         };
-        let place = match (&way.unix, parsed.place) {
-            (Some(file), _) => Place::Unix(file.into()),
-            (None, url::Place::File(file)) => Place::Unix(file.into()),
-            (None, url::Place::Host(host)) => Place::Tcp(resolve(host, if tls { 443 } else { 80 })?),
+        let address = match (&connect.unix, parsed.authority) {
+            (Some(file), _) => ServerAddress::Unix(file.into()),
+            (None, url::Authority::File(file)) => ServerAddress::Unix(file.into()),
+            (None, url::Authority::Host(host)) => ServerAddress::Tcp(resolve(host, if tls { 443 } else { 80 })?),
         };
         Ok(Self {
             url: url.to_owned(),
-            place,
-            request: request(named, &parsed.path, &way.headers, way.offer.as_deref()),
-            tls: if tls { Some(Tls::new(parsed.host(), way.ca.as_deref())?) } else { None },
-            proxy: way.proxy,
-            offer: way.offer,
-            compress: way.compress,
-            sources: way.sources,
-            receive_buffer: way.receive_buffer,
+            address,
+            request: request(named, &parsed.path, &connect.headers, connect.offer.as_deref()),
+            tls: if tls { Some(Tls::new(parsed.host(), connect.ca.as_deref())?) } else { None },
+            proxy: connect.proxy,
+            offer: connect.offer,
+            compress: connect.compress,
+            sources: connect.sources,
+            receive_buffer: connect.receive_buffer,
         })
     }
 
-    /// A connection on its way to the server; it becomes writable when it is there. `turn` chooses the source address
-    /// and the client that a proxy would tell of.
+    /// Begins a connection; it becomes writable once it is established. `turn` chooses the source
+    /// address and the client in the PROXY header.
     pub(crate) fn connect(&self, turn: usize) -> io::Result<Wire> {
-        let (socket, address) = match &self.place {
-            Place::Tcp(address) => (Socket::Tcp(self.connect_tcp(*address, turn)?), *address),
-            Place::Unix(file) => (connect_unix(file)?, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+        let (socket, address) = match &self.address {
+            ServerAddress::Tcp(address) => (Socket::Tcp(self.connect_tcp(*address, turn)?), *address),
+            ServerAddress::Unix(file) => (connect_unix(file)?, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
         };
         let header = self.proxy.as_ref().map(|proxy| proxy.header(turn, address)).unwrap_or_default();
         let tls = self.tls.as_ref().map(Tls::begin).transpose().map_err(io::Error::other)?;
@@ -136,7 +136,7 @@ impl Target {
 }
 
 /// # Errors
-/// [`io::ErrorKind::WouldBlock`]: as many connections wait as the server lets wait.
+/// [`io::ErrorKind::WouldBlock`]: the server's queue of connections is full.
 #[cfg(unix)]
 fn connect_unix(file: &std::path::Path) -> io::Result<Socket> {
     mio::net::UnixStream::connect(file).map(Socket::Unix)
@@ -162,7 +162,7 @@ fn resolve(host: &str, port: u16) -> Result<SocketAddr, String> {
     addresses.next().ok_or_else(|| format!("--url: {host} has no address"))
 }
 
-/// The colons inside the brackets of an IPv6 address are none before a port.
+/// The colons in the brackets of an IPv6 address do not precede a port.
 fn has_port(host: &str) -> bool {
     host.rsplit(']').next().is_some_and(|end| end.contains(':'))
 }
@@ -189,15 +189,19 @@ fn request(host: &str, path: &str, headers: &[String], offer: Option<&str>) -> V
 mod tests {
     use super::*;
 
-    fn target(url: &str, way: Way) -> Target {
-        Target::new(url, way).unwrap()
+    fn target(url: &str, connect: ConnectOptions) -> Target {
+        Target::new(url, connect).unwrap()
     }
 
     #[test]
     fn a_url_is_an_address_and_a_request() {
-        let way = Way { headers: vec!["Origin: x".to_owned()], offer: Some("x-offer".to_owned()), ..Way::default() };
-        let target = target("ws://127.0.0.1:8000/chat?room=1", way);
-        assert_eq!(target.place, Place::Tcp("127.0.0.1:8000".parse().unwrap()));
+        let connect = ConnectOptions {
+            headers: vec!["Origin: x".to_owned()],
+            offer: Some("x-offer".to_owned()),
+            ..ConnectOptions::default()
+        };
+        let target = target("ws://127.0.0.1:8000/chat?room=1", connect);
+        assert_eq!(target.address, ServerAddress::Tcp("127.0.0.1:8000".parse().unwrap()));
         let request = String::from_utf8(target.request).unwrap();
         assert!(request.starts_with("GET /chat?room=1 HTTP/1.1\r\nHost: 127.0.0.1:8000\r\n"), "{request}");
         assert!(request.ends_with("\r\nSec-WebSocket-Extensions: x-offer\r\nOrigin: x\r\n\r\n"), "{request}");
@@ -206,20 +210,22 @@ mod tests {
     #[test]
     fn the_port_is_that_of_the_scheme() {
         for (url, address) in [("ws://[::1]", "[::1]:80"), ("wss://[::1]", "[::1]:443"), ("ws://[::1]:1", "[::1]:1")] {
-            assert_eq!(target(url, Way::default()).place, Place::Tcp(address.parse().unwrap()));
+            assert_eq!(target(url, ConnectOptions::default()).address, ServerAddress::Tcp(address.parse().unwrap()));
         }
-        let forced = target("ws://127.0.0.1", Way { tls: true, ..Way::default() });
-        assert_eq!(forced.place, Place::Tcp("127.0.0.1:443".parse().unwrap()));
+        let forced = target("ws://127.0.0.1", ConnectOptions { tls: true, ..ConnectOptions::default() });
+        assert_eq!(forced.address, ServerAddress::Tcp("127.0.0.1:443".parse().unwrap()));
         assert!(forced.tls.is_some());
     }
 
     #[test]
     fn a_file_takes_the_place_of_the_host() {
-        let by_url = target("ws+unix:/run/a.sock:/chat", Way::default());
-        let by_option =
-            target("ws://no.such.host/chat", Way { unix: Some("/run/a.sock".to_owned()), ..Way::default() });
-        assert_eq!(by_url.place, Place::Unix("/run/a.sock".into()));
-        assert_eq!(by_option.place, by_url.place);
+        let by_url = target("ws+unix:/run/a.sock:/chat", ConnectOptions::default());
+        let by_option = target(
+            "ws://no.such.host/chat",
+            ConnectOptions { unix: Some("/run/a.sock".to_owned()), ..ConnectOptions::default() },
+        );
+        assert_eq!(by_url.address, ServerAddress::Unix("/run/a.sock".into()));
+        assert_eq!(by_option.address, by_url.address);
         assert!(by_url.request.starts_with(b"GET /chat HTTP/1.1\r\nHost: localhost\r\n"));
         assert!(by_option.request.starts_with(b"GET /chat HTTP/1.1\r\nHost: no.such.host\r\n"));
     }

@@ -1,4 +1,4 @@
-//! The client's side of TLS: what a connection is begun with.
+//! The client's side of TLS: what a connection begins with.
 
 use std::sync::Arc;
 
@@ -17,11 +17,11 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// A client that trusts the certificates in the PEM file `ca`, or without one whatever the server shows.
-    /// Every handshake is a whole one: nothing is resumed.
+    /// A client that trusts the certificates in the PEM file `ca`, or any certificate without
+    /// one. Every handshake is a full one: nothing is resumed.
     ///
     /// # Errors
-    /// The file cannot be read or holds no certificate, or `host` is no name that a certificate could be for.
+    /// The file cannot be read or has no certificate in it, or no certificate can name `host`.
     pub(crate) fn new(host: &str, ca: Option<&str>) -> Result<Self, String> {
         let name = ServerName::try_from(host.to_owned()).map_err(|_| format!("--url: TLS to no name: {host}"))?;
         let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -30,7 +30,7 @@ impl Tls {
             .map_err(|error| format!("TLS: {error}"))?;
         let builder = match ca {
             Some(file) => builder.with_root_certificates(roots(file)?),
-            None => builder.dangerous().with_custom_certificate_verifier(Arc::new(Anybody(provider))),
+            None => builder.dangerous().with_custom_certificate_verifier(Arc::new(AcceptAnyCertificate(provider))),
         };
         let mut config = builder.with_no_client_auth();
         config.resumption = Resumption::disabled();
@@ -44,7 +44,8 @@ impl Tls {
     }
 }
 
-/// Version and cipher suite, such as `TLSv1_3 TLS13_AES_128_GCM_SHA256`; `None` before they are agreed.
+/// Version and cipher suite, such as `TLSv1_3 TLS13_AES_128_GCM_SHA256`; `None` before they are
+/// agreed.
 pub(crate) fn agreed(connection: &ClientConnection) -> Option<String> {
     let suite = connection.negotiated_cipher_suite()?.suite();
     Some(format!("{:?} {suite:?}", connection.protocol_version()?))
@@ -60,11 +61,11 @@ fn roots(file: &str) -> Result<RootCertStore, String> {
     if roots.is_empty() { Err(wrong(&"no certificate in it")) } else { Ok(roots) }
 }
 
-/// Trusts everybody who holds the key to the certificate that they show.
+/// Accepts any certificate, provided that the server has its private key.
 #[derive(Debug)]
-struct Anybody(Arc<CryptoProvider>);
+struct AcceptAnyCertificate(Arc<CryptoProvider>);
 
-impl ServerCertVerifier for Anybody {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _end_entity: &CertificateDer<'_>,

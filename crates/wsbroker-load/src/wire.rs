@@ -1,5 +1,5 @@
-//! The way of one connection's bytes: through TLS if there is any, behind the proxy's header if there is one, to
-//! the socket.
+//! What the bytes of one connection pass through: TLS if there is any, and the socket. The header
+//! of the PROXY protocol goes first, if there is one.
 
 use std::io::{self, BufRead, ErrorKind, Read, Write};
 
@@ -9,10 +9,10 @@ use rustls::{ClientConnection, Error};
 use crate::socket::Socket;
 use crate::tls;
 
-/// A socket and what stands between it and the bytes of HTTP and WebSocket.
+/// A socket, and what lies between it and the bytes of HTTP and WebSocket.
 pub(crate) struct Wire {
     socket: Socket,
-    /// What goes first, and in the clear.
+    /// What is sent first, unencrypted.
     header: Vec<u8>,
     tls: Option<Box<ClientConnection>>,
 }
@@ -34,12 +34,13 @@ impl Wire {
         self.tls.is_some()
     }
 
-    /// Version and cipher suite, once there are any.
+    /// Version and cipher suite, once they are agreed.
     pub(crate) fn agreed(&self) -> Option<String> {
         tls::agreed(self.tls.as_deref()?)
     }
 
-    /// Writes what an earlier call took and the socket did not: the rest of the header, TLS records.
+    /// Writes what an earlier call took but the socket did not: the rest of the header, and TLS
+    /// records.
     pub(crate) fn push(&mut self) -> io::Result<()> {
         while !self.header.is_empty() {
             let written = retried(|| self.socket.write(&self.header))?;
@@ -53,7 +54,8 @@ impl Wire {
         Ok(())
     }
 
-    /// Takes bytes of HTTP or WebSocket, and returns how many. 0: there is room again when the peer has moved.
+    /// Takes bytes of HTTP or WebSocket, and returns how many. After 0 there is room again once the
+    /// peer has read.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.push()?;
         let Some(tls) = self.tls.as_deref_mut() else {
@@ -67,22 +69,22 @@ impl Wire {
         }
     }
 
-    /// Reads from the socket; with TLS they are to go through [`Wire::decrypt`].
+    /// Reads from the socket; with TLS, pass the bytes to [`Wire::decrypt`].
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         retried(|| self.socket.read(buffer))
     }
 
-    /// Appends what the bytes hold to `plain`. Returns whether there is now something to push.
+    /// Appends the decrypted bytes to `plain`. Returns whether there is now something to push.
     ///
     /// # Errors
-    /// The server broke TLS, or is not whom we trust.
+    /// The server broke TLS, or its certificate is not trusted.
     pub(crate) fn decrypt(&mut self, mut bytes: &[u8], plain: &mut Vec<u8>) -> Result<bool, Error> {
         let Some(tls) = self.tls.as_deref_mut() else {
             plain.extend_from_slice(bytes);
             return Ok(false);
         };
         while !bytes.is_empty() {
-            // It reads from memory, and its own buffer is emptied each time: there is room.
+            // It reads from memory, and its own buffer is emptied each time, so there is room.
             tls.read_tls(&mut bytes).map_err(|error| Error::General(error.to_string()))?;
             tls.process_new_packets()?;
             let mut reader = tls.reader();
@@ -98,7 +100,7 @@ impl Wire {
     }
 }
 
-/// Again, when only a signal came between.
+/// Repeats a call that a signal interrupted.
 fn retried(mut call: impl FnMut() -> io::Result<usize>) -> io::Result<usize> {
     loop {
         match call() {

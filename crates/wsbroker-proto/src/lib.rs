@@ -7,7 +7,7 @@
 //! * `parser`: [`Parser`], the reading side, for servers and clients.
 //! * `item`: what it takes ([`Input`], [`Limits`]) and gives ([`Item`], [`Payload`]).
 //! * `frame`: headers and the writing side; [`client`] holds what only a client needs.
-//! * `close`: [`CloseCode`], [`CloseFrame`].
+//! * `close`, `close_payload`: [`CloseCode`], [`CloseFrame`], and how one is read.
 //! * `extension`: agreeing on permessage-deflate ([`negotiate`], [`Offer`], [`Agreement`]).
 //! * `deflate`: its two directions, [`Inflater`] and [`Deflaters`], each for any number of connections.
 //! * [`mask`] and [`utf8`]: the two loops that touch every byte.
@@ -30,6 +30,7 @@
 #![forbid(unsafe_code)]
 
 mod close;
+mod close_payload;
 mod deflate;
 mod error;
 mod extension;

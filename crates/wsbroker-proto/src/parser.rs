@@ -3,7 +3,7 @@
 use std::fmt;
 use std::mem;
 
-use crate::close;
+use crate::close_payload;
 use crate::error::ProtocolError;
 use crate::frame::{self, Expect, FrameHead, MAX_HEADER, Opcode};
 use crate::item::{Input, Item, Limits, MessageKind, Payload, Role};
@@ -256,7 +256,7 @@ impl Parser {
             Opcode::Ping => Item::Ping(payload),
             Opcode::Pong => Item::Pong(payload),
             _ => {
-                let close = close::decode(payload)?;
+                let close = close_payload::decode(payload)?;
                 self.finish();
                 Item::Close(close)
             }

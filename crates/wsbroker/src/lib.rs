@@ -1,16 +1,12 @@
-//! The Node-API binding of wsbroker: converts values and batches calls, and decides nothing.
+//! The Node-API binding of wsbroker: it converts values and batches calls, and decides nothing.
 //!
-//! The broker is one for the process (`global`); every JavaScript thread that loads the addon has its own worker, cork and callbacks.
+//! * `api`: what JavaScript calls for servers, sockets and the cluster. `helper`: what only the server
+//!   helper calls.
+//! * `worker`: a JavaScript thread as a worker, from the batch that a shard delivers to the handler.
+//! * `process`: what all threads of the process share: the broker, its listeners and workers.
+//! * `js`: values, errors, promises and exports of the engine; `js::raw` has the only unsafe code.
 //!
-//! * `api`: the functions that are called once per server, through napi-rs. `calls`: those that are called for every message, registered raw (`export`).
-//! * `options`: what a server is given. `promise`: promises for what the broker's futures come to. `convert` and `error`: arguments, results and failures.
-//! * `worker`: the thread as the broker sees it, with its `mailbox`. `desk`: the other end, on the thread: hands events over, up to 32 per call (`call`), from
-//!   its `inbox`, and keeps each in a slot (`slots`) until its handler has settled.
-//! * `instance`: what the helpers of one identifier share. `helper`: what each of them calls for every message, as `calls` does for the raw interface.
-//! * `cork`: what JavaScript sends, held together until the end of the batch.
-//! * `bus`: other instances, and `joined` the place among them that the process has. `relay`: Redis for the server helper.
-//! * `tls`: certificates and keys. `stats`: what is counted. `memory`: how much there is, for defaults.
-//! * `raw`: the only unsafe code.
+//! Every room's `mod.rs` says what belongs there and what does not.
 //!
 //! With `RUST_LOG` in the environment, what happens inside is logged to stderr.
 #![deny(unsafe_code)]
@@ -18,28 +14,9 @@
 #![cfg_attr(test, allow(dead_code))]
 
 mod api;
-mod bus;
-mod call;
-mod calls;
-mod convert;
-mod cork;
-mod desk;
-mod error;
-mod export;
-mod global;
 mod helper;
-mod inbox;
-mod instance;
-mod joined;
-mod mailbox;
-mod memory;
-mod options;
-mod promise;
-mod raw;
-mod relay;
-mod slots;
-mod stats;
-mod tls;
+mod js;
+mod process;
 mod worker;
 
 use std::{io::IsTerminal, sync::Once};
@@ -53,9 +30,9 @@ pub fn exports(exports: Object<'_>, env: Env) -> napi::Result<()> {
     log_to_stderr();
     // Threads of ours outlive the environment that loaded the addon.
     napi::bindgen_prelude::retain_current_module_for_unload_safety();
-    let (scope, object) = (raw::Env::of(&env), raw::value_of(&exports));
-    calls::register(scope, object)
-        .and_then(|()| helper::register(scope, object))
+    let (scope, object) = (js::raw::Env::of(&env), js::raw::value_of(&exports));
+    api::messaging::register(scope, object)
+        .and_then(|()| helper::helper_functions::register(scope, object))
         .map_err(|_| napi::Error::from_reason("cannot register the addon's functions"))
 }
 

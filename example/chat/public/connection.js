@@ -1,10 +1,12 @@
-// One WebSocket that comes back by itself. It knows nothing of chats: it tells where it stands and hands over what came.
+// One WebSocket that comes back by itself. It knows nothing of chats: it tells where it stands and
+// hands over what came.
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 15_000;
 
 /**
- * Events: `state` with { state: 'connecting' | 'open' | 'waiting', retryAt? } and `message` with the parsed JSON.
+ * Events: `state` with { state: 'connecting' | 'open' | 'waiting', retryAt? } and `message` with
+ * the parsed JSON.
  */
 export class Connection extends EventTarget {
   #findUrl;
@@ -13,7 +15,9 @@ export class Connection extends EventTarget {
   #timer;
   #state;
 
-  /** @param {() => Promise<string>} findUrl asked before each attempt, so the server may have moved */
+  /**
+   * @param {() => Promise<string>} findUrl asked before each attempt, so the server may have moved
+   */
   constructor(findUrl) {
     super();
     this.#findUrl = findUrl;
@@ -53,7 +57,10 @@ export class Connection extends EventTarget {
     socket.addEventListener('close', current(() => this.#wait()));
   }
 
-  /** True if the message was handed to an open socket. Whether it arrived is for the server's answer to say. */
+  /**
+   * True if the message was handed to an open socket. Whether it arrived is for the server's answer
+   * to say.
+   */
   send(message) {
     if (!this.isOpen) return false;
     this.#socket.send(JSON.stringify(message));
@@ -65,7 +72,10 @@ export class Connection extends EventTarget {
     if (this.#state === 'waiting') this.connect();
   }
 
-  /** Gives up a socket that no longer answers. The browser may take minutes to notice what we know already. */
+  /**
+   * Gives up a socket that no longer answers. The browser may take minutes to notice what we know
+   * already.
+   */
   restart() {
     if (!this.isOpen) return;
     this.#socket.close();
@@ -73,8 +83,8 @@ export class Connection extends EventTarget {
   }
 
   /**
-   * Waits longer after each failure, so as not to hammer a server that is down, and a random part of that, so
-   * that a thousand pages do not all knock in the same moment when it comes back.
+   * Waits longer after each failure, so as not to hammer a server that is down, and a random part
+   * of that, so that a thousand pages do not all knock in the same moment when it comes back.
    */
   #wait() {
     this.#socket = undefined;

@@ -13,8 +13,8 @@ for (const dialog of document.querySelectorAll('dialog')) {
 }
 
 /**
- * Asks for a name. `submit` sends it and tells whether that was possible; the server decides, so the dialog stays
- * until `accept` or `refuse` is called.
+ * Asks for a name. `submit` sends it and tells whether that was possible; the server decides, so
+ * the dialog stays until `accept` or `refuse` is called.
  */
 export function nameDialog({ current, submit }) {
   const dialog = $('name-dialog');
@@ -43,7 +43,10 @@ export function nameDialog({ current, submit }) {
   };
 }
 
-/** Lets choose a room. `ask` requests the list, which is handed to `offer` when it comes; `choose` gets the name. */
+/**
+ * Lets choose a room. `ask` requests the list, which is handed to `offer` when it comes; `choose`
+ * gets the name.
+ */
 export function roomPicker({ ask, choose }) {
   const dialog = $('picker');
   const input = $('room');

@@ -1,8 +1,8 @@
 // The two helpers that a page without a framework needs.
 
 /**
- * Makes an element: `el('button', { type: 'button', class: 'send' }, 'Send')`. Children are elements or text; text
- * becomes a text node and can never turn into markup, whoever wrote it.
+ * Makes an element: `el('button', { type: 'button', class: 'send' }, 'Send')`. Children are
+ * elements or text; text becomes a text node and can never turn into markup, whoever wrote it.
  */
 export function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -26,8 +26,9 @@ export function icon(name) {
 }
 
 /**
- * Makes the children of `parent` show `items`, in order. Elements are kept per key and only replaced when their
- * item's `version` changed: so the focus stays where it is, and a screen reader reads only what is new.
+ * Makes the children of `parent` show `items`, in order. Elements are kept per key and only
+ * replaced when their item's `version` changed: so the focus stays where it is, and a screen reader
+ * reads only what is new.
  */
 export function list(parent, items, { key, version, draw }) {
   const wanted = new Set(items.map((item) => `${key(item)}`));

@@ -15,7 +15,10 @@ function toggleDrawer(which) {
   (which === 'side' ? $('rooms').querySelector('a') : $('close-people')).focus();
 }
 
-/** The focus goes back to the button that opened the drawer, rather than getting lost in what is hidden now. */
+/**
+ * The focus goes back to the button that opened the drawer, rather than getting lost in what is
+ * hidden now.
+ */
 export function closeDrawers() {
   const which = app.dataset.drawer;
   if (which === undefined) return;

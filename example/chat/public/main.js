@@ -1,4 +1,5 @@
-// The page: what the user does goes to the server, what the server says goes to the rooms, the view draws them.
+// The page: what the user does goes to the server, what the server says goes to the rooms, the view
+// draws them.
 
 import { Connection } from './connection.js';
 import { nameDialog, roomPicker } from './dialogs.js';
@@ -28,9 +29,15 @@ function guestName() {
 // ---- State
 
 const isName = (value) => typeof value === 'string' && value.trim() !== '' && value.length <= 24;
-/** `wanted` is what we ask for at each connection; `name` is what the server gave: "Ada 2", should there be an Ada already. */
+/**
+ * `wanted` is what we ask for at each connection; `name` is what the server gave: "Ada 2", should
+ * there be an Ada already.
+ */
 const me = { id: undefined, wanted: isName(stored.name) ? stored.name : guestName(), name: '' };
-/** By this the server knows the page again after a broken connection. Per page, so that two tabs are two people. */
+/**
+ * By this the server knows the page again after a broken connection. Per page, so that two tabs are
+ * two people.
+ */
 const session = randomKey();
 /** Ids of what this page sent, to tell our own texts from others' when they come back. */
 const mine = new Set();
@@ -132,7 +139,8 @@ const hears = {
     // What was said before we first came is not unread; what was said while we were offline is.
     if (room.hasHistory && !isSeen(room)) room.unread += fresh;
     room.hasHistory = true;
-    // Not among the last messages, so it was lost with the connection. It has kept its id: arriving twice is harmless.
+    // Not among the last messages, so it was lost with the connection. It has kept its id: arriving
+    // twice is harmless.
     for (const entry of room.pending) deliver(room, entry);
     changed(room);
   },
@@ -225,7 +233,10 @@ function say(text) {
   drawEntries(active, { toEnd: true });
 }
 
-/** Sends a text, or sends it again. Offline it stays pending, and goes when the room is back (see `room`). */
+/**
+ * Sends a text, or sends it again. Offline it stays pending, and goes when the room is back (see
+ * `room`).
+ */
 function deliver(room, { id, text }) {
   if (!send({ type: 'say', room: room.name, id, text })) return;
   clearTimeout(deadlines.get(id));

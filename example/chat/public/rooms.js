@@ -5,7 +5,10 @@ const TYPING_SHOWN = 4_000;
 /** Above this, who comes and goes is noise and only the list shows it. */
 const ANNOUNCED_UP_TO = 15;
 
-/** The one spelling of a room's name, or undefined if it can be none. The server has the same rule and the last word. */
+/**
+ * The one spelling of a room's name, or undefined if it can be none. The server has the same rule
+ * and the last word.
+ */
 export function roomNameOf(input) {
   if (typeof input !== 'string') return undefined;
   const name = input.normalize('NFC').trim().toLowerCase().replace(/^#/u, '').replace(/\s+/gu, '-');
@@ -17,7 +20,10 @@ export class Room {
     this.name = name;
     /** id -> name; undefined until the server has sent the list. */
     this.people = undefined;
-    /** Oldest first: { id, from, name, text, at, mine, state } and notes { id, note, at }. state: 'sent', 'pending' or 'failed'. */
+    /**
+     * Oldest first: { id, from, name, text, at, mine, state } and notes { id, note, at }. state:
+     * 'sent', 'pending' or 'failed'.
+     */
     this.entries = [];
     this.unread = 0;
     this.draft = '';
@@ -39,8 +45,9 @@ export class Room {
   }
 
   /**
-   * The server lists the room at one moment while others come and go, so what was announced before the list may be
-   * newer than it. Applying it once more on top is right in both cases: each step says how it is, not what to add.
+   * The server lists the room at one moment while others come and go, so what was announced before
+   * the list may be newer than it. Applying it once more on top is right in both cases: each step
+   * says how it is, not what to add.
    */
   setPeople(people) {
     this.people = new Map(people.map(({ id, name }) => [id, name]));
@@ -70,7 +77,9 @@ export class Room {
     if (this.people.size <= ANNOUNCED_UP_TO) this.add({ id: `note-${(notes += 1)}`, note: text, at: Date.now() });
   }
 
-  /** Adds an entry in its place by time, or updates the one of that id. Returns true if it is new. */
+  /**
+   * Adds an entry in its place by time, or updates the one of that id. Returns true if it is new.
+   */
   add(entry) {
     const known = this.known.get(entry.id);
     if (known) {

@@ -1,4 +1,5 @@
-// What outlives the page: the name, the rooms, the colours. Storage may be switched off; then nothing does.
+// What outlives the page: the name, the rooms, the colours. Storage may be switched off; then
+// nothing does.
 
 const KEY = 'chat';
 

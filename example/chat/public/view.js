@@ -1,4 +1,5 @@
-// Draws what main.js and rooms.js know. Everything that people wrote goes in as text nodes (see dom.js).
+// Draws what main.js and rooms.js know. Everything that people wrote goes in as text nodes (see
+// dom.js).
 
 import { el, icon, list } from './dom.js';
 
@@ -16,7 +17,10 @@ const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-d
 const calendar = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
 const byName = new Intl.Collator(undefined, { sensitivity: 'base', numeric: true });
 
-/** A coloured disc with initials. The colour comes from the name, so that it is the same on every page. */
+/**
+ * A coloured disc with initials. The colour comes from the name, so that it is the same on every
+ * page.
+ */
 export function avatar(name) {
   const disc = el('span', { class: 'avatar', 'aria-hidden': 'true' });
   paintAvatar(disc, name);
@@ -82,8 +86,8 @@ export function drawTyping(room) {
 }
 
 /**
- * Draws the conversation. Stays at the end if the reader was there; otherwise leaves the page where they read, and
- * the button that leads to the end tells that something came.
+ * Draws the conversation. Stays at the end if the reader was there; otherwise leaves the page where
+ * they read, and the button that leads to the end tells that something came.
  */
 export function drawEntries(room, { toEnd = false } = {}) {
   const log = $('log');
@@ -146,7 +150,10 @@ function drawEntry(item) {
   return el('li', { class: classes }, ...(item.mine ? [] : [item.together ? el('span', { class: 'avatar-space' }) : avatar(item.name)]), body);
 }
 
-/** Text with its web addresses as links. Only http and https: a `javascript:` address would be a script. */
+/**
+ * Text with its web addresses as links. Only http and https: a `javascript:` address would be a
+ * script.
+ */
 function linked(text) {
   const parts = [];
   let end = 0;

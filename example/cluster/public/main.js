@@ -4,7 +4,10 @@ const $ = (id) => document.getElementById(id);
 const MOST_ENTRIES = 200;
 const RETRY = 1_000;
 
-/** When a message was first seen on this page, by its id: on the side where it was written, as that is served first. */
+/**
+ * When a message was first seen on this page, by its id: on the side where it was written, as that
+ * is served first.
+ */
 const seen = new Map();
 
 class Side {
@@ -12,7 +15,9 @@ class Side {
   #box;
   #socket;
   #log;
+  #entries;
   #input;
+  #send;
 
   constructor(box, { name, port }) {
     this.#name = name;
@@ -21,9 +26,11 @@ class Side {
     box.setAttribute('aria-label', `Instance ${name}`);
     box.querySelector('h2').textContent = name;
     box.querySelector('label').textContent = `Message on ${name}`;
-    this.#log = box.querySelector('ol');
+    this.#log = box.querySelector('.log');
+    this.#entries = box.querySelector('ol');
     this.#log.setAttribute('aria-label', `Messages on ${name}`);
     this.#input = box.querySelector('input');
+    this.#send = box.querySelector('button');
     this.#input.id = `text-${name}`;
     this.#input.placeholder = `Say something on ${name}`;
     box.querySelector('label').htmlFor = this.#input.id;
@@ -31,9 +38,23 @@ class Side {
       event.preventDefault();
       this.#say();
     });
-    this.#state('socket', false, 'connecting');
-    this.#state('bus', false, 'bus unknown');
+    this.#disconnected('connecting');
     this.#connect(port);
+  }
+
+  get connected() {
+    return this.#socket.readyState === WebSocket.OPEN;
+  }
+
+  /**
+   * Without a socket nothing can be sent, and what the page last heard of Redis may be untrue by
+   * now.
+   */
+  #disconnected(text) {
+    this.#state('socket', false, text);
+    this.#state('bus', false, 'bus unknown');
+    this.#box.querySelector('.state.bus').toggleAttribute('data-unknown', true);
+    this.#send.disabled = true;
   }
 
   #connect(port) {
@@ -41,11 +62,14 @@ class Side {
     this.#socket = socket;
     socket.addEventListener('open', () => {
       this.#state('socket', true, 'connected');
+      this.#send.disabled = false;
+      askForRedis();
       socket.send(JSON.stringify({ type: 'hello' }));
     });
     socket.addEventListener('message', ({ data }) => this.#take(JSON.parse(data)));
     socket.addEventListener('close', () => {
-      this.#state('socket', false, 'not connected');
+      this.#disconnected('not connected');
+      askForRedis();
       setTimeout(() => this.#connect(port), RETRY);
     });
   }
@@ -106,6 +130,7 @@ class Side {
 
   #showBus(state) {
     this.#state('bus', state === 'ready', `bus ${state}`);
+    this.#box.querySelector('.state.bus').removeAttribute('data-unknown');
   }
 
   #count({ published, received, missed, dropped, refused, unanswered }) {
@@ -121,13 +146,13 @@ class Side {
     if (pill.textContent !== text) pill.textContent = text;
   }
 
-  /** Texts become text nodes: whoever wrote them, they never turn into markup. */
+  /** Texts become text nodes and never turn into markup. */
   #write(text, kind) {
     const entry = document.createElement('li');
     entry.className = kind;
     entry.append(text);
-    this.#log.append(entry);
-    while (this.#log.childElementCount > MOST_ENTRIES) this.#log.firstElementChild.remove();
+    this.#entries.append(entry);
+    while (this.#entries.childElementCount > MOST_ENTRIES) this.#entries.firstElementChild.remove();
     this.#log.scrollTop = this.#log.scrollHeight;
     return entry;
   }
@@ -139,6 +164,15 @@ function pulse(direction) {
   // So that the animation begins anew.
   void redis.offsetWidth;
   redis.dataset.pulse = direction;
+}
+
+/** Shows Redis as the server knows it, or as unknown while no side has a socket to it. */
+async function askForRedis() {
+  const unknown = !sides.some(({ connected }) => connected);
+  $('redis').toggleAttribute('data-unknown', unknown);
+  $('redis-switch').disabled = unknown;
+  // When the server has gone in the meantime, the sockets close too, and this is called again.
+  if (!unknown) await ask('/state.json').then(({ redis }) => showRedis(redis), () => {});
 }
 
 function showRedis({ own, running }) {
@@ -157,7 +191,7 @@ async function ask(path, options) {
 
 const state = await ask('/state.json');
 showRedis(state.redis);
-document.querySelectorAll('.instance').forEach((box, i) => new Side(box, state.instances[i]));
+const sides = [...document.querySelectorAll('.instance')].map((box, i) => new Side(box, state.instances[i]));
 
 $('redis-switch').addEventListener('click', async ({ currentTarget: button }) => {
   button.disabled = true;
@@ -168,6 +202,6 @@ $('redis-switch').addEventListener('click', async ({ currentTarget: button }) =>
   } catch (error) {
     $('problem').textContent = error.message;
   } finally {
-    button.disabled = false;
+    button.disabled = $('redis').hasAttribute('data-unknown');
   }
 });

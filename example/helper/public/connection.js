@@ -1,4 +1,5 @@
-// One encrypted connection that comes back by itself. It knows nothing of rooms: it tells where it stands, and hands over what came.
+// One encrypted connection that comes back by itself. It knows nothing of rooms: it tells where it
+// stands, and hands over what came.
 
 import { NotAuthentic, makeKeys, openLine } from './secure.mjs';
 
@@ -27,7 +28,10 @@ export class Connection extends EventTarget {
   #heartbeat;
   #sending = Promise.resolve();
 
-  /** @param {() => Promise<{ url: string, ticket: string, heartbeat: number }>} prepare asked before each attempt: the server may have moved, and a ticket is good for one */
+  /**
+   * @param {() => Promise<{ url: string, ticket: string, heartbeat: number }>} prepare asked before
+   * each attempt: the server may have moved, and a ticket is good for one
+   */
   constructor(prepare) {
     super();
     this.#prepare = prepare;
@@ -88,7 +92,10 @@ export class Connection extends EventTarget {
     return true;
   }
 
-  /** In clear: for the events that the helper itself understands. In order with what was encrypted before it. */
+  /**
+   * In clear: for the events that the helper itself understands. In order with what was encrypted
+   * before it.
+   */
   sendClear(event, data) {
     if (this.#state !== 'open') return;
     const socket = this.#socket;
@@ -156,7 +163,10 @@ export class Connection extends EventTarget {
     if (event) this.#emit(event);
   }
 
-  /** Longer after each failure, and a random part of that, so that a thousand pages do not all knock in the moment in which the server is back. */
+  /**
+   * Longer after each failure, and a random part of that, so that a thousand pages do not all knock
+   * in the moment in which the server is back.
+   */
   #wait() {
     this.#end();
     const longest = Math.min(LONGEST_WAIT, FIRST_WAIT * 2 ** this.#failures);

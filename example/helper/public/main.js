@@ -1,4 +1,5 @@
-// What the page does: signs in, is in rooms, writes to somebody. How it looks is in view.js, how it is encrypted in secure.mjs.
+// What the page does: signs in, is in rooms, writes to somebody. How it looks is in view.js, how it
+// is encrypted in secure.mjs.
 
 import { Connection } from './connection.js';
 import { isPossible } from './secure.mjs';
@@ -6,7 +7,10 @@ import { $, drawConversation, drawFrame, drawLists, drawState, showAnnouncement 
 
 const MOST_ENTRIES = 200;
 
-/** Key of a conversation -> { key, kind: 'room' | 'direct', name, entries, unread, people? }. Rooms are `#lobby`, people `@Ada`. */
+/**
+ * Key of a conversation -> { key, kind: 'room' | 'direct', name, entries, unread, people? }. Rooms
+ * are `#lobby`, people `@Ada`.
+ */
 const conversations = new Map();
 let me;
 let connection;
@@ -28,7 +32,10 @@ const ask = async (path, options) => {
   return answer;
 };
 
-/** A ticket is good for half a minute, so each connection gets one. Where there are passwords, this is where a session would be renewed. */
+/**
+ * A ticket is good for half a minute, so each connection gets one. Where there are passwords, this
+ * is where a session would be renewed.
+ */
 async function prepare() {
   const [{ port, path, heartbeat }, { ticket }] = await Promise.all([
     ask('/config.json'),
@@ -73,7 +80,8 @@ function add(where, entry) {
 
 function enter(room) {
   wanted.add(room);
-  // The helper joins the room if it is allowed, and says nothing. So we ask: what comes back is the list of who is there, or a refusal.
+  // The helper joins the room if it is allowed, and says nothing. So we ask: what comes back is the
+  // list of who is there, or a refusal.
   connection.sendClear('join', { rooms: [room] });
   connection.send('enter', { room });
 }
@@ -122,7 +130,7 @@ function showLogin(problem) {
   $('inside').hidden = true;
   $('login').hidden = false;
   $('problem').textContent = problem;
-  $('wire').replaceChildren();
+  $('frames').replaceChildren();
   $('announcement').hidden = true;
   $('name').focus();
 }

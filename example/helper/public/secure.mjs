@@ -1,13 +1,16 @@
-// The line between a page and the server: who it is encrypted for, and how. Both ends run this file, so that there is one description of it.
+// The line between a page and the server: who it is encrypted for, and how. Both ends run this
+// file, so that there is one description of it.
 //
 //   page    an ephemeral ECDH key pair (P-256), its public half in `authenticate`
 //   server  another one, its public half in `connected`, and a random salt of 32 bytes
 //   both    two keys of AES-256-GCM, one for each direction, by HKDF-SHA-256 from the shared secret
 //
-// A message is { n, c }: its number in its direction, and the ciphertext with its tag, in base64url. The number is the nonce: it only goes up, the
-// key is of this connection and direction alone, and so no nonce is used twice under a key.
+// A message is { n, c }: its number in its direction, and the ciphertext with its tag, in
+// base64url. The number is the nonce: it only goes up, the key is of this connection and direction
+// alone, and so no nonce is used twice under a key.
 
-// Browsers have it on secure pages only: https, or an address of this machine. Node 18 has it under another name.
+// Browsers have it on secure pages only: https, or an address of this machine. Node 18 has it under
+// another name.
 const crypto = globalThis.crypto ?? (await import('node:crypto')).webcrypto;
 
 export const isPossible = () => crypto?.subtle !== undefined;
@@ -19,12 +22,18 @@ const LAST_NUMBER = 2 ** 32;
 
 const text = new TextEncoder();
 
-/** What was received is not what was sent: changed, repeated, out of order, or meant for another connection. */
+/**
+ * What was received is not what was sent: changed, repeated, out of order, or meant for another
+ * connection.
+ */
 export class NotAuthentic extends Error {
   name = 'NotAuthentic';
 }
 
-/** A key pair for one connection. The private half cannot leave this runtime, and is gone with the connection. */
+/**
+ * A key pair for one connection. The private half cannot leave this runtime, and is gone with the
+ * connection.
+ */
 export async function makeKeys() {
   const { privateKey, publicKey } = await crypto.subtle.generateKey(CURVE, false, ['deriveBits']);
   return { privateKey, publicKey: toBase64(await crypto.subtle.exportKey('raw', publicKey)) };
@@ -36,7 +45,8 @@ export const makeSalt = () => toBase64(crypto.getRandomValues(new Uint8Array(32)
  * The line of one connection.
  *
  * @param {'page' | 'server'} side which end this is
- * @param {{ clientId: string, keys: { privateKey: CryptoKey, publicKey: string }, peerPublicKey: string, salt: string }} agreed
+ * @param {{ clientId: string, keys: { privateKey: CryptoKey, publicKey: string }, peerPublicKey:
+ * string, salt: string }} agreed
  * @throws if the other's public key is no point on the curve, or no key at all
  */
 export async function openLine(side, { clientId, keys, peerPublicKey, salt }) {
@@ -46,7 +56,8 @@ export async function openLine(side, { clientId, keys, peerPublicKey, salt }) {
   const [page, server] = side === 'page' ? [keys.publicKey, peerPublicKey] : [peerPublicKey, keys.publicKey];
   const keyFor = (direction, use) =>
     crypto.subtle.deriveKey(
-      // Whose line it is goes into the keys: with another id, or another public key on one end, nothing fits.
+      // Whose line it is goes into the keys: with another id, or another public key on one end,
+      // nothing fits.
       { name: 'HKDF', hash: 'SHA-256', salt: fromBase64(salt), info: text.encode([VERSION, direction, clientId, page, server].join('\n')) },
       secret, { name: 'AES-GCM', length: 256 }, false, [use],
     );
@@ -74,7 +85,8 @@ class Line {
   /**
    * One at a time, in the order of arrival.
    *
-   * @returns {Promise<{ value: unknown, missed: number }>} `missed`: how many were sent between the last one and this, and did not get here
+   * @returns {Promise<{ value: unknown, missed: number }>} `missed`: how many were sent between the
+   * last one and this, and did not get here
    * @throws {NotAuthentic}
    */
   async open(sealed) {
@@ -93,7 +105,10 @@ class Line {
   }
 }
 
-/** The number as a nonce of 96 bits, most significant byte first. Direction and id are authenticated once more, though the key has them in it. */
+/**
+ * The number as a nonce of 96 bits, most significant byte first. Direction and id are authenticated
+ * once more, though the key has them in it.
+ */
 function algorithm(n, direction, clientId) {
   const iv = new Uint8Array(12);
   new DataView(iv.buffer).setBigUint64(4, BigInt(n));

@@ -63,7 +63,7 @@ export function drawConversation({ key, kind, people, entries }, me) {
   $('title').textContent = key;
   $('people').textContent = kind === 'direct' ? 'to all windows of this name' : people === undefined ? 'You are not in this room.' : people.map((name) => (name === me ? `${name} (you)` : name)).join(', ');
   $('text').setAttribute('placeholder', `Message to ${key}`);
-  redraw('log', `${key} ${entries.length} ${entries.at(-1)?.at}`, () => entries.map(({ from, text, note, at }) => {
+  redraw('entries', `${key} ${entries.length} ${entries.at(-1)?.at}`, () => entries.map(({ from, text, note, at }) => {
     if (note !== undefined) return el('li', { class: 'note' }, note);
     const by = el('span', { class: 'by' }, from === me ? 'you' : from, ' ', el('time', { datetime: new Date(at).toISOString() }, clock.format(at)));
     return el('li', { class: from === me ? 'mine' : undefined }, by, el('span', { class: 'words' }, text));
@@ -77,8 +77,8 @@ export function showAnnouncement({ text, from, pid, at }) {
 }
 
 export function drawFrame({ out, text }) {
-  const wire = $('wire');
+  const frames = $('frames');
   const clear = !text.startsWith('{"event":"encrypted"');
-  wire.prepend(el('li', { class: `${out ? 'out' : 'in'}${clear ? ' clear' : ''}` }, el('small', {}, `${out ? 'to the server' : 'from the server'}${clear ? ', in clear' : ''}`), el('code', {}, text)));
-  while (wire.childElementCount > MOST_FRAMES) wire.lastElementChild.remove();
+  frames.prepend(el('li', { class: `${out ? 'out' : 'in'}${clear ? ' clear' : ''}` }, el('small', {}, `${out ? 'to the server' : 'from the server'}${clear ? ', in clear' : ''}`), el('code', {}, text)));
+  while (frames.childElementCount > MOST_FRAMES) frames.lastElementChild.remove();
 }

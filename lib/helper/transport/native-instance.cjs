@@ -2,10 +2,15 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.NativeInstance = void 0;
 const native_socket_cjs_1 = require("./native-socket.cjs");
-const KINDS = { room: 0 /* Kind.Room */, user: 1 /* Kind.User */, broadcast: 2 /* Kind.Everybody */ };
+const KINDS = {
+    room: 0 /* AudienceKind.Room */,
+    user: 1 /* AudienceKind.User */,
+    broadcast: 2 /* AudienceKind.Everybody */,
+};
 /**
- * What the helpers of one identifier share, as one of them sees it: all of it is kept by the addon. Names are text there; those of the application may be anything, as
- * everywhere in the helper, and an id that is missing is one that nobody has.
+ * What the helpers of one identifier share, as one of them sees it: all of it is kept by the addon.
+ * Names are text there; those of the application may be anything, as everywhere in the helper, and
+ * an id that is missing is one that nobody has.
  */
 class NativeInstance {
     serverId;
@@ -74,7 +79,8 @@ class NativeInstance {
         return this.#native.helperClaimInput(this.#helper);
     }
     setInputState(state) {
-        // The others are told by the addon, in the order of the changes; all changes come from here while this one subscribes.
+        // The others are told by the addon, in the order of the changes; all changes come from here
+        // while this one subscribes.
         if (this.#native.helperSetInput(this.#helper, state === 'ready'))
             this.inputChanged(state);
     }

@@ -1,9 +1,10 @@
 import type { Native } from '../../native.cjs';
 import type { IWebSocket, TWebSocketBusState } from '../types.cjs';
-import type { Audience, Instance, PostedOperation, TransportHost } from './transport.cjs';
+import type { Audience, HelperOperation, Instance, TransportHost } from './transport.cjs';
 /**
- * What the helpers of one identifier share, as one of them sees it: all of it is kept by the addon. Names are text there; those of the application may be anything, as
- * everywhere in the helper, and an id that is missing is one that nobody has.
+ * What the helpers of one identifier share, as one of them sees it: all of it is kept by the addon.
+ * Names are text there; those of the application may be anything, as everywhere in the helper, and
+ * an id that is missing is one that nobody has.
  */
 export declare class NativeInstance implements Instance {
     #private;
@@ -28,7 +29,7 @@ export declare class NativeInstance implements Instance {
     countRoom(room: string): number;
     publish({ type, name }: Audience, frame: string, exclude: readonly string[]): number;
     sendElsewhere(clientId: string, frame: string): number;
-    post(_clientId: string, { op, clientId, room }: PostedOperation & {
+    post(_clientId: string, { op, clientId, room }: HelperOperation & {
         readonly op: 'join' | 'leave';
     }): boolean;
     claimInput(): boolean;

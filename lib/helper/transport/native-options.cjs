@@ -1,33 +1,57 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.CALL = void 0;
-exports.nativeRequest = nativeRequest;
+exports.checkNativeOptions = checkNativeOptions;
 exports.helperError = helperError;
 const errors_cjs_1 = require("../../errors.cjs");
-const validate_cjs_1 = require("../../validate.cjs");
+const start_cjs_1 = require("../../options/start.cjs");
 // The options of a helper in the terms of `start`, checked. Importing this loads native code.
 exports.CALL = 'WebSocketServerHelper';
 /** Options of `start` that a helper does not have. */
-const NOT_OURS = ['bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'path', 'cluster', 'signal'];
+const NOT_OURS = [
+    'bind',
+    'workerPath',
+    'threads',
+    'startTimeout',
+    'worker',
+    'handlers',
+    'path',
+    'cluster',
+    'signal',
+];
 /** Options of Bun's sockets, and what they are called in `start`. */
 const TRANSLATED = [
-    ['maxPayloadLength', 'maxPayload'], ['idleTimeout', 'idleTimeout'], ['sendPings', 'pings'], ['backpressureLimit', 'maxBackpressure'], ['perMessageDeflate', 'perMessageDeflate'],
+    ['maxPayloadLength', 'maxPayload'],
+    ['idleTimeout', 'idleTimeout'],
+    ['sendPings', 'pings'],
+    ['backpressureLimit', 'maxBackpressure'],
+    ['perMessageDeflate', 'perMessageDeflate'],
 ];
 /** Options that apply to a whole address, whatever else has a path there. */
-const OF_ADDRESS = ['handshakeTimeout', 'maxHeaderSize', 'proxyProtocol', 'reusePort', 'tls', 'trustProxy'];
-/** @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT naming the option, what was expected and what came */
-function nativeRequest(options) {
+const OF_ADDRESS = [
+    'handshakeTimeout',
+    'maxHeaderSize',
+    'proxyProtocol',
+    'reusePort',
+    'tls',
+    'trustProxy',
+];
+/**
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT naming the option, what was expected and
+ * what came
+ */
+function checkNativeOptions(options) {
     const { identifier, path, bind, maxAuthPayloadLength } = options;
     if (typeof identifier !== 'string' || identifier === '')
         throw invalid(`"identifier" must be a non-empty string, got ${shown(identifier)}`);
     if (path === '*')
-        throw invalid('"path" must begin with \'/\', got \'*\'');
+        throw invalid("\"path\" must begin with '/', got '*'");
     if (typeof maxAuthPayloadLength !== 'number' || !(maxAuthPayloadLength >= 1)) {
         throw invalid(`"maxAuthPayloadLength" must be a number from 1, or Infinity, got ${shown(maxAuthPayloadLength)}`);
     }
     const given = givenOf(options);
     try {
-        const { process, listener, tls } = (0, validate_cjs_1.startRequest)({ ...given, ...limitsOf(options, given), bind, path }, exports.CALL);
+        const { process, listener, tls } = (0, start_cjs_1.checkStartOptions)({ ...given, ...limitsOf(options, given), bind, path }, exports.CALL);
         return {
             identifier,
             bind: listener.bind,
@@ -35,7 +59,9 @@ function nativeRequest(options) {
             process,
             listener: {
                 ...listener,
-                maxFirstPayload: Number.isFinite(maxAuthPayloadLength) ? Math.floor(maxAuthPayloadLength) : undefined,
+                maxFirstPayload: Number.isFinite(maxAuthPayloadLength)
+                    ? Math.floor(maxAuthPayloadLength)
+                    : undefined,
                 given: OF_ADDRESS.filter((name) => given[name] !== undefined),
             },
             tls,
@@ -45,7 +71,10 @@ function nativeRequest(options) {
         throw invalidFrom(inTheirWords(error, options));
     }
 }
-/** As failures of a helper: a wrong option is one whatever is wrong with it, and the address was not `start`'s. */
+/**
+ * As failures of a helper: a wrong option is one whatever is wrong with it, and the address was not
+ * `start`'s.
+ */
 function helperError(error) {
     const ours = (0, errors_cjs_1.fromNative)(error);
     if (ours instanceof Error && ours.message.startsWith('start: '))
@@ -54,12 +83,12 @@ function helperError(error) {
 }
 function givenOf({ native }) {
     const all = native;
-    const names = validate_cjs_1.START_OPTIONS.filter((name) => !NOT_OURS.includes(name) && all[name] !== undefined && all[name] !== null);
+    const names = start_cjs_1.START_OPTIONS.filter((name) => !NOT_OURS.includes(name) && all[name] !== undefined && all[name] !== null);
     return Object.fromEntries(names.map((name) => [name, all[name]]));
 }
 /**
- * For each limit what was given in `serverOptions`, else the same in the terms of `start`, else the default of the helper; one that is erased is left out, for the
- * default of `start`.
+ * For each limit what was given in `serverOptions`, else the same in the terms of `start`, else the
+ * default of the helper; one that is erased is left out, for the default of `start`.
  */
 function limitsOf({ serverOptions, givenServerOptions }, given) {
     const choose = (name, started, convert = (value) => value) => {
@@ -74,15 +103,25 @@ function limitsOf({ serverOptions, givenServerOptions }, given) {
     const converters = {
         idleTimeout: (seconds) => (typeof seconds === 'number' ? Math.round(seconds * 1000) : seconds),
         // Details of compression are the same option with another meaning: on with them.
-        perMessageDeflate: (on) => (on === true && typeof given['perMessageDeflate'] === 'object' ? given['perMessageDeflate'] : on),
+        perMessageDeflate: (on) => on === true && typeof given['perMessageDeflate'] === 'object'
+            ? given['perMessageDeflate']
+            : on,
     };
     const overflow = givenServerOptions.closeOnBackpressureLimit === true ? 'close' : 'dropNewest';
     return Object.fromEntries([
         ...TRANSLATED.map(([name, started]) => choose(name, started, converters[name])),
-        ['overflow', (givenServerOptions.closeOnBackpressureLimit ?? undefined) === undefined ? given['overflow'] ?? overflow : overflow],
+        [
+            'overflow',
+            (givenServerOptions.closeOnBackpressureLimit ?? undefined) === undefined
+                ? (given['overflow'] ?? overflow)
+                : overflow,
+        ],
     ].filter(([, value]) => value !== undefined));
 }
-/** An error that names an option of `start` although the application gave the one in `serverOptions`. */
+/**
+ * An error that names an option of `start` although the application gave the one in
+ * `serverOptions`.
+ */
 function inTheirWords(error, { givenServerOptions }) {
     if (!(error instanceof Error))
         return error;
@@ -90,12 +129,17 @@ function inTheirWords(error, { givenServerOptions }) {
         const given = givenServerOptions[name] ?? undefined;
         if (given === undefined || !error.message.includes(`"${started}"`))
             continue;
-        const unit = name === 'idleTimeout' ? ` (in milliseconds; serverOptions.idleTimeout is in seconds, and is ${shown(given)})` : '';
+        const unit = name === 'idleTimeout'
+            ? ` (in milliseconds; serverOptions.idleTimeout is in seconds, and is ${shown(given)})`
+            : '';
         error.message = error.message.replace(`"${started}"`, `"serverOptions.${name}"`) + unit;
     }
     return error;
 }
-/** Bind, path, socket options and Redis are the same for all helpers of an instance, the rest where it is given again. */
+/**
+ * Bind, path, socket options and Redis are the same for all helpers of an instance, the rest where
+ * it is given again.
+ */
 function agreedOf({ path, bind, serverOptions, redisForm }, given) {
     const rest = Object.entries(given).filter(([, value]) => typeof value !== 'function');
     return [
@@ -107,7 +151,8 @@ function agreedOf({ path, bind, serverOptions, redisForm }, given) {
     ];
 }
 function invalidFrom(error) {
-    if (!(error instanceof errors_cjs_1.WSBrokerError) || !/^ERR_WSBROKER_(INVALID_ARG_|UNKNOWN_OPTION)/.test(error.code))
+    if (!(error instanceof errors_cjs_1.WSBrokerError) ||
+        !/^ERR_WSBROKER_(INVALID_ARG_|UNKNOWN_OPTION)/.test(error.code))
         return error;
     return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARGUMENT', error.message, { cause: error });
 }

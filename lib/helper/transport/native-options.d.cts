@@ -1,18 +1,24 @@
-import type { NativeAgreed, NativeOpenOptions } from '../../native.cjs';
-import { type ProcessOptions } from '../../validate.cjs';
-import type { TlsRequest } from '../../tls.cjs';
+import type { NativeAgreed, NativeListenOptions } from '../../native.cjs';
+import { type ProcessOptions } from '../../options/start.cjs';
+import type { CheckedTlsOptions } from '../../options/tls.cjs';
 import type { TransportOptions } from './transport.cjs';
 export declare const CALL = "WebSocketServerHelper";
 /** What a helper opens and joins with. */
-export interface NativeRequest {
+export interface CheckedNativeOptions {
     readonly identifier: string;
     readonly bind: string;
     readonly agreed: NativeAgreed[];
     readonly process: Partial<ProcessOptions>;
-    readonly listener: Omit<NativeOpenOptions, 'process' | 'tls' | 'beside'>;
-    readonly tls: TlsRequest | undefined;
+    readonly listener: Omit<NativeListenOptions, 'process' | 'tls' | 'beside'>;
+    readonly tls: CheckedTlsOptions | undefined;
 }
-/** @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT naming the option, what was expected and what came */
-export declare function nativeRequest(options: TransportOptions): NativeRequest;
-/** As failures of a helper: a wrong option is one whatever is wrong with it, and the address was not `start`'s. */
+/**
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT naming the option, what was expected and
+ * what came
+ */
+export declare function checkNativeOptions(options: TransportOptions): CheckedNativeOptions;
+/**
+ * As failures of a helper: a wrong option is one whatever is wrong with it, and the address was not
+ * `start`'s.
+ */
 export declare function helperError(error: unknown): unknown;

@@ -23,7 +23,10 @@ class NativeSocket {
         const { native, helper } = this.#owner;
         return native.helperSend(helper, this.id, typeof data === 'string' ? data : bytesOf(data), compress);
     }
-    /** The close event runs before this returns; what has come and was not handed over yet is discarded. */
+    /**
+     * The close event runs before this returns; what has come and was not handed over yet is
+     * discarded.
+     */
     close(code, reason) {
         if (this.#readyState !== 1 /* ReadyState.Open */)
             return;
@@ -40,7 +43,8 @@ class NativeSocket {
             this.#owner.native.helperUnsubscribe(this.#owner.helper, this.id, String(topic));
     }
     isSubscribed(topic) {
-        return this.#readyState === 1 /* ReadyState.Open */ && this.#owner.native.helperIsSubscribed(this.#owner.helper, this.id, String(topic));
+        return (this.#readyState === 1 /* ReadyState.Open */ &&
+            this.#owner.native.helperIsSubscribed(this.#owner.helper, this.id, String(topic)));
     }
     cork(cb) {
         try {
@@ -67,6 +71,10 @@ function bytesOf(data) {
         return Uint8Array.from(new Uint8Array(data));
     if (!ArrayBuffer.isView(data))
         return data;
-    const view = data instanceof Uint8Array ? data : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    return view.buffer instanceof ArrayBuffer ? view : Uint8Array.from(view);
+    const view = data instanceof Uint8Array
+        ? data
+        : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    return view.buffer instanceof ArrayBuffer
+        ? view
+        : Uint8Array.from(view);
 }

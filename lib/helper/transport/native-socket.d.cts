@@ -26,7 +26,10 @@ export declare class NativeSocket implements IWebSocket<{
     constructor(owner: SocketOwner, id: number, clientId: string, remoteAddress: string);
     get readyState(): number;
     send(data: string | ArrayBufferView | ArrayBuffer | SharedArrayBuffer, compress?: boolean): number;
-    /** The close event runs before this returns; what has come and was not handed over yet is discarded. */
+    /**
+     * The close event runs before this returns; what has come and was not handed over yet is
+     * discarded.
+     */
     close(code?: number, reason?: string): void;
     subscribe(topic: string): void;
     unsubscribe(topic: string): void;

@@ -2,42 +2,43 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.nativeTransport = nativeTransport;
 const errors_cjs_1 = require("../../errors.cjs");
-// Sockets of the broker. Native code is loaded by `join` only, never by importing this or constructing a transport.
+// Sockets of the broker. Native code is loaded by `join` only, never by importing this or
+// constructing a transport.
 /** The transport of a helper with `bind`. It opens nothing, and checks nothing before `join`. */
 function nativeTransport(options) {
-    let seat;
-    /** Of seats that were left. */
+    let registration;
+    /** Of registrations that have ended. */
     let dropped = 0;
     const leave = async () => {
-        const left = seat;
+        const left = registration;
         dropped += left?.instance.dropped(false) ?? 0;
-        seat = undefined;
+        registration = undefined;
         await left?.leave();
     };
     return {
         native: true,
         get instance() {
-            return seat?.instance;
+            return registration?.instance;
         },
         // The place is taken before the first await: there is none.
         async join(host) {
-            const there = require('./native-seat.cjs');
-            seat = new there.NativeSeat(options, host);
+            const there = require('./native-registration.cjs');
+            registration = new there.NativeRegistration(options, host);
         },
         async open() {
-            if (seat === undefined)
+            if (registration === undefined)
                 throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'WebSocketServerHelper: it has been shut down');
-            await seat.open();
+            await registration.open();
         },
         leave,
-        stopAccepting: () => seat?.stopAccepting(),
+        stopAccepting: () => registration?.stopAccepting(),
         async finish() {
-            await seat?.flush();
+            await registration?.flush();
             await leave();
         },
         // All goes through the instance; without one there is nobody to publish to.
         publish: () => undefined,
-        address: () => seat?.address(),
-        dropped: (again) => dropped + (seat?.instance.dropped(again) ?? 0),
+        address: () => registration?.address(),
+        dropped: (again) => dropped + (registration?.instance.dropped(again) ?? 0),
     };
 }

@@ -1,15 +1,19 @@
 import type { Native } from '../../native.cjs';
+import { AudienceKind } from '../../native/shared-numbers.cjs';
 import type { IWebSocket, TWebSocketBusState } from '../types.cjs';
 import { NativeSocket } from './native-socket.cjs';
-import type { Audience, Instance, PostedOperation, TransportHost } from './transport.cjs';
+import type { Audience, HelperOperation, Instance, TransportHost } from './transport.cjs';
 
-const enum Kind { Room, User, Everybody }
-
-const KINDS = { room: Kind.Room, user: Kind.User, broadcast: Kind.Everybody } as const;
+const KINDS = {
+  room: AudienceKind.Room,
+  user: AudienceKind.User,
+  broadcast: AudienceKind.Everybody,
+} as const;
 
 /**
- * What the helpers of one identifier share, as one of them sees it: all of it is kept by the addon. Names are text there; those of the application may be anything, as
- * everywhere in the helper, and an id that is missing is one that nobody has.
+ * What the helpers of one identifier share, as one of them sees it: all of it is kept by the addon.
+ * Names are text there; those of the application may be anything, as everywhere in the helper, and
+ * an id that is missing is one that nobody has.
  */
 export class NativeInstance implements Instance {
   readonly #native: Native;
@@ -35,7 +39,11 @@ export class NativeInstance implements Instance {
   }
 
   addClient(clientId: string, socket: IWebSocket): void {
-    this.#native.helperAddClient(this.#helper, String(clientId), socket instanceof NativeSocket ? socket.id : 0);
+    this.#native.helperAddClient(
+      this.#helper,
+      String(clientId),
+      socket instanceof NativeSocket ? socket.id : 0,
+    );
   }
 
   finishClient(clientId: string): void {
@@ -84,15 +92,29 @@ export class NativeInstance implements Instance {
   }
 
   publish({ type, name }: Audience, frame: string, exclude: readonly string[]): number {
-    return this.#native.helperPublish(this.#helper, KINDS[type], String(name), frame, exclude.length === 0 ? undefined : exclude);
+    return this.#native.helperPublish(
+      this.#helper,
+      KINDS[type],
+      String(name),
+      frame,
+      exclude.length === 0 ? undefined : exclude,
+    );
   }
 
   sendElsewhere(clientId: string, frame: string): number {
     return this.#native.helperSendElsewhere(this.#helper, String(clientId), frame);
   }
 
-  post(_clientId: string, { op, clientId, room }: PostedOperation & { readonly op: 'join' | 'leave' }): boolean {
-    return this.#native.helperAskMember(this.#helper, String(clientId), String(room), op === 'join');
+  post(
+    _clientId: string,
+    { op, clientId, room }: HelperOperation & { readonly op: 'join' | 'leave' },
+  ): boolean {
+    return this.#native.helperAskMember(
+      this.#helper,
+      String(clientId),
+      String(room),
+      op === 'join',
+    );
   }
 
   claimInput(): boolean {
@@ -100,7 +122,8 @@ export class NativeInstance implements Instance {
   }
 
   setInputState(state: TWebSocketBusState): void {
-    // The others are told by the addon, in the order of the changes; all changes come from here while this one subscribes.
+    // The others are told by the addon, in the order of the changes; all changes come from here
+    // while this one subscribes.
     if (this.#native.helperSetInput(this.#helper, state === 'ready')) this.inputChanged(state);
   }
 

@@ -1,7 +1,7 @@
 import { fromNative, WSBrokerError } from '../../errors.cjs';
-import type { NativeAgreed, NativeOpenOptions } from '../../native.cjs';
-import { START_OPTIONS, startRequest, type ProcessOptions } from '../../validate.cjs';
-import type { TlsRequest } from '../../tls.cjs';
+import type { NativeAgreed, NativeListenOptions } from '../../native.cjs';
+import { checkStartOptions, type ProcessOptions, START_OPTIONS } from '../../options/start.cjs';
+import type { CheckedTlsOptions } from '../../options/tls.cjs';
 import type { IBunWebSocketConfig } from '../types.cjs';
 import type { TransportOptions } from './transport.cjs';
 
@@ -10,37 +10,67 @@ import type { TransportOptions } from './transport.cjs';
 export const CALL = 'WebSocketServerHelper';
 
 /** Options of `start` that a helper does not have. */
-const NOT_OURS: readonly string[] = ['bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'path', 'cluster', 'signal'];
+const NOT_OURS: readonly string[] = [
+  'bind',
+  'workerPath',
+  'threads',
+  'startTimeout',
+  'worker',
+  'handlers',
+  'path',
+  'cluster',
+  'signal',
+];
 
 /** Options of Bun's sockets, and what they are called in `start`. */
 const TRANSLATED = [
-  ['maxPayloadLength', 'maxPayload'], ['idleTimeout', 'idleTimeout'], ['sendPings', 'pings'], ['backpressureLimit', 'maxBackpressure'], ['perMessageDeflate', 'perMessageDeflate'],
+  ['maxPayloadLength', 'maxPayload'],
+  ['idleTimeout', 'idleTimeout'],
+  ['sendPings', 'pings'],
+  ['backpressureLimit', 'maxBackpressure'],
+  ['perMessageDeflate', 'perMessageDeflate'],
 ] as const;
 
 /** Options that apply to a whole address, whatever else has a path there. */
-const OF_ADDRESS = ['handshakeTimeout', 'maxHeaderSize', 'proxyProtocol', 'reusePort', 'tls', 'trustProxy'] as const;
+const OF_ADDRESS = [
+  'handshakeTimeout',
+  'maxHeaderSize',
+  'proxyProtocol',
+  'reusePort',
+  'tls',
+  'trustProxy',
+] as const;
 
 /** What a helper opens and joins with. */
-export interface NativeRequest {
+export interface CheckedNativeOptions {
   readonly identifier: string;
   readonly bind: string;
   readonly agreed: NativeAgreed[];
   readonly process: Partial<ProcessOptions>;
-  readonly listener: Omit<NativeOpenOptions, 'process' | 'tls' | 'beside'>;
-  readonly tls: TlsRequest | undefined;
+  readonly listener: Omit<NativeListenOptions, 'process' | 'tls' | 'beside'>;
+  readonly tls: CheckedTlsOptions | undefined;
 }
 
-/** @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT naming the option, what was expected and what came */
-export function nativeRequest(options: TransportOptions): NativeRequest {
+/**
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT naming the option, what was expected and
+ * what came
+ */
+export function checkNativeOptions(options: TransportOptions): CheckedNativeOptions {
   const { identifier, path, bind, maxAuthPayloadLength } = options;
-  if (typeof identifier !== 'string' || identifier === '') throw invalid(`"identifier" must be a non-empty string, got ${shown(identifier)}`);
-  if (path === '*') throw invalid('"path" must begin with \'/\', got \'*\'');
+  if (typeof identifier !== 'string' || identifier === '')
+    throw invalid(`"identifier" must be a non-empty string, got ${shown(identifier)}`);
+  if (path === '*') throw invalid("\"path\" must begin with '/', got '*'");
   if (typeof maxAuthPayloadLength !== 'number' || !(maxAuthPayloadLength >= 1)) {
-    throw invalid(`"maxAuthPayloadLength" must be a number from 1, or Infinity, got ${shown(maxAuthPayloadLength)}`);
+    throw invalid(
+      `"maxAuthPayloadLength" must be a number from 1, or Infinity, got ${shown(maxAuthPayloadLength)}`,
+    );
   }
   const given = givenOf(options);
   try {
-    const { process, listener, tls } = startRequest({ ...given, ...limitsOf(options, given), bind, path }, CALL);
+    const { process, listener, tls } = checkStartOptions(
+      { ...given, ...limitsOf(options, given), bind, path },
+      CALL,
+    );
     return {
       identifier,
       bind: listener.bind,
@@ -48,7 +78,9 @@ export function nativeRequest(options: TransportOptions): NativeRequest {
       process,
       listener: {
         ...listener,
-        maxFirstPayload: Number.isFinite(maxAuthPayloadLength) ? Math.floor(maxAuthPayloadLength) : undefined,
+        maxFirstPayload: Number.isFinite(maxAuthPayloadLength)
+          ? Math.floor(maxAuthPayloadLength)
+          : undefined,
         given: OF_ADDRESS.filter((name) => given[name] !== undefined),
       },
       tls,
@@ -58,25 +90,38 @@ export function nativeRequest(options: TransportOptions): NativeRequest {
   }
 }
 
-/** As failures of a helper: a wrong option is one whatever is wrong with it, and the address was not `start`'s. */
+/**
+ * As failures of a helper: a wrong option is one whatever is wrong with it, and the address was not
+ * `start`'s.
+ */
 export function helperError(error: unknown): unknown {
   const ours = fromNative(error);
-  if (ours instanceof Error && ours.message.startsWith('start: ')) ours.message = `${CALL}: ${ours.message.slice('start: '.length)}`;
+  if (ours instanceof Error && ours.message.startsWith('start: '))
+    ours.message = `${CALL}: ${ours.message.slice('start: '.length)}`;
   return ours;
 }
 
 function givenOf({ native }: TransportOptions): Record<string, unknown> {
   const all = native as Record<string, unknown>;
-  const names = START_OPTIONS.filter((name) => !NOT_OURS.includes(name) && all[name] !== undefined && all[name] !== null);
+  const names = START_OPTIONS.filter(
+    (name) => !NOT_OURS.includes(name) && all[name] !== undefined && all[name] !== null,
+  );
   return Object.fromEntries(names.map((name) => [name, all[name]]));
 }
 
 /**
- * For each limit what was given in `serverOptions`, else the same in the terms of `start`, else the default of the helper; one that is erased is left out, for the
- * default of `start`.
+ * For each limit what was given in `serverOptions`, else the same in the terms of `start`, else the
+ * default of the helper; one that is erased is left out, for the default of `start`.
  */
-function limitsOf({ serverOptions, givenServerOptions }: TransportOptions, given: Record<string, unknown>): Record<string, unknown> {
-  const choose = (name: keyof typeof serverOptions, started: string, convert: (value: unknown) => unknown = (value) => value): [string, unknown] => {
+function limitsOf(
+  { serverOptions, givenServerOptions }: TransportOptions,
+  given: Record<string, unknown>,
+): Record<string, unknown> {
+  const choose = (
+    name: keyof typeof serverOptions,
+    started: string,
+    convert: (value: unknown) => unknown = (value) => value,
+  ): [string, unknown] => {
     const own: unknown = givenServerOptions[name] ?? undefined;
     if (own !== undefined) return [started, convert(own)];
     if (given[started] !== undefined) return [started, given[started]];
@@ -86,29 +131,51 @@ function limitsOf({ serverOptions, givenServerOptions }: TransportOptions, given
   const converters: Partial<Record<keyof IBunWebSocketConfig, (value: unknown) => unknown>> = {
     idleTimeout: (seconds) => (typeof seconds === 'number' ? Math.round(seconds * 1000) : seconds),
     // Details of compression are the same option with another meaning: on with them.
-    perMessageDeflate: (on) => (on === true && typeof given['perMessageDeflate'] === 'object' ? given['perMessageDeflate'] : on),
+    perMessageDeflate: (on) =>
+      on === true && typeof given['perMessageDeflate'] === 'object'
+        ? given['perMessageDeflate']
+        : on,
   };
   const overflow = givenServerOptions.closeOnBackpressureLimit === true ? 'close' : 'dropNewest';
-  return Object.fromEntries([
-    ...TRANSLATED.map(([name, started]) => choose(name, started, converters[name])),
-    ['overflow', (givenServerOptions.closeOnBackpressureLimit ?? undefined) === undefined ? given['overflow'] ?? overflow : overflow],
-  ].filter(([, value]) => value !== undefined));
+  return Object.fromEntries(
+    [
+      ...TRANSLATED.map(([name, started]) => choose(name, started, converters[name])),
+      [
+        'overflow',
+        (givenServerOptions.closeOnBackpressureLimit ?? undefined) === undefined
+          ? (given['overflow'] ?? overflow)
+          : overflow,
+      ],
+    ].filter(([, value]) => value !== undefined),
+  );
 }
 
-/** An error that names an option of `start` although the application gave the one in `serverOptions`. */
+/**
+ * An error that names an option of `start` although the application gave the one in
+ * `serverOptions`.
+ */
 function inTheirWords(error: unknown, { givenServerOptions }: TransportOptions): unknown {
   if (!(error instanceof Error)) return error;
   for (const [name, started] of TRANSLATED) {
     const given: unknown = givenServerOptions[name] ?? undefined;
     if (given === undefined || !error.message.includes(`"${started}"`)) continue;
-    const unit = name === 'idleTimeout' ? ` (in milliseconds; serverOptions.idleTimeout is in seconds, and is ${shown(given)})` : '';
+    const unit =
+      name === 'idleTimeout'
+        ? ` (in milliseconds; serverOptions.idleTimeout is in seconds, and is ${shown(given)})`
+        : '';
     error.message = error.message.replace(`"${started}"`, `"serverOptions.${name}"`) + unit;
   }
   return error;
 }
 
-/** Bind, path, socket options and Redis are the same for all helpers of an instance, the rest where it is given again. */
-function agreedOf({ path, bind, serverOptions, redisForm }: TransportOptions, given: Record<string, unknown>): NativeAgreed[] {
+/**
+ * Bind, path, socket options and Redis are the same for all helpers of an instance, the rest where
+ * it is given again.
+ */
+function agreedOf(
+  { path, bind, serverOptions, redisForm }: TransportOptions,
+  given: Record<string, unknown>,
+): NativeAgreed[] {
   const rest = Object.entries(given).filter(([, value]) => typeof value !== 'function');
   return [
     { name: 'bind', text: bind, optional: false },
@@ -120,7 +187,11 @@ function agreedOf({ path, bind, serverOptions, redisForm }: TransportOptions, gi
 }
 
 function invalidFrom(error: unknown): unknown {
-  if (!(error instanceof WSBrokerError) || !/^ERR_WSBROKER_(INVALID_ARG_|UNKNOWN_OPTION)/.test((error as { code: string }).code)) return error;
+  if (
+    !(error instanceof WSBrokerError) ||
+    !/^ERR_WSBROKER_(INVALID_ARG_|UNKNOWN_OPTION)/.test((error as { code: string }).code)
+  )
+    return error;
   return new WSBrokerError('ERR_WSBROKER_INVALID_ARGUMENT', error.message, { cause: error });
 }
 

@@ -2,11 +2,23 @@ import type { Native } from '../../native.cjs';
 import type { IWebSocket } from '../types.cjs';
 
 /** As the standard numbers them. */
-export const enum ReadyState { Open = 1, Closing = 2, Closed = 3 }
+export const enum ReadyState {
+  Open = 1,
+  Closing = 2,
+  Closed = 3,
+}
 
 /** Who made a socket: the calls that it needs, and who hears that the application closes it. */
 export interface SocketOwner {
-  readonly native: Pick<Native, 'helperSend' | 'helperClose' | 'helperSubscribe' | 'helperUnsubscribe' | 'helperIsSubscribed' | 'flushSends'>;
+  readonly native: Pick<
+    Native,
+    | 'helperSend'
+    | 'helperClose'
+    | 'helperSubscribe'
+    | 'helperUnsubscribe'
+    | 'helperIsSubscribed'
+    | 'flushSends'
+  >;
   readonly helper: number;
   /** Runs the close event. */
   closed(socket: NativeSocket, code: number, reason: string): void;
@@ -31,13 +43,24 @@ export class NativeSocket implements IWebSocket<{ readonly clientId: string }> {
     return this.#readyState;
   }
 
-  send(data: string | ArrayBufferView | ArrayBuffer | SharedArrayBuffer, compress?: boolean): number {
+  send(
+    data: string | ArrayBufferView | ArrayBuffer | SharedArrayBuffer,
+    compress?: boolean,
+  ): number {
     if (this.#readyState !== ReadyState.Open) return 0;
     const { native, helper } = this.#owner;
-    return native.helperSend(helper, this.id, typeof data === 'string' ? data : bytesOf(data), compress);
+    return native.helperSend(
+      helper,
+      this.id,
+      typeof data === 'string' ? data : bytesOf(data),
+      compress,
+    );
   }
 
-  /** The close event runs before this returns; what has come and was not handed over yet is discarded. */
+  /**
+   * The close event runs before this returns; what has come and was not handed over yet is
+   * discarded.
+   */
   close(code?: number, reason?: string): void {
     if (this.#readyState !== ReadyState.Open) return;
     this.#owner.native.helperClose(this.#owner.helper, this.id, code, reason);
@@ -46,15 +69,20 @@ export class NativeSocket implements IWebSocket<{ readonly clientId: string }> {
   }
 
   subscribe(topic: string): void {
-    if (this.#readyState === ReadyState.Open) this.#owner.native.helperSubscribe(this.#owner.helper, this.id, String(topic));
+    if (this.#readyState === ReadyState.Open)
+      this.#owner.native.helperSubscribe(this.#owner.helper, this.id, String(topic));
   }
 
   unsubscribe(topic: string): void {
-    if (this.#readyState === ReadyState.Open) this.#owner.native.helperUnsubscribe(this.#owner.helper, this.id, String(topic));
+    if (this.#readyState === ReadyState.Open)
+      this.#owner.native.helperUnsubscribe(this.#owner.helper, this.id, String(topic));
   }
 
   isSubscribed(topic: string): boolean {
-    return this.#readyState === ReadyState.Open && this.#owner.native.helperIsSubscribed(this.#owner.helper, this.id, String(topic));
+    return (
+      this.#readyState === ReadyState.Open &&
+      this.#owner.native.helperIsSubscribed(this.#owner.helper, this.id, String(topic))
+    );
   }
 
   cork(cb: (ws: IWebSocket<{ readonly clientId: string }>) => void): void {
@@ -74,11 +102,18 @@ export class NativeSocket implements IWebSocket<{ readonly clientId: string }> {
 }
 
 /** As the addon takes bytes. */
-function bytesOf(data: ArrayBufferView | ArrayBuffer | SharedArrayBuffer): ArrayBuffer | Uint8Array {
+function bytesOf(
+  data: ArrayBufferView | ArrayBuffer | SharedArrayBuffer,
+): ArrayBuffer | Uint8Array {
   if (data instanceof ArrayBuffer) return data;
   // Shared memory may change while it is read, so it is copied first.
   if (data instanceof SharedArrayBuffer) return Uint8Array.from(new Uint8Array(data));
   if (!ArrayBuffer.isView(data)) return data;
-  const view = data instanceof Uint8Array ? data : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-  return view.buffer instanceof ArrayBuffer ? (view as Uint8Array<ArrayBuffer>) : Uint8Array.from(view);
+  const view =
+    data instanceof Uint8Array
+      ? data
+      : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  return view.buffer instanceof ArrayBuffer
+    ? (view as Uint8Array<ArrayBuffer>)
+    : Uint8Array.from(view);
 }

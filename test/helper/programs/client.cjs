@@ -34,6 +34,6 @@ exports.live = async ({ WebSocketServerHelper, WebSocketEmitter }, cache) => {
     await Promise.all([helper.shutdown(), emitter.shutdown()]);
   }
   const native = process.report?.getReport ? (process.report.getReport().sharedObjects ?? []).filter((file) => /wsbroker.*\.node$/.test(file)) : [];
-  const loaded = Object.keys(cache).filter((file) => /[\\/]load\.cjs$|\.node$|no-addon/.test(file));
+  const loaded = Object.keys(cache).filter((file) => /native[\\/]load\.cjs$|\.node$|no-addon/.test(file));
   console.log(JSON.stringify({ loaded, native, connected: exports.connected }));
 };

@@ -5,14 +5,14 @@ use std::{collections::HashSet, sync::Arc};
 
 use rustc_hash::FxHashMap;
 
-use super::Inner;
+use super::BrokerState;
 use crate::{
     error::SubscribeError,
     registry::{Channel, ChannelId, Channels, Membership, Socket},
-    shard::{Change, Command, Place},
+    shard::{Change, Command, ConnectionKey},
 };
 
-impl Inner {
+impl BrokerState {
     /// Adds a socket to a channel. The membership lock is held until the command is pushed, otherwise two threads could be applied the other way
     /// round.
     pub(crate) fn subscribe_socket(&self, socket: &Socket, name: &[u8]) -> Result<bool, SubscribeError> {
@@ -27,7 +27,7 @@ impl Inner {
             return Err(SubscribeError::TooManyChannels { max });
         }
         let channel = join(&self.channels, &mut membership, socket, name);
-        self.shard(socket.shard()).push(Command::Subscribe(Place::of(socket), channel));
+        self.shard(socket.shard()).push(Command::Subscribe(ConnectionKey::of(socket), channel));
         Ok(true)
     }
 
@@ -84,14 +84,14 @@ impl Inner {
         self.unsubscribe_from(&self.channels, socket, name)
     }
 
-    /// Adds a socket of a realm to one of the realm's channels. False when it was in it, or is gone.
+    /// Adds a socket of a namespace to one of the namespace's channels. False when it was in it, or is gone.
     pub(crate) fn subscribe_to(&self, channels: &Channels, socket: &Socket, name: &[u8]) -> bool {
         let mut membership = socket.membership();
         if membership.sealed || is_member(channels, &membership, name) {
             return false;
         }
         let channel = join(channels, &mut membership, socket, name);
-        self.shard(socket.shard()).push(Command::Subscribe(Place::of(socket), channel));
+        self.shard(socket.shard()).push(Command::Subscribe(ConnectionKey::of(socket), channel));
         true
     }
 
@@ -103,7 +103,7 @@ impl Inner {
             return false;
         }
         channels.leave(&channel, socket.id(), socket.shard());
-        self.shard(socket.shard()).push(Command::Unsubscribe(Place::of(socket), channel));
+        self.shard(socket.shard()).push(Command::Unsubscribe(ConnectionKey::of(socket), channel));
         true
     }
 
@@ -123,7 +123,7 @@ impl Inner {
     /// Tells a socket's shard of many changes. One command, so that the queue is locked no longer than for one.
     fn tell(&self, socket: &Socket, change: Change, channels: Vec<ChannelId>) {
         if !channels.is_empty() {
-            self.shard(socket.shard()).push(Command::Change(Place::of(socket), change, channels.into()));
+            self.shard(socket.shard()).push(Command::Change(ConnectionKey::of(socket), change, channels.into()));
         }
     }
 
@@ -135,7 +135,7 @@ impl Inner {
         Some(std::mem::take(&mut membership.channels))
     }
 
-    /// Takes a socket of a realm out of all its channels, for good. It stays open.
+    /// Takes a socket of a namespace out of all its channels, for good. It stays open.
     pub(crate) fn seal(&self, socket: &Socket) {
         let mut membership = socket.membership();
         membership.sealed = true;
@@ -149,7 +149,7 @@ impl Inner {
 
     /// The set that this channel of a socket is in.
     fn channels_of<'a>(&'a self, socket: &'a Socket, channel: &Channel) -> &'a Channels {
-        socket.realm().map_or(&self.channels, |realm| realm.channels(channel.kind()))
+        socket.namespace().map_or(&self.channels, |namespace| namespace.channels(channel.set()))
     }
 }
 

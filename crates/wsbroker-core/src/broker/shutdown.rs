@@ -5,8 +5,12 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, timeout_at};
 use wsbroker_proto::CloseCode;
 
-use super::Inner;
-use crate::{dispatch::WorkerEntry, metrics::CloseCause, shard::Command, stats::Stats};
+use super::BrokerState;
+use crate::{
+    counters::{CloseCause, Stats},
+    dispatch::WorkerEntry,
+    shard::Command,
+};
 
 /// What a shutdown did.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -20,7 +24,7 @@ pub struct ShutdownReport {
 /// The last part of a shutdown's time, an eighth within these bounds, is for the handlers of connections that had to be cut.
 const FOR_HANDLERS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
 
-pub(super) async fn shut_down(inner: &Arc<Inner>, code: CloseCode, timeout: Duration) -> ShutdownReport {
+pub(super) async fn shut_down(inner: &Arc<BrokerState>, code: CloseCode, timeout: Duration) -> ShutdownReport {
     let for_handlers = (timeout / 8).clamp(FOR_HANDLERS.0, FOR_HANDLERS.1);
     let cut = Instant::now() + timeout.saturating_sub(for_handlers);
     let before = inner.sockets.open();
@@ -44,7 +48,7 @@ pub(super) async fn shut_down(inner: &Arc<Inner>, code: CloseCode, timeout: Dura
     ShutdownReport { closed: before - terminated, terminated }
 }
 
-async fn emptied(inner: &Inner) {
+async fn emptied(inner: &BrokerState) {
     inner.front.emptied().await;
     inner.dispatch.idle().await;
 }
@@ -53,14 +57,14 @@ async fn emptied(inner: &Inner) {
 struct Hung(Vec<(Arc<WorkerEntry>, Option<u64>)>);
 
 impl Hung {
-    fn since_now(inner: &Inner) -> Self {
-        let raw = inner.dispatch.workers().into_iter().filter(|worker| worker.realm.is_none());
+    fn since_now(inner: &BrokerState) -> Self {
+        let raw = inner.dispatch.workers().into_iter().filter(|worker| worker.namespace.is_none());
         Self(raw.map(|worker| (Arc::clone(&worker), worker.sink.backlog().fetches)).collect())
     }
 
     /// What they have not fetched, ends of connections above all, goes to the others, if there are any.
-    fn give_up(self, inner: &Inner) {
-        let raw = inner.dispatch.workers().into_iter().filter(|worker| worker.realm.is_none()).count();
+    fn give_up(self, inner: &BrokerState) {
+        let raw = inner.dispatch.workers().into_iter().filter(|worker| worker.namespace.is_none()).count();
         let is_hung = |(worker, fetches): &(Arc<WorkerEntry>, Option<u64>)| {
             !worker.is_gone() && fetches.is_some() && worker.sink.backlog().fetches == *fetches
         };

@@ -4,20 +4,23 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::{Broker, Inner};
+use super::{Broker, BrokerState};
 use crate::{
     cork::Cork,
     dispatch::WorkerEntry,
     event::{Batch, Event},
     ids::WorkerId,
+    namespace::Namespace,
     registry::Socket,
-    shard::{Command, Place},
+    shard::{Command, ConnectionKey},
 };
 
 /// A worker's side of a broker.
 #[derive(Debug)]
 pub struct WorkerHandle {
-    pub(super) broker: Arc<Inner>,
+    pub(super) broker: Arc<BrokerState>,
+    /// `None` for a raw worker.
+    pub(super) namespace: Option<Arc<Namespace>>,
     pub(super) entry: Arc<WorkerEntry>,
 }
 
@@ -31,7 +34,7 @@ impl WorkerHandle {
     /// Whether it is a worker of that broker.
     #[must_use]
     pub fn is_of(&self, broker: &Broker) -> bool {
-        Arc::ptr_eq(&self.broker, broker.inner())
+        Arc::ptr_eq(&self.broker, broker.state())
     }
 
     /// Whether all its events have settled.
@@ -65,7 +68,7 @@ impl WorkerHandle {
                 cork.flush();
             }
             for socket in awaited {
-                self.broker.shard(socket.shard()).push(Command::Resume(Place::of(socket)));
+                self.broker.shard(socket.shard()).push(Command::Resume(ConnectionKey::of(socket)));
             }
         }
         self.entry.settled(count);
@@ -75,17 +78,17 @@ impl WorkerHandle {
         self.broker.dispatch.settled(count);
     }
 
-    /// Ends the worker: its connections move to others (those of a realm are closed, see [`Broker::add_helper`](crate::Broker::add_helper)), which get `unstarted` first, in order, and then what came since. Events that
+    /// Ends the worker: its connections move to others (those of a namespace are closed, see [`Broker::add_helper`](crate::Broker::add_helper)), which get `unstarted` first, in order, and then what came since. Events that
     /// were started must have been settled before. From before this call on, [`Worker::deliver`](crate::Worker::deliver) must answer
     /// [`DeliverError::Gone`](crate::DeliverError::Gone).
     ///
-    /// The other helpers of its realm are told of the clients that it has not [removed](crate::Helper::remove_client). Returns how many could not be reported, since it was the
+    /// The other helpers of its namespace are told of the clients that it has not [removed](crate::Helper::remove_client). Returns how many could not be reported, since it was the
     /// last.
     pub fn remove(self, unstarted: Vec<Batch>) -> usize {
         if !self.broker.dispatch.remove(&self.entry) {
             return 0;
         }
-        let untold = self.entry.realm.as_ref().map_or(0, |realm| realm.leave(&self.entry));
+        let untold = self.namespace.as_ref().map_or(0, |namespace| namespace.leave(&self.entry));
         let mut per_shard: Vec<Vec<(Event, Bytes)>> = (0..self.broker.shard_count()).map(|_| Vec::new()).collect();
         for batch in unstarted {
             for event in batch.events {

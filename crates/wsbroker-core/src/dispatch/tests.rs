@@ -8,14 +8,14 @@ use std::{
 
 use super::*;
 use crate::{
-    Bind, Config, Listener, ListenerConfig, MessageKind, SocketLimits, WorkerHandle,
+    Bind, Config, DeliverError, Listener, ListenerConfig, MessageKind, SocketLimits, WorkerHandle,
+    admission::Endpoint,
     broker::Broker,
-    error::DeliverError,
-    event::{Batch, Event, EventKind, Open, OpenReply, OpenRequest},
-    front::Endpoint,
+    broker::stuck,
+    event::{Batch, Event, EventKind},
+    open::{Open, OpenReply, OpenRequest},
     registry::Socket,
-    shard::{Command, Place, Reserve},
-    watch,
+    shard::{Command, ConnectionKey, Reserve},
     worker::Backlog,
 };
 
@@ -78,14 +78,14 @@ fn broker() -> (Broker, Arc<Endpoint>) {
 }
 
 fn admit(broker: &Broker, endpoint: &Endpoint) -> (Arc<Socket>, Option<Arc<WorkerEntry>>) {
-    broker.inner().admit(endpoint).unwrap()
+    broker.state().admit(endpoint).unwrap()
 }
 
 /// The second half of an admission: the shard learns of the connection, and asks a worker.
 fn reserve(broker: &Broker, endpoint: &Arc<Endpoint>, (socket, worker): (Arc<Socket>, Option<Arc<WorkerEntry>>)) {
-    let open = Some(Box::new(Open { request: OpenRequest::default(), reply: OpenReply { gate: None } }));
+    let open = Some(Box::new(Open { request: OpenRequest::default(), reply: OpenReply::for_nobody() }));
     let endpoint = Arc::clone(endpoint);
-    broker.inner().shard(0).push(Command::Reserve(Box::new(Reserve {
+    broker.state().shard(0).push(Command::Reserve(Box::new(Reserve {
         socket,
         endpoint,
         worker,
@@ -98,7 +98,7 @@ fn reserve(broker: &Broker, endpoint: &Arc<Endpoint>, (socket, worker): (Arc<Soc
 #[test]
 fn events_that_a_dead_worker_left_are_counted_once() {
     let (broker, endpoint) = broker();
-    let unsettled = || broker.inner().dispatch.unsettled.load(Ordering::SeqCst);
+    let unsettled = || broker.state().dispatch.unsettled.load(Ordering::SeqCst);
     let (first, second) = (Arc::<Shelf>::default(), Arc::<Shelf>::default());
     let handle = broker.add_worker(Arc::clone(&first) as Arc<dyn Worker>, Handlers::ALL);
     for _ in 0..3 {
@@ -175,10 +175,10 @@ fn a_close_does_not_overtake_what_waited_for_a_worker() {
     until("the message is there", || first.waiting() == 1);
     bury(&first, handle);
     let second = Arc::<Shelf>::default();
-    broker.inner().dispatch.add(Arc::clone(&second) as Arc<dyn Worker>, told);
+    broker.state().dispatch.add(Arc::clone(&second) as Arc<dyn Worker>, told);
     drop(client);
     until("its end is seen", || broker.connection_count() == 0);
-    broker.inner().push_all(|| Command::WorkerJoined);
+    broker.state().push_all(|| Command::WorkerJoined);
     until("the second has both", || second.waiting() == 2);
     let batches = second.batches.lock();
     let kinds: Vec<_> = batches.iter().flat_map(|batch| &batch.events).map(|event| &event.kind).collect();
@@ -205,7 +205,7 @@ fn add(broker: &Broker, handlers: Handlers) -> (Arc<Shelf>, WorkerHandle) {
 
 /// A tick, as the broker's own clock makes them besides.
 fn tick(broker: &Broker) {
-    broker.inner().watch.lock().look(&broker.inner().dispatch.workers());
+    broker.state().stuck_workers.lock().look(&broker.state().dispatch.workers());
 }
 
 /// As many ticks as it takes until somebody is stuck.
@@ -224,7 +224,7 @@ fn a_worker_for_which_something_has_waited_a_second_is_passed_over() {
     reserve(&broker, &endpoint, admit(&broker, &endpoint));
     until("it has a question", || hung.waiting() == 1);
     let (_busy, other) = add(&broker, Handlers::ALL);
-    let assign = || ids(broker.inner().dispatch.assign(RealmId::RAW));
+    let assign = || ids(broker.state().dispatch.assign(NamespaceId::RAW));
     assert_eq!([assign(), assign()], [other.id().get(); 2], "what waits counts like a connection");
     (0..3).for_each(|_| tick(&broker));
     assert_eq!(assign(), handle.id().get(), "not yet");
@@ -261,15 +261,15 @@ fn if_all_workers_are_stuck_the_fewest_counts() {
     reserve(&broker, &endpoint, admit(&broker, &endpoint));
     until("the second has one", || second.waiting() == 1);
     a_second_passes(&broker);
-    assert_eq!(ids(broker.inner().dispatch.assign(RealmId::RAW)), handle.id().get());
-    watch::ask_others(broker.inner(), &broker.inner().dispatch.workers()[0]);
+    assert_eq!(ids(broker.state().dispatch.assign(NamespaceId::RAW)), handle.id().get());
+    stuck::ask_others(broker.state(), &broker.state().dispatch.workers()[0]);
     assert_eq!(first.waiting(), 3, "nobody else would answer");
 }
 
 #[test]
 fn who_waits_for_the_verdict_of_a_stuck_worker_is_asked_of_another() {
     let (broker, endpoint) = broker();
-    let unsettled = || broker.inner().dispatch.unsettled.load(Ordering::SeqCst);
+    let unsettled = || broker.state().dispatch.unsettled.load(Ordering::SeqCst);
     let (hung, _handle) = add(&broker, Handlers::ALL);
     let (socket, worker) = admit(&broker, &endpoint);
     let hung_entry = Arc::clone(worker.as_ref().unwrap());
@@ -277,7 +277,7 @@ fn who_waits_for_the_verdict_of_a_stuck_worker_is_asked_of_another() {
     until("it is asked", || hung.waiting() == 1);
     a_second_passes(&broker);
     let (second, heir) = add(&broker, Handlers::ALL);
-    watch::ask_others(broker.inner(), &hung_entry);
+    stuck::ask_others(broker.state(), &hung_entry);
     until("the second is asked", || second.waiting() == 1);
     until("only the second is waited for", || unsettled() == 1);
     assert_eq!((socket.worker(), hung.waiting()), (Some(heir.id()), 0));
@@ -293,20 +293,20 @@ fn a_question_whose_client_was_turned_away_is_not_asked_again() {
     let (socket, worker) = admit(&broker, &endpoint);
     let hung_entry = Arc::clone(worker.as_ref().unwrap());
     reserve(&broker, &endpoint, (Arc::clone(&socket), worker));
-    broker.inner().shard(0).push(Command::Unanswered(Place::of(&socket)));
+    broker.state().shard(0).push(Command::Unanswered(ConnectionKey::of(&socket)));
     until("it is asked", || hung.waiting() == 1);
     until("it counts no more", || hung_entry.connections() == 0);
     a_second_passes(&broker);
     let (second, _heir) = add(&broker, Handlers::ALL);
-    watch::ask_others(broker.inner(), &hung_entry);
-    until("nobody waits for it", || broker.inner().dispatch.unsettled.load(Ordering::SeqCst) == 0);
+    stuck::ask_others(broker.state(), &hung_entry);
+    until("nobody waits for it", || broker.state().dispatch.unsettled.load(Ordering::SeqCst) == 0);
     assert_eq!((hung.waiting(), second.waiting(), hung_entry.connections()), (0, 0, 0));
 }
 
 #[test]
 fn the_place_of_a_worker_that_has_ended_is_used_again() {
     let broker = Broker::new(Config { io_threads: 3, ..Config::default() }).unwrap();
-    let dispatch = &broker.inner().dispatch;
+    let dispatch = &broker.state().dispatch;
     let (shelf, handle) = add(&broker, Handlers::ALL);
     let (_other, _kept) = add(&broker, Handlers::ALL);
     shelf.gone.store(true, Ordering::SeqCst);
@@ -326,7 +326,7 @@ fn a_worker_that_ends_during_an_admission_is_not_asked() {
     first.gone.store(true, Ordering::SeqCst);
     handle.remove(Vec::new());
     let (second, heir) = add(&broker, Handlers::ALL);
-    until("the shard has dealt with its end", || !broker.inner().dispatch.workers.lock().free.is_empty());
+    until("the shard has dealt with its end", || !broker.state().dispatch.workers.lock().free.is_empty());
     reserve(&broker, &endpoint, (Arc::clone(&socket), worker));
     until("the second is asked", || second.waiting() == 1);
     assert_eq!((socket.worker(), ended.connections()), (Some(heir.id()), 0));
@@ -335,11 +335,11 @@ fn a_worker_that_ends_during_an_admission_is_not_asked() {
 #[test]
 fn raw_workers_without_handlers_are_deaf_unless_one_has_some() {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
-    let dispatch = &broker.inner().dispatch;
+    let dispatch = &broker.state().dispatch;
     assert!(!dispatch.is_deaf(), "who is not there may hear yet");
-    let realm = broker.realm();
-    let _helper = broker.add_helper(&realm, Shelf::new());
-    assert!(!dispatch.is_deaf(), "a realm's workers hear nothing of raw connections");
+    let namespace = broker.namespace(crate::NamespaceConfig::default());
+    let _helper = broker.add_helper(&namespace, Shelf::new());
+    assert!(!dispatch.is_deaf(), "a namespace's workers hear nothing of raw connections");
     let (_shelf, deaf) = add(&broker, Handlers::default());
     assert!(dispatch.is_deaf());
     let (_shelf, hears) = add(&broker, Handlers::CLOSE);

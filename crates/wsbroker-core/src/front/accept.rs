@@ -11,13 +11,14 @@ use std::{
 use tokio::net::TcpStream;
 
 use super::{
-    address::Address,
-    arrival::{Arrival, Peer},
+    address::BoundAddress,
+    new_connection::NewConnection,
+    peer::Peer,
     response::Refusal,
     socket::{Accepted, Transport},
     upgrade,
 };
-use crate::broker::Inner;
+use crate::broker::BrokerState;
 
 /// How long accepting pauses when the system refuses, mostly for want of descriptors: from the first, doubling, to the last.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
@@ -25,7 +26,7 @@ const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 const COMPLAINT: Duration = Duration::from_secs(60);
 
 /// Accepts until the address is released.
-pub(super) async fn run(broker: Arc<Inner>, address: Arc<Address>) {
+pub(super) async fn run(broker: Arc<BrokerState>, address: Arc<BoundAddress>) {
     let mut released = pin!(address.released());
     let mut pause = PAUSE.0;
     let mut complaint = Complaint::default();
@@ -96,7 +97,7 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-fn take(broker: &Arc<Inner>, address: &Arc<Address>, accepted: Accepted) {
+fn take(broker: &Arc<BrokerState>, address: &Arc<BoundAddress>, accepted: Accepted) {
     broker.metrics.accepted.fetch_add(1, Ordering::Relaxed);
     match accepted {
         Accepted::Tcp(stream, peer) => {
@@ -115,22 +116,22 @@ fn without_delay(stream: &TcpStream) {
     }
 }
 
-fn begin<T: Transport>(broker: &Arc<Inner>, address: &Arc<Address>, stream: T, peer: Peer) {
-    let Some(mut seat) = broker.front.seat() else { return turn_away(broker, address, stream, Refusal::FULL) };
+fn begin<T: Transport>(broker: &Arc<BrokerState>, address: &Arc<BoundAddress>, stream: T, peer: Peer) {
+    let Some(mut permit) = broker.front.permit() else { return turn_away(broker, address, stream, Refusal::FULL) };
     // Before the place among the pending: one address must not take all of those either. Whom a proxy speaks for is found out later.
-    if !address.proxy_protocol && address.trusted(peer).is_none() && !seat.claim(peer.ip) {
+    if !address.proxy_protocol && address.trusted(peer).is_none() && !permit.claim(peer.ip) {
         return turn_away(broker, address, stream, Refusal::FULL_FOR_ADDRESS);
     }
     let Some(pending) = broker.front.pend() else { return turn_away(broker, address, stream, Refusal::BUSY) };
-    let arrival = Arrival::new(Arc::clone(broker), Arc::clone(address), peer, pending, seat);
+    let connection = NewConnection::new(Arc::clone(broker), Arc::clone(address), peer, pending, permit);
     // In a box of its own: a task is aligned to cache lines, and of the holes that aligned blocks leave behind between what lasts, glibc makes
     // no use. With thousands of connections they came to more than all that lasts.
-    tokio::spawn(Box::pin(upgrade::run(arrival, stream)));
+    tokio::spawn(Box::pin(upgrade::run(connection, stream)));
 }
 
 /// Says no before anything was read. Nothing here waits: the answer is a task of its own, of which there are only so many. Who expects
 /// encryption could not read it, and is cut: a handshake would cost more than letting in.
-fn turn_away<T: Transport>(broker: &Arc<Inner>, address: &Arc<Address>, stream: T, refusal: Refusal) {
+fn turn_away<T: Transport>(broker: &Arc<BrokerState>, address: &Arc<BoundAddress>, stream: T, refusal: Refusal) {
     broker.metrics.rejected.count(refusal.cause);
     if !address.is_encrypted()
         && let Some(answering) = broker.front.answer()

@@ -17,13 +17,14 @@ use rustc_hash::FxHashMap;
 use tokio::sync::watch;
 
 use super::{
-    arrival::Peer,
-    endpoint::Endpoint,
+    config::ListenerConfig,
     origin::Origins,
+    peer::Peer,
     socket::{Accepted, Acceptor, Local, REUSE_PORT},
 };
 use crate::{
-    config::{Bind, ListenerConfig, TrustProxy},
+    admission::Endpoint,
+    config::{Bind, TrustProxy},
     error::ListenError,
     tls::TlsConfig,
 };
@@ -33,7 +34,7 @@ const ANY: &str = "*";
 
 /// Where a listener wants to be, with names resolved.
 #[derive(Debug)]
-pub(super) enum Place {
+pub(super) enum ResolvedBind {
     /// Best first; never empty.
     Tcp(Vec<SocketAddr>),
     /// As it was given, and as [`Local`] would name it.
@@ -42,7 +43,7 @@ pub(super) enum Place {
 
 /// An address that is bound, with the settings that hold for all of it.
 #[derive(Debug)]
-pub(super) struct Address {
+pub(super) struct BoundAddress {
     pub(super) local: Local,
     /// From accept to the end of the request; also what writing an answer may take.
     pub(super) handshake_timeout: Duration,
@@ -58,14 +59,14 @@ pub(super) struct Address {
     accepting: AtomicBool,
     released: watch::Sender<bool>,
     /// Services that have closed stay, so that their paths are known to be unavailable rather than unknown.
-    routes: Mutex<FxHashMap<String, Arc<Service>>>,
+    routes: Mutex<FxHashMap<String, Arc<PathService>>>,
     /// Paths that somebody is about to serve, and how many are. Locked after the routes.
     awaited: Mutex<FxHashMap<String, usize>>,
 }
 
 /// What is served on a listener's paths.
 #[derive(Debug)]
-pub(super) struct Service {
+pub(super) struct PathService {
     pub(super) endpoint: Arc<Endpoint>,
     pub(super) protocols: Vec<String>,
     pub(super) open_timeout: Duration,
@@ -76,13 +77,13 @@ pub(super) struct Service {
 /// What a path leads to.
 #[derive(Debug)]
 pub(super) enum Route {
-    Serving(Arc<Service>),
+    Serving(Arc<PathService>),
     /// Not served yet, or not any more.
     Unavailable,
     Unknown,
 }
 
-impl Place {
+impl ResolvedBind {
     pub(super) async fn of(bind: &Bind) -> io::Result<Self> {
         match bind {
             Bind::Tcp { host, port } => {
@@ -111,13 +112,16 @@ impl Place {
     }
 }
 
-impl Service {
+impl PathService {
     /// # Errors
     /// [`ListenError::Origin`].
     pub(super) fn new(id: u32, config: &ListenerConfig) -> Result<Self, ListenError> {
         let origins = config.origins.as_deref().map(Origins::parse).transpose();
         Ok(Self {
-            endpoint: Arc::new(Endpoint::new(id, config.limits.clone(), config.deflate).in_realm(config.realm.clone())),
+            endpoint: Arc::new(
+                Endpoint::new(id, config.limits.clone(), config.deflate)
+                    .in_namespace(config.namespace.as_ref().map(|namespace| Arc::clone(namespace.state()))),
+            ),
             protocols: config.protocols.clone(),
             open_timeout: config.open_timeout,
             origins: origins.map_err(|(entry, why)| ListenError::Origin { entry: entry.to_owned(), why })?,
@@ -125,18 +129,18 @@ impl Service {
     }
 }
 
-impl Address {
+impl BoundAddress {
     /// Binds. Must be called in the front's runtime.
-    pub(super) fn bind(place: &Place, config: &ListenerConfig) -> Result<Self, ListenError> {
+    pub(super) fn bind(resolved: &ResolvedBind, config: &ListenerConfig) -> Result<Self, ListenError> {
         let unsupported = |what| Err(ListenError::Unsupported { address: config.bind.to_string(), what });
-        let acceptor = match place {
-            Place::Tcp(_) if config.reuse_port && !REUSE_PORT => return unsupported("shared ports"),
-            Place::Unix(..) if config.reuse_port => return unsupported("shared unix sockets"),
-            Place::Tcp(addresses) => Acceptor::tcp(addresses, config.reuse_port),
+        let acceptor = match resolved {
+            ResolvedBind::Tcp(_) if config.reuse_port && !REUSE_PORT => return unsupported("shared ports"),
+            ResolvedBind::Unix(..) if config.reuse_port => return unsupported("shared unix sockets"),
+            ResolvedBind::Tcp(addresses) => Acceptor::tcp(addresses, config.reuse_port),
             #[cfg(unix)]
-            Place::Unix(path, _) => Acceptor::unix(path),
+            ResolvedBind::Unix(path, _) => Acceptor::unix(path),
             #[cfg(not(unix))]
-            Place::Unix(..) => return unsupported("unix sockets"),
+            ResolvedBind::Unix(..) => return unsupported("unix sockets"),
         };
         let acceptor = acceptor.map_err(|source| ListenError::Bind { address: config.bind.to_string(), source })?;
         Ok(Self {
@@ -159,7 +163,7 @@ impl Address {
     ///
     /// # Errors
     /// [`ListenError::Conflict`] and [`ListenError::PathTaken`].
-    pub(super) fn reserve(&self, config: &ListenerConfig, service: &Arc<Service>) -> Result<(), ListenError> {
+    pub(super) fn reserve(&self, config: &ListenerConfig, service: &Arc<PathService>) -> Result<(), ListenError> {
         let mut routes = self.routes.lock();
         if let Some(path) =
             config.paths.iter().find(|path| routes.get(*path).is_some_and(|owner| !owner.endpoint.is_closed()))
@@ -225,9 +229,10 @@ impl Address {
         }
     }
 
-    /// Whether a realm has, or had, a path here, or is about to.
-    pub(super) fn has_realms(&self) -> bool {
-        self.routes.lock().values().any(|service| service.endpoint.realm.is_some()) || !self.awaited.lock().is_empty()
+    /// Whether a namespace has, or had, a path here, or is about to.
+    pub(super) fn has_namespaces(&self) -> bool {
+        self.routes.lock().values().any(|service| service.endpoint.namespace.is_some())
+            || !self.awaited.lock().is_empty()
     }
 
     pub(super) fn await_path(&self, path: &str) {

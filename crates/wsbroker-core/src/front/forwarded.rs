@@ -6,7 +6,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use super::arrival::Peer;
+use super::peer::Peer;
 use crate::config::{ForwardedHeader, TrustProxy};
 
 /// Longer than any address with brackets, port and needless escapes that means one. The rest of a hostile element is not even looked at.

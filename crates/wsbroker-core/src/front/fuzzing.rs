@@ -5,10 +5,10 @@ use std::net::IpAddr;
 use bytes::BufMut;
 
 use super::{
-    arrival::Peer,
     forwarded,
     handshake::{self, Handshake},
-    proxy::{Header, Proxied},
+    peer::Peer,
+    proxy::{Proxied, ProxyHeader},
     request::{HeadBuffer, MAX_HEADERS, Request},
     response::{self, Refusal, is_token},
 };
@@ -173,7 +173,7 @@ pub fn proxy(input: &[u8]) {
 /// Whom it is from, and how long the header was; `None` when there must be more. What is wrong with it is for the log, and of two things that are wrong
 /// the cuts decide which is seen first.
 fn read_header(stream: &[u8], sizes: &[u8; 3]) -> Result<Option<(Proxied, usize)>, ()> {
-    let (mut header, mut read) = (Header::new(), 0);
+    let (mut header, mut read) = (ProxyHeader::new(), 0);
     for size in sizes.iter().cycle() {
         let lacks = header.lacks();
         assert!(lacks > 0, "an empty read would be taken for the end");

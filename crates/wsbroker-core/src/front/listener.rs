@@ -11,12 +11,12 @@ use wsbroker_proto::CloseCode;
 
 use super::{
     accept,
-    address::{Address, Place, Service},
+    address::{BoundAddress, PathService, ResolvedBind},
+    config::ListenerConfig,
     socket::Local,
 };
 use crate::{
-    broker::{Broker, Inner},
-    config::ListenerConfig,
+    broker::BrokerState,
     error::{ListenError, TlsError},
     shard::Command,
     tls::TlsConfig,
@@ -27,18 +27,18 @@ use crate::{
 /// Its paths are its own from the start, but answer 503 until [`serve`](Self::serve), and again after its end for as long as other listeners
 /// keep the address open. Dropping it ends it as [`close`](Self::close) does, only that nobody waits.
 pub struct Listener {
-    broker: Arc<Inner>,
-    address: Arc<Address>,
-    service: Arc<Service>,
+    broker: Arc<BrokerState>,
+    address: Arc<BoundAddress>,
+    service: Arc<PathService>,
     /// The address as it is shown: without symbolic links resolved.
     shown: String,
     runtime: Handle,
 }
 
-/// A path of an address that a realm is about to serve: it answers 503, and nobody else gets it who serves all paths there. Until this is dropped.
+/// A path of an address that a namespace is about to serve: it answers 503, and nobody else gets it who serves all paths there. Until this is dropped.
 #[derive(Debug)]
 pub struct AwaitedPath {
-    address: Arc<Address>,
+    address: Arc<BoundAddress>,
     path: String,
 }
 
@@ -59,22 +59,22 @@ impl Listener {
     ///
     /// `beside` names a listener whose address this one shares, if that is still open; then `bind` is not looked at.
     pub(crate) async fn bind(
-        broker: Arc<Inner>,
+        broker: Arc<BrokerState>,
         config: ListenerConfig,
         beside: Option<&Self>,
     ) -> Result<Self, ListenError> {
-        let place = Place::of(&config.bind)
+        let resolved = ResolvedBind::of(&config.bind)
             .await
             .map_err(|source| ListenError::Bind { address: config.bind.to_string(), source })?;
         if let Some(deflate) = config.deflate {
             broker.compress_from.fetch_min(deflate.threshold, Ordering::Relaxed);
         }
         let (address, service) =
-            broker.front.open(Broker::next_endpoint(&broker), &place, beside.map(|other| &other.address), &config)?;
-        let shown = match (&address.local, place) {
+            broker.front.open(broker.next_endpoint(), &resolved, beside.map(|other| &other.address), &config)?;
+        let shown = match (&address.local, resolved) {
             (Local::Tcp(local), _) => local.ip().to_string(),
-            (Local::Unix(_), Place::Unix(path, _)) => path.display().to_string(),
-            (Local::Unix(path), Place::Tcp(_)) => path.display().to_string(),
+            (Local::Unix(_), ResolvedBind::Unix(path, _)) => path.display().to_string(),
+            (Local::Unix(path), ResolvedBind::Tcp(_)) => path.display().to_string(),
         };
         Ok(Self { broker, address, service, shown, runtime: Handle::current() })
     }
@@ -87,7 +87,7 @@ impl Listener {
         }
     }
 
-    /// Keeps a path of its address for a realm that is about to [listen](Broker::listen_beside) there.
+    /// Keeps a path of its address for a namespace that is about to [listen](Broker::listen_beside) there.
     #[must_use]
     pub fn await_path(&self, path: &str) -> AwaitedPath {
         self.address.await_path(path);
@@ -168,7 +168,7 @@ impl Drop for Listener {
 }
 
 /// Closes what was accepted by one listener.
-fn close_connections(broker: &Inner, endpoint: u32, code: CloseCode) {
+fn close_connections(broker: &BrokerState, endpoint: u32, code: CloseCode) {
     for index in 0..broker.shard_count() {
         broker.shard(index).push(Command::CloseAll(Some(endpoint), code));
     }

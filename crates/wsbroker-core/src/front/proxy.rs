@@ -8,7 +8,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::arrival::Peer;
+use super::peer::Peer;
 
 /// §2.2: how version 2 begins.
 const SIGNATURE: [u8; 12] = *b"\r\n\r\n\0\r\nQUIT\n";
@@ -36,7 +36,7 @@ pub(super) enum Proxied {
 
 /// Gathers a header from whatever pieces it comes in.
 #[derive(Debug)]
-pub(super) struct Header {
+pub(super) struct ProxyHeader {
     kept: [u8; KEPT],
     length: usize,
 }
@@ -45,7 +45,7 @@ pub(super) struct Header {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) struct Malformed(pub(super) &'static str);
 
-impl Header {
+impl ProxyHeader {
     pub(super) fn new() -> Self {
         Self { kept: [0; KEPT], length: 0 }
     }
@@ -205,7 +205,7 @@ mod tests {
 
     /// Reads as the front does, from a socket that gives at most `at_once` bytes, and says what was left in it.
     fn read(mut socket: &[u8], at_once: usize) -> Result<Option<(Proxied, &[u8])>, Malformed> {
-        let mut header = Header::new();
+        let mut header = ProxyHeader::new();
         loop {
             let taken = header.lacks().min(at_once).min(socket.len());
             assert!(header.lacks() > 0, "more is wanted, but not how much");
@@ -395,7 +395,7 @@ mod tests {
             (b"\r\n\r\nGET / HTTP/1.1", 4),
             (b"\r\n\r\n\0\r\nQUIT\r\x21\x11\0\x0c", 11),
         ] {
-            let mut header = Header::new();
+            let mut header = ProxyHeader::new();
             for &byte in &sent[..good] {
                 assert_eq!(header.push(&[byte]), Ok(None), "{sent:?}");
             }

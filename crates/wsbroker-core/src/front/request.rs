@@ -6,8 +6,8 @@
 
 use bytes::BufMut;
 
-use super::{handshake::is_host, response::Refusal};
-use crate::event::OpenRequest;
+use super::{host::is_host, response::Refusal};
+use crate::open::OpenRequest;
 
 /// Headers of one request; more are answered with 431.
 pub(super) const MAX_HEADERS: usize = 100;
@@ -19,13 +19,13 @@ const FIRST_ROOM: usize = 1024;
 pub(super) struct HeadBuffer {
     bytes: Vec<u8>,
     scanned: usize,
-    line: Line,
+    line: LinePosition,
     limit: usize,
 }
 
 /// Where in its line the last byte stands.
 #[derive(Clone, Copy, Debug)]
-enum Line {
+enum LinePosition {
     /// Before the request line; empty lines are skipped there (RFC 9112 §2.2).
     Leading,
     LeadingCr,
@@ -40,7 +40,7 @@ enum Line {
 impl HeadBuffer {
     /// `limit`: bytes of request line and headers together.
     pub(super) fn new(limit: usize) -> Self {
-        Self { bytes: Vec::new(), scanned: 0, line: Line::Leading, limit }
+        Self { bytes: Vec::new(), scanned: 0, line: LinePosition::Leading, limit }
     }
 
     /// Where to read into: what the limit leaves. Empty only when [`is_complete`](Self::is_complete) would not ask for more.
@@ -67,7 +67,7 @@ impl HeadBuffer {
         for &byte in self.bytes.get(self.scanned..).unwrap_or_default() {
             self.line = self.line.after(byte)?;
             self.scanned += 1;
-            if matches!(self.line, Line::End) {
+            if matches!(self.line, LinePosition::End) {
                 return Ok(true);
             }
         }
@@ -81,7 +81,7 @@ impl HeadBuffer {
     }
 }
 
-impl Line {
+impl LinePosition {
     fn after(self, byte: u8) -> Result<Self, Refusal> {
         match (self, byte) {
             (Self::Leading, b'\r') => Ok(Self::LeadingCr),

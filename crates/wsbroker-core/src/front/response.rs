@@ -4,8 +4,8 @@ use bytes::Bytes;
 use tokio_tungstenite::tungstenite::http::StatusCode;
 use wsbroker_proto::Agreement;
 
-use super::held::{Answer, Rejection};
-use crate::metrics::RejectCause;
+use super::rejection::{HttpAnswer, Rejection};
+use crate::counters::RejectCause;
 
 /// Bodies up to this length are copied behind the head, so that they go out in one write; longer ones stay where they are.
 const COPIED: usize = 4 << 10;
@@ -77,8 +77,8 @@ impl Refusal {
     }
 
     /// The answer. `head_only`: to a HEAD request, which gets no body (RFC 9110 §9.3.2).
-    pub(super) fn answer(&self, head_only: bool) -> Answer {
-        let mut answer = Head::new(self.status);
+    pub(super) fn answer(&self, head_only: bool) -> HttpAnswer {
+        let mut answer = AnswerHead::new(self.status);
         // 426 must name what to upgrade to in a header that Connection lists (RFC 9110 §7.8).
         answer.header(
             "Connection",
@@ -99,10 +99,10 @@ impl Refusal {
 }
 
 /// The answer a worker gave instead of letting the connection in.
-pub(super) fn rejection(rejection: Rejection) -> Answer {
+pub(super) fn rejection(rejection: Rejection) -> HttpAnswer {
     let Rejection { reject, held } = rejection;
     let status = if (200..=599).contains(&reject.status) { reject.status } else { 403 };
-    let mut answer = Head::new(status);
+    let mut answer = AnswerHead::new(status);
     answer.header("Connection", "close");
     answer.application(&reject.headers);
     // Those have no body (RFC 9110 §15.3.5, §15.3.6, §15.4.5), and the first and the last not even a length (§8.6).
@@ -115,10 +115,10 @@ pub(super) fn rejection(rejection: Rejection) -> Answer {
     }
     let mut head = answer.end();
     if body.len() > COPIED {
-        return Answer { head, body, _held: held };
+        return HttpAnswer { head, body, _held: held };
     }
     head.extend_from_slice(&body);
-    Answer { head, body: Bytes::new(), _held: held }
+    HttpAnswer { head, body: Bytes::new(), _held: held }
 }
 
 /// The 101 (RFC 6455 §4.2.2).
@@ -128,7 +128,7 @@ pub(super) fn switching(
     compression: Option<&Agreement>,
     headers: &[(String, String)],
 ) -> Vec<u8> {
-    let mut answer = Head::new(101);
+    let mut answer = AnswerHead::new(101);
     answer.header("Upgrade", "websocket");
     answer.header("Connection", "Upgrade");
     answer.header("Sec-WebSocket-Accept", accept_key);
@@ -142,9 +142,9 @@ pub(super) fn switching(
     answer.end()
 }
 
-struct Head(Vec<u8>);
+struct AnswerHead(Vec<u8>);
 
-impl Head {
+impl AnswerHead {
     fn new(status: u16) -> Self {
         let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Status");
         let mut bytes = Vec::with_capacity(256);
@@ -195,7 +195,7 @@ mod tests {
     use wsbroker_proto::negotiate;
 
     use super::*;
-    use crate::event::Reject;
+    use crate::open::Reject;
 
     fn pairs(headers: &[(&str, &str)]) -> Vec<(String, String)> {
         headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -205,11 +205,11 @@ mod tests {
         String::from_utf8(bytes).unwrap()
     }
 
-    fn whole(answer: Answer) -> String {
+    fn whole(answer: HttpAnswer) -> String {
         text([answer.head.as_slice(), &answer.body].concat())
     }
 
-    fn rejection(reject: Reject) -> Answer {
+    fn rejection(reject: Reject) -> HttpAnswer {
         super::rejection(Rejection { reject, held: None })
     }
 

@@ -17,10 +17,10 @@ use tokio::{
 
 #[cfg(unix)]
 use super::unix::{self, Lock, SocketFile};
-use crate::{event::OpenRequest, shard::Stream};
+use crate::{open::OpenRequest, stream::Stream, tls::EncryptedStream};
 
 /// Connections that the kernel keeps for us between two accepts. A reconnect storm after a restart comes at once.
-pub(super) const BACKLOG: i32 = 4096;
+const BACKLOG: i32 = 4096;
 
 /// Whether several processes can listen on one TCP port.
 pub(super) const REUSE_PORT: bool =
@@ -38,12 +38,12 @@ pub(super) enum Local {
 /// A bound socket that takes connections.
 #[derive(Debug)]
 pub(super) struct Acceptor {
-    kind: Kind,
+    kind: AcceptorKind,
     local: Local,
 }
 
 #[derive(Debug)]
-enum Kind {
+enum AcceptorKind {
     Tcp(TcpListener),
     #[cfg(unix)]
     // The file is removed before the socket is closed, so that a stale one is never found, and the lock last.
@@ -71,7 +71,7 @@ impl Acceptor {
             match listen(address, reuse_port) {
                 Ok(listener) => {
                     let local = Local::Tcp(listener.local_addr()?);
-                    return Ok(Self { kind: Kind::Tcp(listener), local });
+                    return Ok(Self { kind: AcceptorKind::Tcp(listener), local });
                 }
                 Err(error) if matches!(error.kind(), io::ErrorKind::AddrInUse | io::ErrorKind::PermissionDenied) => {
                     return Err(error);
@@ -85,9 +85,9 @@ impl Acceptor {
     /// Listens on a socket file.
     #[cfg(unix)]
     pub(super) fn unix(path: &std::path::Path) -> io::Result<Self> {
-        let (file, listener, lock) = unix::bind(path)?;
+        let (file, listener, lock) = unix::bind(path, BACKLOG)?;
         let local = Local::Unix(file.path().to_owned());
-        Ok(Self { kind: Kind::Unix { _file: file, listener, _lock: lock }, local })
+        Ok(Self { kind: AcceptorKind::Unix { _file: file, listener, _lock: lock }, local })
     }
 
     pub(super) fn local(&self) -> &Local {
@@ -96,9 +96,13 @@ impl Acceptor {
 
     pub(super) fn poll_accept(&self, cx: &mut Context<'_>) -> Poll<io::Result<Accepted>> {
         match &self.kind {
-            Kind::Tcp(listener) => listener.poll_accept(cx).map_ok(|(stream, peer)| Accepted::Tcp(stream, peer)),
+            AcceptorKind::Tcp(listener) => {
+                listener.poll_accept(cx).map_ok(|(stream, peer)| Accepted::Tcp(stream, peer))
+            }
             #[cfg(unix)]
-            Kind::Unix { listener, .. } => listener.poll_accept(cx).map_ok(|(stream, _)| Accepted::Unix(stream)),
+            AcceptorKind::Unix { listener, .. } => {
+                listener.poll_accept(cx).map_ok(|(stream, _)| Accepted::Unix(stream))
+            }
         }
     }
 }
@@ -177,5 +181,22 @@ impl Transport for UnixStream {
 
     fn ready(&self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send {
         Self::ready(self, interest)
+    }
+}
+
+impl<T: Transport> Transport for EncryptedStream<T> {
+    fn into_shard(self) -> io::Result<Stream> {
+        let (stream, session, plain, ended) = self.into_parts();
+        Ok(stream.into_shard()?.encrypted(session, plain, ended))
+    }
+
+    fn describe(&self, request: &mut OpenRequest) {
+        request.secure = true;
+        request.client_certificate = self.client.certificate.clone();
+        request.client_certificate_authorized = self.client.authorized;
+    }
+
+    fn ready(&self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send {
+        self.stream.ready(interest)
     }
 }

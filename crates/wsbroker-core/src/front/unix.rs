@@ -18,8 +18,6 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
-use super::socket::BACKLOG;
-
 /// The file of a listening socket, removed with it unless somebody put another in its place.
 #[derive(Debug)]
 pub(super) struct SocketFile {
@@ -32,7 +30,7 @@ pub(super) struct SocketFile {
 pub(super) struct Lock(#[allow(dead_code)] OwnedFd);
 
 /// Listens on a socket file. One that nobody listens on any more is replaced; any other file is left alone.
-pub(super) fn bind(path: &Path) -> io::Result<(SocketFile, UnixListener, Lock)> {
+pub(super) fn bind(path: &Path, backlog: i32) -> io::Result<(SocketFile, UnixListener, Lock)> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     let address = SockAddr::unix(path)?;
     refuse_others(path)?;
@@ -46,7 +44,7 @@ pub(super) fn bind(path: &Path) -> io::Result<(SocketFile, UnixListener, Lock)> 
         socket.bind(&address)?;
     }
     let file = SocketFile::of(path)?;
-    socket.listen(BACKLOG)?;
+    socket.listen(backlog)?;
     socket.set_nonblocking(true)?;
     Ok((file, UnixListener::from_std(socket.into())?, lock))
 }

@@ -10,20 +10,23 @@ use tokio::{
 use wsbroker_proto::Agreement;
 
 use super::{
-    address::{Route, Service},
-    arrival::Arrival,
-    endpoint::Entered,
+    address::{PathService, Route},
     forwarded,
-    gate::{Reservation, Verdict},
     handshake::{self, Handshake},
-    held::Answer,
+    new_connection::NewConnection,
+    pending_open::{Reservation, Verdict},
     proxy::{self, Proxied},
+    rejection::HttpAnswer,
     request::{HeadBuffer, Request},
     response::{self, Refusal},
     socket::Transport,
-    tls::{self, Encrypted, Failure},
 };
-use crate::{event::Accept, metrics::RejectCause, tls::TlsConfig};
+use crate::{
+    admission::UpgradeInProgress,
+    counters::RejectCause,
+    open::Accept,
+    tls::{self, EncryptedStream, HandshakeFailure, TlsConfig},
+};
 
 /// What is still read after an answer, so that the answer is not lost: a socket closed with unread input is reset, and the peer's kernel then
 /// throws away what it had received.
@@ -35,70 +38,70 @@ struct Admitted {
     head: Vec<u8>,
     rest: Vec<u8>,
     /// Held until the shard has the connection.
-    entered: Entered,
+    entered: UpgradeInProgress,
 }
 
 /// A connection that is not let in.
-enum Out {
+enum NotAdmitted {
     /// Without a word: the peer has gone, or took too long, or could not read it.
     Cut(RejectCause),
     /// With this answer. The endpoint is not empty before it has been written.
-    Answer(RejectCause, Answer, Option<Entered>),
+    Answer(RejectCause, HttpAnswer, Option<UpgradeInProgress>),
 }
 
 /// From accept to the hand-over or the end. Each step takes from the stream what is its own and not a byte more, and all of them share the
-/// deadline of the arrival.
-pub(super) async fn run<T: Transport>(mut arrival: Arrival, mut stream: T) {
+/// deadline of the connection.
+pub(super) async fn run<T: Transport>(mut connection: NewConnection, mut stream: T) {
     // What a proxy says about the client comes before everything else; then encryption, of a stream that is another from there on; then HTTP.
-    if arrival.address.proxy_protocol
-        && let Err(out) = hear(&mut arrival, &mut stream).await
+    if connection.address.proxy_protocol
+        && let Err(out) = hear(&mut connection, &mut stream).await
     {
-        return turn_out(arrival, stream, out).await;
+        return turn_out(connection, stream, out).await;
     }
-    match arrival.address.tls() {
-        None => serve(arrival, stream).await,
+    match connection.address.tls() {
+        None => serve(connection, stream).await,
         // Its state is five times that of the other.
-        Some(tls) => Box::pin(encrypt(arrival, stream, &tls)).await,
+        Some(tls) => Box::pin(encrypt(connection, stream, &tls)).await,
     }
 }
 
 /// Does the handshake of TLS, and goes on behind it.
-async fn encrypt<T: Transport>(arrival: Arrival, mut stream: T, tls: &TlsConfig) {
-    let out = match arrival.step(tls::handshake(&mut stream, tls)).await {
-        Ok(Ok(handshaken)) => return serve(arrival, Encrypted::new(stream, handshaken)).await,
+async fn encrypt<T: Transport>(connection: NewConnection, mut stream: T, tls: &TlsConfig) {
+    let out = match connection.step(tls::handshake(&mut stream, tls)).await {
+        Ok(Ok(handshaken)) => return serve(connection, EncryptedStream::new(stream, handshaken)).await,
         Ok(Err(failure)) => {
             tracing::debug!(%failure, "a TLS handshake failed");
             match failure {
-                Failure::Gone(_) => Out::Cut(RejectCause::Gone),
-                Failure::Plain => refuse(Refusal::ENCRYPTED, None, false),
+                HandshakeFailure::Gone(_) => NotAdmitted::Cut(RejectCause::Gone),
+                HandshakeFailure::Plain => refuse(Refusal::ENCRYPTED, None, false),
                 // The alert has been written.
-                Failure::Refused(_) => Out::Answer(RejectCause::Tls, Answer::default(), None),
+                HandshakeFailure::Refused(_) => NotAdmitted::Answer(RejectCause::Tls, HttpAnswer::default(), None),
             }
         }
-        Err(cause) => Out::Cut(cause),
+        Err(cause) => NotAdmitted::Cut(cause),
     };
-    turn_out(arrival, stream, out).await;
+    turn_out(connection, stream, out).await;
 }
 
 /// From the first byte of the request to the hand-over or the end.
-async fn serve<T: Transport>(mut arrival: Arrival, mut stream: T) {
-    match negotiate(&mut arrival, &mut stream).await {
-        Ok(admitted) => hand_over(arrival, stream, admitted),
-        Err(out) => turn_out(arrival, stream, out).await,
+async fn serve<T: Transport>(mut connection: NewConnection, mut stream: T) {
+    match negotiate(&mut connection, &mut stream).await {
+        Ok(admitted) => hand_over(connection, stream, admitted),
+        Err(out) => turn_out(connection, stream, out).await,
     }
 }
 
 /// Ends a connection that is not let in.
-async fn turn_out<T: Transport>(arrival: Arrival, mut stream: T, out: Out) {
+async fn turn_out<T: Transport>(connection: NewConnection, mut stream: T, out: NotAdmitted) {
     let (answer, entered) = match out {
-        Out::Cut(cause) => return arrival.reject(cause),
-        Out::Answer(cause, answer, entered) => {
-            arrival.reject(cause);
+        NotAdmitted::Cut(cause) => return connection.reject(cause),
+        NotAdmitted::Answer(cause, answer, entered) => {
+            connection.reject(cause);
             (answer, entered)
         }
     };
-    // The seat stays with the arrival: the connection counts until it has ended.
-    let Arrival { broker, address, pending, seat: _seat, .. } = arrival;
+    // The permit stays with the connection: the connection counts until it has ended.
+    let NewConnection { broker, address, pending, permit: _permit, .. } = connection;
     drop(pending);
     let Some(answering) = broker.front.answer() else { return };
     write_answer(&mut stream, answer, address.handshake_timeout).await;
@@ -108,21 +111,21 @@ async fn turn_out<T: Transport>(arrival: Arrival, mut stream: T, out: Out) {
 }
 
 /// Writes an answer to a connection that is not let in, and ends it.
-pub(super) async fn turn_away<T: Transport>(mut stream: T, answer: Answer, within: Duration) {
+pub(super) async fn turn_away<T: Transport>(mut stream: T, answer: HttpAnswer, within: Duration) {
     write_answer(&mut stream, answer, within).await;
     linger(stream).await;
 }
 
 /// Reads what a proxy says about its client (see [`proxy`]), and takes the client for the peer from there on.
-async fn hear<T: Transport>(arrival: &mut Arrival, stream: &mut T) -> Result<(), Out> {
-    const MALFORMED: Out = Out::Cut(RejectCause::ProxyProtocol);
-    if !arrival.address.hears(arrival.peer) {
+async fn hear<T: Transport>(connection: &mut NewConnection, stream: &mut T) -> Result<(), NotAdmitted> {
+    const MALFORMED: NotAdmitted = NotAdmitted::Cut(RejectCause::ProxyProtocol);
+    if !connection.address.hears(connection.peer) {
         tracing::debug!("a connection comes from no proxy, where only proxies are heard");
         return Err(MALFORMED);
     }
-    let mut header = proxy::Header::new();
+    let mut header = proxy::ProxyHeader::new();
     let mut piece = [0; 128];
-    let heard = arrival.step(async {
+    let heard = connection.step(async {
         loop {
             let lacks = header.lacks().min(piece.len());
             match stream.read(&mut piece[..lacks]).await {
@@ -134,25 +137,25 @@ async fn hear<T: Transport>(arrival: &mut Arrival, stream: &mut T) -> Result<(),
                         return Err(MALFORMED);
                     }
                 },
-                Ok(0) | Err(_) => return Err(Out::Cut(RejectCause::Gone)),
+                Ok(0) | Err(_) => return Err(NotAdmitted::Cut(RejectCause::Gone)),
             }
         }
     });
-    if let Proxied::Client(peer) = heard.await.map_err(Out::Cut)?? {
-        arrival.peer = peer;
+    if let Proxied::Client(peer) = heard.await.map_err(NotAdmitted::Cut)?? {
+        connection.peer = peer;
     }
     // Who is a proxy too is asked once more, in the request.
-    let known = arrival.address.trusted(arrival.peer).is_none();
-    if !known || arrival.seat.claim(arrival.peer.ip) {
+    let known = connection.address.trusted(connection.peer).is_none();
+    if !known || connection.permit.claim(connection.peer.ip) {
         return Ok(());
     }
     let refusal = Refusal::FULL_FOR_ADDRESS;
-    Err(if arrival.address.is_encrypted() { Out::Cut(refusal.cause) } else { refuse(refusal, None, false) })
+    Err(if connection.address.is_encrypted() { NotAdmitted::Cut(refusal.cause) } else { refuse(refusal, None, false) })
 }
 
-async fn negotiate<T: Transport>(arrival: &mut Arrival, stream: &mut T) -> Result<Admitted, Out> {
-    let (request, rest) = read(arrival, stream).await?;
-    let Arrival { broker, address, peer, seat, .. } = arrival;
+async fn negotiate<T: Transport>(connection: &mut NewConnection, stream: &mut T) -> Result<Admitted, NotAdmitted> {
+    let (request, rest) = read(connection, stream).await?;
+    let NewConnection { broker, address, peer, permit, .. } = connection;
     let (path, is_head) = (request.path.clone(), request.method == "HEAD");
     let no = |refusal: Refusal, entered| {
         tracing::debug!(path, status = refusal.status, "an upgrade is refused");
@@ -160,7 +163,7 @@ async fn negotiate<T: Transport>(arrival: &mut Arrival, stream: &mut T) -> Resul
     };
     if let Some(trusted) = address.trusted(*peer) {
         *peer = forwarded::client(request.values(trusted.header.name()), trusted, *peer);
-        if !seat.claim(peer.ip) {
+        if !permit.claim(peer.ip) {
             return Err(no(Refusal::FULL_FOR_ADDRESS, None));
         }
     }
@@ -170,7 +173,7 @@ async fn negotiate<T: Transport>(arrival: &mut Arrival, stream: &mut T) -> Resul
         Route::Unknown => return Err(no(Refusal::NOT_FOUND, None)),
     };
     // Where modules have no handlers, and something else is served beside: raw connections would be let in to nobody.
-    if service.endpoint.realm.is_none() && address.has_realms() && broker.dispatch.is_deaf() {
+    if service.endpoint.namespace.is_none() && address.has_namespaces() && broker.dispatch.is_deaf() {
         return Err(no(Refusal::NOT_FOUND, None));
     }
     let Handshake { accept_key, protocols } = Handshake::of(&request).map_err(|refusal| no(refusal, None))?;
@@ -179,8 +182,8 @@ async fn negotiate<T: Transport>(arrival: &mut Arrival, stream: &mut T) -> Resul
         Some(_) => handshake::compression(&request).map_err(|refusal| no(refusal, None))?,
         None => None,
     };
-    if let Some(realm) = &service.endpoint.realm
-        && broker.dispatch.is_empty(realm.id())
+    if let Some(namespace) = &service.endpoint.namespace
+        && broker.dispatch.is_empty(namespace.id)
     {
         return Err(no(Refusal::NOT_SERVED, None));
     }
@@ -198,7 +201,7 @@ async fn negotiate<T: Transport>(arrival: &mut Arrival, stream: &mut T) -> Resul
         biased;
         verdict = reservation.verdict(service.open_timeout) => verdict,
         () = service.endpoint.closing() => return Err(no(Refusal::CLOSING, Some(entered))),
-        () = stream.gone() => return Err(Out::Cut(RejectCause::Gone)),
+        () = stream.gone() => return Err(NotAdmitted::Cut(RejectCause::Gone)),
     };
     let accept = match verdict {
         Verdict::Accept(_) if service.endpoint.is_closed() => {
@@ -208,9 +211,9 @@ async fn negotiate<T: Transport>(arrival: &mut Arrival, stream: &mut T) -> Resul
         Verdict::Accept(accept) => accept,
         Verdict::Reject(rejection) => {
             tracing::debug!(path, status = rejection.reject.status, "an upgrade is rejected by its worker");
-            return Err(Out::Answer(RejectCause::Handler, response::rejection(rejection), Some(entered)));
+            return Err(NotAdmitted::Answer(RejectCause::Handler, response::rejection(rejection), Some(entered)));
         }
-        Verdict::Cut => return Err(Out::Cut(RejectCause::Handler)),
+        Verdict::Cut => return Err(NotAdmitted::Cut(RejectCause::Handler)),
         Verdict::TimedOut => return Err(no(Refusal::NO_VERDICT, Some(entered))),
         Verdict::WorkerGone => return Err(no(Refusal::NO_WORKER, Some(entered))),
     };
@@ -221,7 +224,7 @@ async fn negotiate<T: Transport>(arrival: &mut Arrival, stream: &mut T) -> Resul
 }
 
 /// Whether the page that asks is one that may. A request without an origin comes from no page.
-fn check_origin(request: &Request, service: &Service) -> Result<(), Refusal> {
+fn check_origin(request: &Request, service: &PathService) -> Result<(), Refusal> {
     let mut values = request.values("origin");
     match (values.next(), values.next()) {
         (Some(_), Some(_)) => Err(Refusal::bad("a request has at most one Origin header")),
@@ -233,9 +236,9 @@ fn check_origin(request: &Request, service: &Service) -> Result<(), Refusal> {
 }
 
 /// Reads to the end of the request, within the limits of the address.
-async fn read<T: Transport>(arrival: &Arrival, stream: &mut T) -> Result<(Request, Vec<u8>), Out> {
-    let mut head = HeadBuffer::new(arrival.address.max_header_size);
-    let complete = arrival.step(async {
+async fn read<T: Transport>(connection: &NewConnection, stream: &mut T) -> Result<(Request, Vec<u8>), NotAdmitted> {
+    let mut head = HeadBuffer::new(connection.address.max_header_size);
+    let complete = connection.step(async {
         while !head.is_complete()? {
             match stream.read_buf(&mut head.room()).await {
                 Ok(1..) => {}
@@ -250,10 +253,10 @@ async fn read<T: Transport>(arrival: &Arrival, stream: &mut T) -> Result<(Reques
     };
     match complete.await {
         Ok(Ok(true)) => head.finish().map_err(refused),
-        Ok(Ok(false)) => Err(Out::Cut(RejectCause::Gone)),
+        Ok(Ok(false)) => Err(NotAdmitted::Cut(RejectCause::Gone)),
         Ok(Err(refusal)) => Err(refused(refusal)),
         Err(RejectCause::NotServed) => Err(refused(Refusal::CLOSING)),
-        Err(cause) => Err(Out::Cut(cause)),
+        Err(cause) => Err(NotAdmitted::Cut(cause)),
     }
 }
 
@@ -262,23 +265,23 @@ fn head(
     accept_key: &str,
     offered: &[String],
     compression: Option<&Agreement>,
-    service: &Service,
+    service: &PathService,
 ) -> Vec<u8> {
     let protocol = handshake::choose(offered, accept.protocol.as_deref(), &service.protocols);
     response::switching(accept_key, protocol, compression, &accept.headers)
 }
 
-fn refuse(refusal: Refusal, entered: Option<Entered>, head_only: bool) -> Out {
-    Out::Answer(refusal.cause, refusal.answer(head_only), entered)
+fn refuse(refusal: Refusal, entered: Option<UpgradeInProgress>, head_only: bool) -> NotAdmitted {
+    NotAdmitted::Answer(refusal.cause, refusal.answer(head_only), entered)
 }
 
-fn hand_over<T: Transport>(arrival: Arrival, stream: T, admitted: Admitted) {
+fn hand_over<T: Transport>(connection: NewConnection, stream: T, admitted: Admitted) {
     let Admitted { reservation, head, rest, entered } = admitted;
     match stream.into_shard() {
-        Ok(stream) => reservation.attach(stream, head, rest, arrival.seat),
+        Ok(stream) => reservation.attach(stream, head, rest, connection.permit),
         Err(error) => {
             tracing::debug!(%error, "a connection was lost before its 101");
-            arrival.reject(RejectCause::Gone);
+            connection.reject(RejectCause::Gone);
             reservation.lost();
         }
     }
@@ -287,7 +290,7 @@ fn hand_over<T: Transport>(arrival: Arrival, stream: T, admitted: Admitted) {
 }
 
 /// The answer is held, and counted, no longer than this takes.
-async fn write_answer<T: Transport>(stream: &mut T, answer: Answer, within: Duration) {
+async fn write_answer<T: Transport>(stream: &mut T, answer: HttpAnswer, within: Duration) {
     let written = timeout(within, async {
         stream.write_all_buf(&mut Buf::chain(answer.head.as_slice(), answer.body.as_ref())).await?;
         stream.shutdown().await

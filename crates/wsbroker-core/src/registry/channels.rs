@@ -12,16 +12,16 @@ use dashmap::{DashMap, Entry};
 use parking_lot::{Mutex, MutexGuard};
 use rustc_hash::FxHashSet;
 
-use crate::{cluster::Bus, ids::SocketId};
+use crate::{bus::Bus, ids::SocketId};
 
-/// Which of the sets of a realm a channel is in.
+/// Which of the two sets of a namespace a channel is in. They share no name.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub(crate) enum Kind {
-    /// Those of rooms, of clients' own ids and of everybody; also all raw ones.
+pub(crate) enum ChannelSet {
+    /// The set that sockets subscribe to by name. All raw channels are in one of this kind.
     #[default]
-    Room,
-    /// Those of users.
-    User,
+    Primary,
+    /// The set that only [`Audience::User`](crate::Audience::User) reaches.
+    Secondary,
 }
 
 /// Identifies one life of a channel: from its first subscriber to its last. Shards key their lists by it.
@@ -40,16 +40,16 @@ impl ChannelId {
 #[derive(Debug)]
 pub(crate) struct Channel {
     id: ChannelId,
-    kind: Kind,
+    set: ChannelSet,
     name: Box<[u8]>,
     /// Subscribers per shard, so that a publish wakes only shards that have some. Changed under `members`.
     per_shard: Box<[AtomicU32]>,
     count: AtomicUsize,
-    members: Mutex<Members>,
+    members: Mutex<Subscribers>,
 }
 
 #[derive(Debug, Default)]
-pub(crate) struct Members {
+pub(crate) struct Subscribers {
     /// The last subscriber has left and the map has let go of it: look the name up again.
     dead: bool,
     sockets: FxHashSet<SocketId>,
@@ -60,8 +60,8 @@ impl Channel {
         self.id
     }
 
-    pub(crate) fn kind(&self) -> Kind {
-        self.kind
+    pub(crate) fn set(&self) -> ChannelSet {
+        self.set
     }
 
     pub(crate) fn name(&self) -> &[u8] {
@@ -81,7 +81,7 @@ impl Channel {
         self.lock().sockets.iter().copied().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, Members> {
+    fn lock(&self) -> MutexGuard<'_, Subscribers> {
         self.members.lock()
     }
 }
@@ -95,11 +95,11 @@ const TABLES: usize = 256;
 pub(crate) struct Channels {
     map: DashMap<ChannelName, Arc<Channel>>,
     shards: usize,
-    kind: Kind,
+    set: ChannelSet,
     /// Shared by all sets of a broker: shards tell channels apart by nothing else.
     last: Arc<AtomicU64>,
     /// Told of each channel's first subscriber, and of its last one's end.
-    bus: OnceLock<Arc<Bus>>,
+    bus: OnceLock<Arc<dyn Bus>>,
 }
 
 /// A name as the map's key; looked up by plain bytes.
@@ -135,22 +135,22 @@ impl Eq for Channel {}
 impl Channels {
     pub(crate) fn new(shards: usize) -> Self {
         let map = DashMap::with_shard_amount(TABLES);
-        Self { map, shards, kind: Kind::Room, last: Arc::default(), bus: OnceLock::new() }
+        Self { map, shards, set: ChannelSet::Primary, last: Arc::default(), bus: OnceLock::new() }
     }
 
     /// Another set of channels for the same shards, without a bus.
-    pub(crate) fn beside(&self, kind: Kind) -> Self {
-        Self { kind, last: Arc::clone(&self.last), ..Self::new(self.shards) }
+    pub(crate) fn beside(&self, set: ChannelSet) -> Self {
+        Self { set, last: Arc::clone(&self.last), ..Self::new(self.shards) }
     }
 
     /// The other instances, if there may be any.
     #[inline]
-    pub(crate) fn bus(&self) -> Option<&Arc<Bus>> {
+    pub(crate) fn bus(&self) -> Option<&Arc<dyn Bus>> {
         self.bus.get()
     }
 
     /// From now on the bus is told, and of what is there already at once. False when there is one already.
-    pub(crate) fn join_bus(&self, bus: &Arc<Bus>) -> bool {
+    pub(crate) fn join_bus(&self, bus: &Arc<dyn Bus>) -> bool {
         if self.bus.set(Arc::clone(bus)).is_err() {
             return false;
         }
@@ -175,7 +175,7 @@ impl Channels {
         }
         let fresh = Arc::new(Channel {
             id: ChannelId(self.last.fetch_add(1, Ordering::Relaxed) + 1),
-            kind: self.kind,
+            set: self.set,
             name: name.into(),
             per_shard: (0..self.shards).map(|_| AtomicU32::new(0)).collect(),
             count: AtomicUsize::new(0),
@@ -246,9 +246,13 @@ impl Channels {
 
 #[cfg(test)]
 mod tests {
-    use std::hash::BuildHasher;
+    use std::{hash::BuildHasher, time::Duration};
+
+    use futures_util::future::BoxFuture;
+    use wsbroker_proto::CloseCode;
 
     use super::*;
+    use crate::bus::{BusStats, ClusterCount, MessageForm};
 
     fn id(number: u64) -> SocketId {
         SocketId::new(number).unwrap()
@@ -304,5 +308,55 @@ mod tests {
             }
         });
         assert_eq!(channels.len(), 0);
+    }
+
+    /// Keeps what it is told.
+    #[derive(Debug, Default)]
+    struct Recorder(Mutex<Vec<Vec<u8>>>);
+
+    impl Bus for Recorder {
+        fn subscribers_changed(&self, channel: &[u8]) {
+            self.0.lock().push(channel.to_vec());
+        }
+
+        fn listening<'a>(&'a self, _: &'a [u8]) -> BoxFuture<'a, bool> {
+            unreachable!()
+        }
+
+        fn publish(&self, _: &[u8], _: MessageForm, _: &[u8]) {}
+        fn close_channel(&self, _: &[u8], _: CloseCode, _: &str) {}
+        fn send(&self) {}
+
+        fn count<'a>(&'a self, _: &'a [u8], _: Duration) -> BoxFuture<'a, ClusterCount> {
+            unreachable!()
+        }
+
+        fn ready(&self) -> BoxFuture<'_, bool> {
+            unreachable!()
+        }
+
+        fn stats(&self) -> BusStats {
+            BusStats::default()
+        }
+
+        fn stop(&self) {}
+    }
+
+    #[test]
+    fn channels_that_are_there_before_the_bus_are_told_to_it() {
+        let channels = Channels::new(1);
+        let socket = SocketId::new(1).unwrap();
+        for name in ["first", "second"] {
+            channels.join(name.as_bytes(), socket, 0);
+        }
+        let recorder = Arc::<Recorder>::default();
+        let joined: Arc<dyn Bus> = Arc::<Recorder>::clone(&recorder);
+        assert!(channels.join_bus(&joined));
+        let other: Arc<dyn Bus> = Arc::<Recorder>::default();
+        assert!(!channels.join_bus(&other), "there is one already");
+        channels.join(b"third", socket, 0);
+        let mut told = recorder.0.lock().clone();
+        told.sort();
+        assert_eq!(told, [&b"first"[..], b"second", b"third"]);
     }
 }

@@ -6,11 +6,13 @@ use bytes::Bytes;
 use dashmap::DashMap;
 use rustc_hash::{FxBuildHasher, FxHashMap};
 
-use super::channels::{Channel, ChannelId};
+use super::{
+    channels::{Channel, ChannelId},
+    namespace::NamespaceState,
+};
 use crate::{
     config::{InFlight, Overflow, SocketLimits},
-    ids::{SocketId, WorkerId},
-    realm::{Realm, RealmId},
+    ids::{NamespaceId, SocketId, WorkerId},
     sync::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, Mutex, MutexGuard, Ordering},
 };
 
@@ -21,7 +23,7 @@ pub struct Socket {
     slot: u32,
     shard: u16,
     /// What it belongs to; `None` are the raw ones.
-    realm: Option<Arc<Realm>>,
+    namespace: Option<Arc<NamespaceState>>,
     state: AtomicU8,
     /// Some thread has asked for its end. The state follows when the shard hears of it; whoever sends sees this at once.
     ending: AtomicBool,
@@ -110,7 +112,7 @@ impl Socket {
             id,
             slot,
             shard,
-            realm: None,
+            namespace: None,
             state: AtomicU8::new(SocketState::Opening as u8),
             ending: AtomicBool::new(false),
             awaited: AtomicU8::new(Awaited::Nothing as u8),
@@ -126,17 +128,17 @@ impl Socket {
         }
     }
 
-    /// The same, in a realm.
-    pub(crate) fn in_realm(self, realm: Option<Arc<Realm>>) -> Self {
-        Self { realm, ..self }
+    /// The same, in a namespace.
+    pub(crate) fn in_namespace(self, namespace: Option<Arc<NamespaceState>>) -> Self {
+        Self { namespace, ..self }
     }
 
-    pub(crate) fn realm(&self) -> Option<&Arc<Realm>> {
-        self.realm.as_ref()
+    pub(crate) fn namespace(&self) -> Option<&Arc<NamespaceState>> {
+        self.namespace.as_ref()
     }
 
-    pub(crate) fn realm_id(&self) -> RealmId {
-        self.realm.as_ref().map_or(RealmId::RAW, |realm| realm.id())
+    pub(crate) fn namespace_id(&self) -> NamespaceId {
+        self.namespace.as_ref().map_or(NamespaceId::RAW, |namespace| namespace.id)
     }
 
     /// Its id.
@@ -312,7 +314,7 @@ pub(crate) struct Sockets {
     map: DashMap<SocketId, Arc<Socket>, FxBuildHasher>,
     last: AtomicU64,
     open: AtomicUsize,
-    /// Of the open ones, those in a realm.
+    /// Of the open ones, those in a namespace.
     apart: AtomicUsize,
 }
 
@@ -345,30 +347,30 @@ impl Sockets {
         self.map.remove(&id);
     }
 
-    /// A raw socket. To raw calls one of a realm is one that is gone.
+    /// A raw socket. To raw calls one of a namespace is one that is gone.
     pub(crate) fn get(&self, id: SocketId) -> Option<Arc<Socket>> {
-        self.get_in(RealmId::RAW, id)
+        self.get_in(NamespaceId::RAW, id)
     }
 
-    /// A socket of this realm.
-    pub(crate) fn get_in(&self, realm: RealmId, id: SocketId) -> Option<Arc<Socket>> {
+    /// A socket of this namespace.
+    pub(crate) fn get_in(&self, namespace: NamespaceId, id: SocketId) -> Option<Arc<Socket>> {
         let socket = self.map.get(&id).map(|entry| Arc::clone(entry.value()))?;
-        (socket.realm_id() == realm).then_some(socket)
+        (socket.namespace_id() == namespace).then_some(socket)
     }
 
     pub(crate) fn opened(&self, socket: &Socket) {
         self.open.fetch_add(1, Ordering::Relaxed);
-        if let Some(realm) = socket.realm() {
+        if let Some(namespace) = socket.namespace() {
             self.apart.fetch_add(1, Ordering::Relaxed);
-            realm.opened();
+            namespace.opened();
         }
     }
 
     pub(crate) fn closed(&self, socket: &Socket) {
         self.open.fetch_sub(1, Ordering::Relaxed);
-        if let Some(realm) = socket.realm() {
+        if let Some(namespace) = socket.namespace() {
             self.apart.fetch_sub(1, Ordering::Relaxed);
-            realm.closed();
+            namespace.closed();
         }
     }
 

@@ -8,10 +8,10 @@ use rustc_hash::FxHashMap;
 use crate::{
     arena::Arenas,
     dispatch::{Dispatch, WorkerEntry},
-    error::DeliverError,
-    event::{Batch, Event, EventKind, Payload},
+    event::{Batch, Event, EventKind, EventPayload},
     ids::WorkerId,
     registry::Socket,
+    worker::DeliverError,
 };
 
 /// Payloads up to this size share a buffer with the rest of their batch.
@@ -85,8 +85,10 @@ impl Batches {
         bytes: MessageBytes<'_>,
     ) {
         let payload = match bytes {
-            MessageBytes::Borrowed(bytes) if bytes.len() > SHARE_MAX => Payload::Owned(Bytes::copy_from_slice(bytes)),
-            MessageBytes::Owned(bytes) if bytes.len() > SHARE_MAX => Payload::Owned(bytes.into()),
+            MessageBytes::Borrowed(bytes) if bytes.len() > SHARE_MAX => {
+                EventPayload::Owned(Bytes::copy_from_slice(bytes))
+            }
+            MessageBytes::Owned(bytes) if bytes.len() > SHARE_MAX => EventPayload::Owned(bytes.into()),
             small => {
                 let bytes = small.as_ref();
                 self.building(worker);
@@ -98,7 +100,7 @@ impl Batches {
                 for block in bytes.chunks(COPY_BLOCK) {
                     data.extend_from_slice(block);
                 }
-                Payload::Shared(start..data.len() as u32)
+                EventPayload::Shared(start..data.len() as u32)
             }
         };
         self.push(worker, socket, if text { EventKind::Text(payload) } else { EventKind::Binary(payload) });
@@ -108,10 +110,10 @@ impl Batches {
     pub(super) fn push_again(&mut self, worker: &Arc<WorkerEntry>, event: Event, data: &Bytes) {
         let Event { socket, kind } = event;
         match kind {
-            EventKind::Text(payload @ Payload::Shared(_)) => {
+            EventKind::Text(payload @ EventPayload::Shared(_)) => {
                 self.push_message(worker, &socket, true, MessageBytes::Borrowed(payload.of(data)));
             }
-            EventKind::Binary(payload @ Payload::Shared(_)) => {
+            EventKind::Binary(payload @ EventPayload::Shared(_)) => {
                 self.push_message(worker, &socket, false, MessageBytes::Borrowed(payload.of(data)));
             }
             kind => self.push(worker, &socket, kind),
@@ -168,12 +170,12 @@ impl AsRef<[u8]> for MessageBytes<'_> {
 
 /// Events while there is no worker at all: they wait, within the window of one worker.
 #[derive(Debug, Default)]
-pub(super) struct Homeless {
+pub(super) struct UnassignedEvents {
     events: VecDeque<(Event, Bytes)>,
     cost: usize,
 }
 
-impl Homeless {
+impl UnassignedEvents {
     pub(super) fn is_empty(&self) -> bool {
         self.events.is_empty()
     }

@@ -4,34 +4,19 @@
 //! left, and until then it limits how long the peer may take nothing. A peer that takes next to nothing would hold its memory for ever, so there
 //! is a minimum rate as well.
 
-use std::time::Duration;
-
 use super::{
     connection::Connection,
-    context::Context,
-    timers::{Tick, ticks},
+    context::ShardContext,
+    progress::{ClosingProgress, WINDOW},
+    wheel::{Tick, ticks},
 };
 
-/// The least that a peer must take on average over a [`WINDOW`], in bytes a second.
-const LEAST_RATE: u64 = 1 << 10;
-const WINDOW: Duration = Duration::from_secs(30);
 /// How often a peer is looked at while our close frame has not left, in parts of the close timeout.
 const LOOKS: u32 = 5;
 
-/// Where a closing stands.
-#[derive(Debug, Default)]
-pub(super) struct Closing {
-    /// What was sent before goes out first. Otherwise the whole closing has one close timeout.
-    flushes: bool,
-    /// Nothing has moved since.
-    since: Tick,
-    /// When the average was begun, and what the peer had taken then. Few closings get that far.
-    window: Option<Box<(Tick, i64)>>,
-}
-
 impl Connection {
     /// Gives the next stage one close timeout.
-    pub(super) fn start_deadline(&mut self, ctx: &mut Context) {
+    pub(super) fn start_deadline(&mut self, ctx: &mut ShardContext) {
         // A running deadline is not extended.
         if self.timers.deadline == 0 {
             self.timers.deadline = ctx.now() + ticks(self.endpoint.limits.close_timeout) + 1;
@@ -44,11 +29,11 @@ impl Connection {
     }
 
     /// Our close frame is behind what was sent.
-    pub(super) fn start_closing(&mut self, ctx: &mut Context) {
+    pub(super) fn start_closing(&mut self, ctx: &mut ShardContext) {
         if !self.closing.flushes {
             self.start_deadline(ctx);
         } else if self.timers.deadline == 0 {
-            self.closing = Closing { flushes: true, since: ctx.now(), window: None };
+            self.closing = ClosingProgress { flushes: true, since: ctx.now(), window: None };
             self.timers.deadline = ctx.now() + self.look_after();
             self.arm(ctx);
         }
@@ -63,7 +48,7 @@ impl Connection {
     }
 
     /// The deadline of a closing is due. False when it goes on, until the next.
-    pub(super) fn closing_is_over(&mut self, ctx: &Context) -> bool {
+    pub(super) fn closing_is_over(&mut self, ctx: &ShardContext) -> bool {
         if !self.closing.flushes {
             return true;
         }
@@ -90,36 +75,5 @@ impl Connection {
 
     fn look_after(&self) -> Tick {
         ticks(self.endpoint.limits.close_timeout.min(WINDOW) / LOOKS)
-    }
-}
-
-impl Closing {
-    /// Whether the peer, which has taken so many bytes by now, takes enough.
-    fn is_fast_enough(&mut self, now: Tick, taken: i64) -> bool {
-        let (start, before) = **self.window.get_or_insert_with(|| Box::new((now, taken)));
-        if now < start + ticks(WINDOW) {
-            return true;
-        }
-        self.window = Some(Box::new((now, taken)));
-        u64::try_from(taken - before).unwrap_or(0) >= LEAST_RATE * WINDOW.as_secs()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_peer_that_drips_is_found_out() {
-        let (mut closing, step, window) = (Closing::default(), 20, ticks(WINDOW));
-        assert!(closing.is_fast_enough(1, 0));
-        // A little more than it must, then a little less.
-        for (rate, fast) in [(1030, true), (1010, false)] {
-            let start = **closing.window.as_ref().unwrap();
-            for at in (step..=window).step_by(step as usize) {
-                let taken = start.1 + i64::from(at / step) * rate;
-                assert_eq!(closing.is_fast_enough(start.0 + at, taken), fast || at < window, "{rate} at {at}");
-            }
-        }
     }
 }

@@ -5,27 +5,26 @@ use std::{io, sync::Arc};
 use bytes::Bytes;
 use wsbroker_proto::{CloseCode, WindowBits};
 
-use super::{
-    deflate::{Compress, Compressed},
-    stream::Stream,
-};
+use super::codec::{Compress, Compressed};
 use crate::{
+    admission::{ConnectionPermit, Endpoint},
     dispatch::{Flush, WorkerEntry},
-    event::{Event, Open},
-    front::{Endpoint, Seat},
+    event::Event,
     ids::SocketId,
+    open::Open,
     registry::{Channel, ChannelId, Socket},
+    stream::Stream,
     sync::Mutex,
 };
 
 /// A connection's place: the slot in its shard, and the id that must be found there, since slots are used again.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Place {
+pub(crate) struct ConnectionKey {
     pub(crate) slot: u32,
     pub(crate) id: SocketId,
 }
 
-impl Place {
+impl ConnectionKey {
     pub(crate) fn of(socket: &Socket) -> Self {
         Self { slot: socket.slot(), id: socket.id() }
     }
@@ -33,13 +32,13 @@ impl Place {
 
 /// A frame in the arena that the last [`Command::Arena`] named.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Range {
+pub(crate) struct FrameRange {
     pub(crate) start: u32,
     pub(crate) end: u32,
     pub(crate) compress: Compress,
 }
 
-impl Range {
+impl FrameRange {
     pub(crate) fn len(self) -> usize {
         (self.end - self.start) as usize
     }
@@ -68,29 +67,29 @@ pub(crate) enum Change {
 pub(crate) enum Command {
     /// The frames of the commands that follow lie in here.
     Arena(Bytes),
-    Send(Place, Range),
-    Publish(Arc<Channel>, Range, Option<Arc<Broadcast>>),
-    Subscribe(Place, Arc<Channel>),
-    Unsubscribe(Place, Arc<Channel>),
+    Send(ConnectionKey, FrameRange),
+    Publish(Arc<Channel>, FrameRange, Option<Arc<Broadcast>>),
+    Subscribe(ConnectionKey, Arc<Channel>),
+    Unsubscribe(ConnectionKey, Arc<Channel>),
     /// Adds a socket to channels, or takes it out.
-    Change(Place, Change, Box<[ChannelId]>),
-    Close(Place, Box<(CloseCode, Box<str>)>),
+    Change(ConnectionKey, Change, Box<[ChannelId]>),
+    Close(ConnectionKey, Box<(CloseCode, Box<str>)>),
     /// What it sends may be as large as its listener says, from now on.
-    LiftPayload(Place),
-    Terminate(Place),
-    CloseMany(Box<[Place]>, Box<(CloseCode, Box<str>)>),
+    LiftPayload(ConnectionKey),
+    Terminate(ConnectionKey),
+    CloseMany(Box<[ConnectionKey]>, Box<(CloseCode, Box<str>)>),
     /// A connection asks to be let in: keep a place for it, and tell its worker unless it is let in at once.
     Reserve(Box<Reserve>),
     /// It is in: here is its stream.
-    Attach(Place, Box<Attach>),
+    Attach(ConnectionKey, Box<Attach>),
     /// It was refused or lost: undo what was done for it.
-    Abandon(Place),
+    Abandon(ConnectionKey),
     /// It was let in after the client had gone: it gets a close event.
-    AcceptedLate(Place),
+    AcceptedLate(ConnectionKey),
     /// Its client has gone, and the worker may never answer: it no longer counts among the connections of its listener and its worker.
-    Unanswered(Place),
+    Unanswered(ConnectionKey),
     /// The socket's window has room again.
-    Resume(Place),
+    Resume(ConnectionKey),
     /// A worker's window has room again.
     WorkerRoom(Arc<WorkerEntry>),
     /// What a worker's handlers have sent is in the queues, where a shard waited for it.
@@ -121,7 +120,7 @@ pub(crate) struct Reserve {
     pub(crate) open: Option<Box<Open>>,
     /// The window to compress for; `None` when compression was not agreed on.
     pub(crate) deflate: Option<WindowBits>,
-    /// Of a realm's connection: the client's address, which its worker is told with the 101.
+    /// Of a namespace's connection: the client's address, which its worker is told with the 101.
     pub(crate) ip: Option<Box<str>>,
 }
 
@@ -134,15 +133,15 @@ pub(crate) struct Attach {
     /// Bytes that came right behind the request.
     pub(crate) rest: Vec<u8>,
     /// Its place among all connections.
-    pub(crate) seat: Seat,
+    pub(crate) permit: ConnectionPermit,
 }
 
 /// Ends the sleep of a shard, or the next one if it does not sleep yet.
-pub(crate) trait Wake {
+pub(crate) trait Waker {
     fn wake(&self) -> io::Result<()>;
 }
 
-impl Wake for mio::Waker {
+impl Waker for mio::Waker {
     fn wake(&self) -> io::Result<()> {
         Self::wake(self)
     }
@@ -151,18 +150,18 @@ impl Wake for mio::Waker {
 /// The way into a shard, from any thread.
 #[derive(Debug)]
 pub(crate) struct Fifo<W = mio::Waker> {
-    inner: Mutex<Inner>,
+    inner: Mutex<FifoQueue>,
     waker: W,
 }
 
 #[derive(Debug, Default)]
-struct Inner {
+struct FifoQueue {
     commands: Vec<Command>,
     parked: bool,
     stopped: bool,
 }
 
-impl<W: Wake> Fifo<W> {
+impl<W: Waker> Fifo<W> {
     pub(crate) fn new(waker: W) -> Self {
         Self { inner: Mutex::default(), waker }
     }

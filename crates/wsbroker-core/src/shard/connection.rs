@@ -6,25 +6,24 @@ use bytes::Bytes;
 use wsbroker_proto::{CloseCode, MessageKind, Parser, Role, WindowBits};
 
 use super::{
-    clock::Timers,
-    closing::Closing,
-    context::Context,
-    ending::Ending,
-    inflating::Inflating,
+    codec::Inflating,
+    context::ShardContext,
+    meter::RateMeter,
     outbox::{Outbox, Written},
-    progress::Progress,
-    rate::Meter,
-    stream::Stream,
-    timers::Tick,
+    progress::{ClosingProgress, WriteProgress},
+    state::{ConnectionPhase, Pause, PeerEnd, ReadState, WriteState},
+    timers::ConnectionTimers,
+    wheel::Tick,
 };
 use crate::{
+    admission::{ConnectionPermit, Endpoint},
     config::Overflow,
+    counters::{CloseCause, DropCause},
     dispatch::WorkerEntry,
     event::EventKind,
-    front::{Endpoint, Seat},
     ids::SocketId,
-    metrics::{CloseCause, DropCause},
     registry::{Socket, SocketState},
+    stream::Stream,
     worker::Handlers,
 };
 
@@ -38,7 +37,7 @@ pub(super) struct Connection {
     /// `None` until the 101 may be written.
     pub(super) stream: Option<Stream>,
     /// Comes with the stream, and is given back with it.
-    pub(super) seat: Option<Seat>,
+    pub(super) permit: Option<ConnectionPermit>,
     pub(super) parser: Parser,
     pub(super) outbox: Outbox,
     /// Bytes that were read but may not be parsed before there is room.
@@ -49,73 +48,39 @@ pub(super) struct Connection {
     pub(super) inflating: Option<Box<Inflating>>,
     /// The window to compress for; `None` when compression was not agreed on.
     pub(super) deflate: Option<WindowBits>,
-    pub(super) phase: Phase,
+    pub(super) phase: ConnectionPhase,
     pub(super) paused: Pause,
-    /// The kernel may have bytes for us.
-    pub(super) readable: bool,
+    pub(super) read_state: ReadState,
     /// The peer's end has been seen by the poll: read until it is reached.
-    pub(super) read_closed: bool,
-    /// Stands in the context's list of connections to read.
-    pub(super) listed: bool,
-    /// The kernel takes no more; a writable event will come.
-    pub(super) blocked: bool,
-    /// Nothing can be written any more, but what was received may still be read.
-    pub(super) write_dead: bool,
-    /// Stands in the context's list of connections to write.
+    pub(super) peer_ended: bool,
+    pub(super) write_state: WriteState,
+    /// It is in the list of connections that are written next.
     pub(super) dirty: bool,
-    pub(super) fin_sent: bool,
     /// When bytes came.
     pub(super) last_seen: Tick,
     /// When the kernel took bytes.
     pub(super) last_sent: Tick,
     pub(super) last_ping: Tick,
     /// What the peer has taken.
-    pub(super) progress: Progress,
-    pub(super) closing: Closing,
-    pub(super) timers: Timers,
+    pub(super) progress: WriteProgress,
+    pub(super) closing: ClosingProgress,
+    pub(super) timers: ConnectionTimers,
     /// What it may still send; `None` is unlimited.
-    pub(super) meter: Option<Box<Meter>>,
+    pub(super) meter: Option<Box<RateMeter>>,
     /// What was counted of its unfinished inbound messages.
     pub(super) receive_held: usize,
     /// How it ended, for a connection that ended before its 101.
     pub(super) early_end: Option<(CloseCode, Box<str>)>,
     /// Bytes of one inbound message.
     pub(super) max_payload: usize,
-    /// Of a realm's connection before its 101: the client's address, to be told.
+    /// Of a namespace's connection before its 101: the client's address, to be told.
     pub(super) ip: Option<Box<str>>,
-    /// No longer counts among the connections of its listener and of its worker.
-    pub(super) left: bool,
+    /// It no longer counts among the connections of its listener and of its worker.
+    pub(super) uncounted: bool,
     /// How it ends once the handlers at work have settled.
-    pub(super) ending: Option<Box<Ending>>,
+    pub(super) ending: Option<Box<PeerEnd>>,
     /// Why it ends: what came first.
     pub(super) cause: Option<CloseCause>,
-}
-
-/// Where a connection stands. Only [`ending`](super::ending) moves it forward.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Phase {
-    /// Messages flow; before the 101 only outwards, into the outbox.
-    Active,
-    /// Our close frame is under way and the peer's is awaited.
-    CloseSent,
-    /// Handlers know its end; what remains is written, and input discarded until the peer is gone too.
-    Lingering,
-    /// Over: to be removed.
-    Dead,
-}
-
-/// Why a connection is not read.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Pause {
-    No,
-    /// Its own window is full.
-    Window,
-    /// Its worker's window is full, or there is no worker.
-    Worker,
-    /// It has sent more than its rate allows.
-    Rate,
-    /// It has ended, and handlers of what came before are at work.
-    Ending,
 }
 
 impl Connection {
@@ -132,34 +97,31 @@ impl Connection {
             endpoint,
             worker,
             stream: None,
-            seat: None,
+            permit: None,
             parser: Parser::new(Role::Server),
             outbox: Outbox::default(),
             leftover: Vec::new(),
             held: None,
             inflating: None,
             deflate,
-            phase: Phase::Active,
+            phase: ConnectionPhase::Active,
             paused: Pause::No,
-            readable: false,
-            read_closed: false,
-            listed: false,
-            blocked: false,
-            write_dead: false,
+            read_state: ReadState::Drained,
+            peer_ended: false,
+            write_state: WriteState::Open,
             dirty: false,
-            fin_sent: false,
             last_seen: 0,
             last_sent: 0,
             last_ping: 0,
-            progress: Progress::default(),
-            closing: Closing::default(),
-            timers: Timers::default(),
+            progress: WriteProgress::default(),
+            closing: ClosingProgress::default(),
+            timers: ConnectionTimers::default(),
             meter: None,
             receive_held: 0,
             early_end: None,
             max_payload,
             ip: None,
-            left: false,
+            uncounted: false,
             ending: None,
             cause: None,
         }
@@ -180,37 +142,44 @@ impl Connection {
 
     /// Whether it may join a channel's list: not once it has left the registry.
     pub(super) fn takes_part(&self) -> bool {
-        matches!(self.phase, Phase::Active | Phase::CloseSent)
+        matches!(self.phase, ConnectionPhase::Active | ConnectionPhase::CloseSent)
     }
 
     // --- the beginning ------------------------------------------------------------------------------------------------------------
 
     /// The connection is in: from now on it has a stream. `head` goes out before what waits.
-    pub(super) fn attach(&mut self, ctx: &mut Context, stream: Stream, head: Vec<u8>, rest: Vec<u8>, seat: Seat) {
+    pub(super) fn attach(
+        &mut self,
+        ctx: &mut ShardContext,
+        stream: Stream,
+        head: Vec<u8>,
+        rest: Vec<u8>,
+        permit: ConnectionPermit,
+    ) {
         self.stream = Some(stream);
-        self.seat = Some(seat);
+        self.permit = Some(permit);
         self.account(ctx, |outbox, _| outbox.push_front(head));
         ctx.tally.flow.wire_in += rest.len() as u64;
         self.leftover = rest;
-        ctx.inner.sockets.opened(&self.socket);
+        ctx.broker.sockets.opened(&self.socket);
         ctx.tally.flow.opened += 1;
         self.tell_joined(ctx);
         match self.phase {
-            Phase::Active => {
+            ConnectionPhase::Active => {
                 self.socket.set_state(SocketState::Open);
                 let limit = self.endpoint.limits.rate_limit.as_ref();
-                self.meter = limit.and_then(|limit| Meter::new(limit, ctx.time)).map(Box::new);
+                self.meter = limit.and_then(|limit| RateMeter::new(limit, ctx.time)).map(Box::new);
                 self.start_clocks(ctx);
             }
-            Phase::CloseSent | Phase::Lingering => {
+            ConnectionPhase::CloseSent | ConnectionPhase::Lingering => {
                 self.start_closing(ctx);
                 if let Some((code, reason)) = self.early_end.take() {
-                    self.told(ctx, code, &reason);
+                    self.report_close(ctx, code, &reason);
                 }
             }
-            Phase::Dead => {
+            ConnectionPhase::Dead => {
                 let (code, reason) = self.early_end.take().unwrap_or((CloseCode::ABNORMAL, "".into()));
-                self.told(ctx, code, &reason);
+                self.report_close(ctx, code, &reason);
                 ctx.doom(self.slot());
             }
         }
@@ -218,8 +187,8 @@ impl Connection {
         self.mark_ready(ctx);
     }
 
-    /// A realm's worker was not asked: it is told, before anything else.
-    fn tell_joined(&mut self, ctx: &mut Context) {
+    /// A namespace's worker was not asked: it is told, before anything else.
+    fn tell_joined(&mut self, ctx: &mut ShardContext) {
         let Some(ip) = self.ip.take() else { return };
         match &self.worker {
             Some(worker) => ctx.batches.push(worker, &self.socket, EventKind::Joined(ip)),
@@ -230,7 +199,7 @@ impl Connection {
     // --- sending ------------------------------------------------------------------------------------------------------------------
 
     /// Queues a frame that lies in `arena`. `counted` tells that it is counted in the socket's queued bytes already.
-    pub(super) fn enqueue(&mut self, ctx: &mut Context, arena: &Bytes, start: usize, end: usize, counted: bool) {
+    pub(super) fn enqueue(&mut self, ctx: &mut ShardContext, arena: &Bytes, start: usize, end: usize, counted: bool) {
         let length = end - start;
         if !self.takes_messages() {
             self.forgo(ctx, length, counted);
@@ -272,7 +241,7 @@ impl Connection {
             self.socket.add_queued(length);
         }
         ctx.tally.message_out(length);
-        let waits = self.blocked || self.stream.is_none();
+        let waits = self.write_state == WriteState::Blocked || self.stream.is_none();
         self.outbox.push(arena, start, end, waits, &mut ctx.spare);
         ctx.outbox_bytes += length;
         ctx.unflushed += length;
@@ -281,7 +250,7 @@ impl Connection {
 
     /// Messages are not sent because the client reads too slowly, or memory is used up.
     #[cold]
-    pub(super) fn count_drops(&self, ctx: &mut Context, cause: DropCause, count: u64) {
+    pub(super) fn count_drops(&self, ctx: &mut ShardContext, cause: DropCause, count: u64) {
         ctx.tally.count_drops(cause, count);
         if let Some(worker) = &self.worker {
             worker.drop_frames(count);
@@ -290,11 +259,11 @@ impl Connection {
 
     /// Whether a message may still go out.
     pub(super) fn takes_messages(&self) -> bool {
-        self.phase == Phase::Active && !self.write_dead
+        self.phase == ConnectionPhase::Active && self.write_state != WriteState::Dead
     }
 
     /// A message that cannot go out any more.
-    pub(super) fn forgo(&mut self, ctx: &mut Context, length: usize, counted: bool) {
+    pub(super) fn forgo(&mut self, ctx: &mut ShardContext, length: usize, counted: bool) {
         ctx.tally.count_drop(DropCause::Gone);
         if counted {
             self.socket.sub_queued(length);
@@ -302,14 +271,15 @@ impl Connection {
     }
 
     /// Writes what waits, as far as the kernel takes it at all.
-    pub(super) fn flush_all(&mut self, ctx: &mut Context) {
+    pub(super) fn flush_all(&mut self, ctx: &mut ShardContext) {
         while self.flush(ctx) {}
     }
 
     /// Writes what waits, as far as the kernel takes it in a moment. True when it would take more; that is written in the next turn.
-    pub(super) fn flush(&mut self, ctx: &mut Context) -> bool {
+    pub(super) fn flush(&mut self, ctx: &mut ShardContext) -> bool {
         let Some(stream) = self.stream.as_mut() else { return false };
-        if self.blocked || self.write_dead || self.phase == Phase::Dead {
+        let closed = matches!(self.write_state, WriteState::Blocked | WriteState::Dead);
+        if closed || self.phase == ConnectionPhase::Dead {
             return false;
         }
         let (before, given) = (self.outbox.len(), stream.given());
@@ -322,7 +292,9 @@ impl Connection {
             Written::All => self.written_all(ctx),
             Written::Enough => self.mark_dirty(ctx),
             Written::Blocked => {
-                self.blocked = true;
+                if self.write_state == WriteState::Open {
+                    self.write_state = WriteState::Blocked;
+                }
                 if self.outbox.len() > self.endpoint.limits.max_backpressure {
                     self.socket.want_drain();
                 }
@@ -330,7 +302,7 @@ impl Connection {
             Written::Lost => {
                 // What the peer sent before it went may still be there: reading finds the end.
                 self.drop_outbox(ctx);
-                self.write_dead = true;
+                self.write_state = WriteState::Dead;
                 self.mark_ready(ctx);
             }
         }
@@ -338,21 +310,21 @@ impl Connection {
         written == Written::Enough
     }
 
-    fn written_all(&mut self, ctx: &mut Context) {
-        if self.phase == Phase::Lingering && !self.fin_sent {
+    fn written_all(&mut self, ctx: &mut ShardContext) {
+        if self.phase == ConnectionPhase::Lingering && self.write_state != WriteState::Ended {
             if self.stream.as_mut().is_some_and(|stream| !stream.shutdown_write()) {
-                self.blocked = true;
+                self.write_state = WriteState::Blocked;
                 return;
             }
-            self.fin_sent = true;
-            if self.read_closed {
+            self.write_state = WriteState::Ended;
+            if self.peer_ended {
                 self.die(ctx);
             }
         }
     }
 
-    fn tell_drain(&mut self, ctx: &mut Context) {
-        if self.phase != Phase::Active || !self.socket.take_drain() {
+    fn tell_drain(&mut self, ctx: &mut ShardContext) {
+        if self.phase != ConnectionPhase::Active || !self.socket.take_drain() {
             return;
         }
         match &self.worker {
@@ -360,7 +332,7 @@ impl Connection {
                 ctx.batches.push(worker, &self.socket, EventKind::Drain);
             }
             // Whoever sends nothing until he hears of room would wait for ever.
-            None if self.socket.realm().is_none() => {
+            None if self.socket.namespace().is_none() => {
                 ctx.keep(&self.socket, EventKind::Drain, Bytes::new());
             }
             _ => {}
@@ -368,57 +340,85 @@ impl Connection {
     }
 
     /// The kernel takes bytes again.
-    pub(super) fn writable(&mut self, ctx: &mut Context) {
-        if self.blocked {
-            self.blocked = false;
+    pub(super) fn writable(&mut self, ctx: &mut ShardContext) {
+        if self.write_state == WriteState::Blocked {
+            self.write_state = WriteState::Open;
             self.mark_dirty(ctx);
         }
     }
 
-    pub(super) fn mark_dirty(&mut self, ctx: &mut Context) {
-        if !self.dirty && !self.blocked {
+    pub(super) fn mark_dirty(&mut self, ctx: &mut ShardContext) {
+        if !self.dirty && self.write_state != WriteState::Blocked {
             self.dirty = true;
             ctx.dirty.push(self.slot());
         }
     }
 
-    pub(super) fn mark_ready(&mut self, ctx: &mut Context) {
-        self.readable = true;
-        if !self.listed && self.stream.is_some() {
-            self.listed = true;
-            ctx.ready.push(self.slot());
+    pub(super) fn mark_ready(&mut self, ctx: &mut ShardContext) {
+        if self.read_state == ReadState::Listed {
+            return;
         }
+        self.read_state = if self.stream.is_some() {
+            ctx.ready.push(self.slot());
+            ReadState::Listed
+        } else {
+            ReadState::Readable
+        };
     }
 
     /// Changes the outbox by frames of our own, and counts them.
-    pub(super) fn account(&mut self, ctx: &mut Context, change: impl FnOnce(&mut Outbox, &mut super::outbox::Spare)) {
+    pub(super) fn account(
+        &mut self,
+        ctx: &mut ShardContext,
+        change: impl FnOnce(&mut Outbox, &mut super::outbox::Spare),
+    ) {
         let before = self.outbox.len();
         change(&mut self.outbox, &mut ctx.spare);
         ctx.settle_outbox(&self.socket, before, self.outbox.len());
     }
 
-    pub(super) fn drop_outbox(&mut self, ctx: &mut Context) {
+    pub(super) fn drop_outbox(&mut self, ctx: &mut ShardContext) {
         self.account(ctx, |outbox, _| outbox.clear());
     }
 
     // --- reading ------------------------------------------------------------------------------------------------------------------
 
     /// The peer's end has been seen by the poll.
-    pub(super) fn half_closed(&mut self, ctx: &mut Context) {
-        self.read_closed = true;
+    pub(super) fn half_closed(&mut self, ctx: &mut ShardContext) {
+        self.peer_ended = true;
         self.bound_by_its_end(ctx);
     }
 
+    /// The last read has emptied the stream.
+    pub(super) fn set_drained(&mut self) {
+        // While it is in the list it is read once more.
+        if self.read_state != ReadState::Listed {
+            self.read_state = ReadState::Drained;
+        }
+    }
+
     /// Answers a ping: each while the kernel takes what we write, of those that come meanwhile only the newest.
-    pub(super) fn pong(&mut self, ctx: &mut Context, payload: &[u8]) {
-        if self.phase != Phase::Active {
+    pub(super) fn pong(&mut self, ctx: &mut ShardContext, payload: &[u8]) {
+        if self.phase != ConnectionPhase::Active {
             return;
         }
-        if self.blocked {
-            self.outbox.set_pong(payload);
-        } else {
+        if self.write_state == WriteState::Open {
             self.account(ctx, |outbox, spare| outbox.push_pong(payload, spare));
             self.mark_dirty(ctx);
+        } else {
+            self.outbox.set_pong(payload);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A broker has as many as its memory holds.
+    #[test]
+    #[cfg(target_pointer_width = "64")]
+    fn a_connection_stays_small() {
+        assert!(size_of::<Connection>() <= 432, "{} bytes", size_of::<Connection>());
     }
 }

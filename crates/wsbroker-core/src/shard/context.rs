@@ -5,45 +5,47 @@ use std::{hash::RandomState, sync::Arc, time::Instant};
 use bytes::Bytes;
 
 use super::{
-    batches::{Batches, Homeless},
-    command::Place,
-    deflate::Codec,
-    leaving::Retired,
+    batches::{Batches, UnassignedEvents},
+    budget::TurnBudget,
+    codec::Codec,
+    command::ConnectionKey,
     outbox::Spare,
-    tally::Tally,
-    timers::{Tick, Wheel},
-    turn::Turn,
+    retiring::Retired,
+    wheel::{Tick, Wheel},
 };
-use crate::{broker::Inner, dispatch::Flush, event::EventKind, front::Endpoint, ids::WorkerId, registry::Socket};
+use crate::{
+    admission::Endpoint, broker::BrokerState, counters::Tally, dispatch::Flush, event::EventKind, ids::WorkerId,
+    registry::Socket,
+};
 
 /// Everything of a shard but its connections and its poll handle.
-pub(super) struct Context {
-    pub(super) inner: Arc<Inner>,
+pub(super) struct ShardContext {
+    pub(super) broker: Arc<BrokerState>,
     pub(super) batches: Batches,
     /// Events that have no worker to go to.
-    pub(super) homeless: Homeless,
+    pub(super) unassigned: UnassignedEvents,
     pub(super) wheel: Wheel,
     /// When this turn began to work.
     pub(super) time: Instant,
     /// Tells connections apart, in each process anew.
     pub(super) seed: RandomState,
     pub(super) spare: Spare,
-    /// Connections with something to write.
+    /// ConnectionTable with something to write.
     pub(super) dirty: Vec<u32>,
-    /// Connections with something to read.
+    /// ConnectionTable with something to read.
     pub(super) ready: Vec<u32>,
-    /// Connections to remove at the end of the step.
+    /// ConnectionTable to remove at the end of the step.
     pub(super) doomed: Vec<u32>,
     /// Sockets to take out of registry and lists at the end of the step.
     pub(super) retired: Vec<Retired>,
     /// Endpoints that have one connection less, told once the close events are handed over.
     pub(super) leaving: Vec<Arc<Endpoint>>,
-    /// Connections that wait for their worker's window, or for a worker.
+    /// ConnectionTable that wait for their worker's window, or for a worker.
     pub(super) starved: Vec<u32>,
-    /// Connections that the peer has ended, and whose handlers have settled: what these have sent comes first.
-    pub(super) ending: Vec<Place>,
+    /// ConnectionTable that the peer has ended, and whose handlers have settled: what these have sent comes first.
+    pub(super) ending: Vec<ConnectionKey>,
     /// Those of them that wait for this worker's flush.
-    pub(super) unflushed_ends: Vec<((WorkerId, Flush), Place)>,
+    pub(super) unflushed_ends: Vec<((WorkerId, Flush), ConnectionKey)>,
     /// Bytes in all outboxes.
     pub(super) outbox_bytes: usize,
     /// Bytes that were queued since connections were last flushed.
@@ -51,19 +53,19 @@ pub(super) struct Context {
     /// Bytes that unfinished inbound messages hold.
     pub(super) receive_bytes: usize,
     pub(super) tally: Tally,
-    pub(super) turn: Turn,
+    pub(super) turn: TurnBudget,
     pub(super) codec: Codec,
     /// What the connection that is being read may still cost before others are read.
     pub(super) allowance: usize,
 }
 
-impl Context {
-    pub(super) fn new(inner: Arc<Inner>) -> Self {
+impl ShardContext {
+    pub(super) fn new(broker: Arc<BrokerState>) -> Self {
         let time = Instant::now();
         Self {
-            inner,
+            broker,
             batches: Batches::default(),
-            homeless: Homeless::default(),
+            unassigned: UnassignedEvents::default(),
             wheel: Wheel::new(time),
             time,
             seed: RandomState::new(),
@@ -80,7 +82,7 @@ impl Context {
             unflushed: 0,
             receive_bytes: 0,
             tally: Tally::default(),
-            turn: Turn::default(),
+            turn: TurnBudget::default(),
             codec: Codec::default(),
             allowance: 0,
         }
@@ -92,8 +94,8 @@ impl Context {
 
     /// Keeps an event for the next worker.
     pub(super) fn keep(&mut self, socket: &Arc<Socket>, kind: EventKind, data: Bytes) {
-        self.inner.dispatch.kept();
-        self.homeless.push(Arc::clone(socket), kind, data);
+        self.broker.dispatch.kept();
+        self.unassigned.push(Arc::clone(socket), kind, data);
     }
 
     pub(super) fn doom(&mut self, slot: u32) {

@@ -5,39 +5,24 @@ use std::sync::Arc;
 use wsbroker_proto::{CloseCode, Parser, Role};
 
 use super::{
-    command::Place,
-    connection::{Connection, Pause, Phase},
-    context::Context,
-    leaving::{Farewell, Retired},
+    command::ConnectionKey,
+    connection::Connection,
+    context::ShardContext,
+    retiring::{CloseNotice, Retired},
+    state::{ConnectionPhase, Pause, PeerEnd, WriteState},
 };
 use crate::{
+    counters::CloseCause,
     dispatch::{Flush, WorkerEntry},
     event::EventKind,
     ids::WorkerId,
-    metrics::CloseCause,
     registry::SocketState,
 };
 
-/// The end of a connection as the peer brought it about, by a close frame or by breaking the protocol.
-#[derive(Debug)]
-pub(super) enum Ending {
-    Peer(Option<CloseCode>, Box<str>),
-    Failure(CloseCause, CloseCode),
-}
-
-impl Ending {
-    fn cause(&self) -> CloseCause {
-        match self {
-            Self::Peer(..) => CloseCause::Peer,
-            Self::Failure(cause, _) => *cause,
-        }
-    }
-}
-
 impl Connection {
     /// Starts the close handshake (RFC 6455 §7.1.2), behind what is queued.
-    pub(super) fn begin_close(&mut self, ctx: &mut Context, cause: CloseCause, code: CloseCode, reason: &str) {
-        if self.phase != Phase::Active {
+    pub(super) fn begin_close(&mut self, ctx: &mut ShardContext, cause: CloseCause, code: CloseCode, reason: &str) {
+        if self.phase != ConnectionPhase::Active {
             return;
         }
         if self.ending.is_some() {
@@ -46,7 +31,7 @@ impl Connection {
             return;
         }
         self.cause.get_or_insert(cause);
-        self.phase = Phase::CloseSent;
+        self.phase = ConnectionPhase::CloseSent;
         // As what comes behind it: discarded. Else it would pause the reading, and the peer's close frame would not be seen.
         self.held = None;
         self.inflating = None;
@@ -66,10 +51,10 @@ impl Connection {
 
     /// The peer brought it to an end. Our close frame goes out behind what the handlers of earlier messages send, if they settle within
     /// the close timeout; nothing is read meanwhile.
-    pub(super) fn end_behind_handlers(&mut self, ctx: &mut Context, ending: Ending) {
+    pub(super) fn end_behind_handlers(&mut self, ctx: &mut ShardContext, ending: PeerEnd) {
         self.cause.get_or_insert(ending.cause());
         self.ending = Some(Box::new(ending));
-        if self.phase != Phase::Active {
+        if self.phase != ConnectionPhase::Active {
             self.end_now(ctx);
             return;
         }
@@ -79,11 +64,11 @@ impl Connection {
             return;
         }
         // What they have sent is on its way, but not here yet.
-        ctx.ending.push(Place::of(&self.socket));
+        ctx.ending.push(ConnectionKey::of(&self.socket));
     }
 
     /// The worker and the flush that its end has to wait for.
-    pub(super) fn await_flush(&mut self, ctx: &mut Context) -> Option<(WorkerId, Flush)> {
+    pub(super) fn await_flush(&mut self, ctx: &mut ShardContext) -> Option<(WorkerId, Flush)> {
         let worker = self.worker.as_ref()?;
         let awaited = (worker.id, worker.await_flush()?);
         self.start_deadline(ctx);
@@ -91,33 +76,33 @@ impl Connection {
     }
 
     /// What its handlers have sent is here.
-    pub(super) fn end_at_last(&mut self, ctx: &mut Context) {
+    pub(super) fn end_at_last(&mut self, ctx: &mut ShardContext) {
         if self.paused == Pause::Ending {
             self.end_now(ctx);
         }
     }
 
-    pub(super) fn end_now(&mut self, ctx: &mut Context) {
+    pub(super) fn end_now(&mut self, ctx: &mut ShardContext) {
         self.stop_deadline();
         match self.ending.take().as_deref() {
-            Some(Ending::Peer(code, reason)) => self.peer_closed(ctx, *code, reason),
-            Some(Ending::Failure(cause, code)) => self.fail(ctx, *cause, *code),
+            Some(PeerEnd::Peer(code, reason)) => self.peer_closed(ctx, *code, reason),
+            Some(PeerEnd::Failure(cause, code)) => self.fail(ctx, *cause, *code),
             None => {}
         }
     }
 
     /// What was awaited has come: room, or the end of all handlers. It may be news of room that it no longer waited for.
-    pub(super) fn go_ahead(&mut self, ctx: &mut Context) {
+    pub(super) fn go_ahead(&mut self, ctx: &mut ShardContext) {
         match self.paused {
             Pause::Window => self.resume(ctx),
-            Pause::Ending if self.socket.is_at_rest() => ctx.ending.push(Place::of(&self.socket)),
+            Pause::Ending if self.socket.is_at_rest() => ctx.ending.push(ConnectionKey::of(&self.socket)),
             Pause::No | Pause::Worker | Pause::Rate | Pause::Ending => {}
         }
     }
 
     /// The peer's close frame: answered if it came first (RFC 6455 §5.5.1).
-    fn peer_closed(&mut self, ctx: &mut Context, code: Option<CloseCode>, reason: &str) {
-        if self.phase == Phase::Active {
+    fn peer_closed(&mut self, ctx: &mut ShardContext, code: Option<CloseCode>, reason: &str) {
+        if self.phase == ConnectionPhase::Active {
             self.account(ctx, |outbox, _| {
                 outbox.push_close(code, "");
             });
@@ -126,11 +111,13 @@ impl Connection {
     }
 
     /// Fails the connection (RFC 6455 §7.1.7): a close frame with this code, and nothing more is taken from the peer.
-    pub(super) fn fail(&mut self, ctx: &mut Context, cause: CloseCause, code: CloseCode) {
-        // What clients of server helpers are told on every transport.
-        let too_big = cause == CloseCause::MaxPayload && self.socket.realm().is_some();
-        let reason = if too_big { "Received too big message" } else { "" };
-        if self.phase == Phase::Active {
+    pub(super) fn fail(&mut self, ctx: &mut ShardContext, cause: CloseCause, code: CloseCode) {
+        let socket = Arc::clone(&self.socket);
+        let reason = match socket.namespace() {
+            Some(namespace) if cause == CloseCause::MaxPayload => &*namespace.config.too_big_reason,
+            _ => "",
+        };
+        if self.phase == ConnectionPhase::Active {
             self.account(ctx, |outbox, _| {
                 outbox.push_close(Some(code), reason);
             });
@@ -139,11 +126,11 @@ impl Connection {
     }
 
     /// Closes a slow socket (1013): what it has not read is dropped, so that the close frame comes soon and memory is free at once.
-    pub(super) fn overflow(&mut self, ctx: &mut Context, cause: CloseCause) {
-        if self.phase == Phase::Dead {
+    pub(super) fn overflow(&mut self, ctx: &mut ShardContext, cause: CloseCause) {
+        if self.phase == ConnectionPhase::Dead {
             return;
         }
-        let active = self.phase == Phase::Active;
+        let active = self.phase == ConnectionPhase::Active;
         self.account(ctx, |outbox, _| {
             outbox.discard_unsent();
             if active {
@@ -155,35 +142,38 @@ impl Connection {
 
     /// The system says that the connection is gone. Reading comes upon that, behind what the peer has sent before; but while we do not read, nobody
     /// would. What waits to be written is dropped at once, and what handlers have no room for within the close timeout is, too.
-    pub(super) fn broken(&mut self, ctx: &mut Context) {
-        if self.paused == Pause::No || self.write_dead || !matches!(self.phase, Phase::Active | Phase::CloseSent) {
+    pub(super) fn broken(&mut self, ctx: &mut ShardContext) {
+        if self.paused == Pause::No
+            || self.write_state == WriteState::Dead
+            || !matches!(self.phase, ConnectionPhase::Active | ConnectionPhase::CloseSent)
+        {
             return;
         }
-        self.write_dead = true;
+        self.write_state = WriteState::Dead;
         self.drop_outbox(ctx);
         self.start_deadline(ctx);
     }
 
     /// The peer has ended its side, and we do not read because it has sent too much: this would go unnoticed for as long as that lasts. What of it
     /// cannot be taken within the close timeout is dropped.
-    pub(super) fn bound_by_its_end(&mut self, ctx: &mut Context) {
-        if self.read_closed && self.paused == Pause::Rate && self.phase == Phase::Active {
+    pub(super) fn bound_by_its_end(&mut self, ctx: &mut ShardContext) {
+        if self.peer_ended && self.paused == Pause::Rate && self.phase == ConnectionPhase::Active {
             self.start_deadline(ctx);
         }
     }
 
     /// Cuts the connection without a word.
-    pub(super) fn cut(&mut self, ctx: &mut Context, cause: CloseCause) {
+    pub(super) fn cut(&mut self, ctx: &mut ShardContext, cause: CloseCause) {
         self.ended(ctx, cause, CloseCode::ABNORMAL, "");
         self.die(ctx);
     }
 
-    fn linger(&mut self, ctx: &mut Context, cause: CloseCause, code: CloseCode, reason: &str) {
-        if matches!(self.phase, Phase::Lingering | Phase::Dead) {
+    fn linger(&mut self, ctx: &mut ShardContext, cause: CloseCause, code: CloseCode, reason: &str) {
+        if matches!(self.phase, ConnectionPhase::Lingering | ConnectionPhase::Dead) {
             return;
         }
         self.ended(ctx, cause, code, reason);
-        self.phase = Phase::Lingering;
+        self.phase = ConnectionPhase::Lingering;
         self.ending = None;
         self.leftover = Vec::new();
         self.parser = Parser::new(Role::Server);
@@ -199,8 +189,8 @@ impl Connection {
     }
 
     /// Handlers are told, once; before the 101 the telling waits for it.
-    fn ended(&mut self, ctx: &mut Context, cause: CloseCause, code: CloseCode, reason: &str) {
-        if matches!(self.phase, Phase::Lingering | Phase::Dead) {
+    fn ended(&mut self, ctx: &mut ShardContext, cause: CloseCause, code: CloseCode, reason: &str) {
+        if matches!(self.phase, ConnectionPhase::Lingering | ConnectionPhase::Dead) {
             return;
         }
         self.cause.get_or_insert(cause);
@@ -208,42 +198,42 @@ impl Connection {
         self.held = None;
         self.inflating = None;
         if self.is_attached() {
-            self.told(ctx, code, reason);
+            self.report_close(ctx, code, reason);
         } else {
             self.early_end = Some((code, reason.into()));
         }
     }
 
     /// The close event, and the end of its place among the open sockets.
-    pub(super) fn told(&mut self, ctx: &mut Context, code: CloseCode, reason: &str) {
-        ctx.inner.sockets.closed(&self.socket);
+    pub(super) fn report_close(&mut self, ctx: &mut ShardContext, code: CloseCode, reason: &str) {
+        ctx.broker.sockets.closed(&self.socket);
         ctx.tally.flow.closed += 1;
         // There is one: whoever ends a connection says why.
         ctx.tally.count_close(self.cause.unwrap_or(CloseCause::Lost));
         self.close_event(ctx, code, reason);
     }
 
-    fn close_event(&mut self, ctx: &mut Context, code: CloseCode, reason: &str) {
-        let farewell = Farewell {
+    fn close_event(&mut self, ctx: &mut ShardContext, code: CloseCode, reason: &str) {
+        let notice = CloseNotice {
             worker: self.worker.take(),
             kind: EventKind::Close { code: code.get(), reason: reason.into() },
-            endpoint: (!std::mem::replace(&mut self.left, true)).then(|| Arc::clone(&self.endpoint)),
+            endpoint: (!std::mem::replace(&mut self.uncounted, true)).then(|| Arc::clone(&self.endpoint)),
         };
         // The lists of subscribers may be in use by a publish right now, so this socket leaves them when the step is over.
-        ctx.retired.push(Retired { socket: Arc::clone(&self.socket), farewell: Some(farewell) });
+        ctx.retired.push(Retired { socket: Arc::clone(&self.socket), notice: Some(notice) });
     }
 
-    /// Its realm's worker has ended, and none takes over: it is closed (1012), and leaves its channels at once.
-    pub(super) fn orphan(&mut self, ctx: &mut Context) {
+    /// Its namespace's worker has ended, and none takes over: it is closed (1012), and leaves its channels at once.
+    pub(super) fn orphan(&mut self, ctx: &mut ShardContext) {
         if self.is_attached() {
-            ctx.retired.push(Retired { socket: Arc::clone(&self.socket), farewell: None });
+            ctx.retired.push(Retired { socket: Arc::clone(&self.socket), notice: None });
             self.begin_close(ctx, CloseCause::WorkerEnded, CloseCode::RESTART, "Worker ended");
         }
     }
 
     /// Its client was turned away, and its worker has not answered. The worker keeps it only for that.
-    pub(super) fn unanswered(&mut self, ctx: &mut Context) {
-        if !self.left
+    pub(super) fn unanswered(&mut self, ctx: &mut ShardContext) {
+        if !self.uncounted
             && let Some(worker) = &self.worker
         {
             worker.release();
@@ -253,12 +243,12 @@ impl Connection {
 
     /// It belongs to this worker from now on, or waits for one. It counts there already.
     pub(super) fn move_to(&mut self, worker: Option<Arc<WorkerEntry>>) {
-        if self.left
+        if self.uncounted
             && let Some(worker) = &worker
         {
             worker.release();
         }
-        if !self.left
+        if !self.uncounted
             && let Some(before) = &self.worker
         {
             before.release();
@@ -268,14 +258,14 @@ impl Connection {
     }
 
     /// Counts no more among its listener's connections.
-    fn leave_endpoint(&mut self, ctx: &mut Context) {
-        if !std::mem::replace(&mut self.left, true) {
+    fn leave_endpoint(&mut self, ctx: &mut ShardContext) {
+        if !std::mem::replace(&mut self.uncounted, true) {
             ctx.leaving.push(Arc::clone(&self.endpoint));
         }
     }
 
     /// Let in by a worker after its client had been answered 503: it has its close event, and nothing else.
-    pub(super) fn accepted_late(&mut self, ctx: &mut Context) {
+    pub(super) fn accepted_late(&mut self, ctx: &mut ShardContext) {
         self.early_end = None;
         self.socket.set_state(SocketState::Closed);
         ctx.tally.count_close(CloseCause::BeforeOpen);
@@ -284,12 +274,12 @@ impl Connection {
     }
 
     /// Refused, or lost before the verdict: as if it had never been.
-    pub(super) fn abandon(&mut self, ctx: &mut Context) {
+    pub(super) fn abandon(&mut self, ctx: &mut ShardContext) {
         self.early_end = None;
         self.socket.set_state(SocketState::Closed);
-        ctx.retired.push(Retired { socket: Arc::clone(&self.socket), farewell: None });
+        ctx.retired.push(Retired { socket: Arc::clone(&self.socket), notice: None });
         if let Some(worker) = self.worker.take()
-            && !self.left
+            && !self.uncounted
         {
             worker.release();
         }
@@ -297,8 +287,8 @@ impl Connection {
         self.die(ctx);
     }
 
-    pub(super) fn die(&mut self, ctx: &mut Context) {
-        self.phase = Phase::Dead;
+    pub(super) fn die(&mut self, ctx: &mut ShardContext) {
+        self.phase = ConnectionPhase::Dead;
         if self.is_attached() || self.early_end.is_none() {
             ctx.doom(self.slot());
         }
@@ -306,15 +296,15 @@ impl Connection {
     }
 
     /// The peer's end, without a close frame.
-    pub(super) fn end_of_stream(&mut self, ctx: &mut Context) {
-        if self.phase != Phase::Lingering {
+    pub(super) fn end_of_stream(&mut self, ctx: &mut ShardContext) {
+        if self.phase != ConnectionPhase::Lingering {
             self.ended(ctx, CloseCause::Lost, CloseCode::ABNORMAL, "");
             self.die(ctx);
-        } else if self.fin_sent || self.write_dead {
+        } else if matches!(self.write_state, WriteState::Ended | WriteState::Dead) {
             self.die(ctx);
         } else {
             // It may have closed its side only: our close frame goes out first.
-            self.read_closed = true;
+            self.peer_ended = true;
             self.mark_dirty(ctx);
         }
     }

@@ -2,27 +2,35 @@
 
 use std::io;
 
-use mio::Poll;
+use mio::{Poll, Token};
 use parking_lot::Mutex;
 
-use super::{Command, Fifo, WAKE, tally::Shown};
-use crate::sync::{AtomicUsize, Ordering};
+use super::command::{Command, Fifo};
+use crate::{
+    counters::ShardCounters,
+    memory::QueuedBytes,
+    sync::{AtomicUsize, Ordering},
+};
+
+/// The token of the waker, which is no slot.
+pub(super) const WAKE: Token = Token(usize::MAX);
 
 /// What other threads hold of a shard.
 #[derive(Debug)]
 pub(crate) struct ShardHandle {
     pub(super) fifo: Fifo,
-    slots: Mutex<Slots>,
-    fifo_bytes: AtomicUsize,
+    slots: Mutex<SlotTable>,
+    /// Bytes that wait in its queue.
+    pub(crate) queued: QueuedBytes,
     /// What its outboxes and its unfinished messages hold.
     pub(super) send: AtomicUsize,
     pub(super) receive: AtomicUsize,
-    pub(crate) shown: Shown,
+    pub(crate) counters: ShardCounters,
 }
 
 /// The places of a shard's connections; one that was given back is taken first, so the table stays dense.
 #[derive(Debug, Default)]
-struct Slots {
+struct SlotTable {
     free: Vec<u32>,
     next: u32,
 }
@@ -36,10 +44,10 @@ impl ShardHandle {
             Self {
                 fifo: Fifo::new(waker),
                 slots: Mutex::default(),
-                fifo_bytes: AtomicUsize::new(0),
+                queued: QueuedBytes::default(),
                 send: AtomicUsize::new(0),
                 receive: AtomicUsize::new(0),
-                shown: Shown::default(),
+                counters: ShardCounters::default(),
             },
         ))
     }
@@ -57,6 +65,7 @@ impl ShardHandle {
         self.fifo.place_with(fill);
     }
 
+    /// Wakes it if something was placed that it does not know of.
     pub(crate) fn nudge(&self) {
         self.fifo.nudge();
     }
@@ -74,15 +83,6 @@ impl ShardHandle {
         self.slots.lock().free.push(slot);
     }
 
-    pub(crate) fn add_fifo_bytes(&self, bytes: usize) {
-        self.fifo_bytes.fetch_add(bytes, Ordering::Release);
-    }
-
-    /// Bytes that wait in the queue.
-    pub(crate) fn fifo_bytes(&self) -> usize {
-        self.fifo_bytes.load(Ordering::Relaxed)
-    }
-
     /// Commands that wait in the queue.
     pub(crate) fn commands(&self) -> usize {
         self.fifo.len()
@@ -94,10 +94,5 @@ impl ShardHandle {
 
     pub(crate) fn receive_bytes(&self) -> usize {
         self.receive.load(Ordering::Relaxed)
-    }
-
-    /// What has been added since the last call.
-    pub(crate) fn take_fifo_bytes(&self) -> usize {
-        self.fifo_bytes.swap(0, Ordering::Acquire)
     }
 }

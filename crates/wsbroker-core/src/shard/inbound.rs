@@ -8,15 +8,15 @@ use bytes::Bytes;
 
 use super::{
     batches::MessageBytes,
-    connection::{Connection, Pause, Phase},
-    context::Context,
-    ending::Ending,
-    stream::Stream,
+    connection::Connection,
+    context::ShardContext,
+    state::{ConnectionPhase, Pause, PeerEnd, WriteState},
 };
 use crate::{
+    counters::CloseCause,
     dispatch,
     event::{self, OVERHEAD},
-    metrics::CloseCause,
+    stream::Stream,
     worker::Handlers,
 };
 
@@ -29,8 +29,8 @@ const ITEM: usize = 64;
 
 impl Connection {
     /// Reads what the kernel has, up to a bound, and turns it into events. True when there may be more.
-    pub(super) fn read(&mut self, ctx: &mut Context, buffer: &mut [u8]) -> bool {
-        if self.phase == Phase::Dead || self.paused != Pause::No {
+    pub(super) fn read(&mut self, ctx: &mut ShardContext, buffer: &mut [u8]) -> bool {
+        if self.phase == ConnectionPhase::Dead || self.paused != Pause::No {
             return false;
         }
         ctx.allowance = ALLOWANCE;
@@ -38,7 +38,7 @@ impl Connection {
             self.go_on(ctx);
         }
         for _ in 0..READS {
-            if self.paused != Pause::No || self.phase == Phase::Dead {
+            if self.paused != Pause::No || self.phase == ConnectionPhase::Dead {
                 return false;
             }
             if self.is_behind() {
@@ -47,7 +47,7 @@ impl Connection {
             let Some(stream) = self.stream.as_mut() else { return false };
             match stream.read(buffer) {
                 Ok(0) => {
-                    self.readable = false;
+                    self.set_drained();
                     self.end_of_stream(ctx);
                     return false;
                 }
@@ -56,14 +56,14 @@ impl Connection {
                     self.seen(ctx);
                     ctx.tally.flow.wire_in += count as u64;
                     self.take(ctx, buffer.get_mut(..count).unwrap_or_default());
-                    if drained && !self.read_closed && !self.is_behind() {
-                        self.readable = false;
+                    if drained && !self.peer_ended && !self.is_behind() {
+                        self.set_drained();
                         return false;
                     }
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.readable = false;
-                    if self.write_dead {
+                    self.set_drained();
+                    if self.write_state == WriteState::Dead {
                         // A write failed and nothing is left to read: nobody is there.
                         self.end_of_stream(ctx);
                     }
@@ -75,8 +75,8 @@ impl Connection {
                     self.count_receive(ctx);
                 }
                 Err(_) => {
-                    self.readable = false;
-                    self.write_dead = true;
+                    self.set_drained();
+                    self.write_state = WriteState::Dead;
                     self.end_of_stream(ctx);
                     return false;
                 }
@@ -91,7 +91,7 @@ impl Connection {
     }
 
     /// Goes on with what was kept when there was no room, or no time.
-    fn go_on(&mut self, ctx: &mut Context) {
+    fn go_on(&mut self, ctx: &mut ShardContext) {
         if let Some(held) = self.held.take() {
             let (kind, bytes) = *held;
             if !self.deliver(ctx, kind, MessageBytes::Owned(bytes)) {
@@ -112,22 +112,22 @@ impl Connection {
     }
 
     /// Parses bytes, as far as there is room for what is in them; the rest is kept.
-    fn take(&mut self, ctx: &mut Context, bytes: &mut [u8]) {
-        if self.phase == Phase::Lingering {
+    fn take(&mut self, ctx: &mut ShardContext, bytes: &mut [u8]) {
+        if self.phase == ConnectionPhase::Lingering {
             return;
         }
         let limits = Limits { max_message: self.max_payload, allow_rsv1: self.deflate.is_some() };
         let mut input = Input::new(bytes);
         let mut put_off = false;
         while !input.is_empty() {
-            put_off = self.phase == Phase::Active && ctx.allowance == 0;
-            if put_off || self.phase == Phase::Active && !self.may_take(ctx, &input) {
+            put_off = self.phase == ConnectionPhase::Active && ctx.allowance == 0;
+            if put_off || self.phase == ConnectionPhase::Active && !self.may_take(ctx, &input) {
                 break;
             }
             ctx.allowance = ctx.allowance.saturating_sub(ITEM);
             match self.parser.next(&mut input, &limits) {
                 Ok(None) => break,
-                Ok(Some(Item::Message { .. })) if self.phase != Phase::Active => {}
+                Ok(Some(Item::Message { .. })) if self.phase != ConnectionPhase::Active => {}
                 Ok(Some(Item::Message { kind, payload, compressed: true })) => {
                     match self.take_compressed(ctx, kind, payload) {
                         Ok(true) => {}
@@ -148,7 +148,7 @@ impl Connection {
                     }
                 }
                 Ok(Some(Item::Ping(payload) | Item::Pong(payload)))
-                    if self.phase == Phase::Active && !self.charge(ctx, payload.len()) =>
+                    if self.phase == ConnectionPhase::Active && !self.charge(ctx, payload.len()) =>
                 {
                     self.too_much(ctx);
                     break;
@@ -157,7 +157,7 @@ impl Connection {
                 Ok(Some(Item::Pong(_))) => {}
                 Ok(Some(Item::Close(frame))) => {
                     let (code, reason) = frame.map_or((None, "".into()), |frame| (Some(frame.code), frame.reason));
-                    self.end_behind_handlers(ctx, Ending::Peer(code, (*reason).into()));
+                    self.end_behind_handlers(ctx, PeerEnd::Peer(code, (*reason).into()));
                     break;
                 }
                 Err(error) => {
@@ -167,14 +167,14 @@ impl Connection {
             }
         }
         let waits = put_off || matches!(self.paused, Pause::Window | Pause::Worker | Pause::Rate);
-        if waits && matches!(self.phase, Phase::Active | Phase::CloseSent) {
+        if waits && matches!(self.phase, ConnectionPhase::Active | ConnectionPhase::CloseSent) {
             self.leftover.extend_from_slice(input.into_rest());
         }
         self.count_receive(ctx);
     }
 
     /// Counts what its unfinished messages hold, in all and here.
-    pub(super) fn count_receive(&mut self, ctx: &mut Context) {
+    pub(super) fn count_receive(&mut self, ctx: &mut ShardContext) {
         let now = self.parser.buffered()
             + self.leftover.capacity()
             + self.held.as_ref().map_or(0, |held| held.1.capacity())
@@ -188,19 +188,19 @@ impl Connection {
 
     /// Whether what comes next may be taken now. If not, the connection is paused, and somebody will say when to go on. Control frames
     /// need no room, so that a peer's close is seen however busy its worker is; a close frame is never too much.
-    fn may_take(&mut self, ctx: &mut Context, input: &Input<'_>) -> bool {
+    fn may_take(&mut self, ctx: &mut ShardContext, input: &Input<'_>) -> bool {
         let ahead = self.parser.opcode_ahead(input);
         let is_close = ahead == Some(Opcode::Close);
         (is_close || self.within_rate(ctx)) && (ahead.is_some_and(Opcode::is_control) || self.room_for(ctx, 0))
     }
 
     /// Sends more than its rate allows, and is not to be slowed down.
-    fn too_much(&mut self, ctx: &mut Context) {
-        self.end_behind_handlers(ctx, Ending::Failure(CloseCause::RateLimit, CloseCode::POLICY));
+    fn too_much(&mut self, ctx: &mut ShardContext) {
+        self.end_behind_handlers(ctx, PeerEnd::Failure(CloseCause::RateLimit, CloseCode::POLICY));
     }
 
-    fn room_for(&mut self, ctx: &mut Context, payload: usize) -> bool {
-        let limit = ctx.inner.config.in_flight;
+    fn room_for(&mut self, ctx: &mut ShardContext, payload: usize) -> bool {
+        let limit = ctx.broker.config.in_flight;
         let cost = payload + OVERHEAD;
         if !self.socket.has_room(cost, &limit) {
             self.paused = Pause::Window;
@@ -208,7 +208,7 @@ impl Connection {
         }
         let fits = match &self.worker {
             Some(worker) => worker.has_room(cost, ctx.batches.cost(worker), limit.worker_bytes),
-            None => dispatch::fits(ctx.homeless.cost(), cost, limit.worker_bytes),
+            None => dispatch::fits(ctx.unassigned.cost(), cost, limit.worker_bytes),
         };
         if fits {
             return true;
@@ -219,13 +219,13 @@ impl Connection {
     }
 
     /// What the peer sent fails the connection.
-    fn violated(&mut self, ctx: &mut Context, error: ProtocolError) {
+    fn violated(&mut self, ctx: &mut ShardContext, error: ProtocolError) {
         tracing::debug!(socket = %self.id(), %error, "protocol error");
-        self.end_behind_handlers(ctx, Ending::Failure(cause_of(error), error.close_code()));
+        self.end_behind_handlers(ctx, PeerEnd::Failure(cause_of(error), error.close_code()));
     }
 
     /// Counts a message and delivers it. False when nothing more may be taken.
-    pub(super) fn take_message(&mut self, ctx: &mut Context, kind: MessageKind, bytes: MessageBytes<'_>) -> bool {
+    pub(super) fn take_message(&mut self, ctx: &mut ShardContext, kind: MessageKind, bytes: MessageBytes<'_>) -> bool {
         if !self.charge(ctx, bytes.as_ref().len()) {
             self.too_much(ctx);
             return false;
@@ -235,7 +235,7 @@ impl Connection {
     }
 
     /// Hands a message to the worker's batch. False when there is no room: then it is kept, and the connection paused.
-    fn deliver(&mut self, ctx: &mut Context, kind: MessageKind, bytes: MessageBytes<'_>) -> bool {
+    fn deliver(&mut self, ctx: &mut ShardContext, kind: MessageKind, bytes: MessageBytes<'_>) -> bool {
         let text = kind == MessageKind::Text;
         let wanted = if text { Handlers::TEXT } else { Handlers::BINARY };
         if self.worker.as_ref().is_some_and(|worker| !worker.handlers.contains(wanted)) {
@@ -255,12 +255,12 @@ impl Connection {
             Some(worker) => {
                 ctx.batches.push_message(worker, &self.socket, text, bytes);
                 if ctx.batches.is_full(worker) {
-                    ctx.batches.deliver(&ctx.inner.dispatch);
+                    ctx.batches.deliver(&ctx.broker.dispatch);
                 }
             }
             None => {
                 let data = Bytes::copy_from_slice(bytes.as_ref());
-                let payload = event::Payload::Owned(data);
+                let payload = event::EventPayload::Owned(data);
                 let kind = if text { event::EventKind::Text(payload) } else { event::EventKind::Binary(payload) };
                 ctx.keep(&self.socket, kind, Bytes::new());
             }

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustc_hash::FxHashMap;
 
-use super::{Place, Shard, rest::Rest, turn::VISIT};
+use super::{Shard, budget::VISIT, command::ConnectionKey, put_off::LongCommand};
 use crate::{
     dispatch::WorkerEntry,
     event::{Event, EventKind},
-    ids::SocketId,
-    realm::RealmId,
+    ids::{NamespaceId, SocketId},
     worker::Handlers,
 };
 
@@ -18,7 +17,7 @@ impl Shard {
     /// A worker has ended. `events` are those it had not begun; what it has refused since comes behind them.
     pub(super) fn worker_gone(&mut self, worker: Arc<WorkerEntry>, events: Vec<(Event, Bytes)>) {
         let next = self.take_over(&worker, events, 0);
-        self.put_off.rest = next.map(|next| Rest::WorkerGone(worker, next));
+        self.put_off.rest = next.map(|next| LongCommand::WorkerGone(worker, next));
     }
 
     /// Moves connections of a worker that has ended, from this slot on; of those that have events, all. Between two steps of this some of its connections are
@@ -30,29 +29,32 @@ impl Shard {
         from: u32,
     ) -> Option<u32> {
         self.reap();
-        self.ctx.batches.deliver(&self.ctx.inner.dispatch);
+        self.ctx.batches.deliver(&self.ctx.broker.dispatch);
         events.append(&mut self.ctx.batches.take_refused(worker.id));
-        for (_, farewell) in self.departures.farewells() {
-            if farewell.worker.as_ref().is_some_and(|own| own.id == worker.id) {
-                let heir = if worker.realm.is_some() { None } else { self.ctx.inner.dispatch.assign(RealmId::RAW) };
-                farewell.move_to(heir);
+        for (_, notice) in self.retiring.notices() {
+            if notice.worker.as_ref().is_some_and(|own| own.id == worker.id) {
+                let heir =
+                    if worker.namespace.is_some() { None } else { self.ctx.broker.dispatch.assign(NamespaceId::RAW) };
+                notice.move_to(heir);
             }
         }
         // Handed over to the old worker and counted there. Counted anew before that is taken back, so that nobody sees none between.
         let counted = events.len();
-        if worker.realm.is_none() {
+        if worker.namespace.is_none() {
             for (event, _) in &events {
                 self.move_from(worker, event.socket.slot());
             }
             self.redispatch(events);
-            self.ctx.batches.deliver(&self.ctx.inner.dispatch);
+            self.ctx.batches.deliver(&self.ctx.broker.dispatch);
         }
-        self.ctx.inner.dispatch.settled(counted);
+        self.ctx.broker.dispatch.settled(counted);
         let next = self.each_from(from, VISIT, |shard, slot| shard.move_from(worker, slot));
         self.reap();
         if next.is_none() {
             self.feed(|_| true);
-            worker.let_go(&self.ctx.inner);
+            if worker.let_go(self.ctx.broker.shard_count()) {
+                self.ctx.broker.dispatch.free_index(worker.index);
+            }
         }
         next
     }
@@ -62,10 +64,10 @@ impl Shard {
         if connection.worker.as_ref().is_none_or(|own| own.id != worker.id) {
             return;
         }
-        // In a realm no other worker takes over what it knew of its clients: they are closed, and no handler is called. A connection without a 101 is not known to
+        // In a namespace no other worker takes over what it knew of its clients: they are closed, and no handler is called. A connection without a 101 is not known to
         // any worker yet, and another one will do.
-        let orphaned = worker.realm.is_some() && connection.is_attached();
-        connection.move_to(if orphaned { None } else { self.ctx.inner.dispatch.assign(worker.realm_id()) });
+        let orphaned = worker.namespace.is_some() && connection.is_attached();
+        connection.move_to(if orphaned { None } else { self.ctx.broker.dispatch.assign(worker.namespace_id()) });
         if orphaned {
             connection.orphan(&mut self.ctx);
         }
@@ -77,48 +79,49 @@ impl Shard {
         let mut asked = Vec::with_capacity(counted);
         for event in events {
             // Of one that was turned away the question is dropped, which undoes what was done for it.
-            let Some(connection) = self.connections.find(Place::of(&event.socket)).filter(|own| !own.left) else {
+            let Some(connection) = self.connections.find(ConnectionKey::of(&event.socket)).filter(|own| !own.uncounted)
+            else {
                 continue;
             };
             if connection.worker.as_ref().is_some_and(|own| own.id == worker.id) {
-                connection.move_to(self.ctx.inner.dispatch.assign(worker.realm_id()));
+                connection.move_to(self.ctx.broker.dispatch.assign(worker.namespace_id()));
             }
             asked.push((event, Bytes::new()));
         }
         self.redispatch(asked);
-        self.ctx.batches.deliver(&self.ctx.inner.dispatch);
+        self.ctx.batches.deliver(&self.ctx.broker.dispatch);
         // Counted anew before, as when a worker has gone.
         worker.take_back(counted, 0);
-        self.ctx.inner.dispatch.settled(counted);
+        self.ctx.broker.dispatch.settled(counted);
     }
 
     /// There is a worker: connections that have none get one, from this slot on, and those for which something waits all. That is dispatched.
-    pub(super) fn house(&mut self, from: u32) -> Option<u32> {
+    pub(super) fn assign_workers(&mut self, from: u32) -> Option<u32> {
         self.reap();
-        for (socket, farewell) in self.departures.farewells() {
-            if farewell.worker.is_none() && socket.realm().is_none() {
-                farewell.move_to(self.ctx.inner.dispatch.assign(RealmId::RAW));
+        for (socket, notice) in self.retiring.notices() {
+            if notice.worker.is_none() && socket.namespace().is_none() {
+                notice.move_to(self.ctx.broker.dispatch.assign(NamespaceId::RAW));
             }
         }
-        let waiting = self.ctx.homeless.take();
+        let waiting = self.ctx.unassigned.take();
         let counted = waiting.len();
         for (event, _) in &waiting {
-            self.house_one(event.socket.slot());
+            self.assign_worker(event.socket.slot());
         }
         self.redispatch(waiting);
-        self.ctx.batches.deliver(&self.ctx.inner.dispatch);
-        self.ctx.inner.dispatch.housed(counted);
-        let next = self.each_from(from, VISIT, Self::house_one);
+        self.ctx.batches.deliver(&self.ctx.broker.dispatch);
+        self.ctx.broker.dispatch.assigned(counted);
+        let next = self.each_from(from, VISIT, Self::assign_worker);
         if next.is_none() {
             self.feed(|_| true);
         }
         next
     }
 
-    fn house_one(&mut self, slot: u32) {
+    fn assign_worker(&mut self, slot: u32) {
         let Some(connection) = self.connections.at(slot) else { return };
-        if connection.worker.is_none() && connection.socket.realm().is_none() && connection.takes_part() {
-            connection.move_to(self.ctx.inner.dispatch.assign(RealmId::RAW));
+        if connection.worker.is_none() && connection.socket.namespace().is_none() && connection.takes_part() {
+            connection.move_to(self.ctx.broker.dispatch.assign(NamespaceId::RAW));
         }
     }
 
@@ -126,14 +129,16 @@ impl Shard {
     pub(super) fn redispatch(&mut self, events: impl IntoIterator<Item = (Event, Bytes)>) {
         let mut adopted: FxHashMap<SocketId, Option<Arc<WorkerEntry>>> = FxHashMap::default();
         for (event, data) in events {
-            let worker = match self.connections.find(Place::of(&event.socket)) {
+            let worker = match self.connections.find(ConnectionKey::of(&event.socket)) {
                 Some(connection) if connection.takes_part() => connection.worker.clone(),
                 // Its end is still to be told, to this one.
-                _ if let Some(worker) = self.departures.worker_of(&event.socket) => Some(Arc::clone(worker)),
+                _ if let Some(worker) = self.retiring.worker_of(&event.socket) => Some(Arc::clone(worker)),
                 // Its connection has ended: one worker for all that is left of it.
                 _ => adopted
                     .entry(event.socket.id())
-                    .or_insert_with(|| self.ctx.inner.dispatch.assign(RealmId::RAW).inspect(|worker| worker.release()))
+                    .or_insert_with(|| {
+                        self.ctx.broker.dispatch.assign(NamespaceId::RAW).inspect(|worker| worker.release())
+                    })
                     .clone(),
             };
             let Some(worker) = worker else {
@@ -142,13 +147,13 @@ impl Shard {
             };
             match event.kind {
                 EventKind::Open(open) if !worker.handlers.contains(Handlers::OPEN) => {
-                    open.reply.let_in();
+                    open.reply.accept_unasked();
                 }
                 kind if !worker.handlers.contains(wanted(&kind)) => {
                     if let Some(cost) = kind.cost() {
                         // A pause that this ends is ended below, when everybody is fed.
-                        if event.socket.leave_window(cost, &self.ctx.inner.config.in_flight)
-                            && let Some(connection) = self.connections.find(Place::of(&event.socket))
+                        if event.socket.leave_window(cost, &self.ctx.broker.config.in_flight)
+                            && let Some(connection) = self.connections.find(ConnectionKey::of(&event.socket))
                         {
                             connection.go_ahead(&mut self.ctx);
                         }

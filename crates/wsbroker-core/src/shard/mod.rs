@@ -4,32 +4,36 @@
 //! dirty, look at the clock. Nothing here waits for anything but the poll.
 
 mod batches;
-mod carry_out;
+mod budget;
 mod clock;
 mod closing;
+mod codec;
 mod command;
 mod connection;
 mod context;
 mod deflate;
 mod ending;
+mod execute;
 mod handle;
 mod inbound;
 mod inflating;
-mod leaving;
+mod long_commands;
+mod meter;
 mod migrate;
+mod opening;
 mod outbox;
 mod pressure;
 mod progress;
+mod put_off;
 mod rate;
-mod rest;
+mod retire;
+mod retiring;
 mod silence;
-mod stream;
+mod state;
 mod subscriptions;
 mod table;
-mod tally;
 mod timers;
-mod tls;
-mod turn;
+mod wheel;
 
 use std::{
     collections::VecDeque,
@@ -39,34 +43,33 @@ use std::{
 };
 
 use bytes::Bytes;
-use mio::{Events, Poll, Token};
+use mio::{Events, Poll};
 use wsbroker_proto::CloseCode;
 
+pub use self::codec::Compress;
 #[cfg(all(test, feature = "loom"))]
-pub(crate) use command::Wake;
-pub(crate) use command::{Attach, Broadcast, Change, Command, Fifo, Place, Range, Reserve};
-pub use deflate::Compress;
-pub(crate) use deflate::Compressed;
-pub(crate) use handle::ShardHandle;
-pub(crate) use stream::Stream;
-pub(crate) use tally::Flow;
-
+pub(crate) use self::command::{Fifo, Waker};
 use self::{
-    carry_out::UNFLUSHED_MAX, context::Context, leaving::Departures, rest::Rest, subscriptions::Subscriptions,
-    table::Connections, timers::Entry,
+    budget::UNFLUSHED_MAX, context::ShardContext, handle::WAKE, put_off::PutOff, retiring::Retiring, state::ReadState,
+    subscriptions::Subscriptions, table::ConnectionTable, wheel::TimerEntry,
 };
-use crate::{broker::Inner, dispatch::Flush, ids::WorkerId, sys};
+pub(crate) use self::{
+    codec::Compressed,
+    command::{Attach, Broadcast, Change, Command, ConnectionKey, FrameRange, Reserve},
+    handle::ShardHandle,
+};
+use crate::{broker::BrokerState, dispatch::Flush, ids::WorkerId, sys, tls};
 
 /// Readiness events of one poll.
 const EVENTS: usize = 1024;
-const WAKE: Token = Token(usize::MAX);
 /// What one read takes at most. Shared by all connections of the shard.
 const READ_BUFFER: usize = 64 << 10;
+const _: () = assert!(READ_BUFFER >= tls::READ_ROOM);
 /// How long it sleeps at most while a socket that has ended cannot leave its channels, because another thread changes these.
 const LOCKED: Duration = Duration::from_millis(1);
 
 /// Starts the thread of a shard. It ends with [`Command::Stop`].
-pub(crate) fn spawn(inner: Arc<Inner>, index: usize, poll: Poll) -> io::Result<()> {
+pub(crate) fn spawn(inner: Arc<BrokerState>, index: usize, poll: Poll) -> io::Result<()> {
     std::thread::Builder::new().name(format!("wsbroker-io-{index}")).spawn(move || {
         sys::prefer_batches();
         Shard::new(inner, index, poll).run();
@@ -77,71 +80,53 @@ pub(crate) fn spawn(inner: Arc<Inner>, index: usize, poll: Poll) -> io::Result<(
 struct Shard {
     index: usize,
     poll: Poll,
-    connections: Connections,
+    connections: ConnectionTable,
     lists: Subscriptions,
-    ctx: Context,
+    ctx: ShardContext,
     /// Frames of the commands that are being carried out.
     arena: Bytes,
     read_buffer: Box<[u8]>,
     /// Set by a shutdown: whoever comes later is closed at once.
     closing: Option<CloseCode>,
     put_off: PutOff,
-    /// Connections that are dirty since an earlier turn.
+    /// ConnectionTable that are dirty since an earlier turn.
     late: VecDeque<u32>,
-    departures: Departures,
+    retiring: Retiring,
     stopped: bool,
     /// What this shard last reported of its outboxes and its unfinished messages.
     reported_send: usize,
     reported_receive: usize,
 }
 
-/// What a turn has left undone, so that others are read meanwhile. It comes first in the next, before the queue is looked at again.
-#[derive(Default)]
-struct PutOff {
-    /// Of a command that was begun.
-    rest: Option<Rest>,
-    commands: std::vec::IntoIter<Command>,
-    /// Bytes of the queue that these commands came with.
-    counted: usize,
-    /// Connections whose end comes behind these commands.
-    ending: Vec<Place>,
-}
-
-impl PutOff {
-    fn is_empty(&self) -> bool {
-        self.rest.is_none() && self.commands.len() == 0
-    }
-}
-
 /// What a turn uses, and the next one again.
-struct Scratch {
+struct TurnScratch {
     events: Events,
     /// Turns that timers have waited for the rest of the readiness events.
     behind: usize,
     commands: Vec<Command>,
-    due: Vec<Entry>,
+    due: Vec<TimerEntry>,
 }
 
-impl Default for Scratch {
+impl Default for TurnScratch {
     fn default() -> Self {
         Self { events: Events::with_capacity(EVENTS), behind: 0, commands: Vec::new(), due: Vec::new() }
     }
 }
 
 impl Shard {
-    fn new(inner: Arc<Inner>, index: usize, poll: Poll) -> Self {
+    fn new(inner: Arc<BrokerState>, index: usize, poll: Poll) -> Self {
         Self {
             index,
             poll,
-            connections: Connections::default(),
+            connections: ConnectionTable::default(),
             lists: Subscriptions::default(),
-            ctx: Context::new(inner),
+            ctx: ShardContext::new(inner),
             arena: Bytes::new(),
             read_buffer: vec![0; READ_BUFFER].into_boxed_slice(),
             closing: None,
             put_off: PutOff::default(),
             late: VecDeque::new(),
-            departures: Departures::default(),
+            retiring: Retiring::default(),
             stopped: false,
             reported_send: 0,
             reported_receive: 0,
@@ -149,11 +134,11 @@ impl Shard {
     }
 
     fn handle(&self) -> &ShardHandle {
-        self.ctx.inner.shard(self.index)
+        self.ctx.broker.shard(self.index)
     }
 
     fn run(mut self) {
-        let mut scratch = Scratch::default();
+        let mut scratch = TurnScratch::default();
         while !self.stopped {
             self.turn(&mut scratch);
         }
@@ -161,8 +146,8 @@ impl Shard {
         drop(late);
     }
 
-    fn turn(&mut self, scratch: &mut Scratch) {
-        let Scratch { events, behind, commands, due } = scratch;
+    fn turn(&mut self, scratch: &mut TurnScratch) {
+        let TurnScratch { events, behind, commands, due } = scratch;
         let wait = if due.is_empty() { self.wait() } else { Some(Duration::ZERO) };
         if let Err(error) = self.poll.poll(events, wait) {
             if error.kind() != io::ErrorKind::Interrupted {
@@ -180,7 +165,7 @@ impl Shard {
         }
         self.read_ready();
         self.hand_over();
-        self.carry_out_queue(commands);
+        self.execute_queue(commands);
         // More may be readable than the poll could tell: after a stall no connection is cut before what it sent meanwhile was seen.
         if events.iter().count() >= EVENTS && *behind < self.connections.0.len() / EVENTS {
             *behind += 1;
@@ -194,12 +179,12 @@ impl Shard {
         }
         self.flush_dirty();
         self.relieve();
-        self.depart();
+        self.go_on_retiring();
         self.hand_over();
     }
 
     /// Carries out what is in the queue, or goes on with what the last turn has left of it. `commands` is empty before and after.
-    fn carry_out_queue(&mut self, commands: &mut Vec<Command>) {
+    fn execute_queue(&mut self, commands: &mut Vec<Command>) {
         if self.is_piled_up() {
             // What was queued is written first.
             return;
@@ -210,13 +195,13 @@ impl Shard {
             self.put_off.ending = self.take_ending();
             self.handle().fifo.take(commands);
             if !commands.is_empty() {
-                self.put_off.counted = self.handle().take_fifo_bytes();
+                self.put_off.counted = self.handle().queued.take();
                 if commands.len() > self.ctx.turn.bounds.steps {
                     // So many do not fit into one turn: not even moved.
                     self.put_off.commands = std::mem::take(commands).into_iter();
                     self.go_on_with_queue();
                 } else {
-                    self.carry_out_all(commands);
+                    self.execute_all(commands);
                 }
             }
         } else {
@@ -226,21 +211,21 @@ impl Shard {
             // What has gone to outboxes counts there.
             let moved = self.put_off.counted.min(self.ctx.unflushed - queued);
             self.put_off.counted -= moved;
-            self.ctx.inner.memory.send_changed(moved, 0);
+            self.ctx.broker.memory.send_changed(moved, 0);
             return;
         }
         self.arena = Bytes::new();
-        self.ctx.inner.memory.send_changed(std::mem::take(&mut self.put_off.counted), 0);
+        self.ctx.broker.memory.send_changed(std::mem::take(&mut self.put_off.counted), 0);
         for place in std::mem::take(&mut self.put_off.ending) {
             self.end_at_last(place);
         }
     }
 
-    fn carry_out_all(&mut self, commands: &mut Vec<Command>) {
+    fn execute_all(&mut self, commands: &mut Vec<Command>) {
         self.ctx.codec.begin_turn();
         let mut commands = commands.drain(..);
         while let Some(command) = commands.next() {
-            self.carry_out(command);
+            self.execute(command);
             if self.is_spent() {
                 if commands.len() > 0 {
                     self.put_off.commands = commands.collect::<Vec<_>>().into_iter();
@@ -258,7 +243,7 @@ impl Shard {
         let mut commands = std::mem::take(&mut self.put_off.commands);
         while !self.is_spent() {
             let Some(command) = commands.next() else { break };
-            self.carry_out(command);
+            self.execute(command);
         }
         self.put_off.commands = commands;
     }
@@ -277,7 +262,7 @@ impl Shard {
 
     /// The connections whose end comes behind the commands that are in the queue. Those that a worker has replies for are kept back until it has
     /// flushed them.
-    fn take_ending(&mut self) -> Vec<Place> {
+    fn take_ending(&mut self) -> Vec<ConnectionKey> {
         let mut ending = std::mem::take(&mut self.ctx.ending);
         ending.retain(|place| {
             let Some(connection) = self.connections.find(*place) else { return false };
@@ -288,7 +273,7 @@ impl Shard {
         ending
     }
 
-    fn end_at_last(&mut self, place: Place) {
+    fn end_at_last(&mut self, place: ConnectionKey) {
         if let Some(connection) = self.connections.find(place) {
             connection.end_at_last(&mut self.ctx);
         }
@@ -308,13 +293,13 @@ impl Shard {
             || !self.ctx.ending.is_empty()
             || !self.late.is_empty()
             || !self.put_off.is_empty()
-            || self.departures.can_go_on();
+            || self.retiring.can_go_on();
         if at_work || !self.handle().fifo.park() {
             return Some(Duration::ZERO);
         }
         let sleep = self.ctx.wheel.sleep(Instant::now());
         // Nothing tells when the memberships of a socket are free.
-        if self.departures.is_empty() { sleep } else { Some(sleep.map_or(LOCKED, |sleep| sleep.min(LOCKED))) }
+        if self.retiring.is_empty() { sleep } else { Some(sleep.map_or(LOCKED, |sleep| sleep.min(LOCKED))) }
     }
 
     fn note(&mut self, event: &mio::event::Event) {
@@ -343,7 +328,7 @@ impl Shard {
         let mut ready = std::mem::take(&mut self.ctx.ready);
         for slot in ready.drain(..) {
             let Some(connection) = self.connections.at(slot) else { continue };
-            connection.listed = false;
+            connection.read_state = ReadState::Readable;
             if connection.read(&mut self.ctx, &mut self.read_buffer) {
                 connection.mark_ready(&mut self.ctx);
             }
@@ -359,7 +344,7 @@ impl Shard {
     fn hand_over(&mut self) {
         self.reap();
         self.show_counts();
-        self.ctx.batches.deliver(&self.ctx.inner.dispatch);
+        self.ctx.batches.deliver(&self.ctx.broker.dispatch);
         for endpoint in self.ctx.leaving.drain(..) {
             endpoint.left();
         }
@@ -367,7 +352,7 @@ impl Shard {
 
     /// Before anybody outside hears of what was counted: workers by an event, clients by what is written to them or by their end.
     fn show_counts(&mut self) {
-        self.ctx.tally.show(&self.ctx.inner.shard(self.index).shown);
+        self.ctx.tally.show(&self.ctx.broker.shard(self.index).counters);
     }
 
     /// Writes what became dirty. Of very many, some wait for the next turn; but what became dirty in this one does not wait for those all: a reply is
@@ -410,7 +395,7 @@ impl Shard {
         connection.dirty = false;
         let before = self.ctx.tally.flow.wire_out;
         connection.flush(&mut self.ctx);
-        turn::write(self.ctx.tally.flow.wire_out - before)
+        budget::write(self.ctx.tally.flow.wire_out - before)
     }
 
     /// Takes out what has ended in this step: out of registry and lists first, then out of the table.
@@ -428,7 +413,7 @@ impl Shard {
             }
             self.ctx.settle_outbox(&connection.socket, connection.outbox.len(), 0);
             self.ctx.receive_bytes = self.ctx.receive_bytes.saturating_sub(connection.receive_held);
-            if !self.departures.keep_slot(slot) {
+            if !self.retiring.keep_slot(slot) {
                 self.handle().give_slot(slot);
             }
         }

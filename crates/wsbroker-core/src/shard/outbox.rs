@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use wsbroker_proto::{CloseCode, Opcode, write_close, write_frame};
 
-use super::{stream::Stream, tls::Scratch};
+use crate::{stream::Stream, tls::TlsScratch};
 
 /// Up to this size a frame is copied next to its neighbours; a larger one is shared and written with `writev`. A copy of this size
 /// costs a tenth of the system call that it saves.
@@ -101,14 +101,14 @@ pub(super) enum Written {
 #[derive(Debug)]
 pub(super) struct Spare {
     chunks: Vec<Vec<u8>>,
-    scratch: Scratch,
+    scratch: TlsScratch,
     /// [`WRITE_MAX`], but for tests.
     pub(super) write_max: usize,
 }
 
 impl Default for Spare {
     fn default() -> Self {
-        Self { chunks: Vec::new(), scratch: Scratch::default(), write_max: WRITE_MAX }
+        Self { chunks: Vec::new(), scratch: TlsScratch::default(), write_max: WRITE_MAX }
     }
 }
 

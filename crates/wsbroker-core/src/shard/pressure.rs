@@ -4,8 +4,12 @@ use std::sync::atomic::Ordering;
 
 use wsbroker_proto::CloseCode;
 
-use super::{Command, Shard, connection::Phase};
-use crate::metrics::CloseCause;
+use super::{
+    Shard,
+    command::Command,
+    state::{ConnectionPhase, WriteState},
+};
+use crate::counters::CloseCause;
 
 /// A frame that was begun and is longer than this is not finished for the sake of a close frame.
 const FINISH_MAX: usize = 64 << 10;
@@ -13,7 +17,7 @@ const FINISH_MAX: usize = 64 << 10;
 impl Shard {
     /// Reports this shard's share of the memory, and closes connections while the whole is above a limit.
     pub(super) fn relieve(&mut self) {
-        let memory = &self.ctx.inner.memory;
+        let memory = &self.ctx.broker.memory;
         memory.send_changed(self.reported_send, self.ctx.outbox_bytes);
         memory.receive_changed(self.reported_receive, self.ctx.receive_bytes);
         self.reported_send = self.ctx.outbox_bytes;
@@ -33,18 +37,18 @@ impl Shard {
             // Which sockets are slow is known when all have been written to.
             return false;
         }
-        let inner = &self.ctx.inner;
+        let inner = &self.ctx.broker;
         inner.memory.send_is_full_through(self.ctx.outbox_bytes, inner.shard_count())
     }
 
     fn must_free_receive(&self) -> bool {
-        let inner = &self.ctx.inner;
+        let inner = &self.ctx.broker;
         inner.memory.receive_is_full_through(self.ctx.receive_bytes, inner.shard_count())
     }
 
     /// A shard all of whose peers are silent sleeps, however much it holds.
     fn wake_the_others(&self) {
-        let (inner, count) = (&self.ctx.inner, self.ctx.inner.shard_count());
+        let (inner, count) = (&self.ctx.broker, self.ctx.broker.shard_count());
         for other in (0..count).filter(|index| *index != self.index).map(|index| inner.shard(index)) {
             let (send, receive) = (other.send.load(Ordering::Relaxed), other.receive.load(Ordering::Relaxed));
             if inner.memory.send_is_full_through(send, count) || inner.memory.receive_is_full_through(receive, count) {
@@ -60,7 +64,7 @@ impl Shard {
         let mut slow: Vec<_> = self
             .connections
             .all()
-            .filter(|connection| connection.phase != Phase::Dead && !connection.outbox.is_empty())
+            .filter(|connection| connection.phase != ConnectionPhase::Dead && !connection.outbox.is_empty())
             .map(|connection| (connection.outbox.len(), connection.socket.slot()))
             .collect();
         slow.sort_unstable_by(|a, b| b.cmp(a));
@@ -69,7 +73,7 @@ impl Shard {
                 return;
             }
             let Some(connection) = self.connections.at(slot) else { continue };
-            if !connection.blocked && connection.stream.is_some() {
+            if connection.write_state != WriteState::Blocked && connection.stream.is_some() {
                 // It takes what it is sent, and had its turn: the rest of a long outbox waits for the next.
                 let before = connection.outbox.len();
                 connection.flush_all(&mut self.ctx);
@@ -77,14 +81,14 @@ impl Shard {
                     continue;
                 }
             }
-            let lingering = connection.phase == Phase::Lingering;
+            let lingering = connection.phase == ConnectionPhase::Lingering;
             tracing::warn!(socket = %connection.id(), bytes = connection.outbox.len(), "send memory is used up: closing the slowest socket");
             connection.overflow(&mut self.ctx, CloseCause::MaxSendMemory);
             if lingering || connection.outbox.len() > FINISH_MAX {
                 connection.cut(&mut self.ctx, CloseCause::MaxSendMemory);
             }
             self.reap();
-            self.ctx.inner.memory.send_changed(self.reported_send, self.ctx.outbox_bytes);
+            self.ctx.broker.memory.send_changed(self.reported_send, self.ctx.outbox_bytes);
             self.reported_send = self.ctx.outbox_bytes;
         }
     }
@@ -109,7 +113,7 @@ impl Shard {
             connection.fail(&mut self.ctx, CloseCause::MaxReceiveMemory, CloseCode::TRY_AGAIN);
             connection.count_receive(&mut self.ctx);
             self.reap();
-            self.ctx.inner.memory.receive_changed(self.reported_receive, self.ctx.receive_bytes);
+            self.ctx.broker.memory.receive_changed(self.reported_receive, self.ctx.receive_bytes);
             self.reported_receive = self.ctx.receive_bytes;
         }
     }

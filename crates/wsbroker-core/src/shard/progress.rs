@@ -3,11 +3,13 @@
 //! Bytes that our kernel takes are no sign of life: its buffers hold megabytes. What counts is that the peer's kernel acknowledges them. Asking for
 //! that is a system call, so it is done when a timer is due, and never for a message or a write. See docs/design/silence.md.
 
-use super::{connection::Connection, context::Context, timers::Tick};
+use std::time::Duration;
+
+use super::wheel::{Tick, ticks};
 
 /// What the last look at a connection has found.
 #[derive(Debug, Default)]
-pub(super) struct Progress {
+pub(super) struct WriteProgress {
     /// When the peer last took something, as far as is known: not before that.
     pub(super) at: Tick,
     /// Bytes that had been given to the kernel.
@@ -24,19 +26,19 @@ pub(super) struct Progress {
 
 /// What there is to see.
 #[derive(Clone, Copy, Debug)]
-struct View {
-    now: Tick,
+pub(super) struct WriteView {
+    pub(super) now: Tick,
     /// Bytes that the kernel was given.
-    given: u64,
+    pub(super) given: u64,
     /// When it was given some for the last time.
-    written: Tick,
+    pub(super) written: Tick,
     /// It takes no more.
-    full: bool,
+    pub(super) full: bool,
     /// Bytes that the peer's kernel has not acknowledged; `None` where the system does not say.
-    unacknowledged: Option<u64>,
+    pub(super) unacknowledged: Option<u64>,
 }
 
-impl Progress {
+impl WriteProgress {
     pub(super) fn new(now: Tick) -> Self {
         Self { at: now, ..Self::default() }
     }
@@ -57,12 +59,12 @@ impl Progress {
     }
 
     /// Whether a look can find anything new.
-    fn is_open(&self, given: u64) -> bool {
+    pub(super) fn is_open(&self, given: u64) -> bool {
         self.waiting || given != self.given
     }
 
-    fn look(&mut self, view: View) {
-        let View { now, given, written, full, unacknowledged } = view;
+    pub(super) fn look(&mut self, view: WriteView) {
+        let WriteView { now, given, written, full, unacknowledged } = view;
         // Below zero only by what was written before we counted.
         let acked = unacknowledged.map_or(given as i64, |bytes| (given as i64).saturating_sub_unsigned(bytes));
         // A kernel that was full takes more only when the peer has made room. Elsewhere than on Linux that is all there is to see.
@@ -86,22 +88,30 @@ impl Progress {
     }
 }
 
-impl Connection {
-    /// Asks the kernel how far the peer has come, if there can be news.
-    pub(super) fn look_for_progress(&mut self, ctx: &Context) {
-        let Some(stream) = &self.stream else { return };
-        let given = stream.given();
-        if !self.progress.is_open(given) {
-            return;
+/// The least that a peer must take on average over a [`WINDOW`], in bytes a second.
+const LEAST_RATE: u64 = 1 << 10;
+/// Over which the average is taken.
+pub(super) const WINDOW: Duration = Duration::from_secs(30);
+/// Where a closing stands.
+#[derive(Debug, Default)]
+pub(super) struct ClosingProgress {
+    /// What was sent before goes out first. Otherwise the whole closing has one close timeout.
+    pub(super) flushes: bool,
+    /// Nothing has moved since.
+    pub(super) since: Tick,
+    /// When the average was begun, and what the peer had taken then. Few closings get that far.
+    pub(super) window: Option<Box<(Tick, i64)>>,
+}
+
+impl ClosingProgress {
+    /// Whether the peer, which has taken so many bytes by now, takes enough.
+    pub(super) fn is_fast_enough(&mut self, now: Tick, taken: i64) -> bool {
+        let (start, before) = **self.window.get_or_insert_with(|| Box::new((now, taken)));
+        if now < start + ticks(WINDOW) {
+            return true;
         }
-        let view = View {
-            now: ctx.now(),
-            given,
-            written: self.last_sent,
-            full: self.blocked,
-            unacknowledged: stream.unacknowledged(),
-        };
-        self.progress.look(view);
+        self.window = Some(Box::new((now, taken)));
+        u64::try_from(taken - before).unwrap_or(0) >= LEAST_RATE * WINDOW.as_secs()
     }
 }
 
@@ -109,13 +119,13 @@ impl Connection {
 mod tests {
     use super::*;
 
-    fn view(now: Tick, given: u64, unacknowledged: u64) -> View {
-        View { now, given, written: now - 1, full: unacknowledged > 0, unacknowledged: Some(unacknowledged) }
+    fn view(now: Tick, given: u64, unacknowledged: u64) -> WriteView {
+        WriteView { now, given, written: now - 1, full: unacknowledged > 0, unacknowledged: Some(unacknowledged) }
     }
 
     #[test]
     fn what_is_acknowledged_is_progress_and_what_is_written_is_not() {
-        let mut progress = Progress::new(1);
+        let mut progress = WriteProgress::new(1);
         progress.look(view(10, 1000, 1000));
         assert_eq!((progress.at, progress.is_waiting()), (1, true));
         progress.look(view(20, 1000, 999));
@@ -129,16 +139,16 @@ mod tests {
 
     #[test]
     fn what_was_taken_between_two_looks_was_taken_when_it_was_written() {
-        let mut progress = Progress::new(1);
-        progress.look(View { written: 3, ..view(20, 100, 0) });
+        let mut progress = WriteProgress::new(1);
+        progress.look(WriteView { written: 3, ..view(20, 100, 0) });
         assert_eq!(progress.at, 3);
-        progress.look(View { written: 22, ..view(40, 200, 0) });
+        progress.look(WriteView { written: 22, ..view(40, 200, 0) });
         assert_eq!(progress.at, 22);
     }
 
     #[test]
     fn a_ping_that_is_acknowledged_is_no_sign_of_life() {
-        let mut progress = Progress::new(1);
+        let mut progress = WriteProgress::new(1);
         for (now, given) in [(10, 31), (20, 62)] {
             progress.add_ping(31);
             assert!(progress.is_open(given));
@@ -146,7 +156,7 @@ mod tests {
             assert_eq!(progress.at, 1);
         }
         progress.add_ping(31);
-        progress.look(View { written: 29, ..view(30, 62 + 31 + 1, 0) });
+        progress.look(WriteView { written: 29, ..view(30, 62 + 31 + 1, 0) });
         assert_eq!(progress.at, 29);
         // With the rest of it on the way, it still may be no more than the ping.
         progress.add_ping(31);
@@ -159,9 +169,9 @@ mod tests {
     /// A unix socket counts some hundred bytes more for each write.
     #[test]
     fn what_the_kernel_holds_besides_the_bytes_hides_no_progress() {
-        let mut progress = Progress::new(1);
-        progress.look(View { full: false, ..view(10, 1000, 9000) });
-        progress.look(View { full: false, ..view(20, 2000, 18_000) });
+        let mut progress = WriteProgress::new(1);
+        progress.look(WriteView { full: false, ..view(10, 1000, 9000) });
+        progress.look(WriteView { full: false, ..view(20, 2000, 18_000) });
         assert_eq!(progress.at, 1);
         progress.look(view(30, 2000, 17_100));
         assert_eq!(progress.at, 30);
@@ -172,8 +182,8 @@ mod tests {
     /// As on Windows.
     #[test]
     fn where_the_system_does_not_say_room_is_progress() {
-        let mut progress = Progress::new(1);
-        let view = |now, given, full| View { now, given, written: now - 1, full, unacknowledged: None };
+        let mut progress = WriteProgress::new(1);
+        let view = |now, given, full| WriteView { now, given, written: now - 1, full, unacknowledged: None };
         progress.look(view(10, 1000, false));
         progress.look(view(20, 2000, true));
         assert_eq!((progress.at, progress.is_waiting()), (1, true), "that it was taken means nothing");
@@ -181,5 +191,19 @@ mod tests {
         assert_eq!(progress.at, 1);
         progress.look(view(40, 2500, true));
         assert_eq!((progress.at, progress.taken()), (40, 2500));
+    }
+
+    #[test]
+    fn a_peer_that_drips_is_found_out() {
+        let (mut closing, step, window) = (ClosingProgress::default(), 20, ticks(WINDOW));
+        assert!(closing.is_fast_enough(1, 0));
+        // A little more than it must, then a little less.
+        for (rate, fast) in [(1030, true), (1010, false)] {
+            let start = **closing.window.as_ref().unwrap();
+            for at in (step..=window).step_by(step as usize) {
+                let taken = start.1 + i64::from(at / step) * rate;
+                assert_eq!(closing.is_fast_enough(start.0 + at, taken), fast || at < window, "{rate} at {at}");
+            }
+        }
     }
 }

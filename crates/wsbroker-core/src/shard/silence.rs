@@ -3,11 +3,13 @@
 use std::time::Duration;
 
 use super::{
-    connection::{Connection, Pause},
-    context::Context,
-    timers::{Tick, ticks},
+    connection::Connection,
+    context::ShardContext,
+    progress::WriteView,
+    state::{Pause, ReadState, WriteState},
+    wheel::{Tick, ticks},
 };
-use crate::{config::SocketLimits, metrics::CloseCause};
+use crate::{config::SocketLimits, counters::CloseCause};
 
 /// How long one direction may be silent before a ping. `None` when none is wanted.
 fn ping_after(limits: &SocketLimits) -> Option<Duration> {
@@ -17,13 +19,13 @@ fn ping_after(limits: &SocketLimits) -> Option<Duration> {
 
 impl Connection {
     /// Bytes came: the peer is alive.
-    pub(super) fn seen(&mut self, ctx: &Context) {
+    pub(super) fn seen(&mut self, ctx: &ShardContext) {
         self.last_seen = ctx.now();
     }
 
     /// It is cut if nothing has moved for too long, and asked whether it is there if nothing has for some time.
-    pub(super) fn check_silence(&mut self, ctx: &mut Context) {
-        if self.paused != Pause::No || self.readable {
+    pub(super) fn check_silence(&mut self, ctx: &mut ShardContext) {
+        if self.paused != Pause::No || self.read_state != ReadState::Drained {
             // We are behind, not the peer.
             self.seen(ctx);
         }
@@ -40,8 +42,25 @@ impl Connection {
         self.timers.idle = self.next_check(ctx);
     }
 
+    /// Asks the kernel how far the peer has come, if there can be news.
+    pub(super) fn look_for_progress(&mut self, ctx: &ShardContext) {
+        let Some(stream) = &self.stream else { return };
+        let given = stream.given();
+        if !self.progress.is_open(given) {
+            return;
+        }
+        let view = WriteView {
+            now: ctx.now(),
+            given,
+            written: self.last_sent,
+            full: self.write_state == WriteState::Blocked,
+            unacknowledged: stream.unacknowledged(),
+        };
+        self.progress.look(view);
+    }
+
     /// When to look again; 0 = never.
-    pub(super) fn next_check(&self, ctx: &Context) -> Tick {
+    pub(super) fn next_check(&self, ctx: &ShardContext) -> Tick {
         // What the peer has taken is known only by looking, and known late if nothing looks.
         let look = self.endpoint.limits.idle_timeout.map(|idle| ctx.now() + ticks(idle / 4) + 1);
         [self.cut_due(), self.ping_due(), look].into_iter().flatten().min().unwrap_or(0)
@@ -59,7 +78,7 @@ impl Connection {
         Some(self.last_seen.min(self.last_sent).max(self.last_ping) + ticks(interval) + 1)
     }
 
-    fn ping(&mut self, ctx: &mut Context) {
+    fn ping(&mut self, ctx: &mut ShardContext) {
         self.last_ping = ctx.now();
         let mut length = 0;
         self.account(ctx, |outbox, _| length = outbox.push_ping());

@@ -1,18 +1,18 @@
 //! The connections of a shard, each at its slot.
 
-use super::{Place, connection::Connection};
+use super::{command::ConnectionKey, connection::Connection};
 
 /// The connections of a shard by slot.
 #[derive(Default)]
-pub(super) struct Connections(pub(super) Vec<Option<Box<Connection>>>);
+pub(super) struct ConnectionTable(pub(super) Vec<Option<Box<Connection>>>);
 
-impl Connections {
+impl ConnectionTable {
     pub(super) fn at(&mut self, slot: u32) -> Option<&mut Connection> {
         self.0.get_mut(slot as usize)?.as_deref_mut()
     }
 
     /// The connection that a command means, unless it has ended and its slot may be another's.
-    pub(super) fn find(&mut self, place: Place) -> Option<&mut Connection> {
+    pub(super) fn find(&mut self, place: ConnectionKey) -> Option<&mut Connection> {
         self.at(place.slot).filter(|connection| connection.id() == place.id)
     }
 

@@ -13,12 +13,13 @@ use wsbroker_proto::{Deflaters, Opcode, WindowBits, client};
 use super::*;
 use crate::{
     Config, Handlers, MessageKind, SocketLimits, Worker,
-    broker::{Broker, Inner},
-    error::DeliverError,
+    admission::Endpoint,
+    broker::{Broker, BrokerState},
+    counters::CloseCause,
     event::Batch,
-    front::Endpoint,
-    metrics::CloseCause,
     registry::Socket,
+    stream::Stream,
+    worker::DeliverError,
 };
 
 /// Takes events and begins none.
@@ -58,13 +59,13 @@ fn until(what: &str, holds: impl Fn() -> bool) {
 }
 
 /// A connection that is open already, and its client.
-fn connect(inner: &Inner) -> (Arc<Socket>, TcpStream) {
+fn connect(inner: &BrokerState) -> (Arc<Socket>, TcpStream) {
     connect_with(inner, None, |_| {})
 }
 
 /// The same, with what is agreed on for compression, and the shard's end of the stream prepared by the caller.
 fn connect_with(
-    inner: &Inner,
+    inner: &BrokerState,
     deflate: Option<WindowBits>,
     prepare: impl FnOnce(&mut TcpStream),
 ) -> (Arc<Socket>, TcpStream) {
@@ -73,7 +74,7 @@ fn connect_with(
 
 /// The same, at a listener with these limits.
 fn connect_to(
-    inner: &Inner,
+    inner: &BrokerState,
     limits: &SocketLimits,
     deflate: Option<WindowBits>,
     prepare: impl FnOnce(&mut TcpStream),
@@ -86,9 +87,9 @@ fn connect_to(
     let (mut stream, _) = listener.accept().unwrap();
     stream.set_nonblocking(true).unwrap();
     prepare(&mut stream);
-    let (place, seat) = (Place::of(&socket), inner.front.seat().unwrap());
+    let (place, permit) = (ConnectionKey::of(&socket), inner.front.permit().unwrap());
     let reserve = Reserve { socket: Arc::clone(&socket), endpoint, worker, open: None, deflate, ip: None };
-    let attach = Attach { stream: Stream::tcp(stream), head: b"101".to_vec(), rest: Vec::new(), seat };
+    let attach = Attach { stream: Stream::tcp(stream), head: b"101".to_vec(), rest: Vec::new(), permit };
     inner.shard(0).push(Command::Reserve(Box::new(reserve)));
     inner.shard(0).push(Command::Attach(place, Box::new(attach)));
     (socket, client)
@@ -99,14 +100,14 @@ fn late_news_of_room_do_not_end_a_connection_before_its_replies() {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
     let shelf = Arc::<Shelf>::default();
     let worker = broker.add_worker(Arc::clone(&shelf) as Arc<dyn Worker>, Handlers::TEXT);
-    let (socket, mut client) = connect(broker.inner());
+    let (socket, mut client) = connect(broker.state());
     let mut said = Vec::new();
     client::write_frame(&mut said, true, Opcode::Text, b"hello", [1, 2, 3, 4]);
     client::write_frame(&mut said, true, Opcode::Close, &[3, 232], [1, 2, 3, 4]);
     client.write_all(&said).unwrap();
     until("the message has come", || !shelf.0.lock().is_empty());
     // The shard found room by itself while a worker was about to tell it.
-    broker.inner().shard(0).push(Command::Resume(Place::of(&socket)));
+    broker.state().shard(0).push(Command::Resume(ConnectionKey::of(&socket)));
     let mut cork = broker.cork();
     let staged = cork.stage_slice(MessageKind::Text, b"reply");
     cork.send(socket.id(), staged);
@@ -129,8 +130,8 @@ fn taken_before_a_neighbour(frame: &[u8], count: usize) -> u64 {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
     let gate = Arc::new(Gate(Barrier::new(2)));
     let _worker = broker.add_worker(Arc::clone(&gate) as Arc<dyn Worker>, Handlers::TEXT);
-    let (_, mut neighbour) = connect(broker.inner());
-    let (_, mut hostile) = connect_with(broker.inner(), Some(WindowBits::MAX), |_| {});
+    let (_, mut neighbour) = connect(broker.state());
+    let (_, mut hostile) = connect_with(broker.state(), Some(WindowBits::MAX), |_| {});
     say(&mut neighbour, Opcode::Text, b"first");
     gate.meet();
     hostile.write_all(&frame.repeat(count)).unwrap();
@@ -138,7 +139,7 @@ fn taken_before_a_neighbour(frame: &[u8], count: usize) -> u64 {
     gate.meet();
     // Both are in the kernel when the shard looks again.
     gate.meet();
-    let shown = &broker.inner().shard(0).shown;
+    let shown = &broker.state().shard(0).counters;
     let taken = shown.flow().messages_in - 2;
     gate.meet();
     until("all are taken", || shown.flow().messages_in == 2 + count as u64);
@@ -167,8 +168,8 @@ fn an_end_that_comes_with_the_last_bytes_is_seen() {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
     let gate = Arc::new(Gate(Barrier::new(2)));
     let _worker = broker.add_worker(Arc::clone(&gate) as Arc<dyn Worker>, Handlers::TEXT);
-    let (_, mut neighbour) = connect(broker.inner());
-    let (_, mut client) = connect(broker.inner());
+    let (_, mut neighbour) = connect(broker.state());
+    let (_, mut client) = connect(broker.state());
     say(&mut neighbour, Opcode::Text, b"first");
     gate.meet();
     // Nobody hears it.
@@ -176,7 +177,7 @@ fn an_end_that_comes_with_the_last_bytes_is_seen() {
     client.shutdown(std::net::Shutdown::Write).unwrap();
     gate.meet();
     client.read_to_end(&mut Vec::new()).unwrap();
-    until("it is counted", || broker.inner().shard(0).shown.closes()[CloseCause::Lost as usize] == 1);
+    until("it is counted", || broker.state().shard(0).counters.closes()[CloseCause::Lost as usize] == 1);
 }
 
 #[cfg(target_os = "linux")]
@@ -185,22 +186,22 @@ fn who_sees_an_end_finds_it_counted() {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
     let gate = Arc::new(Gate(Barrier::new(2)));
     let _worker = broker.add_worker(Arc::clone(&gate) as Arc<dyn Worker>, Handlers::TEXT);
-    let (_, mut neighbour) = connect(broker.inner());
+    let (_, mut neighbour) = connect(broker.state());
     // To close it takes as long as its client does not read.
-    let (slow, _unread) = connect_with(broker.inner(), None, |stream| {
+    let (slow, _unread) = connect_with(broker.state(), None, |stream| {
         while stream.write(&[0; 4096]).is_ok() {}
         socket2::SockRef::from(&*stream).set_linger(Some(Duration::from_secs(20))).unwrap();
     });
-    let (last, mut client) = connect(broker.inner());
+    let (last, mut client) = connect(broker.state());
     say(&mut neighbour, Opcode::Text, b"first");
     gate.meet();
     for socket in [&slow, &last] {
-        broker.inner().shard(0).push(Command::Terminate(Place::of(socket)));
+        broker.state().shard(0).push(Command::Terminate(ConnectionKey::of(socket)));
     }
     gate.meet();
     // It is closed before the other.
     client.read_to_end(&mut Vec::new()).unwrap();
-    assert_eq!(broker.inner().shard(0).shown.closes()[CloseCause::Terminated as usize], 2);
+    assert_eq!(broker.state().shard(0).counters.closes()[CloseCause::Terminated as usize], 2);
 }
 
 mod churn;

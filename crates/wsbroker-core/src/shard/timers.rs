@@ -1,132 +1,96 @@
-//! A coarse timer wheel: cheap to set, cheap to forget, exact to a tick.
+//! The times at which something happens to a connection, and the one entry in the wheel that tells of
+//! the first of them.
 
-use std::time::{Duration, Instant};
+use super::wheel::Tick;
 
-/// Length of a tick. Deadlines are rounded up to it: limits of seconds do not need more, and an idle shard wakes 20 times a second at most.
-pub(super) const TICK: Duration = Duration::from_millis(50);
-const SLOTS: usize = 1024;
-
-/// A point in time of one shard: ticks since it started.
-pub(super) type Tick = u32;
-
-/// How many ticks a duration takes, rounded up, at least one.
-pub(super) fn ticks(duration: Duration) -> Tick {
-    let ticks = duration.as_nanos().div_ceil(TICK.as_nanos());
-    Tick::try_from(ticks).unwrap_or(Tick::MAX / 4).clamp(1, Tick::MAX / 4)
+/// When something happens to a connection unless it is called off; 0 = not.
+#[derive(Debug, Default)]
+pub(super) struct ConnectionTimers {
+    /// Is it silent?
+    pub(super) idle: Tick,
+    /// The close handshake is given up, or the wait for handlers before it or before the end of the stream.
+    pub(super) deadline: Tick,
+    /// It has lived long enough.
+    pub(super) lifetime: Tick,
+    /// It may send again.
+    pub(super) tokens: Tick,
+    /// The entry in the wheel that counts: that of the first. Others are stale.
+    pub(super) armed: Tick,
+    /// An entry that is still in the wheel and counted before something came first. It is not set again: who is paused over and over for
+    /// sending too much would fill the wheel.
+    pub(super) parked: Tick,
 }
 
-/// What is due, and when.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) struct Entry {
-    pub(super) slot: u32,
-    pub(super) due: Tick,
-}
-
-/// The timers of a shard. Nothing is ever removed: whoever set a timer ignores the ones it no longer wants.
-#[derive(Debug)]
-pub(super) struct Wheel {
-    slots: Vec<Vec<Entry>>,
-    entries: usize,
-    now: Tick,
-    start: Instant,
-}
-
-impl Wheel {
-    pub(super) fn new(start: Instant) -> Self {
-        Self { slots: (0..SLOTS).map(|_| Vec::new()).collect(), entries: 0, now: 0, start }
+impl ConnectionTimers {
+    fn first(&self) -> Option<Tick> {
+        [self.idle, self.deadline, self.lifetime, self.tokens].into_iter().filter(|due| *due != 0).min()
     }
 
-    pub(super) fn now(&self) -> Tick {
-        self.now
-    }
-
-    pub(super) fn set(&mut self, entry: Entry) {
-        // What is due already comes with the next tick.
-        let at = entry.due.max(self.now + 1);
-        if let Some(slot) = self.slots.get_mut(at as usize % SLOTS) {
-            slot.push(entry);
-            self.entries += 1;
-        }
-    }
-
-    /// Moves on to this time and collects what has become due.
-    pub(super) fn advance(&mut self, time: Instant, due: &mut Vec<Entry>) {
-        let target = Tick::try_from(time.saturating_duration_since(self.start).as_nanos() / TICK.as_nanos())
-            .unwrap_or(Tick::MAX);
-        if target <= self.now {
-            return;
-        }
-        // After a long sleep one round visits every slot.
-        let steps = (target - self.now).min(SLOTS as u32);
-        for step in 0..steps {
-            let Some(slot) = self.slots.get_mut((target - step) as usize % SLOTS) else { continue };
-            let before = slot.len();
-            slot.retain(|entry| {
-                let keep = entry.due > target;
-                if !keep {
-                    due.push(*entry);
-                }
-                keep
-            });
-            self.entries -= before - slot.len();
-            if slot.is_empty() && slot.capacity() > 64 {
-                slot.shrink_to(0);
+    /// The entry that has to be set now, so that the wheel tells of what comes first.
+    pub(super) fn arm(&mut self) -> Option<Tick> {
+        let first = self.first()?;
+        if self.armed != 0 {
+            if first >= self.armed {
+                return None;
             }
+            self.parked = self.armed;
         }
-        self.now = target;
+        self.armed = first;
+        (first != self.parked).then_some(first)
     }
 
-    /// How long the shard may sleep: until the next slot that holds anything.
-    pub(super) fn sleep(&self, time: Instant) -> Option<Duration> {
-        if self.entries == 0 {
-            return None;
+    /// Whether it is the entry that counts which has fired.
+    pub(super) fn has_fired(&mut self, due: Tick) -> bool {
+        if due == self.parked {
+            self.parked = 0;
         }
-        let ahead = (1..=SLOTS as u32)
-            .find(|ahead| self.slots.get((self.now + ahead) as usize % SLOTS).is_some_and(|slot| !slot.is_empty()))?;
-        let wake = self.start + TICK * (self.now + ahead);
-        Some(wake.saturating_duration_since(time))
+        let counts = due == self.armed;
+        if counts {
+            self.armed = 0;
+        }
+        counts
     }
+}
+
+/// Whether this is due; it is then over.
+pub(super) fn take_due(due: &mut Tick, now: Tick) -> bool {
+    let is = *due != 0 && *due <= now;
+    if is {
+        *due = 0;
+    }
+    is
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn fired(wheel: &mut Wheel, time: Instant) -> Vec<u32> {
-        let mut due = Vec::new();
-        wheel.advance(time, &mut due);
-        let mut slots: Vec<_> = due.iter().map(|entry| entry.slot).collect();
-        slots.sort_unstable();
-        slots
-    }
-
+    /// Who sends too much is paused some ten times a second.
     #[test]
-    fn a_timer_fires_at_its_tick_and_not_before() {
-        let start = Instant::now();
-        let mut wheel = Wheel::new(start);
-        wheel.set(Entry { slot: 1, due: 2 });
-        wheel.set(Entry { slot: 2, due: 2 + SLOTS as u32 });
-        assert_eq!(wheel.sleep(start), Some(TICK * 2));
-        assert_eq!(fired(&mut wheel, start + TICK), [0_u32; 0]);
-        assert_eq!(fired(&mut wheel, start + TICK * 2), [1]);
-        assert_eq!(fired(&mut wheel, start + TICK * (1 + SLOTS as u32)), [0_u32; 0]);
-        assert_eq!(fired(&mut wheel, start + TICK * (2 + SLOTS as u32)), [2]);
-        assert_eq!(wheel.sleep(start), None);
-    }
-
-    #[test]
-    fn a_long_sleep_loses_nothing() {
-        let start = Instant::now();
-        let mut wheel = Wheel::new(start);
-        for slot in 0..3000 {
-            wheel.set(Entry { slot, due: slot + 1 });
+    fn pauses_leave_nothing_in_the_wheel() {
+        let (mut timers, mut in_wheel) =
+            (ConnectionTimers { idle: 10_000, lifetime: 20_000, ..ConnectionTimers::default() }, Vec::new());
+        in_wheel.extend(timers.arm());
+        let mut idle_checks = 0;
+        for now in 1..15_000 {
+            if timers.tokens == 0 {
+                timers.tokens = now + 1;
+                in_wheel.extend(timers.arm());
+            }
+            let due: Vec<_> = in_wheel.extract_if(.., |due| *due == now).collect();
+            for due in due {
+                if timers.has_fired(due) {
+                    take_due(&mut timers.tokens, now);
+                    if take_due(&mut timers.idle, now) {
+                        idle_checks += 1;
+                        timers.idle = now + 10_000;
+                    }
+                    in_wheel.extend(timers.arm());
+                }
+            }
+            assert!(in_wheel.len() <= 2, "{in_wheel:?}");
+            assert!(timers.first().is_none_or(|first| in_wheel.contains(&first)), "{timers:?} in {in_wheel:?}");
         }
-        assert_eq!(fired(&mut wheel, start + TICK * 2000).len(), 2000);
-        wheel.set(Entry { slot: 9000, due: 5 });
-        assert!(
-            fired(&mut wheel, start + TICK * 2001).contains(&9000),
-            "what was due already comes with the next tick"
-        );
-        assert_eq!(fired(&mut wheel, start + TICK * 100_000).len(), 999);
+        assert_eq!(idle_checks, 1);
     }
 }

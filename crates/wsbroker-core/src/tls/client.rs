@@ -11,7 +11,7 @@ use rustls::{
 
 /// What is known of a client.
 #[derive(Debug, Default)]
-pub(crate) struct Client {
+pub(crate) struct ClientCertificate {
     /// DER, if it has one.
     pub(crate) certificate: Option<Vec<u8>>,
     /// Whether the certificate is by one of our authorities, and valid.

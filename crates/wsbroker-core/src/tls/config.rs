@@ -12,8 +12,8 @@ use rustls::{
 };
 
 use super::{
-    client::{Client, Lenient},
-    names::Names,
+    certificates::CertificatesByName,
+    client::{ClientCertificate, Lenient},
     session::Session,
 };
 use crate::error::TlsError;
@@ -22,18 +22,18 @@ use crate::error::TlsError;
 ///
 /// Two are equal when they have the same certificates, authorities and settings.
 #[derive(Clone)]
-pub struct TlsConfig(Arc<Inner>);
+pub struct TlsConfig(Arc<TlsParts>);
 
-struct Inner {
+struct TlsParts {
     server: Arc<ServerConfig>,
     /// Asks clients for a certificate.
     verifier: Option<Arc<dyn ClientCertVerifier>>,
-    shown: Shown,
+    public: PublicSettings,
 }
 
 /// What is no secret: by this configurations are compared.
 #[derive(Debug, Eq, PartialEq)]
-struct Shown {
+struct PublicSettings {
     chains: Vec<Vec<CertificateDer<'static>>>,
     authorities: Vec<CertificateDer<'static>>,
     request_cert: bool,
@@ -99,7 +99,7 @@ impl TlsConfig {
         }
         let authorities = pem.ca.as_deref().map_or(Ok(Vec::new()), authorities)?;
         let verifier = if pem.request_cert { Some(verifier(pem, &authorities, &provider)?) } else { None };
-        let shown = Shown {
+        let public = PublicSettings {
             chains: keys.iter().map(|key| key.cert.clone()).collect(),
             authorities,
             request_cert: pem.request_cert,
@@ -117,12 +117,12 @@ impl TlsConfig {
             Some(verifier) if pem.reject_unauthorized => builder.with_client_cert_verifier(Arc::clone(verifier)),
             Some(verifier) => builder.with_client_cert_verifier(Arc::new(Lenient::new(Arc::clone(verifier)))),
         };
-        let mut server = builder.with_cert_resolver(Arc::new(Names::new(keys).ok_or(TlsError::NoPair)?));
+        let mut server = builder.with_cert_resolver(Arc::new(CertificatesByName::new(keys).ok_or(TlsError::NoPair)?));
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
         // Tickets are kept by the client, so that a flood of handshakes leaves nothing here. Early data stays off: it could be replayed.
         server.ticketer = ring::Ticketer::new().map_err(system)?;
         server.session_storage = Arc::new(NoServerSessionStorage {});
-        Ok(Self(Arc::new(Inner { server: Arc::new(server), verifier, shown })))
+        Ok(Self(Arc::new(TlsParts { server: Arc::new(server), verifier, public })))
     }
 }
 
@@ -133,30 +133,32 @@ impl TlsConfig {
 
     /// Whether handshakes let in only those clients whose certificate is authorized.
     fn is_strict(&self) -> bool {
-        self.0.verifier.is_some() && self.0.shown.reject_unauthorized
+        self.0.verifier.is_some() && self.0.public.reject_unauthorized
     }
 
     /// What is known of the client once the handshake is done.
     ///
     /// # Errors
     /// A session was taken up again whose certificate is not valid any more.
-    pub(crate) fn client(&self, session: &Session) -> Result<Client, rustls::Error> {
-        let Some(verifier) = &self.0.verifier else { return Ok(Client::default()) };
-        let Some((leaf, others)) = session.client_certificates().split_first() else { return Ok(Client::default()) };
+    pub(crate) fn client(&self, session: &Session) -> Result<ClientCertificate, rustls::Error> {
+        let Some(verifier) = &self.0.verifier else { return Ok(ClientCertificate::default()) };
+        let Some((leaf, others)) = session.client_certificates().split_first() else {
+            return Ok(ClientCertificate::default());
+        };
         let certificate = Some(leaf.to_vec());
         if self.is_strict() && !session.is_resumed() {
-            return Ok(Client { certificate, authorized: true });
+            return Ok(ClientCertificate { certificate, authorized: true });
         }
         match verifier.verify_client_cert(leaf, others, UnixTime::now()) {
             Err(error) if self.is_strict() => Err(error),
-            verified => Ok(Client { certificate, authorized: verified.is_ok() }),
+            verified => Ok(ClientCertificate { certificate, authorized: verified.is_ok() }),
         }
     }
 }
 
 impl PartialEq for TlsConfig {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.0.shown == other.0.shown
+        Arc::ptr_eq(&self.0, &other.0) || self.0.public == other.0.public
     }
 }
 
@@ -164,7 +166,7 @@ impl Eq for TlsConfig {}
 
 impl fmt::Debug for TlsConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsConfig").field("pairs", &self.0.shown.chains.len()).finish_non_exhaustive()
+        f.debug_struct("TlsConfig").field("pairs", &self.0.public.chains.len()).finish_non_exhaustive()
     }
 }
 

@@ -1,15 +1,20 @@
-//! Encryption: what is configured, and one connection's session. Neither knows a socket.
+//! Encryption.
 //!
-//! [`config`] turns PEM into what handshakes use, [`names`] chooses among certificates, [`client`] looks at those of clients, and [`session`]
-//! is one connection's: the front leads it through the handshake, a shard keeps it.
+//! [`config`] turns PEM into what handshakes use, [`certificates`] chooses among them by the name
+//! that a client asks for, and [`client`] checks the certificates of clients. [`session`] is the
+//! encryption of one connection, which knows no socket: [`handshake`] leads it through the handshake
+//! in the front, and [`stream`] is what a shard reads and writes.
 
+mod certificates;
 mod client;
 mod config;
-mod names;
+mod handshake;
 mod session;
+mod stream;
 
 pub use self::config::{TlsConfig, TlsPem, TlsVersion};
 pub(crate) use self::{
-    client::Client,
-    session::{Progress, RECORD_MAX, SEALED_MAX, Session},
+    handshake::{EncryptedStream, HandshakeFailure, handshake},
+    session::Session,
+    stream::{READ_ROOM, SEALING_MAX, TlsScratch, TlsStream},
 };

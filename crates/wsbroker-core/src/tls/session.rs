@@ -3,16 +3,14 @@
 //! On rustls' unbuffered interface: what is decrypted lies in the caller's buffer, what is encrypted in another one, and an idle connection
 //! keeps neither. The front leads the session through its handshake, then the shard has it.
 
-use std::{fmt, io};
+use std::{fmt, io, sync::Arc};
 
 use rustls::{
-    Error, HandshakeKind,
+    Error, HandshakeKind, ServerConfig,
     pki_types::CertificateDer,
     server::{ServerConnectionData, UnbufferedServerConnection},
     unbuffered::{ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus},
 };
-
-use super::TlsConfig;
 
 /// The longest plaintext of a record (RFC 8446 §5.1).
 pub(crate) const RECORD_MAX: usize = 16 << 10;
@@ -35,7 +33,7 @@ pub(crate) struct Session {
 
 /// What processing records led to.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Progress {
+pub(crate) enum RecordOutcome {
     /// There may be more in what was given.
     More,
     /// More bytes are needed for the handshake.
@@ -53,8 +51,8 @@ impl fmt::Debug for Session {
 }
 
 impl Session {
-    pub(crate) fn new(config: &TlsConfig) -> Result<Self, Error> {
-        let tls = UnbufferedServerConnection::new(config.server())?;
+    pub(crate) fn new(config: Arc<ServerConfig>) -> Result<Self, Error> {
+        let tls = UnbufferedServerConnection::new(config)?;
         Ok(Self { tls, incoming: Vec::new(), outgoing: Vec::new(), sent: 0, closed: false, failed: false })
     }
 
@@ -64,11 +62,11 @@ impl Session {
         &mut self,
         records: &mut [u8],
         mut plain: impl FnMut(&[u8]),
-    ) -> (usize, Result<Progress, Error>) {
+    ) -> (usize, Result<RecordOutcome, Error>) {
         let UnbufferedStatus { mut discard, state } = self.tls.process_tls_records(records);
         let progress = match state {
             Ok(ConnectionState::ReadTraffic(mut traffic)) => {
-                let mut progress = Ok(Progress::More);
+                let mut progress = Ok(RecordOutcome::More);
                 while let Some(record) = traffic.next_record() {
                     match record {
                         Ok(record) => {
@@ -82,16 +80,16 @@ impl Session {
             }
             Ok(ConnectionState::EncodeTlsData(mut data)) => {
                 append(&mut self.outgoing, &mut data);
-                Ok(Progress::More)
+                Ok(RecordOutcome::More)
             }
             Ok(ConnectionState::TransmitTlsData(data)) => {
                 // It is kept here in order, which is as good.
                 data.done();
-                Ok(Progress::More)
+                Ok(RecordOutcome::More)
             }
-            Ok(ConnectionState::BlockedHandshake) => Ok(Progress::Handshaking),
-            Ok(ConnectionState::WriteTraffic(_)) => Ok(Progress::Open),
-            Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => Ok(Progress::Ended),
+            Ok(ConnectionState::BlockedHandshake) => Ok(RecordOutcome::Handshaking),
+            Ok(ConnectionState::WriteTraffic(_)) => Ok(RecordOutcome::Open),
+            Ok(ConnectionState::PeerClosed | ConnectionState::Closed) => Ok(RecordOutcome::Ended),
             // Early data is off, and nothing else is known.
             Ok(_) => Err(Error::General("an unexpected state".into())),
             Err(error) => Err(error),
@@ -106,14 +104,14 @@ impl Session {
     ///
     /// # Errors
     /// The session is over; the alert that says why is [`unsent`](Self::unsent).
-    pub(crate) fn advance(&mut self, plain: &mut Vec<u8>) -> Result<Progress, Error> {
+    pub(crate) fn advance(&mut self, plain: &mut Vec<u8>) -> Result<RecordOutcome, Error> {
         let mut records = std::mem::take(&mut self.incoming);
         let mut at = 0;
         let progress = loop {
             let left = records.get_mut(at..).unwrap_or_default();
             let (done, progress) = self.step(left, |bytes| plain.extend_from_slice(bytes));
             at += done;
-            if progress != Ok(Progress::More) {
+            if progress != Ok(RecordOutcome::More) {
                 break progress;
             }
         };

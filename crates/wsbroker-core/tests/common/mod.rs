@@ -17,7 +17,7 @@ use std::{
 
 use parking_lot::{Condvar, Mutex};
 use wsbroker_core::{
-    Accept, Batch, Bind, Broker, Cork, DeliverError, Event, EventKind, Handlers, Listener, ListenerConfig, Post,
+    Accept, Batch, Bind, Broker, Cork, DeliverError, Event, EventKind, Handlers, Listener, ListenerConfig, Operation,
     SocketId, SocketLimits, Worker, WorkerHandle,
 };
 use wsbroker_proto::{Inflater, Input, Item, Limits, Opcode, Parser, Role, client};
@@ -76,7 +76,7 @@ pub struct Queue {
 #[derive(Default)]
 struct State {
     batches: VecDeque<Batch>,
-    posts: VecDeque<Post>,
+    operations: VecDeque<Operation>,
     gone: bool,
     refused: usize,
 }
@@ -93,8 +93,8 @@ impl Queue {
     }
 
     /// Takes what other helpers have posted.
-    pub fn take_posts(&self) -> Vec<Post> {
-        self.batches.lock().posts.drain(..).collect()
+    pub fn take_operations(&self) -> Vec<Operation> {
+        self.batches.lock().operations.drain(..).collect()
     }
 
     /// Takes what waits.
@@ -123,8 +123,8 @@ impl Worker for Queue {
         Ok(())
     }
 
-    fn post(&self, post: Post) {
-        self.batches.lock().posts.push_back(post);
+    fn deliver_operation(&self, operation: Operation) {
+        self.batches.lock().operations.push_back(operation);
     }
 }
 
@@ -211,9 +211,9 @@ fn handle_one(
     let Event { socket, kind } = event;
     let id = socket.id();
     let mut scope = Scope { broker, cork };
-    let bytes = |payload: &wsbroker_core::Payload| match payload {
-        wsbroker_core::Payload::Shared(range) => data[range.start as usize..range.end as usize].to_vec(),
-        wsbroker_core::Payload::Owned(bytes) => bytes.to_vec(),
+    let bytes = |payload: &wsbroker_core::EventPayload| match payload {
+        wsbroker_core::EventPayload::Shared(range) => data[range.start as usize..range.end as usize].to_vec(),
+        wsbroker_core::EventPayload::Owned(bytes) => bytes.to_vec(),
     };
     let seen = match &kind {
         EventKind::Joined(ip) => Some(Seen::Joined(ip.to_string())),

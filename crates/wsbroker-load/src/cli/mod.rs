@@ -1,20 +1,21 @@
 //! The command line.
 
-mod way;
+mod connect_arguments;
 
 use std::str::FromStr;
 use std::time::Duration;
 
-use self::way::WayOptions;
-use crate::content::{Kind, SMALLEST};
+use self::connect_arguments::ConnectArguments;
+use crate::content::SMALLEST;
 use crate::dialect::Dialect;
+use crate::frame::MessageKind;
 use crate::target::Target;
 
 pub(crate) const USAGE: &str = "\
 wsbroker-load SCENARIO --url URL [option value]...
 
 Drives a WebSocket server, checks all that comes back, prints one JSON report.
-Exit code: 0 verified, 1 something was lost, doubled, damaged, refused or cut, 2 not run.
+Exit code: 0 verified, 1 something was lost, duplicated, damaged, refused or cut, 2 not run.
 
 URL: ws://HOST:PORT/PATH, wss://..., ws+unix:/FILE:/PATH or wss+unix:/FILE:/PATH.
 The server echoes binary messages and texts that begin with E, subscribes a
@@ -22,16 +23,16 @@ connection to ROOM on the text S:ROOM, and on P:ROOM:PAYLOAD publishes PAYLOAD t
 ROOM, the sender included when it is subscribed.
 
 Scenarios with a measured phase
-  echo      every connection keeps --depth messages under way
+  echo      every connection keeps --depth messages under connect
   publish   --publishers publish to --connections subscribers; each keeps --depth
-            publishes under way, and one is done when all subscribers have it
-  rooms     --rooms of --members, all publish to their room, one message under way
-            each; the own copy is the acknowledgement
+            publishes under connect, and one is done when all subscribers have it
+  rooms     --rooms of --members, all publish to their room, one message under connect
+            each; the publisher's own copy is the acknowledgement
   across    --rooms of --members on the server at --url, and a publisher for each room
-            on the one at --from; each keeps --depth publishes under way. Also sends
-            L:ROOM:PAYLOAD, which is to be published on that server only
+            on the one at --from; each keeps --depth publishes under connect. Also sends
+            L:ROOM:PAYLOAD, which that server publishes only to its own connections
     --rate N              across: messages per second instead
-    --local N             across: every Nth of them only local (default 0: none)
+    --local N             across: every Nth is only local (default 0: none)
     --from URL            across: where the publishers connect
     --socket-io           across: the servers speak Socket.IO
     --redis HOST:PORT     report what this Redis carried in the phase
@@ -50,45 +51,45 @@ Others
             wait for all echoes; with --no-read they read nothing and are cut
   connect   --connections at a time open, and close again, until --messages
             handshakes (default 1000) or --seconds
-    --hold S              idle and slow: for so long, else until stdin ends. A line
-                          {\"event\":\"holding\"} tells that they are all there
+    --hold S              idle and slow: for S seconds, else until stdin ends. The line
+                          {\"event\":\"holding\"} says that all are open
     --touch               idle and connect: an echo on each connection first
     --abrupt              idle and connect: end without a close handshake
-    --no-read             flood: as told above
+    --no-read             flood: see above
 
 For all
   --connections N         (default 64; publish 1000)
-  --depth N               messages under way on a connection (default 1)
+  --depth N               messages under connect on a connection (default 1)
   --size BYTES            of a payload (default 64, at least 17)
   --binary                binary messages; else text
-  --json                  text like that of JSON, which compresses as such does
+  --json                  text like JSON, which compresses like JSON
   --publishers N          (default 1)     --rooms N (default 100)   --members N (default 10)
   --room NAME             (default bench)
   --header 'Name: value'  in the upgrade request; may be repeated
-  --sources N             connect from 127.0.0.1, 127.0.0.2, ... (default 1): each has
+  --sources N             connect from 127.0.0.1, 127.0.0.2, ... (default 1), each with
                           some 28,000 ports
-  --unix FILE             to this Unix domain socket, whatever host the URL names
-  --tls                   as with wss://. Any certificate will do; nothing is resumed
-  --ca FILE               PEM; only certificates that these vouch for, for the URL's host
+  --unix FILE             connect to this Unix domain socket, whatever host the URL names
+  --tls                   as with wss://. Any certificate is accepted; nothing is resumed
+  --ca FILE               PEM; only accept certificates of these authorities for the URL's host
   --deflate               offer permessage-deflate, and inflate what comes compressed
   --offer TEXT            the same with this Sec-WebSocket-Extensions
   --compress              the same, and send messages compressed where that was agreed
-  --proxy v1|v2           tell of a client in a PROXY header before all else
-  --proxy-addresses N     so many clients in turn (default 1000), 198.18.0.0 and behind
-  --proxy-ipv6            they are of 2001:db8:0:0::1, 2001:db8:0:1::1, ...
+  --proxy v1|v2           send a PROXY header with the address of a client first
+  --proxy-addresses N     this many clients in turn (default 1000), from 198.18.0.0 on
+  --proxy-ipv6            with addresses 2001:db8:0:0::1, 2001:db8:0:1::1, ...
   --receive-buffer BYTES  SO_RCVBUF
-  --window N              handshakes under way at once (default 64)
-  --stall S               give up when nothing moved for so long (default 10)
+  --window N              handshakes under connect at once (default 64)
+  --stall S               give up when nothing moved for S seconds (default 10)
 ";
 
 /// What the command line asks for.
-pub(crate) enum Request {
+pub(crate) enum Invocation {
     Run(Box<Options>),
     Help,
 }
 
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Name {
+pub(crate) enum ScenarioName {
     Echo,
     Publish,
     Rooms,
@@ -99,7 +100,7 @@ pub(crate) enum Name {
     Connect,
 }
 
-impl Name {
+impl ScenarioName {
     fn parse(name: &str) -> Option<Self> {
         Some(match name {
             "echo" => Self::Echo,
@@ -128,15 +129,15 @@ impl Name {
     }
 }
 
-/// All options, with the defaults filled in. Their meaning is told by [`USAGE`].
+/// All options, with the defaults filled in. [`USAGE`] explains them.
 #[derive(Clone, Debug)]
 pub(crate) struct Options {
-    pub(crate) name: Name,
+    pub(crate) name: ScenarioName,
     pub(crate) target: Target,
     pub(crate) connections: usize,
     pub(crate) depth: usize,
     pub(crate) size: usize,
-    pub(crate) kind: Kind,
+    pub(crate) kind: MessageKind,
     pub(crate) json: bool,
     pub(crate) messages: Option<u64>,
     pub(crate) seconds: Option<Duration>,
@@ -160,18 +161,18 @@ pub(crate) struct Options {
     pub(crate) stall: Duration,
 }
 
-/// Reads the arguments behind the program's name.
+/// Reads the arguments after the program's name.
 ///
 /// # Errors
-/// The argument that is wrong, and what was expected.
-pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Request, String> {
+/// Which argument is wrong, and what was expected.
+pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Invocation, String> {
     let name = match arguments.next().as_deref() {
-        None | Some("--help" | "-h" | "help") => return Ok(Request::Help),
-        Some(name) => Name::parse(name).ok_or_else(|| format!("unknown scenario '{name}', see --help"))?,
+        None | Some("--help" | "-h" | "help") => return Ok(Invocation::Help),
+        Some(name) => ScenarioName::parse(name).ok_or_else(|| format!("unknown scenario '{name}', see --help"))?,
     };
-    let (mut url, mut way) = (None, WayOptions::new());
-    let mut connections = if name == Name::Publish { 1000 } else { 64 };
-    let (mut depth, mut size, mut kind, mut json) = (1, 64, Kind::Text, false);
+    let (mut url, mut connect) = (None, ConnectArguments::new());
+    let mut connections = if name == ScenarioName::Publish { 1000 } else { 64 };
+    let (mut depth, mut size, mut kind, mut json) = (1, 64, MessageKind::Text, false);
     let (mut messages, mut seconds, mut warmup, mut warmup_seconds) = (None, None, None, None);
     let (mut pids, mut redis, mut from, mut dialect, mut rate, mut local) =
         (Vec::new(), None, None, Dialect::Plain, None, 0);
@@ -185,7 +186,7 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
             "--connections" => connections = positive(&option, &value()?)?,
             "--depth" => depth = positive(&option, &value()?)?,
             "--size" => size = positive(&option, &value()?)?,
-            "--binary" => kind = Kind::Binary,
+            "--binary" => kind = MessageKind::Binary,
             "--json" => json = true,
             "--messages" => messages = Some(number(&option, &value()?)?),
             "--seconds" => seconds = Some(duration(&option, &value()?)?),
@@ -207,21 +208,21 @@ pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Reque
             "--no-read" => read = false,
             "--window" => window = positive(&option, &value()?)?,
             "--stall" => stall = duration(&option, &value()?)?,
-            "--help" | "-h" => return Ok(Request::Help),
-            _ if way.take(&option, value)? => {}
+            "--help" | "-h" => return Ok(Invocation::Help),
+            _ if connect.take(&option, value)? => {}
             _ => return Err(format!("unknown option '{option}', see --help")),
         }
     }
     if size < SMALLEST {
         return Err(format!("--size must be at least {SMALLEST}, got {size}"));
     }
-    if json && kind == Kind::Binary {
+    if json && kind == MessageKind::Binary {
         return Err("--json and --binary do not go together".to_owned());
     }
-    let way = way.finish();
-    let from = from.map(|from| Target::new(&from, way.clone())).transpose()?;
-    let target = Target::new(&url.ok_or("--url is missing")?, way)?;
-    Ok(Request::Run(Box::new(Options {
+    let connect = connect.finish();
+    let from = from.map(|from| Target::new(&from, connect.clone())).transpose()?;
+    let target = Target::new(&url.ok_or("--url is missing")?, connect)?;
+    Ok(Invocation::Run(Box::new(Options {
         name,
         target,
         connections,
@@ -272,17 +273,17 @@ fn duration(option: &str, value: &str) -> Result<Duration, String> {
 mod tests {
     use super::*;
 
-    fn parse_line(line: &str) -> Result<Request, String> {
+    fn parse_line(line: &str) -> Result<Invocation, String> {
         parse(line.split_ascii_whitespace().map(str::to_owned))
     }
 
     #[test]
     fn options_override_defaults() {
         let line = "echo --url ws://127.0.0.1:1 --depth 16 --messages 1_000 --seconds 0.5 --binary";
-        let Ok(Request::Run(options)) = parse_line(line) else { panic!("not a run") };
-        assert_eq!((options.name, options.connections, options.depth), (Name::Echo, 64, 16));
+        let Ok(Invocation::Run(options)) = parse_line(line) else { panic!("not a run") };
+        assert_eq!((options.name, options.connections, options.depth), (ScenarioName::Echo, 64, 16));
         assert_eq!((options.messages, options.seconds), (Some(1000), Some(Duration::from_millis(500))));
-        assert_eq!(options.kind, Kind::Binary);
+        assert_eq!(options.kind, MessageKind::Binary);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The connections of an engine: opening, sending, and taking what arrives.
+//! The connections of an engine: opening them, sending, and receiving.
 
 use std::io;
 use std::time::Instant;
@@ -6,38 +6,39 @@ use std::time::Instant;
 use mio::Registry;
 
 use super::Scenario;
-use crate::connection::{Connection, Deflate, Ending, NO_STATUS, Phase, parse_answer};
-use crate::content::{Content, Kind};
+use crate::connection::{Connection, ConnectionPhase, Deflate, Ending, NO_STATUS, parse_response};
+use crate::content::Content;
 use crate::deflate::{Deflater, Inflater};
+use crate::frame::MessageKind;
 use crate::frame::{self, Header, Opcode};
 use crate::tally::Tally;
 use crate::target::Target;
 use crate::wire::Wire;
 
-/// Reads of one connection before the others have their turn.
+/// Reads of one connection before it is the turn of the others.
 const READS_IN_A_ROW: usize = 8;
 
-/// The connections, as a scenario sees them. A connection is named by its slot.
+/// The connections, as a scenario sees them. The number of its slot identifies a connection.
 pub(crate) struct Io {
     registry: Registry,
     target: Target,
-    /// Where the slots from the one with this number on go instead.
+    /// Slots from this number on connect to this target instead.
     elsewhere: Option<(usize, Target)>,
     pub(super) connections: Vec<Connection>,
-    /// Those with something to flush, each once.
+    /// Slots with something to flush, each once.
     dirty: Vec<usize>,
-    /// Those to read in the next turn though no event will say so.
+    /// Slots to read in the next turn, for which no event will come.
     pub(super) again: Vec<usize>,
-    /// Those whose socket could not even be made.
-    pub(super) stillborn: Vec<(usize, String)>,
-    /// Those that the server's queue had no room for.
-    pub(super) early: Vec<usize>,
-    /// What TLS records held.
+    /// Slots whose socket could not be created, with the reason.
+    pub(super) failed: Vec<(usize, String)>,
+    /// Slots to connect again, because the server's queue was full.
+    pub(super) to_retry: Vec<usize>,
+    /// What the TLS records contained.
     plain: Vec<u8>,
     inflater: Option<Inflater>,
-    /// Set when messages are to be sent compressed.
+    /// Set when messages are sent compressed.
     deflater: Option<Deflater>,
-    /// A message that is to be compressed.
+    /// A message before it is compressed.
     uncompressed: Vec<u8>,
     pub(super) woken: bool,
     pub(super) pending: usize,
@@ -45,7 +46,7 @@ pub(crate) struct Io {
     mask: u32,
     opens: usize,
     pub(super) moved: Instant,
-    /// The time as of the event being handled.
+    /// The time of the event that is being handled.
     pub(crate) now: Instant,
     pub(crate) tally: Tally,
     pub(crate) bytes_sent: u64,
@@ -63,8 +64,8 @@ impl Io {
             connections: (0..slots).map(|_| Connection::vacant()).collect(),
             dirty: Vec::new(),
             again: Vec::new(),
-            stillborn: Vec::new(),
-            early: Vec::new(),
+            failed: Vec::new(),
+            to_retry: Vec::new(),
             plain: Vec::new(),
             inflater: None,
             deflater: compress.then(Deflater::new),
@@ -82,7 +83,7 @@ impl Io {
         }
     }
 
-    /// Has the connections from this slot on go to that target.
+    /// Lets the connections from this slot on go to another target.
     pub(crate) fn divide(&mut self, from: usize, target: Target) {
         self.elsewhere = Some((from, target));
     }
@@ -94,12 +95,12 @@ impl Io {
         }
     }
 
-    /// Begins a connection in a vacant slot. To be called from [`Scenario::turn`] or between turns, since bytes of
-    /// the slot's last connection may still be in hand elsewhere.
+    /// Opens a connection in a vacant slot. Call it from [`Scenario::turn`] or between turns:
+    /// otherwise bytes of the slot's previous connection may still be in use.
     pub(crate) fn open(&mut self, slot: usize) {
         let connection = &mut self.connections[slot];
-        debug_assert_eq!(connection.phase, Phase::Vacant, "a slot is opened once at a time");
-        connection.phase = Phase::Connecting;
+        debug_assert_eq!(connection.phase, ConnectionPhase::Vacant, "a slot is opened once at a time");
+        connection.phase = ConnectionPhase::Connecting;
         connection.started = Instant::now();
         self.opens += 1;
         self.pending += 1;
@@ -107,9 +108,9 @@ impl Io {
         self.connect(slot);
     }
 
-    /// Tries again what the server's queue had no room for, unless it was cut meanwhile.
+    /// Connects again after the server's queue was full, unless the slot was cut in the meantime.
     pub(super) fn connect_again(&mut self, slot: usize) {
-        if self.connections[slot].phase == Phase::Connecting {
+        if self.connections[slot].phase == ConnectionPhase::Connecting {
             self.connect(slot);
         }
     }
@@ -121,50 +122,50 @@ impl Io {
         });
         match made {
             Ok(wire) => self.connections[slot].wire = Some(wire),
-            // Only a Unix domain socket says so.
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.early.push(slot),
-            Err(error) => self.stillborn.push((slot, format!("connect: {error}"))),
+            // Only Unix domain sockets report this.
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.to_retry.push(slot),
+            Err(error) => self.failed.push((slot, format!("connect: {error}"))),
         }
     }
 
-    /// Whether messages can be sent on it.
+    /// Whether the connection can send messages.
     pub(crate) fn is_open(&self, connection: usize) -> bool {
         let connection = &self.connections[connection];
-        connection.phase == Phase::Open && connection.close_code.is_none() && !connection.deaf
+        connection.phase == ConnectionPhase::Open && connection.close_code.is_none() && !connection.write_failed
     }
 
-    /// Whether there is no connection at all, not even one on its way.
+    /// Whether there is no connection at all, not even one that is still connecting.
     pub(crate) fn is_empty(&self) -> bool {
         self.alive == 0
     }
 
-    /// Bytes that the socket would not take yet.
+    /// Bytes that the socket has not taken yet.
     pub(crate) fn waiting(&self, connection: usize) -> usize {
         self.connections[connection].out.len()
     }
 
-    /// Sends one payload of `content`, behind `prefix`, which the server is to take off.
-    pub(crate) fn send(&mut self, connection: usize, prefix: &[u8], content: &Content, lane: usize, sequence: u64) {
-        self.send_within(connection, prefix, b"", content, lane, sequence);
+    /// Sends one payload of `content` after `prefix`, which the server removes.
+    pub(crate) fn send(&mut self, connection: usize, prefix: &[u8], content: &Content, sender: usize, sequence: u64) {
+        self.send_within(connection, prefix, b"", content, sender, sequence);
     }
 
-    /// As [`send`](Self::send), with something behind it that the server is to take off, too.
+    /// As [`send`](Self::send), with a suffix that the server removes too.
     pub(crate) fn send_within(
         &mut self,
         connection: usize,
         prefix: &[u8],
         suffix: &[u8],
         content: &Content,
-        lane: usize,
+        sender: usize,
         sequence: u64,
     ) {
         let opcode = match content.kind() {
-            Kind::Text => Opcode::Text,
-            Kind::Binary => Opcode::Binary,
+            MessageKind::Text => Opcode::Text,
+            MessageKind::Binary => Opcode::Binary,
         };
         self.write(connection, opcode, prefix.len() + content.size() + suffix.len(), |out| {
             out.extend_from_slice(prefix);
-            content.write(out, lane, sequence);
+            content.write(out, sender, sequence);
             out.extend_from_slice(suffix);
         });
     }
@@ -176,21 +177,21 @@ impl Io {
 
     /// Begins the close handshake; nothing happens to a connection that is not open.
     pub(crate) fn close(&mut self, connection: usize, code: u16) {
-        if self.connections[connection].phase == Phase::Open {
+        if self.connections[connection].phase == ConnectionPhase::Open {
             self.write(connection, Opcode::Close, 2, |out| out.extend_from_slice(&code.to_be_bytes()));
-            self.connections[connection].phase = Phase::Closing;
+            self.connections[connection].phase = ConnectionPhase::Closing;
         }
     }
 
-    /// Ends a connection at once, without a close frame. The scenario is not told.
+    /// Ends a connection at once, without a close frame and without a call of the scenario.
     pub(crate) fn cut(&mut self, connection: usize) {
-        if self.connections[connection].phase != Phase::Vacant {
-            let ending = if self.connections[connection].deaf { Ending::Reset } else { Ending::Cut };
+        if self.connections[connection].phase != ConnectionPhase::Vacant {
+            let ending = if self.connections[connection].write_failed { Ending::Reset } else { Ending::Cut };
             self.forget(connection, &ending);
         }
     }
 
-    /// Stops or resumes reading what arrives.
+    /// Stops or resumes reading.
     pub(crate) fn set_reading(&mut self, connection: usize, reading: bool) {
         let resumed = reading && !self.connections[connection].reading;
         self.connections[connection].reading = reading;
@@ -199,7 +200,7 @@ impl Io {
         }
     }
 
-    /// Writes what was sent; called by the engine after each step of a scenario.
+    /// Writes to the sockets. The engine calls it after each step of a scenario.
     pub(crate) fn flush(&mut self) {
         let mut dirty = std::mem::take(&mut self.dirty);
         for slot in dirty.drain(..) {
@@ -216,7 +217,7 @@ impl Io {
             self.bytes_sent += taken as u64;
             self.moved = self.now;
         }
-        if connection.deaf && connection.reading {
+        if connection.write_failed && connection.reading {
             self.again.push(slot);
         }
     }
@@ -224,10 +225,13 @@ impl Io {
     fn write(&mut self, slot: usize, opcode: Opcode, size: usize, fill: impl FnOnce(&mut Vec<u8>)) {
         let connection = &mut self.connections[slot];
         let answering = opcode == Opcode::Close;
-        if connection.phase != Phase::Open || connection.deaf || (connection.close_code.is_some() && !answering) {
+        if connection.phase != ConnectionPhase::Open
+            || connection.write_failed
+            || (connection.close_code.is_some() && !answering)
+        {
             return;
         }
-        // Xorshift: any mask that is not constant serves.
+        // Xorshift: any mask will do that is not constant.
         self.mask ^= self.mask << 13;
         self.mask ^= self.mask >> 17;
         self.mask ^= self.mask << 5;
@@ -248,11 +252,11 @@ impl Io {
             }
             _ => frame::write(&mut connection.out, opcode, size, mask, fill),
         }
-        self.soil(slot);
+        self.mark_dirty(slot);
     }
 
-    /// Has it flushed at the end of the step.
-    fn soil(&mut self, slot: usize) {
+    /// Lets it be flushed at the end of the step.
+    fn mark_dirty(&mut self, slot: usize) {
         let connection = &mut self.connections[slot];
         if !connection.dirty {
             connection.dirty = true;
@@ -265,25 +269,26 @@ impl Io {
         let Some(wire) = connection.wire.as_ref() else {
             return;
         };
-        if connection.phase == Phase::Connecting {
+        if connection.phase == ConnectionPhase::Connecting {
             if let Ok(Some(error)) = wire.socket().take_error() {
                 return self.end(slot, Ending::Failed(format!("connect: {error}")), scenario);
             }
             if !wire.socket().is_connected() {
                 return; // an event of the slot's earlier connection
             }
-            connection.phase = Phase::Handshaking;
+            connection.phase = ConnectionPhase::Handshaking;
             let request = self.target(slot).request.clone();
             self.connections[slot].out.extend_from_slice(&request);
         }
         self.flush_one(slot);
     }
 
-    /// Reads what there is. `ended` when the end of the stream may lie right behind it.
+    /// Reads what there is. `ended`: the stream may end right after it.
     pub(super) fn readable<S: Scenario>(&mut self, slot: usize, ended: bool, buffer: &mut [u8], scenario: &mut S) {
         for _ in 0..READS_IN_A_ROW {
             let connection = &mut self.connections[slot];
-            if !connection.reading || matches!(connection.phase, Phase::Vacant | Phase::Connecting) {
+            if !connection.reading || matches!(connection.phase, ConnectionPhase::Vacant | ConnectionPhase::Connecting)
+            {
                 return;
             }
             match connection.read(buffer) {
@@ -306,7 +311,7 @@ impl Io {
         self.again.push(slot);
     }
 
-    /// Takes bytes from the socket, out of TLS if they are in it.
+    /// Takes bytes from the socket, and decrypts them if the connection uses TLS.
     fn arrived<S: Scenario>(&mut self, slot: usize, data: &[u8], scenario: &mut S) -> Result<(), Ending> {
         let connection = &mut self.connections[slot];
         let Some(wire) = connection.wire.as_mut().filter(|wire| wire.is_tls()) else {
@@ -314,14 +319,14 @@ impl Io {
         };
         let mut plain = std::mem::take(&mut self.plain);
         let decrypted = wire.decrypt(data, &mut plain);
-        // What came before the fault counts, and a server may end the stream with the last record.
+        // What came before the error counts, and a server may end the stream with the last record.
         let result = if plain.is_empty() { Ok(()) } else { self.received(slot, &plain, scenario) };
         plain.clear();
         self.plain = plain;
         match decrypted {
-            Ok(true) => self.soil(slot),
+            Ok(true) => self.mark_dirty(slot),
             Ok(false) => {}
-            Err(error) if self.connections[slot].phase == Phase::Handshaking => {
+            Err(error) if self.connections[slot].phase == ConnectionPhase::Handshaking => {
                 return Err(Ending::Failed(format!("TLS: {error}")));
             }
             Err(error) => {
@@ -334,26 +339,26 @@ impl Io {
 
     /// Takes bytes of the stream: the answer to the upgrade, then frames.
     fn received<S: Scenario>(&mut self, slot: usize, data: &[u8], scenario: &mut S) -> Result<(), Ending> {
-        // Most often nothing is left over from before, and the frames are read where they lie.
+        // Usually nothing is left over from before, and the frames are read in place.
         let mut inbox = std::mem::take(&mut self.connections[slot].inbox);
         let gathered = !inbox.is_empty();
         if gathered {
             inbox.extend_from_slice(data);
         }
         let mut rest = if gathered { &inbox[..] } else { data };
-        if self.connections[slot].phase == Phase::Handshaking
-            && let Some(answer) = parse_answer(rest, self.target(slot).offer.as_deref())?
+        if self.connections[slot].phase == ConnectionPhase::Handshaking
+            && let Some(answer) = parse_response(rest, self.target(slot).offer.as_deref())?
         {
             rest = &rest[answer.length..];
             let connection = &mut self.connections[slot];
-            connection.phase = Phase::Open;
+            connection.phase = ConnectionPhase::Open;
             connection.deflate = answer.deflate.map(|agreement| Deflate { agreement, history: Vec::new() });
             self.pending -= 1;
             self.tally.open(connection.wire.as_ref().and_then(Wire::agreed), connection.deflate.is_some());
             let took = self.now - self.connections[slot].started;
             scenario.opened(self, slot, took);
         }
-        while matches!(self.connections[slot].phase, Phase::Open | Phase::Closing)
+        while matches!(self.connections[slot].phase, ConnectionPhase::Open | ConnectionPhase::Closing)
             && let deflate = self.connections[slot].deflate.is_some()
             && let Some(header) = frame::parse_header(rest, deflate).map_err(Ending::Protocol)?
             && let Some((_, body)) = rest.split_at_checked(header.length)
@@ -368,8 +373,8 @@ impl Io {
         } else {
             inbox.extend_from_slice(&data[used..]);
         }
-        // A scenario that cut the connection has no use for what came behind.
-        if self.connections[slot].phase != Phase::Vacant {
+        // A scenario that cut the connection does not want what follows.
+        if self.connections[slot].phase != ConnectionPhase::Vacant {
             self.connections[slot].inbox = inbox;
         }
         Ok(())
@@ -396,14 +401,14 @@ impl Io {
                     _ => return Err(Ending::Protocol("a close frame with half a code")),
                 };
                 connection.close_code = Some(code);
-                if connection.phase == Phase::Open {
+                if connection.phase == ConnectionPhase::Open {
                     self.write(slot, Opcode::Close, payload.len().min(2), |out| {
                         out.extend_from_slice(&payload[..payload.len().min(2)]);
                     });
                 }
             }
             _ if connection.is_whole(header) => {
-                let kind = if header.opcode == Opcode::Text { Kind::Text } else { Kind::Binary };
+                let kind = if header.opcode == Opcode::Text { MessageKind::Text } else { MessageKind::Binary };
                 self.message(slot, kind, header.compressed, payload, scenario)?;
             }
             _ => {
@@ -415,11 +420,11 @@ impl Io {
         Ok(())
     }
 
-    /// Hands a whole message on, inflated if it must be.
+    /// Passes a whole message to the scenario, inflated if necessary.
     fn message<S: Scenario>(
         &mut self,
         slot: usize,
-        kind: Kind,
+        kind: MessageKind,
         compressed: bool,
         payload: &[u8],
         scenario: &mut S,
@@ -430,7 +435,7 @@ impl Io {
         };
         self.tally.compressed_received += 1;
         let history = if deflate.agreement.server_context { Some(&mut deflate.history) } else { None };
-        // The scenario may use all of the engine meanwhile, but receives nothing.
+        // The scenario may use the whole engine during the call, but receives nothing.
         let mut inflater = self.inflater.take().unwrap_or_else(Inflater::new);
         let result = inflater.inflate(payload, history).map(|message| scenario.message(self, slot, kind, message));
         self.inflater = Some(inflater);
@@ -441,10 +446,12 @@ impl Io {
         let connection = &self.connections[slot];
         let ending = match (ending, connection.close_code, connection.phase) {
             (Ending::Eof | Ending::Reset, Some(code), _) => Ending::Close(code),
-            (Ending::Eof, None, Phase::Connecting | Phase::Handshaking) => {
+            (Ending::Eof, None, ConnectionPhase::Connecting | ConnectionPhase::Handshaking) => {
                 Ending::Failed("handshake: end of stream".into())
             }
-            (Ending::Reset, None, Phase::Connecting | Phase::Handshaking) => Ending::Failed("handshake: reset".into()),
+            (Ending::Reset, None, ConnectionPhase::Connecting | ConnectionPhase::Handshaking) => {
+                Ending::Failed("handshake: reset".into())
+            }
             (ending, ..) => ending,
         };
         self.forget(slot, &ending);
@@ -454,14 +461,14 @@ impl Io {
     fn forget(&mut self, slot: usize, ending: &Ending) {
         let connection = &mut self.connections[slot];
         let phase = connection.phase;
-        // Its place in `dirty` stays: flushing a vacant slot does nothing.
+        // Its entry in `dirty` stays: flushing a vacant slot does nothing.
         let dirty = connection.dirty;
         *connection = Connection::vacant();
         connection.dirty = dirty;
         self.alive -= 1;
-        if matches!(phase, Phase::Connecting | Phase::Handshaking) {
+        if matches!(phase, ConnectionPhase::Connecting | ConnectionPhase::Handshaking) {
             self.pending -= 1;
         }
-        self.tally.end(ending, phase == Phase::Closing);
+        self.tally.end(ending, phase == ConnectionPhase::Closing);
     }
 }

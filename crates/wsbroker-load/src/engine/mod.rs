@@ -1,8 +1,9 @@
 //! The event loop: one poll over all connections. What a scenario may ask of them is in [`io`].
 //!
-//! Readiness is edge-triggered. A read that does not fill the buffer has emptied the socket, so there is no
-//! second read to find that out, unless the event says that the stream has ended too: no other event would.
-//! A connection that fills the buffer many times over is put off to the next turn.
+//! Readiness is edge-triggered. A read that does not fill the buffer has emptied the socket, so
+//! no second read has to find that out. The exception is an event that also reports the end of the
+//! stream, since no other event would. A connection that fills the buffer many times over waits for
+//! the next turn.
 
 mod io;
 
@@ -13,45 +14,45 @@ use mio::{Events, Poll, Token, Waker};
 
 pub(crate) use self::io::Io;
 use crate::connection::Ending;
-use crate::content::Kind;
+use crate::frame::MessageKind;
 use crate::target::Target;
 
 const WAKE: Token = Token(usize::MAX);
 const READ_BUFFER: usize = 256 * 1024;
-/// How long a turn waits at most, so that deadlines are looked at.
+/// How long a turn waits at most, so that deadlines are checked.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
 
-/// When a server whose queue was full is tried again.
+/// When to connect again to a server whose queue was full.
 const EARLY_AGAIN: Duration = Duration::from_millis(1);
 
 /// What drives the connections. Every method may send; what it sends is flushed when it returns.
 pub(crate) trait Scenario {
     /// The handshake of `connection` is done; it took `took` from the first SYN.
     fn opened(&mut self, _io: &mut Io, _connection: usize, _took: Duration) {}
-    /// A whole message came.
-    fn message(&mut self, io: &mut Io, connection: usize, kind: Kind, payload: &[u8]);
-    /// The connection is no more (already counted in the tally).
+    /// A whole message arrived.
+    fn message(&mut self, io: &mut Io, connection: usize, kind: MessageKind, payload: &[u8]);
+    /// The connection has ended. The tally has counted it already.
     fn ended(&mut self, _io: &mut Io, _connection: usize, _ending: &Ending) {}
-    /// Called once a turn; `true` = there is more to do without waiting for an event.
+    /// Called once a turn; returns `true` if there is more to do without waiting for an event.
     fn turn(&mut self, _io: &mut Io) -> bool {
         false
     }
-    /// A turn shall wait no longer, though nothing happens.
+    /// How long a turn may wait although nothing happens.
     fn longest_wait(&self) -> Option<Duration> {
         None
     }
 }
 
-/// How long [`Engine::run`] goes on when what it waits for does not happen.
+/// When [`Engine::run`] gives up waiting.
 #[derive(Clone, Copy)]
 pub(crate) enum Limit {
-    /// Until nothing has moved in either direction for so long.
+    /// When nothing has moved in either direction for this long.
     Stall(Duration),
-    /// Until then, or until [`Engine::waker`] was used; silence is as it should be.
+    /// At this time, or when [`Engine::waker`] is used. Silence is normal.
     Until(Option<Instant>),
 }
 
-/// The loop itself. It owns the poll; everything a scenario may touch is in [`Io`].
+/// The loop itself. It owns the poll; everything that a scenario may use is in [`Io`].
 pub(crate) struct Engine {
     poll: Poll,
     events: Events,
@@ -72,12 +73,12 @@ impl Engine {
         })
     }
 
-    /// Something that ends a [`Limit::Until`] from another thread, as long as one handle to it is kept.
+    /// Ends a [`Limit::Until`] from another thread. Keep a handle: without one it does nothing.
     pub(crate) fn waker(&self) -> std::io::Result<Arc<Waker>> {
         Ok(Arc::new(Waker::new(self.poll.registry(), WAKE)?))
     }
 
-    /// Turns until `done`; `false` when the limit came first.
+    /// Runs turns until `done`. Returns `false` if the limit came first.
     pub(crate) fn run<S: Scenario>(
         &mut self,
         scenario: &mut S,
@@ -106,7 +107,8 @@ impl Engine {
         }
     }
 
-    /// Opens every slot, no more than `window` at a time. The scenario learns of each; `false` when it stalled.
+    /// Opens every slot, no more than `window` at a time. The scenario learns of each. Returns
+    /// `false` if it stalled.
     pub(crate) fn open_all<S: Scenario>(
         &mut self,
         scenario: &mut S,
@@ -123,8 +125,8 @@ impl Engine {
         })
     }
 
-    /// Closes every open connection with 1000 and waits for the server's answers. What a server sent before
-    /// its close frame arrives before it, so a duplicate still under way is seen.
+    /// Closes every open connection with 1000 and waits for the server's answers. What a server
+    /// sent before its close frame arrives before it, so a duplicate still under way is seen.
     pub(crate) fn close_all<S: Scenario>(&mut self, scenario: &mut S, stall: Duration) -> std::io::Result<bool> {
         for connection in 0..self.io.connections.len() {
             self.io.set_reading(connection, true);
@@ -138,14 +140,14 @@ impl Engine {
         let Self { poll, events, buffer, io } = self;
         let more = scenario.turn(io);
         io.flush();
-        for connection in std::mem::take(&mut io.early) {
+        for connection in std::mem::take(&mut io.to_retry) {
             io.connect_again(connection);
         }
-        for (connection, reason) in std::mem::take(&mut io.stillborn) {
+        for (connection, reason) in std::mem::take(&mut io.failed) {
             io.end(connection, Ending::Failed(reason), scenario);
         }
         let again = std::mem::take(&mut io.again);
-        let wait = match (more || !again.is_empty(), io.early.is_empty()) {
+        let wait = match (more || !again.is_empty(), io.to_retry.is_empty()) {
             (true, _) => Duration::ZERO,
             (false, true) => wait,
             (false, false) => wait.min(EARLY_AGAIN),

@@ -1,38 +1,41 @@
 //! Publishing across two instances: subscribers on the one, publishers on the other.
 //!
-//! Members have the first slots, room by room. With `--local` as many more follow, of rooms that nobody on the other instance is in: what is published
-//! there shows how long a publish takes that crosses nothing. Publishers come last, one for each room.
+//! Members have the first slots, room by room. With `--local` as many more follow, of rooms without
+//! members on the other instance: they show how long a publish takes that does not cross.
+//! Publishers come last, one for each room.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::load::{Figures, Load};
-use super::{Budget, RunError};
+use super::{Budget, RunError, content_of};
 use crate::cli::Options;
-use crate::content::{Content, Kind, Order};
-use crate::dialect::{Dialect, Heard};
+use crate::content::{Content, Order};
+use crate::dialect::{Dialect, ServerMessage};
 use crate::engine::{Engine, Io, Scenario};
+use crate::frame::MessageKind;
 use crate::histogram::Histogram;
 
-/// The sequence of what is published until every member has had one: then all subscriptions are in force everywhere.
+/// The sequence of the probes. They are published until every member has received one: then all
+/// subscriptions are in force on both instances.
 const PROBE: u64 = 0xff_ffff_ffff;
 const PROBE_AGAIN: Duration = Duration::from_millis(100);
-/// How exactly a rate is kept: what is due is sent so often.
+/// How exactly a rate is kept: what is due is sent this often.
 const TICK: Duration = Duration::from_millis(1);
 
 pub(super) struct Across {
     content: Content,
     dialect: Dialect,
     depth: usize,
-    /// Messages per second; without, each publisher keeps `depth` under way.
+    /// Messages per second; without it, each publisher keeps `depth` under way.
     rate: Option<f64>,
-    /// Of those the first of so many goes to a room that nobody else is in; 0 for none.
+    /// Of every so many messages the first goes to a room of one instance only; 0 for none.
     local_every: u64,
     members: usize,
-    /// One for each lane: those that cross, then those that do not.
-    rooms: Vec<Room>,
-    lanes: Vec<Lane>,
-    /// Publishers, each for a room that is crossed to and one that is not.
+    /// One for each sender: first those whose messages cross, then the others.
+    rooms: Vec<AcrossRoom>,
+    senders: Vec<AcrossSender>,
+    /// Publishers, each with a room on the other instance and one on its own.
     publishers: usize,
     /// By member.
     orders: Vec<Order>,
@@ -47,35 +50,37 @@ pub(super) struct Across {
     local: Histogram,
 }
 
-struct Room {
+struct AcrossRoom {
     name: String,
     prefix: Vec<u8>,
 }
 
 #[derive(Default)]
-struct Lane {
+struct AcrossSender {
     sent: u64,
-    /// Its publishes that not all members have, the oldest first: when they were sent, and how many have them.
+    /// Its publishes that some members have not received, oldest first: when they were sent, and
+    /// how many members have received them.
     under_way: VecDeque<(Instant, usize)>,
 }
 
 impl Across {
     pub(super) fn new(options: &Options) -> Self {
         let dialect = options.dialect;
-        let room = |name: String, verb: &str| Room { prefix: dialect.publish(verb, &name), name };
-        let mut rooms: Vec<Room> = (0..options.rooms).map(|i| room(format!("{}{i}", options.room), "P")).collect();
+        let room = |name: String, verb: &str| AcrossRoom { prefix: dialect.publish(verb, &name), name };
+        let mut rooms: Vec<AcrossRoom> =
+            (0..options.rooms).map(|i| room(format!("{}{i}", options.room), "P")).collect();
         if options.local > 0 {
             rooms.extend((0..options.rooms).map(|i| room(format!("here-{}{i}", options.room), "L")));
         }
         let members = rooms.len() * options.members;
         Self {
-            content: Content::of(options),
+            content: content_of(options),
             dialect,
             depth: options.depth,
             rate: options.rate,
             local_every: options.local,
             members: options.members,
-            lanes: rooms.iter().map(|_| Lane::default()).collect(),
+            senders: rooms.iter().map(|_| AcrossSender::default()).collect(),
             rooms,
             publishers: options.rooms,
             orders: vec![Order::default(); members],
@@ -91,53 +96,55 @@ impl Across {
         }
     }
 
-    fn publish(&mut self, io: &mut Io, lane: usize, sequence: u64) {
-        let publisher = self.orders.len() + lane % self.publishers;
-        let (prefix, suffix) = (&self.rooms[lane].prefix, self.dialect.end());
-        io.send_within(publisher, prefix, suffix, &self.content, lane, sequence);
+    fn publish(&mut self, io: &mut Io, sender: usize, sequence: u64) {
+        let publisher = self.orders.len() + sender % self.publishers;
+        let (prefix, suffix) = (&self.rooms[sender].prefix, self.dialect.end());
+        io.send_within(publisher, prefix, suffix, &self.content, sender, sequence);
     }
 
-    fn send(&mut self, io: &mut Io, lane: usize) {
+    fn send(&mut self, io: &mut Io, sender: usize) {
         if self.budget.take(io.now) {
-            self.publish(io, lane, self.lanes[lane].sent);
-            self.lanes[lane].sent += 1;
-            self.lanes[lane].under_way.push_back((io.now, 0));
+            self.publish(io, sender, self.senders[sender].sent);
+            self.senders[sender].sent += 1;
+            self.senders[sender].under_way.push_back((io.now, 0));
             self.under_way += self.members as u64;
             self.figures.sent += 1;
         }
     }
 
-    fn delivered(&mut self, io: &mut Io, lane: usize, sequence: u64) {
-        let crosses = lane < self.publishers;
-        let of = &mut self.lanes[lane];
+    fn delivered(&mut self, io: &mut Io, sender: usize, sequence: u64) {
+        let crosses = sender < self.publishers;
+        let of = &mut self.senders[sender];
         let oldest = of.sent - of.under_way.len() as u64;
         if let Some((at, by)) = sequence.checked_sub(oldest).and_then(|at| of.under_way.get_mut(at as usize)) {
             *by += 1;
             let took = io.now - *at;
             if crosses { self.figures.latency.record(took) } else { self.local.record(took) }
         }
-        while self.lanes[lane].under_way.front().is_some_and(|(_, by)| *by >= self.members) {
-            self.lanes[lane].under_way.pop_front();
+        while self.senders[sender].under_way.front().is_some_and(|(_, by)| *by >= self.members) {
+            self.senders[sender].under_way.pop_front();
             if self.rate.is_none() {
-                self.send(io, lane);
+                self.send(io, sender);
             }
         }
     }
 
-    fn take(&mut self, io: &mut Io, member: usize, kind: Kind, payload: &[u8]) {
+    fn take(&mut self, io: &mut Io, member: usize, kind: MessageKind, payload: &[u8]) {
         match self.content.read(kind, payload) {
-            Some((lane, PROBE)) if lane == member / self.members => {
+            Some((sender, PROBE)) if sender == member / self.members => {
                 self.prepared += usize::from(!self.heard[member]);
                 self.heard[member] = true;
             }
-            Some((lane, sequence))
-                if member < self.orders.len() && lane == member / self.members && sequence < self.lanes[lane].sent =>
+            Some((sender, sequence))
+                if member < self.orders.len()
+                    && sender == member / self.members
+                    && sequence < self.senders[sender].sent =>
             {
                 let settled = self.orders[member].accept(sequence, &mut io.tally);
                 self.under_way -= settled;
                 if settled > 0 {
                     self.figures.received += 1;
-                    self.delivered(io, lane, sequence);
+                    self.delivered(io, sender, sequence);
                 }
             }
             _ => io.tally.corrupt += 1,
@@ -159,13 +166,13 @@ impl Scenario for Across {
         }
     }
 
-    fn message(&mut self, io: &mut Io, connection: usize, kind: Kind, payload: &[u8]) {
+    fn message(&mut self, io: &mut Io, connection: usize, kind: MessageKind, payload: &[u8]) {
         match self.dialect.hear(payload) {
-            Heard::Payload(payload) => self.take(io, connection, kind, payload),
-            Heard::Reply(text) => io.send_text(connection, text),
-            Heard::Joined => self.join(io, connection),
-            Heard::Nothing => {}
-            Heard::Unknown => io.tally.corrupt += 1,
+            ServerMessage::Payload(payload) => self.take(io, connection, kind, payload),
+            ServerMessage::Reply(text) => io.send_text(connection, text),
+            ServerMessage::Joined => self.join(io, connection),
+            ServerMessage::Nothing => {}
+            ServerMessage::Unknown => io.tally.corrupt += 1,
         }
     }
 
@@ -173,14 +180,14 @@ impl Scenario for Across {
         if self.joined == self.slots() && !self.is_prepared() {
             if self.probed.is_none_or(|probed| io.now - probed > PROBE_AGAIN) {
                 self.probed = Some(io.now);
-                (0..self.lanes.len()).for_each(|lane| self.publish(io, lane, PROBE));
+                (0..self.senders.len()).for_each(|sender| self.publish(io, sender, PROBE));
             }
         } else if let Some(rate) = self.rate.filter(|_| self.is_prepared() && !self.budget.is_spent()) {
             let due = ((io.now - self.begun).as_secs_f64() * rate) as u64;
             while self.figures.sent < due && !self.budget.is_spent() {
                 let (turn, every) = (self.figures.sent, self.local_every);
                 let is_local = every > 0 && turn.is_multiple_of(every);
-                // Both kinds go from room to room.
+                // Both kinds go round the rooms.
                 let among = if is_local { turn / every } else { turn };
                 self.send(io, among as usize % self.publishers + usize::from(is_local) * self.publishers);
             }
@@ -208,8 +215,8 @@ impl Load for Across {
         self.local = Histogram::new();
         self.begun = io.now;
         if self.rate.is_none() {
-            for lane in 0..self.lanes.len() {
-                (0..self.depth).for_each(|_| self.send(io, lane));
+            for sender in 0..self.senders.len() {
+                (0..self.depth).for_each(|_| self.send(io, sender));
             }
         }
     }
@@ -226,7 +233,7 @@ impl Load for Across {
         &self.figures
     }
 
-    /// The members of the rooms that are crossed to are on the first instance, all others on the second.
+    /// Members that messages cross to are on the first instance, all others on the second.
     fn engine(&self, options: &Options) -> Result<Engine, RunError> {
         let from = options.from.clone().ok_or(RunError::Options("--from is missing"))?;
         let mut engine = Engine::new(&options.target, self.slots())?;

@@ -2,12 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Budget, Report, RunError, add_latency, describe};
+use super::{Budget, Report, RunError, add_latency, content_of, describe};
 use crate::cli::Options;
 use crate::connection::Ending;
-use crate::content::{Content, Kind};
+use crate::content::Content;
 use crate::cpu::Meter;
 use crate::engine::{Engine, Io, Limit, Scenario};
+use crate::frame::MessageKind;
 use crate::histogram::Histogram;
 
 const DEFAULT_HANDSHAKES: u64 = 1000;
@@ -50,7 +51,7 @@ impl Scenario for Connect {
         }
     }
 
-    fn message(&mut self, io: &mut Io, connection: usize, kind: Kind, payload: &[u8]) {
+    fn message(&mut self, io: &mut Io, connection: usize, kind: MessageKind, payload: &[u8]) {
         if !self.touch || self.content.read(kind, payload) != Some((connection, 0)) {
             io.tally.corrupt += 1;
         }
@@ -75,7 +76,7 @@ impl Scenario for Connect {
 
 pub(super) fn run(options: &Options) -> Result<Report, RunError> {
     let mut connect = Connect {
-        content: Content::of(options),
+        content: content_of(options),
         touch: options.touch,
         abrupt: options.abrupt,
         vacant: (0..options.connections).collect(),

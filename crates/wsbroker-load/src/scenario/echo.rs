@@ -1,18 +1,20 @@
-//! Every connection keeps a number of messages under way, and each must come back as it was sent, in order.
+//! Every connection keeps a number of messages under way, and each must come back as it was sent,
+//! in order.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::Budget;
 use super::load::{Figures, Load};
+use super::{Budget, content_of};
 use crate::cli::Options;
-use crate::content::{Content, Kind, Order};
+use crate::content::{Content, Order};
 use crate::engine::{Io, Scenario};
+use crate::frame::MessageKind;
 
 pub(super) struct Echo {
     content: Content,
     depth: usize,
-    lanes: Vec<Lane>,
+    senders: Vec<EchoSender>,
     under_way: u64,
     budget: Budget,
     figures: Figures,
@@ -20,7 +22,7 @@ pub(super) struct Echo {
 
 /// One connection's messages.
 #[derive(Default)]
-struct Lane {
+struct EchoSender {
     sent: u64,
     order: Order,
     /// When those under way were sent.
@@ -30,9 +32,9 @@ struct Lane {
 impl Echo {
     pub(super) fn new(options: &Options) -> Self {
         Self {
-            content: Content::of(options),
+            content: content_of(options),
             depth: options.depth,
-            lanes: (0..options.connections).map(|_| Lane::default()).collect(),
+            senders: (0..options.connections).map(|_| EchoSender::default()).collect(),
             under_way: 0,
             budget: Budget::new(None, None, 0),
             figures: Figures::new(),
@@ -41,10 +43,10 @@ impl Echo {
 
     fn send(&mut self, io: &mut Io, connection: usize) {
         if self.budget.take(io.now) {
-            let lane = &mut self.lanes[connection];
-            io.send(connection, b"", &self.content, connection, lane.sent);
-            lane.sent += 1;
-            lane.times.push_back(io.now);
+            let sender = &mut self.senders[connection];
+            io.send(connection, b"", &self.content, connection, sender.sent);
+            sender.sent += 1;
+            sender.times.push_back(io.now);
             self.under_way += 1;
             self.figures.sent += 1;
         }
@@ -52,18 +54,18 @@ impl Echo {
 }
 
 impl Scenario for Echo {
-    fn message(&mut self, io: &mut Io, connection: usize, kind: Kind, payload: &[u8]) {
-        let lane = &mut self.lanes[connection];
+    fn message(&mut self, io: &mut Io, connection: usize, kind: MessageKind, payload: &[u8]) {
+        let sender = &mut self.senders[connection];
         let sequence = match self.content.read(kind, payload) {
-            Some((from, sequence)) if from == connection && sequence < lane.sent => sequence,
+            Some((from, sequence)) if from == connection && sequence < sender.sent => sequence,
             _ => {
                 io.tally.corrupt += 1;
                 return;
             }
         };
-        for left in (0..lane.order.accept(sequence, &mut io.tally)).rev() {
+        for left in (0..sender.order.accept(sequence, &mut io.tally)).rev() {
             self.under_way -= 1;
-            let sent = lane.times.pop_front();
+            let sent = sender.times.pop_front();
             if let (0, Some(sent)) = (left, sent) {
                 self.figures.latency.record(io.now - sent);
                 self.figures.received += 1;
@@ -75,13 +77,13 @@ impl Scenario for Echo {
 
 impl Load for Echo {
     fn slots(&self) -> usize {
-        self.lanes.len()
+        self.senders.len()
     }
 
     fn begin(&mut self, io: &mut Io, budget: Budget) {
         self.budget = budget;
         self.figures = Figures::new();
-        for connection in 0..self.lanes.len() {
+        for connection in 0..self.senders.len() {
             for _ in 0..self.depth {
                 self.send(io, connection);
             }

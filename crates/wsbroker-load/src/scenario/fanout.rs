@@ -1,18 +1,20 @@
-//! Publishing: one group whose publishers stand outside it, or many rooms whose members all publish.
+//! Publishing: one group whose publishers are not in it, or many rooms whose members all
+//! publish.
 //!
-//! Members have the first slots, group by group. A publisher's messages are a lane, and every member of its
-//! group must have each of them once and in order.
+//! Members have the first slots, group by group. Each publisher is a sender, and every member
+//! of its group must receive each of its messages once and in order.
 
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use super::Budget;
 use super::load::{Figures, Load};
+use super::{Budget, content_of};
 use crate::cli::Options;
-use crate::content::{Content, Kind, Order};
+use crate::content::{Content, Order};
 use crate::engine::{Io, Scenario};
+use crate::frame::MessageKind;
 
-/// The sequence of the echo that tells a member that it is subscribed: none of a lane gets there.
+/// The sequence of the echo that tells a member that it is subscribed. No sender counts that far.
 const PREPARED: u64 = 0xff_ffff_ffff;
 
 pub(super) struct Fanout {
@@ -20,7 +22,7 @@ pub(super) struct Fanout {
     depth: usize,
     /// Members of each group.
     members: usize,
-    rooms: Vec<Room>,
+    rooms: Vec<FanoutRoom>,
     publishers: Vec<Publisher>,
     /// By member, then by publisher of its group.
     orders: Vec<Order>,
@@ -34,13 +36,13 @@ pub(super) struct Fanout {
 /// When a publish counts as done, and the next may follow.
 #[derive(Clone, Copy, Eq, PartialEq)]
 enum Done {
-    /// Every member has it.
+    /// Every member has received it.
     ByAll,
-    /// The publisher, itself a member, has it.
+    /// The publisher, itself a member, has received it.
     ByOwn,
 }
 
-struct Room {
+struct FanoutRoom {
     subscribe: String,
     prefix: Vec<u8>,
 }
@@ -54,7 +56,7 @@ struct Publisher {
 
 struct Publish {
     at: Instant,
-    /// Members that have it.
+    /// Members that have received it.
     by: usize,
 }
 
@@ -74,12 +76,13 @@ impl Fanout {
     }
 
     fn new(options: &Options, names: Vec<String>, members: usize, slots: Vec<usize>, done: Done) -> Self {
-        let room = |name: &String| Room { subscribe: format!("S:{name}"), prefix: format!("P:{name}:").into_bytes() };
-        let rooms: Vec<Room> = names.iter().map(room).collect();
+        let room =
+            |name: &String| FanoutRoom { subscribe: format!("S:{name}"), prefix: format!("P:{name}:").into_bytes() };
+        let rooms: Vec<FanoutRoom> = names.iter().map(room).collect();
         let orders = vec![Order::default(); members * slots.len()];
         let publisher = |slot| Publisher { slot, sent: 0, under_way: VecDeque::new() };
         Self {
-            content: Content::of(options),
+            content: content_of(options),
             depth: options.depth,
             members,
             rooms,
@@ -101,11 +104,11 @@ impl Fanout {
         self.publishers.len() / self.rooms.len()
     }
 
-    fn send(&mut self, io: &mut Io, lane: usize) {
+    fn send(&mut self, io: &mut Io, sender: usize) {
         if self.budget.take(io.now) {
-            let room = &self.rooms[lane / self.publishers_per_room()];
-            let publisher = &mut self.publishers[lane];
-            io.send(publisher.slot, &room.prefix, &self.content, lane, publisher.sent);
+            let room = &self.rooms[sender / self.publishers_per_room()];
+            let publisher = &mut self.publishers[sender];
+            io.send(publisher.slot, &room.prefix, &self.content, sender, publisher.sent);
             publisher.sent += 1;
             publisher.under_way.push_back(Publish { at: io.now, by: 0 });
             self.under_way += self.members as u64;
@@ -113,19 +116,20 @@ impl Fanout {
         }
     }
 
-    /// Where the order of that lane at that member is kept; `None` when it should not get there at all.
-    fn order_at(&self, member: usize, lane: usize, sequence: u64) -> Option<usize> {
+    /// The index in `orders` for this sender and member; `None` if the member should receive
+    /// nothing from this sender.
+    fn order_at(&self, member: usize, sender: usize, sequence: u64) -> Option<usize> {
         let per_room = self.publishers_per_room();
         let rightly = member < self.all_members()
-            && lane < self.publishers.len()
-            && lane / per_room == member / self.members
-            && sequence < self.publishers[lane].sent;
-        rightly.then(|| member * per_room + lane % per_room)
+            && sender < self.publishers.len()
+            && sender / per_room == member / self.members
+            && sequence < self.publishers[sender].sent;
+        rightly.then(|| member * per_room + sender % per_room)
     }
 
-    /// One member has that publish of the lane.
-    fn delivered(&mut self, io: &mut Io, member: usize, lane: usize, sequence: u64) {
-        let publisher = &mut self.publishers[lane];
+    /// One member has received this publish of the sender.
+    fn delivered(&mut self, io: &mut Io, member: usize, sender: usize, sequence: u64) {
+        let publisher = &mut self.publishers[sender];
         let oldest = publisher.sent - publisher.under_way.len() as u64;
         let counts = self.done == Done::ByAll || publisher.slot == member;
         let publish = sequence.checked_sub(oldest).and_then(|at| publisher.under_way.get_mut(at as usize));
@@ -140,22 +144,22 @@ impl Fanout {
             done += 1;
         }
         for _ in 0..done {
-            self.send(io, lane);
+            self.send(io, sender);
         }
     }
 }
 
 impl Scenario for Fanout {
-    fn message(&mut self, io: &mut Io, connection: usize, kind: Kind, payload: &[u8]) {
+    fn message(&mut self, io: &mut Io, connection: usize, kind: MessageKind, payload: &[u8]) {
         match self.content.read(kind, payload) {
             Some((from, PREPARED)) if from == connection && !self.is_prepared() => self.prepared += 1,
-            Some((lane, sequence)) => match self.order_at(connection, lane, sequence) {
+            Some((sender, sequence)) => match self.order_at(connection, sender, sequence) {
                 Some(at) => {
                     let settled = self.orders[at].accept(sequence, &mut io.tally);
                     self.under_way -= settled;
                     if settled > 0 {
                         self.figures.received += 1;
-                        self.delivered(io, connection, lane, sequence);
+                        self.delivered(io, connection, sender, sequence);
                     }
                 }
                 None => io.tally.corrupt += 1,
@@ -173,7 +177,8 @@ impl Load for Fanout {
         }
     }
 
-    /// The echo comes behind the subscription on the same connection, so the one is in force when the other is back.
+    /// The echo follows the subscription on the same connection, so the subscription is in force
+    /// when the echo is back.
     fn prepare(&mut self, io: &mut Io) {
         for member in 0..self.all_members() {
             io.send_text(member, &self.rooms[member / self.members].subscribe);
@@ -188,9 +193,9 @@ impl Load for Fanout {
     fn begin(&mut self, io: &mut Io, budget: Budget) {
         self.budget = budget;
         self.figures = Figures::new();
-        for lane in 0..self.publishers.len() {
+        for sender in 0..self.publishers.len() {
             for _ in 0..self.depth {
-                self.send(io, lane);
+                self.send(io, sender);
             }
         }
     }

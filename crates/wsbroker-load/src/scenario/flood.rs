@@ -3,21 +3,22 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use super::{Budget, Report, RunError, add_latency, describe};
+use super::{Budget, Report, RunError, add_latency, content_of, describe};
 use crate::cli::Options;
-use crate::content::{Content, Kind, Order};
+use crate::content::{Content, Order};
 use crate::engine::{Engine, Io, Limit, Scenario};
+use crate::frame::MessageKind;
 use crate::histogram::Histogram;
 
 const DEFAULT_TIME: Duration = Duration::from_secs(1);
-/// Bytes made before they are written.
+/// Bytes produced before they are written.
 const BURST: usize = 64 * 1024;
-/// Bursts on a connection before the others have their turn.
+/// Bursts on a connection before it is the turn of the others.
 const BURSTS_IN_A_ROW: usize = 4;
 
 struct Flood {
     content: Content,
-    lanes: Vec<Lane>,
+    senders: Vec<FloodSender>,
     read: bool,
     budget: Budget,
     sent: u64,
@@ -26,19 +27,19 @@ struct Flood {
 }
 
 #[derive(Default)]
-struct Lane {
+struct FloodSender {
     sent: u64,
     order: Order,
     times: VecDeque<Instant>,
 }
 
 impl Scenario for Flood {
-    fn message(&mut self, io: &mut Io, connection: usize, kind: Kind, payload: &[u8]) {
-        let lane = &mut self.lanes[connection];
+    fn message(&mut self, io: &mut Io, connection: usize, kind: MessageKind, payload: &[u8]) {
+        let sender = &mut self.senders[connection];
         match self.content.read(kind, payload) {
-            Some((from, sequence)) if from == connection && sequence < lane.sent => {
-                let settled = lane.order.accept(sequence, &mut io.tally);
-                if let Some(sent) = lane.times.drain(..settled as usize).next_back() {
+            Some((from, sequence)) if from == connection && sequence < sender.sent => {
+                let settled = sender.order.accept(sequence, &mut io.tally);
+                if let Some(sent) = sender.times.drain(..settled as usize).next_back() {
                     self.latency.record(io.now - sent);
                     self.received += 1;
                 }
@@ -49,7 +50,7 @@ impl Scenario for Flood {
 
     fn turn(&mut self, io: &mut Io) -> bool {
         let mut more = false;
-        for connection in 0..self.lanes.len() {
+        for connection in 0..self.senders.len() {
             for _ in 0..BURSTS_IN_A_ROW {
                 // What the socket did not take goes out when it is writable again.
                 if !io.is_open(connection) || io.waiting(connection) > 0 || !self.burst(io, connection) {
@@ -65,13 +66,13 @@ impl Scenario for Flood {
 impl Flood {
     fn burst(&mut self, io: &mut Io, connection: usize) -> bool {
         io.now = Instant::now();
-        let lane = &mut self.lanes[connection];
+        let sender = &mut self.senders[connection];
         while io.waiting(connection) < BURST && self.budget.take(io.now) {
-            io.send(connection, b"", &self.content, connection, lane.sent);
+            io.send(connection, b"", &self.content, connection, sender.sent);
             if self.read {
-                lane.times.push_back(io.now);
+                sender.times.push_back(io.now);
             }
-            lane.sent += 1;
+            sender.sent += 1;
             self.sent += 1;
         }
         io.flush();
@@ -81,8 +82,8 @@ impl Flood {
 
 pub(super) fn run(options: &Options) -> Result<Report, RunError> {
     let mut flood = Flood {
-        content: Content::of(options),
-        lanes: (0..options.connections).map(|_| Lane::default()).collect(),
+        content: content_of(options),
+        senders: (0..options.connections).map(|_| FloodSender::default()).collect(),
         read: options.read,
         // Spent until all are open.
         budget: Budget::new(Some(0), None, 0),
@@ -109,7 +110,7 @@ pub(super) fn run(options: &Options) -> Result<Report, RunError> {
     }
     let seconds = begun.elapsed().as_secs_f64();
     if options.read {
-        let open = flood.lanes.iter().map(|lane| lane.times.len() as u64).sum::<u64>();
+        let open = flood.senders.iter().map(|sender| sender.times.len() as u64).sum::<u64>();
         engine.io.tally.missing += open;
         complete &= engine.close_all(&mut flood, options.stall)?;
     } else {

@@ -1,28 +1,30 @@
-//! Connections that are only there: `idle` ones answer pings and may be spoken to, `slow` ones read nothing.
+//! Connections that stay open: `idle` ones answer pings and may receive messages, `slow` ones read
+//! nothing.
 
 use std::io::{Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use super::{Report, RunError, describe};
-use crate::cli::{Name, Options};
-use crate::content::{Content, Kind};
+use super::{Report, RunError, content_of, describe};
+use crate::cli::{Options, ScenarioName};
+use crate::content::Content;
 use crate::engine::{Engine, Io, Limit, Scenario};
+use crate::frame::MessageKind;
 use crate::json::Object;
 
-/// A slow connection that reads at last is done when nothing has come for so long.
+/// When a slow connection reads at last, it is done once nothing has come for this long.
 const QUIET: Duration = Duration::from_millis(500);
 
 struct Hold {
     content: Content,
-    /// Echoes that are back.
+    /// Echoes received.
     touched: usize,
-    /// Other messages, which somebody published.
+    /// Other messages: publishes.
     received: u64,
 }
 
 impl Scenario for Hold {
-    fn message(&mut self, _io: &mut Io, connection: usize, kind: Kind, payload: &[u8]) {
+    fn message(&mut self, _io: &mut Io, connection: usize, kind: MessageKind, payload: &[u8]) {
         if self.content.read(kind, payload) == Some((connection, 0)) {
             self.touched += 1;
         } else {
@@ -32,8 +34,8 @@ impl Scenario for Hold {
 }
 
 pub(super) fn run(options: &Options) -> Result<Report, RunError> {
-    let slow = options.name == Name::Slow;
-    let mut hold = Hold { content: Content::of(options), touched: 0, received: 0 };
+    let slow = options.name == ScenarioName::Slow;
+    let mut hold = Hold { content: content_of(options), touched: 0, received: 0 };
     let mut engine = Engine::new(&options.target, options.connections)?;
     engine.open_all(&mut hold, options.window, options.stall)?;
     let open: Vec<usize> = (0..options.connections).filter(|&connection| engine.io.is_open(connection)).collect();
@@ -70,10 +72,10 @@ pub(super) fn run(options: &Options) -> Result<Report, RunError> {
     Ok(Report { verified, json: tally.report(report).flag("verified", verified).finish() })
 }
 
-/// Subscribes where that is asked for, and has an echo from each connection.
+/// Subscribes if the options say so, and waits for an echo on each connection.
 fn touch(engine: &mut Engine, hold: &mut Hold, open: &[usize], options: &Options) -> Result<bool, RunError> {
     for &connection in open {
-        if options.name == Name::Slow {
+        if options.name == ScenarioName::Slow {
             engine.io.send_text(connection, &format!("S:{}", options.room));
         }
         engine.io.send(connection, b"", &hold.content, connection, 0);
@@ -81,19 +83,19 @@ fn touch(engine: &mut Engine, hold: &mut Hold, open: &[usize], options: &Options
     Ok(engine.run(hold, Limit::Stall(options.stall), |hold, _| hold.touched == open.len())?)
 }
 
-/// Tells that all are there, and holds them for the time asked for, or until stdin ends.
+/// Reports that all are open, and holds them for the given time, or until stdin ends.
 fn wait(engine: &mut Engine, hold: &mut Hold, connections: usize, options: &Options) -> Result<(), RunError> {
     let line = Object::new().text("event", "holding").count("connections", connections as u64).finish();
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{line}")?;
     stdout.flush()?;
     let until = options.hold.map(|hold| Instant::now() + hold);
-    // Kept to the end: with the last handle, a wake that was not noticed yet would go too.
+    // Kept to the end: dropping the last handle would lose a wake that was not noticed yet.
     let waker = engine.waker()?;
     if until.is_none() {
         let waker = Arc::clone(&waker);
         std::thread::spawn(move || {
-            // An error ends the wait like the end of the stream, and with the engine gone nobody waits.
+            // An error ends the wait like the end of the stream. Without an engine nothing waits.
             let _ = std::io::stdin().lock().read_to_end(&mut Vec::new());
             let _ = waker.wake();
         });

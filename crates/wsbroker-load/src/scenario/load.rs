@@ -1,11 +1,12 @@
 //! Scenarios with a measured phase: open, prepare, warm up, measure, close.
 //!
-//! Phases begin and end with nothing under way, so that what is measured is exactly what was sent in the phase.
+//! Phases begin and end with nothing under way, so that what is measured is exactly what was sent
+//! in the phase.
 
 use std::time::Instant;
 
 use super::{Budget, Report, RunError, add_latency, describe};
-use crate::cli::{Name, Options};
+use crate::cli::{Options, ScenarioName};
 use crate::cpu::{Measured, Meter};
 use crate::engine::{Engine, Io, Limit, Scenario};
 use crate::histogram::Histogram;
@@ -16,25 +17,25 @@ const DEFAULT_MESSAGES: u64 = 200_000;
 
 /// A scenario that can be measured.
 pub(super) trait Load: Scenario {
-    /// Connections it needs.
+    /// How many connections it needs.
     fn slots(&self) -> usize;
     /// Called when all are open.
     fn prepare(&mut self, _io: &mut Io) {}
     fn is_prepared(&self) -> bool {
         true
     }
-    /// Begins a phase; earlier figures are forgotten, but not the order of messages.
+    /// Begins a phase. It forgets earlier figures, but not the order of messages.
     fn begin(&mut self, io: &mut Io, budget: Budget);
     /// Whether the budget is spent and nothing is under way.
     fn is_settled(&self) -> bool;
     /// Messages that should still arrive.
     fn under_way(&self) -> u64;
     fn figures(&self) -> &Figures;
-    /// How long it took where nothing was crossed, if the scenario tells that from the rest.
+    /// The latencies of publishes that did not cross, if the scenario keeps them apart.
     fn local(&self) -> Option<&Histogram> {
         None
     }
-    /// Connections to where they have to go.
+    /// An engine whose connections go to the right servers.
     fn engine(&self, options: &Options) -> Result<Engine, RunError> {
         Ok(Engine::new(&options.target, self.slots())?)
     }
@@ -61,7 +62,7 @@ pub(super) fn run<L: Load>(mut load: L, options: &Options) -> Result<Report, Run
     Ok(Report { verified, json })
 }
 
-/// All phases; `None` when one did not come to its end, which the tally then explains.
+/// Runs all phases. `None` if one did not complete; the tally then says why.
 fn drive<L: Load>(engine: &mut Engine, load: &mut L, options: &Options) -> Result<Option<Measured>, RunError> {
     let opened = engine.open_all(load, options.window, options.stall)?;
     if !opened || engine.io.tally.refused > 0 {
@@ -92,8 +93,8 @@ fn drive<L: Load>(engine: &mut Engine, load: &mut L, options: &Options) -> Resul
     Ok((settled && closed).then_some(measured))
 }
 
-/// One phase, until it has settled. What is then still under way, because a connection was lost or nothing
-/// moved any more, is missing.
+/// Runs one phase until it has settled. What is under way when it gives up, because a connection
+/// was lost or nothing moved any more, counts as missing.
 fn phase<L: Load>(engine: &mut Engine, load: &mut L, options: &Options, budget: Budget) -> Result<bool, RunError> {
     engine.io.now = Instant::now();
     load.begin(&mut engine.io, budget);
@@ -111,8 +112,8 @@ fn report<L: Load>(io: &Io, load: &L, options: &Options, measured: Measured) -> 
     let figures = load.figures();
     let mut report = describe(options).count("connections", load.slots() as u64).count("depth", options.depth as u64);
     report = match options.name {
-        Name::Publish => report.count("publishers", options.publishers as u64),
-        Name::Rooms | Name::Across => {
+        ScenarioName::Publish => report.count("publishers", options.publishers as u64),
+        ScenarioName::Rooms | ScenarioName::Across => {
             report.count("rooms", options.rooms as u64).count("members", options.members as u64)
         }
         _ => report,

@@ -1,4 +1,4 @@
-//! What can be driven: each scenario sets up an engine, runs it, and makes the report.
+//! The scenarios: each sets up an engine, runs it, and makes the report.
 
 mod across;
 mod connect;
@@ -11,12 +11,13 @@ mod load;
 use std::io;
 use std::time::{Duration, Instant};
 
-use crate::cli::{Name, Options};
-use crate::content::Kind;
+use crate::cli::{Options, ScenarioName};
+use crate::content::Content;
+use crate::frame::MessageKind;
 use crate::histogram::Histogram;
 use crate::json::Object;
 
-/// Why a run could not be made at all.
+/// Why a run was not possible.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunError {
     #[error("{0}")]
@@ -27,7 +28,8 @@ pub(crate) enum RunError {
 
 /// What a run found.
 pub(crate) struct Report {
-    /// Nothing lost, duplicated or damaged, and no connection refused or lost where that is no part of the scenario.
+    /// Nothing was lost, duplicated or damaged, and no connection was refused or lost unless that
+    /// is part of the scenario.
     pub(crate) verified: bool,
     pub(crate) json: String,
 }
@@ -35,24 +37,24 @@ pub(crate) struct Report {
 /// Runs the scenario that the options name.
 ///
 /// # Errors
-/// The options do not go together, or the system gave no poll or no pipe. What the server does wrong is no
-/// error but part of the report.
+/// The options contradict each other, or the system refused a poll or a pipe. What the server does
+/// wrong is not an error but part of the report.
 pub(crate) fn run(options: &Options) -> Result<Report, RunError> {
     match options.name {
-        Name::Echo => load::run(echo::Echo::new(options), options),
-        Name::Publish | Name::Rooms | Name::Across if options.kind == Kind::Binary => {
-            Err(RunError::Options("--binary: publishing is asked for in a text message"))
+        ScenarioName::Echo => load::run(echo::Echo::new(options), options),
+        ScenarioName::Publish | ScenarioName::Rooms | ScenarioName::Across if options.kind == MessageKind::Binary => {
+            Err(RunError::Options("--binary: only text messages can be published, leave it out"))
         }
-        Name::Publish => load::run(fanout::Fanout::publish(options), options),
-        Name::Rooms => load::run(fanout::Fanout::rooms(options), options),
-        Name::Across => load::run(across::Across::new(options), options),
-        Name::Idle | Name::Slow => hold::run(options),
-        Name::Flood => flood::run(options),
-        Name::Connect => connect::run(options),
+        ScenarioName::Publish => load::run(fanout::Fanout::publish(options), options),
+        ScenarioName::Rooms => load::run(fanout::Fanout::rooms(options), options),
+        ScenarioName::Across => load::run(across::Across::new(options), options),
+        ScenarioName::Idle | ScenarioName::Slow => hold::run(options),
+        ScenarioName::Flood => flood::run(options),
+        ScenarioName::Connect => connect::run(options),
     }
 }
 
-/// How much a phase may still begin: a number of messages, a time, or both.
+/// How much a phase may still send: a number of messages, a time, or both.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Budget {
     messages: u64,
@@ -79,17 +81,22 @@ impl Budget {
     }
 }
 
+/// The payloads that the options of a run ask for.
+fn content_of(options: &Options) -> Content {
+    Content::new(options.kind, options.size, options.json)
+}
+
 /// The fields every report begins with.
 fn describe(options: &Options) -> Object {
     Object::new()
         .text("scenario", options.name.as_str())
         .text("url", &options.target.url)
         .count("size", options.size as u64)
-        .flag("binary", options.kind == Kind::Binary)
+        .flag("binary", options.kind == MessageKind::Binary)
         .flag("json", options.json)
 }
 
-/// Adds `name`: the distribution in microseconds.
+/// Adds the distribution in microseconds under `name`.
 fn add_latency(report: Object, name: &str, latency: &Histogram) -> Object {
     if latency.is_empty() {
         return report;

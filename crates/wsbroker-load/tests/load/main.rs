@@ -2,10 +2,10 @@
 
 // So that clippy knows them for test code.
 #[cfg(test)]
+mod connecting;
+#[cfg(test)]
 mod deflate;
 #[cfg(test)]
 mod scenarios;
 #[cfg(test)]
 mod support;
-#[cfg(test)]
-mod ways;

@@ -1,4 +1,5 @@
-//! Every scenario against a server that does all right, and against one that does a single thing wrong.
+//! Every scenario against a server that does all right, and against one that does a single thing
+//! wrong.
 
 use std::io::{BufRead, BufReader, Read};
 use std::process::Command;
@@ -98,7 +99,8 @@ fn rooms_are_kept_apart_and_complete() {
     assert_eq!((outcome.count("sent"), outcome.count("received")), (3500, 17_500));
 }
 
-/// Publishers and subscribers are on one server here, so nothing is crossed; the generator does not know.
+/// Publishers and subscribers are on one server here, so nothing is crossed; the generator does not
+/// know.
 #[test]
 fn what_crosses_is_complete_at_any_rate() {
     let across = |fault, line: &str| {

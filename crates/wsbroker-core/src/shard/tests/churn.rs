@@ -11,10 +11,12 @@ use super::{
 };
 use crate::{
     SocketId, WorkerHandle,
-    event::{Accept, EventKind, OpenRequest, Reject},
+    broker::stuck,
+    event::EventKind,
     front::{Reservation, Verdict},
-    shard::turn::Bounds,
-    watch,
+    open::{Accept, OpenRequest, Reject},
+    shard::budget::TurnBounds,
+    stream::Stream,
 };
 
 /// What happens. Numbers are taken modulo of what there is.
@@ -37,7 +39,7 @@ enum Step {
     Leave(usize),
     Terminate(usize),
     Publish,
-    Turn,
+    TurnBudget,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -55,7 +57,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => number.clone().prop_map(Step::Leave),
         1 => number.prop_map(Step::Terminate),
         1 => Just(Step::Publish),
-        9 => Just(Step::Turn),
+        9 => Just(Step::TurnBudget),
     ]
 }
 
@@ -133,9 +135,9 @@ impl World {
             Verdict::Accept(accept) => {
                 reservation.apply(&accept);
                 let (stream, client) = pair();
-                let seat = hand.broker.inner().front.seat().unwrap();
+                let permit = hand.broker.state().front.permit().unwrap();
                 let socket = Arc::clone(reservation.socket());
-                reservation.attach(Stream::tcp(stream), b"101".to_vec(), Vec::new(), seat);
+                reservation.attach(Stream::tcp(stream), b"101".to_vec(), Vec::new(), permit);
                 self.clients.push(Client { socket, stream: client, said: 0 });
             }
             _ => drop(reservation),
@@ -165,16 +167,16 @@ impl World {
             }
             Step::Stuck(number) => {
                 if let Some(which) = pick(&self.workers, number) {
-                    let entry = hand.broker.inner().dispatch.find(self.workers[which].1.id()).unwrap();
+                    let entry = hand.broker.state().dispatch.find(self.workers[which].1.id()).unwrap();
                     entry.set_stuck(true);
-                    watch::ask_others(hand.broker.inner(), &entry);
+                    stuck::ask_others(hand.broker.state(), &entry);
                     entry.set_stuck(false);
                 }
             }
             Step::Connect => {
                 let (stream, client) = pair();
-                let (socket, worker) = hand.broker.inner().admit(endpoint).unwrap();
-                let (place, seat) = (Place::of(&socket), hand.broker.inner().front.seat().unwrap());
+                let (socket, worker) = hand.broker.state().admit(endpoint).unwrap();
+                let (place, permit) = (ConnectionKey::of(&socket), hand.broker.state().front.permit().unwrap());
                 let reserve = Reserve {
                     socket: Arc::clone(&socket),
                     endpoint: Arc::clone(endpoint),
@@ -183,15 +185,15 @@ impl World {
                     deflate: None,
                     ip: None,
                 };
-                let attach = Attach { stream: Stream::tcp(stream), head: b"101".to_vec(), rest: Vec::new(), seat };
-                hand.broker.inner().shard(0).push(Command::Reserve(Box::new(reserve)));
-                hand.broker.inner().shard(0).push(Command::Attach(place, Box::new(attach)));
+                let attach = Attach { stream: Stream::tcp(stream), head: b"101".to_vec(), rest: Vec::new(), permit };
+                hand.broker.state().shard(0).push(Command::Reserve(Box::new(reserve)));
+                hand.broker.state().shard(0).push(Command::Attach(place, Box::new(attach)));
                 self.clients.push(Client { socket, stream: client, said: 0 });
             }
             Step::Ask => {
-                let asking = hand.broker.inner().front.ask().unwrap();
+                let asking = hand.broker.state().front.ask().unwrap();
                 self.asked.extend(Reservation::new(
-                    hand.broker.inner(),
+                    hand.broker.state(),
                     endpoint,
                     OpenRequest::default(),
                     None,
@@ -238,7 +240,7 @@ impl World {
                 }
             }
             Step::Publish => _ = hand.publish(b"channel 3", b"news"),
-            Step::Turn => hand.turn(),
+            Step::TurnBudget => hand.turn(),
         }
     }
 }
@@ -251,7 +253,7 @@ fn pair() -> (TcpStream, TcpStream) {
     (stream, client)
 }
 
-fn run(steps: &[Step], bounds: Bounds) {
+fn run(steps: &[Step], bounds: TurnBounds) {
     let mut hand = Hand::new(bounds);
     let endpoint = Arc::new(Endpoint::new(1, SocketLimits::default(), None));
     let mut world = World::default();
@@ -272,7 +274,7 @@ fn run(steps: &[Step], bounds: Bounds) {
             world.begin(&mut hand, which, 0);
         }
         hand.finish();
-        let dispatch = &hand.broker.inner().dispatch;
+        let dispatch = &hand.broker.state().dispatch;
         let counted: Vec<usize> = dispatch.workers().iter().map(|worker| worker.connections()).collect();
         let is_over = endpoint.emptied().now_or_never().is_some()
             && world.workers.iter().all(|(desk, handle)| desk.batches.lock().is_empty() && handle.is_at_rest())
@@ -283,10 +285,10 @@ fn run(steps: &[Step], bounds: Bounds) {
         }
         assert!(start.elapsed() < Duration::from_secs(10), "something stays; workers count {counted:?} connections");
     }
-    assert_eq!(hand.broker.inner().sockets.open(), 0);
+    assert_eq!(hand.broker.state().sockets.open(), 0);
     assert!(hand.shard.lists.is_empty());
     assert_eq!(hand.broker.channel_count(), 0);
-    assert!(hand.shard.departures.is_empty() && hand.shard.ctx.homeless.is_empty());
+    assert!(hand.shard.retiring.is_empty() && hand.shard.ctx.unassigned.is_empty());
     assert_eq!(hand.shard.ctx.outbox_bytes, 0);
     for (id, told) in &world.told {
         let texts: Vec<_> = told.iter().filter(|what| !matches!(what.as_str(), "open" | "close")).collect();
@@ -306,6 +308,6 @@ proptest! {
     #![proptest_config(ProptestConfig { max_shrink_time: 20_000, ..ProptestConfig::with_cases(200) })]
     #[test]
     fn nothing_is_lost_told_twice_or_left_behind(steps in prop::collection::vec(step(), 0..120)) {
-        run(&steps, Bounds { steps: 20, at_once: 1, writes: 2, leaves: 8 });
+        run(&steps, TurnBounds { steps: 20, at_once: 1, writes: 2, leaves: 8 });
     }
 }

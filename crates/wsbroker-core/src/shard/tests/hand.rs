@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
-use crate::{SendOutcome, SocketId, WorkerHandle, cork::Cork, event::EventKind, shard::turn::Bounds};
+use crate::{SendOutcome, SocketId, WorkerHandle, cork::Cork, event::EventKind, shard::budget::TurnBounds};
 
 /// Takes events and begins none, until it is gone.
 #[derive(Default)]
@@ -26,21 +26,21 @@ impl Worker for Desk {
 pub(super) struct Hand {
     pub(super) broker: Broker,
     pub(super) shard: Shard,
-    pub(super) scratch: Scratch,
+    pub(super) scratch: TurnScratch,
     pub(super) cork: Cork,
 }
 
 impl Hand {
-    pub(super) fn new(bounds: Bounds) -> Self {
+    pub(super) fn new(bounds: TurnBounds) -> Self {
         Self::with(Config::default(), bounds)
     }
 
-    pub(super) fn with(config: Config, bounds: Bounds) -> Self {
+    pub(super) fn with(config: Config, bounds: TurnBounds) -> Self {
         let (broker, mut polls) = Broker::without_shards(Config { io_threads: 1, ..config }).unwrap();
-        let mut shard = Shard::new(Arc::clone(broker.inner()), 0, polls.pop().unwrap());
+        let mut shard = Shard::new(Arc::clone(broker.state()), 0, polls.pop().unwrap());
         shard.ctx.turn.bounds = bounds;
         let cork = broker.cork();
-        Self { broker, shard, scratch: Scratch::default(), cork }
+        Self { broker, shard, scratch: TurnScratch::default(), cork }
     }
 
     pub(super) fn worker(&self) -> (Arc<Desk>, WorkerHandle) {
@@ -51,15 +51,15 @@ impl Hand {
 
     /// Takes a turn that does not sleep.
     pub(super) fn turn(&mut self) {
-        self.broker.inner().shard(0).push(Command::Relieve);
+        self.broker.state().shard(0).push(Command::Relieve);
         self.shard.turn(&mut self.scratch);
     }
 
     pub(super) fn has_work(&self) -> bool {
-        self.broker.inner().shard(0).commands() > 0
+        self.broker.state().shard(0).commands() > 0
             || !self.shard.put_off.is_empty()
             || !self.shard.late.is_empty()
-            || !self.shard.departures.is_empty()
+            || !self.shard.retiring.is_empty()
             || !self.shard.ctx.dirty.is_empty()
             || !self.shard.ctx.ready.is_empty()
     }
@@ -83,7 +83,7 @@ impl Hand {
     }
 
     pub(super) fn connect_within(&mut self, limits: &SocketLimits) -> Peer {
-        let (socket, stream) = connect_to(self.broker.inner(), limits, None, |_| {});
+        let (socket, stream) = connect_to(self.broker.state(), limits, None, |_| {});
         self.finish();
         Peer { socket, stream, received: Vec::new() }
     }
@@ -102,8 +102,8 @@ impl Hand {
         outcome
     }
 
-    pub(super) fn flow(&self) -> Flow {
-        self.broker.inner().shard(0).shown.flow()
+    pub(super) fn flow(&self) -> crate::counters::Flow {
+        self.broker.state().shard(0).counters.flow()
     }
 }
 

@@ -4,14 +4,14 @@ use super::{
     hand::{Hand, Peer},
     *,
 };
-use crate::{SendOutcome, metrics::DropCause, shard::turn::Bounds};
+use crate::{SendOutcome, counters::DropCause, shard::budget::TurnBounds};
 
 const MAX: usize = 4 << 20;
 
 /// A client that does not read, with a megabyte or more waiting for it, and one that does; both are in a room. What is sent to the first besides fills memory, and is in
 /// the queue.
 fn full() -> (Hand, Peer, Peer) {
-    let mut hand = Hand::with(Config { max_send_memory: MAX, ..Config::default() }, Bounds::default());
+    let mut hand = Hand::with(Config { max_send_memory: MAX, ..Config::default() }, TurnBounds::default());
     let limits = SocketLimits { max_backpressure: 1 << 30, ..SocketLimits::default() };
     let (slow, healthy) = (hand.connect_within(&limits), hand.connect_within(&limits));
     for peer in [&slow, &healthy] {
@@ -78,5 +78,5 @@ fn tiny_messages_cannot_fill_the_queue_while_memory_is_full() {
         assert!(sent <= most);
     }
     assert!(sent > 100, "{sent}");
-    assert!(hand.broker.inner().shard(0).commands() <= most + 2);
+    assert!(hand.broker.state().shard(0).commands() <= most + 2);
 }

@@ -8,7 +8,7 @@ use super::{
     hand::{Hand, Peer, told},
     *,
 };
-use crate::{SendOutcome, shard::turn::Bounds};
+use crate::{SendOutcome, shard::budget::TurnBounds};
 
 fn names(count: usize) -> Vec<String> {
     (0..count).map(|number| format!("channel {number}")).collect()
@@ -16,7 +16,7 @@ fn names(count: usize) -> Vec<String> {
 
 #[test]
 fn a_socket_in_very_many_channels_leaves_them_while_others_are_served() {
-    let mut hand = Hand::new(Bounds { leaves: 64, ..Bounds::default() });
+    let mut hand = Hand::new(TurnBounds { leaves: 64, ..TurnBounds::default() });
     let (desk, _worker) = hand.worker();
     let (leaver, mut neighbour) = (hand.connect(), hand.connect());
     let names = names(1000);
@@ -24,7 +24,7 @@ fn a_socket_in_very_many_channels_leaves_them_while_others_are_served() {
     hand.finish();
     let (leaving, slot) = (leaver.id(), leaver.socket.slot());
     drop(leaver);
-    hand.turn_until("it has begun to leave", |hand| !hand.shard.departures.is_empty());
+    hand.turn_until("it has begun to leave", |hand| !hand.shard.retiring.is_empty());
     assert!(!hand.broker.is_open(leaving));
 
     let mut served = 0;
@@ -36,9 +36,9 @@ fn a_socket_in_very_many_channels_leaves_them_while_others_are_served() {
         served = told(&desk, neighbour.id()).len();
         assert!(before - hand.broker.channel_count() <= 64, "more than a turn's share");
         if hand.broker.channel_count() > 0 {
-            let place = hand.broker.inner().shard(0).take_slot();
+            let place = hand.broker.state().shard(0).take_slot();
             assert_ne!(place, slot, "it still stands in lists");
-            hand.broker.inner().shard(0).give_slot(place);
+            hand.broker.state().shard(0).give_slot(place);
         }
     }
     assert!(served >= 5, "the neighbour was heard {served} times");
@@ -49,7 +49,7 @@ fn a_socket_in_very_many_channels_leaves_them_while_others_are_served() {
 
 #[test]
 fn many_that_leave_many_channels_share_a_turn() {
-    let mut hand = Hand::new(Bounds { leaves: 64, ..Bounds::default() });
+    let mut hand = Hand::new(TurnBounds { leaves: 64, ..TurnBounds::default() });
     let (desk, _worker) = hand.worker();
     let leavers: Vec<_> = (0..20).map(|_| hand.connect()).collect();
     for leaver in &leavers {
@@ -63,7 +63,7 @@ fn many_that_leave_many_channels_share_a_turn() {
     drop(leavers);
     let mut last = members(&hand);
     assert_eq!(last, 2000);
-    hand.turn_until("they are known to have gone", |hand| !hand.shard.departures.is_empty());
+    hand.turn_until("they are known to have gone", |hand| !hand.shard.retiring.is_empty());
     while last > 0 {
         hand.turn();
         let now = members(&hand);
@@ -77,7 +77,7 @@ fn many_that_leave_many_channels_share_a_turn() {
 
 #[test]
 fn a_shard_does_not_wait_for_a_thread_that_changes_a_sockets_channels() {
-    let mut hand = Hand::new(Bounds::default());
+    let mut hand = Hand::new(TurnBounds::default());
     let (desk, _worker) = hand.worker();
     let (leaver, mut neighbour) = (hand.connect(), hand.connect());
     hand.broker.subscribe_many(&mut hand.cork, leaver.id(), &names(3)).unwrap();
@@ -85,7 +85,7 @@ fn a_shard_does_not_wait_for_a_thread_that_changes_a_sockets_channels() {
     let Peer { socket, stream, .. } = leaver;
     let busy = socket.membership();
     drop(stream);
-    hand.turn_until("it is to leave", |hand| !hand.shard.departures.is_empty());
+    hand.turn_until("it is to leave", |hand| !hand.shard.retiring.is_empty());
     say(&mut neighbour.stream, Opcode::Text, b"hello");
     hand.turn_until("the neighbour is heard", |_| told(&desk, neighbour.id()) == ["hello"]);
     assert_eq!(hand.broker.channel_count(), 3);
@@ -98,7 +98,7 @@ fn a_shard_does_not_wait_for_a_thread_that_changes_a_sockets_channels() {
 
 #[test]
 fn a_publish_to_very_many_reaches_those_of_the_call_while_others_are_read() {
-    let mut hand = Hand::new(Bounds { at_once: 4, steps: 8, ..Bounds::default() });
+    let mut hand = Hand::new(TurnBounds { at_once: 4, steps: 8, ..TurnBounds::default() });
     let (desk, _worker) = hand.worker();
     let mut peers: Vec<_> = (0..40).map(|_| hand.connect()).collect();
     let (mut late, mut neighbour) = (hand.connect(), hand.connect());
@@ -143,7 +143,7 @@ fn a_publish_to_very_many_reaches_those_of_the_call_while_others_are_read() {
 
 #[test]
 fn a_reply_does_not_wait_until_very_many_are_written() {
-    let mut hand = Hand::new(Bounds { writes: 4, ..Bounds::default() });
+    let mut hand = Hand::new(TurnBounds { writes: 4, ..TurnBounds::default() });
     let mut peers: Vec<_> = (0..40).map(|_| hand.connect()).collect();
     let mut neighbour = hand.connect();
     for peer in &peers {
@@ -165,7 +165,7 @@ fn a_reply_does_not_wait_until_very_many_are_written() {
 
 #[test]
 fn a_long_outbox_is_written_in_slices_although_the_kernel_takes_more() {
-    let mut hand = Hand::new(Bounds::default());
+    let mut hand = Hand::new(TurnBounds::default());
     let (desk, _worker) = hand.worker();
     let limits = SocketLimits { max_backpressure: 1 << 30, ..SocketLimits::default() };
     let (reader, mut neighbour) = (hand.connect_within(&limits), hand.connect());
@@ -191,11 +191,11 @@ fn a_long_outbox_is_written_in_slices_although_the_kernel_takes_more() {
 
 #[test]
 fn a_worker_ends_in_slices_and_its_connections_lose_and_reorder_nothing() {
-    let mut hand = Hand::new(Bounds { steps: 48, ..Bounds::default() });
+    let mut hand = Hand::new(TurnBounds { steps: 48, ..TurnBounds::default() });
     let (first, handle) = hand.worker();
     let mut peers: Vec<_> = (0..30).map(|_| hand.connect()).collect();
     let (second, _heir) = hand.worker();
-    let ended = hand.broker.inner().dispatch.find(handle.id()).unwrap();
+    let ended = hand.broker.state().dispatch.find(handle.id()).unwrap();
     let mut said = vec![0; peers.len()];
     let say_next = |peers: &mut [Peer], said: &mut [u64], which: usize| {
         say(&mut peers[which].stream, Opcode::Text, said[which].to_string().as_bytes());
@@ -233,7 +233,7 @@ fn a_worker_ends_in_slices_and_its_connections_lose_and_reorder_nothing() {
 
 #[test]
 fn an_end_that_is_still_to_be_told_goes_where_the_sockets_last_events_go() {
-    let mut hand = Hand::new(Bounds { leaves: 64, ..Bounds::default() });
+    let mut hand = Hand::new(TurnBounds { leaves: 64, ..TurnBounds::default() });
     let (first, handle) = hand.worker();
     let leaver = hand.connect();
     let id = leaver.id();
@@ -242,29 +242,29 @@ fn an_end_that_is_still_to_be_told_goes_where_the_sockets_last_events_go() {
     let Peer { mut stream, .. } = leaver;
     say(&mut stream, Opcode::Text, b"last words");
     drop(stream);
-    hand.turn_until("it has begun to leave", |hand| !hand.shard.departures.is_empty());
+    hand.turn_until("it has begun to leave", |hand| !hand.shard.retiring.is_empty());
     assert_eq!(told(&first, id), ["last words"]);
     first.is_gone.store(true, Ordering::SeqCst);
     handle.remove(std::mem::take(&mut first.batches.lock()));
     hand.turn();
     let others = [hand.worker(), hand.worker(), hand.worker()];
     hand.turn();
-    assert!(!hand.shard.departures.is_empty(), "it still leaves");
+    assert!(!hand.shard.retiring.is_empty(), "it still leaves");
     // From now on the next connection goes to another of them.
-    let _one_more = connect(hand.broker.inner());
+    let _one_more = connect(hand.broker.state());
     hand.finish();
     let told: Vec<_> = others.iter().map(|(desk, _)| told(desk, id)).filter(|told| !told.is_empty()).collect();
     assert_eq!(told, [["last words", "close"]]);
-    let counts = others.iter().map(|(_, worker)| hand.broker.inner().dispatch.find(worker.id()).unwrap().connections());
+    let counts = others.iter().map(|(_, worker)| hand.broker.state().dispatch.find(worker.id()).unwrap().connections());
     assert_eq!(counts.sum::<usize>(), 1);
 }
 
 #[test]
 fn everybody_is_closed_in_slices() {
-    let mut hand = Hand::new(Bounds { steps: 48, ..Bounds::default() });
+    let mut hand = Hand::new(TurnBounds { steps: 48, ..TurnBounds::default() });
     let (desk, _worker) = hand.worker();
     let mut peers: Vec<_> = (0..30).map(|_| hand.connect()).collect();
-    hand.broker.inner().shard(0).push(Command::CloseAll(None, CloseCode::GOING_AWAY));
+    hand.broker.state().shard(0).push(Command::CloseAll(None, CloseCode::GOING_AWAY));
     let mut turns = 0;
     while hand.has_work() {
         hand.turn();
@@ -274,7 +274,7 @@ fn everybody_is_closed_in_slices() {
     for peer in &mut peers {
         assert_eq!(peer.texts_until("close"), ["close"]);
     }
-    hand.broker.inner().shard(0).push(Command::TerminateOf(None));
+    hand.broker.state().shard(0).push(Command::TerminateOf(None));
     hand.finish();
     assert!(peers.iter().all(|peer| told(&desk, peer.id()) == ["close"]));
 }
@@ -291,7 +291,7 @@ enum Call {
     Send(usize),
     CloseChannel(usize),
     /// A turn is taken, by the shard that has little room in it.
-    Turn,
+    TurnBudget,
 }
 
 const SOCKETS: usize = 7;
@@ -308,12 +308,12 @@ fn call() -> impl Strategy<Value = Call> {
         6 => channel.clone().prop_map(Call::Publish),
         3 => socket.prop_map(Call::Send),
         1 => channel.prop_map(Call::CloseChannel),
-        6 => Just(Call::Turn),
+        6 => Just(Call::TurnBudget),
     ]
 }
 
 /// What each client has received in the end.
-fn run(calls: &[Call], bounds: Bounds) -> Vec<Vec<String>> {
+fn run(calls: &[Call], bounds: TurnBounds) -> Vec<Vec<String>> {
     let mut hand = Hand::new(bounds);
     let mut peers: Vec<_> = (0..SOCKETS).map(|_| hand.connect()).collect();
     let channels: Vec<_> = (0..CHANNELS).map(|number| format!("channel {number}").into_bytes()).collect();
@@ -341,7 +341,7 @@ fn run(calls: &[Call], bounds: Bounds) -> Vec<Vec<String>> {
                 _ = hand.cork.close_channel(&channels[*channel], CloseCode::NORMAL, "");
                 hand.cork.flush();
             }
-            Call::Turn => hand.turn(),
+            Call::TurnBudget => hand.turn(),
         }
     }
     for peer in &peers {
@@ -355,7 +355,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
     fn in_slices_everything_takes_effect_as_it_does_at_once(calls in prop::collection::vec(call(), 0..60)) {
-        let tight = Bounds { steps: 3, at_once: 1, writes: 2, leaves: 2 };
-        prop_assert_eq!(run(&calls, tight), run(&calls, Bounds::default()));
+        let tight = TurnBounds { steps: 3, at_once: 1, writes: 2, leaves: 2 };
+        prop_assert_eq!(run(&calls, tight), run(&calls, TurnBounds::default()));
     }
 }

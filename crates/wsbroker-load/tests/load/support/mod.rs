@@ -1,4 +1,5 @@
-//! A server that speaks the benchmark's protocol and, when told to, does one thing wrong; and runs against it.
+//! A server that speaks the benchmark's protocol and, when told to, does one thing wrong; and runs
+//! against it.
 
 pub(crate) mod deflating;
 mod front;
@@ -20,7 +21,8 @@ use tokio_tungstenite::tungstenite::{Bytes, Message, http};
 pub(crate) use self::front::Front;
 use self::front::Stream;
 
-/// What the server does wrong; a number names the message it does it to, in the order they are sent.
+/// What the server does wrong; a number names the message it does it to, in the order they are
+/// sent.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Fault {
     None,

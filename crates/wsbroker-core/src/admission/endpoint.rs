@@ -1,0 +1,175 @@
+//! What a listener's connections have in common.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use tokio::sync::{Notify, watch};
+
+use crate::{
+    config::{DeflateConfig, SocketLimits},
+    registry::NamespaceState,
+};
+
+/// One path set on one address: the settings of its connections, and how many there are.
+#[derive(Debug)]
+pub(crate) struct Endpoint {
+    /// Tells the listeners of a broker apart.
+    pub(crate) id: u32,
+    pub(crate) limits: SocketLimits,
+    /// How messages are compressed for clients that can inflate them.
+    pub(crate) deflate: Option<DeflateConfig>,
+    /// Whose connections these are; `None` are the raw ones.
+    pub(crate) namespace: Option<Arc<NamespaceState>>,
+    phase: watch::Sender<EndpointPhase>,
+    connections: AtomicUsize,
+    changed: Notify,
+}
+
+/// Where an endpoint stands. It only moves forward.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum EndpointPhase {
+    /// Its paths are taken; upgrades are refused for now.
+    Reserved,
+    Serving,
+    /// No upgrade is admitted any more.
+    Closing,
+}
+
+/// An upgrade under way at an endpoint, which is not empty until this is dropped.
+#[derive(Debug)]
+pub(crate) struct UpgradeInProgress(Arc<Endpoint>);
+
+impl Endpoint {
+    pub(crate) fn new(id: u32, limits: SocketLimits, deflate: Option<DeflateConfig>) -> Self {
+        Self {
+            id,
+            limits,
+            deflate,
+            namespace: None,
+            phase: watch::Sender::new(EndpointPhase::Reserved),
+            connections: AtomicUsize::new(0),
+            changed: Notify::new(),
+        }
+    }
+
+    /// The same, for the connections of a namespace.
+    pub(crate) fn in_namespace(self, namespace: Option<Arc<NamespaceState>>) -> Self {
+        Self { namespace, ..self }
+    }
+
+    /// Admits upgrades from now on, unless it is closing.
+    pub(crate) fn serve(&self) {
+        self.phase.send_if_modified(|phase| {
+            let reserved = *phase == EndpointPhase::Reserved;
+            if reserved {
+                *phase = EndpointPhase::Serving;
+            }
+            reserved
+        });
+    }
+
+    /// Admits nothing any more. False when it was so already.
+    pub(crate) fn close(&self) -> bool {
+        self.phase.send_replace(EndpointPhase::Closing) != EndpointPhase::Closing
+    }
+
+    pub(crate) fn is_serving(&self) -> bool {
+        *self.phase.borrow() == EndpointPhase::Serving
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        *self.phase.borrow() == EndpointPhase::Closing
+    }
+
+    /// Resolves when the endpoint closes.
+    pub(crate) async fn closing(&self) {
+        // Fails only when the sender is gone, and we hold it.
+        let _ = self.phase.subscribe().wait_for(|phase| *phase == EndpointPhase::Closing).await;
+    }
+
+    /// Counts an upgrade in; `None` unless serving. Counted before the phase is looked at: either we see that the endpoint is closing, or
+    /// [`emptied`](Self::emptied) sees us.
+    pub(crate) fn enter(self: &Arc<Self>) -> Option<UpgradeInProgress> {
+        self.joined();
+        let entered = UpgradeInProgress(Arc::clone(self));
+        self.is_serving().then_some(entered)
+    }
+
+    pub(crate) fn joined(&self) {
+        self.connections.fetch_add(1, Ordering::AcqRel);
+    }
+
+    pub(crate) fn left(&self) {
+        if self.connections.fetch_sub(1, Ordering::AcqRel) == 1 {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Resolves when no connection and no upgrade is left. New ones must have been stopped before, with [`close`](Self::close).
+    pub(crate) async fn emptied(&self) {
+        loop {
+            let changed = self.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if self.connections.load(Ordering::Acquire) == 0 {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Drop for UpgradeInProgress {
+    fn drop(&mut self) {
+        self.0.left();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn an_endpoint_admits_only_while_it_serves() {
+        let endpoint = Arc::new(Endpoint::new(1, SocketLimits::default(), None));
+        assert!(endpoint.enter().is_none(), "reserved");
+        endpoint.serve();
+        let entered = endpoint.enter();
+        assert!(entered.is_some());
+        assert!(endpoint.closing().now_or_never().is_none());
+        assert!(endpoint.close());
+        assert!(!endpoint.close(), "closing twice is closing once");
+        endpoint.serve();
+        assert!(endpoint.enter().is_none() && endpoint.is_closed());
+        assert!(endpoint.closing().now_or_never().is_some());
+        assert!(endpoint.emptied().now_or_never().is_none(), "the upgrade is still under way");
+        drop(entered);
+        assert!(endpoint.emptied().now_or_never().is_some());
+    }
+
+    #[test]
+    fn an_upgrade_is_either_refused_or_waited_for() {
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for _ in 0..500 {
+            let endpoint = Arc::new(Endpoint::new(1, SocketLimits::default(), None));
+            endpoint.serve();
+            let under_way = AtomicUsize::new(0);
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    while let Some(entered) = endpoint.enter() {
+                        under_way.fetch_add(1, Ordering::SeqCst);
+                        under_way.fetch_sub(1, Ordering::SeqCst);
+                        drop(entered);
+                    }
+                });
+                endpoint.close();
+                runtime.block_on(endpoint.emptied());
+                assert_eq!(under_way.load(Ordering::SeqCst), 0);
+            });
+        }
+    }
+}

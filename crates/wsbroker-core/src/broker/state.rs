@@ -1,0 +1,132 @@
+//! What all threads of a broker share, and how a connection comes into it.
+
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicU32, Ordering, fence},
+    },
+};
+
+use bytes::Bytes;
+use mio::Poll;
+use parking_lot::Mutex;
+
+use crate::{
+    admission::Endpoint,
+    config::Config,
+    counters::Metrics,
+    dispatch::{Dispatch, StuckWorkers, WorkerEntry},
+    front::Front,
+    memory::Memory,
+    registry::{Channels, Socket, Sockets},
+    shard::{Command, ShardHandle},
+    sync::AtomicUsize,
+};
+
+/// What all threads of a broker share.
+#[derive(Debug)]
+pub(crate) struct BrokerState {
+    pub(crate) config: Config,
+    pub(crate) sockets: Sockets,
+    pub(crate) channels: Channels,
+    pub(crate) dispatch: Dispatch,
+    pub(crate) memory: Memory,
+    pub(crate) metrics: Metrics,
+    pub(crate) front: Front,
+    /// Nobody but its ticks takes it.
+    pub(crate) stuck_workers: Mutex<StuckWorkers>,
+    /// Bytes of payload from which on some listener compresses; `usize::MAX` while none does.
+    pub(crate) compress_from: AtomicUsize,
+    pub(super) shards: Box<[ShardHandle]>,
+    pub(super) endpoints: AtomicU32,
+    pub(super) namespaces: AtomicU32,
+    pub(super) closing: AtomicBool,
+}
+
+impl BrokerState {
+    /// With the polls that its shards are to wait for.
+    pub(crate) fn new(config: Config) -> io::Result<(Arc<Self>, Vec<Poll>)> {
+        let count = config.io_threads.clamp(1, usize::from(u16::MAX));
+        let mut polls = Vec::with_capacity(count);
+        let mut shards = Vec::with_capacity(count);
+        for _ in 0..count {
+            let (poll, handle) = ShardHandle::new()?;
+            polls.push(poll);
+            shards.push(handle);
+        }
+        let inner = Arc::new(Self {
+            sockets: Sockets::default(),
+            channels: Channels::new(count),
+            dispatch: Dispatch::default(),
+            memory: Memory::new(config.max_send_memory, config.max_receive_memory),
+            metrics: Metrics::default(),
+            front: Front::new(&config),
+            stuck_workers: Mutex::default(),
+            compress_from: AtomicUsize::new(usize::MAX),
+            shards: shards.into_boxed_slice(),
+            endpoints: AtomicU32::new(0),
+            namespaces: AtomicU32::new(0),
+            closing: AtomicBool::new(false),
+            config,
+        });
+        Ok((inner, polls))
+    }
+
+    pub(crate) fn shard(&self, index: usize) -> &ShardHandle {
+        // Indices come from `admit`, which takes them modulo the number of shards.
+        &self.shards[index % self.shards.len()]
+    }
+
+    pub(crate) fn shard_count(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// A number for another endpoint.
+    pub(crate) fn next_endpoint(&self) -> u32 {
+        self.endpoints.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    /// Admits nothing from now on, and gives out no id.
+    pub(crate) fn stop_admitting(&self) {
+        self.closing.store(true, Ordering::Release);
+        fence(Ordering::SeqCst);
+        self.front.close_all();
+    }
+
+    /// An id, a place in a shard and the worker of the endpoint's namespace with the fewest connections. `None` when shutting down.
+    pub(crate) fn admit(&self, endpoint: &Endpoint) -> Option<(Arc<Socket>, Option<Arc<WorkerEntry>>)> {
+        let id = self.sockets.next_id();
+        // Looked at behind the number: either we see that it closes, or the thread that closes it sees our number as given out.
+        fence(Ordering::SeqCst);
+        if self.is_closing() {
+            return None;
+        }
+        let index = (id.get() % self.shards.len() as u64) as usize;
+        let slot = self.shard(index).take_slot();
+        let socket = Socket::new(id, index as u16, slot, &endpoint.limits).in_namespace(endpoint.namespace.clone());
+        let worker = self.dispatch.assign(socket.namespace_id());
+        let socket = Arc::new(socket);
+        socket.set_worker(worker.as_ref().map_or(0, |worker| worker.id.get()));
+        self.sockets.insert(&socket);
+        endpoint.joined();
+        Some((socket, worker))
+    }
+
+    pub(crate) fn set_token_of(&self, socket: &Socket, token: Bytes) {
+        socket.set_token(token);
+        if let Some(worker) = socket.worker().and_then(|id| self.dispatch.find(id)) {
+            worker.sink.token_changed();
+        }
+    }
+
+    pub(crate) fn push_all(&self, command: impl Fn() -> Command) {
+        for shard in &self.shards {
+            shard.push(command());
+        }
+    }
+}

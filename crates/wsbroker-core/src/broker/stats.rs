@@ -1,0 +1,75 @@
+//! Gathers the statistics of a broker from everything that counts.
+
+use std::sync::atomic::Ordering;
+
+use super::BrokerState;
+use crate::{
+    counters::{CauseCounts, CloseCause, DropCause, Flow, RejectCause, ShardStats, Stats, Traffic, WorkerStats},
+    dispatch::WorkerEntry,
+    shard::ShardHandle,
+};
+
+impl Stats {
+    pub(crate) fn of(broker: &BrokerState) -> Self {
+        let metrics = &broker.metrics;
+        let mut stats = Self {
+            connections: broker.sockets.open(),
+            channels: broker.channels.len(),
+            pending_upgrades: broker.front.pending_upgrades(),
+            accepted: metrics.accepted.load(Ordering::Relaxed),
+            accept_failures: metrics.accept_failures.load(Ordering::Relaxed),
+            opened: 0,
+            closed: 0,
+            traffic: Traffic::default(),
+            rejected: CauseCounts::new(RejectCause::ALL),
+            closes: CauseCounts::new(CloseCause::ALL),
+            dropped: CauseCounts::new(DropCause::ALL),
+            send_memory: broker.memory.send(),
+            receive_memory: broker.memory.receive(),
+            command_bytes: 0,
+            workers: broker.dispatch.workers().iter().map(|worker| WorkerStats::of(worker)).collect(),
+            shards: Vec::with_capacity(broker.shard_count()),
+        };
+        stats.rejected.add(&metrics.rejected.load());
+        stats.dropped.add(&metrics.dropped.load());
+        for shard in (0..broker.shard_count()).map(|index| broker.shard(index)) {
+            let flow = shard.counters.flow();
+            let own = ShardStats::of(shard, flow);
+            stats.opened += flow.opened;
+            stats.closed += flow.closed;
+            stats.traffic.add(own.traffic);
+            stats.command_bytes += own.command_bytes;
+            stats.closes.add(&shard.counters.closes());
+            stats.dropped.add(&shard.counters.dropped());
+            stats.shards.push(own);
+        }
+        stats
+    }
+}
+
+impl WorkerStats {
+    fn of(worker: &WorkerEntry) -> Self {
+        let handled = worker.handled();
+        Self {
+            id: worker.id,
+            connections: worker.connections(),
+            in_flight_bytes: worker.in_flight(),
+            in_flight: worker.delivered().saturating_sub(handled),
+            handled,
+        }
+    }
+}
+
+impl ShardStats {
+    fn of(shard: &ShardHandle, flow: Flow) -> Self {
+        Self {
+            // Read one by one while the shard goes on.
+            connections: flow.opened.saturating_sub(flow.closed) as usize,
+            traffic: flow.into(),
+            outbox_bytes: shard.outbox_bytes(),
+            receive_bytes: shard.receive_bytes(),
+            commands: shard.commands(),
+            command_bytes: shard.queued.load(),
+        }
+    }
+}

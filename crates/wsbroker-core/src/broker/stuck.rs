@@ -1,0 +1,46 @@
+//! Looks for stuck workers, and asks others in their place.
+
+use std::{
+    sync::{Arc, Weak},
+    time::Duration,
+};
+
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::BrokerState;
+use crate::{dispatch::WorkerEntry, event::Event, shard::Command};
+
+/// Between two looks.
+const TICK: Duration = Duration::from_millis(250);
+
+/// Watches the workers of a broker until that is gone.
+pub(crate) async fn run(broker: Weak<BrokerState>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(broker) = broker.upgrade() else { return };
+        let workers = broker.dispatch.workers();
+        broker.stuck_workers.lock().look(&workers);
+        for worker in workers.iter().filter(|worker| worker.is_stuck()) {
+            ask_others(&broker, worker);
+        }
+    }
+}
+
+/// Open events that a stuck worker has not fetched go to others, if there are any. Nothing of their sockets has been handed over before, and nothing comes
+/// behind them without a verdict, so no order is lost.
+pub(crate) fn ask_others(broker: &BrokerState, worker: &Arc<WorkerEntry>) {
+    if !broker.dispatch.has_free(worker.namespace_id()) {
+        return;
+    }
+    let mut per_shard: Vec<Vec<Event>> = (0..broker.shard_count()).map(|_| Vec::new()).collect();
+    for event in worker.sink.take_opens() {
+        if let Some(events) = per_shard.get_mut(event.socket.shard()) {
+            events.push(event);
+        }
+    }
+    for (index, events) in per_shard.into_iter().enumerate().filter(|(_, events)| !events.is_empty()) {
+        broker.shard(index).push(Command::AskAnother(Arc::clone(worker), events));
+    }
+}

@@ -1,0 +1,163 @@
+//! What a broker tells of itself.
+
+use super::{
+    metrics::{CloseCause, DropCause, RejectCause},
+    tally::Flow,
+};
+use crate::ids::WorkerId;
+
+/// A broker's counts and fill levels at a moment. Totals count from its start and never go back; those of the shards are at most a turn of
+/// their loop old.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Connections between their 101 and their end.
+    pub connections: usize,
+    /// Channels that have subscribers.
+    pub channels: usize,
+    /// Connections between accept and verdict.
+    pub pending_upgrades: usize,
+    /// Connections that the system handed to us.
+    pub accepted: u64,
+    /// Times that it could not, usually for lack of file descriptors. The connection waits, and accepting is tried again after 50 ms to 1 s.
+    pub accept_failures: u64,
+    /// Connections that got their 101.
+    pub opened: u64,
+    /// Of the opened, the ones that have ended.
+    pub closed: u64,
+    /// What went through all shards.
+    pub traffic: Traffic,
+    /// Connections that were turned away.
+    pub rejected: CauseCounts<RejectCause>,
+    /// Why connections ended: one cause for each of `closed`, [`CloseCause::CloseTimeout`] on top of it, and
+    /// [`CloseCause::BeforeOpen`] for those that were let in and never opened, which count among the rejected too.
+    pub closes: CauseCounts<CloseCause>,
+    /// Messages that were dropped.
+    pub dropped: CauseCounts<DropCause>,
+    /// Bytes that count towards `max_send_memory`: in outboxes, command queues, and answers to connections that are not let in.
+    pub send_memory: usize,
+    /// Bytes that count towards `max_receive_memory`.
+    pub receive_memory: usize,
+    /// Bytes in the command queues of all shards.
+    pub command_bytes: usize,
+    /// The workers there are.
+    pub workers: Vec<WorkerStats>,
+    /// The shards.
+    pub shards: Vec<ShardStats>,
+}
+
+/// Messages and bytes.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct Traffic {
+    /// Messages that came, whether or not a handler wanted them.
+    pub messages_in: u64,
+    /// Messages that were queued for a socket; a publish counts once for each.
+    pub messages_out: u64,
+    /// Their payloads.
+    pub bytes_in: u64,
+    /// Their payloads.
+    pub bytes_out: u64,
+    /// Bytes read after the request: frames whole, headers and control frames included, as they were before encryption.
+    pub wire_in: u64,
+    /// Bytes written, the 101 included, as they were before encryption.
+    pub wire_out: u64,
+    /// How often a message was compressed; a publish once for each window size that its subscribers have, however many they are.
+    pub compressions: u64,
+}
+
+/// A worker's share of the work.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct WorkerStats {
+    /// Its id.
+    pub id: WorkerId,
+    /// Connections that belong to it, those that wait for its verdict included.
+    pub connections: usize,
+    /// Bytes of messages whose handlers have not settled, 128 counted on top of each; at most `worker_bytes` and one message of each socket.
+    pub in_flight_bytes: usize,
+    /// Events of any kind that have not settled.
+    pub in_flight: u64,
+    /// Events that have settled.
+    pub handled: u64,
+}
+
+/// A shard's share of the work.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[non_exhaustive]
+pub struct ShardStats {
+    /// Its connections between 101 and end.
+    pub connections: usize,
+    /// What went through it.
+    pub traffic: Traffic,
+    /// Bytes in its outboxes.
+    pub outbox_bytes: usize,
+    /// Bytes that unfinished messages hold.
+    pub receive_bytes: usize,
+    /// Commands that wait for it.
+    pub commands: usize,
+    /// What they hold.
+    pub command_bytes: usize,
+}
+
+/// A number for each cause.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct CauseCounts<C: 'static> {
+    causes: &'static [C],
+    counts: Vec<u64>,
+}
+
+impl<C: Copy + Into<usize>> CauseCounts<C> {
+    pub(crate) fn new(causes: &'static [C]) -> Self {
+        Self { causes, counts: vec![0; causes.len()] }
+    }
+
+    pub(crate) fn add(&mut self, counts: &[u64]) {
+        for (sum, count) in self.counts.iter_mut().zip(counts) {
+            *sum += count;
+        }
+    }
+
+    /// How often this was the cause.
+    #[must_use]
+    pub fn of(&self, cause: C) -> u64 {
+        self.counts.get(cause.into()).copied().unwrap_or(0)
+    }
+
+    /// Every cause with its number, also those that did not occur.
+    pub fn iter(&self) -> impl Iterator<Item = (C, u64)> + '_ {
+        self.causes.iter().copied().zip(self.counts.iter().copied())
+    }
+
+    /// All together.
+    #[must_use]
+    pub fn total(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+}
+
+impl From<Flow> for Traffic {
+    fn from(flow: Flow) -> Self {
+        Self {
+            messages_in: flow.messages_in,
+            messages_out: flow.messages_out,
+            bytes_in: flow.bytes_in,
+            bytes_out: flow.bytes_out,
+            wire_in: flow.wire_in,
+            wire_out: flow.wire_out,
+            compressions: flow.compressions,
+        }
+    }
+}
+
+impl Traffic {
+    pub(crate) fn add(&mut self, other: Self) {
+        self.messages_in += other.messages_in;
+        self.messages_out += other.messages_out;
+        self.bytes_in += other.bytes_in;
+        self.bytes_out += other.bytes_out;
+        self.wire_in += other.wire_in;
+        self.wire_out += other.wire_out;
+        self.compressions += other.compressions;
+    }
+}

@@ -1,0 +1,69 @@
+//! A connection's beginning in its shard: it takes a slot, its worker is asked, and it gets its stream.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mio::Token;
+use wsbroker_proto::CloseCode;
+
+use super::{
+    Shard,
+    command::{Attach, ConnectionKey, Reserve},
+    connection::Connection,
+};
+use crate::{
+    counters::CloseCause, dispatch::WorkerEntry, event::EventKind, open::Open, registry::Socket, worker::Handlers,
+};
+
+impl Shard {
+    /// A connection asks to be let in: takes its slot, and asks its worker.
+    pub(super) fn reserve(&mut self, reserve: Reserve) {
+        let Reserve { socket, endpoint, worker, open, deflate, ip } = reserve;
+        let namespace = socket.namespace_id();
+        // Chosen before this command: by now the worker may have ended, and its end may have been dealt with here already.
+        let worker = match worker {
+            Some(worker) if worker.is_gone() => {
+                worker.release();
+                self.ctx.broker.dispatch.assign(namespace)
+            }
+            // There was none when it was admitted, and who has joined since knows nothing of it.
+            None => self.ctx.broker.dispatch.assign(namespace),
+            other => other,
+        };
+        socket.set_worker(worker.as_ref().map_or(0, |worker| worker.id.get()));
+        let mut connection = Connection::new(Arc::clone(&socket), endpoint, worker.clone(), deflate);
+        connection.ip = ip;
+        self.connections.put(socket.slot(), connection);
+        if let Some(open) = open {
+            self.ask(worker, &socket, open);
+        }
+    }
+
+    /// Puts the question to a worker. It may be another than the one that was chosen, without a
+    /// handler for it; and while there is none, the question waits.
+    fn ask(&mut self, worker: Option<Arc<WorkerEntry>>, socket: &Arc<Socket>, open: Box<Open>) {
+        match worker {
+            Some(worker) if worker.handlers.contains(Handlers::OPEN) => {
+                self.ctx.batches.push(&worker, socket, EventKind::Open(open));
+            }
+            Some(_) => open.reply.accept_unasked(),
+            None => self.ctx.keep(socket, EventKind::Open(open), Bytes::new()),
+        }
+    }
+
+    /// A connection is in: gives it its stream.
+    pub(super) fn attach(&mut self, place: ConnectionKey, attach: Attach) {
+        let Some(connection) = self.connections.find(place) else { return };
+        let Attach { mut stream, head, rest, permit } = attach;
+        let registered = stream.register(self.poll.registry(), Token(place.slot as usize));
+        connection.attach(&mut self.ctx, stream, head, rest, permit);
+        if let Err(error) = registered {
+            tracing::warn!(%error, "cannot watch a connection");
+            connection.cut(&mut self.ctx, CloseCause::Lost);
+        } else if let Some(code) = self.closing {
+            connection.begin_close(&mut self.ctx, CloseCause::Shutdown, code, "");
+        } else if connection.endpoint.is_closed() {
+            connection.begin_close(&mut self.ctx, CloseCause::Shutdown, CloseCode::GOING_AWAY, "");
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! What a turn of a shard's loop leaves for the next one.
+
+use std::{sync::Arc, vec::IntoIter};
+
+use wsbroker_proto::CloseCode;
+
+use super::command::{Broadcast, Change, Command, ConnectionKey, FrameRange};
+use crate::{dispatch::WorkerEntry, ids::WorkerId, registry::ChannelId};
+
+/// What is left to do of a command.
+#[derive(Debug)]
+pub(super) enum LongCommand {
+    /// A message for these slots, which were the channel's subscribers when its turn came.
+    Publish(FrameRange, Option<Arc<Broadcast>>, IntoIter<u32>),
+    Change(ConnectionKey, Change, IntoIter<ChannelId>),
+    CloseMany(IntoIter<ConnectionKey>, Box<(CloseCode, Box<str>)>),
+    /// From this slot on, as the following.
+    CloseAll(Option<u32>, CloseCode, u32),
+    TerminateOf(Option<WorkerId>, u32),
+    WorkerJoined(u32),
+    WorkerGone(Arc<WorkerEntry>, u32),
+}
+
+/// What a turn has left undone, so that others are read meanwhile. It comes first in the next, before the queue is looked at again.
+#[derive(Default)]
+pub(super) struct PutOff {
+    /// Of a command that was begun.
+    pub(super) rest: Option<LongCommand>,
+    pub(super) commands: IntoIter<Command>,
+    /// Bytes of the queue that these commands came with.
+    pub(super) counted: usize,
+    /// ConnectionTable whose end comes behind these commands.
+    pub(super) ending: Vec<ConnectionKey>,
+}
+
+impl PutOff {
+    pub(super) fn is_empty(&self) -> bool {
+        self.rest.is_none() && self.commands.len() == 0
+    }
+}

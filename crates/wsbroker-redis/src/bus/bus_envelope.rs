@@ -1,0 +1,387 @@
+//! What travels on the bus: one envelope holds one or more messages of one instance to one channel.
+//!
+//! | bytes | |
+//! | --- | --- |
+//! | 1 | version in the upper four bits (1), kind in the lower: 0 messages, 1 close, 2 hello, 3 farewell, 4 question, 5 answer |
+//! | 8 | the instance that sent it, big-endian |
+//!
+//! The first two are of a channel, and go on with
+//!
+//! | bytes | |
+//! | --- | --- |
+//! | varint | epoch of the sender's counter for this channel |
+//! | varint | number of the first message |
+//!
+//! Behind that, for each message: a varint of its length times eight, plus one for binary, plus two if it may not be compressed, or four if it shall
+//! be however short; and the payload. A close has the code (2 bytes, big-endian)
+//! and the reason. A varint is the number in groups of seven bits, the lowest first, with the top bit set on all but the last (LEB128).
+//!
+//! On the bus a channel is named by the prefix, a colon and its name. Where the prefix has a colon of its own this could be a channel of another
+//! prefix: `app:live` and `news` make the same as `app` and `live:news`. Envelopes to channels of such a prefix begin with a [`mark`]: the byte `0x18`
+//! and a varint of the prefix's length. What has none is of a prefix without a colon.
+
+use wsbroker_core::{CloseCode, Compress, MessageForm, MessageKind};
+
+const VERSION: u8 = 1;
+const MESSAGES: u8 = 0;
+const CLOSE: u8 = 1;
+
+/// Bytes of the longest head.
+pub(super) const MAX_HEAD: usize = 1 + 8 + 10 + 10;
+/// Bytes in front of a message's payload, at most.
+pub(super) const MAX_PREFIX: usize = 10;
+
+const HELLO: u8 = 2;
+const FAREWELL: u8 = 3;
+const QUESTION: u8 = 4;
+const ANSWER: u8 = 5;
+
+/// One run of a broker on the bus: random, so that one that restarts is another.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) struct InstanceId(pub(crate) u64);
+
+/// In place of a version and a kind: a mark.
+const MARK: u8 = VERSION << 4 | 8;
+
+/// What envelopes to channels of this prefix begin with.
+pub(super) fn mark(prefix: &str) -> Vec<u8> {
+    let mut mark = Vec::new();
+    if prefix.contains(':') {
+        mark.push(MARK);
+        write_varint(prefix.len() as u64, &mut mark);
+    }
+    mark
+}
+
+/// The envelope behind a mark. `None` when it is one of another prefix; what is no envelope at all is nobody's, and stays.
+pub(super) fn unmarked<'a>(mark: &[u8], bytes: &'a [u8]) -> Option<&'a [u8]> {
+    let is_envelope = |byte: &u8| [MESSAGES, CLOSE].contains(&(byte ^ VERSION << 4));
+    match (bytes.strip_prefix(mark), bytes.first()) {
+        (Some(envelope), Some(_)) if !mark.is_empty() => Some(envelope),
+        (_, Some(&MARK)) => None,
+        (_, Some(byte)) if !mark.is_empty() && is_envelope(byte) => None,
+        _ => Some(bytes),
+    }
+}
+
+/// Who sent an envelope, and which of its messages to this channel are in it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Head {
+    pub(super) instance: InstanceId,
+    pub(super) epoch: u64,
+    pub(super) first: u64,
+}
+
+/// An envelope, read.
+#[derive(Debug, Eq, PartialEq)]
+pub(super) enum Envelope<'a> {
+    Messages(Head, Messages<'a>),
+    Close(Head, CloseCode, &'a str),
+    Note(InstanceId, Note<'a>),
+}
+
+/// What instances tell each other about themselves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Note<'a> {
+    /// It is there, and what it is called.
+    Hello(&'a str),
+    /// It ends.
+    Farewell,
+    /// How many subscribers does this channel have there? With a number for the answer.
+    Question(u64, &'a [u8]),
+    /// So many.
+    Answer(u64, u64),
+}
+
+/// Why bytes are no envelope.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub(super) enum EnvelopeError {
+    /// From an instance that is newer or older than this one, or from somebody else.
+    #[error("an envelope of an unknown version or kind")]
+    Unknown,
+    /// Cut off, or damaged.
+    #[error("a damaged envelope")]
+    Damaged,
+}
+
+/// The messages of an envelope whose lengths have been checked.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) struct Messages<'a>(&'a [u8]);
+
+impl Head {
+    /// Begins an envelope of messages.
+    pub(super) fn write(self, out: &mut Vec<u8>) {
+        self.write_kind(MESSAGES, out);
+    }
+
+    fn write_kind(self, kind: u8, out: &mut Vec<u8>) {
+        out.push(VERSION << 4 | kind);
+        out.extend_from_slice(&self.instance.0.to_be_bytes());
+        write_varint(self.epoch, out);
+        write_varint(self.first, out);
+    }
+
+    /// A whole envelope that asks every instance to close the channel's subscribers.
+    pub(super) fn write_close(self, code: CloseCode, reason: &str, out: &mut Vec<u8>) {
+        self.write_kind(CLOSE, out);
+        out.extend_from_slice(&code.get().to_be_bytes());
+        out.extend_from_slice(reason.as_bytes());
+    }
+}
+
+impl Note<'_> {
+    /// A whole envelope.
+    pub(super) fn write(self, instance: InstanceId, out: &mut Vec<u8>) {
+        let kind = match self {
+            Self::Hello(_) => HELLO,
+            Self::Farewell => FAREWELL,
+            Self::Question(..) => QUESTION,
+            Self::Answer(..) => ANSWER,
+        };
+        out.push(VERSION << 4 | kind);
+        out.extend_from_slice(&instance.0.to_be_bytes());
+        match self {
+            Self::Hello(name) => out.extend_from_slice(name.as_bytes()),
+            Self::Farewell => {}
+            Self::Question(number, channel) => {
+                write_varint(number, out);
+                out.extend_from_slice(channel);
+            }
+            Self::Answer(number, count) => {
+                write_varint(number, out);
+                write_varint(count, out);
+            }
+        }
+    }
+}
+
+/// Bits of a form below a message's length.
+const FORM_BITS: u32 = 3;
+
+fn write_form(form: MessageForm) -> u64 {
+    let compress = match form.compress {
+        Compress::Auto => 0,
+        Compress::Never => 2,
+        Compress::Always => 4,
+    };
+    compress | u64::from(form.kind == MessageKind::Binary)
+}
+
+fn read_form(bits: u64) -> Result<MessageForm, EnvelopeError> {
+    let compress = match bits & 6 {
+        0 => Compress::Auto,
+        2 => Compress::Never,
+        4 => Compress::Always,
+        _ => return Err(EnvelopeError::Damaged),
+    };
+    let kind = if bits & 1 == 1 { MessageKind::Binary } else { MessageKind::Text };
+    Ok(MessageForm { kind, compress })
+}
+
+/// Appends a message to an envelope that was begun.
+pub(super) fn write_message(form: MessageForm, payload: &[u8], out: &mut Vec<u8>) {
+    write_varint((payload.len() as u64) << FORM_BITS | write_form(form), out);
+    out.extend_from_slice(payload);
+}
+
+impl<'a> Envelope<'a> {
+    /// Reads what came from the bus. Whoever can publish there can send anything.
+    pub(super) fn read(mut bytes: &'a [u8]) -> Result<Self, EnvelopeError> {
+        let input = &mut bytes;
+        let kind = match take_byte(input)? {
+            byte if byte >> 4 == VERSION => byte & 0x0f,
+            _ => return Err(EnvelopeError::Unknown),
+        };
+        let (instance, rest) = input.split_first_chunk().ok_or(EnvelopeError::Damaged)?;
+        *input = rest;
+        let instance = InstanceId(u64::from_be_bytes(*instance));
+        let note = match kind {
+            HELLO => Note::Hello(std::str::from_utf8(input).map_err(|_| EnvelopeError::Damaged)?),
+            FAREWELL => Note::Farewell,
+            QUESTION => Note::Question(take_varint(input)?, input),
+            ANSWER => Note::Answer(take_varint(input)?, take_varint(input)?),
+            _ => return Self::read_numbered(kind, instance, input),
+        };
+        Ok(Self::Note(instance, note))
+    }
+
+    fn read_numbered(kind: u8, instance: InstanceId, input: &mut &'a [u8]) -> Result<Self, EnvelopeError> {
+        if kind != MESSAGES && kind != CLOSE {
+            return Err(EnvelopeError::Unknown);
+        }
+        let head = Head { instance, epoch: take_varint(input)?, first: take_varint(input)? };
+        match kind {
+            MESSAGES => {
+                let messages = Messages(input);
+                let mut left = *input;
+                while !left.is_empty() {
+                    take_message(&mut left)?;
+                }
+                Ok(Self::Messages(head, messages))
+            }
+            _ => {
+                let (code, reason) = input.split_first_chunk().ok_or(EnvelopeError::Damaged)?;
+                let code = CloseCode::new(u16::from_be_bytes(*code)).ok_or(EnvelopeError::Damaged)?;
+                let reason = std::str::from_utf8(reason).map_err(|_| EnvelopeError::Damaged)?;
+                Ok(Self::Close(head, code, reason))
+            }
+        }
+    }
+}
+
+impl<'a> Iterator for Messages<'a> {
+    type Item = (MessageForm, &'a [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        take_message(&mut self.0).ok()
+    }
+}
+
+fn take_message<'a>(input: &mut &'a [u8]) -> Result<(MessageForm, &'a [u8]), EnvelopeError> {
+    let prefix = take_varint(input)?;
+    let form = read_form(prefix)?;
+    let length = usize::try_from(prefix >> FORM_BITS).map_err(|_| EnvelopeError::Damaged)?;
+    let (payload, rest) = input.split_at_checked(length).ok_or(EnvelopeError::Damaged)?;
+    if form.kind == MessageKind::Text && simdutf8::basic::from_utf8(payload).is_err() {
+        return Err(EnvelopeError::Damaged);
+    }
+    *input = rest;
+    Ok((form, payload))
+}
+
+fn take_byte(input: &mut &[u8]) -> Result<u8, EnvelopeError> {
+    let (byte, rest) = input.split_first().ok_or(EnvelopeError::Damaged)?;
+    *input = rest;
+    Ok(*byte)
+}
+
+fn write_varint(mut number: u64, out: &mut Vec<u8>) {
+    while number >= 0x80 {
+        out.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    out.push(number as u8);
+}
+
+fn take_varint(input: &mut &[u8]) -> Result<u64, EnvelopeError> {
+    let mut number = 0_u64;
+    for shift in (0..64).step_by(7) {
+        let byte = take_byte(input)?;
+        let bits = u64::from(byte & 0x7f);
+        if shift == 63 && bits > 1 {
+            break;
+        }
+        number |= bits << shift;
+        if byte & 0x80 == 0 {
+            return Ok(number);
+        }
+    }
+    Err(EnvelopeError::Damaged)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const HEAD: Head = Head { instance: InstanceId(0x0102_0304_0506_0708), epoch: 3, first: 300 };
+
+    #[test]
+    fn an_envelope_costs_few_bytes() {
+        let mut out = Vec::new();
+        HEAD.write(&mut out);
+        let text = MessageForm { kind: MessageKind::Text, compress: Compress::Auto };
+        let secret = MessageForm { kind: MessageKind::Binary, compress: Compress::Never };
+        write_message(text, b"hi", &mut out);
+        write_message(secret, b"", &mut out);
+        assert_eq!(out, b"\x10\x01\x02\x03\x04\x05\x06\x07\x08\x03\xac\x02\x10hi\x03");
+        let Ok(Envelope::Messages(head, messages)) = Envelope::read(&out) else { panic!("{out:?}") };
+        assert_eq!(head, HEAD);
+        assert_eq!(messages.collect::<Vec<_>>(), [(text, &b"hi"[..]), (secret, b"")]);
+    }
+
+    #[test]
+    fn a_close_is_read_as_it_was_written() {
+        let mut out = Vec::new();
+        HEAD.write_close(CloseCode::RESTART, "moved", &mut out);
+        assert_eq!(Envelope::read(&out), Ok(Envelope::Close(HEAD, CloseCode::RESTART, "moved")));
+    }
+
+    #[test]
+    fn notes_are_read_as_they_were_written() {
+        for note in [Note::Hello("north"), Note::Farewell, Note::Question(7, b"room"), Note::Answer(7, 1 << 40)] {
+            let mut out = Vec::new();
+            note.write(HEAD.instance, &mut out);
+            assert_eq!(Envelope::read(&out), Ok(Envelope::Note(HEAD.instance, note)));
+        }
+    }
+
+    #[test]
+    fn what_is_no_envelope_is_refused() {
+        let mut good = Vec::new();
+        HEAD.write(&mut good);
+        let text = |payload: &[u8]| [&good[..], payload].concat();
+        for (bytes, expected) in [
+            (vec![], EnvelopeError::Damaged),
+            (vec![0x20; 30], EnvelopeError::Unknown),
+            (vec![0x1f; 30], EnvelopeError::Unknown),
+            (good[..5].to_vec(), EnvelopeError::Damaged),
+            (text(b"\x18hi"), EnvelopeError::Damaged),
+            (text(b"\x16hi"), EnvelopeError::Damaged),
+            (text(b"\x08\xff"), EnvelopeError::Damaged),
+            (text(&[0xff; 11]), EnvelopeError::Damaged),
+        ] {
+            assert_eq!(Envelope::read(&bytes), Err(expected), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn envelopes_of_another_prefix_are_known_by_their_mark() {
+        let (plain, short, long) = (mark("app"), mark("app:live"), mark(&"a:".repeat(128)));
+        assert_eq!((plain.len(), short.len(), long.len()), (0, 2, 3));
+        let envelope = [VERSION << 4, 1, 2];
+        let sent = |mark: &[u8]| [mark, &envelope].concat();
+        for own in [&plain, &short, &long] {
+            for theirs in [&plain, &short, &long] {
+                let expected = (own == theirs).then_some(&envelope[..]);
+                assert_eq!(unmarked(own, &sent(theirs)), expected);
+            }
+            assert_eq!(unmarked(own, b"junk"), Some(&b"junk"[..]), "to be counted");
+            assert_eq!(unmarked(own, b""), Some(&b""[..]), "to be counted");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_messages_come_back(
+            instance: u64, epoch: u64, first: u64,
+            messages in proptest::collection::vec((any::<bool>(), "\\PC{0,40}"), 0..20),
+        ) {
+            let head = Head { instance: InstanceId(instance), epoch, first };
+            let mut out = Vec::new();
+            head.write(&mut out);
+            prop_assert!(out.len() <= MAX_HEAD);
+            for (binary, payload) in &messages {
+                let kind = if *binary { MessageKind::Binary } else { MessageKind::Text };
+                write_message(MessageForm { kind, compress: Compress::Always }, payload.as_bytes(), &mut out);
+            }
+            let Ok(Envelope::Messages(read, iterator)) = Envelope::read(&out) else { panic!("not read") };
+            prop_assert_eq!(read, head);
+            let read: Vec<_> = iterator.map(|(form, bytes)| (form.kind == MessageKind::Binary, bytes)).collect();
+            let written: Vec<_> = messages.iter().map(|(binary, text)| (*binary, text.as_bytes())).collect();
+            prop_assert_eq!(read, written);
+        }
+
+
+    #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            if let Ok(Envelope::Messages(_, messages)) = Envelope::read(&bytes) {
+                prop_assert!(messages.map(|(_, payload)| payload.len()).sum::<usize>() <= bytes.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,335 @@
+//! Other instances, as JavaScript asks for them.
+
+// The macro wants what it exports to be public, though nothing can reach it from Rust.
+#![allow(unreachable_pub)]
+
+use std::{sync::Arc, time::Duration};
+
+use napi::{
+    Env, Status,
+    bindgen_prelude::{Buffer, Either, Function, Object},
+    threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode},
+};
+use napi_derive::napi;
+use wsbroker_core::{BusEvent, BusEvents, BusListener, CloseCode, MessageKind};
+use wsbroker_redis::{ClusterConfig, Emitter, RedisConfig, RedisServers, RedisTls};
+
+use crate::{
+    api::options::milliseconds,
+    js::{
+        failure::{Failure, Result},
+        promise::{internal, promise, promise_in, promise_on, settled},
+        raw::Copied,
+    },
+    process,
+    worker::thread_cork,
+};
+
+/// A host and a port.
+#[napi(object)]
+pub struct NativeNode {
+    /// A name or an address.
+    pub host: String,
+    /// 1 to 65535.
+    pub port: u16,
+}
+
+/// How a Redis is encrypted.
+#[napi(object)]
+pub struct NativeRedisTls {
+    /// PEM.
+    #[napi(ts_type = "Buffer")]
+    pub ca: Option<Copied>,
+    /// PEM; together with `key`.
+    #[napi(ts_type = "Buffer")]
+    pub cert: Option<Copied>,
+    /// PEM.
+    #[napi(ts_type = "Buffer")]
+    pub key: Option<Copied>,
+    /// The name that the server's certificate must be for; absent is the host.
+    pub servername: Option<String>,
+    /// Whether the server's certificate must be good.
+    pub reject_unauthorized: bool,
+}
+
+/// A Redis: by `url`, or else by the rest.
+#[napi(object)]
+pub struct NativeRedis {
+    /// `redis://` or `rediss://`.
+    pub url: Option<String>,
+    /// One server, or nodes of a Cluster, or Sentinels.
+    pub nodes: Vec<NativeNode>,
+    /// What the nodes are.
+    #[napi(ts_type = "'single' | 'cluster' | 'sentinel'")]
+    pub kind: String,
+    /// The master that the Sentinels watch.
+    pub name: Option<String>,
+    /// For AUTH.
+    pub username: Option<String>,
+    /// For AUTH.
+    pub password: Option<String>,
+    /// The database.
+    pub db: Option<u32>,
+    /// Milliseconds.
+    pub connect_timeout: Option<f64>,
+    /// Encryption.
+    pub tls: Option<NativeRedisTls>,
+}
+
+/// A place on a bus.
+#[napi(object)]
+pub struct NativeCluster {
+    /// Where.
+    pub redis: NativeRedis,
+    /// What names begin with.
+    pub prefix: String,
+    /// What this instance is called.
+    pub instance_id: Option<String>,
+    /// Bytes that may wait.
+    pub max_outgoing: f64,
+}
+
+/// What the bus has to tell.
+#[napi(object)]
+pub struct NativeBusEvent {
+    /// Which kind.
+    #[napi(ts_type = "'ready' | 'lost' | 'gap' | 'gaps' | 'warning'")]
+    pub state: String,
+    /// Of a gap in one channel.
+    pub channel: Option<Either<String, Buffer>>,
+    /// Of a gap, or of gaps.
+    pub missed: Option<f64>,
+    /// Of gaps: how many channels.
+    pub count: Option<f64>,
+    /// Of gaps: the channels whose names were kept.
+    pub channels: Option<Vec<Either<String, Buffer>>>,
+    /// Of a loss, or a warning.
+    pub reason: Option<String>,
+}
+
+/// Subscribers on all instances.
+#[napi(object)]
+pub struct NativeClusterCount {
+    /// As far as instances have answered.
+    pub count: f64,
+    /// The others.
+    pub missing: Vec<String>,
+}
+
+type Wake = ThreadsafeFunction<(), (), Vec<NativeBusEvent>, Status, false, true>;
+
+fn config(call: &str, options: NativeCluster) -> std::result::Result<ClusterConfig, Failure> {
+    let NativeCluster { redis, prefix, instance_id, max_outgoing } = options;
+    let redis = redis_config(call, redis)?;
+    Ok(ClusterConfig { prefix, instance_id, max_outgoing: max_outgoing as usize, ..ClusterConfig::new(redis) })
+}
+
+/// Which Redis that is.
+pub(crate) fn redis_config(call: &str, redis: NativeRedis) -> std::result::Result<RedisConfig, Failure> {
+    let mut config = match &redis.url {
+        Some(url) => RedisConfig::from_url(url).map_err(|_| Failure::unreadable_url(call))?,
+        None => {
+            let mut nodes: Vec<(String, u16)> =
+                redis.nodes.into_iter().map(|NativeNode { host, port }| (host, port)).collect();
+            let servers = match redis.kind.as_str() {
+                "cluster" => RedisServers::Cluster(nodes),
+                "sentinel" => RedisServers::Sentinel(nodes, redis.name.unwrap_or_default()),
+                _ => {
+                    let (host, port) = nodes.pop().unwrap_or(("127.0.0.1".into(), 6379));
+                    RedisServers::Single(host, port)
+                }
+            };
+            RedisConfig::new(servers)
+        }
+    };
+    if redis.username.is_some() {
+        config.username = redis.username;
+    }
+    if redis.password.is_some() {
+        config.password = redis.password;
+    }
+    if let Some(db) = redis.db {
+        config.db = i64::from(db);
+    }
+    if let Some(limit) = redis.connect_timeout {
+        config.connect_timeout = milliseconds(limit);
+    }
+    if let Some(tls) = redis.tls {
+        let identity = tls.cert.zip(tls.key).map(|(cert, key)| (cert.to_vec(), key.to_vec()));
+        config.tls = Some(RedisTls {
+            ca: tls.ca.map(|ca| ca.to_vec()),
+            identity,
+            accept_any: !tls.reject_unauthorized,
+            server_name: tls.servername,
+        });
+    }
+    Ok(config)
+}
+
+/// `None` of what is not known yet: it has no name in JavaScript.
+fn event(event: BusEvent) -> Option<NativeBusEvent> {
+    let plain = |state: &str| NativeBusEvent {
+        state: state.into(),
+        channel: None,
+        missed: None,
+        count: None,
+        channels: None,
+        reason: None,
+    };
+    Some(match event {
+        BusEvent::Ready => plain("ready"),
+        BusEvent::Lost { reason } => NativeBusEvent { reason: Some(reason), ..plain("lost") },
+        BusEvent::Warning { reason } => NativeBusEvent { reason: Some(reason), ..plain("warning") },
+        BusEvent::Gap { channel, missed } => {
+            NativeBusEvent { channel: Some(name(&channel)), missed: Some(missed as f64), ..plain("gap") }
+        }
+        BusEvent::Gaps { count, missed, channels } => NativeBusEvent {
+            count: Some(count as f64),
+            missed: Some(missed as f64),
+            channels: Some(channels.iter().map(|channel| name(channel)).collect()),
+            ..plain("gaps")
+        },
+        BusEvent::Dropped { messages } => NativeBusEvent { missed: Some(messages as f64), ..plain("gap") },
+        _ => return None,
+    })
+}
+
+/// Text where it is some, bytes else.
+fn name(channel: &[u8]) -> Either<String, Buffer> {
+    match std::str::from_utf8(channel) {
+        Ok(text) => Either::A(text.to_owned()),
+        Err(_) => Either::B(channel.to_vec().into()),
+    }
+}
+
+/// Events wait here, put together, and not in the queue of JavaScript's thread, which may be busy for a long time.
+fn listener(told: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<BusListener> {
+    let events = Arc::new(BusEvents::default());
+    let waiting = Arc::clone(&events);
+    let take = move |_| Ok(waiting.take().into_iter().filter_map(event).collect());
+    let wake: Wake = told.build_threadsafe_function().weak::<true>().build_callback(take).map_err(internal)?;
+    Ok(Arc::new(move |happened| {
+        if events.push(happened) {
+            // A thread that has ended hears nothing any more, and that is all right.
+            let _ = wake.call((), ThreadsafeFunctionCallMode::NonBlocking);
+        }
+    }))
+}
+
+/// Joins the other instances: at once, or as soon as there is a broker.
+///
+/// Throws ERR_WSBROKER_CONFLICT when the process has joined already.
+#[napi]
+pub fn join_cluster(options: NativeCluster, on_events: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<()> {
+    let config = config("joinCluster", options)?;
+    Ok(process::join_cluster(config, listener(on_events)?)?)
+}
+
+/// Takes back a [`join_cluster`] that no broker has followed yet, or none but one that nobody uses. False when the process stays joined.
+#[napi(ts_return_type = "Promise<boolean>")]
+pub fn leave_cluster(env: &Env) -> Result<Object<'_>> {
+    match process::leave_cluster() {
+        (left, None) => settled(env, Ok(left)),
+        (_, Some(broker)) => promise(env, &broker.clone(), || Ok(true), async move {
+            broker.shutdown(CloseCode::GOING_AWAY, Duration::ZERO).await;
+            Ok(true)
+        }),
+    }
+}
+
+/// Replaces the settings of Redis. Rejects with ERR_WSBROKER_BUS_LOST when Redis cannot be reached with them; everything stays as it was.
+#[napi(ts_return_type = "Promise<void>")]
+pub fn reload_cluster(env: &Env, redis: NativeRedis) -> Result<Object<'_>> {
+    const CALL: &str = "reloadBus";
+    let redis = redis_config(CALL, redis)?;
+    let Some((broker, bus)) = process::joined_bus() else {
+        return settled::<()>(env, Err(Failure::not_joined(CALL)));
+    };
+    promise(env, &broker, || Err(Failure::shut_down(CALL)), async move {
+        bus.reload(redis.clone()).await.map_err(|error| Failure::bus_lost(CALL, &error))?;
+        process::reload_cluster(redis);
+        Ok(())
+    })
+}
+
+/// Resolves when the bus is ready; false when there is none any more.
+#[napi(ts_return_type = "Promise<boolean>")]
+pub fn cluster_ready(env: &Env) -> Result<Object<'_>> {
+    promise_on(env, || Ok(false), |broker| async move { broker.cluster_ready().await })
+}
+
+/// Resolves when what others publish to the channel arrives here.
+#[napi(ts_return_type = "Promise<boolean>")]
+pub fn listening(env: &Env, #[napi(ts_arg_type = "Buffer")] channel: Copied) -> Result<Object<'_>> {
+    let channel = channel.to_vec();
+    promise_on(env, || Ok(false), |broker| async move { broker.listening(&channel).await })
+}
+
+/// Counts subscribers on all instances; `limit` in milliseconds.
+#[napi(ts_return_type = "Promise<NativeClusterCount>")]
+pub fn cluster_count(env: &Env, #[napi(ts_arg_type = "Buffer")] channel: Copied, limit: f64) -> Result<Object<'_>> {
+    let channel = channel.to_vec();
+    let limit = milliseconds(limit);
+    let ended = || Ok(NativeClusterCount { count: 0.0, missing: Vec::new() });
+    promise_on(env, ended, move |broker| async move {
+        let counted = broker.cluster_count(&channel, limit).await;
+        NativeClusterCount { count: counted.count as f64, missing: counted.missing }
+    })
+}
+
+/// Closes the channel's subscribers on all instances. Returns how many there are here.
+#[napi]
+pub fn close_channel_everywhere(#[napi(ts_arg_type = "Buffer")] channel: Copied, code: u32, reason: String) -> u32 {
+    let code = u16::try_from(code).ok().and_then(CloseCode::new).unwrap_or(CloseCode::NORMAL);
+    let count = thread_cork::with(|_, cork| {
+        let count = cork.close_channel_everywhere(&channel, code, &reason);
+        cork.flush();
+        count
+    });
+    u32::try_from(count.unwrap_or(0)).unwrap_or(u32::MAX)
+}
+
+/// Publishes without sockets.
+#[napi]
+pub struct NativeEmitter(Option<Emitter>);
+
+#[napi]
+impl NativeEmitter {
+    /// Connects in the background.
+    #[napi(constructor)]
+    pub fn new(options: NativeCluster, on_events: Function<'_, Vec<NativeBusEvent>, ()>) -> Result<Self> {
+        let config = config("Emitter", options)?;
+        let emitter = Emitter::new(config, listener(on_events)?);
+        Ok(Self(Some(emitter.map_err(|error| Failure::from(wsbroker_core::StartError::from(error)))?)))
+    }
+
+    /// Resolves when Redis has it. Waits for the bus at most `limit` milliseconds. Rejects with ERR_WSBROKER_BUS_LOST.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn publish<'env>(
+        &self,
+        env: &'env Env,
+        #[napi(ts_arg_type = "Buffer")] channel: Copied,
+        #[napi(ts_arg_type = "string | Buffer")] data: Either<String, Copied>,
+        limit: f64,
+    ) -> Result<Object<'env>> {
+        let (kind, payload) = match data {
+            Either::A(text) => (MessageKind::Text, text.into_bytes()),
+            Either::B(bytes) => (MessageKind::Binary, bytes.to_vec()),
+        };
+        let channel = channel.to_vec();
+        let limit = milliseconds(limit);
+        let Some((emitter, runtime)) = self.0.clone().and_then(|emitter| emitter.runtime().map(|own| (emitter, own)))
+        else {
+            return settled::<()>(env, Err(Failure::shut_down("publish")));
+        };
+        promise_in(env, &runtime, || Err(Failure::shut_down("publish")), async move {
+            emitter.publish(&channel, kind, &payload, limit).await.map_err(|error| Failure::bus_lost("publish", &error))
+        })
+    }
+
+    /// Publishes what waits, and ends.
+    #[napi]
+    pub fn close(&mut self) {
+        self.0 = None;
+    }
+}

@@ -1,0 +1,288 @@
+//! What `start` and the helpers are given: options as JavaScript hands them over, made into the core's.
+
+// The macro wants what it exports to be public, though nothing can reach it from Rust.
+#![allow(unreachable_pub)]
+
+use std::time::Duration;
+
+use napi_derive::napi;
+use wsbroker_core::{
+    Bind, Cidr, Config, DeflateConfig, ForwardedHeader, InFlight, ListenerConfig, Overflow, RateAction, RateLimit,
+    SocketLimits, TrustProxy,
+};
+
+use crate::{
+    api::certificates::{self, NativeTls},
+    js::failure::Failure,
+    process::ProcessOptions,
+};
+
+/// What is on its way to JavaScript, towards one socket and one worker.
+#[napi(object)]
+pub struct NativeInFlight {
+    /// Messages of one socket.
+    pub messages: f64,
+    /// Bytes of one socket.
+    pub bytes: f64,
+    /// Bytes towards one worker.
+    pub worker_bytes: f64,
+}
+
+/// Limits that the process has once. Integers; durations in milliseconds, sizes in bytes.
+#[napi(object)]
+pub struct NativeProcessOptions {
+    /// Shards.
+    pub io_threads: f64,
+    /// Bytes that may wait for slow receivers.
+    pub max_send_memory: f64,
+    /// Bytes of unfinished inbound messages.
+    pub max_receive_memory: f64,
+    /// The inbound window.
+    pub max_in_flight: NativeInFlight,
+    /// Connections between accept and 101.
+    pub max_pending_upgrades: f64,
+    /// Connections at once; absent is unlimited, as in the next three.
+    pub max_connections: Option<f64>,
+    /// Connections at once from one address.
+    pub max_connections_per_ip: Option<f64>,
+    /// Channels that one socket may be in.
+    pub max_channels_per_socket: Option<f64>,
+    /// Bytes of a channel's name.
+    pub max_channel_name_length: Option<f64>,
+    /// Told to the workers: whether a socket's handlers run at the same time.
+    pub concurrent: bool,
+    /// Told to the workers; 0 = off.
+    pub handler_timeout: f64,
+}
+
+/// Proxies that are believed.
+#[napi(object)]
+pub struct NativeTrustProxy {
+    /// Networks.
+    pub from: Vec<String>,
+    /// Whoever comes through a unix socket, too.
+    pub unix: bool,
+    /// Where they write the client's address.
+    #[napi(ts_type = "'x-forwarded-for' | 'forwarded'")]
+    pub header: String,
+}
+
+/// Compression of messages.
+#[napi(object)]
+pub struct NativeDeflate {
+    /// Bytes from which on a message is compressed.
+    pub threshold: f64,
+    /// 1 to 9.
+    pub level: u32,
+}
+
+/// What one socket may send.
+#[napi(object)]
+pub struct NativeRateLimit {
+    /// A second; absent is unlimited.
+    pub messages: Option<f64>,
+    /// A second; absent is unlimited.
+    pub bytes: Option<f64>,
+    /// How many messages may come at once; absent is a second's worth.
+    pub burst: Option<f64>,
+    /// What happens above it.
+    #[napi(ts_type = "'pause' | 'close'")]
+    pub action: String,
+}
+
+/// Everything `listen` takes; every default is filled in, and what is absent is off.
+#[napi(object)]
+pub struct NativeListenOptions {
+    /// `host:port`, `[v6]:port` or `unix:/path`.
+    pub bind: String,
+    /// Paths to serve; `*` for all that are left.
+    pub paths: Vec<String>,
+    /// Subprotocols, best first.
+    pub protocols: Vec<String>,
+    /// From accept to the end of the request.
+    pub handshake_timeout: f64,
+    /// For `handleOpen`.
+    pub open_timeout: f64,
+    /// Bytes of request line and headers.
+    pub max_header_size: f64,
+    /// Bytes of one inbound message.
+    pub max_payload: f64,
+    /// Silence after which a connection is cut; 0 = off.
+    pub idle_timeout: f64,
+    /// Whether pings are sent.
+    pub pings: bool,
+    /// Silence in one direction after which one is; 0 = none.
+    pub ping_interval: f64,
+    /// How long a closing may stand still.
+    pub close_timeout: f64,
+    /// Bytes in the outbox from which on `overflow` applies.
+    pub max_backpressure: f64,
+    /// What happens then.
+    #[napi(ts_type = "'close' | 'dropNewest' | 'dropOldest'")]
+    pub overflow: String,
+    /// How long a connection may live; 0 = off.
+    pub max_lifetime: f64,
+    /// How much it may send.
+    pub rate_limit: Option<NativeRateLimit>,
+    /// Values of `Origin` that are let in.
+    pub origins: Option<Vec<String>>,
+    /// Proxies that are believed.
+    pub trust_proxy: Option<NativeTrustProxy>,
+    /// Whether connections begin with a PROXY protocol header.
+    pub proxy_protocol: bool,
+    /// Whether other processes may listen on the same port.
+    pub reuse_port: bool,
+    /// Compression of messages.
+    pub deflate: Option<NativeDeflate>,
+    /// Encryption.
+    pub tls: Option<NativeTls>,
+    /// What the process has once.
+    pub process: NativeProcessOptions,
+    /// Of a helper: bytes of one inbound message until its client is finished; absent is `max_payload`.
+    pub max_first_payload: Option<f64>,
+    /// Of a helper: those of the options of the whole address that were given.
+    pub given: Option<Vec<String>>,
+    /// Of a helper: whether it shares the address of a server with the same `bind`, whatever its port is.
+    pub beside: Option<bool>,
+}
+
+fn size(number: f64) -> usize {
+    // Saturates; what is no number becomes 0. The TypeScript side has checked it.
+    number as usize
+}
+
+pub(crate) fn milliseconds(number: f64) -> Duration {
+    Duration::from_millis(number as u64)
+}
+
+pub(crate) fn process_options(options: &NativeProcessOptions) -> ProcessOptions {
+    let config = Config {
+        io_threads: size(options.io_threads),
+        max_send_memory: size(options.max_send_memory),
+        max_receive_memory: size(options.max_receive_memory),
+        in_flight: InFlight {
+            messages: options.max_in_flight.messages as u32,
+            bytes: size(options.max_in_flight.bytes),
+            worker_bytes: size(options.max_in_flight.worker_bytes),
+        },
+        max_pending_upgrades: size(options.max_pending_upgrades),
+        max_connections: options.max_connections.map(size),
+        max_connections_per_ip: options.max_connections_per_ip.map(size),
+        max_channels_per_socket: options.max_channels_per_socket.map(size),
+        max_channel_name_length: options.max_channel_name_length.map(size),
+    };
+    ProcessOptions { config, concurrent: options.concurrent, handler_timeout: options.handler_timeout as u32 }
+}
+
+/// The other way round.
+pub(crate) fn native(options: ProcessOptions) -> NativeProcessOptions {
+    let config = options.config;
+    NativeProcessOptions {
+        io_threads: config.io_threads as f64,
+        max_send_memory: config.max_send_memory as f64,
+        max_receive_memory: config.max_receive_memory as f64,
+        max_in_flight: NativeInFlight {
+            messages: f64::from(config.in_flight.messages),
+            bytes: config.in_flight.bytes as f64,
+            worker_bytes: config.in_flight.worker_bytes as f64,
+        },
+        max_pending_upgrades: config.max_pending_upgrades as f64,
+        max_connections: config.max_connections.map(|number| number as f64),
+        max_connections_per_ip: config.max_connections_per_ip.map(|number| number as f64),
+        max_channels_per_socket: config.max_channels_per_socket.map(|number| number as f64),
+        max_channel_name_length: config.max_channel_name_length.map(|number| number as f64),
+        concurrent: options.concurrent,
+        handler_timeout: f64::from(options.handler_timeout),
+    }
+}
+
+pub(crate) fn listener_config(options: NativeListenOptions) -> Result<ListenerConfig, Failure> {
+    let bind = options.bind.parse::<Bind>()?;
+    let duration = |number: f64| Some(milliseconds(number)).filter(|duration| !duration.is_zero());
+    Ok(ListenerConfig {
+        paths: options.paths,
+        protocols: options.protocols,
+        handshake_timeout: milliseconds(options.handshake_timeout),
+        open_timeout: milliseconds(options.open_timeout),
+        max_header_size: size(options.max_header_size),
+        origins: options.origins,
+        trust_proxy: options.trust_proxy.map(trust_proxy).transpose()?,
+        proxy_protocol: options.proxy_protocol,
+        reuse_port: options.reuse_port,
+        tls: options.tls.map(|tls| certificates::config("start", &tls)).transpose()?,
+        deflate: options
+            .deflate
+            .map(|deflate| DeflateConfig { threshold: size(deflate.threshold), level: deflate.level as u8 }),
+        limits: SocketLimits {
+            max_payload: size(options.max_payload),
+            max_first_payload: options.max_first_payload.map(size),
+            idle_timeout: duration(options.idle_timeout),
+            pings: options.pings,
+            ping_interval: duration(options.ping_interval),
+            close_timeout: milliseconds(options.close_timeout),
+            max_backpressure: size(options.max_backpressure),
+            overflow: one_of(
+                "overflow",
+                &options.overflow,
+                &[
+                    ("close", Overflow::Close),
+                    ("dropNewest", Overflow::DropNewest),
+                    ("dropOldest", Overflow::DropOldest),
+                ],
+            )?,
+            max_lifetime: duration(options.max_lifetime),
+            rate_limit: options.rate_limit.map(rate_limit).transpose()?,
+        },
+        given: options.given.map(|names| names.iter().filter_map(|name| of_address(name)).collect()),
+        ..ListenerConfig::new(bind)
+    })
+}
+
+/// An option of the whole address, as the core calls it.
+fn of_address(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "handshakeTimeout" => "handshake_timeout",
+        "maxHeaderSize" => "max_header_size",
+        "proxyProtocol" => "proxy_protocol",
+        "reusePort" => "reuse_port",
+        "tls" => "tls",
+        "trustProxy" => "trust_proxy",
+        _ => return None,
+    })
+}
+
+fn trust_proxy(options: NativeTrustProxy) -> Result<TrustProxy, Failure> {
+    let network = |text: &String| {
+        text.parse::<Cidr>().map_err(|_| {
+            let expected = "an IP address, a network such as '10.0.0.0/8', or 'unix'";
+            Failure::wrong_value("start", "trustProxy.from", expected, format_args!("'{text}'"))
+        })
+    };
+    let headers = [("x-forwarded-for", ForwardedHeader::XForwardedFor), ("forwarded", ForwardedHeader::Forwarded)];
+    Ok(TrustProxy {
+        from: options.from.iter().map(network).collect::<Result<_, _>>()?,
+        unix: options.unix,
+        header: one_of("trustProxy.header", &options.header, &headers)?,
+    })
+}
+
+fn rate_limit(options: NativeRateLimit) -> Result<RateLimit, Failure> {
+    let actions = [("pause", RateAction::Pause), ("close", RateAction::Close)];
+    Ok(RateLimit {
+        messages: options.messages.map(|messages| messages as u32),
+        bytes: options.bytes.map(|bytes| bytes as u64),
+        burst: options.burst.map(|burst| burst as u32),
+        action: one_of("rateLimit.action", &options.action, &actions)?,
+    })
+}
+
+/// The value of a name.
+///
+/// # Errors
+/// It is none of these.
+pub(crate) fn one_of<T: Copy>(name: &str, given: &str, known: &[(&str, T)]) -> Result<T, Failure> {
+    known.iter().find(|(text, _)| *text == given).map(|(_, value)| *value).ok_or_else(|| {
+        let names: Vec<String> = known.iter().map(|(text, _)| format!("'{text}'")).collect();
+        Failure::wrong_value("start", name, &names.join(" or "), format_args!("'{given}'"))
+    })
+}

@@ -1,0 +1,192 @@
+//! The block of memory through which Rust and one JavaScript thread tell each other numbers: Rust
+//! describes the events of a call, and JavaScript says how far it got with each.
+//!
+//! `shared_numbers` says where everything lies. The worker's own thread reads and writes all of it;
+//! other threads only write the epoch of the tokens and how handlers run, and read the thread's id.
+
+use std::sync::atomic::{AtomicI32, AtomicU8, Ordering::Relaxed};
+
+use crate::{
+    js::raw::{Block, Env, Failed, Value},
+    worker::shared_numbers::{
+        control_layout::{self, MAX_EVENTS},
+        control_word, event_state,
+    },
+};
+
+// Each list begins where the one before it ends, and is aligned to its entries.
+const _: () = {
+    assert!(control_layout::IDS == 4 * control_layout::WORDS && control_layout::IDS.is_multiple_of(8));
+    assert!(control_layout::KINDS == control_layout::IDS + 8 * MAX_EVENTS);
+    assert!(control_layout::SLOTS == control_layout::KINDS + 4 * MAX_EVENTS);
+    assert!(control_layout::TOKEN_VERSIONS == control_layout::SLOTS + 4 * MAX_EVENTS);
+    assert!(control_layout::NUMBERS == control_layout::TOKEN_VERSIONS + 4 * MAX_EVENTS);
+    assert!(control_layout::LENGTHS == control_layout::NUMBERS + 4 * MAX_EVENTS);
+    assert!(
+        control_layout::SETTLED >= control_layout::LENGTHS + 4 * MAX_EVENTS
+            && control_layout::SETTLED.is_multiple_of(4)
+    );
+};
+
+/// How far JavaScript got with an event.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum EventState {
+    /// Its handler was not called.
+    Waiting,
+    /// Its handler was called and has not settled.
+    Started,
+    /// Its handler has settled.
+    Settled,
+}
+
+/// The control block of one worker.
+#[derive(Clone)]
+pub(crate) struct ControlBlock {
+    block: Block,
+    slots: usize,
+}
+
+/// The numbers of one event, as `shared_numbers::offset` explains them.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct EventNumbers {
+    pub(crate) socket_id: f64,
+    pub(crate) kind: i32,
+    pub(crate) slot: u32,
+    pub(crate) token_version: u32,
+    pub(crate) number: i32,
+    pub(crate) length: i32,
+}
+
+fn put(words: &[AtomicI32], index: usize, value: i32) {
+    if let Some(word) = words.get(index) {
+        word.store(value, Relaxed);
+    }
+}
+
+impl ControlBlock {
+    /// A block for that many slots.
+    pub(crate) fn new(slots: usize) -> Self {
+        let control = Self { block: Block::new(control_layout::SETTLED + 5 * slots), slots };
+        put(control.words(), control_word::SLOT_COUNT, slots as i32);
+        control
+    }
+
+    /// The block for JavaScript.
+    pub(crate) fn array_buffer<'s>(&self, env: Env<'s>) -> Result<Value<'s>, Failed> {
+        self.block.array_buffer(env)
+    }
+
+    fn words(&self) -> &[AtomicI32] {
+        self.block.ints(0, control_layout::WORDS)
+    }
+
+    /// Says that cached tokens may be out of date. From any thread.
+    pub(crate) fn bump_token_epoch(&self) {
+        if let Some(epoch) = self.words().get(control_word::TOKEN_EPOCH) {
+            epoch.fetch_add(1, Relaxed);
+        }
+    }
+
+    /// What `start` was told about handlers; `timeout` in milliseconds. From any thread.
+    pub(crate) fn set_handling(&self, concurrent: bool, timeout: u32) {
+        put(self.words(), control_word::CONCURRENT, i32::from(concurrent));
+        let timeout = i32::try_from(timeout).unwrap_or(i32::MAX - 1).saturating_add(1);
+        put(self.words(), control_word::HANDLER_TIMEOUT, timeout);
+    }
+
+    /// The `threadId` of its thread in Node or Bun. From any thread.
+    pub(crate) fn thread_id(&self) -> i32 {
+        self.words().get(control_word::THREAD_ID).map_or(0, |word| word.load(Relaxed))
+    }
+
+    /// Describes one of the events of the next call.
+    pub(crate) fn describe(&self, index: usize, event: &EventNumbers) {
+        if let Some(word) = self.block.longs(control_layout::IDS, MAX_EVENTS).get(index) {
+            word.store(event.socket_id.to_bits(), Relaxed);
+        }
+        put(self.block.ints(control_layout::KINDS, MAX_EVENTS), index, event.kind);
+        put(self.block.ints(control_layout::SLOTS, MAX_EVENTS), index, event.slot as i32);
+        put(self.block.ints(control_layout::TOKEN_VERSIONS, MAX_EVENTS), index, event.token_version as i32);
+        put(self.block.ints(control_layout::NUMBERS, MAX_EVENTS), index, event.number);
+        put(self.block.ints(control_layout::LENGTHS, MAX_EVENTS), index, event.length);
+    }
+
+    /// Appends the slots whose promises have settled since the last call.
+    pub(crate) fn take_settled(&self, into: &mut Vec<u32>) {
+        let Some(count) = self.words().get(control_word::SETTLED_COUNT) else { return };
+        let count = usize::try_from(count.swap(0, Relaxed)).unwrap_or(0).min(self.slots);
+        if count > 0 {
+            let settled = self.block.ints(control_layout::SETTLED, count);
+            into.extend(settled.iter().map(|slot| slot.load(Relaxed) as u32));
+        }
+    }
+
+    fn state_cell(&self, slot: u32) -> Option<&AtomicU8> {
+        self.block.octets(control_layout::SETTLED + 4 * self.slots, self.slots).get(slot as usize)
+    }
+
+    /// How far the event in that slot got.
+    pub(crate) fn state(&self, slot: u32) -> EventState {
+        match self.state_cell(slot).map(|cell| cell.load(Relaxed)) {
+            Some(event_state::WAITING) => EventState::Waiting,
+            Some(event_state::STARTED) => EventState::Started,
+            // Nothing else is ever written, and a slot that there is not holds no event.
+            Some(event_state::SETTLED..) | None => EventState::Settled,
+        }
+    }
+
+    /// The slot has a new event.
+    pub(crate) fn reset(&self, slot: u32) {
+        if let Some(cell) = self.state_cell(slot) {
+            cell.store(event_state::WAITING, Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_control_block_holds_what_was_told() {
+        let control = ControlBlock::new(8);
+        let event = EventNumbers {
+            socket_id: 9_007_199_254_740_991.0,
+            kind: 3,
+            slot: 7,
+            token_version: u32::MAX,
+            number: 40,
+            length: -1,
+        };
+        control.describe(31, &event);
+        assert_eq!(f64::from_bits(control.block.longs(64, 32)[31].load(Relaxed)), 9_007_199_254_740_991.0);
+        let word = |offset: usize| control.block.ints(offset, 32)[31].load(Relaxed);
+        assert_eq!([word(320), word(448), word(576), word(704), word(832)], [3, 7, -1, 40, -1]);
+        assert_eq!(control.words()[2].load(Relaxed), 8);
+        control.set_handling(true, 30_000);
+        assert_eq!((control.words()[4].load(Relaxed), control.words()[5].load(Relaxed)), (1, 30_001));
+        control.bump_token_epoch();
+        assert_eq!(control.words()[0].load(Relaxed), 1);
+    }
+
+    #[test]
+    fn what_javascript_writes_is_read_and_bounded() {
+        let control = ControlBlock::new(4);
+        control.block.octets(1024 + 16, 4)[3].store(2, Relaxed);
+        assert_eq!(
+            [control.state(2), control.state(3), control.state(4)],
+            [EventState::Waiting, EventState::Settled, EventState::Settled]
+        );
+        control.reset(3);
+        assert_eq!(control.state(3), EventState::Waiting);
+        control.block.ints(1024, 4)[1].store(3, Relaxed);
+        control.words()[1].store(2, Relaxed);
+        let mut settled = Vec::new();
+        control.take_settled(&mut settled);
+        control.take_settled(&mut settled);
+        assert_eq!(settled, [0, 3]);
+        control.words()[1].store(1000, Relaxed);
+        control.take_settled(&mut settled);
+        assert_eq!(settled.len(), 2 + 4, "never more than there are slots");
+    }
+}

@@ -1,0 +1,142 @@
+//! Events on the JavaScript thread, before they are handed over and until they have settled.
+//!
+//! An event is large, and nearly all settle in the call that hands them over, so events are not moved: they lie in their batch until
+//! the call is over. Only those that are in hand or wait longer get a place of their own, so that they do not hold the batch.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use bytes::Bytes;
+use wsbroker_core::{Batch, Event, EventKind, EventPayload};
+
+/// Batches that were fetched, in order; the first may have been handed over in part.
+#[derive(Default)]
+pub(crate) struct Inbox {
+    batches: VecDeque<Batch>,
+    next: Position,
+}
+
+/// An event among the batches. Valid until [`Inbox::forget_passed`].
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub(crate) struct Position {
+    batch: u32,
+    event: u32,
+}
+
+impl Position {
+    /// Its place in the order of events that are being handed over, behind those that were kept from earlier calls.
+    pub(crate) fn order(self) -> u64 {
+        1 << 63 | u64::from(self.batch) << 32 | u64::from(self.event)
+    }
+}
+
+impl Inbox {
+    /// Adds what was fetched.
+    pub(crate) fn refill(&mut self, batches: VecDeque<Batch>) {
+        if self.batches.is_empty() {
+            self.batches = batches;
+        } else {
+            self.batches.extend(batches);
+        }
+    }
+
+    /// Whether something was not handed over.
+    pub(crate) fn has_more(&self) -> bool {
+        let Position { batch, event } = self.next;
+        let mut left = self.batches.range((batch as usize).min(self.batches.len())..);
+        left.next().is_some_and(|first| first.events.len() > event as usize)
+            || left.any(|batch| !batch.events.is_empty())
+    }
+
+    /// The position of the next event, which is handed over with this.
+    #[inline]
+    pub(crate) fn advance(&mut self) -> Option<Position> {
+        loop {
+            let batch = self.batches.get(self.next.batch as usize)?;
+            if (self.next.event as usize) < batch.events.len() {
+                let position = self.next;
+                self.next.event += 1;
+                return Some(position);
+            }
+            self.next = Position { batch: self.next.batch + 1, event: 0 };
+        }
+    }
+
+    /// Makes this event the next one again.
+    pub(crate) fn go_back_to(&mut self, position: Position) {
+        self.next = position;
+    }
+
+    /// An event and the bytes of its batch.
+    #[inline]
+    pub(crate) fn get(&self, position: Position) -> Option<(&Event, &Bytes)> {
+        let batch = self.batches.get(position.batch as usize)?;
+        Some((batch.events.get(position.event as usize)?, &batch.data))
+    }
+
+    /// An event, to be changed.
+    pub(crate) fn get_mut(&mut self, position: Position) -> Option<&mut Event> {
+        self.batches.get_mut(position.batch as usize)?.events.get_mut(position.event as usize)
+    }
+
+    /// Takes an event out of its batch, whose memory it does not hold any more. What stays in its place is never looked at again.
+    ///
+    /// One that was `started` will not be given to another worker, so of its payload only the length is kept, for settling.
+    pub(crate) fn take(&mut self, position: Position, started: bool) -> Option<Event> {
+        let Batch { events, data } = self.batches.get_mut(position.batch as usize)?;
+        let event = events.get_mut(position.event as usize)?;
+        let keep = |payload: EventPayload| match payload {
+            payload if started && u32::try_from(payload.len()).is_ok() => EventPayload::Shared(0..payload.len() as u32),
+            EventPayload::Shared(_) => EventPayload::Owned(Bytes::copy_from_slice(bytes_of(&payload, data))),
+            owned => owned,
+        };
+        let kind = match std::mem::replace(&mut event.kind, EventKind::Drain) {
+            EventKind::Text(payload) => EventKind::Text(keep(payload)),
+            EventKind::Binary(payload) => EventKind::Binary(keep(payload)),
+            other => other,
+        };
+        Some(Event { socket: Arc::clone(&event.socket), kind })
+    }
+
+    /// Frees the batches that were handed over whole. Their positions are void, and those of the others change.
+    pub(crate) fn forget_passed(&mut self) {
+        while self.next.batch > 0 {
+            self.batches.pop_front();
+            self.next.batch -= 1;
+        }
+        if self.batches.front().is_some_and(|batch| batch.events.len() <= self.next.event as usize) {
+            self.batches.pop_front();
+            self.next = Position::default();
+        }
+    }
+
+    /// Puts events back to the front, in order.
+    pub(crate) fn put_back(&mut self, events: Vec<Event>) {
+        let batches = self.take_all().collect::<VecDeque<_>>();
+        self.batches = std::iter::once(alone(events)).chain(batches).collect();
+    }
+
+    /// Everything that was not handed over, in order.
+    pub(crate) fn take_all(&mut self) -> impl Iterator<Item = Batch> + use<> {
+        let Position { batch, event } = std::mem::take(&mut self.next);
+        let mut batches = std::mem::take(&mut self.batches);
+        batches.drain(..(batch as usize).min(batches.len()));
+        if let Some(first) = batches.front_mut() {
+            first.events.drain(..(event as usize).min(first.events.len()));
+        }
+        batches.into_iter()
+    }
+}
+
+/// The bytes of a payload.
+#[inline]
+pub(crate) fn bytes_of<'a>(payload: &'a EventPayload, data: &'a Bytes) -> &'a [u8] {
+    match payload {
+        EventPayload::Shared(range) => data.get(range.start as usize..range.end as usize).unwrap_or_default(),
+        EventPayload::Owned(bytes) => bytes,
+    }
+}
+
+/// A batch of events that were taken out of theirs.
+pub(crate) fn alone(events: Vec<Event>) -> Batch {
+    Batch { data: Bytes::new(), events }
+}

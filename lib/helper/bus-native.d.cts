@@ -1,8 +1,0 @@
-import type { Bus, BusRole } from './bus.cjs';
-import type { IRedisConnectionOptions } from './types.cjs';
-/**
- * The bus for a URL or options that say where Redis is. It connects nothing.
- *
- * @throws {TypeError | RangeError | WSBrokerError} naming what is wrong with the options
- */
-export declare function nativeBus(call: string, redis: string | IRedisConnectionOptions, role: BusRole): Bus;

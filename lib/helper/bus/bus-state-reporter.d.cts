@@ -1,0 +1,14 @@
+import type { IWebSocketLogger, TWebSocketBusState } from '../types.cjs';
+/**
+ * Tells the application of each change of the bus, once and in order, from the end of `configure()`
+ * until `shutdown()`.
+ */
+export declare class BusStateReporter {
+    #private;
+    constructor(fn: ((state: TWebSocketBusState) => void) | undefined, log: IWebSocketLogger);
+    get state(): TWebSocketBusState | 'idle';
+    /** Configured: that is `ready`, whatever comes next. */
+    begin(): void;
+    update(state: TWebSocketBusState): void;
+    end(): void;
+}

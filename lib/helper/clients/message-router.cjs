@@ -1,0 +1,99 @@
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.MessageRouter = void 0;
+const callbacks_cjs_1 = require("../callbacks.cjs");
+const log_cjs_1 = require("../log.cjs");
+const protocol_cjs_1 = require("../protocol.cjs");
+const sockets_cjs_1 = require("./sockets.cjs");
+/** Messages of clients: sections 5 and G of the specification. */
+class MessageRouter {
+    #parts;
+    #failures;
+    constructor(parts) {
+        this.#parts = parts;
+        this.#failures = new log_cjs_1.RateLimitedErrors(parts.log);
+    }
+    /**
+     * The text of a frame, or undefined if it is not to be looked at: the client was cut for going
+     * over a limit.
+     */
+    admit(client, frame) {
+        const { clients, settings, log } = this.#parts;
+        const internals = clients.internals(client);
+        if (internals.cut)
+            return undefined;
+        if (!internals.finished) {
+            const over = longerThan(frame, settings.maxAuthPayloadLength)
+                ? protocol_cjs_1.CLOSE.tooBig
+                : ++internals.frames > settings.maxUnauthenticatedMessages
+                    ? protocol_cjs_1.CLOSE.tooMany
+                    : undefined;
+            if (over !== undefined) {
+                internals.cut = true;
+                log.debug(`client ${client.id} is closed before it is authenticated: ${over[1]}`);
+                (0, sockets_cjs_1.closeSocket)(client.socket, over, log);
+                return undefined;
+            }
+        }
+        return textOf(frame);
+    }
+    route(client, raw) {
+        const { clients, rooms, auth, log } = this.#parts;
+        let message;
+        try {
+            message = JSON.parse(raw);
+        }
+        catch {
+            // What is wrong with it is not logged: the parser's message quotes it.
+            return this.#parts.sendError(client, protocol_cjs_1.ERROR_TEXT.format);
+        }
+        if (message === null || !message.event)
+            return log.debug(`client ${client.id} sent a message without an event`);
+        switch (message.event) {
+            case protocol_cjs_1.WebSocketEvents.HEARTBEAT:
+                return;
+            case protocol_cjs_1.WebSocketEvents.AUTHENTICATE:
+                return auth.authenticate(client, message.data);
+        }
+        if (!clients.isFinished(client))
+            return this.#parts.sendError(client, protocol_cjs_1.ERROR_TEXT.notAuthenticated);
+        switch (message.event) {
+            case protocol_cjs_1.WebSocketEvents.JOIN:
+                return rooms.joinAsked(client, message.data);
+            case protocol_cjs_1.WebSocketEvents.LEAVE:
+                return rooms.leaveAsked(client, message.data);
+        }
+        this.#handOver(client, message);
+    }
+    #handOver(client, message) {
+        const { settings, log } = this.#parts;
+        const { messageHandler } = settings;
+        if (messageHandler === undefined)
+            return log.debug(`no messageHandler for ${(0, log_cjs_1.shown)(message.event)} of client ${client.id}`);
+        (0, callbacks_cjs_1.callApplication)(() => messageHandler({ clientId: client.id, userId: client.userId, message }), () => undefined, (error) => this.#failures.add(`messageHandler failed for client ${client.id}`, error));
+    }
+}
+exports.MessageRouter = MessageRouter;
+/** Binary frames are text in UTF-8. */
+function textOf(frame) {
+    if (typeof frame === 'string')
+        return frame;
+    return (bytesOf(frame) ?? Buffer.from(String(frame))).toString('utf8');
+}
+function longerThan(frame, limit) {
+    if (typeof frame === 'string') {
+        // A unit of UTF-16 is one to three bytes of UTF-8: mostly there is nothing to count.
+        return frame.length > limit || (frame.length * 3 > limit && Buffer.byteLength(frame) > limit);
+    }
+    return (bytesOf(frame)?.length ?? 0) > limit;
+}
+function bytesOf(frame) {
+    if (Buffer.isBuffer(frame))
+        return frame;
+    if (ArrayBuffer.isView(frame))
+        return Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
+    if (frame instanceof ArrayBuffer ||
+        (typeof SharedArrayBuffer !== 'undefined' && frame instanceof SharedArrayBuffer))
+        return Buffer.from(frame);
+    return undefined;
+}

@@ -1,0 +1,534 @@
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.WebSocketServerHelper = void 0;
+const node_crypto_1 = require("node:crypto");
+const async_scope_cjs_1 = require("../async-scope.cjs");
+const errors_cjs_1 = require("../errors.cjs");
+const bus_state_reporter_cjs_1 = require("./bus/bus-state-reporter.cjs");
+const envelope_relay_cjs_1 = require("./bus/envelope-relay.cjs");
+const redis_connection_cjs_1 = require("./bus/redis-connection.cjs");
+const redis_input_cjs_1 = require("./bus/redis-input.cjs");
+const callbacks_cjs_1 = require("./callbacks.cjs");
+const authenticator_cjs_1 = require("./clients/authenticator.cjs");
+const clients_cjs_1 = require("./clients/clients.cjs");
+const disconnect_reporter_cjs_1 = require("./clients/disconnect-reporter.cjs");
+const heartbeat_check_cjs_1 = require("./clients/heartbeat-check.cjs");
+const message_router_cjs_1 = require("./clients/message-router.cjs");
+const rooms_cjs_1 = require("./clients/rooms.cjs");
+const sockets_cjs_1 = require("./clients/sockets.cjs");
+const users_cjs_1 = require("./clients/users.cjs");
+const delivery_cjs_1 = require("./delivery/delivery.cjs");
+const message_cjs_1 = require("./delivery/message.cjs");
+const helper_base_cjs_1 = require("./helper-base.cjs");
+const helper_lifecycle_cjs_1 = require("./helper-lifecycle.cjs");
+const helper_options_cjs_1 = require("./helper-options.cjs");
+const log_cjs_1 = require("./log.cjs");
+const protocol_cjs_1 = require("./protocol.cjs");
+const settings_cjs_1 = require("./settings.cjs");
+const bun_cjs_1 = require("./transport/bun.cjs");
+const native_cjs_1 = require("./transport/native.cjs");
+const SCOPE = 'WebSocketServerHelper';
+/**
+ * What most applications need on top of sockets: authentication, users, rooms, a heartbeat,
+ * encryption for each client, and delivery between instances over Redis.
+ *
+ * @example
+ * ```js
+ * import { WebSocketServerHelper } from 'wsbroker/server-helper';
+ *
+ * const helper = new WebSocketServerHelper({
+ *   identifier: 'app',
+ *   redisConnection: 'redis://127.0.0.1',
+ *   bind: '127.0.0.1:8080',
+ *   authenticateFn: async ({ token }) => (token === 'secret' ? { userId: '7' } : null),
+ *   messageHandler: ({ clientId, message }) => helper.sendToClient({ clientId, event: 'echo', data: message.data }),
+ * });
+ * await helper.configure();
+ * ```
+ */
+class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
+    #life = new helper_lifecycle_cjs_1.HelperLifecycle(SCOPE);
+    #log;
+    #settings;
+    /** Exactly one of `bind` and `server` was given: asked by `configure()`. */
+    #oneTransport;
+    #clients = new clients_cjs_1.Clients();
+    #users;
+    #rooms;
+    #auth;
+    #inbound;
+    #delivery;
+    #disconnects;
+    #sweep;
+    #transport;
+    #states;
+    #bus;
+    #relay;
+    #input;
+    /** Sockets that came with the id of another. */
+    #refused = new WeakSet();
+    #handler;
+    #serverId = (0, node_crypto_1.randomUUID)();
+    /**
+     * Stores the options, and duplicates the clients of Redis. It opens nothing.
+     *
+     * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
+     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the
+     * nearest one that does
+     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing
+     * that can be one
+     */
+    constructor(opts) {
+        super(SCOPE, (0, helper_options_cjs_1.knownOptions)(SCOPE, opts, helper_options_cjs_1.SERVER_HELPER_OPTIONS).identifier, opts.logger);
+        const log = (this.#log = (0, log_cjs_1.safeLogger)(this.logger));
+        const settings = (this.#settings = (0, settings_cjs_1.settingsOf)(opts));
+        const [bind, server] = [opts.bind ?? undefined, opts.server ?? undefined];
+        this.#oneTransport = (bind === undefined) !== (server === undefined);
+        const clients = this.#clients;
+        const instance = () => this.#transport.instance;
+        this.#users = new users_cjs_1.Users(clients, instance);
+        this.#rooms = new rooms_cjs_1.Rooms(settings, clients, instance, log);
+        this.#sweep = new heartbeat_check_cjs_1.HeartbeatCheck(clients, settings.heartbeatTimeout, log);
+        this.#disconnects = new disconnect_reporter_cjs_1.DisconnectReporter({ settings, life: this.#life, log, instance });
+        this.#states = new bus_state_reporter_cjs_1.BusStateReporter(opts.busStateFn ? (0, async_scope_cjs_1.inScopeHere)(opts.busStateFn) : undefined, log);
+        const sendError = (client, message) => this.#sendOwn(client, protocol_cjs_1.WebSocketEvents.ERROR, { message });
+        this.#auth = new authenticator_cjs_1.Authenticator({
+            settings,
+            clients,
+            users: this.#users,
+            rooms: this.#rooms,
+            log,
+            instance,
+            sendError,
+            encrypt: (client) => this.#encrypt(client),
+            send: (client, event, data) => this.#sendOwn(client, event, data),
+        });
+        this.#inbound = new message_router_cjs_1.MessageRouter({
+            settings,
+            clients,
+            rooms: this.#rooms,
+            auth: this.#auth,
+            log,
+            sendError,
+        });
+        this.#handler = this.#socketEvents();
+        this.#bus = (0, redis_connection_cjs_1.createBus)(SCOPE, opts.redisConnection, 'server');
+        this.#relay = new envelope_relay_cjs_1.EnvelopeRelay({
+            bus: this.#bus,
+            log,
+            serverId: () => this.#serverId,
+            deliver: {
+                client: (opts) => this.sendToClient(opts),
+                user: (opts) => this.sendToUser(opts),
+                room: (opts) => this.sendToRoom(opts),
+                broadcast: (opts) => this.broadcast(opts),
+            },
+        });
+        this.#input = new redis_input_cjs_1.RedisInput({
+            scope: SCOPE,
+            life: this.#life,
+            bus: this.#bus,
+            relay: this.#relay,
+            states: this.#states,
+            log,
+            instance,
+        });
+        this.#transport =
+            bind === undefined
+                ? (0, bun_cjs_1.bunTransport)(server, log)
+                : (0, native_cjs_1.nativeTransport)({
+                    identifier: opts.identifier,
+                    path: settings.path,
+                    bind,
+                    serverOptions: settings.serverOptions,
+                    givenServerOptions: opts.serverOptions ?? {},
+                    native: opts,
+                    maxAuthPayloadLength: settings.maxAuthPayloadLength,
+                    encrypts: settings.outboundTransformer !== undefined,
+                    redisForm: this.#bus.form,
+                });
+        this.#delivery = new delivery_cjs_1.Delivery({
+            settings,
+            clients,
+            users: this.#users,
+            rooms: this.#rooms,
+            transport: this.#transport,
+            log,
+        });
+    }
+    // Life
+    /**
+     * Connects to Redis, begins to look for silent clients and, with `bind`, to listen. A second call
+     * returns the first one's promise; a rejection is forgotten, so that a later call tries again.
+     *
+     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT: not exactly one of `bind` and `server`
+     * was given, or an option of the native transport is wrong
+     * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: another helper of the same identifier, or of the
+     * same address and path, stands against it
+     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis was not ready within 30 s
+     * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called
+     * @throws the first error of a connection to Redis
+     */
+    configure() {
+        return this.#life.configure(() => this.#configure(), () => this.#unconfigure());
+    }
+    /**
+     * Closes all clients, the address and the connections to Redis. Does not reject, and waits for no
+     * function of the application; further calls return the same promise. Afterwards nothing of the
+     * helper keeps the process alive.
+     */
+    shutdown() {
+        return this.#life.shutdown(() => this.#shutdown());
+    }
+    /** What `Bun.serve` takes as `websocket`. The application upgrades with `data: { clientId }`. */
+    getBunWebSocketHandler() {
+        return { ...this.#handler, ...this.#settings.serverOptions };
+    }
+    getPath() {
+        return this.#settings.path;
+    }
+    /**
+     * Where clients connect: `url` is the address, `endpoint` the address with the path. Undefined
+     * while nothing is open, and with Bun.
+     */
+    getAddress() {
+        return this.#transport.address();
+    }
+    // Clients
+    /** With an id: that client of this helper. Without: the live map of all of them. */
+    getClients(opts) {
+        return opts?.id ? this.#clients.get(opts.id) : this.#clients.map;
+    }
+    /** The user's clients of this helper. */
+    getClientsByUser(opts) {
+        return this.#users.of(opts.userId);
+    }
+    /** The room's members that are clients of this helper. */
+    getClientsByRoom(opts) {
+        return this.#rooms.of(opts.room);
+    }
+    /** How many clients the instance has, in any state. */
+    countClients() {
+        return this.#transport.instance?.countClients() ?? this.#clients.map.size;
+    }
+    /** How many members the room has in the instance. */
+    countRoom(opts) {
+        return this.#transport.instance?.countRoom(opts.room) ?? this.#rooms.count(opts.room);
+    }
+    getStats() {
+        const { refused, failed, invalid } = this.#relay;
+        return {
+            busState: this.#states.state,
+            busRefused: refused,
+            busFailed: failed,
+            busInvalid: invalid,
+            framesDropped: this.#delivery.framesDropped + this.#bus.counts().dropped,
+        };
+    }
+    /** A socket is there: the time in which it must authenticate begins. */
+    onClientConnect(opts) {
+        const { clientId, socket } = opts;
+        if (this.#life.ended)
+            return (0, sockets_cjs_1.closeSocket)(socket, protocol_cjs_1.CLOSE.shutdown, this.#log);
+        const known = this.#clients.get(clientId);
+        if (known !== undefined) {
+            this.#log.warn(`client ${clientId} is connected already`);
+            if (known.socket === socket)
+                return;
+            this.#refused.add(socket);
+            if (this.#transport.native)
+                (0, sockets_cjs_1.closeSocket)(socket, protocol_cjs_1.CLOSE.duplicate, this.#log);
+            return;
+        }
+        this.#refused.delete(socket);
+        const client = this.#clients.add(clientId, socket);
+        this.#transport.instance?.addClient(clientId, socket);
+        try {
+            socket.subscribe(clientId);
+        }
+        catch (error) {
+            this.#log.error(`subscribe failed for client ${clientId}`, error);
+        }
+        this.#auth.await(client);
+        this.#log.debug(`client ${clientId} is connected`);
+    }
+    /** A message of a client, as text. */
+    onClientMessage(opts) {
+        const client = this.#clients.get(opts.clientId);
+        if (client === undefined)
+            return this.#log.debug(`a message of ${(0, log_cjs_1.shown)(opts.clientId)}, who is no client`);
+        this.#inbound.route(client, opts.raw);
+    }
+    /** A socket is closed, or is to be forgotten. */
+    onClientDisconnect(opts) {
+        const { clientId } = opts;
+        const client = this.#clients.get(clientId);
+        if (client === undefined)
+            return;
+        clearTimeout(client.authTimer);
+        delete client.authTimer;
+        const { userId } = client;
+        this.#users.remove(client);
+        this.#rooms.forget(client);
+        this.#clients.map.delete(clientId);
+        this.#delivery.forget(client);
+        this.#transport.instance?.removeClient(clientId);
+        client.state = 'disconnected';
+        this.#log.debug(`client ${clientId} is disconnected`);
+        this.#disconnects.tell(clientId, userId);
+    }
+    /** Any name, in any state; an unknown client is ignored. */
+    joinRoom(opts) {
+        this.#changeRoom('join', opts);
+    }
+    leaveRoom(opts) {
+        this.#changeRoom('leave', opts);
+    }
+    /**
+     * From now on what is sent to this client of this helper passes `outboundTransformer`. It cannot
+     * be undone.
+     */
+    enableClientEncryption(opts) {
+        const client = this.#clients.get(opts.clientId);
+        if (client !== undefined)
+            this.#encrypt(client);
+    }
+    // Sending
+    /**
+     * To one client of this instance, in any state; an unknown one is ignored.
+     *
+     * @throws {TypeError} the data cannot be serialised; so do the next three, and {@link send}
+     */
+    sendToClient(opts) {
+        const { clientId, event, data, doLog } = opts;
+        if (doLog)
+            this.#log.debug(`${(0, log_cjs_1.shown)(event)} to client ${clientId}`);
+        this.#delivery.toClient(clientId, new message_cjs_1.Message(event, data));
+    }
+    /** To every client of a user on this instance. */
+    sendToUser(opts) {
+        this.#delivery.toUser(opts.userId, new message_cjs_1.Message(opts.event, opts.data));
+    }
+    /** To every client in a room on this instance but those in `exclude`. */
+    sendToRoom(opts) {
+        this.#delivery.toRoom(opts.room, new message_cjs_1.Message(opts.event, opts.data), opts.exclude);
+    }
+    /** To every client of this instance that is authenticated, but those in `exclude`. */
+    broadcast(opts) {
+        this.#delivery.toAll(new message_cjs_1.Message(opts.event, opts.data), opts.exclude);
+    }
+    /**
+     * To clients of all instances: without a destination to everybody, else to a client or a room.
+     * `topic` is the event. Data that is undefined is not sent. `cb` is called from a timer, whatever
+     * happened.
+     */
+    send(opts) {
+        const { destination, payload, doLog, cb } = opts;
+        if (!payload || !payload.topic || payload.data === undefined)
+            return;
+        try {
+            this.#sendEverywhere(destination, payload.topic, payload.data);
+            if (doLog)
+                this.#log.debug(`${(0, log_cjs_1.shown)(payload.topic)} to ${destination ? (0, log_cjs_1.shown)(destination) : 'everybody'}`);
+        }
+        finally {
+            if (cb)
+                setTimeout(() => (0, callbacks_cjs_1.callApplication)(cb, () => undefined, (error) => this.#log.error('the callback of send failed', error)), 0);
+        }
+    }
+    #sendEverywhere(destination, event, data) {
+        if (!destination) {
+            this.#delivery.toAll(new message_cjs_1.Message(event, data), undefined);
+            return this.#publish(protocol_cjs_1.WebSocketChannels.BROADCAST, 'broadcast', undefined, event, data);
+        }
+        const { instance } = this.#transport;
+        if (this.#clients.get(destination) !== undefined || instance?.isElsewhere(destination)) {
+            this.#delivery.toClient(destination, new message_cjs_1.Message(event, data));
+            return this.#publish(protocol_cjs_1.WebSocketChannels.forClient({ clientId: destination }), 'client', destination, event, data);
+        }
+        if (this.#rooms.count(destination) > 0 || instance?.hasRoom(destination))
+            this.#delivery.toRoom(destination, new message_cjs_1.Message(event, data), undefined);
+        this.#publish(protocol_cjs_1.WebSocketChannels.forRoom({ room: destination }), 'room', destination, event, data);
+    }
+    #publish(channel, type, target, event, data) {
+        if (!this.#life.ended)
+            this.#relay.publish(channel, type, { target, event, data });
+    }
+    /** Messages of the helper itself, whatever is in them. */
+    #sendOwn(client, event, data) {
+        try {
+            this.#delivery.toClient(client.id, new message_cjs_1.Message(event, data));
+        }
+        catch (error) {
+            this.#log.error(`${event} to client ${client.id} cannot be sent`, error);
+        }
+    }
+    #changeRoom(op, { clientId, room }) {
+        const client = this.#clients.get(clientId);
+        if (client !== undefined)
+            return this.#rooms[op](client, room);
+        const { instance } = this.#transport;
+        if (instance?.isElsewhere(clientId) && !instance.post(clientId, { op, clientId, room }))
+            this.#delivery.drop();
+    }
+    #encrypt(client) {
+        if (client.encrypted)
+            return;
+        client.encrypted = true;
+        this.#delivery.hold(client);
+        this.#hold(client, this.#transport.instance);
+        for (const channel of [protocol_cjs_1.WebSocketDefaults.BROADCAST_TOPIC, client.id, ...client.rooms]) {
+            try {
+                client.socket.unsubscribe(channel);
+            }
+            catch (error) {
+                this.#log.error(`unsubscribe failed for client ${client.id}`, error);
+            }
+        }
+        if (this.#settings.outboundTransformer === undefined) {
+            this.#log.warn(`client ${client.id} is encrypted, but there is no outboundTransformer: messages to it alone, to its user, or with exclude are sent in clear, all others not at all`);
+        }
+    }
+    #hold(client, instance) {
+        if (instance !== undefined)
+            this.#clients.internals(client).heldSince = instance.encryptClient(client.id);
+    }
+    #socketEvents() {
+        const idOf = (socket) => {
+            const id = socket.data?.clientId;
+            return id && !this.#refused.has(socket) ? id : undefined;
+        };
+        return {
+            open: (socket) => {
+                const { clientId } = (socket.data ?? {});
+                if (clientId)
+                    this.onClientConnect({ clientId, socket });
+                else
+                    (0, sockets_cjs_1.closeSocket)(socket, protocol_cjs_1.CLOSE.missingId, this.#log);
+            },
+            message: (socket, frame) => {
+                const clientId = idOf(socket);
+                const client = clientId === undefined ? undefined : this.#clients.get(clientId);
+                if (client === undefined)
+                    return;
+                const raw = this.#inbound.admit(client, frame);
+                if (raw === undefined)
+                    return;
+                client.lastActivity = Date.now();
+                this.onClientMessage({ clientId: client.id, raw });
+            },
+            close: (socket) => {
+                const clientId = idOf(socket);
+                if (clientId !== undefined)
+                    this.onClientDisconnect({ clientId });
+            },
+            drain: (socket) => {
+                const clientId = idOf(socket);
+                const client = clientId === undefined ? undefined : this.#clients.get(clientId);
+                if (client !== undefined)
+                    client.backpressured = false;
+            },
+        };
+    }
+    async #configure() {
+        const transport = this.#transport;
+        if (!this.#oneTransport) {
+            throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARGUMENT', `[${SCOPE}] exactly one of "bind" (native sockets) and "server" (sockets of Bun) must be given`);
+        }
+        // With Bun there is nothing to join, and no turn to lose: handlers are on the clients of Redis
+        // before this call returns.
+        if (transport.native) {
+            await transport.join(this.#transportHost());
+            this.#life.check();
+            if (transport.instance !== undefined)
+                this.#enter(transport.instance);
+        }
+        const { instance } = transport;
+        await this.#bus.connect({
+            scope: SCOPE,
+            logger: this.#log,
+            serverId: this.#serverId,
+            received: (text) => this.#input.received(text),
+            changed: () => this.#input.busChanged(),
+        }, instance);
+        this.#life.check();
+        await this.#input.open(instance);
+        this.#life.check();
+        if (transport.native)
+            await transport.open();
+        this.#life.check();
+        this.#sweep.start(this.#settings.heartbeatInterval);
+        this.#states.begin();
+        this.#input.update();
+    }
+    async #unconfigure() {
+        this.#input.undo();
+        await this.#transport.leave();
+    }
+    async #shutdown() {
+        const log = this.#log;
+        this.#input.end();
+        this.#states.end();
+        this.#transport.stopAccepting();
+        this.#sweep.stop();
+        for (const client of [...this.#clients.map.values()])
+            (0, sockets_cjs_1.closeSocket)(client.socket, protocol_cjs_1.CLOSE.shutdown, log);
+        for (const clientId of [...this.#clients.map.keys()])
+            this.onClientDisconnect({ clientId });
+        this.#clients.map.clear();
+        this.#users.clear();
+        this.#rooms.clear();
+        await this.#transport.finish();
+        await this.#bus.close();
+        log.debug('shut down');
+    }
+    #transportHost() {
+        return {
+            identifier: this.identifier,
+            logger: this.#log,
+            handler: this.getBunWebSocketHandler(),
+            receive: (operation) => this.#receive(operation),
+            inputState: (state) => this.#input.changed(state),
+            takeInput: () => this.#input.take(),
+            clientsLeft: () => this.#disconnects.takeLeft(),
+            dropped: () => this.#delivery.transportDropped(),
+        };
+    }
+    /** Clients that were here before the instance was joined: it hears of them now. */
+    #enter(instance) {
+        this.#serverId = instance.serverId;
+        for (const client of this.#clients.map.values()) {
+            instance.addClient(client.id, client.socket);
+            if (client.encrypted)
+                this.#hold(client, instance);
+            const { finished, user } = this.#clients.internals(client);
+            if (finished)
+                instance.finishClient(client.id);
+            if (user !== undefined)
+                instance.addMember(client.id, 'user', user);
+            for (const room of client.rooms)
+                instance.addMember(client.id, 'room', room);
+        }
+    }
+    #receive(operation) {
+        try {
+            switch (operation.op) {
+                case 'publish':
+                case 'send':
+                    return this.#delivery.receive(operation);
+                case 'join':
+                case 'leave': {
+                    const client = this.#clients.get(operation.clientId);
+                    if (client !== undefined)
+                        this.#rooms[operation.op](client, operation.room);
+                    return;
+                }
+            }
+            operation;
+        }
+        catch (error) {
+            this.#log.error('what another helper of the instance has sent cannot be done', error);
+        }
+    }
+}
+exports.WebSocketServerHelper = WebSocketServerHelper;

@@ -1,4 +1,0 @@
-import type { Server, ShutdownReport } from './types.cjs';
-import type { StartRequest } from './validate.cjs';
-export declare function startServer(request: StartRequest): Promise<Server>;
-export declare function shutdownAll(code: number, timeout: number): Promise<ShutdownReport>;

@@ -1,2 +1,0 @@
-import type { Native } from './native.cjs';
-export declare const native: Native;

@@ -1,0 +1,2 @@
+import type { Native } from '../native.cjs';
+export declare const native: Native;

@@ -1,0 +1,13 @@
+/** The name of a channel, as the addon takes it. */
+export declare function channelBytes(call: string, channel: unknown): Buffer;
+/** @returns `undefined` for this instance only */
+export declare function checkSubscriberCount(channel: unknown, options: unknown): {
+    channel: Buffer;
+    timeout: number;
+} | undefined;
+/** @returns `undefined` for this instance only */
+export declare function checkCloseChannel(channel: unknown, code: unknown, reason: unknown, options: unknown): {
+    channel: Buffer;
+    code: number;
+    reason: string;
+} | undefined;

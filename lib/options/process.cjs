@@ -1,0 +1,65 @@
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.defaultProcessOptions = defaultProcessOptions;
+exports.toNativeProcessOptions = toNativeProcessOptions;
+exports.fromNativeOptions = fromNativeOptions;
+exports.processOptionsWith = processOptionsWith;
+// The process-wide options: their defaults, and how they are passed to the addon and back.
+/** Limits that do not apply unless a call sets them. */
+const OFF = {
+    maxConnections: undefined,
+    maxConnectionsPerIp: undefined,
+    maxChannelsPerSocket: undefined,
+    maxChannelNameLength: undefined,
+};
+function defaultProcessOptions(native) {
+    const { memory, cpus } = native.brokerDefaults();
+    const quarter = Math.max(1, Math.floor(memory / 4));
+    return {
+        handlers: 'serial',
+        handlerTimeout: 30_000,
+        ioThreads: Math.max(1, Math.floor(cpus / 2)),
+        maxSendMemory: quarter,
+        maxReceiveMemory: quarter,
+        'maxInFlight.messages': 256,
+        'maxInFlight.bytes': 2 ** 20,
+        'maxInFlight.workerBytes': 2 ** 24,
+        maxPendingUpgrades: 4_096,
+        ...OFF,
+    };
+}
+function toNativeProcessOptions(options) {
+    const { handlers, 'maxInFlight.messages': messages, 'maxInFlight.bytes': bytes, 'maxInFlight.workerBytes': workerBytes, ...others } = options;
+    return {
+        ...others,
+        maxInFlight: { messages, bytes, workerBytes },
+        concurrent: handlers === 'concurrent',
+    };
+}
+/**
+ * What does not concern raw handlers: a broker that helpers have made has nothing to say about
+ * those.
+ */
+function fromNativeOptions(options) {
+    const { maxInFlight: { messages, bytes, workerBytes }, concurrent: _, handlerTimeout: __, ...others } = options;
+    return {
+        ...others,
+        'maxInFlight.messages': messages,
+        'maxInFlight.bytes': bytes,
+        'maxInFlight.workerBytes': workerBytes,
+    };
+}
+/**
+ * The options of the broker there is, or else the defaults, with those that were given.
+ *
+ * @param started whether one that `start` has made counts, too
+ */
+function processOptionsWith(native, given, started) {
+    const { threads: _, ...rest } = given;
+    const now = native.processOptionsNow(started);
+    return {
+        ...defaultProcessOptions(native),
+        ...(now === null ? {} : fromNativeOptions(now)),
+        ...rest,
+    };
+}

@@ -1,0 +1,249 @@
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.START_OPTIONS = void 0;
+exports.checkStartOptions = checkStartOptions;
+exports.checkShutdownOptions = checkShutdownOptions;
+const node_net_1 = require("node:net");
+const node_url_1 = require("node:url");
+const errors_cjs_1 = require("../errors.cjs");
+const advice_cjs_1 = require("./advice.cjs");
+const checks_cjs_1 = require("./checks.cjs");
+const cluster_cjs_1 = require("./cluster.cjs");
+const threads_cjs_1 = require("./threads.cjs");
+const tls_cjs_1 = require("./tls.cjs");
+// The options of `start` and `shutdown`. Each function returns them checked and complete, or
+// throws.
+/** The longest string of V8: a text message must fit into one. */
+const MAX_STRING = 2 ** 29 - 24;
+exports.START_OPTIONS = [
+    'bind', 'workerPath', 'threads', 'startTimeout', 'worker', 'handlers', 'handlerTimeout',
+    'ioThreads', 'path', 'protocols', 'maxPayload', 'handshakeTimeout', 'openTimeout',
+    'maxPendingUpgrades', 'maxHeaderSize', 'idleTimeout', 'pings', 'pingInterval', 'closeTimeout',
+    'maxBackpressure', 'overflow', 'maxSendMemory', 'maxReceiveMemory', 'maxInFlight',
+    'maxConnections', 'maxConnectionsPerIp', 'maxChannelsPerSocket', 'maxChannelNameLength',
+    'maxLifetime', 'rateLimit', 'origins', 'trustProxy', 'proxyProtocol', 'reusePort',
+    'perMessageDeflate', 'tls', 'onWorker', 'cluster', 'signal',
+];
+/**
+ * @param call the name of the call, for messages
+ * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
+ * came
+ */
+function checkStartOptions(options, call = 'start') {
+    const bag = (0, checks_cjs_1.knownKeys)(call, 'options', options, exports.START_OPTIONS, advice_cjs_1.OPTION_HINTS);
+    if (typeof bag['bind'] !== 'string')
+        throw (0, checks_cjs_1.wrongType)(call, 'bind', (0, advice_cjs_1.exampleBind)(bag['bind']), bag['bind']);
+    const number = (name, from, to, fallback) => (0, checks_cjs_1.integer)(call, name, bag[name], from, to) ?? fallback;
+    return {
+        workerPath: path(call, 'workerPath', bag['workerPath']),
+        startTimeout: number('startTimeout', 0, checks_cjs_1.MAX_DURATION, 30_000),
+        process: processOptions(call, bag),
+        threads: threadOptions(call, bag),
+        listener: {
+            bind: bag['bind'],
+            paths: servedPaths(call, bag['path']),
+            protocols: subprotocols(call, bag['protocols']),
+            handshakeTimeout: number('handshakeTimeout', 1, checks_cjs_1.MAX_DURATION, 10_000),
+            openTimeout: number('openTimeout', 1, checks_cjs_1.MAX_DURATION, 10_000),
+            maxHeaderSize: number('maxHeaderSize', 256, 2 ** 20, 16_384),
+            maxPayload: number('maxPayload', 1, MAX_STRING, 2 ** 20),
+            idleTimeout: number('idleTimeout', 0, checks_cjs_1.MAX_DURATION, 120_000),
+            pings: (0, checks_cjs_1.optional)(call, 'pings', bag['pings'], 'boolean') ?? true,
+            pingInterval: number('pingInterval', 0, checks_cjs_1.MAX_DURATION, 25_000),
+            closeTimeout: number('closeTimeout', 1, checks_cjs_1.MAX_DURATION, 5_000),
+            maxBackpressure: number('maxBackpressure', 1, checks_cjs_1.MAX_SIZE, 2 ** 20),
+            overflow: (0, checks_cjs_1.oneOf)(call, 'overflow', bag['overflow'], ['close', 'dropNewest', 'dropOldest']) ?? 'close',
+            maxLifetime: number('maxLifetime', 0, checks_cjs_1.MAX_DURATION, 0),
+            rateLimit: rateLimit(call, bag['rateLimit']),
+            origins: allowedOrigins(call, bag['origins']),
+            trustProxy: trustProxy(call, bag['trustProxy']),
+            proxyProtocol: (0, checks_cjs_1.optional)(call, 'proxyProtocol', bag['proxyProtocol'], 'boolean') ?? false,
+            reusePort: (0, checks_cjs_1.optional)(call, 'reusePort', bag['reusePort'], 'boolean') ?? false,
+            deflate: deflate(call, bag['perMessageDeflate']),
+        },
+        tls: bag['tls'] === undefined ? undefined : (0, tls_cjs_1.checkTlsOptions)(call, bag['tls']),
+        cluster: bag['cluster'] === undefined
+            ? undefined
+            : (0, cluster_cjs_1.checkClusterOptions)(call, 'cluster', bag['cluster']),
+        onWorker: (0, checks_cjs_1.optional)(call, 'onWorker', bag['onWorker'], 'function'),
+        signal: abortSignal(call, bag['signal']),
+    };
+}
+/** @throws as {@link checkStartOptions} */
+function checkShutdownOptions(options) {
+    const call = 'shutdown';
+    const bag = options === undefined ? {} : (0, checks_cjs_1.knownKeys)(call, 'options', options, ['code', 'timeout']);
+    const code = (0, checks_cjs_1.integer)(call, 'code', bag['code'], 1000, 4999) ?? 1001;
+    if (!(0, checks_cjs_1.isSendableCode)(code))
+        throw (0, checks_cjs_1.wrongValue)(call, 'code', checks_cjs_1.SENDABLE_CODES, code);
+    return { code, timeout: (0, checks_cjs_1.integer)(call, 'timeout', bag['timeout'], 0, checks_cjs_1.MAX_DURATION) ?? 8_000 };
+}
+/** An `AbortSignal` of any context. */
+function abortSignal(call, value) {
+    if (value === undefined)
+        return undefined;
+    const { aborted, addEventListener } = (value ?? {});
+    if (typeof aborted !== 'boolean' || typeof addEventListener !== 'function')
+        throw (0, checks_cjs_1.wrongType)(call, 'signal', 'an AbortSignal', value);
+    return value;
+}
+function threadOptions(call, bag) {
+    if (bag['worker'] === undefined)
+        return undefined;
+    const threads = (0, threads_cjs_1.checkThreadOptions)(call, bag['worker']);
+    if (bag['threads'] === 0)
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "worker" cannot be combined with threads: 0, which starts no worker threads`);
+    return threads;
+}
+function processOptions(call, bag) {
+    const inFlight = bag['maxInFlight'] === undefined
+        ? {}
+        : (0, checks_cjs_1.knownKeys)(call, 'maxInFlight', bag['maxInFlight'], ['messages', 'bytes', 'workerBytes']);
+    const memory = (name) => (0, checks_cjs_1.integer)(call, name, bag[name], 1, Number.MAX_SAFE_INTEGER);
+    const count = (name) => (0, checks_cjs_1.integer)(call, name, bag[name], 1, checks_cjs_1.MAX_SIZE);
+    const flight = (name) => (0, checks_cjs_1.integer)(call, `maxInFlight.${name}`, inFlight[name], 1, checks_cjs_1.MAX_SIZE);
+    const all = {
+        threads: (0, checks_cjs_1.integer)(call, 'threads', bag['threads'], 0, 1024),
+        handlers: (0, checks_cjs_1.oneOf)(call, 'handlers', bag['handlers'], ['serial', 'concurrent']),
+        handlerTimeout: (0, checks_cjs_1.integer)(call, 'handlerTimeout', bag['handlerTimeout'], 0, checks_cjs_1.MAX_DURATION),
+        ioThreads: (0, checks_cjs_1.integer)(call, 'ioThreads', bag['ioThreads'], 1, 1024),
+        maxSendMemory: memory('maxSendMemory'),
+        maxReceiveMemory: memory('maxReceiveMemory'),
+        'maxInFlight.messages': flight('messages'),
+        'maxInFlight.bytes': flight('bytes'),
+        'maxInFlight.workerBytes': flight('workerBytes'),
+        maxPendingUpgrades: count('maxPendingUpgrades'),
+        maxConnections: count('maxConnections'),
+        maxConnectionsPerIp: count('maxConnectionsPerIp'),
+        maxChannelsPerSocket: count('maxChannelsPerSocket'),
+        maxChannelNameLength: count('maxChannelNameLength'),
+    };
+    return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}
+function servedPaths(call, value) {
+    if (value === undefined)
+        return ['*'];
+    const paths = typeof value === 'string'
+        ? [value]
+        : (0, checks_cjs_1.strings)(call, 'path', value, 'a string or an array of strings');
+    if (paths.length === 0)
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "path" must contain at least one path, got an empty array`);
+    for (const one of paths) {
+        if (one !== '*' && !/^\/[^?#\s]*$/.test(one))
+            throw (0, checks_cjs_1.wrongValue)(call, 'path', "'*', or a path that begins with '/' and has no '?', '#' or space", one);
+    }
+    return [...new Set(paths)];
+}
+function subprotocols(call, value) {
+    if (value === undefined)
+        return [];
+    const list = (0, checks_cjs_1.strings)(call, 'protocols', value, 'an array of strings');
+    for (const one of list) {
+        if (!(0, checks_cjs_1.isHttpToken)(one))
+            throw (0, checks_cjs_1.wrongValue)(call, 'protocols', "names of letters, digits and !#$%&'*+-.^_`|~", one);
+    }
+    return [...new Set(list)];
+}
+function rateLimit(call, value) {
+    if (value === undefined)
+        return undefined;
+    const bag = (0, checks_cjs_1.knownKeys)(call, 'rateLimit', value, ['messages', 'bytes', 'burst', 'action']);
+    const number = (name, to) => (0, checks_cjs_1.integer)(call, `rateLimit.${name}`, bag[name], 1, to);
+    const messages = number('messages', checks_cjs_1.MAX_SIZE);
+    const bytes = number('bytes', Number.MAX_SAFE_INTEGER);
+    if (messages === undefined && bytes === undefined) {
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "rateLimit" must set "messages", "bytes" or both`);
+    }
+    return {
+        messages,
+        bytes,
+        burst: number('burst', checks_cjs_1.MAX_SIZE),
+        action: (0, checks_cjs_1.oneOf)(call, 'rateLimit.action', bag['action'], ['pause', 'close']) ?? 'pause',
+    };
+}
+function deflate(call, value) {
+    if (value === undefined || value === false)
+        return undefined;
+    if (value !== true && typeof value !== 'object')
+        throw (0, checks_cjs_1.wrongType)(call, 'perMessageDeflate', 'a boolean or an object', value);
+    const bag = value === true ? {} : (0, checks_cjs_1.knownKeys)(call, 'perMessageDeflate', value, ['threshold', 'level']);
+    return {
+        threshold: (0, checks_cjs_1.integer)(call, 'perMessageDeflate.threshold', bag['threshold'], 0, checks_cjs_1.MAX_SIZE) ?? 1024,
+        level: (0, checks_cjs_1.integer)(call, 'perMessageDeflate.level', bag['level'], 1, 9) ?? 3,
+    };
+}
+/** One string or an array of them, each checked under its own name. */
+function oneOrMore(call, name, value, check) {
+    if (typeof value === 'string')
+        return [check(name, value)];
+    const list = (0, checks_cjs_1.strings)(call, name, value, 'a string or an array of strings');
+    return [...new Set(list.map((one, i) => check(`${name}[${i}]`, one)))];
+}
+function allowedOrigins(call, value) {
+    if (value === undefined)
+        return undefined;
+    return oneOrMore(call, 'origins', value, (name, one) => {
+        const origin = originOf(one);
+        if (origin === undefined)
+            throw (0, checks_cjs_1.wrongValue)(call, name, "'*', 'null', or an origin such as 'https://app.example' or 'https://*.app.example', without a path", one);
+        return origin;
+    });
+}
+/**
+ * As browsers send it (RFC 6454, section 6.2): in lower case, names in Punycode, no port where it
+ * is the usual one.
+ */
+function originOf(text) {
+    if (text === '*' || text === 'null')
+        return text;
+    if (!/^[a-z][a-z0-9+.-]*:\/\/[^/?#@\\\s]+$/i.test(text))
+        return undefined;
+    if (!/^https?:/i.test(text))
+        return text.toLowerCase();
+    try {
+        return new URL(text).origin;
+    }
+    catch {
+        return undefined;
+    }
+}
+function trustProxy(call, value) {
+    if (value === undefined)
+        return undefined;
+    const bag = (0, checks_cjs_1.knownKeys)(call, 'trustProxy', value, ['from', 'header']);
+    const from = oneOrMore(call, 'trustProxy.from', bag['from'], (name, one) => {
+        if (one !== 'unix' && !isNetwork(one))
+            throw (0, checks_cjs_1.wrongValue)(call, name, "an IP address, a network such as '10.0.0.0/8', or 'unix'", one);
+        return one;
+    });
+    if (from.length === 0)
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "trustProxy.from" must contain at least one proxy, got an empty array`);
+    return {
+        from: from.filter((one) => one !== 'unix'),
+        unix: from.includes('unix'),
+        header: (0, checks_cjs_1.oneOf)(call, 'trustProxy.header', bag['header'], ['x-forwarded-for', 'forwarded']) ??
+            'x-forwarded-for',
+    };
+}
+function isNetwork(text) {
+    const [, address = '', prefix] = /^([^/%]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+    const family = (0, node_net_1.isIP)(address);
+    return family !== 0 && (prefix === undefined || Number(prefix) <= (family === 4 ? 32 : 128));
+}
+function path(call, name, value) {
+    if (value === undefined)
+        return undefined;
+    if (typeof value === 'string' && !value.startsWith('file:')) {
+        if (value === '' || value.includes('\0'))
+            throw (0, checks_cjs_1.wrongValue)(call, name, 'the path of a module', value);
+        return value;
+    }
+    if (typeof value !== 'string' && !(value instanceof URL))
+        throw (0, checks_cjs_1.wrongType)(call, name, 'a string or a file: URL', value);
+    try {
+        return (0, node_url_1.fileURLToPath)(value);
+    }
+    catch {
+        throw (0, checks_cjs_1.wrongValue)(call, name, 'a path or a file: URL on this machine', String(value));
+    }
+}

@@ -1,0 +1,21 @@
+import { type ResourceLimits, SHARE_ENV } from 'node:worker_threads';
+/** The options, checked and copied, as `Worker` takes them. */
+export interface CheckedThreadOptions {
+    readonly workerData: unknown;
+    readonly options: {
+        readonly env?: NodeJS.ProcessEnv | typeof SHARE_ENV;
+        readonly execArgv?: string[];
+        readonly resourceLimits?: ResourceLimits;
+        readonly name?: string;
+    };
+}
+export declare const NO_THREAD_OPTIONS: CheckedThreadOptions;
+/**
+ * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
+ * came
+ */
+export declare function checkThreadOptions(call: string, value: unknown): CheckedThreadOptions;
+/** Whether a running pool has these options. */
+export declare function sameThreadOptions(one: CheckedThreadOptions, other: CheckedThreadOptions): boolean;
+/** Node checks flags only when it starts a thread. */
+export declare function explainThreadError(error: unknown): unknown;

@@ -1,0 +1,28 @@
+import type { NativeTls } from '../native.cjs';
+/** Where PEM comes from. `name` is that of the option, for messages. */
+type PemLocation = {
+    readonly name: string;
+} & ({
+    readonly pem: Buffer;
+} | {
+    readonly path: string;
+});
+/** The option `tls`, checked as far as is possible without reading files. */
+export interface CheckedTlsOptions {
+    readonly pairs: readonly {
+        readonly cert: PemLocation;
+        readonly key: PemLocation;
+    }[];
+    readonly ca: readonly PemLocation[];
+    readonly requestCert: boolean;
+    readonly rejectUnauthorized: boolean;
+    readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
+}
+/**
+ * @throws {TypeError | RangeError | WSBrokerError} naming the option, what was expected and what
+ * came; never what PEM or a key holds
+ */
+export declare function checkTlsOptions(call: string, value: unknown): CheckedTlsOptions;
+/** @throws {WSBrokerError} ERR_WSBROKER_TLS naming the file and the system's reason */
+export declare function readTls(call: string, request: CheckedTlsOptions): Promise<NativeTls>;
+export {};

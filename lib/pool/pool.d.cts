@@ -1,0 +1,39 @@
+import type { CheckedThreadOptions } from '../options/threads.cjs';
+import type { WorkerEvent } from '../types/worker-threads.cjs';
+/**
+ * The worker threads of a process. They are started together and stopped together, and each is
+ * replaced if it ends in between. The threads do not keep the process alive; its servers do.
+ */
+export declare class Pool {
+    #private;
+    readonly file: string;
+    readonly threads: number;
+    readonly given: CheckedThreadOptions;
+    readonly watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>;
+    readonly startTimeout: number;
+    /**
+     * @param given how the threads are started
+     * @param watchers called for every start and end; they may change while the pool runs
+     * @param startTimeout how long a thread may take to load the module, in milliseconds; 0: no limit
+     */
+    constructor(file: string, threads: number, given: CheckedThreadOptions, watchers: ReadonlyMap<unknown, (event: WorkerEvent) => void>, startTimeout: number);
+    /**
+     * Resolves when every worker is ready.
+     *
+     * @throws {WSBrokerError} ERR_WSBROKER_WORKER_FAILED, with the first failure as `cause`; the
+     * other threads must then be stopped
+     */
+    start(): Promise<void>;
+    /**
+     * A shutdown has begun. If there is no worker, events wait for one, and there is no time for
+     * pauses.
+     */
+    hurry(): void;
+    /**
+     * Ends all threads within `timeout` milliseconds, of which `handleStop` has at least a quarter.
+     * Never rejects.
+     */
+    stop(timeout: number): Promise<void>;
+}
+/** Calls all of them. Their errors are reported. */
+export declare function notifyWatchers(watchers: Iterable<(event: WorkerEvent) => void>, event: WorkerEvent): void;

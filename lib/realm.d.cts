@@ -1,3 +1,0 @@
-import type { Native } from './native.cjs';
-/** The addon, with errors of this module's context. */
-export declare function ofThisRealm(addon: Native): Native;

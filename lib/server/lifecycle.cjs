@@ -1,0 +1,339 @@
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.startServer = startServer;
+exports.shutdownAll = shutdownAll;
+const node_perf_hooks_1 = require("node:perf_hooks");
+const node_util_1 = require("node:util");
+const node_worker_threads_1 = require("node:worker_threads");
+const async_scope_cjs_1 = require("../async-scope.cjs");
+const errors_cjs_1 = require("../errors.cjs");
+const copies_cjs_1 = require("../native/copies.cjs");
+const join_cluster_cjs_1 = require("../native/join-cluster.cjs");
+const load_cjs_1 = require("../native/load.cjs");
+const advice_cjs_1 = require("../options/advice.cjs");
+const process_cjs_1 = require("../options/process.cjs");
+const threads_cjs_1 = require("../options/threads.cjs");
+const tls_cjs_1 = require("../options/tls.cjs");
+const pool_cjs_1 = require("../pool/pool.cjs");
+const report_cjs_1 = require("../report.cjs");
+const load_errors_cjs_1 = require("../worker/load-errors.cjs");
+const module_file_cjs_1 = require("../worker/module-file.cjs");
+const modules_cjs_1 = require("../worker/modules.cjs");
+const register_cjs_1 = require("../worker/register.cjs");
+const abort_cjs_1 = require("./abort.cjs");
+const keep_alive_cjs_1 = require("./keep-alive.cjs");
+const server_object_cjs_1 = require("./server-object.cjs");
+/** How long `start` waits for a Redis that is required, in milliseconds. */
+const BUS_TIMEOUT = 10_000;
+/** For `handleStop` of workers that end because another one did not load. */
+const UNDO_TIMEOUT = 5_000;
+/**
+ * The last part of the time that `shutdown` has, an eighth within these bounds, is for `handleStop`
+ * and the end of threads.
+ */
+const LEAST_FOR_WORKERS = 100;
+const MOST_FOR_WORKERS = 1_000;
+/** The functions that `onWorker` gave, each with the one that calls it in its async context. */
+const watchers = new Map();
+let workers;
+let agreed;
+let joined;
+/** Aborted by `shutdown`, so that a `start` under way gives up. */
+let untilShutdown = new AbortController();
+/** When the next shutdown, or the one that is under way, must be over. */
+let nextDeadline = Infinity;
+let lastTask = Promise.resolve();
+function startServer(request) {
+    if (register_cjs_1.thread.inPool && request.workerPath !== undefined) {
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'start: a worker of the pool cannot start workers; call start with "workerPath" on the main thread or on a thread of your own');
+    }
+    const file = request.workerPath === undefined ? undefined : (0, module_file_cjs_1.findModuleFile)(request.workerPath);
+    let begun = false;
+    return withSignals(request.signal, (signal) => {
+        const started = inTurn(() => {
+            begun = true;
+            return start(request, file, signal);
+        });
+        // While an earlier call is under way, this one has nothing to undo.
+        const early = new Promise((_, reject) => signal.addEventListener('abort', () => !begun && reject(signal.reason)));
+        return Promise.race([started, early]);
+    });
+}
+/**
+ * @param own the application's signal: if it is aborted before the start is done, the start rejects
+ * with its reason, at once if it has not begun
+ * @param begin gets a signal that `shutdown` aborts, too, with an error as its reason
+ */
+async function withSignals(own, begin) {
+    const isAborted = () => own?.aborted === true;
+    if (isAborted())
+        throw own?.reason;
+    const either = new AbortController();
+    const onShutdown = () => either.abort(new errors_cjs_1.WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'start: shutdown was called before the server was ready'));
+    const onAbort = () => either.abort(own?.reason);
+    const { signal: shut } = untilShutdown;
+    shut.addEventListener('abort', onShutdown);
+    own?.addEventListener('abort', onAbort);
+    try {
+        const server = await begin(either.signal);
+        if (isAborted()) {
+            await server.close();
+            throw own?.reason;
+        }
+        return server;
+    }
+    finally {
+        shut.removeEventListener('abort', onShutdown);
+        own?.removeEventListener('abort', onAbort);
+    }
+}
+function shutdownAll(code, timeout) {
+    if (register_cjs_1.thread.inPool)
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'shutdown: a worker of the pool cannot shut down; call shutdown on the thread that called start');
+    const others = (0, copies_cjs_1.otherActiveCopies)();
+    return others.length === 0
+        ? shutdownHere(code, timeout)
+        : (0, keep_alive_cjs_1.keepingAlive)(() => shutdownCopies([...others, { shutdown: shutdownHere }], code, timeout));
+}
+(0, copies_cjs_1.setCopyShutdown)({
+    isActive: () => (0, keep_alive_cjs_1.hasTasks)() ||
+        keep_alive_cjs_1.servers.size > 0 ||
+        workers !== undefined ||
+        agreed !== undefined ||
+        joined !== undefined ||
+        (0, register_cjs_1.currentRegistration)() !== undefined,
+    shutdown: shutdownHere,
+});
+function shutdownHere(code, timeout) {
+    const deadline = node_perf_hooks_1.performance.now() + timeout;
+    nextDeadline = Math.min(nextDeadline, deadline);
+    untilShutdown.abort();
+    untilShutdown = new AbortController();
+    return inTurn(() => shutdown(code, timeout, deadline));
+}
+/** One after the other, because they may share a broker. */
+async function shutdownCopies(copies, code, timeout) {
+    const deadline = node_perf_hooks_1.performance.now() + timeout;
+    const all = { closed: 0, terminated: 0 };
+    for (const copy of copies) {
+        const { closed, terminated } = await copy.shutdown(code, Math.max(0, Math.floor(deadline - node_perf_hooks_1.performance.now())));
+        all.closed += closed;
+        all.terminated += terminated;
+    }
+    return all;
+}
+async function start(request, file, signal) {
+    const undo = [];
+    let listened = false;
+    try {
+        (0, abort_cjs_1.throwIfAborted)(signal);
+        const options = agree(request.process);
+        checkWorkers(file, request.process.threads, request.threads);
+        if (agreed === undefined) {
+            agreed = options;
+            undo.push(() => (agreed = undefined));
+        }
+        const { onWorker } = request;
+        if (onWorker !== undefined && !watchers.has(onWorker)) {
+            watchers.set(onWorker, (0, async_scope_cjs_1.inScopeHere)(onWorker));
+            undo.push(() => watchers.delete(onWorker));
+        }
+        if (request.cluster !== undefined && !isJoined(request.cluster)) {
+            (0, join_cluster_cjs_1.joinCluster)(request.cluster);
+            joined = request.cluster;
+            undo.push(async () => {
+                // If others use the broker, it stays joined, and the next attempt finds the same options.
+                if (await load_cjs_1.native.leaveCluster())
+                    joined = undefined;
+            });
+        }
+        // The address comes first: without it there is no need to load anything.
+        const tls = request.tls === undefined
+            ? undefined
+            : await (0, abort_cjs_1.unlessAborted)(signal, (0, tls_cjs_1.readTls)('start', request.tls));
+        listened = true;
+        if (!node_worker_threads_1.isMainThread)
+            load_cjs_1.native.endWithThread();
+        const listener = await listen({
+            ...request.listener,
+            tls,
+            process: (0, process_cjs_1.toNativeProcessOptions)(options),
+        });
+        undo.push(() => load_cjs_1.native.closeListener(listener));
+        (0, abort_cjs_1.throwIfAborted)(signal);
+        if (request.cluster?.required === true)
+            await (0, abort_cjs_1.unlessAborted)(signal, (0, join_cluster_cjs_1.busReady)(BUS_TIMEOUT));
+        await readyWorkers(file, request, signal, undo);
+        load_cjs_1.native.watchWorkers(reportStuckWorker);
+        const location = load_cjs_1.native.listenerAddress(listener);
+        load_cjs_1.native.serve(listener);
+        return (0, server_object_cjs_1.createServer)({
+            listener,
+            location,
+            tls: request.tls,
+            signal: request.signal,
+            busReloaded: (redis) => {
+                // A later start with these settings agrees with them.
+                if (joined !== undefined)
+                    joined = { ...joined, native: { ...joined.native, redis } };
+            },
+        });
+    }
+    catch (error) {
+        for (const step of undo.reverse())
+            await attempt(step);
+        // A start that did not get that far made no broker; one that exists belongs to another thread.
+        if (listened)
+            await attempt(dropUnusedBroker);
+        throw error;
+    }
+}
+async function listen(options) {
+    try {
+        return await load_cjs_1.native.listen(options);
+    }
+    catch (error) {
+        throw (0, advice_cjs_1.explainBindError)((0, errors_cjs_1.fromNative)(error), options.bind, options.reusePort);
+    }
+}
+/** Ignores errors: the one that led here is reported. */
+async function attempt(step) {
+    try {
+        await step();
+    }
+    catch {
+        // As above.
+    }
+}
+/** Is over at the deadline, whatever hangs. */
+async function shutdown(code, timeout, deadline) {
+    const left = () => Math.max(0, deadline - node_perf_hooks_1.performance.now());
+    const pool = workers !== undefined && 'pool' in workers ? workers.pool : undefined;
+    pool?.hurry();
+    const forWorkers = Math.max(LEAST_FOR_WORKERS, Math.min(MOST_FOR_WORKERS, timeout / 8));
+    const { closed, terminated } = await load_cjs_1.native.shutdownBroker(code, Math.max(0, left() - forWorkers), pool !== undefined);
+    // In case it was joined before there was a broker to shut down.
+    await load_cjs_1.native.leaveCluster();
+    for (const { forgetSignal } of keep_alive_cjs_1.servers.values())
+        forgetSignal();
+    keep_alive_cjs_1.servers.clear();
+    const rest = Math.max(LEAST_FOR_WORKERS, left());
+    await Promise.all([pool?.stop(rest), (0, register_cjs_1.currentRegistration)()?.stop(rest)]);
+    workers = undefined;
+    agreed = undefined;
+    joined = undefined;
+    nextDeadline = Infinity;
+    load_cjs_1.native.watchWorkers();
+    watchers.clear();
+    return { closed, terminated };
+}
+/** For `handleStop` of workers that end because a `start` failed: less if a shutdown waits. */
+function undoTimeout() {
+    return Math.max(LEAST_FOR_WORKERS, Math.min(UNDO_TIMEOUT, nextDeadline - node_perf_hooks_1.performance.now()));
+}
+/** Called by the addon, once each time that a worker of any thread is stuck. */
+function reportStuckWorker(workerId) {
+    const what = `worker ${workerId} has not taken any event for a second, although events are waiting for it, usually because a handler does not return; new connections go to other workers, if there are any`;
+    const reason = new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
+    if (watchers.size === 0)
+        (0, report_cjs_1.reportError)(`worker ${workerId} is stuck`, reason.message);
+    (0, pool_cjs_1.notifyWatchers)(watchers.values(), { type: 'stuck', workerId, reason });
+}
+// Options.
+/** The process-wide options with those of this call, which must not contradict earlier ones. */
+function agree({ threads: _, ...given }) {
+    if (agreed === undefined)
+        return (0, process_cjs_1.processOptionsWith)(load_cjs_1.native, given, false);
+    for (const [name, value] of Object.entries(given)) {
+        const before = agreed[name];
+        if (value !== before)
+            throw conflict(name, before, value);
+    }
+    return agreed;
+}
+/** Whether an earlier `start` of this thread has joined with the same options. */
+function isJoined({ native: options, onBus }) {
+    return (joined !== undefined && joined.onBus === onBus && (0, node_util_1.isDeepStrictEqual)(joined.native, options));
+}
+function conflict(name, before, now) {
+    const was = before === undefined ? 'off' : String(before);
+    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" applies to the whole process and has been ${was} since an earlier start, got ${String(now)}; ${advice_cjs_1.START_OVER}`);
+}
+// Workers.
+function checkWorkers(file, threads, given) {
+    if (given !== undefined &&
+        workers !== undefined &&
+        !('pool' in workers && (0, threads_cjs_1.sameThreadOptions)(workers.pool.given, given))) {
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "worker" applies to the whole process, and an earlier start gave other values; ${advice_cjs_1.START_OVER}`);
+    }
+    if (given !== undefined && workers === undefined && file === undefined)
+        throw new errors_cjs_1.WSBrokerRangeError('start: "worker" requires "workerPath", the module that the worker threads load');
+    if (file === undefined) {
+        if (workers !== undefined || (0, register_cjs_1.currentRegistration)() !== undefined || load_cjs_1.native.workerCount() > 0)
+            return;
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_NO_WORKER', 'start: "workerPath" is missing, and no worker is registered; pass "workerPath", or call registerWorkerThread first');
+    }
+    if (workers === undefined) {
+        if (threads !== 0 || (0, register_cjs_1.currentRegistration)() === undefined)
+            return;
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', 'start: "threads" is 0, but this thread has already registered handlers');
+    }
+    if (workers.file !== file)
+        throw conflict('workerPath', workers.file, file);
+    const running = 'pool' in workers ? workers.pool.threads : 0;
+    if (threads !== undefined && threads !== running)
+        throw conflict('threads', running, threads);
+}
+async function readyWorkers(file, request, signal, undo) {
+    const { process: { threads }, threads: given, startTimeout, } = request;
+    try {
+        await (0, abort_cjs_1.unlessAborted)(signal, (0, register_cjs_1.currentRegistration)()?.ready ?? Promise.resolve());
+        if (file === undefined || workers !== undefined)
+            return;
+        if (threads === 0) {
+            const loading = (0, modules_cjs_1.loadWorker)(file, startTimeout);
+            undo.push(() => void loading.then((late) => late.stop(undoTimeout()), () => undefined));
+            workers = { file, registration: await (0, abort_cjs_1.unlessAborted)(signal, loading) };
+        }
+        else {
+            const pool = new pool_cjs_1.Pool(file, threads ?? Math.max(4, load_cjs_1.native.brokerDefaults().cpus), given ?? threads_cjs_1.NO_THREAD_OPTIONS, watchers, startTimeout);
+            undo.push(() => pool.stop(undoTimeout()));
+            await (0, abort_cjs_1.unlessAborted)(signal, pool.start());
+            workers = { file, pool };
+        }
+        undo.push(() => (workers = undefined));
+    }
+    catch (error) {
+        const refused = (0, threads_cjs_1.explainThreadError)(error);
+        if (refused !== error || (signal.aborted && error === signal.reason))
+            throw refused;
+        const more = file === undefined
+            ? ''
+            : await (0, abort_cjs_1.unlessAborted)(signal, (0, load_errors_cjs_1.explainLoadError)(file, error instanceof errors_cjs_1.WSBrokerError ? error.cause : error)).catch(() => '');
+        if (error instanceof errors_cjs_1.WSBrokerError && error.code === 'ERR_WSBROKER_WORKER_FAILED') {
+            error.message += more;
+            throw error;
+        }
+        const message = error?.message;
+        const what = `start: worker ${file ?? 'of this thread'} failed to load: ${typeof message === 'string' ? message : (0, report_cjs_1.errorText)(error)}${more}`;
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what, { cause: error });
+    }
+}
+/**
+ * A `start` that failed leaves no broker with its options behind, unless another thread uses one.
+ */
+async function dropUnusedBroker() {
+    if (keep_alive_cjs_1.servers.size > 0 ||
+        agreed !== undefined ||
+        (0, register_cjs_1.currentRegistration)() !== undefined ||
+        load_cjs_1.native.workerCount() > 0 ||
+        load_cjs_1.native.instanceCount() > 0)
+        return;
+    await load_cjs_1.native.shutdownBroker(1001, 0);
+}
+/** One task after the other. */
+function inTurn(task) {
+    const result = (0, keep_alive_cjs_1.keepingAlive)(() => lastTask.then(task));
+    lastTask = result.catch(() => undefined);
+    return result;
+}

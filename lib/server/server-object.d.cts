@@ -1,0 +1,20 @@
+import type { NativeRedis } from '../native.cjs';
+import { type CheckedTlsOptions } from '../options/tls.cjs';
+import type { Server } from '../types/server.cjs';
+/** What a server object is made of. */
+export interface ServerParts {
+    /** The addon's number of its listener. */
+    readonly listener: number;
+    readonly location: {
+        readonly address: string;
+        readonly port: number;
+        readonly url: string;
+    };
+    readonly tls: CheckedTlsOptions | undefined;
+    /** The application's: aborting it closes the server. */
+    readonly signal: AbortSignal | undefined;
+    /** Called when the bus uses other settings. */
+    readonly busReloaded: (redis: NativeRedis) => void;
+}
+/** The object that `start` resolves to. From now on the server counts as listening. */
+export declare function createServer({ listener, location, signal, ...parts }: ServerParts): Server;

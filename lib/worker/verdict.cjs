@@ -1,0 +1,132 @@
+"use strict";
+Object.defineProperty(exports, "__esModule", { value: true });
+exports.TIMED_OUT = exports.INVALID = exports.FORBIDDEN = exports.ACCEPTED = void 0;
+exports.checkVerdict = checkVerdict;
+const node_util_1 = require("node:util");
+const errors_cjs_1 = require("../errors.cjs");
+const checks_cjs_1 = require("../options/checks.cjs");
+exports.ACCEPTED = { accepted: true, detail: undefined };
+/** `handleOpen` refused, or failed. */
+exports.FORBIDDEN = { accepted: false, detail: { status: 403 } };
+/** `handleOpen` returned something that is not a verdict. */
+exports.INVALID = { accepted: false, detail: { status: 500 } };
+/** `handleOpen` took too long. */
+exports.TIMED_OUT = { accepted: false, detail: { status: 503 } };
+const ACCEPT_KEYS = ['protocol', 'headers', 'token', 'channels'];
+const REJECT_KEYS = ['status', 'headers', 'body'];
+/** Headers that the response has anyway, or that would change where it ends. */
+const RESERVED = new Set([
+    'connection',
+    'content-length',
+    'sec-websocket-accept',
+    'sec-websocket-extensions',
+    'sec-websocket-protocol',
+    'sec-websocket-version',
+    'transfer-encoding',
+    'upgrade',
+]);
+/**
+ * Checks a verdict. `offered` are the client's subprotocols.
+ *
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_VERDICT: it is not a verdict, and must not count as
+ * an acceptance
+ */
+function checkVerdict(verdict, offered) {
+    if (verdict === undefined || verdict === true)
+        return exports.ACCEPTED;
+    if (verdict === false)
+        return exports.FORBIDDEN;
+    if (typeof verdict !== 'object' || verdict === null || Array.isArray(verdict))
+        throw invalidVerdict(`got ${(0, checks_cjs_1.typeName)(verdict)}`);
+    const bag = verdict;
+    const refuses = 'status' in bag;
+    const known = refuses ? REJECT_KEYS : ACCEPT_KEYS;
+    const keys = Object.keys(bag);
+    const odd = keys.find((key) => !known.includes(key));
+    if (odd !== undefined) {
+        const similar = (0, checks_cjs_1.mostSimilar)(odd, known, 2);
+        throw invalidVerdict(`got an object with the unknown key "${odd}"${similar === undefined ? '' : `; did you mean "${similar}"?`}`);
+    }
+    // An empty Map, Date or record of a database is not the same as `{}`.
+    if (keys.length === 0 && !isPlain(bag))
+        throw invalidVerdict('got an instance of a class');
+    return refuses
+        ? { accepted: false, detail: reject(bag) }
+        : { accepted: true, detail: accept(bag, offered) };
+}
+function reject(bag) {
+    const { status, body } = bag;
+    if (typeof status !== 'number' || !Number.isInteger(status) || status < 200 || status > 599) {
+        throw invalidVerdict(`"status" must be an integer from 200 to 599, got ${typeof status === 'number' ? status : (0, checks_cjs_1.typeName)(status)}`);
+    }
+    const detail = { status };
+    if (bag['headers'] !== undefined)
+        detail.headers = headerPairs(bag['headers']);
+    if (body !== undefined)
+        detail.body = typeof body === 'string' ? body : bytes(body, 'body');
+    return detail;
+}
+function accept(bag, offered) {
+    const { protocol, token, channels } = bag;
+    const detail = {};
+    if (protocol !== undefined) {
+        if (typeof protocol !== 'string')
+            throw invalidVerdict(`"protocol" must be a string, got ${(0, checks_cjs_1.typeName)(protocol)}`);
+        if (!offered.includes(protocol))
+            throw invalidVerdict('"protocol" must be one of those that the client offered');
+        detail.protocol = protocol;
+    }
+    if (bag['headers'] !== undefined)
+        detail.headers = headerPairs(bag['headers']);
+    if (token !== undefined)
+        detail.token = typeof token === 'string' ? Buffer.from(token) : bytes(token, 'token');
+    if (channels !== undefined) {
+        if (!Array.isArray(channels))
+            throw invalidVerdict(`"channels" must be an array, got ${(0, checks_cjs_1.typeName)(channels)}`);
+        detail.channels = channels.map((channel) => typeof channel === 'string' ? channel : bytes(channel, 'channels'));
+    }
+    return detail;
+}
+function bytes(value, name) {
+    // `instanceof` would not do: test runners give modules globals of their own.
+    if (node_util_1.types.isUint8Array(value))
+        return value;
+    if (node_util_1.types.isArrayBuffer(value))
+        return new Uint8Array(value);
+    throw invalidVerdict(`"${name}" must be ${name === 'channels' ? 'an array of' : 'a'} string, ArrayBuffer or Uint8Array, got ${(0, checks_cjs_1.typeName)(value)}`);
+}
+/**
+ * An application may copy part of a request into a header: a line break in it must not begin
+ * another header.
+ */
+function headerPairs(headers) {
+    if (typeof headers !== 'object' || headers === null)
+        throw invalidVerdict(`"headers" must be an object, got ${(0, checks_cjs_1.typeName)(headers)}`);
+    const entries = Symbol.iterator in headers ? [...headers] : Object.entries(headers);
+    return entries.flatMap((entry) => {
+        const [name, value] = Array.isArray(entry) ? entry : [];
+        if (typeof name !== 'string' || !(0, checks_cjs_1.isHttpToken)(name))
+            throw invalidVerdict('"headers" has a name that HTTP does not allow');
+        if (RESERVED.has(name.toLowerCase()))
+            throw invalidVerdict(`"headers" may not set ${name}`);
+        return (Array.isArray(value) ? value : [value]).map((one) => [
+            name,
+            headerValue(name, one),
+        ]);
+    });
+}
+function headerValue(name, value) {
+    if (typeof value !== 'string' && typeof value !== 'number')
+        throw invalidVerdict(`"headers" must have strings as values, got ${(0, checks_cjs_1.typeName)(value)} for ${name}`);
+    const text = String(value);
+    if (!/^[\t\x20-\x7e]*$/.test(text))
+        throw invalidVerdict(`"headers" has a value for ${name} that is not printable ASCII`);
+    return text;
+}
+function isPlain(value) {
+    const prototype = Object.getPrototypeOf(value);
+    return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+function invalidVerdict(what) {
+    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_VERDICT', `handleOpen: the verdict must be a boolean, undefined, or an object with known keys: ${what}. The connection was refused with 500`);
+}

@@ -1,0 +1,66 @@
+import { callApplication } from '../callbacks.cjs';
+import type { HelperLifecycle } from '../helper-lifecycle.cjs';
+import type { AnyRecord, Settings } from '../settings.cjs';
+import type { Instance } from '../transport/transport.cjs';
+import type { IWebSocketLogger } from '../types.cjs';
+
+/** Clients of an ended helper that are dealt with before others get their turn. */
+const PORTION = 64;
+
+/** What reporting disconnects needs. */
+export interface DisconnectReporterParts<A extends AnyRecord, M extends AnyRecord> {
+  readonly settings: Settings<A, M>;
+  readonly life: HelperLifecycle;
+  readonly log: IWebSocketLogger;
+  instance(): Instance | undefined;
+}
+
+/**
+ * Tells the application of clients that have gone: those of this helper, and those of a helper of
+ * the instance whose worker has ended.
+ */
+export class DisconnectReporter<A extends AnyRecord, M extends AnyRecord> {
+  readonly #parts: DisconnectReporterParts<A, M>;
+  #taking = false;
+
+  constructor(parts: DisconnectReporterParts<A, M>) {
+    this.#parts = parts;
+  }
+
+  tell(clientId: string, userId: string | undefined): void {
+    const { settings, log } = this.#parts;
+    const { clientDisconnectedFn } = settings;
+    if (clientDisconnectedFn === undefined) return;
+    callApplication(
+      () =>
+        clientDisconnectedFn({ clientId, userId } as Parameters<typeof clientDisconnectedFn>[0]),
+      () => undefined,
+      (error) => log.error(`clientDisconnectedFn failed for client ${clientId}`, error),
+    );
+  }
+
+  /**
+   * A helper of the instance has ended without reporting its clients. The others take them one by
+   * one, so that each client is reported once, whatever happens to this one.
+   */
+  takeLeft(): void {
+    if (this.#taking) return;
+    this.#taking = true;
+    this.#take();
+  }
+
+  #take(): void {
+    const { life, log } = this.#parts;
+    for (let i = 0; i < PORTION; i++) {
+      // One that is shutting down leaves them to the others.
+      const left = life.ended ? undefined : this.#parts.instance()?.takeLeftClient();
+      if (left === undefined) {
+        this.#taking = false;
+        return;
+      }
+      log.debug(`client ${left.clientId} was disconnected: its worker has ended`);
+      this.tell(left.clientId, left.userId);
+    }
+    setImmediate(() => this.#take());
+  }
+}

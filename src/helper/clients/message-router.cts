@@ -1,0 +1,124 @@
+import { callApplication } from '../callbacks.cjs';
+import { RateLimitedErrors, shown } from '../log.cjs';
+import { CLOSE, ERROR_TEXT, WebSocketEvents } from '../protocol.cjs';
+import type { AnyRecord, Settings } from '../settings.cjs';
+import type { IWebSocketClient, IWebSocketLogger, IWebSocketMessage } from '../types.cjs';
+import type { Authenticator } from './authenticator.cjs';
+import type { Clients } from './clients.cjs';
+import type { Rooms } from './rooms.cjs';
+import { closeSocket } from './sockets.cjs';
+
+/** What routing is made of. */
+export interface MessageRouterParts<A extends AnyRecord, M extends AnyRecord> {
+  readonly settings: Settings<A, M>;
+  readonly clients: Clients<M>;
+  readonly rooms: Rooms<A, M>;
+  readonly auth: Authenticator<A, M>;
+  readonly log: IWebSocketLogger;
+  /** An error event. */
+  sendError(client: IWebSocketClient<M>, text: string): void;
+}
+
+/** Messages of clients: sections 5 and G of the specification. */
+export class MessageRouter<A extends AnyRecord, M extends AnyRecord> {
+  readonly #parts: MessageRouterParts<A, M>;
+  readonly #failures: RateLimitedErrors;
+
+  constructor(parts: MessageRouterParts<A, M>) {
+    this.#parts = parts;
+    this.#failures = new RateLimitedErrors(parts.log);
+  }
+
+  /**
+   * The text of a frame, or undefined if it is not to be looked at: the client was cut for going
+   * over a limit.
+   */
+  admit(client: IWebSocketClient<M>, frame: unknown): string | undefined {
+    const { clients, settings, log } = this.#parts;
+    const internals = clients.internals(client);
+    if (internals.cut) return undefined;
+    if (!internals.finished) {
+      const over = longerThan(frame, settings.maxAuthPayloadLength)
+        ? CLOSE.tooBig
+        : ++internals.frames > settings.maxUnauthenticatedMessages
+          ? CLOSE.tooMany
+          : undefined;
+      if (over !== undefined) {
+        internals.cut = true;
+        log.debug(`client ${client.id} is closed before it is authenticated: ${over[1]}`);
+        closeSocket(client.socket, over, log);
+        return undefined;
+      }
+    }
+    return textOf(frame);
+  }
+
+  route(client: IWebSocketClient<M>, raw: string): void {
+    const { clients, rooms, auth, log } = this.#parts;
+    let message: IWebSocketMessage | null;
+    try {
+      message = JSON.parse(raw) as IWebSocketMessage | null;
+    } catch {
+      // What is wrong with it is not logged: the parser's message quotes it.
+      return this.#parts.sendError(client, ERROR_TEXT.format);
+    }
+    if (message === null || !message.event)
+      return log.debug(`client ${client.id} sent a message without an event`);
+    switch (message.event) {
+      case WebSocketEvents.HEARTBEAT:
+        return;
+      case WebSocketEvents.AUTHENTICATE:
+        return auth.authenticate(client, message.data);
+    }
+    if (!clients.isFinished(client))
+      return this.#parts.sendError(client, ERROR_TEXT.notAuthenticated);
+    switch (message.event) {
+      case WebSocketEvents.JOIN:
+        return rooms.joinAsked(client, message.data);
+      case WebSocketEvents.LEAVE:
+        return rooms.leaveAsked(client, message.data);
+    }
+    this.#handOver(client, message);
+  }
+
+  #handOver(client: IWebSocketClient<M>, message: IWebSocketMessage): void {
+    const { settings, log } = this.#parts;
+    const { messageHandler } = settings;
+    if (messageHandler === undefined)
+      return log.debug(`no messageHandler for ${shown(message.event)} of client ${client.id}`);
+    callApplication(
+      () =>
+        messageHandler({ clientId: client.id, userId: client.userId, message } as Parameters<
+          typeof messageHandler
+        >[0]),
+      () => undefined,
+      (error) => this.#failures.add(`messageHandler failed for client ${client.id}`, error),
+    );
+  }
+}
+
+/** Binary frames are text in UTF-8. */
+function textOf(frame: unknown): string {
+  if (typeof frame === 'string') return frame;
+  return (bytesOf(frame) ?? Buffer.from(String(frame))).toString('utf8');
+}
+
+function longerThan(frame: unknown, limit: number): boolean {
+  if (typeof frame === 'string') {
+    // A unit of UTF-16 is one to three bytes of UTF-8: mostly there is nothing to count.
+    return frame.length > limit || (frame.length * 3 > limit && Buffer.byteLength(frame) > limit);
+  }
+  return (bytesOf(frame)?.length ?? 0) > limit;
+}
+
+function bytesOf(frame: unknown): Buffer | undefined {
+  if (Buffer.isBuffer(frame)) return frame;
+  if (ArrayBuffer.isView(frame))
+    return Buffer.from(frame.buffer, frame.byteOffset, frame.byteLength);
+  if (
+    frame instanceof ArrayBuffer ||
+    (typeof SharedArrayBuffer !== 'undefined' && frame instanceof SharedArrayBuffer)
+  )
+    return Buffer.from(frame);
+  return undefined;
+}

@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto';
+import { processOptionsWith, toNativeProcessOptions } from '../../options/process.cjs';
+import { native } from '../../native/load.cjs';
+import { currentRegistration, thread } from '../../worker/register.cjs';
+import { readTls } from '../../options/tls.cjs';
+import { CLOSE } from '../protocol.cjs';
+import { NativeRunner } from './native-runner.cjs';
+import { NativeInstance } from './native-instance.cjs';
+import { CALL, helperError, checkNativeOptions, type CheckedNativeOptions } from './native-options.cjs';
+import type { TransportHost, TransportOptions } from './transport.cjs';
+
+// Importing this loads native code.
+
+/** For outboxes to be written at the end, and for peers to answer the close. */
+const FLUSH_TIMEOUT = 5_000;
+
+/** A helper's place in its instance, until it leaves. */
+export class NativeRegistration {
+  readonly instance: NativeInstance;
+  readonly #request: CheckedNativeOptions;
+  readonly #helper: number;
+  readonly #runner: NativeRunner;
+  readonly #path: string;
+  #stopped = false;
+
+  /**
+   * Checks the options and takes the place.
+   *
+   * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT, ERR_WSBROKER_CONFLICT
+   */
+  constructor(options: TransportOptions, host: TransportHost) {
+    this.#request = checkNativeOptions(options);
+    this.#path = options.path;
+    const { identifier, agreed, process } = this.#request;
+    let helper: number | undefined;
+    try {
+      const joined = native.joinInstance({ identifier, serverId: randomUUID(), agreed, process: toNativeProcessOptions(processOptionsWith(native, process, true)), beside: isBeside(), encrypts: options.encrypts });
+      helper = this.#helper = joined.helper;
+      const instance = (this.instance = new NativeInstance(native, helper, host, joined.serverId));
+      this.#runner = new NativeRunner(native, helper, host, (state) => instance.inputChanged(state));
+      this.#runner.attach();
+      instance.begin();
+    } catch (error) {
+      if (helper !== undefined) void native.leaveInstance(helper);
+      throw helperError(error);
+    }
+  }
+
+  /** Opens the address, or the path on one that is there, unless another helper of the instance has done so. */
+  async open(): Promise<void> {
+    const { listener, process, tls } = this.#request;
+    try {
+      await native.openInstance(this.#helper, {
+        ...listener,
+        tls: tls === undefined ? undefined : await readTls(CALL, tls),
+        process: toNativeProcessOptions(processOptionsWith(native, process, true)),
+        beside: isBeside(),
+      });
+    } catch (error) {
+      throw helperError(error);
+    }
+    if (this.#stopped) this.stopAccepting();
+  }
+
+  /** It gets no connections any more. */
+  stopAccepting(): void {
+    this.#stopped = true;
+    native.helperAccept(this.#helper, false);
+  }
+
+  /** Closes what is open yet, and lets what was sent go out. */
+  async flush(): Promise<void> {
+    this.#runner.closeAll(...CLOSE.shutdown);
+    native.flushSends();
+    await native.helperEmptied(this.#helper, FLUSH_TIMEOUT);
+  }
+
+  async leave(): Promise<void> {
+    await native.leaveInstance(this.#helper);
+  }
+
+  address(): { address: string; port: number; url: string; endpoint: string } | undefined {
+    const address = native.instanceAddress(this.#helper) ?? undefined;
+    if (address === undefined) return undefined;
+    const { url } = address;
+    // A colon separates the path of a Unix socket from that of the request.
+    return { ...address, endpoint: `${url}${/^wss?\+unix:/.test(url) ? ':' : ''}${this.#path}` };
+  }
+}
+
+/** Port 0 means the port of the server that has loaded this thread's module. */
+function isBeside(): boolean {
+  return thread.inPool || thread.loading || currentRegistration() !== undefined;
+}

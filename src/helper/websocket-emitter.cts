@@ -1,0 +1,150 @@
+import { BusStateReporter } from './bus/bus-state-reporter.cjs';
+import type { Bus } from './bus/bus.cjs';
+import { envelope } from './bus/envelope.cjs';
+import { createBus } from './bus/redis-connection.cjs';
+import { HelperBase } from './helper-base.cjs';
+import { HelperLifecycle } from './helper-lifecycle.cjs';
+import { EMITTER_OPTIONS, knownOptions } from './helper-options.cjs';
+import { safeLogger } from './log.cjs';
+import { EMITTER_ID, WebSocketChannels, WebSocketMessageTypes } from './protocol.cjs';
+import type { IWebSocketEmitterOptions, TWebSocketMessageType } from './types.cjs';
+
+const SCOPE = 'WebSocketEmitter';
+
+/** What an emitter says: to whom, and what. */
+interface Sent {
+  readonly target?: string;
+  readonly event: string;
+  readonly data: unknown;
+  readonly exclude?: string[] | undefined;
+}
+
+/**
+ * Sends to the clients of all server helpers on a Redis, from a process that serves no sockets: a
+ * job, an API.
+ *
+ * @example
+ * ```js
+ * import { WebSocketEmitter } from 'wsbroker/server-helper';
+ *
+ * const emitter = new WebSocketEmitter({ redisConnection: 'redis://127.0.0.1' });
+ * await emitter.configure();
+ * await emitter.toUser({ userId: '7', event: 'invoice', data: { paid: true } });
+ * await emitter.shutdown();
+ * ```
+ */
+export class WebSocketEmitter extends HelperBase {
+  readonly #life = new HelperLifecycle(SCOPE);
+  readonly #bus: Bus;
+  readonly #states: BusStateReporter;
+
+  /**
+   * Nothing is connected by it.
+   *
+   * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
+   * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the
+   * nearest one that does
+   * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing
+   * that can be one
+   */
+  constructor(opts: IWebSocketEmitterOptions) {
+    super(SCOPE, knownOptions(SCOPE, opts, EMITTER_OPTIONS).identifier ?? SCOPE, opts.logger);
+    const log = safeLogger(this.logger);
+    this.#states = new BusStateReporter(opts.busStateFn ?? undefined, log);
+    this.#bus = createBus(SCOPE, opts.redisConnection, 'emitter');
+  }
+
+  /**
+   * Resolves when Redis answers. A second call returns the first one's promise; a rejection is
+   * forgotten, so that a later call tries again.
+   *
+   * @throws the first error of the connection
+   * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: not ready within 30 s. ERR_WSBROKER_SHUT_DOWN:
+   * after {@link shutdown}
+   */
+  override configure(): Promise<void> {
+    return this.#life.configure(
+      async () => {
+        await this.#bus.connect(
+          {
+            scope: SCOPE,
+            logger: safeLogger(this.logger),
+            received: () => undefined,
+            changed: () => this.#update(),
+          },
+          undefined,
+        );
+        this.#life.check();
+        this.#states.begin();
+        this.#update();
+      },
+      () => Promise.resolve(),
+    );
+  }
+
+  /** Ends the connection, in at most 5 s. Further calls return the same promise. */
+  override shutdown(): Promise<void> {
+    return this.#life.shutdown(async () => {
+      this.#states.end();
+      await this.#bus.close();
+    });
+  }
+
+  /**
+   * To one client, wherever it is. Each of these four resolves when Redis has the message; whether
+   * it reached a client is not known.
+   *
+   * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is lost. ERR_WSBROKER_SHUT_DOWN: after
+   * {@link shutdown}
+   * @throws {TypeError} the data cannot be serialised
+   */
+  async toClient(opts: { clientId: string; event: string; data: unknown }): Promise<void> {
+    const { clientId, event, data } = opts;
+    await this.#send(WebSocketChannels.forClient({ clientId }), WebSocketMessageTypes.CLIENT, {
+      target: clientId,
+      event,
+      data,
+    });
+  }
+
+  /** To every client of a user. @throws as {@link toClient} */
+  async toUser(opts: { userId: string; event: string; data: unknown }): Promise<void> {
+    const { userId, event, data } = opts;
+    await this.#send(WebSocketChannels.forUser({ userId }), WebSocketMessageTypes.USER, {
+      target: userId,
+      event,
+      data,
+    });
+  }
+
+  /** To every client in a room but those in `exclude`. @throws as {@link toClient} */
+  async toRoom(opts: {
+    room: string;
+    event: string;
+    data: unknown;
+    exclude?: string[];
+  }): Promise<void> {
+    const { room, event, data, exclude } = opts;
+    await this.#send(WebSocketChannels.forRoom({ room }), WebSocketMessageTypes.ROOM, {
+      target: room,
+      event,
+      data,
+      exclude,
+    });
+  }
+
+  /** To every client that is authenticated. @throws as {@link toClient} */
+  async broadcast(opts: { event: string; data: unknown }): Promise<void> {
+    const { event, data } = opts;
+    await this.#send(WebSocketChannels.BROADCAST, WebSocketMessageTypes.BROADCAST, { event, data });
+  }
+
+  async #send(channel: string, type: TWebSocketMessageType, sent: Sent): Promise<void> {
+    this.#life.check();
+    await this.#bus.request(channel, envelope(EMITTER_ID, type, sent));
+  }
+
+  #update(): void {
+    this.#states.update(this.#bus.publisherReady ? 'ready' : 'lost');
+  }
+}

@@ -1,0 +1,610 @@
+import { randomUUID } from 'node:crypto';
+import { inScopeHere } from '../async-scope.cjs';
+import { WSBrokerError } from '../errors.cjs';
+import { BusStateReporter } from './bus/bus-state-reporter.cjs';
+import type { Bus } from './bus/bus.cjs';
+import { EnvelopeRelay } from './bus/envelope-relay.cjs';
+import { createBus } from './bus/redis-connection.cjs';
+import { RedisInput } from './bus/redis-input.cjs';
+import { callApplication } from './callbacks.cjs';
+import { Authenticator } from './clients/authenticator.cjs';
+import { Clients } from './clients/clients.cjs';
+import { DisconnectReporter } from './clients/disconnect-reporter.cjs';
+import { HeartbeatCheck } from './clients/heartbeat-check.cjs';
+import { MessageRouter } from './clients/message-router.cjs';
+import { Rooms } from './clients/rooms.cjs';
+import { closeSocket } from './clients/sockets.cjs';
+import { Users } from './clients/users.cjs';
+import { Delivery } from './delivery/delivery.cjs';
+import { Message } from './delivery/message.cjs';
+import { HelperBase } from './helper-base.cjs';
+import { HelperLifecycle } from './helper-lifecycle.cjs';
+import { knownOptions, SERVER_HELPER_OPTIONS } from './helper-options.cjs';
+import { safeLogger, shown } from './log.cjs';
+import { CLOSE, WebSocketChannels, WebSocketDefaults, WebSocketEvents } from './protocol.cjs';
+import { type Settings, settingsOf } from './settings.cjs';
+import { bunTransport } from './transport/bun.cjs';
+import { nativeTransport } from './transport/native.cjs';
+import type {
+  HelperOperation,
+  Instance,
+  Transport,
+  TransportHost,
+} from './transport/transport.cjs';
+import type {
+  IBunWebSocketHandler,
+  IWebSocket,
+  IWebSocketClient,
+  IWebSocketLogger,
+  IWebSocketServerOptions,
+  IWebSocketServerStats,
+} from './types.cjs';
+
+const SCOPE = 'WebSocketServerHelper';
+
+/**
+ * What most applications need on top of sockets: authentication, users, rooms, a heartbeat,
+ * encryption for each client, and delivery between instances over Redis.
+ *
+ * @example
+ * ```js
+ * import { WebSocketServerHelper } from 'wsbroker/server-helper';
+ *
+ * const helper = new WebSocketServerHelper({
+ *   identifier: 'app',
+ *   redisConnection: 'redis://127.0.0.1',
+ *   bind: '127.0.0.1:8080',
+ *   authenticateFn: async ({ token }) => (token === 'secret' ? { userId: '7' } : null),
+ *   messageHandler: ({ clientId, message }) => helper.sendToClient({ clientId, event: 'echo', data: message.data }),
+ * });
+ * await helper.configure();
+ * ```
+ */
+export class WebSocketServerHelper<
+  AuthDataType extends Record<string, unknown> = Record<string, unknown>,
+  MetadataType extends Record<string, unknown> = Record<string, unknown>,
+> extends HelperBase {
+  readonly #life = new HelperLifecycle(SCOPE);
+  readonly #log: IWebSocketLogger;
+  readonly #settings: Settings<AuthDataType, MetadataType>;
+  /** Exactly one of `bind` and `server` was given: asked by `configure()`. */
+  readonly #oneTransport: boolean;
+  readonly #clients = new Clients<MetadataType>();
+  readonly #users: Users<MetadataType>;
+  readonly #rooms: Rooms<AuthDataType, MetadataType>;
+  readonly #auth: Authenticator<AuthDataType, MetadataType>;
+  readonly #inbound: MessageRouter<AuthDataType, MetadataType>;
+  readonly #delivery: Delivery<AuthDataType, MetadataType>;
+  readonly #disconnects: DisconnectReporter<AuthDataType, MetadataType>;
+  readonly #sweep: HeartbeatCheck<MetadataType>;
+  readonly #transport: Transport;
+  readonly #states: BusStateReporter;
+  readonly #bus: Bus;
+  readonly #relay: EnvelopeRelay;
+  readonly #input: RedisInput;
+  /** Sockets that came with the id of another. */
+  readonly #refused = new WeakSet<IWebSocket>();
+  readonly #handler: Pick<IBunWebSocketHandler, 'open' | 'message' | 'close' | 'drain'>;
+  #serverId: string = randomUUID();
+
+  /**
+   * Stores the options, and duplicates the clients of Redis. It opens nothing.
+   *
+   * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
+   * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the
+   * nearest one that does
+   * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing
+   * that can be one
+   */
+  constructor(opts: IWebSocketServerOptions<AuthDataType, MetadataType>) {
+    super(SCOPE, knownOptions(SCOPE, opts, SERVER_HELPER_OPTIONS).identifier, opts.logger);
+    const log = (this.#log = safeLogger(this.logger));
+    const settings = (this.#settings = settingsOf(opts));
+    const [bind, server] = [opts.bind ?? undefined, opts.server ?? undefined];
+    this.#oneTransport = (bind === undefined) !== (server === undefined);
+    const clients = this.#clients;
+    const instance = (): Instance | undefined => this.#transport.instance;
+    this.#users = new Users(clients, instance);
+    this.#rooms = new Rooms(settings, clients, instance, log);
+    this.#sweep = new HeartbeatCheck(clients, settings.heartbeatTimeout, log);
+    this.#disconnects = new DisconnectReporter({ settings, life: this.#life, log, instance });
+    this.#states = new BusStateReporter(
+      opts.busStateFn ? inScopeHere(opts.busStateFn) : undefined,
+      log,
+    );
+    const sendError = (client: IWebSocketClient<MetadataType>, message: string): void =>
+      this.#sendOwn(client, WebSocketEvents.ERROR, { message });
+    this.#auth = new Authenticator({
+      settings,
+      clients,
+      users: this.#users,
+      rooms: this.#rooms,
+      log,
+      instance,
+      sendError,
+      encrypt: (client) => this.#encrypt(client),
+      send: (client, event, data) => this.#sendOwn(client, event, data),
+    });
+    this.#inbound = new MessageRouter({
+      settings,
+      clients,
+      rooms: this.#rooms,
+      auth: this.#auth,
+      log,
+      sendError,
+    });
+    this.#handler = this.#socketEvents();
+    this.#bus = createBus(SCOPE, opts.redisConnection, 'server');
+    this.#relay = new EnvelopeRelay({
+      bus: this.#bus,
+      log,
+      serverId: () => this.#serverId,
+      deliver: {
+        client: (opts) => this.sendToClient(opts),
+        user: (opts) => this.sendToUser(opts),
+        room: (opts) => this.sendToRoom(opts),
+        broadcast: (opts) => this.broadcast(opts),
+      },
+    });
+    this.#input = new RedisInput({
+      scope: SCOPE,
+      life: this.#life,
+      bus: this.#bus,
+      relay: this.#relay,
+      states: this.#states,
+      log,
+      instance,
+    });
+    this.#transport =
+      bind === undefined
+        ? bunTransport(server, log)
+        : nativeTransport({
+            identifier: opts.identifier,
+            path: settings.path,
+            bind,
+            serverOptions: settings.serverOptions,
+            givenServerOptions: opts.serverOptions ?? {},
+            native: opts,
+            maxAuthPayloadLength: settings.maxAuthPayloadLength,
+            encrypts: settings.outboundTransformer !== undefined,
+            redisForm: this.#bus.form,
+          });
+    this.#delivery = new Delivery({
+      settings,
+      clients,
+      users: this.#users,
+      rooms: this.#rooms,
+      transport: this.#transport,
+      log,
+    });
+  }
+
+  // Life
+
+  /**
+   * Connects to Redis, begins to look for silent clients and, with `bind`, to listen. A second call
+   * returns the first one's promise; a rejection is forgotten, so that a later call tries again.
+   *
+   * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT: not exactly one of `bind` and `server`
+   * was given, or an option of the native transport is wrong
+   * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: another helper of the same identifier, or of the
+   * same address and path, stands against it
+   * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis was not ready within 30 s
+   * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called
+   * @throws the first error of a connection to Redis
+   */
+  override configure(): Promise<void> {
+    return this.#life.configure(
+      () => this.#configure(),
+      () => this.#unconfigure(),
+    );
+  }
+
+  /**
+   * Closes all clients, the address and the connections to Redis. Does not reject, and waits for no
+   * function of the application; further calls return the same promise. Afterwards nothing of the
+   * helper keeps the process alive.
+   */
+  override shutdown(): Promise<void> {
+    return this.#life.shutdown(() => this.#shutdown());
+  }
+
+  /** What `Bun.serve` takes as `websocket`. The application upgrades with `data: { clientId }`. */
+  getBunWebSocketHandler(): IBunWebSocketHandler {
+    return { ...this.#handler, ...this.#settings.serverOptions } as IBunWebSocketHandler;
+  }
+
+  getPath(): string {
+    return this.#settings.path;
+  }
+
+  /**
+   * Where clients connect: `url` is the address, `endpoint` the address with the path. Undefined
+   * while nothing is open, and with Bun.
+   */
+  getAddress(): { address: string; port: number; url: string; endpoint: string } | undefined {
+    return this.#transport.address();
+  }
+
+  // Clients
+
+  /** With an id: that client of this helper. Without: the live map of all of them. */
+  getClients(opts?: {
+    id?: string;
+  }): IWebSocketClient<MetadataType> | Map<string, IWebSocketClient<MetadataType>> | undefined {
+    return opts?.id ? this.#clients.get(opts.id) : this.#clients.map;
+  }
+
+  /** The user's clients of this helper. */
+  getClientsByUser(opts: { userId: string }): IWebSocketClient<MetadataType>[] {
+    return this.#users.of(opts.userId);
+  }
+
+  /** The room's members that are clients of this helper. */
+  getClientsByRoom(opts: { room: string }): IWebSocketClient<MetadataType>[] {
+    return this.#rooms.of(opts.room);
+  }
+
+  /** How many clients the instance has, in any state. */
+  countClients(): number {
+    return this.#transport.instance?.countClients() ?? this.#clients.map.size;
+  }
+
+  /** How many members the room has in the instance. */
+  countRoom(opts: { room: string }): number {
+    return this.#transport.instance?.countRoom(opts.room) ?? this.#rooms.count(opts.room);
+  }
+
+  getStats(): IWebSocketServerStats {
+    const { refused, failed, invalid } = this.#relay;
+    return {
+      busState: this.#states.state,
+      busRefused: refused,
+      busFailed: failed,
+      busInvalid: invalid,
+      framesDropped: this.#delivery.framesDropped + this.#bus.counts().dropped,
+    };
+  }
+
+  /** A socket is there: the time in which it must authenticate begins. */
+  onClientConnect(opts: { clientId: string; socket: IWebSocket }): void {
+    const { clientId, socket } = opts;
+    if (this.#life.ended) return closeSocket(socket, CLOSE.shutdown, this.#log);
+    const known = this.#clients.get(clientId);
+    if (known !== undefined) {
+      this.#log.warn(`client ${clientId} is connected already`);
+      if (known.socket === socket) return;
+      this.#refused.add(socket);
+      if (this.#transport.native) closeSocket(socket, CLOSE.duplicate, this.#log);
+      return;
+    }
+    this.#refused.delete(socket);
+    const client = this.#clients.add(clientId, socket);
+    this.#transport.instance?.addClient(clientId, socket);
+    try {
+      socket.subscribe(clientId);
+    } catch (error) {
+      this.#log.error(`subscribe failed for client ${clientId}`, error);
+    }
+    this.#auth.await(client);
+    this.#log.debug(`client ${clientId} is connected`);
+  }
+
+  /** A message of a client, as text. */
+  onClientMessage(opts: { clientId: string; raw: string }): void {
+    const client = this.#clients.get(opts.clientId);
+    if (client === undefined)
+      return this.#log.debug(`a message of ${shown(opts.clientId)}, who is no client`);
+    this.#inbound.route(client, opts.raw);
+  }
+
+  /** A socket is closed, or is to be forgotten. */
+  onClientDisconnect(opts: { clientId: string }): void {
+    const { clientId } = opts;
+    const client = this.#clients.get(clientId);
+    if (client === undefined) return;
+    clearTimeout(client.authTimer);
+    delete client.authTimer;
+    const { userId } = client;
+    this.#users.remove(client);
+    this.#rooms.forget(client);
+    this.#clients.map.delete(clientId);
+    this.#delivery.forget(client);
+    this.#transport.instance?.removeClient(clientId);
+    client.state = 'disconnected';
+    this.#log.debug(`client ${clientId} is disconnected`);
+    this.#disconnects.tell(clientId, userId);
+  }
+
+  /** Any name, in any state; an unknown client is ignored. */
+  joinRoom(opts: { clientId: string; room: string }): void {
+    this.#changeRoom('join', opts);
+  }
+
+  leaveRoom(opts: { clientId: string; room: string }): void {
+    this.#changeRoom('leave', opts);
+  }
+
+  /**
+   * From now on what is sent to this client of this helper passes `outboundTransformer`. It cannot
+   * be undone.
+   */
+  enableClientEncryption(opts: { clientId: string }): void {
+    const client = this.#clients.get(opts.clientId);
+    if (client !== undefined) this.#encrypt(client);
+  }
+
+  // Sending
+
+  /**
+   * To one client of this instance, in any state; an unknown one is ignored.
+   *
+   * @throws {TypeError} the data cannot be serialised; so do the next three, and {@link send}
+   */
+  sendToClient(opts: { clientId: string; event: string; data: unknown; doLog?: boolean }): void {
+    const { clientId, event, data, doLog } = opts;
+    if (doLog) this.#log.debug(`${shown(event)} to client ${clientId}`);
+    this.#delivery.toClient(clientId, new Message(event, data));
+  }
+
+  /** To every client of a user on this instance. */
+  sendToUser(opts: { userId: string; event: string; data: unknown }): void {
+    this.#delivery.toUser(opts.userId, new Message(opts.event, opts.data));
+  }
+
+  /** To every client in a room on this instance but those in `exclude`. */
+  sendToRoom(opts: { room: string; event: string; data: unknown; exclude?: string[] }): void {
+    this.#delivery.toRoom(opts.room, new Message(opts.event, opts.data), opts.exclude);
+  }
+
+  /** To every client of this instance that is authenticated, but those in `exclude`. */
+  broadcast(opts: { event: string; data: unknown; exclude?: string[] }): void {
+    this.#delivery.toAll(new Message(opts.event, opts.data), opts.exclude);
+  }
+
+  /**
+   * To clients of all instances: without a destination to everybody, else to a client or a room.
+   * `topic` is the event. Data that is undefined is not sent. `cb` is called from a timer, whatever
+   * happened.
+   */
+  send<T = unknown>(opts: {
+    destination?: string;
+    payload: { topic: string; data: T };
+    doLog?: boolean;
+    cb?: () => void;
+  }): void {
+    const { destination, payload, doLog, cb } = opts;
+    if (!payload || !payload.topic || payload.data === undefined) return;
+    try {
+      this.#sendEverywhere(destination, payload.topic, payload.data);
+      if (doLog)
+        this.#log.debug(
+          `${shown(payload.topic)} to ${destination ? shown(destination) : 'everybody'}`,
+        );
+    } finally {
+      if (cb)
+        setTimeout(
+          () =>
+            callApplication(
+              cb,
+              () => undefined,
+              (error) => this.#log.error('the callback of send failed', error),
+            ),
+          0,
+        );
+    }
+  }
+
+  #sendEverywhere(destination: string | undefined, event: string, data: unknown): void {
+    if (!destination) {
+      this.#delivery.toAll(new Message(event, data), undefined);
+      return this.#publish(WebSocketChannels.BROADCAST, 'broadcast', undefined, event, data);
+    }
+    const { instance } = this.#transport;
+    if (this.#clients.get(destination) !== undefined || instance?.isElsewhere(destination)) {
+      this.#delivery.toClient(destination, new Message(event, data));
+      return this.#publish(
+        WebSocketChannels.forClient({ clientId: destination }),
+        'client',
+        destination,
+        event,
+        data,
+      );
+    }
+    if (this.#rooms.count(destination) > 0 || instance?.hasRoom(destination))
+      this.#delivery.toRoom(destination, new Message(event, data), undefined);
+    this.#publish(
+      WebSocketChannels.forRoom({ room: destination }),
+      'room',
+      destination,
+      event,
+      data,
+    );
+  }
+
+  #publish(
+    channel: string,
+    type: 'client' | 'room' | 'broadcast',
+    target: string | undefined,
+    event: string,
+    data: unknown,
+  ): void {
+    if (!this.#life.ended) this.#relay.publish(channel, type, { target, event, data });
+  }
+
+  /** Messages of the helper itself, whatever is in them. */
+  #sendOwn(client: IWebSocketClient<MetadataType>, event: string, data: unknown): void {
+    try {
+      this.#delivery.toClient(client.id, new Message(event, data));
+    } catch (error) {
+      this.#log.error(`${event} to client ${client.id} cannot be sent`, error);
+    }
+  }
+
+  #changeRoom(op: 'join' | 'leave', { clientId, room }: { clientId: string; room: string }): void {
+    const client = this.#clients.get(clientId);
+    if (client !== undefined) return this.#rooms[op](client, room);
+    const { instance } = this.#transport;
+    if (instance?.isElsewhere(clientId) && !instance.post(clientId, { op, clientId, room }))
+      this.#delivery.drop();
+  }
+
+  #encrypt(client: IWebSocketClient<MetadataType>): void {
+    if (client.encrypted) return;
+    client.encrypted = true;
+    this.#delivery.hold(client);
+    this.#hold(client, this.#transport.instance);
+    for (const channel of [WebSocketDefaults.BROADCAST_TOPIC, client.id, ...client.rooms]) {
+      try {
+        client.socket.unsubscribe(channel);
+      } catch (error) {
+        this.#log.error(`unsubscribe failed for client ${client.id}`, error);
+      }
+    }
+    if (this.#settings.outboundTransformer === undefined) {
+      this.#log.warn(
+        `client ${client.id} is encrypted, but there is no outboundTransformer: messages to it alone, to its user, or with exclude are sent in clear, all others not at all`,
+      );
+    }
+  }
+
+  #hold(client: IWebSocketClient<MetadataType>, instance: Instance | undefined): void {
+    if (instance !== undefined)
+      this.#clients.internals(client).heldSince = instance.encryptClient(client.id);
+  }
+
+  #socketEvents(): Pick<IBunWebSocketHandler, 'open' | 'message' | 'close' | 'drain'> {
+    const idOf = (socket: IWebSocket): string | undefined => {
+      const id = (socket.data as { clientId?: string } | null | undefined)?.clientId;
+      return id && !this.#refused.has(socket) ? id : undefined;
+    };
+    return {
+      open: (socket) => {
+        const { clientId } = (socket.data ?? {}) as { clientId?: string };
+        if (clientId) this.onClientConnect({ clientId, socket });
+        else closeSocket(socket, CLOSE.missingId, this.#log);
+      },
+      message: (socket, frame) => {
+        const clientId = idOf(socket);
+        const client = clientId === undefined ? undefined : this.#clients.get(clientId);
+        if (client === undefined) return;
+        const raw = this.#inbound.admit(client, frame);
+        if (raw === undefined) return;
+        client.lastActivity = Date.now();
+        this.onClientMessage({ clientId: client.id, raw });
+      },
+      close: (socket) => {
+        const clientId = idOf(socket);
+        if (clientId !== undefined) this.onClientDisconnect({ clientId });
+      },
+      drain: (socket) => {
+        const clientId = idOf(socket);
+        const client = clientId === undefined ? undefined : this.#clients.get(clientId);
+        if (client !== undefined) client.backpressured = false;
+      },
+    };
+  }
+
+  async #configure(): Promise<void> {
+    const transport = this.#transport;
+    if (!this.#oneTransport) {
+      throw new WSBrokerError(
+        'ERR_WSBROKER_INVALID_ARGUMENT',
+        `[${SCOPE}] exactly one of "bind" (native sockets) and "server" (sockets of Bun) must be given`,
+      );
+    }
+    // With Bun there is nothing to join, and no turn to lose: handlers are on the clients of Redis
+    // before this call returns.
+    if (transport.native) {
+      await transport.join(this.#transportHost());
+      this.#life.check();
+      if (transport.instance !== undefined) this.#enter(transport.instance);
+    }
+    const { instance } = transport;
+    await this.#bus.connect(
+      {
+        scope: SCOPE,
+        logger: this.#log,
+        serverId: this.#serverId,
+        received: (text) => this.#input.received(text),
+        changed: () => this.#input.busChanged(),
+      },
+      instance,
+    );
+    this.#life.check();
+    await this.#input.open(instance);
+    this.#life.check();
+    if (transport.native) await transport.open();
+    this.#life.check();
+    this.#sweep.start(this.#settings.heartbeatInterval);
+    this.#states.begin();
+    this.#input.update();
+  }
+
+  async #unconfigure(): Promise<void> {
+    this.#input.undo();
+    await this.#transport.leave();
+  }
+
+  async #shutdown(): Promise<void> {
+    const log = this.#log;
+    this.#input.end();
+    this.#states.end();
+    this.#transport.stopAccepting();
+    this.#sweep.stop();
+    for (const client of [...this.#clients.map.values()])
+      closeSocket(client.socket, CLOSE.shutdown, log);
+    for (const clientId of [...this.#clients.map.keys()]) this.onClientDisconnect({ clientId });
+    this.#clients.map.clear();
+    this.#users.clear();
+    this.#rooms.clear();
+    await this.#transport.finish();
+    await this.#bus.close();
+    log.debug('shut down');
+  }
+
+  #transportHost(): TransportHost {
+    return {
+      identifier: this.identifier,
+      logger: this.#log,
+      handler: this.getBunWebSocketHandler(),
+      receive: (operation) => this.#receive(operation),
+      inputState: (state) => this.#input.changed(state),
+      takeInput: () => this.#input.take(),
+      clientsLeft: () => this.#disconnects.takeLeft(),
+      dropped: () => this.#delivery.transportDropped(),
+    };
+  }
+
+  /** Clients that were here before the instance was joined: it hears of them now. */
+  #enter(instance: Instance): void {
+    this.#serverId = instance.serverId;
+    for (const client of this.#clients.map.values()) {
+      instance.addClient(client.id, client.socket);
+      if (client.encrypted) this.#hold(client, instance);
+      const { finished, user } = this.#clients.internals(client);
+      if (finished) instance.finishClient(client.id);
+      if (user !== undefined) instance.addMember(client.id, 'user', user);
+      for (const room of client.rooms) instance.addMember(client.id, 'room', room);
+    }
+  }
+
+  #receive(operation: HelperOperation): void {
+    try {
+      switch (operation.op) {
+        case 'publish':
+        case 'send':
+          return this.#delivery.receive(operation);
+        case 'join':
+        case 'leave': {
+          const client = this.#clients.get(operation.clientId);
+          if (client !== undefined) this.#rooms[operation.op](client, operation.room);
+          return;
+        }
+      }
+      operation satisfies never;
+    } catch (error) {
+      this.#log.error('what another helper of the instance has sent cannot be done', error);
+    }
+  }
+}

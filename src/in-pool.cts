@@ -1,6 +1,0 @@
-import { joinPool } from './copies.cjs';
-import { warnings } from './report.cjs';
-
-// Imported by the entry point of a pool's threads before anything else, so that everything loaded there knows where it runs.
-
-joinPool((text) => warnings.say(text));

@@ -1,0 +1,54 @@
+import { types } from 'node:util';
+import {
+  integer,
+  isSendableCode,
+  knownKeys,
+  MAX_DURATION,
+  optional,
+  SENDABLE_CODES,
+  wrongType,
+  wrongValue,
+} from './checks.cjs';
+
+// Arguments of calls with options that the addon does not have.
+
+/** The name of a channel, as the addon takes it. */
+export function channelBytes(call: string, channel: unknown): Buffer {
+  if (typeof channel === 'string') return Buffer.from(channel);
+  if (types.isArrayBuffer(channel)) return Buffer.from(channel);
+  if (types.isUint8Array(channel))
+    return Buffer.from(channel.buffer, channel.byteOffset, channel.byteLength);
+  throw wrongType(call, 'channel', 'a string, ArrayBuffer or Uint8Array', channel);
+}
+
+/** @returns `undefined` for this instance only */
+export function checkSubscriberCount(
+  channel: unknown,
+  options: unknown,
+): { channel: Buffer; timeout: number } | undefined {
+  const call = 'subscriberCount';
+  const bag = knownKeys(call, 'options', options, ['cluster', 'timeout']);
+  const timeout = integer(call, 'timeout', bag['timeout'], 1, MAX_DURATION) ?? 1_000;
+  return optional(call, 'cluster', bag['cluster'], 'boolean') === true
+    ? { channel: channelBytes(call, channel), timeout }
+    : undefined;
+}
+
+/** @returns `undefined` for this instance only */
+export function checkCloseChannel(
+  channel: unknown,
+  code: unknown,
+  reason: unknown,
+  options: unknown,
+): { channel: Buffer; code: number; reason: string } | undefined {
+  const call = 'closeChannel';
+  const bag = knownKeys(call, 'options', options, ['cluster']);
+  if (optional(call, 'cluster', bag['cluster'], 'boolean') !== true) return undefined;
+  const given = integer(call, 'code', code, 1000, 4999) ?? 1000;
+  if (!isSendableCode(given)) throw wrongValue(call, 'code', SENDABLE_CODES, given);
+  if (reason !== undefined && typeof reason !== 'string')
+    throw wrongType(call, 'reason', 'a string', reason);
+  if (reason !== undefined && Buffer.byteLength(reason) > 123)
+    throw wrongValue(call, 'reason', 'at most 123 bytes', reason);
+  return { channel: channelBytes(call, channel), code: given, reason: reason ?? '' };
+}

@@ -1,0 +1,441 @@
+import { performance } from 'node:perf_hooks';
+import { isDeepStrictEqual } from 'node:util';
+import { isMainThread } from 'node:worker_threads';
+import { inScopeHere } from '../async-scope.cjs';
+import { fromNative, WSBrokerError, WSBrokerRangeError } from '../errors.cjs';
+import type { NativeListenOptions } from '../native.cjs';
+import { otherActiveCopies, setCopyShutdown } from '../native/copies.cjs';
+import { busReady, joinCluster } from '../native/join-cluster.cjs';
+import { native } from '../native/load.cjs';
+import { explainBindError, START_OVER } from '../options/advice.cjs';
+import type { CheckedClusterOptions } from '../options/cluster.cjs';
+import {
+  type CompleteProcessOptions,
+  processOptionsWith,
+  toNativeProcessOptions,
+} from '../options/process.cjs';
+import type { CheckedStartOptions, ProcessOptions } from '../options/start.cjs';
+import {
+  type CheckedThreadOptions,
+  explainThreadError,
+  NO_THREAD_OPTIONS,
+  sameThreadOptions,
+} from '../options/threads.cjs';
+import { readTls } from '../options/tls.cjs';
+import { notifyWatchers, Pool } from '../pool/pool.cjs';
+import { errorText, reportError } from '../report.cjs';
+import type { Server, ShutdownReport } from '../types/server.cjs';
+import type { WorkerEvent } from '../types/worker-threads.cjs';
+import { explainLoadError } from '../worker/load-errors.cjs';
+import { findModuleFile } from '../worker/module-file.cjs';
+import { loadWorker } from '../worker/modules.cjs';
+import { currentRegistration, type Registration, thread } from '../worker/register.cjs';
+import { throwIfAborted, unlessAborted } from './abort.cjs';
+import { hasTasks, keepingAlive, servers } from './keep-alive.cjs';
+import { createServer } from './server-object.cjs';
+
+// The servers and workers of this thread. Calls of `start` and `shutdown` run one after the other,
+// so that none of them sees another one half done.
+
+/** Where the module's handlers run: on the threads of a pool, or on this thread. */
+type Workers = { readonly file: string } & (
+  { readonly pool: Pool } | { readonly registration: Registration }
+);
+
+/** How long `start` waits for a Redis that is required, in milliseconds. */
+const BUS_TIMEOUT = 10_000;
+/** For `handleStop` of workers that end because another one did not load. */
+const UNDO_TIMEOUT = 5_000;
+/**
+ * The last part of the time that `shutdown` has, an eighth within these bounds, is for `handleStop`
+ * and the end of threads.
+ */
+const LEAST_FOR_WORKERS = 100;
+const MOST_FOR_WORKERS = 1_000;
+
+/** The functions that `onWorker` gave, each with the one that calls it in its async context. */
+const watchers = new Map<(event: WorkerEvent) => void, (event: WorkerEvent) => void>();
+let workers: Workers | undefined;
+let agreed: CompleteProcessOptions | undefined;
+let joined: CheckedClusterOptions | undefined;
+/** Aborted by `shutdown`, so that a `start` under way gives up. */
+let untilShutdown = new AbortController();
+/** When the next shutdown, or the one that is under way, must be over. */
+let nextDeadline = Infinity;
+let lastTask: Promise<unknown> = Promise.resolve();
+
+export function startServer(request: CheckedStartOptions): Promise<Server> {
+  if (thread.inPool && request.workerPath !== undefined) {
+    throw new WSBrokerError(
+      'ERR_WSBROKER_IN_WORKER',
+      'start: a worker of the pool cannot start workers; call start with "workerPath" on the main thread or on a thread of your own',
+    );
+  }
+  const file = request.workerPath === undefined ? undefined : findModuleFile(request.workerPath);
+  let begun = false;
+  return withSignals(request.signal, (signal) => {
+    const started = inTurn(() => {
+      begun = true;
+      return start(request, file, signal);
+    });
+    // While an earlier call is under way, this one has nothing to undo.
+    const early = new Promise<never>((_, reject) =>
+      signal.addEventListener('abort', () => !begun && reject(signal.reason)),
+    );
+    return Promise.race([started, early]);
+  });
+}
+
+/**
+ * @param own the application's signal: if it is aborted before the start is done, the start rejects
+ * with its reason, at once if it has not begun
+ * @param begin gets a signal that `shutdown` aborts, too, with an error as its reason
+ */
+async function withSignals(
+  own: AbortSignal | undefined,
+  begin: (signal: AbortSignal) => Promise<Server>,
+): Promise<Server> {
+  const isAborted = (): boolean => own?.aborted === true;
+  if (isAborted()) throw own?.reason;
+  const either = new AbortController();
+  const onShutdown = (): void =>
+    either.abort(
+      new WSBrokerError(
+        'ERR_WSBROKER_SHUT_DOWN',
+        'start: shutdown was called before the server was ready',
+      ),
+    );
+  const onAbort = (): void => either.abort(own?.reason);
+  const { signal: shut } = untilShutdown;
+  shut.addEventListener('abort', onShutdown);
+  own?.addEventListener('abort', onAbort);
+  try {
+    const server = await begin(either.signal);
+    if (isAborted()) {
+      await server.close();
+      throw own?.reason;
+    }
+    return server;
+  } finally {
+    shut.removeEventListener('abort', onShutdown);
+    own?.removeEventListener('abort', onAbort);
+  }
+}
+
+export function shutdownAll(code: number, timeout: number): Promise<ShutdownReport> {
+  if (thread.inPool)
+    throw new WSBrokerError(
+      'ERR_WSBROKER_IN_WORKER',
+      'shutdown: a worker of the pool cannot shut down; call shutdown on the thread that called start',
+    );
+  const others = otherActiveCopies();
+  return others.length === 0
+    ? shutdownHere(code, timeout)
+    : keepingAlive(() => shutdownCopies([...others, { shutdown: shutdownHere }], code, timeout));
+}
+
+setCopyShutdown({
+  isActive: () =>
+    hasTasks() ||
+    servers.size > 0 ||
+    workers !== undefined ||
+    agreed !== undefined ||
+    joined !== undefined ||
+    currentRegistration() !== undefined,
+  shutdown: shutdownHere,
+});
+
+function shutdownHere(code: number, timeout: number): Promise<ShutdownReport> {
+  const deadline = performance.now() + timeout;
+  nextDeadline = Math.min(nextDeadline, deadline);
+  untilShutdown.abort();
+  untilShutdown = new AbortController();
+  return inTurn(() => shutdown(code, timeout, deadline));
+}
+
+/** One after the other, because they may share a broker. */
+async function shutdownCopies(
+  copies: readonly { shutdown(code: number, timeout: number): Promise<ShutdownReport> }[],
+  code: number,
+  timeout: number,
+): Promise<ShutdownReport> {
+  const deadline = performance.now() + timeout;
+  const all = { closed: 0, terminated: 0 };
+  for (const copy of copies) {
+    const { closed, terminated } = await copy.shutdown(
+      code,
+      Math.max(0, Math.floor(deadline - performance.now())),
+    );
+    all.closed += closed;
+    all.terminated += terminated;
+  }
+  return all;
+}
+
+async function start(
+  request: CheckedStartOptions,
+  file: string | undefined,
+  signal: AbortSignal,
+): Promise<Server> {
+  const undo: (() => unknown)[] = [];
+  let listened = false;
+  try {
+    throwIfAborted(signal);
+    const options = agree(request.process);
+    checkWorkers(file, request.process.threads, request.threads);
+    if (agreed === undefined) {
+      agreed = options;
+      undo.push(() => (agreed = undefined));
+    }
+    const { onWorker } = request;
+    if (onWorker !== undefined && !watchers.has(onWorker)) {
+      watchers.set(onWorker, inScopeHere(onWorker));
+      undo.push(() => watchers.delete(onWorker));
+    }
+    if (request.cluster !== undefined && !isJoined(request.cluster)) {
+      joinCluster(request.cluster);
+      joined = request.cluster;
+      undo.push(async () => {
+        // If others use the broker, it stays joined, and the next attempt finds the same options.
+        if (await native.leaveCluster()) joined = undefined;
+      });
+    }
+    // The address comes first: without it there is no need to load anything.
+    const tls =
+      request.tls === undefined
+        ? undefined
+        : await unlessAborted(signal, readTls('start', request.tls));
+    listened = true;
+    if (!isMainThread) native.endWithThread();
+    const listener = await listen({
+      ...request.listener,
+      tls,
+      process: toNativeProcessOptions(options),
+    });
+    undo.push(() => native.closeListener(listener));
+    throwIfAborted(signal);
+    if (request.cluster?.required === true) await unlessAborted(signal, busReady(BUS_TIMEOUT));
+    await readyWorkers(file, request, signal, undo);
+    native.watchWorkers(reportStuckWorker);
+    const location = native.listenerAddress(listener);
+    native.serve(listener);
+    return createServer({
+      listener,
+      location,
+      tls: request.tls,
+      signal: request.signal,
+      busReloaded: (redis) => {
+        // A later start with these settings agrees with them.
+        if (joined !== undefined) joined = { ...joined, native: { ...joined.native, redis } };
+      },
+    });
+  } catch (error) {
+    for (const step of undo.reverse()) await attempt(step);
+    // A start that did not get that far made no broker; one that exists belongs to another thread.
+    if (listened) await attempt(dropUnusedBroker);
+    throw error;
+  }
+}
+
+async function listen(options: NativeListenOptions): Promise<number> {
+  try {
+    return await native.listen(options);
+  } catch (error) {
+    throw explainBindError(fromNative(error), options.bind, options.reusePort);
+  }
+}
+
+/** Ignores errors: the one that led here is reported. */
+async function attempt(step: () => unknown): Promise<void> {
+  try {
+    await step();
+  } catch {
+    // As above.
+  }
+}
+
+/** Is over at the deadline, whatever hangs. */
+async function shutdown(code: number, timeout: number, deadline: number): Promise<ShutdownReport> {
+  const left = (): number => Math.max(0, deadline - performance.now());
+  const pool = workers !== undefined && 'pool' in workers ? workers.pool : undefined;
+  pool?.hurry();
+  const forWorkers = Math.max(LEAST_FOR_WORKERS, Math.min(MOST_FOR_WORKERS, timeout / 8));
+  const { closed, terminated } = await native.shutdownBroker(
+    code,
+    Math.max(0, left() - forWorkers),
+    pool !== undefined,
+  );
+  // In case it was joined before there was a broker to shut down.
+  await native.leaveCluster();
+  for (const { forgetSignal } of servers.values()) forgetSignal();
+  servers.clear();
+  const rest = Math.max(LEAST_FOR_WORKERS, left());
+  await Promise.all([pool?.stop(rest), currentRegistration()?.stop(rest)]);
+  workers = undefined;
+  agreed = undefined;
+  joined = undefined;
+  nextDeadline = Infinity;
+  native.watchWorkers();
+  watchers.clear();
+  return { closed, terminated };
+}
+
+/** For `handleStop` of workers that end because a `start` failed: less if a shutdown waits. */
+function undoTimeout(): number {
+  return Math.max(LEAST_FOR_WORKERS, Math.min(UNDO_TIMEOUT, nextDeadline - performance.now()));
+}
+
+/** Called by the addon, once each time that a worker of any thread is stuck. */
+function reportStuckWorker(workerId: number): void {
+  const what = `worker ${workerId} has not taken any event for a second, although events are waiting for it, usually because a handler does not return; new connections go to other workers, if there are any`;
+  const reason = new WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
+  if (watchers.size === 0) reportError(`worker ${workerId} is stuck`, reason.message);
+  notifyWatchers(watchers.values(), { type: 'stuck', workerId, reason });
+}
+
+// Options.
+
+/** The process-wide options with those of this call, which must not contradict earlier ones. */
+function agree({ threads: _, ...given }: Partial<ProcessOptions>): CompleteProcessOptions {
+  if (agreed === undefined) return processOptionsWith(native, given, false);
+  for (const [name, value] of Object.entries(given)) {
+    const before = agreed[name as keyof CompleteProcessOptions];
+    if (value !== before) throw conflict(name, before, value);
+  }
+  return agreed;
+}
+
+/** Whether an earlier `start` of this thread has joined with the same options. */
+function isJoined({ native: options, onBus }: CheckedClusterOptions): boolean {
+  return (
+    joined !== undefined && joined.onBus === onBus && isDeepStrictEqual(joined.native, options)
+  );
+}
+
+function conflict(name: string, before: unknown, now: unknown): WSBrokerError {
+  const was = before === undefined ? 'off' : String(before);
+  return new WSBrokerError(
+    'ERR_WSBROKER_CONFLICT',
+    `start: "${name}" applies to the whole process and has been ${was} since an earlier start, got ${String(now)}; ${START_OVER}`,
+  );
+}
+
+// Workers.
+
+function checkWorkers(
+  file: string | undefined,
+  threads: number | undefined,
+  given: CheckedThreadOptions | undefined,
+): void {
+  if (
+    given !== undefined &&
+    workers !== undefined &&
+    !('pool' in workers && sameThreadOptions(workers.pool.given, given))
+  ) {
+    throw new WSBrokerError(
+      'ERR_WSBROKER_CONFLICT',
+      `start: "worker" applies to the whole process, and an earlier start gave other values; ${START_OVER}`,
+    );
+  }
+  if (given !== undefined && workers === undefined && file === undefined)
+    throw new WSBrokerRangeError(
+      'start: "worker" requires "workerPath", the module that the worker threads load',
+    );
+  if (file === undefined) {
+    if (workers !== undefined || currentRegistration() !== undefined || native.workerCount() > 0)
+      return;
+    throw new WSBrokerError(
+      'ERR_WSBROKER_NO_WORKER',
+      'start: "workerPath" is missing, and no worker is registered; pass "workerPath", or call registerWorkerThread first',
+    );
+  }
+  if (workers === undefined) {
+    if (threads !== 0 || currentRegistration() === undefined) return;
+    throw new WSBrokerError(
+      'ERR_WSBROKER_CONFLICT',
+      'start: "threads" is 0, but this thread has already registered handlers',
+    );
+  }
+  if (workers.file !== file) throw conflict('workerPath', workers.file, file);
+  const running = 'pool' in workers ? workers.pool.threads : 0;
+  if (threads !== undefined && threads !== running) throw conflict('threads', running, threads);
+}
+
+async function readyWorkers(
+  file: string | undefined,
+  request: CheckedStartOptions,
+  signal: AbortSignal,
+  undo: (() => unknown)[],
+): Promise<void> {
+  const {
+    process: { threads },
+    threads: given,
+    startTimeout,
+  } = request;
+  try {
+    await unlessAborted(signal, currentRegistration()?.ready ?? Promise.resolve());
+    if (file === undefined || workers !== undefined) return;
+    if (threads === 0) {
+      const loading = loadWorker(file, startTimeout);
+      undo.push(
+        () =>
+          void loading.then(
+            (late) => late.stop(undoTimeout()),
+            () => undefined,
+          ),
+      );
+      workers = { file, registration: await unlessAborted(signal, loading) };
+    } else {
+      const pool = new Pool(
+        file,
+        threads ?? Math.max(4, native.brokerDefaults().cpus),
+        given ?? NO_THREAD_OPTIONS,
+        watchers,
+        startTimeout,
+      );
+      undo.push(() => pool.stop(undoTimeout()));
+      await unlessAborted(signal, pool.start());
+      workers = { file, pool };
+    }
+    undo.push(() => (workers = undefined));
+  } catch (error) {
+    const refused = explainThreadError(error);
+    if (refused !== error || (signal.aborted && error === signal.reason)) throw refused;
+    const more =
+      file === undefined
+        ? ''
+        : await unlessAborted(
+            signal,
+            explainLoadError(file, error instanceof WSBrokerError ? error.cause : error),
+          ).catch(() => '');
+    if (error instanceof WSBrokerError && error.code === 'ERR_WSBROKER_WORKER_FAILED') {
+      error.message += more;
+      throw error;
+    }
+    const message: unknown = (error as { message?: unknown } | null | undefined)?.message;
+    const what = `start: worker ${file ?? 'of this thread'} failed to load: ${typeof message === 'string' ? message : errorText(error)}${more}`;
+    throw new WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what, { cause: error });
+  }
+}
+
+/**
+ * A `start` that failed leaves no broker with its options behind, unless another thread uses one.
+ */
+async function dropUnusedBroker(): Promise<void> {
+  if (
+    servers.size > 0 ||
+    agreed !== undefined ||
+    currentRegistration() !== undefined ||
+    native.workerCount() > 0 ||
+    native.instanceCount() > 0
+  )
+    return;
+  await native.shutdownBroker(1001, 0);
+}
+
+/** One task after the other. */
+function inTurn<T>(task: () => Promise<T>): Promise<T> {
+  const result = keepingAlive(() => lastTask.then(task));
+  lastTask = result.catch(() => undefined);
+  return result;
+}

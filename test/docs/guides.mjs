@@ -1,0 +1,234 @@
+// What the programs of docs/guide and docs/migrating are asked; docs/checks.mjs says how.
+import assert from 'node:assert/strict';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { SignJWT } from 'jose';
+
+import { client, endsOnSigterm, refusal } from './checks.mjs';
+import { within } from './programs.mjs';
+
+const closed = ({ ws }) => within(new Promise((resolve) => ws.on('close', (code, reason) => resolve([code, String(reason)]))), () => 'a close');
+const http = (ports, port, path, options) => fetch(`http://127.0.0.1:${ports.get(port)}${path}`, options);
+const from = 'server';
+
+async function echo(t, program) {
+  const one = await client(t, program.url);
+  one.say('hello');
+  assert.equal(await one.hear(), 'hello');
+  await endsOnSigterm(program);
+}
+
+/** Two people with names hear each other, and who has none is refused or closed. */
+const named = (path, refused) => async (t, program) => {
+  const { url } = program;
+  const at = new URL(path, url).href;
+  if (refused) assert.equal(await refusal(at), 401);
+  else assert.deepEqual(await closed(await client(t, at)), [4401, 'who are you?']);
+  const [ada, bob] = [await client(t, `${at}?name=ada`), await client(t, `${at}?name=bob`)];
+  ada.say('hello');
+  for (const one of [ada, bob]) assert.match(await one.hear(), /^(null left|ada: hello)$/);
+  ada.ws.close();
+  await closed(ada);
+  while ((await bob.hear()) !== 'ada left');
+  bob.ws.close();
+  await closed(bob);
+  await endsOnSigterm(program);
+};
+
+export const GUIDES = {
+  'docs/guide/recipes.md': {
+    server: { on: ['node', 'bun'], ask: echo },
+    cookie: {
+      async ask(t, program) {
+        const { url, ports } = program;
+        const answer = await http(ports, '8081', '/login', { method: 'POST' });
+        const cookie = answer.headers.get('set-cookie').split(';')[0];
+        const origin = `http://127.0.0.1:${ports.get('8081')}`;
+        assert.equal(await refusal(url), 401);
+        assert.equal(await refusal(url, { headers: { cookie: `${cookie}x` } }), 401);
+        assert.equal(await refusal(url, { headers: { cookie }, origin: 'https://elsewhere.example' }), 403);
+        const ada = await client(t, url, { headers: { cookie: `theme=dark; ${cookie}` }, origin });
+        ada.say('hello');
+        assert.equal(await ada.hear(), 'ada said: hello');
+        await endsOnSigterm(program);
+      },
+    },
+    jwt: {
+      async ask(t, { url }) {
+        const key = new TextEncoder().encode('change me');
+        const made = new SignJWT({}).setProtectedHeader({ alg: 'HS256' }).setSubject('ada').setAudience('chat');
+        const jwt = await made.setExpirationTime('2s').sign(key);
+        assert.equal(await refusal(url), 401);
+        assert.equal(await refusal(url, ['chat.v1', `bearer.${jwt.slice(0, -4)}`]), 401);
+        const ada = await client(t, url, ['chat.v1', `bearer.${jwt}`]);
+        assert.equal(ada.ws.protocol, 'chat.v1');
+        ada.say('hello');
+        assert.equal(await ada.hear(), 'ada said: hello');
+        await sleep(2100);
+        ada.say('hello');
+        assert.deepEqual(await closed(ada), [4401, 'token expired']);
+      },
+    },
+    limit: {
+      from,
+      async ask(t, { url }) {
+        const [first] = [await client(t, `${url}/?user=ada`), await client(t, `${url}/?user=ada`), await client(t, `${url}/?user=ada`)];
+        assert.equal(await refusal(`${url}/?user=ada`), 429);
+        await client(t, `${url}/?user=bob`);
+        first.ws.close();
+        await closed(first);
+        await sleep(100);
+        await client(t, `${url}/?user=ada`);
+      },
+    },
+    kick: {
+      async ask(t, program) {
+        const { url, ports } = program;
+        const [one, two, bob] = [await client(t, `${url}/?user=ada`), await client(t, `${url}/?user=ada`), await client(t, `${url}/?user=bob`)];
+        const ends = [closed(one), closed(two)];
+        assert.equal(await (await http(ports, '8081', '/kick/ada', { method: 'POST' })).text(), '2 connections closed\n');
+        assert.deepEqual(await Promise.all(ends), [[4003, 'kicked'], [4003, 'kicked']]);
+        bob.say('hello');
+        assert.equal(await bob.hear(), 'bob said: hello');
+        await endsOnSigterm(program);
+      },
+    },
+    room: {
+      from,
+      async ask(t, { url }) {
+        const [ada] = [await client(t, `${url}/?name=ada`), await client(t, `${url}/?name=bob`), await client(t, `${url}/?name=bob`)];
+        ada.say('/who');
+        assert.equal(await ada.hear(), 'ada, bob');
+        ada.say('hello');
+        assert.equal(await ada.hear(), 'ada: hello');
+      },
+    },
+    presence: {
+      async ask(t, program) {
+        const one = await client(t, program.url);
+        assert.equal(await one.hear(), '{"online":1}');
+        await client(t, program.url);
+        assert.equal(await one.hear(), '{"online":2}');
+        one.say('online?');
+        assert.equal(await one.hear(), '{"online":2}');
+        await endsOnSigterm(program);
+      },
+    },
+    json: {
+      from,
+      async ask(t, { url }) {
+        const one = await client(t, url);
+        const answer = async (message) => {
+          one.say(typeof message === 'string' ? message : JSON.stringify(message));
+          return JSON.parse(await one.hear());
+        };
+        assert.equal((await answer('{')).error, 'a message must be JSON');
+        assert.equal((await answer('null')).error, 'unknown type');
+        assert.equal((await answer({ type: 'constructor' })).error, 'unknown type');
+        assert.equal((await answer({ type: 'join' })).error, 'wrong join');
+        assert.equal((await answer({ type: 'join', room: 'tea' })).type, 'joined');
+        assert.equal((await answer({ type: 'say', room: 'tea', text: 'hello' })).text, 'hello');
+        assert.equal((await answer({ type: 'leave', room: 'tea' })).type, 'left');
+      },
+    },
+    ack: {
+      from,
+      async ask(t, { url }) {
+        const one = await client(t, url);
+        one.say('{ "id": 7, "text": "tea" }');
+        assert.deepEqual(JSON.parse(await one.hear()), { ack: 7, number: 1 });
+        one.say('{ "id": 8 }');
+        assert.deepEqual(JSON.parse(await one.hear()), { ack: 8, error: 'an order needs a text' });
+      },
+    },
+    receipt: {
+      from,
+      async ask(t, { url }) {
+        const one = await client(t, url);
+        one.say('subscribe');
+        assert.equal(await one.hear(), await one.hear());
+        one.say('received 1');
+        assert.equal(await one.hear(), 'thank you');
+      },
+    },
+  },
+  'docs/guide/deployment.md': {
+    pm2: { ask: echo },
+    deploy: {
+      async ask(t, { url, ports, child, exited, said }) {
+        const one = await client(t, url);
+        assert.equal((await http(ports, '8081', '/')).status, 200);
+        if (process.platform === 'win32') return;
+        const end = closed(one);
+        child.kill('SIGTERM');
+        await sleep(200);
+        assert.equal((await http(ports, '8081', '/')).status, 503);
+        assert.deepEqual(await end, [1012, '']);
+        assert.deepEqual(await within(exited, () => 'the end'), { code: 0, signal: null });
+        assert.match(said(), /1 connections closed, 0 cut/);
+      },
+    },
+    processes: {
+      async ask(t, program) {
+        await sleep(1000); // both processes
+        const all = [];
+        const pids = new Set();
+        for (let at = 0; at < 24; at++) {
+          all.push(await client(t, program.url));
+          all[at].say('pid');
+          pids.add(await all[at].hear());
+        }
+        assert.equal(pids.size, 2);
+        all[0].say('hello');
+        for (const one of all) assert.equal(await one.hear(), 'hello');
+        await endsOnSigterm(program);
+      },
+    },
+  },
+  'docs/migrating/ws.md': { before: { ask: named('/', false) }, after: { ask: named('/', true) } },
+  'docs/migrating/uwebsockets.md': { after: { ask: named('/chat', true) } },
+  'docs/migrating/bun.md': { before: { on: ['bun'], ask: named('/', true) }, after: { on: ['bun'], ask: named('/', true) } },
+  'docs/migrating/socket.io.md': {
+    before: {
+      // The protocol of Engine.IO 4 and Socket.IO 5, as far as it is needed here.
+      async ask(t, program) {
+        const join = async (name) => {
+          const one = await client(t, `${program.url}/socket.io/?EIO=4&transport=websocket`);
+          assert.match(await one.hear(), /^0/);
+          one.say(`40${JSON.stringify({ name })}`);
+          assert.match(await one.hear(), /^40/);
+          one.say('42["join","tea"]');
+          return one;
+        };
+        const ada = await join('ada');
+        const bob = await join('bob');
+        assert.equal(await ada.hear(), '42["joined","bob"]');
+        bob.say('421["say","tea","hello"]');
+        assert.equal(await ada.hear(), '42["said",{"from":"bob","text":"hello"}]');
+        assert.deepEqual([await bob.hear(), await bob.hear()].sort(), ['42["said",{"from":"bob","text":"hello"}]', '431[{"ok":true}]']);
+        bob.say('422["say","coffee","hello"]');
+        assert.equal(await bob.hear(), '432[{"error":"not in this room"}]');
+        await endsOnSigterm(program);
+      },
+    },
+    after: {
+      async ask(t, program) {
+        const join = async (name) => {
+          const one = await client(t, `${program.url}/?name=${name}`);
+          one.say('{"event":"join","data":{"room":"tea"}}');
+          return one;
+        };
+        assert.equal(await refusal(program.url), 401);
+        const ada = await join('ada');
+        await sleep(100);
+        const bob = await join('bob');
+        assert.equal(await ada.hear(), '{"event":"joined","data":"bob"}');
+        bob.say('{"event":"say","data":{"room":"tea","text":"hello"},"id":1}');
+        assert.equal(await ada.hear(), '{"event":"said","data":{"from":"bob","text":"hello"}}');
+        assert.deepEqual([await bob.hear(), await bob.hear()], ['{"event":"said","data":{"from":"bob","text":"hello"}}', '{"id":1,"answer":{"ok":true}}']);
+        bob.say('{"event":"say","data":{"room":"coffee","text":"hello"},"id":2}');
+        assert.equal(await bob.hear(), '{"id":2,"answer":{"error":"not in this room"}}');
+        await endsOnSigterm(program);
+      },
+    },
+  },
+};

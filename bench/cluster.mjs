@@ -1,5 +1,5 @@
-// Two instances on one Redis: wsbroker, Socket.IO with its sharded adapter, and a bridge as one
-// writes it by hand. See README.md in this folder.
+// Two instances on one Redis: wsbroker, Socket.IO with its sharded adapter, and a bridge as
+// written by hand. See README.md in this folder.
 //
 //   node bench/cluster.mjs [load...] [--peers wsbroker,wsbroker-bun,bridge,socketio] [--runs 5]
 //   [--seconds 3] [--quick] [--out FILE] [--no-build]

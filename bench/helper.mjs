@@ -1,4 +1,4 @@
-// What does the server helper cost? The same application straight upon `Bun.serve`, with the helper
+// What does the server helper cost? The same application directly on `Bun.serve`, with the helper
 // on sockets of `Bun.serve`, and with it on those of wsbroker, run in turns: `node bench/helper.mjs
 // [--runs 5] [--seconds 3]`. Prints CPU seconds of the server per million messages that clients
 // received, the median of the runs and their range. Every client checks how many it gets.
@@ -37,8 +37,8 @@ const PAD = 'x'.repeat(40);
 const message = (event, data) => JSON.stringify({ event, data });
 
 /**
- * Each opens its clients, and returns what one of them does to go on. A scenario stops going on
- * when `state.on` is false.
+ * Each opens its clients, and returns the next action of one of them. A scenario stops when
+ * `state.on` is false.
  */
 const scenarios = {
   'room of 1,000': {
@@ -107,7 +107,7 @@ async function connect(port, user, room) {
   await new Promise((resolve) => ws.once('message', resolve));
   if (room) {
     ws.send(message('join', { rooms: ['bench'] }));
-    // Behind the join: when this is back, that is done.
+    // Sent after the join: once this is back, the join is done.
     ws.send(message('echo', 0));
     await new Promise((resolve) => ws.once('message', resolve));
   }
@@ -137,7 +137,7 @@ async function run({ kind, runtime }, { clients: count, users, begin, room }) {
     await pause(seconds * 1000);
     const measured = { cpu: cpuOf(child.pid) - cpu, total: state.total - total, seconds: (performance.now() - at) / 1000 };
     state.on = false;
-    // Nothing lost: what is under way comes to its end.
+    // Nothing may be lost: messages under way still arrive.
     await quiet;
     return { perMillion: (measured.cpu / measured.total) * 1e6, perSecond: measured.total / measured.seconds };
   } finally {

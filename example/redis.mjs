@@ -1,5 +1,5 @@
 // The Redis that example/cluster and example/helper meet on: the one that REDIS_URL names, or one
-// of the example's own, on a free port, gone with it.
+// of the example's own, on a free port, which ends with it.
 
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -19,10 +19,10 @@ or let this example use one that runs already:
     REDIS_URL=redis://127.0.0.1:6379 ${command}`;
 
 /**
- * @param {string} command what starts the example, for the message that no Redis is there
+ * @param {string} command what starts the example, for the message that there is no Redis
  * @returns {Promise<{ url: string, own: boolean, running: boolean, start: () => Promise<void>,
- * stop: () => Promise<void>, close: () => Promise<void> }>} `start` and `stop` are for one of its
- * own only.
+ * stop: () => Promise<void>, close: () => Promise<void> }>} `start` and `stop` are only for the
+ * example's own.
  */
 export async function findRedis(command) {
   if (process.env.REDIS_URL) {
@@ -53,7 +53,7 @@ class OwnRedis {
   async start() {
     if (this.running) return;
     const options = ['--port', `${this.#port}`, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
-    // The shell waits for the end of its input, which comes with ours, however we end: no Redis is
+    // The shell waits for the end of its input, which ends with ours, however we end: no Redis is
     // left behind.
     const child = spawn('sh', ['-c', 'redis-server "$@" < /dev/null & read -r end; kill -9 $!', 'sh', ...options], {
       cwd: this.#folder,
@@ -68,7 +68,7 @@ class OwnRedis {
     }
   }
 
-  /** As a crash would: without a word to anybody. */
+  /** Like a crash: without telling anyone. */
   async stop() {
     this.#child?.stdin.end();
     await this.#exited;

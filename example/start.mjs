@@ -5,8 +5,8 @@ import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 
-// Loading is the only proof that a binary is there, is for this system, and fits the JavaScript
-// around it. Tried in a process of its own, since a failed load cannot be undone in this one.
+// Only loading proves that a binary exists, is for this system, and matches the JavaScript around
+// it. Another process tries it, since a failed load cannot be undone.
 const loads = () => spawnSync(process.execPath, ['-e', "require('wsbroker')"], { cwd: root }).status === 0;
 
 if (!loads()) {

@@ -10,8 +10,8 @@ const cluster_cjs_1 = require("./options/cluster.cjs");
 var errors_cjs_2 = require("./errors.cjs");
 Object.defineProperty(exports, "WSBrokerError", { enumerable: true, get: function () { return errors_cjs_2.WSBrokerError; } });
 /**
- * Publishes to channels from a process that serves no sockets: a cron job, an API. Subscribers on
- * all instances get it as from `sendToChannel`.
+ * Publishes to channels from a process without sockets of its own, such as a cron job or an API.
+ * Subscribers on all instances get the messages as from `sendToChannel`.
  *
  * @example
  * ```js
@@ -28,21 +28,21 @@ class Emitter {
     #waiting = new Set();
     #closed = false;
     /**
-     * Connects in the background, and again without end.
+     * Connects in the background, and reconnects whenever the connection is lost.
      *
-     * @throws {TypeError | WSBrokerError} naming the option that is wrong
+     * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
      */
     constructor(options) {
-        const bag = (0, checks_cjs_1.knownKeys)('Emitter', 'options', options, KNOWN);
+        const bag = (0, checks_cjs_1.knownKeys)('Emitter', 'options', options, KNOWN_OPTIONS);
         const timeout = (0, checks_cjs_1.integer)('Emitter', 'timeout', bag['timeout'], 0, checks_cjs_1.MAX_DURATION) ?? 5_000;
         const client = bag['redis'];
         if (isClient(client)) {
-            const request = (0, cluster_cjs_1.checkClusterOptions)('Emitter', 'options', { ...bag, redis: 'redis://127.0.0.1' }, KNOWN);
-            this.#publish = foreign(client, request.native.prefix, timeout);
+            const request = (0, cluster_cjs_1.checkClusterOptions)('Emitter', 'options', { ...bag, redis: 'redis://127.0.0.1' }, KNOWN_OPTIONS);
+            this.#publish = publisherFor(client, request.native.prefix, timeout);
             this.#close = () => undefined;
             return;
         }
-        const request = (0, cluster_cjs_1.checkClusterOptions)('Emitter', 'options', bag, KNOWN);
+        const request = (0, cluster_cjs_1.checkClusterOptions)('Emitter', 'options', bag, KNOWN_OPTIONS);
         let emitter;
         try {
             emitter = new load_cjs_1.native.NativeEmitter(request.native, (0, join_cluster_cjs_1.busEventReporter)(request.onBus));
@@ -55,26 +55,26 @@ class Emitter {
     }
     /**
      * Publishes to every subscriber of the channel. Messages to one channel arrive in the order of
-     * the calls. A message that is rejected takes a number all the same: receivers see it as a gap,
-     * once a later one arrives.
+     * the calls. A message that is rejected uses up a number: receivers see a gap when a later one
+     * arrives.
      *
      * @param channel as in `sendToChannel`
-     * @param data a string is sent as a text message, bytes as a binary one
-     * @returns a promise that resolves when Redis has the message; how many subscribers there are is
-     * not known
+     * @param data a string is sent as a text message, bytes as a binary message
+     * @returns a promise that resolves when Redis has the message; the number of subscribers is not
+     * known
      * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
      * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis cannot be reached, was lost before it
-     * answered, or refused the message; no instance was heard again in time; or too much waits for
-     * Redis (more than 8 MiB). ERR_WSBROKER_SHUT_DOWN: after {@link close}
+     * answered, or refused the message; no instance was heard again in time; or more than 8 MiB are
+     * waiting for Redis. ERR_WSBROKER_SHUT_DOWN: {@link close} was called
      */
     async publish(channel, data) {
         if (this.#closed)
-            throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'publish: this emitter is closed');
+            throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'publish: the emitter is closed');
         const to = bytes('channel', channel);
         const task = this.#publish(Buffer.from(to), typeof data === 'string' ? data : bytes('data', data));
         const settled = task.catch(() => undefined);
         this.#waiting.add(settled);
-        // A waiting promise of the addon does not keep the process alive.
+        // A pending promise of the addon does not keep the process alive.
         const alive = setInterval(() => undefined, 2 ** 30);
         try {
             await task;
@@ -88,8 +88,8 @@ class Emitter {
         }
     }
     /**
-     * Waits for publishes under way, as long as each may take, and ends the connection. Afterwards
-     * nothing keeps the process alive.
+     * Waits for publishes that are under way, each within its timeout, and ends the connection.
+     * Afterwards nothing keeps the process alive.
      */
     async close() {
         this.#closed = true;
@@ -98,7 +98,7 @@ class Emitter {
     }
 }
 exports.Emitter = Emitter;
-const KNOWN = ['redis', 'prefix', 'timeout', 'onBus'];
+const KNOWN_OPTIONS = ['redis', 'prefix', 'timeout', 'onBus'];
 function isClient(value) {
     return (typeof value === 'object' &&
         value !== null &&
@@ -114,43 +114,45 @@ function bytes(name, value) {
     throw (0, checks_cjs_1.wrongType)('publish', name, 'a string, ArrayBuffer or Uint8Array', value);
 }
 /**
- * Channels whose numbers are remembered; of another the receivers see a new epoch, which is no gap.
+ * How many channels have their numbers remembered. Any other starts a new epoch, which receivers do
+ * not take for a gap.
  */
-const MOST_CHANNELS = 10_000;
+const MAX_CHANNELS = 10_000;
 /**
- * Bytes that a client of the application's own may keep for us, and what each message costs on top
- * of its own.
+ * How many bytes a client of the application may keep for us; each message counts this many more.
  */
 const MAX_PENDING = 2 ** 23;
 const OVERHEAD = 256;
-/** How long an answer may take where no time is allowed for connecting. */
+/**
+ * How many milliseconds an answer may take if `timeout` is 0, which allows no time for connecting.
+ */
 const ANSWER_TIMEOUT = 2_500;
 /**
  * Numbers and envelopes as the addon makes them (crates/wsbroker-redis/src/bus/bus_envelope.rs),
- * for a client that is not ours.
+ * for a Redis client of the application.
  */
-function foreign(client, prefix, timeout) {
+function publisherFor(client, prefix, timeout) {
     const instance = (0, node_crypto_1.randomBytes)(8);
-    const lines = new Map();
+    const sequences = new Map();
     let epochs = 0;
-    // Until the client has settled them: it also keeps those that nothing waits for any more.
+    // Bytes that the client has not settled: it also keeps messages that were given up.
     let pending = 0;
     const mark = prefix.includes(':')
         ? Buffer.from([0x18, ...varint(Buffer.byteLength(prefix))])
         : Buffer.alloc(0);
     return async (channel, data) => {
         const key = channel.toString('latin1');
-        const line = lines.get(key) ?? { epoch: ++epochs, next: 1 };
-        // The one that was used last stands last.
-        lines.delete(key);
-        lines.set(key, line);
-        if (lines.size > MOST_CHANNELS)
-            lines.delete(lines.keys().next().value);
-        // Also for one that is not sent, so that receivers miss it.
-        const number = line.next++;
+        const sequence = sequences.get(key) ?? { epoch: ++epochs, next: 1 };
+        // The channel that was used last comes last.
+        sequences.delete(key);
+        sequences.set(key, sequence);
+        if (sequences.size > MAX_CHANNELS)
+            sequences.delete(sequences.keys().next().value);
+        // Also for a message that is not sent, so that receivers notice a gap.
+        const number = sequence.next++;
         const size = Buffer.byteLength(data) + channel.length + OVERHEAD;
         if (pending > 0 && pending + size > MAX_PENDING)
-            throw lost(`too much waits for Redis: ${pending} bytes, of at most ${MAX_PENDING}`);
+            throw lost(`too much is waiting for Redis: ${pending} of at most ${MAX_PENDING} bytes`);
         if (timeout === 0 && client.status !== undefined && client.status !== 'ready')
             throw lost(`the client is not connected (${client.status}), and "timeout" is 0`);
         const payload = Buffer.from(data);
@@ -159,7 +161,7 @@ function foreign(client, prefix, timeout) {
             mark,
             Buffer.from([0x10]),
             instance,
-            varint(line.epoch),
+            varint(sequence.epoch),
             varint(number),
             varint(payload.length * 8 + kind),
             payload,
@@ -173,7 +175,7 @@ function foreign(client, prefix, timeout) {
         let timer;
         const late = new Promise((_, reject) => {
             const limit = timeout === 0 ? ANSWER_TIMEOUT : timeout;
-            timer = setTimeout(() => reject(new Error(`Redis has not answered within ${limit} ms; the message may still arrive`)), limit);
+            timer = setTimeout(() => reject(new Error(`Redis did not answer within ${limit} ms; the message may still arrive`)), limit);
         });
         try {
             await Promise.race([sent, late]);

@@ -5,41 +5,42 @@ export { WSBrokerError, type WSBrokerErrorCode } from './errors.cjs';
 export type { BusEvent, RedisNode, RedisOptions, RedisTlsOptions, } from './types/cluster-options.cjs';
 export type { Data } from './types/messages.cjs';
 /**
- * What the emitter needs of a client of the application's own; that of the package ioredis has it.
+ * What the emitter needs of a Redis client of the application. Clients of the package ioredis have
+ * all of this.
  */
 export interface RedisClientLike {
     publish(channel: string | Bytes, message: string | Bytes): Promise<unknown>;
-    /** Of a Cluster with Redis 7. */
+    /** For a Redis Cluster, which needs Redis 7. */
     spublish?(channel: string | Bytes, message: string | Bytes): Promise<unknown>;
     readonly isCluster?: boolean;
-    /** `ready` when it is connected. */
+    /** `ready` if it is connected. */
     readonly status?: string;
 }
 /** @see {@link Emitter} */
 export interface EmitterOptions {
     /**
-     * Where the instances meet: a `redis://` or `rediss://` URL, options, or a client of the
-     * application's own, which stays the application's.
+     * The Redis of the instances: a `redis://` or `rediss://` URL, options, or a client of the
+     * application, which the emitter does not close.
      */
     redis: string | RedisOptions | RedisClientLike;
-    /** As the instances have it. @default 'wsbroker' */
+    /** The `prefix` of the instances, 1 to 256 bytes. @default 'wsbroker' */
     prefix?: string;
     /**
-     * How long a publish may wait, in ms, 0 to 2^31-1: for a connection that is not there yet and,
-     * after a loss, until the instances are heard again. With a client of the application's own:
-     * until Redis has answered; a message that was given up may still arrive, since the client keeps
-     * it. @default 5000
+     * How long a publish may wait for a connection and, after a loss, until the instances are heard
+     * again, in milliseconds, 0 to 2^31-1. With a client of the application: how long it may wait for
+     * Redis to answer; a message that was given up may still arrive, because the client keeps it.
+     * @default 5000
      */
     timeout?: number;
     /**
-     * Called for every change of the connection, and for warnings. Not with a client of the
-     * application's own.
+     * Called for every change of the connection, and for warnings. Not called with a client of the
+     * application.
      */
     onBus?: (event: BusEvent) => void;
 }
 /**
- * Publishes to channels from a process that serves no sockets: a cron job, an API. Subscribers on
- * all instances get it as from `sendToChannel`.
+ * Publishes to channels from a process without sockets of its own, such as a cron job or an API.
+ * Subscribers on all instances get the messages as from `sendToChannel`.
  *
  * @example
  * ```js
@@ -53,29 +54,29 @@ export interface EmitterOptions {
 export declare class Emitter {
     #private;
     /**
-     * Connects in the background, and again without end.
+     * Connects in the background, and reconnects whenever the connection is lost.
      *
-     * @throws {TypeError | WSBrokerError} naming the option that is wrong
+     * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
      */
     constructor(options: EmitterOptions);
     /**
      * Publishes to every subscriber of the channel. Messages to one channel arrive in the order of
-     * the calls. A message that is rejected takes a number all the same: receivers see it as a gap,
-     * once a later one arrives.
+     * the calls. A message that is rejected uses up a number: receivers see a gap when a later one
+     * arrives.
      *
      * @param channel as in `sendToChannel`
-     * @param data a string is sent as a text message, bytes as a binary one
-     * @returns a promise that resolves when Redis has the message; how many subscribers there are is
-     * not known
+     * @param data a string is sent as a text message, bytes as a binary message
+     * @returns a promise that resolves when Redis has the message; the number of subscribers is not
+     * known
      * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
      * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis cannot be reached, was lost before it
-     * answered, or refused the message; no instance was heard again in time; or too much waits for
-     * Redis (more than 8 MiB). ERR_WSBROKER_SHUT_DOWN: after {@link close}
+     * answered, or refused the message; no instance was heard again in time; or more than 8 MiB are
+     * waiting for Redis. ERR_WSBROKER_SHUT_DOWN: {@link close} was called
      */
     publish(channel: Data, data: Data): Promise<void>;
     /**
-     * Waits for publishes under way, as long as each may take, and ends the connection. Afterwards
-     * nothing keeps the process alive.
+     * Waits for publishes that are under way, each within its timeout, and ends the connection.
+     * Afterwards nothing keeps the process alive.
      */
     close(): Promise<void>;
 }

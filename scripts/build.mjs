@@ -2,8 +2,8 @@
 //
 //   node scripts/build.mjs [--debug]
 //
-// In an installed package there are no developer tools: then cargo alone builds the addon, and the
-// compiled TypeScript is there already.
+// An installed package has no developer tools: cargo alone builds the addon, and the compiled
+// TypeScript is already there.
 
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, renameSync, rmSync } from 'node:fs';
@@ -41,8 +41,8 @@ async function buildWithNapi() {
 }
 
 function buildWithCargo() {
-  const compiled = join(root, 'lib', 'target.cjs');
-  if (!existsSync(compiled)) throw new Error('the developer tools are not there: run npm install first');
+  const compiled = join(root, 'lib', 'native', 'target.cjs');
+  if (!existsSync(compiled)) throw new Error('the developer tools are missing: run npm install first');
   const { platformTarget } = require(compiled);
   run('cargo', ['build', '--package', 'wsbroker', ...(debug ? [] : ['--release'])]);
   const { target_directory: target } = JSON.parse(run('cargo', ['metadata', '--format-version=1', '--no-deps'], 'pipe'));
@@ -55,8 +55,7 @@ function buildWithCargo() {
 }
 
 /**
- * Only a tool of this package's own: what the application around an installed package uses has
- * nothing to do with it.
+ * Finds only tools of this package itself, not those of the application that it is installed in.
  */
 function has(tool) {
   return existsSync(join(root, 'node_modules', tool, 'package.json'));
@@ -64,7 +63,7 @@ function has(tool) {
 
 function run(command, args, stdout = 'inherit') {
   const { status, error, stdout: output } = spawnSync(command, args, { cwd: root, stdio: ['ignore', stdout, 'inherit'], encoding: 'utf8', maxBuffer: 2 ** 26 });
-  if (error?.code === 'ENOENT') throw new Error(`${command} is not there; the addon needs Rust: https://rustup.rs`);
+  if (error?.code === 'ENOENT') throw new Error(`${command} is missing; the addon needs Rust: https://rustup.rs`);
   if (error) throw error;
   if (status !== 0) process.exit(status ?? 1);
   return output;

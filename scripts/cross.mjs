@@ -1,10 +1,10 @@
-// `npm run cross`: builds the addon for other targets than this machine's. `npm run cross --
-// linux-arm64-musl darwin-arm64` builds those, without a name it builds all. Each lands in lib/ and
-// in its package under platforms/.
+// `npm run cross`: builds the addon for targets other than this machine's. `npm run cross --
+// linux-arm64-musl darwin-arm64` builds these two; without a name it builds all. Each addon goes to
+// lib/ and to its package under platforms/.
 //
-// Linux and macOS targets are linked by zig (cargo-zigbuild), Windows ones by cargo-xwin: this says
-// what is missing and how to get it, and installs nothing. Cross-compiled addons are built here,
-// not run: that takes a machine of their kind.
+// Linux and macOS targets are linked by zig (cargo-zigbuild), Windows ones by cargo-xwin. The
+// script says what is missing and how to get it, and installs nothing. It cannot run cross-compiled
+// addons: that takes a machine of their kind.
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
@@ -19,7 +19,7 @@ const platforms = main.napi.targets.map(platform);
 const asked = process.argv.slice(2);
 const unknown = asked.filter((name) => !platforms.some((one) => one.name === name));
 if (unknown.length > 0) {
-  console.error(`no such target: ${unknown.join(', ')}; there are ${platforms.map((one) => one.name).join(', ')}`);
+  console.error(`unknown target: ${unknown.join(', ')}; expected one of ${platforms.map((one) => one.name).join(', ')}`);
   process.exit(2);
 }
 
@@ -27,7 +27,7 @@ const works = (command, ...args) => spawnSync(command, args, { stdio: 'ignore' }
 const installed = spawnSync('rustup', ['target', 'list', '--installed'], { encoding: 'utf8' }).stdout ?? '';
 const host = /^host: (.*)$/m.exec(spawnSync('rustc', ['-vV'], { encoding: 'utf8' }).stdout ?? '')?.[1];
 
-/** What is not there that this target needs, each with the command that gets it. */
+/** What this target needs and this machine lacks, each with the command that installs it. */
 function missing({ triple, os }) {
   if (triple === host) return [];
   const lacks = [];

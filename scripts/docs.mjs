@@ -17,6 +17,7 @@ const parse = (name) => {
 const index = parse('index.cts');
 const emitter = parse('emitter.cts');
 const page = path.join(root, 'docs/reference.md');
+const WIDTH = 100;
 
 // Reading ----------------------------------------------------------------------------------------
 
@@ -161,9 +162,12 @@ function members(name, node, [first, second] = ['Member', 'Means']) {
     .replace(/\n{3,}/g, '\n\n');
 }
 
-/** A type alias: what it stands for, and why. */
+/** A type alias, with the members of a long union one below the other, and its comment. */
 function alias(name, node) {
-  return [`### \`${name}\``, '', '<!-- signature -->', '```ts', `type ${name} = ${flat(node.type).replace(/^\| /, '')}`, '```', '', comment(node).text].join('\n').trim();
+  const one = `type ${name} = ${flat(node.type).replace(/^\| /, '')}`;
+  const long = one.length > WIDTH && ts.isUnionTypeNode(node.type);
+  const shown = long ? [`type ${name} =`, ...node.type.types.map((member) => `  | ${flat(member)}`)].join('\n') : one;
+  return [`### \`${name}\``, '', '<!-- signature -->', '```ts', shown, '```', '', comment(node).text].join('\n').trim();
 }
 
 /** A union of string literals, each with its own comment. */
@@ -246,7 +250,25 @@ function reference() {
   ].join('\n\n')}\n`;
 }
 
-const made = reference();
+/** Prose at 100 columns: what is no table, no code and no heading. Code spans and links stay whole. */
+function wrapped(text) {
+  let code = false;
+  return text.split('\n').flatMap((line) => {
+    if (line.startsWith('```')) code = !code;
+    if (code || line.length <= WIDTH || /^([|#<]|```)/.test(line)) return [line];
+    const indent = line.startsWith('- ') ? '  ' : '';
+    const lines = [''];
+    for (const word of line.match(/(?:`[^`]*`|\[[^\]]*\]\([^)]*\)|\S)+/g)) {
+      const last = lines.at(-1);
+      if (last === '') lines[lines.length - 1] = word;
+      else if (last.length + 1 + word.length <= WIDTH) lines[lines.length - 1] += ` ${word}`;
+      else lines.push(indent + word);
+    }
+    return lines;
+  }).join('\n');
+}
+
+const made = wrapped(reference());
 const empty = made.split('\n').filter((line) => line.startsWith('|') && /\| *\|/.test(line.replaceAll('\\|', '')));
 if (empty.length > 0) throw new Error(`cells without text:\n${empty.join('\n')}`);
 if (!existsSync(page) || readFileSync(page, 'utf8') !== made) writeFileSync(page, made);

@@ -1,14 +1,17 @@
 #!/bin/sh
-# Fuzzes what reads bytes from the network: npm run fuzz [-- [seconds per target, default 60] [target ...]]
+# Fuzzes the code that reads bytes from the network:
 #
-# Needs a C++ compiler (libfuzzer-sys builds libFuzzer) and any Rust toolchain, stable included: coverage comes
-# from plain codegen flags. Neither cargo-fuzz, nor nightly, nor RUSTC_BOOTSTRAP=1 is needed, for AddressSanitizer
-# is left out: the crates forbid unsafe code. Who has cargo-fuzz and nightly can also use
-# `cargo +nightly fuzz run <target>` in the folder of a crate.
+#   npm run fuzz [-- [seconds per target, default 60] [target ...]]
 #
-# A run begins with fuzz/seeds/<target> and with fuzz/corpus/<target>, where it leaves what it found, so that the next one goes
-# on from there. An input that breaks a rule is written to fuzz/artifacts/<target>/ and ends the script; run it again with
-# the command it prints. What was mended goes to the seeds, which the tests of the crate run.
+# It needs a C++ compiler (libfuzzer-sys builds libFuzzer) and any Rust toolchain, even stable:
+# coverage comes from plain codegen flags. cargo-fuzz, nightly and RUSTC_BOOTSTRAP=1 are not needed,
+# because AddressSanitizer is left out: the crates forbid unsafe code. With cargo-fuzz and nightly,
+# `cargo +nightly fuzz run <target>` in the folder of a crate works too.
+#
+# A run begins with the inputs in fuzz/seeds/<target> and fuzz/corpus/<target>. It adds what it finds
+# to the corpus, and the next run continues from there. An input that breaks a rule is written to
+# fuzz/artifacts/<target>/ and ends the script, which prints the command that runs it again. Once the
+# fault is fixed, add the input to the seeds: the tests of the crate run them.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -26,7 +29,7 @@ command -v "${CXX:-c++}" >/dev/null || { echo "fuzzing needs a C++ compiler (c++
 
 target_dir=${CARGO_TARGET_DIR:-$PWD/target}/fuzz
 host=$(rustc -vV | sed -n 's/^host: //p')
-# The same instrumentation that cargo-fuzz asks for. An explicit --target keeps it away from build scripts.
+# The same instrumentation that cargo-fuzz asks for. An explicit --target keeps build scripts out of it.
 flags="--cfg fuzzing -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table \
 -Cllvm-args=-sanitizer-coverage-trace-compares -Ccodegen-units=1"

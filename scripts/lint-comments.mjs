@@ -57,17 +57,19 @@ function wrapWords(text, first, rest) {
 function wrapParagraph(before, lines) {
   const sign = before.trimEnd();
   if (!lines.some((line) => isTooWide(before + line))) return lines.map((line) => (line === '' ? sign : before + line));
-  const [, indent, marker] = /^(\s*)((?:[-*] |\d+\. |\S+(?: \S+){0,2}\s{2,})?)/.exec(lines[0]);
+  const [, indent, marker] = /^(\s*)((?:[-*] |\d+\. |\S+(?: \S+){0,4}\s{2,})?)/.exec(lines[0]);
   const text = [lines[0].slice(indent.length + marker.length), ...lines.slice(1).map((line) => line.trim())].join(' ').trim();
   return wrapWords(text, before + indent + marker, before + indent + ' '.repeat(marker.length));
 }
 
-/** Whether a line of a comment begins a paragraph, and is none that the line before goes on in. */
-function beginsParagraph(line, previous) {
+/** Whether a line of a comment begins a paragraph, rather than continuing the one before. */
+function beginsParagraph(line, previous, first) {
   if (previous === undefined || /^\s*(?:$|[-*] |\d+\. |@|#|\||```)/.test(line) || /^\s*(?:$|#|\||```)/.test(previous)) return true;
-  const indentOf = (text) => /^\s*(?:[-*] |\d+\. |\S+(?: \S+){0,2}\s{2,})?/.exec(text)[0].length;
+  const indentOf = (text) => /^\s*(?:[-*] |\d+\. |\S+(?: \S+){0,4}\s{2,})?/.exec(text)[0].length;
   const indent = /^\s*/.exec(line)[0].length;
-  return indent > 0 && indent !== indentOf(previous) && indent !== /^\s*/.exec(previous)[0].length || /^\s*\S+(?: \S+){0,2}\s{3,}\S/.test(line);
+  // Another entry of an aligned list, whose name leaves no gap.
+  if (indent > 0 && /^\s*\S+(?: \S+){0,4}\s{2,}\S/.test(first) && indent === /^\s*/.exec(first)[0].length) return true;
+  return indent > 0 && indent !== indentOf(previous) && indent !== /^\s*/.exec(previous)[0].length || /^\s*\S+(?: \S+){0,4}\s{3,}\S/.test(line);
 }
 
 function fix(text) {
@@ -106,7 +108,7 @@ function fix(text) {
         if (fence) fenced = !fenced;
         continue;
       }
-      if (beginsParagraph(line, paragraph.at(-1))) end();
+      if (beginsParagraph(line, paragraph.at(-1), paragraph[0])) end();
       paragraph.push(line);
     }
     end();

@@ -6,12 +6,15 @@
 // same rule within itself. TypeScript: every exported type, interface, class and enum of `src/`;
 // `native.d.cts` is apart, since it repeats what the addon calls its own.
 //
-//   node scripts/lint-names.mjs            fails if a name is there twice
-//   node scripts/lint-names.mjs --report   says so, and never fails
+//   node scripts/lint-names.mjs            fails if a name is declared twice
+//   node scripts/lint-names.mjs --report   shows all of them, also what is allowed, and never fails
+//
+// The report also lists files of one name. Some of them are one subject in two layers; others should
+// be named after what they are about.
 
 import { filesBelow, itemsOnly, LIBRARY_CRATES, lineAt, LOAD_CRATE, read, rustCode, rustFiles } from './lint/sources.mjs';
 
-/** Names that are still there twice. This list may only become shorter. */
+/** Names that are still declared twice. This list may only become shorter. */
 const KNOWN = new Set([]);
 
 /** The folder in which the modules below this one lie. */
@@ -63,6 +66,7 @@ function repeated(types) {
 
 const report = process.argv.includes('--report');
 let wrong = 0;
+const found = [];
 for (const [where, types] of [
   ['the library crates', rustTypes(LIBRARY_CRATES)],
   [`crates/${LOAD_CRATE}`, rustTypes([LOAD_CRATE])],
@@ -70,6 +74,7 @@ for (const [where, types] of [
 ]) {
   const all = repeated(types);
   const names = all.filter(([, places]) => places.some(({ shared }) => shared));
+  found.push(...names);
   const isNew = names.filter(([name]) => !KNOWN.has(name));
   console.log(`${where}: ${types.length} types, ${names.length} names declared more than once`);
   for (const [name, places] of report ? names : isNew) {
@@ -81,4 +86,19 @@ for (const [where, types] of [
   wrong += isNew.length;
 }
 if (wrong > 0) console.log('Two things must not have one name: name the type after what it is about.');
+
+if (report) {
+  const files = [...LIBRARY_CRATES.flatMap(rustFiles), ...filesBelow('src', /\.[cm]ts$/)];
+  const nameOf = (file) => file.slice(file.lastIndexOf('/') + 1);
+  const ofOneName = files.filter((file) => !/\/(mod|lib)\.rs$/.test(file) && files.some((other) => other !== file && nameOf(other) === nameOf(file)));
+  console.log(`files that share their name: ${ofOneName.sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1)).join(' ') || 'none'}`);
+}
+
+// A name that is no longer declared twice must not come back.
+const all = new Set(found.map(([name]) => name));
+for (const name of KNOWN) {
+  if (all.has(name)) continue;
+  console.log(`${name} is declared once now: take it out of KNOWN`);
+  wrong += 1;
+}
 process.exit(wrong > 0 && !report ? 1 : 0);

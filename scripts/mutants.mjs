@@ -3,13 +3,15 @@
 //   npm run mutants [-- [--again] [sample, default 150] [file ...]]
 //
 // The files are the protocol and the parts of the broker that decide what arrives where; without
-// arguments a sample of their places, spread evenly, always the same. cargo-mutants says what can be
-// broken. All of it is built into one copy of the tree, each break behind a number in the environment, so
-// that trying one costs no compiler: the unit tests of the crate first, and only for what survives them
-// the integration tests that fit the file. What cannot be built in that way is built alone.
+// arguments a sample of their places, spread evenly, always the same. cargo-mutants says what can
+// be broken. All of it is built into one copy of the tree, each break behind a number in the
+// environment, so that trying one costs no compiler: the unit tests of the crate first, and only
+// for what survives them the integration tests that fit the file. What cannot be built in that way
+// is built alone.
 //
-// With `--again` only what survived last time is tried again, and the rest is taken from there. What was
-// found is in target/mutants/outcomes.json. It takes a while, so it is no part of `npm test`.
+// With `--again` only what survived last time is tried again, and the rest is taken from there.
+// What was found is in target/mutants/outcomes.json. It takes a while, so it is no part of `npm
+// test`.
 import { spawn, spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -36,10 +38,10 @@ const FILES = [
 /** The integration tests that see what a file does. */
 const TESTS = [
   ['crates/wsbroker-proto/', ['round_trip', 'splits', 'differential']],
-  [`${CORE}/dispatch.rs`, ['broker', 'realm', 'stats']],
-  [`${CORE}/shard/outbox.rs`, ['broker', 'limits', 'memory', 'model']],
-  [`${CORE}/shard/inbound.rs`, ['broker', 'hostile', 'inbound', 'limits']],
-  [`${CORE}/realm/`, ['realm']],
+  [`${CORE}/dispatch/`, ['broker', 'namespace', 'inbound', 'limits', 'stats', 'shutdown', 'memory']],
+  [`${CORE}/shard/outbox.rs`, ['broker', 'limits', 'memory', 'model', 'deflate', 'namespace']],
+  [`${CORE}/shard/inbound.rs`, ['broker', 'hostile', 'inbound', 'limits', 'memory', 'clocks']],
+  [`${CORE}/namespace/`, ['namespace']],
   [`${BUS}/`, ['cluster']],
 ];
 
@@ -53,7 +55,10 @@ const EQUIVALENT = [
 // What no test can reach: the fuzz targets' own entrances, and what only says something for people.
 const NOT_TESTED = ['--exclude', '**/fuzzing.rs', '--exclude-re', 'impl (fmt::)?(Debug|Display)'];
 
-/** A break that makes a test use more memory, or more time than several times what it takes, counts as noticed. */
+/**
+ * A break that makes a test use more memory, or more time than several times what it takes, counts
+ * as noticed.
+ */
 const MEMORY_KIB = 12 * 2 ** 20;
 const SLOWER = 6;
 const AT_LEAST_MS = 60_000;
@@ -107,7 +112,10 @@ function choose() {
   return { chosen, places: all.length };
 }
 
-/** Makes the copy the same as the tree; what is the same already keeps its time, so that nothing is built twice. */
+/**
+ * Makes the copy the same as the tree; what is the same already keeps its time, so that nothing is
+ * built twice.
+ */
 function refresh() {
   const listed = spawnSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: root, encoding: 'utf8', maxBuffer: 2 ** 26 });
   const wanted = new Set(listed.stdout.split('\0').filter((file) => file !== '' && existsSync(join(root, file)) && statSync(join(root, file)).isFile()));
@@ -124,7 +132,10 @@ function refresh() {
   writeFileSync(list, JSON.stringify([...wanted]));
 }
 
-/** Builds all breaks of a package, leaves out what does not compile together, and tries one after the other. */
+/**
+ * Builds all breaks of a package, leaves out what does not compile together, and tries one after
+ * the other.
+ */
 async function tryAll(name, mutants) {
   write(name, []);
   let together = withParts(mutants);
@@ -156,7 +167,7 @@ async function tryAll(name, mutants) {
     const text = textOf(mutant.file);
     const [from, to] = [offset(text, mutant.span.start), offset(text, mutant.span.end)];
     writeFileSync(join(tree, mutant.file), text.slice(0, from) + mutant.replacement + text.slice(to));
-    const built = await build(name, [mutant]);
+    const built = await build(name, [mutant], true);
     for (const test of built.tests ?? []) test.limit = limits.get(test.target) ?? AT_LEAST_MS;
     note(mutant, built.tests === undefined ? { state: 'unviable' } : await notice(built.tests, mutant, 0));
   }
@@ -295,12 +306,16 @@ function targetsOf(mutants) {
 }
 
 /** Builds the tests that these may need: `tests`, or `errors` with their places. */
-async function build(name, mutants) {
+async function build(name, mutants, once = false) {
   const targets = targetsOf(mutants);
   const args = ['test', '--no-run', '--package', name, '--lib', ...targets.flatMap((target) => ['--test', target])];
+  // Unoptimized it takes most of the tests' time; all that it depends on stays as it is.
+  if (!once) args.push('--config', `profile.dev.package.${name}.opt-level=1`);
   for (const feature of FEATURES[name] ?? []) args.push('--features', `${name}/${feature}`);
   // Line numbers are of no use to anyone here, and cost a third of the building.
   const env = { CARGO_TARGET_DIR: join(output, 'build'), CARGO_PROFILE_DEV_DEBUG: '0', CARGO_INCREMENTAL: '1', RUSTFLAGS: '--cap-lints=allow' };
+  // Most of those that are built alone do not compile, which shows sooner without making anything.
+  if (once && (await run('cargo', ['check', '--package', name, '--lib'], { env, limit: Infinity })).status !== 0) return { errors: [] };
   const { status, stdout, stderr } = await run('cargo', [...args, '--message-format', 'json'], { env, limit: Infinity });
   const messages = stdout.split('\n').filter((line) => line.startsWith('{')).map((line) => JSON.parse(line));
   if (status === 0) {
@@ -317,10 +332,12 @@ async function build(name, mutants) {
 /** What notices this break: the unit tests, or the integration tests that fit its file. */
 async function notice(tests, mutant, number) {
   const fitting = targetsOf([mutant]);
-  for (const test of tests) {
-    if (!test.isLib && !fitting.includes(test.target)) continue;
+  // Of the unit tests those of the same module first.
+  const module = mutant.file.replace(/^.*\/src\//, '').replace(/(\/mod)?\.rs$/, '').replaceAll('/', '::');
+  const turns = tests.flatMap((test) => (test.isLib ? [{ test, args: [`${module}::`] }, { test, args: [] }] : fitting.includes(test.target) ? [{ test, args: [] }] : []));
+  for (const { test, args } of turns) {
     for (let i = 0; i < 3; i++) {
-      const { failed, late } = await runTests(test, number, test.limit);
+      const { failed, late } = await runTests(test, number, test.limit, args);
       if (late) return { state: 'killed', by: 'time limit' };
       if (failed === undefined) break;
       // Once more and alone, so that a busy machine kills nothing.

@@ -1,6 +1,7 @@
 // Makes the two files of src/ that repeat what Rust says: src/native.cts, the types of what the
-// addon exports, and src/native/shared-numbers.cts, the numbers that both sides use. `npm run build`
-// and `npm run debug` do it; test/native/contract.test.cjs checks that both files are current.
+// addon exports, and src/native/shared-numbers.cts, the numbers that both sides use. `npm run
+// build` and `npm run debug` do it; test/native/contract.test.cjs checks that both files are
+// current.
 //
 //   #[napi] functions, objects and classes   from the declarations that napi-rs has just written
 //   functions! { … }                         from the declarations that stand in it

@@ -1,10 +1,10 @@
-// Writes platforms/<target>/: one npm package for each target, holding nothing but the addon built
-// for it. They are made from the list of targets in package.json, so that neither names nor
-// versions can drift. `npm test` checks that they are current.
+// Writes platforms/<target>/: one npm package for each target, with nothing but the addon for it.
+// The packages come from the list of targets in package.json, so that neither names nor versions
+// can diverge. `npm test` checks that they are current.
 //
 // `node scripts/platforms.mjs --release` also writes the packages into optionalDependencies of
-// package.json, and keeps the addon of this machine out of the main package. That belongs to a
-// release alone: before they are published nothing may depend on their names.
+// package.json, and keeps the addon of this machine out of the main package. Use it for a release
+// only: before the packages are published, nothing may depend on their names.
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,14 +17,14 @@ const SYSTEM = { linux: ['linux', 'Linux'], darwin: ['darwin', 'macOS'], windows
 const LIBC = { gnu: 'glibc', musl: 'musl' };
 
 /**
- * What npm and a reader call a Rust target: `x86_64-unknown-linux-gnu` is `linux-x64-gnu`, for os
+ * The name that npm uses for a Rust target: `x86_64-unknown-linux-gnu` is `linux-x64-gnu`, for os
  * linux, cpu x64, libc glibc.
  */
 export function platform(triple) {
   const [arch, , system, abi] = triple.split('-');
   const [cpu, cpuName] = ARCH[arch] ?? [];
   const [os, osName] = SYSTEM[system] ?? [];
-  if (cpu === undefined || os === undefined) throw new Error(`no platform known for the target ${triple}`);
+  if (cpu === undefined || os === undefined) throw new Error(`the target ${triple} has no known platform: add it to scripts/platforms.mjs`);
   const libc = os === 'linux' ? LIBC[abi] : undefined;
   return {
     triple,
@@ -83,8 +83,8 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const main = JSON.parse(readFileSync(packageFile, 'utf8'));
   const platforms = write(main);
   if (process.argv.includes('--release')) {
-    // They bring the addon, so the main package does not: packed from a clone it does, and works on
-    // that kind of machine by itself.
+    // These packages contain the addon, so the main package does not. Packed from a clone, the main
+    // package does, and works on that kind of machine by itself.
     if (!main.files.includes('!lib/*.node')) main.files.splice(main.files.indexOf('lib') + 1, 0, '!lib/*.node');
     main.optionalDependencies = Object.fromEntries(platforms.map(({ name }) => [`${main.name}-${name}`, main.version]));
     writeFileSync(packageFile, json(main));

@@ -19,43 +19,44 @@ export type {
 export type { Data } from './types/messages.cjs';
 
 /**
- * What the emitter needs of a client of the application's own; that of the package ioredis has it.
+ * What the emitter needs of a Redis client of the application. Clients of the package ioredis have
+ * all of this.
  */
 export interface RedisClientLike {
   publish(channel: string | Bytes, message: string | Bytes): Promise<unknown>;
-  /** Of a Cluster with Redis 7. */
+  /** For a Redis Cluster, which needs Redis 7. */
   spublish?(channel: string | Bytes, message: string | Bytes): Promise<unknown>;
   readonly isCluster?: boolean;
-  /** `ready` when it is connected. */
+  /** `ready` if it is connected. */
   readonly status?: string;
 }
 
 /** @see {@link Emitter} */
 export interface EmitterOptions {
   /**
-   * Where the instances meet: a `redis://` or `rediss://` URL, options, or a client of the
-   * application's own, which stays the application's.
+   * The Redis of the instances: a `redis://` or `rediss://` URL, options, or a client of the
+   * application, which the emitter does not close.
    */
   redis: string | RedisOptions | RedisClientLike;
-  /** As the instances have it. @default 'wsbroker' */
+  /** The `prefix` of the instances, 1 to 256 bytes. @default 'wsbroker' */
   prefix?: string;
   /**
-   * How long a publish may wait, in ms, 0 to 2^31-1: for a connection that is not there yet and,
-   * after a loss, until the instances are heard again. With a client of the application's own:
-   * until Redis has answered; a message that was given up may still arrive, since the client keeps
-   * it. @default 5000
+   * How long a publish may wait for a connection and, after a loss, until the instances are heard
+   * again, in milliseconds, 0 to 2^31-1. With a client of the application: how long it may wait for
+   * Redis to answer; a message that was given up may still arrive, because the client keeps it.
+   * @default 5000
    */
   timeout?: number;
   /**
-   * Called for every change of the connection, and for warnings. Not with a client of the
-   * application's own.
+   * Called for every change of the connection, and for warnings. Not called with a client of the
+   * application.
    */
   onBus?: (event: BusEvent) => void;
 }
 
 /**
- * Publishes to channels from a process that serves no sockets: a cron job, an API. Subscribers on
- * all instances get it as from `sendToChannel`.
+ * Publishes to channels from a process without sockets of its own, such as a cron job or an API.
+ * Subscribers on all instances get the messages as from `sendToChannel`.
  *
  * @example
  * ```js
@@ -73,12 +74,12 @@ export class Emitter {
   #closed = false;
 
   /**
-   * Connects in the background, and again without end.
+   * Connects in the background, and reconnects whenever the connection is lost.
    *
-   * @throws {TypeError | WSBrokerError} naming the option that is wrong
+   * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
    */
   constructor(options: EmitterOptions) {
-    const bag = knownKeys('Emitter', 'options', options, KNOWN);
+    const bag = knownKeys('Emitter', 'options', options, KNOWN_OPTIONS);
     const timeout = integer('Emitter', 'timeout', bag['timeout'], 0, MAX_DURATION) ?? 5_000;
     const client = bag['redis'];
     if (isClient(client)) {
@@ -86,13 +87,13 @@ export class Emitter {
         'Emitter',
         'options',
         { ...bag, redis: 'redis://127.0.0.1' },
-        KNOWN,
+        KNOWN_OPTIONS,
       );
-      this.#publish = foreign(client, request.native.prefix, timeout);
+      this.#publish = publisherFor(client, request.native.prefix, timeout);
       this.#close = () => undefined;
       return;
     }
-    const request = checkClusterOptions('Emitter', 'options', bag, KNOWN);
+    const request = checkClusterOptions('Emitter', 'options', bag, KNOWN_OPTIONS);
     let emitter: NativeEmitter;
     try {
       emitter = new native.NativeEmitter(request.native, busEventReporter(request.onBus));
@@ -105,21 +106,21 @@ export class Emitter {
 
   /**
    * Publishes to every subscriber of the channel. Messages to one channel arrive in the order of
-   * the calls. A message that is rejected takes a number all the same: receivers see it as a gap,
-   * once a later one arrives.
+   * the calls. A message that is rejected uses up a number: receivers see a gap when a later one
+   * arrives.
    *
    * @param channel as in `sendToChannel`
-   * @param data a string is sent as a text message, bytes as a binary one
-   * @returns a promise that resolves when Redis has the message; how many subscribers there are is
-   * not known
+   * @param data a string is sent as a text message, bytes as a binary message
+   * @returns a promise that resolves when Redis has the message; the number of subscribers is not
+   * known
    * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE
    * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis cannot be reached, was lost before it
-   * answered, or refused the message; no instance was heard again in time; or too much waits for
-   * Redis (more than 8 MiB). ERR_WSBROKER_SHUT_DOWN: after {@link close}
+   * answered, or refused the message; no instance was heard again in time; or more than 8 MiB are
+   * waiting for Redis. ERR_WSBROKER_SHUT_DOWN: {@link close} was called
    */
   async publish(channel: Data, data: Data): Promise<void> {
     if (this.#closed)
-      throw new WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'publish: this emitter is closed');
+      throw new WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'publish: the emitter is closed');
     const to = bytes('channel', channel);
     const task = this.#publish(
       Buffer.from(to),
@@ -127,7 +128,7 @@ export class Emitter {
     );
     const settled = task.catch(() => undefined);
     this.#waiting.add(settled);
-    // A waiting promise of the addon does not keep the process alive.
+    // A pending promise of the addon does not keep the process alive.
     const alive = setInterval(() => undefined, 2 ** 30);
     try {
       await task;
@@ -140,8 +141,8 @@ export class Emitter {
   }
 
   /**
-   * Waits for publishes under way, as long as each may take, and ends the connection. Afterwards
-   * nothing keeps the process alive.
+   * Waits for publishes that are under way, each within its timeout, and ends the connection.
+   * Afterwards nothing keeps the process alive.
    */
   async close(): Promise<void> {
     this.#closed = true;
@@ -150,7 +151,7 @@ export class Emitter {
   }
 }
 
-const KNOWN = ['redis', 'prefix', 'timeout', 'onBus'];
+const KNOWN_OPTIONS = ['redis', 'prefix', 'timeout', 'onBus'];
 
 function isClient(value: unknown): value is RedisClientLike {
   return (
@@ -169,48 +170,50 @@ function bytes(name: string, value: unknown): Buffer {
 }
 
 /**
- * Channels whose numbers are remembered; of another the receivers see a new epoch, which is no gap.
+ * How many channels have their numbers remembered. Any other starts a new epoch, which receivers do
+ * not take for a gap.
  */
-const MOST_CHANNELS = 10_000;
+const MAX_CHANNELS = 10_000;
 
 /**
- * Bytes that a client of the application's own may keep for us, and what each message costs on top
- * of its own.
+ * How many bytes a client of the application may keep for us; each message counts this many more.
  */
 const MAX_PENDING = 2 ** 23;
 const OVERHEAD = 256;
-/** How long an answer may take where no time is allowed for connecting. */
+/**
+ * How many milliseconds an answer may take if `timeout` is 0, which allows no time for connecting.
+ */
 const ANSWER_TIMEOUT = 2_500;
 
 /**
  * Numbers and envelopes as the addon makes them (crates/wsbroker-redis/src/bus/bus_envelope.rs),
- * for a client that is not ours.
+ * for a Redis client of the application.
  */
-function foreign(
+function publisherFor(
   client: RedisClientLike,
   prefix: string,
   timeout: number,
 ): (channel: Buffer, data: string | Buffer) => Promise<void> {
   const instance = randomBytes(8);
-  const lines = new Map<string, { readonly epoch: number; next: number }>();
+  const sequences = new Map<string, { readonly epoch: number; next: number }>();
   let epochs = 0;
-  // Until the client has settled them: it also keeps those that nothing waits for any more.
+  // Bytes that the client has not settled: it also keeps messages that were given up.
   let pending = 0;
   const mark = prefix.includes(':')
     ? Buffer.from([0x18, ...varint(Buffer.byteLength(prefix))])
     : Buffer.alloc(0);
   return async (channel, data) => {
     const key = channel.toString('latin1');
-    const line = lines.get(key) ?? { epoch: ++epochs, next: 1 };
-    // The one that was used last stands last.
-    lines.delete(key);
-    lines.set(key, line);
-    if (lines.size > MOST_CHANNELS) lines.delete(lines.keys().next().value as string);
-    // Also for one that is not sent, so that receivers miss it.
-    const number = line.next++;
+    const sequence = sequences.get(key) ?? { epoch: ++epochs, next: 1 };
+    // The channel that was used last comes last.
+    sequences.delete(key);
+    sequences.set(key, sequence);
+    if (sequences.size > MAX_CHANNELS) sequences.delete(sequences.keys().next().value as string);
+    // Also for a message that is not sent, so that receivers notice a gap.
+    const number = sequence.next++;
     const size = Buffer.byteLength(data) + channel.length + OVERHEAD;
     if (pending > 0 && pending + size > MAX_PENDING)
-      throw lost(`too much waits for Redis: ${pending} bytes, of at most ${MAX_PENDING}`);
+      throw lost(`too much is waiting for Redis: ${pending} of at most ${MAX_PENDING} bytes`);
     if (timeout === 0 && client.status !== undefined && client.status !== 'ready')
       throw lost(`the client is not connected (${client.status}), and "timeout" is 0`);
     const payload = Buffer.from(data as string);
@@ -219,7 +222,7 @@ function foreign(
       mark,
       Buffer.from([0x10]),
       instance,
-      varint(line.epoch),
+      varint(sequence.epoch),
       varint(number),
       varint(payload.length * 8 + kind),
       payload,
@@ -237,7 +240,7 @@ function foreign(
       timer = setTimeout(
         () =>
           reject(
-            new Error(`Redis has not answered within ${limit} ms; the message may still arrive`),
+            new Error(`Redis did not answer within ${limit} ms; the message may still arrive`),
           ),
         limit,
       );

@@ -1,7 +1,8 @@
-// `npm test`: builds and checks everything that can be checked on this machine. `npm test -- rust e2e` does only those parts.
+// `npm test`: builds and checks everything that can be checked on this machine. `npm test -- rust e2e` runs only these parts.
 //
-// Nothing is installed into the system. What cannot run here is listed as skipped at the end, with the command that would
-// enable it; with CI=true that is a failure. Each step's output is kept in test/.out/, and shown when it fails.
+// Nothing is installed into the system. What cannot run here is listed as skipped at the end, with
+// the command that would enable it; with CI=true a skip is a failure. The output of each step is kept
+// in test/.out/, and shown when it fails.
 import { existsSync, mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 
@@ -12,11 +13,11 @@ const CI = process.env.CI === 'true';
 const asked = process.argv.slice(2);
 const unknown = asked.filter((part) => !parts.includes(part));
 if (unknown.length > 0) {
-  console.error(`no such part: ${unknown.join(', ')}; there are ${parts.join(', ')}`);
+  console.error(`unknown part: ${unknown.join(', ')}; expected one of ${parts.join(', ')}`);
   process.exit(2);
 }
 if (!existsSync(path.join(root, 'node_modules/typescript'))) {
-  console.error('the developer tools are not there: npm install');
+  console.error('the developer tools are missing: run npm install');
   process.exit(2);
 }
 mkdirSync(outDir, { recursive: true });
@@ -29,7 +30,7 @@ for (const step of steps) {
   rows.push(await run(step));
 }
 
-/** A step that another one stands on, such as the build, runs with any part that needs it. */
+/** A step that others depend on, such as the build, runs with every part that needs it. */
 function needed(step) {
   return steps.some((other) => asked.includes(other.part) && other.after?.includes(step.name));
 }

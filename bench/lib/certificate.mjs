@@ -3,12 +3,12 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** Days; nobody measures longer. */
+/** Days; no benchmark takes longer. */
 const VALID = '30';
 
 /**
- * A certificate for `localhost`, signed by itself, with a key on P-256 as most servers have today.
- * The files go when this process ends.
+ * A self-signed certificate for `localhost`, with a key on P-256 as most servers have today. The
+ * files are removed when this process ends.
  * @returns {{ cert: string, key: string }} PEM files
  */
 export function makeCertificate() {

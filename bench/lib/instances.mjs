@@ -13,8 +13,8 @@ const ROOMS = ['--rooms', '100', '--members', '5', '--size', '128'];
 const LATENCIES = ['p50', 'p99', 'localP50', 'localP99', 'addedP50', 'addedP99'];
 
 /**
- * Loads of two instances. `cpus` says what all processes share: one CPU, on which nothing depends
- * on where the kernel puts them, or two, on which instances and Redis can work side by side. With
+ * Loads of two instances. `cpus` says what all processes share: one CPU, so that nothing depends on
+ * where the kernel puts them, or two, so that instances and Redis can work side by side. With
  * `--local` every Nth publish is to a room whose members are all on the publishers' instance; the
  * others cross.
  */
@@ -26,7 +26,7 @@ export const LOADS = [
   { name: 'quiet', title: '100 publishes a second, two CPUs', cpus: 2, args: ['--rate', '100', '--local', '2'], figures: LATENCIES },
 ];
 
-/** What is told of a run. `of` reads it from the generator's report. */
+/** What is reported about a run. `of` reads it from the generator's report. */
 export const FIGURES = {
   cpu: { title: 'CPU seconds per million deliveries', digits: 2, of: ({ serverCpu }) => serverCpu.secondsPerMillion },
   rate: { title: 'publishes per second', digits: 0, of: ({ sent, seconds }) => sent / seconds },

@@ -6,7 +6,7 @@ import { availableParallelism, cpus, loadavg, release, totalmem, type } from 'no
  * Where processes are put. One CPU for server and generator together is the steady way to measure
  * on a small machine: nothing depends on which core a wakeup lands on. The generator runs as
  * SCHED_BATCH there, so that it does not push the server aside in the middle of a turn at every
- * message it gets; a client on another machine could not.
+ * message, which a client on another machine could not do.
  */
 export class Placement {
   /**
@@ -56,14 +56,16 @@ export function describeMachine() {
   };
 }
 
-/** How many files a process started from here may have open; Infinity where that is not told. */
+/**
+ * How many files a process started from here may have open; Infinity if the system does not say.
+ */
 export function openFilesLimit() {
   const [, soft] = /^Max open files\s+(\S+)/m.exec(read('/proc/self/limits') ?? '') ?? [];
   return Number(soft ?? Infinity);
 }
 
 /**
- * The private memory of a process in KiB, with RSS and PSS beside it; `undefined` where there is no
+ * The private memory of a process in KiB, with RSS and PSS beside it; `undefined` without
  * /proc.
  */
 export function memoryOf(pid) {

@@ -7,16 +7,16 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { memoryOf, openFilesLimit } from './machine.mjs';
 import { Server } from './peers.mjs';
 
-/** Files a server needs besides its connections. */
+/** Files that a server needs besides its connections. */
 const SPARE_FILES = 500;
 /**
- * Connections that come and go before the memory is first looked at, so that code loaded for them
- * is there.
+ * Connections that come and go before the memory is first measured, so that the code for them is
+ * already loaded.
  */
 const MEMORY_WARMUP = 500;
 /**
- * How often, a second apart, the memory of a server with its connections is looked at; the least
- * counts.
+ * How often, a second apart, the memory of a server with its connections is measured; the smallest
+ * value counts.
  */
 const MEMORY_SAMPLES = 5;
 
@@ -43,7 +43,7 @@ export async function measure(scenario, peer, { generator, placement, certificat
   }
 }
 
-/** What the server is told; see servers/work.mjs. */
+/** Environment of the server; see servers/work.mjs. */
 function environment({ env, tls, deflate }, certificate) {
   return {
     ...env,
@@ -65,7 +65,7 @@ function figureOf({ measure, deflate }, raw, placement) {
   if (raw.serverCpu === undefined) {
     return { error: 'the processor time of the server cannot be read here', raw };
   }
-  // On one CPU, what neither server nor generator used, somebody else did, or it was idle.
+  // On one CPU, other processes used what neither server nor generator did, or it was idle.
   const busy = placement.cpu === undefined ? undefined : (raw.serverCpu.seconds + raw.ownCpu.seconds) / raw.seconds;
   return { figure: raw.serverCpu.secondsPerMillion, busy, raw };
 }
@@ -102,7 +102,9 @@ async function run(prefix, args) {
   return JSON.parse(await generator.line());
 }
 
-/** Starts the generator; `line()` is its next line of output, and rejects when there is none. */
+/**
+ * Starts the generator; `line()` is its next line of output, and rejects at the end of the output.
+ */
 function start(prefix, args) {
   const [file, ...rest] = [...prefix, ...args];
   const child = spawn(file, rest, { stdio: ['pipe', 'pipe', 'inherit'] });

@@ -8,9 +8,9 @@ import { fileURLToPath } from 'node:url';
 const require = createRequire(import.meta.url);
 const servers = fileURLToPath(new URL('../servers/', import.meta.url));
 
-/** A server that has not told its port by then will not. */
+/** A server that has not reported its port by then never will. */
 const START_DEADLINE = 30_000;
-/** After SIGTERM; then SIGKILL. */
+/** Time after SIGTERM before SIGKILL. */
 const STOP_DEADLINE = 3_000;
 
 /** @type {Record<string, { title: string, command: () => string[] }>} */

@@ -15,7 +15,7 @@ const MEMORY = 64 << 20;
 /** What clients say, by its text: a bare server looks at nothing else. */
 const said = new Map(names.map((room) => [JSON.stringify({ event: 'room', data: { room, data } }), room]));
 const saidToAll = JSON.stringify({ event: 'all', data: { data } });
-/** To which rooms a bare server subscribes whoever sends that. */
+/** The rooms to which a bare server subscribes the sender of such a text. */
 const joined = (text) => {
   const { event, data } = JSON.parse(text);
   return event === 'authenticate' ? ['all'] : data.rooms;

@@ -1,5 +1,5 @@
-// Two people to try it with. Their passwords are made anew at each start and printed, so that no
-// copy of this example ever runs with a password that is on the internet.
+// Two users to try it with. Each start makes new passwords and prints them, so that no copy of this
+// example ever runs with a password that is on the internet.
 
 import { randomBytes, scrypt, timingSafeEqual } from 'node:crypto';
 import { promisify } from 'node:util';
@@ -8,8 +8,7 @@ const hash = promisify(scrypt);
 const BYTES = 32;
 
 /**
- * Makes accounts. `passwords` is for the one who starts the server; what is kept afterwards is only
- * their hashes.
+ * Makes accounts. `passwords` is for the person who starts the server; only their hashes are kept.
  */
 export async function makeAccounts(names) {
   const accounts = new Map();
@@ -25,8 +24,8 @@ export async function makeAccounts(names) {
   return {
     passwords,
     /**
-     * An unknown name costs as much time as a wrong password, so the time does not tell which names
-     * exist.
+     * An unknown name costs as much time as a wrong password, so the time does not reveal
+     * which names exist.
      */
     async check(name, password) {
       const account = accounts.get(name) ?? nobody;

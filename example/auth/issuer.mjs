@@ -1,17 +1,16 @@
-// Makes the tokens. In your system this is the identity provider, and not your code: it keeps the
-// private key, and publishes the public one at an address. Whoever wants to verify needs nothing
-// but that address.
+// Makes the tokens. In your system the identity provider does this, not your code: it keeps the
+// private key, and publishes the public one at an address. To verify tokens, that address is
+// enough.
 
 import { randomUUID, webcrypto } from 'node:crypto';
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
 
-// jose uses Web Crypto, which Node 18 has but does not show. From Node 20 on this line does
-// nothing.
+// jose uses Web Crypto, which Node 18 has but does not make global. From Node 20 on this line
+// does nothing.
 globalThis.crypto ??= webcrypto;
 
 /**
- * Whom the tokens are meant for. A token that the same issuer made for another service does not fit
- * here.
+ * Who the tokens are for. A token that the same issuer made for another service is not valid here.
  */
 export const AUDIENCE = 'wsbroker-example';
 export const ALGORITHM = 'ES256';

@@ -5,9 +5,9 @@
 //   HOST              address to listen on, default 127.0.0.1
 //   PORT              port of login and page, default 8090
 //   WS_PORT           port of the WebSockets, default PORT + 1
-//   TOKEN_SECONDS     life of a token, default 300: short, because a token that was stolen cannot
-//                     be taken back ALLOW_QUERY_TOKEN 1 lets tokens in the address through (see
-//                     worker.mjs for why not)
+//   TOKEN_SECONDS     lifetime of a token, default 300: short, because a stolen token cannot be
+//                     revoked
+//   ALLOW_QUERY_TOKEN 1 accepts tokens in the address (worker.mjs says why it is off)
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -101,7 +101,7 @@ const http = createServer(async (request, response) => {
   }
 });
 
-/** The body as JSON; undefined if it is none, or longer than any login is. */
+/** The body as JSON; undefined if it is not JSON, or longer than any login. */
 async function jsonOf(request) {
   const chunks = [];
   let size = 0;
@@ -118,8 +118,8 @@ async function jsonOf(request) {
 }
 
 /**
- * Ten wrong passwords a minute and address. Counted before the check, so that trying many at once
- * is no way around it.
+ * Ten wrong passwords per minute and address. Attempts are counted before the check, so that
+ * many at once do not get around it.
  */
 const attempts = new Map();
 setInterval(() => attempts.clear(), 60_000).unref();
@@ -136,7 +136,7 @@ const reachable = host === '0.0.0.0' || host === '::' ? '127.0.0.1' : host;
 const issuer = `http://${authority(reachable, http.address().port)}`;
 const verify = makeVerifier(issuer);
 
-// ---- WebSockets. The workers get a copy of our environment, and learn in it where tokens come
+// ---- WebSockets. The workers get a copy of our environment, which tells them where tokens come
 // from.
 
 process.env.AUTH_ISSUER = issuer;
@@ -148,13 +148,13 @@ sockets = await start({
 }).catch((error) => fail(error, 'WS_PORT', webSocketPort));
 
 // ---- The end of a token is the end of its connections. One clock for all of them, whatever their
-// number: a connection is in the channel of the second in which its token ends, and closing a
-// channel is one call that Rust carries out. A timer per connection would do too, until the worker
-// thread that holds the timers dies; the channel does not care.
+// number: a connection is in the channel of the second in which its token expires, and closing a
+// channel is one call. A timer per connection would also work, until the worker thread that has the
+// timers dies; the channel survives that.
 
 /**
- * A token may be checked in its last moment, and the verdict arrive later. So each second is closed
- * again for a while.
+ * A token may be checked in its last moment, and the verdict arrive later. So the channel of each
+ * second is closed again for a while.
  */
 const AFTERWARDS = 10;
 let next = now();

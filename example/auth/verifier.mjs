@@ -1,10 +1,10 @@
-// Checks tokens, in the worker threads and in the login server. Has only the public key: whoever
-// broke into a worker could not make a token with what is there.
+// Checks tokens, in the worker threads and in the login server. It has only the public key: an
+// attacker who breaks into a worker cannot make tokens with it.
 
 import { createRemoteJWKSet, jwtVerify } from 'jose';
 import { ALGORITHM, AUDIENCE } from './issuer.mjs';
 
-/** Why a token was refused, in words that may be told to whoever sent it. */
+/** Why a token was refused, in words that its sender may see. */
 export class BadToken extends Error {}
 
 /**
@@ -15,7 +15,7 @@ const BAD = /^ERR_(JWT_|JWS_|JWKS_NO_MATCHING_KEY|JOSE_ALG_NOT_ALLOWED|JOSE_NOT_
 
 /**
  * @param {string} issuer where the tokens come from; the keys are fetched there when first needed,
- * and kept
+ * and then kept
  */
 export function makeVerifier(issuer) {
   const keys = createRemoteJWKSet(new URL('/jwks.json', issuer));
@@ -26,8 +26,8 @@ export function makeVerifier(issuer) {
       const { payload } = await jwtVerify(token, keys, {
         issuer,
         audience: AUDIENCE,
-        // The token itself says how it was signed. Believing that is a classic hole, so we say what
-        // we accept.
+        // The token itself says how it was signed. Trusting that is a classic vulnerability, so we
+        // say what we accept.
         algorithms: [ALGORITHM],
         requiredClaims: ['sub', 'exp'],
       });

@@ -1,10 +1,10 @@
-// Lets in who has a valid token, and nobody else. Each worker thread loads this file.
+// Accepts connections with a valid token, and no others. Each worker thread loads this file.
 //
-// A connection that is accepted is in two channels from its first moment on:
+// An accepted connection is in two channels from the start:
 //
 //   user:alice           all of Alice's connections, on whatever thread: her phone and her laptop
-//   expires:1767225600   all connections whose token ends in that second; server.mjs closes the
-//                        channel when it has come
+//   expires:1767225600   all connections whose token expires in that second; server.mjs then
+//                        closes the channel
 
 import { close, send, sendToChannel, setToken, subscribe, unsubscribe } from 'wsbroker';
 import { BadToken, makeVerifier } from './verifier.mjs';
@@ -19,15 +19,15 @@ const expiryChannel = (expires) => `expires:${expires}`;
 /**
  * Where the token may be:
  *
- * 1. `Authorization: Bearer …`, for every client that can set headers. Made for this: proxies know
- *    to keep it out of logs.
+ * 1. `Authorization: Bearer …`, for every client that can set headers. It is made for this: proxies
+ *    keep it out of logs.
  * 2. As a subprotocol, `bearer.` + token, for browsers: it is the only header that a page can
- *    influence. RECOMMENDED there.
- * 3. In the query, `?token=…`. Works everywhere, but addresses end up in the logs of every proxy on
- *    the way. Off unless ALLOW_QUERY_TOKEN=1, for clients that can do neither.
+ *    influence. Recommended there.
+ * 3. In the query, `?token=…`. It works everywhere, but addresses end up in the logs of every proxy
+ *    on the way. Off unless ALLOW_QUERY_TOKEN=1, for clients that can do neither.
  *
- * A cookie would work too, and needs a check of Origin with it: a browser sends cookies along for
- * pages of any site, whereas a token is only sent by code that has it.
+ * A cookie would work too, but needs a check of the origin: a browser sends cookies for pages of
+ * any site, whereas only code that has a token can send it.
  */
 function findToken(headers, { protocols, query }) {
   const header = /^Bearer +(\S+)$/iu.exec(headers.authorization ?? '');
@@ -39,8 +39,8 @@ function findToken(headers, { protocols, query }) {
 }
 
 /**
- * Asked before the upgrade is answered: without a token there is no connection, hence no state "not
- * logged in yet".
+ * Called before the upgrade is answered: without a token there is no connection, and so no state
+ * "not logged in yet".
  */
 export async function handleOpen(_socketId, _ip, headers, request) {
   const token = findToken(headers, request);
@@ -48,8 +48,8 @@ export async function handleOpen(_socketId, _ip, headers, request) {
   try {
     const { user, expires } = await verify(token);
     return {
-      // A browser drops the connection unless one of its offers is answered. Never the one with the
-      // token: it would come back.
+      // A browser drops the connection unless one of its offers is answered. Never answer the one
+      // with the token: that would send it back.
       protocol: request.protocols.includes(PROTOCOL) ? PROTOCOL : undefined,
       token: JSON.stringify({ user, expires }),
       channels: [userChannel(user), expiryChannel(expires)],
@@ -60,7 +60,7 @@ export async function handleOpen(_socketId, _ip, headers, request) {
   }
 }
 
-/** 401 as RFC 6750 has it. A page sees only that the connection failed; other clients see why. */
+/** 401 as in RFC 6750. A page sees only that the connection failed; other clients see why. */
 const refused = (reason, code) => ({
   status: 401,
   headers: { 'www-authenticate': code ? `Bearer error="${code}", error_description="${reason}"` : 'Bearer' },
@@ -69,7 +69,7 @@ const refused = (reason, code) => ({
 
 export async function handleTextMessage(text, socketId, token) {
   const me = JSON.parse(token);
-  // The channel closes on the second; what was on its way just then is stopped here.
+  // The channel closes on the second; a message that was on its way just then is stopped here.
   if (me.expires <= Date.now() / 1000) return close(socketId, 4001, 'token expired');
   let message;
   try {
@@ -98,20 +98,20 @@ function sendTo(socketId, me, { to, text }) {
   const message = JSON.stringify({ type: 'message', from: me.user, to, text, at: Date.now() });
   const reached = sendToChannel(userChannel(to), message);
   if (to !== me.user) sendToChannel(userChannel(me.user), message, { exclude: socketId });
-  // How many connections the message is on its way to. 0: nobody of that name is here.
+  // How many connections the message is on its way to. 0: no user of that name is here.
   return reply(socketId, { type: 'sent', to, text, reached });
 }
 
-/** A new token for a connection that is open already: its life goes on without a gap. */
+/** A new token for an open connection, which continues without a gap. */
 async function renew(socketId, me, { token }) {
   if (!isText(token, 8192)) return reply(socketId, { type: 'error', message: 'renew: expected a token' });
   try {
     const { user, expires } = await verify(token);
-    // Channels and messages of this connection are Alice's. A token of Bob's may be valid, but not
-    // here.
+    // The channels and messages of this connection are Alice's. A token of Bob's may be valid, but
+    // not here.
     if (user !== me.user) throw new BadToken('token of another user');
     if (expires !== me.expires) {
-      // First in, then out: there is no moment at which nothing would end this connection.
+      // Join first, then leave: otherwise for a moment nothing would end this connection.
       subscribe(socketId, expiryChannel(expires));
       unsubscribe(socketId, expiryChannel(me.expires));
       setToken(socketId, JSON.stringify({ user, expires }));

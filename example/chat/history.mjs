@@ -1,25 +1,27 @@
-// The last messages of each room, so that a newcomer does not look at an empty page.
+// The last messages of each room, so that newcomers do not see an empty page.
 //
 // Workers are threads: what one of them keeps in a variable, the others do not see. Each therefore
 // keeps its own copy and tells the others what was said. A real application asks its database here;
-// this one wants to run with nothing installed, and accepts what comes with it: the memory is gone
-// with the process, and a message said in the very moment somebody joins through another worker may
-// be missing from what they are shown.
+// this one runs with nothing installed, and accepts the consequences: the history ends with the
+// process, and a message sent at the very moment someone joins through another worker may be
+// missing from what they see.
 
 import { limits } from './messages.mjs';
 
-/** Rooms remembered. The one that was silent longest is forgotten first, so memory has an end. */
+/**
+ * How many rooms are remembered. The one silent for longest is forgotten first: memory is bounded.
+ */
 const ROOMS = 100;
 
 /**
  * Room -> its last messages, oldest first. A Map keeps its order, so the first room is the one
- * silent longest.
+ * silent for longest.
  */
 const rooms = new Map();
 
 const others = new BroadcastChannel('wsbroker-example-chat');
 others.onmessage = ({ data }) => keep(data.room, data.message);
-// Listening must not keep a worker thread alive that is asked to stop.
+// Listening must not keep a worker thread alive after it is asked to stop.
 others.unref?.();
 
 function keep(room, message) {

@@ -1,6 +1,5 @@
-// What a browser may say, and how long it may be. Everything that comes over a socket is untrusted,
-// so each message is checked here once, field by field; behind this file the code holds only values
-// it can rely on.
+// What a browser may say, and how long it may be. Everything from a socket is untrusted, so each
+// message is checked here once, field by field. The rest of the code can rely on the values.
 
 /**
  * The limits, in one place. The page gets those it needs with `welcome`, so that the two never
@@ -14,13 +13,13 @@ export const limits = {
   text: 2000,
   /** Rooms one visitor may be in at a time. */
   roomsJoined: 20,
-  /** People in one room: the list of who is here travels whole, so it must have an end. */
+  /** People in one room: the list of who is here is sent whole, so it must be bounded. */
   peopleInRoom: 500,
   /** Messages a room remembers for those who come later. */
   history: 50,
   /**
-   * Bytes of one WebSocket message. A full `text` needs 6 KB when every character is the widest
-   * there is.
+   * Bytes of one WebSocket message. A full `text` needs 6 KB when every character has the
+   * longest encoding.
    */
   payload: 16 * 1024,
 };
@@ -29,8 +28,8 @@ export const limits = {
 export const LOBBY = 'lobby';
 
 /**
- * Why a message was refused, in words the sender can act on. `about` says which message, as far as
- * that is known.
+ * Why a message was refused, in words that help the sender. `about` says which message, if that is
+ * known.
  */
 export class Refused extends Error {
   constructor(code, message, about) {
@@ -41,13 +40,13 @@ export class Refused extends Error {
 }
 
 /**
- * Control characters, and the marks that turn the writing direction and so can make one name look
+ * Control characters, and the marks that change the writing direction, which can make one name look
  * like another.
  */
 const INVISIBLE = /[\p{Cc}\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/gu;
 /**
- * The same for texts, where a new line and a tab are welcome, and joiners hold emoji and some
- * scripts together.
+ * The same for texts, where a new line and a tab are allowed, and so are joiners, which emoji and
+ * some scripts need.
  */
 const CONTROL = /(?![\n\t])[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu;
 
@@ -64,8 +63,8 @@ const bounded = (value, field, max) => {
   return value;
 };
 
-// A check takes what came, and returns what the handlers will see. NFC makes one spelling of "é"
-// out of two.
+// A check takes what arrived and returns what the handlers see. NFC turns the two spellings of "é"
+// into one.
 
 const name = (value, field) =>
   bounded(string(value, field).normalize('NFC').replace(INVISIBLE, '').replace(/\s+/gu, ' ').trim(), field, limits.name);
@@ -83,7 +82,7 @@ const text = (value, field) =>
   bounded(string(value, field).replace(/\r\n?/gu, '\n').replace(CONTROL, '').trim(), field, limits.text);
 
 /**
- * A random key the page made: an id of a message, or the secret by which it is known again after a
+ * A random key from the page: the id of a message, or the secret that identifies the page after a
  * reconnect.
  */
 const key = (value, field) => {
@@ -117,7 +116,7 @@ const shapes = new Map(
 
 /**
  * Parses and checks one message. Returns a fresh object that has exactly the fields of its type:
- * whatever else was in there is gone. Throws `Refused`.
+ * anything else is removed. Throws `Refused`.
  */
 export function parseMessage(json) {
   let raw;
@@ -144,7 +143,7 @@ export function parseMessage(json) {
 }
 
 /**
- * Which message an error reply speaks of: the page needs the id to mark the right text as not sent.
+ * Which message an error reply is about: the page needs the id to mark the right text as not sent.
  */
 const aboutOf = ({ type, id, room }) => ({ type, id: brief(id), room: brief(room) });
 const brief = (value) => (typeof value === 'string' && value.length <= limits.room ? value : undefined);

@@ -4,7 +4,7 @@
 //
 //   node example/chat/server.mjs        or        bun example/chat/server.mjs
 //
-//   HOST            address to listen on, default 127.0.0.1: nobody but you. 0.0.0.0 lets your
+//   HOST            address to listen on, default 127.0.0.1: only your machine. 0.0.0.0 lets your
 //                   network in.
 //   PORT            port of the page, default 8080
 //   WS_PORT         port of the WebSockets, default PORT + 1
@@ -13,7 +13,8 @@
 //   TLS_CERT        file of a certificate, and
 //   TLS_KEY         of its key: both ports are encrypted then, https and wss. SIGHUP reads the
 //                   files again.
-//   PUBLIC_WS_URL   what the page connects to when a proxy stands in between, such as wss://chat.example.org/socket
+//   PUBLIC_WS_URL   what the page connects to behind a proxy, such as
+//                   wss://chat.example.org/socket
 
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
@@ -30,7 +31,7 @@ const threads = numberFrom('THREADS', 2, 64);
 const { TLS_CERT: cert, TLS_KEY: key } = process.env;
 const tls = cert && key ? { cert, key } : undefined;
 
-// An IPv6 address stands in brackets wherever a port follows.
+// An IPv6 address is in brackets if a port follows.
 const authority = (name, number) => `${name.includes(':') ? `[${name}]` : name}:${number}`;
 
 const sockets = await start({
@@ -39,8 +40,8 @@ const sockets = await start({
   threads,
   tls,
   maxPayload: limits.payload,
-  // Half of it in silence and the server pings; no answer in all of it and the connection is cut.
-  // Shorter than the default of 120 s, because in a chat people look at who is here.
+  // After half of it in silence the server pings; without an answer in all of it the connection is
+  // cut. Shorter than the default of 120 s, because in a chat people look at who is here.
   idleTimeout: 30_000,
 }).catch((error) => fail(error, 'WS_PORT', webSocketPort));
 
@@ -63,8 +64,8 @@ const files = new Map([
 ]);
 
 const headers = {
-  // Texts are shown as text (see view.js). Should that ever fail, the browser still runs no script
-  // but ours.
+  // Texts are shown as text (see view.js). If that ever failed, the browser would still run no
+  // script but ours.
   'content-security-policy':
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self' ws: wss:; " +
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -100,7 +101,7 @@ console.log(`Chat at ${tls ? 'https' : 'http'}://${authority(shownHost, page.add
 if (tls) {
   process.on('SIGHUP', async () => {
     try {
-      // Nobody is disconnected. A pair that is no good is refused, and the old one stays.
+      // Nobody is disconnected. An invalid pair is refused, and the old one stays.
       await sockets.reloadTls();
       page.setSecureContext(certificate());
     } catch (error) {
@@ -113,9 +114,9 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   process.once(signal, async () => {
     page.close();
     page.closeAllConnections?.();
-    // 1012, "service restart": the pages show that they wait, and come back by themselves.
+    // 1012, "service restart": the pages show that they wait, and reconnect by themselves.
     await shutdown({ code: 1012, timeout: 3_000 });
-    // Nothing is left that keeps the process alive, so it ends here without process.exit().
+    // Nothing keeps the process alive any more, so it ends without process.exit().
   });
 }
 

@@ -1,17 +1,16 @@
 // The chat itself. Every worker thread loads this file, and each connection belongs to one of them:
-// Ada may be served by the first thread and Bob by the second. So nothing that both must see may
-// live in a variable here. It lives in the broker, which all threads share:
+// Ada may be served by the first thread and Bob by the second. So a variable here cannot hold
+// what both must see. It is in the broker, which all threads share:
 //
-//   token of a socket who this is: { name, session, rooms }. Handed to every handler, readable for
-//   any socket.
-//   channel room:garden   who is in the room; publishing there reaches them, on whatever thread
-//                         they are.
+//   a socket's token      who this is: { name, session, rooms }. Every handler gets it, and it can
+//                         be read for any socket.
+//   channel room:garden   who is in the room; publishing there reaches them on all threads.
 //   channel name:ada      who has the name: at most one.
 //   channel session:…     the connection of one open page: at most one.
 //   channel everyone      all who said hello.
 //
 // A connection's handlers run one after the other on one thread, so a handler may read the token,
-// change it and write it back without a lock: nobody else writes it.
+// change it and write it back without a lock: nothing else writes it.
 
 import {
   close, getSubscribers, getToken, send, sendToChannel, setToken, subscribe, subscriberCount, terminate, unsubscribe,
@@ -28,8 +27,8 @@ const nameChannel = (name) => `name:${name.normalize('NFKC').toLowerCase()}`;
 
 /**
  * A web page of any site may open a WebSocket to this server; the browser only tells us where the
- * page came from. Pages of our own host are let in. No Origin at all means no browser, hence nobody
- * who could be tricked.
+ * page came from. Pages of our own host are accepted. Without an Origin it is not a browser, so no
+ * user can be tricked.
  */
 export function handleOpen(_socketId, _ip, headers) {
   if (headers.origin === undefined) return true;
@@ -55,7 +54,7 @@ export function handleBinaryMessage(_bytes, socketId) {
 }
 
 /**
- * The socket has left its channels by itself; its token still tells which rooms must hear of it.
+ * The socket has left its channels by itself; its token still says which rooms must hear of it.
  */
 export function handleClose(socketId, token) {
   allowances.delete(socketId);
@@ -66,9 +65,9 @@ export function handleClose(socketId, token) {
 /** What to do for each type of message. `me` is the token: { name, session, rooms }. */
 const answers = {
   hello(socketId, { session, name, rooms }) {
-    // After a broken network the page is back before the server knows that the old connection is
+    // After a network failure the page is back before the server knows that the old connection is
     // dead. The page proves with its session that it is the same one; the old connection gives up
-    // what it holds, at once.
+    // its name and rooms at once.
     for (const old of getSubscribers(sessionChannel(session))) {
       unsubscribeAll(old);
       terminate(old);
@@ -78,7 +77,7 @@ const answers = {
     save(socketId, me);
     subscribe(socketId, EVERYONE);
     reply(socketId, { type: 'welcome', id: socketId, name: me.name, limits });
-    // One room that is full must not keep anybody out of the others.
+    // A full room must not keep anyone out of the others.
     for (const room of new Set([LOBBY, ...rooms])) {
       try {
         join(socketId, me, room);
@@ -127,7 +126,7 @@ const answers = {
   },
 
   /**
-   * The list for the room picker. It walks over everybody, so it is made when asked for and not
+   * The list for the room picker. It goes through all connections, so it is made on request and not
    * kept up to date.
    */
   rooms(socketId) {
@@ -152,8 +151,8 @@ function join(socketId, me, room) {
     subscribe(socketId, channel);
     publish(room, { type: 'joined', room, id: socketId, name: me.name }, socketId);
   }
-  // Subscribed first, listed second: whoever comes or goes in between is in the list, or announced,
-  // or both, but never missing. The page puts what was announced on top of the list.
+  // Subscribe first, list second: those who come or go in between are in the list, or announced, or
+  // both, but never missing. The page applies the announcements on top of the list.
   const people = [];
   for (const id of getSubscribers(channel)) {
     const name = stateOf(id)?.name;
@@ -163,10 +162,10 @@ function join(socketId, me, room) {
 }
 
 /**
- * Takes a name if it is free. Two threads may try for one name in the same instant, and there is no
- * lock between them; but whoever finds itself the only subscriber *after* subscribing has it, since
- * the other one, who must have come later, sees two. At worst both see two and both go away: a name
- * may stay free, it is never given twice.
+ * Takes a name if it is free. Two threads may try for one name at the same instant, and there is no
+ * lock between them. But a connection that is the only subscriber *after* subscribing has the name,
+ * since the other one, which must have come later, sees two. At worst both see two and both give
+ * up: a name may stay free, but it is never given twice.
  */
 function claimName(socketId, name) {
   const channel = nameChannel(name);
@@ -177,7 +176,7 @@ function claimName(socketId, name) {
 }
 
 /**
- * The name, or the next one like it that is free: nobody should be kept out of a chat by a name.
+ * The name, or the next similar one that is free: a name should keep nobody out of a chat.
  */
 function freeName(socketId, name) {
   if (claimName(socketId, name)) return name;
@@ -197,19 +196,19 @@ function mustBeIn(room, me) {
  * known.
  */
 function refuse(socketId, error, message) {
-  // Not their mistake but ours: wsbroker reports what a handler throws, and everything goes on.
+  // Our mistake, not theirs: wsbroker reports what a handler throws, and everything goes on.
   if (!(error instanceof Refused)) throw error;
   const about = error.about ?? (message && { type: message.type, id: message.id, room: message.room });
   reply(socketId, { type: 'error', code: error.code, message: error.message, about });
-  // A refusal costs too, so that nonsense is no cheaper than sense, and who goes on regardless is
-  // sent away.
+  // A refusal counts too, so that invalid messages are limited like valid ones, and a sender who
+  // continues is disconnected.
   if (charge(socketId) < -BURST) close(socketId, 4008, 'too many messages');
 }
 
 const reply = (socketId, message) => send(socketId, JSON.stringify(message));
 
 /**
- * To everybody in a room. One call whatever their number and threads: the broker does the rest,
+ * To everyone in a room, in one call, whatever their number and threads: the broker does the rest
  * outside JavaScript.
  */
 const publish = (room, message, exclude) =>
@@ -217,7 +216,7 @@ const publish = (room, message, exclude) =>
 
 const save = (socketId, me) => setToken(socketId, JSON.stringify(me));
 
-/** What another socket's token says; undefined if it has none (yet), or is gone. */
+/** What another socket's token says; undefined if it has none (yet), or has ended. */
 function stateOf(socketId) {
   const token = getToken(socketId);
   return token && JSON.parse(token);
@@ -231,15 +230,15 @@ function hostname(url) {
   }
 }
 
-// A visitor may say 20 things at once and 5 a second in the long run. This does live in a variable:
-// a connection belongs to one worker, and if that worker dies, its successor may well start
-// counting anew.
+// A visitor may say 20 things at once and 5 a second in the long run. This can be a
+// variable: a connection belongs to one worker, and if that worker dies, its successor may start
+// counting again.
 const BURST = 20;
 const PER_SECOND = 5;
 /** socketId -> { left, at } */
 const allowances = new Map();
 
-/** Takes from what a visitor may still say. Returns what is left; below zero it was too much. */
+/** Uses up some of a visitor's allowance. Returns what is left; below zero it was too much. */
 function charge(socketId, cost = 1) {
   const now = performance.now();
   const { left, at } = allowances.get(socketId) ?? { left: BURST, at: now };

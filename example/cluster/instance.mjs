@@ -1,8 +1,8 @@
-// One instance: a process with a broker of its own, which meets the other on Redis. server.mjs
+// One instance: a process with its own broker, which meets the other on Redis. server.mjs
 // starts two of these.
 //
 //   INSTANCE    what it is called
-//   BIND        where its sockets come in, such as 127.0.0.1:8081
+//   BIND        the address it listens on, such as 127.0.0.1:8081
 //   REDIS_URL   where the instances meet
 
 import { fileURLToPath } from 'node:url';
@@ -11,8 +11,8 @@ import { getSubscribers, send, shutdown, start, stats } from 'wsbroker';
 const name = process.env.INSTANCE;
 
 /**
- * To the pages that are connected here. A publish would leave for Redis, too, and count among what
- * did not get there.
+ * To the pages that are connected here. A publish would also go to Redis, and count among those
+ * that did not get there.
  */
 const tell = (message) => {
   const text = JSON.stringify(message);
@@ -39,10 +39,10 @@ const timer = setInterval(() => tell({ type: 'stats', bus: stats().bus }), 1_000
 
 process.send({ port: server.port });
 
-// The one who started this has gone, or wants it to end.
+// The process that started this one has ended, or wants it to end.
 process.once('disconnect', async () => {
   clearInterval(timer);
   await shutdown({ code: 1012, timeout: 2_000 });
 });
-// Ctrl+C reaches the whole group; server.mjs says when.
+// Ctrl+C reaches all processes of the group; server.mjs says when to end.
 process.on('SIGINT', () => {});

@@ -2,9 +2,9 @@
 //
 //   node example/cluster/server.mjs        or        bun example/cluster/server.mjs
 //
-//   REDIS_URL   a Redis that runs already. Without, one is started on a free port, and ended with
-//               this.
-//   HOST        address to listen on, default 127.0.0.1: nobody but you
+//   REDIS_URL   a Redis that already runs. Otherwise one is started on a free port, and stopped
+//               at the end.
+//   HOST        address to listen on, default 127.0.0.1: only your machine
 //   PORT        port of the page, default 8100
 //   WS_PORT     port of the first instance, default PORT + 1; the second has the next one
 
@@ -19,7 +19,7 @@ const port = numberFrom('PORT', 8100);
 const webSocketPort = numberFrom('WS_PORT', port === 0 ? 0 : port + 1);
 const NAMES = ['north', 'south'];
 
-// An IPv6 address stands in brackets wherever a port follows.
+// An IPv6 address is in brackets if a port follows.
 const authority = (name, number) => `${name.includes(':') ? `[${name}]` : name}:${number}`;
 
 const redis = await findRedis('node example/cluster/server.mjs').catch((error) => fail(error));
@@ -47,7 +47,8 @@ const page = createServer(async (request, response) => {
   const about = () => ({ instances: instances.map(({ name, port }) => ({ name, port })), redis: { own: redis.own, running: redis.running } });
   if (request.method === 'GET' && path === '/state.json') return json(200, about());
   if (request.method === 'POST' && (path === '/redis/start' || path === '/redis/stop')) {
-    // Only this page's own buttons: another site's could send this, too, but not with this Origin.
+    // Only this page's own buttons: another site's page could send this too, but not with this
+    // Origin.
     if (!redis.own || request.headers.origin !== `http://${request.headers.host}`) return json(403, { error: 'not for you' });
     try {
       await (path === '/redis/start' ? redis.start() : redis.stop());

@@ -1,5 +1,5 @@
-// What an instance does: it is the same as on one machine. Nothing here knows of Redis, or of the
-// other instance.
+// What an instance does: the same as on one machine. Nothing here knows of Redis or of the other
+// instance.
 
 import { send, sendToChannel, stats } from 'wsbroker';
 
@@ -7,8 +7,8 @@ const name = process.env.INSTANCE;
 const LONGEST = 500;
 
 /**
- * Pages of our own host are let in, and what is no browser. Their channel comes with the verdict,
- * before the first message.
+ * Accepts pages of our own host, and clients that are not browsers. Their channel comes with the
+ * verdict, before the first message.
  */
 export function handleOpen(_socketId, _ip, headers) {
   if (headers.origin !== undefined && hostname(headers.origin) !== hostname(`http://${headers.host}`)) return { status: 403 };
@@ -20,7 +20,7 @@ export function handleTextMessage(text, socketId) {
   if (message?.type === 'hello') {
     send(socketId, JSON.stringify({ type: 'welcome', name, pid: process.pid, bus: stats().bus }));
   } else if (message?.type === 'say' && typeof message.text === 'string' && message.text.trim() !== '' && message.text.length <= LONGEST) {
-    // Everybody in the channel, on whatever instance they are.
+    // Everyone in the channel, on every instance.
     sendToChannel('talk', JSON.stringify({ type: 'said', from: name, id: `${message.id}`.slice(0, 64), text: message.text }));
   } else {
     send(socketId, JSON.stringify({ type: 'error', text: `expected { type: 'hello' } or { type: 'say', id, text } with 1 to ${LONGEST} characters` }));

@@ -1,5 +1,5 @@
-// A process without sockets that says something to everybody: a cron job, a queue's worker, a
-// colleague's shell.
+// A process without sockets that says something to everyone, like a cron job, a worker of a queue,
+// or a shell.
 //
 //   REDIS_URL=redis://127.0.0.1:6379 node example/helper/announce.mjs 'Lunch is ready' [who says it]
 
@@ -14,7 +14,7 @@ if (!process.env.REDIS_URL || !text) {
 const emitter = new WebSocketEmitter({ redisConnection: process.env.REDIS_URL });
 try {
   await emitter.configure();
-  // It goes through Redis as it is; each instance encrypts it for each of its clients.
+  // It goes through Redis unencrypted; each instance encrypts it for each of its clients.
   await emitter.broadcast({ event: 'announcement', data: { text, from, pid: process.pid, at: Date.now() } });
 } catch (error) {
   console.error(`Not announced: ${error.message}`);

@@ -1,5 +1,5 @@
-// The helper with the functions that make it this application's. Both ways to have sockets are
-// here: those of the broker, and those of Bun.
+// The helper with the functions of this application, on either kind of sockets: those of the
+// broker, and those of Bun.
 
 import { randomUUID } from 'node:crypto';
 import { WebSocketServerHelper } from 'wsbroker/server-helper';
@@ -26,8 +26,8 @@ export async function startHelper({ transport, host, port, redisConnection, hear
     identifier: 'example-helper',
     redisConnection,
     ...(transport === 'bun'
-      // The server needs the helper's handlers and the helper the server: it gets one that is there
-      // when it is needed.
+      // The server needs the helper's handlers, and the helper needs the server: it gets one that
+      // exists by the time it is used.
       ? { server: { get pendingWebSockets() { return bun.pendingWebSockets; }, publish: (...args) => bun.publish(...args) } }
       : { bind: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`, rateLimit: { messages: 20, burst: 60 } }),
     serverOptions: { maxPayloadLength: 16 * 1024 },
@@ -40,33 +40,33 @@ export async function startHelper({ transport, host, port, redisConnection, hear
       return name === undefined ? null : { userId: name };
     },
 
-    // ---- Encryption: from here on nothing leaves in clear.
+    // ---- Encryption: from here on nothing leaves unencrypted.
     requireEncryption: true,
     handshakeFn: ({ clientId, data: { publicKey } }) => lines.shakeHands(helper.getClients({ id: clientId }), publicKey),
-    // `connected` brings the page its half of the key, which it cannot read otherwise: null sends
-    // it as it is.
+    // `connected` gives the page the server's public key, so it cannot be encrypted itself: null
+    // sends it as it is.
     outboundTransformer: ({ client, event, data }) => (event === 'connected' ? null : lines.seal(client, { event, data })),
 
-    // ---- Names that it returns are joined, all others are not. Nobody is told which: see `enter`
-    // in talk.mjs.
+    // ---- The client joins the rooms that it returns, and no others. The client is not told which:
+    // see `enter` in talk.mjs.
     validateRoomFn: ({ userId, rooms }) => rooms.filter((room) => mayJoin(userId, room)),
 
     async messageHandler({ clientId, message }) {
       const client = helper.getClients({ id: clientId });
       let opened;
       try {
-        // `join`, `leave` and `heartbeat` are the helper's, and do not come here. All else must be
-        // encrypted.
+        // `join`, `leave` and `heartbeat` belong to the helper and do not come here. Everything
+        // else must be encrypted.
         if (message.event !== 'encrypted') throw new Error('a message in clear');
         opened = await lines.open(client, message.data);
       } catch (error) {
-        // Somebody is between us, or the page is broken. No answer: it would only help to find out
-        // how.
+        // There is an attacker between us, or the page has a fault. No answer: it would only help
+        // the attacker.
         console.warn(`client ${clientId} is closed: ${error.message}`);
         client.socket.close(...REFUSED);
         return;
       }
-      // It may have gone meanwhile, and `gone` of talk.mjs has been called.
+      // It may have left in the meantime, after a call of `gone` in talk.mjs.
       if (client.state !== 'disconnected') await talk.take(client, opened);
     },
 

@@ -1,7 +1,7 @@
 // The server's end of the encrypted lines (public/secure.mjs), one for each client.
 //
-// A line belongs to the client's entry in the helper, not to its id: where the entry goes, the keys
-// go, and nothing is to be tidied up.
+// A line belongs to the client's entry in the helper, not to its id: the keys go when the entry
+// goes, and nothing has to be cleaned up.
 
 import { NotAuthentic, makeKeys, makeSalt, openLine } from './public/secure.mjs';
 
@@ -12,8 +12,8 @@ export class Lines {
   #lines = new WeakMap();
 
   /**
-   * For `handshakeFn`: makes the line, and gives what the page needs for its own end; null for a
-   * page whose key is none.
+   * For `handshakeFn`: makes the line, and returns what the page needs for its own end; null if the
+   * page's key is not valid.
    */
   async shakeHands(client, pagePublicKey) {
     const keys = await makeKeys();
@@ -29,15 +29,15 @@ export class Lines {
 
   /**
    * For `outboundTransformer`, which is called for one message of a client after the other. Without
-   * a line it throws: the message is dropped then, not sent in clear.
+   * a line it throws: then the message is dropped, not sent unencrypted.
    */
   async seal(client, message) {
     return { event: 'encrypted', data: await this.#lines.get(client).line.seal(message) };
   }
 
   /**
-   * Decrypts a message. Those of a client come out in the order of the calls: the threads that
-   * decrypt would keep none.
+   * Decrypts a message. Those of a client come out in the order of the calls, which the threads
+   * that decrypt would not keep.
    *
    * @throws {NotAuthentic} from here on nothing of this client can be trusted
    */
@@ -45,11 +45,11 @@ export class Lines {
     const entry = this.#lines.get(client);
     if (entry.waiting >= MOST_WAITING) throw new NotAuthentic('too many at once');
     entry.waiting += 1;
-    // One that fails takes all behind it along.
+    // If one fails, all after it fail too.
     entry.last = entry.last.then(async () => {
       const { value, missed } = await entry.line.open(sealed);
       entry.waiting -= 1;
-      // TCP loses nothing. Whoever is between us does.
+      // TCP loses nothing. An attacker between us does.
       if (missed > 0) throw new NotAuthentic('messages are missing');
       return value;
     });

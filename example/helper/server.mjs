@@ -2,13 +2,13 @@
 //
 //   node example/helper/server.mjs        or        bun example/helper/server.mjs
 //
-//   REDIS_URL           a Redis that runs already. Without, one is started on a free port, and
-//                       ended with this.
-//   HOST                address to listen on, default 127.0.0.1: nobody but you
+//   REDIS_URL           a Redis that already runs. Otherwise one is started on a free port, and
+//                       stopped at the end.
+//   HOST                address to listen on, default 127.0.0.1: only your machine
 //   PORT                port of the page, default 8110
 //   WS_PORT             port of the WebSockets, default PORT + 1
-//   HEARTBEAT_SECONDS   how often a page says that it is there, default 20; three times that in
-//                       silence, and it is closed
+//   HEARTBEAT_SECONDS   how often a page sends a heartbeat, default 20; after three times that
+//                       in silence it is closed
 //   TRANSPORT           native (default) or, on Bun, bun: the sockets of Bun.serve
 
 import { execFile } from 'node:child_process';
@@ -38,10 +38,10 @@ const sockets = await startHelper({ transport, host, port: webSocketPort, redisC
   fail(isInUse(error) ? inUse('WS_PORT', webSocketPort) : `Cannot start: ${error.message}`);
 });
 
-/** By a process that has no sockets, and has never heard of ours. One at a time. */
+/** Announces through a process without sockets, which does not know ours. One at a time. */
 let announcing = false;
 async function announce({ text, from }) {
-  if (announcing) throw new Error('Somebody is announcing something just now. Try again.');
+  if (announcing) throw new Error('Someone else is announcing something. Try again.');
   announcing = true;
   try {
     await promisify(execFile)(process.execPath, [fileURLToPath(new URL('announce.mjs', import.meta.url)), text, from], {
@@ -94,12 +94,12 @@ await new Promise((resolve, reject) => page.once('error', reject).listen(port, h
   fail(isInUse(error) ? inUse('PORT', port) : `Cannot start: ${error.message}`);
 });
 
-/** Anybody is who they say. Here a password would be checked, or a session. */
+/** Anyone may take any name. Check a password or a session here. */
 function nameFor(body) {
   return nameOf(body?.name);
 }
 
-/** The body as JSON; it throws if it is none, or longer than any login is. */
+/** The body as JSON; it throws if it is not JSON, or longer than any login. */
 async function bodyOf(request) {
   let body = '';
   for await (const chunk of request.setEncoding('utf8')) {

@@ -1,4 +1,4 @@
-// What people may say once their line is encrypted. Everything here is sent through the helper,
+// What users may say once their connection is encrypted. Everything here goes through the helper,
 // which encrypts it for each client.
 
 import { mayJoin } from './rooms.mjs';
@@ -19,8 +19,8 @@ export function makeTalk(helper, announce) {
 
   const handlers = {
     /**
-     * Behind a `join`, which the helper does not answer: are we in? In the room of its own id a
-     * client always is, and that is none of ours.
+     * Follows a `join`, which the helper does not answer: is the client in? A client is always in
+     * the room of its own id, which is not one of ours.
      */
     enter({ clientId, userId, client, data: { room } }) {
       if (!client.rooms.has(room) || !mayJoin(userId, room)) return helper.sendToClient({ clientId, event: 'refused', data: { room } });
@@ -29,7 +29,7 @@ export function makeTalk(helper, announce) {
       return tellPeople(room);
     },
 
-    /** Not the `leave` of the helper: that would be unseen by the others. */
+    /** Instead of the helper's `leave`, which the others would not see. */
     exit({ clientId, data: { room } }) {
       if (!entered.get(clientId)?.delete(room)) return;
       helper.leaveRoom({ clientId, room });
@@ -43,7 +43,7 @@ export function makeTalk(helper, announce) {
     },
 
     /**
-     * To all windows of somebody, and to the sender's own, so that each of them shows the whole
+     * To all windows of a user, and to the sender's own, so that each of them shows the whole
      * conversation.
      */
     direct({ clientId, userId, data: { to, text } }) {
@@ -54,7 +54,7 @@ export function makeTalk(helper, announce) {
       return undefined;
     },
 
-    /** To everybody, by another process. */
+    /** To everyone, through another process. */
     async announce({ clientId, userId, data: { text } }) {
       if (!isText(text)) return problem(clientId, `An announcement has 1 to ${LONGEST_TEXT} characters.`);
       try {
@@ -66,10 +66,10 @@ export function makeTalk(helper, announce) {
   };
 
   return {
-    /** A message that came out of a line. */
+    /** A decrypted message. */
     take(client, message) {
       const { event, data } = message ?? {};
-      if (!Object.hasOwn(handlers, event) || typeof data !== 'object' || data === null) return problem(client.id, 'That is nothing this server knows.');
+      if (!Object.hasOwn(handlers, event) || typeof data !== 'object' || data === null) return problem(client.id, 'The server does not know this event.');
       return handlers[event]({ clientId: client.id, userId: client.userId, client, data });
     },
 

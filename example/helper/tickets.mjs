@@ -1,14 +1,14 @@
-// Who somebody is: a ticket, signed by this process, good for a moment. A page gets one over HTTP
-// and shows it in `authenticate`.
+// Who a user is: a ticket, signed by this process, valid for a moment. A page gets one over HTTP
+// and sends it in `authenticate`.
 //
-// Anybody may take any name here: there is no password. What stands for yours is `nameFor` in
-// server.mjs; all behind it stays as it is.
+// Anyone may take any name here: there is no password. Put your check into `nameFor` in server.mjs;
+// everything else stays as it is.
 
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 
 /**
- * Long enough to connect with. It travels before there is a key, and so it should be of no use to
- * whoever finds it later.
+ * Long enough to connect. It travels before there is a key, so it should be useless to anyone who
+ * finds it later.
  */
 const LIFETIME = 30_000;
 const LONGEST_NAME = 24;
@@ -21,7 +21,7 @@ export function issue(name) {
   return `${content}.${signature(content).toString('base64url')}`;
 }
 
-/** The name on the ticket; undefined if it is not one of ours, or no longer good. */
+/** The name on the ticket; undefined if it is not one of ours, or has expired. */
 export function check(ticket, now = Date.now()) {
   if (typeof ticket !== 'string') return undefined;
   const [content, signed] = ticket.split('.');
@@ -32,7 +32,7 @@ export function check(ticket, now = Date.now()) {
   return now < until ? name : undefined;
 }
 
-/** The one spelling of a name, or undefined if it can be none. */
+/** The canonical spelling of a name, or undefined if it is not a valid one. */
 export function nameOf(given) {
   if (typeof given !== 'string') return undefined;
   const name = given.normalize('NFC').trim().replace(/\s+/gu, ' ');

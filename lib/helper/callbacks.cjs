@@ -7,21 +7,22 @@ const promises_cjs_1 = require("../promises.cjs");
 const report_cjs_1 = require("../report.cjs");
 let continued = 0;
 /**
- * How often something of a helper in this thread was left to promises: a caller that sees the
- * number change during a call knows that the call goes on after it.
+ * How many times a helper in this thread has left something to a promise. If the number changes
+ * during a call, part of that call goes on after it has returned.
  */
 function continuations() {
     return continued;
 }
-/** Runs it a microtask later. It should not throw. */
+/** Runs it in the next microtask. It should not throw. */
 function inNextMicrotask(run) {
     continued++;
     queueMicrotask(run);
 }
 /**
- * Calls a function of the application, at once. One of `done` and `failed` is called: at once where
- * a value was returned or thrown, later for a promise. A throw is a rejection. Neither should
- * throw: that would be a mistake of ours, which is shown and goes no further.
+ * Calls a function of the application, at once. Then one of `done` and `failed` is called: at once
+ * if the function returned a value or threw, later if it returned a promise. A throw counts as a
+ * rejection. Neither of the two should throw: that would be a fault of ours, which is reported and
+ * goes no further.
  */
 function callApplication(fn, done, failed) {
     const safely = (then) => (given) => {
@@ -35,7 +36,7 @@ function callApplication(fn, done, failed) {
     let value;
     try {
         value = fn();
-        // Looking for `then` can throw, too.
+        // Reading `then` can throw, too.
         if ((0, promises_cjs_1.isThenable)(value)) {
             continued++;
             void Promise.resolve(value).then(safely(done), safely(failed));

@@ -2,7 +2,7 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.HelperBase = void 0;
 const log_cjs_1 = require("./log.cjs");
-/** What helper and emitter have in common. */
+/** What the server helper and its emitter have in common. */
 class HelperBase {
     identifier;
     /** The name of the class. */

@@ -1,5 +1,5 @@
 import type { IWebSocketLogger } from './types.cjs';
-/** What helper and emitter have in common. */
+/** What the server helper and its emitter have in common. */
 export declare abstract class HelperBase {
     identifier: string;
     /** The name of the class. */

@@ -4,7 +4,8 @@ exports.HelperLifecycle = void 0;
 const errors_cjs_1 = require("../errors.cjs");
 const report_cjs_1 = require("../report.cjs");
 /**
- * `configure()` and `shutdown()`: what is done once, what can be tried again, and what ends what.
+ * `configure()` and `shutdown()`: each runs once, `configure()` can be tried again after it has
+ * failed, and `shutdown()` ends a `configure()` that is under way.
  */
 class HelperLifecycle {
     #scope;
@@ -27,8 +28,8 @@ class HelperLifecycle {
             throw this.shutDownError();
     }
     /**
-     * `steps` begin before this returns. A rejection is forgotten when `undo` is through; after
-     * `shutdown` nothing is left to undo here.
+     * `steps` start before this returns. After a rejection and its `undo` it can be called again.
+     * After `shutdown` there is nothing left to undo.
      */
     configure(steps, undo) {
         if (this.ended)
@@ -53,8 +54,8 @@ class HelperLifecycle {
         }
     }
     /**
-     * The same promise each time; it does not reject. `end` begins before this returns, and may call
-     * it again.
+     * Returns the same promise each time, which does not reject. `end` starts before this returns,
+     * and may call it again.
      */
     shutdown(end) {
         if (this.#ending !== undefined)

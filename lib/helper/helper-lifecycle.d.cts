@@ -1,6 +1,7 @@
 import { WSBrokerError } from '../errors.cjs';
 /**
- * `configure()` and `shutdown()`: what is done once, what can be tried again, and what ends what.
+ * `configure()` and `shutdown()`: each runs once, `configure()` can be tried again after it has
+ * failed, and `shutdown()` ends a `configure()` that is under way.
  */
 export declare class HelperLifecycle {
     #private;
@@ -10,13 +11,13 @@ export declare class HelperLifecycle {
     /** @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN */
     check(): void;
     /**
-     * `steps` begin before this returns. A rejection is forgotten when `undo` is through; after
-     * `shutdown` nothing is left to undo here.
+     * `steps` start before this returns. After a rejection and its `undo` it can be called again.
+     * After `shutdown` there is nothing left to undo.
      */
     configure(steps: () => Promise<void>, undo: () => Promise<void>): Promise<void>;
     /**
-     * The same promise each time; it does not reject. `end` begins before this returns, and may call
-     * it again.
+     * Returns the same promise each time, which does not reject. `end` starts before this returns,
+     * and may call it again.
      */
     shutdown(end: () => Promise<void>): Promise<void>;
 }

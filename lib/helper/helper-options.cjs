@@ -5,9 +5,9 @@ exports.knownOptions = knownOptions;
 const advice_cjs_1 = require("../options/advice.cjs");
 const checks_cjs_1 = require("../options/checks.cjs");
 const settings_cjs_1 = require("./settings.cjs");
-// Options that do not exist are refused, as `start` refuses them: with `authenticatFn` nobody would
-// ever get in, and with `requireEncrypton` everything would go in clear.
-/** Each name of an interface, none left out. */
+// Options that do not exist are refused, as in `start`: with `authenticatFn` nobody could ever
+// authenticate, and with `requireEncrypton` everything would be sent in clear.
+/** The names of all properties of an interface: none can be forgotten. */
 const names = (all) => Object.keys(all);
 exports.SERVER_HELPER_OPTIONS = names({
     identifier: true, redisConnection: true, path: true, defaultRooms: true, server: true, bind: true, serverOptions: true, authTimeout: true, heartbeatInterval: true, heartbeatTimeout: true,
@@ -29,11 +29,11 @@ exports.EMITTER_OPTIONS = names({
     logger: true,
 });
 /**
- * The options as they came.
+ * Checks the names of the options, and returns the options unchanged.
  *
- * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: no object
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the
- * nearest one that does
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are not an object
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option does not exist; the message names
+ * the most similar one
  */
 function knownOptions(scope, options, known) {
     const { serverOptions } = (0, checks_cjs_1.knownKeys)(scope, 'options', options, known, known === exports.SERVER_HELPER_OPTIONS ? advice_cjs_1.OPTION_HINTS : {});

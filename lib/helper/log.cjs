@@ -3,26 +3,26 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.RateLimitedErrors = exports.RateLimitedLine = void 0;
 exports.defaultLogger = defaultLogger;
 exports.safeLogger = safeLogger;
-exports.shown = shown;
-// The log. Lines say what happened to whom, never what was in a message, a token or a key.
+exports.quoted = quoted;
+// The log. Lines say what happened to which client, never what was in a message, a token or a key.
 /**
- * Warnings and errors to the console; the rest to stderr, too, where NODE_DEBUG names `wsbroker`.
+ * Warnings and errors go to the console. If NODE_DEBUG contains `wsbroker`, everything else goes to
+ * stderr, too.
  */
 function defaultLogger(scope) {
-    const chatty = /(^|[\s,])wsbroker($|[\s,])/i.test(process.env['NODE_DEBUG'] ?? '');
+    const verbose = /(^|[\s,])wsbroker($|[\s,])/i.test(process.env['NODE_DEBUG'] ?? '');
     const line = (write) => (text, ...more) => write(`[${scope}] ${text}`, ...more);
     const quiet = () => undefined;
     return {
         for: (inner) => defaultLogger(`${scope}:${inner}`),
-        debug: chatty ? line(console.error) : quiet,
-        info: chatty ? line(console.error) : quiet,
+        debug: verbose ? line(console.error) : quiet,
+        info: verbose ? line(console.error) : quiet,
         warn: line(console.warn),
         error: line(console.error),
     };
 }
 /**
- * A logger of the application is a function of the application: what it throws, or rejects with,
- * goes no further.
+ * The application's logger, without its errors: what it throws or rejects with goes no further.
  */
 function safeLogger(logger) {
     const line = (level) => (text, ...more) => {
@@ -32,7 +32,7 @@ function safeLogger(logger) {
                 given.catch(() => undefined);
         }
         catch {
-            // Nobody is there to be told.
+            // An error of the logger cannot be logged.
         }
     };
     return {
@@ -51,8 +51,8 @@ function safeLogger(logger) {
     };
 }
 /**
- * A line for something that can happen a thousand times a second: the first at once, then at most
- * one a second, with how often it was.
+ * A line for something that can happen thousands of times a second. The first is written at once,
+ * then at most one a second, each with the number of times.
  */
 class RateLimitedLine {
     #write;
@@ -66,7 +66,7 @@ class RateLimitedLine {
         if (Date.now() - this.#last >= 1000)
             this.flush();
     }
-    /** Says what has not been said yet. */
+    /** Writes what has not been written yet. */
     flush() {
         if (this.#count === 0)
             return;
@@ -77,41 +77,41 @@ class RateLimitedLine {
     }
 }
 exports.RateLimitedLine = RateLimitedLine;
-/** How many failures are said one by one before it becomes too much. */
+/** How many failures are written one by one before they are limited. */
 const FAILURES_AT_ONCE = 10;
 /**
- * Lines for failures that a client can bring about as often as it likes. Each is a line with its
- * error, as long as they are few: ten at once, and one more for each second that has passed. Of the
- * rest the next line says how many they were.
+ * Lines for failures that a client can cause as often as it likes. Ten are written at once, each
+ * with its error, and one more for each second that has passed. The next line says how many were
+ * not written.
  */
 class RateLimitedErrors {
     #log;
     #left = FAILURES_AT_ONCE;
     #since = Date.now();
-    #unsaid = 0;
+    #unwritten = 0;
     constructor(log) {
         this.#log = log;
     }
     add(text, error) {
         const earned = Math.floor((Date.now() - this.#since) / 1000);
-        // Below 0 the clock was set back.
+        // Below 0: the clock was set back.
         if (earned !== 0) {
             this.#left = Math.min(FAILURES_AT_ONCE, this.#left + Math.max(earned, 1));
             this.#since = Date.now();
         }
         if (this.#left === 0) {
-            this.#unsaid++;
+            this.#unwritten++;
             return;
         }
         this.#left--;
-        const unsaid = this.#unsaid;
-        this.#unsaid = 0;
-        this.#log.error(unsaid === 0 ? text : `${text}; ${unsaid} failure(s) before it were not logged`, error);
+        const unwritten = this.#unwritten;
+        this.#unwritten = 0;
+        this.#log.error(unwritten === 0 ? text : `${text}; ${unwritten} failure(s) before it were not logged`, error);
     }
 }
 exports.RateLimitedErrors = RateLimitedErrors;
-/** A name from outside, for a line: quoted, and not long. */
-function shown(name) {
+/** A name from outside, quoted and shortened for a line. */
+function quoted(name) {
     const text = typeof name === 'string' ? name : typeof name;
     return JSON.stringify(text.length > 64 ? `${text.slice(0, 64)}…` : text);
 }

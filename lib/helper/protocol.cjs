@@ -1,13 +1,13 @@
 "use strict";
-// Every name, number and text that is agreed with clients, with other instances and with
-// applications. They are part of the interface: none may change.
+// Every name, number and text that clients, other instances and applications rely on. They are part
+// of the interface: none of them may change.
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.EMITTER_ID = exports.RESERVED_PREFIX = exports.LIMITS = exports.ERROR_TEXT = exports.CLOSE = exports.WebSocketDefaults = exports.WebSocketChannels = exports.WebSocketClientStates = exports.WebSocketMessageTypes = exports.WebSocketEvents = void 0;
-/** A set of strings with a guard, as the classes below have it. */
+/** A type guard for a set of strings. */
 function guard(all) {
     return (value) => all.has(value);
 }
-/** What `event` of the helper's own messages can be. */
+/** The values of `event` in messages of the helper itself. */
 class WebSocketEvents {
     static AUTHENTICATE = 'authenticate';
     static CONNECTED = 'connected';
@@ -31,7 +31,7 @@ class WebSocketEvents {
     static isValid = guard(this.SCHEME_SET);
 }
 exports.WebSocketEvents = WebSocketEvents;
-/** What a message on Redis is for. */
+/** The values of `type` in a message on Redis. */
 class WebSocketMessageTypes {
     static CLIENT = 'client';
     static USER = 'user';
@@ -47,7 +47,7 @@ class WebSocketMessageTypes {
     static isValid = guard(this.SCHEME_SET);
 }
 exports.WebSocketMessageTypes = WebSocketMessageTypes;
-/** Where a client stands. */
+/** The states of a client. */
 class WebSocketClientStates {
     static UNAUTHORIZED = 'unauthorized';
     static AUTHENTICATING = 'authenticating';
@@ -64,8 +64,7 @@ class WebSocketClientStates {
 }
 exports.WebSocketClientStates = WebSocketClientStates;
 /**
- * The channels of Redis on which instances and emitters meet. Names are put behind the prefixes as
- * they are.
+ * The Redis channels of instances and emitters. Names are appended to the prefixes unchanged.
  */
 class WebSocketChannels {
     static BROADCAST = 'ws:broadcast';
@@ -93,13 +92,13 @@ class WebSocketChannels {
 }
 exports.WebSocketChannels = WebSocketChannels;
 /**
- * Defaults of the options, and names of the rooms and of the channel that the helper itself uses.
+ * Defaults of options, and the names of the rooms and of the channel that the helper itself uses.
  */
 class WebSocketDefaults {
     static PATH = '/ws';
     static ROOM = 'ws-default';
     static NOTIFICATION_ROOM = 'ws-notification';
-    /** The channel of all clients that are authenticated and not encrypted. */
+    /** The channel of all authenticated clients that are not encrypted. */
     static BROADCAST_TOPIC = 'ws:internal:broadcast';
     /** Bytes. */
     static MAX_PAYLOAD_LENGTH = 131072;
@@ -109,14 +108,14 @@ class WebSocketDefaults {
     static BACKPRESSURE_LIMIT = 1048576;
     static SEND_PINGS = true;
     static PUBLISH_TO_SELF = false;
-    /** Milliseconds, as the next two. */
+    /** Milliseconds, like the next two. */
     static AUTH_TIMEOUT = 5000;
     static HEARTBEAT_INTERVAL = 30000;
     static HEARTBEAT_TIMEOUT = 90000;
     static ENCRYPTED_BATCH_LIMIT = 10;
 }
 exports.WebSocketDefaults = WebSocketDefaults;
-/** Why the helper closes a socket: code and reason. */
+/** The codes and reasons with which the helper closes sockets. */
 exports.CLOSE = {
     authTimeout: [4001, 'Authentication timeout'],
     heartbeatTimeout: [4002, 'Heartbeat timeout'],
@@ -128,7 +127,7 @@ exports.CLOSE = {
     missingId: [1008, 'Missing client id'],
     tooMany: [1008, 'Too many messages'],
 };
-/** What error events say. */
+/** The texts of error events. */
 exports.ERROR_TEXT = {
     format: 'Invalid message format',
     notAuthenticated: 'Not authenticated',
@@ -138,8 +137,8 @@ exports.ERROR_TEXT = {
     handshakeFailed: 'Encryption handshake failed',
 };
 /**
- * Limits that are no constants of the interface: the defaults of options, and bounds that have
- * none.
+ * Limits that are not constants of the interface: defaults of options, and limits without an
+ * option.
  */
 exports.LIMITS = {
     maxRoomsPerClient: 1024,
@@ -148,20 +147,20 @@ exports.LIMITS = {
     maxUnauthenticatedMessages: 128,
     /** Bytes, as JSON. */
     maxPendingTransforms: 1_048_576,
-    /** Milliseconds in which `outboundTransformer` must answer. */
+    /** How long `outboundTransformer` may take, in milliseconds. */
     transform: 30_000,
-    /** UTF-16 units in the name of a room that a client asks for. */
+    /** The longest name of a room that a client may ask for, in UTF-16 units. */
     maxRoomName: 256,
-    /** How many times `authTimeout` an authentication may take. */
+    /** How long authentication may take, in multiples of `authTimeout`. */
     authPatience: 3,
     /** Milliseconds, as the next two. */
     redisReady: 30_000,
     redisQuit: 5_000,
     flush: 5_000,
-    /** UTF-16 units of messages that a Redis client of the application's has not had answered. */
+    /** How much a Redis client of the application may keep without an answer, in UTF-16 units. */
     maxUnanswered: 8 << 20,
 };
-/** Names that start so are the helper's own: clients cannot ask for such a room. */
+/** Names with this prefix belong to the helper: clients cannot ask for such rooms. */
 exports.RESERVED_PREFIX = 'ws:';
-/** The `serverId` of what an emitter sends. */
+/** The `serverId` of messages of an emitter. */
 exports.EMITTER_ID = 'emitter';

@@ -1,4 +1,4 @@
-/** What `event` of the helper's own messages can be. */
+/** The values of `event` in messages of the helper itself. */
 export declare class WebSocketEvents {
     static readonly AUTHENTICATE = "authenticate";
     static readonly CONNECTED = "connected";
@@ -12,7 +12,7 @@ export declare class WebSocketEvents {
     /** Whether it is one of them; case matters. */
     static readonly isValid: (value: string) => value is "authenticate" | "connected" | "disconnect" | "encrypted" | "error" | "heartbeat" | "join" | "leave";
 }
-/** What a message on Redis is for. */
+/** The values of `type` in a message on Redis. */
 export declare class WebSocketMessageTypes {
     static readonly CLIENT = "client";
     static readonly USER = "user";
@@ -22,7 +22,7 @@ export declare class WebSocketMessageTypes {
     /** Whether it is one of them; case matters. */
     static readonly isValid: (value: string) => value is "broadcast" | "client" | "room" | "user";
 }
-/** Where a client stands. */
+/** The states of a client. */
 export declare class WebSocketClientStates {
     static readonly UNAUTHORIZED = "unauthorized";
     static readonly AUTHENTICATING = "authenticating";
@@ -33,8 +33,7 @@ export declare class WebSocketClientStates {
     static readonly isValid: (value: string) => value is "authenticated" | "authenticating" | "disconnected" | "unauthorized";
 }
 /**
- * The channels of Redis on which instances and emitters meet. Names are put behind the prefixes as
- * they are.
+ * The Redis channels of instances and emitters. Names are appended to the prefixes unchanged.
  */
 export declare class WebSocketChannels {
     static readonly BROADCAST = "ws:broadcast";
@@ -55,13 +54,13 @@ export declare class WebSocketChannels {
     static forUserPattern(): string;
 }
 /**
- * Defaults of the options, and names of the rooms and of the channel that the helper itself uses.
+ * Defaults of options, and the names of the rooms and of the channel that the helper itself uses.
  */
 export declare class WebSocketDefaults {
     static readonly PATH = "/ws";
     static readonly ROOM = "ws-default";
     static readonly NOTIFICATION_ROOM = "ws-notification";
-    /** The channel of all clients that are authenticated and not encrypted. */
+    /** The channel of all authenticated clients that are not encrypted. */
     static readonly BROADCAST_TOPIC = "ws:internal:broadcast";
     /** Bytes. */
     static readonly MAX_PAYLOAD_LENGTH = 131072;
@@ -71,13 +70,13 @@ export declare class WebSocketDefaults {
     static readonly BACKPRESSURE_LIMIT = 1048576;
     static readonly SEND_PINGS = true;
     static readonly PUBLISH_TO_SELF = false;
-    /** Milliseconds, as the next two. */
+    /** Milliseconds, like the next two. */
     static readonly AUTH_TIMEOUT = 5000;
     static readonly HEARTBEAT_INTERVAL = 30000;
     static readonly HEARTBEAT_TIMEOUT = 90000;
     static readonly ENCRYPTED_BATCH_LIMIT = 10;
 }
-/** Why the helper closes a socket: code and reason. */
+/** The codes and reasons with which the helper closes sockets. */
 export declare const CLOSE: {
     readonly authTimeout: readonly [4001, "Authentication timeout"];
     readonly heartbeatTimeout: readonly [4002, "Heartbeat timeout"];
@@ -89,7 +88,7 @@ export declare const CLOSE: {
     readonly missingId: readonly [1008, "Missing client id"];
     readonly tooMany: readonly [1008, "Too many messages"];
 };
-/** What error events say. */
+/** The texts of error events. */
 export declare const ERROR_TEXT: {
     readonly format: 'Invalid message format';
     readonly notAuthenticated: 'Not authenticated';
@@ -99,8 +98,8 @@ export declare const ERROR_TEXT: {
     readonly handshakeFailed: 'Encryption handshake failed';
 };
 /**
- * Limits that are no constants of the interface: the defaults of options, and bounds that have
- * none.
+ * Limits that are not constants of the interface: defaults of options, and limits without an
+ * option.
  */
 export declare const LIMITS: {
     readonly maxRoomsPerClient: 1024;
@@ -109,20 +108,20 @@ export declare const LIMITS: {
     readonly maxUnauthenticatedMessages: 128;
     /** Bytes, as JSON. */
     readonly maxPendingTransforms: 1048576;
-    /** Milliseconds in which `outboundTransformer` must answer. */
+    /** How long `outboundTransformer` may take, in milliseconds. */
     readonly transform: 30000;
-    /** UTF-16 units in the name of a room that a client asks for. */
+    /** The longest name of a room that a client may ask for, in UTF-16 units. */
     readonly maxRoomName: 256;
-    /** How many times `authTimeout` an authentication may take. */
+    /** How long authentication may take, in multiples of `authTimeout`. */
     readonly authPatience: 3;
     /** Milliseconds, as the next two. */
     readonly redisReady: 30000;
     readonly redisQuit: 5000;
     readonly flush: 5000;
-    /** UTF-16 units of messages that a Redis client of the application's has not had answered. */
+    /** How much a Redis client of the application may keep without an answer, in UTF-16 units. */
     readonly maxUnanswered: number;
 };
-/** Names that start so are the helper's own: clients cannot ask for such a room. */
+/** Names with this prefix belong to the helper: clients cannot ask for such rooms. */
 export declare const RESERVED_PREFIX = "ws:";
-/** The `serverId` of what an emitter sends. */
+/** The `serverId` of messages of an emitter. */
 export declare const EMITTER_ID = "emitter";

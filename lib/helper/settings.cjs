@@ -4,9 +4,8 @@ exports.SERVER_OPTIONS = void 0;
 exports.settingsOf = settingsOf;
 const async_scope_cjs_1 = require("../async-scope.cjs");
 const protocol_cjs_1 = require("./protocol.cjs");
-// The options with their defaults. A default replaces undefined and null only; nothing is checked
-// here.
-/** The keys of `serverOptions`, each of which the handler for Bun has, given or not. */
+// The options with their defaults. A default replaces only undefined and null; nothing is checked.
+/** The keys of `serverOptions`. The handler for Bun has all of them, whether given or not. */
 exports.SERVER_OPTIONS = [
     'perMessageDeflate', 'maxPayloadLength', 'idleTimeout', 'backpressureLimit',
     'closeOnBackpressureLimit', 'sendPings', 'publishToSelf',
@@ -43,7 +42,7 @@ function settingsOf(opts) {
         maxPendingTransforms: opts.maxPendingTransforms ?? protocol_cjs_1.LIMITS.maxPendingTransforms,
     };
 }
-/** Spread over the defaults, so that an explicit undefined erases one. */
+/** Given options override defaults; an explicit undefined removes one. */
 function serverOptionsOf(given) {
     const all = {
         maxPayloadLength: protocol_cjs_1.WebSocketDefaults.MAX_PAYLOAD_LENGTH,

@@ -1,9 +1,9 @@
 import type { IBunWebSocketConfig, IWebSocketServerOptions, TWebSocketAuthenticateFn } from './types.cjs';
-/** What the application's own types of data are made of. */
+/** The constraint on the application's own types of data. */
 export type AnyRecord = Record<string, unknown>;
-/** The keys of `serverOptions`, each of which the handler for Bun has, given or not. */
+/** The keys of `serverOptions`. The handler for Bun has all of them, whether given or not. */
 export declare const SERVER_OPTIONS: readonly ["perMessageDeflate", "maxPayloadLength", "idleTimeout", "backpressureLimit", "closeOnBackpressureLimit", "sendPings", "publishToSelf"];
-/** With all keys; undefined is left to the transport. */
+/** `serverOptions` with all keys; the transport decides what undefined means. */
 export type ServerOptions = Required<{
     [K in keyof IBunWebSocketConfig]: IBunWebSocketConfig[K] | undefined;
 }>;
@@ -17,7 +17,7 @@ export interface Settings<A extends AnyRecord, M extends AnyRecord> {
     readonly heartbeatTimeout: number;
     readonly encryptedBatchLimit: number;
     readonly requireEncryption: boolean;
-    /** It may be missing: that shows when a client authenticates. */
+    /** It may be missing; then authentication fails. */
     readonly authenticateFn: TWebSocketAuthenticateFn<A, M>;
     readonly validateRoomFn: Given<A, M>['validateRoomFn'];
     readonly clientConnectedFn: Given<A, M>['clientConnectedFn'];

@@ -4,11 +4,11 @@ export type ValueOrPromise<T> = T | Promise<T>;
 export type TNullable<T> = T | undefined | null;
 /** The events that the protocol knows. */
 export type TWebSocketEvent = 'authenticate' | 'connected' | 'disconnect' | 'join' | 'leave' | 'error' | 'heartbeat' | 'encrypted';
-/** Where a client stands. */
+/** The state of a client. */
 export type TWebSocketClientState = 'unauthorized' | 'authenticating' | 'authenticated' | 'disconnected';
-/** What a message on Redis is for. */
+/** The kind of destination of a message on Redis. */
 export type TWebSocketMessageType = 'client' | 'user' | 'room' | 'broadcast';
-/** Whether messages go to Redis and come from there. */
+/** Whether the helper can send messages to Redis and receive them from there. */
 export type TWebSocketBusState = 'ready' | 'lost';
 /** A message of a client. */
 export interface IWebSocketMessage<DataType = unknown> {
@@ -16,26 +16,26 @@ export interface IWebSocketMessage<DataType = unknown> {
     data?: DataType;
     id?: string;
 }
-/** A message between instances, as it stands on Redis. */
+/** A message between instances, in the format that is used on Redis. */
 export interface IRedisSocketMessage<DataType = unknown> {
-    /** Who sent it: an instance, or `'emitter'`. */
+    /** The id of the sending instance, or `'emitter'`. */
     serverId: string;
     type: TWebSocketMessageType;
-    /** The client, user or room; a broadcast has none. */
+    /** The client, user or room. A broadcast has none. */
     target?: string;
     event: string;
     data: DataType;
-    /** Ids of clients that are left out. */
+    /** The ids of clients that do not get it. */
     exclude?: string[];
 }
-/** What a socket carries: the application gives it with the upgrade. */
+/** The `data` of a socket, which the application passes to `upgrade`. */
 export interface IWebSocketData<MetadataType extends Record<string, unknown> = Record<string, unknown>> {
-    /** Unique. */
+    /** A unique id. */
     clientId: string;
     userId?: string;
     metadata?: MetadataType;
 }
-/** A client of this helper. The entry is live. */
+/** A client of this helper. The object changes with the client. */
 export interface IWebSocketClient<MetadataType extends Record<string, unknown> = Record<string, unknown>> {
     id: string;
     userId?: string;
@@ -43,23 +43,26 @@ export interface IWebSocketClient<MetadataType extends Record<string, unknown> =
     state: TWebSocketClientState;
     rooms: Set<string>;
     metadata?: MetadataType;
-    /** A send has found the socket over its limit, and it has not drained since. */
+    /** A send found the socket over its limit, and it has not drained since. */
     backpressured: boolean;
     encrypted: boolean;
-    /** Unix time, in ms. */
+    /** When it connected: Unix time, in milliseconds. */
     connectedAt: number;
-    /** Unix time, in ms, of the last frame. */
+    /** When its last frame came: Unix time, in milliseconds. */
     lastActivity: number;
     serverPublicKey?: string;
     salt?: string;
     authTimer?: Timeout;
 }
-/** A socket, as far as the helper uses it. Bun's fit. */
+/** A socket, as far as the helper uses it. Bun's sockets have all of this. */
 export interface IWebSocket<T = unknown> {
     readonly data: T;
     readonly remoteAddress: string;
     readonly readyState: number;
-    /** How many bytes were queued; -1: queued, but the socket is over its limit; 0: dropped. */
+    /**
+     * Returns the number of bytes that were queued. -1: queued, but the socket is over its limit. 0:
+     * dropped.
+     */
     send(data: string | ArrayBufferView | ArrayBuffer | SharedArrayBuffer, compress?: boolean): number;
     close(code?: number, reason?: string): void;
     subscribe(topic: string): void;
@@ -67,12 +70,12 @@ export interface IWebSocket<T = unknown> {
     isSubscribed(topic: string): boolean;
     cork(cb: (ws: IWebSocket<T>) => void): void;
 }
-/** A server, as far as the helper uses it. Bun's fit. */
+/** A server, as far as the helper uses it. Bun's server has all of this. */
 export interface IBunServer {
     readonly pendingWebSockets: number;
     publish(topic: string, data: string | ArrayBufferView | ArrayBuffer | SharedArrayBuffer, compress?: boolean): number;
 }
-/** Limits and behaviour of every socket. */
+/** Limits and behavior of all sockets, under Bun's names. */
 export interface IBunWebSocketConfig {
     perMessageDeflate?: boolean;
     /** Bytes. @default 131072 */
@@ -87,19 +90,19 @@ export interface IBunWebSocketConfig {
     /** @default false */
     publishToSelf?: boolean;
 }
-/** What `Bun.serve` takes as `websocket`. */
+/** The option `websocket` of `Bun.serve`. */
 export interface IBunWebSocketHandler extends IBunWebSocketConfig {
     open: (socket: IWebSocket) => void;
     message: (socket: IWebSocket, message: string | Buffer) => void;
     close: (socket: IWebSocket, code: number, reason: string) => void;
     drain: (socket: IWebSocket) => void;
 }
-/** Says who the client is that sent `authenticate` with that data; anything falsy refuses it. */
+/** Identifies the client that sent `authenticate` with this data. Anything falsy refuses it. */
 export type TWebSocketAuthenticateFn<AuthDataType extends Record<string, unknown> = Record<string, unknown>, MetadataType extends Record<string, unknown> = Record<string, unknown>> = (opts: AuthDataType) => ValueOrPromise<{
     userId?: string;
     metadata?: MetadataType;
 } | null | false>;
-/** Agrees on keys with a client; anything falsy refuses it. */
+/** Agrees on keys with a client. Anything falsy refuses it. */
 export type TWebSocketHandshakeFn<AuthDataType extends Record<string, unknown> = Record<string, unknown>> = (opts: {
     clientId: string;
     userId?: string;
@@ -109,37 +112,36 @@ export type TWebSocketHandshakeFn<AuthDataType extends Record<string, unknown> =
     salt: string;
 } | null | false>;
 /**
- * Returns those of the rooms a client asks for that it may join. Names that it was not given are
- * ignored.
+ * Returns the rooms that a client may join, of those that it asks for. Other names are ignored.
  */
 export type TWebSocketValidateRoomFn = (opts: {
     clientId: string;
     userId?: string;
     rooms: string[];
 }) => ValueOrPromise<string[]>;
-/** Told of each client that is authenticated. */
+/** Called for each client that has been authenticated. */
 export type TWebSocketClientConnectedFn<MetadataType extends Record<string, unknown> = Record<string, unknown>> = (opts: {
     clientId: string;
     userId?: string;
     metadata?: MetadataType;
 }) => ValueOrPromise<void>;
 /**
- * Called for each client that has gone. Natively, also for clients of another worker thread that
- * has ended, by a helper of the same identifier.
+ * Called for each client that has gone. With native sockets, also for clients of another worker
+ * thread that has ended, if that had a helper of the same identifier.
  */
 export type TWebSocketClientDisconnectedFn = (opts: {
     clientId: string;
     userId?: string;
 }) => ValueOrPromise<void>;
-/** Gets every message that is not the helper's own. */
+/** Gets every message that the helper does not handle itself. */
 export type TWebSocketMessageHandler = (opts: {
     clientId: string;
     userId?: string;
     message: IWebSocketMessage;
 }) => ValueOrPromise<void>;
 /**
- * Encrypts what is sent to a client. If it returns nothing, the message goes as it is, in clear. A
- * message for which there is no result after 15 to 30 s is dropped.
+ * Encrypts what is sent to a client. If it returns nothing, the message is sent unchanged, in
+ * clear. If a call has no result after 15 to 30 s, the message is dropped.
  */
 export type TWebSocketOutboundTransformer<DataType = unknown, MetadataType extends Record<string, unknown> = Record<string, unknown>> = (opts: {
     client: IWebSocketClient<MetadataType>;
@@ -150,8 +152,8 @@ export type TWebSocketOutboundTransformer<DataType = unknown, MetadataType exten
     data: DataType;
 }>>;
 /**
- * A client of Redis, as far as it is used; `Redis` and `Cluster` of ioredis fit. Results may be
- * promises or not.
+ * A Redis client, as far as the helper uses it. `Redis` and `Cluster` of ioredis have all of this.
+ * Results may or may not be promises.
  */
 export interface IRedisClientLike {
     readonly status: string;
@@ -164,29 +166,40 @@ export interface IRedisClientLike {
     publish(channel: string, text: string): unknown;
     on(event: string, listener: (...args: unknown[]) => void): unknown;
 }
-/** Something that has such a client. */
+/** An object that has such a client. */
 export interface DefaultRedisHelper {
     getClient(): IRedisClientLike;
 }
-/** Where Redis is, for the native bus. One of `url`, `host`, `nodes` and `sentinels`. */
+/**
+ * Where Redis is, for connections of the broker. Set exactly one of `url`, `host`, `nodes` and
+ * `sentinels`.
+ */
 export interface IRedisConnectionOptions {
+    /** `redis://[user:password@]host[:port][/db]`, or `rediss://` for encryption. */
     url?: string;
+    /** A host name or an IP address. @default '127.0.0.1' */
     host?: string;
+    /** 1 to 65535. @default 6379 */
     port?: number;
+    /** The user of Redis's ACL. @default Redis's own, `default` */
     username?: string;
+    /** The user's password. @default no password */
     password?: string;
+    /** The number of the database, 0 to 65536; in a Redis Cluster, 0. @default 0 */
     db?: number;
-    /** Milliseconds. */
+    /** How long connecting may take, in milliseconds, 1 to 2^31-1. @default 2000 */
     connectTimeout?: number;
+    /** Some nodes of a Redis Cluster; they name the others. */
     nodes?: {
         host: string;
         port: number;
     }[];
+    /** Sentinels that watch the master called `name`. */
     sentinels?: {
         host: string;
         port: number;
     }[];
-    /** The master that the Sentinels watch. */
+    /** The master that the Sentinels watch. Required with `sentinels`. */
     name?: string;
     tls?: boolean | {
         ca?: string;
@@ -197,79 +210,101 @@ export interface IRedisConnectionOptions {
     };
 }
 export type TRedisConnection = DefaultRedisHelper | IRedisClientLike | string | IRedisConnectionOptions;
-/** Where lines of the log go. */
+/** Where the log is written. */
 export interface IWebSocketLogger {
-    /** A logger for a part of the helper; it may be the same. */
+    /** A logger for a part of the helper. It may be the same logger. */
     for(scope: string): IWebSocketLogger;
     debug(text: string, ...more: unknown[]): void;
     info(text: string, ...more: unknown[]): void;
     warn(text: string, ...more: unknown[]): void;
     error(text: string, ...more: unknown[]): void;
 }
-/** Counted since construction, for this helper. */
+/** Counters of this helper since its construction. */
 export interface IWebSocketServerStats {
-    /** `idle`: not configured, or shut down. */
+    /** `idle`: not configured yet, or shut down. */
     busState: TWebSocketBusState | 'idle';
-    /** Messages not given to Redis, since it was lost or too much was waiting. */
+    /** Messages that were not sent to Redis, because it was lost or too much was waiting. */
     busRefused: number;
-    /** Messages that Redis refused, or that could not be made. */
+    /** Messages that Redis refused, or that could not be serialized. */
     busFailed: number;
-    /** Messages from Redis that do not follow the protocol. */
+    /** Messages from Redis that violate the protocol. */
     busInvalid: number;
-    /** Messages to a client that were dropped. */
+    /** Messages to clients that were dropped. */
     framesDropped: number;
 }
-/** Options of `start` that the native transport takes, too. */
+/** Options of `start` that a helper with native sockets takes, too. */
 export type TNativeOptions = Partial<Omit<StartOptions, 'bind' | 'workerPath' | 'threads' | 'startTimeout' | 'worker' | 'handlers' | 'path' | 'cluster' | 'signal'>>;
 export interface IWebSocketServerOptions<AuthDataType extends Record<string, unknown> = Record<string, unknown>, MetadataType extends Record<string, unknown> = Record<string, unknown>> extends TNativeOptions {
-    /** The name of the helper. Native helpers of one process with the same one are one instance. */
+    /**
+     * The name of the helper. Helpers of one process with native sockets and the same name are one
+     * instance.
+     */
     identifier: string;
+    /** Redis: a client of ioredis, an object that has one, a URL, or options. */
     redisConnection: TRedisConnection;
-    /** @default '/ws' */
+    /** The path of its sockets. @default '/ws' */
     path?: string;
-    /** Joined by every client that is authenticated. @default ['ws-default', 'ws-notification'] */
+    /** The rooms that every authenticated client joins. @default ['ws-default', 'ws-notification'] */
     defaultRooms?: string[];
-    /** Bun's server: the sockets are those of `Bun.serve`. */
+    /** Bun's server, for sockets of `Bun.serve`. Give exactly one of `server` and `bind`. */
     server?: IBunServer;
-    /** Where to listen, as in `start`: the sockets are native. */
+    /**
+     * Where to listen, as in `start`, for native sockets. Give exactly one of `server` and `bind`.
+     */
     bind?: string;
+    /** Limits and behavior of sockets, under Bun's names. */
     serverOptions?: IBunWebSocketConfig;
     /**
-     * Milliseconds until `authenticate` must have come; three times as many for the answer. @default
-     * 5000
+     * How long a client may take to send `authenticate`, in milliseconds, at most 2^31-1.
+     * Authentication may then take three times as long. @default 5000
      */
     authTimeout?: number;
-    /** Milliseconds between two looks for silent clients. @default 30000 */
+    /** How often silent clients are looked for, in milliseconds, at most 2^31-1. @default 30000 */
     heartbeatInterval?: number;
-    /** Milliseconds of silence after which a client is closed. @default 90000 */
+    /** How long a client may be silent before it is closed, in milliseconds. @default 90000 */
     heartbeatTimeout?: number;
-    /** How many runs of `outboundTransformer` one send has in flight. @default 10 */
+    /**
+     * How many calls of `outboundTransformer` one send may run at the same time, at least 1. @default
+     * 10
+     */
     encryptedBatchLimit?: number;
-    /** Every client must agree on keys with `handshakeFn`. @default false */
+    /** Whether every client must agree on keys with `handshakeFn`. @default false */
     requireEncryption?: boolean;
+    /** Identifies clients. Required. */
     authenticateFn: TWebSocketAuthenticateFn<AuthDataType, MetadataType>;
+    /** Without it clients cannot join rooms by themselves. */
     validateRoomFn?: TWebSocketValidateRoomFn;
     clientConnectedFn?: TWebSocketClientConnectedFn<MetadataType>;
     clientDisconnectedFn?: TWebSocketClientDisconnectedFn;
     messageHandler?: TWebSocketMessageHandler;
+    /** Required with `requireEncryption`. */
     handshakeFn?: TWebSocketHandshakeFn<AuthDataType>;
     outboundTransformer?: TWebSocketOutboundTransformer<unknown, MetadataType>;
-    /** Told of each change of the bus. */
+    /** Called for each change of the bus. */
     busStateFn?: (state: TWebSocketBusState) => void;
-    /** @default warnings and errors to the console, the rest if `NODE_DEBUG` names `wsbroker` */
+    /**
+     * @default one that writes warnings and errors to the console, and everything else if
+     * `NODE_DEBUG` contains `wsbroker`
+     */
     logger?: IWebSocketLogger;
     /**
-     * How many rooms a client can be in by asking, and ask for at once. `Infinity` lifts it. @default
+     * How many rooms a client may join by itself, and ask for at once. `Infinity`: no limit. @default
      * 1024
      */
     maxRoomsPerClient?: number;
-    /** Bytes of a frame before the client is authenticated. `Infinity` lifts it. @default 32768 */
+    /**
+     * The largest frame of a client that is not authenticated, in bytes, at least 1. `Infinity`: no
+     * limit. @default 32768
+     */
     maxAuthPayloadLength?: number;
-    /** Frames before the client is authenticated. `Infinity` lifts it. @default 128 */
+    /**
+     * How many frames a client may send before it is authenticated. `Infinity`: no limit. @default
+     * 128
+     */
     maxUnauthenticatedMessages?: number;
     /**
-     * Bytes, as JSON, of one client's messages that wait for `outboundTransformer`. `Infinity` lifts
-     * it. @default 1048576
+     * How many bytes of one client's messages, as JSON, may wait for `outboundTransformer`.
+     * `Infinity`: no limit. @default 1048576
      */
     maxPendingTransforms?: number;
 }
@@ -277,8 +312,8 @@ export interface IWebSocketEmitterOptions {
     /** @default 'WebSocketEmitter' */
     identifier?: string;
     redisConnection: TRedisConnection;
-    /** Told of each change of the connection to Redis. */
+    /** Called for each change of the connection to Redis. */
     busStateFn?: (state: TWebSocketBusState) => void;
-    /** @default as of the server helper */
+    /** @default as for the server helper */
     logger?: IWebSocketLogger;
 }

@@ -11,8 +11,8 @@ const log_cjs_1 = require("./log.cjs");
 const protocol_cjs_1 = require("./protocol.cjs");
 const SCOPE = 'WebSocketEmitter';
 /**
- * Sends to the clients of all server helpers on a Redis, from a process that serves no sockets: a
- * job, an API.
+ * Sends to the clients of all server helpers on the same Redis, from a process without sockets of
+ * its own, such as a job or an API.
  *
  * @example
  * ```js
@@ -29,13 +29,13 @@ class WebSocketEmitter extends helper_base_cjs_1.HelperBase {
     #bus;
     #states;
     /**
-     * Nothing is connected by it.
+     * Does not connect yet.
      *
-     * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
-     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the
-     * nearest one that does
-     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing
-     * that can be one
+     * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are not an object
+     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option does not exist; the message
+     * names the most similar one
+     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or cannot be
+     * used
      */
     constructor(opts) {
         super(SCOPE, (0, helper_options_cjs_1.knownOptions)(SCOPE, opts, helper_options_cjs_1.EMITTER_OPTIONS).identifier ?? SCOPE, opts.logger);
@@ -44,12 +44,12 @@ class WebSocketEmitter extends helper_base_cjs_1.HelperBase {
         this.#bus = (0, redis_connection_cjs_1.createBus)(SCOPE, opts.redisConnection, 'emitter');
     }
     /**
-     * Resolves when Redis answers. A second call returns the first one's promise; a rejection is
-     * forgotten, so that a later call tries again.
+     * Connects, and resolves when Redis answers. A second call returns the promise of the first;
+     * after a rejection, a later call tries again.
      *
      * @throws the first error of the connection
-     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: not ready within 30 s. ERR_WSBROKER_SHUT_DOWN:
-     * after {@link shutdown}
+     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis was not ready within 30 s.
+     * ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called
      */
     configure() {
         return this.#life.configure(async () => {
@@ -64,7 +64,7 @@ class WebSocketEmitter extends helper_base_cjs_1.HelperBase {
             this.#update();
         }, () => Promise.resolve());
     }
-    /** Ends the connection, in at most 5 s. Further calls return the same promise. */
+    /** Ends the connection within 5 s. Further calls return the same promise. */
     shutdown() {
         return this.#life.shutdown(async () => {
             this.#states.end();
@@ -72,12 +72,12 @@ class WebSocketEmitter extends helper_base_cjs_1.HelperBase {
         });
     }
     /**
-     * To one client, wherever it is. Each of these four resolves when Redis has the message; whether
-     * it reached a client is not known.
+     * Sends to one client of any instance. Like the next three methods it resolves when Redis has the
+     * message; whether the message reaches a client is not known.
      *
-     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is lost. ERR_WSBROKER_SHUT_DOWN: after
-     * {@link shutdown}
-     * @throws {TypeError} the data cannot be serialised
+     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is lost. ERR_WSBROKER_SHUT_DOWN:
+     * {@link shutdown} was called
+     * @throws {TypeError} the data cannot be serialized
      */
     async toClient(opts) {
         const { clientId, event, data } = opts;
@@ -87,7 +87,7 @@ class WebSocketEmitter extends helper_base_cjs_1.HelperBase {
             data,
         });
     }
-    /** To every client of a user. @throws as {@link toClient} */
+    /** Sends to every client of a user. @throws as {@link toClient} */
     async toUser(opts) {
         const { userId, event, data } = opts;
         await this.#send(protocol_cjs_1.WebSocketChannels.forUser({ userId }), protocol_cjs_1.WebSocketMessageTypes.USER, {
@@ -96,7 +96,7 @@ class WebSocketEmitter extends helper_base_cjs_1.HelperBase {
             data,
         });
     }
-    /** To every client in a room but those in `exclude`. @throws as {@link toClient} */
+    /** Sends to every client in a room, except those in `exclude`. @throws as {@link toClient} */
     async toRoom(opts) {
         const { room, event, data, exclude } = opts;
         await this.#send(protocol_cjs_1.WebSocketChannels.forRoom({ room }), protocol_cjs_1.WebSocketMessageTypes.ROOM, {
@@ -106,14 +106,14 @@ class WebSocketEmitter extends helper_base_cjs_1.HelperBase {
             exclude,
         });
     }
-    /** To every client that is authenticated. @throws as {@link toClient} */
+    /** Sends to every authenticated client. @throws as {@link toClient} */
     async broadcast(opts) {
         const { event, data } = opts;
         await this.#send(protocol_cjs_1.WebSocketChannels.BROADCAST, protocol_cjs_1.WebSocketMessageTypes.BROADCAST, { event, data });
     }
-    async #send(channel, type, sent) {
+    async #send(channel, type, message) {
         this.#life.check();
-        await this.#bus.request(channel, (0, envelope_cjs_1.envelope)(protocol_cjs_1.EMITTER_ID, type, sent));
+        await this.#bus.request(channel, (0, envelope_cjs_1.makeEnvelope)(protocol_cjs_1.EMITTER_ID, type, message));
     }
     #update() {
         this.#states.update(this.#bus.publisherReady ? 'ready' : 'lost');

@@ -1,8 +1,8 @@
 import { HelperBase } from './helper-base.cjs';
 import type { IWebSocketEmitterOptions } from './types.cjs';
 /**
- * Sends to the clients of all server helpers on a Redis, from a process that serves no sockets: a
- * job, an API.
+ * Sends to the clients of all server helpers on the same Redis, from a process without sockets of
+ * its own, such as a job or an API.
  *
  * @example
  * ```js
@@ -17,53 +17,53 @@ import type { IWebSocketEmitterOptions } from './types.cjs';
 export declare class WebSocketEmitter extends HelperBase {
     #private;
     /**
-     * Nothing is connected by it.
+     * Does not connect yet.
      *
-     * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
-     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the
-     * nearest one that does
-     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing
-     * that can be one
+     * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are not an object
+     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option does not exist; the message
+     * names the most similar one
+     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or cannot be
+     * used
      */
     constructor(opts: IWebSocketEmitterOptions);
     /**
-     * Resolves when Redis answers. A second call returns the first one's promise; a rejection is
-     * forgotten, so that a later call tries again.
+     * Connects, and resolves when Redis answers. A second call returns the promise of the first;
+     * after a rejection, a later call tries again.
      *
      * @throws the first error of the connection
-     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: not ready within 30 s. ERR_WSBROKER_SHUT_DOWN:
-     * after {@link shutdown}
+     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis was not ready within 30 s.
+     * ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called
      */
     configure(): Promise<void>;
-    /** Ends the connection, in at most 5 s. Further calls return the same promise. */
+    /** Ends the connection within 5 s. Further calls return the same promise. */
     shutdown(): Promise<void>;
     /**
-     * To one client, wherever it is. Each of these four resolves when Redis has the message; whether
-     * it reached a client is not known.
+     * Sends to one client of any instance. Like the next three methods it resolves when Redis has the
+     * message; whether the message reaches a client is not known.
      *
-     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is lost. ERR_WSBROKER_SHUT_DOWN: after
-     * {@link shutdown}
-     * @throws {TypeError} the data cannot be serialised
+     * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is lost. ERR_WSBROKER_SHUT_DOWN:
+     * {@link shutdown} was called
+     * @throws {TypeError} the data cannot be serialized
      */
     toClient(opts: {
         clientId: string;
         event: string;
         data: unknown;
     }): Promise<void>;
-    /** To every client of a user. @throws as {@link toClient} */
+    /** Sends to every client of a user. @throws as {@link toClient} */
     toUser(opts: {
         userId: string;
         event: string;
         data: unknown;
     }): Promise<void>;
-    /** To every client in a room but those in `exclude`. @throws as {@link toClient} */
+    /** Sends to every client in a room, except those in `exclude`. @throws as {@link toClient} */
     toRoom(opts: {
         room: string;
         event: string;
         data: unknown;
         exclude?: string[];
     }): Promise<void>;
-    /** To every client that is authenticated. @throws as {@link toClient} */
+    /** Sends to every authenticated client. @throws as {@link toClient} */
     broadcast(opts: {
         event: string;
         data: unknown;

@@ -29,8 +29,8 @@ const bun_cjs_1 = require("./transport/bun.cjs");
 const native_cjs_1 = require("./transport/native.cjs");
 const SCOPE = 'WebSocketServerHelper';
 /**
- * What most applications need on top of sockets: authentication, users, rooms, a heartbeat,
- * encryption for each client, and delivery between instances over Redis.
+ * Authentication, users, rooms, a heartbeat, encryption for each client, and delivery between
+ * instances through Redis: what most applications need on top of sockets.
  *
  * @example
  * ```js
@@ -41,7 +41,9 @@ const SCOPE = 'WebSocketServerHelper';
  *   redisConnection: 'redis://127.0.0.1',
  *   bind: '127.0.0.1:8080',
  *   authenticateFn: async ({ token }) => (token === 'secret' ? { userId: '7' } : null),
- *   messageHandler: ({ clientId, message }) => helper.sendToClient({ clientId, event: 'echo', data: message.data }),
+ *   messageHandler: ({ clientId, message }) => {
+ *     helper.sendToClient({ clientId, event: 'echo', data: message.data });
+ *   },
  * });
  * await helper.configure();
  * ```
@@ -50,7 +52,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
     #life = new helper_lifecycle_cjs_1.HelperLifecycle(SCOPE);
     #log;
     #settings;
-    /** Exactly one of `bind` and `server` was given: asked by `configure()`. */
+    /** Whether exactly one of `bind` and `server` was given. `configure()` checks it. */
     #oneTransport;
     #clients = new clients_cjs_1.Clients();
     #users;
@@ -59,24 +61,24 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
     #inbound;
     #delivery;
     #disconnects;
-    #sweep;
+    #heartbeatCheck;
     #transport;
     #states;
     #bus;
     #relay;
     #input;
-    /** Sockets that came with the id of another. */
+    /** Sockets with the id of a client that is already connected. */
     #refused = new WeakSet();
     #handler;
     #serverId = (0, node_crypto_1.randomUUID)();
     /**
-     * Stores the options, and duplicates the clients of Redis. It opens nothing.
+     * Stores the options, and duplicates the Redis client if one is given. It opens nothing.
      *
-     * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
-     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the
-     * nearest one that does
-     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing
-     * that can be one
+     * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are not an object
+     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option does not exist; the message
+     * names the most similar one
+     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or cannot be
+     * used
      */
     constructor(opts) {
         super(SCOPE, (0, helper_options_cjs_1.knownOptions)(SCOPE, opts, helper_options_cjs_1.SERVER_HELPER_OPTIONS).identifier, opts.logger);
@@ -88,7 +90,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         const instance = () => this.#transport.instance;
         this.#users = new users_cjs_1.Users(clients, instance);
         this.#rooms = new rooms_cjs_1.Rooms(settings, clients, instance, log);
-        this.#sweep = new heartbeat_check_cjs_1.HeartbeatCheck(clients, settings.heartbeatTimeout, log);
+        this.#heartbeatCheck = new heartbeat_check_cjs_1.HeartbeatCheck(clients, settings.heartbeatTimeout, log);
         this.#disconnects = new disconnect_reporter_cjs_1.DisconnectReporter({ settings, life: this.#life, log, instance });
         this.#states = new bus_state_reporter_cjs_1.BusStateReporter(opts.busStateFn ? (0, async_scope_cjs_1.inScopeHere)(opts.busStateFn) : undefined, log);
         const sendError = (client, message) => this.#sendOwn(client, protocol_cjs_1.WebSocketEvents.ERROR, { message });
@@ -158,13 +160,13 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
     }
     // Life
     /**
-     * Connects to Redis, begins to look for silent clients and, with `bind`, to listen. A second call
-     * returns the first one's promise; a rejection is forgotten, so that a later call tries again.
+     * Connects to Redis, starts the heartbeat and, with `bind`, listens. A second call returns the
+     * promise of the first; after a rejection, a later call tries again.
      *
-     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT: not exactly one of `bind` and `server`
-     * was given, or an option of the native transport is wrong
-     * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: another helper of the same identifier, or of the
-     * same address and path, stands against it
+     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT: both or neither of `bind` and `server`
+     * were given, or an option of native sockets is wrong
+     * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: it contradicts another helper of the same
+     * identifier, or of the same address and path
      * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis was not ready within 30 s
      * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called
      * @throws the first error of a connection to Redis
@@ -173,14 +175,14 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         return this.#life.configure(() => this.#configure(), () => this.#unconfigure());
     }
     /**
-     * Closes all clients, the address and the connections to Redis. Does not reject, and waits for no
-     * function of the application; further calls return the same promise. Afterwards nothing of the
-     * helper keeps the process alive.
+     * Closes all clients, the address and the connections to Redis. It does not reject, and does not
+     * wait for functions of the application. Further calls return the same promise. Afterwards the
+     * helper does not keep the process alive.
      */
     shutdown() {
         return this.#life.shutdown(() => this.#shutdown());
     }
-    /** What `Bun.serve` takes as `websocket`. The application upgrades with `data: { clientId }`. */
+    /** The option `websocket` of `Bun.serve`. The application upgrades with `data: { clientId }`. */
     getBunWebSocketHandler() {
         return { ...this.#handler, ...this.#settings.serverOptions };
     }
@@ -188,14 +190,14 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         return this.#settings.path;
     }
     /**
-     * Where clients connect: `url` is the address, `endpoint` the address with the path. Undefined
-     * while nothing is open, and with Bun.
+     * Where clients connect: `url` is the address, `endpoint` the address with the path. Undefined if
+     * the helper is not listening, and with sockets of Bun.
      */
     getAddress() {
         return this.#transport.address();
     }
     // Clients
-    /** With an id: that client of this helper. Without: the live map of all of them. */
+    /** With an id: that client of this helper. Without: the live map of all its clients. */
     getClients(opts) {
         return opts?.id ? this.#clients.get(opts.id) : this.#clients.map;
     }
@@ -225,14 +227,16 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             framesDropped: this.#delivery.framesDropped + this.#bus.counts().dropped,
         };
     }
-    /** A socket is there: the time in which it must authenticate begins. */
+    /**
+     * To be called when a socket has been opened. From now on it has `authTimeout` to authenticate.
+     */
     onClientConnect(opts) {
         const { clientId, socket } = opts;
         if (this.#life.ended)
             return (0, sockets_cjs_1.closeSocket)(socket, protocol_cjs_1.CLOSE.shutdown, this.#log);
         const known = this.#clients.get(clientId);
         if (known !== undefined) {
-            this.#log.warn(`client ${clientId} is connected already`);
+            this.#log.warn(`client ${clientId} is already connected`);
             if (known.socket === socket)
                 return;
             this.#refused.add(socket);
@@ -249,17 +253,17 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         catch (error) {
             this.#log.error(`subscribe failed for client ${clientId}`, error);
         }
-        this.#auth.await(client);
+        this.#auth.startTimeLimit(client);
         this.#log.debug(`client ${clientId} is connected`);
     }
-    /** A message of a client, as text. */
+    /** To be called with each message of a client, as text. */
     onClientMessage(opts) {
         const client = this.#clients.get(opts.clientId);
         if (client === undefined)
-            return this.#log.debug(`a message of ${(0, log_cjs_1.shown)(opts.clientId)}, who is no client`);
+            return this.#log.debug(`a message of ${(0, log_cjs_1.quoted)(opts.clientId)}, which is not a client`);
         this.#inbound.route(client, opts.raw);
     }
-    /** A socket is closed, or is to be forgotten. */
+    /** To be called when a socket has closed, or to forget a client. */
     onClientDisconnect(opts) {
         const { clientId } = opts;
         const client = this.#clients.get(clientId);
@@ -275,9 +279,12 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         this.#transport.instance?.removeClient(clientId);
         client.state = 'disconnected';
         this.#log.debug(`client ${clientId} is disconnected`);
-        this.#disconnects.tell(clientId, userId);
+        this.#disconnects.report(clientId, userId);
     }
-    /** Any name, in any state; an unknown client is ignored. */
+    /**
+     * Adds a client of this instance to a room with any name, in any state of the client. An unknown
+     * client is ignored.
+     */
     joinRoom(opts) {
         this.#changeRoom('join', opts);
     }
@@ -285,8 +292,8 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         this.#changeRoom('leave', opts);
     }
     /**
-     * From now on what is sent to this client of this helper passes `outboundTransformer`. It cannot
-     * be undone.
+     * From now on messages to this client of this helper pass through `outboundTransformer`. It
+     * cannot be undone.
      */
     enableClientEncryption(opts) {
         const client = this.#clients.get(opts.clientId);
@@ -295,32 +302,33 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
     }
     // Sending
     /**
-     * To one client of this instance, in any state; an unknown one is ignored.
+     * Sends to one client of this instance, in any state. An unknown client is ignored.
      *
-     * @throws {TypeError} the data cannot be serialised; so do the next three, and {@link send}
+     * @throws {TypeError} the data cannot be serialized; so do the next three methods and
+     * {@link send}
      */
     sendToClient(opts) {
         const { clientId, event, data, doLog } = opts;
         if (doLog)
-            this.#log.debug(`${(0, log_cjs_1.shown)(event)} to client ${clientId}`);
+            this.#log.debug(`${(0, log_cjs_1.quoted)(event)} to client ${clientId}`);
         this.#delivery.toClient(clientId, new message_cjs_1.Message(event, data));
     }
-    /** To every client of a user on this instance. */
+    /** Sends to every client of a user on this instance. */
     sendToUser(opts) {
         this.#delivery.toUser(opts.userId, new message_cjs_1.Message(opts.event, opts.data));
     }
-    /** To every client in a room on this instance but those in `exclude`. */
+    /** Sends to every client in a room on this instance, except those in `exclude`. */
     sendToRoom(opts) {
         this.#delivery.toRoom(opts.room, new message_cjs_1.Message(opts.event, opts.data), opts.exclude);
     }
-    /** To every client of this instance that is authenticated, but those in `exclude`. */
+    /** Sends to every authenticated client of this instance, except those in `exclude`. */
     broadcast(opts) {
         this.#delivery.toAll(new message_cjs_1.Message(opts.event, opts.data), opts.exclude);
     }
     /**
-     * To clients of all instances: without a destination to everybody, else to a client or a room.
-     * `topic` is the event. Data that is undefined is not sent. `cb` is called from a timer, whatever
-     * happened.
+     * Sends to clients of all instances: to a client or a room, or without `destination` to all
+     * authenticated clients. `topic` is the event. A message without data is not sent. `cb` is called
+     * from a timer in any case.
      */
     send(opts) {
         const { destination, payload, doLog, cb } = opts;
@@ -329,7 +337,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         try {
             this.#sendEverywhere(destination, payload.topic, payload.data);
             if (doLog)
-                this.#log.debug(`${(0, log_cjs_1.shown)(payload.topic)} to ${destination ? (0, log_cjs_1.shown)(destination) : 'everybody'}`);
+                this.#log.debug(`${(0, log_cjs_1.quoted)(payload.topic)} to ${destination ? (0, log_cjs_1.quoted)(destination) : 'everybody'}`);
         }
         finally {
             if (cb)
@@ -354,7 +362,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         if (!this.#life.ended)
             this.#relay.publish(channel, type, { target, event, data });
     }
-    /** Messages of the helper itself, whatever is in them. */
+    /** Sends a message of the helper itself. Does not throw. */
     #sendOwn(client, event, data) {
         try {
             this.#delivery.toClient(client.id, new message_cjs_1.Message(event, data));
@@ -386,7 +394,8 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             }
         }
         if (this.#settings.outboundTransformer === undefined) {
-            this.#log.warn(`client ${client.id} is encrypted, but there is no outboundTransformer: messages to it alone, to its user, or with exclude are sent in clear, all others not at all`);
+            this.#log.warn(`client ${client.id} is encrypted, but there is no outboundTransformer: messages to ` +
+                'it alone, to its user, or with exclude are sent in clear, all others not at all');
         }
     }
     #hold(client, instance) {
@@ -433,10 +442,11 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
     async #configure() {
         const transport = this.#transport;
         if (!this.#oneTransport) {
-            throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARGUMENT', `[${SCOPE}] exactly one of "bind" (native sockets) and "server" (sockets of Bun) must be given`);
+            throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_ARGUMENT', `[${SCOPE}] exactly one of "bind" (native sockets) and "server" (sockets of Bun) ` +
+                'must be given');
         }
-        // With Bun there is nothing to join, and no turn to lose: handlers are on the clients of Redis
-        // before this call returns.
+        // With Bun there is nothing to join, and nothing is awaited before Redis: listeners are on its
+        // clients before this call returns.
         if (transport.native) {
             await transport.join(this.#transportHost());
             this.#life.check();
@@ -457,7 +467,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         if (transport.native)
             await transport.open();
         this.#life.check();
-        this.#sweep.start(this.#settings.heartbeatInterval);
+        this.#heartbeatCheck.start(this.#settings.heartbeatInterval);
         this.#states.begin();
         this.#input.update();
     }
@@ -470,7 +480,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
         this.#input.end();
         this.#states.end();
         this.#transport.stopAccepting();
-        this.#sweep.stop();
+        this.#heartbeatCheck.stop();
         for (const client of [...this.#clients.map.values()])
             (0, sockets_cjs_1.closeSocket)(client.socket, protocol_cjs_1.CLOSE.shutdown, log);
         for (const clientId of [...this.#clients.map.keys()])
@@ -494,7 +504,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             dropped: () => this.#delivery.transportDropped(),
         };
     }
-    /** Clients that were here before the instance was joined: it hears of them now. */
+    /** Registers the clients that were here before the instance was joined. */
     #enter(instance) {
         this.#serverId = instance.serverId;
         for (const client of this.#clients.map.values()) {
@@ -527,7 +537,7 @@ class WebSocketServerHelper extends helper_base_cjs_1.HelperBase {
             operation;
         }
         catch (error) {
-            this.#log.error('what another helper of the instance has sent cannot be done', error);
+            this.#log.error('an operation of another helper of the instance failed', error);
         }
     }
 }

@@ -1,8 +1,8 @@
 import { HelperBase } from './helper-base.cjs';
 import type { IBunWebSocketHandler, IWebSocket, IWebSocketClient, IWebSocketServerOptions, IWebSocketServerStats } from './types.cjs';
 /**
- * What most applications need on top of sockets: authentication, users, rooms, a heartbeat,
- * encryption for each client, and delivery between instances over Redis.
+ * Authentication, users, rooms, a heartbeat, encryption for each client, and delivery between
+ * instances through Redis: what most applications need on top of sockets.
  *
  * @example
  * ```js
@@ -13,7 +13,9 @@ import type { IBunWebSocketHandler, IWebSocket, IWebSocketClient, IWebSocketServ
  *   redisConnection: 'redis://127.0.0.1',
  *   bind: '127.0.0.1:8080',
  *   authenticateFn: async ({ token }) => (token === 'secret' ? { userId: '7' } : null),
- *   messageHandler: ({ clientId, message }) => helper.sendToClient({ clientId, event: 'echo', data: message.data }),
+ *   messageHandler: ({ clientId, message }) => {
+ *     helper.sendToClient({ clientId, event: 'echo', data: message.data });
+ *   },
  * });
  * await helper.configure();
  * ```
@@ -21,40 +23,40 @@ import type { IBunWebSocketHandler, IWebSocket, IWebSocketClient, IWebSocketServ
 export declare class WebSocketServerHelper<AuthDataType extends Record<string, unknown> = Record<string, unknown>, MetadataType extends Record<string, unknown> = Record<string, unknown>> extends HelperBase {
     #private;
     /**
-     * Stores the options, and duplicates the clients of Redis. It opens nothing.
+     * Stores the options, and duplicates the Redis client if one is given. It opens nothing.
      *
-     * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
-     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the
-     * nearest one that does
-     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing
-     * that can be one
+     * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are not an object
+     * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option does not exist; the message
+     * names the most similar one
+     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or cannot be
+     * used
      */
     constructor(opts: IWebSocketServerOptions<AuthDataType, MetadataType>);
     /**
-     * Connects to Redis, begins to look for silent clients and, with `bind`, to listen. A second call
-     * returns the first one's promise; a rejection is forgotten, so that a later call tries again.
+     * Connects to Redis, starts the heartbeat and, with `bind`, listens. A second call returns the
+     * promise of the first; after a rejection, a later call tries again.
      *
-     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT: not exactly one of `bind` and `server`
-     * was given, or an option of the native transport is wrong
-     * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: another helper of the same identifier, or of the
-     * same address and path, stands against it
+     * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT: both or neither of `bind` and `server`
+     * were given, or an option of native sockets is wrong
+     * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: it contradicts another helper of the same
+     * identifier, or of the same address and path
      * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis was not ready within 30 s
      * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called
      * @throws the first error of a connection to Redis
      */
     configure(): Promise<void>;
     /**
-     * Closes all clients, the address and the connections to Redis. Does not reject, and waits for no
-     * function of the application; further calls return the same promise. Afterwards nothing of the
-     * helper keeps the process alive.
+     * Closes all clients, the address and the connections to Redis. It does not reject, and does not
+     * wait for functions of the application. Further calls return the same promise. Afterwards the
+     * helper does not keep the process alive.
      */
     shutdown(): Promise<void>;
-    /** What `Bun.serve` takes as `websocket`. The application upgrades with `data: { clientId }`. */
+    /** The option `websocket` of `Bun.serve`. The application upgrades with `data: { clientId }`. */
     getBunWebSocketHandler(): IBunWebSocketHandler;
     getPath(): string;
     /**
-     * Where clients connect: `url` is the address, `endpoint` the address with the path. Undefined
-     * while nothing is open, and with Bun.
+     * Where clients connect: `url` is the address, `endpoint` the address with the path. Undefined if
+     * the helper is not listening, and with sockets of Bun.
      */
     getAddress(): {
         address: string;
@@ -62,7 +64,7 @@ export declare class WebSocketServerHelper<AuthDataType extends Record<string, u
         url: string;
         endpoint: string;
     } | undefined;
-    /** With an id: that client of this helper. Without: the live map of all of them. */
+    /** With an id: that client of this helper. Without: the live map of all its clients. */
     getClients(opts?: {
         id?: string;
     }): IWebSocketClient<MetadataType> | Map<string, IWebSocketClient<MetadataType>> | undefined;
@@ -81,21 +83,26 @@ export declare class WebSocketServerHelper<AuthDataType extends Record<string, u
         room: string;
     }): number;
     getStats(): IWebSocketServerStats;
-    /** A socket is there: the time in which it must authenticate begins. */
+    /**
+     * To be called when a socket has been opened. From now on it has `authTimeout` to authenticate.
+     */
     onClientConnect(opts: {
         clientId: string;
         socket: IWebSocket;
     }): void;
-    /** A message of a client, as text. */
+    /** To be called with each message of a client, as text. */
     onClientMessage(opts: {
         clientId: string;
         raw: string;
     }): void;
-    /** A socket is closed, or is to be forgotten. */
+    /** To be called when a socket has closed, or to forget a client. */
     onClientDisconnect(opts: {
         clientId: string;
     }): void;
-    /** Any name, in any state; an unknown client is ignored. */
+    /**
+     * Adds a client of this instance to a room with any name, in any state of the client. An unknown
+     * client is ignored.
+     */
     joinRoom(opts: {
         clientId: string;
         room: string;
@@ -105,16 +112,17 @@ export declare class WebSocketServerHelper<AuthDataType extends Record<string, u
         room: string;
     }): void;
     /**
-     * From now on what is sent to this client of this helper passes `outboundTransformer`. It cannot
-     * be undone.
+     * From now on messages to this client of this helper pass through `outboundTransformer`. It
+     * cannot be undone.
      */
     enableClientEncryption(opts: {
         clientId: string;
     }): void;
     /**
-     * To one client of this instance, in any state; an unknown one is ignored.
+     * Sends to one client of this instance, in any state. An unknown client is ignored.
      *
-     * @throws {TypeError} the data cannot be serialised; so do the next three, and {@link send}
+     * @throws {TypeError} the data cannot be serialized; so do the next three methods and
+     * {@link send}
      */
     sendToClient(opts: {
         clientId: string;
@@ -122,29 +130,29 @@ export declare class WebSocketServerHelper<AuthDataType extends Record<string, u
         data: unknown;
         doLog?: boolean;
     }): void;
-    /** To every client of a user on this instance. */
+    /** Sends to every client of a user on this instance. */
     sendToUser(opts: {
         userId: string;
         event: string;
         data: unknown;
     }): void;
-    /** To every client in a room on this instance but those in `exclude`. */
+    /** Sends to every client in a room on this instance, except those in `exclude`. */
     sendToRoom(opts: {
         room: string;
         event: string;
         data: unknown;
         exclude?: string[];
     }): void;
-    /** To every client of this instance that is authenticated, but those in `exclude`. */
+    /** Sends to every authenticated client of this instance, except those in `exclude`. */
     broadcast(opts: {
         event: string;
         data: unknown;
         exclude?: string[];
     }): void;
     /**
-     * To clients of all instances: without a destination to everybody, else to a client or a room.
-     * `topic` is the event. Data that is undefined is not sent. `cb` is called from a timer, whatever
-     * happened.
+     * Sends to clients of all instances: to a client or a room, or without `destination` to all
+     * authenticated clients. `topic` is the event. A message without data is not sent. `cb` is called
+     * from a timer in any case.
      */
     send<T = unknown>(opts: {
         destination?: string;

@@ -42,7 +42,9 @@ function registerCopy(addon) {
             const harm = apart
                 ? 'sockets and channels of one are unknown to the other, and what is sent to them is lost'
                 : 'handlers and options of one are unknown to the other';
-            (exports.registry.warn ?? report_cjs_1.warnOnce)(`two copies of wsbroker are loaded, ${[other.folder, FOLDER].sort().join(' and ')}: ${harm}. Make all packages depend on the same version; "npm ls wsbroker" shows which package depends on which copy`);
+            (exports.registry.warn ?? report_cjs_1.warnOnce)(`two copies of wsbroker are loaded, ${[other.folder, FOLDER].sort().join(' and ')}: ` +
+                `${harm}. Make all packages depend on the same version; "npm ls wsbroker" shows ` +
+                'which package depends on which copy');
         }
     }
     if (copyOfParentThread() === undefined && exports.registry.pool === undefined)
@@ -66,7 +68,8 @@ function checkSameCopy() {
         throw otherCopyError();
 }
 function otherCopyError() {
-    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `this worker belongs to the wsbroker in ${exports.registry.pool}, but its module imports another copy, in ${FOLDER}: its handlers would never be called. ` +
+    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `this worker belongs to the wsbroker in ${exports.registry.pool}, but its module imports another ` +
+        `copy, in ${FOLDER}: its handlers would never be called. ` +
         'Make both use the same copy; "npm ls wsbroker" shows which package depends on which copy');
 }
 /** The copy that was loaded by the thread that started this one. */

@@ -9,7 +9,8 @@ const errors_cjs_1 = require("../errors.cjs");
 /** For everything that contradicts an earlier call. */
 exports.START_OVER = 'to start over, for instance under "bun --hot", call "await shutdown()" first';
 const USE_BIND = `pass the address as "bind", such as bind: '127.0.0.1:8080'`;
-const OWN_ADDRESS = `wsbroker listens on an address of its own: pass it as "bind", such as bind: '127.0.0.1:8080'`;
+const OWN_ADDRESS = 'wsbroker listens on an address of its own: pass it as "bind", such as bind: ' +
+    `'127.0.0.1:8080'`;
 /** Options of other servers, and what to use instead in `start`. */
 exports.OPTION_HINTS = {
     port: USE_BIND,

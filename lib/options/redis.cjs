@@ -36,7 +36,8 @@ function checkRedisOptions(call, name, value, tlsOptions = REDIS_TLS_OPTIONS) {
     const bag = (0, checks_cjs_1.knownKeys)(call, name, value, REDIS_OPTIONS);
     const kinds = ['url', 'host', 'nodes', 'sentinels'].filter((kind) => bag[kind] !== undefined);
     if (kinds.length > 1) {
-        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}" must have exactly one of url, host, nodes and sentinels, got ${kinds.join(' and ')}`);
+        throw new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}" must have exactly one of url, host, nodes and sentinels, got ` +
+            `${kinds.join(' and ')}`);
     }
     if (kinds.length === 0 && bag['port'] === undefined) {
         throw new errors_cjs_1.WSBrokerRangeError(`${call}: "${name}" must have exactly one of url, host, nodes and sentinels, got none`);

@@ -185,7 +185,8 @@ function allowedOrigins(call, value) {
     return oneOrMore(call, 'origins', value, (name, one) => {
         const origin = originOf(one);
         if (origin === undefined)
-            throw (0, checks_cjs_1.wrongValue)(call, name, "'*', 'null', or an origin such as 'https://app.example' or 'https://*.app.example', without a path", one);
+            throw (0, checks_cjs_1.wrongValue)(call, name, "'*', 'null', or an origin such as 'https://app.example' or 'https://*.app.example', " +
+                'without a path', one);
         return origin;
     });
 }

@@ -21,7 +21,8 @@ const LIMITS = [
  */
 function checkThreadOptions(call, value) {
     if (typeof value === 'string')
-        throw new errors_cjs_1.WSBrokerTypeError(`${call}: "worker" must be an object, got string; pass the path of the worker module as "workerPath"`);
+        throw new errors_cjs_1.WSBrokerTypeError(`${call}: "worker" must be an object, got string; pass the path of the worker module ` +
+            'as "workerPath"');
     const bag = (0, checks_cjs_1.knownKeys)(call, 'worker', value, [
         'workerData',
         'env',
@@ -52,7 +53,8 @@ function sameThreadOptions(one, other) {
 function explainThreadError(error) {
     const { code, message } = (error ?? {});
     return code === 'ERR_WORKER_INVALID_EXEC_ARGV'
-        ? new errors_cjs_1.WSBrokerRangeError(`start: "worker.execArgv" must contain only flags that worker threads accept: ${String(message)}`)
+        ? new errors_cjs_1.WSBrokerRangeError('start: "worker.execArgv" must contain only flags that worker threads accept: ' +
+            `${String(message)}`)
         : error;
 }
 /** A copy, so that replacements get the same as the first threads. */
@@ -61,7 +63,8 @@ function cloned(call, value) {
         return structuredClone(value);
     }
     catch (error) {
-        throw new errors_cjs_1.WSBrokerTypeError(`${call}: "worker.workerData" must be a value that structuredClone can copy: ${String(error.message)}`, { cause: error });
+        throw new errors_cjs_1.WSBrokerTypeError(`${call}: "worker.workerData" must be a value that structuredClone can copy: ` +
+            `${String(error.message)}`, { cause: error });
     }
 }
 function environment(call, value) {

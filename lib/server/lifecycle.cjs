@@ -45,7 +45,8 @@ let nextDeadline = Infinity;
 let lastTask = Promise.resolve();
 function startServer(request) {
     if (register_cjs_1.thread.inPool && request.workerPath !== undefined) {
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'start: a worker of the pool cannot start workers; call start with "workerPath" on the main thread or on a thread of your own');
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'start: a worker of the pool cannot start workers; call start with "workerPath" on the ' +
+            'main thread or on a thread of your own');
     }
     const file = request.workerPath === undefined ? undefined : (0, module_file_cjs_1.findModuleFile)(request.workerPath);
     let begun = false;
@@ -89,7 +90,8 @@ async function withSignals(own, begin) {
 }
 function shutdownAll(code, timeout) {
     if (register_cjs_1.thread.inPool)
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'shutdown: a worker of the pool cannot shut down; call shutdown on the thread that called start');
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_IN_WORKER', 'shutdown: a worker of the pool cannot shut down; call shutdown on the thread that ' +
+            'called start');
     const others = (0, copies_cjs_1.otherActiveCopies)();
     return others.length === 0
         ? shutdownHere(code, timeout)
@@ -233,7 +235,9 @@ function undoTimeout() {
 }
 /** Called by the addon, once each time that a worker of any thread is stuck. */
 function reportStuckWorker(workerId) {
-    const what = `worker ${workerId} has not taken any event for a second, although events are waiting for it, usually because a handler does not return; new connections go to other workers, if there are any`;
+    const what = `worker ${workerId} has not taken any event for a second, although events are waiting ` +
+        'for it, usually because a handler does not return; new connections go to other workers, ' +
+        'if there are any';
     const reason = new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
     if (watchers.size === 0)
         (0, report_cjs_1.reportError)(`worker ${workerId} is stuck`, reason.message);
@@ -257,21 +261,24 @@ function isJoined({ native: options, onBus }) {
 }
 function conflict(name, before, now) {
     const was = before === undefined ? 'off' : String(before);
-    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" applies to the whole process and has been ${was} since an earlier start, got ${String(now)}; ${advice_cjs_1.START_OVER}`);
+    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "${name}" applies to the whole process and has been ${was} since an earlier ` +
+        `start, got ${String(now)}; ${advice_cjs_1.START_OVER}`);
 }
 // Workers.
 function checkWorkers(file, threads, given) {
     if (given !== undefined &&
         workers !== undefined &&
         !('pool' in workers && (0, threads_cjs_1.sameThreadOptions)(workers.pool.given, given))) {
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', `start: "worker" applies to the whole process, and an earlier start gave other values; ${advice_cjs_1.START_OVER}`);
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_CONFLICT', 'start: "worker" applies to the whole process, and an earlier start gave other values; ' +
+            `${advice_cjs_1.START_OVER}`);
     }
     if (given !== undefined && workers === undefined && file === undefined)
         throw new errors_cjs_1.WSBrokerRangeError('start: "worker" requires "workerPath", the module that the worker threads load');
     if (file === undefined) {
         if (workers !== undefined || (0, register_cjs_1.currentRegistration)() !== undefined || load_cjs_1.native.workerCount() > 0)
             return;
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_NO_WORKER', 'start: "workerPath" is missing, and no worker is registered; pass "workerPath", or call registerWorkerThread first');
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_NO_WORKER', 'start: "workerPath" is missing, and no worker is registered; pass "workerPath", or ' +
+            'call registerWorkerThread first');
     }
     if (workers === undefined) {
         if (threads !== 0 || (0, register_cjs_1.currentRegistration)() === undefined)
@@ -315,7 +322,8 @@ async function readyWorkers(file, request, signal, undo) {
             throw error;
         }
         const message = error?.message;
-        const what = `start: worker ${file ?? 'of this thread'} failed to load: ${typeof message === 'string' ? message : (0, report_cjs_1.errorText)(error)}${more}`;
+        const what = `start: worker ${file ?? 'of this thread'} failed to load: ` +
+            `${typeof message === 'string' ? message : (0, report_cjs_1.errorText)(error)}${more}`;
         throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what, { cause: error });
     }
 }

@@ -67,7 +67,8 @@ function checkNames(call, holders, handlers) {
     for (const [key, isFunction] of members(holders)) {
         const similar = misspelledHandler(key);
         if (similar !== undefined && !has(similar) && isFunction()) {
-            throw unknown(`${call}: "${key}" is not a handler; did you mean "${similar}"? If it is something else, rename it`);
+            throw unknown(`${call}: "${key}" is not a handler; did you mean "${similar}"? If it is something ` +
+                'else, rename it');
         }
         const meant = Object.hasOwn(FOREIGN_NAMES_EXACT, key)
             ? FOREIGN_NAMES_EXACT[key]
@@ -105,11 +106,13 @@ function isClassOfHandlers(value, handlers) {
 }
 /** For a default export. */
 function classExported(call, { name }) {
-    return unknown(`${call}: the default export is a class, but handlers are called on an object: export an instance, as in "export default new ${shownName(name)}()"`);
+    return unknown(`${call}: the default export is a class, but handlers are called on an object: export an ` +
+        `instance, as in "export default new ${shownName(name)}()"`);
 }
 /** For an argument. */
 function classGiven(call, { name }) {
-    return new errors_cjs_1.WSBrokerTypeError(`${call}: "handlers" must be an object, got a class: pass an instance, as in "registerWorkerThread(new ${shownName(name)}())"`);
+    return new errors_cjs_1.WSBrokerTypeError(`${call}: "handlers" must be an object, got a class: pass an instance, as in ` +
+        `"registerWorkerThread(new ${shownName(name)}())"`);
 }
 function shownName(name) {
     return name === '' || name === 'default' ? 'Handlers' : name;

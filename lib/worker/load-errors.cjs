@@ -52,23 +52,31 @@ async function explainLoadError(file, error) {
     if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX')
         return `${location}\nNode only strips types. Compile it to JavaScript. ${adviceOnTsx(file)}`;
     if (/import statement outside a module|Unexpected token 'export'/.test(String(message))) {
-        return `${location}\nNode treats the file as CommonJS: name it .mjs, or set "type": "module" in the nearest package.json.`;
+        return (`${location}\nNode treats the file as CommonJS: name it .mjs, or set "type": "module" ` +
+            'in the nearest package.json.');
     }
     return location;
 }
 function adviceOnPermission({ permission, resource, }) {
     if (permission === 'WorkerThreads')
-        return "Node's permission model forbids worker threads: run node with --allow-worker, or start with threads: 0.";
+        return ("Node's permission model forbids worker threads: run node with --allow-worker, or " +
+            'start with threads: 0.');
     const what = typeof permission === 'string' ? ` (${permission} ${String(resource)})` : '';
-    return `Node's permission model forbids it${what}: allow it with flags such as --allow-fs-read and --allow-fs-write.`;
+    return (`Node's permission model forbids it${what}: allow it with flags such as --allow-fs-read ` +
+        'and --allow-fs-write.');
 }
 function adviceOnTypeScript(file) {
     const jsx = /x$/.test(file);
-    return `${jsx ? 'Node does not run .tsx' : `Node ${process.versions.node} does not run TypeScript: Node 22.18 and later do, and so does Bun`}. Compile it to JavaScript. ${adviceOnTsx(file)}`;
+    const { node } = process.versions;
+    const why = jsx
+        ? 'Node does not run .tsx'
+        : `Node ${node} does not run TypeScript: Node 22.18 and later do, and so does Bun`;
+    return `${why}. Compile it to JavaScript. ${adviceOnTsx(file)}`;
 }
 /** Through a CommonJS file: before Node 22, `node --import tsx` has no effect in worker threads. */
 function adviceOnTsx(file) {
-    return `Or use the package tsx: point "workerPath" at a file worker.cjs next to it that holds: require('tsx/cjs'); module.exports = require('./${(0, node_path_1.basename)(file)}');`;
+    return ('Or use the package tsx: point "workerPath" at a file worker.cjs next to it that holds: ' +
+        `require('tsx/cjs'); module.exports = require('./${(0, node_path_1.basename)(file)}');`);
 }
 /** What V8 writes before the stack: the place, the line, and marks below it. */
 function locationIn(text) {
@@ -89,7 +97,8 @@ function locationIn(text) {
  * any of them: modules run in the order of their imports, and only after all have been compiled.
  */
 async function locationByChild(file) {
-    const program = `import 'data:text/javascript,process.exit(0)'; import ${JSON.stringify((0, node_url_1.pathToFileURL)(file).href)};`;
+    const program = `import 'data:text/javascript,process.exit(0)'; import ` +
+        `${JSON.stringify((0, node_url_1.pathToFileURL)(file).href)};`;
     const flags = process.execArgv.filter((flag) => /^--(experimental|conditions)\b/.test(flag));
     const said = await new Promise((resolve) => {
         try {

@@ -19,7 +19,8 @@ const register_cjs_1 = require("./register.cjs");
 const registeredBy = new Map();
 /** The error of a module that did not load in time. */
 function loadTimeoutError(file, timeout) {
-    const what = `worker ${file} did not load within ${timeout} ms ("startTimeout"): a top-level await does not settle, or top-level code does not return`;
+    const what = `worker ${file} did not load within ${timeout} ms ("startTimeout"): a top-level await ` +
+        'does not settle, or top-level code does not return';
     return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what);
 }
 /**
@@ -88,7 +89,8 @@ function importedWorker(file, module, before) {
     if (handlers !== undefined)
         return (0, register_cjs_1.register)(file, handlers, false, holders);
     (0, handler_names_cjs_1.checkNames)(file, holders, undefined);
-    (0, report_cjs_1.warnOnce)(`${file} has no handlers: every connection is accepted, and messages are discarded. Export handleOpen, handleTextMessage and so on, by name or on the default export, ` +
+    (0, report_cjs_1.warnOnce)(`${file} has no handlers: every connection is accepted, and messages are discarded. ` +
+        'Export handleOpen, handleTextMessage and so on, by name or on the default export, ' +
         'or call registerWorkerThread while the module loads');
     return (0, register_cjs_1.register)(file, {}, true);
 }

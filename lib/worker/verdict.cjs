@@ -45,7 +45,8 @@ function checkVerdict(verdict, offered) {
     const odd = keys.find((key) => !known.includes(key));
     if (odd !== undefined) {
         const similar = (0, checks_cjs_1.mostSimilar)(odd, known, 2);
-        throw invalidVerdict(`got an object with the unknown key "${odd}"${similar === undefined ? '' : `; did you mean "${similar}"?`}`);
+        const advice = similar === undefined ? '' : `; did you mean "${similar}"?`;
+        throw invalidVerdict(`got an object with the unknown key "${odd}"${advice}`);
     }
     // An empty Map, Date or record of a database is not the same as `{}`.
     if (keys.length === 0 && !isPlain(bag))
@@ -57,7 +58,8 @@ function checkVerdict(verdict, offered) {
 function reject(bag) {
     const { status, body } = bag;
     if (typeof status !== 'number' || !Number.isInteger(status) || status < 200 || status > 599) {
-        throw invalidVerdict(`"status" must be an integer from 200 to 599, got ${typeof status === 'number' ? status : (0, checks_cjs_1.typeName)(status)}`);
+        throw invalidVerdict('"status" must be an integer from 200 to 599, got ' +
+            `${typeof status === 'number' ? status : (0, checks_cjs_1.typeName)(status)}`);
     }
     const detail = { status };
     if (bag['headers'] !== undefined)
@@ -93,7 +95,8 @@ function bytes(value, name) {
         return value;
     if (node_util_1.types.isArrayBuffer(value))
         return new Uint8Array(value);
-    throw invalidVerdict(`"${name}" must be ${name === 'channels' ? 'an array of' : 'a'} string, ArrayBuffer or Uint8Array, got ${(0, checks_cjs_1.typeName)(value)}`);
+    throw invalidVerdict(`"${name}" must be ${name === 'channels' ? 'an array of' : 'a'} string, ArrayBuffer or ` +
+        `Uint8Array, got ${(0, checks_cjs_1.typeName)(value)}`);
 }
 /**
  * An application may copy part of a request into a header: a line break in it must not begin
@@ -128,5 +131,6 @@ function isPlain(value) {
     return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 function invalidVerdict(what) {
-    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_VERDICT', `handleOpen: the verdict must be a boolean, undefined, or an object with known keys: ${what}. The connection was refused with 500`);
+    return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_INVALID_VERDICT', 'handleOpen: the verdict must be a boolean, undefined, or an object with known keys: ' +
+        `${what}. The connection was refused with 500`);
 }

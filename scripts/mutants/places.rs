@@ -1,8 +1,10 @@
-//! Where the operands of operators and the patterns of match arms are in files of Rust, for `scripts/mutants.mjs`.
+//! Where the operands of operators and the patterns of match arms are in files of Rust, for
+//! `scripts/mutants.mjs`.
 //!
-//! A line each: file, what it is, and pairs of lines and columns, both counted from one. First comes where
-//! it begins, by which it is found, then the beginning and end of each of its parts:
-//! `binary` the left and the right side; `unary` the operand; `arm` the pattern, and the guard if it has one.
+//! A line each: file, what it is, and pairs of lines and columns, both counted from one. First
+//! comes where it begins, by which it is found, then the beginning and end of each of its parts:
+//! `binary` the left and the right side; `unary` the operand; `arm` the pattern, and the guard if
+//! it has one.
 #![forbid(unsafe_code)]
 
 use std::{env, fs};

@@ -5,23 +5,24 @@ import type { ValueOrPromise } from './types.cjs';
 let continued = 0;
 
 /**
- * How often something of a helper in this thread was left to promises: a caller that sees the
- * number change during a call knows that the call goes on after it.
+ * How many times a helper in this thread has left something to a promise. If the number changes
+ * during a call, part of that call goes on after it has returned.
  */
 export function continuations(): number {
   return continued;
 }
 
-/** Runs it a microtask later. It should not throw. */
+/** Runs it in the next microtask. It should not throw. */
 export function inNextMicrotask(run: () => void): void {
   continued++;
   queueMicrotask(run);
 }
 
 /**
- * Calls a function of the application, at once. One of `done` and `failed` is called: at once where
- * a value was returned or thrown, later for a promise. A throw is a rejection. Neither should
- * throw: that would be a mistake of ours, which is shown and goes no further.
+ * Calls a function of the application, at once. Then one of `done` and `failed` is called: at once
+ * if the function returned a value or threw, later if it returned a promise. A throw counts as a
+ * rejection. Neither of the two should throw: that would be a fault of ours, which is reported and
+ * goes no further.
  */
 export function callApplication<T>(
   fn: () => ValueOrPromise<T>,
@@ -40,7 +41,7 @@ export function callApplication<T>(
   let value: ValueOrPromise<T>;
   try {
     value = fn();
-    // Looking for `then` can throw, too.
+    // Reading `then` can throw, too.
     if (isThenable(value)) {
       continued++;
       void Promise.resolve(value).then(safely(done), safely(failed));

@@ -1,7 +1,7 @@
 import { defaultLogger } from './log.cjs';
 import type { IWebSocketLogger } from './types.cjs';
 
-/** What helper and emitter have in common. */
+/** What the server helper and its emitter have in common. */
 export abstract class HelperBase {
   identifier: string;
   /** The name of the class. */

@@ -3,10 +3,10 @@ import { knownKeys } from '../options/checks.cjs';
 import { SERVER_OPTIONS } from './settings.cjs';
 import type { IWebSocketEmitterOptions, IWebSocketServerOptions } from './types.cjs';
 
-// Options that do not exist are refused, as `start` refuses them: with `authenticatFn` nobody would
-// ever get in, and with `requireEncrypton` everything would go in clear.
+// Options that do not exist are refused, as in `start`: with `authenticatFn` nobody could ever
+// authenticate, and with `requireEncrypton` everything would be sent in clear.
 
-/** Each name of an interface, none left out. */
+/** The names of all properties of an interface: none can be forgotten. */
 const names = <T,>(all: Record<keyof T, true>): readonly string[] => Object.keys(all);
 
 export const SERVER_HELPER_OPTIONS = names<IWebSocketServerOptions>({
@@ -34,11 +34,11 @@ export const EMITTER_OPTIONS = names<IWebSocketEmitterOptions>({
 });
 
 /**
- * The options as they came.
+ * Checks the names of the options, and returns the options unchanged.
  *
- * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: no object
- * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the
- * nearest one that does
+ * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are not an object
+ * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option does not exist; the message names
+ * the most similar one
  */
 export function knownOptions<T extends object>(
   scope: string,

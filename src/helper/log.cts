@@ -1,12 +1,13 @@
 import type { IWebSocketLogger } from './types.cjs';
 
-// The log. Lines say what happened to whom, never what was in a message, a token or a key.
+// The log. Lines say what happened to which client, never what was in a message, a token or a key.
 
 /**
- * Warnings and errors to the console; the rest to stderr, too, where NODE_DEBUG names `wsbroker`.
+ * Warnings and errors go to the console. If NODE_DEBUG contains `wsbroker`, everything else goes to
+ * stderr, too.
  */
 export function defaultLogger(scope: string): IWebSocketLogger {
-  const chatty = /(^|[\s,])wsbroker($|[\s,])/i.test(process.env['NODE_DEBUG'] ?? '');
+  const verbose = /(^|[\s,])wsbroker($|[\s,])/i.test(process.env['NODE_DEBUG'] ?? '');
   const line =
     (write: (...all: unknown[]) => void) =>
     (text: string, ...more: unknown[]): void =>
@@ -14,16 +15,15 @@ export function defaultLogger(scope: string): IWebSocketLogger {
   const quiet = (): void => undefined;
   return {
     for: (inner) => defaultLogger(`${scope}:${inner}`),
-    debug: chatty ? line(console.error) : quiet,
-    info: chatty ? line(console.error) : quiet,
+    debug: verbose ? line(console.error) : quiet,
+    info: verbose ? line(console.error) : quiet,
     warn: line(console.warn),
     error: line(console.error),
   };
 }
 
 /**
- * A logger of the application is a function of the application: what it throws, or rejects with,
- * goes no further.
+ * The application's logger, without its errors: what it throws or rejects with goes no further.
  */
 export function safeLogger(logger: IWebSocketLogger): IWebSocketLogger {
   const line =
@@ -33,7 +33,7 @@ export function safeLogger(logger: IWebSocketLogger): IWebSocketLogger {
         const given: unknown = logger[level](text, ...more);
         if (given instanceof Promise) given.catch(() => undefined);
       } catch {
-        // Nobody is there to be told.
+        // An error of the logger cannot be logged.
       }
     };
   return {
@@ -52,8 +52,8 @@ export function safeLogger(logger: IWebSocketLogger): IWebSocketLogger {
 }
 
 /**
- * A line for something that can happen a thousand times a second: the first at once, then at most
- * one a second, with how often it was.
+ * A line for something that can happen thousands of times a second. The first is written at once,
+ * then at most one a second, each with the number of times.
  */
 export class RateLimitedLine {
   readonly #write: (count: number) => void;
@@ -69,7 +69,7 @@ export class RateLimitedLine {
     if (Date.now() - this.#last >= 1000) this.flush();
   }
 
-  /** Says what has not been said yet. */
+  /** Writes what has not been written yet. */
   flush(): void {
     if (this.#count === 0) return;
     const count = this.#count;
@@ -79,19 +79,19 @@ export class RateLimitedLine {
   }
 }
 
-/** How many failures are said one by one before it becomes too much. */
+/** How many failures are written one by one before they are limited. */
 const FAILURES_AT_ONCE = 10;
 
 /**
- * Lines for failures that a client can bring about as often as it likes. Each is a line with its
- * error, as long as they are few: ten at once, and one more for each second that has passed. Of the
- * rest the next line says how many they were.
+ * Lines for failures that a client can cause as often as it likes. Ten are written at once, each
+ * with its error, and one more for each second that has passed. The next line says how many were
+ * not written.
  */
 export class RateLimitedErrors {
   readonly #log: IWebSocketLogger;
   #left = FAILURES_AT_ONCE;
   #since = Date.now();
-  #unsaid = 0;
+  #unwritten = 0;
 
   constructor(log: IWebSocketLogger) {
     this.#log = log;
@@ -99,27 +99,27 @@ export class RateLimitedErrors {
 
   add(text: string, error: unknown): void {
     const earned = Math.floor((Date.now() - this.#since) / 1000);
-    // Below 0 the clock was set back.
+    // Below 0: the clock was set back.
     if (earned !== 0) {
       this.#left = Math.min(FAILURES_AT_ONCE, this.#left + Math.max(earned, 1));
       this.#since = Date.now();
     }
     if (this.#left === 0) {
-      this.#unsaid++;
+      this.#unwritten++;
       return;
     }
     this.#left--;
-    const unsaid = this.#unsaid;
-    this.#unsaid = 0;
+    const unwritten = this.#unwritten;
+    this.#unwritten = 0;
     this.#log.error(
-      unsaid === 0 ? text : `${text}; ${unsaid} failure(s) before it were not logged`,
+      unwritten === 0 ? text : `${text}; ${unwritten} failure(s) before it were not logged`,
       error,
     );
   }
 }
 
-/** A name from outside, for a line: quoted, and not long. */
-export function shown(name: unknown): string {
+/** A name from outside, quoted and shortened for a line. */
+export function quoted(name: unknown): string {
   const text = typeof name === 'string' ? name : typeof name;
   return JSON.stringify(text.length > 64 ? `${text.slice(0, 64)}…` : text);
 }

@@ -1,12 +1,12 @@
-// Every name, number and text that is agreed with clients, with other instances and with
-// applications. They are part of the interface: none may change.
+// Every name, number and text that clients, other instances and applications rely on. They are part
+// of the interface: none of them may change.
 
-/** A set of strings with a guard, as the classes below have it. */
+/** A type guard for a set of strings. */
 function guard<T extends string>(all: ReadonlySet<string>): (value: string) => value is T {
   return (value): value is T => all.has(value);
 }
 
-/** What `event` of the helper's own messages can be. */
+/** The values of `event` in messages of the helper itself. */
 export class WebSocketEvents {
   static readonly AUTHENTICATE = 'authenticate';
   static readonly CONNECTED = 'connected';
@@ -41,7 +41,7 @@ export class WebSocketEvents {
   >(this.SCHEME_SET);
 }
 
-/** What a message on Redis is for. */
+/** The values of `type` in a message on Redis. */
 export class WebSocketMessageTypes {
   static readonly CLIENT = 'client';
   static readonly USER = 'user';
@@ -59,7 +59,7 @@ export class WebSocketMessageTypes {
   static readonly isValid = guard<'client' | 'user' | 'room' | 'broadcast'>(this.SCHEME_SET);
 }
 
-/** Where a client stands. */
+/** The states of a client. */
 export class WebSocketClientStates {
   static readonly UNAUTHORIZED = 'unauthorized';
   static readonly AUTHENTICATING = 'authenticating';
@@ -80,8 +80,7 @@ export class WebSocketClientStates {
 }
 
 /**
- * The channels of Redis on which instances and emitters meet. Names are put behind the prefixes as
- * they are.
+ * The Redis channels of instances and emitters. Names are appended to the prefixes unchanged.
  */
 export class WebSocketChannels {
   static readonly BROADCAST = 'ws:broadcast';
@@ -115,13 +114,13 @@ export class WebSocketChannels {
 }
 
 /**
- * Defaults of the options, and names of the rooms and of the channel that the helper itself uses.
+ * Defaults of options, and the names of the rooms and of the channel that the helper itself uses.
  */
 export class WebSocketDefaults {
   static readonly PATH = '/ws';
   static readonly ROOM = 'ws-default';
   static readonly NOTIFICATION_ROOM = 'ws-notification';
-  /** The channel of all clients that are authenticated and not encrypted. */
+  /** The channel of all authenticated clients that are not encrypted. */
   static readonly BROADCAST_TOPIC = 'ws:internal:broadcast';
   /** Bytes. */
   static readonly MAX_PAYLOAD_LENGTH = 131072;
@@ -131,14 +130,14 @@ export class WebSocketDefaults {
   static readonly BACKPRESSURE_LIMIT = 1048576;
   static readonly SEND_PINGS = true;
   static readonly PUBLISH_TO_SELF = false;
-  /** Milliseconds, as the next two. */
+  /** Milliseconds, like the next two. */
   static readonly AUTH_TIMEOUT = 5000;
   static readonly HEARTBEAT_INTERVAL = 30000;
   static readonly HEARTBEAT_TIMEOUT = 90000;
   static readonly ENCRYPTED_BATCH_LIMIT = 10;
 }
 
-/** Why the helper closes a socket: code and reason. */
+/** The codes and reasons with which the helper closes sockets. */
 export const CLOSE = {
   authTimeout: [4001, 'Authentication timeout'],
   heartbeatTimeout: [4002, 'Heartbeat timeout'],
@@ -151,7 +150,7 @@ export const CLOSE = {
   tooMany: [1008, 'Too many messages'],
 } as const satisfies Record<string, readonly [number, string]>;
 
-/** What error events say. */
+/** The texts of error events. */
 export const ERROR_TEXT = {
   format: 'Invalid message format',
   notAuthenticated: 'Not authenticated',
@@ -162,8 +161,8 @@ export const ERROR_TEXT = {
 } as const;
 
 /**
- * Limits that are no constants of the interface: the defaults of options, and bounds that have
- * none.
+ * Limits that are not constants of the interface: defaults of options, and limits without an
+ * option.
  */
 export const LIMITS = {
   maxRoomsPerClient: 1024,
@@ -172,22 +171,22 @@ export const LIMITS = {
   maxUnauthenticatedMessages: 128,
   /** Bytes, as JSON. */
   maxPendingTransforms: 1_048_576,
-  /** Milliseconds in which `outboundTransformer` must answer. */
+  /** How long `outboundTransformer` may take, in milliseconds. */
   transform: 30_000,
-  /** UTF-16 units in the name of a room that a client asks for. */
+  /** The longest name of a room that a client may ask for, in UTF-16 units. */
   maxRoomName: 256,
-  /** How many times `authTimeout` an authentication may take. */
+  /** How long authentication may take, in multiples of `authTimeout`. */
   authPatience: 3,
   /** Milliseconds, as the next two. */
   redisReady: 30_000,
   redisQuit: 5_000,
   flush: 5_000,
-  /** UTF-16 units of messages that a Redis client of the application's has not had answered. */
+  /** How much a Redis client of the application may keep without an answer, in UTF-16 units. */
   maxUnanswered: 8 << 20,
 } as const;
 
-/** Names that start so are the helper's own: clients cannot ask for such a room. */
+/** Names with this prefix belong to the helper: clients cannot ask for such rooms. */
 export const RESERVED_PREFIX = 'ws:';
 
-/** The `serverId` of what an emitter sends. */
+/** The `serverId` of messages of an emitter. */
 export const EMITTER_ID = 'emitter';

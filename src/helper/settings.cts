@@ -6,19 +6,18 @@ import type {
   TWebSocketAuthenticateFn,
 } from './types.cjs';
 
-/** What the application's own types of data are made of. */
+/** The constraint on the application's own types of data. */
 export type AnyRecord = Record<string, unknown>;
 
-// The options with their defaults. A default replaces undefined and null only; nothing is checked
-// here.
+// The options with their defaults. A default replaces only undefined and null; nothing is checked.
 
-/** The keys of `serverOptions`, each of which the handler for Bun has, given or not. */
+/** The keys of `serverOptions`. The handler for Bun has all of them, whether given or not. */
 export const SERVER_OPTIONS = [
   'perMessageDeflate', 'maxPayloadLength', 'idleTimeout', 'backpressureLimit',
   'closeOnBackpressureLimit', 'sendPings', 'publishToSelf',
 ] as const satisfies readonly (keyof IBunWebSocketConfig)[];
 
-/** With all keys; undefined is left to the transport. */
+/** `serverOptions` with all keys; the transport decides what undefined means. */
 export type ServerOptions = Required<{
   [K in keyof IBunWebSocketConfig]: IBunWebSocketConfig[K] | undefined;
 }>;
@@ -34,8 +33,8 @@ export interface Settings<A extends AnyRecord, M extends AnyRecord> {
   readonly heartbeatTimeout: number;
   readonly encryptedBatchLimit: number;
   readonly requireEncryption: boolean;
-  // The functions of the application, each of which begins in the async context of the constructor.
-  /** It may be missing: that shows when a client authenticates. */
+  // The functions of the application. Each runs in the async context of the constructor.
+  /** It may be missing; then authentication fails. */
   readonly authenticateFn: TWebSocketAuthenticateFn<A, M>;
   readonly validateRoomFn: Given<A, M>['validateRoomFn'];
   readonly clientConnectedFn: Given<A, M>['clientConnectedFn'];
@@ -84,7 +83,7 @@ export function settingsOf<A extends AnyRecord, M extends AnyRecord>(
   };
 }
 
-/** Spread over the defaults, so that an explicit undefined erases one. */
+/** Given options override defaults; an explicit undefined removes one. */
 function serverOptionsOf(given: IBunWebSocketConfig | undefined): ServerOptions {
   const all: IBunWebSocketConfig = {
     maxPayloadLength: WebSocketDefaults.MAX_PAYLOAD_LENGTH,

@@ -1,6 +1,6 @@
 import { BusStateReporter } from './bus/bus-state-reporter.cjs';
 import type { Bus } from './bus/bus.cjs';
-import { envelope } from './bus/envelope.cjs';
+import { makeEnvelope } from './bus/envelope.cjs';
 import { createBus } from './bus/redis-connection.cjs';
 import { HelperBase } from './helper-base.cjs';
 import { HelperLifecycle } from './helper-lifecycle.cjs';
@@ -11,8 +11,8 @@ import type { IWebSocketEmitterOptions, TWebSocketMessageType } from './types.cj
 
 const SCOPE = 'WebSocketEmitter';
 
-/** What an emitter says: to whom, and what. */
-interface Sent {
+/** A message of an emitter, and to whom it goes. */
+interface EmitterMessage {
   readonly target?: string;
   readonly event: string;
   readonly data: unknown;
@@ -20,8 +20,8 @@ interface Sent {
 }
 
 /**
- * Sends to the clients of all server helpers on a Redis, from a process that serves no sockets: a
- * job, an API.
+ * Sends to the clients of all server helpers on the same Redis, from a process without sockets of
+ * its own, such as a job or an API.
  *
  * @example
  * ```js
@@ -39,13 +39,13 @@ export class WebSocketEmitter extends HelperBase {
   readonly #states: BusStateReporter;
 
   /**
-   * Nothing is connected by it.
+   * Does not connect yet.
    *
-   * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
-   * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the
-   * nearest one that does
-   * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing
-   * that can be one
+   * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are not an object
+   * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option does not exist; the message
+   * names the most similar one
+   * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or cannot be
+   * used
    */
   constructor(opts: IWebSocketEmitterOptions) {
     super(SCOPE, knownOptions(SCOPE, opts, EMITTER_OPTIONS).identifier ?? SCOPE, opts.logger);
@@ -55,12 +55,12 @@ export class WebSocketEmitter extends HelperBase {
   }
 
   /**
-   * Resolves when Redis answers. A second call returns the first one's promise; a rejection is
-   * forgotten, so that a later call tries again.
+   * Connects, and resolves when Redis answers. A second call returns the promise of the first;
+   * after a rejection, a later call tries again.
    *
    * @throws the first error of the connection
-   * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: not ready within 30 s. ERR_WSBROKER_SHUT_DOWN:
-   * after {@link shutdown}
+   * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis was not ready within 30 s.
+   * ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called
    */
   override configure(): Promise<void> {
     return this.#life.configure(
@@ -82,7 +82,7 @@ export class WebSocketEmitter extends HelperBase {
     );
   }
 
-  /** Ends the connection, in at most 5 s. Further calls return the same promise. */
+  /** Ends the connection within 5 s. Further calls return the same promise. */
   override shutdown(): Promise<void> {
     return this.#life.shutdown(async () => {
       this.#states.end();
@@ -91,12 +91,12 @@ export class WebSocketEmitter extends HelperBase {
   }
 
   /**
-   * To one client, wherever it is. Each of these four resolves when Redis has the message; whether
-   * it reached a client is not known.
+   * Sends to one client of any instance. Like the next three methods it resolves when Redis has the
+   * message; whether the message reaches a client is not known.
    *
-   * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is lost. ERR_WSBROKER_SHUT_DOWN: after
-   * {@link shutdown}
-   * @throws {TypeError} the data cannot be serialised
+   * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis is lost. ERR_WSBROKER_SHUT_DOWN:
+   * {@link shutdown} was called
+   * @throws {TypeError} the data cannot be serialized
    */
   async toClient(opts: { clientId: string; event: string; data: unknown }): Promise<void> {
     const { clientId, event, data } = opts;
@@ -107,7 +107,7 @@ export class WebSocketEmitter extends HelperBase {
     });
   }
 
-  /** To every client of a user. @throws as {@link toClient} */
+  /** Sends to every client of a user. @throws as {@link toClient} */
   async toUser(opts: { userId: string; event: string; data: unknown }): Promise<void> {
     const { userId, event, data } = opts;
     await this.#send(WebSocketChannels.forUser({ userId }), WebSocketMessageTypes.USER, {
@@ -117,7 +117,7 @@ export class WebSocketEmitter extends HelperBase {
     });
   }
 
-  /** To every client in a room but those in `exclude`. @throws as {@link toClient} */
+  /** Sends to every client in a room, except those in `exclude`. @throws as {@link toClient} */
   async toRoom(opts: {
     room: string;
     event: string;
@@ -133,15 +133,19 @@ export class WebSocketEmitter extends HelperBase {
     });
   }
 
-  /** To every client that is authenticated. @throws as {@link toClient} */
+  /** Sends to every authenticated client. @throws as {@link toClient} */
   async broadcast(opts: { event: string; data: unknown }): Promise<void> {
     const { event, data } = opts;
     await this.#send(WebSocketChannels.BROADCAST, WebSocketMessageTypes.BROADCAST, { event, data });
   }
 
-  async #send(channel: string, type: TWebSocketMessageType, sent: Sent): Promise<void> {
+  async #send(
+    channel: string,
+    type: TWebSocketMessageType,
+    message: EmitterMessage,
+  ): Promise<void> {
     this.#life.check();
-    await this.#bus.request(channel, envelope(EMITTER_ID, type, sent));
+    await this.#bus.request(channel, makeEnvelope(EMITTER_ID, type, message));
   }
 
   #update(): void {

@@ -20,7 +20,7 @@ import { Message } from './delivery/message.cjs';
 import { HelperBase } from './helper-base.cjs';
 import { HelperLifecycle } from './helper-lifecycle.cjs';
 import { knownOptions, SERVER_HELPER_OPTIONS } from './helper-options.cjs';
-import { safeLogger, shown } from './log.cjs';
+import { quoted, safeLogger } from './log.cjs';
 import { CLOSE, WebSocketChannels, WebSocketDefaults, WebSocketEvents } from './protocol.cjs';
 import { type Settings, settingsOf } from './settings.cjs';
 import { bunTransport } from './transport/bun.cjs';
@@ -43,8 +43,8 @@ import type {
 const SCOPE = 'WebSocketServerHelper';
 
 /**
- * What most applications need on top of sockets: authentication, users, rooms, a heartbeat,
- * encryption for each client, and delivery between instances over Redis.
+ * Authentication, users, rooms, a heartbeat, encryption for each client, and delivery between
+ * instances through Redis: what most applications need on top of sockets.
  *
  * @example
  * ```js
@@ -55,7 +55,9 @@ const SCOPE = 'WebSocketServerHelper';
  *   redisConnection: 'redis://127.0.0.1',
  *   bind: '127.0.0.1:8080',
  *   authenticateFn: async ({ token }) => (token === 'secret' ? { userId: '7' } : null),
- *   messageHandler: ({ clientId, message }) => helper.sendToClient({ clientId, event: 'echo', data: message.data }),
+ *   messageHandler: ({ clientId, message }) => {
+ *     helper.sendToClient({ clientId, event: 'echo', data: message.data });
+ *   },
  * });
  * await helper.configure();
  * ```
@@ -67,7 +69,7 @@ export class WebSocketServerHelper<
   readonly #life = new HelperLifecycle(SCOPE);
   readonly #log: IWebSocketLogger;
   readonly #settings: Settings<AuthDataType, MetadataType>;
-  /** Exactly one of `bind` and `server` was given: asked by `configure()`. */
+  /** Whether exactly one of `bind` and `server` was given. `configure()` checks it. */
   readonly #oneTransport: boolean;
   readonly #clients = new Clients<MetadataType>();
   readonly #users: Users<MetadataType>;
@@ -76,25 +78,25 @@ export class WebSocketServerHelper<
   readonly #inbound: MessageRouter<AuthDataType, MetadataType>;
   readonly #delivery: Delivery<AuthDataType, MetadataType>;
   readonly #disconnects: DisconnectReporter<AuthDataType, MetadataType>;
-  readonly #sweep: HeartbeatCheck<MetadataType>;
+  readonly #heartbeatCheck: HeartbeatCheck<MetadataType>;
   readonly #transport: Transport;
   readonly #states: BusStateReporter;
   readonly #bus: Bus;
   readonly #relay: EnvelopeRelay;
   readonly #input: RedisInput;
-  /** Sockets that came with the id of another. */
+  /** Sockets with the id of a client that is already connected. */
   readonly #refused = new WeakSet<IWebSocket>();
   readonly #handler: Pick<IBunWebSocketHandler, 'open' | 'message' | 'close' | 'drain'>;
   #serverId: string = randomUUID();
 
   /**
-   * Stores the options, and duplicates the clients of Redis. It opens nothing.
+   * Stores the options, and duplicates the Redis client if one is given. It opens nothing.
    *
-   * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are no object
-   * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option that does not exist; names the
-   * nearest one that does
-   * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or nothing
-   * that can be one
+   * @throws {TypeError} ERR_WSBROKER_INVALID_ARG_TYPE: the options are not an object
+   * @throws {WSBrokerError} ERR_WSBROKER_UNKNOWN_OPTION: an option does not exist; the message
+   * names the most similar one
+   * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS: `redisConnection` is missing, or cannot be
+   * used
    */
   constructor(opts: IWebSocketServerOptions<AuthDataType, MetadataType>) {
     super(SCOPE, knownOptions(SCOPE, opts, SERVER_HELPER_OPTIONS).identifier, opts.logger);
@@ -106,7 +108,7 @@ export class WebSocketServerHelper<
     const instance = (): Instance | undefined => this.#transport.instance;
     this.#users = new Users(clients, instance);
     this.#rooms = new Rooms(settings, clients, instance, log);
-    this.#sweep = new HeartbeatCheck(clients, settings.heartbeatTimeout, log);
+    this.#heartbeatCheck = new HeartbeatCheck(clients, settings.heartbeatTimeout, log);
     this.#disconnects = new DisconnectReporter({ settings, life: this.#life, log, instance });
     this.#states = new BusStateReporter(
       opts.busStateFn ? inScopeHere(opts.busStateFn) : undefined,
@@ -182,13 +184,13 @@ export class WebSocketServerHelper<
   // Life
 
   /**
-   * Connects to Redis, begins to look for silent clients and, with `bind`, to listen. A second call
-   * returns the first one's promise; a rejection is forgotten, so that a later call tries again.
+   * Connects to Redis, starts the heartbeat and, with `bind`, listens. A second call returns the
+   * promise of the first; after a rejection, a later call tries again.
    *
-   * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT: not exactly one of `bind` and `server`
-   * was given, or an option of the native transport is wrong
-   * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: another helper of the same identifier, or of the
-   * same address and path, stands against it
+   * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT: both or neither of `bind` and `server`
+   * were given, or an option of native sockets is wrong
+   * @throws {WSBrokerError} ERR_WSBROKER_CONFLICT: it contradicts another helper of the same
+   * identifier, or of the same address and path
    * @throws {WSBrokerError} ERR_WSBROKER_BUS_LOST: Redis was not ready within 30 s
    * @throws {WSBrokerError} ERR_WSBROKER_SHUT_DOWN: {@link shutdown} was called
    * @throws the first error of a connection to Redis
@@ -201,15 +203,15 @@ export class WebSocketServerHelper<
   }
 
   /**
-   * Closes all clients, the address and the connections to Redis. Does not reject, and waits for no
-   * function of the application; further calls return the same promise. Afterwards nothing of the
-   * helper keeps the process alive.
+   * Closes all clients, the address and the connections to Redis. It does not reject, and does not
+   * wait for functions of the application. Further calls return the same promise. Afterwards the
+   * helper does not keep the process alive.
    */
   override shutdown(): Promise<void> {
     return this.#life.shutdown(() => this.#shutdown());
   }
 
-  /** What `Bun.serve` takes as `websocket`. The application upgrades with `data: { clientId }`. */
+  /** The option `websocket` of `Bun.serve`. The application upgrades with `data: { clientId }`. */
   getBunWebSocketHandler(): IBunWebSocketHandler {
     return { ...this.#handler, ...this.#settings.serverOptions } as IBunWebSocketHandler;
   }
@@ -219,8 +221,8 @@ export class WebSocketServerHelper<
   }
 
   /**
-   * Where clients connect: `url` is the address, `endpoint` the address with the path. Undefined
-   * while nothing is open, and with Bun.
+   * Where clients connect: `url` is the address, `endpoint` the address with the path. Undefined if
+   * the helper is not listening, and with sockets of Bun.
    */
   getAddress(): { address: string; port: number; url: string; endpoint: string } | undefined {
     return this.#transport.address();
@@ -228,7 +230,7 @@ export class WebSocketServerHelper<
 
   // Clients
 
-  /** With an id: that client of this helper. Without: the live map of all of them. */
+  /** With an id: that client of this helper. Without: the live map of all its clients. */
   getClients(opts?: {
     id?: string;
   }): IWebSocketClient<MetadataType> | Map<string, IWebSocketClient<MetadataType>> | undefined {
@@ -266,13 +268,15 @@ export class WebSocketServerHelper<
     };
   }
 
-  /** A socket is there: the time in which it must authenticate begins. */
+  /**
+   * To be called when a socket has been opened. From now on it has `authTimeout` to authenticate.
+   */
   onClientConnect(opts: { clientId: string; socket: IWebSocket }): void {
     const { clientId, socket } = opts;
     if (this.#life.ended) return closeSocket(socket, CLOSE.shutdown, this.#log);
     const known = this.#clients.get(clientId);
     if (known !== undefined) {
-      this.#log.warn(`client ${clientId} is connected already`);
+      this.#log.warn(`client ${clientId} is already connected`);
       if (known.socket === socket) return;
       this.#refused.add(socket);
       if (this.#transport.native) closeSocket(socket, CLOSE.duplicate, this.#log);
@@ -286,19 +290,19 @@ export class WebSocketServerHelper<
     } catch (error) {
       this.#log.error(`subscribe failed for client ${clientId}`, error);
     }
-    this.#auth.await(client);
+    this.#auth.startTimeLimit(client);
     this.#log.debug(`client ${clientId} is connected`);
   }
 
-  /** A message of a client, as text. */
+  /** To be called with each message of a client, as text. */
   onClientMessage(opts: { clientId: string; raw: string }): void {
     const client = this.#clients.get(opts.clientId);
     if (client === undefined)
-      return this.#log.debug(`a message of ${shown(opts.clientId)}, who is no client`);
+      return this.#log.debug(`a message of ${quoted(opts.clientId)}, which is not a client`);
     this.#inbound.route(client, opts.raw);
   }
 
-  /** A socket is closed, or is to be forgotten. */
+  /** To be called when a socket has closed, or to forget a client. */
   onClientDisconnect(opts: { clientId: string }): void {
     const { clientId } = opts;
     const client = this.#clients.get(clientId);
@@ -313,10 +317,13 @@ export class WebSocketServerHelper<
     this.#transport.instance?.removeClient(clientId);
     client.state = 'disconnected';
     this.#log.debug(`client ${clientId} is disconnected`);
-    this.#disconnects.tell(clientId, userId);
+    this.#disconnects.report(clientId, userId);
   }
 
-  /** Any name, in any state; an unknown client is ignored. */
+  /**
+   * Adds a client of this instance to a room with any name, in any state of the client. An unknown
+   * client is ignored.
+   */
   joinRoom(opts: { clientId: string; room: string }): void {
     this.#changeRoom('join', opts);
   }
@@ -326,8 +333,8 @@ export class WebSocketServerHelper<
   }
 
   /**
-   * From now on what is sent to this client of this helper passes `outboundTransformer`. It cannot
-   * be undone.
+   * From now on messages to this client of this helper pass through `outboundTransformer`. It
+   * cannot be undone.
    */
   enableClientEncryption(opts: { clientId: string }): void {
     const client = this.#clients.get(opts.clientId);
@@ -337,35 +344,36 @@ export class WebSocketServerHelper<
   // Sending
 
   /**
-   * To one client of this instance, in any state; an unknown one is ignored.
+   * Sends to one client of this instance, in any state. An unknown client is ignored.
    *
-   * @throws {TypeError} the data cannot be serialised; so do the next three, and {@link send}
+   * @throws {TypeError} the data cannot be serialized; so do the next three methods and
+   * {@link send}
    */
   sendToClient(opts: { clientId: string; event: string; data: unknown; doLog?: boolean }): void {
     const { clientId, event, data, doLog } = opts;
-    if (doLog) this.#log.debug(`${shown(event)} to client ${clientId}`);
+    if (doLog) this.#log.debug(`${quoted(event)} to client ${clientId}`);
     this.#delivery.toClient(clientId, new Message(event, data));
   }
 
-  /** To every client of a user on this instance. */
+  /** Sends to every client of a user on this instance. */
   sendToUser(opts: { userId: string; event: string; data: unknown }): void {
     this.#delivery.toUser(opts.userId, new Message(opts.event, opts.data));
   }
 
-  /** To every client in a room on this instance but those in `exclude`. */
+  /** Sends to every client in a room on this instance, except those in `exclude`. */
   sendToRoom(opts: { room: string; event: string; data: unknown; exclude?: string[] }): void {
     this.#delivery.toRoom(opts.room, new Message(opts.event, opts.data), opts.exclude);
   }
 
-  /** To every client of this instance that is authenticated, but those in `exclude`. */
+  /** Sends to every authenticated client of this instance, except those in `exclude`. */
   broadcast(opts: { event: string; data: unknown; exclude?: string[] }): void {
     this.#delivery.toAll(new Message(opts.event, opts.data), opts.exclude);
   }
 
   /**
-   * To clients of all instances: without a destination to everybody, else to a client or a room.
-   * `topic` is the event. Data that is undefined is not sent. `cb` is called from a timer, whatever
-   * happened.
+   * Sends to clients of all instances: to a client or a room, or without `destination` to all
+   * authenticated clients. `topic` is the event. A message without data is not sent. `cb` is called
+   * from a timer in any case.
    */
   send<T = unknown>(opts: {
     destination?: string;
@@ -379,7 +387,7 @@ export class WebSocketServerHelper<
       this.#sendEverywhere(destination, payload.topic, payload.data);
       if (doLog)
         this.#log.debug(
-          `${shown(payload.topic)} to ${destination ? shown(destination) : 'everybody'}`,
+          `${quoted(payload.topic)} to ${destination ? quoted(destination) : 'everybody'}`,
         );
     } finally {
       if (cb)
@@ -432,7 +440,7 @@ export class WebSocketServerHelper<
     if (!this.#life.ended) this.#relay.publish(channel, type, { target, event, data });
   }
 
-  /** Messages of the helper itself, whatever is in them. */
+  /** Sends a message of the helper itself. Does not throw. */
   #sendOwn(client: IWebSocketClient<MetadataType>, event: string, data: unknown): void {
     try {
       this.#delivery.toClient(client.id, new Message(event, data));
@@ -463,7 +471,8 @@ export class WebSocketServerHelper<
     }
     if (this.#settings.outboundTransformer === undefined) {
       this.#log.warn(
-        `client ${client.id} is encrypted, but there is no outboundTransformer: messages to it alone, to its user, or with exclude are sent in clear, all others not at all`,
+        `client ${client.id} is encrypted, but there is no outboundTransformer: messages to ` +
+          'it alone, to its user, or with exclude are sent in clear, all others not at all',
       );
     }
   }
@@ -510,11 +519,12 @@ export class WebSocketServerHelper<
     if (!this.#oneTransport) {
       throw new WSBrokerError(
         'ERR_WSBROKER_INVALID_ARGUMENT',
-        `[${SCOPE}] exactly one of "bind" (native sockets) and "server" (sockets of Bun) must be given`,
+        `[${SCOPE}] exactly one of "bind" (native sockets) and "server" (sockets of Bun) ` +
+          'must be given',
       );
     }
-    // With Bun there is nothing to join, and no turn to lose: handlers are on the clients of Redis
-    // before this call returns.
+    // With Bun there is nothing to join, and nothing is awaited before Redis: listeners are on its
+    // clients before this call returns.
     if (transport.native) {
       await transport.join(this.#transportHost());
       this.#life.check();
@@ -536,7 +546,7 @@ export class WebSocketServerHelper<
     this.#life.check();
     if (transport.native) await transport.open();
     this.#life.check();
-    this.#sweep.start(this.#settings.heartbeatInterval);
+    this.#heartbeatCheck.start(this.#settings.heartbeatInterval);
     this.#states.begin();
     this.#input.update();
   }
@@ -551,7 +561,7 @@ export class WebSocketServerHelper<
     this.#input.end();
     this.#states.end();
     this.#transport.stopAccepting();
-    this.#sweep.stop();
+    this.#heartbeatCheck.stop();
     for (const client of [...this.#clients.map.values()])
       closeSocket(client.socket, CLOSE.shutdown, log);
     for (const clientId of [...this.#clients.map.keys()]) this.onClientDisconnect({ clientId });
@@ -576,7 +586,7 @@ export class WebSocketServerHelper<
     };
   }
 
-  /** Clients that were here before the instance was joined: it hears of them now. */
+  /** Registers the clients that were here before the instance was joined. */
   #enter(instance: Instance): void {
     this.#serverId = instance.serverId;
     for (const client of this.#clients.map.values()) {
@@ -604,7 +614,7 @@ export class WebSocketServerHelper<
       }
       operation satisfies never;
     } catch (error) {
-      this.#log.error('what another helper of the instance has sent cannot be done', error);
+      this.#log.error('an operation of another helper of the instance failed', error);
     }
   }
 }

@@ -67,7 +67,9 @@ export function registerCopy(addon: string): void {
         ? 'sockets and channels of one are unknown to the other, and what is sent to them is lost'
         : 'handlers and options of one are unknown to the other';
       (registry.warn ?? warnOnce)(
-        `two copies of wsbroker are loaded, ${[other.folder, FOLDER].sort().join(' and ')}: ${harm}. Make all packages depend on the same version; "npm ls wsbroker" shows which package depends on which copy`,
+        `two copies of wsbroker are loaded, ${[other.folder, FOLDER].sort().join(' and ')}: ` +
+          `${harm}. Make all packages depend on the same version; "npm ls wsbroker" shows ` +
+          'which package depends on which copy',
       );
     }
   }
@@ -95,7 +97,8 @@ export function checkSameCopy(): void {
 function otherCopyError(): WSBrokerError {
   return new WSBrokerError(
     'ERR_WSBROKER_CONFLICT',
-    `this worker belongs to the wsbroker in ${registry.pool}, but its module imports another copy, in ${FOLDER}: its handlers would never be called. ` +
+    `this worker belongs to the wsbroker in ${registry.pool}, but its module imports another ` +
+      `copy, in ${FOLDER}: its handlers would never be called. ` +
       'Make both use the same copy; "npm ls wsbroker" shows which package depends on which copy',
   );
 }

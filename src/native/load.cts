@@ -58,9 +58,10 @@ function load(): { addon: Native; file: string } {
         fromPackage(`wsbroker-${target}`, failures));
   if (found !== undefined) return found;
   const cause = failures.errors[0];
+  const tried = failures.tried.map((line) => `  - ${line}\n`).join('');
   throw new WSBrokerError(
     'ERR_WSBROKER_BINARY',
-    `no addon for ${target} could be loaded. Tried:\n${failures.tried.map((line) => `  - ${line}`).join('\n')}\n${advice(target, named, failures)}`,
+    `no addon for ${target} could be loaded. Tried:\n${tried}${advice(target, named, failures)}`,
     cause === undefined ? undefined : { cause },
   );
 }
@@ -135,17 +136,31 @@ function advice(
       tried.some((line) => line.includes('permission model')))
   ) {
     const folder = basename(dirname(ROOT)) === 'node_modules' ? dirname(ROOT) : ROOT;
-    return `Node's permission model forbids loading it. Run node with --allow-addons, --allow-fs-read=${join(folder, '*')} and, for worker threads, --allow-worker, in addition to what your own modules need`;
+    return (
+      `Node's permission model forbids loading it. Run node with --allow-addons, ` +
+      `--allow-fs-read=${join(folder, '*')} and, for worker threads, --allow-worker, in ` +
+      'addition to what your own modules need'
+    );
   }
   if (codes.includes('ERR_DLOPEN_DISABLED'))
-    return 'wsbroker needs its addon, but --no-addons forbids addons: run Node without that flag, which may also be set in NODE_OPTIONS';
+    return (
+      'wsbroker needs its addon, but --no-addons forbids addons: run Node without that flag, ' +
+      'which may also be set in NODE_OPTIONS'
+    );
   if (named !== undefined)
-    return 'The environment variable WSBROKER_BINARY names the only file that is tried: correct it, or unset it';
+    return (
+      'The environment variable WSBROKER_BINARY names the only file that is tried: correct ' +
+      'it, or unset it'
+    );
   const { version, optionalDependencies = {} } = manifest(join(ROOT, 'package.json'));
   const own = `wsbroker-${target}`;
   const bun = process.versions['bun'] !== undefined;
   if (otherVersion !== undefined) {
-    return `wsbroker and its package for this platform must have the same version. Run: ${bun ? 'bun add' : 'npm install'} wsbroker@${version}\nIf that does not help, delete node_modules and the lock file, and install again`;
+    return (
+      'wsbroker and its package for this platform must have the same version. Run: ' +
+      `${bun ? 'bun add' : 'npm install'} wsbroker@${version}\nIf that does not help, delete ` +
+      'node_modules and the lock file, and install again'
+    );
   }
   if (
     Object.hasOwn(optionalDependencies, own) &&
@@ -155,9 +170,14 @@ function advice(
     const other = Object.keys(optionalDependencies).find((name) => installed(name) !== undefined);
     const why =
       other === undefined
-        ? `${own} is an optional dependency of wsbroker, and optional dependencies were not installed (--omit=optional, --no-optional, or a lock file that was made on another platform)`
+        ? `${own} is an optional dependency of wsbroker, and optional dependencies were not ` +
+          'installed (--omit=optional, --no-optional, or a lock file that was made on another ' +
+          'platform)'
         : `node_modules holds ${other} instead: it was installed on or for another platform`;
-    return `${why}. Run here: ${bun ? 'bun install' : 'npm install --include=optional'}\nIf that does not install it, delete node_modules and the lock file, and install again`;
+    return (
+      `${why}. Run here: ${bun ? 'bun install' : 'npm install --include=optional'}\nIf that ` +
+      'does not install it, delete node_modules and the lock file, and install again'
+    );
   }
   return `To build it from source (needs Rust, https://rustup.rs), run:\n  ${buildCommand()}`;
 }

@@ -7,7 +7,9 @@ export const START_OVER =
   'to start over, for instance under "bun --hot", call "await shutdown()" first';
 
 const USE_BIND = `pass the address as "bind", such as bind: '127.0.0.1:8080'`;
-const OWN_ADDRESS = `wsbroker listens on an address of its own: pass it as "bind", such as bind: '127.0.0.1:8080'`;
+const OWN_ADDRESS =
+  'wsbroker listens on an address of its own: pass it as "bind", such as bind: ' +
+  `'127.0.0.1:8080'`;
 
 /** Options of other servers, and what to use instead in `start`. */
 export const OPTION_HINTS: Readonly<Record<string, string>> = {

@@ -39,7 +39,8 @@ export function checkRedisOptions(
   const kinds = ['url', 'host', 'nodes', 'sentinels'].filter((kind) => bag[kind] !== undefined);
   if (kinds.length > 1) {
     throw new WSBrokerRangeError(
-      `${call}: "${name}" must have exactly one of url, host, nodes and sentinels, got ${kinds.join(' and ')}`,
+      `${call}: "${name}" must have exactly one of url, host, nodes and sentinels, got ` +
+        `${kinds.join(' and ')}`,
     );
   }
   if (kinds.length === 0 && bag['port'] === undefined) {

@@ -270,7 +270,8 @@ function allowedOrigins(call: string, value: unknown): string[] | undefined {
       throw wrongValue(
         call,
         name,
-        "'*', 'null', or an origin such as 'https://app.example' or 'https://*.app.example', without a path",
+        "'*', 'null', or an origin such as 'https://app.example' or 'https://*.app.example', " +
+          'without a path',
         one,
       );
     return origin;

@@ -33,7 +33,8 @@ const LIMITS = [
 export function checkThreadOptions(call: string, value: unknown): CheckedThreadOptions {
   if (typeof value === 'string')
     throw new WSBrokerTypeError(
-      `${call}: "worker" must be an object, got string; pass the path of the worker module as "workerPath"`,
+      `${call}: "worker" must be an object, got string; pass the path of the worker module ` +
+        'as "workerPath"',
     );
   const bag = knownKeys(call, 'worker', value, [
     'workerData',
@@ -68,7 +69,8 @@ export function explainThreadError(error: unknown): unknown {
   const { code, message } = (error ?? {}) as { code?: unknown; message?: unknown };
   return code === 'ERR_WORKER_INVALID_EXEC_ARGV'
     ? new WSBrokerRangeError(
-        `start: "worker.execArgv" must contain only flags that worker threads accept: ${String(message)}`,
+        'start: "worker.execArgv" must contain only flags that worker threads accept: ' +
+          `${String(message)}`,
       )
     : error;
 }
@@ -79,7 +81,8 @@ function cloned(call: string, value: unknown): unknown {
     return structuredClone(value);
   } catch (error) {
     throw new WSBrokerTypeError(
-      `${call}: "worker.workerData" must be a value that structuredClone can copy: ${String((error as { message?: unknown }).message)}`,
+      `${call}: "worker.workerData" must be a value that structuredClone can copy: ` +
+        `${String((error as { message?: unknown }).message)}`,
       { cause: error },
     );
   }

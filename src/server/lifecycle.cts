@@ -68,7 +68,8 @@ export function startServer(request: CheckedStartOptions): Promise<Server> {
   if (thread.inPool && request.workerPath !== undefined) {
     throw new WSBrokerError(
       'ERR_WSBROKER_IN_WORKER',
-      'start: a worker of the pool cannot start workers; call start with "workerPath" on the main thread or on a thread of your own',
+      'start: a worker of the pool cannot start workers; call start with "workerPath" on the ' +
+        'main thread or on a thread of your own',
     );
   }
   const file = request.workerPath === undefined ? undefined : findModuleFile(request.workerPath);
@@ -126,7 +127,8 @@ export function shutdownAll(code: number, timeout: number): Promise<ShutdownRepo
   if (thread.inPool)
     throw new WSBrokerError(
       'ERR_WSBROKER_IN_WORKER',
-      'shutdown: a worker of the pool cannot shut down; call shutdown on the thread that called start',
+      'shutdown: a worker of the pool cannot shut down; call shutdown on the thread that ' +
+        'called start',
     );
   const others = otherActiveCopies();
   return others.length === 0
@@ -287,7 +289,10 @@ function undoTimeout(): number {
 
 /** Called by the addon, once each time that a worker of any thread is stuck. */
 function reportStuckWorker(workerId: number): void {
-  const what = `worker ${workerId} has not taken any event for a second, although events are waiting for it, usually because a handler does not return; new connections go to other workers, if there are any`;
+  const what =
+    `worker ${workerId} has not taken any event for a second, although events are waiting ` +
+    'for it, usually because a handler does not return; new connections go to other workers, ' +
+    'if there are any';
   const reason = new WSBrokerError('ERR_WSBROKER_WORKER_STUCK', what);
   if (watchers.size === 0) reportError(`worker ${workerId} is stuck`, reason.message);
   notifyWatchers(watchers.values(), { type: 'stuck', workerId, reason });
@@ -316,7 +321,8 @@ function conflict(name: string, before: unknown, now: unknown): WSBrokerError {
   const was = before === undefined ? 'off' : String(before);
   return new WSBrokerError(
     'ERR_WSBROKER_CONFLICT',
-    `start: "${name}" applies to the whole process and has been ${was} since an earlier start, got ${String(now)}; ${START_OVER}`,
+    `start: "${name}" applies to the whole process and has been ${was} since an earlier ` +
+      `start, got ${String(now)}; ${START_OVER}`,
   );
 }
 
@@ -334,7 +340,8 @@ function checkWorkers(
   ) {
     throw new WSBrokerError(
       'ERR_WSBROKER_CONFLICT',
-      `start: "worker" applies to the whole process, and an earlier start gave other values; ${START_OVER}`,
+      'start: "worker" applies to the whole process, and an earlier start gave other values; ' +
+        `${START_OVER}`,
     );
   }
   if (given !== undefined && workers === undefined && file === undefined)
@@ -346,7 +353,8 @@ function checkWorkers(
       return;
     throw new WSBrokerError(
       'ERR_WSBROKER_NO_WORKER',
-      'start: "workerPath" is missing, and no worker is registered; pass "workerPath", or call registerWorkerThread first',
+      'start: "workerPath" is missing, and no worker is registered; pass "workerPath", or ' +
+        'call registerWorkerThread first',
     );
   }
   if (workers === undefined) {
@@ -413,7 +421,9 @@ async function readyWorkers(
       throw error;
     }
     const message: unknown = (error as { message?: unknown } | null | undefined)?.message;
-    const what = `start: worker ${file ?? 'of this thread'} failed to load: ${typeof message === 'string' ? message : errorText(error)}${more}`;
+    const what =
+      `start: worker ${file ?? 'of this thread'} failed to load: ` +
+      `${typeof message === 'string' ? message : errorText(error)}${more}`;
     throw new WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what, { cause: error });
   }
 }

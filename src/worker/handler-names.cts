@@ -74,7 +74,8 @@ export function checkNames(
     const similar = misspelledHandler(key);
     if (similar !== undefined && !has(similar) && isFunction()) {
       throw unknown(
-        `${call}: "${key}" is not a handler; did you mean "${similar}"? If it is something else, rename it`,
+        `${call}: "${key}" is not a handler; did you mean "${similar}"? If it is something ` +
+          'else, rename it',
       );
     }
     const meant = Object.hasOwn(FOREIGN_NAMES_EXACT, key)
@@ -117,14 +118,16 @@ export function isClassOfHandlers(
 /** For a default export. */
 export function classExported(call: string, { name }: { readonly name: string }): WSBrokerError {
   return unknown(
-    `${call}: the default export is a class, but handlers are called on an object: export an instance, as in "export default new ${shownName(name)}()"`,
+    `${call}: the default export is a class, but handlers are called on an object: export an ` +
+      `instance, as in "export default new ${shownName(name)}()"`,
   );
 }
 
 /** For an argument. */
 export function classGiven(call: string, { name }: { readonly name: string }): TypeError {
   return new WSBrokerTypeError(
-    `${call}: "handlers" must be an object, got a class: pass an instance, as in "registerWorkerThread(new ${shownName(name)}())"`,
+    `${call}: "handlers" must be an object, got a class: pass an instance, as in ` +
+      `"registerWorkerThread(new ${shownName(name)}())"`,
   );
 }
 

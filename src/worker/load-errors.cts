@@ -73,7 +73,10 @@ export async function explainLoadError(file: string, error: unknown): Promise<st
   if (code === 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX')
     return `${location}\nNode only strips types. Compile it to JavaScript. ${adviceOnTsx(file)}`;
   if (/import statement outside a module|Unexpected token 'export'/.test(String(message))) {
-    return `${location}\nNode treats the file as CommonJS: name it .mjs, or set "type": "module" in the nearest package.json.`;
+    return (
+      `${location}\nNode treats the file as CommonJS: name it .mjs, or set "type": "module" ` +
+      'in the nearest package.json.'
+    );
   }
   return location;
 }
@@ -86,19 +89,32 @@ function adviceOnPermission({
   resource?: unknown;
 }): string {
   if (permission === 'WorkerThreads')
-    return "Node's permission model forbids worker threads: run node with --allow-worker, or start with threads: 0.";
+    return (
+      "Node's permission model forbids worker threads: run node with --allow-worker, or " +
+      'start with threads: 0.'
+    );
   const what = typeof permission === 'string' ? ` (${permission} ${String(resource)})` : '';
-  return `Node's permission model forbids it${what}: allow it with flags such as --allow-fs-read and --allow-fs-write.`;
+  return (
+    `Node's permission model forbids it${what}: allow it with flags such as --allow-fs-read ` +
+    'and --allow-fs-write.'
+  );
 }
 
 function adviceOnTypeScript(file: string): string {
   const jsx = /x$/.test(file);
-  return `${jsx ? 'Node does not run .tsx' : `Node ${process.versions.node} does not run TypeScript: Node 22.18 and later do, and so does Bun`}. Compile it to JavaScript. ${adviceOnTsx(file)}`;
+  const { node } = process.versions;
+  const why = jsx
+    ? 'Node does not run .tsx'
+    : `Node ${node} does not run TypeScript: Node 22.18 and later do, and so does Bun`;
+  return `${why}. Compile it to JavaScript. ${adviceOnTsx(file)}`;
 }
 
 /** Through a CommonJS file: before Node 22, `node --import tsx` has no effect in worker threads. */
 function adviceOnTsx(file: string): string {
-  return `Or use the package tsx: point "workerPath" at a file worker.cjs next to it that holds: require('tsx/cjs'); module.exports = require('./${basename(file)}');`;
+  return (
+    'Or use the package tsx: point "workerPath" at a file worker.cjs next to it that holds: ' +
+    `require('tsx/cjs'); module.exports = require('./${basename(file)}');`
+  );
 }
 
 /** What V8 writes before the stack: the place, the line, and marks below it. */
@@ -121,7 +137,9 @@ function locationIn(text: string): string | undefined {
  * any of them: modules run in the order of their imports, and only after all have been compiled.
  */
 async function locationByChild(file: string): Promise<string> {
-  const program = `import 'data:text/javascript,process.exit(0)'; import ${JSON.stringify(pathToFileURL(file).href)};`;
+  const program =
+    `import 'data:text/javascript,process.exit(0)'; import ` +
+    `${JSON.stringify(pathToFileURL(file).href)};`;
   const flags = process.execArgv.filter((flag) => /^--(experimental|conditions)\b/.test(flag));
   const said = await new Promise<string>((resolve) => {
     try {

@@ -17,7 +17,9 @@ const registeredBy = new Map<string, unknown>();
 
 /** The error of a module that did not load in time. */
 export function loadTimeoutError(file: string, timeout: number): WSBrokerError {
-  const what = `worker ${file} did not load within ${timeout} ms ("startTimeout"): a top-level await does not settle, or top-level code does not return`;
+  const what =
+    `worker ${file} did not load within ${timeout} ms ("startTimeout"): a top-level await ` +
+    'does not settle, or top-level code does not return';
   return new WSBrokerError('ERR_WSBROKER_WORKER_FAILED', what);
 }
 
@@ -60,11 +62,7 @@ export async function loadWorker(
  * `start` has failed, but the import goes on. Until it settles, a registration by the module itself
  * is refused with this error.
  */
-function giveUp(
-  file: string,
-  imported: Promise<unknown>,
-  error: WSBrokerError,
-): WSBrokerError {
+function giveUp(file: string, imported: Promise<unknown>, error: WSBrokerError): WSBrokerError {
   // The two ways in which a stack names the module: by `import` and by `require`.
   const real = realpathSync(file);
   const late = { names: [pathToFileURL(real).href, real], error };
@@ -96,7 +94,8 @@ function importedWorker(
   if (handlers !== undefined) return register(file, handlers, false, holders);
   checkNames(file, holders, undefined);
   warnOnce(
-    `${file} has no handlers: every connection is accepted, and messages are discarded. Export handleOpen, handleTextMessage and so on, by name or on the default export, ` +
+    `${file} has no handlers: every connection is accepted, and messages are discarded. ` +
+      'Export handleOpen, handleTextMessage and so on, by name or on the default export, ' +
       'or call registerWorkerThread while the module loads',
   );
   return register(file, {}, true);

@@ -49,9 +49,8 @@ export function checkVerdict(verdict: unknown, offered: readonly string[]): Chec
   const odd = keys.find((key) => !known.includes(key));
   if (odd !== undefined) {
     const similar = mostSimilar(odd, known, 2);
-    throw invalidVerdict(
-      `got an object with the unknown key "${odd}"${similar === undefined ? '' : `; did you mean "${similar}"?`}`,
-    );
+    const advice = similar === undefined ? '' : `; did you mean "${similar}"?`;
+    throw invalidVerdict(`got an object with the unknown key "${odd}"${advice}`);
   }
   // An empty Map, Date or record of a database is not the same as `{}`.
   if (keys.length === 0 && !isPlain(bag)) throw invalidVerdict('got an instance of a class');
@@ -64,7 +63,8 @@ function reject(bag: Record<string, unknown>): NativeReject {
   const { status, body } = bag;
   if (typeof status !== 'number' || !Number.isInteger(status) || status < 200 || status > 599) {
     throw invalidVerdict(
-      `"status" must be an integer from 200 to 599, got ${typeof status === 'number' ? status : typeName(status)}`,
+      '"status" must be an integer from 200 to 599, got ' +
+        `${typeof status === 'number' ? status : typeName(status)}`,
     );
   }
   const detail: NativeReject = { status };
@@ -101,7 +101,8 @@ function bytes(value: unknown, name: string): Uint8Array {
   if (types.isUint8Array(value)) return value;
   if (types.isArrayBuffer(value)) return new Uint8Array(value);
   throw invalidVerdict(
-    `"${name}" must be ${name === 'channels' ? 'an array of' : 'a'} string, ArrayBuffer or Uint8Array, got ${typeName(value)}`,
+    `"${name}" must be ${name === 'channels' ? 'an array of' : 'a'} string, ArrayBuffer or ` +
+      `Uint8Array, got ${typeName(value)}`,
   );
 }
 
@@ -145,6 +146,7 @@ function isPlain(value: object): boolean {
 function invalidVerdict(what: string): WSBrokerError {
   return new WSBrokerError(
     'ERR_WSBROKER_INVALID_VERDICT',
-    `handleOpen: the verdict must be a boolean, undefined, or an object with known keys: ${what}. The connection was refused with 500`,
+    'handleOpen: the verdict must be a boolean, undefined, or an object with known keys: ' +
+      `${what}. The connection was refused with 500`,
   );
 }

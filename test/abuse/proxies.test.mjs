@@ -1,4 +1,4 @@
-// The PROXY protocol on a port that wants it: headers that are none, that are late, or that lie about their length.
+// The PROXY protocol on a port that wants it: headers that are not valid, that are late, or that lie about their length.
 import assert from 'node:assert/strict';
 
 import { frame, PING, request, TEXT } from '../e2e/raw.mjs';
@@ -22,7 +22,7 @@ const BAD = [
   ['UDP', V1.replace('TCP4', 'UDP4') + request()],
   ['an IPv6 address as IPv4', V1.replace('192.0.2.1', '2001:db8::1') + request()],
   ['an IPv4 address as IPv6', V1.replace('TCP4', 'TCP6') + request()],
-  ['an address that is none', V1.replace('192.0.2.1', '192.0.2.256') + request()],
+  ['an invalid address', V1.replace('192.0.2.1', '192.0.2.256') + request()],
   ['an address with leading zeros', V1.replace('192.0.2.1', '192.000.002.001') + request()],
   ['a name instead of an address', V1.replace('192.0.2.1', 'localhost') + request()],
   ['a port above 65,535', V1.replace('40000', '65536') + request()],

@@ -1,4 +1,4 @@
-// Requests that are none, or that somebody before us could read in another way than we do.
+// Requests that are not valid, or that a proxy before us could read in another way than we do.
 import assert from 'node:assert/strict';
 
 import { frame, PING, PONG, request, TEXT } from '../e2e/raw.mjs';
@@ -55,7 +55,7 @@ const REFUSED = [
   ['a Host with a path', 400, withLine('Host', 'Host: a/b')],
   ['a Host with a user', 400, withLine('Host', 'Host: a@b')],
   ['a Host that is a URL', 400, withLine('Host', 'Host: http://a')],
-  ['a Host with a port that is none', 400, withLine('Host', 'Host: a:8o')],
+  ['a Host with an invalid port', 400, withLine('Host', 'Host: a:8o')],
   ['a target in absolute form without a host', 400, withLine('GET', 'GET http://:80/ HTTP/1.1')],
   ['the target * of a GET', 400, withLine('GET', 'GET * HTTP/1.1')],
   ['a target in absolute form with a user', 400, withLine('GET', 'GET http://localhost@elsewhere/ HTTP/1.1')],

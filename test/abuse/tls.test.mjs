@@ -1,4 +1,4 @@
-// Encrypted ports: handshakes that are none, that are slow, and records that are broken.
+// Encrypted ports: handshakes that are not valid, that are slow, and records that are broken.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import net from 'node:net';

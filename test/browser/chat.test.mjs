@@ -265,7 +265,7 @@ describe('example/chat in a browser', { skip, timeout: 180_000 }, () => {
     await log(page).locator('.pending').waitFor({ state: 'detached' });
   });
 
-  test('whoever floods is slowed down, then sent away', async () => {
+  test('a visitor who floods is slowed down, then disconnected', async () => {
     const page = await visit('Patient', { room: 'flood' });
     const seen = await page.evaluate(async (port) => {
       const socket = new WebSocket(`ws://${location.hostname}:${port}`);

@@ -18,7 +18,7 @@ const program = (name) => path.join(here, 'programs', name);
 const MiB = 1 << 20;
 const noCargo = spawnSync('cargo', ['--version'], { timeout: 60_000 }).status !== 0;
 
-/** The server: an echo that closes when it is told to, and pings whoever is silent on `/silent`. */
+/** The server: an echo that closes when it is told to, and pings silent clients on `/silent`. */
 async function serve(t) {
   const worker = (wsb, kit) => ({
     handleTextMessage(text, id) {

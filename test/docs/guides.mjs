@@ -1,9 +1,14 @@
 // What the programs of docs/guide and docs/migrating are asked; docs/checks.mjs says how.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { SignJWT } from 'jose';
 
 import { client, endsOnSigterm, refusal } from './checks.mjs';
+import { read, root } from './pages.mjs';
 import { within } from './programs.mjs';
 
 const closed = ({ ws }) => within(new Promise((resolve) => ws.on('close', (code, reason) => resolve([code, String(reason)]))), () => 'a close');
@@ -34,10 +39,50 @@ const named = (path, refused) => async (t, program) => {
   await endsOnSigterm(program);
 };
 
+/** Two clients of the server helper, and what one says to the other. */
+async function helped(t, program) {
+  const [ada, bob] = [await client(t, program.url), await client(t, program.url)];
+  for (const one of [ada, bob]) {
+    one.say('{"event":"authenticate","data":{"token":"secret"}}');
+    assert.equal(JSON.parse(await one.hear()).event, 'connected');
+  }
+  ada.say('{"event":"chat","data":"hello"}');
+  const { event, data } = JSON.parse(await bob.hear());
+  assert.deepEqual({ event, data }, { event: 'chat', data: 'hello' });
+  await endsOnSigterm(program);
+}
+
+/** The texts of errors that the page shows are those that users see. */
+async function shown(t, { url }) {
+  const one = await client(t, url);
+  one.say('hello');
+  assert.equal(await one.hear(), 'hello');
+  const { start } = createRequire(import.meta.url)(path.join(root, 'lib/index.cjs'));
+  const folder = mkdtempSync(path.join(tmpdir(), 'wsb-texts-'));
+  t.after(() => rmSync(folder, { recursive: true, force: true }));
+  const module = (name, text) => {
+    writeFileSync(path.join(folder, name), text);
+    return { bind: '127.0.0.1:0', threads: 1, workerPath: path.join(folder, name) };
+  };
+  const page = read('docs/guide/troubleshooting.md');
+  for (const [text, options] of [
+    ['unknown option "port"', { port: 8080 }],
+    ['failed to load', module('throws.mjs', "throw new Error('no database');")],
+    ['"handelOpen" is not a handler; did you mean "handleOpen"?', module('misspelt.mjs', 'export function handelOpen() {}')],
+    ['there are no handlers, only "open" (wsbroker calls it "handleOpen")', module('foreign.mjs', 'export default { open() {} };')],
+    ['did not load within', { ...module('slow.mjs', 'await new Promise((resolve) => setTimeout(resolve, 60_000));'), startTimeout: 500 }],
+  ]) {
+    await assert.rejects(start(options), ({ message }) => message.includes(text), text);
+    assert.ok(page.includes(text), text);
+  }
+}
+
 export const GUIDES = {
+  'docs/server-helper.md': { native: { on: ['node', 'bun'], ask: helped }, threads: { ask: helped } },
   'docs/guide/recipes.md': {
     server: { on: ['node', 'bun'], ask: echo },
     cookie: {
+      on: ['node', 'bun'],
       async ask(t, program) {
         const { url, ports } = program;
         const answer = await http(ports, '8081', '/login', { method: 'POST' });
@@ -103,6 +148,7 @@ export const GUIDES = {
       },
     },
     presence: {
+      on: ['node', 'bun'],
       async ask(t, program) {
         const one = await client(t, program.url);
         assert.equal(await one.hear(), '{"online":1}');
@@ -154,6 +200,7 @@ export const GUIDES = {
   'docs/guide/deployment.md': {
     pm2: { ask: echo },
     deploy: {
+      on: ['node', 'bun'],
       async ask(t, { url, ports, child, exited, said }) {
         const one = await client(t, url);
         assert.equal((await http(ports, '8081', '/')).status, 200);
@@ -184,6 +231,31 @@ export const GUIDES = {
       },
     },
   },
+  'docs/guide/cluster.md': {
+    chat: { on: ['node', 'bun'], ask: echo },
+    emitter: { on: ['node', 'bun'] },
+    listening: {
+      async ask(t, { url }) {
+        const one = await client(t, url);
+        one.say('enter');
+        assert.equal(await one.hear(), '{"state":["tea","coffee"]}');
+      },
+    },
+  },
+  'docs/guide/monitoring.md': {
+    metrics: {
+      on: ['node', 'bun'],
+      async ask(t, program) {
+        await client(t, program.url);
+        const text = await (await http(program.ports, '9090', '/metrics')).text();
+        for (const line of ['wsbroker_connections 1', 'wsbroker_rejected{cause="origin"} 0', 'wsbroker_worker_events{type="died"} 0']) assert.ok(text.split('\n').includes(line), text);
+        assert.match(text, /^wsbroker_worker_in_flight\{worker="\d+"\} \d+$/m);
+        await endsOnSigterm(program);
+      },
+    },
+  },
+  'docs/guide/troubleshooting.md': { code: { ask: shown } },
+  'docs/guide/performance.md': { measure: { ask: echo } },
   'docs/migrating/ws.md': { before: { ask: named('/', false) }, after: { ask: named('/', true) } },
   'docs/migrating/uwebsockets.md': { after: { ask: named('/chat', true) } },
   'docs/migrating/bun.md': { before: { on: ['bun'], ask: named('/', true) }, after: { on: ['bun'], ask: named('/', true) } },

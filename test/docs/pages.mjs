@@ -8,7 +8,7 @@
 //                              Blocks of other languages (json, html) may be files of it, too.
 //   <!-- excerpt -->           A fragment: it is only type-checked (docs.test.mjs). What wsbroker
 //                              exports is imported by itself where the block only calls it.
-//   <!-- excerpt: a, b -->     The same; `a` and `b` stand for anything of the reader's.
+//   <!-- excerpt: a, b -->     The same; `a` and `b` are anything of the reader's.
 //
 // docs/reference.md is generated, and marks the signatures of functions with <!-- signature -->.
 import { readdirSync, readFileSync } from 'node:fs';

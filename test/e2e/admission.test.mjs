@@ -134,7 +134,7 @@ test('trustProxy: a peer that is no proxy is not believed', async (t) => {
   assert.equal(await seen(server, { 'X-Forwarded-For': '192.0.2.1' }), '127.0.0.1');
 });
 
-test("trustProxy: 'unix' is whoever comes through a Unix socket", { skip: onWindows && 'no Unix sockets' }, async (t) => {
+test("trustProxy: 'unix' trusts everyone who comes through a Unix socket", { skip: onWindows && 'no Unix sockets' }, async (t) => {
   const server = await launch(t, { start: false });
   server.standard = true;
   const workerPath = server.workerFile('(wsb, kit) => kit.standard(wsb)');
@@ -178,7 +178,7 @@ test('proxyProtocol: a connection without the header, or with a broken one, is c
   assert.deepEqual(server.told.of('open'), []);
 });
 
-test('proxyProtocol and trustProxy: of two proxies both are believed, and who is none of them is cut', async (t) => {
+test('proxyProtocol and trustProxy: of two proxies both are trusted, and a peer that is neither is cut', async (t) => {
   const server = await launch(t, { options: { proxyProtocol: true, trustProxy: { from: ['127.0.0.1', '192.0.2.7'] } } });
   const header = Buffer.from('PROXY TCP4 192.0.2.7 127.0.0.1 4711 80\r\n');
   assert.equal(await seen(server, { 'X-Forwarded-For': '198.51.100.1' }, header), '198.51.100.1');

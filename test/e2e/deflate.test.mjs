@@ -121,7 +121,7 @@ test('compressed messages arrive inflated, also in fragments with other frames b
 
 for (const [what, bytes, code, cause] of [
   ['a message that inflates beyond maxPayload', () => compressed(Buffer.alloc(5 << 20)), 1009, 'maxPayload'],
-  ['compressed data that is none', () => frame(TEXT, Buffer.alloc(50, 0xff), { rsv: 4 }), 1007, 'invalidPayload'],
+  ['data that is not compressed', () => frame(TEXT, Buffer.alloc(50, 0xff), { rsv: 4 }), 1007, 'invalidPayload'],
   ['text that inflates to what is no UTF-8', () => compressed(Buffer.from([0x61, 0xff])), 1007, 'invalidPayload'],
   ['a compressed ping', () => frame(PING, 'x', { rsv: 4 }), 1002, 'protocol'],
   ['a mark on a later fragment', () => Buffer.concat([frame(TEXT, 'a', { fin: false }), frame(0, 'b', { rsv: 4 })]), 1002, 'protocol'],

@@ -124,6 +124,13 @@ describe('example/auth', { timeout: 120_000 }, () => {
     }
   });
 
+  test('a page can ask whether its session still is', async () => {
+    const { token, expires } = await tokenOf('alice');
+    const ask = (options) => fetch(`${server.url}/session`, options);
+    assert.deepEqual(await (await ask(bearer(token))).json(), { user: 'alice', expires });
+    for (const other of [{}, bearer(`${token}x`), bearer('x')]) assert.equal((await ask(other)).status, 401);
+  });
+
   test('a message to a user reaches all their connections, and the sender\'s own others', async () => {
     const alice = await tokenOf('alice');
     const bob = await tokenOf('bob');

@@ -73,7 +73,7 @@ for (const transport of onBun ? ['native', 'bun'] : ['native']) {
       await gone(ada, bob, outside);
     });
 
-    test('only members come into a room that has some, and nobody into one that is none', async () => {
+    test('only members enter a room for members, and nobody a room that does not exist', async () => {
       const grace = await enter('Grace', 'office');
       const eve = await signIn('Eve');
       for (const room of ['office', 'nowhere', eve.id, grace.id]) {
@@ -200,7 +200,7 @@ for (const transport of onBun ? ['native', 'bun'] : ['native']) {
         'no text': changed(() => ({ c: 7 })),
         'another number': changed(({ n }) => ({ n: n + 1 })),
         'a number as text': changed(({ n }) => ({ n: `${n}` })),
-        'a number that is none': changed(({ n }) => ({ n: n + 0.5 })),
+        'a number that is not whole': changed(({ n }) => ({ n: n + 0.5 })),
         'one left out': (client) => [forged(client), forged(client)].slice(1),
         'two swapped': (client) => [forged(client), forged(client)].reverse(),
         'the same again': (client) => Array(2).fill(client.seal('exit', { room: 'nowhere' })),
@@ -289,7 +289,7 @@ for (const transport of onBun ? ['native', 'bun'] : ['native']) {
 
     test('the server has complained about nothing but what was refused', () => {
       const lines = server.output().split('\n').filter((line) => line !== '' && !/^(Redis is ready\.|Rooms at )/u.test(line));
-      // Whoever leaves while a room speaks misses what is on its way, and the server says so.
+      // A client that leaves while a room speaks misses what is on its way, and the server says so.
       const missed = /^\[WebSocketServerHelper\] \d+ message\(s\) to clients dropped: their sockets are over the limit or closing/u;
       assert.deepEqual(lines.filter((line) => !/^client [\w-]+ is closed: /u.test(line) && !missed.test(line)), []);
       assert.ok(lines.length > 0);

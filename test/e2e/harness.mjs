@@ -24,7 +24,7 @@ export const onBun = path.basename(runtime).startsWith('bun');
 export const onWindows = process.platform === 'win32';
 /** How long anything may take that is expected to happen. Generous: a busy machine must not fail a test. */
 export const DEADLINE = Number(process.env.WSB_DEADLINE || 15_000);
-/** The file `require('wsbroker')` stands for; WSB_PACKAGE names another, such as that of an installed package. */
+/** The file that `require('wsbroker')` loads; WSB_PACKAGE names another, such as that of an installed package. */
 export const packageFile = process.env.WSB_PACKAGE || require.resolve('wsbroker');
 const kitFile = path.join(here, 'fixtures/kit.cjs');
 

@@ -127,7 +127,7 @@ for (const [what, verdict, status, reported] of [
   ['an empty string', "() => ''", 500, ''],
   ['a string', "() => 'yes'", 500, 'string'],
   ['a function', '() => () => true', 500, ''],
-  ['a status that is none', '() => ({ status: 42 })', 500, '42'],
+  ['an invalid status', '() => ({ status: 42 })', 500, '42'],
   ['a status that is no number', "() => ({ status: '404' })", 500, 'status'],
   ['a status that would be an upgrade', '() => ({ status: 101 })', 500, '101'],
   ['a header that would split the answer', "() => ({ headers: { 'x-a': 'b\\r\\nx-evil: 1' } })", 500, 'x-a'],

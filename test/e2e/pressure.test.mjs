@@ -1,4 +1,4 @@
-// More than can be handled, and peers and handlers that hold things up: memory stays bounded, nothing is lost, and whoever has
+// More than can be handled, and peers and handlers that hold things up: memory stays bounded, nothing is lost, and the one who has
 // nothing to do with it does not notice.
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
@@ -263,14 +263,14 @@ for (const overflow of ['close', 'dropNewest']) {
       assert.deepEqual([close.id, close.code], [slow.id, overflow === 'close' ? 1013 : 1006]);
       slow.raw.destroy();
     }
-    t.diagnostic(`p99 in ms, without: ${without.map((ms) => ms.toFixed(1))}; next to him: ${next.map((ms) => ms.toFixed(1))}`);
+    t.diagnostic(`p99 in ms, without: ${without.map((ms) => ms.toFixed(1))}; next to them: ${next.map((ms) => ms.toFixed(1))}`);
     assert.ok(median(next) <= 5 * median(without) + 20, `p99 ${median(next)} ms instead of ${median(without)} ms`);
     const report = await readers[0].run(() => globalThis.report());
     assert.ok(report.dropped > 0, 'what does not fit is said to be dropped');
     assertAtOnce(t, 'with readers', report);
 
     const slow = await neverReading(server, maxBackpressure);
-    assertAtOnce(t, 'to him alone', await server.main(blast, slow.id));
+    assertAtOnce(t, 'to them alone', await server.main(blast, slow.id));
     growth.check(maxBackpressure + 64 * MiB);
     assert.ok(readers.every((reader) => !reader.ended), 'all others are still there');
   });
@@ -341,7 +341,7 @@ const DEEDS = {
   'rejects long after its time': ["return new Promise((_, reject) => (globalThis.late ??= []).push(() => reject(new Error('too late'))))", 2],
   'returns garbage': ['return [1, { a: new Map() }]', 0],
   'returns a generator': ['return (function* () { yield 1; })()', 0],
-  'returns a function with a then that is none': ['return Object.assign(() => {}, { then: 7 })', 0],
+  'returns a function whose then is not a function': ['return Object.assign(() => {}, { then: 7 })', 0],
 };
 
 const misbehaving = (wsb, kit) => {

@@ -1,4 +1,4 @@
-// Workers that hang: new clients go to others, and whoever watches is told.
+// Workers that hang: new clients go to others, and `onWorker` reports it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 

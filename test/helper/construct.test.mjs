@@ -64,7 +64,7 @@ test('a subclass keeps the scope of the class', () => {
   assert.equal(new Mine({ identifier: 'x', redisConnection: new FakeRedis(), authenticateFn: () => null }).scope, 'WebSocketServerHelper');
 });
 
-test('a default stands for undefined and null, and for nothing else', async (t) => {
+test('a default replaces undefined and null, and nothing else', async (t) => {
   assert.equal(make().getPath(), '/ws');
   assert.equal(make({ path: undefined }).getPath(), '/ws');
   assert.equal(make({ path: null }).getPath(), '/ws');

@@ -29,7 +29,7 @@ onFakes('every heartbeatInterval the silent are closed, without an error event, 
   }
 });
 
-onFakes('silence of exactly heartbeatTimeout is none', async (t) => {
+onFakes('silence of exactly heartbeatTimeout is not too long', async (t) => {
   clock(t);
   const w = await world(t, { heartbeatInterval: 100, heartbeatTimeout: 100 });
   const client = await w.member();

@@ -118,7 +118,7 @@ test('a path whose helpers have all ended answers 503, and never goes to raw han
   await member(server);
 });
 
-test('helpers with different paths share an address, whoever was first, and take nobody with them', async (t) => {
+test('helpers with different paths share an address in either order, and their end affects no other', async (t) => {
   const server = await single(t);
   const { port, url } = server.at;
   const bind = `127.0.0.1:${port}`;

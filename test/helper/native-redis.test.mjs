@@ -291,6 +291,6 @@ test('shutdown ends a configure that waits for Redis, and nothing of it keeps th
   });
   assert.equal(ended, 'ERR_WSBROKER_SHUT_DOWN');
   await server.main((wsb, kit) => kit.hold(false));
-  // By itself: whoever waited would do so for 30 s.
+  // By itself: a client that waited would do so for 30 s.
   assert.deepEqual(await server.exit(), { code: 0, signal: null });
 });

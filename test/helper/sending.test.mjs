@@ -85,7 +85,7 @@ rule('data that cannot be serialised throw to the caller, before anybody has got
     assert.throws(() => w.helper.broadcast({ event: 'x', data, exclude: ['x'] }), TypeError);
     assert.throws(() => w.helper.send({ payload: { topic: 'x', data } }), TypeError);
     w.helper.sendToClient({ clientId: 'nobody', event: 'x', data });
-    // Natively there is one publish, whoever listens, and its frame is made first.
+    // Natively there is one publish for all listeners, and its frame is made first.
     if (!w.native) w.helper.sendToUser({ userId: 'nobody', event: 'x', data });
   }
   const hidden = await w.member({ user: 'both' });
@@ -176,7 +176,7 @@ rule('a room that is a client\'s id reaches that client', async (t) => {
   assert.deepEqual([a.take().length, b.take().length], [1, 1]);
 });
 
-onFakes('a publish never sets the flag, and a server that throws or is none costs nobody anything', async (t) => {
+onFakes('a publish never sets the flag, and a server that throws or is missing costs nobody anything', async (t) => {
   const w = await world(t);
   const client = await w.member();
   client.socket.answer = -1;

@@ -160,7 +160,7 @@ test('a worker that was there first joins the broker, is told of its end, and th
   assert.equal(open, false);
   attach({ text: () => undefined });
   await until('the connection', () => open);
-  assert.deepEqual([worker.events, worker.goodbyes], [events, 1], 'whoever was told goodbye had nothing of it');
+  assert.deepEqual([worker.events, worker.goodbyes], [events, 1], 'the last worker got nothing of it');
 });
 
 test('a handler that does not end in time is not waited for', async () => {

@@ -105,7 +105,7 @@ test('more than anybody can take costs neither instance its memory', { timeout: 
   assert.ok(grown.from < 120 && grown.to < 120, `bounded, whatever is published: ${JSON.stringify(grown)} MiB`);
   assert.ok(receiver.received > MESSAGES / 10, 'it was a flood');
   const unsent = sender.dropped + sender.refused + sender.unanswered;
-  // Redis cuts off a listener that is 32 MiB behind; whoever publishes cannot know of that.
+  // Redis cuts off a listener that is 32 MiB behind; the publisher cannot know of that.
   if (receiver.losses === 0) assert.equal(receiver.missed, unsent, 'what did not leave is missed there');
   else assert.ok(receiver.missed >= unsent);
   const { dropped } = await to.main((wsb) => wsb.stats());

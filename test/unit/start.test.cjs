@@ -471,7 +471,7 @@ describe('threads: 0', () => {
 
   test('a_module_that_loads_too_late_is_not_registered', async () => {
     const error = await failure(start({ bind, workerPath: worker('registers-late.mjs'), threads: 0, startTimeout: 20 }));
-    assert.match(error.message, /has not loaded within 20 ms/);
+    assert.match(error.message, /did not load within 20 ms/);
     await until(() => recorded().includes('ended'));
     assert.deepEqual(recorded(), ['ERR_WSBROKER_WORKER_FAILED', 'ended']);
     assert.equal(fake.worker(), undefined);

@@ -1,4 +1,5 @@
-//! tungstenite as a client, for `test/clients`: `tungstenite ws://HOST:PORT` prints what happened as JSON.
+//! tungstenite as a client, for `test/clients`: `tungstenite ws://HOST:PORT` prints what happened
+//! as JSON.
 
 #![allow(clippy::print_stdout, reason = "that is what it is for")]
 

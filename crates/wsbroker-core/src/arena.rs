@@ -1,4 +1,5 @@
-//! Buffers that are filled, shared frozen, and filled again once nobody reads them any more: no allocation per burst.
+//! Buffers that are filled, shared frozen, and filled again once they have no reader left: no
+//! allocation per burst.
 
 use bytes::BytesMut;
 
@@ -14,7 +15,8 @@ pub(crate) struct Arenas(Vec<BytesMut>);
 impl Arenas {
     /// An empty buffer with this much room at least.
     pub(crate) fn take(&mut self, room: usize) -> BytesMut {
-        // Given back last, read longest ago first: the front has had the most time to be let go of.
+        // The buffer at the front was given back longest ago, so its readers have had the most time
+        // to drop it.
         match self.0.iter_mut().position(|buffer| buffer.try_reclaim(room)) {
             Some(at) => self.0.remove(at),
             None => BytesMut::with_capacity(room.max(SIZE)),

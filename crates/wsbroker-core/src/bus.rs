@@ -1,9 +1,9 @@
 //! What joins a broker to the same broker elsewhere: a [`Bus`], and what it tells.
 //!
-//! The broker knows no bus but by this trait. It tells the bus which channels have subscribers here,
-//! and hands it what is published; the bus hands over what others publish through the
-//! [`Cork`](crate::Cork) of a [`WeakBroker`](crate::WeakBroker). Local subscribers are served by the
-//! publishing thread itself, before the bus sees anything, and whatever the bus does.
+//! The broker knows no bus but by this trait. It tells the bus which channels have subscribers
+//! here, and hands it what is published; the bus hands over what others publish through the
+//! [`Cork`](crate::Cork) of a [`WeakBroker`](crate::WeakBroker). Local subscribers are served by
+//! the publishing thread itself, before the bus sees anything, and whatever the bus does.
 
 mod events;
 
@@ -34,8 +34,8 @@ pub trait Bus: fmt::Debug + Send + Sync {
     /// [`send`](Self::send).
     fn publish(&self, channel: &[u8], form: MessageForm, payload: &[u8]);
 
-    /// Has the other instances close the channel's subscribers, after what was published to it. Leaves
-    /// with the next [`send`](Self::send).
+    /// Has the other instances close the channel's subscribers, after what was published to it.
+    /// Leaves with the next [`send`](Self::send).
     fn close_channel(&self, channel: &[u8], code: CloseCode, reason: &str);
 
     /// Lets what was taken leave.
@@ -50,7 +50,8 @@ pub trait Bus: fmt::Debug + Send + Sync {
     /// Numbers so far.
     fn stats(&self) -> BusStats;
 
-    /// The broker has ended: the bus publishes what it has taken, soon, and ends. May be called again.
+    /// The broker has ended: the bus publishes what it has taken, soon, and ends. May be called
+    /// again.
     fn stop(&self);
 }
 
@@ -69,13 +70,15 @@ pub struct MessageForm {
 pub enum BusEvent {
     /// Connected, and every channel with subscribers here is listened to.
     Ready,
-    /// The connection is gone, or leads to a replica; reconnecting is tried until it succeeds. Sent once for each reason, eight times at most, until it is ready again: what
-    /// keeps it from coming back is often another reason than the first.
+    /// The connection is gone, or leads to a replica; reconnecting is tried until it succeeds. Sent
+    /// once for each reason, eight times at most, until it is ready again: what keeps it from
+    /// coming back is often another reason than the first.
     Lost {
         /// Why, as far as it is known: one line of 300 characters at most.
         reason: String,
     },
-    /// The bus works, but messages may not get where they should. Each is sent once, until it is over.
+    /// The bus works, but messages may not get where they should. Each is sent once, until it is
+    /// over.
     Warning {
         /// What is wrong, and what to do about it.
         reason: String,
@@ -87,17 +90,20 @@ pub enum BusEvent {
         /// How many.
         missed: u64,
     },
-    /// Messages of others to more than 100 channels that did not arrive here, put together by [`BusEvents`].
+    /// Messages of others to more than 100 channels that did not arrive here, put together by
+    /// [`BusEvents`].
     Gaps {
         /// Channels. Where there are too many to keep their names each gap counts.
         count: u64,
         /// How many messages, of all of them.
         missed: u64,
-        /// The channels: at most 10,000, and 1 MiB of names. If these are fewer than `count`, any channel may be one of the others.
+        /// The channels: at most 10,000, and 1 MiB of names. If these are fewer than `count`, any
+        /// channel may be one of the others.
         channels: Vec<Bytes>,
     },
-    /// Messages of ours that did not leave: too many waited, the bus was lost, or Redis refused them. Those that were under way when the bus was lost
-    /// count too, though some may have arrived. Said every 1.5 s at most, and when the bus is ready again.
+    /// Messages of ours that did not leave: too many waited, the bus was lost, or Redis refused
+    /// them. Those that were under way when the bus was lost count too, though some may have
+    /// arrived. Said every 1.5 s at most, and when the bus is ready again.
     Dropped {
         /// How many since it was last said.
         messages: u64,
@@ -131,8 +137,8 @@ pub struct BusStats {
     pub published: u64,
     /// Messages of ours that were not handed to Redis.
     pub dropped: u64,
-    /// Messages that Redis was given and had not answered when the bus was lost, or had answered when it may already have been a replica: they may have
-    /// arrived or not.
+    /// Messages that Redis was given and had not answered when the bus was lost, or had answered
+    /// when it may already have been a replica: they may have arrived or not.
     pub unanswered: u64,
     /// Messages that Redis refused.
     pub refused: u64,
@@ -153,7 +159,8 @@ pub struct BusStats {
 pub struct ClusterCount {
     /// On this instance and on those that have answered.
     pub count: u64,
-    /// Instances that have not answered in time, by their [`instance_id`](ClusterConfig::instance_id).
+    /// Instances that have not answered in time, by their
+    /// [`instance_id`](ClusterConfig::instance_id).
     pub missing: Vec<String>,
 }
 

@@ -1,4 +1,5 @@
-//! Holds a thread's sends, publishes and closes together, so that a burst is one push per shard and one write per socket.
+//! Holds a thread's sends, publishes and closes together, so that a burst is one push per shard and
+//! one write per socket.
 
 use std::{
     fmt,
@@ -23,23 +24,25 @@ use crate::{
 
 /// Bytes after which a cork flushes by itself: the shards get to work, and memory stays bounded.
 const FLUSH_AT: usize = 64 << 10;
-/// Room that whoever stages finds at least; more is got by growing.
+/// Room that a payload finds at least; the arena grows for more.
 const ROOM: usize = 4 << 10;
 /// Sockets remembered between calls; a power of two.
 const RECENT: usize = 256;
 
-/// What became of a send. A promise about queueing, never about receipt.
+/// The outcome of a send. It promises that a message is queued, never that it is received.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum SendOutcome {
     /// It is queued.
     Queued,
     /// It is queued, and the socket is now over its `max_backpressure`.
     OverLimit,
-    /// It was dropped: the socket is gone or closing, over its limit with [`Overflow::DropNewest`], or send memory is used up.
+    /// It was dropped: the socket is gone or closing, over its limit with [`Overflow::DropNewest`],
+    /// or send memory is used up.
     Dropped,
 }
 
-/// One thread's way to send. Nothing leaves before [`flush`](Self::flush), except when 64 KiB have gathered.
+/// One thread's way to send. Nothing leaves before [`flush`](Self::flush), unless 64 KiB have
+/// gathered.
 ///
 /// What one cork sends takes effect in call order. Drop flushes.
 pub struct Cork {
@@ -119,7 +122,8 @@ impl Cork {
         }
     }
 
-    /// Makes sure that the next payload finds room for this many bytes. What waits here may leave: growing its memory would copy it.
+    /// Makes sure that the next payload finds room for this many bytes. What waits here may leave:
+    /// growing its memory would copy it.
     pub fn make_room(&mut self, bytes: usize) {
         if self.arena.capacity() - self.arena.len() < MAX_SERVER_HEADER + bytes {
             self.flush();
@@ -219,8 +223,8 @@ impl Cork {
         self.arena.get(staged.payload..staged.end).unwrap_or_default()
     }
 
-    /// Sends a staged payload to every subscriber of a channel but `exclude`, on other instances too. Returns the number of subscribers here at the
-    /// call, the excluded included; no receipt.
+    /// Sends a staged payload to every subscriber of a channel but `exclude`, on other instances
+    /// too. Returns the number of subscribers here at the call, the excluded included; no receipt.
     pub fn publish(&mut self, channel: &[u8], staged: Staged, exclude: &[SocketId]) -> usize {
         if let Some(bus) = self.broker.channels.bus()
             && staged.generation == self.generation
@@ -246,7 +250,7 @@ impl Cork {
         exclude: &[SocketId],
     ) -> Option<usize> {
         let range = self.range(&staged)?;
-        // Then only those get it that have little waiting.
+        // Then only sockets get it that have little waiting.
         let scarce = self.broker.memory.send_is_full();
         let full = scarce && self.broker.memory.reserve_is_used_up();
         if full {
@@ -311,8 +315,9 @@ impl Cork {
         }
     }
 
-    /// Starts the close handshake with every subscriber of a channel at the call, and returns their number. Looks each of them up, so that whoever sends
-    /// to one afterwards is told.
+    /// Starts the close handshake with every subscriber of a channel at the call, and returns their
+    /// number. Looks each of them up, so that a later send to one of them reports that it was
+    /// dropped.
     pub fn close_channel(&mut self, channel: &[u8], code: CloseCode, reason: &str) -> usize {
         let Some(channel) = self.broker.channels.get(channel) else { return 0 };
         let mut places: Vec<Vec<ConnectionKey>> = self.queues.iter().map(|_| Vec::new()).collect();
@@ -331,7 +336,8 @@ impl Cork {
         count
     }
 
-    /// As [`close_channel`](Self::close_channel), on other instances too, behind what was published before. Returns the number of subscribers here.
+    /// As [`close_channel`](Self::close_channel), on other instances too, behind what was published
+    /// before. Returns the number of subscribers here.
     pub fn close_channel_everywhere(&mut self, channel: &[u8], code: CloseCode, reason: &str) -> usize {
         if let Some(bus) = self.broker.channels.bus() {
             bus.close_channel(channel, code, reason);
@@ -352,7 +358,8 @@ impl Cork {
         self.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// What this worker's handlers have sent waits here, and they are about to count as settled: tells shards that ask.
+    /// What this worker's handlers have sent waits here, and the handlers are about to count as
+    /// settled. Shards that ask are told so.
     pub(crate) fn hold_for(&mut self, worker: &Arc<WorkerEntry>) {
         if self.commands > 0 && self.holder.is_none() {
             worker.hold();
@@ -360,7 +367,7 @@ impl Cork {
         }
     }
 
-    /// Hands everything to the shards, one push each, and then lets the bus have its part.
+    /// Hands everything to the shards, one push each, and then the bus its part.
     pub fn flush(&mut self) {
         self.flush_to_shards();
         self.since = None;
@@ -371,8 +378,9 @@ impl Cork {
         }
     }
 
-    /// Hands everything to the shards, which need not wake for it before the next [`flush`](Self::flush): what others push from now on comes behind it, and writes
-    /// still go out together.
+    /// Hands everything to the shards, which need not wake for it before the next
+    /// [`flush`](Self::flush): what others push from now on comes behind it, and writes still go
+    /// out together.
     pub(crate) fn place(&mut self) {
         self.placed += self.hand_over(|shard, fill| shard.place_with(fill));
         // A shard that sleeps keeps it all.
@@ -511,7 +519,8 @@ fn admit(broker: &BrokerState, socket: &Socket, length: usize) -> Option<SendOut
     Some(SendOutcome::OverLimit)
 }
 
-/// Looks a socket up, the recent ones without touching the registry. A remembered socket may be closed: its state tells.
+/// Looks a socket up, the recent ones without touching the registry. A remembered socket may be
+/// closed: its state tells.
 fn socket<'a>(broker: &BrokerState, recent: &'a mut [Option<Arc<Socket>>], id: SocketId) -> Option<&'a Arc<Socket>> {
     let place = recent.get_mut(id.get() as usize % RECENT)?;
     if place.as_ref().is_none_or(|socket| socket.id() != id) {
@@ -526,7 +535,7 @@ impl Drop for Cork {
     }
 }
 
-/// Each once and in order, so that a shard need not look at all of them for every subscriber.
+/// Sorted and without duplicates, so that a shard can search them for every subscriber.
 fn distinct(ids: &[SocketId]) -> Box<[SocketId]> {
     let mut ids = ids.to_vec();
     ids.sort_unstable();

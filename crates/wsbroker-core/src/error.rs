@@ -1,4 +1,5 @@
-//! One error per operation, each saying what the caller can do.
+//! Errors of starting, listening and subscribing. Each names what is wrong and, where the caller
+//! can do something about it, what.
 
 use std::io;
 
@@ -7,7 +8,7 @@ use std::io;
 #[non_exhaustive]
 pub enum StartError {
     /// The system refused a thread, a poll handle or the runtime.
-    #[error("cannot start the broker's threads: {0}")]
+    #[error("the operating system refused a thread of the broker: {0}")]
     System(#[from] io::Error),
 }
 
@@ -66,8 +67,8 @@ pub enum ListenError {
         /// The kind of address, in the plural.
         what: &'static str,
     },
-    /// An entry of `origins` is no origin, so that it could match nothing.
-    #[error("origins: {entry:?} is no origin: {why}")]
+    /// An entry of `origins` is not an origin, so it could never match.
+    #[error("origins: {entry:?} is not an origin: {why}")]
     Origin {
         /// The entry as it was given.
         entry: String,
@@ -141,7 +142,7 @@ pub enum TlsError {
         reason: String,
     },
     /// Clients are asked for certificates, but none could ever be verified.
-    #[error("asking clients for a certificate needs `ca`, the authorities that they come from")]
+    #[error("asking clients for a certificate needs `ca`: the authorities whose certificates are valid")]
     RequestCertWithoutCa,
     /// The listener was opened without TLS.
     #[error("the address is not encrypted: it was opened without `tls`")]

@@ -1,4 +1,4 @@
-//! What a worker is told, and how it answers.
+//! What a worker is told.
 
 use std::{ops::Range, sync::Arc};
 
@@ -35,10 +35,11 @@ pub struct Event {
 /// What happened to a socket.
 #[derive(Debug)]
 pub enum EventKind {
-    /// A connection asks to be let in. The reply must be used; dropping it refuses the connection with 503.
+    /// A connection asks to be let in. The reply must be used; dropping it refuses the connection
+    /// with 503.
     Open(Box<Open>),
-    /// A socket of a [`Namespace`](crate::Namespace) is there: its client has its 101. The first event of such a socket; holds the client's address, as
-    /// [`OpenRequest::ip`] does.
+    /// A socket of a [`Namespace`](crate::Namespace) has got its 101. The first event of such a
+    /// socket. Holds the client's address, as [`OpenRequest::ip`](crate::OpenRequest::ip) does.
     Joined(Box<str>),
     /// A text message, valid UTF-8.
     Text(EventPayload),
@@ -46,7 +47,8 @@ pub enum EventKind {
     Binary(EventPayload),
     /// The connection has ended. The last event of a socket.
     Close {
-        /// The close code (RFC 6455 §7.4); 1005 when the peer gave none, 1006 when there was no close handshake.
+        /// The close code (RFC 6455 §7.4); 1005 when the peer gave none, 1006 when there was no
+        /// close handshake.
         code: u16,
         /// The peer's reason, or ours.
         reason: Box<str>,
@@ -55,7 +57,7 @@ pub enum EventKind {
     Drain,
 }
 
-/// Where an event's bytes are.
+/// Where an event's payload is.
 #[derive(Clone, Debug)]
 pub enum EventPayload {
     /// In [`Batch::data`]: small payloads share one allocation.
@@ -84,7 +86,8 @@ impl EventPayload {
 }
 
 impl EventKind {
-    /// What this event takes of the inbound window: the payload and [`OVERHEAD`], 0 for anything but a message.
+    /// What this event takes of the inbound window: the payload and [`OVERHEAD`]. `None` for
+    /// anything but a message.
     pub(crate) fn cost(&self) -> Option<usize> {
         match self {
             Self::Text(payload) | Self::Binary(payload) => Some(payload.len() + OVERHEAD),

@@ -1,13 +1,15 @@
-//! Identities that are never mixed up, because each has its own type.
+//! Ids. Each has a type of its own, so that they are never mixed up.
 
 use std::{fmt, num::NonZeroU64};
 
-/// One socket, for the life of the process. Positive, increasing, never reused; below 2^53, so a JavaScript number holds it.
+/// One socket, for the life of the process. Positive, increasing, never reused; below 2^53, so a
+/// JavaScript number holds it.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct SocketId(NonZeroU64);
 
 impl SocketId {
-    /// The id with this number; `None` for 0 and for numbers that a JavaScript number cannot hold exactly (2^53 and up).
+    /// The id with this number; `None` for 0 and for numbers that a JavaScript number cannot hold
+    /// exactly (2^53 and up).
     #[must_use]
     pub fn new(number: u64) -> Option<Self> {
         if number >= 1 << 53 {
@@ -41,12 +43,12 @@ impl WorkerId {
     }
 }
 
-/// Whose a socket is.
+/// Identifies a namespace, or the raw sockets.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct NamespaceId(u32);
 
 impl NamespaceId {
-    /// Nobody's namespace: raw sockets.
+    /// The raw sockets, which are in no namespace.
     pub(crate) const RAW: Self = Self(0);
 
     /// The one with this number, which is not 0.

@@ -1,10 +1,13 @@
-//! The broker: accepts WebSocket connections, owns the registry of channels and tokens, and hands events to workers.
+//! The broker: accepts WebSocket connections, owns the registry of channels and tokens, and hands
+//! events to workers.
 //!
-//! Four stages, one direction each. The [front](crate::Broker::listen) (tokio) takes a connection from accept to the 101. A *shard*
-//! (one OS thread with a mio event loop) owns it from then on. *Dispatch* hands a loop turn's events to the connection's worker as one
-//! [`Batch`]. What the worker asks for comes back to the shards as commands, collected in a [`Cork`].
+//! Four stages, one direction each. The [front](crate::Broker::listen) (tokio) takes a connection
+//! from accept to the 101. A *shard* (one OS thread with a mio event loop) owns it from then on.
+//! *Dispatch* hands a loop turn's events to the connection's worker as one [`Batch`]. What the
+//! worker asks for comes back to the shards as commands, collected in a [`Cork`].
 //!
-//! Nothing here is global and nothing knows Node: a [`Broker`] is a value, and whoever runs handlers implements [`Worker`].
+//! Nothing here is global and nothing knows Node: a [`Broker`] is a value, and what runs handlers
+//! implements [`Worker`].
 #![forbid(unsafe_code)]
 
 mod admission;

@@ -1,10 +1,11 @@
-//! The memory of a whole broker that waits for slow receivers or unfinished messages.
+//! The memory of a whole broker that slow receivers and unfinished messages hold.
 
 use std::sync::atomic::Ordering;
 
 use crate::sync::AtomicUsize;
 
-/// The part of send memory that is a reserve: while all else is used up, sockets that have little waiting are still sent to.
+/// The part of send memory that is a reserve: while all else is used up, sockets that have little
+/// waiting are still sent to.
 const RESERVE: usize = 16;
 /// The most that counts as little, unless the socket's share of the reserve is more.
 const LITTLE: usize = 16 << 10;
@@ -47,7 +48,8 @@ impl Memory {
         }
     }
 
-    /// Whether all but the reserve is used up: then sends are refused, see [`reserve`](Self::reserve).
+    /// Whether all but the reserve is used up: then sends are refused, see
+    /// [`reserve`](Self::reserve).
     #[inline]
     pub(crate) fn send_is_full(&self) -> bool {
         self.send() > self.without_reserve()
@@ -62,8 +64,8 @@ impl Memory {
         self.max_send - self.max_send / RESERVE
     }
 
-    /// Bytes that may wait for a socket now. While memory is full that is little, if half of the reserve is left; in the other half each socket has its share,
-    /// which no other can take.
+    /// Bytes that may wait for a socket now. While memory is full that is little, if half of the
+    /// reserve is left; in the other half each socket has its share, which no other can take.
     pub(crate) fn reserve(&self, sockets: usize) -> usize {
         let half = self.max_send / RESERVE / 2;
         let share = half / sockets.max(1);
@@ -80,7 +82,7 @@ impl Memory {
         self.max_send / RESERVE / 2 / shards
     }
 
-    /// Bytes in outboxes, command queues, corks, and answers to connections that are not let in.
+    /// Bytes in outboxes, in command queues, and in answers to connections that are not let in.
     pub(crate) fn send(&self) -> usize {
         self.send.load(Ordering::Relaxed)
     }
@@ -94,8 +96,9 @@ impl Memory {
         self.receive.load(Ordering::Relaxed) > self.max_receive
     }
 
-    /// Whether a shard with this much in its outboxes has to do with send memory being used up: more than its part of it. If the outboxes of all
-    /// are too much, then those of one shard are; if not, it is the queues, and closing sockets would not help.
+    /// Whether a shard with this much in its outboxes holds more than its part of the send memory
+    /// while that is used up. If the outboxes of all shards are too much, then those of some shard
+    /// are. If they are not, it is the queues, and closing sockets would not help.
     pub(crate) fn send_is_full_through(&self, own: usize, shards: usize) -> bool {
         self.send_is_full() && own > self.without_reserve() / shards
     }
@@ -114,8 +117,9 @@ impl Memory {
         }
     }
 
-    /// Counts an answer to a connection that is not let in, if there is room. All of them together get half of the memory, or one of them what
-    /// there is: clients that do not read why they were refused must not be able to stop what is sent to those who were let in.
+    /// Counts an answer to a connection that is not let in, if there is room. All of them together
+    /// get half of the memory, or one of them what there is: clients that do not read why they were
+    /// refused must not stop what is sent to others.
     #[must_use]
     pub(crate) fn hold_answer(&self, bytes: usize) -> bool {
         let fits = |held: usize| {

@@ -1,5 +1,6 @@
-//! Models for loom of what threads do to each other without a lock, or with very short ones: every interleaving, every value that a load may
-//! return. What runs is the code itself, see `sync`; what is written here is only who calls it. `docs/design/concurrency.md` tells how.
+//! Models for loom of what threads do to each other without a lock, or with very short ones: every
+//! interleaving, every value that a load may return. What runs is the code itself, see `sync`; only
+//! the callers are written here. See `docs/design/concurrency.md`.
 #![allow(clippy::unwrap_used)]
 
 use std::{io, sync::Arc};
@@ -14,14 +15,15 @@ use crate::{
     Handlers, SocketId, Worker,
     config::{InFlight, SocketLimits},
     dispatch::{Dispatch, WorkerEntry},
-    error::DeliverError,
     event::Batch,
     registry::Socket,
     shard::{Command, ConnectionKey, Fifo, Waker},
     sync::{AtomicUsize, Mutex, Ordering},
+    worker::DeliverError,
 };
 
-/// Runs a model in every way. Two preemptions find what needs two unlucky moments; more take minutes and have found nothing else.
+/// Runs a model in every way. Two preemptions find what needs two unlucky moments; more take
+/// minutes and have found nothing else.
 pub(crate) fn check(model: impl Fn() + Send + Sync + 'static) {
     check_to(2, model);
 }
@@ -32,7 +34,8 @@ fn check_to(preemptions: usize, model: impl Fn() + Send + Sync + 'static) {
     builder.check(model);
 }
 
-/// Where a shard sleeps, in place of its poll. A wake that comes before the sleep ends it at once, as with the real one.
+/// Where a shard sleeps, in place of its poll. A wake that comes before the sleep ends it at once,
+/// as with the real one.
 #[derive(Clone, Debug, Default)]
 struct Bed(Arc<(Mutex<bool>, Condvar)>);
 
@@ -82,7 +85,7 @@ impl Shard {
     }
 }
 
-/// A command that can be told from others: who pushed it, and its number.
+/// A command that can be told from others, by the thread that pushed it and a number.
 fn numbered(from: u32, number: u64) -> Command {
     Command::Terminate(ConnectionKey { slot: from, id: SocketId::new(number).unwrap() })
 }
@@ -244,7 +247,8 @@ fn a_socket_that_waits_for_room_is_told_of_it() {
         check_to(3, move || {
             let limit = InFlight { messages, bytes: 100, worker_bytes: 1000 };
             let (shard, socket) = (Shard::new(), socket(&SocketLimits::default()));
-            // A window that is full by its messages, settled by two threads when there are two to settle.
+            // A window that is full by its messages, settled by two threads when there are two to
+            // settle.
             (0..messages).for_each(|_| socket.enter_window(10));
             let threads: Vec<_> = (0..messages.min(2)).map(|_| settles(&shard, &socket, 10, limit)).collect();
             assert!(told_until(&shard, || socket.has_room(0, &limit)) <= threads.len());
@@ -400,7 +404,8 @@ impl Thread {
     }
 }
 
-/// A connection that the peer has ended, on its shard: looked after as in `Shard::run` and `Connection::go_ahead`.
+/// A connection that the peer has ended, on its shard: looked after as in `Shard::run` and
+/// `Connection::go_ahead`.
 struct Ending {
     socket: Arc<Socket>,
     worker: Arc<WorkerEntry>,
@@ -408,7 +413,8 @@ struct Ending {
 }
 
 impl Ending {
-    /// What came before the end is already in `replies`. Returns all replies that the end came behind.
+    /// What came before the end is already in `replies`. Returns all replies that the end came
+    /// behind.
     fn run(mut self, shard: &Shard) -> Vec<u64> {
         let mut due = self.socket.is_at_rest();
         let mut awaited = None;
@@ -530,7 +536,8 @@ fn who_was_told_that_a_socket_is_full_gets_a_drain_event() {
         socket.add_queued(150);
         let shard = thread::spawn({
             let socket = Arc::clone(&socket);
-            // The kernel takes it in two parts, and the shard looks after each, as `Connection::flush` does.
+            // The kernel takes it in two parts, and the shard looks after each, as
+            // `Connection::flush` does.
             move || {
                 let mut drains = 0;
                 for written in [90, 60] {

@@ -18,12 +18,14 @@ pub struct Open {
 /// The upgrade request, as far as handlers see it.
 #[derive(Clone, Debug, Default)]
 pub struct OpenRequest {
-    /// The client's address as text, mapped IPv4 unmapped: as proxies tell it where they are believed, else the peer's. Empty for a unix socket.
+    /// The client's address as text, IPv4 where IPv6 maps it: what a trusted proxy says, otherwise
+    /// the peer's address. Empty for a unix socket.
     pub ip: String,
-    /// The client's port; 0 for a unix socket, and where a proxy does not tell it.
+    /// The client's port; 0 for a unix socket, and where a proxy does not give it.
     pub remote_port: u16,
-    /// Lower-case names; repeated headers joined with `, ` (cookies with `; `), in order of first appearance. `host` is the host that the request is for,
-    /// also where its target was a URL and the header said something else (RFC 9112 §3.2.2).
+    /// Lower-case names; repeated headers joined with `, ` (cookies with `; `), in order of first
+    /// appearance. `host` is the host that the request is for, also where its target was a URL and
+    /// the header said something else (RFC 9112 §3.2.2).
     pub headers: Vec<(String, String)>,
     /// The request target as it came, path and query.
     pub url: String,
@@ -37,14 +39,16 @@ pub struct OpenRequest {
     pub protocols: Vec<String>,
     /// Whether the connection is encrypted.
     pub secure: bool,
-    /// The client's certificate (DER), where [`TlsPem::request_cert`](crate::TlsPem::request_cert) asks for one and it has one.
+    /// The client's certificate (DER), where [`TlsPem::request_cert`](crate::TlsPem::request_cert)
+    /// asks for one and it has one.
     pub client_certificate: Option<Vec<u8>>,
-    /// Whether that certificate comes from one of our authorities and is valid. Always true for a certificate unless
-    /// [`TlsPem::reject_unauthorized`](crate::TlsPem::reject_unauthorized) is off.
+    /// Whether that certificate comes from one of our authorities and is valid. Always true for a
+    /// certificate unless [`TlsPem::reject_unauthorized`](crate::TlsPem::reject_unauthorized) is
+    /// off.
     pub client_certificate_authorized: bool,
 }
 
-/// The way back from a worker to a connection that waits for its verdict.
+/// Answers a connection that waits for its verdict.
 #[derive(Debug)]
 pub struct OpenReply {
     waits: Option<Arc<dyn AwaitsVerdict>>,
@@ -61,7 +65,7 @@ pub(crate) trait AwaitsVerdict: fmt::Debug + Send + Sync {
     /// Turns it away.
     fn reject(&self, reject: Reject) -> Result<(), LateVerdict>;
 
-    /// Nobody will answer any more: the worker has ended.
+    /// No answer will come: the worker has ended.
     fn abandoned(&self);
 }
 
@@ -89,7 +93,8 @@ pub struct Reject {
     pub body: Bytes,
 }
 
-/// The verdict came too late: the client has had a 503. After an acceptance a close event (1006) follows.
+/// The verdict came too late: the client has been answered 503. After an acceptance a close event
+/// (1006) follows.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[error("the verdict came too late")]
 pub struct LateVerdict;
@@ -120,8 +125,8 @@ impl OpenReply {
     /// Lets the connection in.
     ///
     /// # Errors
-    /// [`AcceptError::Late`] when the client has been answered already, [`AcceptError::Channels`] when the channels are above a limit: then it is
-    /// refused with 500.
+    /// [`AcceptError::Late`] when the client has been answered already, [`AcceptError::Channels`]
+    /// when the channels are above a limit: then it is refused with 500.
     pub fn accept(mut self, accept: Accept) -> Result<(), AcceptError> {
         self.waits.take().map_or(Err(LateVerdict.into()), |waits| waits.accept(accept))
     }

@@ -1,18 +1,19 @@
-//! What one helper hands to another, by way of the core: in order per sender, and bounded at the receiver.
+//! What one helper hands to another through the core: in the order of each sender, and bounded at
+//! the receiver.
 
 use std::sync::{
     Arc,
     atomic::{AtomicUsize, Ordering},
 };
 
-/// Bytes that may wait at one helper. Beyond, what others post is refused, and they are told so.
+/// Bytes that may wait at one helper. Above it operations are refused, and their senders told.
 const LIMIT: usize = 16 << 20;
-/// Counted on top of each post, so that empty ones are bounded too.
+/// Counted on top of each operation, so that empty ones are bounded too.
 const OVERHEAD: usize = 128;
 /// The same for each client that a publish leaves out.
 const EXCLUDED: usize = 32;
 
-/// Whom a publish is for.
+/// The receivers of a publish.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Audience<'a> {
     /// The members of a room, or the client with that id.
@@ -58,15 +59,17 @@ impl From<Audience<'_>> for Group {
 /// Something for a helper to do. Names, ids and frames are UTF-8.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum OperationKind {
-    /// A publish, for those of its clients in this audience that are held, but for the excluded ones.
+    /// A publish, for those of its clients in this audience that are held, but for the excluded
+    /// ones.
     Publish {
-        /// Whom it is for.
+        /// Its receivers.
         audience: Group,
         /// The text.
         frame: Arc<[u8]>,
         /// Ids of clients.
         exclude: Arc<[Box<[u8]>]>,
-        /// When it was published: clients that have been held [since](crate::Helper::hold_client) a later epoch received it directly.
+        /// When it was published: clients that have been held [since](crate::Helper::hold_client) a
+        /// later epoch received it directly.
         epoch: u64,
     },
     /// A text for one of its clients.
@@ -76,14 +79,14 @@ pub enum OperationKind {
         /// The text.
         frame: Arc<[u8]>,
     },
-    /// One of its clients shall be a member of a room.
+    /// Make one of its clients a member of a room.
     Join {
         /// Its id.
         client: Box<[u8]>,
         /// The room.
         room: Box<[u8]>,
     },
-    /// One of its clients shall not be one any more.
+    /// Take one of its clients out of a room.
     Leave {
         /// Its id.
         client: Box<[u8]>,
@@ -95,9 +98,10 @@ pub enum OperationKind {
         /// They do.
         ready: bool,
     },
-    /// It shall take messages of other instances from now on: whoever did has ended.
+    /// Take messages of other instances from now on: the helper that did so has ended.
     TakeInput,
-    /// A helper has ended without reporting its clients: they are to be [taken](crate::Helper::take_left_client).
+    /// A helper has ended without reporting its clients: they are to be
+    /// [taken](crate::Helper::take_left_client).
     ClientsLeft,
     /// Messages to its clients were [dropped](crate::Helper::dropped).
     Dropped,
@@ -152,7 +156,7 @@ impl WaitingBytes {
         Some(Operation { kind, _charge: Charge { waiting: Arc::clone(&self.0), bytes } })
     }
 
-    /// For the few that nothing may keep back: they count as nothing.
+    /// For the few operations that must always get through. They count as nothing.
     pub(crate) fn add_free(&self, kind: OperationKind) -> Operation {
         Operation { kind, _charge: Charge { waiting: Arc::clone(&self.0), bytes: 0 } }
     }

@@ -1,5 +1,6 @@
-//! The locks and atomics of what the models check: the usual ones, or with the feature `loom` those of loom, which try every
-//! interleaving that matters and every value that the memory model lets a load return. See `docs/design/concurrency.md`.
+//! The locks and atomics of what the models check: the usual ones, or with the feature `loom` those
+//! of loom, which try every interleaving that matters and every value that the memory model lets a
+//! load return. See `docs/design/concurrency.md`.
 
 #[cfg(not(feature = "loom"))]
 pub(crate) use {
@@ -43,9 +44,10 @@ mod modelled {
         static STRICT: Cell<bool> = Cell::new(false);
     }
 
-    /// loom takes SeqCst accesses for AcqRel ones and knows the total order of SeqCst fences only. So a fence goes between two accesses of
-    /// a thread that are both SeqCst, as compilers do it on machines without such accesses. None is where one of the two is
-    /// weaker: then the total order does not hold them, and neither does the model.
+    /// loom takes SeqCst accesses for AcqRel ones and knows the total order of SeqCst fences only.
+    /// So a fence goes between two accesses of a thread that are both SeqCst, as compilers do it on
+    /// machines without such accesses. None is where one of the two is weaker: then the total order
+    /// does not hold them, and neither does the model.
     fn in_order(order: Ordering, writes: bool) {
         STRICT.with(|strict| {
             if order == Ordering::SeqCst {
@@ -83,8 +85,8 @@ mod modelled {
                 pub fn store(&self, value: $of, order: Ordering) {
                     in_order(order, true);
                     if order == Ordering::SeqCst {
-                        // loom lets a load choose among stores of different threads that nothing orders, also when a swap in between has
-                        // settled which came first.
+                        // loom lets a load choose among stores of different threads that nothing
+                        // orders, also when a swap in between has settled which came first.
                         self.0.swap(value, order);
                     } else {
                         self.0.store(value, order);

@@ -1,11 +1,12 @@
 //! What differs between operating systems.
 
-/// Whether a read that returned less than was asked for has emptied the socket, so that the next readiness event will come.
-/// True for epoll and kqueue (edge-triggered readiness is armed by the next arrival); on Windows the read must run into `WouldBlock`.
+/// Whether a read that returned less than was asked for has emptied the socket, so that the next
+/// readiness event will come. True for epoll and kqueue (edge-triggered readiness is armed by the
+/// next arrival); on Windows the read must run into `WouldBlock`.
 pub(crate) const SHORT_READ_DRAINS: bool = cfg!(unix);
 
-/// Marks the calling thread as one that works in batches, so that waking it does not preempt the thread that woke it.
-/// Linux only; a refusal is ignored, since it costs nothing but speed.
+/// Marks the calling thread as one that works in batches, so that waking it does not preempt the
+/// thread that woke it. Linux only; a refusal is ignored, since it costs nothing but speed.
 pub(crate) fn prefer_batches() {
     #[cfg(target_os = "linux")]
     {
@@ -13,8 +14,9 @@ pub(crate) fn prefer_batches() {
             NormalThreadSchedulePolicy, ThreadPriority, ThreadSchedulePolicy, set_thread_priority_and_policy,
             thread_native_id,
         };
-        // The call sets the nice value too. It must stay what it is: with a nicer one, every write would let the reader
-        // that it wakes preempt this thread, which made an echo five times dearer.
+        // The call sets the nice value too. It must stay what it is: with a nicer one, every write
+        // would let the reader that it wakes preempt this thread, which made an echo five times
+        // dearer.
         let nice = rustix::process::getpriority_process(None).unwrap_or(0);
         let Ok(priority) = percent_of_nice(nice).try_into() else { return };
         let policy = ThreadSchedulePolicy::Normal(NormalThreadSchedulePolicy::Batch);
@@ -25,7 +27,8 @@ pub(crate) fn prefer_batches() {
     }
 }
 
-/// The priority, 0 to 99, that the crate maps to this nice value, -20 to 19: the middle of the range that it rounds to it.
+/// The priority, 0 to 99, that the crate maps to this nice value, -20 to 19: the middle of the
+/// range that it rounds to it.
 #[cfg(target_os = "linux")]
 fn percent_of_nice(nice: i32) -> u8 {
     let share = (f64::from(nice.clamp(-20, 19)) + 20.5) / 39.0;

@@ -1,47 +1,53 @@
-//! The seam between the broker and whoever runs handlers.
+//! The interface between the broker and what runs handlers.
 
 use crate::{
     event::{Batch, Event},
     operation::Operation,
 };
 
-/// Whoever runs handlers: a Node thread in production, a `Vec` in tests.
+/// Runs handlers: a thread of Node or Bun in production, a queue in tests.
 pub trait Worker: Send + Sync {
     /// Takes one loop turn's events, in order, or hands all of them back.
     ///
-    /// Called from shard threads, so it must not wait for anything. Once a worker has been removed with
-    /// [`WorkerHandle::remove`](crate::WorkerHandle::remove) it answers [`DeliverError::Gone`]; the broker keeps such events and gives them
-    /// to another worker.
+    /// Called from shard threads, so it must not wait for anything. Once a worker has been removed
+    /// with [`WorkerHandle::remove`](crate::WorkerHandle::remove) it answers
+    /// [`DeliverError::Gone`]; the broker keeps such events and gives them to another worker.
     ///
     /// # Errors
     /// [`DeliverError::Gone`] when the worker has ended, with the batch untouched.
     fn deliver(&self, batch: Batch) -> Result<(), DeliverError>;
 
-    /// Takes something from another worker of its [`Namespace`](crate::Namespace), behind what that has posted before; drops it when it has ended. Must not wait
-    /// for anything.
+    /// Takes an operation from another worker of its [`Namespace`](crate::Namespace), in the order
+    /// in which that worker gave them; drops it when it has ended. Must not wait for anything.
     fn deliver_operation(&self, operation: Operation) {
         drop(operation);
     }
 
-    /// A token of one of its sockets was set; what it remembers of tokens may be old. Must not wait for anything.
+    /// A token of one of its sockets was set; what it remembers of tokens may be old. Must not wait
+    /// for anything.
     fn token_changed(&self) {}
 
-    /// How far behind it is. Asked for every new connection and a few times a second, under a lock. A worker that does not say is never stuck.
+    /// How far behind it is. Called for every new connection and a few times a second, under a
+    /// lock. A worker that does not tell is never stuck.
     fn backlog(&self) -> Backlog {
         Backlog::default()
     }
 
-    /// It is stuck from now on, or no longer: something has waited for it for a second. Called once for each change. Must not wait for anything.
+    /// It is stuck from now on, or no longer: something has waited for it for a second. Called once
+    /// for each change. Must not wait for anything.
     fn set_stuck(&self, stuck: bool) {
         let _ = stuck;
     }
 
-    /// Gives back open events that it has not fetched, because others can answer them. Called while it is stuck.
+    /// Gives back open events that it has not fetched, because others can answer them. Called while
+    /// it is stuck.
     fn take_opens(&self) -> Vec<Event> {
         Vec::new()
     }
 
-    /// It is given up, as if it had ended: the holder of its [`WorkerHandle`](crate::WorkerHandle) removes it with what it has not fetched. Must not wait for it.
+    /// The worker is given up as if it had ended: the holder of its
+    /// [`WorkerHandle`](crate::WorkerHandle) removes it with what it has not fetched. Must not wait
+    /// for that.
     fn give_up(&self) {}
 }
 
@@ -50,12 +56,13 @@ pub trait Worker: Send + Sync {
 pub struct Backlog {
     /// Events that were given to it and that it has not fetched.
     pub waiting: usize,
-    /// How often it has come to fetch, while something waits for it or is in its hands; `None` while it has nothing to do. The same number for a second
-    /// means that it is stuck.
+    /// How often it has come to fetch, while something waits for it or is in its hands; `None`
+    /// while it has nothing to do. The same number for a second means that it is stuck.
     pub fetches: Option<u64>,
 }
 
-/// Which events a worker wants. The others never reach it: without `OPEN` every connection is accepted at once.
+/// Which events a worker wants. The others never reach it: without `OPEN` every connection is
+/// accepted at once.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Handlers(u8);
 
@@ -100,6 +107,6 @@ impl std::ops::BitOr for Handlers {
 #[non_exhaustive]
 pub enum DeliverError {
     /// The worker has ended: its connections need another.
-    #[error("worker has gone")]
+    #[error("the worker has ended")]
     Gone(Batch),
 }

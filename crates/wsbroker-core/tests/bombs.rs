@@ -1,5 +1,5 @@
-//! Messages that inflate to a thousand times their size, against the process's memory: alone in its file, since tests of one file share a
-//! process.
+//! Messages that inflate to a thousand times their size, against the process's memory: alone in its
+//! file, since tests of one file share a process.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
@@ -22,7 +22,8 @@ fn bombs_cost_no_more_than_the_limit() {
     let broker = Broker::new(Config { io_threads: 2, ..Config::default() }).unwrap();
     let (_worker, log) = logging(&broker, Handlers::ALL);
     let (_listener, port) = listen_with(&broker, |config| config.deflate = Some(DeflateConfig::default()));
-    // A megabyte of zeros takes a kilobyte, and so does each megabyte behind it: here, a gigabyte in less than the limit on the wire.
+    // A megabyte of zeros takes a kilobyte, and so does each megabyte behind it: here, a gigabyte
+    // in less than the limit on the wire.
     let mut megabyte = Vec::new();
     assert!(Deflaters::new().deflate(&vec![0; 1 << 20], WindowBits::MAX, 9, &mut megabyte));
     megabyte.extend_from_slice(&[0, 0, 0xff, 0xff]);

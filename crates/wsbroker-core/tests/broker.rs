@@ -286,8 +286,8 @@ fn a_flood_at_a_slow_handler_is_held_back_and_not_lost() {
     let (_listener, port) = listen(&broker, limits);
     let mut client = Client::connect(port);
     client.stream.set_write_timeout(Some(Duration::from_millis(1000))).unwrap();
-    // Far more than window, kernel buffers and read buffer together hold: the writer must come to a stop, for longer than
-    // the idle timeout, and not be cut.
+    // Far more than window, kernel buffers and read buffer together hold: the writer must come to a
+    // stop, for longer than the idle timeout, and not be cut.
     let mut frame = Vec::new();
     let mut sent = 0;
     loop {

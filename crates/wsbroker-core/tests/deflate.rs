@@ -1,4 +1,5 @@
-//! Compression over real sockets (RFC 7692): what is agreed on, what comes in, what goes out and what it costs.
+//! Compression over real sockets (RFC 7692): what is agreed on, what comes in, what goes out and
+//! what it costs.
 
 #![allow(clippy::unwrap_used)]
 
@@ -82,7 +83,8 @@ fn numbers(number: usize, len: usize) -> Vec<u8> {
     format!("{number}:").into_bytes().into_iter().chain(digits.flat_map(String::into_bytes)).cycle().take(len).collect()
 }
 
-/// Sends to a socket whose client does not read, until more waits than the kernel takes. Returns the message, and how often it was sent.
+/// Sends to a socket whose client does not read, until more waits than the kernel takes. Returns
+/// the message, and how often it was sent.
 fn block(broker: &Broker, to: u64, bytes: usize, neighbour: &mut Client) -> (Vec<u8>, usize) {
     let (mut cork, message, mut sent) = (broker.cork(), noise(200_000), 0);
     until("the socket is blocked", || {
@@ -543,7 +545,8 @@ fn a_storm_of_compression_does_not_hold_up_the_others() {
     until("no memory is in use", || broker.stats().send_memory == 0);
 }
 
-/// Who closes gets the replies to what it said before, however long compressing them takes, and whatever is compressed before them.
+/// Who closes gets the replies to what it said before, however long compressing them takes, and
+/// whatever is compressed before them.
 #[test]
 fn the_end_of_a_connection_comes_behind_replies_that_are_being_compressed() {
     const REPLIES: usize = 200;

@@ -31,7 +31,8 @@ fn shut_down(broker: &Broker, timeout: Duration) -> ShutdownReport {
     broker.runtime().clone().block_on(broker.shutdown(CloseCode::GOING_AWAY, timeout))
 }
 
-/// Goes on when everything under way has been dealt with: then a shutdown that waits for no one would be over.
+/// Goes on when everything under way has been dealt with: then a shutdown that waits for no one
+/// would be over.
 fn still_waits(broker: &Broker, shutting: &std::thread::JoinHandle<ShutdownReport>) {
     until("nothing is under way", || {
         let stats = broker.stats();
@@ -67,7 +68,8 @@ fn a_shutdown_after_a_workers_death_ends_when_the_handlers_have() {
     assert!(start.elapsed() < timeout, "nobody was at work");
 }
 
-/// A close event that a worker was too dead to take is told by another, and a shutdown waits for that.
+/// A close event that a worker was too dead to take is told by another, and a shutdown waits for
+/// that.
 #[test]
 fn a_worker_that_dies_during_a_shutdown_takes_no_close_event_along() {
     let broker = broker();
@@ -90,7 +92,8 @@ fn a_worker_that_dies_during_a_shutdown_takes_no_close_event_along() {
     assert_eq!(*log.lock(), [(1, Seen::Close(1001, String::new()))]);
 }
 
-/// The last worker dies during a shutdown: another is waited for if there is to be one, and only then.
+/// The last worker dies during a shutdown: another is waited for if there is to be one, and only
+/// then.
 #[test]
 fn a_shutdown_without_a_worker_waits_for_the_next_if_there_is_to_be_one() {
     for replaced in [true, false] {
@@ -146,7 +149,8 @@ fn clients_that_do_not_wait_for_the_answer_cannot_pile_up_questions() {
     until("there is room again", || queue.waiting() == 1);
 }
 
-/// Who is asked to close may answer at any time, also while we have a message of its that no handler has room for.
+/// Who is asked to close may answer at any time, also while we have a message of its that no
+/// handler has room for.
 #[test]
 fn a_message_that_finds_no_room_does_not_hold_up_the_close_handshake() {
     let in_flight = InFlight { bytes: 100_000, ..InFlight::default() };
@@ -183,7 +187,8 @@ fn a_message_that_finds_no_room_does_not_hold_up_the_close_handshake() {
     assert!(begun.try_recv().is_err(), "what came behind our close is discarded");
 }
 
-/// Memory is freed by the shard that holds it, also when that one sleeps and another finds that there is none left.
+/// Memory is freed by the shard that holds it, also when that one sleeps and another finds that
+/// there is none left.
 #[test]
 fn the_slowest_socket_is_closed_whichever_shard_it_is_in() {
     let broker = Broker::new(Config { io_threads: 2, max_send_memory: 16 << 20, ..Config::default() }).unwrap();
@@ -278,7 +283,8 @@ mod with_many_connections {
     }
 }
 
-/// A handler that has settled may have sent something that is not flushed yet: a peer that breaks the protocol right then gets it all the same.
+/// A handler that has settled may have sent something that is not flushed yet: a peer that breaks
+/// the protocol right then gets it all the same.
 #[test]
 fn a_reply_that_waits_in_a_cork_comes_before_the_close_frame() {
     let broker = broker();

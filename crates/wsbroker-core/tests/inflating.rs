@@ -1,4 +1,5 @@
-//! Compressed messages that take long to inflate: others are served in between, and nothing else is different.
+//! Compressed messages that take long to inflate: others are served in between, and nothing else is
+//! different.
 
 #![allow(clippy::unwrap_used)]
 
@@ -71,7 +72,8 @@ fn text(len: usize) -> Vec<u8> {
     text.into_bytes()
 }
 
-/// A message of nothing: blocks that are empty and final, each of which takes longer than its two bytes are worth.
+/// A message of nothing: blocks that are empty and final, each of which takes longer than its two
+/// bytes are worth.
 fn tedious(len: usize) -> Vec<u8> {
     b"\x03\x00".repeat(len / 2)
 }

@@ -50,7 +50,8 @@ fn above_its_rate_a_socket_is_slowed_down_and_loses_nothing() {
     let start = Instant::now();
     send_all(&mut client, Opcode::Text, 900);
     until("all are heard", || texts(&log) == 900);
-    // A hundred at once, the others one a millisecond. The shard's time is that of its turn's beginning.
+    // A hundred at once, the others one a millisecond. The shard's time is that of its turn's
+    // beginning.
     let least = Duration::from_millis(800);
     assert!(start.elapsed() > least - TICK / 10, "{:?}", start.elapsed());
     assert!(start.elapsed() < least * 4, "{:?}", start.elapsed());
@@ -381,7 +382,8 @@ fn a_closing_socket_keeps_its_close_frame_when_memory_is_used_up() {
     assert_eq!(last(&mut closing), Got::Close(Some(1000), "bye".into()));
 }
 
-/// As with `close`: nothing that is sent afterwards counts as queued, and who is closed is decided at the call.
+/// As with `close`: nothing that is sent afterwards counts as queued, and who is closed is decided
+/// at the call.
 #[test]
 fn closing_a_channel_ends_its_subscribers_at_the_call() {
     let broker = Broker::new(Config { io_threads: 2, ..Config::default() }).unwrap();

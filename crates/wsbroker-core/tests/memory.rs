@@ -1,4 +1,5 @@
-//! What the process really holds, by the kernel's account: alone in its file, since tests of one file share a process.
+//! What the process really holds, by the kernel's account: alone in its file, since tests of one
+//! file share a process.
 
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used)]
@@ -16,7 +17,8 @@ fn resident() -> usize {
     line.trim().trim_end_matches(" kB").parse::<usize>().unwrap() << 10
 }
 
-/// A frame that waits for a blocked socket keeps its own bytes only, not those of others that were sent with it.
+/// A frame that waits for a blocked socket keeps its own bytes only, not those of others that were
+/// sent with it.
 #[test]
 fn a_blocked_socket_holds_what_it_counts() {
     const ROUNDS: usize = 300;

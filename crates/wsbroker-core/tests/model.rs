@@ -1,5 +1,5 @@
-//! Random calls from many threads against a naive model: no loss, no duplicate, no reordering, no event outside open and close.
-//! Workers are killed and added in the middle.
+//! Random calls from many threads against a naive model: no loss, no duplicate, no reordering, no
+//! event outside open and close. Workers are killed and added in the middle.
 
 #![allow(clippy::unwrap_used)]
 
@@ -189,7 +189,8 @@ fn check(id: u64, driver: u64, done: &Done, all: &[Done], received: &[u64]) {
     for (sequence, published) in &done.published {
         let stays = all[published.channel.0 as usize].stays.get(&(id, published.channel));
         let stays = stays.map(Vec::as_slice).unwrap_or_default();
-        // A driver's own calls take effect in call order, so between its calls nothing is uncertain.
+        // A driver's own calls take effect in call order, so between its calls nothing is
+        // uncertain.
         let same = published.channel.0 == driver;
         let end = if same { published.called } else { published.flushed };
         let surely = stays.iter().any(|stay| stay.1 < published.called && end < stay.2);

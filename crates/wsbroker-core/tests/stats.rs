@@ -67,7 +67,8 @@ fn messages_and_bytes_are_counted_both_ways() {
     let stats = broker.stats();
     assert_eq!((stats.traffic.messages_in, stats.traffic.bytes_in), (count + 3, bytes + 15));
     assert_eq!(stats.traffic.bytes_out, bytes + 12);
-    // Of each client: the frames with 6, 8 or 14 bytes of header, and two pings. Of us: the 101, the frames, two pongs.
+    // Of each client: the frames with 6, 8 or 14 bytes of header, and two pings. Of us: the 101,
+    // the frames, two pongs.
     let headers = 3 * (3 * 6 + 2 * 8 + 2 * 14);
     assert_eq!(stats.traffic.wire_in, bytes + headers + 3 * (5 + 6 + 2 * 6));
     let handshake = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\

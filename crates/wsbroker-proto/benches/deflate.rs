@@ -1,4 +1,5 @@
-//! Compressing and inflating messages as chats send them: `cargo bench -p wsbroker-proto --bench deflate`.
+//! Compressing and inflating messages as chats send them: `cargo bench -p wsbroker-proto --bench
+//! deflate`.
 //!
 //! The best of many rounds is printed, for that is the one that other processes disturbed least.
 #![allow(clippy::print_stdout, reason = "printing is what a benchmark does")]
@@ -74,18 +75,21 @@ fn best(count: usize, mut round: impl FnMut()) -> f64 {
     best.as_nanos() as f64 / count as f64
 }
 
-/// As many empty blocks with codes of their own as `len` bytes hold: tables to build, and nothing said with them.
+/// As many empty blocks with codes of their own as `len` bytes hold: tables to build, and nothing
+/// said with them.
 fn dynamic_blocks(len: usize) -> Vec<u8> {
     let mut bits: Vec<bool> = Vec::new();
     let put = |bits: &mut Vec<bool>, value: u32, count: u32| bits.extend((0..count).map(|i| value >> i & 1 == 1));
-    // Not final, dynamic; 257 literals, 1 distance, 18 lengths of the code for lengths (RFC 1951, section 3.2.7).
+    // Not final, dynamic; 257 literals, 1 distance, 18 lengths of the code for lengths (RFC 1951,
+    // section 3.2.7).
     put(&mut bits, 0b100, 3);
     put(&mut bits, 0, 10);
     put(&mut bits, 14, 4);
     for symbol in [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1] {
         put(&mut bits, u32::from(matches!(symbol, 18 | 1)), 3);
     }
-    // 138 zeros and 118 zeros; then the end of the block and the distance, of one bit each; and the end.
+    // 138 zeros and 118 zeros; then the end of the block and the distance, of one bit each; and the
+    // end.
     put(&mut bits, 1 | 127 << 1, 8);
     put(&mut bits, 1 | 107 << 1, 8);
     put(&mut bits, 0b000, 3);

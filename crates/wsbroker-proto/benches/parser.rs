@@ -1,8 +1,8 @@
 //! Reading masked messages, beside tungstenite: `cargo bench -p wsbroker-proto --bench parser`.
 //!
-//! Both get the same bytes, 64 KiB at a time, as a socket would give them: the copy into the read buffer is
-//! counted for both, and told apart for us. The best of many rounds is printed, for that is the one that other
-//! processes disturbed least.
+//! Both get the same bytes, 64 KiB at a time, as a socket would give them: the copy into the read
+//! buffer is counted for both, and told apart for us. The best of many rounds is printed, for that
+//! is the one that other processes disturbed least.
 #![allow(clippy::print_stdout, reason = "printing is what a benchmark does")]
 
 use std::hint::black_box;

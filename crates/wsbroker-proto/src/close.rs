@@ -10,8 +10,8 @@ pub const MAX_REASON: usize = MAX_CONTROL - 2;
 
 /// A WebSocket status code (RFC 6455, section 7.4).
 ///
-/// Holds either a code that may stand on the wire or one of the two that only describe how a connection
-/// ended: [`NO_STATUS`](Self::NO_STATUS) and [`ABNORMAL`](Self::ABNORMAL).
+/// Holds either a code that may stand on the wire or one of the two that only describe how a
+/// connection ended: [`NO_STATUS`](Self::NO_STATUS) and [`ABNORMAL`](Self::ABNORMAL).
 ///
 /// ```
 /// use wsbroker_proto::CloseCode;
@@ -53,8 +53,8 @@ impl CloseCode {
         if Self::is_sendable(code) { Some(Self(code)) } else { None }
     }
 
-    /// Whether a close frame may carry `code`: 1000-1003 and 1007-1014 are defined (section 7.4.1 and the
-    /// IANA registry), 3000-4999 are for libraries and applications (section 7.4.2).
+    /// Whether a close frame may carry `code`: 1000-1003 and 1007-1014 are defined (section 7.4.1
+    /// and the IANA registry), 3000-4999 are for libraries and applications (section 7.4.2).
     pub const fn is_sendable(code: u16) -> bool {
         matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
     }

@@ -1,5 +1,5 @@
-//! Compressed messages (RFC 7692, section 7.2), without context takeover: each message stands for itself, so that
-//! one inflater and a few deflaters serve any number of connections.
+//! Compressed messages (RFC 7692, section 7.2), without context takeover: each message is
+//! compressed on its own, so that one inflater and a few deflaters serve any number of connections.
 
 use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, Status};
 
@@ -7,11 +7,11 @@ use crate::close::CloseCode;
 use crate::error::ProtocolError;
 use crate::extension::WindowBits;
 
-/// How a flushed DEFLATE stream ends: an empty stored block. The sender leaves these bytes out behind its header
-/// (section 7.2.1).
+/// How a flushed DEFLATE stream ends: an empty stored block. The sender leaves these bytes out
+/// behind its header (section 7.2.1).
 const TAIL: [u8; 4] = [0, 0, 0xff, 0xff];
-/// The same, and an empty stored block that is the last one. Only a message that stops where a block does ends
-/// exactly here.
+/// The same, and an empty stored block that is the last one. Only a message that stops where a
+/// block does ends exactly here.
 const TAIL_AND_END: [u8; 9] = [0, 0, 0xff, 0xff, 1, 0, 0, 0xff, 0xff];
 
 /// Why a message could not be inflated.
@@ -41,8 +41,8 @@ impl From<InflateError> for ProtocolError {
     }
 }
 
-/// Inflates messages, whatever window they were compressed with, and whoever sent them. About 50 KB from the first
-/// message on, nothing before.
+/// Inflates messages of any peer, whatever window they were compressed with. About 50 KB from the
+/// first message on, nothing before.
 #[derive(Debug, Default)]
 pub struct Inflater {
     state: Option<Decompress>,
@@ -55,7 +55,8 @@ pub struct Inflater {
 pub struct Slice {
     /// Compressed bytes it takes at most. At least 1.
     pub input: usize,
-    /// Inflated bytes it gives at most; one more, or what fits into the capacity that is there, if there are more.
+    /// Inflated bytes it gives at most; one more, or what fits into the capacity that is there, if
+    /// there are more.
     pub output: usize,
 }
 
@@ -76,12 +77,12 @@ impl Inflater {
 
     /// Inflates one message, the payloads of its frames joined, into `out`, whose content is lost.
     ///
-    /// Stops as soon as `max` bytes are passed. `out` grows by doubling to `max` and one byte at most, however much the
-    /// message would inflate to; a larger capacity is used if it is there.
+    /// Stops as soon as `max` bytes are passed. `out` grows by doubling to `max` and one byte at
+    /// most, however much the message would inflate to; a larger capacity is used if it is there.
     ///
-    /// A block that is marked as the last one does not end the message: further blocks may begin at the next byte, and
-    /// must not refer to what came before (sections 7.2.1 and 7.2.3.4). A message may end with such a block, and may be
-    /// empty altogether.
+    /// A block that is marked as the last one does not end the message: further blocks may begin at
+    /// the next byte, and must not refer to what came before (sections 7.2.1 and 7.2.3.4). A
+    /// message may end with such a block, and may be empty altogether.
     ///
     /// # Errors
     /// [`InflateError`]. What `out` holds then is of no use.
@@ -104,7 +105,8 @@ impl Inflater {
         }
     }
 
-    /// Begins a message that is inflated in [slices](Self::slice). What is left of another one is given up.
+    /// Begins a message that is inflated in [slices](Self::slice). What is left of another one is
+    /// given up.
     pub fn begin(&mut self) {
         self.tail = 0;
         if let Some(state) = &mut self.state {
@@ -112,12 +114,13 @@ impl Inflater {
         }
     }
 
-    /// Inflates the next part of a message, so that something else can be done between two of them: takes from the front
-    /// of `rest`, the compressed bytes that are left, and puts what they give into `out`, whose content is lost. `out`
-    /// grows as with [`inflate`](Self::inflate), to the bounds of the slice.
+    /// Inflates the next part of a message, so that something else can be done between two of them:
+    /// takes from the front of `rest`, the compressed bytes that are left, and puts what they give
+    /// into `out`, whose content is lost. `out` grows as with [`inflate`](Self::inflate), to the
+    /// bounds of the slice.
     ///
-    /// With each call at least a byte is taken or given, until the message is whole; `rest` may be empty before that. A
-    /// slice that gives more than its `output` is never the last.
+    /// With each call at least a byte is taken or given, until the message is whole; `rest` may be
+    /// empty before that. A slice that gives more than its `output` is never the last.
     ///
     /// # Errors
     /// [`InflateError::Corrupt`].
@@ -183,7 +186,8 @@ enum Ended {
     Full,
 }
 
-/// Inflates `input` until it is used up or more than `max` bytes came out, and appends what it gives.
+/// Inflates `input` until it is used up or more than `max` bytes came out, and appends what it
+/// gives.
 fn run(state: &mut Decompress, input: &mut &[u8], max: usize, out: &mut Vec<u8>) -> Result<Ended, InflateError> {
     loop {
         if out.len() == out.capacity() {
@@ -214,7 +218,8 @@ fn reserve(out: &mut Vec<u8>, more: usize, max: usize) {
     out.reserve_exact(more.max(64).min(room).max(1));
 }
 
-/// Compresses messages: one deflater for each window size, made when it is first needed, of up to 400 KB.
+/// Compresses messages: one deflater for each window size, made when it is first needed, of up to
+/// 400 KB.
 #[derive(Debug, Default)]
 pub struct Deflaters {
     by_window: [Option<Deflater>; WindowBits::COUNT],
@@ -232,12 +237,12 @@ impl Deflaters {
         Self::default()
     }
 
-    /// Compresses one message into `out`, whose content is lost. False: the result would not be shorter than `payload`,
-    /// which is better sent as it is; what `out` holds then is of no use.
+    /// Compresses one message into `out`, whose content is lost. False: the result would not be
+    /// shorter than `payload`, which is better sent as it is; what `out` holds then is of no use.
     ///
-    /// The same payload, `window` and `level` always give the same bytes, for none depends on what came before.
-    /// `level` is 1 (fast) to 9 (small); others are taken for the nearest. `out` grows to an eighth and 128 bytes more
-    /// than `payload` at most.
+    /// The same payload, `window` and `level` always give the same bytes, for none depends on what
+    /// came before. `level` is 1 (fast) to 9 (small); others are taken for the nearest. `out` grows
+    /// to an eighth and 128 bytes more than `payload` at most.
     ///
     /// ```
     /// use wsbroker_proto::{Deflaters, WindowBits};
@@ -259,7 +264,8 @@ impl Deflaters {
         });
         deflater.state.reset();
         if deflater.level != level {
-            // Right behind a reset there is nothing that would have to be flushed first, so this does not fail.
+            // Right behind a reset there is nothing that would have to be flushed first, so this
+            // does not fail.
             if deflater.state.set_level(level).is_err() {
                 *slot = None;
                 return false;
@@ -273,8 +279,8 @@ impl Deflaters {
             && out.len() < out.capacity()
             && out.ends_with(&TAIL);
         if !flushed {
-            // zlib-rs 0.6.8 does not forget all of its output in a reset: an unfinished stream cannot be followed by
-            // another.
+            // zlib-rs 0.6.8 does not forget all of its output in a reset: an unfinished stream
+            // cannot be followed by another.
             *slot = None;
             return false;
         }

@@ -2,8 +2,9 @@
 
 use crate::close::CloseCode;
 
-/// A violation of the protocol, or of our limits, by the peer. The connection must be failed
-/// (RFC 6455, section 7.1.7): send a close frame with [`close_code`](Self::close_code), then end the stream.
+/// A violation of the protocol, or of our limits, by the peer. The connection must be failed (RFC
+/// 6455, section 7.1.7): send a close frame with [`close_code`](Self::close_code), then end the
+/// stream.
 ///
 /// ```
 /// use wsbroker_proto::{CloseCode, ProtocolError};
@@ -14,8 +15,8 @@ use crate::close::CloseCode;
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ProtocolError {
-    /// A reserved bit without a negotiated extension that gives it a meaning, or in a frame where that
-    /// extension forbids it (section 5.2; RFC 7692, section 6.1).
+    /// A reserved bit without a negotiated extension that gives it a meaning, or in a frame where
+    /// that extension forbids it (section 5.2; RFC 7692, section 6.1).
     #[error("reserved bit set")]
     ReservedBits,
     /// Opcode 3-7 or 11-15 (section 5.2).
@@ -45,7 +46,8 @@ pub enum ProtocolError {
     /// A 64-bit length with the highest bit set (section 5.2).
     #[error("payload length exceeds 63 bits")]
     LengthOverflow,
-    /// The message, all its fragments together, is longer than [`Limits::max_message`](crate::Limits).
+    /// The message, all its fragments together, is longer than
+    /// [`Limits::max_message`](crate::Limits).
     #[error("message is longer than the limit")]
     MessageTooBig,
     /// Text is not UTF-8 (sections 5.6 and 8.1).
@@ -66,8 +68,9 @@ pub enum ProtocolError {
 }
 
 impl ProtocolError {
-    /// The status code for the close frame that answers this error: 1009 for a message over the limit,
-    /// 1007 for text that is not UTF-8 and for what does not inflate, 1002 for everything else (RFC 6455, section 7.4.1).
+    /// The status code for the close frame that answers this error: 1009 for a message over the
+    /// limit, 1007 for text that is not UTF-8 and for what does not inflate, 1002 for everything
+    /// else (RFC 6455, section 7.4.1).
     pub const fn close_code(&self) -> CloseCode {
         match self {
             Self::MessageTooBig => CloseCode::TOO_BIG,

@@ -1,4 +1,5 @@
-//! Negotiating permessage-deflate (RFC 7692, section 7.1) in `Sec-WebSocket-Extensions` (RFC 6455, section 9.1).
+//! Negotiating permessage-deflate (RFC 7692, section 7.1) in `Sec-WebSocket-Extensions` (RFC 6455,
+//! section 9.1).
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,8 +11,8 @@ const CLIENT_NO_CONTEXT_TAKEOVER: &[u8] = b"client_no_context_takeover";
 const SERVER_MAX_WINDOW_BITS: &[u8] = b"server_max_window_bits";
 const CLIENT_MAX_WINDOW_BITS: &[u8] = b"client_max_window_bits";
 
-/// How far back compressed data may refer: 2 to the power of this many bytes, 9 to 15. One byte, also as an
-/// `Option`.
+/// How far back compressed data may refer: 2 to the power of this many bytes, 9 to 15. One byte,
+/// also as an `Option`.
 ///
 /// RFC 7692 knows 8 as well. No zlib can compress for that window, so it is never agreed on.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -47,8 +48,9 @@ impl WindowBits {
         (self.get() - Self::MIN.get()) as usize
     }
 
-    /// The window to compress `len` bytes with for a receiver that has this one. What fits into the receiver's window
-    /// cannot refer to what lies outside of it, so the largest serves: short messages are the same for all receivers.
+    /// The window to compress `len` bytes with for a receiver that has this one. What fits into the
+    /// receiver's window cannot refer to what lies outside of it, so the largest serves: short
+    /// messages are the same for all receivers.
     ///
     /// ```
     /// use wsbroker_proto::WindowBits;
@@ -71,8 +73,8 @@ impl WindowBits {
     }
 }
 
-/// What server and client agreed on: permessage-deflate, without context takeover in either direction, so that no
-/// connection needs a state of its own between messages.
+/// What server and client agreed on: permessage-deflate, without context takeover in either
+/// direction, so that no connection needs a state of its own between messages.
 ///
 /// As text, the value of the answer's `Sec-WebSocket-Extensions` header.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -112,17 +114,20 @@ pub enum ExtensionError {
     /// Not a list of extensions (RFC 6455, section 9.1): the handshake must be failed.
     #[error("Sec-WebSocket-Extensions is malformed")]
     Malformed,
-    /// The server's answer is not one to our offer (RFC 7692, section 7.1): the client must fail the connection.
+    /// The server's answer is not one to our offer (RFC 7692, section 7.1): the client must fail
+    /// the connection.
     #[error("the extensions that the server answered with are not those that were offered")]
     Mismatch,
 }
 
 /// The server's side: picks the first acceptable offer of permessage-deflate from a request's
-/// `Sec-WebSocket-Extensions` headers, in their order. `None`: there is none, and the answer has no such header.
+/// `Sec-WebSocket-Extensions` headers, in their order. `None`: no agreement, and the answer has no
+/// such header.
 ///
-/// Other extensions are passed over. An offer with a parameter that is unknown, repeated, without the value it needs,
-/// with a value it must not have, or with a window of 8 bits, is declined (RFC 7692, section 7.1); the next is tried.
-/// The answer limits our window where the offer did, and repeats a limit that the client set to its own.
+/// Other extensions are passed over. An offer with a parameter that is unknown, repeated, without
+/// the value it needs, with a value it must not have, or with a window of 8 bits, is declined (RFC
+/// 7692, section 7.1); the next is tried. The answer limits our window where the offer did, and
+/// repeats a limit that the client set to its own.
 ///
 /// # Errors
 /// [`ExtensionError::Malformed`], also when an acceptable offer came before.
@@ -165,16 +170,19 @@ pub fn negotiate<'a>(headers: impl IntoIterator<Item = &'a [u8]>) -> Result<Opti
 pub struct Offer {
     /// Asks the server for a window of at most this size. `None`: any.
     pub server_window: Option<WindowBits>,
-    /// Allows the server to set a limit to our window, which is this at most. `None`: it may not, and ours is 15.
+    /// Allows the server to set a limit to our window, which is this at most. `None`: it may not,
+    /// and ours is 15.
     pub client_window: Option<WindowBits>,
 }
 
 impl Offer {
-    /// Checks the answer's `Sec-WebSocket-Extensions` headers. `None`: the server takes no part in compression.
+    /// Checks the answer's `Sec-WebSocket-Extensions` headers. `None`: the server takes no part in
+    /// compression.
     ///
     /// # Errors
-    /// [`ExtensionError`], when the server accepted something else than was offered: another extension, context
-    /// takeover, a window that is larger, or one of 8 bits, which we cannot compress for.
+    /// [`ExtensionError`], when the server accepted something else than was offered: another
+    /// extension, context takeover, a window that is larger, or one of 8 bits, which we cannot
+    /// compress for.
     pub fn agree<'a>(&self, headers: impl IntoIterator<Item = &'a [u8]>) -> Result<Option<Agreement>, ExtensionError> {
         let mut agreed = None;
         for header in headers {
@@ -255,8 +263,8 @@ impl Params {
 
 /// A cursor over an extension list. `rest` never begins with white space between two calls.
 ///
-/// The grammar is that of RFC 6455, section 9.1, with the list rule and the implied white space of RFC 2616,
-/// section 2.1: elements of a list may be empty.
+/// The grammar is that of RFC 6455, section 9.1, with the list rule and the implied white space of
+/// RFC 2616, section 2.1: elements of a list may be empty.
 struct List<'a> {
     rest: &'a [u8],
 }

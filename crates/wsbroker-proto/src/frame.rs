@@ -1,4 +1,5 @@
-//! Frame headers (RFC 6455, section 5.2): reading them from however many bytes there are, and writing them.
+//! Frame headers (RFC 6455, section 5.2): reading them from however many bytes there are, and
+//! writing them.
 
 use crate::close::{CloseCode, MAX_REASON};
 use crate::error::ProtocolError;
@@ -110,8 +111,8 @@ impl AsRef<[u8]> for Header {
     }
 }
 
-/// The header of an unmasked, unfragmented frame, as a server sends it. `rsv1` marks a compressed message
-/// (RFC 7692, section 6).
+/// The header of an unmasked, unfragmented frame, as a server sends it. `rsv1` marks a compressed
+/// message (RFC 7692, section 6).
 ///
 /// The payload follows as it is, so header and payload can be shared by every receiver.
 ///
@@ -140,8 +141,8 @@ pub fn write_frame(out: &mut Vec<u8>, opcode: Opcode, payload: &[u8]) {
 
 /// Appends an unmasked close frame to `out`.
 ///
-/// `reason` is cut at 123 bytes, on a character boundary. Without a code, or with one that must not stand on
-/// the wire (1005, 1006), the frame is empty and the reason left out (section 5.5.1).
+/// `reason` is cut at 123 bytes, on a character boundary. Without a code, or with one that must not
+/// stand on the wire (1005, 1006), the frame is empty and the reason left out (section 5.5.1).
 ///
 /// ```
 /// use wsbroker_proto::{write_close, CloseCode};
@@ -178,7 +179,7 @@ pub mod client {
     use super::{CloseCode, FIN, Header, MAX_CONTROL, Opcode, RSV1, close_payload, fit};
     use crate::mask;
 
-    /// The header of a masked frame. The key should be unpredictable to whoever chose the payload
+    /// The header of a masked frame. The key should be unpredictable for the author of the payload
     /// (section 10.3).
     pub fn header(fin: bool, rsv1: bool, opcode: Opcode, payload_len: usize, key: [u8; 4]) -> Header {
         let fin = if fin { FIN } else { 0 };
@@ -242,8 +243,8 @@ pub(crate) struct FrameHead {
 
 /// Reads the header at the start of `bytes`; `None` when it goes on beyond them.
 ///
-/// Checks run in the order of the bytes, each as soon as its byte is there, so that a bad header fails at
-/// the same check however its bytes arrive.
+/// Checks run in the order of the bytes, each as soon as its byte is there, so that a bad header
+/// fails at the same check however its bytes arrive.
 #[inline]
 pub(crate) fn decode(bytes: &[u8], expect: Expect) -> Result<Option<FrameHead>, ProtocolError> {
     let Some(&first) = bytes.first() else {

@@ -23,18 +23,19 @@ pub enum MessageKind {
     Binary,
 }
 
-/// What the parser accepts. Passed at every call, so that it costs an idle connection nothing; changes take
-/// effect at the next frame header.
+/// What the parser accepts. Passed at every call, so that it costs an idle connection nothing;
+/// changes take effect at the next frame header.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct Limits {
-    /// The longest message, all fragments together, in bytes. A longer one fails with 1009 at the header of
-    /// the frame that would pass it.
+    /// The longest message, all fragments together, in bytes. A longer one fails with 1009 at the
+    /// header of the frame that would pass it.
     ///
-    /// It bounds what a compressed message inflates to, so that is for the inflater to check. The parser lets
-    /// compressed bytes be an eighth and 64 bytes more than this, for data that does not compress grows.
+    /// It bounds what a compressed message inflates to, so that is for the inflater to check. The
+    /// parser lets compressed bytes be an eighth and 64 bytes more than this, for data that does
+    /// not compress grows.
     pub max_message: usize,
-    /// permessage-deflate was negotiated: RSV1 on the first frame of a message means that it is compressed
-    /// (RFC 7692, section 6). Otherwise RSV1 is an error.
+    /// permessage-deflate was negotiated: RSV1 on the first frame of a message means that it is
+    /// compressed (RFC 7692, section 6). Otherwise RSV1 is an error.
     pub allow_rsv1: bool,
 }
 
@@ -69,8 +70,8 @@ impl<'a> Input<'a> {
         self.rest.is_empty()
     }
 
-    /// The bytes not consumed yet, as they were read: whoever stops between two items can keep them, and feed
-    /// them later.
+    /// The bytes not consumed yet, as they were read: a caller that stops between two items can
+    /// keep them, and feed them later.
     pub fn into_rest(self) -> &'a mut [u8] {
         self.rest
     }
@@ -154,7 +155,8 @@ pub enum Item<'a> {
         kind: MessageKind,
         /// The bytes. Text is valid UTF-8, unless it is compressed.
         payload: Payload<'a>,
-        /// RSV1 was set: `payload` must be inflated, and only then can text be checked (RFC 7692, section 6.2).
+        /// RSV1 was set: `payload` must be inflated, and only then can text be checked (RFC 7692,
+        /// section 6.2).
         compressed: bool,
     },
     /// To be answered by a pong with the same payload, at most 125 bytes (section 5.5.2).

@@ -1,15 +1,17 @@
 //! The WebSocket protocol (RFC 6455), sans-IO: bytes in, messages out; messages in, bytes out.
 //!
 //! No sockets, no clocks, no threads, no `unsafe`. A caller that reads into a buffer shared by many
-//! connections hands the bytes to each connection's [`Parser`], which unmasks them where they lie; a
-//! message that is whole in the buffer is handed out as a slice of it, without a copy or an allocation.
+//! connections hands the bytes to each connection's [`Parser`], which unmasks them where they lie;
+//! a message that is whole in the buffer is handed out as a slice of it, without a copy or an
+//! allocation.
 //!
 //! * `parser`: [`Parser`], the reading side, for servers and clients.
 //! * `item`: what it takes ([`Input`], [`Limits`]) and gives ([`Item`], [`Payload`]).
 //! * `frame`: headers and the writing side; [`client`] holds what only a client needs.
 //! * `close`, `close_payload`: [`CloseCode`], [`CloseFrame`], and how one is read.
 //! * `extension`: agreeing on permessage-deflate ([`negotiate`], [`Offer`], [`Agreement`]).
-//! * `deflate`: its two directions, [`Inflater`] and [`Deflaters`], each for any number of connections.
+//! * `deflate`: its two directions, [`Inflater`] and [`Deflaters`], each for any number of
+//!   connections.
 //! * [`mask`] and [`utf8`]: the two loops that touch every byte.
 //! * `error`: [`ProtocolError`], with the close code each failure calls for.
 //!

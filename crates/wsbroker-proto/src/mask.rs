@@ -1,9 +1,10 @@
-//! Masking (RFC 6455, section 5.3): byte `i` of the payload is xored with byte `i mod 4` of the key.
+//! Masking (RFC 6455, section 5.3): byte `i` of the payload is xored with byte `i mod 4` of the
+//! key.
 
 /// Xors `data` with `key`, in place, and tells whether the result is all ASCII.
 ///
-/// Masking and unmasking are the same operation. The ASCII answer comes from the same pass over the bytes,
-/// so that text, nearly always ASCII, needs no second one.
+/// Masking and unmasking are the same operation. The ASCII answer comes from the same pass over the
+/// bytes, so that text, nearly always ASCII, needs no second one.
 ///
 /// ```
 /// use wsbroker_proto::mask;

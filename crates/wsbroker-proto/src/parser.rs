@@ -9,9 +9,10 @@ use crate::frame::{self, Expect, FrameHead, MAX_HEADER, Opcode};
 use crate::item::{Input, Item, Limits, MessageKind, Payload, Role};
 use crate::{mask, utf8};
 
-/// Payloads are unmasked and copied in blocks of this many bytes, a multiple of the key's four. Small enough for
-/// the level 1 cache, and for `memcpy` not to use `rep movsb`, which takes 8 times as long on AMD Zen 4 when
-/// source and target lie 14 bytes apart modulo the page, as they do behind a header.
+/// Payloads are unmasked and copied in blocks of this many bytes, a multiple of the key's four.
+/// Small enough for the level 1 cache, and for `memcpy` not to use `rep movsb`, which takes 8 times
+/// as long on AMD Zen 4 when source and target lie 14 bytes apart modulo the page, as they do
+/// behind a header.
 const COPY_BLOCK: usize = 1024;
 
 /// What the next byte belongs to.
@@ -43,11 +44,11 @@ struct Unfinished {
 
 /// Reads one connection's frames. 64 bytes, and no heap memory between messages.
 ///
-/// The same bytes give the same items and the same error however they are cut into inputs. A frame that is whole
-/// in its input costs no copy and no allocation; of others what has arrived is gathered in a buffer that
-/// grows by doubling, never beyond the declared length of a final frame. Text is checked as it
-/// arrives: the first bad byte is an error, even inside an unfinished frame (RFC 6455, section 8.1).
-/// Fragments are not counted, since an empty one costs nothing here.
+/// The same bytes give the same items and the same error however they are cut into inputs. A frame
+/// that is whole in its input costs no copy and no allocation; of others what has arrived is
+/// gathered in a buffer that grows by doubling, never beyond the declared length of a final frame.
+/// Text is checked as it arrives: the first bad byte is an error, even inside an unfinished frame
+/// (RFC 6455, section 8.1). Fragments are not counted, since an empty one costs nothing here.
 ///
 /// ```
 /// use wsbroker_proto::{Input, Item, Limits, Parser, Role};
@@ -66,8 +67,9 @@ struct Unfinished {
 /// # Ok::<(), wsbroker_proto::ProtocolError>(())
 /// ```
 pub struct Parser {
-    /// The unfinished message, and behind it the unfinished control frame that interrupted it. Empty means
-    /// without capacity: nothing is reserved before there are bytes, and whole payloads are moved out.
+    /// The unfinished message, and behind it the unfinished control frame that interrupted it.
+    /// Empty means without capacity: nothing is reserved before there are bytes, and whole payloads
+    /// are moved out.
     buffer: Vec<u8>,
     /// Payload bytes of the current frame still to come.
     remaining: usize,
@@ -76,8 +78,8 @@ pub struct Parser {
     header_len: u8,
     /// How many of the buffer's last bytes belong to the current control frame.
     control_len: u8,
-    /// How many of the message's last bytes begin a character that is not complete. A message that ends
-    /// well leaves 0 behind.
+    /// How many of the message's last bytes begin a character that is not complete. A message that
+    /// ends well leaves 0 behind.
     utf8_pending: u8,
     /// The masking key, turned so that it begins with the next byte's.
     key: [u8; 4],
@@ -110,9 +112,9 @@ impl Parser {
 
     /// Consumes from the front of `input` until one item is complete or `input` is used up.
     ///
-    /// `None`: everything is consumed, and what belongs to an unfinished frame is kept inside. Call again until
-    /// then, or take the rest out of `input` ([`Input::into_rest`]). After a close frame or an error
-    /// everything is consumed and discarded, for nothing valid can follow.
+    /// `None`: everything is consumed, and what belongs to an unfinished frame is kept inside. Call
+    /// again until then, or take the rest out of `input` ([`Input::into_rest`]). After a close
+    /// frame or an error everything is consumed and discarded, for nothing valid can follow.
     ///
     /// # Errors
     /// [`ProtocolError`]: the connection must be failed with [`ProtocolError::close_code`].
@@ -125,14 +127,14 @@ impl Parser {
         result
     }
 
-    /// Heap memory held for an unfinished message, in bytes: 0 between messages, at most about twice the bytes
-    /// that arrived.
+    /// Heap memory held for an unfinished message, in bytes: 0 between messages, at most about
+    /// twice the bytes that arrived.
     pub fn buffered(&self) -> usize {
         self.buffer.capacity()
     }
 
-    /// The opcode of the frame that the first byte of `input` belongs to or begins. `None` without input, for a reserved opcode, and
-    /// after the end.
+    /// The opcode of the frame that the first byte of `input` belongs to or begins. `None` without
+    /// input, for a reserved opcode, and after the end.
     #[inline]
     pub fn opcode_ahead(&self, input: &Input<'_>) -> Option<Opcode> {
         let first = *input.peek().first()?;
@@ -201,7 +203,8 @@ impl Parser {
     /// Moves header bytes from `input` into the parser until the header is whole.
     #[cold]
     fn gather_header(&mut self, input: &mut Input<'_>, expect: Expect) -> Result<Option<FrameHead>, ProtocolError> {
-        // One byte at a time is the simplest that never takes one too many; this path is rare and short.
+        // One byte at a time is the simplest that never takes one too many; this path is rare and
+        // short.
         while let [byte] = input.take(1) {
             let Some(free) = self.header.get_mut(usize::from(self.header_len)) else {
                 break;
@@ -284,7 +287,8 @@ impl Parser {
         }
     }
 
-    /// Takes what `input` has of the current frame's payload, and gives the item that this completes.
+    /// Takes what `input` has of the current frame's payload, and gives the item that this
+    /// completes.
     #[cold]
     fn gather<'a>(&mut self, input: &mut Input<'_>, limits: &Limits) -> Result<Option<Item<'a>>, ProtocolError> {
         let bytes = input.take(self.remaining);
@@ -327,13 +331,15 @@ impl Parser {
             return Err(ProtocolError::InvalidUtf8);
         }
         let payload = Payload::Owned(mem::take(&mut self.buffer));
-        // A data frame always has its message: `begin_frame` set it, or `decode` refused the continuation.
+        // A data frame always has its message: `begin_frame` set it, or `decode` refused the
+        // continuation.
         let unfinished = self.unfinished.take();
         Ok(unfinished.map(|Unfinished { kind, compressed }| Item::Message { kind, payload, compressed }))
     }
 
-    /// Makes room for `more` bytes that have arrived. Doubling keeps the copies amortised, also over many tiny
-    /// fragments and over control frames in pieces between them; never more than twice what has arrived.
+    /// Makes room for `more` bytes that have arrived. Doubling keeps the copies amortised, also
+    /// over many tiny fragments and over control frames in pieces between them; never more than
+    /// twice what has arrived.
     fn reserve(&mut self, more: usize, limits: &Limits) {
         let len = self.buffer.len();
         let needed = len + more;

@@ -11,12 +11,12 @@ pub fn check(text: &[u8]) -> Result<(), ProtocolError> {
     simdutf8::basic::from_utf8(text).map(|_| ()).map_err(|_| ProtocolError::InvalidUtf8)
 }
 
-/// Checks the beginning of a text, and returns how many bytes at its end (0 to 3) belong to a character
-/// that is not complete yet. The next call starts with those.
+/// Checks the beginning of a text, and returns how many bytes at its end (0 to 3) belong to a
+/// character that is not complete yet. The next call starts with those.
 ///
 /// # Errors
-/// [`ProtocolError::InvalidUtf8`] when no continuation could make the text valid: at the first bad byte, not
-/// at the end of the character it spoils.
+/// [`ProtocolError::InvalidUtf8`] when no continuation could make the text valid: at the first bad
+/// byte, not at the end of the character it spoils.
 ///
 /// ```
 /// use wsbroker_proto::utf8;
@@ -40,7 +40,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// Whether some continuation makes `text` valid, by trying: a valid text cut anywhere is a valid start.
+    /// Whether some continuation makes `text` valid, by trying: a valid text cut anywhere is a
+    /// valid start.
     fn can_become_valid(text: &[u8]) -> bool {
         // No character needs more than three further bytes, and these reach every valid end of one.
         const ENDS: [&[u8]; 7] = [b"", b"\x80", b"\xa0", b"\x80\x80", b"\xa0\x80", b"\x80\x80\x80", b"\x90\x80\x80"];

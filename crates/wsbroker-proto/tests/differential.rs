@@ -1,5 +1,5 @@
-//! Beside tungstenite: the same messages and the same verdict on valid and on damaged streams. The known
-//! differences are listed at `common::check_against_tungstenite`, and each has a test here.
+//! Beside tungstenite: the same messages and the same verdict on valid and on damaged streams. The
+//! known differences are listed at `common::check_against_tungstenite`, and each has a test here.
 
 mod common;
 #[path = "common/generate.rs"]

@@ -1,28 +1,33 @@
-//! The one thing the broker asks of the operating system that no safe library offers.
+//! The one call to the operating system that the broker needs and no safe library offers.
 //!
-//! The broker forbids unsafe code. The one call that it needs and that none of the standard library, rustix and socket2 wraps lives here, behind a
-//! safe interface: how much of what was written to a socket the other side has not taken yet.
+//! The broker forbids unsafe code. This call tells how much of what was written to a socket the
+//! other side has not taken yet. The standard library, rustix and socket2 do not wrap it, so it
+//! lives here, behind a safe interface.
 
 #![deny(unsafe_code)]
 
-/// Bytes that were written to a connected stream socket and that the peer's kernel has not acknowledged. For a unix socket: what the peer has
-/// not read, as the kernel counts it, which is more than the bytes of it.
+/// Bytes that were written to a connected stream socket and that the peer's kernel has not
+/// acknowledged. For a unix socket: what the peer has not read, as the kernel counts it, which is
+/// more than the bytes of it.
 ///
-/// `None` where the system does not say: on other systems than Linux, Android and Apple's, or for a socket that has no such queue.
+/// `None` where the system does not tell: on systems other than Linux, Android and Apple's, or for
+/// a socket that has no such queue.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 #[must_use]
 pub fn unacknowledged(socket: impl std::os::fd::AsFd) -> Option<usize> {
     use std::os::fd::AsRawFd;
 
     let mut bytes: libc::c_int = 0;
-    // SAFETY: the descriptor is open for as long as `socket` is borrowed. On a socket this request (SIOCOUTQ by its other name) writes one `int`
-    // to where the third argument points, on anything else one `int` or nothing; `bytes` is such an `int`, and nothing else refers to it.
+    // SAFETY: the descriptor is open for as long as `socket` is borrowed. On a socket this request
+    // (SIOCOUTQ by its other name) writes one `int` to where the third argument points, on anything
+    // else one `int` or nothing; `bytes` is such an `int`, and nothing else refers to it.
     #[allow(unsafe_code)]
     let result = unsafe { libc::ioctl(socket.as_fd().as_raw_fd(), libc::TIOCOUTQ, &raw mut bytes) };
     if result == 0 { usize::try_from(bytes).ok() } else { None }
 }
 
-/// Bytes that were written to a connected stream socket and that the peer's kernel has not acknowledged.
+/// Bytes that were written to a connected stream socket and that the peer's kernel has not
+/// acknowledged.
 ///
 /// `None` for a socket that has no such queue.
 #[cfg(target_vendor = "apple")]
@@ -32,8 +37,9 @@ pub fn unacknowledged(socket: impl std::os::fd::AsFd) -> Option<usize> {
 
     let mut bytes: libc::c_int = 0;
     let mut length = size_of::<libc::c_int>() as libc::socklen_t;
-    // SAFETY: the descriptor is open for as long as `socket` is borrowed. The call writes at most `length` bytes to `bytes`, which has as many, and
-    // how many they were to `length`; nothing else refers to either.
+    // SAFETY: the descriptor is open for as long as `socket` is borrowed. The call writes at most
+    // `length` bytes to `bytes`, which has as many, and how many they were to `length`; nothing
+    // else refers to either.
     #[allow(unsafe_code)]
     let result = unsafe {
         libc::getsockopt(
@@ -47,7 +53,7 @@ pub fn unacknowledged(socket: impl std::os::fd::AsFd) -> Option<usize> {
     if result == 0 { usize::try_from(bytes).ok() } else { None }
 }
 
-/// `None`: this system does not say.
+/// `None`: this system does not tell.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_vendor = "apple")))]
 #[must_use]
 pub fn unacknowledged<T>(_: T) -> Option<usize> {

@@ -14,8 +14,7 @@ let socket;
 let clock;
 
 /**
- * The server answered, but with an error. When it did not answer at all, `fetch` throws something
- * else.
+ * The server answered with an error. When it does not answer at all, `fetch` throws another error.
  */
 class Refused extends Error {
   constructor(status, message) {
@@ -65,7 +64,7 @@ async function connect(mine) {
   socket.addEventListener('message', ({ data }) => mine === session && hear(JSON.parse(data)));
   socket.addEventListener('close', ({ code, reason }) => {
     if (mine !== session) return;
-    // 4001 is the server's own: the token has expired. Any other end is one to come back from.
+    // 4001 is the server's own: the token has expired. After any other end, reconnect.
     if (code === 4001) showLogin(`Your ${reason}. Sign in again.`);
     else connectLater(mine);
   });
@@ -73,7 +72,7 @@ async function connect(mine) {
 
 function connectLater(mine) {
   showState('connection lost, trying again…');
-  // Spread out, so that not every page comes back in the same moment.
+  // Spread out, so that pages do not all reconnect at the same moment.
   setTimeout(() => mine === session && connect(mine), mine.retry * (0.5 + Math.random() / 2));
   mine.retry = Math.min(2 * mine.retry, LONGEST_RETRY);
 }
@@ -101,7 +100,7 @@ function hear(message) {
   }
 }
 
-/** What people wrote goes in as text, never as markup. */
+/** What users write is inserted as text, never as markup. */
 function add(by, text, mine) {
   const item = document.createElement('li');
   const words = document.createElement('span');
@@ -120,7 +119,7 @@ function tick() {
   const left = Math.max(0, Math.round(session.expires - Date.now() / 1000));
   $('left').textContent = `${Math.floor(left / 60)}:${`${left % 60}`.padStart(2, '0')}`;
   if (left === 0 && !isConnected()) return showLogin('Your token expired. Sign in again.');
-  // In good time, so that a slow answer is no problem; and once.
+  // Early enough for a slow answer, and only once.
   if ($('renew').checked && left < session.lifetime / 4 && !session.renewing) renew(session);
 }
 

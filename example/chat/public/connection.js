@@ -1,5 +1,5 @@
-// One WebSocket that comes back by itself. It knows nothing of chats: it tells where it stands and
-// hands over what came.
+// One WebSocket that reconnects by itself. It knows nothing about chats: it reports its state and
+// passes on what arrives.
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 15_000;
@@ -16,7 +16,7 @@ export class Connection extends EventTarget {
   #state;
 
   /**
-   * @param {() => Promise<string>} findUrl asked before each attempt, so the server may have moved
+   * @param {() => Promise<string>} findUrl called before each attempt, so the server may move
    */
   constructor(findUrl) {
     super();
@@ -45,7 +45,7 @@ export class Connection extends EventTarget {
     }
     const socket = new WebSocket(url);
     this.#socket = socket;
-    // A socket that was given up may still speak; only the present one counts.
+    // An abandoned socket may still have events; only the current one counts.
     const current = (listener) => (event) => socket === this.#socket && listener(event);
     socket.addEventListener('open', current(() => {
       this.#failures = 0;
@@ -58,8 +58,8 @@ export class Connection extends EventTarget {
   }
 
   /**
-   * True if the message was handed to an open socket. Whether it arrived is for the server's answer
-   * to say.
+   * True if the message was handed to an open socket. Only an answer of the server shows that it
+   * arrived.
    */
   send(message) {
     if (!this.isOpen) return false;
@@ -73,8 +73,8 @@ export class Connection extends EventTarget {
   }
 
   /**
-   * Gives up a socket that no longer answers. The browser may take minutes to notice what we know
-   * already.
+   * Gives up a socket that no longer answers. The browser may take minutes to notice what we
+   * already know.
    */
   restart() {
     if (!this.isOpen) return;
@@ -83,8 +83,8 @@ export class Connection extends EventTarget {
   }
 
   /**
-   * Waits longer after each failure, so as not to hammer a server that is down, and a random part
-   * of that, so that a thousand pages do not all knock in the same moment when it comes back.
+   * Waits longer after each failure, to spare a server that is down, and for a random part of that
+   * time, so that a thousand pages do not all reconnect at the same moment.
    */
   #wait() {
     this.#socket = undefined;

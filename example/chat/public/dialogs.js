@@ -7,13 +7,13 @@ import { $ } from './view.js';
 
 for (const dialog of document.querySelectorAll('dialog')) {
   dialog.addEventListener('click', (event) => {
-    // A click on the dialog itself is one outside its form: on the backdrop.
+    // A click on the dialog itself is outside its form, on the backdrop.
     if (event.target === dialog || event.target.closest('[data-close]')) dialog.close();
   });
 }
 
 /**
- * Asks for a name. `submit` sends it and tells whether that was possible; the server decides, so
+ * Asks for a name. `submit` sends it and says whether that was possible. The server decides, so
  * the dialog stays until `accept` or `refuse` is called.
  */
 export function nameDialog({ current, submit }) {
@@ -35,7 +35,7 @@ export function nameDialog({ current, submit }) {
   });
   return {
     accept: () => dialog.close(),
-    /** False if nobody is asked just now. */
+    /** False if the dialog is closed. */
     refuse(reason) {
       if (dialog.open) problem.textContent = reason;
       return dialog.open;
@@ -44,8 +44,8 @@ export function nameDialog({ current, submit }) {
 }
 
 /**
- * Lets choose a room. `ask` requests the list, which is handed to `offer` when it comes; `choose`
- * gets the name.
+ * Asks for a room. `ask` requests the list, which goes to `offer` when it arrives; `choose` gets
+ * the name.
  */
 export function roomPicker({ ask, choose }) {
   const dialog = $('picker');
@@ -69,7 +69,7 @@ export function roomPicker({ ask, choose }) {
   function take(text) {
     const name = roomNameOf(text);
     if (name === undefined) {
-      problem.textContent = 'A room is called by letters, digits, - and _.';
+      problem.textContent = 'A room name has only letters, digits, - and _.';
       return;
     }
     dialog.close();

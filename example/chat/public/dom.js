@@ -2,7 +2,7 @@
 
 /**
  * Makes an element: `el('button', { type: 'button', class: 'send' }, 'Send')`. Children are
- * elements or text; text becomes a text node and can never turn into markup, whoever wrote it.
+ * elements or text; text becomes a text node and can never turn into markup.
  */
 export function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -27,7 +27,7 @@ export function icon(name) {
 
 /**
  * Makes the children of `parent` show `items`, in order. Elements are kept per key and only
- * replaced when their item's `version` changed: so the focus stays where it is, and a screen reader
+ * replaced when their item's `version` changed: so the focus stays in place, and a screen reader
  * reads only what is new.
  */
 export function list(parent, items, { key, version, draw }) {

@@ -16,8 +16,8 @@ function toggleDrawer(which) {
 }
 
 /**
- * The focus goes back to the button that opened the drawer, rather than getting lost in what is
- * hidden now.
+ * The focus goes back to the button that opened the drawer, so that it is not lost in something
+ * hidden.
  */
 export function closeDrawers() {
   const which = app.dataset.drawer;

@@ -1,5 +1,5 @@
-// The page: what the user does goes to the server, what the server says goes to the rooms, the view
-// draws them.
+// The page: what the user does goes to the server, what the server says goes to the rooms, and the
+// view draws them.
 
 import { Connection } from './connection.js';
 import { nameDialog, roomPicker } from './dialogs.js';
@@ -12,7 +12,7 @@ import {
 } from './view.js';
 
 const LOBBY = 'lobby';
-/** A text that is not confirmed by then sits in a dead connection. */
+/** A text that is not confirmed by then is in a dead connection. */
 const CONFIRMED_WITHIN = 10_000;
 const TYPING_EVERY = 2_000;
 
@@ -30,16 +30,16 @@ function guestName() {
 
 const isName = (value) => typeof value === 'string' && value.trim() !== '' && value.length <= 24;
 /**
- * `wanted` is what we ask for at each connection; `name` is what the server gave: "Ada 2", should
- * there be an Ada already.
+ * `wanted` is what we ask for at each connection; `name` is what the server gave: "Ada 2" if there
+ * is already an Ada.
  */
 const me = { id: undefined, wanted: isName(stored.name) ? stored.name : guestName(), name: '' };
 /**
- * By this the server knows the page again after a broken connection. Per page, so that two tabs are
- * two people.
+ * Identifies the page to the server after a broken connection. Each page has its own, so that two
+ * tabs are two people.
  */
 const session = randomKey();
-/** Ids of what this page sent, to tell our own texts from others' when they come back. */
+/** Ids of what this page sent, to recognize our own texts when they come back. */
 const mine = new Set();
 const limits = { name: 24, room: 32, text: 2000 };
 /** @type {Map<string, Room>} in the order in which they were joined, the lobby first */
@@ -85,7 +85,7 @@ function show(name) {
   $('text').placeholder = `Message #${name}`;
   fitText();
   closeDrawers();
-  // Another conversation is not news to be read out from its beginning.
+  // A screen reader should not read another conversation out from its beginning.
   $('log').setAttribute('aria-busy', 'true');
   drawAll({ toEnd: true });
   requestAnimationFrame(() => $('log').removeAttribute('aria-busy'));
@@ -114,7 +114,7 @@ function drawAll(options) {
   drawEntries(active, options);
 }
 
-/** The room is on the screen and somebody is looking. */
+/** Whether the room is on the screen and the user is looking. */
 const isSeen = (room) => room === active && document.visibilityState === 'visible';
 
 // ---- What the server says
@@ -130,13 +130,13 @@ const hears = {
   },
 
   room({ room: name, people, messages }) {
-    // A room that the page has not asked for, or has left meanwhile, is no news.
+    // Ignore a room that the page has not asked for, or has left in the meantime.
     const room = rooms.get(name);
     if (!room) return;
     room.setPeople(people);
     let fresh = 0;
     for (const message of messages) fresh += hear(room, message);
-    // What was said before we first came is not unread; what was said while we were offline is.
+    // What was said before we first joined is not unread; what was said while we were offline is.
     if (room.hasHistory && !isSeen(room)) room.unread += fresh;
     room.hasHistory = true;
     // Not among the last messages, so it was lost with the connection. It has kept its id: arriving
@@ -178,7 +178,7 @@ const hears = {
     }
     if (about?.type === 'join' && rooms.has(about.room) && about.room !== LOBBY) drop(about.room);
     if (about?.type === 'name' && naming.refuse(sentence(message))) return;
-    // Nobody misses a typing indicator.
+    // A missing typing indicator does no harm.
     if (about?.type !== 'typing') toast(sentence(message));
   },
 };
@@ -234,7 +234,7 @@ function say(text) {
 }
 
 /**
- * Sends a text, or sends it again. Offline it stays pending, and goes when the room is back (see
+ * Sends a text, or sends it again. Offline it stays pending, and is sent when the room is back (see
  * `room`).
  */
 function deliver(room, { id, text }) {
@@ -331,7 +331,7 @@ $('jump').addEventListener('click', () => {
   scrollToEnd();
   $('text').focus();
 });
-// The window or the keyboard of a phone changes the height: who was at the end stays there.
+// The window or the keyboard of a phone changes the height: a reader at the end stays there.
 new ResizeObserver(() => {
   if (unseenBelow === 0 && $('jump').hidden) scrollToEnd();
 }).observe($('log'));
@@ -350,7 +350,7 @@ addEventListener('keydown', (event) => {
   show(names[(names.indexOf(active.name) + step + names.length) % names.length]);
 });
 
-// ---- Begin: the room in the address, the rooms of last time, the lobby
+// ---- Start: the room in the address, the rooms of last time, the lobby
 
 function roomInAddress() {
   try {

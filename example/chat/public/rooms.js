@@ -2,12 +2,12 @@
 
 const MESSAGES_KEPT = 300;
 const TYPING_SHOWN = 4_000;
-/** Above this, who comes and goes is noise and only the list shows it. */
+/** In larger rooms, arrivals and departures would be noise: only the list shows them. */
 const ANNOUNCED_UP_TO = 15;
 
 /**
- * The one spelling of a room's name, or undefined if it can be none. The server has the same rule
- * and the last word.
+ * The canonical spelling of a room's name, or undefined if it is not a valid one. The server has
+ * the same rule and decides.
  */
 export function roomNameOf(input) {
   if (typeof input !== 'string') return undefined;
@@ -27,7 +27,7 @@ export class Room {
     this.entries = [];
     this.unread = 0;
     this.draft = '';
-    /** id -> timer of those who write something just now. */
+    /** id -> timer of those who are typing. */
     this.typing = new Map();
     /** Arrivals and departures that came before the list. */
     this.early = [];
@@ -36,7 +36,7 @@ export class Room {
     this.hasHistory = false;
   }
 
-  /** The connection is gone: who is here is no longer known. What was said stays on the page. */
+  /** The connection is lost: who is here is no longer known. What was said stays on the page. */
   forgetPeople() {
     this.people = undefined;
     this.early = [];
@@ -46,8 +46,8 @@ export class Room {
 
   /**
    * The server lists the room at one moment while others come and go, so what was announced before
-   * the list may be newer than it. Applying it once more on top is right in both cases: each step
-   * says how it is, not what to add.
+   * the list may be newer than it. Applying it again is right in both cases: each step
+   * describes a state, not a change.
    */
   setPeople(people) {
     this.people = new Map(people.map(({ id, name }) => [id, name]));
@@ -78,12 +78,13 @@ export class Room {
   }
 
   /**
-   * Adds an entry in its place by time, or updates the one of that id. Returns true if it is new.
+   * Adds an entry at its position by time, or updates the one of that id. Returns true if it is
+   * new.
    */
   add(entry) {
     const known = this.known.get(entry.id);
     if (known) {
-      // The server's word on a text that was pending replaces ours; a repetition changes nothing.
+      // The server's version of a pending text replaces ours; a repetition changes nothing.
       if (known.state === 'sent' || known.note) return false;
       this.entries.splice(this.entries.indexOf(known), 1);
       entry = { ...known, ...entry };
@@ -116,5 +117,5 @@ export class Room {
 
 let notes = 0;
 
-/** What is not sent yet stands last, whatever this machine's clock says. */
+/** What is not sent yet comes last, whatever this machine's clock says. */
 const order = ({ state, at }) => (state === undefined || state === 'sent' ? at : Infinity);

@@ -1,5 +1,5 @@
-// What outlives the page: the name, the rooms, the colours. Storage may be switched off; then
-// nothing does.
+// What outlives the page: the name, the rooms, the colours. With storage switched off nothing
+// does.
 
 const KEY = 'chat';
 

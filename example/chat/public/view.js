@@ -1,16 +1,16 @@
-// Draws what main.js and rooms.js know. Everything that people wrote goes in as text nodes (see
+// Draws what main.js and rooms.js know. Everything that users write goes in as text nodes (see
 // dom.js).
 
 import { el, icon, list } from './dom.js';
 
-/** The room stands in the address, so that a room can be bookmarked and sent to a friend. */
+/** The room is in the address, so that it can be bookmarked and sent to a friend. */
 export const addressOf = (room) => `#/${encodeURIComponent(room)}`;
 
 export const $ = (id) => document.getElementById(id);
 
-/** Texts by one person within this time stand together under one name. */
+/** Texts by one person within this time appear together under one name. */
 const TOGETHER = 5 * 60_000;
-/** So near to the end, a reader is taken to follow the conversation. */
+/** This close to the end, a reader follows the conversation. */
 const NEAR = 80;
 
 const clock = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
@@ -86,8 +86,8 @@ export function drawTyping(room) {
 }
 
 /**
- * Draws the conversation. Stays at the end if the reader was there; otherwise leaves the page where
- * they read, and the button that leads to the end tells that something came.
+ * Draws the conversation. Stays at the end if the reader was there. Otherwise the page stays where
+ * they read, and the button that leads to the end says that something came.
  */
 export function drawEntries(room, { toEnd = false } = {}) {
   const log = $('log');

@@ -47,8 +47,8 @@ class Side {
   }
 
   /**
-   * Without a socket nothing can be sent, and what the page last heard of Redis may be untrue by
-   * now.
+   * Without a socket nothing can be sent, and what the page last heard of Redis may no longer be
+   * true.
    */
   #disconnected(text) {
     this.#state('socket', false, text);
@@ -142,7 +142,7 @@ class Side {
   #state(which, good, text) {
     const pill = this.#box.querySelector(`.state.${which}`);
     pill.toggleAttribute('data-good', good);
-    // Said again by a screen reader only when it changes.
+    // A screen reader reads it again only when it changes.
     if (pill.textContent !== text) pill.textContent = text;
   }
 
@@ -161,7 +161,7 @@ class Side {
 function pulse(direction) {
   const redis = $('redis');
   delete redis.dataset.pulse;
-  // So that the animation begins anew.
+  // Restarts the animation.
   void redis.offsetWidth;
   redis.dataset.pulse = direction;
 }

@@ -1,11 +1,11 @@
-// One encrypted connection that comes back by itself. It knows nothing of rooms: it tells where it
-// stands, and hands over what came.
+// One encrypted connection that reconnects by itself. It knows nothing about rooms: it reports its
+// state and passes on what arrives.
 
 import { NotAuthentic, makeKeys, openLine } from './secure.mjs';
 
 const FIRST_WAIT = 500;
 const LONGEST_WAIT = 15_000;
-/** From the first byte to the encrypted line. */
+/** Time limit from the first byte until the connection is encrypted. */
 const PATIENCE = 10_000;
 
 /**
@@ -13,8 +13,8 @@ const PATIENCE = 10_000;
  *
  *   state     { state: 'connecting' | 'open' | 'waiting', retryAt? }; open is encrypted
  *   message   { event, data } as they were before they were encrypted
- *   missed    a number of messages that the server could not get rid of, because we were too slow
- *   frame     { out, text }: what crossed, as anybody on the way sees it
+ *   missed    how many messages the server dropped because we were too slow
+ *   frame     { out, text }: what crossed, as anyone on the way sees it
  *   refused   the server does not know us (any more)
  */
 export class Connection extends EventTarget {
@@ -29,8 +29,8 @@ export class Connection extends EventTarget {
   #sending = Promise.resolve();
 
   /**
-   * @param {() => Promise<{ url: string, ticket: string, heartbeat: number }>} prepare asked before
-   * each attempt: the server may have moved, and a ticket is good for one
+   * @param {() => Promise<{ url: string, ticket: string, heartbeat: number }>} prepare called
+   * before each attempt: the server may have moved, and a ticket is valid for one attempt
    */
   constructor(prepare) {
     super();
@@ -55,7 +55,7 @@ export class Connection extends EventTarget {
     const socket = new WebSocket(prepared.url);
     this.#socket = socket;
     this.#patience = setTimeout(() => this.#giveUp(socket), PATIENCE);
-    // A socket that was given up may still speak; only the present one counts.
+    // An abandoned socket may still have events; only the current one counts.
     const isCurrent = () => socket === this.#socket;
     socket.addEventListener('open', () => {
       if (isCurrent()) this.#write({ event: 'authenticate', data: { ticket: prepared.ticket, publicKey: keys.publicKey } });
@@ -64,11 +64,11 @@ export class Connection extends EventTarget {
     socket.addEventListener('message', ({ data }) => {
       if (!isCurrent()) return;
       this.#emit('frame', { out: false, text: data });
-      // In order: each waits for the one before, the first for the keys.
+      // In order: each waits for the one before it, and the first for the keys.
       reading = reading
         .then(() => isCurrent() && this.#read(JSON.parse(data), keys, prepared.heartbeat))
         .catch((error) => {
-          console.error(`the connection is given up: ${error.message}`);
+          console.error(`closing the connection: ${error.message}`);
           this.#giveUp(socket);
         });
     });
@@ -80,7 +80,7 @@ export class Connection extends EventTarget {
     return undefined;
   }
 
-  /** Encrypted. False if there is no line just now. */
+  /** Sends encrypted. False without an encrypted connection. */
   send(event, data) {
     if (this.#state !== 'open') return false;
     const [socket, line] = [this.#socket, this.#line];
@@ -93,8 +93,8 @@ export class Connection extends EventTarget {
   }
 
   /**
-   * In clear: for the events that the helper itself understands. In order with what was encrypted
-   * before it.
+   * Sends unencrypted, for the events that the helper itself understands. Keeps the order with
+   * encrypted messages.
    */
   sendClear(event, data) {
     if (this.#state !== 'open') return;
@@ -107,7 +107,7 @@ export class Connection extends EventTarget {
     if (this.#state === 'waiting') this.connect();
   }
 
-  /** For good. */
+  /** Closes, and does not reconnect. */
   close() {
     this.#socket?.close(1000);
     this.#stop();
@@ -115,7 +115,7 @@ export class Connection extends EventTarget {
 
   async #read(message, keys, heartbeat) {
     if (this.#line === undefined) {
-      // Nothing is secret yet. An error comes before the server hangs up.
+      // Nothing is secret yet. An error arrives before the server closes.
       if (message.event !== 'connected') return;
       const { id, serverPublicKey, salt } = message.data;
       const socket = this.#socket;
@@ -129,7 +129,7 @@ export class Connection extends EventTarget {
       this.#tell('open');
       return;
     }
-    // From now on all is encrypted, and what is not is not from the server.
+    // From now on everything is encrypted, and anything else is not from the server.
     if (message.event !== 'encrypted') throw new NotAuthentic('a message in clear');
     const { value, missed } = await this.#line.open(message.data);
     if (missed > 0) this.#emit('missed', missed);
@@ -153,7 +153,7 @@ export class Connection extends EventTarget {
     clearTimeout(this.#retry);
     clearInterval(this.#heartbeat);
     this.#socket = undefined;
-    // The keys go with the connection.
+    // The keys end with the connection.
     this.#line = undefined;
   }
 
@@ -164,8 +164,8 @@ export class Connection extends EventTarget {
   }
 
   /**
-   * Longer after each failure, and a random part of that, so that a thousand pages do not all knock
-   * in the moment in which the server is back.
+   * Longer after each failure, and a random part of that, so that a thousand pages do not all
+   * reconnect at the moment when the server is back.
    */
   #wait() {
     this.#end();

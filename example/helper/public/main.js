@@ -1,5 +1,5 @@
-// What the page does: signs in, is in rooms, writes to somebody. How it looks is in view.js, how it
-// is encrypted in secure.mjs.
+// What the page does: signs in, joins rooms, writes to users. view.js draws it, secure.mjs encrypts
+// it.
 
 import { Connection } from './connection.js';
 import { isPossible } from './secure.mjs';
@@ -16,7 +16,7 @@ let me;
 let connection;
 let current;
 let config;
-/** Rooms that we want to be in, also after a connection was lost. */
+/** Rooms that we want to be in, even after a connection was lost. */
 const wanted = new Set(['lobby']);
 
 function conversation(kind, name) {
@@ -33,8 +33,8 @@ const ask = async (path, options) => {
 };
 
 /**
- * A ticket is good for half a minute, so each connection gets one. Where there are passwords, this
- * is where a session would be renewed.
+ * A ticket is valid for half a minute, so each connection gets one. With passwords, a session would
+ * be renewed here.
  */
 async function prepare() {
   const [{ port, path, heartbeat }, { ticket }] = await Promise.all([
@@ -44,7 +44,7 @@ async function prepare() {
   return { url: `${location.protocol === 'https:' ? 'wss:' : 'ws:'}//${location.hostname}:${port}${path}`, ticket, heartbeat };
 }
 
-// ---- What comes
+// ---- Receiving
 
 const heard = {
   people({ room, people }) {
@@ -80,8 +80,8 @@ function add(where, entry) {
 
 function enter(room) {
   wanted.add(room);
-  // The helper joins the room if it is allowed, and says nothing. So we ask: what comes back is the
-  // list of who is there, or a refusal.
+  // The helper joins the room if we may enter it, but does not answer. So we ask, and get the list
+  // of who is there, or a refusal.
   connection.sendClear('join', { rooms: [room] });
   connection.send('enter', { room });
 }
@@ -90,7 +90,7 @@ function connectAs() {
   connection = new Connection(prepare);
   connection.addEventListener('state', ({ detail: { state, retryAt } }) => {
     drawState(state, retryAt, () => connection.retry());
-    // Who is where is not known without a connection, and each new one begins outside of all rooms.
+    // Without a connection we do not know who is where, and a new one is in no room at first.
     for (const each of conversations.values()) each.people = undefined;
     if (state === 'open') for (const room of wanted) enter(room);
     draw();
@@ -109,7 +109,7 @@ function connectAs() {
   connection.connect();
 }
 
-// ---- What one does
+// ---- Actions of the user
 
 function open(key) {
   current = conversations.get(key);
@@ -139,7 +139,7 @@ $('login').addEventListener('submit', async (event) => {
   event.preventDefault();
   try {
     config = await ask('/config.json');
-    // The server has the one spelling of a name.
+    // The server decides how a name is spelt.
     me = (await ask('/login', { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ name: $('name').value }) })).name;
   } catch (error) {
     $('problem').textContent = error.message;
@@ -182,7 +182,7 @@ $('write').addEventListener('submit', (event) => {
   const text = $('text').value;
   if (text.trim() === '') return;
   const sent = current.kind === 'room' ? connection.send('say', { room: current.name, text }) : connection.send('direct', { to: current.name, text });
-  // What was not sent stays in the box.
+  // A text that was not sent stays in the box.
   if (sent) $('text').value = '';
 });
 
@@ -197,6 +197,6 @@ $('announce').addEventListener('submit', (event) => {
 $('leave').addEventListener('click', () => showLogin(''));
 
 if (!isPossible()) {
-  $('problem').textContent = 'This browser gives its cryptography to pages that came by https, or from this machine, only.';
+  $('problem').textContent = 'This browser offers its cryptography only to pages that came by https or from this machine.';
   $('login').querySelector('button').disabled = true;
 }

@@ -1,4 +1,4 @@
-// Draws what main.js knows. What people wrote goes in as text, never as markup.
+// Draws what main.js knows. What users write is inserted as text, never as markup.
 
 export const $ = (id) => document.getElementById(id);
 
@@ -29,7 +29,7 @@ export function drawState(state, retryAt, retry) {
   $('state').append(seconds, ' ', button);
 }
 
-/** Only drawn anew when something changed, so that the focus stays where it is. */
+/** Redraws only when something changed, so that the focus stays in place. */
 const drawn = {};
 function redraw(id, version, make) {
   if (drawn[id] === version) return;

@@ -3,15 +3,15 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.BusStateReporter = void 0;
 const callbacks_cjs_1 = require("../callbacks.cjs");
 /**
- * Tells the application of each change of the bus, once and in order, from the end of `configure()`
+ * Calls `busStateFn` for each change of the bus, once and in order, from the end of `configure()`
  * until `shutdown()`.
  */
 class BusStateReporter {
     #fn;
     #log;
     #state = 'idle';
-    #untold = [];
-    #telling = false;
+    #queue = [];
+    #reporting = false;
     constructor(fn, log) {
         this.#fn = fn;
         this.#log = log;
@@ -19,10 +19,10 @@ class BusStateReporter {
     get state() {
         return this.#state;
     }
-    /** Configured: that is `ready`, whatever comes next. */
+    /** The helper is configured, which counts as `ready` whatever comes next. */
     begin() {
         this.#state = 'ready';
-        this.#tell('ready');
+        this.#report('ready');
     }
     update(state) {
         if (this.#state === 'idle' || this.#state === state)
@@ -32,26 +32,26 @@ class BusStateReporter {
             this.#log.warn('Redis is lost');
         else
             this.#log.info('Redis is ready again');
-        this.#tell(state);
+        this.#report(state);
     }
     end() {
         this.#state = 'idle';
-        this.#untold.length = 0;
+        this.#queue.length = 0;
     }
-    /** One after the other, also if a change comes while the application is being told of one. */
-    #tell(state) {
+    /** One after the other, even if a change comes during a call of the application. */
+    #report(state) {
         const fn = this.#fn;
         if (fn === undefined)
             return;
-        this.#untold.push(state);
-        if (this.#telling)
+        this.#queue.push(state);
+        if (this.#reporting)
             return;
-        this.#telling = true;
-        for (let next = this.#untold.shift(); next !== undefined; next = this.#untold.shift()) {
-            const told = next;
-            (0, callbacks_cjs_1.callApplication)(() => fn(told), () => undefined, (error) => this.#log.error('busStateFn failed', error));
+        this.#reporting = true;
+        for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+            const reported = next;
+            (0, callbacks_cjs_1.callApplication)(() => fn(reported), () => undefined, (error) => this.#log.error('busStateFn failed', error));
         }
-        this.#telling = false;
+        this.#reporting = false;
     }
 }
 exports.BusStateReporter = BusStateReporter;

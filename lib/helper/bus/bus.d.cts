@@ -1,75 +1,76 @@
 import type { Instance } from '../transport/transport.cjs';
 import type { IWebSocketLogger } from '../types.cjs';
-/** Which connections there are: an emitter has one, to publish. */
+/** An emitter has only a connection that publishes. */
 export type BusRole = 'server' | 'emitter';
-/** The helper or emitter, as its bus sees it. None of these throws. */
+/** What a bus needs of its helper or emitter. Nothing here throws. */
 export interface BusHost {
     readonly scope: string;
     readonly logger: IWebSocketLogger;
-    /** Envelopes that bear it are ours: a bus that can tell need not hand them over. */
+    /** Envelopes with this id are our own. A bus that can recognize them need not deliver them. */
     readonly serverId?: string;
     /**
-     * Text from a channel that we subscribe to: an envelope, or anything else. It is delivered before
-     * this returns.
+     * To be called with each text from a channel that we are subscribed to, whether it is an envelope
+     * or not. The text has been delivered when this returns.
      */
     received(text: string): void;
     /**
-     * `publisherReady` or `subscriberReady` has changed. Called for each change, after it, in order.
+     * To be called after each change of `publisherReady` or `subscriberReady`, in order.
      */
     changed(): void;
 }
-/** Counted since construction; not what `publish` tells by `failed`. */
+/**
+ * Counted since construction. Does not include messages for which `publish` has called `failed`.
+ */
 export interface BusCounts {
-    /** Messages that came and do not follow the protocol, as far as the bus itself has found out. */
+    /** Messages from Redis that violate the protocol, as far as the bus itself checks that. */
     readonly invalid: number;
-    /** Messages that came and were dropped, since too many were waiting for JavaScript. */
+    /** Messages from Redis that were dropped because too many were waiting for JavaScript. */
     readonly dropped: number;
 }
 export interface Bus {
     /**
-     * What must agree within an instance, as text: the form, and with the native bus its options.
-     * Passwords go in as a hash.
+     * What must be the same within an instance, as text: the kind of bus and, for the native bus, a
+     * hash of its options, which may contain passwords.
      */
     readonly form: string;
     /**
-     * Where there is an instance, it brings that the input itself, and tells it its state: the logic
-     * neither claims the input nor calls `subscribe` then.
+     * Whether it serves a whole instance, and reports the state of its input to the instance. Then
+     * the helper neither claims the input nor calls `subscribe`.
      */
     readonly instanceWide: boolean;
-    /** The connection for publishing answers. False before `connect` has resolved. */
+    /** Whether the connection that publishes is ready. False before `connect` has resolved. */
     readonly publisherReady: boolean;
     /**
-     * Subscribed, and confirmed, and not lost since. Not for emitters, and false for a helper that
-     * does not subscribe.
+     * Whether it is subscribed, confirmed by Redis, and not lost since. False for emitters, and for a
+     * helper that does not subscribe.
      */
     readonly subscriberReady: boolean;
     /**
-     * 3.1 to 3.3: resolves when all connections are ready. Called again after it has rejected.
-     * `instance`: the native transport's, which the native bus serves as a whole: then it is the
-     * instance's bus, and tells `instance` its state.
+     * Resolves when all connections are ready. May be called again after it has rejected. The native
+     * bus serves `instance` as a whole, and reports its state to it.
      */
     connect(host: BusHost, instance: Instance | undefined): Promise<void>;
     /**
-     * 3.4: resolves when all four subscriptions are confirmed; they are made again after each loss,
-     * before `subscriberReady`.
+     * Resolves when all four subscriptions are confirmed. They are renewed after each loss, before
+     * `subscriberReady`.
      */
     subscribe(): Promise<void>;
     /**
-     * Publishes, and does not wait. It is handed over before this returns. If it does not get there
-     * `failed` is called, once, perhaps at once: with a `WSBrokerError` `ERR_WSBROKER_BUS_LOST` where
-     * it was *refused* (the publisher is lost, or too much is waiting), with any other error where it
-     * *failed*. Never throws.
+     * Publishes without waiting: the text has been passed on when this returns. If it does not reach
+     * Redis, `failed` is called once, perhaps at once. Its error is ERR_WSBROKER_BUS_LOST if the
+     * message was *refused* (the publisher is lost, or too much is waiting), and any other error if
+     * it *failed*. Never throws.
      */
     publish(channel: string, text: string, failed: (error: unknown) => void): void;
     /**
-     * Publishes for an emitter: resolves when Redis has it. Rejects with `ERR_WSBROKER_BUS_LOST` at
-     * once while the publisher is lost.
+     * Publishes for an emitter, and resolves when Redis has the message. While the publisher is lost
+     * it rejects at once with `ERR_WSBROKER_BUS_LOST`.
      */
     request(channel: string, text: string): Promise<void>;
     counts(): BusCounts;
     /**
-     * Ends all connections, in at most 5000 ms, and everything that would keep the process alive.
-     * Does not reject; failures are logged. Called once.
+     * Ends all connections within 5000 ms, and everything that would keep the process alive. Does not
+     * reject; failures are logged. Called once.
      */
     close(): Promise<void>;
 }

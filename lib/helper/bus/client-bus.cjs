@@ -5,8 +5,8 @@ const errors_cjs_1 = require("../../errors.cjs");
 const promises_cjs_1 = require("../../promises.cjs");
 const protocol_cjs_1 = require("../protocol.cjs");
 const redis_link_cjs_1 = require("./redis-link.cjs");
-// Forms a and b of `redisConnection`: duplicates of a client of the application's own.
-/** How long after a refused subscription the next is tried, in ms. */
+// A bus with a Redis client of the application: it uses duplicates of the client.
+/** How many milliseconds after a failed subscription the next one is tried. */
 const RESUBSCRIBE_AFTER = 1000;
 class ClientBus {
     form;
@@ -14,24 +14,26 @@ class ClientBus {
     #publisher;
     #subscriber;
     #host;
-    /** All links were ready once: from then on a lost publisher refuses. */
+    /**
+     * All links have been ready once. From then on messages are refused while the publisher is lost.
+     */
     #connected = false;
     #subscribing = false;
     #subscribed = false;
     /**
-     * Counts the connections of the subscriber: what was begun on an earlier one has nothing to say.
+     * Counts the connections of the subscriber, to ignore what was started on an earlier one.
      */
     #connection = 0;
     #retry;
     /**
-     * Characters of messages that Redis has not answered: a client of the application's keeps them,
-     * and without a bound.
+     * UTF-16 units of messages that Redis has not answered. The client keeps them, without a limit of
+     * its own.
      */
     #unanswered = 0;
     #closed = false;
     /**
-     * Duplicates the parent, which is not touched otherwise: for the publisher first, then for the
-     * subscriber.
+     * Duplicates the parent, first for the publisher, then for the subscriber. Nothing else is done
+     * with the parent.
      */
     constructor(parent, role, form) {
         this.form = form;
@@ -81,7 +83,7 @@ class ClientBus {
     publish(channel, text, failed) {
         if (this.#refuses)
             return failed(this.#refusal());
-        // One that is larger than all there may be passes when nothing else is under way, as on the
+        // A message that exceeds the limit by itself passes if nothing else is in flight, as on the
         // native bus.
         if (this.#unanswered > 0 && this.#unanswered + text.length > protocol_cjs_1.LIMITS.maxUnanswered) {
             return failed(new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BUS_LOST', 'too much is waiting to be sent to Redis'));
@@ -119,7 +121,7 @@ class ClientBus {
     get #links() {
         return this.#subscriber === undefined ? [this.#publisher] : [this.#publisher, this.#subscriber];
     }
-    /** Before the first `connect` the client publishes as it likes. */
+    /** Before the first `connect` it is up to the client. */
     get #refuses() {
         return this.#closed || (this.#connected && !this.#publisher.up);
     }
@@ -128,7 +130,7 @@ class ClientBus {
             ? new errors_cjs_1.WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'the connection to Redis has been closed')
             : new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BUS_LOST', 'the connection to Redis is lost; the message was not sent');
     }
-    /** Handlers stay for good, and once is enough. */
+    /** Adds listeners, once: they are never removed. */
     #watch(host) {
         if (this.#host !== undefined)
             return;
@@ -155,14 +157,14 @@ class ClientBus {
         this.#subscribed = false;
         this.#changed();
     }
-    /** The client may have subscribed again by itself; that it is confirmed we know by asking. */
+    /** The client may have renewed its subscriptions by itself. Subscribing again confirms that. */
     #subscribeAgain() {
         if (!this.#subscribing || this.#subscribed || this.#closed)
             return;
         this.#subscribeAll().catch((error) => {
             if (this.#closed || !this.#subscriber?.up)
                 return;
-            this.#host?.logger.error(`subscribing to Redis failed; again in ${RESUBSCRIBE_AFTER} ms`, error);
+            this.#host?.logger.error(`subscribing to Redis failed; trying again in ${RESUBSCRIBE_AFTER} ms`, error);
             this.#retry = setTimeout(() => this.#subscribeAgain(), RESUBSCRIBE_AFTER);
             this.#retry.unref?.();
         });
@@ -178,7 +180,7 @@ class ClientBus {
             call(() => client.psubscribe(protocol_cjs_1.WebSocketChannels.forClientPattern())),
             call(() => client.psubscribe(protocol_cjs_1.WebSocketChannels.forUserPattern())),
         ]);
-        // Lost meanwhile: the next connection subscribes.
+        // The connection was lost meanwhile: the next one subscribes.
         if (connection !== this.#connection || this.#closed)
             return;
         this.#subscribed = true;
@@ -202,7 +204,7 @@ class ClientBus {
     }
 }
 exports.ClientBus = ClientBus;
-/** A throw is a rejection. */
+/** Turns a throw into a rejection. */
 async function call(fn) {
     return fn();
 }

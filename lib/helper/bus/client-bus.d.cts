@@ -5,8 +5,8 @@ export declare class ClientBus implements Bus {
     readonly form: string;
     readonly instanceWide = false;
     /**
-     * Duplicates the parent, which is not touched otherwise: for the publisher first, then for the
-     * subscriber.
+     * Duplicates the parent, first for the publisher, then for the subscriber. Nothing else is done
+     * with the parent.
      */
     constructor(parent: IRedisClientLike, role: BusRole, form: string);
     get publisherReady(): boolean;

@@ -4,13 +4,13 @@ exports.EnvelopeRelay = void 0;
 const errors_cjs_1 = require("../../errors.cjs");
 const log_cjs_1 = require("../log.cjs");
 const envelope_cjs_1 = require("./envelope.cjs");
-/** Between this instance and the others: envelopes out and in, and what became of them. */
+/** Sends envelopes to other instances, delivers theirs, and counts those that fail. */
 class EnvelopeRelay {
     #parts;
     #refusedLine;
     #failedLine;
     #invalidLine;
-    #undelivered;
+    #deliveryErrors;
     #refused = 0;
     #failed = 0;
     #invalid = 0;
@@ -19,9 +19,9 @@ class EnvelopeRelay {
         this.#parts = parts;
         const { log } = parts;
         this.#refusedLine = new log_cjs_1.RateLimitedLine((count) => log.warn(`${count} message(s) not sent to Redis: it is lost, or too much is waiting`));
-        this.#failedLine = new log_cjs_1.RateLimitedLine((count) => log.error(`${count} message(s) to Redis failed; the last with`, this.#lastError));
-        this.#undelivered = new log_cjs_1.RateLimitedErrors(log);
-        this.#invalidLine = new log_cjs_1.RateLimitedLine((count) => log.warn(`${count} message(s) from Redis ignored: they are no envelopes`));
+        this.#failedLine = new log_cjs_1.RateLimitedLine((count) => log.error(`${count} message(s) to Redis failed; the last error:`, this.#lastError));
+        this.#deliveryErrors = new log_cjs_1.RateLimitedErrors(log);
+        this.#invalidLine = new log_cjs_1.RateLimitedLine((count) => log.warn(`${count} message(s) from Redis ignored: they are not envelopes`));
     }
     get refused() {
         return this.#refused;
@@ -32,11 +32,11 @@ class EnvelopeRelay {
     get invalid() {
         return this.#invalid + this.#parts.bus.counts().invalid;
     }
-    /** Not awaited, and does not throw: a failure is counted and logged. */
+    /** Does not wait, and does not throw: failures are counted and logged. */
     publish(channel, type, sent) {
         let text;
         try {
-            text = (0, envelope_cjs_1.envelope)(this.#parts.serverId(), type, sent);
+            text = (0, envelope_cjs_1.makeEnvelope)(this.#parts.serverId(), type, sent);
         }
         catch (error) {
             return this.#fail(error);
@@ -51,11 +51,11 @@ class EnvelopeRelay {
             }
         });
     }
-    /** The publisher is there: what was refused meanwhile and not said yet is said. */
+    /** The publisher is ready again: logs refusals that have not been logged yet. */
     settle() {
         this.#refusedLine.flush();
     }
-    /** Text from a channel of ours. By its type, not by its channel, and never passed on. */
+    /** Delivers a text from Redis: by its type, not by its channel. It is never published again. */
     receive(text) {
         const message = (0, envelope_cjs_1.parseEnvelope)(text);
         if (message === undefined) {
@@ -69,7 +69,7 @@ class EnvelopeRelay {
             this.#deliver(message.type, message.target, message);
         }
         catch (error) {
-            this.#undelivered.add('a message from Redis cannot be delivered', error);
+            this.#deliveryErrors.add('a message from Redis cannot be delivered', error);
         }
     }
     #deliver(type, target, { event, data, exclude }) {
@@ -79,7 +79,7 @@ class EnvelopeRelay {
             return deliver.broadcast({ event, data, ...excluded });
         if (!target)
             return;
-        // Whatever it is, the name of a client, a user or a room is text.
+        // Whatever it is: names of clients, users and rooms are text.
         const name = String(target);
         if (type === 'client')
             deliver.client({ clientId: name, event, data });

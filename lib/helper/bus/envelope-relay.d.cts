@@ -1,6 +1,6 @@
 import type { IWebSocketLogger, TWebSocketMessageType } from '../types.cjs';
 import type { Bus } from './bus.cjs';
-/** What can be done with a message from Redis: the four ways of sending, on this instance. */
+/** The four ways of sending on this instance, for messages from Redis. */
 export interface LocalDelivery {
     client(opts: {
         clientId: string;
@@ -30,21 +30,21 @@ export interface EnvelopeRelayParts {
     readonly deliver: LocalDelivery;
     serverId(): string;
 }
-/** Between this instance and the others: envelopes out and in, and what became of them. */
+/** Sends envelopes to other instances, delivers theirs, and counts those that fail. */
 export declare class EnvelopeRelay {
     #private;
     constructor(parts: EnvelopeRelayParts);
     get refused(): number;
     get failed(): number;
     get invalid(): number;
-    /** Not awaited, and does not throw: a failure is counted and logged. */
+    /** Does not wait, and does not throw: failures are counted and logged. */
     publish(channel: string, type: TWebSocketMessageType, sent: {
         target?: string | undefined;
         event: string;
         data: unknown;
     }): void;
-    /** The publisher is there: what was refused meanwhile and not said yet is said. */
+    /** The publisher is ready again: logs refusals that have not been logged yet. */
     settle(): void;
-    /** Text from a channel of ours. By its type, not by its channel, and never passed on. */
+    /** Delivers a text from Redis: by its type, not by its channel. It is never published again. */
     receive(text: string): void;
 }

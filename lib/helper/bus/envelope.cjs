@@ -1,12 +1,12 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
-exports.envelope = envelope;
+exports.makeEnvelope = makeEnvelope;
 exports.parseEnvelope = parseEnvelope;
-/** @throws {TypeError} the data cannot be serialised */
-function envelope(serverId, type, { target, event, data, exclude, }) {
+/** @throws {TypeError} the data cannot be serialized */
+function makeEnvelope(serverId, type, { target, event, data, exclude, }) {
     return JSON.stringify({ serverId, type, target, event, data, exclude });
 }
-/** Undefined if it is not an envelope. */
+/** Undefined if the text is not an envelope. */
 function parseEnvelope(text) {
     let value;
     try {

@@ -1,5 +1,5 @@
 import type { TWebSocketMessageType } from '../types.cjs';
-/** An envelope written by another process: its contents are not checked further. */
+/** An envelope that another process has written. Its other contents are not checked. */
 export interface ReceivedEnvelope {
     readonly serverId: string;
     readonly type: unknown;
@@ -8,12 +8,12 @@ export interface ReceivedEnvelope {
     readonly data: unknown;
     readonly exclude: unknown;
 }
-/** @throws {TypeError} the data cannot be serialised */
-export declare function envelope(serverId: string, type: TWebSocketMessageType, { target, event, data, exclude, }: {
+/** @throws {TypeError} the data cannot be serialized */
+export declare function makeEnvelope(serverId: string, type: TWebSocketMessageType, { target, event, data, exclude, }: {
     target?: string | undefined;
     event: string;
     data: unknown;
     exclude?: string[] | undefined;
 }): string;
-/** Undefined if it is not an envelope. */
+/** Undefined if the text is not an envelope. */
 export declare function parseEnvelope(text: string): ReceivedEnvelope | undefined;

@@ -7,14 +7,14 @@ const errors_cjs_1 = require("../../errors.cjs");
 const redis_cjs_1 = require("../../options/redis.cjs");
 const log_cjs_1 = require("../log.cjs");
 const protocol_cjs_1 = require("../protocol.cjs");
-// Form c of `redisConnection`: the broker's own connections to Redis. Native code is loaded by
-// `connect` only, never by importing this or constructing a bus.
-/** From so many on, those messages are let go of whose end is known. */
-const PRUNE_FROM = 64;
+// A bus with connections of the broker. Only `connect` loads native code: importing this module or
+// constructing a bus does not.
+/** From this number of messages on, those that are known to have arrived are forgotten. */
+const FORGET_FROM = 64;
 /**
- * The bus for a URL or options that say where Redis is. It connects nothing.
+ * A bus for a URL or for options. It does not connect yet.
  *
- * @throws {TypeError | RangeError | WSBrokerError} naming what is wrong with the options
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
  */
 function createNativeBus(call, redis, role) {
     const native = (0, redis_cjs_1.checkRedisOptions)(call, 'redisConnection', redis, redis_cjs_1.REDIS_TLS_OPTIONS_NAMED);
@@ -22,7 +22,7 @@ function createNativeBus(call, redis, role) {
         checkUrl(call, native.url);
     return new NativeBus(native, role);
 }
-/** Not shown: it may have a password in it. */
+/** The URL is not shown: it may contain a password. */
 function checkUrl(call, url) {
     try {
         const { hostname, pathname, username, password } = new URL(url);
@@ -34,7 +34,8 @@ function checkUrl(call, url) {
     catch {
         // As below.
     }
-    throw new errors_cjs_1.WSBrokerRangeError(`${call}: "redisConnection" must be a URL such as redis://user:password@host:6379/0, with a port up to 65535 and a number for a path`);
+    throw new errors_cjs_1.WSBrokerRangeError(`${call}: "redisConnection" must be a URL such as redis://user:password@host:6379/0, ` +
+        'with a port up to 65535 and a number as its path');
 }
 class NativeBus {
     form;
@@ -45,9 +46,9 @@ class NativeBus {
     #serverId;
     #host;
     #instance;
-    #waiting;
+    #pendingConnect;
     #up = { publisher: false, subscriber: false };
-    /** Messages by number, until it is known that they did not fail. */
+    /** The callbacks of messages by number, until it is known that a message did not fail. */
     #unsettled = new Map();
     #invalid = 0;
     #dropped = 0;
@@ -58,7 +59,7 @@ class NativeBus {
     constructor(redis, role) {
         this.#redis = redis;
         this.#role = role;
-        // The whole is a hash: a password may be anywhere in it.
+        // All options are hashed: any of them may contain a password.
         this.form = `native ${(0, node_crypto_1.createHash)('sha256').update(JSON.stringify(redis)).digest('hex')}`;
     }
     get publisherReady() {
@@ -72,7 +73,7 @@ class NativeBus {
             throw closed();
         this.#host = host;
         this.#instance = instance;
-        // An attempt before this one may have got further, and the instance may be another now.
+        // An earlier attempt may have made a relay, but for an instance that has been left since.
         if (this.#relay !== undefined && this.#serverId !== host.serverId)
             this.#drop();
         this.#relay ??= this.#begin(host, instance);
@@ -92,8 +93,8 @@ class NativeBus {
                 ? closed()
                 : lost(number === -1 ? 'too much is waiting to be sent to Redis' : undefined));
         this.#unsettled.set(number, failed);
-        if (this.#unsettled.size >= PRUNE_FROM)
-            this.#prune();
+        if (this.#unsettled.size >= FORGET_FROM)
+            this.#forgetSettled();
     }
     async request(channel, text) {
         if (this.#closed)
@@ -113,7 +114,7 @@ class NativeBus {
     }
     async close() {
         this.#closed = true;
-        this.#waiting?.reject(closed());
+        this.#pendingConnect?.reject(closed());
         const relay = this.#relay;
         this.#up = { publisher: false, subscriber: false };
         this.#invalidLine.flush();
@@ -127,7 +128,7 @@ class NativeBus {
             this.#host?.logger.warn('the connections to Redis did not end', error);
         }
     }
-    /** Of an instance the addon itself says how its input is. */
+    /** The addon reports the state of an instance's input itself. */
     get #ready() {
         return (this.#up.publisher &&
             (this.#role === 'emitter' || (this.#up.subscriber && this.#instance?.inputState !== 'lost')));
@@ -152,14 +153,15 @@ class NativeBus {
             throw (0, errors_cjs_1.fromNative)(error);
         }
     }
-    /** The timer keeps the process alive until then. */
+    /** The timer keeps the process alive meanwhile. */
     async #untilReady() {
         let timer;
         try {
             await new Promise((resolve, reject) => {
-                this.#waiting = { resolve, reject };
+                this.#pendingConnect = { resolve, reject };
                 timer = setTimeout(() => {
-                    reject(lost(`Redis client did not become ready within ${protocol_cjs_1.LIMITS.redisReady}ms (status: connecting)`));
+                    reject(lost(`Redis client did not become ready within ${protocol_cjs_1.LIMITS.redisReady}ms (status: ` +
+                        'connecting)'));
                 }, protocol_cjs_1.LIMITS.redisReady);
             });
         }
@@ -169,10 +171,10 @@ class NativeBus {
         }
         finally {
             clearTimeout(timer);
-            this.#waiting = undefined;
+            this.#pendingConnect = undefined;
         }
     }
-    /** A relay that did not connect, or of an instance that is no more. */
+    /** Closes a relay that did not connect, or whose instance no longer exists. */
     #drop() {
         const relay = this.#relay;
         this.#relay = undefined;
@@ -180,7 +182,7 @@ class NativeBus {
         this.#unsettled.clear();
         relay?.close(0).catch(() => undefined);
     }
-    /** A portion at a time, so that timers and sockets get their turn. */
+    /** One portion at a time, so that timers and sockets get their turn. */
     #drain(relay) {
         if (this.#closed || relay !== this.#relay)
             return;
@@ -205,7 +207,7 @@ class NativeBus {
                 this.#changed();
                 break;
             case 'failed':
-                this.#waiting?.reject(lost(`Redis: ${reason}`));
+                this.#pendingConnect?.reject(lost(`Redis: ${reason}`));
                 break;
             case 'lost':
             case 'ready':
@@ -240,16 +242,16 @@ class NativeBus {
         this.#host?.changed();
         this.#settle();
     }
-    /** The instance hears of its input in its own way, which may take a turn more. */
+    /** The instance learns the state of its input separately, perhaps one turn later. */
     #settle() {
-        if (this.#waiting === undefined || this.#closed)
+        if (this.#pendingConnect === undefined || this.#closed)
             return;
         if (this.#ready)
-            this.#waiting.resolve();
+            this.#pendingConnect.resolve();
         else if (this.#up.publisher && this.#up.subscriber)
             (0, node_timers_1.setImmediate)(() => this.#settle());
     }
-    #prune() {
+    #forgetSettled() {
         const settled = this.#relay?.settled() ?? 0;
         for (const number of this.#unsettled.keys()) {
             if (number > settled)
@@ -264,7 +266,7 @@ function lost(why = 'the connection to Redis is lost; the message was not sent')
 function closed() {
     return new errors_cjs_1.WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'the connection to Redis has been closed');
 }
-/** A waiting promise of the addon does not keep the process alive. */
+/** A pending promise of the addon does not keep the process alive. */
 async function keepingAlive(promise) {
     const alive = setInterval(() => undefined, 2 ** 30);
     try {

@@ -1,9 +1,9 @@
 import type { Bus, BusRole } from './bus.cjs';
 /**
- * The bus for what was given as `redisConnection`: a string, an object with `getClient`, one with
- * `duplicate`, a plain object, looked for in this order. Nothing is connected by us, and nothing is
- * left where it throws.
+ * The bus for the value of `redisConnection`: a string, an object with `getClient`, an object with
+ * `duplicate`, or a plain object, tested in this order. It connects nothing, and leaves nothing
+ * behind if it throws.
  *
- * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS; why is its `cause`, if it has one
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_REDIS; the reason is its `cause`, if there is one
  */
 export declare function createBus(scope: string, given: unknown, role: BusRole): Bus;

@@ -4,18 +4,18 @@ exports.RedisInput = void 0;
 const errors_cjs_1 = require("../../errors.cjs");
 const promises_cjs_1 = require("../../promises.cjs");
 const protocol_cjs_1 = require("../protocol.cjs");
-/** How long after a failed take-over of the input the next try comes, in ms. */
-const TAKE_AGAIN_AFTER = 1000;
+/** How many milliseconds after a failed attempt to take over the input the next one follows. */
+const RETRY_AFTER = 1000;
 /**
- * What comes from Redis: one helper subscribes for all of the instance, and another when that one
- * ends. With the publisher it is the state of the bus.
+ * Messages from Redis. One helper subscribes for the whole instance, and another one when that
+ * helper ends. Also derives the state of the bus, from the input and the publisher.
  */
 class RedisInput {
     #parts;
     /** This helper subscribes to Redis, for itself or for its instance. */
-    #leads = false;
-    #takeAgain;
-    /** Ends the wait for the helper that subscribes for the instance. */
+    #subscribes = false;
+    #retry;
+    /** Ends waiting for the helper that subscribes for the instance. */
     #isReady = () => undefined;
     constructor(parts) {
         this.#parts = parts;
@@ -23,48 +23,49 @@ class RedisInput {
     /** Subscribes, or waits for the helper that does. */
     async open(instance) {
         const { bus } = this.#parts;
-        this.#leads = instance === undefined || (!bus.instanceWide && instance.claimInput());
-        if (this.#leads)
+        this.#subscribes = instance === undefined || (!bus.instanceWide && instance.claimInput());
+        if (this.#subscribes)
             await bus.subscribe();
         else if (instance !== undefined)
-            await this.#others(instance);
+            await this.#waitForOther(instance);
     }
-    /** What `open` has done does not hold: `configure()` was rejected. */
+    /** Undoes `open`: `configure()` has failed. */
     undo() {
-        clearTimeout(this.#takeAgain);
-        this.#leads = false;
+        clearTimeout(this.#retry);
+        this.#subscribes = false;
     }
-    /** Nothing is waited for, or tried again. */
+    /** Stops waiting and trying again. */
     end() {
-        clearTimeout(this.#takeAgain);
+        clearTimeout(this.#retry);
         this.#isReady();
     }
     /**
-     * The helper that subscribes for the instance may not have done so yet: configured means that
-     * what is published from then on comes here, too.
+     * Waits for the helper that subscribes for the instance, if it has not done so yet: a configured
+     * helper receives everything that is published from then on.
      */
-    async #others(instance) {
+    async #waitForOther(instance) {
         if (instance.inputState === 'ready')
             return;
         const ready = new Promise((resolve) => (this.#isReady = resolve));
         if (await (0, promises_cjs_1.within)(protocol_cjs_1.LIMITS.redisReady, ready))
             return;
-        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BUS_LOST', `[${this.#parts.scope}] no helper of the instance has subscribed to Redis within ${protocol_cjs_1.LIMITS.redisReady}ms`);
+        throw new errors_cjs_1.WSBrokerError('ERR_WSBROKER_BUS_LOST', `[${this.#parts.scope}] no helper of the instance subscribed to Redis within ` +
+            `${protocol_cjs_1.LIMITS.redisReady} ms`);
     }
     received(text) {
-        // A helper that does not subscribe (any more) hears nothing.
-        if (this.#leads && !this.#parts.life.ended)
+        // A helper that does not subscribe (any more) receives nothing.
+        if (this.#subscribes && !this.#parts.life.ended)
             this.#parts.relay.receive(text);
     }
     busChanged() {
         const instance = this.#parts.instance();
         const input = this.#parts.bus.subscriberReady ? 'ready' : 'lost';
-        // That comes back as `inputState`.
-        if (instance !== undefined && this.#leads && instance.inputState !== input)
+        // It comes back as `inputState`.
+        if (instance !== undefined && this.#subscribes && instance.inputState !== input)
             instance.setInputState(input);
         this.update();
     }
-    /** The instance's input is in this state now. */
+    /** The state of the instance's input has changed. */
     changed(state) {
         if (state === 'ready')
             this.#isReady();
@@ -81,18 +82,18 @@ class RedisInput {
         const input = this.#parts.instance()?.inputState ?? (bus.subscriberReady ? 'ready' : 'lost');
         return bus.publisherReady && input === 'ready' ? 'ready' : 'lost';
     }
-    /** The one that subscribed for the instance has ended. */
+    /** The helper that subscribed for the instance has ended: this one takes over. */
     take() {
         const { bus, life, log } = this.#parts;
         if (life.ended)
             return;
-        this.#leads = true;
+        this.#subscribes = true;
         bus.subscribe().catch((error) => {
-            if (life.ended || !this.#leads)
+            if (life.ended || !this.#subscribes)
                 return;
-            log.error(`subscribing to Redis failed; again in ${TAKE_AGAIN_AFTER} ms`, error);
-            this.#takeAgain = setTimeout(() => this.take(), TAKE_AGAIN_AFTER);
-            this.#takeAgain.unref?.();
+            log.error(`subscribing to Redis failed; trying again in ${RETRY_AFTER} ms`, error);
+            this.#retry = setTimeout(() => this.take(), RETRY_AFTER);
+            this.#retry.unref?.();
         });
     }
 }

@@ -4,7 +4,7 @@ import type { IWebSocketLogger, TWebSocketBusState } from '../types.cjs';
 import type { BusStateReporter } from './bus-state-reporter.cjs';
 import type { Bus } from './bus.cjs';
 import type { EnvelopeRelay } from './envelope-relay.cjs';
-/** What the input is made of. */
+/** What the input uses. */
 export interface RedisInputParts {
     readonly scope: string;
     readonly life: HelperLifecycle;
@@ -15,23 +15,23 @@ export interface RedisInputParts {
     instance(): Instance | undefined;
 }
 /**
- * What comes from Redis: one helper subscribes for all of the instance, and another when that one
- * ends. With the publisher it is the state of the bus.
+ * Messages from Redis. One helper subscribes for the whole instance, and another one when that
+ * helper ends. Also derives the state of the bus, from the input and the publisher.
  */
 export declare class RedisInput {
     #private;
     constructor(parts: RedisInputParts);
     /** Subscribes, or waits for the helper that does. */
     open(instance: Instance | undefined): Promise<void>;
-    /** What `open` has done does not hold: `configure()` was rejected. */
+    /** Undoes `open`: `configure()` has failed. */
     undo(): void;
-    /** Nothing is waited for, or tried again. */
+    /** Stops waiting and trying again. */
     end(): void;
     received(text: string): void;
     busChanged(): void;
-    /** The instance's input is in this state now. */
+    /** The state of the instance's input has changed. */
     changed(state: TWebSocketBusState): void;
     update(): void;
-    /** The one that subscribed for the instance has ended. */
+    /** The helper that subscribed for the instance has ended: this one takes over. */
     take(): void;
 }

@@ -5,13 +5,13 @@ const errors_cjs_1 = require("../../errors.cjs");
 const promises_cjs_1 = require("../../promises.cjs");
 const log_cjs_1 = require("../log.cjs");
 /**
- * One client of Redis, and whether it is there. Its handlers can be put on and never be taken off,
- * since a client need not be able to.
+ * A Redis client of the application, and whether it is connected. Listeners are added but never
+ * removed: not every client can remove them.
  */
 class RedisLink {
     client;
     name;
-    /** Ready, and not lost since. */
+    /** Whether it has been ready, and not lost since. */
     up = false;
     #logger;
     #changed = () => undefined;
@@ -21,15 +21,15 @@ class RedisLink {
         this.client = client;
         this.name = name;
     }
-    /** Puts the handlers on. */
+    /** Adds the listeners. */
     watch(logger, changed) {
         this.#logger = logger;
         this.#changed = changed;
         this.#listen();
     }
     /**
-     * Connects a client that waits to be told; how it fails, its events say. That it is ready, its
-     * status may be the only one to say.
+     * Connects a client that has not started to. Failures come as events; that it is ready may show
+     * only in its status.
      */
     start() {
         if (this.client.status !== 'wait')
@@ -40,7 +40,7 @@ class RedisLink {
                 Promise.resolve(given).then(() => this.#look(), () => undefined);
         }
         catch {
-            // As above.
+            // Its events report the failure.
         }
         this.#look();
     }
@@ -62,14 +62,14 @@ class RedisLink {
             this.#waiters.add(waiter);
         });
     }
-    /** Nobody waits any more. */
+    /** Ends all waiting. */
     giveUp() {
         for (const { timer } of this.#waiters)
             clearTimeout(timer);
         this.#waiters.clear();
     }
     /**
-     * From now on its events mean nothing; that it has handlers keeps a late error from ending the
+     * Ignores its events from now on. The listeners stay, so that a late error does not end the
      * process.
      */
     close() {
@@ -83,8 +83,8 @@ class RedisLink {
         this.#watched = true;
         const { client, name } = this;
         let last;
-        // A client that connects again and again fails as often.
-        const line = new log_cjs_1.RateLimitedLine((count) => this.#logger?.error(`Redis ${name}: ${count} error(s), the last`, last));
+        // A client that keeps reconnecting keeps failing.
+        const line = new log_cjs_1.RateLimitedLine((count) => this.#logger?.error(`Redis ${name}: ${count} error(s); the last:`, last));
         client.on('error', (error) => {
             last = error;
             line.add();

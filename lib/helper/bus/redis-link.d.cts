@@ -1,28 +1,28 @@
 import type { IRedisClientLike, IWebSocketLogger } from '../types.cjs';
 /**
- * One client of Redis, and whether it is there. Its handlers can be put on and never be taken off,
- * since a client need not be able to.
+ * A Redis client of the application, and whether it is connected. Listeners are added but never
+ * removed: not every client can remove them.
  */
 export declare class RedisLink {
     #private;
     readonly client: IRedisClientLike;
     readonly name: string;
-    /** Ready, and not lost since. */
+    /** Whether it has been ready, and not lost since. */
     up: boolean;
     constructor(client: IRedisClientLike, name: string);
-    /** Puts the handlers on. */
+    /** Adds the listeners. */
     watch(logger: IWebSocketLogger, changed: (up: boolean) => void): void;
     /**
-     * Connects a client that waits to be told; how it fails, its events say. That it is ready, its
-     * status may be the only one to say.
+     * Connects a client that has not started to. Failures come as events; that it is ready may show
+     * only in its status.
      */
     start(): void;
     /** Resolves with the first `ready`, rejects with the first `error` before it. */
     ready(limit: number): Promise<void>;
-    /** Nobody waits any more. */
+    /** Ends all waiting. */
     giveUp(): void;
     /**
-     * From now on its events mean nothing; that it has handlers keeps a late error from ending the
+     * Ignores its events from now on. The listeners stay, so that a late error does not end the
      * process.
      */
     close(): void;

@@ -5,16 +5,16 @@ const callbacks_cjs_1 = require("../callbacks.cjs");
 const protocol_cjs_1 = require("../protocol.cjs");
 const sockets_cjs_1 = require("./sockets.cjs");
 /**
- * From a new socket to a client that is finished: sections 6 and 7 of the specification. Behind
- * each wait the entry must be the same.
+ * Takes a client from its new socket to the end of authentication, in the order of
+ * docs/design/helper.md. After each wait it checks that the client is still the same entry.
  */
 class Authenticator {
     #parts;
     constructor(parts) {
         this.#parts = parts;
     }
-    /** Starts the time in which `authenticate` must come. */
-    await(client) {
+    /** Starts the time limit for `authenticate`. */
+    startTimeLimit(client) {
         this.#limit(client, this.#parts.settings.authTimeout, () => client.state === 'unauthorized');
     }
     authenticate(client, data) {
@@ -36,9 +36,9 @@ class Authenticator {
             return (0, sockets_cjs_1.closeSocket)(client.socket, protocol_cjs_1.CLOSE.authFailed, log);
         }
         try {
-            // Anything truthy is a success; what has no such properties is nobody in particular.
+            // Anything truthy is a success. Without these properties it is an anonymous client.
             const { userId, metadata } = result;
-            // It will be indexed as text; what a client has made up need not have one.
+            // It is indexed as text, and not every value can be converted to text.
             if (userId)
                 String(userId);
             if (userId !== undefined)
@@ -47,15 +47,15 @@ class Authenticator {
                 client.metadata = metadata;
         }
         catch (error) {
-            return this.#failed(client, 'what authenticateFn gave cannot be read', error);
+            return this.#failed(client, 'the result of authenticateFn cannot be read', error);
         }
         client.state = 'authenticated';
         if (settings.requireEncryption)
-            this.#shakeHands(client, data);
+            this.#agreeOnKeys(client, data);
         else
             this.#finish(client);
     }
-    #shakeHands(client, data) {
+    #agreeOnKeys(client, data) {
         const { settings, clients, log } = this.#parts;
         const { handshakeFn } = settings;
         if (handshakeFn === undefined)
@@ -73,7 +73,7 @@ class Authenticator {
                 keys = { serverPublicKey, salt };
             }
             catch (error) {
-                return this.#failed(client, 'what handshakeFn gave cannot be read', error);
+                return this.#failed(client, 'the result of handshakeFn cannot be read', error);
             }
             this.#parts.encrypt(client);
             if (keys.serverPublicKey !== undefined)
@@ -110,8 +110,8 @@ class Authenticator {
         });
         log.debug(`client ${client.id} is authenticated`);
         const { clientConnectedFn } = settings;
-        // That send may have been the end of it; its application hears no `connected` behind a
-        // `disconnected`.
+        // That send may have disconnected the client: then the application must not be told that it is
+        // connected.
         if (clientConnectedFn === undefined || !clients.isHere(client))
             return;
         (0, callbacks_cjs_1.callApplication)(() => clientConnectedFn({
@@ -128,7 +128,7 @@ class Authenticator {
         this.#parts.sendError(client, protocol_cjs_1.ERROR_TEXT.authError);
         (0, sockets_cjs_1.closeSocket)(client.socket, protocol_cjs_1.CLOSE.authFailed, log);
     }
-    /** The entry stays until the close event, as always. */
+    /** The client stays in the table until its close event. */
     #limit(client, ms, applies) {
         client.authTimer = setTimeout(() => {
             if (this.#parts.clients.isHere(client) && applies())

@@ -7,13 +7,13 @@ function fresh() {
         frames: 0,
         cut: false,
         user: undefined,
-        asked: 0,
-        line: undefined,
+        unansweredRooms: 0,
+        transforms: undefined,
         heldSince: 0,
     };
 }
 class Clients {
-    /** By id; this very map is shown. */
+    /** By id. The application gets this map itself. */
     map = new Map();
     #internals = new WeakMap();
     add(id, socket) {
@@ -35,7 +35,7 @@ class Clients {
     get(id) {
         return this.map.get(id);
     }
-    /** Whether this very entry is the one of its id: asked behind each wait. */
+    /** Whether this entry is still the one of its id. To be checked after each wait. */
     isHere(client) {
         return this.map.get(client.id) === client;
     }
@@ -43,12 +43,12 @@ class Clients {
         const internals = this.#internals.get(client);
         if (internals !== undefined)
             return internals;
-        // An entry that the application has put into the map itself.
+        // The application has put this entry into the map itself.
         const made = fresh();
         this.#internals.set(client, made);
         return made;
     }
-    /** May it do what authenticated clients may? */
+    /** Whether it may do what authenticated clients may. */
     isFinished(client) {
         return client.state === 'authenticated' && this.internals(client).finished;
     }

@@ -2,11 +2,11 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.DisconnectReporter = void 0;
 const callbacks_cjs_1 = require("../callbacks.cjs");
-/** Clients of an ended helper that are dealt with before others get their turn. */
-const PORTION = 64;
+/** How many clients of an ended helper are reported before the event loop continues. */
+const MAX_PER_TURN = 64;
 /**
- * Tells the application of clients that have gone: those of this helper, and those of a helper of
- * the instance whose worker has ended.
+ * Calls `clientDisconnectedFn` for clients that have gone: those of this helper, and those of
+ * another helper of the instance whose worker has ended.
  */
 class DisconnectReporter {
     #parts;
@@ -14,7 +14,7 @@ class DisconnectReporter {
     constructor(parts) {
         this.#parts = parts;
     }
-    tell(clientId, userId) {
+    report(clientId, userId) {
         const { settings, log } = this.#parts;
         const { clientDisconnectedFn } = settings;
         if (clientDisconnectedFn === undefined)
@@ -22,8 +22,8 @@ class DisconnectReporter {
         (0, callbacks_cjs_1.callApplication)(() => clientDisconnectedFn({ clientId, userId }), () => undefined, (error) => log.error(`clientDisconnectedFn failed for client ${clientId}`, error));
     }
     /**
-     * A helper of the instance has ended without reporting its clients. The others take them one by
-     * one, so that each client is reported once, whatever happens to this one.
+     * Another helper of the instance has ended without reporting its clients. The remaining helpers
+     * take them one by one, so that each client is reported once even if this helper ends, too.
      */
     takeLeft() {
         if (this.#taking)
@@ -33,15 +33,15 @@ class DisconnectReporter {
     }
     #take() {
         const { life, log } = this.#parts;
-        for (let i = 0; i < PORTION; i++) {
-            // One that is shutting down leaves them to the others.
+        for (let i = 0; i < MAX_PER_TURN; i++) {
+            // A helper that is shutting down leaves them to the others.
             const left = life.ended ? undefined : this.#parts.instance()?.takeLeftClient();
             if (left === undefined) {
                 this.#taking = false;
                 return;
             }
             log.debug(`client ${left.clientId} was disconnected: its worker has ended`);
-            this.tell(left.clientId, left.userId);
+            this.report(left.clientId, left.userId);
         }
         setImmediate(() => this.#take());
     }

@@ -3,7 +3,7 @@ Object.defineProperty(exports, "__esModule", { value: true });
 exports.HeartbeatCheck = void 0;
 const protocol_cjs_1 = require("../protocol.cjs");
 const sockets_cjs_1 = require("./sockets.cjs");
-/** Closes clients that have been silent for too long; the server itself sends no heartbeat. */
+/** Closes clients that have been silent for too long. The server itself sends no heartbeat. */
 class HeartbeatCheck {
     #clients;
     #silence;
@@ -23,7 +23,7 @@ class HeartbeatCheck {
         clearInterval(this.#timer);
         this.#timer = undefined;
     }
-    /** One that is still there at the next sweep is closed again. */
+    /** A client that is still there at the next check is closed again. */
     run() {
         const now = Date.now();
         for (const client of this.#clients.map.values()) {

@@ -5,7 +5,7 @@ const callbacks_cjs_1 = require("../callbacks.cjs");
 const log_cjs_1 = require("../log.cjs");
 const protocol_cjs_1 = require("../protocol.cjs");
 const sockets_cjs_1 = require("./sockets.cjs");
-/** Messages of clients: sections 5 and G of the specification. */
+/** Decides what happens to a message of a client, as docs/design/helper.md says. */
 class MessageRouter {
     #parts;
     #failures;
@@ -14,8 +14,7 @@ class MessageRouter {
         this.#failures = new log_cjs_1.RateLimitedErrors(parts.log);
     }
     /**
-     * The text of a frame, or undefined if it is not to be looked at: the client was cut for going
-     * over a limit.
+     * The text of a frame, or undefined if the client was closed because of a limit.
      */
     admit(client, frame) {
         const { clients, settings, log } = this.#parts;
@@ -44,7 +43,7 @@ class MessageRouter {
             message = JSON.parse(raw);
         }
         catch {
-            // What is wrong with it is not logged: the parser's message quotes it.
+            // The parser's error is not logged: it quotes the message.
             return this.#parts.sendError(client, protocol_cjs_1.ERROR_TEXT.format);
         }
         if (message === null || !message.event)
@@ -63,18 +62,18 @@ class MessageRouter {
             case protocol_cjs_1.WebSocketEvents.LEAVE:
                 return rooms.leaveAsked(client, message.data);
         }
-        this.#handOver(client, message);
+        this.#callHandler(client, message);
     }
-    #handOver(client, message) {
+    #callHandler(client, message) {
         const { settings, log } = this.#parts;
         const { messageHandler } = settings;
         if (messageHandler === undefined)
-            return log.debug(`no messageHandler for ${(0, log_cjs_1.shown)(message.event)} of client ${client.id}`);
+            return log.debug(`no messageHandler for ${(0, log_cjs_1.quoted)(message.event)} of client ${client.id}`);
         (0, callbacks_cjs_1.callApplication)(() => messageHandler({ clientId: client.id, userId: client.userId, message }), () => undefined, (error) => this.#failures.add(`messageHandler failed for client ${client.id}`, error));
     }
 }
 exports.MessageRouter = MessageRouter;
-/** Binary frames are text in UTF-8. */
+/** Binary frames contain UTF-8 text. */
 function textOf(frame) {
     if (typeof frame === 'string')
         return frame;
@@ -82,7 +81,7 @@ function textOf(frame) {
 }
 function longerThan(frame, limit) {
     if (typeof frame === 'string') {
-        // A unit of UTF-16 is one to three bytes of UTF-8: mostly there is nothing to count.
+        // A UTF-16 unit is one to three bytes of UTF-8, so the bytes rarely have to be counted.
         return frame.length > limit || (frame.length * 3 > limit && Buffer.byteLength(frame) > limit);
     }
     return (bytesOf(frame)?.length ?? 0) > limit;

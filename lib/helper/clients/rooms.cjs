@@ -5,23 +5,23 @@ const callbacks_cjs_1 = require("../callbacks.cjs");
 const log_cjs_1 = require("../log.cjs");
 const protocol_cjs_1 = require("../protocol.cjs");
 /**
- * Names of one client that may wait for `validateRoomFn`, in `maxRoomsPerClient`: those of a join
- * that comes on top are not looked at.
+ * How many names of one client may wait for `validateRoomFn`, in multiples of `maxRoomsPerClient`.
+ * A join beyond that is ignored.
  */
-const MOST_ASKED = 4;
-/** Which clients a room has, and what clients may say about it. */
+const MAX_UNANSWERED = 4;
+/** The members of rooms, and the requests of clients to join and leave them. */
 class Rooms {
     #rooms = new Map();
     #settings;
     #clients;
     #instance;
     #log;
-    // What a client can bring about as often as it likes is not a line each time.
-    #unlooked;
-    #unjoined;
-    #mapped;
+    // A client can cause these lines as often as it likes, so they are limited.
+    #ignoredJoins;
+    #roomsOverLimit;
+    #unknownNames;
     #failures;
-    /** The last client of these lines. */
+    /** The client that caused the last of these lines. */
     #lastId = '';
     constructor(settings, clients, instance, log) {
         this.#settings = settings;
@@ -30,11 +30,16 @@ class Rooms {
         this.#log = log;
         this.#failures = new log_cjs_1.RateLimitedErrors(log);
         const { maxRoomsPerClient: most } = settings;
-        this.#unlooked = new log_cjs_1.RateLimitedLine((count) => log.warn(`${count} join(s) name too many rooms, only ${most} are looked at, or come before those in hand are answered; the last is of client ${this.#lastId}`));
-        this.#unjoined = new log_cjs_1.RateLimitedLine((count) => log.warn(`a client is in ${most} rooms: ${count} more were not joined; the last is of client ${this.#lastId}`));
-        this.#mapped = new log_cjs_1.RateLimitedLine((count) => log.warn(`validateRoomFn answered ${count} join(s) only with names that were not asked for, so nothing was joined: it can only choose from the names it is given. To use other names, call joinRoom. The last was from client ${this.#lastId}`));
+        this.#ignoredJoins = new log_cjs_1.RateLimitedLine((count) => log.warn(`${count} join(s) were cut to ${most} rooms or ignored: they name too many rooms, or ` +
+            'earlier joins of the client are not answered yet; the last was from client ' +
+            `${this.#lastId}`));
+        this.#roomsOverLimit = new log_cjs_1.RateLimitedLine((count) => log.warn(`${count} room(s) not joined: a client may be in ${most} rooms; the last was for ` +
+            `client ${this.#lastId}`));
+        this.#unknownNames = new log_cjs_1.RateLimitedLine((count) => log.warn(`validateRoomFn answered ${count} join(s) only with names that were not asked for, ` +
+            'so nothing was joined: it can only choose from the names it is given. To use other ' +
+            `names, call joinRoom. The last was from client ${this.#lastId}`));
     }
-    /** Any name, in any state; twice does no harm. */
+    /** Adds a client to a room with any name, in any state. Joining twice has no effect. */
     join(client, room) {
         const known = this.#rooms.get(room);
         if (known === undefined)
@@ -46,15 +51,15 @@ class Rooms {
             this.#instance()?.addMember(client.id, 'room', room);
         }
         if (!client.encrypted)
-            this.#quietly('subscribe', client, room);
+            this.#onSocket('subscribe', client, room);
     }
     leave(client, room) {
         this.#drop(client, room);
         if (client.rooms.delete(room))
             this.#instance()?.removeMember(client.id, 'room', room);
-        this.#quietly('unsubscribe', client, room);
+        this.#onSocket('unsubscribe', client, room);
     }
-    /** Of a client that has gone: its socket is left alone. */
+    /** Removes a client that has gone. Its socket is not touched. */
     forget(client) {
         for (const room of client.rooms)
             this.#drop(client, room);
@@ -72,17 +77,18 @@ class Rooms {
         this.#rooms.clear();
     }
     /**
-     * The `join` of a client: what it asks for, as far as the application allows it. Never answered.
+     * Handles the `join` of a client: joins the rooms that the application allows. There is no
+     * response.
      */
     joinAsked(client, data) {
         const asked = roomsIn(data);
         if (asked === undefined)
             return;
         const { maxRoomsPerClient, validateRoomFn } = this.#settings;
-        const looked = asked.length > maxRoomsPerClient ? asked.slice(0, maxRoomsPerClient) : asked;
-        if (looked.length < asked.length)
-            this.#sayOf(client, this.#unlooked);
-        const rooms = looked.filter((room) => typeof room === 'string' &&
+        const considered = asked.length > maxRoomsPerClient ? asked.slice(0, maxRoomsPerClient) : asked;
+        if (considered.length < asked.length)
+            this.#logOf(client, this.#ignoredJoins);
+        const rooms = considered.filter((room) => typeof room === 'string' &&
             room.length > 0 &&
             room.length <= protocol_cjs_1.LIMITS.maxRoomName &&
             !room.startsWith(protocol_cjs_1.RESERVED_PREFIX));
@@ -95,26 +101,26 @@ class Rooms {
             return;
         }
         const internals = this.#clients.internals(client);
-        if (internals.asked + rooms.length > MOST_ASKED * maxRoomsPerClient) {
-            this.#sayOf(client, this.#unlooked);
+        if (internals.unansweredRooms + rooms.length > MAX_UNANSWERED * maxRoomsPerClient) {
+            this.#logOf(client, this.#ignoredJoins);
             return;
         }
-        internals.asked += rooms.length;
+        internals.unansweredRooms += rooms.length;
         (0, callbacks_cjs_1.callApplication)(
-        // Its own list: the application may change it.
+        // A copy: the application may change it.
         () => validateRoomFn({
             clientId: client.id,
             userId: client.userId,
             rooms: [...rooms],
         }), (allowed) => {
-            internals.asked -= rooms.length;
+            internals.unansweredRooms -= rooms.length;
             this.#joinAllowed(client, new Set(rooms), allowed);
         }, (error) => {
-            internals.asked -= rooms.length;
+            internals.unansweredRooms -= rooms.length;
             this.#failures.add(`validateRoomFn failed for client ${client.id}`, error);
         });
     }
-    /** The `leave` of a client: only rooms that it is in. Never answered. */
+    /** Handles the `leave` of a client. There is no response. */
     leaveAsked(client, data) {
         for (const room of roomsIn(data) ?? []) {
             if (client.rooms.has(room))
@@ -129,7 +135,7 @@ class Rooms {
             return;
         }
         if (!allowed.some((room) => asked.has(room)))
-            return this.#sayOf(client, this.#mapped);
+            return this.#logOf(client, this.#unknownNames);
         let refused = 0;
         for (const room of allowed) {
             if (!asked.has(room))
@@ -140,9 +146,9 @@ class Rooms {
                 this.join(client, room);
         }
         if (refused > 0)
-            this.#sayOf(client, this.#unjoined, refused);
+            this.#logOf(client, this.#roomsOverLimit, refused);
     }
-    #sayOf(client, line, count = 1) {
+    #logOf(client, line, count = 1) {
         this.#lastId = client.id;
         line.add(count);
     }
@@ -152,8 +158,8 @@ class Rooms {
         if (known?.size === 0)
             this.#rooms.delete(room);
     }
-    /** A socket that is closing may refuse. */
-    #quietly(what, client, room) {
+    /** A socket that is closing may throw. */
+    #onSocket(what, client, room) {
         try {
             client.socket[what](room);
         }
@@ -163,7 +169,7 @@ class Rooms {
     }
 }
 exports.Rooms = Rooms;
-/** The list in the data of `join` and `leave`; undefined if there is none, or nothing in it. */
+/** The rooms in the data of `join` and `leave`; undefined if there are none. */
 function roomsIn(data) {
     const rooms = data?.rooms;
     return Array.isArray(rooms) && rooms.length > 0 ? rooms : undefined;

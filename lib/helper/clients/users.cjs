@@ -1,7 +1,7 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Users = void 0;
-/** Which clients a user has, by `String(userId)`. */
+/** The clients of each user, by `String(userId)`. */
 class Users {
     #users = new Map();
     #clients;
@@ -17,7 +17,7 @@ class Users {
         const internals = this.#clients.internals(client);
         if (internals.user !== undefined)
             return;
-        // Kept apart: the application may change the entry, and it must be found again.
+        // Kept apart from the entry, which the application may change: the client must be found again.
         internals.user = user;
         const known = this.#users.get(user);
         if (known === undefined)
@@ -26,7 +26,7 @@ class Users {
             known.add(client);
         this.#instance()?.addMember(client.id, 'user', user);
     }
-    /** The instance is not told: `removeClient` takes all with it. */
+    /** The instance is not told: `removeClient` removes all memberships. */
     remove(client) {
         const internals = this.#clients.internals(client);
         if (internals.user === undefined)

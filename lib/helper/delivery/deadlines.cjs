@@ -2,16 +2,19 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Deadlines = void 0;
 /**
- * Things that must all end within the same time limit. One timer serves all of them, and does not
- * keep the process alive.
+ * Deadlines of tasks that all have the same time limit. They share one timer, which does not keep
+ * the process alive.
  */
 class Deadlines {
     #step;
-    /** Begun since the last step, and those before: these are late at the next one. */
+    /** Tasks since the last tick, and older ones, which are late at the next tick. */
     #young = new Set();
     #old = new Set();
     #timer;
-    /** `limit` is the longest time, in ms; the actual time is between half of it and all of it. */
+    /**
+     * @param limit the longest time, in milliseconds; the actual limit is between half of it and all
+     * of it
+     */
     constructor(limit) {
         this.#step = limit / 2;
     }

@@ -7,14 +7,14 @@ const protocol_cjs_1 = require("../protocol.cjs");
 const deadlines_cjs_1 = require("./deadlines.cjs");
 const message_cjs_1 = require("./message.cjs");
 const transform_queue_cjs_1 = require("./transform-queue.cjs");
-/** How long after the transport has reported drops it is asked to report again, in ms. */
-const DROPS_AGAIN_AFTER = 1000;
-/** Sends to clients of this instance: section 10 of the specification. */
+/** How many milliseconds after the transport has reported drops it may report again. */
+const REPORT_AGAIN_AFTER = 1000;
+/** Sends to clients of this instance, as docs/design/helper.md says. */
 class Delivery {
     #parts;
     /**
-     * Those that are encrypted: natively they are served singly, and a publish to ten thousand others
-     * must not look at each.
+     * The encrypted clients. Natively they are sent to one by one; a publish to ten thousand others
+     * must not look at each client.
      */
     #encrypted = new Set();
     #drops;
@@ -22,19 +22,21 @@ class Delivery {
     #unanswered;
     #deadlines = new deadlines_cjs_1.Deadlines(protocol_cjs_1.LIMITS.transform);
     #dropped = 0;
-    /** How many of the transport's drops are in the log. */
-    #noted = 0;
+    /** How many of the transport's drops have been logged. */
+    #logged = 0;
     #again;
     constructor(parts) {
         this.#parts = parts;
         this.#failures = new log_cjs_1.RateLimitedErrors(parts.log);
-        this.#unanswered = new log_cjs_1.RateLimitedLine((count) => parts.log.error(`outboundTransformer did not answer for ${count} message(s) in time (${protocol_cjs_1.LIMITS.transform / 1000} s at most): dropped`));
-        this.#drops = new log_cjs_1.RateLimitedLine((count) => parts.log.warn(`${count} message(s) to clients dropped: their sockets are over the limit or closing, or too much was waiting`));
+        this.#unanswered = new log_cjs_1.RateLimitedLine((count) => parts.log.error(`${count} message(s) dropped: outboundTransformer took too long (the limit is ` +
+            `${protocol_cjs_1.LIMITS.transform / 1000} s)`));
+        this.#drops = new log_cjs_1.RateLimitedLine((count) => parts.log.warn(`${count} message(s) to clients dropped: their sockets are over the limit or ` +
+            'closing, or too much was waiting'));
     }
     get framesDropped() {
         return this.#dropped + this.#parts.transport.dropped(false);
     }
-    /** @throws {TypeError} the data cannot be serialised, and the text is needed now */
+    /** @throws {TypeError} the data cannot be serialized, and its text is needed at once */
     toClient(clientId, message) {
         const { clients, transport } = this.#parts;
         const client = clients.get(clientId);
@@ -76,43 +78,43 @@ class Delivery {
         else
             this.#each(without([...clients.map.values()].filter((client) => clients.isFinished(client)), excluded), message);
     }
-    /** What another helper of the instance asks to be sent to clients here. */
+    /** Sends to clients here what another helper of the instance asks for. */
     receive(operation) {
         const message = message_cjs_1.Message.from(operation.frame);
         if (operation.op === 'publish')
-            return this.#toHeld(operation.audience, message, operation.exclude, operation.epoch);
+            return this.#toEncrypted(operation.audience, message, operation.exclude, operation.epoch);
         const client = this.#parts.clients.get(operation.clientId);
         if (client !== undefined)
             this.#deliver(client, message, undefined);
     }
-    /** From now on it is served singly. */
+    /** From now on this client is sent to individually. */
     hold(client) {
         this.#encrypted.add(client);
     }
     forget(client) {
         this.#encrypted.delete(client);
     }
-    /** Counts a message that will not arrive. */
+    /** Counts messages that will not arrive. */
     drop(count = 1) {
         this.#dropped += count;
         this.#drops.add(count);
     }
-    /** The transport has dropped messages, and says so again when it is asked to. */
+    /** The transport has dropped messages. It reports that again only when it is asked to. */
     transportDropped() {
         const { transport } = this.#parts;
         const dropped = transport.dropped(false);
-        this.#drops.add(dropped - this.#noted);
-        this.#noted = dropped;
-        // As often as there may be a line.
+        this.#drops.add(dropped - this.#logged);
+        this.#logged = dropped;
+        // As often as a line may be written.
         this.#again ??= setTimeout(() => {
             this.#again = undefined;
-            if (transport.dropped(true) > this.#noted)
+            if (transport.dropped(true) > this.#logged)
                 this.transportDropped();
-        }, DROPS_AGAIN_AFTER);
+        }, REPORT_AGAIN_AFTER);
         this.#again.unref?.();
     }
-    // Natively: one publish for those that are not encrypted, wherever they are; here singly to the
-    // others, elsewhere by their owners.
+    // Natively: one publish reaches all clients that are not encrypted. Encrypted clients get it one
+    // by one, from the helper that has them.
     #publish(audience, message, excluded) {
         const { instance } = this.#parts.transport;
         if (instance !== undefined) {
@@ -120,13 +122,13 @@ class Delivery {
             if (unposted > 0)
                 this.drop(unposted);
         }
-        this.#toHeld(audience, message, excluded, Infinity);
+        this.#toEncrypted(audience, message, excluded, Infinity);
     }
     /**
-     * To those that were encrypted when it was published, in this epoch; the others received it
-     * directly.
+     * Sends to clients that were already encrypted in the epoch of the publish; the others have
+     * received it directly.
      */
-    #toHeld(audience, message, excluded, epoch) {
+    #toEncrypted(audience, message, excluded, epoch) {
         if (this.#encrypted.size === 0)
             return;
         if (this.#parts.settings.outboundTransformer === undefined &&
@@ -134,15 +136,15 @@ class Delivery {
             audience.type !== 'user')
             return;
         const { clients } = this.#parts;
-        this.#each(without(this.#heldIn(audience), excluded).filter((client) => clients.internals(client).heldSince <= epoch), message);
+        this.#each(without(this.#encryptedIn(audience), excluded).filter((client) => clients.internals(client).heldSince <= epoch), message);
     }
-    #heldIn({ type: kind, name }) {
+    #encryptedIn({ type: kind, name }) {
         const { clients, users, rooms } = this.#parts;
         switch (kind) {
             case 'user':
                 return users.of(name).filter((client) => client.encrypted);
             case 'room':
-                // The smaller of the two is looked through.
+                // The smaller set of the two is searched.
                 if (rooms.count(name) < this.#encrypted.size)
                     return rooms.of(name).filter((client) => client.encrypted);
                 return [...this.#encrypted].filter((client) => rooms.has(client, name));
@@ -151,38 +153,39 @@ class Delivery {
         }
         kind;
     }
-    /** One by one; those that pass the transformer share a window. */
+    /** Sends one by one. Messages that pass through the transformer share a limit. */
     #each(clients, message) {
         if (clients.length === 0)
             return;
-        // Text that cannot be made fails before the first of them has got anything.
+        // Data that cannot be serialized fails before the first client has got anything.
         if (clients.some((client) => !this.#transforms(client)))
             void message.frame;
-        const window = new transform_queue_cjs_1.ConcurrencyLimit(this.#parts.settings.encryptedBatchLimit);
+        const limit = new transform_queue_cjs_1.ConcurrencyLimit(this.#parts.settings.encryptedBatchLimit);
         for (const client of clients) {
-            // An earlier one's `send` may have closed this one.
+            // The `send` to an earlier client may have closed this one.
             if (this.#parts.clients.isHere(client))
-                this.#deliver(client, message, window);
+                this.#deliver(client, message, limit);
         }
     }
     #transforms(client) {
         return client.encrypted && this.#parts.settings.outboundTransformer !== undefined;
     }
-    #deliver(client, message, window) {
+    #deliver(client, message, limit) {
         if (!this.#transforms(client))
             return this.#send(client, message.frame);
         const internals = this.#parts.clients.internals(client);
-        internals.line ??= this.#line(client);
-        internals.line.push(message, window);
+        internals.transforms ??= this.#queueOf(client);
+        internals.transforms.push(message, limit);
     }
-    #line(client) {
+    #queueOf(client) {
         const { clients, settings, log } = this.#parts;
         return new transform_queue_cjs_1.TransformQueue({
             maxPending: settings.maxPendingTransforms,
             isHere: () => clients.isHere(client),
             run: (message, settled) => this.#transform(client, message, settled),
             dropped: (message) => {
-                log.debug(`too much waits for the transformer of client ${client.id}: ${(0, log_cjs_1.shown)(message.event)} dropped`);
+                log.debug(`${(0, log_cjs_1.quoted)(message.event)} for client ${client.id} dropped: too much is waiting for ` +
+                    'outboundTransformer');
                 this.drop();
             },
         });
@@ -190,14 +193,14 @@ class Delivery {
     #transform(client, message, settled) {
         const { clients, settings } = this.#parts;
         let over = false;
-        let intime;
-        // A call that hangs must not hold its client's line and its slot for ever; an answer after that
-        // is too late.
+        let cancelDeadline;
+        // A call that hangs must not block its client and its permit for ever. A result after the
+        // deadline is ignored.
         const end = (how) => {
             if (over)
                 return;
             over = true;
-            intime?.();
+            cancelDeadline?.();
             how();
             settled();
         };
@@ -207,12 +210,13 @@ class Delivery {
                     this.#send(client, textOf(result, message));
             }
             catch (error) {
-                this.#failures.add(`what outboundTransformer made of ${(0, log_cjs_1.shown)(message.event)} for client ${client.id} cannot be sent: dropped`, error);
+                this.#failures.add(`${(0, log_cjs_1.quoted)(message.event)} for client ${client.id} dropped: the result of ` +
+                    'outboundTransformer cannot be sent', error);
             }
-        }), (error) => end(() => this.#failures.add(`outboundTransformer failed for client ${client.id}: ${(0, log_cjs_1.shown)(message.event)} dropped`, error)));
+        }), (error) => end(() => this.#failures.add(`${(0, log_cjs_1.quoted)(message.event)} for client ${client.id} dropped: outboundTransformer failed`, error)));
         if (over)
             return;
-        intime = this.#deadlines.begin(() => end(() => {
+        cancelDeadline = this.#deadlines.begin(() => end(() => {
             if (!clients.isHere(client))
                 return;
             this.#dropped++;
@@ -236,17 +240,17 @@ class Delivery {
 }
 exports.Delivery = Delivery;
 /**
- * Nothing: the original, in clear. An object: that. Anything else is a mistake, and must not become
- * a message in clear.
+ * The text of a transformer's result. Without a result the original is sent in clear. Anything else
+ * than an object is an error, and must not become a message in clear.
  */
 function textOf(result, message) {
     if (result === undefined || result === null)
         return message.frame;
     if (typeof result !== 'object')
-        throw new TypeError(`outboundTransformer must give { event, data }, null or undefined, got ${typeof result}`);
+        throw new TypeError(`outboundTransformer must return { event, data }, null or undefined, got ${typeof result}`);
     return JSON.stringify(result);
 }
-/** Arrays only; an empty one counts as none. */
+/** Only arrays count. */
 function excludedIn(exclude) {
     return Array.isArray(exclude) ? exclude.map(String) : [];
 }

@@ -1,7 +1,7 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.Message = void 0;
-/** A message on its way to one or many clients. Its text is made once, when it is first needed. */
+/** A message to one or many clients. It is serialized once, when its text is first needed. */
 class Message {
     event;
     #data;
@@ -13,13 +13,13 @@ class Message {
     get data() {
         return this.#data;
     }
-    /** @throws {TypeError} the data cannot be serialised */
+    /** @throws {TypeError} the data cannot be serialized */
     get frame() {
         return (this.#frame ??= JSON.stringify({ event: this.event, data: this.#data }));
     }
     /**
-     * Bytes of the text. What cannot be text is the transformer's to make something of: counted as
-     * one small message.
+     * The bytes of its text. Data that cannot be serialized may still be transformed, and counts as a
+     * small message.
      */
     get size() {
         try {
@@ -29,7 +29,7 @@ class Message {
             return 1024;
         }
     }
-    /** From the text that another helper has made. */
+    /** A message whose text another helper has made. */
     static from(frame) {
         const { event, data } = JSON.parse(frame);
         const message = new Message(event, data);

@@ -1,16 +1,16 @@
-/** A message on its way to one or many clients. Its text is made once, when it is first needed. */
+/** A message to one or many clients. It is serialized once, when its text is first needed. */
 export declare class Message {
     #private;
     readonly event: string;
     constructor(event: string, data: unknown);
     get data(): unknown;
-    /** @throws {TypeError} the data cannot be serialised */
+    /** @throws {TypeError} the data cannot be serialized */
     get frame(): string;
     /**
-     * Bytes of the text. What cannot be text is the transformer's to make something of: counted as
-     * one small message.
+     * The bytes of its text. Data that cannot be serialized may still be transformed, and counts as a
+     * small message.
      */
     get size(): number;
-    /** From the text that another helper has made. */
+    /** A message whose text another helper has made. */
     static from(frame: string): Message;
 }

@@ -1,9 +1,9 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.TransformQueue = exports.ConcurrencyLimit = void 0;
-// What waits for the transformer: each client has a line, so that its messages stay in order; each
-// send to many has a window, so that not all run at once.
-/** First in, first out, without the cost of `shift` on a long array. */
+// Messages that wait for `outboundTransformer`. Each client has a queue, so that its messages stay
+// in order. Each send to many clients has a limit, so that not all of its calls run at once.
+/** A queue, without the cost of `shift` on a long array. */
 class Fifo {
     #items = [];
     #from = 0;
@@ -26,31 +26,31 @@ class Fifo {
         return item;
     }
 }
-/** How many runs of one send may be in flight. */
+/** Limits how many calls of one send run at the same time. */
 class ConcurrencyLimit {
     #limit;
     #waiting = new Fifo();
     #inFlight = 0;
     #filling = false;
-    /** Below 1, and what is no number, is 1. */
+    /** Less than 1, or not a number, counts as 1. */
     constructor(limit) {
         this.#limit = limit >= 1 ? Math.floor(limit) : 1;
     }
-    /** Takes a slot, if there is one. */
-    enter() {
+    /** Takes a permit, if there is one. */
+    tryAcquire() {
         if (this.#inFlight >= this.#limit)
             return false;
         this.#inFlight++;
         return true;
     }
-    /** `run` is called, with a slot taken for it, when there is one. */
-    wait(run) {
+    /** Calls `run` when a permit is free and has been taken for it. */
+    acquire(run) {
         this.#waiting.push(run);
     }
-    leave() {
+    release() {
         this.#inFlight--;
-        // A run that ends at once comes back here: one loop for all, or a thousand of them would fill
-        // the stack.
+        // A run that ends at once comes back here. One loop runs them all: a thousand nested calls
+        // would overflow the stack.
         if (this.#filling)
             return;
         this.#filling = true;
@@ -66,24 +66,25 @@ class ConcurrencyLimit {
 }
 exports.ConcurrencyLimit = ConcurrencyLimit;
 /**
- * The messages of one client that pass the transformer: one at a time, in the order of the calls.
+ * The messages of one client that pass through the transformer: one at a time, in the order of the
+ * calls.
  */
 class TransformQueue {
     #host;
     #waiting = new Fifo();
-    /** Bytes of all that waits, for its turn or for a slot. */
+    /** The bytes of all messages that wait, for their turn or for a permit. */
     #pending = 0;
     #busy = false;
     #advancing = false;
     constructor(host) {
         this.#host = host;
     }
-    /** Runs at once if nothing is before it and there is a slot. */
-    push(message, window) {
-        // Not busy, and yet something waits: `settled` is about to start that.
+    /** Runs at once if nothing is waiting and a permit is free. */
+    push(message, limit) {
+        // If it is not busy and something waits, `settled` is about to start that.
         const behind = this.#busy || !this.#waiting.isEmpty;
-        if (!behind && (window === undefined || window.enter())) {
-            this.#run(message, window);
+        if (!behind && (limit === undefined || limit.tryAcquire())) {
+            this.#run(message, limit);
             return;
         }
         const { size } = message;
@@ -92,26 +93,26 @@ class TransformQueue {
             return;
         }
         this.#pending += size;
-        const item = { message, window, size };
+        const item = { message, limit, size };
         if (behind)
             this.#waiting.push(item);
         else
-            this.#waitForSlot(item);
+            this.#waitForPermit(item);
     }
-    /** Its turn has come, and there is no slot. */
-    #waitForSlot(item) {
+    /** Its turn has come, but no permit is free. */
+    #waitForPermit(item) {
         this.#busy = true;
-        item.window?.wait(() => {
+        item.limit?.acquire(() => {
             this.#pending -= item.size;
-            this.#run(item.message, item.window);
+            this.#run(item.message, item.limit);
         });
     }
-    /** With its turn come and a slot taken. */
-    #run(message, window) {
+    /** Its turn has come, and a permit has been taken. */
+    #run(message, limit) {
         this.#busy = true;
         const settled = () => {
             this.#busy = false;
-            window?.leave();
+            limit?.release();
             this.#advance();
         };
         if (this.#host.isHere())
@@ -127,14 +128,14 @@ class TransformQueue {
             const item = this.#waiting.shift();
             if (item === undefined)
                 break;
-            // Of one that has gone nothing is worth a slot.
-            if (item.window !== undefined && this.#host.isHere() && !item.window.enter()) {
-                this.#waitForSlot(item);
+            // A client that has gone needs no permit.
+            if (item.limit !== undefined && this.#host.isHere() && !item.limit.tryAcquire()) {
+                this.#waitForPermit(item);
                 break;
             }
             this.#pending -= item.size;
             if (this.#host.isHere())
-                this.#run(item.message, item.window);
+                this.#run(item.message, item.limit);
         }
         this.#advancing = false;
     }

@@ -1,31 +1,32 @@
 import type { Message } from './message.cjs';
-/** How many runs of one send may be in flight. */
+/** Limits how many calls of one send run at the same time. */
 export declare class ConcurrencyLimit {
     #private;
-    /** Below 1, and what is no number, is 1. */
+    /** Less than 1, or not a number, counts as 1. */
     constructor(limit: number);
-    /** Takes a slot, if there is one. */
-    enter(): boolean;
-    /** `run` is called, with a slot taken for it, when there is one. */
-    wait(run: () => void): void;
-    leave(): void;
+    /** Takes a permit, if there is one. */
+    tryAcquire(): boolean;
+    /** Calls `run` when a permit is free and has been taken for it. */
+    acquire(run: () => void): void;
+    release(): void;
 }
-/** The helper, as a line sees it. */
+/** What a queue needs of the helper. */
 export interface TransformQueueHost {
-    /** Bytes that may wait. */
+    /** How many bytes may wait. */
     readonly maxPending: number;
-    /** The client is still there. */
+    /** Whether the client is still there. */
     isHere(): boolean;
-    /** Transforms and sends; `settled` is called once, at once or later. Does not throw. */
+    /** Transforms and sends. Calls `settled` once, at once or later. Does not throw. */
     run(message: Message, settled: () => void): void;
     dropped(message: Message): void;
 }
 /**
- * The messages of one client that pass the transformer: one at a time, in the order of the calls.
+ * The messages of one client that pass through the transformer: one at a time, in the order of the
+ * calls.
  */
 export declare class TransformQueue {
     #private;
     constructor(host: TransformQueueHost);
-    /** Runs at once if nothing is before it and there is a slot. */
-    push(message: Message, window: ConcurrencyLimit | undefined): void;
+    /** Runs at once if nothing is waiting and a permit is free. */
+    push(message: Message, limit: ConcurrencyLimit | undefined): void;
 }

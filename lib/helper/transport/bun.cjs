@@ -2,8 +2,8 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.bunTransport = bunTransport;
 /**
- * Sockets of `Bun.serve`, which the application starts and stops: here is nothing to open. Each
- * helper is an instance of its own.
+ * Sockets of `Bun.serve`, which the application starts and stops. Each helper is an instance of its
+ * own.
  */
 function bunTransport(server, log) {
     return {

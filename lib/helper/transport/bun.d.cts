@@ -1,7 +1,7 @@
 import type { IBunServer, IWebSocketLogger } from '../types.cjs';
 import type { Transport } from './transport.cjs';
 /**
- * Sockets of `Bun.serve`, which the application starts and stops: here is nothing to open. Each
- * helper is an instance of its own.
+ * Sockets of `Bun.serve`, which the application starts and stops. Each helper is an instance of its
+ * own.
  */
 export declare function bunTransport(server: IBunServer | undefined, log: IWebSocketLogger): Transport;

@@ -2,22 +2,22 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.NativeInstance = void 0;
 const native_socket_cjs_1 = require("./native-socket.cjs");
-const KINDS = {
+const AUDIENCE_KINDS = {
     room: 0 /* AudienceKind.Room */,
     user: 1 /* AudienceKind.User */,
     broadcast: 2 /* AudienceKind.Everybody */,
 };
 /**
- * What the helpers of one identifier share, as one of them sees it: all of it is kept by the addon.
- * Names are text there; those of the application may be anything, as everywhere in the helper, and
- * an id that is missing is one that nobody has.
+ * What the helpers of one identifier share, as one of them sees it. The addon keeps all of it.
+ * Names are text there, but the application may pass anything; a missing id is one that no client
+ * has.
  */
 class NativeInstance {
     serverId;
     #native;
     #helper;
     #host;
-    /** As this helper has heard of it: each change takes its way here, and none is skipped. */
+    /** As this helper knows it: it gets every change, and skips none. */
     #inputState = 'lost';
     constructor(native, helper, host, serverId) {
         this.serverId = serverId;
@@ -25,7 +25,7 @@ class NativeInstance {
         this.#helper = helper;
         this.#host = host;
     }
-    /** The addon knows this helper, and tells it of changes from here on. */
+    /** To be called when the addon knows this helper and reports changes to it. */
     begin() {
         this.#inputState = this.#native.helperInputIsReady(this.#helper) ? 'ready' : 'lost';
     }
@@ -42,10 +42,10 @@ class NativeInstance {
         this.#native.helperRemoveClient(this.#helper, String(clientId));
     }
     addMember(clientId, type, name) {
-        this.#native.helperAddMember(this.#helper, String(clientId), KINDS[type], String(name));
+        this.#native.helperAddMember(this.#helper, String(clientId), AUDIENCE_KINDS[type], String(name));
     }
     removeMember(clientId, type, name) {
-        this.#native.helperRemoveMember(this.#helper, String(clientId), KINDS[type], String(name));
+        this.#native.helperRemoveMember(this.#helper, String(clientId), AUDIENCE_KINDS[type], String(name));
     }
     takeLeftClient() {
         const left = this.#native.helperTakeLeftClient(this.#helper);
@@ -67,7 +67,7 @@ class NativeInstance {
         return this.#native.helperRoomCount(this.#helper, String(room));
     }
     publish({ type, name }, frame, exclude) {
-        return this.#native.helperPublish(this.#helper, KINDS[type], String(name), frame, exclude.length === 0 ? undefined : exclude);
+        return this.#native.helperPublish(this.#helper, AUDIENCE_KINDS[type], String(name), frame, exclude.length === 0 ? undefined : exclude);
     }
     sendElsewhere(clientId, frame) {
         return this.#native.helperSendElsewhere(this.#helper, String(clientId), frame);
@@ -79,15 +79,15 @@ class NativeInstance {
         return this.#native.helperClaimInput(this.#helper);
     }
     setInputState(state) {
-        // The others are told by the addon, in the order of the changes; all changes come from here
-        // while this one subscribes.
+        // The addon tells the other helpers, in the order of the changes. All changes come from this
+        // helper while it subscribes.
         if (this.#native.helperSetInput(this.#helper, state === 'ready'))
             this.inputChanged(state);
     }
     get inputState() {
         return this.#inputState;
     }
-    /** What the addon has told. */
+    /** To be called for each change that the addon reports. */
     inputChanged(state) {
         this.#inputState = state;
         this.#host.inputState(state);

@@ -2,15 +2,15 @@ import type { Native } from '../../native.cjs';
 import type { IWebSocket, TWebSocketBusState } from '../types.cjs';
 import type { Audience, HelperOperation, Instance, TransportHost } from './transport.cjs';
 /**
- * What the helpers of one identifier share, as one of them sees it: all of it is kept by the addon.
- * Names are text there; those of the application may be anything, as everywhere in the helper, and
- * an id that is missing is one that nobody has.
+ * What the helpers of one identifier share, as one of them sees it. The addon keeps all of it.
+ * Names are text there, but the application may pass anything; a missing id is one that no client
+ * has.
  */
 export declare class NativeInstance implements Instance {
     #private;
     readonly serverId: string;
     constructor(native: Native, helper: number, host: TransportHost, serverId: string);
-    /** The addon knows this helper, and tells it of changes from here on. */
+    /** To be called when the addon knows this helper and reports changes to it. */
     begin(): void;
     addClient(clientId: string, socket: IWebSocket): void;
     finishClient(clientId: string): void;
@@ -35,6 +35,6 @@ export declare class NativeInstance implements Instance {
     claimInput(): boolean;
     setInputState(state: TWebSocketBusState): void;
     get inputState(): TWebSocketBusState;
-    /** What the addon has told. */
+    /** To be called for each change that the addon reports. */
     inputChanged(state: TWebSocketBusState): void;
 }

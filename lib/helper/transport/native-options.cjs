@@ -5,7 +5,7 @@ exports.checkNativeOptions = checkNativeOptions;
 exports.helperError = helperError;
 const errors_cjs_1 = require("../../errors.cjs");
 const start_cjs_1 = require("../../options/start.cjs");
-// The options of a helper in the terms of `start`, checked. Importing this loads native code.
+// The options of a helper, translated to options of `start` and checked.
 exports.CALL = 'WebSocketServerHelper';
 /** Options of `start` that a helper does not have. */
 const NOT_OURS = [
@@ -19,7 +19,7 @@ const NOT_OURS = [
     'cluster',
     'signal',
 ];
-/** Options of Bun's sockets, and what they are called in `start`. */
+/** Options of Bun's sockets, and their names in `start`. */
 const TRANSLATED = [
     ['maxPayloadLength', 'maxPayload'],
     ['idleTimeout', 'idleTimeout'],
@@ -27,7 +27,7 @@ const TRANSLATED = [
     ['backpressureLimit', 'maxBackpressure'],
     ['perMessageDeflate', 'perMessageDeflate'],
 ];
-/** Options that apply to a whole address, whatever else has a path there. */
+/** Options that apply to a whole address, and so to every path on it. */
 const OF_ADDRESS = [
     'handshakeTimeout',
     'maxHeaderSize',
@@ -37,7 +37,7 @@ const OF_ADDRESS = [
     'trustProxy',
 ];
 /**
- * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT naming the option, what was expected and
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT, with the option, what was expected and
  * what came
  */
 function checkNativeOptions(options) {
@@ -47,7 +47,8 @@ function checkNativeOptions(options) {
     if (path === '*')
         throw invalid("\"path\" must begin with '/', got '*'");
     if (typeof maxAuthPayloadLength !== 'number' || !(maxAuthPayloadLength >= 1)) {
-        throw invalid(`"maxAuthPayloadLength" must be a number from 1, or Infinity, got ${shown(maxAuthPayloadLength)}`);
+        throw invalid('"maxAuthPayloadLength" must be a number from 1, or Infinity, got ' +
+            `${shown(maxAuthPayloadLength)}`);
     }
     const given = givenOf(options);
     try {
@@ -72,8 +73,7 @@ function checkNativeOptions(options) {
     }
 }
 /**
- * As failures of a helper: a wrong option is one whatever is wrong with it, and the address was not
- * `start`'s.
+ * Turns an error of the addon into one of a helper, which has not called `start`.
  */
 function helperError(error) {
     const ours = (0, errors_cjs_1.fromNative)(error);
@@ -87,8 +87,9 @@ function givenOf({ native }) {
     return Object.fromEntries(names.map((name) => [name, all[name]]));
 }
 /**
- * For each limit what was given in `serverOptions`, else the same in the terms of `start`, else the
- * default of the helper; one that is erased is left out, for the default of `start`.
+ * For each limit the value of `serverOptions`, otherwise that of the option of `start`, otherwise
+ * the default of the helper. A limit whose default was removed is left out, so that the default of
+ * `start` applies.
  */
 function limitsOf({ serverOptions, givenServerOptions }, given) {
     const choose = (name, started, convert = (value) => value) => {
@@ -102,7 +103,7 @@ function limitsOf({ serverOptions, givenServerOptions }, given) {
     };
     const converters = {
         idleTimeout: (seconds) => (typeof seconds === 'number' ? Math.round(seconds * 1000) : seconds),
-        // Details of compression are the same option with another meaning: on with them.
+        // `perMessageDeflate` of `start` may hold details: `true` keeps them.
         perMessageDeflate: (on) => on === true && typeof given['perMessageDeflate'] === 'object'
             ? given['perMessageDeflate']
             : on,
@@ -119,8 +120,7 @@ function limitsOf({ serverOptions, givenServerOptions }, given) {
     ].filter(([, value]) => value !== undefined));
 }
 /**
- * An error that names an option of `start` although the application gave the one in
- * `serverOptions`.
+ * Lets an error name the option in `serverOptions` that was given, not its translation.
  */
 function inTheirWords(error, { givenServerOptions }) {
     if (!(error instanceof Error))
@@ -137,8 +137,8 @@ function inTheirWords(error, { givenServerOptions }) {
     return error;
 }
 /**
- * Bind, path, socket options and Redis are the same for all helpers of an instance, the rest where
- * it is given again.
+ * All helpers of an instance must agree on address, path, socket options and Redis; on the other
+ * options if they give them.
  */
 function agreedOf({ path, bind, serverOptions, redisForm }, given) {
     const rest = Object.entries(given).filter(([, value]) => typeof value !== 'function');

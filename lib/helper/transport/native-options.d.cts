@@ -3,7 +3,7 @@ import { type ProcessOptions } from '../../options/start.cjs';
 import type { CheckedTlsOptions } from '../../options/tls.cjs';
 import type { TransportOptions } from './transport.cjs';
 export declare const CALL = "WebSocketServerHelper";
-/** What a helper opens and joins with. */
+/** The options, checked, as the addon takes them. */
 export interface CheckedNativeOptions {
     readonly identifier: string;
     readonly bind: string;
@@ -13,12 +13,11 @@ export interface CheckedNativeOptions {
     readonly tls: CheckedTlsOptions | undefined;
 }
 /**
- * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT naming the option, what was expected and
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT, with the option, what was expected and
  * what came
  */
 export declare function checkNativeOptions(options: TransportOptions): CheckedNativeOptions;
 /**
- * As failures of a helper: a wrong option is one whatever is wrong with it, and the address was not
- * `start`'s.
+ * Turns an error of the addon into one of a helper, which has not called `start`.
  */
 export declare function helperError(error: unknown): unknown;

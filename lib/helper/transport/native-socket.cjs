@@ -1,7 +1,7 @@
 "use strict";
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.NativeSocket = void 0;
-/** A socket of the broker. There is one object for each, in all its events. */
+/** A socket of the broker. All its events get the same object. */
 class NativeSocket {
     data;
     remoteAddress;
@@ -24,7 +24,7 @@ class NativeSocket {
         return native.helperSend(helper, this.id, typeof data === 'string' ? data : bytesOf(data), compress);
     }
     /**
-     * The close event runs before this returns; what has come and was not handed over yet is
+     * The close event runs before this returns. Messages that have come but have not been handled are
      * discarded.
      */
     close(code, reason) {
@@ -54,7 +54,7 @@ class NativeSocket {
             this.#owner.native.flushSends();
         }
     }
-    /** It is over. True when nobody has heard of that yet. */
+    /** The connection has ended. Returns whether the close event has not run yet. */
     end() {
         const unheard = this.#readyState === 1 /* ReadyState.Open */;
         this.#readyState = 3 /* ReadyState.Closed */;
@@ -62,7 +62,7 @@ class NativeSocket {
     }
 }
 exports.NativeSocket = NativeSocket;
-/** As the addon takes bytes. */
+/** Converts bytes for the addon. */
 function bytesOf(data) {
     if (data instanceof ArrayBuffer)
         return data;

@@ -1,19 +1,22 @@
 import type { Native } from '../../native.cjs';
 import type { IWebSocket } from '../types.cjs';
-/** As the standard numbers them. */
+/** The numbers of the WebSocket standard for browsers. */
 export declare const enum ReadyState {
     Open = 1,
     Closing = 2,
     Closed = 3
 }
-/** Who made a socket: the calls that it needs, and who hears that the application closes it. */
+/**
+ * What a socket needs of the object that made it: the addon, and what to call when the application
+ * closes the socket.
+ */
 export interface SocketOwner {
     readonly native: Pick<Native, 'helperSend' | 'helperClose' | 'helperSubscribe' | 'helperUnsubscribe' | 'helperIsSubscribed' | 'flushSends'>;
     readonly helper: number;
-    /** Runs the close event. */
+    /** Runs the close event of the socket. */
     closed(socket: NativeSocket, code: number, reason: string): void;
 }
-/** A socket of the broker. There is one object for each, in all its events. */
+/** A socket of the broker. All its events get the same object. */
 export declare class NativeSocket implements IWebSocket<{
     readonly clientId: string;
 }> {
@@ -27,7 +30,7 @@ export declare class NativeSocket implements IWebSocket<{
     get readyState(): number;
     send(data: string | ArrayBufferView | ArrayBuffer | SharedArrayBuffer, compress?: boolean): number;
     /**
-     * The close event runs before this returns; what has come and was not handed over yet is
+     * The close event runs before this returns. Messages that have come but have not been handled are
      * discarded.
      */
     close(code?: number, reason?: string): void;
@@ -37,6 +40,6 @@ export declare class NativeSocket implements IWebSocket<{
     cork(cb: (ws: IWebSocket<{
         readonly clientId: string;
     }>) => void): void;
-    /** It is over. True when nobody has heard of that yet. */
+    /** The connection has ended. Returns whether the close event has not run yet. */
     end(): boolean;
 }

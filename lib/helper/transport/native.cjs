@@ -2,9 +2,9 @@
 Object.defineProperty(exports, "__esModule", { value: true });
 exports.nativeTransport = nativeTransport;
 const errors_cjs_1 = require("../../errors.cjs");
-// Sockets of the broker. Native code is loaded by `join` only, never by importing this or
-// constructing a transport.
-/** The transport of a helper with `bind`. It opens nothing, and checks nothing before `join`. */
+// Sockets of the broker. Only `join` loads native code: importing this module or constructing a
+// transport does not.
+/** The transport of a helper with `bind`. Before `join` it opens and checks nothing. */
 function nativeTransport(options) {
     let registration;
     /** Of registrations that have ended. */
@@ -36,7 +36,7 @@ function nativeTransport(options) {
             await registration?.flush();
             await leave();
         },
-        // All goes through the instance; without one there is nobody to publish to.
+        // Everything goes through the instance; without one there are no subscribers.
         publish: () => undefined,
         address: () => registration?.address(),
         dropped: (again) => dropped + (registration?.instance.dropped(again) ?? 0),

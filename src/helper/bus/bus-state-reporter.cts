@@ -2,15 +2,15 @@ import { callApplication } from '../callbacks.cjs';
 import type { IWebSocketLogger, TWebSocketBusState } from '../types.cjs';
 
 /**
- * Tells the application of each change of the bus, once and in order, from the end of `configure()`
+ * Calls `busStateFn` for each change of the bus, once and in order, from the end of `configure()`
  * until `shutdown()`.
  */
 export class BusStateReporter {
   readonly #fn: ((state: TWebSocketBusState) => void) | undefined;
   readonly #log: IWebSocketLogger;
   #state: TWebSocketBusState | 'idle' = 'idle';
-  readonly #untold: TWebSocketBusState[] = [];
-  #telling = false;
+  readonly #queue: TWebSocketBusState[] = [];
+  #reporting = false;
 
   constructor(fn: ((state: TWebSocketBusState) => void) | undefined, log: IWebSocketLogger) {
     this.#fn = fn;
@@ -21,10 +21,10 @@ export class BusStateReporter {
     return this.#state;
   }
 
-  /** Configured: that is `ready`, whatever comes next. */
+  /** The helper is configured, which counts as `ready` whatever comes next. */
   begin(): void {
     this.#state = 'ready';
-    this.#tell('ready');
+    this.#report('ready');
   }
 
   update(state: TWebSocketBusState): void {
@@ -32,29 +32,29 @@ export class BusStateReporter {
     this.#state = state;
     if (state === 'lost') this.#log.warn('Redis is lost');
     else this.#log.info('Redis is ready again');
-    this.#tell(state);
+    this.#report(state);
   }
 
   end(): void {
     this.#state = 'idle';
-    this.#untold.length = 0;
+    this.#queue.length = 0;
   }
 
-  /** One after the other, also if a change comes while the application is being told of one. */
-  #tell(state: TWebSocketBusState): void {
+  /** One after the other, even if a change comes during a call of the application. */
+  #report(state: TWebSocketBusState): void {
     const fn = this.#fn;
     if (fn === undefined) return;
-    this.#untold.push(state);
-    if (this.#telling) return;
-    this.#telling = true;
-    for (let next = this.#untold.shift(); next !== undefined; next = this.#untold.shift()) {
-      const told = next;
+    this.#queue.push(state);
+    if (this.#reporting) return;
+    this.#reporting = true;
+    for (let next = this.#queue.shift(); next !== undefined; next = this.#queue.shift()) {
+      const reported = next;
       callApplication(
-        () => fn(told),
+        () => fn(reported),
         () => undefined,
         (error) => this.#log.error('busStateFn failed', error),
       );
     }
-    this.#telling = false;
+    this.#reporting = false;
   }
 }

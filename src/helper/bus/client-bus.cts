@@ -5,9 +5,9 @@ import type { IRedisClientLike } from '../types.cjs';
 import type { Bus, BusCounts, BusHost, BusRole } from './bus.cjs';
 import { RedisLink } from './redis-link.cjs';
 
-// Forms a and b of `redisConnection`: duplicates of a client of the application's own.
+// A bus with a Redis client of the application: it uses duplicates of the client.
 
-/** How long after a refused subscription the next is tried, in ms. */
+/** How many milliseconds after a failed subscription the next one is tried. */
 const RESUBSCRIBE_AFTER = 1000;
 
 export class ClientBus implements Bus {
@@ -16,25 +16,27 @@ export class ClientBus implements Bus {
   readonly #publisher: RedisLink;
   readonly #subscriber: RedisLink | undefined;
   #host: BusHost | undefined;
-  /** All links were ready once: from then on a lost publisher refuses. */
+  /**
+   * All links have been ready once. From then on messages are refused while the publisher is lost.
+   */
   #connected = false;
   #subscribing = false;
   #subscribed = false;
   /**
-   * Counts the connections of the subscriber: what was begun on an earlier one has nothing to say.
+   * Counts the connections of the subscriber, to ignore what was started on an earlier one.
    */
   #connection = 0;
   #retry: NodeJS.Timeout | undefined;
   /**
-   * Characters of messages that Redis has not answered: a client of the application's keeps them,
-   * and without a bound.
+   * UTF-16 units of messages that Redis has not answered. The client keeps them, without a limit of
+   * its own.
    */
   #unanswered = 0;
   #closed = false;
 
   /**
-   * Duplicates the parent, which is not touched otherwise: for the publisher first, then for the
-   * subscriber.
+   * Duplicates the parent, first for the publisher, then for the subscriber. Nothing else is done
+   * with the parent.
    */
   constructor(parent: IRedisClientLike, role: BusRole, form: string) {
     this.form = form;
@@ -82,7 +84,7 @@ export class ClientBus implements Bus {
 
   publish(channel: string, text: string, failed: (error: unknown) => void): void {
     if (this.#refuses) return failed(this.#refusal());
-    // One that is larger than all there may be passes when nothing else is under way, as on the
+    // A message that exceeds the limit by itself passes if nothing else is in flight, as on the
     // native bus.
     if (this.#unanswered > 0 && this.#unanswered + text.length > LIMITS.maxUnanswered) {
       return failed(
@@ -123,7 +125,7 @@ export class ClientBus implements Bus {
     return this.#subscriber === undefined ? [this.#publisher] : [this.#publisher, this.#subscriber];
   }
 
-  /** Before the first `connect` the client publishes as it likes. */
+  /** Before the first `connect` it is up to the client. */
   get #refuses(): boolean {
     return this.#closed || (this.#connected && !this.#publisher.up);
   }
@@ -137,7 +139,7 @@ export class ClientBus implements Bus {
         );
   }
 
-  /** Handlers stay for good, and once is enough. */
+  /** Adds listeners, once: they are never removed. */
   #watch(host: BusHost): void {
     if (this.#host !== undefined) return;
     this.#host = host;
@@ -166,13 +168,13 @@ export class ClientBus implements Bus {
     this.#changed();
   }
 
-  /** The client may have subscribed again by itself; that it is confirmed we know by asking. */
+  /** The client may have renewed its subscriptions by itself. Subscribing again confirms that. */
   #subscribeAgain(): void {
     if (!this.#subscribing || this.#subscribed || this.#closed) return;
     this.#subscribeAll().catch((error: unknown) => {
       if (this.#closed || !this.#subscriber?.up) return;
       this.#host?.logger.error(
-        `subscribing to Redis failed; again in ${RESUBSCRIBE_AFTER} ms`,
+        `subscribing to Redis failed; trying again in ${RESUBSCRIBE_AFTER} ms`,
         error,
       );
       this.#retry = setTimeout(() => this.#subscribeAgain(), RESUBSCRIBE_AFTER);
@@ -190,7 +192,7 @@ export class ClientBus implements Bus {
       call(() => client.psubscribe(WebSocketChannels.forClientPattern())),
       call(() => client.psubscribe(WebSocketChannels.forUserPattern())),
     ]);
-    // Lost meanwhile: the next connection subscribes.
+    // The connection was lost meanwhile: the next one subscribes.
     if (connection !== this.#connection || this.#closed) return;
     this.#subscribed = true;
     this.#changed();
@@ -217,7 +219,7 @@ export class ClientBus implements Bus {
   }
 }
 
-/** A throw is a rejection. */
+/** Turns a throw into a rejection. */
 async function call(fn: () => unknown): Promise<unknown> {
   return fn();
 }

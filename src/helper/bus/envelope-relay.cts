@@ -2,9 +2,9 @@ import { WSBrokerError } from '../../errors.cjs';
 import { RateLimitedErrors, RateLimitedLine } from '../log.cjs';
 import type { IWebSocketLogger, TWebSocketMessageType } from '../types.cjs';
 import type { Bus } from './bus.cjs';
-import { envelope, parseEnvelope } from './envelope.cjs';
+import { makeEnvelope, parseEnvelope } from './envelope.cjs';
 
-/** What can be done with a message from Redis: the four ways of sending, on this instance. */
+/** The four ways of sending on this instance, for messages from Redis. */
 export interface LocalDelivery {
   client(opts: { clientId: string; event: string; data: unknown }): void;
   user(opts: { userId: string; event: string; data: unknown }): void;
@@ -19,13 +19,13 @@ export interface EnvelopeRelayParts {
   serverId(): string;
 }
 
-/** Between this instance and the others: envelopes out and in, and what became of them. */
+/** Sends envelopes to other instances, delivers theirs, and counts those that fail. */
 export class EnvelopeRelay {
   readonly #parts: EnvelopeRelayParts;
   readonly #refusedLine: RateLimitedLine;
   readonly #failedLine: RateLimitedLine;
   readonly #invalidLine: RateLimitedLine;
-  readonly #undelivered: RateLimitedErrors;
+  readonly #deliveryErrors: RateLimitedErrors;
   #refused = 0;
   #failed = 0;
   #invalid = 0;
@@ -38,11 +38,11 @@ export class EnvelopeRelay {
       log.warn(`${count} message(s) not sent to Redis: it is lost, or too much is waiting`),
     );
     this.#failedLine = new RateLimitedLine((count) =>
-      log.error(`${count} message(s) to Redis failed; the last with`, this.#lastError),
+      log.error(`${count} message(s) to Redis failed; the last error:`, this.#lastError),
     );
-    this.#undelivered = new RateLimitedErrors(log);
+    this.#deliveryErrors = new RateLimitedErrors(log);
     this.#invalidLine = new RateLimitedLine((count) =>
-      log.warn(`${count} message(s) from Redis ignored: they are no envelopes`),
+      log.warn(`${count} message(s) from Redis ignored: they are not envelopes`),
     );
   }
 
@@ -58,7 +58,7 @@ export class EnvelopeRelay {
     return this.#invalid + this.#parts.bus.counts().invalid;
   }
 
-  /** Not awaited, and does not throw: a failure is counted and logged. */
+  /** Does not wait, and does not throw: failures are counted and logged. */
   publish(
     channel: string,
     type: TWebSocketMessageType,
@@ -66,7 +66,7 @@ export class EnvelopeRelay {
   ): void {
     let text: string;
     try {
-      text = envelope(this.#parts.serverId(), type, sent);
+      text = makeEnvelope(this.#parts.serverId(), type, sent);
     } catch (error) {
       return this.#fail(error);
     }
@@ -80,12 +80,12 @@ export class EnvelopeRelay {
     });
   }
 
-  /** The publisher is there: what was refused meanwhile and not said yet is said. */
+  /** The publisher is ready again: logs refusals that have not been logged yet. */
   settle(): void {
     this.#refusedLine.flush();
   }
 
-  /** Text from a channel of ours. By its type, not by its channel, and never passed on. */
+  /** Delivers a text from Redis: by its type, not by its channel. It is never published again. */
   receive(text: string): void {
     const message = parseEnvelope(text);
     if (message === undefined) {
@@ -97,7 +97,7 @@ export class EnvelopeRelay {
     try {
       this.#deliver(message.type, message.target, message);
     } catch (error) {
-      this.#undelivered.add('a message from Redis cannot be delivered', error);
+      this.#deliveryErrors.add('a message from Redis cannot be delivered', error);
     }
   }
 
@@ -110,7 +110,7 @@ export class EnvelopeRelay {
     const excluded = Array.isArray(exclude) ? { exclude: exclude as string[] } : {};
     if (type === 'broadcast') return deliver.broadcast({ event, data, ...excluded });
     if (!target) return;
-    // Whatever it is, the name of a client, a user or a room is text.
+    // Whatever it is: names of clients, users and rooms are text.
     const name = String(target);
     if (type === 'client') deliver.client({ clientId: name, event, data });
     else if (type === 'user') deliver.user({ userId: name, event, data });

@@ -1,9 +1,8 @@
 import type { IRedisSocketMessage, TWebSocketMessageType } from '../types.cjs';
 
-// Messages between instances, as they stand on Redis: section 12 of the specification. The order of
-// the keys is part of it.
+// The format of messages on Redis: docs/design/helper.md. The order of the keys is part of it.
 
-/** An envelope written by another process: its contents are not checked further. */
+/** An envelope that another process has written. Its other contents are not checked. */
 export interface ReceivedEnvelope {
   readonly serverId: string;
   readonly type: unknown;
@@ -13,8 +12,8 @@ export interface ReceivedEnvelope {
   readonly exclude: unknown;
 }
 
-/** @throws {TypeError} the data cannot be serialised */
-export function envelope(
+/** @throws {TypeError} the data cannot be serialized */
+export function makeEnvelope(
   serverId: string,
   type: TWebSocketMessageType,
   {
@@ -29,7 +28,7 @@ export function envelope(
   });
 }
 
-/** Undefined if it is not an envelope. */
+/** Undefined if the text is not an envelope. */
 export function parseEnvelope(text: string): ReceivedEnvelope | undefined {
   let value: unknown;
   try {

@@ -9,16 +9,16 @@ import type { Instance } from '../transport/transport.cjs';
 import type { IRedisConnectionOptions } from '../types.cjs';
 import type { Bus, BusCounts, BusHost, BusRole } from './bus.cjs';
 
-// Form c of `redisConnection`: the broker's own connections to Redis. Native code is loaded by
-// `connect` only, never by importing this or constructing a bus.
+// A bus with connections of the broker. Only `connect` loads native code: importing this module or
+// constructing a bus does not.
 
-/** From so many on, those messages are let go of whose end is known. */
-const PRUNE_FROM = 64;
+/** From this number of messages on, those that are known to have arrived are forgotten. */
+const FORGET_FROM = 64;
 
 /**
- * The bus for a URL or options that say where Redis is. It connects nothing.
+ * A bus for a URL or for options. It does not connect yet.
  *
- * @throws {TypeError | RangeError | WSBrokerError} naming what is wrong with the options
+ * @throws {TypeError | RangeError | WSBrokerError} an option is wrong; the message names it
  */
 export function createNativeBus(
   call: string,
@@ -30,7 +30,7 @@ export function createNativeBus(
   return new NativeBus(native, role);
 }
 
-/** Not shown: it may have a password in it. */
+/** The URL is not shown: it may contain a password. */
 function checkUrl(call: string, url: string): void {
   try {
     const { hostname, pathname, username, password } = new URL(url);
@@ -41,12 +41,13 @@ function checkUrl(call: string, url: string): void {
     // As below.
   }
   throw new WSBrokerRangeError(
-    `${call}: "redisConnection" must be a URL such as redis://user:password@host:6379/0, with a port up to 65535 and a number for a path`,
+    `${call}: "redisConnection" must be a URL such as redis://user:password@host:6379/0, ` +
+      'with a port up to 65535 and a number as its path',
   );
 }
 
-/** Calls that wait for the connections. */
-interface Waiting {
+/** The `connect` that waits for the connections. */
+interface PendingConnect {
   resolve(): void;
   reject(error: unknown): void;
 }
@@ -60,9 +61,9 @@ class NativeBus implements Bus {
   #serverId: string | undefined;
   #host: BusHost | undefined;
   #instance: Instance | undefined;
-  #waiting: Waiting | undefined;
+  #pendingConnect: PendingConnect | undefined;
   #up = { publisher: false, subscriber: false };
-  /** Messages by number, until it is known that they did not fail. */
+  /** The callbacks of messages by number, until it is known that a message did not fail. */
   readonly #unsettled = new Map<number, (error: unknown) => void>();
   #invalid = 0;
   #dropped = 0;
@@ -80,7 +81,7 @@ class NativeBus implements Bus {
   constructor(redis: NativeRedis, role: BusRole) {
     this.#redis = redis;
     this.#role = role;
-    // The whole is a hash: a password may be anywhere in it.
+    // All options are hashed: any of them may contain a password.
     this.form = `native ${createHash('sha256').update(JSON.stringify(redis)).digest('hex')}`;
   }
 
@@ -96,7 +97,7 @@ class NativeBus implements Bus {
     if (this.#closed) throw closed();
     this.#host = host;
     this.#instance = instance;
-    // An attempt before this one may have got further, and the instance may be another now.
+    // An earlier attempt may have made a relay, but for an instance that has been left since.
     if (this.#relay !== undefined && this.#serverId !== host.serverId) this.#drop();
     this.#relay ??= this.#begin(host, instance);
     if (!this.#ready) await this.#untilReady();
@@ -117,7 +118,7 @@ class NativeBus implements Bus {
           : lost(number === -1 ? 'too much is waiting to be sent to Redis' : undefined),
       );
     this.#unsettled.set(number, failed);
-    if (this.#unsettled.size >= PRUNE_FROM) this.#prune();
+    if (this.#unsettled.size >= FORGET_FROM) this.#forgetSettled();
   }
 
   async request(channel: string, text: string): Promise<void> {
@@ -137,7 +138,7 @@ class NativeBus implements Bus {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#waiting?.reject(closed());
+    this.#pendingConnect?.reject(closed());
     const relay = this.#relay;
     this.#up = { publisher: false, subscriber: false };
     this.#invalidLine.flush();
@@ -150,7 +151,7 @@ class NativeBus implements Bus {
     }
   }
 
-  /** Of an instance the addon itself says how its input is. */
+  /** The addon reports the state of an instance's input itself. */
   get #ready(): boolean {
     return (
       this.#up.publisher &&
@@ -180,16 +181,17 @@ class NativeBus implements Bus {
     }
   }
 
-  /** The timer keeps the process alive until then. */
+  /** The timer keeps the process alive meanwhile. */
   async #untilReady(): Promise<void> {
     let timer: NodeJS.Timeout | undefined;
     try {
       await new Promise<void>((resolve, reject) => {
-        this.#waiting = { resolve, reject };
+        this.#pendingConnect = { resolve, reject };
         timer = setTimeout(() => {
           reject(
             lost(
-              `Redis client did not become ready within ${LIMITS.redisReady}ms (status: connecting)`,
+              `Redis client did not become ready within ${LIMITS.redisReady}ms (status: ` +
+                'connecting)',
             ),
           );
         }, LIMITS.redisReady);
@@ -199,11 +201,11 @@ class NativeBus implements Bus {
       throw error;
     } finally {
       clearTimeout(timer);
-      this.#waiting = undefined;
+      this.#pendingConnect = undefined;
     }
   }
 
-  /** A relay that did not connect, or of an instance that is no more. */
+  /** Closes a relay that did not connect, or whose instance no longer exists. */
   #drop(): void {
     const relay = this.#relay;
     this.#relay = undefined;
@@ -212,7 +214,7 @@ class NativeBus implements Bus {
     relay?.close(0).catch(() => undefined);
   }
 
-  /** A portion at a time, so that timers and sockets get their turn. */
+  /** One portion at a time, so that timers and sockets get their turn. */
   #drain(relay: NativeRelay): void {
     if (this.#closed || relay !== this.#relay) return;
     const items = relay.take();
@@ -233,7 +235,7 @@ class NativeBus implements Bus {
         this.#changed();
         break;
       case 'failed':
-        this.#waiting?.reject(lost(`Redis: ${reason}`));
+        this.#pendingConnect?.reject(lost(`Redis: ${reason}`));
         break;
       case 'lost':
       case 'ready':
@@ -272,14 +274,14 @@ class NativeBus implements Bus {
     this.#settle();
   }
 
-  /** The instance hears of its input in its own way, which may take a turn more. */
+  /** The instance learns the state of its input separately, perhaps one turn later. */
   #settle(): void {
-    if (this.#waiting === undefined || this.#closed) return;
-    if (this.#ready) this.#waiting.resolve();
+    if (this.#pendingConnect === undefined || this.#closed) return;
+    if (this.#ready) this.#pendingConnect.resolve();
     else if (this.#up.publisher && this.#up.subscriber) setImmediate(() => this.#settle());
   }
 
-  #prune(): void {
+  #forgetSettled(): void {
     const settled = this.#relay?.settled() ?? 0;
     for (const number of this.#unsettled.keys()) {
       if (number > settled) break;
@@ -296,7 +298,7 @@ function closed(): WSBrokerError {
   return new WSBrokerError('ERR_WSBROKER_SHUT_DOWN', 'the connection to Redis has been closed');
 }
 
-/** A waiting promise of the addon does not keep the process alive. */
+/** A pending promise of the addon does not keep the process alive. */
 async function keepingAlive(promise: Promise<void>): Promise<void> {
   const alive = setInterval(() => undefined, 2 ** 30);
   try {

@@ -8,10 +8,10 @@ import type { BusStateReporter } from './bus-state-reporter.cjs';
 import type { Bus } from './bus.cjs';
 import type { EnvelopeRelay } from './envelope-relay.cjs';
 
-/** How long after a failed take-over of the input the next try comes, in ms. */
-const TAKE_AGAIN_AFTER = 1000;
+/** How many milliseconds after a failed attempt to take over the input the next one follows. */
+const RETRY_AFTER = 1000;
 
-/** What the input is made of. */
+/** What the input uses. */
 export interface RedisInputParts {
   readonly scope: string;
   readonly life: HelperLifecycle;
@@ -23,15 +23,15 @@ export interface RedisInputParts {
 }
 
 /**
- * What comes from Redis: one helper subscribes for all of the instance, and another when that one
- * ends. With the publisher it is the state of the bus.
+ * Messages from Redis. One helper subscribes for the whole instance, and another one when that
+ * helper ends. Also derives the state of the bus, from the input and the publisher.
  */
 export class RedisInput {
   readonly #parts: RedisInputParts;
   /** This helper subscribes to Redis, for itself or for its instance. */
-  #leads = false;
-  #takeAgain: NodeJS.Timeout | undefined;
-  /** Ends the wait for the helper that subscribes for the instance. */
+  #subscribes = false;
+  #retry: NodeJS.Timeout | undefined;
+  /** Ends waiting for the helper that subscribes for the instance. */
   #isReady: () => void = () => undefined;
 
   constructor(parts: RedisInputParts) {
@@ -41,52 +41,53 @@ export class RedisInput {
   /** Subscribes, or waits for the helper that does. */
   async open(instance: Instance | undefined): Promise<void> {
     const { bus } = this.#parts;
-    this.#leads = instance === undefined || (!bus.instanceWide && instance.claimInput());
-    if (this.#leads) await bus.subscribe();
-    else if (instance !== undefined) await this.#others(instance);
+    this.#subscribes = instance === undefined || (!bus.instanceWide && instance.claimInput());
+    if (this.#subscribes) await bus.subscribe();
+    else if (instance !== undefined) await this.#waitForOther(instance);
   }
 
-  /** What `open` has done does not hold: `configure()` was rejected. */
+  /** Undoes `open`: `configure()` has failed. */
   undo(): void {
-    clearTimeout(this.#takeAgain);
-    this.#leads = false;
+    clearTimeout(this.#retry);
+    this.#subscribes = false;
   }
 
-  /** Nothing is waited for, or tried again. */
+  /** Stops waiting and trying again. */
   end(): void {
-    clearTimeout(this.#takeAgain);
+    clearTimeout(this.#retry);
     this.#isReady();
   }
 
   /**
-   * The helper that subscribes for the instance may not have done so yet: configured means that
-   * what is published from then on comes here, too.
+   * Waits for the helper that subscribes for the instance, if it has not done so yet: a configured
+   * helper receives everything that is published from then on.
    */
-  async #others(instance: Instance): Promise<void> {
+  async #waitForOther(instance: Instance): Promise<void> {
     if (instance.inputState === 'ready') return;
     const ready = new Promise<void>((resolve) => (this.#isReady = resolve));
     if (await within(LIMITS.redisReady, ready)) return;
     throw new WSBrokerError(
       'ERR_WSBROKER_BUS_LOST',
-      `[${this.#parts.scope}] no helper of the instance has subscribed to Redis within ${LIMITS.redisReady}ms`,
+      `[${this.#parts.scope}] no helper of the instance subscribed to Redis within ` +
+        `${LIMITS.redisReady} ms`,
     );
   }
 
   received(text: string): void {
-    // A helper that does not subscribe (any more) hears nothing.
-    if (this.#leads && !this.#parts.life.ended) this.#parts.relay.receive(text);
+    // A helper that does not subscribe (any more) receives nothing.
+    if (this.#subscribes && !this.#parts.life.ended) this.#parts.relay.receive(text);
   }
 
   busChanged(): void {
     const instance = this.#parts.instance();
     const input = this.#parts.bus.subscriberReady ? 'ready' : 'lost';
-    // That comes back as `inputState`.
-    if (instance !== undefined && this.#leads && instance.inputState !== input)
+    // It comes back as `inputState`.
+    if (instance !== undefined && this.#subscribes && instance.inputState !== input)
       instance.setInputState(input);
     this.update();
   }
 
-  /** The instance's input is in this state now. */
+  /** The state of the instance's input has changed. */
   changed(state: TWebSocketBusState): void {
     if (state === 'ready') this.#isReady();
     this.update();
@@ -104,16 +105,16 @@ export class RedisInput {
     return bus.publisherReady && input === 'ready' ? 'ready' : 'lost';
   }
 
-  /** The one that subscribed for the instance has ended. */
+  /** The helper that subscribed for the instance has ended: this one takes over. */
   take(): void {
     const { bus, life, log } = this.#parts;
     if (life.ended) return;
-    this.#leads = true;
+    this.#subscribes = true;
     bus.subscribe().catch((error: unknown) => {
-      if (life.ended || !this.#leads) return;
-      log.error(`subscribing to Redis failed; again in ${TAKE_AGAIN_AFTER} ms`, error);
-      this.#takeAgain = setTimeout(() => this.take(), TAKE_AGAIN_AFTER);
-      this.#takeAgain.unref?.();
+      if (life.ended || !this.#subscribes) return;
+      log.error(`subscribing to Redis failed; trying again in ${RETRY_AFTER} ms`, error);
+      this.#retry = setTimeout(() => this.take(), RETRY_AFTER);
+      this.#retry.unref?.();
     });
   }
 }

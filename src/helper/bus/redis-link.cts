@@ -3,24 +3,24 @@ import { isThenable } from '../../promises.cjs';
 import { RateLimitedLine } from '../log.cjs';
 import type { IRedisClientLike, IWebSocketLogger } from '../types.cjs';
 
-interface Waiter {
+interface ReadyWaiter {
   resolve(): void;
   reject(error: unknown): void;
   readonly timer: NodeJS.Timeout;
 }
 
 /**
- * One client of Redis, and whether it is there. Its handlers can be put on and never be taken off,
- * since a client need not be able to.
+ * A Redis client of the application, and whether it is connected. Listeners are added but never
+ * removed: not every client can remove them.
  */
 export class RedisLink {
   readonly client: IRedisClientLike;
   readonly name: string;
-  /** Ready, and not lost since. */
+  /** Whether it has been ready, and not lost since. */
   up = false;
   #logger: IWebSocketLogger | undefined;
   #changed: (up: boolean) => void = () => undefined;
-  #waiters = new Set<Waiter>();
+  #waiters = new Set<ReadyWaiter>();
   #watched = false;
 
   constructor(client: IRedisClientLike, name: string) {
@@ -28,7 +28,7 @@ export class RedisLink {
     this.name = name;
   }
 
-  /** Puts the handlers on. */
+  /** Adds the listeners. */
   watch(logger: IWebSocketLogger, changed: (up: boolean) => void): void {
     this.#logger = logger;
     this.#changed = changed;
@@ -36,8 +36,8 @@ export class RedisLink {
   }
 
   /**
-   * Connects a client that waits to be told; how it fails, its events say. That it is ready, its
-   * status may be the only one to say.
+   * Connects a client that has not started to. Failures come as events; that it is ready may show
+   * only in its status.
    */
   start(): void {
     if (this.client.status !== 'wait') return;
@@ -49,7 +49,7 @@ export class RedisLink {
           () => undefined,
         );
     } catch {
-      // As above.
+      // Its events report the failure.
     }
     this.#look();
   }
@@ -61,7 +61,7 @@ export class RedisLink {
       return Promise.resolve();
     }
     return new Promise((resolve, reject) => {
-      const waiter: Waiter = {
+      const waiter: ReadyWaiter = {
         resolve,
         reject,
         timer: setTimeout(() => {
@@ -78,14 +78,14 @@ export class RedisLink {
     });
   }
 
-  /** Nobody waits any more. */
+  /** Ends all waiting. */
   giveUp(): void {
     for (const { timer } of this.#waiters) clearTimeout(timer);
     this.#waiters.clear();
   }
 
   /**
-   * From now on its events mean nothing; that it has handlers keeps a late error from ending the
+   * Ignores its events from now on. The listeners stay, so that a late error does not end the
    * process.
    */
   close(): void {
@@ -99,9 +99,9 @@ export class RedisLink {
     this.#watched = true;
     const { client, name } = this;
     let last: unknown;
-    // A client that connects again and again fails as often.
+    // A client that keeps reconnecting keeps failing.
     const line = new RateLimitedLine((count) =>
-      this.#logger?.error(`Redis ${name}: ${count} error(s), the last`, last),
+      this.#logger?.error(`Redis ${name}: ${count} error(s); the last:`, last),
     );
     client.on('error', (error) => {
       last = error;
@@ -121,7 +121,7 @@ export class RedisLink {
     this.#settle((waiter) => waiter.resolve());
   }
 
-  #settle(how: (waiter: Waiter) => void): void {
+  #settle(how: (waiter: ReadyWaiter) => void): void {
     const waiters = [...this.#waiters];
     this.giveUp();
     waiters.forEach(how);

@@ -8,7 +8,7 @@ import type { Rooms } from './rooms.cjs';
 import { closeSocket, delay } from './sockets.cjs';
 import type { Users } from './users.cjs';
 
-/** What authentication is made of. */
+/** What the authenticator uses. */
 export interface AuthenticatorParts<A extends AnyRecord, M extends AnyRecord> {
   readonly settings: Settings<A, M>;
   readonly clients: Clients<M>;
@@ -16,7 +16,7 @@ export interface AuthenticatorParts<A extends AnyRecord, M extends AnyRecord> {
   readonly rooms: Rooms<A, M>;
   readonly log: IWebSocketLogger;
   instance(): Instance | undefined;
-  /** An error event. */
+  /** Sends an error event. */
   sendError(client: IWebSocketClient<M>, text: string): void;
   encrypt(client: IWebSocketClient<M>): void;
   /** Does not throw. */
@@ -24,8 +24,8 @@ export interface AuthenticatorParts<A extends AnyRecord, M extends AnyRecord> {
 }
 
 /**
- * From a new socket to a client that is finished: sections 6 and 7 of the specification. Behind
- * each wait the entry must be the same.
+ * Takes a client from its new socket to the end of authentication, in the order of
+ * docs/design/helper.md. After each wait it checks that the client is still the same entry.
  */
 export class Authenticator<A extends AnyRecord, M extends AnyRecord> {
   readonly #parts: AuthenticatorParts<A, M>;
@@ -34,8 +34,8 @@ export class Authenticator<A extends AnyRecord, M extends AnyRecord> {
     this.#parts = parts;
   }
 
-  /** Starts the time in which `authenticate` must come. */
-  await(client: IWebSocketClient<M>): void {
+  /** Starts the time limit for `authenticate`. */
+  startTimeLimit(client: IWebSocketClient<M>): void {
     this.#limit(client, this.#parts.settings.authTimeout, () => client.state === 'unauthorized');
   }
 
@@ -68,21 +68,21 @@ export class Authenticator<A extends AnyRecord, M extends AnyRecord> {
       return closeSocket(client.socket, CLOSE.authFailed, log);
     }
     try {
-      // Anything truthy is a success; what has no such properties is nobody in particular.
+      // Anything truthy is a success. Without these properties it is an anonymous client.
       const { userId, metadata } = result as { userId?: string; metadata?: M };
-      // It will be indexed as text; what a client has made up need not have one.
+      // It is indexed as text, and not every value can be converted to text.
       if (userId) String(userId);
       if (userId !== undefined) client.userId = userId;
       if (metadata !== undefined) client.metadata = metadata;
     } catch (error) {
-      return this.#failed(client, 'what authenticateFn gave cannot be read', error);
+      return this.#failed(client, 'the result of authenticateFn cannot be read', error);
     }
     client.state = 'authenticated';
-    if (settings.requireEncryption) this.#shakeHands(client, data);
+    if (settings.requireEncryption) this.#agreeOnKeys(client, data);
     else this.#finish(client);
   }
 
-  #shakeHands(client: IWebSocketClient<M>, data: A): void {
+  #agreeOnKeys(client: IWebSocketClient<M>, data: A): void {
     const { settings, clients, log } = this.#parts;
     const { handshakeFn } = settings;
     if (handshakeFn === undefined) return closeSocket(client.socket, CLOSE.encryptionRequired, log);
@@ -105,7 +105,7 @@ export class Authenticator<A extends AnyRecord, M extends AnyRecord> {
           const { serverPublicKey, salt } = result as { serverPublicKey?: string; salt?: string };
           keys = { serverPublicKey, salt };
         } catch (error) {
-          return this.#failed(client, 'what handshakeFn gave cannot be read', error);
+          return this.#failed(client, 'the result of handshakeFn cannot be read', error);
         }
         this.#parts.encrypt(client);
         if (keys.serverPublicKey !== undefined) client.serverPublicKey = keys.serverPublicKey;
@@ -141,8 +141,8 @@ export class Authenticator<A extends AnyRecord, M extends AnyRecord> {
     });
     log.debug(`client ${client.id} is authenticated`);
     const { clientConnectedFn } = settings;
-    // That send may have been the end of it; its application hears no `connected` behind a
-    // `disconnected`.
+    // That send may have disconnected the client: then the application must not be told that it is
+    // connected.
     if (clientConnectedFn === undefined || !clients.isHere(client)) return;
     callApplication(
       () =>
@@ -164,7 +164,7 @@ export class Authenticator<A extends AnyRecord, M extends AnyRecord> {
     closeSocket(client.socket, CLOSE.authFailed, log);
   }
 
-  /** The entry stays until the close event, as always. */
+  /** The client stays in the table until its close event. */
   #limit(client: IWebSocketClient<M>, ms: number, applies: () => boolean): void {
     client.authTimer = setTimeout(() => {
       if (this.#parts.clients.isHere(client) && applies())

@@ -1,26 +1,26 @@
 import type { TransformQueue } from '../delivery/transform-queue.cjs';
 import type { IWebSocket, IWebSocketClient } from '../types.cjs';
 
-// The clients of a helper. The entries are the application's to read and to change, so that what is
-// ours alone lies beside them.
+// The clients of a helper. The application may read and change the entries, so the helper keeps its
+// own state of a client apart from them.
 
-/** What the helper keeps of a client and does not show. */
+/** The helper's own state of a client. */
 export interface ClientInternals {
-  /** Authenticated with all that belongs to it: the end of 6.7. */
+  /** Authentication is complete: it is a member of its rooms, and `connected` may be sent. */
   finished: boolean;
-  /** Frames that came before that. */
+  /** How many frames came before that. */
   frames: number;
-  /** Closed for going over a limit: nothing more is read of it. */
+  /** It was closed because of a limit: its frames are no longer read. */
   cut: boolean;
-  /** The user under which it is indexed. */
+  /** The user by which it is indexed. */
   user: string | undefined;
-  /** Names of rooms about which `validateRoomFn` has not answered yet. */
-  asked: number;
-  /** Messages on their way through the transformer. */
-  line: TransformQueue | undefined;
+  /** How many names of rooms `validateRoomFn` has not answered yet. */
+  unansweredRooms: number;
+  /** Messages that wait for `outboundTransformer`. */
+  transforms: TransformQueue | undefined;
   /**
-   * Encrypted since this epoch of the instance: what another helper published in an earlier one has
-   * reached it directly.
+   * The epoch of the instance in which it became encrypted: what other helpers published in earlier
+   * epochs has reached it directly.
    */
   heldSince: number;
 }
@@ -31,14 +31,14 @@ function fresh(): ClientInternals {
     frames: 0,
     cut: false,
     user: undefined,
-    asked: 0,
-    line: undefined,
+    unansweredRooms: 0,
+    transforms: undefined,
     heldSince: 0,
   };
 }
 
 export class Clients<M extends Record<string, unknown>> {
-  /** By id; this very map is shown. */
+  /** By id. The application gets this map itself. */
   readonly map = new Map<string, IWebSocketClient<M>>();
   readonly #internals = new WeakMap<IWebSocketClient<M>, ClientInternals>();
 
@@ -63,7 +63,7 @@ export class Clients<M extends Record<string, unknown>> {
     return this.map.get(id);
   }
 
-  /** Whether this very entry is the one of its id: asked behind each wait. */
+  /** Whether this entry is still the one of its id. To be checked after each wait. */
   isHere(client: IWebSocketClient<M>): boolean {
     return this.map.get(client.id) === client;
   }
@@ -71,13 +71,13 @@ export class Clients<M extends Record<string, unknown>> {
   internals(client: IWebSocketClient<M>): ClientInternals {
     const internals = this.#internals.get(client);
     if (internals !== undefined) return internals;
-    // An entry that the application has put into the map itself.
+    // The application has put this entry into the map itself.
     const made = fresh();
     this.#internals.set(client, made);
     return made;
   }
 
-  /** May it do what authenticated clients may? */
+  /** Whether it may do what authenticated clients may. */
   isFinished(client: IWebSocketClient<M>): boolean {
     return client.state === 'authenticated' && this.internals(client).finished;
   }

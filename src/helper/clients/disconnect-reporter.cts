@@ -4,10 +4,10 @@ import type { AnyRecord, Settings } from '../settings.cjs';
 import type { Instance } from '../transport/transport.cjs';
 import type { IWebSocketLogger } from '../types.cjs';
 
-/** Clients of an ended helper that are dealt with before others get their turn. */
-const PORTION = 64;
+/** How many clients of an ended helper are reported before the event loop continues. */
+const MAX_PER_TURN = 64;
 
-/** What reporting disconnects needs. */
+/** What the reporter uses. */
 export interface DisconnectReporterParts<A extends AnyRecord, M extends AnyRecord> {
   readonly settings: Settings<A, M>;
   readonly life: HelperLifecycle;
@@ -16,8 +16,8 @@ export interface DisconnectReporterParts<A extends AnyRecord, M extends AnyRecor
 }
 
 /**
- * Tells the application of clients that have gone: those of this helper, and those of a helper of
- * the instance whose worker has ended.
+ * Calls `clientDisconnectedFn` for clients that have gone: those of this helper, and those of
+ * another helper of the instance whose worker has ended.
  */
 export class DisconnectReporter<A extends AnyRecord, M extends AnyRecord> {
   readonly #parts: DisconnectReporterParts<A, M>;
@@ -27,7 +27,7 @@ export class DisconnectReporter<A extends AnyRecord, M extends AnyRecord> {
     this.#parts = parts;
   }
 
-  tell(clientId: string, userId: string | undefined): void {
+  report(clientId: string, userId: string | undefined): void {
     const { settings, log } = this.#parts;
     const { clientDisconnectedFn } = settings;
     if (clientDisconnectedFn === undefined) return;
@@ -40,8 +40,8 @@ export class DisconnectReporter<A extends AnyRecord, M extends AnyRecord> {
   }
 
   /**
-   * A helper of the instance has ended without reporting its clients. The others take them one by
-   * one, so that each client is reported once, whatever happens to this one.
+   * Another helper of the instance has ended without reporting its clients. The remaining helpers
+   * take them one by one, so that each client is reported once even if this helper ends, too.
    */
   takeLeft(): void {
     if (this.#taking) return;
@@ -51,15 +51,15 @@ export class DisconnectReporter<A extends AnyRecord, M extends AnyRecord> {
 
   #take(): void {
     const { life, log } = this.#parts;
-    for (let i = 0; i < PORTION; i++) {
-      // One that is shutting down leaves them to the others.
+    for (let i = 0; i < MAX_PER_TURN; i++) {
+      // A helper that is shutting down leaves them to the others.
       const left = life.ended ? undefined : this.#parts.instance()?.takeLeftClient();
       if (left === undefined) {
         this.#taking = false;
         return;
       }
       log.debug(`client ${left.clientId} was disconnected: its worker has ended`);
-      this.tell(left.clientId, left.userId);
+      this.report(left.clientId, left.userId);
     }
     setImmediate(() => this.#take());
   }

@@ -3,7 +3,7 @@ import type { IWebSocketLogger } from '../types.cjs';
 import type { Clients } from './clients.cjs';
 import { closeSocket, delay } from './sockets.cjs';
 
-/** Closes clients that have been silent for too long; the server itself sends no heartbeat. */
+/** Closes clients that have been silent for too long. The server itself sends no heartbeat. */
 export class HeartbeatCheck<M extends Record<string, unknown>> {
   readonly #clients: Clients<M>;
   readonly #silence: number;
@@ -27,7 +27,7 @@ export class HeartbeatCheck<M extends Record<string, unknown>> {
     this.#timer = undefined;
   }
 
-  /** One that is still there at the next sweep is closed again. */
+  /** A client that is still there at the next check is closed again. */
   run(): void {
     const now = Date.now();
     for (const client of this.#clients.map.values()) {

@@ -1,5 +1,5 @@
 import { callApplication } from '../callbacks.cjs';
-import { RateLimitedErrors, shown } from '../log.cjs';
+import { quoted, RateLimitedErrors } from '../log.cjs';
 import { CLOSE, ERROR_TEXT, WebSocketEvents } from '../protocol.cjs';
 import type { AnyRecord, Settings } from '../settings.cjs';
 import type { IWebSocketClient, IWebSocketLogger, IWebSocketMessage } from '../types.cjs';
@@ -8,18 +8,18 @@ import type { Clients } from './clients.cjs';
 import type { Rooms } from './rooms.cjs';
 import { closeSocket } from './sockets.cjs';
 
-/** What routing is made of. */
+/** What the router uses. */
 export interface MessageRouterParts<A extends AnyRecord, M extends AnyRecord> {
   readonly settings: Settings<A, M>;
   readonly clients: Clients<M>;
   readonly rooms: Rooms<A, M>;
   readonly auth: Authenticator<A, M>;
   readonly log: IWebSocketLogger;
-  /** An error event. */
+  /** Sends an error event. */
   sendError(client: IWebSocketClient<M>, text: string): void;
 }
 
-/** Messages of clients: sections 5 and G of the specification. */
+/** Decides what happens to a message of a client, as docs/design/helper.md says. */
 export class MessageRouter<A extends AnyRecord, M extends AnyRecord> {
   readonly #parts: MessageRouterParts<A, M>;
   readonly #failures: RateLimitedErrors;
@@ -30,8 +30,7 @@ export class MessageRouter<A extends AnyRecord, M extends AnyRecord> {
   }
 
   /**
-   * The text of a frame, or undefined if it is not to be looked at: the client was cut for going
-   * over a limit.
+   * The text of a frame, or undefined if the client was closed because of a limit.
    */
   admit(client: IWebSocketClient<M>, frame: unknown): string | undefined {
     const { clients, settings, log } = this.#parts;
@@ -59,7 +58,7 @@ export class MessageRouter<A extends AnyRecord, M extends AnyRecord> {
     try {
       message = JSON.parse(raw) as IWebSocketMessage | null;
     } catch {
-      // What is wrong with it is not logged: the parser's message quotes it.
+      // The parser's error is not logged: it quotes the message.
       return this.#parts.sendError(client, ERROR_TEXT.format);
     }
     if (message === null || !message.event)
@@ -78,14 +77,14 @@ export class MessageRouter<A extends AnyRecord, M extends AnyRecord> {
       case WebSocketEvents.LEAVE:
         return rooms.leaveAsked(client, message.data);
     }
-    this.#handOver(client, message);
+    this.#callHandler(client, message);
   }
 
-  #handOver(client: IWebSocketClient<M>, message: IWebSocketMessage): void {
+  #callHandler(client: IWebSocketClient<M>, message: IWebSocketMessage): void {
     const { settings, log } = this.#parts;
     const { messageHandler } = settings;
     if (messageHandler === undefined)
-      return log.debug(`no messageHandler for ${shown(message.event)} of client ${client.id}`);
+      return log.debug(`no messageHandler for ${quoted(message.event)} of client ${client.id}`);
     callApplication(
       () =>
         messageHandler({ clientId: client.id, userId: client.userId, message } as Parameters<
@@ -97,7 +96,7 @@ export class MessageRouter<A extends AnyRecord, M extends AnyRecord> {
   }
 }
 
-/** Binary frames are text in UTF-8. */
+/** Binary frames contain UTF-8 text. */
 function textOf(frame: unknown): string {
   if (typeof frame === 'string') return frame;
   return (bytesOf(frame) ?? Buffer.from(String(frame))).toString('utf8');
@@ -105,7 +104,7 @@ function textOf(frame: unknown): string {
 
 function longerThan(frame: unknown, limit: number): boolean {
   if (typeof frame === 'string') {
-    // A unit of UTF-16 is one to three bytes of UTF-8: mostly there is nothing to count.
+    // A UTF-16 unit is one to three bytes of UTF-8, so the bytes rarely have to be counted.
     return frame.length > limit || (frame.length * 3 > limit && Buffer.byteLength(frame) > limit);
   }
   return (bytesOf(frame)?.length ?? 0) > limit;

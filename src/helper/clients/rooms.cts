@@ -7,24 +7,24 @@ import type { IWebSocketClient, IWebSocketLogger } from '../types.cjs';
 import type { Clients } from './clients.cjs';
 
 /**
- * Names of one client that may wait for `validateRoomFn`, in `maxRoomsPerClient`: those of a join
- * that comes on top are not looked at.
+ * How many names of one client may wait for `validateRoomFn`, in multiples of `maxRoomsPerClient`.
+ * A join beyond that is ignored.
  */
-const MOST_ASKED = 4;
+const MAX_UNANSWERED = 4;
 
-/** Which clients a room has, and what clients may say about it. */
+/** The members of rooms, and the requests of clients to join and leave them. */
 export class Rooms<A extends AnyRecord, M extends AnyRecord> {
   readonly #rooms = new Map<string, Set<IWebSocketClient<M>>>();
   readonly #settings: Settings<A, M>;
   readonly #clients: Clients<M>;
   readonly #instance: () => Instance | undefined;
   readonly #log: IWebSocketLogger;
-  // What a client can bring about as often as it likes is not a line each time.
-  readonly #unlooked: RateLimitedLine;
-  readonly #unjoined: RateLimitedLine;
-  readonly #mapped: RateLimitedLine;
+  // A client can cause these lines as often as it likes, so they are limited.
+  readonly #ignoredJoins: RateLimitedLine;
+  readonly #roomsOverLimit: RateLimitedLine;
+  readonly #unknownNames: RateLimitedLine;
   readonly #failures: RateLimitedErrors;
-  /** The last client of these lines. */
+  /** The client that caused the last of these lines. */
   #lastId = '';
 
   constructor(
@@ -39,24 +39,29 @@ export class Rooms<A extends AnyRecord, M extends AnyRecord> {
     this.#log = log;
     this.#failures = new RateLimitedErrors(log);
     const { maxRoomsPerClient: most } = settings;
-    this.#unlooked = new RateLimitedLine((count) =>
+    this.#ignoredJoins = new RateLimitedLine((count) =>
       log.warn(
-        `${count} join(s) name too many rooms, only ${most} are looked at, or come before those in hand are answered; the last is of client ${this.#lastId}`,
+        `${count} join(s) were cut to ${most} rooms or ignored: they name too many rooms, or ` +
+          'earlier joins of the client are not answered yet; the last was from client ' +
+          `${this.#lastId}`,
       ),
     );
-    this.#unjoined = new RateLimitedLine((count) =>
+    this.#roomsOverLimit = new RateLimitedLine((count) =>
       log.warn(
-        `a client is in ${most} rooms: ${count} more were not joined; the last is of client ${this.#lastId}`,
+        `${count} room(s) not joined: a client may be in ${most} rooms; the last was for ` +
+          `client ${this.#lastId}`,
       ),
     );
-    this.#mapped = new RateLimitedLine((count) =>
+    this.#unknownNames = new RateLimitedLine((count) =>
       log.warn(
-        `validateRoomFn answered ${count} join(s) only with names that were not asked for, so nothing was joined: it can only choose from the names it is given. To use other names, call joinRoom. The last was from client ${this.#lastId}`,
+        `validateRoomFn answered ${count} join(s) only with names that were not asked for, ` +
+          'so nothing was joined: it can only choose from the names it is given. To use other ' +
+          `names, call joinRoom. The last was from client ${this.#lastId}`,
       ),
     );
   }
 
-  /** Any name, in any state; twice does no harm. */
+  /** Adds a client to a room with any name, in any state. Joining twice has no effect. */
   join(client: IWebSocketClient<M>, room: string): void {
     const known = this.#rooms.get(room);
     if (known === undefined) this.#rooms.set(room, new Set([client]));
@@ -65,16 +70,16 @@ export class Rooms<A extends AnyRecord, M extends AnyRecord> {
       client.rooms.add(room);
       this.#instance()?.addMember(client.id, 'room', room);
     }
-    if (!client.encrypted) this.#quietly('subscribe', client, room);
+    if (!client.encrypted) this.#onSocket('subscribe', client, room);
   }
 
   leave(client: IWebSocketClient<M>, room: string): void {
     this.#drop(client, room);
     if (client.rooms.delete(room)) this.#instance()?.removeMember(client.id, 'room', room);
-    this.#quietly('unsubscribe', client, room);
+    this.#onSocket('unsubscribe', client, room);
   }
 
-  /** Of a client that has gone: its socket is left alone. */
+  /** Removes a client that has gone. Its socket is not touched. */
   forget(client: IWebSocketClient<M>): void {
     for (const room of client.rooms) this.#drop(client, room);
   }
@@ -96,15 +101,16 @@ export class Rooms<A extends AnyRecord, M extends AnyRecord> {
   }
 
   /**
-   * The `join` of a client: what it asks for, as far as the application allows it. Never answered.
+   * Handles the `join` of a client: joins the rooms that the application allows. There is no
+   * response.
    */
   joinAsked(client: IWebSocketClient<M>, data: unknown): void {
     const asked = roomsIn(data);
     if (asked === undefined) return;
     const { maxRoomsPerClient, validateRoomFn } = this.#settings;
-    const looked = asked.length > maxRoomsPerClient ? asked.slice(0, maxRoomsPerClient) : asked;
-    if (looked.length < asked.length) this.#sayOf(client, this.#unlooked);
-    const rooms = looked.filter(
+    const considered = asked.length > maxRoomsPerClient ? asked.slice(0, maxRoomsPerClient) : asked;
+    if (considered.length < asked.length) this.#logOf(client, this.#ignoredJoins);
+    const rooms = considered.filter(
       (room): room is string =>
         typeof room === 'string' &&
         room.length > 0 &&
@@ -120,13 +126,13 @@ export class Rooms<A extends AnyRecord, M extends AnyRecord> {
       return;
     }
     const internals = this.#clients.internals(client);
-    if (internals.asked + rooms.length > MOST_ASKED * maxRoomsPerClient) {
-      this.#sayOf(client, this.#unlooked);
+    if (internals.unansweredRooms + rooms.length > MAX_UNANSWERED * maxRoomsPerClient) {
+      this.#logOf(client, this.#ignoredJoins);
       return;
     }
-    internals.asked += rooms.length;
+    internals.unansweredRooms += rooms.length;
     callApplication(
-      // Its own list: the application may change it.
+      // A copy: the application may change it.
       () =>
         validateRoomFn({
           clientId: client.id,
@@ -134,17 +140,17 @@ export class Rooms<A extends AnyRecord, M extends AnyRecord> {
           rooms: [...rooms],
         } as Parameters<typeof validateRoomFn>[0]),
       (allowed) => {
-        internals.asked -= rooms.length;
+        internals.unansweredRooms -= rooms.length;
         this.#joinAllowed(client, new Set(rooms), allowed);
       },
       (error) => {
-        internals.asked -= rooms.length;
+        internals.unansweredRooms -= rooms.length;
         this.#failures.add(`validateRoomFn failed for client ${client.id}`, error);
       },
     );
   }
 
-  /** The `leave` of a client: only rooms that it is in. Never answered. */
+  /** Handles the `leave` of a client. There is no response. */
   leaveAsked(client: IWebSocketClient<M>, data: unknown): void {
     for (const room of roomsIn(data) ?? []) {
       if (client.rooms.has(room as string)) this.leave(client, room as string);
@@ -158,7 +164,7 @@ export class Rooms<A extends AnyRecord, M extends AnyRecord> {
       return;
     }
     if (!allowed.some((room) => asked.has(room as string)))
-      return this.#sayOf(client, this.#mapped);
+      return this.#logOf(client, this.#unknownNames);
     let refused = 0;
     for (const room of allowed as string[]) {
       if (!asked.has(room)) continue;
@@ -166,10 +172,10 @@ export class Rooms<A extends AnyRecord, M extends AnyRecord> {
         refused++;
       else this.join(client, room);
     }
-    if (refused > 0) this.#sayOf(client, this.#unjoined, refused);
+    if (refused > 0) this.#logOf(client, this.#roomsOverLimit, refused);
   }
 
-  #sayOf(client: IWebSocketClient<M>, line: RateLimitedLine, count = 1): void {
+  #logOf(client: IWebSocketClient<M>, line: RateLimitedLine, count = 1): void {
     this.#lastId = client.id;
     line.add(count);
   }
@@ -180,8 +186,8 @@ export class Rooms<A extends AnyRecord, M extends AnyRecord> {
     if (known?.size === 0) this.#rooms.delete(room);
   }
 
-  /** A socket that is closing may refuse. */
-  #quietly(what: 'subscribe' | 'unsubscribe', client: IWebSocketClient<M>, room: string): void {
+  /** A socket that is closing may throw. */
+  #onSocket(what: 'subscribe' | 'unsubscribe', client: IWebSocketClient<M>, room: string): void {
     try {
       client.socket[what](room);
     } catch (error) {
@@ -190,7 +196,7 @@ export class Rooms<A extends AnyRecord, M extends AnyRecord> {
   }
 }
 
-/** The list in the data of `join` and `leave`; undefined if there is none, or nothing in it. */
+/** The rooms in the data of `join` and `leave`; undefined if there are none. */
 function roomsIn(data: unknown): unknown[] | undefined {
   const rooms = (data as { rooms?: unknown } | null | undefined)?.rooms;
   return Array.isArray(rooms) && rooms.length > 0 ? rooms : undefined;

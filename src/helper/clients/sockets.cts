@@ -1,7 +1,9 @@
 import { MAX_DURATION } from '../../options/checks.cjs';
 import type { IWebSocket, IWebSocketLogger } from '../types.cjs';
 
-/** Closes; the close event may run before it returns, and a socket that is gone may throw. */
+/**
+ * Closes a socket. The close event may run before this returns. A socket that is gone may throw.
+ */
 export function closeSocket(
   socket: IWebSocket,
   [code, reason]: readonly [number, string],
@@ -14,7 +16,7 @@ export function closeSocket(
   }
 }
 
-/** A delay as timers take it: one that is longer than they can would end at once. */
+/** A delay for a timer: one that is longer than timers allow would end at once. */
 export function delay(ms: number): number {
   return ms > MAX_DURATION ? MAX_DURATION : ms;
 }

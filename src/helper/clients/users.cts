@@ -2,7 +2,7 @@ import type { Instance } from '../transport/transport.cjs';
 import type { IWebSocketClient } from '../types.cjs';
 import type { Clients } from './clients.cjs';
 
-/** Which clients a user has, by `String(userId)`. */
+/** The clients of each user, by `String(userId)`. */
 export class Users<M extends Record<string, unknown>> {
   readonly #users = new Map<string, Set<IWebSocketClient<M>>>();
   readonly #clients: Clients<M>;
@@ -18,7 +18,7 @@ export class Users<M extends Record<string, unknown>> {
     const user = String(client.userId);
     const internals = this.#clients.internals(client);
     if (internals.user !== undefined) return;
-    // Kept apart: the application may change the entry, and it must be found again.
+    // Kept apart from the entry, which the application may change: the client must be found again.
     internals.user = user;
     const known = this.#users.get(user);
     if (known === undefined) this.#users.set(user, new Set([client]));
@@ -26,7 +26,7 @@ export class Users<M extends Record<string, unknown>> {
     this.#instance()?.addMember(client.id, 'user', user);
   }
 
-  /** The instance is not told: `removeClient` takes all with it. */
+  /** The instance is not told: `removeClient` removes all memberships. */
   remove(client: IWebSocketClient<M>): void {
     const internals = this.#clients.internals(client);
     if (internals.user === undefined) return;

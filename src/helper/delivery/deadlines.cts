@@ -1,15 +1,18 @@
 /**
- * Things that must all end within the same time limit. One timer serves all of them, and does not
- * keep the process alive.
+ * Deadlines of tasks that all have the same time limit. They share one timer, which does not keep
+ * the process alive.
  */
 export class Deadlines {
   readonly #step: number;
-  /** Begun since the last step, and those before: these are late at the next one. */
+  /** Tasks since the last tick, and older ones, which are late at the next tick. */
   #young = new Set<() => void>();
   #old = new Set<() => void>();
   #timer: NodeJS.Timeout | undefined;
 
-  /** `limit` is the longest time, in ms; the actual time is between half of it and all of it. */
+  /**
+   * @param limit the longest time, in milliseconds; the actual limit is between half of it and all
+   * of it
+   */
   constructor(limit: number) {
     this.#step = limit / 2;
   }

@@ -2,7 +2,7 @@ import { callApplication } from '../callbacks.cjs';
 import type { Clients } from '../clients/clients.cjs';
 import type { Rooms } from '../clients/rooms.cjs';
 import type { Users } from '../clients/users.cjs';
-import { RateLimitedErrors, RateLimitedLine, shown } from '../log.cjs';
+import { quoted, RateLimitedErrors, RateLimitedLine } from '../log.cjs';
 import { LIMITS, WebSocketDefaults } from '../protocol.cjs';
 import type { AnyRecord, Settings } from '../settings.cjs';
 import type { Audience, HelperOperation, Transport } from '../transport/transport.cjs';
@@ -11,10 +11,10 @@ import { Deadlines } from './deadlines.cjs';
 import { Message } from './message.cjs';
 import { ConcurrencyLimit, TransformQueue } from './transform-queue.cjs';
 
-/** How long after the transport has reported drops it is asked to report again, in ms. */
-const DROPS_AGAIN_AFTER = 1000;
+/** How many milliseconds after the transport has reported drops it may report again. */
+const REPORT_AGAIN_AFTER = 1000;
 
-/** What delivery is made of. */
+/** What delivery uses. */
 export interface DeliveryParts<A extends AnyRecord, M extends AnyRecord> {
   readonly settings: Settings<A, M>;
   readonly clients: Clients<M>;
@@ -24,12 +24,12 @@ export interface DeliveryParts<A extends AnyRecord, M extends AnyRecord> {
   readonly log: IWebSocketLogger;
 }
 
-/** Sends to clients of this instance: section 10 of the specification. */
+/** Sends to clients of this instance, as docs/design/helper.md says. */
 export class Delivery<A extends AnyRecord, M extends AnyRecord> {
   readonly #parts: DeliveryParts<A, M>;
   /**
-   * Those that are encrypted: natively they are served singly, and a publish to ten thousand others
-   * must not look at each.
+   * The encrypted clients. Natively they are sent to one by one; a publish to ten thousand others
+   * must not look at each client.
    */
   readonly #encrypted = new Set<IWebSocketClient<M>>();
   readonly #drops: RateLimitedLine;
@@ -37,8 +37,8 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
   readonly #unanswered: RateLimitedLine;
   readonly #deadlines = new Deadlines(LIMITS.transform);
   #dropped = 0;
-  /** How many of the transport's drops are in the log. */
-  #noted = 0;
+  /** How many of the transport's drops have been logged. */
+  #logged = 0;
   #again: NodeJS.Timeout | undefined;
 
   constructor(parts: DeliveryParts<A, M>) {
@@ -46,12 +46,14 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
     this.#failures = new RateLimitedErrors(parts.log);
     this.#unanswered = new RateLimitedLine((count) =>
       parts.log.error(
-        `outboundTransformer did not answer for ${count} message(s) in time (${LIMITS.transform / 1000} s at most): dropped`,
+        `${count} message(s) dropped: outboundTransformer took too long (the limit is ` +
+          `${LIMITS.transform / 1000} s)`,
       ),
     );
     this.#drops = new RateLimitedLine((count) =>
       parts.log.warn(
-        `${count} message(s) to clients dropped: their sockets are over the limit or closing, or too much was waiting`,
+        `${count} message(s) to clients dropped: their sockets are over the limit or ` +
+          'closing, or too much was waiting',
       ),
     );
   }
@@ -60,7 +62,7 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
     return this.#dropped + this.#parts.transport.dropped(false);
   }
 
-  /** @throws {TypeError} the data cannot be serialised, and the text is needed now */
+  /** @throws {TypeError} the data cannot be serialized, and its text is needed at once */
   toClient(clientId: string, message: Message): void {
     const { clients, transport } = this.#parts;
     const client = clients.get(clientId);
@@ -104,16 +106,16 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
       );
   }
 
-  /** What another helper of the instance asks to be sent to clients here. */
+  /** Sends to clients here what another helper of the instance asks for. */
   receive(operation: HelperOperation & { readonly op: 'publish' | 'send' }): void {
     const message = Message.from(operation.frame);
     if (operation.op === 'publish')
-      return this.#toHeld(operation.audience, message, operation.exclude, operation.epoch);
+      return this.#toEncrypted(operation.audience, message, operation.exclude, operation.epoch);
     const client = this.#parts.clients.get(operation.clientId);
     if (client !== undefined) this.#deliver(client, message, undefined);
   }
 
-  /** From now on it is served singly. */
+  /** From now on this client is sent to individually. */
   hold(client: IWebSocketClient<M>): void {
     this.#encrypted.add(client);
   }
@@ -122,42 +124,47 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
     this.#encrypted.delete(client);
   }
 
-  /** Counts a message that will not arrive. */
+  /** Counts messages that will not arrive. */
   drop(count = 1): void {
     this.#dropped += count;
     this.#drops.add(count);
   }
 
-  /** The transport has dropped messages, and says so again when it is asked to. */
+  /** The transport has dropped messages. It reports that again only when it is asked to. */
   transportDropped(): void {
     const { transport } = this.#parts;
     const dropped = transport.dropped(false);
-    this.#drops.add(dropped - this.#noted);
-    this.#noted = dropped;
-    // As often as there may be a line.
+    this.#drops.add(dropped - this.#logged);
+    this.#logged = dropped;
+    // As often as a line may be written.
     this.#again ??= setTimeout(() => {
       this.#again = undefined;
-      if (transport.dropped(true) > this.#noted) this.transportDropped();
-    }, DROPS_AGAIN_AFTER);
+      if (transport.dropped(true) > this.#logged) this.transportDropped();
+    }, REPORT_AGAIN_AFTER);
     this.#again.unref?.();
   }
 
-  // Natively: one publish for those that are not encrypted, wherever they are; here singly to the
-  // others, elsewhere by their owners.
+  // Natively: one publish reaches all clients that are not encrypted. Encrypted clients get it one
+  // by one, from the helper that has them.
   #publish(audience: Audience, message: Message, excluded: readonly string[]): void {
     const { instance } = this.#parts.transport;
     if (instance !== undefined) {
       const unposted = instance.publish(audience, message.frame, excluded);
       if (unposted > 0) this.drop(unposted);
     }
-    this.#toHeld(audience, message, excluded, Infinity);
+    this.#toEncrypted(audience, message, excluded, Infinity);
   }
 
   /**
-   * To those that were encrypted when it was published, in this epoch; the others received it
-   * directly.
+   * Sends to clients that were already encrypted in the epoch of the publish; the others have
+   * received it directly.
    */
-  #toHeld(audience: Audience, message: Message, excluded: readonly string[], epoch: number): void {
+  #toEncrypted(
+    audience: Audience,
+    message: Message,
+    excluded: readonly string[],
+    epoch: number,
+  ): void {
     if (this.#encrypted.size === 0) return;
     if (
       this.#parts.settings.outboundTransformer === undefined &&
@@ -167,20 +174,20 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
       return;
     const { clients } = this.#parts;
     this.#each(
-      without(this.#heldIn(audience), excluded).filter(
+      without(this.#encryptedIn(audience), excluded).filter(
         (client) => clients.internals(client).heldSince <= epoch,
       ),
       message,
     );
   }
 
-  #heldIn({ type: kind, name }: Audience): IWebSocketClient<M>[] {
+  #encryptedIn({ type: kind, name }: Audience): IWebSocketClient<M>[] {
     const { clients, users, rooms } = this.#parts;
     switch (kind) {
       case 'user':
         return users.of(name).filter((client) => client.encrypted);
       case 'room':
-        // The smaller of the two is looked through.
+        // The smaller set of the two is searched.
         if (rooms.count(name) < this.#encrypted.size)
           return rooms.of(name).filter((client) => client.encrypted);
         return [...this.#encrypted].filter((client) => rooms.has(client, name));
@@ -190,15 +197,15 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
     kind satisfies never;
   }
 
-  /** One by one; those that pass the transformer share a window. */
+  /** Sends one by one. Messages that pass through the transformer share a limit. */
   #each(clients: readonly IWebSocketClient<M>[], message: Message): void {
     if (clients.length === 0) return;
-    // Text that cannot be made fails before the first of them has got anything.
+    // Data that cannot be serialized fails before the first client has got anything.
     if (clients.some((client) => !this.#transforms(client))) void message.frame;
-    const window = new ConcurrencyLimit(this.#parts.settings.encryptedBatchLimit);
+    const limit = new ConcurrencyLimit(this.#parts.settings.encryptedBatchLimit);
     for (const client of clients) {
-      // An earlier one's `send` may have closed this one.
-      if (this.#parts.clients.isHere(client)) this.#deliver(client, message, window);
+      // The `send` to an earlier client may have closed this one.
+      if (this.#parts.clients.isHere(client)) this.#deliver(client, message, limit);
     }
   }
 
@@ -209,15 +216,15 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
   #deliver(
     client: IWebSocketClient<M>,
     message: Message,
-    window: ConcurrencyLimit | undefined,
+    limit: ConcurrencyLimit | undefined,
   ): void {
     if (!this.#transforms(client)) return this.#send(client, message.frame);
     const internals = this.#parts.clients.internals(client);
-    internals.line ??= this.#line(client);
-    internals.line.push(message, window);
+    internals.transforms ??= this.#queueOf(client);
+    internals.transforms.push(message, limit);
   }
 
-  #line(client: IWebSocketClient<M>): TransformQueue {
+  #queueOf(client: IWebSocketClient<M>): TransformQueue {
     const { clients, settings, log } = this.#parts;
     return new TransformQueue({
       maxPending: settings.maxPendingTransforms,
@@ -225,7 +232,8 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
       run: (message, settled) => this.#transform(client, message, settled),
       dropped: (message) => {
         log.debug(
-          `too much waits for the transformer of client ${client.id}: ${shown(message.event)} dropped`,
+          `${quoted(message.event)} for client ${client.id} dropped: too much is waiting for ` +
+            'outboundTransformer',
         );
         this.drop();
       },
@@ -235,13 +243,13 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
   #transform(client: IWebSocketClient<M>, message: Message, settled: () => void): void {
     const { clients, settings } = this.#parts;
     let over = false;
-    let intime: (() => void) | undefined;
-    // A call that hangs must not hold its client's line and its slot for ever; an answer after that
-    // is too late.
+    let cancelDeadline: (() => void) | undefined;
+    // A call that hangs must not block its client and its permit for ever. A result after the
+    // deadline is ignored.
     const end = (how: () => void): void => {
       if (over) return;
       over = true;
-      intime?.();
+      cancelDeadline?.();
       how();
       settled();
     };
@@ -253,7 +261,8 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
             if (clients.isHere(client)) this.#send(client, textOf(result, message));
           } catch (error) {
             this.#failures.add(
-              `what outboundTransformer made of ${shown(message.event)} for client ${client.id} cannot be sent: dropped`,
+              `${quoted(message.event)} for client ${client.id} dropped: the result of ` +
+                'outboundTransformer cannot be sent',
               error,
             );
           }
@@ -261,13 +270,13 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
       (error) =>
         end(() =>
           this.#failures.add(
-            `outboundTransformer failed for client ${client.id}: ${shown(message.event)} dropped`,
+            `${quoted(message.event)} for client ${client.id} dropped: outboundTransformer failed`,
             error,
           ),
         ),
     );
     if (over) return;
-    intime = this.#deadlines.begin(() =>
+    cancelDeadline = this.#deadlines.begin(() =>
       end(() => {
         if (!clients.isHere(client)) return;
         this.#dropped++;
@@ -290,19 +299,19 @@ export class Delivery<A extends AnyRecord, M extends AnyRecord> {
 }
 
 /**
- * Nothing: the original, in clear. An object: that. Anything else is a mistake, and must not become
- * a message in clear.
+ * The text of a transformer's result. Without a result the original is sent in clear. Anything else
+ * than an object is an error, and must not become a message in clear.
  */
 function textOf(result: unknown, message: Message): string {
   if (result === undefined || result === null) return message.frame;
   if (typeof result !== 'object')
     throw new TypeError(
-      `outboundTransformer must give { event, data }, null or undefined, got ${typeof result}`,
+      `outboundTransformer must return { event, data }, null or undefined, got ${typeof result}`,
     );
   return JSON.stringify(result);
 }
 
-/** Arrays only; an empty one counts as none. */
+/** Only arrays count. */
 function excludedIn(exclude: unknown): readonly string[] {
   return Array.isArray(exclude) ? exclude.map(String) : [];
 }

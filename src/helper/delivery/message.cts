@@ -1,4 +1,4 @@
-/** A message on its way to one or many clients. Its text is made once, when it is first needed. */
+/** A message to one or many clients. It is serialized once, when its text is first needed. */
 export class Message {
   readonly event: string;
   readonly #data: unknown;
@@ -13,14 +13,14 @@ export class Message {
     return this.#data;
   }
 
-  /** @throws {TypeError} the data cannot be serialised */
+  /** @throws {TypeError} the data cannot be serialized */
   get frame(): string {
     return (this.#frame ??= JSON.stringify({ event: this.event, data: this.#data }));
   }
 
   /**
-   * Bytes of the text. What cannot be text is the transformer's to make something of: counted as
-   * one small message.
+   * The bytes of its text. Data that cannot be serialized may still be transformed, and counts as a
+   * small message.
    */
   get size(): number {
     try {
@@ -30,7 +30,7 @@ export class Message {
     }
   }
 
-  /** From the text that another helper has made. */
+  /** A message whose text another helper has made. */
   static from(frame: string): Message {
     const { event, data } = JSON.parse(frame) as { event: string; data?: unknown };
     const message = new Message(event, data);

@@ -1,9 +1,9 @@
 import type { Message } from './message.cjs';
 
-// What waits for the transformer: each client has a line, so that its messages stay in order; each
-// send to many has a window, so that not all run at once.
+// Messages that wait for `outboundTransformer`. Each client has a queue, so that its messages stay
+// in order. Each send to many clients has a limit, so that not all of its calls run at once.
 
-/** First in, first out, without the cost of `shift` on a long array. */
+/** A queue, without the cost of `shift` on a long array. */
 class Fifo<T> {
   #items: (T | undefined)[] = [];
   #from = 0;
@@ -31,34 +31,34 @@ class Fifo<T> {
   }
 }
 
-/** How many runs of one send may be in flight. */
+/** Limits how many calls of one send run at the same time. */
 export class ConcurrencyLimit {
   readonly #limit: number;
   readonly #waiting = new Fifo<() => void>();
   #inFlight = 0;
   #filling = false;
 
-  /** Below 1, and what is no number, is 1. */
+  /** Less than 1, or not a number, counts as 1. */
   constructor(limit: number) {
     this.#limit = limit >= 1 ? Math.floor(limit) : 1;
   }
 
-  /** Takes a slot, if there is one. */
-  enter(): boolean {
+  /** Takes a permit, if there is one. */
+  tryAcquire(): boolean {
     if (this.#inFlight >= this.#limit) return false;
     this.#inFlight++;
     return true;
   }
 
-  /** `run` is called, with a slot taken for it, when there is one. */
-  wait(run: () => void): void {
+  /** Calls `run` when a permit is free and has been taken for it. */
+  acquire(run: () => void): void {
     this.#waiting.push(run);
   }
 
-  leave(): void {
+  release(): void {
     this.#inFlight--;
-    // A run that ends at once comes back here: one loop for all, or a thousand of them would fill
-    // the stack.
+    // A run that ends at once comes back here. One loop runs them all: a thousand nested calls
+    // would overflow the stack.
     if (this.#filling) return;
     this.#filling = true;
     while (this.#inFlight < this.#limit) {
@@ -71,30 +71,31 @@ export class ConcurrencyLimit {
   }
 }
 
-/** The helper, as a line sees it. */
+/** What a queue needs of the helper. */
 export interface TransformQueueHost {
-  /** Bytes that may wait. */
+  /** How many bytes may wait. */
   readonly maxPending: number;
-  /** The client is still there. */
+  /** Whether the client is still there. */
   isHere(): boolean;
-  /** Transforms and sends; `settled` is called once, at once or later. Does not throw. */
+  /** Transforms and sends. Calls `settled` once, at once or later. Does not throw. */
   run(message: Message, settled: () => void): void;
   dropped(message: Message): void;
 }
 
-interface Waiting {
+interface QueuedMessage {
   readonly message: Message;
-  readonly window: ConcurrencyLimit | undefined;
+  readonly limit: ConcurrencyLimit | undefined;
   readonly size: number;
 }
 
 /**
- * The messages of one client that pass the transformer: one at a time, in the order of the calls.
+ * The messages of one client that pass through the transformer: one at a time, in the order of the
+ * calls.
  */
 export class TransformQueue {
   readonly #host: TransformQueueHost;
-  readonly #waiting = new Fifo<Waiting>();
-  /** Bytes of all that waits, for its turn or for a slot. */
+  readonly #waiting = new Fifo<QueuedMessage>();
+  /** The bytes of all messages that wait, for their turn or for a permit. */
   #pending = 0;
   #busy = false;
   #advancing = false;
@@ -103,12 +104,12 @@ export class TransformQueue {
     this.#host = host;
   }
 
-  /** Runs at once if nothing is before it and there is a slot. */
-  push(message: Message, window: ConcurrencyLimit | undefined): void {
-    // Not busy, and yet something waits: `settled` is about to start that.
+  /** Runs at once if nothing is waiting and a permit is free. */
+  push(message: Message, limit: ConcurrencyLimit | undefined): void {
+    // If it is not busy and something waits, `settled` is about to start that.
     const behind = this.#busy || !this.#waiting.isEmpty;
-    if (!behind && (window === undefined || window.enter())) {
-      this.#run(message, window);
+    if (!behind && (limit === undefined || limit.tryAcquire())) {
+      this.#run(message, limit);
       return;
     }
     const { size } = message;
@@ -117,26 +118,26 @@ export class TransformQueue {
       return;
     }
     this.#pending += size;
-    const item = { message, window, size };
+    const item = { message, limit, size };
     if (behind) this.#waiting.push(item);
-    else this.#waitForSlot(item);
+    else this.#waitForPermit(item);
   }
 
-  /** Its turn has come, and there is no slot. */
-  #waitForSlot(item: Waiting): void {
+  /** Its turn has come, but no permit is free. */
+  #waitForPermit(item: QueuedMessage): void {
     this.#busy = true;
-    item.window?.wait(() => {
+    item.limit?.acquire(() => {
       this.#pending -= item.size;
-      this.#run(item.message, item.window);
+      this.#run(item.message, item.limit);
     });
   }
 
-  /** With its turn come and a slot taken. */
-  #run(message: Message, window: ConcurrencyLimit | undefined): void {
+  /** Its turn has come, and a permit has been taken. */
+  #run(message: Message, limit: ConcurrencyLimit | undefined): void {
     this.#busy = true;
     const settled = (): void => {
       this.#busy = false;
-      window?.leave();
+      limit?.release();
       this.#advance();
     };
     if (this.#host.isHere()) this.#host.run(message, settled);
@@ -149,13 +150,13 @@ export class TransformQueue {
     while (!this.#busy) {
       const item = this.#waiting.shift();
       if (item === undefined) break;
-      // Of one that has gone nothing is worth a slot.
-      if (item.window !== undefined && this.#host.isHere() && !item.window.enter()) {
-        this.#waitForSlot(item);
+      // A client that has gone needs no permit.
+      if (item.limit !== undefined && this.#host.isHere() && !item.limit.tryAcquire()) {
+        this.#waitForPermit(item);
         break;
       }
       this.#pending -= item.size;
-      if (this.#host.isHere()) this.#run(item.message, item.window);
+      if (this.#host.isHere()) this.#run(item.message, item.limit);
     }
     this.#advancing = false;
   }

@@ -4,22 +4,22 @@ import type { IWebSocket, TWebSocketBusState } from '../types.cjs';
 import { NativeSocket } from './native-socket.cjs';
 import type { Audience, HelperOperation, Instance, TransportHost } from './transport.cjs';
 
-const KINDS = {
+const AUDIENCE_KINDS = {
   room: AudienceKind.Room,
   user: AudienceKind.User,
   broadcast: AudienceKind.Everybody,
 } as const;
 
 /**
- * What the helpers of one identifier share, as one of them sees it: all of it is kept by the addon.
- * Names are text there; those of the application may be anything, as everywhere in the helper, and
- * an id that is missing is one that nobody has.
+ * What the helpers of one identifier share, as one of them sees it. The addon keeps all of it.
+ * Names are text there, but the application may pass anything; a missing id is one that no client
+ * has.
  */
 export class NativeInstance implements Instance {
   readonly #native: Native;
   readonly #helper: number;
   readonly #host: TransportHost;
-  /** As this helper has heard of it: each change takes its way here, and none is skipped. */
+  /** As this helper knows it: it gets every change, and skips none. */
   #inputState: TWebSocketBusState = 'lost';
 
   constructor(
@@ -33,7 +33,7 @@ export class NativeInstance implements Instance {
     this.#host = host;
   }
 
-  /** The addon knows this helper, and tells it of changes from here on. */
+  /** To be called when the addon knows this helper and reports changes to it. */
   begin(): void {
     this.#inputState = this.#native.helperInputIsReady(this.#helper) ? 'ready' : 'lost';
   }
@@ -59,11 +59,21 @@ export class NativeInstance implements Instance {
   }
 
   addMember(clientId: string, type: 'room' | 'user', name: string): void {
-    this.#native.helperAddMember(this.#helper, String(clientId), KINDS[type], String(name));
+    this.#native.helperAddMember(
+      this.#helper,
+      String(clientId),
+      AUDIENCE_KINDS[type],
+      String(name),
+    );
   }
 
   removeMember(clientId: string, type: 'room' | 'user', name: string): void {
-    this.#native.helperRemoveMember(this.#helper, String(clientId), KINDS[type], String(name));
+    this.#native.helperRemoveMember(
+      this.#helper,
+      String(clientId),
+      AUDIENCE_KINDS[type],
+      String(name),
+    );
   }
 
   takeLeftClient(): { clientId: string; userId: string | undefined } | undefined {
@@ -94,7 +104,7 @@ export class NativeInstance implements Instance {
   publish({ type, name }: Audience, frame: string, exclude: readonly string[]): number {
     return this.#native.helperPublish(
       this.#helper,
-      KINDS[type],
+      AUDIENCE_KINDS[type],
       String(name),
       frame,
       exclude.length === 0 ? undefined : exclude,
@@ -122,8 +132,8 @@ export class NativeInstance implements Instance {
   }
 
   setInputState(state: TWebSocketBusState): void {
-    // The others are told by the addon, in the order of the changes; all changes come from here
-    // while this one subscribes.
+    // The addon tells the other helpers, in the order of the changes. All changes come from this
+    // helper while it subscribes.
     if (this.#native.helperSetInput(this.#helper, state === 'ready')) this.inputChanged(state);
   }
 
@@ -131,7 +141,7 @@ export class NativeInstance implements Instance {
     return this.#inputState;
   }
 
-  /** What the addon has told. */
+  /** To be called for each change that the addon reports. */
   inputChanged(state: TWebSocketBusState): void {
     this.#inputState = state;
     this.#host.inputState(state);

@@ -5,7 +5,7 @@ import type { CheckedTlsOptions } from '../../options/tls.cjs';
 import type { IBunWebSocketConfig } from '../types.cjs';
 import type { TransportOptions } from './transport.cjs';
 
-// The options of a helper in the terms of `start`, checked. Importing this loads native code.
+// The options of a helper, translated to options of `start` and checked.
 
 export const CALL = 'WebSocketServerHelper';
 
@@ -22,7 +22,7 @@ const NOT_OURS: readonly string[] = [
   'signal',
 ];
 
-/** Options of Bun's sockets, and what they are called in `start`. */
+/** Options of Bun's sockets, and their names in `start`. */
 const TRANSLATED = [
   ['maxPayloadLength', 'maxPayload'],
   ['idleTimeout', 'idleTimeout'],
@@ -31,7 +31,7 @@ const TRANSLATED = [
   ['perMessageDeflate', 'perMessageDeflate'],
 ] as const;
 
-/** Options that apply to a whole address, whatever else has a path there. */
+/** Options that apply to a whole address, and so to every path on it. */
 const OF_ADDRESS = [
   'handshakeTimeout',
   'maxHeaderSize',
@@ -41,7 +41,7 @@ const OF_ADDRESS = [
   'trustProxy',
 ] as const;
 
-/** What a helper opens and joins with. */
+/** The options, checked, as the addon takes them. */
 export interface CheckedNativeOptions {
   readonly identifier: string;
   readonly bind: string;
@@ -52,7 +52,7 @@ export interface CheckedNativeOptions {
 }
 
 /**
- * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT naming the option, what was expected and
+ * @throws {WSBrokerError} ERR_WSBROKER_INVALID_ARGUMENT, with the option, what was expected and
  * what came
  */
 export function checkNativeOptions(options: TransportOptions): CheckedNativeOptions {
@@ -62,7 +62,8 @@ export function checkNativeOptions(options: TransportOptions): CheckedNativeOpti
   if (path === '*') throw invalid("\"path\" must begin with '/', got '*'");
   if (typeof maxAuthPayloadLength !== 'number' || !(maxAuthPayloadLength >= 1)) {
     throw invalid(
-      `"maxAuthPayloadLength" must be a number from 1, or Infinity, got ${shown(maxAuthPayloadLength)}`,
+      '"maxAuthPayloadLength" must be a number from 1, or Infinity, got ' +
+        `${shown(maxAuthPayloadLength)}`,
     );
   }
   const given = givenOf(options);
@@ -91,8 +92,7 @@ export function checkNativeOptions(options: TransportOptions): CheckedNativeOpti
 }
 
 /**
- * As failures of a helper: a wrong option is one whatever is wrong with it, and the address was not
- * `start`'s.
+ * Turns an error of the addon into one of a helper, which has not called `start`.
  */
 export function helperError(error: unknown): unknown {
   const ours = fromNative(error);
@@ -110,8 +110,9 @@ function givenOf({ native }: TransportOptions): Record<string, unknown> {
 }
 
 /**
- * For each limit what was given in `serverOptions`, else the same in the terms of `start`, else the
- * default of the helper; one that is erased is left out, for the default of `start`.
+ * For each limit the value of `serverOptions`, otherwise that of the option of `start`, otherwise
+ * the default of the helper. A limit whose default was removed is left out, so that the default of
+ * `start` applies.
  */
 function limitsOf(
   { serverOptions, givenServerOptions }: TransportOptions,
@@ -130,7 +131,7 @@ function limitsOf(
   };
   const converters: Partial<Record<keyof IBunWebSocketConfig, (value: unknown) => unknown>> = {
     idleTimeout: (seconds) => (typeof seconds === 'number' ? Math.round(seconds * 1000) : seconds),
-    // Details of compression are the same option with another meaning: on with them.
+    // `perMessageDeflate` of `start` may hold details: `true` keeps them.
     perMessageDeflate: (on) =>
       on === true && typeof given['perMessageDeflate'] === 'object'
         ? given['perMessageDeflate']
@@ -151,8 +152,7 @@ function limitsOf(
 }
 
 /**
- * An error that names an option of `start` although the application gave the one in
- * `serverOptions`.
+ * Lets an error name the option in `serverOptions` that was given, not its translation.
  */
 function inTheirWords(error: unknown, { givenServerOptions }: TransportOptions): unknown {
   if (!(error instanceof Error)) return error;
@@ -169,8 +169,8 @@ function inTheirWords(error: unknown, { givenServerOptions }: TransportOptions):
 }
 
 /**
- * Bind, path, socket options and Redis are the same for all helpers of an instance, the rest where
- * it is given again.
+ * All helpers of an instance must agree on address, path, socket options and Redis; on the other
+ * options if they give them.
  */
 function agreedOf(
   { path, bind, serverOptions, redisForm }: TransportOptions,

@@ -1,14 +1,17 @@
 import type { Native } from '../../native.cjs';
 import type { IWebSocket } from '../types.cjs';
 
-/** As the standard numbers them. */
+/** The numbers of the WebSocket standard for browsers. */
 export const enum ReadyState {
   Open = 1,
   Closing = 2,
   Closed = 3,
 }
 
-/** Who made a socket: the calls that it needs, and who hears that the application closes it. */
+/**
+ * What a socket needs of the object that made it: the addon, and what to call when the application
+ * closes the socket.
+ */
 export interface SocketOwner {
   readonly native: Pick<
     Native,
@@ -20,11 +23,11 @@ export interface SocketOwner {
     | 'flushSends'
   >;
   readonly helper: number;
-  /** Runs the close event. */
+  /** Runs the close event of the socket. */
   closed(socket: NativeSocket, code: number, reason: string): void;
 }
 
-/** A socket of the broker. There is one object for each, in all its events. */
+/** A socket of the broker. All its events get the same object. */
 export class NativeSocket implements IWebSocket<{ readonly clientId: string }> {
   readonly data: { readonly clientId: string };
   readonly remoteAddress: string;
@@ -58,7 +61,7 @@ export class NativeSocket implements IWebSocket<{ readonly clientId: string }> {
   }
 
   /**
-   * The close event runs before this returns; what has come and was not handed over yet is
+   * The close event runs before this returns. Messages that have come but have not been handled are
    * discarded.
    */
   close(code?: number, reason?: string): void {
@@ -93,7 +96,7 @@ export class NativeSocket implements IWebSocket<{ readonly clientId: string }> {
     }
   }
 
-  /** It is over. True when nobody has heard of that yet. */
+  /** The connection has ended. Returns whether the close event has not run yet. */
   end(): boolean {
     const unheard = this.#readyState === ReadyState.Open;
     this.#readyState = ReadyState.Closed;
@@ -101,7 +104,7 @@ export class NativeSocket implements IWebSocket<{ readonly clientId: string }> {
   }
 }
 
-/** As the addon takes bytes. */
+/** Converts bytes for the addon. */
 function bytesOf(
   data: ArrayBufferView | ArrayBuffer | SharedArrayBuffer,
 ): ArrayBuffer | Uint8Array {

@@ -2,10 +2,10 @@ import { WSBrokerError } from '../../errors.cjs';
 import type { NativeRegistration } from './native-registration.cjs';
 import type { Transport, TransportOptions } from './transport.cjs';
 
-// Sockets of the broker. Native code is loaded by `join` only, never by importing this or
-// constructing a transport.
+// Sockets of the broker. Only `join` loads native code: importing this module or constructing a
+// transport does not.
 
-/** The transport of a helper with `bind`. It opens nothing, and checks nothing before `join`. */
+/** The transport of a helper with `bind`. Before `join` it opens and checks nothing. */
 export function nativeTransport(options: TransportOptions): Transport {
   let registration: NativeRegistration | undefined;
   /** Of registrations that have ended. */
@@ -23,7 +23,8 @@ export function nativeTransport(options: TransportOptions): Transport {
     },
     // The place is taken before the first await: there is none.
     async join(host) {
-      const there = require('./native-registration.cjs') as typeof import('./native-registration.cjs');
+      const there =
+        require('./native-registration.cjs') as typeof import('./native-registration.cjs');
       registration = new there.NativeRegistration(options, host);
     },
     async open() {
@@ -40,7 +41,7 @@ export function nativeTransport(options: TransportOptions): Transport {
       await registration?.flush();
       await leave();
     },
-    // All goes through the instance; without one there is nobody to publish to.
+    // Everything goes through the instance; without one there are no subscribers.
     publish: () => undefined,
     address: () => registration?.address(),
     dropped: (again) => dropped + (registration?.instance.dropped(again) ?? 0),

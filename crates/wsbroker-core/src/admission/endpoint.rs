@@ -20,7 +20,7 @@ pub(crate) struct Endpoint {
     pub(crate) limits: SocketLimits,
     /// How messages are compressed for clients that can inflate them.
     pub(crate) deflate: Option<DeflateConfig>,
-    /// Whose connections these are; `None` are the raw ones.
+    /// The namespace of these connections; `None` for raw ones.
     pub(crate) namespace: Option<Arc<NamespaceState>>,
     phase: watch::Sender<EndpointPhase>,
     connections: AtomicUsize,
@@ -89,8 +89,8 @@ impl Endpoint {
         let _ = self.phase.subscribe().wait_for(|phase| *phase == EndpointPhase::Closing).await;
     }
 
-    /// Counts an upgrade in; `None` unless serving. Counted before the phase is looked at: either we see that the endpoint is closing, or
-    /// [`emptied`](Self::emptied) sees us.
+    /// Counts an upgrade in; `None` unless serving. Counted before the phase is looked at: either
+    /// we see that the endpoint is closing, or [`emptied`](Self::emptied) sees us.
     pub(crate) fn enter(self: &Arc<Self>) -> Option<UpgradeInProgress> {
         self.joined();
         let entered = UpgradeInProgress(Arc::clone(self));
@@ -107,7 +107,8 @@ impl Endpoint {
         }
     }
 
-    /// Resolves when no connection and no upgrade is left. New ones must have been stopped before, with [`close`](Self::close).
+    /// Resolves when no connection and no upgrade is left. New ones must have been stopped before,
+    /// with [`close`](Self::close).
     pub(crate) async fn emptied(&self) {
         loop {
             let changed = self.changed.notified();

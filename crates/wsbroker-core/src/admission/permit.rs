@@ -1,7 +1,8 @@
 //! How many connections there are, in all and from one address, against their limits.
 //!
-//! A connection takes a [`ConnectionPermit`] when it is accepted and keeps it to its end, through the front and its shard; whoever drops the connection
-//! drops the permit, so that no way out can forget it.
+//! A connection takes a [`ConnectionPermit`] when it is accepted and keeps it to its end, through
+//! the front and its shard. The permit is dropped with the connection, so that no way out can
+//! forget it.
 
 use std::{
     collections::{HashMap, hash_map::Entry},
@@ -15,7 +16,8 @@ use std::{
 
 use parking_lot::Mutex;
 
-/// Locks over the addresses. Only accepting, resolving a proxied address and ending take one, each for one lookup.
+/// Locks over the addresses. Only accepting, resolving a proxied address and ending take one, each
+/// for one lookup.
 const SHARDS: usize = 64;
 /// A table with room for so many addresses is kept when it empties.
 const KEPT_ROOM: usize = 64;
@@ -28,7 +30,8 @@ pub(crate) struct ConnectionPermits {
     per_ip: Option<PerIp>,
 }
 
-/// A connection's place among all, and among those of its address once that is known. Given back when dropped.
+/// The right to be a connection: one of all, and one of those from its address once that is known.
+/// Given back when dropped.
 #[derive(Debug)]
 pub(crate) struct ConnectionPermit {
     admission: Arc<ConnectionPermits>,
@@ -39,7 +42,8 @@ pub(crate) struct ConnectionPermit {
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 enum Network {
     V4(u32),
-    /// A /64: within it a host may have any address it likes (RFC 4291 §2.5.1), and a new one for each connection.
+    /// A /64: within it a host may have any address it likes (RFC 4291 §2.5.1), and a new one for
+    /// each connection.
     V6(u64),
 }
 
@@ -47,7 +51,7 @@ enum Network {
 #[derive(Debug)]
 struct PerIp {
     max: usize,
-    /// Keyed: whoever can choose addresses must not choose where they collide.
+    /// Keyed: clients that can choose their addresses must not choose where these collide.
     hasher: RandomState,
     shards: Box<[Mutex<HashMap<Network, usize, RandomState>>]>,
 }
@@ -78,8 +82,9 @@ impl ConnectionPermits {
 }
 
 impl ConnectionPermit {
-    /// Counts the connection among those of this address; one without, from a unix socket, counts only in all. False when there are as many
-    /// as may be. To be called once, when the address is known.
+    /// Counts the connection among those of this address; without an address, as from a unix
+    /// socket, it counts only among all. False at the limit. Call it once, when the address is
+    /// known.
     #[must_use]
     pub(crate) fn claim(&mut self, ip: Option<IpAddr>) -> bool {
         let (Some(per_ip), Some(ip)) = (&self.admission.per_ip, ip) else { return true };
@@ -141,7 +146,7 @@ impl PerIp {
             return;
         }
         count.remove();
-        // What a flood of addresses made large does not stay so.
+        // A table that a flood of addresses has made large shrinks again.
         if counts.capacity() > KEPT_ROOM && counts.len() < counts.capacity() / 8 {
             let room = counts.len() * 2;
             counts.shrink_to(room.max(KEPT_ROOM / 2));

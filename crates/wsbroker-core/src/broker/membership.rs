@@ -1,5 +1,5 @@
-//! Which sockets are in which channels: every change is made in the registry and told to the socket's shard, under the lock of the
-//! socket's memberships.
+//! Which sockets are in which channels: every change is made in the registry and told to the
+//! socket's shard, under the lock of the socket's memberships.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -13,8 +13,8 @@ use crate::{
 };
 
 impl BrokerState {
-    /// Adds a socket to a channel. The membership lock is held until the command is pushed, otherwise two threads could be applied the other way
-    /// round.
+    /// Adds a socket to a channel. The membership lock is held until the command is pushed,
+    /// otherwise two threads could be applied the other way round.
     pub(crate) fn subscribe_socket(&self, socket: &Socket, name: &[u8]) -> Result<bool, SubscribeError> {
         self.check_name(name)?;
         let mut membership = socket.membership();
@@ -31,7 +31,8 @@ impl BrokerState {
         Ok(true)
     }
 
-    /// As [`subscribe_socket`](Self::subscribe_socket), to all of the channels or to none. Returns how many are new.
+    /// As [`subscribe_socket`](Self::subscribe_socket), to all of the channels or to none. Returns
+    /// how many are new.
     pub(super) fn subscribe_to_all<N: AsRef<[u8]>>(
         &self,
         socket: &Socket,
@@ -84,7 +85,8 @@ impl BrokerState {
         self.unsubscribe_from(&self.channels, socket, name)
     }
 
-    /// Adds a socket of a namespace to one of the namespace's channels. False when it was in it, or is gone.
+    /// Adds a socket of a namespace to one of the namespace's channels. False when it was in it, or
+    /// is gone.
     pub(crate) fn subscribe_to(&self, channels: &Channels, socket: &Socket, name: &[u8]) -> bool {
         let mut membership = socket.membership();
         if membership.sealed || is_member(channels, &membership, name) {
@@ -120,15 +122,17 @@ impl BrokerState {
         count
     }
 
-    /// Tells a socket's shard of many changes. One command, so that the queue is locked no longer than for one.
+    /// Tells a socket's shard of many changes. One command, so that the queue is locked no longer
+    /// than for one.
     fn tell(&self, socket: &Socket, change: Change, channels: Vec<ChannelId>) {
         if !channels.is_empty() {
             self.shard(socket.shard()).push(Command::Change(ConnectionKey::of(socket), change, channels.into()));
         }
     }
 
-    /// For a socket that has ended, or is in no channel any more until it does: it can join none, and leaves those that are returned, see
-    /// [`leave`](Self::leave). Only its shard calls this, and must not wait: `None` while another thread changes the memberships.
+    /// For a socket that has ended, or is in no channel any more until it does: it can join none,
+    /// and leaves those that are returned, see [`leave`](Self::leave). Only its shard calls this,
+    /// and must not wait: `None` while another thread changes the memberships.
     pub(crate) fn retire(&self, socket: &Socket) -> Option<FxHashMap<ChannelId, Arc<Channel>>> {
         let mut membership = socket.try_membership()?;
         membership.sealed = true;
@@ -142,7 +146,8 @@ impl BrokerState {
         self.empty(&mut membership, socket);
     }
 
-    /// Takes a socket out of a channel that is no longer one of its memberships. In the registry only; the caller tells its shard.
+    /// Takes a socket out of a channel that is no longer one of its memberships. In the registry
+    /// only; the caller tells its shard.
     pub(crate) fn leave(&self, socket: &Socket, channel: &Arc<Channel>) {
         self.channels_of(socket, channel).leave(channel, socket.id(), socket.shard());
     }
@@ -157,7 +162,7 @@ fn is_member(channels: &Channels, membership: &Membership, name: &[u8]) -> bool 
     channels.get(name).is_some_and(|channel| membership.channels.contains_key(&channel.id()))
 }
 
-/// In the registry; the socket's shard is told by whoever calls this.
+/// In the registry only; the caller tells the socket's shard.
 fn join(channels: &Channels, membership: &mut Membership, socket: &Socket, name: &[u8]) -> Arc<Channel> {
     let channel = channels.join(name, socket.id(), socket.shard());
     membership.channels.insert(channel.id(), Arc::clone(&channel));

@@ -1,4 +1,5 @@
-//! The one handle: send, publish, subscribe, set tokens, shut down.
+//! The handle of a broker: listeners, workers, subscriptions, tokens, numbers and the shutdown.
+//! Sending goes through a [`Cork`].
 
 mod membership;
 mod shutdown;
@@ -40,7 +41,8 @@ use crate::{
 
 /// A broker: its listeners, shards, workers, sockets and channels. Clones are the same broker.
 ///
-/// When the last clone is dropped everything ends at once; [`shutdown`](Self::shutdown) ends it in order.
+/// When the last clone is dropped everything ends at once; [`shutdown`](Self::shutdown) ends it in
+/// order.
 #[derive(Clone, Debug)]
 pub struct Broker {
     threads: Arc<Threads>,
@@ -86,13 +88,15 @@ impl Broker {
         &self.threads.state
     }
 
-    /// The runtime of the front, for whoever awaits this broker's futures without one.
+    /// The runtime of the front, for callers without a runtime of their own that await this
+    /// broker's futures.
     #[must_use]
     pub fn runtime(&self) -> &Handle {
         &self.threads.handle
     }
 
-    /// Lets socket ids start above this number, so that brokers that follow each other never give one out twice.
+    /// Makes socket ids start above this number, so that brokers that follow each other never give
+    /// out one id twice.
     pub fn start_ids_after(&self, last: u64) {
         self.state().sockets.start_after(last);
     }
@@ -106,7 +110,8 @@ impl Broker {
     /// Binds an address and reserves its paths. Connections are taken from [`Listener::serve`] on.
     ///
     /// # Errors
-    /// [`ListenError`]: the address cannot be bound, a path is taken, an option of the address differs.
+    /// [`ListenError`]: the address cannot be bound, a path is taken, an option of the address
+    /// differs.
     pub async fn listen(&self, config: ListenerConfig) -> Result<Listener, ListenError> {
         let inner = Arc::clone(self.state());
         // On our own runtime, whichever runtime awaits this: the sockets belong to it.
@@ -114,8 +119,8 @@ impl Broker {
         task.await.unwrap_or(Err(ListenError::ShuttingDown))
     }
 
-    /// As [`listen`](Self::listen), on the address of another listener, whatever its port is. If that has been closed meanwhile, and nobody else is
-    /// there, a new one is bound.
+    /// As [`listen`](Self::listen), on the address of another listener, whatever its port is. If
+    /// that address has been released meanwhile, a new one is bound.
     ///
     /// # Errors
     /// As for [`listen`](Self::listen).
@@ -133,8 +138,9 @@ impl Broker {
         Arc::new(Namespace::new(NamespaceId::new(number), config, &inner.channels))
     }
 
-    /// Adds a worker to a namespace. It gets no connections before [`Helper::accept`]. When it is [removed](WorkerHandle::remove) its connections are closed (1012), and
-    /// events that it has not begun are dropped.
+    /// Adds a worker to a namespace. It gets no connections before [`Helper::accept`]. When it is
+    /// [removed](WorkerHandle::remove) its connections are closed (1012), and events that it has
+    /// not begun are dropped.
     pub fn add_helper(&self, namespace: &Arc<Namespace>, worker: Arc<dyn Worker>) -> (WorkerHandle, Helper) {
         let entry = self.state().dispatch.add_to(namespace.state(), worker);
         namespace.enter(&entry);
@@ -157,8 +163,8 @@ impl Broker {
         WeakBroker(Arc::downgrade(self.state()))
     }
 
-    /// Resolves when the bus is ready: what other instances publish to channels with subscribers here arrives. False without a bus, and when the
-    /// broker ends before that.
+    /// Resolves when the bus is ready: what other instances publish to channels with subscribers
+    /// here arrives. False without a bus, and when the broker ends before that.
     pub async fn cluster_ready(&self) -> bool {
         match self.state().channels.bus().map(Arc::clone) {
             Some(bus) => bus.ready().await,
@@ -166,8 +172,9 @@ impl Broker {
         }
     }
 
-    /// Resolves when what other instances publish to this channel arrives here, which is a moment after its first subscriber has joined. False
-    /// without a bus, and when the broker ends before that. Never for a channel without subscribers.
+    /// Resolves when what other instances publish to this channel arrives here, which is a moment
+    /// after its first subscriber has joined. False without a bus, and when the broker ends before
+    /// that. Never for a channel without subscribers.
     pub async fn listening(&self, channel: &[u8]) -> bool {
         match self.state().channels.bus().map(Arc::clone) {
             Some(bus) => bus.listening(channel).await,
@@ -208,7 +215,8 @@ impl Broker {
         Cork::new(Arc::clone(self.state()))
     }
 
-    /// Adds a socket to a channel. False when it was in it, or is gone. `cork` is the calling thread's: what it holds goes first.
+    /// Adds a socket to a channel. False when it was in it, or is gone. `cork` is the calling
+    /// thread's: what it holds goes first.
     ///
     /// # Errors
     /// [`SubscribeError`]: the name is too long, or the socket is in as many channels as it may be.
@@ -222,7 +230,8 @@ impl Broker {
     /// Adds a socket to channels. Returns how many it was not in before; 0 when it is gone.
     ///
     /// # Errors
-    /// [`SubscribeError`]: a name is too long, or there are more channels than it may be in. It is added to none then.
+    /// [`SubscribeError`]: a name is too long, or there are more channels than it may be in. It is
+    /// added to none then.
     pub fn subscribe_many<N: AsRef<[u8]>>(
         &self,
         cork: &mut Cork,
@@ -249,10 +258,12 @@ impl Broker {
         self.state().unsubscribe_from_all(&socket)
     }
 
-    /// Every subscriber of `from` at the call also becomes one of `to`. Returns how many were added.
+    /// Every subscriber of `from` at the call also becomes one of `to`. Returns how many were
+    /// added.
     ///
     /// # Errors
-    /// [`SubscribeError`]: the name is too long, and nobody is added; or some are in as many channels as they may be. The others are added all the same.
+    /// [`SubscribeError`]: the name is too long, and no socket is added; or some are in as many
+    /// channels as they may be. The others are added all the same.
     pub fn copy_subscriptions(&self, cork: &mut Cork, from: &[u8], to: &[u8]) -> Result<usize, SubscribeError> {
         let inner = self.state();
         inner.check_name(to)?;
@@ -293,7 +304,8 @@ impl Broker {
         self.state().sockets.get(id).map_or(0, |socket| socket.queued())
     }
 
-    /// What has been counted, and how full everything is. Costs a look at every worker and shard, not at their connections.
+    /// What has been counted, and how full everything is. Costs a look at every worker and shard,
+    /// not at their connections.
     #[must_use]
     pub fn stats(&self) -> Stats {
         Stats::of(self.state())
@@ -338,21 +350,25 @@ impl Broker {
         self.state().channels.get(channel).map(|channel| channel.members()).unwrap_or_default()
     }
 
-    /// Says whether a worker that has ended is followed by another. Then a shutdown that finds none waits for it, as long as it waits for handlers: events
-    /// that nobody was told of are kept for it. Default: no.
+    /// Says whether a worker that has ended is followed by another. If so, a shutdown that finds no
+    /// worker waits for the next one, as long as it waits for handlers: events that no worker was
+    /// told of are kept for it. Default: no.
     pub fn set_workers_replaced(&self, replaced: bool) {
         self.state().dispatch.set_replaced(replaced);
     }
 
-    /// Releases its addresses at once and admits no connection any more: [`last_id`](Self::last_id) stays what it is. For a broker that is about to be
-    /// [shut down](Self::shutdown) while another takes its place.
+    /// Releases its addresses at once and admits no connection any more: [`last_id`](Self::last_id)
+    /// stays what it is. For a broker that is about to be [shut down](Self::shutdown) while another
+    /// takes its place.
     pub fn stop_admitting(&self) {
         self.state().stop_admitting();
     }
 
-    /// Stops accepting, closes every connection with this code, waits for the close handshakes and the handlers, and ends the threads. It is over at `timeout`,
-    /// whatever hangs. What is left in the last eighth of it (100 ms at least, 500 ms at most) is cut, so that handlers can be told; a worker that hangs is given up then, and
-    /// others are told in its place. With a `timeout` below 100 ms it takes up to 100 ms. Afterwards every call is a no-op.
+    /// Stops accepting, closes every connection with this code, waits for the close handshakes and
+    /// the handlers, and ends the threads. It is over at `timeout`, even if handlers hang. What is
+    /// left in the last eighth of it (100 ms at least, 500 ms at most) is cut, so that handlers can
+    /// be told; a worker that hangs is given up then, and others are told in its place. With a
+    /// `timeout` below 100 ms it takes up to 100 ms. Afterwards every call is a no-op.
     pub async fn shutdown(&self, code: CloseCode, timeout: Duration) -> ShutdownReport {
         let inner = Arc::clone(self.state());
         let task = self.threads.handle.spawn(async move { shutdown::shut_down(&inner, code, timeout).await });

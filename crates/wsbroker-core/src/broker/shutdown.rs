@@ -21,7 +21,8 @@ pub struct ShutdownReport {
     pub terminated: usize,
 }
 
-/// The last part of a shutdown's time, an eighth within these bounds, is for the handlers of connections that had to be cut.
+/// The last part of a shutdown's time, an eighth within these bounds, is for the handlers of
+/// connections that had to be cut.
 const FOR_HANDLERS: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(500));
 
 pub(super) async fn shut_down(inner: &Arc<BrokerState>, code: CloseCode, timeout: Duration) -> ShutdownReport {
@@ -53,7 +54,7 @@ async fn emptied(inner: &BrokerState) {
     inner.dispatch.idle().await;
 }
 
-/// Raw workers that have come for nothing since a moment.
+/// Raw workers, with their number of fetches at some moment.
 struct Hung(Vec<(Arc<WorkerEntry>, Option<u64>)>);
 
 impl Hung {
@@ -62,7 +63,8 @@ impl Hung {
         Self(raw.map(|worker| (Arc::clone(&worker), worker.sink.backlog().fetches)).collect())
     }
 
-    /// What they have not fetched, ends of connections above all, goes to the others, if there are any.
+    /// What they have not fetched, ends of connections above all, goes to the others, if there are
+    /// any.
     fn give_up(self, inner: &BrokerState) {
         let raw = inner.dispatch.workers().into_iter().filter(|worker| worker.namespace.is_none()).count();
         let is_hung = |(worker, fetches): &(Arc<WorkerEntry>, Option<u64>)| {
@@ -71,7 +73,7 @@ impl Hung {
         let hung: Vec<_> = self.0.into_iter().filter(is_hung).collect();
         if hung.len() < raw {
             for (worker, _) in hung {
-                tracing::warn!(id = %worker.id.get(), "a worker hangs, and is no longer waited for");
+                tracing::warn!(id = %worker.id.get(), "a worker hangs; the shutdown no longer waits for it");
                 worker.sink.give_up();
             }
         }

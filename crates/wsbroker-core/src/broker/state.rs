@@ -34,7 +34,7 @@ pub(crate) struct BrokerState {
     pub(crate) memory: Memory,
     pub(crate) metrics: Metrics,
     pub(crate) front: Front,
-    /// Nobody but its ticks takes it.
+    /// Locked by the tick alone.
     pub(crate) stuck_workers: Mutex<StuckWorkers>,
     /// Bytes of payload from which on some listener compresses; `usize::MAX` while none does.
     pub(crate) compress_from: AtomicUsize,
@@ -98,10 +98,12 @@ impl BrokerState {
         self.front.close_all();
     }
 
-    /// An id, a place in a shard and the worker of the endpoint's namespace with the fewest connections. `None` when shutting down.
+    /// An id, a slot in a shard, and the least loaded worker of the endpoint's namespace. `None`
+    /// when shutting down.
     pub(crate) fn admit(&self, endpoint: &Endpoint) -> Option<(Arc<Socket>, Option<Arc<WorkerEntry>>)> {
         let id = self.sockets.next_id();
-        // Looked at behind the number: either we see that it closes, or the thread that closes it sees our number as given out.
+        // Looked at after the id is taken: either we see that the broker closes, or the thread that
+        // closes it sees our id as given out.
         fence(Ordering::SeqCst);
         if self.is_closing() {
             return None;

@@ -28,8 +28,9 @@ pub(crate) async fn run(broker: Weak<BrokerState>) {
     }
 }
 
-/// Open events that a stuck worker has not fetched go to others, if there are any. Nothing of their sockets has been handed over before, and nothing comes
-/// behind them without a verdict, so no order is lost.
+/// Open events that a stuck worker has not fetched go to others, if there are any. Nothing of their
+/// sockets has been handed over before, and nothing comes behind them without a verdict, so no
+/// order is lost.
 pub(crate) fn ask_others(broker: &BrokerState, worker: &Arc<WorkerEntry>) {
     if !broker.dispatch.has_free(worker.namespace_id()) {
         return;

@@ -5,7 +5,7 @@ use std::sync::Weak;
 use super::BrokerState;
 use crate::cork::Cork;
 
-/// A broker that somebody else keeps.
+/// A broker that this handle does not keep alive.
 #[derive(Clone, Debug)]
 pub struct WeakBroker(pub(super) Weak<BrokerState>);
 

@@ -43,8 +43,9 @@ impl WorkerHandle {
         self.entry.delivered() == self.entry.handled()
     }
 
-    /// The handlers of these events have settled: gives their room in the inbound window back. `cork` is where they have sent: a connection that
-    /// ends does so behind that, so it is flushed before a shard is told to go on with a socket.
+    /// The handlers of these events have settled: gives their room in the inbound window back.
+    /// `cork` is where they have sent: a connection that ends does so behind that, so it is flushed
+    /// before a shard is told to go on with a socket.
     pub fn settle<'a>(&self, events: impl Iterator<Item = &'a Event>, mut cork: Option<&mut Cork>) {
         if let Some(cork) = cork.as_deref_mut() {
             // Before the first of them counts as settled.
@@ -78,12 +79,15 @@ impl WorkerHandle {
         self.broker.dispatch.settled(count);
     }
 
-    /// Ends the worker: its connections move to others (those of a namespace are closed, see [`Broker::add_helper`](crate::Broker::add_helper)), which get `unstarted` first, in order, and then what came since. Events that
-    /// were started must have been settled before. From before this call on, [`Worker::deliver`](crate::Worker::deliver) must answer
+    /// Ends the worker: its connections move to others (those of a namespace are closed, see
+    /// [`Broker::add_helper`](crate::Broker::add_helper)), which get `unstarted` first, in order,
+    /// and then what came since. Events that were started must have been settled before. From
+    /// before this call on, [`Worker::deliver`](crate::Worker::deliver) must answer
     /// [`DeliverError::Gone`](crate::DeliverError::Gone).
     ///
-    /// The other helpers of its namespace are told of the clients that it has not [removed](crate::Helper::remove_client). Returns how many could not be reported, since it was the
-    /// last.
+    /// The other helpers of its namespace are told of the clients that it has not
+    /// [removed](crate::Helper::remove_client). Returns how many could not be reported, since it
+    /// was the last.
     pub fn remove(self, unstarted: Vec<Batch>) -> usize {
         if !self.broker.dispatch.remove(&self.entry) {
             return 0;

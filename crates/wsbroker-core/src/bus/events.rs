@@ -1,4 +1,5 @@
-//! What the bus has reported and its listener has not heard yet: bounded, however long it does not listen.
+//! What the bus has reported and its listener has not heard yet: bounded, however long it does not
+//! listen.
 
 use bytes::Bytes;
 use parking_lot::Mutex;
@@ -15,7 +16,8 @@ const MAX_CHANGES: usize = 64;
 
 /// Events for a listener that hears them on a thread of its own, in its own time.
 ///
-/// Gaps since the last change between ready and lost are put together: one for each channel, or, of more than 100 channels, one [`BusEvent::Gaps`].
+/// Gaps since the last change between ready and lost are put together: one for each channel, or, of
+/// more than 100 channels, one [`BusEvent::Gaps`].
 #[derive(Debug, Default)]
 pub struct BusEvents(Mutex<Pending>);
 

@@ -9,20 +9,21 @@ use crate::error::CidrError;
 pub struct TrustProxy {
     /// Networks that proxies are in, as `10.0.0.0/8`, `fd00::/8` or a single address.
     pub from: Vec<Cidr>,
-    /// Whoever connects through a unix socket is a proxy.
+    /// Every peer on a unix socket is a proxy.
     pub unix: bool,
     /// Where the proxies write the client's address.
     pub header: ForwardedHeader,
 }
 
 impl TrustProxy {
-    /// Whether whoever connects from there is a proxy. `None` is the other end of a unix socket.
+    /// Whether a peer with this address is a proxy. `None`: a peer on a unix socket.
     pub(crate) fn trusts(&self, peer: Option<IpAddr>) -> bool {
         peer.map_or(self.unix, |ip| self.from.iter().any(|network| network.contains(ip)))
     }
 }
 
-/// The one header in which proxies write the client's address. Any other is the client's own and means nothing.
+/// The one header in which proxies write the client's address. Any other is the client's own and
+/// means nothing.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum ForwardedHeader {
     /// `X-Forwarded-For`: addresses, the nearest last.

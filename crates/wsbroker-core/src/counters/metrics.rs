@@ -1,4 +1,5 @@
-//! What happened so far, counted: every outcome that a limit or a peer can bring about has a number.
+//! What happened so far, counted: every outcome that a limit or a peer can bring about has a
+//! number.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -94,7 +95,8 @@ causes! {
         MaxPayload = "maxPayload",
         /// 1006: `idle_timeout`.
         IdleTimeout = "idleTimeout",
-        /// Cut, since the closing made no progress for `close_timeout`. Counted in addition to what the closing began with.
+        /// Cut, since the closing made no progress for `close_timeout`. Counted in addition to what
+        /// the closing began with.
         CloseTimeout = "closeTimeout",
         /// 1013: `max_backpressure` with [`Overflow::Close`](crate::Overflow::Close).
         MaxBackpressure = "maxBackpressure",
@@ -106,7 +108,8 @@ causes! {
         RateLimit = "rateLimit",
         /// 1012: `max_lifetime`.
         MaxLifetime = "maxLifetime",
-        /// 1012: the worker of a [`Namespace`](crate::Namespace) ended, whose connections do not move.
+        /// 1012: the worker of a [`Namespace`](crate::Namespace) ended, whose connections do not
+        /// move.
         WorkerEnded = "workerEnded",
         /// 1006: let in, but gone before there was a 101. Such a connection was never open.
         BeforeOpen = "beforeOpen",
@@ -120,8 +123,9 @@ causes! {
         Newest = "dropNewest",
         /// [`Overflow::DropOldest`](crate::Overflow::DropOldest).
         Oldest = "dropOldest",
-        /// `max_send_memory` is used up. A publish counts once, or, while part of the reserve is left, once for each subscriber for which it was dropped. The answer
-        /// to a connection that is not let in counts once, and the connection is cut.
+        /// `max_send_memory` is used up. A publish counts once, or, while part of the reserve is
+        /// left, once for each subscriber for which it was dropped. The answer to a connection that
+        /// is not let in counts once, and the connection is cut.
         MaxSendMemory = "maxSendMemory",
         /// The socket is gone or closing, or this message makes it close.
         Gone = "gone",

@@ -1,5 +1,5 @@
-//! What is counted: the causes that have a number each, what a shard counts, and the statistics that
-//! the application gets.
+//! What is counted: the causes that have a number each, what a shard counts, and the statistics
+//! that the application gets.
 
 mod metrics;
 mod stats;

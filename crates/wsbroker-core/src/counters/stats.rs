@@ -6,8 +6,8 @@ use super::{
 };
 use crate::ids::WorkerId;
 
-/// A broker's counts and fill levels at a moment. Totals count from its start and never go back; those of the shards are at most a turn of
-/// their loop old.
+/// A broker's counts and fill levels at a moment. Totals count from its start and never go back;
+/// those of the shards are at most a turn of their loop old.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Stats {
@@ -19,7 +19,8 @@ pub struct Stats {
     pub pending_upgrades: usize,
     /// Connections that the system handed to us.
     pub accepted: u64,
-    /// Times that it could not, usually for lack of file descriptors. The connection waits, and accepting is tried again after 50 ms to 1 s.
+    /// Times that it could not, usually for lack of file descriptors. The connection waits, and
+    /// accepting is tried again after 50 ms to 1 s.
     pub accept_failures: u64,
     /// Connections that got their 101.
     pub opened: u64,
@@ -29,12 +30,14 @@ pub struct Stats {
     pub traffic: Traffic,
     /// Connections that were turned away.
     pub rejected: CauseCounts<RejectCause>,
-    /// Why connections ended: one cause for each of `closed`, [`CloseCause::CloseTimeout`] on top of it, and
-    /// [`CloseCause::BeforeOpen`] for those that were let in and never opened, which count among the rejected too.
+    /// Why connections ended: one cause for each of `closed`, [`CloseCause::CloseTimeout`] on top
+    /// of it, and [`CloseCause::BeforeOpen`] for those that were let in and never opened, which
+    /// count among the rejected too.
     pub closes: CauseCounts<CloseCause>,
     /// Messages that were dropped.
     pub dropped: CauseCounts<DropCause>,
-    /// Bytes that count towards `max_send_memory`: in outboxes, command queues, and answers to connections that are not let in.
+    /// Bytes that count towards `max_send_memory`: in outboxes, command queues, and answers to
+    /// connections that are not let in.
     pub send_memory: usize,
     /// Bytes that count towards `max_receive_memory`.
     pub receive_memory: usize,
@@ -58,11 +61,13 @@ pub struct Traffic {
     pub bytes_in: u64,
     /// Their payloads.
     pub bytes_out: u64,
-    /// Bytes read after the request: frames whole, headers and control frames included, as they were before encryption.
+    /// Bytes read after the request: frames whole, headers and control frames included, as they
+    /// were before encryption.
     pub wire_in: u64,
     /// Bytes written, the 101 included, as they were before encryption.
     pub wire_out: u64,
-    /// How often a message was compressed; a publish once for each window size that its subscribers have, however many they are.
+    /// How often a message was compressed; a publish once for each window size that its subscribers
+    /// have, however many they are.
     pub compressions: u64,
 }
 
@@ -74,7 +79,8 @@ pub struct WorkerStats {
     pub id: WorkerId,
     /// Connections that belong to it, those that wait for its verdict included.
     pub connections: usize,
-    /// Bytes of messages whose handlers have not settled, 128 counted on top of each; at most `worker_bytes` and one message of each socket.
+    /// Bytes of messages whose handlers have not settled, 128 counted on top of each; at most
+    /// `worker_bytes` and one message of each socket.
     pub in_flight_bytes: usize,
     /// Events of any kind that have not settled.
     pub in_flight: u64,

@@ -104,7 +104,8 @@ fn load<const N: usize>(shown: &[AtomicU64; N]) -> [u64; N] {
     std::array::from_fn(|index| shown[index].load(Ordering::Relaxed))
 }
 
-/// The counts of a shard as other threads see them: at most a turn of its loop old. Apart from what other threads write to.
+/// The counts of a shard as other threads see them: at most a turn of its loop old. Apart from what
+/// other threads write to.
 #[derive(Debug)]
 #[repr(align(128))]
 pub(crate) struct ShardCounters {

@@ -1,7 +1,9 @@
 //! Which worker gets which connection, and the ordering promise.
 //!
-//! A connection belongs to one worker, the one that had the fewest among those that are not stuck (see [`stuck`]). Only the connection's shard hands events over, so they arrive in
-//! order; only the shard moves a connection to another worker, after giving that worker what the old one had not begun.
+//! A connection belongs to one worker: the least loaded one when the connection came, of those that
+//! are not stuck (see [`stuck`]). Only the connection's shard hands its events over, so they arrive
+//! in order. Only the shard moves a connection to another worker, and gives that worker first what
+//! the old one had not begun.
 
 mod stuck;
 
@@ -21,16 +23,17 @@ use crate::{
 /// A worker and what is under way to it.
 pub(crate) struct WorkerEntry {
     pub(crate) id: WorkerId,
-    /// Its place in a shard's table of batches; used again after its end.
+    /// Its index in a shard's table of batches; used again after its end.
     pub(crate) index: usize,
     pub(crate) handlers: Handlers,
-    /// Whose connections it gets; `None` are the raw ones.
+    /// The namespace whose connections it gets; `None` for a raw worker.
     pub(crate) namespace: Option<Arc<NamespaceState>>,
     /// Whether it gets new ones. Those without a namespace always do.
     accepts: AtomicBool,
-    /// Bytes that other workers of its namespace have handed over and that it has not fetched.
+    /// Operations of other workers that it has not dealt with yet.
     operations: WaitingBytes,
-    /// Of a namespace: messages to its connections that were dropped on their way, and whether it has been told that there are some.
+    /// Of a namespace: messages to its connections that were dropped on their way, and whether it
+    /// has been told that there are some.
     dropped: AtomicU64,
     told_dropped: AtomicBool,
     pub(crate) sink: Arc<dyn Worker>,
@@ -42,8 +45,8 @@ pub(crate) struct WorkerEntry {
     handled: AtomicU64,
     /// A shard has stopped reading for want of room here.
     starving: AtomicBool,
-    /// Whether its cork holds what handlers have sent that have settled ([`HELD`]), whether a shard waits for that ([`AWAITED`]), and the
-    /// number of its next flush in the bits above.
+    /// Whether its cork holds what handlers have sent that have settled ([`HELD`]), whether a shard
+    /// waits for that ([`AWAITED`]), and the number of its next flush in the bits above.
     held: AtomicU32,
     gone: AtomicBool,
     /// Something has waited for it for a second.
@@ -52,11 +55,13 @@ pub(crate) struct WorkerEntry {
     let_go: AtomicUsize,
 }
 
-/// Its replies are not in the shards' queues yet, and a connection that ends must not overtake them.
+/// Its replies are not in the shards' queues yet, and a connection that ends must not overtake
+/// them.
 const HELD: u32 = 1;
 const AWAITED: u32 = 2;
 
-/// One flush of a worker's cork, told from the others: what an earlier one brought says nothing of what was sent since.
+/// One flush of a worker's cork, told from the others: what an earlier one brought says nothing of
+/// what was sent since.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) struct Flush(u32);
 
@@ -71,7 +76,7 @@ impl fmt::Debug for WorkerEntry {
 }
 
 impl WorkerEntry {
-    /// What its connections belong to.
+    /// The namespace of its connections.
     pub(crate) fn namespace_id(&self) -> NamespaceId {
         self.namespace.as_ref().map_or(NamespaceId::RAW, |namespace| namespace.id)
     }
@@ -89,18 +94,20 @@ impl WorkerEntry {
         self.in_flight.load(Ordering::SeqCst)
     }
 
-    /// Whether a message of this cost may be under way, too, with what the shard has gathered and not handed over. If not, the shards are
-    /// told as soon as there is room again.
+    /// Whether a message of this cost may be under way, too, with what the shard has gathered and
+    /// not handed over. If not, the shards are told as soon as there is room again.
     pub(crate) fn has_room(&self, cost: usize, gathered: usize, limit: usize) -> bool {
         if fits(self.in_flight() + gathered, cost, limit) {
             return true;
         }
         self.starving.store(true, Ordering::SeqCst);
-        // SeqCst on both sides: with less than half under way there may be nobody left to see that somebody waits.
+        // SeqCst on both sides: with less than half under way there may be no handler left that
+        // would notice a waiting shard.
         self.in_flight() + gathered <= limit / 2
     }
 
-    /// Events are handed over, with messages of this many bytes. Counted before they are, so that they are never handled more often.
+    /// Events are handed over, with messages of this many bytes. Counted before they are, so that
+    /// they are never handled more often.
     pub(crate) fn hand_over(&self, events: usize, bytes: usize) {
         self.delivered.fetch_add(events as u64, Ordering::Relaxed);
         self.in_flight.fetch_add(bytes, Ordering::SeqCst);
@@ -116,7 +123,8 @@ impl WorkerEntry {
         self.handled.fetch_add(events as u64, Ordering::Relaxed);
     }
 
-    /// Messages to its connections were dropped. A worker of a namespace is told, once until it asks to be told again.
+    /// Messages to its connections were dropped. A worker of a namespace is told, once until it
+    /// asks to be told again.
     pub(crate) fn drop_frames(&self, count: u64) {
         if self.namespace.is_none() {
             return;
@@ -136,7 +144,7 @@ impl WorkerEntry {
         Ok(())
     }
 
-    /// The same, for the few that nothing may keep back.
+    /// The same, for the few operations that must always get through.
     pub(crate) fn tell(&self, kind: OperationKind) {
         self.sink.deliver_operation(self.operations.add_free(kind));
     }
@@ -162,13 +170,15 @@ impl WorkerEntry {
         self.handled.load(Ordering::Relaxed)
     }
 
-    /// True when shards wait for room and there is enough again: half the window, so that they do not wait again at once.
+    /// True when shards wait for room and there is enough again: half the window, so that they do
+    /// not wait again at once.
     pub(crate) fn sub_in_flight(&self, bytes: usize, limit: usize) -> bool {
         let left = self.in_flight.fetch_sub(bytes, Ordering::SeqCst) - bytes;
         left <= limit / 2 && self.starving.load(Ordering::SeqCst) && self.starving.swap(false, Ordering::SeqCst)
     }
 
-    /// Handlers are about to count as settled while the cork holds something. Only its own thread says so, and the next.
+    /// Handlers are about to count as settled while the cork holds something. Only the worker's own
+    /// thread calls this and the next function.
     pub(crate) fn hold(&self) {
         self.held.fetch_or(HELD, Ordering::SeqCst);
     }
@@ -180,8 +190,9 @@ impl WorkerEntry {
         (held & AWAITED != 0).then_some(Flush(held & !(HELD | AWAITED)))
     }
 
-    /// The flush that will bring replies of settled handlers which are still in the cork: [`Command::WorkerFlushed`](crate::shard::Command::WorkerFlushed)
-    /// will come behind them. `None` when all of them are in the shards' queues.
+    /// The flush that will bring replies of settled handlers which are still in the cork:
+    /// [`Command::WorkerFlushed`](crate::shard::Command::WorkerFlushed) will come behind them.
+    /// `None` when all of them are in the shards' queues.
     pub(crate) fn await_flush(&self) -> Option<Flush> {
         let await_it = |held: u32| (held & HELD != 0).then_some(held | AWAITED);
         let held = self.held.fetch_update(Ordering::SeqCst, Ordering::SeqCst, await_it).ok()?;
@@ -224,7 +235,8 @@ impl WorkerEntry {
     }
 }
 
-/// Whether a message of this cost may join what is held. One that is larger than the limit joins nothing.
+/// Whether a message of this cost may join what is held. One that is larger than the limit joins
+/// nothing.
 pub(crate) fn fits(held: usize, cost: usize, limit: usize) -> bool {
     held == 0 || held + cost <= limit
 }
@@ -236,8 +248,9 @@ const UNASSIGNED: u64 = 1 << 32;
 pub(crate) struct Dispatch {
     workers: Mutex<Workers>,
     last: AtomicU32,
-    /// Events handed over whose handlers have not settled, and in units of [`UNASSIGNED`] those that wait in the shards because there is no worker. One number,
-    /// so that none is missed on its way from one to the other.
+    /// Events handed over whose handlers have not settled, and in units of [`UNASSIGNED`] events
+    /// that wait in the shards because there is no worker. One number, so that no event is missed
+    /// while it moves from one to the other.
     unsettled: AtomicU64,
     /// Whether a worker that has ended is followed by another.
     replaced: AtomicBool,
@@ -305,13 +318,15 @@ impl Dispatch {
         before != workers.live.len()
     }
 
-    /// Lets another worker have its place in the shards' tables. Only after every shard has let go of it.
+    /// Frees its index in the shards' tables for another worker. Only after every shard has
+    /// forgotten it.
     pub(crate) fn free_index(&self, index: usize) {
         self.workers.lock().free.push(index);
     }
 
-    /// The worker of this namespace with the fewest connections among those that are not stuck, and one more for it. What waits for a worker counts like
-    /// connections. If all are stuck, the fewest counts.
+    /// The worker of this namespace with the fewest connections among those that are not stuck, and
+    /// one more for it. What waits for a worker counts like connections. If all are stuck, the
+    /// fewest counts.
     pub(crate) fn assign(&self, namespace: NamespaceId) -> Option<Arc<WorkerEntry>> {
         let workers = self.workers.lock();
         let of_namespace = workers.live.iter().filter(|entry| entry.is_for(namespace));
@@ -339,7 +354,8 @@ impl Dispatch {
         self.workers.lock().live.iter().any(|entry| entry.is_for(namespace) && !entry.is_stuck())
     }
 
-    /// Whether nobody would hear of a raw connection: there are raw workers, and none of them has a handler.
+    /// Whether no handler would hear of a raw connection: there are raw workers, and none of them
+    /// has a handler.
     pub(crate) fn is_deaf(&self) -> bool {
         let workers = self.workers.lock();
         let mut raw = workers.live.iter().filter(|entry| entry.namespace.is_none()).peekable();

@@ -1,7 +1,9 @@
-//! Which workers are stuck: something has waited for them for a second, and they have fetched nothing in that time. A handler that never returns is the usual cause.
+//! Which workers are stuck: something has waited for them for a second, and they have fetched
+//! nothing in that time. A handler that never returns is the usual cause.
 //!
-//! A slow tick looks at all of them, so that handing events over reads no clock and counts nothing more. A stuck worker gets no new connections while
-//! there is another, and those that wait for its verdict are asked of another.
+//! A slow tick looks at all of them, so that handing events over reads no clock and counts nothing
+//! more. A stuck worker gets no new connections while there is another, and those that wait for its
+//! verdict are asked of another.
 
 use std::sync::Arc;
 
@@ -10,7 +12,8 @@ use rustc_hash::FxHashMap;
 use super::WorkerEntry;
 use crate::ids::WorkerId;
 
-/// A worker is stuck after this many ticks without a fetch: one second. Ticks and not a clock, so that a stall of the whole process is blamed on no worker.
+/// A worker is stuck after this many ticks without a fetch: one second. Ticks and not a clock, so
+/// that no worker is blamed for a stall of the whole process.
 const TICKS: u32 = 4;
 
 /// What the last look saw.

@@ -164,7 +164,8 @@ fn a_drain_waits_for_a_worker_like_everything_else() {
     assert!(matches!(second.batches.lock()[0].events[0].kind, EventKind::Drain));
 }
 
-/// What waited for a worker is handed over when the shard hears of one; a close that comes before it hears does not go ahead.
+/// What waited for a worker is handed over when the shard hears of one; a close that comes before
+/// it hears does not go ahead.
 #[test]
 fn a_close_does_not_overtake_what_waited_for_a_worker() {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();

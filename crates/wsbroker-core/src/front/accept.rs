@@ -20,7 +20,8 @@ use super::{
 };
 use crate::broker::BrokerState;
 
-/// How long accepting pauses when the system refuses, mostly for want of descriptors: from the first, doubling, to the last.
+/// How long accepting pauses when the system refuses, mostly for want of descriptors: from the
+/// first, doubling, to the last.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 /// How often this is reported, however often it happens.
 const COMPLAINT: Duration = Duration::from_secs(60);
@@ -109,7 +110,8 @@ fn take(broker: &Arc<BrokerState>, address: &Arc<BoundAddress>, accepted: Accept
     }
 }
 
-/// Small frames must not wait for the acknowledgement of those before: the shards gather what belongs together by themselves.
+/// Small frames must not wait for the acknowledgement of those before: the shards gather what
+/// belongs together by themselves.
 fn without_delay(stream: &TcpStream) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY cannot be set");
@@ -118,19 +120,22 @@ fn without_delay(stream: &TcpStream) {
 
 fn begin<T: Transport>(broker: &Arc<BrokerState>, address: &Arc<BoundAddress>, stream: T, peer: Peer) {
     let Some(mut permit) = broker.front.permit() else { return turn_away(broker, address, stream, Refusal::FULL) };
-    // Before the place among the pending: one address must not take all of those either. Whom a proxy speaks for is found out later.
+    // Before the permit to be pending: one address must not take all of those either. The client
+    // behind a proxy becomes known later.
     if !address.proxy_protocol && address.trusted(peer).is_none() && !permit.claim(peer.ip) {
         return turn_away(broker, address, stream, Refusal::FULL_FOR_ADDRESS);
     }
     let Some(pending) = broker.front.pend() else { return turn_away(broker, address, stream, Refusal::BUSY) };
     let connection = NewConnection::new(Arc::clone(broker), Arc::clone(address), peer, pending, permit);
-    // In a box of its own: a task is aligned to cache lines, and of the holes that aligned blocks leave behind between what lasts, glibc makes
-    // no use. With thousands of connections they came to more than all that lasts.
+    // In a box of its own: a task is aligned to cache lines, and of the holes that aligned blocks
+    // leave behind between what lasts, glibc makes no use. With thousands of connections they came
+    // to more than all that lasts.
     tokio::spawn(Box::pin(upgrade::run(connection, stream)));
 }
 
-/// Says no before anything was read. Nothing here waits: the answer is a task of its own, of which there are only so many. Who expects
-/// encryption could not read it, and is cut: a handshake would cost more than letting in.
+/// Refuses before anything was read. Nothing here waits: the answer is a task of its own, and their
+/// number is bounded. A client that expects encryption could not read it and is cut: a handshake
+/// would cost more than letting it in.
 fn turn_away<T: Transport>(broker: &Arc<BrokerState>, address: &Arc<BoundAddress>, stream: T, refusal: Refusal) {
     broker.metrics.rejected.count(refusal.cause);
     if !address.is_encrypted()
@@ -142,5 +147,6 @@ fn turn_away<T: Transport>(broker: &Arc<BrokerState>, address: &Arc<BoundAddress
             drop(answering);
         });
     }
-    // Else it is cut, unanswered: so many are being told no already that an answer would only feed the flood.
+    // Otherwise it is cut without an answer: so many refusals are being written already that
+    // another would only feed the flood.
 }

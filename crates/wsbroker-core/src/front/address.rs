@@ -29,7 +29,7 @@ use crate::{
     tls::TlsConfig,
 };
 
-/// The path that stands for every path no other listener owns.
+/// The path of a listener that serves every path no other listener owns.
 const ANY: &str = "*";
 
 /// Where a listener wants to be, with names resolved.
@@ -55,12 +55,13 @@ pub(super) struct BoundAddress {
     trust_proxy: Option<TrustProxy>,
     /// `None` once released.
     acceptor: Mutex<Option<Acceptor>>,
-    /// Somebody runs the accept loop.
+    /// The accept loop runs.
     accepting: AtomicBool,
     released: watch::Sender<bool>,
-    /// Services that have closed stay, so that their paths are known to be unavailable rather than unknown.
+    /// Services that have closed stay, so that their paths are known to be unavailable rather than
+    /// unknown.
     routes: Mutex<FxHashMap<String, Arc<PathService>>>,
-    /// Paths that somebody is about to serve, and how many are. Locked after the routes.
+    /// Paths that namespaces are about to serve, each with their number. Locked after the routes.
     awaited: Mutex<FxHashMap<String, usize>>,
 }
 
@@ -89,7 +90,7 @@ impl ResolvedBind {
             Bind::Tcp { host, port } => {
                 let addresses: Vec<_> = tokio::net::lookup_host((host.as_str(), *port)).await?.collect();
                 if addresses.is_empty() {
-                    return Err(io::Error::new(io::ErrorKind::NotFound, "the name has no address"));
+                    return Err(io::Error::new(io::ErrorKind::NotFound, "the name does not resolve to an address"));
                 }
                 Ok(Self::Tcp(addresses))
             }
@@ -202,13 +203,13 @@ impl BoundAddress {
         self.tls.as_ref().map(|old| *old.lock() = tls).is_some()
     }
 
-    /// Who is believed about the clients of this peer, if it is one that speaks for others.
+    /// What this peer is believed about its clients, if it is a trusted proxy.
     pub(super) fn trusted(&self, peer: Peer) -> Option<&TrustProxy> {
         self.trust_proxy.as_ref().filter(|trusted| trusted.trusts(peer.ip))
     }
 
-    /// Whether a PROXY header is taken from this peer: from everybody, unless there is a list of proxies. Whoever reaches a unix socket was
-    /// let through by its file.
+    /// Whether a PROXY header is taken from this peer: from any peer, unless there is a list of
+    /// proxies. The permissions of a unix socket's file decide about its peers.
     pub(super) fn hears(&self, peer: Peer) -> bool {
         let listed = self.trust_proxy.as_ref().filter(|trusted| !trusted.from.is_empty());
         peer.ip.is_none() || listed.is_none_or(|trusted| trusted.trusts(peer.ip))
@@ -253,7 +254,7 @@ impl BoundAddress {
         self.routes.lock().values().all(|service| service.endpoint.is_closed())
     }
 
-    /// True once: whoever gets it runs the accept loop.
+    /// True once: that caller runs the accept loop.
     pub(super) fn begin_accepting(&self) -> bool {
         !self.accepting.swap(true, Ordering::AcqRel)
     }

@@ -15,7 +15,7 @@ use crate::{
     error::ListenError,
 };
 
-/// Connections that may be told no at once, however few may wait to be let in.
+/// Refusals that may be written at once, however few upgrades may be pending.
 const MIN_ANSWERS: usize = 256;
 
 /// The addresses of a broker, and what bounds the way in.
@@ -28,7 +28,7 @@ pub(crate) struct Front {
     max_pending: usize,
     /// Questions that no worker has answered, also of connections that have gone.
     asking: Arc<Semaphore>,
-    /// Connections that are being told no.
+    /// Refusals that are being written.
     answering: Arc<Semaphore>,
     state: Mutex<FrontState>,
 }
@@ -66,17 +66,18 @@ impl Front {
         }
     }
 
-    /// Resolves when no listener has a connection or an upgrade left, after [`close_all`](Self::close_all).
+    /// Resolves when no listener has a connection or an upgrade left, after
+    /// [`close_all`](Self::close_all).
     pub(crate) async fn emptied(&self) {
-        // An endpoint that nobody holds any more has no connections.
+        // An endpoint without references has no connections.
         let endpoints: Vec<_> = self.state.lock().endpoints.iter().filter_map(Weak::upgrade).collect();
         for endpoint in endpoints {
             endpoint.emptied().await;
         }
     }
 
-    /// Takes a listener's paths on its address, which is bound if this broker has not bound it yet. One at a time: of two listeners that
-    /// ask for one address at once the second joins the first.
+    /// Takes a listener's paths on its address, which is bound if this broker has not bound it yet.
+    /// One at a time: of two listeners that ask for one address at once the second joins the first.
     pub(super) fn open(
         &self,
         id: u32,
@@ -125,22 +126,22 @@ impl Front {
         self.max_pending - self.pending.available_permits()
     }
 
-    /// A place among all connections; held to the end of the connection.
+    /// A permit for one more connection; held to its end.
     pub(crate) fn permit(&self) -> Option<ConnectionPermit> {
         self.admission.enter()
     }
 
-    /// A place among the connections that wait to be let in; held until the verdict.
+    /// A permit for one more pending upgrade; held until the verdict.
     pub(super) fn pend(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.pending).try_acquire_owned().ok()
     }
 
-    /// A place among the questions to workers; held until the answer.
+    /// A permit for one more question to a worker; held until the answer.
     pub(crate) fn ask(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.asking).try_acquire_owned().ok()
     }
 
-    /// A place among the connections that are being told no.
+    /// A permit for one more refusal that is being written.
     pub(super) fn answer(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.answering).try_acquire_owned().ok()
     }

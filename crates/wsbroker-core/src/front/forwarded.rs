@@ -1,15 +1,17 @@
-//! Which client a request is from, as the proxies on its way wrote it down: `X-Forwarded-For` or `Forwarded` (RFC 7239). Text in, an address
-//! out.
+//! Which client a request is from, as the proxies on its way wrote it down: `X-Forwarded-For` or
+//! `Forwarded` (RFC 7239). Text in, an address out.
 //!
-//! Each proxy adds the address of whoever connected to it at the right end. So the list is read from the right, for as long as those who
-//! wrote are believed: the first address that is no trusted proxy is the client, and everything left of it is the client's own invention.
+//! Each proxy adds the address of its peer at the right end. So the list is read from the right, as
+//! long as the proxy that wrote an entry is trusted: the first address that is not a trusted proxy
+//! is the client, and everything left of it may be the client's own invention.
 
 use std::net::{IpAddr, Ipv6Addr};
 
 use super::peer::Peer;
 use crate::config::{ForwardedHeader, TrustProxy};
 
-/// Longer than any address with brackets, port and needless escapes that means one. The rest of a hostile element is not even looked at.
+/// Longer than any address with brackets, port and needless escapes that means one. The rest of a
+/// hostile element is not even looked at.
 const LONGEST_NODE: usize = 128;
 
 impl ForwardedHeader {
@@ -22,11 +24,11 @@ impl ForwardedHeader {
     }
 }
 
-/// The client behind a trusted peer. `lines` are the values of the header that is believed, in order of appearance; together they are one list
-/// (RFC 9110 §5.3).
+/// The client behind a trusted peer. `lines` are the values of the header that is believed, in
+/// order of appearance; together they are one list (RFC 9110 §5.3).
 ///
-/// Everybody trusted: the first of them, who made the request by itself. Something that cannot be read: whoever wrote that knew no better, so
-/// the proxy that told of him is the last that is known; the peer at worst. Ports that are not told are 0.
+/// If all are trusted, the first of them made the request itself. If an entry cannot be read, the
+/// address to its right is the last that is known, or the peer's. A port that is not given is 0.
 pub(super) fn client<'a>(lines: impl DoubleEndedIterator<Item = &'a str>, trusted: &TrustProxy, peer: Peer) -> Peer {
     let mut last = peer;
     for line in lines.rev() {
@@ -53,8 +55,9 @@ pub(super) fn client<'a>(lines: impl DoubleEndedIterator<Item = &'a str>, truste
     last
 }
 
-/// A list without its last element, and that. Read from the right: what a client left open with a quote must not swallow what the proxies wrote
-/// behind it. Where quotes mean nothing they are part of no address, and whatever is between them is not one either.
+/// A list without its last element, and that. Read from the right: what a client left open with a
+/// quote must not swallow what the proxies wrote behind it. Where quotes mean nothing they are part
+/// of no address, and whatever is between them is not one either.
 fn split_last(list: &str) -> (Option<&str>, &str) {
     let bytes = list.as_bytes();
     let mut quoted = false;
@@ -73,7 +76,8 @@ fn is_escaped(before: &[u8]) -> bool {
     before.iter().rev().take_while(|&&byte| byte == b'\\').count() % 2 == 1
 }
 
-/// The address in the `for` parameter of an element, which must be there once: `for=192.0.2.1;proto=https` (RFC 7239 §4).
+/// The address in the `for` parameter of an element, which must be there once:
+/// `for=192.0.2.1;proto=https` (RFC 7239 §4).
 fn for_parameter(element: &str) -> Option<Peer> {
     let mut found = None;
     let mut rest = element;
@@ -98,8 +102,8 @@ fn for_parameter(element: &str) -> Option<Peer> {
     }
 }
 
-/// A token or quoted string (RFC 9110 §5.6.4) without its quotes, as far as an address may be long and one more, so that what is longer is seen to
-/// be; and what comes behind it.
+/// A token or quoted string (RFC 9110 §5.6.4) without its quotes, as far as an address may be long
+/// and one more, so that what is longer is seen to be; and what comes behind it.
 fn value(text: &str) -> Option<(String, &str)> {
     let Some(quoted) = text.strip_prefix('"') else {
         let (value, behind) = text.split_at(text.find([';', ' ', '\t']).unwrap_or(text.len()));
@@ -121,8 +125,9 @@ fn value(text: &str) -> Option<(String, &str)> {
     None
 }
 
-/// An address with or without a port (RFC 7239 §6): `192.0.2.1`, `192.0.2.1:4711`, `[2001:db8::1]:4711`; an IPv6 address without a port may
-/// go without brackets. What hides an address, `unknown` or `_name`, is none.
+/// An address with or without a port (RFC 7239 §6): `192.0.2.1`, `192.0.2.1:4711`,
+/// `[2001:db8::1]:4711`; an IPv6 address without a port may go without brackets. What hides an
+/// address, `unknown` or `_name`, is none.
 fn node(text: &str) -> Option<Peer> {
     if text.len() > LONGEST_NODE {
         return None;
@@ -170,7 +175,8 @@ mod tests {
         TrustProxy { from, unix: false, header }
     }
 
-    /// The client of a request from [`PEER`], who is trusted, as are all of 10.0.0.0/8 and fd00::/8.
+    /// The client of a request from [`PEER`], who is trusted, as are all of 10.0.0.0/8 and
+    /// fd00::/8.
     fn x_forwarded_for(lines: &[&str]) -> Peer {
         client(lines.iter().copied(), &trust(ForwardedHeader::XForwardedFor), peer(PEER))
     }
@@ -298,7 +304,8 @@ mod tests {
             assert_eq!(x_forwarded_for(&[element]), peer(expected), "{element}");
             assert_eq!(forwarded(&[&format!("for=\"{element}\"")]), peer(expected), "{element}");
         }
-        // The colon of a port looks like one of the address; an IPv6 address with a port needs brackets (RFC 7239 §6).
+        // The colon of a port looks like one of the address; an IPv6 address with a port needs
+        // brackets (RFC 7239 §6).
         assert_eq!(x_forwarded_for(&["2001:db8::1:4711"]), peer("2001:db8::1:4711"));
     }
 
@@ -314,7 +321,8 @@ mod tests {
             "host=\"for=6.6.6.6\";for=192.0.2.1",
             "host=\"\\\"for=6.6.6.6\";for=192.0.2.1",
             "host=\"x\\\\\";for=192.0.2.1",
-            // Three backslashes are one, and a quote that ends nothing; four are two, and the quote ends the string.
+            // Three backslashes are one, and a quote that ends nothing; four are two, and the quote
+            // ends the string.
             r#"host="x\\\",for=6.6.6.6";for=192.0.2.1"#,
             r#"host="\\\"";for=192.0.2.1;by="\\\\""#,
             r#"for=192.0.2.1;host="x\\\", for=6.6.6.6""#,

@@ -1,4 +1,5 @@
-//! What must hold for any bytes on the way in. The fuzz targets feed these functions, and the tests feed them the seeds of those.
+//! What must hold for any bytes on the way in. The fuzz targets feed these functions, and the tests
+//! feed them the seeds of those.
 
 use std::net::IpAddr;
 
@@ -23,8 +24,9 @@ enum Head {
     Complete(Box<Request>, Vec<u8>),
 }
 
-/// The head of a request, cut anywhere: a request or an answer, the same for every cut, in bounded memory. What is let in has nothing in it that
-/// could be read differently elsewhere, and whatever is answered is one answer.
+/// The head of a request, cut anywhere: a request or an answer, the same for every cut, in bounded
+/// memory. What is let in has nothing in it that could be read differently elsewhere, and whatever
+/// is answered is one answer.
 ///
 /// The first bytes are the limit in units of 64 bytes, and the cuts; the rest is the stream.
 pub fn request(input: &[u8]) {
@@ -143,7 +145,8 @@ fn check_answer<'a>(answer: &'a [u8], headers: &mut [httparse::Header<'a>]) -> (
     }
 }
 
-/// The header of a proxy, in pieces of any size: never asked for beyond its end, the same for all pieces, of the length it says it has.
+/// The header of a proxy, in pieces of any size: never asked for beyond its end, the same for all
+/// pieces, of the length it says it has.
 ///
 /// The first bytes are the sizes of the pieces, in turn; the rest is the stream.
 pub fn proxy(input: &[u8]) {
@@ -170,8 +173,8 @@ pub fn proxy(input: &[u8]) {
     }
 }
 
-/// Whom it is from, and how long the header was; `None` when there must be more. What is wrong with it is for the log, and of two things that are wrong
-/// the cuts decide which is seen first.
+/// Its client, and how long the header was; `None` when there must be more. What is wrong with it
+/// is for the log, and of two things that are wrong the cuts decide which is seen first.
 fn read_header(stream: &[u8], sizes: &[u8; 3]) -> Result<Option<(Proxied, usize)>, ()> {
     let (mut header, mut read) = (ProxyHeader::new(), 0);
     for size in sizes.iter().cycle() {
@@ -192,7 +195,8 @@ fn read_header(stream: &[u8], sizes: &[u8; 3]) -> Result<Option<(Proxied, usize)
     Ok(None)
 }
 
-/// What a client wrote into `X-Forwarded-For` or `Forwarded`: whatever it is, it does not touch what trusted proxies wrote behind it.
+/// What a client wrote into `X-Forwarded-For` or `Forwarded`: whatever it is, it does not touch
+/// what trusted proxies wrote behind it.
 ///
 /// The first byte chooses the header, the rest is what the client wrote, a line a header.
 pub fn forwarded(input: &[u8]) {

@@ -43,7 +43,8 @@ impl Handshake {
         if !is_host(host) {
             return Err(Refusal::bad("the Host header is no host with an optional port"));
         }
-        // What follows is frames for us; whoever reads it as a body would see another request in them.
+        // What follows is frames for us. A proxy that reads it as a body would see another request
+        // in them.
         let body =
             request.values("content-length").any(|length| length.is_empty() || length.bytes().any(|byte| byte != b'0'));
         if body || request.values("transfer-encoding").next().is_some() {
@@ -103,10 +104,12 @@ fn protocols(request: &Request) -> Result<Vec<String>, Refusal> {
     Ok(protocols)
 }
 
-/// The subprotocol to answer with: the worker's choice, else the first of ours that the client offers too.
+/// The subprotocol to answer with: the worker's choice, else the first of ours that the client
+/// offers too.
 ///
-/// What the client did not offer is never answered, since it would have to fail the connection (RFC 6455 §4.1). A client none of whose
-/// subprotocols are ours is let in without one; browsers then fail the connection by themselves.
+/// What the client did not offer is never answered, since it would have to fail the connection (RFC
+/// 6455 §4.1). A client none of whose subprotocols are ours is let in without one; browsers then
+/// fail the connection by themselves.
 pub(super) fn choose<'a>(offered: &[String], wanted: Option<&'a str>, ours: &'a [String]) -> Option<&'a str> {
     let is_offered = |protocol: &str| offered.iter().any(|found| found == protocol);
     match wanted {
@@ -170,7 +173,8 @@ mod tests {
         for host in ["", "a", "A_b.c:80", "127.0.0.1:1", "[::1]", "[2001:db8::1]:443", "a:", "xn--bcher-kva.example"] {
             assert_eq!(status("Host", &[&format!("Host: {host}")]), 101, "{host:?}");
         }
-        // The target's authority counts, and what Host says is ignored (RFC 9112 §3.2.2) as long as it is a Host header.
+        // The target's authority counts, and what Host says is ignored (RFC 9112 §3.2.2) as long as
+        // it is a Host header.
         for target in
             ["http://EXAMPLE.test/chat", "http://example.test:80/", "https://example.test", "ws://other.test/"]
         {

@@ -24,8 +24,9 @@ use crate::{
 
 /// Some paths on one address. Several listeners may share an address with different paths.
 ///
-/// Its paths are its own from the start, but answer 503 until [`serve`](Self::serve), and again after its end for as long as other listeners
-/// keep the address open. Dropping it ends it as [`close`](Self::close) does, only that nobody waits.
+/// Its paths are its own from the start, but answer 503 until [`serve`](Self::serve), and again
+/// after its end for as long as other listeners keep the address open. Dropping it ends it as
+/// [`close`](Self::close) does, only that nothing waits.
 pub struct Listener {
     broker: Arc<BrokerState>,
     address: Arc<BoundAddress>,
@@ -35,7 +36,8 @@ pub struct Listener {
     runtime: Handle,
 }
 
-/// A path of an address that a namespace is about to serve: it answers 503, and nobody else gets it who serves all paths there. Until this is dropped.
+/// A path of an address that a namespace is about to serve. Until this is dropped the path answers
+/// 503, also where another listener serves all paths.
 #[derive(Debug)]
 pub struct AwaitedPath {
     address: Arc<BoundAddress>,
@@ -57,7 +59,8 @@ impl fmt::Debug for Listener {
 impl Listener {
     /// Binds and reserves. Must be called in the front's runtime.
     ///
-    /// `beside` names a listener whose address this one shares, if that is still open; then `bind` is not looked at.
+    /// `beside` names a listener whose address this one shares, if that is still open; then `bind`
+    /// is not looked at.
     pub(crate) async fn bind(
         broker: Arc<BrokerState>,
         config: ListenerConfig,
@@ -87,7 +90,8 @@ impl Listener {
         }
     }
 
-    /// Keeps a path of its address for a namespace that is about to [listen](Broker::listen_beside) there.
+    /// Keeps a path of its address for a namespace that is about to [listen](Broker::listen_beside)
+    /// there.
     #[must_use]
     pub fn await_path(&self, path: &str) -> AwaitedPath {
         self.address.await_path(path);
@@ -115,13 +119,15 @@ impl Listener {
         self.local_addr().map_or(0, |address| address.port())
     }
 
-    /// Where clients on this machine reach it: `ws://127.0.0.1:9000`, `wss://[::1]:9000`, `ws+unix:/run/chat.sock`, `wss+unix:/run/chat.sock`. An
-    /// unspecified address is shown as the loopback.
+    /// Where clients on this machine reach it: `ws://127.0.0.1:9000`, `wss://[::1]:9000`,
+    /// `ws+unix:/run/chat.sock`, `wss+unix:/run/chat.sock`. An unspecified address is shown as the
+    /// loopback.
     #[must_use]
     pub fn url(&self) -> String {
         let scheme = if self.address.is_encrypted() { "wss" } else { "ws" };
         match self.address.local {
-            // Nobody can connect to "all addresses", but a client on this machine can to its loopback.
+            // Nobody can connect to "all addresses", but a client on this machine can to its
+            // loopback.
             Local::Tcp(address) if address.ip().is_unspecified() => {
                 let loopback: IpAddr =
                     if address.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
@@ -132,15 +138,16 @@ impl Listener {
         }
     }
 
-    /// Takes no connections any more, closes those that were made here with 1001, and resolves when they and the upgrades under way are
-    /// gone. The last listener of an address releases it, at once, and removes the file of a unix socket. Closing twice is closing once.
+    /// Takes no connections any more, closes those that were made here with 1001, and resolves when
+    /// they and the upgrades under way are gone. The last listener of an address releases it, at
+    /// once, and removes the file of a unix socket. Closing twice is closing once.
     pub async fn close(&self) {
         self.stop();
         self.service.endpoint.emptied().await;
     }
 
-    /// Replaces certificates, keys and what is asked of clients, for the whole address. Handshakes that begin from now on use the new ones;
-    /// connections stay as they are.
+    /// Replaces certificates, keys and what is asked of clients, for the whole address. Handshakes
+    /// that begin from now on use the new ones; connections stay as they are.
     ///
     /// # Errors
     /// [`TlsError::Plain`] when the address is not encrypted.
@@ -148,7 +155,7 @@ impl Listener {
         if self.address.reload_tls(tls) { Ok(()) } else { Err(TlsError::Plain) }
     }
 
-    /// As [`close`](Self::close), but nobody waits.
+    /// As [`close`](Self::close), without waiting.
     pub fn stop(&self) {
         self.stop_with(CloseCode::GOING_AWAY);
     }

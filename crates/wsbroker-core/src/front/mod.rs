@@ -1,11 +1,17 @@
 //! From accept to the 101: async code, where waiting is the job.
 //!
-//! [`listener`] is what the caller holds: some paths on one address. [`address`] is a bound [`socket`] with the paths of all its listeners,
-//! [`accept`] takes connections there, makes an [`connection`] of each, and [`upgrade`] leads it through [`proxy`], [`request`], [`forwarded`], [`handshake`], [`origin`], [`gate`] (where it waits for
-//! the worker's verdict) and [`response`]. The counts that tell when a listener is empty are in [`endpoint`].
+//! [`listener`] is what the caller holds: some paths on one address. [`address`] is a bound
+//! [`socket`] with the paths of all its listeners; [`addresses`] are all of a broker. [`accept`]
+//! takes connections there and makes a [`new_connection`] of each, and [`upgrade`] leads it through
+//! [`proxy`], TLS, [`request`], [`forwarded`], [`handshake`], [`origin`], [`pending_open`] (the
+//! wait for the worker's verdict) and [`response`]. [`admission`](crate::admission) counts the
+//! connections, also of each listener.
 //!
-//! Bounded are: connections from accept to their end, in all and from one address ([`admission`]); connections before their verdict (`max_pending_upgrades`; more get a canned 503), connections that are being told no (as many
-//! again, and 256 at least; more are cut) and what their answers hold ([`held`]), and of each connection the bytes and the time until its request is complete.
+//! These have bounds: connections from accept to their end, in all and from one address;
+//! connections before their verdict (`max_pending_upgrades`; more get a canned 503); open questions
+//! to workers (four times as many); refusals that are being written (as many as pending upgrades,
+//! and 256 at least; more connections are cut) and what they hold ([`rejection`]); and of each
+//! connection the bytes and the time until its request is complete.
 
 mod accept;
 mod address;

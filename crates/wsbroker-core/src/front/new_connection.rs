@@ -16,8 +16,8 @@ pub(super) struct NewConnection {
     pub(super) broker: Arc<BrokerState>,
     pub(super) address: Arc<BoundAddress>,
     pub(super) peer: Peer,
-    /// One deadline for all that the client has to send before its verdict, from accept on: a client cannot win time by getting one step
-    /// further.
+    /// One deadline for all that the client has to send before its verdict, from accept on: a
+    /// client cannot win time by getting one step further.
     deadline: Instant,
     /// Held until the verdict.
     pub(super) pending: OwnedSemaphorePermit,

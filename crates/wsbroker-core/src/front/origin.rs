@@ -1,6 +1,8 @@
-//! Which pages may open connections: the `Origin` that a browser sends (RFC 6454 §7), against a list.
+//! Which pages may open connections: the `Origin` that a browser sends (RFC 6454 §7), against a
+//! list.
 //!
-//! This keeps foreign pages from using a visitor's cookies here. It keeps out nobody who writes his requests himself.
+//! This keeps foreign pages from using a visitor's cookies here. It keeps out no client that writes
+//! its requests itself.
 
 use std::{borrow::Cow, collections::HashSet};
 
@@ -13,11 +15,12 @@ pub(super) struct Origins {
     any: bool,
     null: bool,
     exact: HashSet<Origin<'static>>,
-    /// What stands behind `*.` there.
+    /// What follows `*.` in an entry.
     suffixes: Vec<Origin<'static>>,
 }
 
-/// An origin in pieces, in lower case. The port is one that differs from the default of the scheme, which browsers leave out.
+/// An origin in pieces, in lower case. The port is one that differs from the default of the scheme,
+/// which browsers leave out.
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 struct Origin<'a> {
     scheme: Cow<'a, str>,
@@ -26,8 +29,9 @@ struct Origin<'a> {
 }
 
 impl Origins {
-    /// Reads a list: `https://a.example`, `https://a.example:8443`, `https://*.a.example` for all below that name at any depth but not itself,
-    /// `null` for what browsers send where a page has no origin, `*` for all.
+    /// Reads a list: `https://a.example`, `https://a.example:8443`, `https://*.a.example` for all
+    /// below that name at any depth but not itself, `null` for what browsers send where a page has
+    /// no origin, `*` for all.
     ///
     /// # Errors
     /// The entry that is none of these, and why.
@@ -56,7 +60,7 @@ impl Origins {
         Ok(origins)
     }
 
-    /// Whether a page of this origin is let in. What is no origin is not, unless all are.
+    /// Whether a page of this origin is let in. What is not an origin is not, unless all are.
     pub(super) fn contains(&self, text: &str) -> bool {
         if self.any || text.len() > LONGEST {
             return self.any;
@@ -78,7 +82,7 @@ impl<'a> Origin<'a> {
         let named = scheme.starts_with(|first: char| first.is_ascii_lowercase())
             && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
         if !named {
-            return Err("its scheme is none");
+            return Err("its scheme is invalid");
         }
         let end = if authority.starts_with('[') {
             authority.find(']').map_or(authority.len(), |end| end + 1)
@@ -101,14 +105,14 @@ impl<'a> Origin<'a> {
                 && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
         };
         if host.is_empty() || !address.unwrap_or_else(name) {
-            return Err("its host is none; a * stands for whole labels at the beginning, as in https://*.a.example");
+            return Err("its host is invalid; a * is for whole labels at the beginning, as in https://*.a.example");
         }
         let port = match port.strip_prefix(':') {
             None if port.is_empty() => None,
             Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => {
-                Some(digits.parse().map_err(|_| "its port is none")?)
+                Some(digits.parse().map_err(|_| "its port is not a number from 0 to 65535")?)
             }
-            _ => return Err("its port is none"),
+            _ => return Err("its port is not a number from 0 to 65535"),
         };
         let default = match scheme {
             "http" | "ws" => Some(80),

@@ -1,4 +1,4 @@
-//! Who is at the other end of a connection.
+//! The other end of a connection.
 
 use std::net::IpAddr;
 
@@ -7,7 +7,7 @@ use std::net::IpAddr;
 pub(super) struct Peer {
     /// IPv4 as IPv4, also where the system maps it into IPv6. `None` behind a unix socket.
     pub(super) ip: Option<IpAddr>,
-    /// 0 where nobody knows it.
+    /// 0 where it is not known.
     pub(super) port: u16,
 }
 
@@ -16,7 +16,7 @@ impl Peer {
     pub(super) const UNIX: Self = Self { ip: None, port: 0 };
 
     pub(super) fn new(ip: IpAddr, port: u16) -> Self {
-        // A dual-stack socket shows IPv4 peers as IPv6 addresses; nobody wants to see those.
+        // A dual-stack socket shows IPv4 peers as IPv6 addresses, which no log or rule expects.
         Self { ip: Some(ip.to_canonical()), port }
     }
 

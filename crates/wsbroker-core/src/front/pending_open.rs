@@ -72,9 +72,9 @@ impl AtomicOutcome {
 /// What became of a connection that asked to be let in.
 #[derive(Debug)]
 pub(crate) enum Verdict {
-    /// HttpAnswer 101.
+    /// Answer 101.
     Accept(Accept),
-    /// HttpAnswer this.
+    /// Answer this.
     Reject(Rejection),
     /// Refuse without an answer: there is no memory for what the worker has answered.
     Cut,
@@ -131,7 +131,7 @@ impl AwaitsVerdict for PendingOpen {
     }
 }
 
-/// A connection's place in a shard, kept while a worker thinks. Dropped unused, it is given up.
+/// A connection's slot in a shard, kept until there is a verdict. Dropped unused, it is given up.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     broker: Arc<BrokerState>,
@@ -143,8 +143,8 @@ pub(crate) struct Reservation {
 }
 
 impl Reservation {
-    /// Takes an id and a place for a connection and puts the question to a worker. Without a handler for it the verdict is there at once.
-    /// `None` when the broker is shutting down.
+    /// Takes an id and a slot for a connection and asks a worker. Without a handler for that the
+    /// verdict is there at once. `None` when the broker is shutting down.
     pub(crate) fn new(
         broker: &Arc<BrokerState>,
         endpoint: &Arc<Endpoint>,
@@ -163,7 +163,8 @@ impl Reservation {
             _asking: asking,
         });
         let ip = endpoint.namespace.is_some().then(|| request.ip.as_str().into());
-        // Nobody of a namespace is asked, and where it has no worker any more the shard says so.
+        // In a namespace no worker is asked. If it has no worker any more, the shard closes the
+        // connection.
         let asks = ip.is_none() && worker.as_ref().is_none_or(|worker| worker.handlers.contains(Handlers::OPEN));
         let open = asks
             .then(|| Box::new(Open { request, reply: OpenReply::new(Arc::clone(&pending) as Arc<dyn AwaitsVerdict>) }));
@@ -194,7 +195,8 @@ impl Reservation {
             Ok(Err(_)) => Verdict::WorkerGone,
             Err(_) => match self.pending.outcome.decide(OpenOutcome::GivenUp) {
                 Ok(()) => {
-                    // From here on the place belongs to the worker's late answer, see `PendingOpen::late`.
+                    // From here on the worker's late answer frees the slot, see
+                    // `PendingOpen::late`.
                     self.held = false;
                     self.leave_to_late_answer();
                     Verdict::TimedOut
@@ -205,7 +207,8 @@ impl Reservation {
         }
     }
 
-    /// The client has gone or was answered; only the place is kept, until the handler answers. Nobody who closes a listener waits for that.
+    /// The client has gone or was answered. Only its slot is kept, until the handler answers;
+    /// closing a listener does not wait for that.
     fn leave_to_late_answer(&self) {
         self.socket.set_state(SocketState::Closed);
         self.broker.shard(self.socket.shard()).push(Command::Unanswered(ConnectionKey::of(&self.socket)));
@@ -224,7 +227,8 @@ impl Reservation {
         }
     }
 
-    /// Hands the stream to the shard: `head` is written first, `rest` is what came behind the request. The permit goes along.
+    /// Hands the stream to the shard: `head` is written first, `rest` is what came behind the
+    /// request. The permit goes along.
     pub(crate) fn attach(mut self, stream: Stream, head: Vec<u8>, rest: Vec<u8>, permit: ConnectionPermit) {
         self.held = false;
         let place = ConnectionKey::of(&self.socket);
@@ -247,7 +251,8 @@ impl Drop for Reservation {
         let place = ConnectionKey::of(&self.socket);
         let command = match self.pending.outcome.decide(OpenOutcome::GivenUp) {
             Ok(()) => {
-                // Given up while the worker may still be thinking: as with a deadline, its answer cleans up.
+                // Given up while the worker may still be thinking: as with a deadline, its answer
+                // cleans up.
                 self.leave_to_late_answer();
                 return;
             }

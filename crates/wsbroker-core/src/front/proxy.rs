@@ -1,10 +1,12 @@
-//! The PROXY protocol, versions 1 and 2: what a proxy says about a client before the client's first byte. Bytes in, a [`Proxied`] or a reason
-//! out. No sockets, no clocks.
+//! The PROXY protocol, versions 1 and 2: what a proxy says about a client before the client's first
+//! byte. Bytes in, a [`Proxied`] or a reason out. No sockets, no clocks.
 //!
-//! Source: "The PROXY protocol, Versions 1 & 2" (HAProxy, `doc/proxy-protocol.txt`); sections below are its own. Read to the letter, since
-//! nobody who writes it by accident writes it right. What is behind the addresses in version 2 is skipped, checksums too: TCP has its own.
+//! Source: "The PROXY protocol, Versions 1 & 2" (HAProxy, `doc/proxy-protocol.txt`); sections below
+//! are its own. Read to the letter, since nothing writes a valid header by accident. What is behind
+//! the addresses in version 2 is skipped, checksums too: TCP has its own.
 //!
-//! The header is asked for in pieces that cannot go beyond its end, so that what follows, TLS or HTTP, finds its first byte in the socket.
+//! The header is asked for in pieces that cannot go beyond its end, so that what follows, TLS or
+//! HTTP, finds its first byte in the socket.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
@@ -20,16 +22,19 @@ const SHORTEST: usize = 15;
 const LONGEST_LINE: usize = 107;
 /// §2.2: up to the length, and with it.
 const FIXED: usize = 16;
-/// The longest header of version 2. Addresses take at most 216 bytes; the rest, mostly of TLS, is some hundred bytes with the proxies there are,
-/// and is to fit one segment. It is not kept, so this bounds only what a client may make us read.
+/// The longest header of version 2. Addresses take at most 216 bytes; the rest, mostly of TLS, is
+/// some hundred bytes with the proxies there are, and is to fit one segment. It is not kept, so
+/// this bounds only what a client may make us read.
 const LONGEST: usize = 4096;
-/// What is kept of a header: a line, or of version 2 the fixed part and the longest addresses that are looked at.
+/// What is kept of a header: a line, or of version 2 the fixed part and the longest addresses that
+/// are looked at.
 const KEPT: usize = LONGEST_LINE;
 
-/// Whom a connection is from, as its proxy says.
+/// The client of a connection, as its proxy says.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Proxied {
-    /// From the proxy itself, as health checks are, or from somebody it cannot name: the socket's own address holds.
+    /// The proxy itself, as for health checks, or a client that it cannot name: the socket's own
+    /// address counts.
     Itself,
     Client(Peer),
 }
@@ -50,7 +55,8 @@ impl ProxyHeader {
         Self { kept: [0; KEPT], length: 0 }
     }
 
-    /// How many bytes the header lacks at least. Not more may be read. Never 0 while [`push`](Self::push) asks for more.
+    /// How many bytes the header lacks at least. Not more may be read. Never 0 while
+    /// [`push`](Self::push) asks for more.
     pub(super) fn lacks(&self) -> usize {
         let at_least = if self.length < SHORTEST {
             SHORTEST
@@ -130,7 +136,8 @@ impl ProxyHeader {
                 Proxied::Client(Peer::new(IpAddr::V6(ip), port(32)))
             }
             0x31 | 0x32 => Proxied::Client(Peer::UNIX),
-            // Of a family or a protocol that is not named: what is there instead of addresses means nothing.
+            // Of a family or a protocol that is not named: what is there instead of addresses means
+            // nothing.
             _ => Proxied::Itself,
         }
     }
@@ -191,7 +198,7 @@ fn client(text: &str) -> Option<Peer> {
     fields.next().is_none().then(|| Peer::new(source, from))
 }
 
-/// Without leading zeros, lest somebody takes it for octal.
+/// Without leading zeros, which some read as octal.
 fn port(text: &str) -> Option<u16> {
     let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && (text.len() == 1 || !text.starts_with('0'));
     if plain { text.parse().ok() } else { None }
@@ -203,7 +210,8 @@ mod tests {
 
     use super::*;
 
-    /// Reads as the front does, from a socket that gives at most `at_once` bytes, and says what was left in it.
+    /// Reads as the front does, from a socket that gives at most `at_once` bytes, and says what was
+    /// left in it.
     fn read(mut socket: &[u8], at_once: usize) -> Result<Option<(Proxied, &[u8])>, Malformed> {
         let mut header = ProxyHeader::new();
         loop {

@@ -1,4 +1,5 @@
-//! Answers to connections that are not let in: what they hold until the client has taken them or its time is over.
+//! Answers to connections that are not let in: what they hold until the client has taken them or
+//! its time is over.
 
 use std::sync::Arc;
 
@@ -6,10 +7,11 @@ use bytes::Bytes;
 
 use crate::{broker::BrokerState, counters::DropCause, open::Reject};
 
-/// An answer up to this length is not counted: there are only as many as connections that are being told no.
+/// An answer up to this length is not counted: the number of refusals is bounded anyway.
 const SMALL: usize = 1 << 10;
 
-/// What a worker answered instead of letting a connection in, counted in the send memory until dropped.
+/// What a worker answered instead of letting a connection in, counted in the send memory until
+/// dropped.
 #[derive(Debug)]
 pub(crate) struct Rejection {
     pub(crate) reject: Reject,
@@ -24,7 +26,8 @@ pub(super) struct AnswerMemory {
 }
 
 impl Rejection {
-    /// Counts an answer. Without room for it, body and headers are dropped at once and nothing is left to write.
+    /// Counts an answer. Without room for it, body and headers are dropped at once and nothing is
+    /// left to write.
     pub(super) fn new(broker: &Arc<BrokerState>, reject: Reject) -> Option<Self> {
         let headers: usize = reject.headers.iter().map(|(name, value)| name.len() + value.len()).sum();
         let bytes = headers + reject.body.len();

@@ -1,8 +1,9 @@
 //! The head of a request: bytes in, a [`Request`] or a [`Refusal`] out. No sockets, no clocks.
 //!
-//! Stricter than httparse alone, because what a proxy before us reads differently is a way to smuggle: every line ends in CR LF (RFC 9112
-//! §2.2), no header is folded (§5.2), no control character stands anywhere. Such bytes are refused as soon as they are seen, so that a
-//! TLS client on a plain port does not wait for the deadline.
+//! Stricter than httparse alone, because what a proxy before us reads differently is a way to
+//! smuggle: every line ends in CR LF (RFC 9112 §2.2), no header is folded (§5.2), no control
+//! character stands anywhere. Such bytes are refused as soon as they are seen, so that a TLS client
+//! on a plain port does not wait for the deadline.
 
 use bytes::BufMut;
 
@@ -43,7 +44,8 @@ impl HeadBuffer {
         Self { bytes: Vec::new(), scanned: 0, line: LinePosition::Leading, limit }
     }
 
-    /// Where to read into: what the limit leaves. Empty only when [`is_complete`](Self::is_complete) would not ask for more.
+    /// Where to read into: what the limit leaves. Empty only when
+    /// [`is_complete`](Self::is_complete) would not ask for more.
     pub(super) fn room(&mut self) -> impl BufMut + '_ {
         let left = self.limit.saturating_sub(self.bytes.len());
         if self.bytes.len() == self.bytes.capacity() {
@@ -62,7 +64,8 @@ impl HeadBuffer {
     /// Looks at what has come since the last call. False when more bytes are needed.
     ///
     /// # Errors
-    /// 400 at the first byte that no request can have there, 431 when the limit is reached before the end.
+    /// 400 at the first byte that no request can have there, 431 when the limit is reached before
+    /// the end.
     pub(super) fn is_complete(&mut self) -> Result<bool, Refusal> {
         for &byte in self.bytes.get(self.scanned..).unwrap_or_default() {
             self.line = self.line.after(byte)?;
@@ -74,7 +77,8 @@ impl HeadBuffer {
         if self.bytes.len() >= self.limit { Err(Refusal::HEAD_TOO_LARGE) } else { Ok(false) }
     }
 
-    /// The request, and the bytes behind it. To be called once [`is_complete`](Self::is_complete) said so.
+    /// The request, and the bytes behind it. To be called once [`is_complete`](Self::is_complete)
+    /// said so.
     pub(super) fn finish(mut self) -> Result<(Request, Vec<u8>), Refusal> {
         let rest = self.bytes.split_off(self.scanned.min(self.bytes.len()));
         Ok((Request::parse(&self.bytes)?, rest))
@@ -109,7 +113,8 @@ pub(super) struct Request {
     pub(super) url: String,
     /// Undecoded. `*` for the target of that form (RFC 9112 §3.2.4).
     pub(super) path: String,
-    /// Of a target in absolute form: whose it is. It counts, and what the Host header says does not (RFC 9112 §3.2.2).
+    /// Of a target in absolute form: whose it is. It counts, and what the Host header says does not
+    /// (RFC 9112 §3.2.2).
     authority: Option<String>,
     /// Lower-case names, one entry per header line.
     headers: Vec<(String, String)>,
@@ -147,7 +152,8 @@ impl Request {
         self.headers.iter().filter(move |(found, _)| found == name).map(|(_, value)| value.as_str())
     }
 
-    /// The elements of all headers with this name, which holds a comma-separated list; empty elements are skipped (RFC 9110 §5.6.1.2).
+    /// The elements of all headers with this name, which holds a comma-separated list; empty
+    /// elements are skipped (RFC 9110 §5.6.1.2).
     pub(super) fn elements<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.values(name)
             .flat_map(|value| value.split(','))
@@ -155,7 +161,8 @@ impl Request {
             .filter(|element| !element.is_empty())
     }
 
-    /// What handlers see of it. `host` is the host that the request is for, also where the target says so and not the header.
+    /// What handlers see of it. `host` is the host that the request is for, also where the target
+    /// says so and not the header.
     pub(super) fn into_open(self, ip: String, remote_port: u16, protocols: Vec<String>) -> OpenRequest {
         let mut headers: Vec<(String, String)> = Vec::with_capacity(self.headers.len());
         for (name, value) in self.headers {
@@ -197,8 +204,9 @@ fn names_a_version(head: &[u8]) -> bool {
     matches!(version, [b'H', b'T', b'T', b'P', b'/', major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit())
 }
 
-/// Path and query of a target: as they are, or behind scheme and authority (RFC 9112 §3.2), which is given, too. An authority with a user is
-/// none for HTTP (RFC 9110 §4.2.4), nor is one without a host (§4.2.1).
+/// Path and query of a target: as they are, or behind scheme and authority (RFC 9112 §3.2), which
+/// is given, too. An authority with a user is none for HTTP (RFC 9110 §4.2.4), nor is one without a
+/// host (§4.2.1).
 fn origin_form(target: &str) -> Option<(Option<String>, String)> {
     if target.contains('#') {
         return None;
@@ -462,7 +470,8 @@ mod tests {
             cuts.extend([0, bytes.len()]);
             cuts.sort_unstable();
             let pieces: Vec<&[u8]> = cuts.windows(2).map(|pair| &bytes[pair[0]..pair[1]]).collect();
-            // Bytes behind the request may stay in the socket, as the reads fall; what was read of them is theirs from the start.
+            // Bytes behind the request may stay in the socket, as the reads fall; what was read of
+            // them is theirs from the start.
             match (read(&pieces, limit), read(&[&bytes], limit)) {
                 (Some(Ok((split, some))), Some(Ok((at_once, all)))) => {
                     prop_assert_eq!(split, at_once);

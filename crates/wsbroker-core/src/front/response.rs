@@ -7,10 +7,12 @@ use wsbroker_proto::Agreement;
 use super::rejection::{HttpAnswer, Rejection};
 use crate::counters::RejectCause;
 
-/// Bodies up to this length are copied behind the head, so that they go out in one write; longer ones stay where they are.
+/// Bodies up to this length are copied behind the head, so that they go out in one write; longer
+/// ones stay where they are.
 const COPIED: usize = 4 << 10;
 
-/// Headers that say how the connection goes on or where the answer ends. They are ours: an application that sets them could split answers.
+/// Headers that say how the connection goes on or where the answer ends. They are ours: an
+/// application that sets them could split answers.
 const OURS: [&str; 7] = [
     "connection",
     "content-length",
@@ -105,7 +107,8 @@ pub(super) fn rejection(rejection: Rejection) -> HttpAnswer {
     let mut answer = AnswerHead::new(status);
     answer.header("Connection", "close");
     answer.application(&reject.headers);
-    // Those have no body (RFC 9110 §15.3.5, §15.3.6, §15.4.5), and the first and the last not even a length (§8.6).
+    // Those have no body (RFC 9110 §15.3.5, §15.3.6, §15.4.5), and the first and the last not even
+    // a length (§8.6).
     let body = if matches!(status, 204 | 205 | 304) { Bytes::new() } else { reject.body };
     if !body.is_empty() && !reject.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
         answer.header("Content-Type", "text/plain; charset=utf-8");

@@ -19,7 +19,8 @@ use tokio::{
 use super::unix::{self, Lock, SocketFile};
 use crate::{open::OpenRequest, stream::Stream, tls::EncryptedStream};
 
-/// Connections that the kernel keeps for us between two accepts. A reconnect storm after a restart comes at once.
+/// Connections that the kernel keeps for us between two accepts. A reconnect storm after a restart
+/// comes at once.
 const BACKLOG: i32 = 4096;
 
 /// Whether several processes can listen on one TCP port.
@@ -46,7 +47,8 @@ pub(super) struct Acceptor {
 enum AcceptorKind {
     Tcp(TcpListener),
     #[cfg(unix)]
-    // The file is removed before the socket is closed, so that a stale one is never found, and the lock last.
+    // The file is removed before the socket is closed, so that a stale one is never found, and the
+    // lock last.
     Unix {
         _file: SocketFile,
         listener: UnixListener,
@@ -63,10 +65,10 @@ pub(super) enum Accepted {
 }
 
 impl Acceptor {
-    /// Listens on the first of these addresses that this machine has. An address that is in use or not allowed is final: the next one
-    /// would be another server than the one that was asked for.
+    /// Listens on the first of these addresses that this machine has. An address that is in use or
+    /// not allowed is final: the next one would be another server than the one that was asked for.
     pub(super) fn tcp(addresses: &[SocketAddr], reuse_port: bool) -> io::Result<Self> {
-        let mut refused = io::Error::new(io::ErrorKind::NotFound, "the name has no address");
+        let mut refused = io::Error::new(io::ErrorKind::NotFound, "the name does not resolve to an address");
         for &address in addresses {
             match listen(address, reuse_port) {
                 Ok(listener) => {
@@ -146,8 +148,9 @@ pub(super) trait Transport: AsyncRead + AsyncWrite + Send + Sync + Unpin + 'stat
     /// What of `interest` is there, as soon as some is.
     fn ready(&self, interest: Interest) -> impl Future<Output = io::Result<Ready>> + Send;
 
-    /// Resolves when the peer has closed the connection, or will send nothing more, which for a WebSocket is the same. Reads nothing. Once
-    /// the peer has sent something this may never resolve, except on Linux.
+    /// Resolves when the peer has closed the connection, or will send nothing more, which for a
+    /// WebSocket is the same. Reads nothing. Once the peer has sent something this may never
+    /// resolve, except on Linux.
     fn gone(&self) -> impl Future<Output = ()> + Send {
         // On Linux the end of the stream can be waited for without waiting for data.
         #[cfg(any(target_os = "linux", target_os = "android"))]

@@ -1,8 +1,10 @@
 //! Unix sockets and their files.
 //!
-//! A socket's file exists before its process listens, and stays when the process is killed. Whether it is stale can be found out, but not before
-//! another process has come to the same result and put its own in its place. So a process that binds, looks or removes holds a lock, for as long as it
-//! listens: on a file beside it, which is never deleted, since a lock on a deleted file keeps nobody out.
+//! A socket's file exists before its process listens, and stays when the process is killed. Whether
+//! it is stale can be found out, but not before another process has come to the same result and put
+//! its own in its place. So a process that binds, looks or removes holds a lock, for as long as it
+//! listens: on a file beside it, which is never deleted, since a lock on a deleted file keeps no
+//! process out.
 
 use std::{
     ffi::OsString,
@@ -18,18 +20,19 @@ use rustix::fs::{FlockOperation, Mode, OFlags};
 use socket2::{Domain, SockAddr, Socket, Type};
 use tokio::net::UnixListener;
 
-/// The file of a listening socket, removed with it unless somebody put another in its place.
+/// The file of a listening socket, removed with it unless another has taken its name.
 #[derive(Debug)]
 pub(super) struct SocketFile {
     path: PathBuf,
     identity: (u64, u64),
 }
 
-/// The exclusive right to a socket's file, against all other processes and brokers, until dropped. The system releases it when a process is killed.
+/// The exclusive right to a socket's file, against all other processes and brokers, until dropped.
+/// The system releases it when a process is killed.
 #[derive(Debug)]
 pub(super) struct Lock(#[allow(dead_code)] OwnedFd);
 
-/// Listens on a socket file. One that nobody listens on any more is replaced; any other file is left alone.
+/// Listens on a socket file. A stale one is replaced; any other file is left alone.
 pub(super) fn bind(path: &Path, backlog: i32) -> io::Result<(SocketFile, UnixListener, Lock)> {
     let socket = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     let address = SockAddr::unix(path)?;
@@ -67,7 +70,8 @@ impl Lock {
             let error = io::Error::from(error);
             io::Error::new(error.kind(), format!("{what} {}: {error}", name.display()))
         };
-        // For its owner alone: anyone who may open it could keep us out. No link is followed, and nothing blocks.
+        // For its owner alone: anyone who may open it could keep us out. No link is followed, and
+        // nothing blocks.
         let flags = OFlags::RDONLY | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let file = rustix::fs::open(&name, flags, Mode::RUSR | Mode::WUSR)
             .map_err(|error| refused(error, "cannot open the lock file"))?;
@@ -82,7 +86,8 @@ impl Lock {
     }
 }
 
-/// Whether the file in the way is a socket on which no process listens. Ask only under the lock: otherwise a process may be about to listen on it.
+/// Whether the file in the way is a socket on which no process listens. Ask only under the lock:
+/// otherwise a process may be about to listen on it.
 fn is_stale(path: &Path, address: &SockAddr) -> io::Result<bool> {
     refuse_others(path)?;
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;

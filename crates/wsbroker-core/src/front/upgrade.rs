@@ -28,8 +28,8 @@ use crate::{
     tls::{self, EncryptedStream, HandshakeFailure, TlsConfig},
 };
 
-/// What is still read after an answer, so that the answer is not lost: a socket closed with unread input is reset, and the peer's kernel then
-/// throws away what it had received.
+/// What is still read after an answer, so that the answer is not lost: a socket closed with unread
+/// input is reset, and the peer's kernel then throws away what it had received.
 const LINGER: (Duration, usize) = (Duration::from_secs(1), 64 << 10);
 
 /// A connection that a worker has let in.
@@ -43,16 +43,17 @@ struct Admitted {
 
 /// A connection that is not let in.
 enum NotAdmitted {
-    /// Without a word: the peer has gone, or took too long, or could not read it.
+    /// Without an answer: the peer has gone, or took too long, or could not read it.
     Cut(RejectCause),
     /// With this answer. The endpoint is not empty before it has been written.
     Answer(RejectCause, HttpAnswer, Option<UpgradeInProgress>),
 }
 
-/// From accept to the hand-over or the end. Each step takes from the stream what is its own and not a byte more, and all of them share the
-/// deadline of the connection.
+/// From accept to the hand-over or the end. Each step takes from the stream what is its own and not
+/// a byte more, and all of them share the deadline of the connection.
 pub(super) async fn run<T: Transport>(mut connection: NewConnection, mut stream: T) {
-    // What a proxy says about the client comes before everything else; then encryption, of a stream that is another from there on; then HTTP.
+    // What a proxy says about the client comes before everything else; then encryption, of a stream
+    // that is another from there on; then HTTP.
     if connection.address.proxy_protocol
         && let Err(out) = hear(&mut connection, &mut stream).await
     {
@@ -116,11 +117,12 @@ pub(super) async fn turn_away<T: Transport>(mut stream: T, answer: HttpAnswer, w
     linger(stream).await;
 }
 
-/// Reads what a proxy says about its client (see [`proxy`]), and takes the client for the peer from there on.
+/// Reads what a proxy says about its client (see [`proxy`]), and takes the client for the peer from
+/// there on.
 async fn hear<T: Transport>(connection: &mut NewConnection, stream: &mut T) -> Result<(), NotAdmitted> {
     const MALFORMED: NotAdmitted = NotAdmitted::Cut(RejectCause::ProxyProtocol);
     if !connection.address.hears(connection.peer) {
-        tracing::debug!("a connection comes from no proxy, where only proxies are heard");
+        tracing::debug!("a connection does not come from a trusted proxy");
         return Err(MALFORMED);
     }
     let mut header = proxy::ProxyHeader::new();
@@ -144,7 +146,7 @@ async fn hear<T: Transport>(connection: &mut NewConnection, stream: &mut T) -> R
     if let Proxied::Client(peer) = heard.await.map_err(NotAdmitted::Cut)?? {
         connection.peer = peer;
     }
-    // Who is a proxy too is asked once more, in the request.
+    // The address may be another proxy's: then the request names the client.
     let known = connection.address.trusted(connection.peer).is_none();
     if !known || connection.permit.claim(connection.peer.ip) {
         return Ok(());
@@ -172,7 +174,8 @@ async fn negotiate<T: Transport>(connection: &mut NewConnection, stream: &mut T)
         Route::Unavailable => return Err(no(Refusal::NOT_SERVED, None)),
         Route::Unknown => return Err(no(Refusal::NOT_FOUND, None)),
     };
-    // Where modules have no handlers, and something else is served beside: raw connections would be let in to nobody.
+    // No module has a handler, and a namespace is served on this address: a raw connection would be
+    // let in, and no handler would hear of it.
     if service.endpoint.namespace.is_none() && address.has_namespaces() && broker.dispatch.is_deaf() {
         return Err(no(Refusal::NOT_FOUND, None));
     }
@@ -223,7 +226,7 @@ async fn negotiate<T: Transport>(connection: &mut NewConnection, stream: &mut T)
     Ok(Admitted { reservation, head, rest, entered })
 }
 
-/// Whether the page that asks is one that may. A request without an origin comes from no page.
+/// Whether the page that asks may connect. A request without an origin does not come from a page.
 fn check_origin(request: &Request, service: &PathService) -> Result<(), Refusal> {
     let mut values = request.values("origin");
     match (values.next(), values.next()) {
@@ -285,7 +288,8 @@ fn hand_over<T: Transport>(connection: NewConnection, stream: T, admitted: Admit
             reservation.lost();
         }
     }
-    // Should the endpoint have begun to close since the verdict, the shard sees that when it takes the stream.
+    // If the endpoint has begun to close since the verdict, the shard sees that when it takes the
+    // stream.
     drop(entered);
 }
 
@@ -311,6 +315,6 @@ async fn linger<T: Transport>(mut stream: T) {
             }
         }
     });
-    // Whether the peer ended it or we do is the same to us.
+    // It makes no difference which side ended it.
     let _ = drained.await;
 }

@@ -1,4 +1,4 @@
-//! Who has which client, and which helpers have members that are held.
+//! Which helper has which client, and which helpers have members that are held.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -12,7 +12,7 @@ use crate::{
     registry::Socket,
 };
 
-/// A client, as all helpers may see it.
+/// A client, as all helpers see it.
 #[derive(Debug)]
 pub(super) struct DirectoryEntry {
     pub(super) owner: Arc<WorkerEntry>,
@@ -53,7 +53,8 @@ struct Members {
     held: Vec<(Arc<WorkerEntry>, usize)>,
 }
 
-/// The clients of a namespace and what they are members of. Names are chosen by clients, so the tables are keyed in each process anew.
+/// The clients of a namespace and what they are members of. Names are chosen by clients, so the
+/// tables are keyed in each process anew.
 #[derive(Debug, Default)]
 pub(super) struct Directory {
     clients: HashMap<Box<[u8]>, DirectoryEntry>,
@@ -90,7 +91,7 @@ impl Directory {
         }
     }
 
-    /// False when another helper has a client of that id: then that one stays.
+    /// False when there is a client with that id already: it stays.
     pub(super) fn add(&mut self, id: &[u8], owner: &Arc<WorkerEntry>, socket: Option<Arc<Socket>>) -> bool {
         if self.clients.contains_key(id) {
             return false;
@@ -146,7 +147,8 @@ impl Directory {
         self.epoch
     }
 
-    /// From now on the client is held. Returns how many memberships that concerns, its socket, and the epoch that begins.
+    /// From now on the client is held. Returns how many memberships that concerns, its socket, and
+    /// the epoch that begins.
     pub(super) fn hold(&mut self, id: &[u8], owner: WorkerId) -> Option<(usize, Option<Arc<Socket>>, u64)> {
         let client = self.own(id, owner)?;
         if std::mem::replace(&mut client.held, true) {
@@ -179,7 +181,7 @@ impl Directory {
         own.map(|(id, client)| LeftClient { client: id.clone(), user: client.user() }).collect()
     }
 
-    /// The group of that name; whoever has it shares its memory.
+    /// The group of that name. All its members share the memory of the name.
     fn group(&self, audience: Audience<'_>) -> Group {
         let shared = |table: &HashMap<Arc<[u8]>, Members>, name: &[u8]| {
             table.get_key_value(name).map_or_else(|| Arc::from(name), |(name, _)| Arc::clone(name))

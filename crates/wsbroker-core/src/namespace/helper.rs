@@ -1,4 +1,5 @@
-//! A worker's side of its namespace: what it says of its clients, and what it asks for those of others.
+//! A worker's side of its namespace: what it says of its clients, and what it asks for those of
+//! others.
 
 use std::{
     sync::{Arc, atomic::Ordering},
@@ -20,8 +21,9 @@ use crate::{
 
 /// One worker of a namespace. Clones are the same.
 ///
-/// Ids of clients, rooms and users are UTF-8. What it says of a client of another helper is ignored. Where a [`Cork`] is asked for it is the calling thread's: what it
-/// holds goes first, so that calls take effect in their order.
+/// Ids of clients, rooms and users are UTF-8. What it says of a client of another helper is
+/// ignored. Where a [`Cork`] is asked for it is the calling thread's: what it holds goes first, so
+/// that calls take effect in their order.
 #[derive(Clone, Debug)]
 pub struct Helper {
     broker: Arc<BrokerState>,
@@ -45,7 +47,8 @@ impl Helper {
         self.entry.set_accepts(accepts);
     }
 
-    /// Waits until its connections have ended, at most this long, and cuts those that have not by then.
+    /// Waits until its connections have ended, at most this long, and cuts those that have not by
+    /// then.
     pub async fn emptied(&self, timeout: Duration) {
         if tokio::time::timeout(timeout, self.namespace.emptied(&self.entry)).await.is_err() {
             let worker = Some(Arc::clone(&self.entry));
@@ -76,7 +79,8 @@ impl Helper {
         }
     }
 
-    /// Adds a socket to the channel of a room or of a client's id. False when it was in it, or is gone.
+    /// Adds a socket to the channel of a room or of a client's id. False when it was in it, or is
+    /// gone.
     pub fn subscribe(&self, cork: &mut Cork, id: SocketId, name: &[u8]) -> bool {
         let Some(socket) = self.socket(cork, id) else { return false };
         cork.flush();
@@ -100,13 +104,15 @@ impl Helper {
 
     // --- clients --------------------------------------------------------------------------------------------------------------------
 
-    /// It has a client: one with this socket, or with one that the application has made. False when another helper has a client of that id, which stays.
+    /// Registers a client: one with this socket, or one whose socket the application has made.
+    /// False when there is a client with that id already: it stays.
     pub fn add_client(&self, client: &[u8], socket: Option<SocketId>) -> bool {
         let socket = socket.and_then(|id| self.broker.sockets.get_in(self.namespace.id(), id));
         self.namespace.directory.write().add(client, &self.entry, socket)
     }
 
-    /// The client is a member of [`Audience::Everybody`] from now on, and may send messages as large as its listener allows.
+    /// The client is a member of [`Audience::Everybody`] from now on, and may send messages as
+    /// large as its listener allows.
     pub fn finish_client(&self, cork: &mut Cork, client: &[u8]) {
         let mut directory = self.namespace.directory.write();
         self.count_held(directory.join(client, self.entry.id, Audience::Everybody));
@@ -117,11 +123,13 @@ impl Helper {
         }
     }
 
-    /// Its memberships are held from now on, and it leaves all its channels: in one step, so that what another thread publishes meanwhile reaches it once, by itself
-    /// or through its owner. Returns the epoch that begins: what is posted with an earlier one has reached it directly. `None` when it was held before, or is not
-    /// this helper's.
+    /// The client is held from now on, and leaves all its channels. This is one step, so that what
+    /// another thread publishes meanwhile reaches it once, directly or through its owner. Returns
+    /// the epoch that begins: operations with an earlier one have reached it directly. `None` when
+    /// it was held before, or is not this helper's.
     ///
-    /// In a namespace that is not [guarded](Namespace::guard) yet it is from now on, and what lies in other threads' corks at this moment does not reach the client any more.
+    /// Guards the namespace if it is not [guarded](Namespace::guard) yet. Then what lies in other
+    /// threads' corks at this moment does not reach the client.
     pub fn hold_client(&self, cork: &mut Cork, client: &[u8]) -> Option<u64> {
         cork.flush();
         self.namespace.guard();
@@ -134,7 +142,8 @@ impl Helper {
         Some(epoch)
     }
 
-    /// The client is gone: it is a member of nothing any more, and its socket, if that is still open, is in no channel, for good.
+    /// The client is gone: it is a member of nothing any more, and its socket, if that is still
+    /// open, is in no channel, for good.
     pub fn remove_client(&self, cork: &mut Cork, client: &[u8]) {
         let Some((socket, held)) = self.namespace.directory.write().remove(client, self.entry.id) else { return };
         self.namespace.held.fetch_sub(held, Ordering::AcqRel);
@@ -144,25 +153,29 @@ impl Helper {
         }
     }
 
-    /// From now on it keeps to itself what it knows of its clients: when it is removed they are not reported to others.
+    /// Withdraws its clients from the directory: when it is removed, they are not reported to
+    /// others.
     pub fn withdraw(&self) {
         self.namespace.forget(self.entry.id);
     }
 
-    /// A client of a helper that ended without reporting it, for this one to deal with. Each is handed out once.
+    /// A client of a helper that ended without reporting it, for this one to deal with. Each is
+    /// handed out once.
     #[must_use]
     pub fn take_left_client(&self) -> Option<LeftClient> {
         self.namespace.left.lock().pop_front()
     }
 
-    /// Messages to its clients that were dropped on their way, since the clients read too slowly or memory was used up; those that [`send`](Self::send) and the like
-    /// have told are not among them. With `again` it gets [`OperationKind::Dropped`] for the next one.
+    /// Messages to its clients that were dropped on their way, since the clients read too slowly or
+    /// memory was used up; those that [`send`](Self::send) and the like have told are not among
+    /// them. With `again` it gets [`OperationKind::Dropped`] for the next one.
     #[must_use]
     pub fn dropped(&self, again: bool) -> u64 {
         self.entry.dropped(again)
     }
 
-    /// The client is a member of a room, whose channel it joins by [`subscribe`](Self::subscribe), or of a user, whose channel it joins unless it is held.
+    /// The client is a member of a room, whose channel it joins by [`subscribe`](Self::subscribe),
+    /// or of a user, whose channel it joins unless it is held.
     pub fn add_member(&self, cork: &mut Cork, client: &[u8], audience: Audience<'_>) {
         let mut directory = self.namespace.directory.write();
         let joined = directory.join(client, self.entry.id, audience);
@@ -209,7 +222,8 @@ impl Helper {
         self.namespace.publish_from(Some(&self.entry), cork, audience, staged, exclude)
     }
 
-    /// Has the owner of a client make it a member of a room, or not one any more. False when too much was waiting there, or nobody has the client.
+    /// Has the owner of a client make it a member of a room, or not one any more. False when too
+    /// much was waiting there, or nobody has the client.
     pub fn ask_member(&self, client: &[u8], room: &[u8], join: bool) -> bool {
         let owner = self.namespace.directory.read().client(client).map(|client| Arc::clone(&client.owner));
         let (client, room) = (client.into(), room.into());
@@ -219,7 +233,8 @@ impl Helper {
 
     // --- the input ------------------------------------------------------------------------------------------------------------------
 
-    /// Whether it takes what comes from other instances: the first that asks does, until it leaves. The next then gets [`OperationKind::TakeInput`].
+    /// Whether it takes what comes from other instances: the first that asks does, until it leaves.
+    /// The next then gets [`OperationKind::TakeInput`].
     #[must_use]
     pub fn claim_input(&self) -> bool {
         self.namespace.claim_input(&self.entry)

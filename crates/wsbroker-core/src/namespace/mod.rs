@@ -1,15 +1,23 @@
-//! A part of a broker that is apart from all else in it: sockets and channels that raw calls do not see, and workers that get only these.
+//! A part of a broker with sockets and channels of its own, which raw calls do not see, and with
+//! workers that get only these.
 //!
-//! It is what helpers of one application share in a process: one for each worker thread, all of one *namespace*. Its front is a listener's
-//! ([`ListenerConfig::namespace`](crate::ListenerConfig::namespace)), its sockets live in the same shards and count into the same limits. What differs:
+//! The server helpers of one application, one in each worker thread of a process, share a
+//! *namespace*. Connections come from a listener that names it
+//! ([`ListenerConfig::namespace`](crate::ListenerConfig::namespace)). Its sockets live in the same
+//! shards and count towards the same limits. What differs:
 //!
-//! * Nobody is asked about a connection. Its worker hears that it is there ([`EventKind::Joined`](crate::EventKind::Joined)).
-//! * A worker knows more of its clients than the broker could hand on. So when one ends, its connections do not move but close (1012).
-//! * Channels are the namespace's own, in two sets that share no name: rooms and users. Other instances are not told of them.
-//! * A *directory* says who has which client, and how many members a room has. Members that are *held* are in no channel: their frames are made for each of them
-//!   by their owner. A publish tells it to the owners, as a [`Operation`].
+//! * No worker is asked about a connection. The worker is told that there is one
+//!   ([`EventKind::Joined`](crate::EventKind::Joined)).
+//! * A worker knows more about its clients than the broker could hand on. So when a worker ends,
+//!   its connections are closed (1012) instead of moved.
+//! * It has channels of its own, in two sets that share no name: one for rooms, one for users. The
+//!   bus does not hear of them.
+//! * A *directory* knows which helper has which client, and how many members a room has. Members
+//!   that are *held* are in no channel: the helper that owns such a client makes each frame for it.
+//!   A publish reaches these helpers as an [`Operation`](crate::Operation).
 //!
-//! [`Helper`] is a worker's side of this; [`Namespace`] has what somebody without a worker can do, such as the helper's relay.
+//! [`Helper`] is a worker's side of this. [`Namespace`] has what needs no worker, for the helper's
+//! relay.
 
 mod directory;
 mod helper;
@@ -38,17 +46,20 @@ use crate::{
     registry::{ChannelSet, Channels, NamespaceState},
 };
 
-/// How many clients of ended helpers may wait for the others. Any more are not reported, but counted.
+/// How many clients of ended helpers may wait for the others. Any more are not reported, but
+/// counted.
 const MAX_LEFT: usize = 1 << 20;
 
 /// Clients of a helper that has ended which are taken out before others have the directory.
 const AT_ONCE: usize = 64;
 
-/// Sockets, channels and workers of a broker that are apart from all others. See the module's documentation.
+/// Sockets, channels and workers of a broker that are apart from all others. See the module's
+/// documentation.
 pub struct Namespace {
     state: Arc<NamespaceState>,
     directory: RwLock<Directory>,
-    /// Clients may become held: what is sent lies in the shards' queues before the directory is let go of.
+    /// Clients may become held: what is sent lies in the shards' queues before the directory is let
+    /// go of.
     guarded: AtomicBool,
     /// Memberships that are held, of all clients: while there are none, a publish need not look.
     held: AtomicUsize,
@@ -57,7 +68,7 @@ pub struct Namespace {
     input: Mutex<HelperInput>,
 }
 
-/// Who of the helpers takes what comes from other instances.
+/// Which helper takes what comes from other instances.
 #[derive(Debug, Default)]
 struct HelperInput {
     /// All there are.
@@ -124,8 +135,9 @@ impl Namespace {
         self.directory.read().client(client).is_some()
     }
 
-    /// Clients may become held from now on. Call it before any of them does: then everything reaches each of them exactly once, in the order of a sender's
-    /// calls, and nothing directly after something that came through its owner.
+    /// Clients may become held from now on. Call it before any of them does: then everything
+    /// reaches each of them exactly once, in the order of a sender's calls, and nothing directly
+    /// after something that came through its owner.
     pub fn guard(&self) {
         self.guarded.store(true, Ordering::Release);
     }
@@ -136,7 +148,8 @@ impl Namespace {
         self.input.lock().helpers.push(Arc::clone(helper));
     }
 
-    /// Takes the clients of a helper out. If there are very many, it releases the directory after each few, since nothing is published without it.
+    /// Takes the clients of a helper out. If there are very many, it releases the directory after
+    /// each few, since nothing is published without it.
     fn forget(&self, helper: WorkerId) -> Vec<LeftClient> {
         let mut own = self.directory.read().clients_of(helper);
         let (mut number, mut released) = (0, 0);
@@ -156,7 +169,8 @@ impl Namespace {
         own
     }
 
-    /// A helper has ended: its clients have no owner any more, and the others are told of them. Returns how many cannot be reported, since there is no other.
+    /// A helper has ended: its clients have no owner any more, and the others are told of them.
+    /// Returns how many cannot be reported, since there is no other.
     pub(crate) fn leave(&self, helper: &WorkerEntry) -> usize {
         let own = self.forget(helper.id);
         let is_it = |other: &Arc<WorkerEntry>| other.id == helper.id;
@@ -176,7 +190,8 @@ impl Namespace {
         untold
     }
 
-    /// Clients of a helper that has ended are for the others, whichever of them comes first: one that hangs, or ends as well, keeps none back.
+    /// Clients of a helper that has ended are for the others, whichever of them comes first: one
+    /// that hangs, or ends as well, keeps none back.
     fn pass_on(&self, own: Vec<LeftClient>, others: &[Arc<WorkerEntry>]) -> usize {
         let mut left = self.left.lock();
         left.extend(own);
@@ -192,7 +207,8 @@ impl Namespace {
         untold
     }
 
-    /// Whether the helper takes the input: the first that asks does, until it leaves. The next then gets [`OperationKind::TakeInput`].
+    /// Whether the helper takes the input: the first that asks does, until it leaves. The next then
+    /// gets [`OperationKind::TakeInput`].
     fn claim_input(&self, helper: &Arc<WorkerEntry>) -> bool {
         let mut input = self.input.lock();
         if !input.claims.iter().any(|other| other.id == helper.id) {
@@ -201,12 +217,14 @@ impl Namespace {
         input.claims.first().is_some_and(|first| first.id == helper.id)
     }
 
-    /// The input has come or gone. Every helper is told of a change, once, by [`OperationKind::InputState`], but for the one that says it.
+    /// The input has come or gone. Every helper is told of a change, once, by
+    /// [`OperationKind::InputState`], but for the one that says it.
     fn set_input_ready(&self, ready: bool, from: Option<&WorkerEntry>) -> bool {
         self.input.lock().set_ready(ready, from)
     }
 
-    /// For a bus that is the namespace's own: whether messages of other instances come in. Every helper is told of a change.
+    /// For a bus that is the namespace's own: whether messages of other instances come in. Every
+    /// helper is told of a change.
     pub fn set_input(&self, ready: bool) {
         self.set_input_ready(ready, None);
     }

@@ -1,5 +1,5 @@
-//! Publishes and sends inside a namespace: straight to the sockets, and for the clients that are held
-//! through their helpers.
+//! Publishes and sends inside a namespace: straight to the sockets, and for the clients that are
+//! held through their helpers.
 
 use std::sync::{Arc, atomic::Ordering};
 
@@ -13,13 +13,15 @@ use crate::{
 };
 
 impl Namespace {
-    /// Sends a staged text to every subscriber of an audience but the excluded clients, and posts it to every helper that has held members there. Returns to how
-    /// many of these it could not be posted, since too much was waiting there.
+    /// Sends a staged text to every subscriber of an audience but the excluded clients, and hands
+    /// it to every helper that has held members there. Returns how many of these helpers refused it
+    /// because too much was waiting.
     pub fn publish(&self, cork: &mut Cork, audience: Audience<'_>, staged: Staged, exclude: &[&[u8]]) -> usize {
         self.publish_from(None, cork, audience, staged, exclude)
     }
 
-    /// Sends a staged text to one client: by itself, or if it is held through its owner. [`SendOutcome::Dropped`] also when too much was waiting there.
+    /// Sends a staged text to one client: directly, or through its owner if it is held.
+    /// [`SendOutcome::Dropped`] also when too much was waiting there.
     pub fn send(&self, cork: &mut Cork, client: &[u8], staged: Staged) -> SendOutcome {
         let directory = self.directory.read();
         let Some(entry) = directory.client(client) else { return SendOutcome::Dropped };
@@ -45,8 +47,9 @@ impl Namespace {
         staged: Staged,
         exclude: &[&[u8]],
     ) -> usize {
-        // The lock is held to the end, so that no client becomes held between the look at who is held and the look at who is in the channel, nor before what is for the others lies where
-        // what their owners send can no longer overtake it.
+        // The lock is held until the frame lies in the shards' queues. So no client becomes held
+        // between the two look-ups (of held members and of subscribers), and what an owner sends
+        // later cannot overtake the frame.
         let directory = self.directory.read();
         let reachable = |id: &&[u8]| directory.client(id)?.reachable().map(|socket| socket.id());
         let excluded: Vec<SocketId> = exclude.iter().filter_map(reachable).collect();
@@ -85,7 +88,7 @@ impl Namespace {
         }
     }
 
-    /// What is no helper's in particular, the first of them is told.
+    /// What belongs to no helper is counted at the first.
     fn drop_frames(&self, of: Option<&Arc<WorkerEntry>>, count: usize) {
         let first = || self.input.lock().helpers.first().cloned();
         if let Some(helper) = of.cloned().or_else(first) {
@@ -93,7 +96,8 @@ impl Namespace {
         }
     }
 
-    /// As [`publish`](Self::publish), for a message of another instance: where it cannot be posted it is counted at the first helper, since none here has sent it.
+    /// As [`publish`](Self::publish), for a message of another instance: what helpers refuse is
+    /// counted at the first helper, since none here has sent it.
     pub fn relay(&self, cork: &mut Cork, audience: Audience<'_>, staged: Staged, exclude: &[&[u8]]) {
         let refused = self.publish(cork, audience, staged, exclude);
         if refused > 0 {
@@ -101,7 +105,8 @@ impl Namespace {
         }
     }
 
-    /// As [`send`](Self::send), for a message of another instance: what is dropped is counted at the client's helper. Nothing is said of a client that nobody has.
+    /// As [`send`](Self::send), for a message of another instance: a dropped message is counted at
+    /// the client's helper. Without such a client nothing is counted.
     pub fn relay_to_client(&self, cork: &mut Cork, client: &[u8], staged: Staged) {
         if self.send(cork, client, staged) != SendOutcome::Dropped {
             return;

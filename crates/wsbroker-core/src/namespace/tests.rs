@@ -1,4 +1,5 @@
-//! What needs more than the public interface: memory that is used up for as long as a test wants, and what is kept inside.
+//! What needs more than the public interface: memory that is used up for as long as a test wants,
+//! and what is kept inside.
 
 use std::{
     io::{Read, Write},

@@ -1,4 +1,4 @@
-//! The channels of a broker: who is subscribed, and which shards a publish has to reach.
+//! The channels of a broker: their subscribers, and the shards that a publish has to reach.
 
 use std::{
     hash::{Hash, Hasher},
@@ -24,7 +24,8 @@ pub(crate) enum ChannelSet {
     Secondary,
 }
 
-/// Identifies one life of a channel: from its first subscriber to its last. Shards key their lists by it.
+/// Identifies one life of a channel: from its first subscriber to its last. Shards key their lists
+/// by it.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) struct ChannelId(u64);
 
@@ -42,7 +43,8 @@ pub(crate) struct Channel {
     id: ChannelId,
     set: ChannelSet,
     name: Box<[u8]>,
-    /// Subscribers per shard, so that a publish wakes only shards that have some. Changed under `members`.
+    /// Subscribers per shard, so that a publish wakes only shards that have some. Changed under
+    /// `members`.
     per_shard: Box<[AtomicU32]>,
     count: AtomicUsize,
     members: Mutex<Subscribers>,
@@ -86,8 +88,9 @@ impl Channel {
     }
 }
 
-/// The map is in this many tables, each with a lock. A table that grows is filled anew, and a shard that takes a socket out of a channel waits for
-/// that: of two million channels some 10,000 are in one.
+/// The map is in this many tables, each with a lock. A table that grows is filled anew, and a shard
+/// that takes a socket out of a channel waits for that: of two million channels some 10,000 are in
+/// one.
 const TABLES: usize = 256;
 
 /// The channels of a broker by name.
@@ -98,7 +101,7 @@ pub(crate) struct Channels {
     set: ChannelSet,
     /// Shared by all sets of a broker: shards tell channels apart by nothing else.
     last: Arc<AtomicU64>,
-    /// Told of each channel's first subscriber, and of its last one's end.
+    /// Hears when a channel gets its first subscriber and loses its last.
     bus: OnceLock<Arc<dyn Bus>>,
 }
 
@@ -149,12 +152,14 @@ impl Channels {
         self.bus.get()
     }
 
-    /// From now on the bus is told, and of what is there already at once. False when there is one already.
+    /// From now on the bus is told, and of what is there already at once. False when there is one
+    /// already.
     pub(crate) fn join_bus(&self, bus: &Arc<dyn Bus>) -> bool {
         if self.bus.set(Arc::clone(bus)).is_err() {
             return false;
         }
-        // The map is not locked while the bus is told. What comes to life meanwhile tells it itself.
+        // The map is not locked while the bus is told. What comes to life meanwhile tells it
+        // itself.
         let channels: Vec<_> = self.map.iter().map(|entry| Arc::clone(entry.value())).collect();
         channels.iter().for_each(|channel| bus.subscribers_changed(channel.name()));
         true
@@ -187,15 +192,16 @@ impl Channels {
         }
     }
 
-    /// Adds a socket to the channel of that name and returns the channel. The caller holds the socket's membership, so the
-    /// socket is not in it yet.
+    /// Adds a socket to the channel of that name and returns the channel. The caller holds the
+    /// socket's membership, so the socket is not in it yet.
     pub(crate) fn join(&self, name: &[u8], socket: SocketId, shard: usize) -> Arc<Channel> {
         loop {
             let channel = self.get_or_create(name);
             let mut members = channel.lock();
             if members.dead {
                 drop(members);
-                // Whoever emptied it is about to take it out of the map; help, so that this loop does not wait for that thread.
+                // The thread that emptied it is about to take it out of the map. Help, so that this
+                // loop does not wait for that thread.
                 self.forget(&channel);
                 continue;
             }
@@ -276,8 +282,8 @@ mod tests {
 
     #[test]
     fn names_of_a_peers_choice_spread_over_the_map() {
-        // In a hash without a secret the first eight bytes can be chosen so that those behind them count for nothing. These do so in
-        // rustc-hash.
+        // In a hash without a secret the first eight bytes can be chosen so that those behind them
+        // count for nothing. These do so in rustc-hash.
         let start = 0x243f_6a88_85a3_08d3_u64.to_le_bytes();
         let names = || (0..20_000_u64).map(|number| [start, number.to_le_bytes()].concat());
         let (channels, other) = (Channels::new(1), Channels::new(1));

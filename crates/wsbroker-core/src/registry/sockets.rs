@@ -22,12 +22,14 @@ pub struct Socket {
     id: SocketId,
     slot: u32,
     shard: u16,
-    /// What it belongs to; `None` are the raw ones.
+    /// Its namespace; `None` for a raw socket.
     namespace: Option<Arc<NamespaceState>>,
     state: AtomicU8,
-    /// Some thread has asked for its end. The state follows when the shard hears of it; whoever sends sees this at once.
+    /// Some thread has asked for its end. The state follows when the shard hears of it; senders see
+    /// this at once.
     ending: AtomicBool,
-    /// What the shard waits for before it reads on, a [`Awaited`]; cleared by whoever tells it to go on.
+    /// What the shard waits for before it reads on, an [`Awaited`]. The thread that tells it to go
+    /// on clears this.
     awaited: AtomicU8,
     worker: AtomicU32,
     max_backpressure: usize,
@@ -35,10 +37,10 @@ pub struct Socket {
     token_version: AtomicU32,
     /// Bytes sent to this socket that the kernel has not taken yet.
     queued: AtomicUsize,
-    /// Somebody was told that it is over its limit, and will be told when it is not.
+    /// A sender was told that it is over its limit: a drain event is due when it is not.
     drain: AtomicBool,
-    /// The inbound window in use: messages in the upper 24 bits, their cost in the lower 40. What 2^24 of them cost is more than
-    /// any limit.
+    /// The inbound window in use: messages in the upper 24 bits, their cost in the lower 40. What
+    /// 2^24 of them cost is more than any limit.
     window: AtomicU64,
     token: Mutex<Option<Bytes>>,
     membership: Mutex<Membership>,
@@ -52,7 +54,7 @@ pub(crate) struct Membership {
     pub(crate) channels: FxHashMap<ChannelId, Arc<Channel>>,
 }
 
-/// Where a socket stands, as seen from any thread.
+/// The state of a socket, as any thread sees it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 #[repr(u8)]
 pub(crate) enum SocketState {
@@ -100,7 +102,8 @@ impl WindowUse {
         Self { messages: (packed >> 40) as u32, bytes: (packed & Self::BYTES) as usize }
     }
 
-    /// Whether a message of this cost may join. One that is larger than the whole window joins an empty one.
+    /// Whether a message of this cost may join. One that is larger than the whole window joins an
+    /// empty one.
     pub(crate) fn admits(self, cost: usize, limit: &InFlight) -> bool {
         self.messages == 0 || (self.messages < limit.messages && self.bytes.saturating_add(cost) <= limit.bytes)
     }
@@ -229,7 +232,8 @@ impl Socket {
             return false;
         }
         self.want_drain();
-        // SeqCst on both sides: the shard may have written the last of it in between, before it could see that somebody waits.
+        // SeqCst on both sides: the shard may have written the last of it in between, before it
+        // could see the wish.
         let queued = self.queued();
         queued >= self.max_backpressure || queued > self.max_backpressure / 2
     }
@@ -259,13 +263,14 @@ impl Socket {
         WindowUse::unpack(self.window.load(Ordering::SeqCst))
     }
 
-    /// Whether a message of this cost may join. If not, the shard is told as soon as there is room again.
+    /// Whether a message of this cost may join. If not, the shard is told as soon as there is room
+    /// again.
     pub(crate) fn has_room(&self, cost: usize, limit: &InFlight) -> bool {
         if self.window().admits(cost, limit) {
             return true;
         }
         self.set_awaited(Awaited::Room);
-        // The last handler may have settled in between, before it could see that somebody waits.
+        // The last handler may have settled in between, before it could see that the shard waits.
         if !self.window().admits(cost, limit) {
             return false;
         }
@@ -295,7 +300,8 @@ impl Socket {
     pub(crate) fn leave_window(&self, cost: usize, limit: &InFlight) -> bool {
         let one = (1 << 40) | cost as u64;
         let left = WindowUse::unpack(self.window.fetch_sub(one, Ordering::SeqCst) - one);
-        // SeqCst on both sides: either we see what is awaited, or the shard that waits for it sees the room we just made.
+        // SeqCst on both sides: either we see what is awaited, or the shard that waits for it sees
+        // the room we just made.
         let awaited = self.awaited.load(Ordering::SeqCst);
         // Half the window, so that the shard does not have to wait again at once.
         let room = left.messages <= limit.messages / 2 && left.bytes <= limit.bytes / 2;
@@ -323,14 +329,16 @@ impl Sockets {
     pub(crate) fn next_id(&self) -> SocketId {
         loop {
             let number = self.last.fetch_add(1, Ordering::Relaxed) + 1;
-            // 2^53 connections take 285 years at a million a second; the loop only keeps this function total.
+            // 2^53 connections take 285 years at a million a second; the loop only keeps this
+            // function total.
             if let Some(id) = SocketId::new(number) {
                 return id;
             }
         }
     }
 
-    /// Lets the ids start above this one, so that brokers that follow each other in one process never reuse one.
+    /// Lets the ids start above this one, so that brokers that follow each other in one process
+    /// never reuse one.
     pub(crate) fn start_after(&self, last: u64) {
         self.last.store(last, Ordering::Relaxed);
     }
@@ -347,7 +355,7 @@ impl Sockets {
         self.map.remove(&id);
     }
 
-    /// A raw socket. To raw calls one of a namespace is one that is gone.
+    /// A raw socket. For raw calls a namespace's socket does not exist.
     pub(crate) fn get(&self, id: SocketId) -> Option<Arc<Socket>> {
         self.get_in(NamespaceId::RAW, id)
     }

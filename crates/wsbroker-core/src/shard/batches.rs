@@ -16,8 +16,9 @@ use crate::{
 
 /// Payloads up to this size share a buffer with the rest of their batch.
 pub(super) const SHARE_MAX: usize = 64 << 10;
-/// Copied at a time. Behind a frame header source and target stand a few bytes apart, and then the string instructions that a C library
-/// uses for long copies are several times slower than for short ones.
+/// Copied at a time. Behind a frame header source and target stand a few bytes apart, and then the
+/// string instructions that a C library uses for long copies are several times slower than for
+/// short ones.
 const COPY_BLOCK: usize = 1 << 10;
 /// A batch is handed over early at this many events, or
 const EVENTS_MAX: usize = 1024;
@@ -29,7 +30,8 @@ const DATA_MAX: usize = 256 << 10;
 pub(super) struct Batches {
     building: Vec<Option<Building>>,
     arenas: Arenas,
-    /// Events that a worker refused because it has ended, until the shard is told what it had not begun.
+    /// Events that a worker refused because it has ended, until the shard is told what it had not
+    /// begun.
     refused: FxHashMap<WorkerId, Vec<(Event, Bytes)>>,
 }
 
@@ -139,7 +141,8 @@ impl Batches {
                 continue;
             };
             worker.take_back(count, cost);
-            // Still counted as handed over, so that a shutdown waits for the next worker: see `Shard::worker_gone`.
+            // Still counted as handed over, so that a shutdown waits for the next worker: see
+            // `Shard::take_over`.
             let Batch { events, data } = batch;
             let refused = self.refused.entry(worker.id).or_default();
             refused.extend(events.into_iter().map(|event| (event, data.clone())));

@@ -1,7 +1,8 @@
 //! What a turn of the loop may cost before the other connections have theirs.
 //!
-//! It is counted in steps, not in time: the cost of a step is known well enough, and a count is the same on every run. What does not fit is put
-//! off to the next turn, in which connections are read, written and handed over first. See `docs/design/shards.md`.
+//! It is counted in steps, not in time: the cost of a step is known well enough, and a count is the
+//! same on every run. What does not fit is put off to the next turn, in which connections are read,
+//! written and handed over first. See `docs/design/shards.md`.
 
 /// To add a connection to a list of subscribers, or to take it out.
 pub(super) const CHANGE: usize = 8;
@@ -20,11 +21,13 @@ pub(super) const UNFLUSHED_MAX: usize = 4 << 20;
 pub(super) struct TurnBounds {
     /// Steps of commands. One is a message that is queued for one connection, some 60 ns.
     pub(super) steps: usize,
-    /// Subscribers that a publish serves in one go. Beyond, its list is copied, so that it can be interrupted.
+    /// Subscribers that a publish serves in one go. Beyond, its list is copied, so that it can be
+    /// interrupted.
     pub(super) at_once: usize,
     /// Small writes to sockets, 1.3 µs each.
     pub(super) writes: usize,
-    /// Channels that sockets which have ended leave, 1 µs each. Those that leave many get a quarter of it at least.
+    /// Channels that sockets which have ended leave, 1 µs each. Those that leave many get a quarter
+    /// of it at least.
     pub(super) leaves: usize,
 }
 

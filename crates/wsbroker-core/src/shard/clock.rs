@@ -1,5 +1,5 @@
-//! What time does to a connection: its timers, a pause for sending too much, and its age. Silence, and a closing that takes too long, are
-//! in the modules next door.
+//! What time does to a connection: its timers fire, a pause ends, and it grows old. Silence is in
+//! [`silence`](super::silence), a closing that takes too long in [`closing`](super::closing).
 
 use std::{
     hash::{BuildHasher, RandomState},
@@ -18,7 +18,8 @@ use super::{
 };
 use crate::{counters::CloseCause, ids::SocketId, registry::Awaited};
 
-/// The part of the longest lifetime that this socket gets: 90 to 100 %, so that those who came together do not come back together.
+/// The part of the longest lifetime that this socket gets: 90 to 100 %, so that clients that came
+/// together do not come back together.
 fn lifetime(longest: Duration, socket: SocketId, seed: &RandomState) -> Duration {
     let part = (seed.hash_one(socket) >> 32) as u32;
     longest.mul_f64(0.9 + 0.1 * f64::from(part) / f64::from(u32::MAX))

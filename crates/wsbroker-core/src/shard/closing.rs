@@ -1,8 +1,9 @@
 //! How long a closing may take.
 //!
-//! What was sent before an orderly close goes out first, as fast as the peer takes it. So the time limit of the closing begins when our close frame has
-//! left, and until then it limits how long the peer may take nothing. A peer that takes next to nothing would hold its memory for ever, so there
-//! is a minimum rate as well.
+//! What was sent before an orderly close goes out first, as fast as the peer takes it. So the time
+//! limit of the closing begins when our close frame has left, and until then it limits how long the
+//! peer may take nothing. A peer that takes next to nothing would hold its memory for ever, so
+//! there is a minimum rate as well.
 
 use super::{
     connection::Connection,
@@ -39,7 +40,8 @@ impl Connection {
         }
     }
 
-    /// Whether what was sent before goes out first, however long it moves. Changed, the clock begins anew.
+    /// Whether what was sent before goes out first, however long it moves. Changed, the clock
+    /// begins anew.
     pub(super) fn set_flushing(&mut self, flushes: bool) {
         if flushes || self.closing.flushes {
             self.stop_deadline();

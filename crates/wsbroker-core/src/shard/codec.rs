@@ -11,32 +11,36 @@ use wsbroker_proto::{
 
 use crate::counters::payload_of;
 
-/// Payload bytes that are compressed in one turn; the commands behind them wait for the next. About 2 ms at level 3, during which nobody is read.
+/// Payload bytes that are compressed in one turn; the commands behind them wait for the next. About
+/// 2 ms at level 3, during which no connection is read.
 const TURN: usize = 256 << 10;
 /// What a compression or an inflation takes whatever the length is, in bytes.
 pub(super) const EACH: usize = 1 << 10;
 /// Buffers that have grown beyond this are not kept.
 const KEPT: usize = 256 << 10;
 
-/// Whether a message is compressed for those who can inflate it.
+/// Whether a message is compressed for clients that can inflate it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Compress {
     /// If it is as long as the listener's [`threshold`](crate::DeflateConfig::threshold).
     #[default]
     Auto,
-    /// It is sent as it is. For what holds a secret beside something that others choose: the length of the two, compressed together, tells an
-    /// eavesdropper whether they are alike (BREACH). And for what does not shrink.
+    /// It is sent as it is. For what holds a secret beside something that others choose: the length
+    /// of the two, compressed together, tells an eavesdropper whether they are alike (BREACH). And
+    /// for what does not shrink.
     Never,
     /// However short. What does not become shorter is still sent as it is.
     Always,
 }
 
-/// The compressed frames of a publish, made once for all shards, by the one that first has a subscriber for it.
+/// The compressed frames of a publish, made once for all shards, by the one that first has a
+/// subscriber for it.
 #[derive(Debug, Default)]
 pub(crate) struct Compressed([OnceLock<Option<Bytes>>; WindowBits::COUNT]);
 
 impl Compressed {
-    /// The frame for this window. Waits for a shard that is making it. `None`: it would not be shorter.
+    /// The frame for this window. Waits for a shard that is making it. `None`: it would not be
+    /// shorter.
     pub(super) fn frame(&self, window: WindowBits, make: impl FnOnce() -> Option<Bytes>) -> Option<&Bytes> {
         self.0.get(window.index())?.get_or_init(make).as_ref()
     }
@@ -84,8 +88,8 @@ impl Codec {
 /// The first byte of a whole text message's frame.
 const TEXT: u8 = 0x80 | Opcode::Text as u8;
 
-/// What a slice takes and gives at most: a millisecond or two, whatever the peer makes of it. The last byte of a buffer that is kept tells that
-/// there is more.
+/// What a slice takes and gives at most: a millisecond or two, whatever the peer makes of it. The
+/// last byte of a buffer that is kept tells that there is more.
 const SLICE: Slice = Slice { input: 64 << 10, output: KEPT - 1 };
 /// What an inflater holds, about.
 const INFLATER: usize = 48 << 10;
@@ -113,7 +117,8 @@ pub(super) enum Inflated {
 }
 
 impl Codec {
-    /// The first slice of a message, which for most is all of it. The message may be `max` bytes long.
+    /// The first slice of a message, which for most is all of it. The message may be `max` bytes
+    /// long.
     pub(super) fn inflate(&mut self, compressed: &mut &[u8], max: usize) -> Result<Inflated, InflateError> {
         let mut message = std::mem::take(&mut self.inflated);
         self.inflater.begin();

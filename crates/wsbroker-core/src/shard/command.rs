@@ -17,7 +17,8 @@ use crate::{
     sync::Mutex,
 };
 
-/// A connection's place: the slot in its shard, and the id that must be found there, since slots are used again.
+/// Identifies a connection in its shard: by its slot, and by the id that must be found there, since
+/// slots are used again.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ConnectionKey {
     pub(crate) slot: u32,
@@ -78,7 +79,8 @@ pub(crate) enum Command {
     LiftPayload(ConnectionKey),
     Terminate(ConnectionKey),
     CloseMany(Box<[ConnectionKey]>, Box<(CloseCode, Box<str>)>),
-    /// A connection asks to be let in: keep a place for it, and tell its worker unless it is let in at once.
+    /// A connection asks to be let in: keep a slot for it, and ask its worker unless it is let in
+    /// at once.
     Reserve(Box<Reserve>),
     /// It is in: here is its stream.
     Attach(ConnectionKey, Box<Attach>),
@@ -86,7 +88,8 @@ pub(crate) enum Command {
     Abandon(ConnectionKey),
     /// It was let in after the client had gone: it gets a close event.
     AcceptedLate(ConnectionKey),
-    /// Its client has gone, and the worker may never answer: it no longer counts among the connections of its listener and its worker.
+    /// Its client has gone, and the worker may never answer: it no longer counts among the
+    /// connections of its listener and its worker.
     Unanswered(ConnectionKey),
     /// The socket's window has room again.
     Resume(ConnectionKey),
@@ -110,13 +113,13 @@ pub(crate) enum Command {
     Stop,
 }
 
-/// What a shard needs to keep a place.
+/// What a shard needs to keep a slot.
 #[derive(Debug)]
 pub(crate) struct Reserve {
     pub(crate) socket: Arc<Socket>,
     pub(crate) endpoint: Arc<Endpoint>,
     pub(crate) worker: Option<Arc<WorkerEntry>>,
-    /// `None` when the worker does not ask to be asked.
+    /// `None` when no handler is to be asked.
     pub(crate) open: Option<Box<Open>>,
     /// The window to compress for; `None` when compression was not agreed on.
     pub(crate) deflate: Option<WindowBits>,
@@ -124,7 +127,7 @@ pub(crate) struct Reserve {
     pub(crate) ip: Option<Box<str>>,
 }
 
-/// What turns a reserved place into a connection.
+/// What turns a reserved slot into an open connection.
 #[derive(Debug)]
 pub(crate) struct Attach {
     pub(crate) stream: Stream,
@@ -132,7 +135,7 @@ pub(crate) struct Attach {
     pub(crate) head: Vec<u8>,
     /// Bytes that came right behind the request.
     pub(crate) rest: Vec<u8>,
-    /// Its place among all connections.
+    /// Its permit, to be dropped with it.
     pub(crate) permit: ConnectionPermit,
 }
 

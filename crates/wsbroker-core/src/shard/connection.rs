@@ -1,4 +1,5 @@
-//! One connection's state in its shard, and every way it moves forward.
+//! One connection's state in its shard, what is queued for it, and how that is written. Its
+//! beginning, its reading, its clocks and its end are in modules of their own.
 
 use std::sync::Arc;
 
@@ -198,7 +199,8 @@ impl Connection {
 
     // --- sending ------------------------------------------------------------------------------------------------------------------
 
-    /// Queues a frame that lies in `arena`. `counted` tells that it is counted in the socket's queued bytes already.
+    /// Queues a frame that lies in `arena`. `counted` tells that it is counted in the socket's
+    /// queued bytes already.
     pub(super) fn enqueue(&mut self, ctx: &mut ShardContext, arena: &Bytes, start: usize, end: usize, counted: bool) {
         let length = end - start;
         if !self.takes_messages() {
@@ -207,7 +209,8 @@ impl Connection {
         }
         let limit = self.endpoint.limits.max_backpressure;
         if self.outbox.len() >= limit {
-            // What piled up within this turn is no fault of the client: let the kernel have its say first.
+            // What piled up within this turn is not the client's fault: first write what the kernel
+            // takes.
             self.flush_all(ctx);
             if !self.takes_messages() {
                 self.forgo(ctx, length, counted);
@@ -275,7 +278,8 @@ impl Connection {
         while self.flush(ctx) {}
     }
 
-    /// Writes what waits, as far as the kernel takes it in a moment. True when it would take more; that is written in the next turn.
+    /// Writes what waits, as far as the kernel takes it in a moment. True when it would take more;
+    /// that is written in the next turn.
     pub(super) fn flush(&mut self, ctx: &mut ShardContext) -> bool {
         let Some(stream) = self.stream.as_mut() else { return false };
         let closed = matches!(self.write_state, WriteState::Blocked | WriteState::Dead);
@@ -331,7 +335,7 @@ impl Connection {
             Some(worker) if worker.handlers.contains(Handlers::DRAIN) => {
                 ctx.batches.push(worker, &self.socket, EventKind::Drain);
             }
-            // Whoever sends nothing until he hears of room would wait for ever.
+            // An application that sends nothing before it hears of room would wait for ever.
             None if self.socket.namespace().is_none() => {
                 ctx.keep(&self.socket, EventKind::Drain, Bytes::new());
             }
@@ -397,7 +401,8 @@ impl Connection {
         }
     }
 
-    /// Answers a ping: each while the kernel takes what we write, of those that come meanwhile only the newest.
+    /// Answers a ping: each while the kernel takes what we write, of those that come meanwhile only
+    /// the newest.
     pub(super) fn pong(&mut self, ctx: &mut ShardContext, payload: &[u8]) {
         if self.phase != ConnectionPhase::Active {
             return;

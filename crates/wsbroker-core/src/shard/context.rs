@@ -30,19 +30,20 @@ pub(super) struct ShardContext {
     /// Tells connections apart, in each process anew.
     pub(super) seed: RandomState,
     pub(super) spare: Spare,
-    /// ConnectionTable with something to write.
+    /// Connections with something to write.
     pub(super) dirty: Vec<u32>,
-    /// ConnectionTable with something to read.
+    /// Connections with something to read.
     pub(super) ready: Vec<u32>,
-    /// ConnectionTable to remove at the end of the step.
+    /// Connections to remove at the end of the step.
     pub(super) doomed: Vec<u32>,
     /// Sockets to take out of registry and lists at the end of the step.
     pub(super) retired: Vec<Retired>,
     /// Endpoints that have one connection less, told once the close events are handed over.
     pub(super) leaving: Vec<Arc<Endpoint>>,
-    /// ConnectionTable that wait for their worker's window, or for a worker.
+    /// Connections that wait for their worker's window, or for a worker.
     pub(super) starved: Vec<u32>,
-    /// ConnectionTable that the peer has ended, and whose handlers have settled: what these have sent comes first.
+    /// Connections that the peer has ended and whose handlers have settled: what the handlers have
+    /// sent comes first.
     pub(super) ending: Vec<ConnectionKey>,
     /// Those of them that wait for this worker's flush.
     pub(super) unflushed_ends: Vec<((WorkerId, Flush), ConnectionKey)>,

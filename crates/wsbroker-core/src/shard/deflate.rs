@@ -18,7 +18,8 @@ impl ShardContext {
 }
 
 impl Connection {
-    /// The window and the level to compress a payload of this length with; `None` to send it as it is.
+    /// The window and the level to compress a payload of this length with; `None` to send it as it
+    /// is.
     fn compression(&self, compress: Compress, payload: usize) -> Option<(WindowBits, u8)> {
         let window = self.deflate?;
         let config = self.endpoint.deflate?;

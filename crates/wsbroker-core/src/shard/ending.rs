@@ -1,4 +1,5 @@
-//! How a connection ends: who began it, what the peer is told, what the handlers are told, and by which cause it is counted.
+//! How a connection ends: what the peer is told, what the handlers are told, and by which cause it
+//! is counted.
 
 use std::sync::Arc;
 
@@ -32,7 +33,8 @@ impl Connection {
         }
         self.cause.get_or_insert(cause);
         self.phase = ConnectionPhase::CloseSent;
-        // As what comes behind it: discarded. Else it would pause the reading, and the peer's close frame would not be seen.
+        // As what comes behind it: discarded. Else it would pause the reading, and the peer's close
+        // frame would not be seen.
         self.held = None;
         self.inflating = None;
         self.count_receive(ctx);
@@ -49,8 +51,8 @@ impl Connection {
         }
     }
 
-    /// The peer brought it to an end. Our close frame goes out behind what the handlers of earlier messages send, if they settle within
-    /// the close timeout; nothing is read meanwhile.
+    /// The peer brought it to an end. Our close frame goes out behind what the handlers of earlier
+    /// messages send, if they settle within the close timeout; nothing is read meanwhile.
     pub(super) fn end_behind_handlers(&mut self, ctx: &mut ShardContext, ending: PeerEnd) {
         self.cause.get_or_insert(ending.cause());
         self.ending = Some(Box::new(ending));
@@ -91,7 +93,8 @@ impl Connection {
         }
     }
 
-    /// What was awaited has come: room, or the end of all handlers. It may be news of room that it no longer waited for.
+    /// What was awaited has come: room, or the end of all handlers. It may be news of room that it
+    /// no longer waited for.
     pub(super) fn go_ahead(&mut self, ctx: &mut ShardContext) {
         match self.paused {
             Pause::Window => self.resume(ctx),
@@ -110,7 +113,8 @@ impl Connection {
         self.linger(ctx, CloseCause::Peer, code.unwrap_or(CloseCode::NO_STATUS), reason);
     }
 
-    /// Fails the connection (RFC 6455 §7.1.7): a close frame with this code, and nothing more is taken from the peer.
+    /// Fails the connection (RFC 6455 §7.1.7): a close frame with this code, and nothing more is
+    /// taken from the peer.
     pub(super) fn fail(&mut self, ctx: &mut ShardContext, cause: CloseCause, code: CloseCode) {
         let socket = Arc::clone(&self.socket);
         let reason = match socket.namespace() {
@@ -125,7 +129,8 @@ impl Connection {
         self.linger(ctx, cause, code, reason);
     }
 
-    /// Closes a slow socket (1013): what it has not read is dropped, so that the close frame comes soon and memory is free at once.
+    /// Closes a slow socket (1013): what it has not read is dropped, so that the close frame comes
+    /// soon and memory is free at once.
     pub(super) fn overflow(&mut self, ctx: &mut ShardContext, cause: CloseCause) {
         if self.phase == ConnectionPhase::Dead {
             return;
@@ -140,8 +145,9 @@ impl Connection {
         self.linger(ctx, cause, CloseCode::TRY_AGAIN, "too slow");
     }
 
-    /// The system says that the connection is gone. Reading comes upon that, behind what the peer has sent before; but while we do not read, nobody
-    /// would. What waits to be written is dropped at once, and what handlers have no room for within the close timeout is, too.
+    /// The system says that the connection is gone. A read would find that out, after what the peer
+    /// has sent before; but we are not reading now. What waits to be written is dropped at once,
+    /// and so is what handlers have no room for within the close timeout.
     pub(super) fn broken(&mut self, ctx: &mut ShardContext) {
         if self.paused == Pause::No
             || self.write_state == WriteState::Dead
@@ -154,15 +160,16 @@ impl Connection {
         self.start_deadline(ctx);
     }
 
-    /// The peer has ended its side, and we do not read because it has sent too much: this would go unnoticed for as long as that lasts. What of it
-    /// cannot be taken within the close timeout is dropped.
+    /// The peer has ended its side, and we do not read because it has sent too much: this would go
+    /// unnoticed for as long as that lasts. What of it cannot be taken within the close timeout is
+    /// dropped.
     pub(super) fn bound_by_its_end(&mut self, ctx: &mut ShardContext) {
         if self.peer_ended && self.paused == Pause::Rate && self.phase == ConnectionPhase::Active {
             self.start_deadline(ctx);
         }
     }
 
-    /// Cuts the connection without a word.
+    /// Cuts the connection without a close frame.
     pub(super) fn cut(&mut self, ctx: &mut ShardContext, cause: CloseCause) {
         self.ended(ctx, cause, CloseCode::ABNORMAL, "");
         self.die(ctx);
@@ -179,7 +186,8 @@ impl Connection {
         self.parser = Parser::new(Role::Server);
         self.count_receive(ctx);
         self.unpause();
-        // A peer that closed properly gets what it asked for before; one that caused an error has only the close timeout.
+        // A peer that closed properly gets what it asked for before; one that caused an error has
+        // only the close timeout.
         self.set_flushing(cause == CloseCause::Peer);
         if self.is_attached() {
             self.start_closing(ctx);
@@ -204,11 +212,11 @@ impl Connection {
         }
     }
 
-    /// The close event, and the end of its place among the open sockets.
+    /// Counts the connection as closed, and hands its close event over.
     pub(super) fn report_close(&mut self, ctx: &mut ShardContext, code: CloseCode, reason: &str) {
         ctx.broker.sockets.closed(&self.socket);
         ctx.tally.flow.closed += 1;
-        // There is one: whoever ends a connection says why.
+        // There is one: nothing ends a connection without a cause.
         ctx.tally.count_close(self.cause.unwrap_or(CloseCause::Lost));
         self.close_event(ctx, code, reason);
     }
@@ -219,11 +227,13 @@ impl Connection {
             kind: EventKind::Close { code: code.get(), reason: reason.into() },
             endpoint: (!std::mem::replace(&mut self.uncounted, true)).then(|| Arc::clone(&self.endpoint)),
         };
-        // The lists of subscribers may be in use by a publish right now, so this socket leaves them when the step is over.
+        // The lists of subscribers may be in use by a publish right now, so this socket leaves them
+        // when the step is over.
         ctx.retired.push(Retired { socket: Arc::clone(&self.socket), notice: Some(notice) });
     }
 
-    /// Its namespace's worker has ended, and none takes over: it is closed (1012), and leaves its channels at once.
+    /// Its namespace's worker has ended, and none takes over: it is closed (1012), and leaves its
+    /// channels at once.
     pub(super) fn orphan(&mut self, ctx: &mut ShardContext) {
         if self.is_attached() {
             ctx.retired.push(Retired { socket: Arc::clone(&self.socket), notice: None });
@@ -231,7 +241,8 @@ impl Connection {
         }
     }
 
-    /// Its client was turned away, and its worker has not answered. The worker keeps it only for that.
+    /// Its client was turned away, and its worker has not answered. The worker keeps it only for
+    /// that.
     pub(super) fn unanswered(&mut self, ctx: &mut ShardContext) {
         if !self.uncounted
             && let Some(worker) = &self.worker
@@ -264,7 +275,8 @@ impl Connection {
         }
     }
 
-    /// Let in by a worker after its client had been answered 503: it has its close event, and nothing else.
+    /// Let in by a worker after its client had been answered 503: it has its close event, and
+    /// nothing else.
     pub(super) fn accepted_late(&mut self, ctx: &mut ShardContext) {
         self.early_end = None;
         self.socket.set_state(SocketState::Closed);
@@ -292,7 +304,7 @@ impl Connection {
         if self.is_attached() || self.early_end.is_none() {
             ctx.doom(self.slot());
         }
-        // Otherwise the place is kept until the 101 is due, which tells handlers.
+        // Otherwise the slot is kept until the 101 is due, and then handlers are told.
     }
 
     /// The peer's end, without a close frame.

@@ -1,4 +1,5 @@
-//! A shard as the other threads see it: its queue of commands, the places of its connections, and how much waits there.
+//! A shard as other threads see it: its queue of commands, the slots of its connections, and how
+//! much waits there.
 
 use std::io;
 
@@ -28,7 +29,8 @@ pub(crate) struct ShardHandle {
     pub(crate) counters: ShardCounters,
 }
 
-/// The places of a shard's connections; one that was given back is taken first, so the table stays dense.
+/// The slots of a shard's connections. One that was given back is taken first, so the table stays
+/// dense.
 #[derive(Debug, Default)]
 struct SlotTable {
     free: Vec<u32>,
@@ -70,7 +72,7 @@ impl ShardHandle {
         self.fifo.nudge();
     }
 
-    /// A place for a connection. Whoever takes it follows up with [`Command::Reserve`].
+    /// A slot for a connection. The caller follows up with [`Command::Reserve`].
     pub(crate) fn take_slot(&self) -> u32 {
         let mut slots = self.slots.lock();
         slots.free.pop().unwrap_or_else(|| {

@@ -22,13 +22,15 @@ use crate::{
 
 /// Reads of one connection per turn, so that one busy peer does not keep the others waiting.
 const READS: usize = 4;
-/// What they may cost besides, whatever the peer makes of so many bytes: that many bytes that are inflated, or, as [`ITEM`] says, 4,096 messages
-/// and control frames. One item may cost more, a slice of [`inflating`](super::inflating) at most.
+/// What they may cost besides, whatever the peer makes of so many bytes: that many bytes that are
+/// inflated, or, as [`ITEM`] says, 4,096 messages and control frames. One item may cost more, a
+/// slice of [`inflating`](super::inflating) at most.
 const ALLOWANCE: usize = 256 << 10;
 const ITEM: usize = 64;
 
 impl Connection {
-    /// Reads what the kernel has, up to a bound, and turns it into events. True when there may be more.
+    /// Reads what the kernel has, up to a bound, and turns it into events. True when there may be
+    /// more.
     pub(super) fn read(&mut self, ctx: &mut ShardContext, buffer: &mut [u8]) -> bool {
         if self.phase == ConnectionPhase::Dead || self.paused != Pause::No {
             return false;
@@ -64,7 +66,7 @@ impl Connection {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.set_drained();
                     if self.write_state == WriteState::Dead {
-                        // A write failed and nothing is left to read: nobody is there.
+                        // A write failed and nothing is left to read: the peer has gone.
                         self.end_of_stream(ctx);
                     }
                     return false;
@@ -186,8 +188,9 @@ impl Connection {
         }
     }
 
-    /// Whether what comes next may be taken now. If not, the connection is paused, and somebody will say when to go on. Control frames
-    /// need no room, so that a peer's close is seen however busy its worker is; a close frame is never too much.
+    /// Whether what comes next may be taken now. If not, the connection is paused until it is told
+    /// to go on. Control frames need no room, so that a peer's close is seen however busy its
+    /// worker is; a close frame is never too much.
     fn may_take(&mut self, ctx: &mut ShardContext, input: &Input<'_>) -> bool {
         let ahead = self.parser.opcode_ahead(input);
         let is_close = ahead == Some(Opcode::Close);
@@ -234,7 +237,8 @@ impl Connection {
         self.deliver(ctx, kind, bytes)
     }
 
-    /// Hands a message to the worker's batch. False when there is no room: then it is kept, and the connection paused.
+    /// Hands a message to the worker's batch. False when there is no room: then it is kept, and the
+    /// connection paused.
     fn deliver(&mut self, ctx: &mut ShardContext, kind: MessageKind, bytes: MessageBytes<'_>) -> bool {
         let text = kind == MessageKind::Text;
         let wanted = if text { Handlers::TEXT } else { Handlers::BINARY };

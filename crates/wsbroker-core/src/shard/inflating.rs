@@ -11,8 +11,9 @@ use super::{
 };
 
 impl Connection {
-    /// Inflates a message and takes it; what counts is what it has become. False when nothing more may be taken. A long one may not be whole yet:
-    /// then the connection has spent its turn, and [`go_on_inflating`](Self::go_on_inflating) comes next.
+    /// Inflates a message and takes it; what counts is what it has become. False when nothing more
+    /// may be taken. A long one may not be whole yet: then the connection has spent its turn, and
+    /// [`go_on_inflating`](Self::go_on_inflating) comes next.
     pub(super) fn take_compressed(
         &mut self,
         ctx: &mut ShardContext,
@@ -49,7 +50,8 @@ impl Connection {
         }
     }
 
-    /// The next slice of a message that is being inflated. True when that was the last, and more may be taken.
+    /// The next slice of a message that is being inflated. True when that was the last, and more
+    /// may be taken.
     pub(super) fn go_on_inflating(&mut self, ctx: &mut ShardContext) -> Result<bool, ProtocolError> {
         let Some(mut inflating) = self.inflating.take() else { return Ok(true) };
         let mut part = std::mem::take(&mut ctx.codec.inflated);

@@ -1,7 +1,10 @@
-//! Commands whose work grows with the number of channels, subscribers or connections. They go on for as long as the turn has steps for them, and what is
-//! left waits at the head of the queue: later commands wait behind it, so that all take effect in their order, and other sockets are read and written.
+//! Commands whose work grows with the number of channels, subscribers or connections. They go on
+//! for as long as the turn has steps for them, and what is left waits at the head of the queue:
+//! later commands wait behind it, so that all take effect in their order, and other sockets are
+//! read and written.
 //!
-//! While one waits no place is given to a new connection, since that is done by a command as well. So a slot is still the connection that it was.
+//! While one waits no place is given to a new connection, since that is done by a command as well.
+//! So a slot is still the connection that it was.
 
 use std::{sync::Arc, vec::IntoIter};
 
@@ -109,7 +112,8 @@ impl Shard {
         (places.len() > 0).then_some(LongCommand::CloseMany(places, what))
     }
 
-    /// Does something for each slot from this one on, at that many steps. The slot at which the turn was spent.
+    /// Does something for each slot from this one on, at that many steps. The slot at which the
+    /// turn was spent.
     pub(super) fn each_from(&mut self, from: u32, steps: usize, mut visit: impl FnMut(&mut Self, u32)) -> Option<u32> {
         for slot in from..self.connections.0.len() as u32 {
             visit(self, slot);

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 use super::wheel::TICK;
 use crate::config::{RateAction, RateLimit};
 
-/// What a bucket may hold beyond its size after a pause: the timer that ends the pause is late by a tick or two, and what flowed in
-/// meanwhile is not lost. Otherwise a small burst would bound the rate.
+/// What a bucket may hold beyond its size after a pause: the timer that ends the pause is late by a
+/// tick or two, and what flowed in meanwhile is not lost. Otherwise a small burst would bound the
+/// rate.
 const LATENESS: Duration = TICK.saturating_mul(2);
 
 /// A connection's account with its [`RateLimit`].
@@ -54,7 +55,8 @@ impl RateMeter {
         self.messages.iter_mut().chain(self.bytes.iter_mut())
     }
 
-    /// Whether a message may be taken. A larger one than there are bytes is, and those after it wait for it.
+    /// Whether a message may be taken. A larger one than there are bytes is, and those after it
+    /// wait for it.
     pub(super) fn has_room(&mut self, now: Instant) -> bool {
         self.fill(now, Duration::ZERO);
         self.buckets().all(|bucket| bucket.level >= 1.0)
@@ -108,7 +110,8 @@ mod tests {
         RateLimit { messages, bytes, burst, action: RateAction::Pause }
     }
 
-    /// What gets through in this time from somebody who always has more, with a timer that fires every tick.
+    /// What gets through in this time from a client that always has more, with a timer that fires
+    /// every tick.
     fn through(limit: &RateLimit, bytes: usize, time: Duration) -> u64 {
         let start = Instant::now();
         let mut meter = RateMeter::new(limit, start).unwrap();

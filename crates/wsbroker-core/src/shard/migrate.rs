@@ -1,4 +1,5 @@
-//! Workers that come and go: connections move, events that were not begun go along, and nothing newer overtakes them.
+//! Workers that come and go: connections move, events that were not begun go along, and nothing
+//! newer overtakes them.
 
 use std::sync::Arc;
 
@@ -14,14 +15,17 @@ use crate::{
 };
 
 impl Shard {
-    /// A worker has ended. `events` are those it had not begun; what it has refused since comes behind them.
+    /// A worker has ended. `events` are those it had not begun; what it has refused since comes
+    /// behind them.
     pub(super) fn worker_gone(&mut self, worker: Arc<WorkerEntry>, events: Vec<(Event, Bytes)>) {
         let next = self.take_over(&worker, events, 0);
         self.put_off.rest = next.map(|next| LongCommand::WorkerGone(worker, next));
     }
 
-    /// Moves connections of a worker that has ended, from this slot on; of those that have events, all. Between two steps of this some of its connections are
-    /// still its own. What they send is refused, and comes back in the next step, in which they move and get it, before anything newer is read of them.
+    /// Moves connections of a worker that has ended: all that have events, and of the others those
+    /// from this slot on. Between two steps of this some of its connections are still its own. The
+    /// worker refuses what they send, and in the next step they move and their new worker gets it,
+    /// before anything newer is read of them.
     pub(super) fn take_over(
         &mut self,
         worker: &Arc<WorkerEntry>,
@@ -38,7 +42,8 @@ impl Shard {
                 notice.move_to(heir);
             }
         }
-        // Handed over to the old worker and counted there. Counted anew before that is taken back, so that nobody sees none between.
+        // Handed over to the old worker and counted there. Counted anew before that is taken back,
+        // so that the count never reads zero between.
         let counted = events.len();
         if worker.namespace.is_none() {
             for (event, _) in &events {
@@ -64,8 +69,9 @@ impl Shard {
         if connection.worker.as_ref().is_none_or(|own| own.id != worker.id) {
             return;
         }
-        // In a namespace no other worker takes over what it knew of its clients: they are closed, and no handler is called. A connection without a 101 is not known to
-        // any worker yet, and another one will do.
+        // In a namespace no other worker takes over what it knew of its clients: they are closed,
+        // and no handler is called. A connection without a 101 is not known to any worker yet, and
+        // another one will do.
         let orphaned = worker.namespace.is_some() && connection.is_attached();
         connection.move_to(if orphaned { None } else { self.ctx.broker.dispatch.assign(worker.namespace_id()) });
         if orphaned {
@@ -73,12 +79,14 @@ impl Shard {
         }
     }
 
-    /// A worker is stuck, and has given these open events back. Those whose clients still wait are asked of others.
+    /// A worker is stuck, and has given these open events back. Those whose clients still wait are
+    /// asked of others.
     pub(super) fn ask_another(&mut self, worker: &Arc<WorkerEntry>, events: Vec<Event>) {
         let counted = events.len();
         let mut asked = Vec::with_capacity(counted);
         for event in events {
-            // Of one that was turned away the question is dropped, which undoes what was done for it.
+            // Of one that was turned away the question is dropped, which undoes what was done for
+            // it.
             let Some(connection) = self.connections.find(ConnectionKey::of(&event.socket)).filter(|own| !own.uncounted)
             else {
                 continue;
@@ -95,7 +103,8 @@ impl Shard {
         self.ctx.broker.dispatch.settled(counted);
     }
 
-    /// There is a worker: connections that have none get one, from this slot on, and those for which something waits all. That is dispatched.
+    /// There is a worker: gives one to connections without a worker, from this slot on, and to all
+    /// for which events wait. These events are dispatched.
     pub(super) fn assign_workers(&mut self, from: u32) -> Option<u32> {
         self.reap();
         for (socket, notice) in self.retiring.notices() {
@@ -125,7 +134,8 @@ impl Shard {
         }
     }
 
-    /// Dispatches events again, in order. Messages keep the room they hold in their socket's window.
+    /// Dispatches events again, in order. Messages keep the room they hold in their socket's
+    /// window.
     pub(super) fn redispatch(&mut self, events: impl IntoIterator<Item = (Event, Bytes)>) {
         let mut adopted: FxHashMap<SocketId, Option<Arc<WorkerEntry>>> = FxHashMap::default();
         for (event, data) in events {
@@ -151,7 +161,8 @@ impl Shard {
                 }
                 kind if !worker.handlers.contains(wanted(&kind)) => {
                     if let Some(cost) = kind.cost() {
-                        // A pause that this ends is ended below, when everybody is fed.
+                        // A pause that this could end is ended below, when all connections are read
+                        // on.
                         if event.socket.leave_window(cost, &self.ctx.broker.config.in_flight)
                             && let Some(connection) = self.connections.find(ConnectionKey::of(&event.socket))
                         {

@@ -1,7 +1,10 @@
-//! A shard: one thread with an event loop that owns its connections. After the 101 a socket never leaves it.
+//! A shard: one thread with an event loop that owns its connections. After the 101 a socket never
+//! leaves it.
 //!
-//! A turn of the loop: wait, read what is readable, hand the events to the workers, carry out the commands, write what became
-//! dirty, look at the clock. Nothing here waits for anything but the poll.
+//! A turn of the loop: wait, read what is readable, hand the events to the workers, execute the
+//! commands, fire the timers that are due, write what became dirty, free memory if too much is
+//! used, take sockets that have ended out of their channels, and hand over the events that came of
+//! all this. Nothing here waits for anything but the poll.
 
 mod batches;
 mod budget;
@@ -65,7 +68,8 @@ const EVENTS: usize = 1024;
 /// What one read takes at most. Shared by all connections of the shard.
 const READ_BUFFER: usize = 64 << 10;
 const _: () = assert!(READ_BUFFER >= tls::READ_ROOM);
-/// How long it sleeps at most while a socket that has ended cannot leave its channels, because another thread changes these.
+/// How long it sleeps at most while a socket that has ended cannot leave its channels, because
+/// another thread changes these.
 const LOCKED: Duration = Duration::from_millis(1);
 
 /// Starts the thread of a shard. It ends with [`Command::Stop`].
@@ -86,10 +90,10 @@ struct Shard {
     /// Frames of the commands that are being carried out.
     arena: Bytes,
     read_buffer: Box<[u8]>,
-    /// Set by a shutdown: whoever comes later is closed at once.
+    /// Set by a shutdown: connections that come later are closed at once.
     closing: Option<CloseCode>,
     put_off: PutOff,
-    /// ConnectionTable that are dirty since an earlier turn.
+    /// Connections that have been dirty since an earlier turn.
     late: VecDeque<u32>,
     retiring: Retiring,
     stopped: bool,
@@ -151,7 +155,8 @@ impl Shard {
         let wait = if due.is_empty() { self.wait() } else { Some(Duration::ZERO) };
         if let Err(error) = self.poll.poll(events, wait) {
             if error.kind() != io::ErrorKind::Interrupted {
-                // The poll handle itself is broken; without it all that can be done here is not to spin.
+                // The poll handle itself is broken; without it all that can be done here is not to
+                // spin.
                 tracing::error!(%error, "cannot poll");
                 std::thread::sleep(Duration::from_millis(100));
             }
@@ -166,7 +171,8 @@ impl Shard {
         self.read_ready();
         self.hand_over();
         self.execute_queue(commands);
-        // More may be readable than the poll could tell: after a stall no connection is cut before what it sent meanwhile was seen.
+        // More may be readable than the poll could tell: after a stall no connection is cut before
+        // what it sent meanwhile was seen.
         if events.iter().count() >= EVENTS && *behind < self.connections.0.len() / EVENTS {
             *behind += 1;
         } else {
@@ -183,7 +189,8 @@ impl Shard {
         self.hand_over();
     }
 
-    /// Carries out what is in the queue, or goes on with what the last turn has left of it. `commands` is empty before and after.
+    /// Carries out what is in the queue, or goes on with what the last turn has left of it.
+    /// `commands` is empty before and after.
     fn execute_queue(&mut self, commands: &mut Vec<Command>) {
         if self.is_piled_up() {
             // What was queued is written first.
@@ -191,7 +198,8 @@ impl Shard {
         }
         let queued = self.ctx.unflushed;
         if self.put_off.is_empty() {
-            // Looked up before the queue is taken: what is found settled and flushed has its replies in there.
+            // Looked up before the queue is taken: what is found settled and flushed has its
+            // replies in there.
             self.put_off.ending = self.take_ending();
             self.handle().fifo.take(commands);
             if !commands.is_empty() {
@@ -260,8 +268,8 @@ impl Shard {
         self.ctx.unflushed > UNFLUSHED_MAX
     }
 
-    /// The connections whose end comes behind the commands that are in the queue. Those that a worker has replies for are kept back until it has
-    /// flushed them.
+    /// The connections whose end comes behind the commands that are in the queue. Connections for
+    /// which a worker's cork still holds replies are kept back until that is flushed.
     fn take_ending(&mut self) -> Vec<ConnectionKey> {
         let mut ending = std::mem::take(&mut self.ctx.ending);
         ending.retain(|place| {
@@ -340,7 +348,8 @@ impl Shard {
         self.reap();
     }
 
-    /// Gives the events of this turn to the workers, and then says who has left: a shutdown waits for both in this order.
+    /// Gives the events of this turn to the workers, and then tells the endpoints which connections
+    /// have left: a shutdown waits for both in this order.
     fn hand_over(&mut self) {
         self.reap();
         self.show_counts();
@@ -350,13 +359,15 @@ impl Shard {
         }
     }
 
-    /// Before anybody outside hears of what was counted: workers by an event, clients by what is written to them or by their end.
+    /// Before anything outside can notice what was counted: workers by an event, clients by what is
+    /// written to them or by their end.
     fn show_counts(&mut self) {
         self.ctx.tally.show(&self.ctx.broker.shard(self.index).counters);
     }
 
-    /// Writes what became dirty. Of very many, some wait for the next turn; but what became dirty in this one does not wait for those all: a reply is
-    /// not to stand behind a publish to 100,000.
+    /// Writes what became dirty. Of very many, some wait for the next turn; but what became dirty
+    /// in this one does not wait for those all: a reply is not to stand behind a publish to
+    /// 100,000.
     fn flush_dirty(&mut self) {
         if self.ctx.dirty.is_empty() && self.late.is_empty() {
             self.ctx.unflushed = 0;
@@ -398,7 +409,8 @@ impl Shard {
         budget::write(self.ctx.tally.flow.wire_out - before)
     }
 
-    /// Takes out what has ended in this step: out of registry and lists first, then out of the table.
+    /// Takes out what has ended in this step: out of registry and lists first, then out of the
+    /// table.
     fn reap(&mut self) {
         if !self.ctx.retired.is_empty() {
             self.retire_all();

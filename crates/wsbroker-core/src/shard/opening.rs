@@ -1,4 +1,5 @@
-//! A connection's beginning in its shard: it takes a slot, its worker is asked, and it gets its stream.
+//! A connection's beginning in its shard: it takes a slot, its worker is asked, and it gets its
+//! stream.
 
 use std::sync::Arc;
 
@@ -20,13 +21,15 @@ impl Shard {
     pub(super) fn reserve(&mut self, reserve: Reserve) {
         let Reserve { socket, endpoint, worker, open, deflate, ip } = reserve;
         let namespace = socket.namespace_id();
-        // Chosen before this command: by now the worker may have ended, and its end may have been dealt with here already.
+        // Chosen before this command: by now the worker may have ended, and its end may have been
+        // dealt with here already.
         let worker = match worker {
             Some(worker) if worker.is_gone() => {
                 worker.release();
                 self.ctx.broker.dispatch.assign(namespace)
             }
-            // There was none when it was admitted, and who has joined since knows nothing of it.
+            // There was no worker when it was admitted, and one that has joined since knows nothing
+            // of it.
             None => self.ctx.broker.dispatch.assign(namespace),
             other => other,
         };

@@ -10,8 +10,8 @@ use wsbroker_proto::{CloseCode, Opcode, write_close, write_frame};
 
 use crate::{stream::Stream, tls::TlsScratch};
 
-/// Up to this size a frame is copied next to its neighbours; a larger one is shared and written with `writev`. A copy of this size
-/// costs a tenth of the system call that it saves.
+/// Up to this size a frame is copied next to its neighbours; a larger one is shared and written
+/// with `writev`. A copy of this size costs a tenth of the system call that it saves.
 pub(super) const COPY_MAX: usize = 4 << 10;
 /// Copied frames gather in chunks of about this size.
 const CHUNK: usize = 32 << 10;
@@ -19,7 +19,8 @@ const CHUNK: usize = 32 << 10;
 const SPARE_MAX: usize = 128 << 10;
 const SPARE_COUNT: usize = 64;
 const SLICES: usize = 64;
-/// Bytes after which a write ends, although the kernel takes more: a fast reader of a long message does not hold up the others.
+/// Bytes after which a write ends, although the kernel takes more: a fast reader of a long message
+/// does not hold up the others.
 const WRITE_MAX: usize = 4 << 20;
 
 /// Frames that wait for the kernel.
@@ -29,12 +30,13 @@ pub(super) struct Outbox {
     len: usize,
     /// Bytes that the stream has taken and the kernel has not.
     unsent: usize,
-    /// A place in the first piece between two frames: what lies before it has been begun, or is no frame, and has to go out. It is moved
-    /// behind what has been written when somebody wants to know.
+    /// A place in the first piece between two frames: what lies before it has been begun, or is no
+    /// frame, and has to go out. It is moved behind what has been written when it is needed.
     edge: usize,
     /// The last piece is a close frame.
     closes: bool,
-    /// While the kernel takes nothing, of pongs only the newest waits (RFC 6455 §5.5.3 allows that); it goes out before what was not begun.
+    /// While the kernel takes nothing, of pongs only the newest waits (RFC 6455 §5.5.3 allows
+    /// that); it goes out before what was not begun.
     pong: Option<Box<[u8]>>,
     /// That pong has stood among the frames, so that those still there are newer.
     pong_was_queued: bool,
@@ -183,7 +185,8 @@ impl Outbox {
         length
     }
 
-    /// Queues a ping before everything that was not begun: behind all of it, it would ask too late. Returns its length, 0 when one waits there already.
+    /// Queues a ping before everything that was not begun: behind all of it, it would ask too late.
+    /// Returns its length, 0 when one waits there already.
     pub(super) fn push_ping(&mut self) -> usize {
         let mut frame = Vec::with_capacity(2);
         write_frame(&mut frame, Opcode::Ping, b"");
@@ -212,7 +215,8 @@ impl Outbox {
         self.push_copy(&frame, spare);
     }
 
-    /// Answers a ping once the kernel takes something again, in place of an answer that waited for that.
+    /// Answers a ping once the kernel takes something again, in place of an answer that waited for
+    /// that.
     pub(super) fn set_pong(&mut self, payload: &[u8]) {
         self.pong = Some(payload.into());
         self.pong_was_queued = false;
@@ -226,7 +230,8 @@ impl Outbox {
         }
     }
 
-    /// Drops what was not begun to be written, but for the close frame; what was begun is finished. Returns the bytes dropped.
+    /// Drops what was not begun to be written, but for the close frame; what was begun is finished.
+    /// Returns the bytes dropped.
     pub(super) fn discard_unsent(&mut self) -> usize {
         self.pong = None;
         self.find_edge();
@@ -243,8 +248,8 @@ impl Outbox {
         before - self.len
     }
 
-    /// Drops the messages that have waited longest and were not begun, until fewer bytes wait than `limit` or there are none. Returns how many.
-    /// Control frames stay, of pongs the newest.
+    /// Drops the messages that have waited longest and were not begun, until fewer bytes wait than
+    /// `limit` or there are none. Returns how many. Control frames stay, of pongs the newest.
     pub(super) fn drop_oldest(&mut self, limit: usize, spare: &mut Spare) -> u64 {
         if self.closes {
             return 0;
@@ -305,7 +310,8 @@ impl Outbox {
         *self = Self::default();
     }
 
-    /// Writes as much as the kernel takes, and adds it to `taken`; [`len`](Self::len) tells what is left.
+    /// Writes as much as the kernel takes, and adds it to `taken`; [`len`](Self::len) tells what is
+    /// left.
     pub(super) fn write(&mut self, stream: &mut Stream, spare: &mut Spare, taken: &mut u64) -> Written {
         let written = self.write_chunks(stream, spare, taken);
         self.unsent = stream.unsent();
@@ -375,8 +381,8 @@ impl Outbox {
         }
     }
 
-    /// Copies shared frames that may have to wait long, so that they do not keep a whole arena alive. Frames of that size and up
-    /// have an arena to themselves.
+    /// Copies shared frames that may have to wait long, so that they do not keep a whole arena
+    /// alive. Frames of that size and up have an arena to themselves.
     fn unshare(&mut self) {
         for piece in &mut self.pieces {
             if let Chunk::Shared(bytes) = &mut piece.chunk
@@ -397,7 +403,8 @@ fn frame_at(bytes: &[u8], at: usize) -> (usize, usize) {
         [_, short, ..] => (2, usize::from(short & 0x7f)),
         _ => (2, 0),
     };
-    // Frames of our own making, so it is never cut short; and whoever goes from frame to frame comes to an end.
+    // The frames are our own, so none is cut short. The end is beyond the start in any case, so
+    // that a walk from frame to frame comes to an end.
     let payload = at + header;
     (payload, payload.saturating_add(length).min(bytes.len()).max(at + 1))
 }

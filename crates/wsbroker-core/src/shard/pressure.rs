@@ -1,4 +1,4 @@
-//! What happens when memory is used up: the worst go first.
+//! What happens when memory is used up: the connections that hold most are closed first.
 
 use std::sync::atomic::Ordering;
 
@@ -15,7 +15,8 @@ use crate::counters::CloseCause;
 const FINISH_MAX: usize = 64 << 10;
 
 impl Shard {
-    /// Reports this shard's share of the memory, and closes connections while the whole is above a limit.
+    /// Reports this shard's share of the memory, and closes connections while the whole is above a
+    /// limit.
     pub(super) fn relieve(&mut self) {
         let memory = &self.ctx.broker.memory;
         memory.send_changed(self.reported_send, self.ctx.outbox_bytes);
@@ -74,7 +75,8 @@ impl Shard {
             }
             let Some(connection) = self.connections.at(slot) else { continue };
             if connection.write_state != WriteState::Blocked && connection.stream.is_some() {
-                // It takes what it is sent, and had its turn: the rest of a long outbox waits for the next.
+                // It takes what it is sent, and had its turn: the rest of a long outbox waits for
+                // the next.
                 let before = connection.outbox.len();
                 connection.flush_all(&mut self.ctx);
                 if connection.outbox.len() < before {

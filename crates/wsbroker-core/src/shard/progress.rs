@@ -1,7 +1,8 @@
 //! What the peer takes of what we write to it.
 //!
-//! Bytes that our kernel takes are no sign of life: its buffers hold megabytes. What counts is that the peer's kernel acknowledges them. Asking for
-//! that is a system call, so it is done when a timer is due, and never for a message or a write. See docs/design/silence.md.
+//! Bytes that our kernel takes are no sign of life: its buffers hold megabytes. What counts is that
+//! the peer's kernel acknowledges them. Asking for that is a system call, so it is done when a
+//! timer is due, and never for a message or a write. See docs/design/silence.md.
 
 use std::time::Duration;
 
@@ -14,9 +15,11 @@ pub(super) struct WriteProgress {
     pub(super) at: Tick,
     /// Bytes that had been given to the kernel.
     given: u64,
-    /// Those of them that the peer's kernel had acknowledged. Below zero while it has not acknowledged what was written before we counted.
+    /// Those of them that the peer's kernel had acknowledged. Below zero while it has not
+    /// acknowledged what was written before we counted.
     acked: i64,
-    /// How many of the bytes that are not acknowledged belong to our pings, at most. A question that the peer's kernel takes is not yet an answer.
+    /// How many of the bytes that are not acknowledged belong to our pings, at most. A question
+    /// that the peer's kernel takes is not yet an answer.
     pings: u32,
     /// Something was not acknowledged.
     waiting: bool,
@@ -67,12 +70,14 @@ impl WriteProgress {
         let WriteView { now, given, written, full, unacknowledged } = view;
         // Below zero only by what was written before we counted.
         let acked = unacknowledged.map_or(given as i64, |bytes| (given as i64).saturating_sub_unsigned(bytes));
-        // A kernel that was full takes more only when the peer has made room. Elsewhere than on Linux that is all there is to see.
+        // A kernel that was full takes more only when the peer has made room. Elsewhere than on
+        // Linux that is all there is to see.
         let made_room = self.full && given > self.given;
         let moved = made_room || unacknowledged.is_some() && acked > self.acked.saturating_add(self.pings.into());
         let had_waited = std::mem::replace(&mut self.waiting, unacknowledged.map_or(full, |bytes| bytes > 0));
         if moved {
-            // If everything was taken between two looks, it was taken at about the time when it was written.
+            // If everything was taken between two looks, it was taken at about the time when it was
+            // written.
             let at = if self.waiting || had_waited { now } else { written };
             self.at = self.at.max(at);
         }

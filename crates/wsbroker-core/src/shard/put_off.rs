@@ -21,7 +21,8 @@ pub(super) enum LongCommand {
     WorkerGone(Arc<WorkerEntry>, u32),
 }
 
-/// What a turn has left undone, so that others are read meanwhile. It comes first in the next, before the queue is looked at again.
+/// What a turn has left undone, so that others are read meanwhile. It comes first in the next,
+/// before the queue is looked at again.
 #[derive(Default)]
 pub(super) struct PutOff {
     /// Of a command that was begun.
@@ -29,7 +30,7 @@ pub(super) struct PutOff {
     pub(super) commands: IntoIter<Command>,
     /// Bytes of the queue that these commands came with.
     pub(super) counted: usize,
-    /// ConnectionTable whose end comes behind these commands.
+    /// Connections whose end comes behind these commands.
     pub(super) ending: Vec<ConnectionKey>,
 }
 

@@ -4,7 +4,8 @@ use super::{connection::Connection, context::ShardContext, state::Pause, wheel::
 use crate::config::RateAction;
 
 impl Connection {
-    /// Whether anything more may be taken that counts. If not, the connection is paused until it may.
+    /// Whether anything more may be taken that counts. If not, the connection is paused until it
+    /// may.
     pub(super) fn within_rate(&mut self, ctx: &mut ShardContext) -> bool {
         let Some(meter) = &mut self.meter else { return true };
         if meter.action() == RateAction::Close || meter.has_room(ctx.time) {

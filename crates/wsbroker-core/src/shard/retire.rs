@@ -1,6 +1,8 @@
-//! Sockets that have ended leave their channels: most at once, those that are in very many over several turns, while others are read and written.
+//! Sockets that have ended leave their channels: most at once, those that are in very many over
+//! several turns, while others are read and written.
 //!
-//! Handlers hear of an end only after that, so that they find the socket in no channel. Until then its slot is not reused: it is still in lists.
+//! Handlers hear of an end only after that, so that they find the socket in no channel. Until then
+//! its slot is not reused: it is still in lists.
 
 use std::sync::Arc;
 
@@ -98,8 +100,9 @@ impl Shard {
 impl ShardContext {
     /// Hands the close event over. The socket is in no channel any more.
     fn tell(&mut self, socket: &Arc<Socket>, mut notice: CloseNotice) {
-        // It has had none since before its 101, so workers that have joined since were not told of it. But while events wait for a worker, its own may be among
-        // them, and one that has joined gets those first.
+        // It has had none since before its 101, so workers that have joined since were not told of
+        // it. But while events wait for a worker, its own may be among them, and one that has
+        // joined gets those first.
         let of_namespace = socket.namespace().is_some();
         let waits = of_namespace || !self.unassigned.is_empty();
         if notice.worker.is_none() && !waits {

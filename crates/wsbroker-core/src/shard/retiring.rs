@@ -22,7 +22,8 @@ pub(super) struct Retired {
     pub(super) notice: Option<CloseNotice>,
 }
 
-/// The close event of a connection, and what it counts among until that is on its way.
+/// The close event of a connection, and the counts that the connection is in until the event is
+/// handed over.
 #[derive(Debug)]
 pub(super) struct CloseNotice {
     pub(super) worker: Option<Arc<WorkerEntry>>,

@@ -1,4 +1,5 @@
-//! What silence does to a connection: it is asked whether it is still there, and cut when it does not answer.
+//! What silence does to a connection: it is asked whether it is still there, and cut when it does
+//! not answer.
 
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ impl Connection {
         self.last_seen = ctx.now();
     }
 
-    /// It is cut if nothing has moved for too long, and asked whether it is there if nothing has for some time.
+    /// It is cut if nothing has moved for too long, and asked whether it is there if nothing has
+    /// for some time.
     pub(super) fn check_silence(&mut self, ctx: &mut ShardContext) {
         if self.paused != Pause::No || self.read_state != ReadState::Drained {
             // We are behind, not the peer.

@@ -4,14 +4,15 @@ use wsbroker_proto::CloseCode;
 
 use crate::counters::CloseCause;
 
-/// Where a connection stands. Only [`ending`](super::ending) moves it forward.
+/// The phase of a connection's life. Only [`ending`](super::ending) moves it forward.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum ConnectionPhase {
     /// Messages flow; before the 101 only outwards, into the outbox.
     Active,
     /// Our close frame is under way and the peer's is awaited.
     CloseSent,
-    /// Handlers know its end; what remains is written, and input discarded until the peer is gone too.
+    /// Handlers know its end; what remains is written, and input discarded until the peer is gone
+    /// too.
     Lingering,
     /// Over: to be removed.
     Dead,
@@ -54,7 +55,8 @@ pub(super) enum WriteState {
     Dead,
 }
 
-/// The end of a connection as the peer brought it about, by a close frame or by breaking the protocol.
+/// The end of a connection as the peer brought it about, by a close frame or by breaking the
+/// protocol.
 #[derive(Debug)]
 pub(super) enum PeerEnd {
     Peer(Option<CloseCode>, Box<str>),

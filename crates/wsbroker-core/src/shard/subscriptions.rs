@@ -1,4 +1,5 @@
-//! Who a publish reaches in this shard: per channel a dense list of connections, changed only by commands, in their order.
+//! The connections of this shard that a publish reaches: a dense list for each channel, changed
+//! only by commands, in their order.
 
 use rustc_hash::FxHashMap;
 
@@ -7,7 +8,8 @@ use crate::registry::ChannelId;
 /// Up to this many subscribers a scan beats an index.
 const SCAN: usize = 32;
 
-/// The lists are in this many tables. A table that grows is filled anew, and one socket alone may bring millions of channels.
+/// The lists are in this many tables. A table that grows is filled anew, and one socket alone may
+/// bring millions of channels.
 const TABLES: u64 = 256;
 
 /// The subscriber lists of a shard.

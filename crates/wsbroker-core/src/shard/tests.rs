@@ -63,7 +63,8 @@ fn connect(inner: &BrokerState) -> (Arc<Socket>, TcpStream) {
     connect_with(inner, None, |_| {})
 }
 
-/// The same, with what is agreed on for compression, and the shard's end of the stream prepared by the caller.
+/// The same, with what is agreed on for compression, and the shard's end of the stream prepared by
+/// the caller.
 fn connect_with(
     inner: &BrokerState,
     deflate: Option<WindowBits>,
@@ -124,8 +125,8 @@ fn say(client: &mut TcpStream, opcode: Opcode, payload: &[u8]) {
     client.write_all(&frame).unwrap();
 }
 
-/// Sends these messages, which no handler wants and no window holds back, and at the same time one of somebody else. How many of them are
-/// taken before that one.
+/// Sends these messages, which no handler wants and no window holds back, and at the same time one
+/// of somebody else. How many of them are taken before that one.
 fn taken_before_a_neighbour(frame: &[u8], count: usize) -> u64 {
     let broker = Broker::new(Config { io_threads: 1, ..Config::default() }).unwrap();
     let gate = Arc::new(Gate(Barrier::new(2)));

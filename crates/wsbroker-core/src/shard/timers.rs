@@ -1,5 +1,5 @@
-//! The times at which something happens to a connection, and the one entry in the wheel that tells of
-//! the first of them.
+//! The times at which something happens to a connection, and the one entry in the wheel that tells
+//! of the first of them.
 
 use super::wheel::Tick;
 
@@ -8,7 +8,8 @@ use super::wheel::Tick;
 pub(super) struct ConnectionTimers {
     /// Is it silent?
     pub(super) idle: Tick,
-    /// The close handshake is given up, or the wait for handlers before it or before the end of the stream.
+    /// The close handshake is given up, or the wait for handlers before it or before the end of the
+    /// stream.
     pub(super) deadline: Tick,
     /// It has lived long enough.
     pub(super) lifetime: Tick,
@@ -16,8 +17,8 @@ pub(super) struct ConnectionTimers {
     pub(super) tokens: Tick,
     /// The entry in the wheel that counts: that of the first. Others are stale.
     pub(super) armed: Tick,
-    /// An entry that is still in the wheel and counted before something came first. It is not set again: who is paused over and over for
-    /// sending too much would fill the wheel.
+    /// An entry that is still in the wheel and counted before something came first. It is not set
+    /// again: a connection that is paused over and over for sending too much would fill the wheel.
     pub(super) parked: Tick,
 }
 
@@ -65,7 +66,7 @@ pub(super) fn take_due(due: &mut Tick, now: Tick) -> bool {
 mod tests {
     use super::*;
 
-    /// Who sends too much is paused some ten times a second.
+    /// A client that sends too much is paused some ten times a second.
     #[test]
     fn pauses_leave_nothing_in_the_wheel() {
         let (mut timers, mut in_wheel) =

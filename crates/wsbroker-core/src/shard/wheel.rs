@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-/// Length of a tick. Deadlines are rounded up to it: limits of seconds do not need more, and an idle shard wakes 20 times a second at most.
+/// Length of a tick. Deadlines are rounded up to it: limits of seconds do not need more, and an
+/// idle shard wakes 20 times a second at most.
 pub(super) const TICK: Duration = Duration::from_millis(50);
 const SLOTS: usize = 1024;
 
@@ -22,7 +23,8 @@ pub(super) struct TimerEntry {
     pub(super) due: Tick,
 }
 
-/// The timers of a shard. Nothing is ever removed: whoever set a timer ignores the ones it no longer wants.
+/// The timers of a shard. Nothing is ever removed: a connection ignores timers that it no longer
+/// wants.
 #[derive(Debug)]
 pub(super) struct Wheel {
     slots: Vec<Vec<TimerEntry>>,

@@ -32,11 +32,12 @@ impl Stream {
         Self::Plain(PlainStream::new(StreamKind::Unix(mio::net::UnixStream::from_std(stream))))
     }
 
-    /// Goes on with a session behind its handshake. `plain` was decrypted and is read first; `ended` tells that nothing comes behind it.
+    /// Goes on with a session behind its handshake. `plain` was decrypted and is read first;
+    /// `ended` tells that nothing comes behind it.
     pub(crate) fn encrypted(self, session: Session, plain: Vec<u8>, ended: bool) -> Self {
         match self {
             Self::Plain(socket) => Self::Tls(Box::new(TlsStream::new(socket, session, plain, ended))),
-            // There is one handshake, and nobody asks for another.
+            // There is one handshake; it never happens twice.
             tls @ Self::Tls(_) => tls,
         }
     }
@@ -64,7 +65,8 @@ impl Stream {
         let _ = registry.deregister(self.socket_mut().source());
     }
 
-    /// Reads some. [`Interrupted`](io::ErrorKind::Interrupted) means that something was read, but no bytes for us came of it yet.
+    /// Reads some. [`Interrupted`](io::ErrorKind::Interrupted) means that something was read, but
+    /// no bytes for us came of it yet.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(socket) => socket.read(buffer),
@@ -72,8 +74,8 @@ impl Stream {
         }
     }
 
-    /// Whether the last read, of `count` bytes where there was room for `room`, emptied the stream, so that the next readiness event will
-    /// tell of more.
+    /// Whether the last read, of `count` bytes where there was room for `room`, emptied the stream,
+    /// so that the next readiness event will tell of more.
     pub(crate) fn is_drained(&self, count: usize, room: usize) -> bool {
         match self {
             Self::Plain(_) => SHORT_READ_DRAINS && count < room,
@@ -102,8 +104,8 @@ impl Stream {
         self.socket().given
     }
 
-    /// Those of them that the peer's kernel has not acknowledged, or, of a unix socket, what the peer has not read. A system call. `None` where
-    /// the system does not say.
+    /// Those of them that the peer's kernel has not acknowledged, or, of a unix socket, what the
+    /// peer has not read. A system call. `None` where the system does not say.
     pub(crate) fn unacknowledged(&self) -> Option<u64> {
         self.socket().unacknowledged().map(|bytes| bytes as u64)
     }
@@ -138,8 +140,8 @@ impl Stream {
         }
     }
 
-    /// Says that nothing more will be written; the peer reads what is under way and then the end. False while the kernel does not take what
-    /// has to be said first.
+    /// Says that nothing more will be written; the peer reads what is under way and then the end.
+    /// False while the kernel does not take what has to be said first.
     pub(crate) fn shutdown_write(&mut self) -> bool {
         match self {
             Self::Plain(socket) => {

@@ -18,7 +18,8 @@ pub(crate) struct ClientCertificate {
     pub(crate) authorized: bool,
 }
 
-/// Lets any certificate in, and none. Whoever shows one must still have its key, so that it cannot be somebody else's.
+/// Lets clients in with any certificate or with none. A client that shows one must have its key all
+/// the same, so that it cannot show another's.
 #[derive(Debug)]
 pub(super) struct Lenient(Arc<dyn ClientCertVerifier>);
 

@@ -18,7 +18,8 @@ use super::{
 };
 use crate::error::TlsError;
 
-/// What a listener encrypts with: certificates, keys, and which clients are let in. Clones are cheap and the same.
+/// What a listener encrypts with: certificates, keys, and which clients are let in. Clones are
+/// cheap and the same.
 ///
 /// Two are equal when they have the same certificates, authorities and settings.
 #[derive(Clone)]
@@ -54,15 +55,18 @@ pub enum TlsVersion {
 /// What a [`TlsConfig`] is made of.
 #[derive(Clone)]
 pub struct TlsPem {
-    /// Certificate chains, each with the certificate itself first, and their private keys: PKCS#8, PKCS#1 or SEC1, not encrypted. A client gets
-    /// the first one that has the name it asks for, a wildcard counted, and the first of all if none has or it asks for none.
+    /// Certificate chains, each with the certificate itself first, and their private keys: PKCS#8,
+    /// PKCS#1 or SEC1, not encrypted. A client gets the first one that has the name it asks for, a
+    /// wildcard counted, and the first of all if none has or it asks for none.
     pub pairs: Vec<(Vec<u8>, Vec<u8>)>,
     /// Certificates of the authorities that clients' certificates must come from. Default `None`.
     pub ca: Option<Vec<u8>>,
     /// Whether clients are asked for a certificate; needs `ca`. Default false.
     pub request_cert: bool,
-    /// Whether a client without a certificate, or with one that is not by `ca`, is refused. If not, it is let in, and
-    /// [`OpenRequest::client_certificate_authorized`](crate::OpenRequest::client_certificate_authorized) tells the difference. Default true.
+    /// Whether a client without a certificate, or with one that is not by `ca`, is refused. If not,
+    /// it is let in, and
+    /// [`OpenRequest::client_certificate_authorized`](crate::OpenRequest::client_certificate_authorized)
+    /// tells the difference. Default true.
     pub reject_unauthorized: bool,
     /// The oldest version that is spoken. Default TLS 1.2.
     pub min_version: TlsVersion,
@@ -119,7 +123,8 @@ impl TlsConfig {
         };
         let mut server = builder.with_cert_resolver(Arc::new(CertificatesByName::new(keys).ok_or(TlsError::NoPair)?));
         server.alpn_protocols = vec![b"http/1.1".to_vec()];
-        // Tickets are kept by the client, so that a flood of handshakes leaves nothing here. Early data stays off: it could be replayed.
+        // Tickets are kept by the client, so that a flood of handshakes leaves nothing here. Early
+        // data stays off: it could be replayed.
         server.ticketer = ring::Ticketer::new().map_err(system)?;
         server.session_storage = Arc::new(NoServerSessionStorage {});
         Ok(Self(Arc::new(TlsParts { server: Arc::new(server), verifier, public })))
@@ -198,7 +203,8 @@ fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, pem::Error> 
 }
 
 fn private_key(pair: usize, pem: &[u8]) -> Result<PrivateKeyDer<'static>, TlsError> {
-    // The first kind has a label of its own (RFC 7468 §11), the second a header that only says so (RFC 1421 §4.6.1.1).
+    // The first kind has a label of its own (RFC 7468 §11), the second a header that only says so
+    // (RFC 1421 §4.6.1.1).
     if contains(pem, b"-----BEGIN ENCRYPTED PRIVATE KEY-----") || contains(pem, b"Proc-Type: 4,ENCRYPTED") {
         return Err(TlsError::EncryptedKey { pair });
     }

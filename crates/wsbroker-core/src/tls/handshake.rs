@@ -15,7 +15,8 @@ use super::{
     session::{RECORD_MAX, RecordOutcome, SEALED_MAX, Session},
 };
 
-/// What a client may have sent of one message of the handshake. A hello has a few hundred bytes, a chain of certificates some thousand.
+/// What a client may have sent of one message of the handshake. A hello has a few hundred bytes, a
+/// chain of certificates some thousand.
 const HANDSHAKE_MAX: usize = 32 << 10;
 /// Room for most hellos, taken with the first read.
 const FIRST_ROOM: usize = 2 << 10;
@@ -71,7 +72,8 @@ pub(crate) async fn handshake<T: AsyncRead + AsyncWrite + Unpin>(
         if stream.read_buf(&mut session.incoming).await? == 0 {
             return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
         }
-        // A record of a handshake begins with 22 (RFC 8446 §5.1), a request with the letters of its method.
+        // A record of a handshake begins with 22 (RFC 8446 §5.1), a request with the letters of its
+        // method.
         if std::mem::take(&mut first) && session.incoming.first().is_some_and(u8::is_ascii_uppercase) {
             return Err(HandshakeFailure::Plain);
         }

@@ -2,8 +2,8 @@
 //!
 //! [`config`] turns PEM into what handshakes use, [`certificates`] chooses among them by the name
 //! that a client asks for, and [`client`] checks the certificates of clients. [`session`] is the
-//! encryption of one connection, which knows no socket: [`handshake`] leads it through the handshake
-//! in the front, and [`stream`] is what a shard reads and writes.
+//! encryption of one connection, which knows no socket: [`handshake`] leads it through the
+//! handshake in the front, and [`stream`] is what a shard reads and writes.
 
 mod certificates;
 mod client;

@@ -1,7 +1,8 @@
 //! One connection's encryption, from the first byte to the last: bytes in, bytes out.
 //!
-//! On rustls' unbuffered interface: what is decrypted lies in the caller's buffer, what is encrypted in another one, and an idle connection
-//! keeps neither. The front leads the session through its handshake, then the shard has it.
+//! On rustls' unbuffered interface: what is decrypted lies in the caller's buffer, what is
+//! encrypted in another one, and an idle connection keeps neither. The front leads the session
+//! through its handshake, then the shard has it.
 
 use std::{fmt, io, sync::Arc};
 
@@ -20,7 +21,8 @@ pub(crate) const SEALED_MAX: usize = RECORD_MAX + 2048 + 5;
 /// Encrypts what goes to one client, decrypts what comes from it.
 pub(crate) struct Session {
     tls: UnbufferedServerConnection,
-    /// What rustls has seen and not done with: the beginning of a record, or of a message in several.
+    /// What rustls has seen and not done with: the beginning of a record, or of a message in
+    /// several.
     pub(crate) incoming: Vec<u8>,
     /// Encrypted bytes that the kernel has not taken, from `sent` on.
     outgoing: Vec<u8>,
@@ -56,8 +58,9 @@ impl Session {
         Ok(Self { tls, incoming: Vec::new(), outgoing: Vec::new(), sent: 0, closed: false, failed: false })
     }
 
-    /// Takes one step through `records`, which begin where the last step ended. Plaintext is given to `plain`, a record at most. Returns how
-    /// many bytes of `records` are done with. What is to be answered, an alert included, waits in [`unsent`](Self::unsent).
+    /// Takes one step through `records`, which begin where the last step ended. Plaintext is given
+    /// to `plain`, a record at most. Returns how many bytes of `records` are done with. What is to
+    /// be answered, an alert included, waits in [`unsent`](Self::unsent).
     pub(crate) fn step(
         &mut self,
         records: &mut [u8],
@@ -100,7 +103,8 @@ impl Session {
         (discard, progress)
     }
 
-    /// Works through what is in `incoming`, appends what is decrypted to `plain`, and keeps what is incomplete.
+    /// Works through what is in `incoming`, appends what is decrypted to `plain`, and keeps what is
+    /// incomplete.
     ///
     /// # Errors
     /// The session is over; the alert that says why is [`unsent`](Self::unsent).
@@ -122,8 +126,8 @@ impl Session {
         progress
     }
 
-    /// Ends the session with what rustls has prepared, up to the alert if there is one. Asked any further, rustls would look at `records` again,
-    /// and find another error.
+    /// Ends the session with what rustls has prepared, up to the alert if there is one. Asked any
+    /// further, rustls would look at `records` again, and find another error.
     fn fail(&mut self, records: &mut [u8]) {
         self.failed = true;
         while let Ok(ConnectionState::EncodeTlsData(mut data)) = self.tls.process_tls_records(records).state {
@@ -135,7 +139,8 @@ impl Session {
         }
     }
 
-    /// Encrypts into `sealed`, from its beginning; it grows if it must. Returns how many bytes are to be written.
+    /// Encrypts into `sealed`, from its beginning; it grows if it must. Returns how many bytes are
+    /// to be written.
     ///
     /// # Errors
     /// When the session is over.
@@ -158,7 +163,8 @@ impl Session {
 
     /// Writes into `sealed` from `at` on, and behind what has to go first. Returns where it ends.
     ///
-    /// rustls is shown `incoming` again, although there is nothing new in it: it keeps positions in there, and panics where they lead nowhere.
+    /// rustls is shown `incoming` again, although there is nothing new in it: it keeps positions in
+    /// there, and panics where they lead nowhere.
     fn write(
         &mut self,
         sealed: &mut Vec<u8>,
@@ -178,7 +184,7 @@ impl Session {
                 // An answer to what came, as a key update.
                 Ok(ConnectionState::EncodeTlsData(mut data)) => at = encode_data(sealed, at, &mut data),
                 Ok(ConnectionState::TransmitTlsData(data)) => data.done(),
-                // Said once; whoever reads has been told.
+                // Reported once; the reading side has it.
                 Ok(ConnectionState::PeerClosed) => {}
                 Ok(_) | Err(_) => break,
             }
@@ -250,7 +256,8 @@ fn encode_data(into: &mut Vec<u8>, at: usize, data: &mut EncodeTlsData<'_, Serve
     end.unwrap_or(at)
 }
 
-/// Whether a record is an alert: by its type or, with that hidden in the encrypted part (RFC 8446 §5.2), by its length, which no other has.
+/// Whether a record is an alert: by its type or, with that hidden in the encrypted part (RFC 8446
+/// §5.2), by its length, which no other has.
 fn is_alert(record: &[u8]) -> bool {
     match record {
         [21, ..] => true,

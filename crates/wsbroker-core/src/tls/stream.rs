@@ -5,10 +5,12 @@ use std::io::{self, IoSlice};
 use super::session::{RECORD_MAX, RecordOutcome, SEALED_MAX, Session};
 use crate::{stream::PlainStream, sys::SHORT_READ_DRAINS};
 
-/// Plaintext that is encrypted at a time: two records, in one write. What the kernel does not take of it is held, and cannot be taken back.
+/// Plaintext that is encrypted at a time: two records, in one write. What the kernel does not take
+/// of it is held, and cannot be taken back.
 const SEAL: usize = 2 * RECORD_MAX;
 
-/// What a record adds to a short plaintext at most: with TLS 1.2 and AES-GCM its header, an explicit nonce and the tag (RFC 5288 §3).
+/// What a record adds to a short plaintext at most: with TLS 1.2 and AES-GCM its header, an
+/// explicit nonce and the tag (RFC 5288 §3).
 pub(crate) const SEALING_MAX: usize = 5 + 8 + 16;
 
 /// What a buffer to read into must have: room for the plaintext of a record, for a record that is
@@ -30,8 +32,8 @@ pub(crate) struct TlsStream {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum TlsState {
     Open,
-    /// Nothing more comes: a close_notify, or the end of the stream, which for a WebSocket is no different: its own close frame tells whether
-    /// something is missing.
+    /// Nothing more comes: a close_notify, or the end of the stream, which for a WebSocket is no
+    /// different: its own close frame tells whether something is missing.
     Ended,
     /// Something came that is no TLS, or was tampered with.
     Broken,
@@ -58,8 +60,8 @@ impl TlsStream {
         &mut self.socket
     }
 
-    /// Reads once, and decrypts all records that are complete then: nothing that could be read is ever left in here but what the front had
-    /// decrypted.
+    /// Reads once, and decrypts all records that are complete then: nothing that could be read is
+    /// ever left in here but what the front had decrypted.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if !self.plain.is_empty() {
             return Ok(self.read_plain(buffer));
@@ -69,8 +71,8 @@ impl TlsStream {
             TlsState::Ended => return Ok(0),
             TlsState::Broken => return Err(io::ErrorKind::InvalidData.into()),
         }
-        // Records lie behind room for the plaintext of one. It is no longer than its record, so that what is decrypted never reaches what is
-        // not.
+        // Records lie behind room for the plaintext of one. It is no longer than its record, so
+        // that what is decrypted never reaches what is not.
         let start = RECORD_MAX;
         let kept = start + self.session.incoming.len();
         let Some((begun, room)) = buffer.get_mut(start..).and_then(|room| room.split_at_mut_checked(kept - start))
@@ -104,8 +106,8 @@ impl TlsStream {
         count
     }
 
-    /// Decrypts the records in `buffer[start..end]` to its beginning, and keeps the one that is incomplete. Returns the length of the
-    /// plaintext.
+    /// Decrypts the records in `buffer[start..end]` to its beginning, and keeps the one that is
+    /// incomplete. Returns the length of the plaintext.
     fn decrypt(&mut self, buffer: &mut [u8], start: usize, end: usize) -> usize {
         let (mut filled, mut at) = (0, start);
         loop {
@@ -161,7 +163,8 @@ impl TlsStream {
         self.session.unsent().len()
     }
 
-    /// Encrypts as much as is written at a time, and writes it. What the kernel does not take of that is held, and counts as written.
+    /// Encrypts as much as is written at a time, and writes it. What the kernel does not take of
+    /// that is held, and counts as written.
     pub(crate) fn write(&mut self, bytes: &[u8], scratch: &mut TlsScratch) -> io::Result<usize> {
         self.flush()?;
         let bytes = bytes.get(..SEAL).unwrap_or(bytes);

@@ -1,4 +1,5 @@
-//! What was sent before an orderly close arrives, however long it takes, but no client can hold it for ever.
+//! What was sent before an orderly close arrives, however long it takes, but no client can hold it
+//! for ever.
 
 use std::{
     io::{Read, Write},

@@ -65,7 +65,8 @@ pub(crate) struct Drunk {
     pub(crate) last: Got,
 }
 
-/// Reads messages in their order until something else comes, and takes about so long for so many. Pings are not answered.
+/// Reads messages in their order until something else comes, and takes about so long for so many.
+/// Pings are not answered.
 pub(crate) fn drink<S: Read + Write>(client: &mut Client<S>, count: usize, time: Duration) -> Drunk {
     let start = Instant::now();
     let (mut messages, mut first_ping) = (0_usize, None);

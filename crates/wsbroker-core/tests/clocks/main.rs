@@ -1,4 +1,5 @@
-//! What time does to connections over real sockets: silence, pings, and how long a closing may take.
+//! What time does to connections over real sockets: silence, pings, and how long a closing may
+//! take.
 
 #![allow(clippy::unwrap_used)]
 

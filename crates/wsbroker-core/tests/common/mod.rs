@@ -251,8 +251,8 @@ pub fn logging(broker: &Broker, handlers: Handlers) -> (TestWorker, Log) {
     (worker, log)
 }
 
-/// Lets the shard of this client's connection go through two turns: what was asked of the shard before is done then, and what the kernel
-/// takes is written.
+/// Lets the shard of this client's connection go through two turns: what was asked of the shard
+/// before is done then, and what the kernel takes is written.
 pub fn pass(neighbour: &mut Client) {
     for _ in 0..2 {
         neighbour.send_frame(true, Opcode::Ping, b"");
@@ -260,8 +260,8 @@ pub fn pass(neighbour: &mut Client) {
     }
 }
 
-/// Sends to a socket whose client does not read, until this many bytes wait that the kernel does not take. `neighbour` is a client of the
-/// same shard.
+/// Sends to a socket whose client does not read, until this many bytes wait that the kernel does
+/// not take. `neighbour` is a client of the same shard.
 pub fn fill(broker: &Broker, id: SocketId, bytes: usize, neighbour: &mut Client) {
     let mut cork = broker.cork();
     let message = vec![b'x'; 50_000];

@@ -1,4 +1,5 @@
-//! A namespace and all that is beside it: raw sockets, other namespaces, other paths of the address.
+//! A namespace and all that is beside it: raw sockets, other namespaces, other paths of the
+//! address.
 
 use std::sync::Arc;
 

@@ -1,4 +1,5 @@
-//! The helpers of a namespace: who gets a connection, who takes the input, what the end of one leaves.
+//! The helpers of a namespace: who gets a connection, who takes the input, what the end of one
+//! leaves.
 
 use wsbroker_core::{Audience, CloseCause, Handlers, OperationKind, SocketLimits};
 

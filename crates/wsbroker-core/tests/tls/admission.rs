@@ -13,7 +13,8 @@ use crate::{
     kit::{BOTH, ClientSetup, V12, V13, World, asking, broker, loopback, rejected, serve, tcp, upgrade},
 };
 
-/// A connection of 192.0.2.7:50000, as a proxy tells of it in version 2, with a byte of no meaning behind the addresses.
+/// A connection of 192.0.2.7:50000, as a proxy tells of it in version 2, with a byte of no meaning
+/// behind the addresses.
 const BLOCK: &[u8] = b"\r\n\r\n\0\r\nQUIT\n\x21\x11\0\x10\xc0\0\x02\x07\x7f\0\0\x01\xc3\x50\0\x50\x04\0\x01\0";
 
 /// A socket that sends these bytes together with the first that are written.

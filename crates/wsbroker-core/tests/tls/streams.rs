@@ -90,7 +90,8 @@ fn a_peer_that_never_reads_is_held_to_its_limit() {
             !broker.is_open(number)
         });
         until("it is told", || log.lock().last() == Some(&(number.get(), Seen::Close(1013, "too slow".into()))));
-        // What was dropped is free; what was encrypted cannot be taken back, nor a frame that was begun.
+        // What was dropped is free; what was encrypted cannot be taken back, nor a frame that was
+        // begun.
         until("memory is free", || broker.stats().send_memory < 50_000 + 33_000);
         let end = loop {
             match slow.next() {
@@ -349,7 +350,8 @@ fn a_peer_whose_record_comes_slowly_is_not_silent() {
     client.stream.conn.write_tls(&mut record).unwrap();
     let (begun, rest) = record.split_at(2);
     for byte in begun {
-        // After half of the time in silence. If nothing came by then, the other half would be the end.
+        // After half of the time in silence. If nothing came by then, the other half would be the
+        // end.
         assert_eq!(client.next(), Got::Ping(Vec::new()));
         client.stream.sock.write_all(&[*byte]).unwrap();
     }
@@ -381,7 +383,8 @@ impl Write for Records {
     }
 }
 
-/// Lengths of what is copied together, what is not, and what is longer than all that is encrypted at a time.
+/// Lengths of what is copied together, what is not, and what is longer than all that is encrypted
+/// at a time.
 fn together() -> impl Iterator<Item = usize> {
     [100; 200].into_iter().chain([5000; 20]).chain([10, 5000, 10, 70_000])
 }

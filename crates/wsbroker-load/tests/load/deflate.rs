@@ -30,7 +30,7 @@ fn messages_are_sent_compressed_when_that_is_asked_for() {
 #[test]
 fn a_server_need_not_agree() {
     let server = Deflating::start(Manner { answer: Some(""), ..Manner::PLAIN });
-    assert_eq!(run_to(&server.url, LINE).code, 1, "an empty extension is none that was offered");
+    assert_eq!(run_to(&server.url, LINE).code, 1, "an empty extension was not offered");
     let plain = crate::support::Server::start(crate::support::Fault::None);
     let outcome = run_to(&format!("ws://127.0.0.1:{}/", plain.port), &format!("{LINE} --compress"));
     outcome.assert_verified();

@@ -1,5 +1,5 @@
-//! Close frames with any payload: accepted exactly when the code may be sent and the reason is UTF-8, and
-//! what was accepted can be written and read again.
+//! Close frames with any payload: accepted exactly when the code may be sent and the reason is
+//! UTF-8, and what was accepted can be written and read again.
 #![no_main]
 
 #[path = "../../tests/common/mod.rs"]

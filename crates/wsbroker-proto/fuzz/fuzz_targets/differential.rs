@@ -1,5 +1,5 @@
-//! Any bytes, to us and to tungstenite: the same messages and verdict, but for the differences listed at
-//! `check_against_tungstenite`.
+//! Any bytes, to us and to tungstenite: the same messages and verdict, but for the differences
+//! listed at `check_against_tungstenite`.
 #![no_main]
 
 #[path = "../../tests/common/mod.rs"]

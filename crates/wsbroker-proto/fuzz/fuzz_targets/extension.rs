@@ -1,5 +1,5 @@
-//! Any bytes as `Sec-WebSocket-Extensions`: a verdict, an answer that is well formed, and the same for a list as for its
-//! elements in headers of their own.
+//! Any bytes as `Sec-WebSocket-Extensions`: a verdict, an answer that is well formed, and the same
+//! for a list as for its elements in headers of their own.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

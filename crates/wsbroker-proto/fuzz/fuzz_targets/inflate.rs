@@ -1,5 +1,5 @@
-//! Any bytes as a compressed message: within the limit or refused, the same from an inflater that has failed before as
-//! from a new one, and nothing else than miniz_oxide makes of them.
+//! Any bytes as a compressed message: within the limit or refused, the same from an inflater that
+//! has failed before as from a new one, and nothing else than miniz_oxide makes of them.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;

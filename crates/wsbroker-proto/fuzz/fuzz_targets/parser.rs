@@ -1,4 +1,5 @@
-//! Any bytes, cut anywhere: no panic, bounded memory, and the same items and error whatever the cuts.
+//! Any bytes, cut anywhere: no panic, bounded memory, and the same items and error whatever the
+//! cuts.
 #![no_main]
 
 #[path = "../../tests/common/mod.rs"]

@@ -1,5 +1,5 @@
-//! DEFLATE (RFC 1951) as plainly as it can be read, to hold the library against: what is inflated, and how far back
-//! it refers.
+//! DEFLATE (RFC 1951) as plainly as it can be read, to hold the library against: what is inflated,
+//! and how far back it refers.
 
 use super::TAIL;
 
@@ -8,7 +8,8 @@ const DISTANCES: [(usize, u32); 30] = extra(1, 2, [0; 30], false);
 /// The order in which the lengths of the code length code are sent (section 3.2.7).
 const ORDER: [usize; 19] = [16, 17, 18, 0, 8, 7, 9, 6, 10, 5, 11, 4, 12, 3, 13, 2, 14, 1, 15];
 
-/// Base values and extra bits (section 3.2.5): `group` codes for each number of extra bits, after as many without.
+/// Base values and extra bits (section 3.2.5): `group` codes for each number of extra bits, after
+/// as many without.
 const fn extra<const N: usize>(first: usize, group: u32, _: [u8; N], lengths: bool) -> [(usize, u32); N] {
     let mut table = [(0, 0); N];
     let (mut base, mut code) = (first, 0);
@@ -57,7 +58,8 @@ impl Bits<'_> {
     }
 }
 
-/// A canonical code: how many symbols have each length, and all symbols in the order of their codes.
+/// A canonical code: how many symbols have each length, and all symbols in the order of their
+/// codes.
 struct Code {
     counts: [usize; 16],
     symbols: Vec<usize>,
@@ -73,8 +75,8 @@ impl Code {
     }
 }
 
-/// The message, and the largest distance in it. `None`: it is corrupt, or not made by the plain flush of
-/// section 7.2.1.
+/// The message, and the largest distance in it. `None`: it is corrupt, or not made by the plain
+/// flush of section 7.2.1.
 pub(super) fn inflate(compressed: &[u8]) -> Option<(Vec<u8>, usize)> {
     let bytes = [compressed, &TAIL].concat();
     let mut bits = Bits { bytes: &bytes, at: 0 };

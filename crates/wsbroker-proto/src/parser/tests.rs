@@ -1,4 +1,5 @@
-//! The rules of RFC 6455, one by one. `tests/` has what is generated: splits, round trips, tungstenite.
+//! The rules of RFC 6455, one by one. `tests/` has what is generated: splits, round trips,
+//! tungstenite.
 
 use super::*;
 use crate::{CloseCode, CloseFrame, client, write_close, write_frame};

@@ -7,7 +7,8 @@ use wsbroker_proto::{Opcode, client};
 
 use super::Said;
 
-/// One message in its fragments, each with the control frames sent before it, or a damaged stand-in for it.
+/// One message in its fragments, each with the control frames sent before it, or a damaged stand-in
+/// for it.
 #[derive(Clone, Debug)]
 pub struct Sent {
     pub opcode: Opcode,

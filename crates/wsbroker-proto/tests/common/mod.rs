@@ -1,5 +1,5 @@
-//! What the tests and the fuzz targets share: reading a stream with our parser, with tungstenite, and the
-//! rules by which the two must agree. No test framework is used here; a broken rule panics.
+//! What the tests and the fuzz targets share: reading a stream with our parser, with tungstenite,
+//! and the rules by which the two must agree. No test framework is used here; a broken rule panics.
 #![allow(dead_code, clippy::unwrap_used, missing_docs, unreachable_pub, reason = "test code, each user takes a part")]
 
 use std::io::{self, Read, Write};
@@ -169,11 +169,14 @@ fn their_complaint() -> Said {
 
 /// Both must give the same messages and the same verdict, but for these differences:
 ///
-/// 1. tungstenite takes lengths that are not in their shortest form; section 5.2 says they must be. In a control
-///    frame the longer forms are too long by themselves, so we do not wait for the length there.
-/// 2. It checks a frame when it has arrived whole; we fail at the first byte that no continuation can mend. So
-///    it may be waiting where we have failed, and must fail when the frame is completed.
-/// 3. A close code that must not be sent is an error to us; tungstenite says that it was closed with 1002.
+/// 1. tungstenite takes lengths that are not in their shortest form; section 5.2 says they must be.
+///    In a control frame the longer forms are too long by themselves, so we do not wait for the
+///    length there.
+/// 2. It checks a frame when it has arrived whole; we fail at the first byte that no continuation
+///    can mend. So it may be waiting where we have failed, and must fail when the frame is
+///    completed.
+/// 3. A close code that must not be sent is an error to us; tungstenite says that it was closed
+///    with 1002.
 /// 4. Code 1014 (Bad Gateway, in the IANA registry) is such a code to tungstenite, not to us.
 /// 5. With several faults in one frame, it may name another one.
 ///

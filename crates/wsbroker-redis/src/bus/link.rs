@@ -4,9 +4,9 @@ use std::{sync::Arc, time::Duration};
 
 use futures_util::future::try_join_all;
 use redis::{
-    AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, Pipeline, ProtocolVersion, PushInfo, PushKind,
-    RedisError, TlsMode, Value,
-    cluster::{ClusterClient, ClusterConfig},
+    AsyncConnectionConfig, Cmd, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, Pipeline, ProtocolVersion,
+    PushInfo, PushKind, RedisConnectionInfo, RedisError, TlsMode, Value,
+    cluster::{ClusterClient, ClusterClientBuilder},
     cluster_async::ClusterConnection,
     cluster_routing::{MultipleNodeRoutingInfo, ResponsePolicy, RoutingInfo},
 };
@@ -19,7 +19,8 @@ use super::{
 };
 use crate::server::{
     RedisConfig, RedisServers,
-    dial::{Node, address, certificates, info, open, sentinel},
+    cluster_node::{ClusterNode, NodeSettings},
+    dial::{Node, address, open, sentinel},
     liveness::{Pulse, Silent},
     printable::clean,
     role::{self, Asking, RoleError},
@@ -47,6 +48,8 @@ pub(super) struct Link {
     listener: Connection,
     /// Where Sentinels have led.
     address: Option<Address>,
+    /// For the nodes of a Cluster that are still to come.
+    _settings: Option<NodeSettings>,
 }
 
 /// What is to change about channels.
@@ -67,7 +70,7 @@ enum Publisher {
 enum Connection {
     /// With how it is asked whether it is a primary.
     Node(Node, Asking),
-    Cluster(ClusterConnection),
+    Cluster(ClusterConnection<ClusterNode>),
 }
 
 /// Why a link could not be made, or ended.
@@ -102,17 +105,18 @@ impl Link {
             };
             match &config.servers {
                 RedisServers::Cluster(nodes) => {
-                    let nodes = nodes.iter().map(|(host, port)| info(config, address(config, host, *port)));
-                    let client = cluster(config, nodes.collect())?;
-                    let with_push = ClusterConfig::new().set_push_sender(push);
+                    let settings = NodeSettings::new(config);
+                    let plain = cluster(config, nodes, &settings)?.build()?;
+                    let with_push = cluster(config, nodes, &settings)?.push_sender(push).build()?;
                     let (publisher, listener) = tokio::try_join!(
-                        client.get_async_connection(),
-                        client.get_async_connection_with_config(with_push),
+                        plain.get_async_generic_connection(),
+                        with_push.get_async_generic_connection()
                     )?;
                     Ok(Self {
                         publisher: Publisher::Through(Connection::Cluster(publisher)),
                         listener: Connection::Cluster(listener),
                         address: None,
+                        _settings: Some(settings),
                     })
                 }
                 servers => {
@@ -141,7 +145,7 @@ impl Link {
                         ) => Some((host, port)),
                         _ => None,
                     };
-                    Ok(Self { publisher, listener, address })
+                    Ok(Self { publisher, listener, address, _settings: None })
                 }
             }
         };
@@ -344,7 +348,11 @@ async fn wire(config: &RedisConfig, address: &ConnectionAddr) -> Result<Option<W
 }
 
 /// The parcels of one channel, one after the other so that they keep their order. Returns how many messages Redis refused.
-async fn spublish(mut cluster: ClusterConnection, name: Vec<u8>, parcels: Vec<Parcel>) -> Result<Refused, RedisError> {
+async fn spublish(
+    mut cluster: ClusterConnection<ClusterNode>,
+    name: Vec<u8>,
+    parcels: Vec<Parcel>,
+) -> Result<Refused, RedisError> {
     let mut refused = Refused::default();
     for parcel in parcels {
         let mut command = Cmd::new();
@@ -442,22 +450,26 @@ fn bytes(value: &Value) -> Option<&[u8]> {
     }
 }
 
-fn cluster(config: &RedisConfig, nodes: Vec<Result<ConnectionInfo, RedisError>>) -> Result<ClusterClient, RedisError> {
-    let nodes = nodes.into_iter().collect::<Result<Vec<_>, _>>()?;
+fn cluster(
+    config: &RedisConfig,
+    nodes: &[(String, u16)],
+    settings: &NodeSettings,
+) -> Result<ClusterClientBuilder, RedisError> {
+    let login = RedisConnectionInfo::default().set_username(settings.name());
+    let node = |(host, port): &(String, u16)| -> Result<ConnectionInfo, RedisError> {
+        Ok(address(config, host, *port).into_connection_info()?.set_redis_settings(login.clone()))
+    };
+    let nodes = nodes.iter().map(node).collect::<Result<Vec<_>, _>>()?;
     // One attempt: whoever waits here does not hear that the bus is lost.
     let mut builder = ClusterClient::builder(nodes)
         .use_protocol(ProtocolVersion::RESP3)
         .retries(1)
-        // All the nodes that were given are waited for, and then those that they name: one that hangs must leave time for the others.
         .connection_timeout(config.connect_timeout / 3)
         .connection_concurrency_limit(UNDER_WAY);
     if let Some(tls) = &config.tls {
         builder = builder.tls(if tls.accept_any { TlsMode::Insecure } else { TlsMode::Secure });
-        if tls.ca.is_some() || tls.identity.is_some() {
-            builder = builder.certs(certificates(tls));
-        }
     }
-    builder.build()
+    Ok(builder)
 }
 
 fn no_servers() -> RedisError {

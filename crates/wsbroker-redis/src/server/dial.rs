@@ -3,8 +3,8 @@
 use std::{io, sync::Arc};
 
 use redis::{
-    AsyncConnectionConfig, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, ProtocolVersion,
-    RedisConnectionInfo, RedisError, TlsCertificates, TlsMode,
+    AsyncConnectionConfig, ClientTlsConfig, ConnectionAddr, ProtocolVersion, RedisConnectionInfo, RedisError,
+    TlsCertificates, TlsMode,
     aio::MultiplexedConnection,
     sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
@@ -101,10 +101,6 @@ fn settings(config: &RedisConfig) -> RedisConnectionInfo {
         settings = settings.set_password(password);
     }
     settings
-}
-
-pub(crate) fn info(config: &RedisConfig, address: ConnectionAddr) -> Result<ConnectionInfo, RedisError> {
-    Ok(address.into_connection_info()?.set_redis_settings(settings(config)))
 }
 
 pub(crate) fn certificates(tls: &RedisTls) -> TlsCertificates {

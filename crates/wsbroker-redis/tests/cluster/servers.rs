@@ -1,7 +1,14 @@
 //! The ways to a Redis: passwords, Clusters, Sentinels, TLS.
 
-use std::time::Duration;
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    sync::Arc,
+    thread,
+    time::Duration,
+};
 
+use parking_lot::Mutex;
 use wsbroker_core::BusEvent;
 use wsbroker_redis::{RedisConfig, RedisServers, RedisTls};
 
@@ -81,6 +88,37 @@ fn a_redis_cluster_carries_channels_by_slot_and_survives_the_loss_of_a_master() 
         });
         assert_eq!(member.text(), "after");
     }
+}
+
+/// It must not decide how much memory we use.
+#[test]
+fn a_node_of_a_cluster_that_says_too_much_is_cut_off() {
+    const SAID: usize = 256 << 20;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let taken = Arc::new(Mutex::new(Vec::new()));
+    let all_taken = Arc::clone(&taken);
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, all_taken) = (stream.unwrap(), Arc::clone(&all_taken));
+            thread::spawn(move || {
+                let _ = stream.read(&mut [0; 1024]);
+                let _ = stream.write_all(format!("${SAID}\r\n").as_bytes());
+                let block = vec![0; 1 << 20];
+                let mut taken = 0;
+                while taken < SAID && stream.write_all(&block).is_ok() {
+                    taken += block.len();
+                }
+                all_taken.lock().push(taken);
+            });
+        }
+    });
+    let mut config = RedisConfig::new(RedisServers::Cluster(vec![("127.0.0.1".into(), port)]));
+    config.connect_timeout = Duration::from_secs(30);
+    let instance = Instance::trying(config);
+    until("it is told", || !instance.events.lock().is_empty());
+    until("it is cut off", || !taken.lock().is_empty());
+    assert!(taken.lock().iter().all(|taken| *taken < 32 << 20), "the kernels' room at most: {:?}", taken.lock());
 }
 
 #[test]

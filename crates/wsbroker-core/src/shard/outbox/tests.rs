@@ -1,4 +1,5 @@
-//! What is in an outbox goes out whole and in order, whatever is dropped and however much the kernel takes.
+//! What is in an outbox goes out whole and in order, whatever is dropped and however much the
+//! kernel takes.
 
 use proptest::prelude::*;
 use wsbroker_proto::{Input, Item, Limits, Parser, Role};
@@ -208,7 +209,8 @@ fn a_pong_that_waits_is_discarded_with_the_rest() {
     assert_eq!(written(outbox, &mut spare), b"\x88\x02\x03\xf5");
 }
 
-/// Behind a close frame nothing goes out (RFC 6455 §5.5.1), and behind everything else a pong comes too late.
+/// Behind a close frame nothing goes out (RFC 6455 §5.5.1), and behind everything else a pong comes
+/// too late.
 #[test]
 fn a_pong_that_waits_goes_before_what_was_not_begun() {
     let (mut outbox, mut spare) = (Outbox::default(), Spare::default());
@@ -260,8 +262,8 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// Whatever is dropped, what goes out is the head and whole frames: the messages in order, none twice, the newest if it was not
-    /// discarded, and as many as were not dropped.
+    /// Whatever is dropped, what goes out is the head and whole frames: the messages in order, none
+    /// twice, the newest if it was not discarded, and as many as were not dropped.
     #[test]
     fn what_goes_out_is_whole(steps in proptest::collection::vec(step(), 0..120), head in 1..50_usize) {
         let (mut outbox, mut spare, mut written) = (Outbox::default(), Spare::default(), Vec::new());

@@ -1,4 +1,5 @@
-//! Workers, sockets and questions that come and go in any order, while a shard has little room in its turns.
+//! Workers, sockets and questions that come and go in any order, while a shard has little room in
+//! its turns.
 
 use std::{collections::BTreeMap, sync::atomic::Ordering};
 

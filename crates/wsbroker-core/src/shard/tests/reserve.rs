@@ -8,8 +8,8 @@ use crate::{SendOutcome, counters::DropCause, shard::budget::TurnBounds};
 
 const MAX: usize = 4 << 20;
 
-/// A client that does not read, with a megabyte or more waiting for it, and one that does; both are in a room. What is sent to the first besides fills memory, and is in
-/// the queue.
+/// A client that does not read, with a megabyte or more waiting for it, and one that does; both are
+/// in a room. What is sent to the first besides fills memory, and is in the queue.
 fn full() -> (Hand, Peer, Peer) {
     let mut hand = Hand::with(Config { max_send_memory: MAX, ..Config::default() }, TurnBounds::default());
     let limits = SocketLimits { max_backpressure: 1 << 30, ..SocketLimits::default() };

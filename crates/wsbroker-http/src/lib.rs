@@ -19,6 +19,7 @@ mod response;
 pub use exchange::{Exchange, Failure, Forwarding, Next, Outcome};
 pub use head::{BodyLength, HeadError, RequestHead};
 pub use headers::Client;
+pub use hyper::header::HeaderName;
 pub use inner::{Inner, InnerAddress, InnerAddressError};
 
 #[doc(hidden)]

@@ -27,6 +27,7 @@ impl Stats {
             send_memory: broker.memory.send(),
             receive_memory: broker.memory.receive(),
             command_bytes: 0,
+            http: metrics.http.stats(),
             workers: broker.dispatch.workers().iter().map(|worker| WorkerStats::of(worker)).collect(),
             shards: Vec::with_capacity(broker.shard_count()),
         };

@@ -3,6 +3,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::http::HttpCounters;
+
 /// An enum whose values are counted, with the names that users see.
 macro_rules! causes {
     ($(#[$about:meta])* $name:ident { $($(#[$doc:meta])* $cause:ident = $text:literal,)+ }) => {
@@ -31,6 +33,8 @@ macro_rules! causes {
         }
     };
 }
+
+pub(super) use causes;
 
 causes! {
     /// Why a connection was turned away before its 101.
@@ -162,6 +166,8 @@ pub(crate) struct Metrics {
     pub(crate) accepted: AtomicU64,
     /// Times that it could not.
     pub(crate) accept_failures: AtomicU64,
+    /// Plain requests.
+    pub(crate) http: HttpCounters,
     pub(crate) rejected: Counters<{ RejectCause::COUNT }>,
     /// What a cork dropped. What a shard drops it counts by itself.
     pub(crate) dropped: Counters<{ DropCause::COUNT }>,

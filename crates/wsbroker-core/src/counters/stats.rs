@@ -1,6 +1,7 @@
 //! What a broker tells of itself.
 
 use super::{
+    http::HttpStats,
     metrics::{CloseCause, DropCause, RejectCause},
     tally::Flow,
 };
@@ -43,6 +44,8 @@ pub struct Stats {
     pub receive_memory: usize,
     /// Bytes in the command queues of all shards.
     pub command_bytes: usize,
+    /// Plain requests that were answered or forwarded.
+    pub http: HttpStats,
     /// The workers there are.
     pub workers: Vec<WorkerStats>,
     /// The shards.

@@ -119,13 +119,28 @@ fn without_delay(stream: &TcpStream) {
 }
 
 fn begin<T: Transport>(broker: &Arc<BrokerState>, address: &Arc<BoundAddress>, stream: T, peer: Peer) {
-    let Some(mut permit) = broker.front.permit() else { return turn_away(broker, address, stream, Refusal::FULL) };
+    // Above the limits a connection is only taken where it may get a fixed answer, a health check's.
+    let reserved = || address.has_answers().then(|| broker.front.reserved_permit()).flatten();
+    let Some(mut permit) = broker.front.permit().or_else(reserved) else {
+        return turn_away(broker, address, stream, Refusal::FULL);
+    };
     // Before the permit to be pending: one address must not take all of those either. The client
     // behind a proxy becomes known later.
     if !address.proxy_protocol && address.trusted(peer).is_none() && !permit.claim(peer.ip) {
-        return turn_away(broker, address, stream, Refusal::FULL_FOR_ADDRESS);
+        match reserved() {
+            Some(reserved) => permit = reserved,
+            None => return turn_away(broker, address, stream, Refusal::FULL_FOR_ADDRESS),
+        }
     }
-    let Some(pending) = broker.front.pend() else { return turn_away(broker, address, stream, Refusal::BUSY) };
+    let mut pending = broker.front.pend();
+    if pending.is_none() && !permit.is_reserved() {
+        match reserved() {
+            Some(reserved) => permit = reserved,
+            None => return turn_away(broker, address, stream, Refusal::BUSY),
+        }
+    } else if permit.is_reserved() {
+        pending = None;
+    }
     let connection = NewConnection::new(Arc::clone(broker), Arc::clone(address), peer, pending, permit);
     // In a box of its own: a task is aligned to cache lines, and of the holes that aligned blocks
     // leave behind between what lasts, glibc makes no use. With thousands of connections they came

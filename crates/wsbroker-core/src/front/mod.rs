@@ -26,7 +26,9 @@ mod listener;
 mod new_connection;
 mod origin;
 mod peer;
+
 mod pending_open;
+mod plain;
 mod proxy;
 mod rejection;
 mod request;
@@ -42,4 +44,5 @@ pub(crate) use self::pending_open::{Reservation, Verdict};
 pub use self::{
     config::ListenerConfig,
     listener::{AwaitedPath, Listener},
+    plain::{FixedAnswer, ForwardUpgrades, HttpConfig},
 };

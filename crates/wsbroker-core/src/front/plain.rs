@@ -17,17 +17,12 @@ use wsbroker_http::{Client, Exchange, Forwarding, HeaderName, Inner, Next, Reque
 use super::{
     address::{BoundAddress, Route},
     new_connection::NewConnection,
-    rejection::HttpAnswer,
     request::{HeadBuffer, Request},
     response::{self, Refusal},
     socket::Transport,
     upgrade::{self, NotAdmitted},
 };
-use crate::{
-    admission::{Endpoint, UpgradeInProgress},
-    counters::RejectCause,
-    error::ListenError,
-};
+use crate::{admission::Endpoint, error::ListenError};
 
 /// What an address does with requests that are not its WebSocket upgrades.
 #[derive(Clone, Debug)]
@@ -112,6 +107,10 @@ impl PlainService {
         Ok(Self { config: config.clone(), identified_by, endpoint: Arc::clone(endpoint) })
     }
 
+    pub(super) fn has_answers(&self) -> bool {
+        !self.config.answers.is_empty()
+    }
+
     fn passes_on_upgrades_to(&self, path: &str) -> bool {
         self.config.forward.is_some()
             && match &self.config.forward_upgrades {
@@ -152,6 +151,9 @@ pub(super) async fn serve<T: Transport>(mut connection: NewConnection, mut strea
             Err(out) => return upgrade::turn_out(connection, stream, out).await,
         };
         if head.request.asks_for_websocket() && !service.is_foreign(&connection.address, &head.request.path) {
+            if connection.permit.is_reserved() {
+                return upgrade::turn_out(connection, stream, upgrade::refuse(Refusal::FULL, None, false)).await;
+            }
             let ReadHead { request, behind, .. } = head;
             return upgrade::serve_request(connection, stream, request, behind).await;
         }
@@ -199,7 +201,7 @@ async fn read_head<T: Transport>(
 ) -> Result<ReadHead, NotAdmitted> {
     let head = HeadBuffer::with(connection.address.max_header_size, &behind.split());
     let (bytes, behind) = upgrade::read_head(connection, stream, head).await?;
-    let request = Request::parse(&bytes).map_err(|refusal| upgrade::refuse(refusal, None, false))?;
+    let request = upgrade::parse(&bytes)?;
     Ok(ReadHead { bytes, request, behind })
 }
 
@@ -243,7 +245,7 @@ async fn answer<T: Transport>(
     let endpoint = &service.endpoint;
     let outcome = exchange.run(stream, &mut behind, inner, || endpoint.is_closed()).await;
     let counters = &connection.broker.metrics.http;
-    counters.forwarded(&outcome);
+    counters.forwarded(outcome.failure, outcome.received, outcome.sent);
     if outcome.next == Next::Request {
         return Ok(After::Request(behind));
     }
@@ -284,7 +286,7 @@ async fn give<T: Transport>(
     };
     connection.end_waiting();
     let within = connection.address.handshake_timeout;
-    let written = upgrade::write_answer(stream, answer, within).await;
+    let written = matches!(timeout(within, upgrade::write_open(stream, answer)).await, Ok(Ok(())));
     connection.broker.metrics.http.answered();
     if written && keeps {
         return Ok(After::Request(BytesMut::from(head.behind.as_slice())));

@@ -1,6 +1,6 @@
 //! Leads one connection from accept to its shard, or to an answer that says why not.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Buf;
 use tokio::{
@@ -11,10 +11,10 @@ use wsbroker_proto::Agreement;
 
 use super::{
     address::{PathService, Route},
-    forwarded,
     handshake::{self, Handshake},
     new_connection::NewConnection,
     pending_open::{Reservation, Verdict},
+    plain,
     proxy::{self, Proxied},
     rejection::HttpAnswer,
     request::{HeadBuffer, Request},
@@ -42,7 +42,7 @@ struct Admitted {
 }
 
 /// A connection that is not let in.
-enum NotAdmitted {
+pub(super) enum NotAdmitted {
     /// Without an answer: the peer has gone, or took too long, or could not read it.
     Cut(RejectCause),
     /// With this answer. The endpoint is not empty before it has been written.
@@ -85,15 +85,32 @@ async fn encrypt<T: Transport>(connection: NewConnection, mut stream: T, tls: &T
 }
 
 /// From the first byte of the request to the hand-over or the end.
-async fn serve<T: Transport>(mut connection: NewConnection, mut stream: T) {
-    match negotiate(&mut connection, &mut stream).await {
+async fn serve<T: Transport>(connection: NewConnection, mut stream: T) {
+    if let Some(plain) = connection.address.plain().map(Arc::clone) {
+        // Its state is larger, and most addresses have none.
+        return Box::pin(plain::serve(connection, stream, plain)).await;
+    }
+    match read(&connection, &mut stream).await {
+        Ok((request, rest)) => serve_request(connection, stream, request, rest).await,
+        Err(out) => turn_out(connection, stream, out).await,
+    }
+}
+
+/// From a request that may be an upgrade to the hand-over or the end.
+pub(super) async fn serve_request<T: Transport>(
+    mut connection: NewConnection,
+    mut stream: T,
+    request: Request,
+    rest: Vec<u8>,
+) {
+    match negotiate(&mut connection, &mut stream, request, rest).await {
         Ok(admitted) => hand_over(connection, stream, admitted),
         Err(out) => turn_out(connection, stream, out).await,
     }
 }
 
 /// Ends a connection that is not let in.
-async fn turn_out<T: Transport>(connection: NewConnection, mut stream: T, out: NotAdmitted) {
+pub(super) async fn turn_out<T: Transport>(connection: NewConnection, mut stream: T, out: NotAdmitted) {
     let (answer, entered) = match out {
         NotAdmitted::Cut(cause) => return connection.reject(cause),
         NotAdmitted::Answer(cause, answer, entered) => {
@@ -107,14 +124,14 @@ async fn turn_out<T: Transport>(connection: NewConnection, mut stream: T, out: N
     let Some(answering) = broker.front.answer() else { return };
     write_answer(&mut stream, answer, address.handshake_timeout).await;
     drop(entered);
-    linger(stream).await;
+    linger(&mut stream).await;
     drop(answering);
 }
 
 /// Writes an answer to a connection that is not let in, and ends it.
 pub(super) async fn turn_away<T: Transport>(mut stream: T, answer: HttpAnswer, within: Duration) {
     write_answer(&mut stream, answer, within).await;
-    linger(stream).await;
+    linger(&mut stream).await;
 }
 
 /// Reads what a proxy says about its client (see [`proxy`]), and takes the client for the peer from
@@ -155,23 +172,30 @@ async fn hear<T: Transport>(connection: &mut NewConnection, stream: &mut T) -> R
     Err(if connection.address.is_encrypted() { NotAdmitted::Cut(refusal.cause) } else { refuse(refusal, None, false) })
 }
 
-async fn negotiate<T: Transport>(connection: &mut NewConnection, stream: &mut T) -> Result<Admitted, NotAdmitted> {
-    let (request, rest) = read(connection, stream).await?;
-    let NewConnection { broker, address, peer, permit, .. } = connection;
+async fn negotiate<T: Transport>(
+    connection: &mut NewConnection,
+    stream: &mut T,
+    request: Request,
+    rest: Vec<u8>,
+) -> Result<Admitted, NotAdmitted> {
+    connection.find_client(&request).map_err(|refusal| refuse(refusal, None, request.method == "HEAD"))?;
+    let NewConnection { broker, address, peer, .. } = connection;
     let (path, is_head) = (request.path.clone(), request.method == "HEAD");
     let no = |refusal: Refusal, entered| {
         tracing::debug!(path, status = refusal.status, "an upgrade is refused");
         refuse(refusal, entered, is_head)
     };
-    if let Some(trusted) = address.trusted(*peer) {
-        *peer = forwarded::client(request.values(trusted.header.name()), trusted, *peer);
-        if !permit.claim(peer.ip) {
-            return Err(no(Refusal::FULL_FOR_ADDRESS, None));
-        }
-    }
     let service = match address.route(&request.path) {
         Route::Serving(service) => service,
-        Route::Unavailable => return Err(no(Refusal::NOT_SERVED, None)),
+        // With plain requests the address accepts before its workers have loaded.
+        Route::Unavailable(Some(service)) if service.endpoint.is_reserved() && address.plain().is_some() => {
+            match timeout(service.open_timeout, service.endpoint.served()).await {
+                Ok(true) => service,
+                Ok(false) => return Err(no(Refusal::CLOSING, None)),
+                Err(_) => return Err(no(Refusal::NOT_SERVED, None)),
+            }
+        }
+        Route::Unavailable(_) => return Err(no(Refusal::NOT_SERVED, None)),
         Route::Unknown => return Err(no(Refusal::NOT_FOUND, None)),
     };
     // No module has a handler, and a namespace is served on this address: a raw connection would be
@@ -240,7 +264,25 @@ fn check_origin(request: &Request, service: &PathService) -> Result<(), Refusal>
 
 /// Reads to the end of the request, within the limits of the address.
 async fn read<T: Transport>(connection: &NewConnection, stream: &mut T) -> Result<(Request, Vec<u8>), NotAdmitted> {
-    let mut head = HeadBuffer::new(connection.address.max_header_size);
+    let (head, rest) = read_head(connection, stream, HeadBuffer::new(connection.address.max_header_size)).await?;
+    Ok((parse(&head)?, rest))
+}
+
+/// The request that these bytes are.
+pub(super) fn parse(head: &[u8]) -> Result<Request, NotAdmitted> {
+    Request::parse(head).map_err(|refusal| {
+        tracing::debug!(status = refusal.status, "a request is refused");
+        refuse(refusal, None, false)
+    })
+}
+
+/// Reads to the end of a head, within its limit and the connection's deadline. Gives its bytes, and what
+/// was read behind them.
+pub(super) async fn read_head<T: Transport>(
+    connection: &NewConnection,
+    stream: &mut T,
+    mut head: HeadBuffer,
+) -> Result<(Vec<u8>, Vec<u8>), NotAdmitted> {
     let complete = connection.step(async {
         while !head.is_complete()? {
             match stream.read_buf(&mut head.room()).await {
@@ -255,7 +297,7 @@ async fn read<T: Transport>(connection: &NewConnection, stream: &mut T) -> Resul
         refuse(refusal, None, false)
     };
     match complete.await {
-        Ok(Ok(true)) => head.finish().map_err(refused),
+        Ok(Ok(true)) => Ok(head.into_parts()),
         Ok(Ok(false)) => Err(NotAdmitted::Cut(RejectCause::Gone)),
         Ok(Err(refusal)) => Err(refused(refusal)),
         Err(RejectCause::NotServed) => Err(refused(Refusal::CLOSING)),
@@ -274,7 +316,7 @@ fn head(
     response::switching(accept_key, protocol, compression, &accept.headers)
 }
 
-fn refuse(refusal: Refusal, entered: Option<UpgradeInProgress>, head_only: bool) -> NotAdmitted {
+pub(super) fn refuse(refusal: Refusal, entered: Option<UpgradeInProgress>, head_only: bool) -> NotAdmitted {
     NotAdmitted::Answer(refusal.cause, refusal.answer(head_only), entered)
 }
 
@@ -295,16 +337,22 @@ fn hand_over<T: Transport>(connection: NewConnection, stream: T, admitted: Admit
 
 /// The answer is held, and counted, no longer than this takes.
 async fn write_answer<T: Transport>(stream: &mut T, answer: HttpAnswer, within: Duration) {
-    let written = timeout(within, async {
-        stream.write_all_buf(&mut Buf::chain(answer.head.as_slice(), answer.body.as_ref())).await?;
+    let ended = async {
+        write_open(stream, answer).await?;
         stream.shutdown().await
-    });
-    if !matches!(written.await, Ok(Ok(()))) {
+    };
+    if !matches!(timeout(within, ended).await, Ok(Ok(()))) {
         tracing::debug!("a client did not take its answer");
     }
 }
 
-async fn linger<T: Transport>(mut stream: T) {
+/// Writes an answer and leaves the connection open.
+pub(super) async fn write_open<T: Transport>(stream: &mut T, answer: HttpAnswer) -> std::io::Result<()> {
+    stream.write_all_buf(&mut Buf::chain(answer.head.as_slice(), answer.body.as_ref())).await?;
+    stream.flush().await
+}
+
+pub(super) async fn linger<T: Transport>(stream: &mut T) {
     let mut scratch = vec![0; 4096];
     let mut left = LINGER.1;
     let drained = timeout(LINGER.0, async {

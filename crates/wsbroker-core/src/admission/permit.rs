@@ -39,8 +39,18 @@ pub(crate) struct ConnectionPermits {
 #[derive(Debug)]
 pub(crate) struct ConnectionPermit {
     admission: Arc<ConnectionPermits>,
-    network: Option<Network>,
-    is_reserved: bool,
+    holds: PermitHolds,
+}
+
+/// What a permit is one of.
+#[derive(Clone, Copy, Debug)]
+enum PermitHolds {
+    /// All connections.
+    Connection,
+    /// All connections, and those of one network.
+    ConnectionOf(Network),
+    /// The permits above the limits.
+    Reserved,
 }
 
 /// What one customer has, as far as addresses tell.
@@ -77,7 +87,7 @@ impl ConnectionPermits {
         self.count
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < self.max).then(|| count + 1))
             .ok()?;
-        Some(ConnectionPermit { admission: Arc::clone(self), network: None, is_reserved: false })
+        Some(ConnectionPermit { admission: Arc::clone(self), holds: PermitHolds::Connection })
     }
 
     /// One of [`RESERVED`] permits for connections that only get fixed answers, so that a full server
@@ -86,7 +96,7 @@ impl ConnectionPermits {
         self.reserved
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < RESERVED).then(|| count + 1))
             .ok()?;
-        Some(ConnectionPermit { admission: Arc::clone(self), network: None, is_reserved: true })
+        Some(ConnectionPermit { admission: Arc::clone(self), holds: PermitHolds::Reserved })
     }
 
     /// Connections that have a permit.
@@ -99,7 +109,7 @@ impl ConnectionPermits {
 impl ConnectionPermit {
     /// Whether the connection is above the limits, and may only get fixed answers.
     pub(crate) fn is_reserved(&self) -> bool {
-        self.is_reserved
+        matches!(self.holds, PermitHolds::Reserved)
     }
 
     /// Counts the connection among those of this address; without an address, as from a unix
@@ -107,29 +117,30 @@ impl ConnectionPermit {
     /// known.
     #[must_use]
     pub(crate) fn claim(&mut self, ip: Option<IpAddr>) -> bool {
-        let (Some(per_ip), Some(ip), false) = (&self.admission.per_ip, ip, self.is_reserved) else { return true };
+        let (Some(per_ip), Some(ip), false) = (&self.admission.per_ip, ip, self.is_reserved()) else { return true };
         let network = Network::of(ip);
-        if self.network == Some(network) {
-            return true;
-        }
-        // Another client's request on a proxy's connection.
-        if let Some(before) = self.network.take() {
+        if let PermitHolds::ConnectionOf(before) = self.holds {
+            if before == network {
+                return true;
+            }
+            // Another client's request on a proxy's connection.
             per_ip.leave(before);
+            self.holds = PermitHolds::Connection;
         }
         if !per_ip.join(network) {
             return false;
         }
-        self.network = Some(network);
+        self.holds = PermitHolds::ConnectionOf(network);
         true
     }
 }
 
 impl Drop for ConnectionPermit {
     fn drop(&mut self) {
-        if let (Some(network), Some(per_ip)) = (self.network, &self.admission.per_ip) {
+        if let (PermitHolds::ConnectionOf(network), Some(per_ip)) = (self.holds, &self.admission.per_ip) {
             per_ip.leave(network);
         }
-        let count = if self.is_reserved { &self.admission.reserved } else { &self.admission.count };
+        let count = if self.is_reserved() { &self.admission.reserved } else { &self.admission.count };
         count.fetch_sub(1, Ordering::Relaxed);
     }
 }

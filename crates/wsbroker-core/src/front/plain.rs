@@ -285,9 +285,9 @@ async fn give<T: Transport>(
         FixedAnswer::Fixed { status, headers, body } => response::fixed(*status, headers, body, is_head, keeps),
     };
     connection.end_waiting();
+    connection.broker.metrics.http.answered();
     let within = connection.address.handshake_timeout;
     let written = matches!(timeout(within, upgrade::write_open(stream, answer)).await, Ok(Ok(())));
-    connection.broker.metrics.http.answered();
     if written && keeps {
         return Ok(After::Request(BytesMut::from(head.behind.as_slice())));
     }
